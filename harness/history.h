@@ -1,0 +1,60 @@
+// A history: what every operation of a run was called with, when, and what came of it. It knows nothing of
+// stores or of shared memory. Workers record Operations; the checker reads them; EDN is their outward form.
+//
+// H1  Each process (one incarnation of a worker) has at most one operation open at a time.
+// H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are ordered
+//     across cores: if finish(a) < invoke(b), then a ended before b began. The reverse need not be seen.
+// H3  A crashed operation's `finish` is the death's: no earlier than the death, no later than its reaping.
+#ifndef KILL9_HARNESS_HISTORY_H_
+#define KILL9_HARNESS_HISTORY_H_
+
+#include <cstdint>
+#include <type_traits>
+
+namespace kill9 {
+
+enum class Function : uint8_t {
+  kPut,             // argument = value written; result_version = its version
+  kGet,             // result = value read (kNothing: absent), result_version
+  kErase,           // result = 1 if it was there, else 0
+  kCompareAndSwap,  // expected, argument; ok: swapped, result_version = new; fail: result_version = present
+  kPin,             // reads as kGet; the value is validated again before release
+  kCommit,          // a draft's commit; as kPut
+  kRecover,         // no effect on keys
+  kAttach,
+  kDetach,
+  kForEach,
+  kEnqueue,  // argument; of the queue model
+  kDequeue,  // result
+};
+
+enum class Outcome : uint8_t {
+  kOpen,     // invoked, not yet finished
+  kOk,       // completed, with the results recorded
+  kFail,     // completed without any effect (full, CAS mismatch)
+  kCrashed,  // its process died: it took effect before `finish`, or never
+  kUnknown,  // an :info that is not a death: it may take effect at any later time
+};
+
+inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
+
+// One operation, as recorded: one cache line.
+struct alignas(64) Operation {
+  uint64_t invoke;  // ticks of the run's clock
+  uint64_t finish;
+  uint32_t process;  // an incarnation's number, never reused in a run
+  Function function;
+  Outcome outcome;
+  uint16_t reserved;
+  uint64_t key;
+  uint64_t argument;  // the id of the value written: unique in a run where the workload makes it so
+  uint64_t expected;  // compare-and-swap: the expected version (0: absent)
+  uint64_t result;    // the id of the value read
+  uint64_t result_version;
+};
+static_assert(sizeof(Operation) == 64 && std::is_trivially_copyable_v<Operation> &&
+              std::is_standard_layout_v<Operation>);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_HISTORY_H_

@@ -1,0 +1,99 @@
+#include "harness/result.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9 {
+namespace {
+
+std::string& CommandLine() {
+  static std::string* line = new std::string;
+  return *line;
+}
+
+std::string Now() {
+  std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+std::string ProcessorName() {
+  std::ifstream info("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(info, line)) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+Json Host() {
+  utsname name{};
+  uname(&name);
+  return {{"system", name.sysname},
+          {"kernel", name.release},
+          {"machine", name.machine},
+          {"processor", ProcessorName()},
+          {"cores", std::thread::hardware_concurrency()},
+          {"memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<uint64_t>(sysconf(_SC_PAGESIZE))}};
+}
+
+Json Build() {
+#if defined(__clang__)
+  std::string compiler = absl::StrCat("clang ", __clang_version__);
+#else
+  std::string compiler = absl::StrCat("gcc ", __VERSION__);
+#endif
+#ifdef NDEBUG
+  const char* mode = "release";
+#else
+  const char* mode = "debug";
+#endif
+  return {{"compiler", compiler}, {"mode", mode}, {"version", KILL9_VERSION}};
+}
+
+}  // namespace
+
+void SetCommandLine(int argc, char** argv) {
+  CommandLine().clear();
+  for (int i = 0; i < argc; ++i) absl::StrAppend(&CommandLine(), i == 0 ? "" : " ", argv[i]);
+}
+
+Json NewResult(std::string_view kind, uint64_t seed) {
+  return {{"schema", "kill9/1"}, {"kind", kind},    {"command", CommandLine()},
+          {"seed", seed},        {"started_at", Now()}, {"host", Host()},
+          {"build", Build()},    {"runs", Json::array()}};
+}
+
+absl::Status WriteResult(const Json& result, const std::string& path) {
+  std::string text = result.dump(2) + "\n";
+  if (path == "-") {
+    std::cout << text << std::flush;
+    return absl::OkStatus();
+  }
+  std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
+  std::ofstream file(temporary);
+  file << text << std::flush;
+  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    int error = errno;
+    unlink(temporary.c_str());
+    return absl::UnavailableError(
+        absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kill9

@@ -1,0 +1,14 @@
+// The subcommands of kill9. Each lives in a file of its own, <name>_command.cc, adds itself to the
+// application, and in its callback sets the exit code (harness/verdict.h).
+#ifndef KILL9_STRESS_COMMANDS_H_
+#define KILL9_STRESS_COMMANDS_H_
+
+#include "CLI/CLI.hpp"
+
+namespace kill9 {
+
+void AddListCommand(CLI::App& application, int& exit_code);
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_COMMANDS_H_

@@ -1,0 +1,20 @@
+// The kill9 command: see ./kill9 --help, and DESIGN section 7.
+#include <iostream>
+
+#include "harness/result.h"
+#include "harness/verdict.h"
+#include "stress/commands.h"
+
+int main(int argc, char** argv) {
+  kill9::SetCommandLine(argc, argv);
+  CLI::App application{"kill9: what happens to the others when one process is killed, anywhere?"};
+  application.require_subcommand(1);
+  int exit_code = kill9::kExitPass;
+  kill9::AddListCommand(application, exit_code);
+  try {
+    application.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return application.exit(error) == 0 ? kill9::kExitPass : kill9::kExitUsage;
+  }
+  return exit_code;
+}

@@ -1,0 +1,41 @@
+// The list of designs. Adding one: a folder under variants/ and one line in registry.cc.
+#ifndef KILL9_VARIANTS_REGISTRY_H_
+#define KILL9_VARIANTS_REGISTRY_H_
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "variants/segment.h"
+#include "variants/store.h"
+
+namespace kill9 {
+
+// One design: how to make and open its segments, and how to take part in one.
+class Variant {
+ public:
+  enum class Kind : uint8_t { kDesign, kBaseline, kPeer };
+
+  virtual ~Variant() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::string_view summary() const = 0;  // one sentence
+  virtual Kind kind() const { return Kind::kDesign; }
+  virtual const Traits& traits() const = 0;
+  // The verdict that torture is expected to give ("pass" for what is meant to be right).
+  virtual std::string_view expected_verdict() const { return "pass"; }
+
+  virtual absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const = 0;
+  virtual absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const = 0;
+  virtual absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const = 0;
+  // A new participant. The store keeps the segment mapped. kResourceExhausted: no slot is free, even after
+  // the dead have been recovered.
+  virtual absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const = 0;
+};
+
+std::span<const Variant* const> AllVariants();
+const Variant* FindVariant(std::string_view name);  // null if there is none
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_REGISTRY_H_

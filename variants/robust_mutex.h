@@ -1,0 +1,60 @@
+// A process-shared robust mutex (POSIX), for segments.
+//
+// Its memory is never freed, moved or used for anything else while a process that locked it may live: the
+// kernel writes to it when a holder ends (glibc bug 14485).
+#ifndef KILL9_VARIANTS_ROBUST_MUTEX_H_
+#define KILL9_VARIANTS_ROBUST_MUTEX_H_
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace kill9 {
+
+class RobustMutex {
+ public:
+  // Called once, by the creator, on zeroed memory.
+  void Format() {
+    pthread_mutexattr_t attributes;
+    Check(pthread_mutexattr_init(&attributes));
+    Check(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
+    Check(pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST));
+    Check(pthread_mutex_init(&mutex_, &attributes));
+    Check(pthread_mutexattr_destroy(&attributes));
+  }
+
+  enum class Acquired { kClean, kOwnerDied, kBusy };
+
+  // kOwnerDied: the caller holds the mutex, and the last holder died with it (EOWNERDEAD). The caller must
+  // repair what the mutex guards, then call Consistent(), then go on. If it dies in between, the next one
+  // gets kOwnerDied again.
+  [[nodiscard]] Acquired Lock() { return Interpret(pthread_mutex_lock(&mutex_)); }
+  [[nodiscard]] Acquired TryLock() { return Interpret(pthread_mutex_trylock(&mutex_)); }
+  void Consistent() { Check(pthread_mutex_consistent(&mutex_)); }
+  void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
+
+ private:
+  static Acquired Interpret(int error) {
+    if (error == 0) return Acquired::kClean;
+    if (error == EOWNERDEAD) return Acquired::kOwnerDied;
+    if (error == EBUSY) return Acquired::kBusy;
+    Check(error);
+    return Acquired::kBusy;
+  }
+  // What remains are errors of the program itself (EINVAL, EDEADLK, ENOTRECOVERABLE).
+  static void Check(int error) {
+    if (error == 0) return;
+    std::fprintf(stderr, "kill9: robust mutex: %s\n", std::strerror(error));
+    std::abort();
+  }
+
+  pthread_mutex_t mutex_;
+};
+static_assert(sizeof(RobustMutex) == sizeof(pthread_mutex_t) && sizeof(RobustMutex) <= 64);
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_ROBUST_MUTEX_H_

@@ -1,0 +1,125 @@
+// A segment: one shared mapping with a header, the participants' table and a body that its design lays out.
+//
+//     offset 0                 SegmentHeader, immutable once the segment is visible
+//     kHeaderBytes             participants and their ledgers (ParticipantTable)
+//     header.body_offset       the design's own structures, to the end
+//
+// Three kinds: anonymous (a memfd: inherited by fork, or passed as a file descriptor), named (POSIX shared
+// memory, /dev/shm) and file.
+//
+// S1  A segment is created as a nameless file (O_TMPFILE), laid out completely, and only then linked to its
+//     name: whoever opens the name finds a complete segment or none, and a creator that dies leaves nothing.
+// S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
+// S3  Open checks the header and the length through read(2) before it maps anything: what is truncated,
+//     foreign, damaged, of another version, design or size is an error that says so.
+// S4  Offsets, never addresses, are stored in a segment; processes may map it anywhere.
+#ifndef KILL9_VARIANTS_SEGMENT_H_
+#define KILL9_VARIANTS_SEGMENT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "variants/participants.h"
+
+namespace kill9 {
+
+enum class SegmentKind : uint8_t { kAnonymous, kNamed, kFile };
+
+struct SegmentLocation {
+  SegmentKind kind = SegmentKind::kAnonymous;
+  std::string name;  // named: without slashes, at most 200 bytes; file: a path; anonymous: empty
+};
+
+struct SegmentOptions {
+  SegmentLocation location;
+  uint64_t size_bytes = 64u << 20;  // the whole segment; rounded up to pages; at least 64 KiB
+  uint32_t max_participants = 64;   // 1 to 4096
+  uint64_t expected_entries = 0;    // sizes the index; 0: the design chooses by size_bytes
+  uint32_t stripes = 0;             // for designs that have them, a power of two; 0: by core count
+  std::optional<uint64_t> hash_seed;  // fixed for repeatable runs; otherwise drawn by the kernel
+};
+
+inline constexpr size_t kHashSecretBytes = 192;
+
+struct SegmentHeader {
+  char magic[8];
+  uint32_t format_version;
+  uint32_t header_bytes;
+  char design[32];           // zero-padded
+  uint32_t layout_version;   // the design's own
+  uint32_t max_participants;
+  uint64_t size_bytes;
+  uint64_t ledger_bytes;     // of each participant
+  uint64_t body_offset;
+  uint64_t parameters[8];    // the design's own
+  unsigned char hash_secret[kHashSecretBytes];
+  uint64_t checksum;         // of all bytes before it
+};
+static_assert(std::is_trivially_copyable_v<SegmentHeader> &&
+              std::is_standard_layout_v<SegmentHeader> &&
+              std::has_unique_object_representations_v<SegmentHeader>);
+
+// What a design says of its segments.
+struct SegmentLayout {
+  std::string_view design;  // at most 31 bytes
+  uint32_t layout_version = 1;
+  size_t ledger_bytes = 0;
+};
+
+class Segment {
+ public:
+  static constexpr size_t kHeaderBytes = 4096;
+  static constexpr uint32_t kFormatVersion = 1;
+
+  // Fills in header.parameters and lays out the (zeroed) body. Nobody else sees the segment yet.
+  using Format = absl::FunctionRef<absl::Status(Segment& segment, SegmentHeader& header)>;
+
+  // Errors: kAlreadyExists, kPermissionDenied, kResourceExhausted (no room), kInvalidArgument.
+  static absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options,
+                                                         const SegmentLayout& layout, Format format);
+  // Errors: kNotFound, kPermissionDenied, kInvalidArgument (not a segment), kFailedPrecondition (another
+  // version or design), kDataLoss (truncated or damaged).
+  static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location,
+                                                       const SegmentLayout& layout);
+  // Takes over a descriptor of an anonymous segment that another process passed on.
+  static absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd, const SegmentLayout& layout);
+  // Removes the name; attached processes go on. kNotFound if there is none.
+  static absl::Status Unlink(const SegmentLocation& location);
+  // The design's name in a segment's header, to choose the variant that opens it.
+  static absl::StatusOr<std::string> DesignOf(const SegmentLocation& location);
+
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  const SegmentHeader& header() const { return *reinterpret_cast<const SegmentHeader*>(base_); }
+  char* base() const { return base_; }
+  size_t size() const { return size_; }
+  int fd() const { return fd_; }
+  std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
+  ParticipantTable participants() const;
+  // The seeded hash: the same in every process that maps this segment.
+  uint64_t Hash(std::string_view key) const;
+
+ private:
+  Segment(int fd, char* base, size_t size) : fd_(fd), base_(base), size_(size) {}
+  static absl::StatusOr<std::shared_ptr<Segment>> Map(int fd, size_t size);
+
+  int fd_;
+  char* base_;
+  size_t size_;
+  size_t body_offset_ = 0;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_SEGMENT_H_

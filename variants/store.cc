@@ -1,0 +1,124 @@
+#include "variants/store.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9 {
+namespace {
+
+absl::Status InheritedHandle() {
+  return absl::FailedPreconditionError(
+      "this handle was inherited through fork and belongs to the parent process: attach a new one");
+}
+
+}  // namespace
+
+PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
+  if (this != &other) {
+    Release();
+    store_ = std::exchange(other.store_, nullptr);
+    hold_ = other.hold_;
+    value_ = other.value_;
+    version_ = other.version_;
+  }
+  return *this;
+}
+
+void PinnedValue::Release() {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
+    store->DoReleasePin(hold_);
+  }
+}
+
+Draft& Draft::operator=(Draft&& other) noexcept {
+  if (this != &other) {
+    Drop();
+    store_ = std::exchange(other.store_, nullptr);
+    hold_ = other.hold_;
+    bytes_ = other.bytes_;
+  }
+  return *this;
+}
+
+void Draft::Drop() {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
+    store->DoDropDraft(hold_);
+  }
+}
+
+absl::Status Store::CheckKey(std::string_view key) const {
+  if (!guard_.mine()) return InheritedHandle();
+  if (key.empty()) return absl::InvalidArgumentError("the key is empty; keys have at least 1 byte");
+  if (key.size() > max_key_bytes()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the key has ", key.size(), " bytes; at most ", max_key_bytes(), " are allowed"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Store::CheckValue(size_t size) const {
+  if (size > max_value_bytes()) {
+    return absl::InvalidArgumentError(absl::StrCat("the value has ", size, " bytes; this segment takes at most ",
+                                                   max_value_bytes()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (absl::Status status = CheckValue(value.size()); !status.ok()) return status;
+  return DoPut(key, value);
+}
+
+absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  return DoGet(key, value);
+}
+
+absl::StatusOr<bool> Store::Erase(std::string_view key) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  return DoErase(key);
+}
+
+absl::StatusOr<CasResult> Store::CompareAndSwap(std::string_view key, Version expected,
+                                                std::string_view value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (absl::Status status = CheckValue(value.size()); !status.ok()) return status;
+  return DoCompareAndSwap(key, expected, value);
+}
+
+absl::StatusOr<PinnedValue> Store::Pin(std::string_view key) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  return DoPin(key);
+}
+
+absl::StatusOr<Draft> Store::Reserve(std::string_view key, size_t size) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (absl::Status status = CheckValue(size); !status.ok()) return status;
+  return DoReserve(key, size);
+}
+
+absl::StatusOr<Version> Store::Commit(Draft draft) {
+  if (!guard_.mine()) return InheritedHandle();
+  if (draft.store_ != this) {
+    return absl::InvalidArgumentError("the draft is spent, or another store's");
+  }
+  draft.store_ = nullptr;
+  return DoCommit(draft.hold_);
+}
+
+absl::Status Store::ForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
+  if (!guard_.mine()) return InheritedHandle();
+  return DoForEach(visit);
+}
+
+absl::StatusOr<RecoveryReport> Store::Recover() {
+  if (!guard_.mine()) return InheritedHandle();
+  return DoRecover();
+}
+
+absl::StatusOr<AuditReport> Store::Audit() {
+  if (!guard_.mine()) return InheritedHandle();
+  return DoAudit();
+}
+
+}  // namespace kill9

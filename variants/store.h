@@ -1,0 +1,218 @@
+// The store contract: what every design in variants/ implements, and all that the rest of kill9 knows of one.
+//
+// A store maps keys to values (bytes) in one segment that any number of processes share. A process takes
+// part through a Store: one attached handle, one *participant*. A Store is used by one thread at a time and
+// dies with its process; what it held then (pins, drafts, half-done operations) is given back by whichever
+// survivor calls Recover(), or by an operation that needs the room.
+//
+// Errors are absl::Status, the same in every design:
+//   kInvalidArgument     key empty or longer than max_key_bytes; value longer than max_value_bytes;
+//                        a version, pin or draft that cannot be one of this store's
+//   kNotFound            the key is absent (no message: a miss allocates nothing)
+//   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing changed,
+//                        nothing leaked
+//   kFailedPrecondition  the handle was inherited through fork (attach one of your own), or the segment
+//                        belongs to another design or version
+//   kDataLoss            the segment is damaged
+//   kUnimplemented       this store does not have the operation; its traits say so
+//
+// Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets: an
+// operation takes effect at one moment between its call and its return, and one cut off by its process's
+// death takes effect before the death or never.
+#ifndef KILL9_VARIANTS_STORE_H_
+#define KILL9_VARIANTS_STORE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "variants/participants.h"
+
+namespace kill9 {
+
+// Tells one setting of a key from every other: it never repeats for a key, across erase and re-insert too.
+// Of two versions of one key the later one is greater. 0 stands for "absent".
+using Version = uint64_t;
+inline constexpr Version kAbsent = 0;
+
+struct CasResult {
+  bool swapped = false;
+  Version version = kAbsent;  // swapped: the new version; else the present one
+};
+
+// What ForEach shows of an entry; the views end with the visitor's call.
+struct EntryView {
+  std::string_view key;
+  std::string_view value;
+  Version version = kAbsent;
+};
+
+// What one Recover() did.
+struct RecoveryReport {
+  uint64_t participants = 0;    // dead participants whose holds were returned
+  uint64_t blocks = 0;          // blocks that came back
+  uint64_t rolled_back = 0;     // half-done operations undone
+  uint64_t rolled_forward = 0;  // half-done operations completed
+};
+
+// The exact account of a quiet segment. A sound one has free + live + held = capacity, for blocks and for
+// bytes, with leaked = 0, doubly_owned = 0 and no violations.
+struct AuditReport {
+  struct Account {
+    uint64_t blocks = 0;
+    uint64_t bytes = 0;
+  };
+  Account capacity;            // all blocks of the segment's space
+  Account free;                // findable by the allocator
+  Account live;                // reachable by a key
+  Account held;                // neither, but a participant (living or dead) holds it: pin, draft, in flight
+  Account leaked;              // none of these: nobody can ever free it
+  uint64_t doubly_owned = 0;   // blocks found twice
+  uint64_t entries = 0;        // keys present
+  uint64_t participants = 0;   // attached, dead but not yet recovered ones included
+  std::vector<std::string> violations;  // each a broken invariant, by name and place
+
+  bool clean() const { return leaked.blocks == 0 && doubly_owned == 0 && violations.empty(); }
+};
+
+// The progress guarantee of an operation (Herlihy and Shavit): what a process stopped at any instruction
+// can do to the others. The sweep measures it; this is what the design claims.
+enum class Progress : uint8_t { kBlocking, kLockFree, kWaitFree };
+
+struct Traits {
+  bool lossless = true;  // false: a key may be forgotten at any time (never brought back)
+  bool has_compare_and_swap = true;
+  bool has_pin = true;
+  bool has_draft = true;
+  bool has_audit = true;
+  Progress read = Progress::kBlocking;   // Get
+  Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit
+  Progress pin = Progress::kBlocking;    // Pin, release
+  // Where a stopped process can block others at all: the whole store, one stripe of it, or nowhere.
+  enum class Reach : uint8_t { kNowhere, kStripe, kStore } blocks = Reach::kStore;
+  std::string_view recovery_trigger;  // a sentence: who starts recovery, and when
+  std::string_view recovery_cost;     // a sentence: what its time depends on
+};
+
+class Store;
+
+// A zero-copy, read-only view of a value. It stays valid and unchanged until released, whatever others do
+// to the key, even if its writer dies. Move-only; must be released before its Store is destroyed.
+class PinnedValue {
+ public:
+  PinnedValue() = default;
+  PinnedValue(Store* store, uint64_t hold, std::string_view value, Version version)
+      : store_(store), hold_(hold), value_(value), version_(version) {}
+  PinnedValue(PinnedValue&& other) noexcept { *this = std::move(other); }
+  PinnedValue& operator=(PinnedValue&& other) noexcept;
+  ~PinnedValue() { Release(); }
+
+  void Release();  // idempotent
+  std::string_view value() const { return value_; }
+  Version version() const { return version_; }
+
+ private:
+  Store* store_ = nullptr;
+  uint64_t hold_ = 0;
+  std::string_view value_;
+  Version version_ = kAbsent;
+};
+
+// Room for a value that nobody else sees yet: fill bytes() in place, then Store::Commit makes them visible
+// in one step. Dropped (destroyed uncommitted), it leaves no trace. Move-only; must not outlive its Store.
+class Draft {
+ public:
+  Draft() = default;
+  Draft(Store* store, uint64_t hold, std::span<char> bytes)
+      : store_(store), hold_(hold), bytes_(bytes) {}
+  Draft(Draft&& other) noexcept { *this = std::move(other); }
+  Draft& operator=(Draft&& other) noexcept;
+  ~Draft() { Drop(); }
+
+  void Drop();  // idempotent
+  std::span<char> bytes() const { return bytes_; }
+
+ private:
+  friend class Store;
+  Store* store_ = nullptr;
+  uint64_t hold_ = 0;
+  std::span<char> bytes_;
+};
+
+// One participant of a segment. The public operations check what is common to all designs (the handle is
+// this process's own, the sizes fit) and hand over to the design's Do… functions.
+class Store {
+ public:
+  // Detaches: what is still held is given back. In a process that inherited the handle through fork it
+  // does nothing to the segment.
+  virtual ~Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Sets the key; returns the new version.
+  absl::StatusOr<Version> Put(std::string_view key, std::string_view value);
+  // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if absent,
+  // *value is then unspecified. `value` may be null: only the version is asked for.
+  absl::StatusOr<Version> Get(std::string_view key, std::string* value);
+  // Removes the key; returns whether it was there.
+  absl::StatusOr<bool> Erase(std::string_view key);
+  // Sets the key if its version is still `expected` (kAbsent: if the key is absent).
+  absl::StatusOr<CasResult> CompareAndSwap(std::string_view key, Version expected,
+                                           std::string_view value);
+  // kNotFound if absent; kResourceExhausted if this participant holds all that its ledger has room for.
+  absl::StatusOr<PinnedValue> Pin(std::string_view key);
+  // Room for `size` bytes under `key`; the key itself is untouched until Commit.
+  absl::StatusOr<Draft> Reserve(std::string_view key, size_t size);
+  // Publishes the draft as Put would. The draft is spent, also on an error.
+  absl::StatusOr<Version> Commit(Draft draft);
+  // Visits what is there until `visit` returns false: each key that is present throughout is seen exactly
+  // once, one that comes or goes meanwhile at most once. The visitor may call this store's operations.
+  absl::Status ForEach(absl::FunctionRef<bool(const EntryView&)> visit);
+  // Repairs after every dead participant. Any participant may call it at any time, several may at once,
+  // and it may die halfway.
+  absl::StatusOr<RecoveryReport> Recover();
+  // The account. REQUIRES: no operation is under way (participants may be attached, and hold things).
+  absl::StatusOr<AuditReport> Audit();
+
+  virtual size_t max_key_bytes() const = 0;    // at least 250
+  virtual size_t max_value_bytes() const = 0;  // what the segment could hold if it were empty
+
+ protected:
+  explicit Store(const ForkGuard& guard) : guard_(guard) {}
+  const ForkGuard& guard() const { return guard_; }
+
+ private:
+  friend class PinnedValue;
+  friend class Draft;
+
+  virtual absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) = 0;
+  virtual absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) = 0;
+  virtual absl::StatusOr<bool> DoErase(std::string_view key) = 0;
+  virtual absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
+                                                     std::string_view value) = 0;
+  virtual absl::StatusOr<PinnedValue> DoPin(std::string_view key) = 0;
+  virtual absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) = 0;
+  virtual absl::StatusOr<Version> DoCommit(uint64_t hold) = 0;  // always spends the hold
+  virtual absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) = 0;
+  virtual absl::StatusOr<RecoveryReport> DoRecover() = 0;
+  virtual absl::StatusOr<AuditReport> DoAudit() = 0;
+  // `hold` is what the design put into the PinnedValue or the Draft.
+  virtual void DoReleasePin(uint64_t hold) = 0;
+  virtual void DoDropDraft(uint64_t hold) = 0;
+
+  absl::Status CheckKey(std::string_view key) const;
+  absl::Status CheckValue(size_t size) const;
+
+  ForkGuard guard_;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_STORE_H_
