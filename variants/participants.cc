@@ -30,7 +30,7 @@ constexpr ParticipantState StateOf(uint64_t word) {
 constexpr uint32_t GenerationOf(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 
 struct flock ByteLock(uint32_t slot) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = kLockBase + slot;
@@ -45,9 +45,13 @@ class LifeLines {
     static LifeLines* lines = new LifeLines;
     return *lines;
   }
-  void Add(int fd) {
+  // Opening and listing are one step to a fork in another thread, which waits for the mutex: no
+  // child can inherit a descriptor that is not on the list. -1 with errno on failure.
+  int Open(const char* path) {
     std::lock_guard<std::mutex> guard(mutex_);
-    fds_.push_back(fd);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0) fds_.push_back(fd);
+    return fd;
   }
   void Close(int fd) {
     std::lock_guard<std::mutex> guard(mutex_);
@@ -79,8 +83,9 @@ uint64_t ForkGuard::CurrentEpoch() {
       std::perror("kill9: cannot map the fork guard's page");
       std::abort();
     }
-    page_ = static_cast<const volatile uint64_t*>(memory);
-    return new (memory) std::atomic<uint64_t>;
+    auto* word = new (memory) std::atomic<uint64_t>(0);
+    page_ = word;
+    return word;
   }();
   // Relaxed: the word is compared with copies of itself only, and orders nothing else.
   uint64_t epoch = page->load(std::memory_order_relaxed);
@@ -114,19 +119,21 @@ void Participant::Release() {
   int fd = std::exchange(fd_, -1);
   // In a forked child the descriptor is closed already, and the slot is the parent's.
   if (word == nullptr || !guard_.mine()) return;
-  // Release: pairs with the acquire of Claim; the next owner sees the ledger as this one left it (P3).
+  // Release: pairs with the acquire of Claim; the next owner sees the ledger as this one left it
+  // (P3).
   word->store(Pack(ParticipantState::kFree, generation_), std::memory_order_release);
   LifeLines::Get().Close(fd);
 }
 
 absl::StatusOr<Participant> ParticipantTable::Claim() const {
-  // An open file description of its own: the segment's is shared by all participants of the process.
+  // An open file description of its own: the segment's is shared by all participants of the
+  // process.
   char path[32];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", segment_fd_);
-  int fd = open(path, O_RDWR | O_CLOEXEC);
+  int fd = LifeLines::Get().Open(path);
   if (fd < 0) {
-    return absl::FailedPreconditionError(absl::StrCat("cannot attach: opening ", path, ": ",
-                                                      std::strerror(errno), " (is /proc mounted?)"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot attach: opening ", path, ": ", std::strerror(errno), " (is /proc mounted?)"));
   }
   for (uint32_t slot = 0; slot < slots_; ++slot) {
     // Relaxed: only a hint of where to try; the CAS below decides.
@@ -136,7 +143,7 @@ absl::StatusOr<Participant> ParticipantTable::Claim() const {
     if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
       if (errno == EAGAIN || errno == EACCES) continue;  // somebody is claiming or leaving it
       int error = errno;
-      close(fd);
+      LifeLines::Get().Close(fd);
       return absl::FailedPreconditionError(
           absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
     }
@@ -150,13 +157,12 @@ absl::StatusOr<Participant> ParticipantTable::Claim() const {
       participant.fd_ = fd;
       participant.slot_ = slot;
       participant.generation_ = generation;
-      LifeLines::Get().Add(fd);
       return participant;
     }
     lock.l_type = F_UNLCK;
     fcntl(fd, F_OFD_SETLK, &lock);
   }
-  close(fd);
+  LifeLines::Get().Close(fd);
   return absl::ResourceExhaustedError(
       absl::StrCat("all ", slots_, " participant slots of the segment are taken"));
 }
@@ -179,12 +185,11 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   if (StateOf(seen) == ParticipantState::kFree) return false;
   struct flock lock = ByteLock(slot);
   if (fcntl(segment_fd_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK) return false;
-  // P1: the lock is free and the word has not changed, so its owner is dead. Acquire and release: what the
-  // victim wrote is visible here (the kernel ordered its death before the lock's release), and to whoever
-  // finds Dead.
-  if (word(slot).compare_exchange_strong(
-          seen, Pack(ParticipantState::kDead, GenerationOf(seen)), std::memory_order_acq_rel,
-          std::memory_order_acquire)) {
+  // P1: the lock is free and the word has not changed, so its owner is dead. Acquire and release:
+  // what the victim wrote is visible here (the kernel ordered its death before the lock's release),
+  // and to whoever finds Dead.
+  if (word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kDead, GenerationOf(seen)),
+                                         std::memory_order_acq_rel, std::memory_order_acquire)) {
     return true;
   }
   *generation = GenerationOf(seen);

@@ -46,11 +46,12 @@ namespace kill9 {
 class ForkGuard {
  public:
   ForkGuard() : epoch_(CurrentEpoch()) {}
-  bool mine() const { return *page_ == epoch_; }
+  // Relaxed: the word is compared with a copy of itself only, and orders nothing else.
+  bool mine() const { return page_->load(std::memory_order_relaxed) == epoch_; }
 
  private:
   static uint64_t CurrentEpoch();
-  inline static const volatile uint64_t* page_ = nullptr;
+  inline static const std::atomic<uint64_t>* page_ = nullptr;
   uint64_t epoch_;
 };
 

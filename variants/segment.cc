@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,26 +31,34 @@ uint64_t Checksum(const SegmentHeader& header) {
 absl::Status ErrnoStatus(int error, const std::string& what) {
   std::string text = absl::StrCat(what, ": ", std::strerror(error));
   switch (error) {
-    case ENOENT: return absl::NotFoundError(text);
-    case EEXIST: return absl::AlreadyExistsError(text);
+    case ENOENT:
+      return absl::NotFoundError(text);
+    case EEXIST:
+      return absl::AlreadyExistsError(text);
     case EACCES:
     case EPERM:
-    case EROFS: return absl::PermissionDeniedError(text);
+    case EROFS:
+      return absl::PermissionDeniedError(text);
     case ENOSPC:
     case EDQUOT:
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-    case EFBIG: return absl::ResourceExhaustedError(text);
-    default: return absl::InvalidArgumentError(text);
+    case EFBIG:
+      return absl::ResourceExhaustedError(text);
+    default:
+      return absl::InvalidArgumentError(text);
   }
 }
 
 std::string Describe(const SegmentLocation& location) {
   switch (location.kind) {
-    case SegmentKind::kAnonymous: return "anonymous segment";
-    case SegmentKind::kNamed: return absl::StrCat("segment '", location.name, "' (/dev/shm)");
-    case SegmentKind::kFile: return absl::StrCat("segment file '", location.name, "'");
+    case SegmentKind::kAnonymous:
+      return "anonymous segment";
+    case SegmentKind::kNamed:
+      return absl::StrCat("segment '", location.name, "' (/dev/shm)");
+    case SegmentKind::kFile:
+      return absl::StrCat("segment file '", location.name, "'");
   }
   std::abort();
 }
@@ -58,23 +67,27 @@ absl::StatusOr<std::string> PathOf(const SegmentLocation& location) {
   const std::string& name = location.name;
   if (location.kind == SegmentKind::kFile) {
     if (name.empty()) return absl::InvalidArgumentError("a segment file needs a path");
+    if (name.find('\0') != std::string::npos) {
+      return absl::InvalidArgumentError("a segment file's path cannot contain a zero byte");
+    }
     return name;
   }
   if (location.kind == SegmentKind::kAnonymous) {
     return absl::InvalidArgumentError("an anonymous segment has no name; pass its descriptor");
   }
   if (name.empty() || name.size() > kMaximumNameBytes || name.find('/') != std::string::npos ||
-      name == "." || name == "..") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "'", name, "' cannot name a segment: 1 to ", kMaximumNameBytes, " bytes without '/'"));
+      name.find('\0') != std::string::npos || name == "." || name == "..") {
+    return absl::InvalidArgumentError(absl::StrCat("'", name, "' cannot name a segment: 1 to ",
+                                                   kMaximumNameBytes,
+                                                   " bytes without '/' or a zero byte"));
   }
   return absl::StrCat("/dev/shm/", name);
 }
 
 std::string ProcPath(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
 
-// A file without a name in the directory of `path` (S1). Where the file system has no such files, one with
-// a name of its own, told in *temporary.
+// A file without a name in the directory of `path` (S1). Where the file system has no such files,
+// one with a name of its own, told in *temporary.
 absl::StatusOr<int> OpenNameless(const std::string& path, std::string* temporary) {
   size_t slash = path.rfind('/');
   std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -93,21 +106,49 @@ absl::StatusOr<int> OpenNameless(const std::string& path, std::string* temporary
 
 absl::Status Publish(int fd, const std::string& temporary, const std::string& path) {
   // linkat fails where the name exists already: two creators cannot both win.
-  int result = temporary.empty()
-                   ? linkat(AT_FDCWD, ProcPath(fd).c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW)
-                   : link(temporary.c_str(), path.c_str());
+  int result = temporary.empty() ? linkat(AT_FDCWD, ProcPath(fd).c_str(), AT_FDCWD, path.c_str(),
+                                          AT_SYMLINK_FOLLOW)
+                                 : link(temporary.c_str(), path.c_str());
   if (result == 0) return absl::OkStatus();
   return ErrnoStatus(errno, absl::StrCat("cannot name the segment '", path, "'"));
+}
+
+// Gives the whole file its room (S2), so that no access to the mapping can fail later.
+absl::Status AllocateRoom(int fd, uint64_t size, const std::string& what) {
+  // Beyond this limit the kernel would not say no, it would send SIGXFSZ.
+  struct rlimit limit{};
+  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+      size > limit.rlim_cur) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no room for ", what, " of ", size, " bytes: this process may write files of at most ",
+        limit.rlim_cur, " bytes (ulimit -f)"));
+  }
+  int error = 0;
+  do {
+    error = posix_fallocate(fd, 0, static_cast<off_t>(size));
+  } while (error == EINTR);
+  if (error == 0) return absl::OkStatus();
+  return ErrnoStatus(error, absl::StrCat("no room for ", what, " of ", size, " bytes"));
+}
+
+// A copy of a segment's file may have holes; writing to one on a full disk would be a SIGBUS.
+absl::Status FillHoles(int fd, uint64_t size, const std::string& what) {
+  struct stat stat{};
+  if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
+  if (static_cast<uint64_t>(stat.st_blocks) * 512 >= size) return absl::OkStatus();
+  return AllocateRoom(fd, size, what);
 }
 
 std::string DesignName(const SegmentHeader& header) {
   return std::string(header.design, strnlen(header.design, sizeof header.design));
 }
 
-absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header, uint64_t* file_bytes) {
-  struct stat stat {};
+absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header,
+                        uint64_t* file_bytes) {
+  struct stat stat{};
   if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
-  if (!S_ISREG(stat.st_mode)) return absl::InvalidArgumentError(absl::StrCat(what, " is not a file"));
+  if (!S_ISREG(stat.st_mode))
+    return absl::InvalidArgumentError(absl::StrCat(what, " is not a file"));
   *file_bytes = static_cast<uint64_t>(stat.st_size);
   ssize_t got = pread(fd, header, sizeof *header, 0);
   if (got < 0) return ErrnoStatus(errno, what);
@@ -116,7 +157,8 @@ absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header, 
     return absl::InvalidArgumentError(absl::StrCat(what, " is not a kill9 segment"));
   }
   if (static_cast<size_t>(got) < sizeof *header) {
-    return absl::DataLossError(absl::StrCat(what, " is truncated: ", got, " bytes do not hold a header"));
+    return absl::DataLossError(
+        absl::StrCat(what, " is truncated: ", got, " bytes do not hold a header"));
   }
   if (header->format_version != Segment::kFormatVersion) {
     return absl::FailedPreconditionError(
@@ -132,23 +174,27 @@ absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header, 
 absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
                          const SegmentLayout& layout, uint64_t file_bytes) {
   if (DesignName(header) != layout.design) {
-    return absl::FailedPreconditionError(absl::StrCat(what, " was made by design '", DesignName(header),
-                                                      "', not by '", std::string(layout.design), "'"));
+    return absl::FailedPreconditionError(absl::StrCat(what, " was made by design '",
+                                                      DesignName(header), "', not by '",
+                                                      std::string(layout.design), "'"));
   }
-  if (header.layout_version != layout.layout_version || header.ledger_bytes != layout.ledger_bytes) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        what, " has layout version ", header.layout_version, " of '", DesignName(header),
-        "', this program reads ", layout.layout_version,
-        ": create it anew, or use the program that made it"));
+  if (header.layout_version != layout.layout_version ||
+      header.ledger_bytes != layout.ledger_bytes) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, " has layout version ", header.layout_version, " of '",
+                     DesignName(header), "', this program reads ", layout.layout_version,
+                     ": create it anew, or use the program that made it"));
   }
   if (file_bytes != header.size_bytes) {
-    return absl::DataLossError(absl::StrCat(what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged",
-                                            ": ", file_bytes, " bytes instead of ", header.size_bytes));
+    return absl::DataLossError(
+        absl::StrCat(what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged", ": ",
+                     file_bytes, " bytes instead of ", header.size_bytes));
   }
   uint64_t table = ParticipantTable::Bytes(header.max_participants, header.ledger_bytes);
   if (header.header_bytes != Segment::kHeaderBytes || header.max_participants == 0 ||
       header.max_participants > ParticipantTable::kMaxParticipants ||
-      header.body_offset < Segment::kHeaderBytes + table || header.body_offset >= header.size_bytes) {
+      header.body_offset < Segment::kHeaderBytes + table ||
+      header.body_offset >= header.size_bytes) {
     return absl::DataLossError(absl::StrCat(what, " is damaged: its header contradicts itself"));
   }
   return absl::OkStatus();
@@ -173,13 +219,16 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
 }
 
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& options,
-                                                         const SegmentLayout& layout, Format format) {
+                                                         const SegmentLayout& layout,
+                                                         Format format) {
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t size = (options.size_bytes + page - 1) / page * page;
   const uint64_t body_offset =
-      (kHeaderBytes + ParticipantTable::Bytes(options.max_participants, layout.ledger_bytes) + page - 1) /
+      (kHeaderBytes + ParticipantTable::Bytes(options.max_participants, layout.ledger_bytes) +
+       page - 1) /
       page * page;
-  if (options.max_participants == 0 || options.max_participants > ParticipantTable::kMaxParticipants) {
+  if (options.max_participants == 0 ||
+      options.max_participants > ParticipantTable::kMaxParticipants) {
     return absl::InvalidArgumentError(absl::StrCat("max_participants is ", options.max_participants,
                                                    "; 1 to ", ParticipantTable::kMaxParticipants,
                                                    " are possible"));
@@ -195,6 +244,13 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
   std::string temporary;
   int fd = -1;
   if (options.location.kind == SegmentKind::kAnonymous) {
+    // Nothing else limits anonymous memory: asking for more would wake the kernel's out-of-memory
+    // killer.
+    uint64_t memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page;
+    if (size > memory) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no room for a segment of ", size, " bytes: the machine has ", memory));
+    }
     fd = memfd_create("kill9", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return ErrnoStatus(errno, "cannot create an anonymous segment");
   } else {
@@ -212,12 +268,13 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
     if (!temporary.empty()) unlink(temporary.c_str());
   };
 
-  if (int error = posix_fallocate(fd, 0, static_cast<off_t>(size)); error != 0) {
+  if (absl::Status status = AllocateRoom(fd, size, "a segment"); !status.ok()) {
     close(fd);
-    return ErrnoStatus(error, absl::StrCat("no room for a segment of ", size, " bytes"));
+    return status;
   }
   if (options.location.kind == SegmentKind::kAnonymous) {
-    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);  // best effort: no SIGBUS later
+    fcntl(fd, F_ADD_SEALS,
+          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);  // best effort: no SIGBUS later
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, size);
   if (!segment.ok()) return segment.status();
@@ -257,6 +314,7 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Open(const SegmentLocation& lo
   uint64_t file_bytes = 0;
   absl::Status status = ReadHeader(fd, Describe(location), &header, &file_bytes);
   if (status.ok()) status = CheckHeader(header, Describe(location), layout, file_bytes);
+  if (status.ok()) status = FillHoles(fd, file_bytes, Describe(location));
   if (!status.ok()) {
     close(fd);
     return status;
@@ -271,7 +329,11 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::FromFd(int fd, const SegmentLa
   uint64_t file_bytes = 0;
   absl::Status status = ReadHeader(fd, "the descriptor's file", &header, &file_bytes);
   if (status.ok()) status = CheckHeader(header, "the descriptor's file", layout, file_bytes);
-  if (!status.ok()) return status;
+  if (status.ok()) status = FillHoles(fd, file_bytes, "the descriptor's file");
+  if (!status.ok()) {
+    close(fd);
+    return status;
+  }
   absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, file_bytes);
   if (segment.ok()) (*segment)->body_offset_ = header.body_offset;
   return segment;
@@ -298,7 +360,8 @@ absl::StatusOr<std::string> Segment::DesignOf(const SegmentLocation& location) {
 }
 
 ParticipantTable Segment::participants() const {
-  return ParticipantTable(base_ + kHeaderBytes, header().max_participants, header().ledger_bytes, fd_);
+  return ParticipantTable(base_ + kHeaderBytes, header().max_participants, header().ledger_bytes,
+                          fd_);
 }
 
 uint64_t Segment::Hash(std::string_view key) const {

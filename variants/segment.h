@@ -11,7 +11,8 @@
 //     name: whoever opens the name finds a complete segment or none, and a creator that dies leaves nothing.
 // S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
 // S3  Open checks the header and the length through read(2) before it maps anything: what is truncated,
-//     foreign, damaged, of another version, design or size is an error that says so.
+//     foreign, damaged, of another version, design or size is an error that says so. A copy with holes gets
+//     its room first (S2).
 // S4  Offsets, never addresses, are stored in a segment; processes may map it anywhere.
 #ifndef KILL9_VARIANTS_SEGMENT_H_
 #define KILL9_VARIANTS_SEGMENT_H_
@@ -90,7 +91,7 @@ class Segment {
   // version or design), kDataLoss (truncated or damaged).
   static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location,
                                                        const SegmentLayout& layout);
-  // Takes over a descriptor of an anonymous segment that another process passed on.
+  // Takes over (on an error too) a descriptor of a segment that another process passed on.
   static absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd, const SegmentLayout& layout);
   // Removes the name; attached processes go on. kNotFound if there is none.
   static absl::Status Unlink(const SegmentLocation& location);

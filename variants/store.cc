@@ -17,13 +17,15 @@ PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
     Release();
     store_ = std::exchange(other.store_, nullptr);
     hold_ = other.hold_;
-    value_ = other.value_;
-    version_ = other.version_;
+    value_ = std::exchange(other.value_, {});
+    version_ = std::exchange(other.version_, kAbsent);
   }
   return *this;
 }
 
 void PinnedValue::Release() {
+  value_ = {};  // what it showed may belong to somebody else from here on
+  version_ = kAbsent;
   if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
     store->DoReleasePin(hold_);
   }
@@ -34,12 +36,13 @@ Draft& Draft::operator=(Draft&& other) noexcept {
     Drop();
     store_ = std::exchange(other.store_, nullptr);
     hold_ = other.hold_;
-    bytes_ = other.bytes_;
+    bytes_ = std::exchange(other.bytes_, {});
   }
   return *this;
 }
 
 void Draft::Drop() {
+  bytes_ = {};
   if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
     store->DoDropDraft(hold_);
   }
@@ -49,16 +52,16 @@ absl::Status Store::CheckKey(std::string_view key) const {
   if (!guard_.mine()) return InheritedHandle();
   if (key.empty()) return absl::InvalidArgumentError("the key is empty; keys have at least 1 byte");
   if (key.size() > max_key_bytes()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the key has ", key.size(), " bytes; at most ", max_key_bytes(), " are allowed"));
+    return absl::InvalidArgumentError(absl::StrCat("the key has ", key.size(), " bytes; at most ",
+                                                   max_key_bytes(), " are allowed"));
   }
   return absl::OkStatus();
 }
 
 absl::Status Store::CheckValue(size_t size) const {
   if (size > max_value_bytes()) {
-    return absl::InvalidArgumentError(absl::StrCat("the value has ", size, " bytes; this segment takes at most ",
-                                                   max_value_bytes()));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the value has ", size, " bytes; this segment takes at most ", max_value_bytes()));
   }
   return absl::OkStatus();
 }

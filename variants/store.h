@@ -114,7 +114,7 @@ class PinnedValue {
   PinnedValue& operator=(PinnedValue&& other) noexcept;
   ~PinnedValue() { Release(); }
 
-  void Release();  // idempotent
+  void Release();  // idempotent; what is released or moved from shows an empty value, version kAbsent
   std::string_view value() const { return value_; }
   Version version() const { return version_; }
 
@@ -136,7 +136,7 @@ class Draft {
   Draft& operator=(Draft&& other) noexcept;
   ~Draft() { Drop(); }
 
-  void Drop();  // idempotent
+  void Drop();  // idempotent; what is dropped or moved from has no bytes
   std::span<char> bytes() const { return bytes_; }
 
  private:
