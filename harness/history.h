@@ -1,10 +1,14 @@
-// A history: what every operation of a run was called with, when, and what came of it. It knows nothing of
-// stores or of shared memory. Workers record Operations; the checker reads them; EDN is their outward form.
+// A history: what every operation of a run was called with, when, and what came of it. It knows
+// nothing of stores or of shared memory. Workers record Operations; the checker reads them; EDN is
+// their outward form.
 //
 // H1  Each process (one incarnation of a worker) has at most one operation open at a time.
-// H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are ordered
-//     across cores: if finish(a) < invoke(b), then a ended before b began. The reverse need not be seen.
-// H3  A crashed operation's `finish` is the death's: no earlier than the death, no later than its reaping.
+// H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are
+// ordered
+//     across cores: if finish(a) < invoke(b), then a ended before b began. The reverse need not be
+//     seen.
+// H3  A crashed operation's `finish` is the death's: no earlier than the death, no later than its
+// reaping.
 #ifndef KILL9_HARNESS_HISTORY_H_
 #define KILL9_HARNESS_HISTORY_H_
 
@@ -14,26 +18,30 @@
 namespace kill9 {
 
 enum class Function : uint8_t {
-  kPut,             // argument = value written; result_version = its version
-  kGet,             // result = value read (kNothing: absent), result_version
+  kPut,             // argument = value written; result_version = its version (0: not recorded)
+  kGet,             // result = value read (kNothing: absent); result_version (0: not recorded)
   kErase,           // result = 1 if it was there, else 0
-  kCompareAndSwap,  // expected, argument; ok: swapped, result_version = new; fail: result_version = present
-  kPin,             // reads as kGet; the value is validated again before release
-  kCommit,          // a draft's commit; as kPut
-  kRecover,         // no effect on keys
+  kCompareAndSwap,  // expected (a version), argument; ok: swapped, result_version = the new one;
+                    // fail: it did not match, result_version = the present one (0: absent)
+  kPin,      // reads as kGet; the value is validated again before release
+  kCommit,   // a draft's commit; as kPut
+  kRecover,  // no effect on keys
   kAttach,
   kDetach,
   kForEach,
-  kEnqueue,  // argument; of the queue model
-  kDequeue,  // result
+  kEnqueue,              // argument; of the queue model
+  kDequeue,              // result (kNothing: the queue was empty)
+  kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
+                         // fail: no match, nothing more is known
 };
 
 enum class Outcome : uint8_t {
   kOpen,     // invoked, not yet finished
   kOk,       // completed, with the results recorded
-  kFail,     // completed without any effect (full, CAS mismatch)
+  kFail,     // completed without any effect; of a compare-and-swap: because of a mismatch
   kCrashed,  // its process died: it took effect before `finish`, or never
   kUnknown,  // an :info that is not a death: it may take effect at any later time
+  kRefused,  // completed without any effect and tells nothing of the key (full, too large)
 };
 
 inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
