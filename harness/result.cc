@@ -73,8 +73,8 @@ void SetCommandLine(int argc, char** argv) {
 }
 
 Json NewResult(std::string_view kind, uint64_t seed) {
-  return {{"schema", "kill9/1"}, {"kind", kind},    {"command", CommandLine()},
-          {"seed", seed},        {"started_at", Now()}, {"host", Host()},
+  return {{"schema", "kill9/1"}, {"kind", kind},         {"command", CommandLine()},
+          {"seed", seed},        {"started_at", Now()},  {"host", Host()},
           {"build", Build()},    {"runs", Json::array()}};
 }
 

@@ -1,4 +1,5 @@
-// Result files: JSON, one object, schema "kill9/1" (DESIGN section 7). Keys in snake_case, units last.
+// Result files: JSON, one object, schema "kill9/1" (DESIGN section 7). Keys in snake_case, units
+// last.
 #ifndef KILL9_HARNESS_RESULT_H_
 #define KILL9_HARNESS_RESULT_H_
 
@@ -13,13 +14,15 @@ namespace kill9 {
 
 using Json = nlohmann::ordered_json;
 
-// The frame of a result file: schema, kind, command line, seed, start, host and build; "runs" is empty.
+// The frame of a result file: schema, kind, command line, seed, start, host and build; "runs" is
+// empty.
 Json NewResult(std::string_view kind, uint64_t seed);
 
 // Remembers the command line that NewResult and repeat lines quote. Called once, by main.
 void SetCommandLine(int argc, char** argv);
 
-// Writes the file as a whole or not at all (a temporary beside it, renamed). "-" is standard output.
+// Writes the file as a whole or not at all (a temporary beside it, renamed). "-" is standard
+// output.
 absl::Status WriteResult(const Json& result, const std::string& path);
 
 }  // namespace kill9

@@ -6,15 +6,24 @@ namespace kill9 {
 
 std::string_view VerdictName(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kPass: return "pass";
-    case Verdict::kViolation: return "violation";
-    case Verdict::kAuditFailed: return "audit_failed";
-    case Verdict::kLeak: return "leak";
-    case Verdict::kStuck: return "stuck";
-    case Verdict::kSurvivorCrashed: return "survivor_crashed";
-    case Verdict::kUndecided: return "undecided";
-    case Verdict::kVacuous: return "vacuous";
-    case Verdict::kSkipped: return "skipped";
+    case Verdict::kPass:
+      return "pass";
+    case Verdict::kViolation:
+      return "violation";
+    case Verdict::kAuditFailed:
+      return "audit_failed";
+    case Verdict::kLeak:
+      return "leak";
+    case Verdict::kStuck:
+      return "stuck";
+    case Verdict::kSurvivorCrashed:
+      return "survivor_crashed";
+    case Verdict::kUndecided:
+      return "undecided";
+    case Verdict::kVacuous:
+      return "vacuous";
+    case Verdict::kSkipped:
+      return "skipped";
   }
   std::abort();
 }
@@ -22,20 +31,27 @@ std::string_view VerdictName(Verdict verdict) {
 int ExitCode(Verdict verdict) {
   switch (verdict) {
     case Verdict::kPass:
-    case Verdict::kSkipped: return kExitPass;
+    case Verdict::kSkipped:
+      return kExitPass;
     case Verdict::kUndecided:
-    case Verdict::kVacuous: return kExitUndecided;
-    default: return kExitFailed;
+    case Verdict::kVacuous:
+      return kExitUndecided;
+    default:
+      return kExitFailed;
   }
 }
 
 int WorseExitCode(int a, int b) {
   auto rank = [](int code) {
     switch (code) {
-      case kExitPass: return 0;
-      case kExitUndecided: return 1;
-      case kExitFailed: return 2;
-      default: return 3;
+      case kExitPass:
+        return 0;
+      case kExitUndecided:
+        return 1;
+      case kExitFailed:
+        return 2;
+      default:
+        return 3;
     }
   };
   return rank(a) >= rank(b) ? a : b;

@@ -1,15 +1,16 @@
 // Participants: who is attached to a segment, and who of them is dead.
 //
-// A participant owns one slot of the table and, for as long as it lives, a write lock on one byte of the
-// segment's file, taken through an open file description of its own (fcntl, F_OFD_SETLK). The kernel drops
-// the lock when the process ends, however it ends, so the lock is a death certificate that no PID can
-// falsify: a reused PID does not hold it, a zombie has lost it, a stopped process keeps it, and it means the
-// same in every PID namespace. (POSIX record locks would vanish when any descriptor of the file is closed in
-// the process; a robust mutex belongs to a thread, not to the process.)
+// A participant owns one slot of the table and, for as long as it lives, a write lock on one byte
+// of the segment's file, taken through an open file description of its own (fcntl, F_OFD_SETLK).
+// The kernel drops the lock when the process ends, however it ends, so the lock is a death
+// certificate that no PID can falsify: a reused PID does not hold it, a zombie has lost it, a
+// stopped process keeps it, and it means the same in every PID namespace. (POSIX record locks would
+// vanish when any descriptor of the file is closed in the process; a robust mutex belongs to a
+// thread, not to the process.)
 //
-// After fork the child shares the parent's open file descriptions. A pthread_atfork handler closes them in
-// the child; a child made by a raw clone(2) delays the news of its parent's death until it exits or execs,
-// which is safe. A handle used in a child is refused (ForkGuard).
+// After fork the child shares the parent's open file descriptions. A pthread_atfork handler closes
+// them in the child; a child made by a raw clone(2) delays the news of its parent's death until it
+// exits or execs, which is safe. A handle used in a child is refused (ForkGuard).
 //
 // State of a slot, one 64-bit word, generation in the upper 32 bits:
 //
@@ -17,16 +18,19 @@
 //                           |
 //                           +--MarkIfDead--> Dead(g+1) --MarkRecovered--> Free(g+1)
 //
-// P1  InUse(g) is entered only by a process that already holds the slot's byte lock, and keeps the lock
-//     until after it has left InUse(g). So: the word read InUse(g) before and after the lock was seen
-//     free, therefore participant g is dead. No two participants ever have the same slot and generation.
-// P2  Dead(g) is left only by MarkRecovered, called after everything in the slot's ledger was returned.
-// P3  A slot's ledger is written by its participant while InUse, and by recoverers while Dead. It is all
+// P1  InUse(g) is entered only by a process that already holds the slot's byte lock, and keeps the
+// lock
+//     until after it has left InUse(g). So: the word read InUse(g) before and after the lock was
+//     seen free, therefore participant g is dead. No two participants ever have the same slot and
+//     generation.
+// P2  Dead(g) is left only by MarkRecovered, called after everything in the slot's ledger was
+// returned. P3  A slot's ledger is written by its participant while InUse, and by recoverers while
+// Dead. It is all
 //     zero in Free.
 //
 // PROGRESS: Claim, Release, MarkIfDead and MarkRecovered never wait for another process.
-// ON CRASH: at any instruction of Claim the slot is Free, or InUse with an empty ledger; of Release, InUse
-// or Free.
+// ON CRASH: at any instruction of Claim the slot is Free, or InUse with an empty ledger; of
+// Release, InUse or Free.
 #ifndef KILL9_VARIANTS_PARTICIPANTS_H_
 #define KILL9_VARIANTS_PARTICIPANTS_H_
 
@@ -41,8 +45,8 @@
 
 namespace kill9 {
 
-// Tells in one load whether the process that made the guard is the one that asks. It reads a page that the
-// kernel wipes in every child (MADV_WIPEONFORK), so a raw clone(2) is noticed too.
+// Tells in one load whether the process that made the guard is the one that asks. It reads a page
+// that the kernel wipes in every child (MADV_WIPEONFORK), so a raw clone(2) is noticed too.
 class ForkGuard {
  public:
   ForkGuard() : epoch_(CurrentEpoch()) {}
@@ -58,7 +62,8 @@ class ForkGuard {
 enum class ParticipantState : uint32_t { kFree = 0, kInUse = 1, kDead = 2 };
 
 struct ParticipantSlot {
-  // Written by Claim, Release (its participant) and MarkIfDead, MarkRecovered (anyone); read by all.
+  // Written by Claim, Release (its participant) and MarkIfDead, MarkRecovered (anyone); read by
+  // all.
   std::atomic<uint64_t> word;
   uint64_t reserved[7];
 };
@@ -89,7 +94,8 @@ class Participant {
   uint32_t generation_ = 0;
 };
 
-// A view of the table inside a mapped segment. Each slot is followed by `ledger_bytes` for its design.
+// A view of the table inside a mapped segment. Each slot is followed by `ledger_bytes` for its
+// design.
 class ParticipantTable {
  public:
   static constexpr size_t kMaxParticipants = 4096;
@@ -102,8 +108,8 @@ class ParticipantTable {
   ParticipantTable(char* base, uint32_t slots, size_t ledger_bytes, int segment_fd)
       : base_(base), slots_(slots), ledger_bytes_(ledger_bytes), segment_fd_(segment_fd) {}
 
-  // Takes a free slot. kResourceExhausted if none is free: dead participants must be recovered first
-  // (MarkIfDead tells who they are), or the segment was made for fewer participants.
+  // Takes a free slot. kResourceExhausted if none is free: dead participants must be recovered
+  // first (MarkIfDead tells who they are), or the segment was made for fewer participants.
   absl::StatusOr<Participant> Claim() const;
 
   uint32_t size() const { return slots_; }
@@ -120,7 +126,8 @@ class ParticipantTable {
   // ENSURES: true if the slot is Dead on return, by this call or an earlier one; its generation in
   // *generation. False: free, or its participant lives. One system call for a slot in use.
   bool MarkIfDead(uint32_t slot, uint32_t* generation) const;
-  // Returns a recovered slot. REQUIRES: its ledger is all zero. False: another recoverer already did.
+  // Returns a recovered slot. REQUIRES: its ledger is all zero. False: another recoverer already
+  // did.
   bool MarkRecovered(uint32_t slot, uint32_t generation) const;
 
  private:

@@ -28,8 +28,8 @@ class Variant {
   virtual absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const = 0;
   virtual absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const = 0;
   virtual absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const = 0;
-  // A new participant. The store keeps the segment mapped. kResourceExhausted: no slot is free, even after
-  // the dead have been recovered.
+  // A new participant. The store keeps the segment mapped. kResourceExhausted: no slot is free,
+  // even after the dead have been recovered.
   virtual absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const = 0;
 };
 

@@ -1,7 +1,7 @@
 // A process-shared robust mutex (POSIX), for segments.
 //
-// Its memory is never freed, moved or used for anything else while a process that locked it may live: the
-// kernel writes to it when a holder ends (glibc bug 14485).
+// Its memory is never freed, moved or used for anything else while a process that locked it may
+// live: the kernel writes to it when a holder ends (glibc bug 14485).
 #ifndef KILL9_VARIANTS_ROBUST_MUTEX_H_
 #define KILL9_VARIANTS_ROBUST_MUTEX_H_
 
@@ -28,9 +28,9 @@ class RobustMutex {
 
   enum class Acquired { kClean, kOwnerDied, kBusy };
 
-  // kOwnerDied: the caller holds the mutex, and the last holder died with it (EOWNERDEAD). The caller must
-  // repair what the mutex guards, then call Consistent(), then go on. If it dies in between, the next one
-  // gets kOwnerDied again.
+  // kOwnerDied: the caller holds the mutex, and the last holder died with it (EOWNERDEAD). The
+  // caller must repair what the mutex guards, then call Consistent(), then go on. If it dies in
+  // between, the next one gets kOwnerDied again.
   [[nodiscard]] Acquired Lock() { return Interpret(pthread_mutex_lock(&mutex_)); }
   [[nodiscard]] Acquired TryLock() { return Interpret(pthread_mutex_trylock(&mutex_)); }
   void Consistent() { Check(pthread_mutex_consistent(&mutex_)); }

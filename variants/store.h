@@ -1,24 +1,27 @@
-// The store contract: what every design in variants/ implements, and all that the rest of kill9 knows of one.
+// The store contract: what every design in variants/ implements, and all that the rest of kill9
+// knows of one.
 //
-// A store maps keys to values (bytes) in one segment that any number of processes share. A process takes
-// part through a Store: one attached handle, one *participant*. A Store is used by one thread at a time and
-// dies with its process; what it held then (pins, drafts, half-done operations) is given back by whichever
-// survivor calls Recover(), or by an operation that needs the room.
+// A store maps keys to values (bytes) in one segment that any number of processes share. A process
+// takes part through a Store: one attached handle, one *participant*. A Store is used by one thread
+// at a time and dies with its process; what it held then (pins, drafts, half-done operations) is
+// given back by whichever survivor calls Recover(), or by an operation that needs the room.
 //
 // Errors are absl::Status, the same in every design:
 //   kInvalidArgument     key empty or longer than max_key_bytes; value longer than max_value_bytes;
 //                        a version, pin or draft that cannot be one of this store's
 //   kNotFound            the key is absent (no message: a miss allocates nothing)
-//   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing changed,
+//   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing
+//   changed,
 //                        nothing leaked
-//   kFailedPrecondition  the handle was inherited through fork (attach one of your own), or the segment
+//   kFailedPrecondition  the handle was inherited through fork (attach one of your own), or the
+//   segment
 //                        belongs to another design or version
 //   kDataLoss            the segment is damaged
 //   kUnimplemented       this store does not have the operation; its traits say so
 //
-// Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets: an
-// operation takes effect at one moment between its call and its return, and one cut off by its process's
-// death takes effect before the death or never.
+// Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets:
+// an operation takes effect at one moment between its call and its return, and one cut off by its
+// process's death takes effect before the death or never.
 #ifndef KILL9_VARIANTS_STORE_H_
 #define KILL9_VARIANTS_STORE_H_
 
@@ -37,8 +40,8 @@
 
 namespace kill9 {
 
-// Tells one setting of a key from every other: it never repeats for a key, across erase and re-insert too.
-// Of two versions of one key the later one is greater. 0 stands for "absent".
+// Tells one setting of a key from every other: it never repeats for a key, across erase and
+// re-insert too. Of two versions of one key the later one is greater. 0 stands for "absent".
 using Version = uint64_t;
 inline constexpr Version kAbsent = 0;
 
@@ -62,28 +65,28 @@ struct RecoveryReport {
   uint64_t rolled_forward = 0;  // half-done operations completed
 };
 
-// The exact account of a quiet segment. A sound one has free + live + held = capacity, for blocks and for
-// bytes, with leaked = 0, doubly_owned = 0 and no violations.
+// The exact account of a quiet segment. A sound one has free + live + held = capacity, for blocks
+// and for bytes, with leaked = 0, doubly_owned = 0 and no violations.
 struct AuditReport {
   struct Account {
     uint64_t blocks = 0;
     uint64_t bytes = 0;
   };
-  Account capacity;            // all blocks of the segment's space
-  Account free;                // findable by the allocator
-  Account live;                // reachable by a key
-  Account held;                // neither, but a participant (living or dead) holds it: pin, draft, in flight
-  Account leaked;              // none of these: nobody can ever free it
-  uint64_t doubly_owned = 0;   // blocks found twice
-  uint64_t entries = 0;        // keys present
-  uint64_t participants = 0;   // attached, dead but not yet recovered ones included
+  Account capacity;  // all blocks of the segment's space
+  Account free;      // findable by the allocator
+  Account live;      // reachable by a key
+  Account held;      // neither, but a participant (living or dead) holds it: pin, draft, in flight
+  Account leaked;    // none of these: nobody can ever free it
+  uint64_t doubly_owned = 0;            // blocks found twice
+  uint64_t entries = 0;                 // keys present
+  uint64_t participants = 0;            // attached, dead but not yet recovered ones included
   std::vector<std::string> violations;  // each a broken invariant, by name and place
 
   bool clean() const { return leaked.blocks == 0 && doubly_owned == 0 && violations.empty(); }
 };
 
-// The progress guarantee of an operation (Herlihy and Shavit): what a process stopped at any instruction
-// can do to the others. The sweep measures it; this is what the design claims.
+// The progress guarantee of an operation (Herlihy and Shavit): what a process stopped at any
+// instruction can do to the others. The sweep measures it; this is what the design claims.
 enum class Progress : uint8_t { kBlocking, kLockFree, kWaitFree };
 
 struct Traits {
@@ -103,8 +106,9 @@ struct Traits {
 
 class Store;
 
-// A zero-copy, read-only view of a value. It stays valid and unchanged until released, whatever others do
-// to the key, even if its writer dies. Move-only; must be released before its Store is destroyed.
+// A zero-copy, read-only view of a value. It stays valid and unchanged until released, whatever
+// others do to the key, even if its writer dies. Move-only; must be released before its Store is
+// destroyed.
 class PinnedValue {
  public:
   PinnedValue() = default;
@@ -125,8 +129,9 @@ class PinnedValue {
   Version version_ = kAbsent;
 };
 
-// Room for a value that nobody else sees yet: fill bytes() in place, then Store::Commit makes them visible
-// in one step. Dropped (destroyed uncommitted), it leaves no trace. Move-only; must not outlive its Store.
+// Room for a value that nobody else sees yet: fill bytes() in place, then Store::Commit makes them
+// visible in one step. Dropped (destroyed uncommitted), it leaves no trace. Move-only; must not
+// outlive its Store.
 class Draft {
  public:
   Draft() = default;
@@ -146,39 +151,42 @@ class Draft {
   std::span<char> bytes_;
 };
 
-// One participant of a segment. The public operations check what is common to all designs (the handle is
-// this process's own, the sizes fit) and hand over to the design's Do… functions.
+// One participant of a segment. The public operations check what is common to all designs (the
+// handle is this process's own, the sizes fit) and hand over to the design's Do… functions.
 class Store {
  public:
-  // Detaches: what is still held is given back. In a process that inherited the handle through fork it
-  // does nothing to the segment.
+  // Detaches: what is still held is given back. In a process that inherited the handle through fork
+  // it does nothing to the segment.
   virtual ~Store() = default;
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   // Sets the key; returns the new version.
   absl::StatusOr<Version> Put(std::string_view key, std::string_view value);
-  // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if absent,
-  // *value is then unspecified. `value` may be null: only the version is asked for.
+  // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if
+  // absent, *value is then unspecified. `value` may be null: only the version is asked for.
   absl::StatusOr<Version> Get(std::string_view key, std::string* value);
   // Removes the key; returns whether it was there.
   absl::StatusOr<bool> Erase(std::string_view key);
   // Sets the key if its version is still `expected` (kAbsent: if the key is absent).
   absl::StatusOr<CasResult> CompareAndSwap(std::string_view key, Version expected,
                                            std::string_view value);
-  // kNotFound if absent; kResourceExhausted if this participant holds all that its ledger has room for.
+  // kNotFound if absent; kResourceExhausted if this participant holds all that its ledger has room
+  // for.
   absl::StatusOr<PinnedValue> Pin(std::string_view key);
   // Room for `size` bytes under `key`; the key itself is untouched until Commit.
   absl::StatusOr<Draft> Reserve(std::string_view key, size_t size);
   // Publishes the draft as Put would. The draft is spent, also on an error.
   absl::StatusOr<Version> Commit(Draft draft);
-  // Visits what is there until `visit` returns false: each key that is present throughout is seen exactly
-  // once, one that comes or goes meanwhile at most once. The visitor may call this store's operations.
+  // Visits what is there until `visit` returns false: each key that is present throughout is seen
+  // exactly once, one that comes or goes meanwhile at most once. The visitor may call this store's
+  // operations.
   absl::Status ForEach(absl::FunctionRef<bool(const EntryView&)> visit);
-  // Repairs after every dead participant. Any participant may call it at any time, several may at once,
-  // and it may die halfway.
+  // Repairs after every dead participant. Any participant may call it at any time, several may at
+  // once, and it may die halfway.
   absl::StatusOr<RecoveryReport> Recover();
-  // The account. REQUIRES: no operation is under way (participants may be attached, and hold things).
+  // The account. REQUIRES: no operation is under way (participants may be attached, and hold
+  // things).
   absl::StatusOr<AuditReport> Audit();
 
   virtual size_t max_key_bytes() const = 0;    // at least 250

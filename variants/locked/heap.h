@@ -1,0 +1,112 @@
+// A coalescing heap in one arena of a segment: boundary tags (Knuth 1973), first fit in bins of
+// like sizes (two-level segregated fit, Masmano et al. 2004), split and merge. Every change goes
+// through a Journal, so that a death in the middle of a split or merge is undone as a whole.
+//
+// The arena is a row of blocks without gaps:
+//
+//     | size, used | size of the block before | payload ...        | size, used | ...
+//       8 bytes      8 bytes                    a multiple of 16
+//
+// A free block's payload begins with its bin's links: next, previous (payload offsets, 0: none).
+//
+// H1  The blocks tile the arena exactly; the last one is a used sentinel of 16 bytes.
+// H2  Each block's `previous_bytes` is the size of the block before it, 0 for the first.
+// H3  No two free blocks are neighbours.
+// H4  A block is in a bin if and only if it is free, and the bin is that of its size; links are
+// symmetric. H5  A bin's bit is set if and only if the bin is not empty.
+//
+// Time: O(1), except that a request which only blocks of its own bin could satisfy searches that
+// bin.
+#ifndef KILL9_VARIANTS_LOCKED_HEAP_H_
+#define KILL9_VARIANTS_LOCKED_HEAP_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "variants/locked/journal.h"
+
+namespace kill9::locked {
+
+class Heap {
+ public:
+  static constexpr uint64_t kGranule = 16;
+  static constexpr uint64_t kBlockHeaderBytes = 16;
+  static constexpr uint64_t kMinimumBlockBytes = 32;
+  static constexpr uint32_t kBins = 128;
+
+  // In the segment; all fields are guarded by the domain's mutex.
+  struct Header {
+    uint64_t begin;  // offset of the first block; immutable
+    uint64_t end;    // offset of the sentinel; immutable
+    uint64_t bitmap[kBins / 64];
+    uint64_t bins[kBins];  // payload offset of the first block, 0: empty
+  };
+  static_assert(std::is_trivially_copyable_v<Header> && std::is_standard_layout_v<Header>);
+
+  // Lays the arena out as one free block. `begin` and `end` are multiples of 16 (offsets from
+  // `base`).
+  static void Format(char* base, Header& header, uint64_t begin, uint64_t end);
+
+  Heap(char* base, Header& header) : base_(base), header_(&header) {}
+
+  // Returns the payload's offset, or 0 if no free block is large enough. The payload's bytes may be
+  // overwritten at once; all else becomes final with the journal's commit.
+  uint64_t Allocate(Journal& journal, uint64_t payload_bytes);
+  void Free(Journal& journal, uint64_t payload);
+
+  // The size of a block, header included, given its payload.
+  uint64_t BlockBytes(uint64_t payload) const { return SizeOf(BlockOf(payload)); }
+  bool Contains(uint64_t payload) const {
+    return payload >= header_->begin + kBlockHeaderBytes && payload < header_->end;
+  }
+  uint64_t capacity_bytes() const { return header_->end - header_->begin; }
+  uint64_t max_payload_bytes() const { return capacity_bytes() - kBlockHeaderBytes; }
+
+  // Audit: calls `visit` for each block in order, and appends what breaks H1 to H5 to `violations`.
+  // `in_bin` is what the bins say, found independently of the tags. REQUIRES: the domain's mutex is
+  // held.
+  struct BlockView {
+    uint64_t payload;
+    uint64_t bytes;
+    bool used;
+    bool in_bin;
+  };
+  void Walk(absl::FunctionRef<void(const BlockView&)> visit,
+            std::vector<std::string>& violations) const;
+
+ private:
+  struct Block {
+    uint64_t size_used;  // bytes, bit 0: used
+    uint64_t previous_bytes;
+    uint64_t next;  // these two are payload once the block is used
+    uint64_t previous;
+  };
+  static_assert(sizeof(Block) == kMinimumBlockBytes);
+
+  static uint32_t BinOf(uint64_t bytes);
+  static uint64_t SizeOf(const Block* block) { return block->size_used & ~uint64_t{1}; }
+  static bool Used(const Block* block) { return (block->size_used & 1) != 0; }
+  Block* At(uint64_t offset) const { return reinterpret_cast<Block*>(base_ + offset); }
+  Block* BlockOf(uint64_t payload) const { return At(payload - kBlockHeaderBytes); }
+  uint64_t PayloadOf(const Block* block) const {
+    return static_cast<uint64_t>(reinterpret_cast<const char*>(block) - base_) + kBlockHeaderBytes;
+  }
+  Block* After(Block* block) const {
+    return reinterpret_cast<Block*>(reinterpret_cast<char*>(block) + SizeOf(block));
+  }
+  Block* Find(uint64_t bytes) const;
+  void Unlink(Journal& journal, Block* block);
+  // Puts `block` (of the given size, its tag already set) into its bin.
+  void Link(Journal& journal, Block* block, uint64_t bytes);
+
+  char* base_;
+  Header* header_;
+};
+
+}  // namespace kill9::locked
+
+#endif  // KILL9_VARIANTS_LOCKED_HEAP_H_

@@ -1,0 +1,324 @@
+#include "variants/locked/locked_store.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::locked {
+namespace {
+
+// Writes all of an entry but its value's bytes and its version. The block is nobody else's yet.
+void FillHeader(Entry* entry, uint64_t hash, std::string_view key, size_t value_size) {
+  entry->next = 0;
+  entry->hash = hash;
+  entry->version = kAbsent;
+  entry->state = 0;
+  entry->key_size = static_cast<uint32_t>(key.size());
+  entry->value_size = static_cast<uint32_t>(value_size);
+  std::memcpy(entry->key_data(), key.data(), key.size());
+}
+
+void CopyIn(char* to, std::string_view value) {
+  if (!value.empty()) std::memcpy(to, value.data(), value.size());
+}
+
+}  // namespace
+
+SegmentLayout LayoutOf(std::string_view design) { return {design, 1, sizeof(Ledger)}; }
+
+absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
+                                                       std::string_view design, uint32_t shards) {
+  return Segment::Create(options, LayoutOf(design), [&](Segment& segment, SegmentHeader& header) {
+    return Space::Format(segment, header, options.expected_entries, shards);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
+  if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
+  absl::StatusOr<Participant> participant = segment->participants().Claim();
+  if (absl::IsResourceExhausted(participant.status())) {
+    Space(segment).RecoverDead();
+    participant = segment->participants().Claim();
+  }
+  if (!participant.ok()) return participant.status();
+  return std::make_unique<LockedStore>(std::move(segment), *std::move(participant));
+}
+
+LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participant)
+    : Store(participant.guard()),
+      space_(std::move(segment)),
+      participant_(std::move(participant)),
+      ledger_(space_.ledger(participant_.slot())) {}
+
+LockedStore::~LockedStore() {
+  if (!guard().mine()) return;
+  for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, ledger_.active);
+}
+
+size_t LockedStore::max_value_bytes() const {
+  const size_t room = space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0);
+  return std::min<size_t>(room, UINT32_MAX);
+}
+
+std::optional<uint32_t> LockedStore::FreeRow() const {
+  for (uint32_t row = 0; row < Ledger::kPublicRows; ++row) {
+    if (ledger_.rows[row] == 0) return row;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<Version> LockedStore::DoPut(std::string_view key, std::string_view value) {
+  absl::StatusOr<CasResult> result = Write(key, value, std::nullopt);
+  if (!result.ok()) return result.status();
+  return result->version;
+}
+
+absl::StatusOr<CasResult> LockedStore::DoCompareAndSwap(std::string_view key, Version expected,
+                                                        std::string_view value) {
+  return Write(key, value, expected);
+}
+
+absl::StatusOr<CasResult> LockedStore::Write(std::string_view key, std::string_view value,
+                                             std::optional<Version> expected) {
+  const uint64_t hash = space_.Hash(key);
+  if (value.size() <= kCopyUnderMutexBytes) {
+    std::optional<CasResult> result = WriteAtHome(hash, key, value, expected);
+    if (result.has_value()) return *result;
+  }
+  if (absl::Status status = ReserveInto(Ledger::kTransferRow, hash, key, value.size());
+      !status.ok()) {
+    return status;
+  }
+  const Hold draft = Hold::Unpack(ledger_.rows[Ledger::kTransferRow]);
+  CopyIn(space_.EntryAt(draft.payload)->value_data(), value);
+  return CommitRow(Ledger::kTransferRow, expected);
+}
+
+std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_view key,
+                                                  std::string_view value,
+                                                  std::optional<Version> expected) {
+  const uint32_t index = space_.ShardOf(hash);
+  CasResult result;
+  {
+    Session session = Enter(index);
+    Shard& shard = space_.shard(index);
+    const Shard::Place place = shard.Find(hash, key);
+    if (expected.has_value() && place.version() != *expected)
+      return CasResult{false, place.version()};
+    const uint64_t payload =
+        shard.heap.Allocate(session.journal, Entry::Bytes(key.size(), value.size()));
+    if (payload == 0) return std::nullopt;
+    Entry* entry = space_.EntryAt(payload);
+    FillHeader(entry, hash, key, value.size());
+    CopyIn(entry->value_data(), value);
+    result = {true, Publish(session, index, place, entry)};
+  }
+  FinishFreeing();
+  return result;
+}
+
+Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Place& place,
+                             Entry* entry) {
+  Shard& shard = space_.shard(index);
+  const Version version = shard.NextVersion();
+  entry->version = version;
+  entry->state = Entry::kLinked;
+  entry->next = place.entry == nullptr ? 0 : place.entry->next;
+  session.journal.Set(place.link, shard.OffsetOf(entry));
+  if (place.entry != nullptr) Retire(session, index, place.entry);
+  // dies before -> undone: the key has its old value;  dies after -> it has the new one
+  // a successor sees the new entry linked and the old one free, pinned only, or owned by the
+  // freeing row
+  session.journal.Commit();
+  return version;
+}
+
+void LockedStore::Retire(Session& session, uint32_t index, Entry* entry) {
+  const uint64_t payload = space_.shard(index).OffsetOf(entry);
+  if (entry->pins() != 0) {
+    session.journal.Set(&entry->state, entry->state & ~Entry::kLinked);
+    return;
+  }
+  const uint32_t arena = space_.ArenaOf(payload);
+  if (arena == index) {
+    space_.shard(index).heap.Free(session.journal, payload);
+    return;
+  }
+  session.journal.Set(&entry->state, 0);
+  session.journal.Set(&ledger_.rows[Ledger::kFreeingRow],
+                      Hold{Hold::Kind::kOwn, arena, payload}.Pack());
+}
+
+absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_view key,
+                                      size_t value_size) {
+  const uint32_t home = space_.ShardOf(hash);
+  while (true) {
+    for (uint32_t i = 0; i < space_.shard_count(); ++i) {
+      const uint32_t arena = (home + i) & (space_.shard_count() - 1);
+      if (ReserveFrom(arena, row, hash, key, value_size)) return absl::OkStatus();
+    }
+    // What the dead hold is room, too.
+    if (space_.RecoverDead().blocks == 0) break;
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the segment has no room for a value of ", value_size, " bytes"));
+}
+
+bool LockedStore::ReserveFrom(uint32_t arena, uint32_t row, uint64_t hash, std::string_view key,
+                              size_t value_size) {
+  Session session = Enter(arena);
+  const uint64_t payload =
+      space_.shard(arena).heap.Allocate(session.journal, Entry::Bytes(key.size(), value_size));
+  if (payload == 0) return false;
+  FillHeader(space_.EntryAt(payload), hash, key, value_size);
+  session.journal.Set(&ledger_.rows[row], Hold{Hold::Kind::kOwn, arena, payload}.Pack());
+  // dies before -> the heap owns the block;  dies after -> the row does
+  session.journal.Commit();
+  return true;
+}
+
+CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) {
+  Entry* entry = space_.EntryAt(Hold::Unpack(ledger_.rows[row]).payload);
+  const uint32_t index = space_.ShardOf(entry->hash);
+  CasResult result;
+  {
+    Session session = Enter(index);
+    const Shard::Place place = space_.shard(index).Find(entry->hash, entry->key());
+    result = {!expected.has_value() || place.version() == *expected, place.version()};
+    if (result.swapped) {
+      session.journal.Set(&ledger_.rows[row], 0);
+      result.version = Publish(session, index, place, entry);
+    }
+  }
+  if (result.swapped) {
+    FinishFreeing();
+  } else {
+    space_.ReleaseRow(ledger_.rows[row], ledger_.active);
+  }
+  return result;
+}
+
+absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* value) {
+  const uint64_t hash = space_.Hash(key);
+  const uint32_t index = space_.ShardOf(hash);
+  Entry* entry = nullptr;
+  Version version = kAbsent;
+  {
+    Session session = Enter(index);
+    entry = space_.shard(index).Find(hash, key).entry;
+    if (entry == nullptr) return absl::NotFoundError("");
+    version = entry->version;
+    if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) {
+      if (value != nullptr) value->assign(entry->value_data(), entry->value_size);
+      return version;
+    }
+    PinInto(session, index, entry, Ledger::kTransferRow);
+  }
+  value->assign(entry->value_data(), entry->value_size);
+  space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], ledger_.active);
+  return version;
+}
+
+absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
+  const uint64_t hash = space_.Hash(key);
+  const uint32_t index = space_.ShardOf(hash);
+  {
+    Session session = Enter(index);
+    const Shard::Place place = space_.shard(index).Find(hash, key);
+    if (place.entry == nullptr) return false;
+    session.journal.Set(place.link, place.entry->next);
+    Retire(session, index, place.entry);
+    // dies before -> the key is there;  dies after -> it is not
+    session.journal.Commit();
+  }
+  FinishFreeing();
+  return true;
+}
+
+void LockedStore::PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row) {
+  const uint64_t payload = space_.shard(index).OffsetOf(entry);
+  session.journal.Set(&entry->state, entry->state + Entry::kOnePin);
+  session.journal.Set(&ledger_.rows[row], Hold{Hold::Kind::kPin, index, payload}.Pack());
+  // dies before -> no pin;  dies after -> a dead participant's pin, which recovery takes off (D4)
+  session.journal.Commit();
+}
+
+absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
+  const std::optional<uint32_t> row = FreeRow();
+  if (!row.has_value()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this participant holds ", Ledger::kPublicRows, " pins and drafts already"));
+  }
+  const uint64_t hash = space_.Hash(key);
+  const uint32_t index = space_.ShardOf(hash);
+  Session session = Enter(index);
+  Entry* entry = space_.shard(index).Find(hash, key).entry;
+  if (entry == nullptr) return absl::NotFoundError("");
+  PinInto(session, index, entry, *row);
+  return PinnedValue(this, *row, entry->value(), entry->version);
+}
+
+absl::StatusOr<Draft> LockedStore::DoReserve(std::string_view key, size_t size) {
+  const std::optional<uint32_t> row = FreeRow();
+  if (!row.has_value()) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this participant holds ", Ledger::kPublicRows, " pins and drafts already"));
+  }
+  if (absl::Status status = ReserveInto(*row, space_.Hash(key), key, size); !status.ok())
+    return status;
+  Entry* entry = space_.EntryAt(Hold::Unpack(ledger_.rows[*row]).payload);
+  return Draft(this, *row, {entry->value_data(), entry->value_size});
+}
+
+absl::StatusOr<Version> LockedStore::DoCommit(uint64_t row) {
+  return CommitRow(static_cast<uint32_t>(row), std::nullopt).version;
+}
+
+// Keys never move between chains, so a chain copied in one session shows each of its keys exactly
+// once.
+absl::Status LockedStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
+  constexpr size_t kBatchBytes =
+      64 << 10;  // copied under one hold of the mutex, whole chains at a time
+  constexpr uint64_t kBatchChains = 1024;
+  struct Copied {
+    size_t key_begin, key_size, value_size;
+    Version version;
+  };
+  std::string bytes;
+  std::vector<Copied> batch;
+  for (uint32_t index = 0; index < space_.shard_count(); ++index) {
+    Shard& shard = space_.shard(index);
+    for (uint64_t bucket = 0; bucket < shard.bucket_count();) {
+      bytes.clear();
+      batch.clear();
+      {
+        Session session = Enter(index);
+        const uint64_t first = bucket;
+        while (bucket < shard.bucket_count() && bytes.size() < kBatchBytes &&
+               bucket - first < kBatchChains) {
+          for (uint64_t payload = shard.bucket(bucket); payload != 0;) {
+            Entry* entry = space_.EntryAt(payload);
+            batch.push_back({bytes.size(), entry->key_size, entry->value_size, entry->version});
+            bytes.append(entry->key_data(), entry->key_size);
+            bytes.append(entry->value_data(), entry->value_size);
+            payload = entry->next;
+          }
+          ++bucket;
+        }
+      }
+      for (const Copied& copied : batch) {
+        const char* key = bytes.data() + copied.key_begin;
+        if (!visit({{key, copied.key_size},
+                    {key + copied.key_size, copied.value_size},
+                    copied.version})) {
+          return absl::OkStatus();
+        }
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace kill9::locked

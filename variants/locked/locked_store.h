@@ -1,0 +1,95 @@
+// The store of the locked designs: hash-partitioned shards (one or many), each under its robust
+// mutex.
+//
+// A value becomes visible by linking its entry into a chain, in one journaled transaction under the
+// mutex of the key's shard; the transaction's commit is the operation's linearization point.
+// Entries are never changed once linked: an overwrite links a new entry in the old one's place, and
+// the old one's block is freed at once, or by its last pin.
+//
+// At most one shard's mutex is held at any time, so no death can leave two shards half changed.
+// What an operation owns between two shards (a block borrowed from another arena, on its way in or
+// back) stands in the participant's ledger.
+//
+// PROGRESS: blocking, on the key's shard; when that shard's arena is full, on each in turn.
+// ON CRASH: Session and Journal undo the transaction; Recover() returns the ledger's holds.
+#ifndef KILL9_VARIANTS_LOCKED_LOCKED_STORE_H_
+#define KILL9_VARIANTS_LOCKED_LOCKED_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "variants/locked/space.h"
+#include "variants/segment.h"
+#include "variants/store.h"
+
+namespace kill9::locked {
+
+inline constexpr size_t kMaxKeyBytes = 1024;
+// A value longer than this is copied outside the mutex: in through a draft, out through a pin.
+inline constexpr size_t kCopyUnderMutexBytes = 4096;
+
+SegmentLayout LayoutOf(std::string_view design);
+// `shards` is a power of two. Errors as Segment's.
+absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
+                                                       std::string_view design, uint32_t shards);
+// kResourceExhausted: no participant slot is free, even after recovery. kDataLoss: damaged.
+absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment);
+
+class LockedStore final : public Store {
+ public:
+  LockedStore(std::shared_ptr<Segment> segment, Participant participant);
+  ~LockedStore() override;
+
+  size_t max_key_bytes() const override { return kMaxKeyBytes; }
+  size_t max_value_bytes() const override;
+
+ private:
+  absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
+  absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override;
+  absl::StatusOr<bool> DoErase(std::string_view key) override;
+  absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
+                                             std::string_view value) override;
+  absl::StatusOr<PinnedValue> DoPin(std::string_view key) override;
+  absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
+  absl::StatusOr<Version> DoCommit(uint64_t row) override;
+  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override;
+  absl::StatusOr<RecoveryReport> DoRecover() override { return space_.RecoverDead(); }
+  absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(ledger_.active); }
+  void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], ledger_.active); }
+  void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], ledger_.active); }
+
+  Session Enter(uint32_t shard) { return space_.Enter(shard, ledger_.active); }
+  std::optional<uint32_t> FreeRow() const;
+
+  // Put (no expectation) and CompareAndSwap.
+  absl::StatusOr<CasResult> Write(std::string_view key, std::string_view value,
+                                  std::optional<Version> expected);
+  // Write, all in one transaction. Nullopt: the key's own arena has no room.
+  std::optional<CasResult> WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,
+                                       std::optional<Version> expected);
+  // Allocates an entry for `key`, its value's bytes not yet filled, owned by `row`.
+  absl::Status ReserveInto(uint32_t row, uint64_t hash, std::string_view key, size_t value_size);
+  bool ReserveFrom(uint32_t arena, uint32_t row, uint64_t hash, std::string_view key,
+                   size_t value_size);
+  // Publishes the entry that `row` owns, if the expectation holds; frees it if not.
+  CasResult CommitRow(uint32_t row, std::optional<Version> expected);
+  // Links `entry` in `place`, retires what was there, commits.
+  Version Publish(Session& session, uint32_t index, const Shard::Place& place, Entry* entry);
+  // An entry that was just unlinked: frees its block, or leaves it to its last pin; if its block is
+  // borrowed, the freeing row takes it (FinishFreeing, once the session has ended).
+  void Retire(Session& session, uint32_t index, Entry* entry);
+  void FinishFreeing() { space_.ReleaseRow(ledger_.rows[Ledger::kFreeingRow], ledger_.active); }
+  // Pins the place's entry for `row`; commits.
+  void PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row);
+
+  Space space_;
+  Participant participant_;
+  Ledger& ledger_;
+};
+
+}  // namespace kill9::locked
+
+#endif  // KILL9_VARIANTS_LOCKED_LOCKED_STORE_H_

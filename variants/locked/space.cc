@@ -1,0 +1,123 @@
+#include "variants/locked/space.h"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::locked {
+namespace {
+
+constexpr uint64_t kBytesForEachBucket =
+    128;  // a small entry's block: about one entry a bucket when full
+constexpr uint64_t kMinimumArenaBytes = 4096;
+
+constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+}  // namespace
+
+absl::Status Space::Format(Segment& segment, SegmentHeader& header, uint64_t expected_entries,
+                           uint32_t shards) {
+  const uint64_t body = header.body_offset;
+  const uint64_t room = header.size_bytes - body;
+  const uint64_t wanted = expected_entries != 0 ? expected_entries : room / kBytesForEachBucket;
+  const uint64_t buckets = std::bit_ceil(std::max<uint64_t>(wanted / shards, 8));
+  const uint64_t shards_begin = body + sizeof(StoreHeader);
+  const uint64_t buckets_begin = shards_begin + shards * sizeof(ShardHeader);
+  const uint64_t arenas_begin = RoundUp(buckets_begin + shards * buckets * sizeof(uint64_t), 64);
+  if (arenas_begin + shards * kMinimumArenaBytes > header.size_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a segment of ", header.size_bytes, " bytes is too small for ", shards, " shard(s) of ",
+        buckets, " buckets: at least ", arenas_begin + shards * kMinimumArenaBytes, " are needed"));
+  }
+  const uint64_t arena_bytes = (header.size_bytes - arenas_begin) / shards / 64 * 64;
+  header.parameters[kShards] = shards;
+  header.parameters[kBucketsPerShard] = buckets;
+  header.parameters[kArenasBegin] = arenas_begin;
+  header.parameters[kArenaBytes] = arena_bytes;
+
+  char* base = segment.base();
+  auto* store = new (base + body) StoreHeader{};
+  store->recovery_mutex.Format();
+  for (uint32_t i = 0; i < shards; ++i) {
+    auto* shard = new (base + shards_begin + i * sizeof(ShardHeader)) ShardHeader{};
+    shard->mutex.Format();
+    const uint64_t begin = arenas_begin + i * arena_bytes;
+    Heap::Format(base, shard->heap, begin, begin + arena_bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Space::Check(const Segment& segment) {
+  const SegmentHeader& header = segment.header();
+  const uint64_t shards = header.parameters[kShards];
+  const uint64_t buckets = header.parameters[kBucketsPerShard];
+  const uint64_t arenas_begin = header.parameters[kArenasBegin];
+  const uint64_t arena_bytes = header.parameters[kArenaBytes];
+  if (shards == 0 || shards > kMaxShards || !std::has_single_bit(shards) ||
+      !std::has_single_bit(buckets) || arenas_begin > segment.size() ||
+      arena_bytes < kMinimumArenaBytes || shards * arena_bytes > segment.size() - arenas_begin ||
+      header.body_offset + sizeof(StoreHeader) + shards * (sizeof(ShardHeader) + buckets * 8) >
+          arenas_begin) {
+    return absl::DataLossError(
+        "the segment is damaged: its header's parameters contradict its size");
+  }
+  return absl::OkStatus();
+}
+
+Space::Space(std::shared_ptr<Segment> segment)
+    : segment_(std::move(segment)),
+      base_(segment_->base()),
+      header_(reinterpret_cast<StoreHeader*>(segment_->body().data())),
+      participants_(segment_->participants()) {
+  const SegmentHeader& header = segment_->header();
+  const uint32_t shards = static_cast<uint32_t>(header.parameters[kShards]);
+  const uint64_t buckets = header.parameters[kBucketsPerShard];
+  auto* shard_headers = reinterpret_cast<ShardHeader*>(header_ + 1);
+  auto* bucket_words = reinterpret_cast<uint64_t*>(shard_headers + shards);
+  shard_mask_ = shards - 1;
+  arenas_begin_ = header.parameters[kArenasBegin];
+  arena_bytes_ = header.parameters[kArenaBytes];
+  shards_.reserve(shards);
+  for (uint32_t i = 0; i < shards; ++i) {
+    shards_.emplace_back(base_, shard_headers[i], bucket_words + i * buckets, buckets);
+  }
+}
+
+uint64_t Space::ReleaseRow(uint64_t& row, std::atomic<uint64_t>& active) {
+  while (true) {
+    // Our own row, or a dead one's whose unfinished transactions have been undone: it changes only
+    // here.
+    const Hold hold = Hold::Unpack(row);
+    if (hold.kind == Hold::Kind::kNone) return 0;
+    Session session = Enter(hold.shard, active);
+    Heap& heap = shards_[hold.shard].heap;
+    if (hold.kind == Hold::Kind::kPin) {
+      Entry* entry = EntryAt(hold.payload);
+      const uint64_t state = entry->state - Entry::kOnePin;
+      const bool last = state == 0;  // the last pin of an entry that is no longer linked (D5)
+      const uint32_t arena = ArenaOf(hold.payload);
+      session.journal.Set(&entry->state, state);
+      session.journal.Set(&row, last && arena != hold.shard
+                                    ? Hold{Hold::Kind::kOwn, arena, hold.payload}.Pack()
+                                    : 0);
+      if (last && arena == hold.shard) heap.Free(session.journal, hold.payload);
+      // dies before -> the row still pins;  dies after -> it does not, and the block is free, or
+      // the row owns it;  a successor sees row, count and heap agree (D4)
+      session.journal.Commit();
+      if (!last) return 0;
+      if (arena == hold.shard) return 1;
+      continue;
+    }
+    heap.Free(session.journal, hold.payload);
+    session.journal.Set(&row, 0);
+    // dies before -> the row owns the block;  dies after -> the heap does;  never both, never none
+    session.journal.Commit();
+    return 1;
+  }
+}
+
+}  // namespace kill9::locked

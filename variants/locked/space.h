@@ -1,0 +1,88 @@
+// A process's view of a locked design's segment: its shards, arenas and ledgers, and what is done
+// with them on behalf of any participant, living or dead.
+//
+//     body_offset    StoreHeader
+//     then           ShardHeader x shards
+//     then           buckets x shards (8 bytes each)
+//     then           arenas x shards, of equal size
+#ifndef KILL9_VARIANTS_LOCKED_SPACE_H_
+#define KILL9_VARIANTS_LOCKED_SPACE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "variants/locked/ledger.h"
+#include "variants/locked/shard.h"
+#include "variants/segment.h"
+#include "variants/store.h"
+
+namespace kill9::locked {
+
+// At the start of the body.
+struct StoreHeader {
+  // Held while the dead are recovered; no shard's mutex is held when it is taken.
+  alignas(64) RobustMutex recovery_mutex;
+  // The recoverer's own Ledger::active: whose journal to look at when a recoverer dies.
+  alignas(64) std::atomic<uint64_t> recovering_shard;
+  uint64_t reserved[7];
+};
+static_assert(sizeof(StoreHeader) == 128 && std::is_standard_layout_v<StoreHeader>);
+
+// SegmentHeader::parameters
+enum Parameter : uint32_t { kShards, kBucketsPerShard, kArenasBegin, kArenaBytes };
+
+class Space {
+ public:
+  static constexpr uint32_t kMaxShards = 4096;
+
+  // Lays a new segment out. `shards` is a power of two; kInvalidArgument if the segment is too
+  // small.
+  static absl::Status Format(Segment& segment, SegmentHeader& header, uint64_t expected_entries,
+                             uint32_t shards);
+  // kDataLoss if the header's parameters contradict the segment's size.
+  static absl::Status Check(const Segment& segment);
+
+  explicit Space(std::shared_ptr<Segment> segment);
+
+  uint32_t shard_count() const { return static_cast<uint32_t>(shards_.size()); }
+  Shard& shard(uint32_t index) { return shards_[index]; }
+  uint32_t ShardOf(uint64_t hash) const { return static_cast<uint32_t>(hash) & shard_mask_; }
+  uint32_t ArenaOf(uint64_t payload) const {
+    return static_cast<uint32_t>((payload - arenas_begin_) / arena_bytes_);
+  }
+  Entry* EntryAt(uint64_t payload) const { return reinterpret_cast<Entry*>(base_ + payload); }
+  uint64_t Hash(std::string_view key) const { return segment_->Hash(key); }
+  const ParticipantTable& participants() const { return participants_; }
+  Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
+  uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
+
+  Session Enter(uint32_t shard, std::atomic<uint64_t>& active) {
+    return Session(base_, shards_[shard], shard, active);
+  }
+
+  // Gives back what a row holds. REQUIRES: the row is the caller's own, or a dead participant's and
+  // the caller holds the recovery mutex. Returns the number of blocks that became free.
+  uint64_t ReleaseRow(uint64_t& row, std::atomic<uint64_t>& active);
+
+  // Recovers every dead participant. Callable without being one; holds no shard's mutex on entry.
+  RecoveryReport RecoverDead();
+
+  AuditReport Audit(std::atomic<uint64_t>& active);
+
+ private:
+  void RecoverSlot(uint32_t slot, RecoveryReport& report);
+
+  std::shared_ptr<Segment> segment_;
+  char* base_;
+  StoreHeader* header_;
+  ParticipantTable participants_;
+  std::vector<Shard> shards_;
+  uint32_t shard_mask_;
+  uint64_t arenas_begin_;
+  uint64_t arena_bytes_;
+};
+
+}  // namespace kill9::locked
+
+#endif  // KILL9_VARIANTS_LOCKED_SPACE_H_
