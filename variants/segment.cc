@@ -110,7 +110,8 @@ absl::Status Publish(int fd, const std::string& temporary, const std::string& pa
                                           AT_SYMLINK_FOLLOW)
                                  : link(temporary.c_str(), path.c_str());
   if (result == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("cannot name the segment '", path, "'"));
+  return ErrnoStatus(errno, absl::StrCat("cannot name the segment '", path,
+                                         "' (if it exists, open it, or remove it first)"));
 }
 
 // Gives the whole file its room (S2), so that no access to the mapping can fail later.
@@ -139,6 +140,13 @@ absl::Status FillHoles(int fd, uint64_t size, const std::string& what) {
   return AllocateRoom(fd, size, what);
 }
 
+absl::Status CannotOpen(int error, const SegmentLocation& location, const char* access) {
+  // ENXIO is the kernel's word for a socket.
+  const char* hint = error == ENXIO ? " (is it a socket?)" : "";
+  return ErrnoStatus(error,
+                     absl::StrCat("cannot open ", Describe(location), " for ", access, hint));
+}
+
 std::string DesignName(const SegmentHeader& header) {
   return std::string(header.design, strnlen(header.design, sizeof header.design));
 }
@@ -147,18 +155,20 @@ absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header,
                         uint64_t* file_bytes) {
   struct stat stat{};
   if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
-  if (!S_ISREG(stat.st_mode))
-    return absl::InvalidArgumentError(absl::StrCat(what, " is not a file"));
+  if (!S_ISREG(stat.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(what, " is not a regular file"));
+  }
   *file_bytes = static_cast<uint64_t>(stat.st_size);
   ssize_t got = pread(fd, header, sizeof *header, 0);
   if (got < 0) return ErrnoStatus(errno, what);
   if (static_cast<size_t>(got) < sizeof header->magic ||
       std::memcmp(header->magic, kMagic, sizeof kMagic) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(what, " is not a kill9 segment"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " is not a kill9 segment: it was left alone"));
   }
   if (static_cast<size_t>(got) < sizeof *header) {
-    return absl::DataLossError(
-        absl::StrCat(what, " is truncated: ", got, " bytes do not hold a header"));
+    return absl::DataLossError(absl::StrCat(
+        what, " is truncated: ", got, " bytes do not hold a header; remove it and create it anew"));
   }
   if (header->format_version != Segment::kFormatVersion) {
     return absl::FailedPreconditionError(
@@ -166,7 +176,8 @@ absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header,
                      Segment::kFormatVersion, ": create it anew, or use the program that made it"));
   }
   if (header->checksum != Checksum(*header)) {
-    return absl::DataLossError(absl::StrCat(what, " is damaged: its header's checksum is wrong"));
+    return absl::DataLossError(absl::StrCat(
+        what, " is damaged: its header's checksum is wrong; remove it and create it anew"));
   }
   return absl::OkStatus();
 }
@@ -182,20 +193,22 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
       header.ledger_bytes != layout.ledger_bytes) {
     return absl::FailedPreconditionError(
         absl::StrCat(what, " has layout version ", header.layout_version, " of '",
-                     DesignName(header), "', this program reads ", layout.layout_version,
-                     ": create it anew, or use the program that made it"));
+                     DesignName(header), "' (ledgers of ", header.ledger_bytes,
+                     " bytes), this program reads ", layout.layout_version, " (",
+                     layout.ledger_bytes, "): create it anew, or use the program that made it"));
   }
   if (file_bytes != header.size_bytes) {
-    return absl::DataLossError(
-        absl::StrCat(what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged", ": ",
-                     file_bytes, " bytes instead of ", header.size_bytes));
+    return absl::DataLossError(absl::StrCat(
+        what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged", ": ", file_bytes,
+        " bytes instead of ", header.size_bytes, "; remove it and create it anew"));
   }
   uint64_t table = ParticipantTable::Bytes(header.max_participants, header.ledger_bytes);
   if (header.header_bytes != Segment::kHeaderBytes || header.max_participants == 0 ||
       header.max_participants > ParticipantTable::kMaxParticipants ||
-      header.body_offset < Segment::kHeaderBytes + table ||
+      header.body_offset < Segment::kHeaderBytes + table || header.body_offset % 4096 != 0 ||
       header.body_offset >= header.size_bytes) {
-    return absl::DataLossError(absl::StrCat(what, " is damaged: its header contradicts itself"));
+    return absl::DataLossError(absl::StrCat(
+        what, " is damaged: its header contradicts itself; remove it and create it anew"));
   }
   return absl::OkStatus();
 }
@@ -213,7 +226,8 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
   if (base == MAP_FAILED) {
     int error = errno;
     close(fd);
-    return ErrnoStatus(error, absl::StrCat("cannot map a segment of ", size, " bytes"));
+    return ErrnoStatus(error,
+                       absl::StrCat("cannot map a segment of ", size, " bytes for read and write"));
   }
   return std::shared_ptr<Segment>(new Segment(fd, static_cast<char*>(base), size));
 }
@@ -258,7 +272,8 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
     if (!name.ok()) return name.status();
     path = *std::move(name);
     if (access(path.c_str(), F_OK) == 0) {  // said early; linkat decides
-      return absl::AlreadyExistsError(absl::StrCat(Describe(options.location), " exists already"));
+      return absl::AlreadyExistsError(
+          absl::StrCat(Describe(options.location), " exists already: open it, or remove it first"));
     }
     absl::StatusOr<int> nameless = OpenNameless(path, &temporary);
     if (!nameless.ok()) return nameless.status();
@@ -309,7 +324,7 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Open(const SegmentLocation& lo
   absl::StatusOr<std::string> path = PathOf(location);
   if (!path.ok()) return path.status();
   int fd = open(path->c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not hang us
-  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("cannot open ", Describe(location)));
+  if (fd < 0) return CannotOpen(errno, location, "read and write");
   SegmentHeader header{};
   uint64_t file_bytes = 0;
   absl::Status status = ReadHeader(fd, Describe(location), &header, &file_bytes);
@@ -350,7 +365,7 @@ absl::StatusOr<std::string> Segment::DesignOf(const SegmentLocation& location) {
   absl::StatusOr<std::string> path = PathOf(location);
   if (!path.ok()) return path.status();
   int fd = open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return ErrnoStatus(errno, absl::StrCat("cannot open ", Describe(location)));
+  if (fd < 0) return CannotOpen(errno, location, "read");
   SegmentHeader header{};
   uint64_t file_bytes = 0;
   absl::Status status = ReadHeader(fd, Describe(location), &header, &file_bytes);
