@@ -2,14 +2,21 @@
 
 #include <array>
 
+// The designs: one line each. Every design's folder defines `const Variant& <Name>()`.
+#define KILL9_VARIANTS(VARIANT) \
+  VARIANT(GlobalMutex)          \
+  VARIANT(StripedLocks)
+
 namespace kill9 {
 
-const Variant& GlobalMutex();
+#define KILL9_DECLARE(Name) const Variant& Name();
+KILL9_VARIANTS(KILL9_DECLARE)
+#undef KILL9_DECLARE
 
 std::span<const Variant* const> AllVariants() {
-  static const std::array kVariants = {
-      &GlobalMutex(),
-  };
+#define KILL9_LIST(Name) &Name(),
+  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST)};
+#undef KILL9_LIST
   return kVariants;
 }
 

@@ -151,32 +151,42 @@ void LockedStore::Retire(Session& session, uint32_t index, Entry* entry) {
                       Hold{Hold::Kind::kOwn, arena, payload}.Pack());
 }
 
+// The key's own arena first, then what can be borrowed without waiting (a stopped holder of another
+// shard's mutex is none of this key's business), then what the dead hold, and last the busy ones.
 absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_view key,
                                       size_t value_size) {
   const uint32_t home = space_.ShardOf(hash);
+  Session::Patience patience = Session::Patience::kTry;
   while (true) {
+    bool any_busy = false;
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
       const uint32_t arena = (home + i) & (space_.shard_count() - 1);
-      if (ReserveFrom(arena, row, hash, key, value_size)) return absl::OkStatus();
+      const Reserved reserved = ReserveFrom(arena, i == 0 ? Session::Patience::kWait : patience,
+                                            row, hash, key, value_size);
+      if (reserved == Reserved::kYes) return absl::OkStatus();
+      if (reserved == Reserved::kBusy) any_busy = true;
     }
-    // What the dead hold is room, too.
-    if (space_.RecoverDead().blocks == 0) break;
+    const bool reclaimed = space_.RecoverDead().blocks != 0;
+    if (!reclaimed && !any_busy) break;
+    if (!reclaimed) patience = Session::Patience::kWait;
   }
   return absl::ResourceExhaustedError(
       absl::StrCat("the segment has no room for a value of ", value_size, " bytes"));
 }
 
-bool LockedStore::ReserveFrom(uint32_t arena, uint32_t row, uint64_t hash, std::string_view key,
-                              size_t value_size) {
-  Session session = Enter(arena);
+LockedStore::Reserved LockedStore::ReserveFrom(uint32_t arena, Session::Patience patience,
+                                               uint32_t row, uint64_t hash, std::string_view key,
+                                               size_t value_size) {
+  Session session = space_.Enter(arena, ledger_.active, patience);
+  if (!session.entered) return Reserved::kBusy;
   const uint64_t payload =
       space_.shard(arena).heap.Allocate(session.journal, Entry::Bytes(key.size(), value_size));
-  if (payload == 0) return false;
+  if (payload == 0) return Reserved::kNoRoom;
   FillHeader(space_.EntryAt(payload), hash, key, value_size);
   session.journal.Set(&ledger_.rows[row], Hold{Hold::Kind::kOwn, arena, payload}.Pack());
   // dies before -> the heap owns the block;  dies after -> the row does
   session.journal.Commit();
-  return true;
+  return Reserved::kYes;
 }
 
 CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) {

@@ -72,8 +72,10 @@ class LockedStore final : public Store {
                                        std::optional<Version> expected);
   // Allocates an entry for `key`, its value's bytes not yet filled, owned by `row`.
   absl::Status ReserveInto(uint32_t row, uint64_t hash, std::string_view key, size_t value_size);
-  bool ReserveFrom(uint32_t arena, uint32_t row, uint64_t hash, std::string_view key,
-                   size_t value_size);
+  // One step of it: in one arena.
+  enum class Reserved : uint8_t { kYes, kNoRoom, kBusy };
+  Reserved ReserveFrom(uint32_t arena, Session::Patience patience, uint32_t row, uint64_t hash,
+                       std::string_view key, size_t value_size);
   // Publishes the entry that `row` owns, if the expectation holds; frees it if not.
   CasResult CommitRow(uint32_t row, std::optional<Version> expected);
   // Links `entry` in `place`, retires what was there, commits.

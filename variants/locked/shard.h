@@ -111,20 +111,26 @@ class Shard {
 // Holds a shard's mutex for its lifetime, repaired if the last holder died.
 class Session {
  public:
+  enum class Patience : uint8_t { kWait, kTry };
+
   // `active` is the caller's word that tells, should it die, whose journal to look at
-  // (Ledger::active).
-  Session(char* base, Shard& shard, uint32_t index, std::atomic<uint64_t>& active)
-      : journal(base, shard.header->journal), shard_(shard), active_(active) {
+  // (Ledger::active). With kTry the session may come out not entered.
+  Session(char* base, Shard& shard, uint32_t index, std::atomic<uint64_t>& active,
+          Patience patience)
+      : journal(base, shard.header->journal), mutex_(shard.header->mutex), active_(active) {
     // Relaxed: read only after this process's death.
     active_.store(index + 1, std::memory_order_relaxed);
-    if (shard_.header->mutex.Lock() == RobustMutex::Acquired::kOwnerDied) {
+    const RobustMutex::Acquired acquired =
+        patience == Patience::kWait ? mutex_.Lock() : mutex_.TryLock();
+    entered = acquired != RobustMutex::Acquired::kBusy;
+    if (acquired == RobustMutex::Acquired::kOwnerDied) {
       // dies here -> the mutex stays owner-dead, the next one undoes again (J4)
-      undone = Journal::Undo(base, shard_.header->journal);
-      shard_.header->mutex.Consistent();
+      undone = Journal::Undo(base, shard.header->journal);
+      mutex_.Consistent();
     }
   }
   ~Session() {
-    shard_.header->mutex.Unlock();
+    if (entered) mutex_.Unlock();
     // Relaxed: as above. Left set if this process dies first: a needless look, no harm.
     active_.store(0, std::memory_order_relaxed);
   }
@@ -132,10 +138,11 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   Journal journal;
+  bool entered = false;
   bool undone = false;  // a dead holder's half-done transaction was rolled back
 
  private:
-  Shard& shard_;
+  RobustMutex& mutex_;
   std::atomic<uint64_t>& active_;
 };
 

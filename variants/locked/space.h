@@ -57,8 +57,9 @@ class Space {
   Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
   uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
 
-  Session Enter(uint32_t shard, std::atomic<uint64_t>& active) {
-    return Session(base_, shards_[shard], shard, active);
+  Session Enter(uint32_t shard, std::atomic<uint64_t>& active,
+                Session::Patience patience = Session::Patience::kWait) {
+    return Session(base_, shards_[shard], shard, active, patience);
   }
 
   // Gives back what a row holds. REQUIRES: the row is the caller's own, or a dead participant's and
