@@ -12,9 +12,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "gtest/gtest.h"
-#include "property/children.h"
-#include "variants/segment.h"
+#include "property/participants_fixture.h"
 
 extern char** environ;
 
@@ -22,51 +20,6 @@ namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
-
-std::shared_ptr<Segment> MakeSegment(uint32_t slots) {
-  SegmentOptions options;
-  options.size_bytes = 8 << 20;
-  options.max_participants = slots;
-  SegmentLayout layout;
-  layout.design = "participants-test";
-  layout.ledger_bytes = 128;
-  absl::StatusOr<std::shared_ptr<Segment>> segment =
-      Segment::Create(options, layout, [](Segment&, SegmentHeader&) { return absl::OkStatus(); });
-  EXPECT_TRUE(segment.ok()) << segment.status();
-  return *segment;
-}
-
-class Participants : public ::testing::Test {
- protected:
-  void Make(uint32_t slots) {
-    segment_ = MakeSegment(slots);
-    table_ = segment_->participants();
-  }
-  // A process that has claimed a slot and waits to be killed.
-  Child Victim(uint32_t* slot) {
-    Child child([this](Line& parent) {
-      absl::StatusOr<Participant> participant = table_.Claim();
-      CHILD_REQUIRE(participant.ok());
-      parent.Tell(participant->slot());
-      for (;;) pause();
-    });
-    uint64_t word = 0;
-    EXPECT_TRUE(child.Await(&word));
-    *slot = static_cast<uint32_t>(word);
-    return child;
-  }
-  bool Dead(uint32_t slot) {
-    uint32_t generation = 0;
-    return table_.MarkIfDead(slot, &generation);
-  }
-  bool RecoverSlot(uint32_t slot) {
-    uint32_t generation = 0;
-    return table_.MarkIfDead(slot, &generation) && table_.MarkRecovered(slot, generation);
-  }
-
-  std::shared_ptr<Segment> segment_;
-  ParticipantTable table_;
-};
 
 TEST_F(Participants, SlotGoesFreeInUseFreeAndGenerationsNeverRepeat) {
   Make(1);
@@ -437,125 +390,6 @@ TEST_F(Participants, RecoverersInARaceRecoverEachVictimExactlyOnceAndNeverALivin
   for (Child& worker : workers) EXPECT_EQ(worker.ExitStatus(), 0);
   EXPECT_EQ(state->recovered.load(std::memory_order_relaxed), killed);
   EXPECT_GT(state->claimed.load(std::memory_order_relaxed), 0u);
-}
-
-// A child with the PID that `pid` says (clone3's set_tid), in the caller's innermost PID namespace.
-pid_t ForkWithPid(pid_t pid) {
-  struct Arguments {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-        set_tid_size, cgroup;
-  } arguments{};
-  arguments.exit_signal = SIGCHLD;
-  arguments.set_tid = reinterpret_cast<uint64_t>(&pid);
-  arguments.set_tid_size = 1;
-  return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
-}
-
-constexpr int kNoNamespace = 77;
-
-// Runs `body` as the first process of a new PID namespace. kNoNamespace where the machine forbids
-// it.
-int InNewPidNamespace(absl::FunctionRef<int()> body) {
-  Child outer([&](Line&) {
-    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
-      return kNoNamespace;
-    Child first([&](Line&) { return body(); });
-    return first.ExitStatus();
-  });
-  return outer.ExitStatus();
-}
-
-TEST_F(Participants, ReusedPidDoesNotInheritTheDeadOnesIdentity) {
-  Make(8);
-  Shared<std::atomic<uint64_t>> slot_of_victim;
-  int status = InNewPidNamespace([&] {
-    constexpr pid_t kPid = 300;
-    auto spawn = [&](bool claims) -> pid_t {
-      pid_t pid = ForkWithPid(kPid);
-      if (pid != 0) return pid;
-      if (claims) {
-        absl::StatusOr<Participant> claim = table_.Claim();
-        if (!claim.ok()) _exit(1);
-        slot_of_victim->store(claim->slot() + 1, std::memory_order_release);
-        for (;;) pause();
-      }
-      for (;;) pause();
-    };
-    pid_t victim = spawn(true);
-    if (victim < 0) return kNoNamespace;
-    CHILD_REQUIRE(victim == kPid);
-    while (slot_of_victim->load(std::memory_order_acquire) == 0) SleepMicroseconds(100);
-    uint32_t slot = static_cast<uint32_t>(slot_of_victim->load(std::memory_order_acquire) - 1);
-    uint32_t generation = 0;
-    CHILD_REQUIRE(!table_.MarkIfDead(slot, &generation));
-    kill(kPid, SIGKILL);
-    CHILD_REQUIRE(waitpid(kPid, nullptr, 0) == kPid);
-    CHILD_REQUIRE(spawn(false) == kPid);  // a stranger with the victim's PID
-    CHILD_REQUIRE(kill(kPid, 0) == 0);
-    CHILD_REQUIRE(table_.MarkIfDead(slot, &generation));
-    CHILD_REQUIRE(table_.MarkRecovered(slot, generation));
-    kill(kPid, SIGKILL);
-    CHILD_REQUIRE(waitpid(kPid, nullptr, 0) == kPid);
-    // And one that claims the same slot under the same PID is a new participant, alive.
-    slot_of_victim->store(0, std::memory_order_release);
-    CHILD_REQUIRE(spawn(true) == kPid);
-    while (slot_of_victim->load(std::memory_order_acquire) == 0) SleepMicroseconds(100);
-    CHILD_REQUIRE(slot_of_victim->load(std::memory_order_acquire) == slot + 1);
-    CHILD_REQUIRE(!table_.MarkIfDead(slot, &generation));
-    CHILD_REQUIRE(table_.state(slot) == ParticipantState::kInUse);
-    return 0;
-  });
-  if (status == kNoNamespace)
-    GTEST_SKIP() << "this machine lets us make no PID namespace with chosen PIDs";
-  EXPECT_EQ(status, 0);
-}
-
-TEST_F(Participants, OtherPidNamespacesSeeTheSameLivesAndDeaths) {
-  Make(8);
-  uint32_t outside = 0;
-  Child victim = Victim(&outside);
-  absl::StatusOr<Participant> mine = table_.Claim();
-  ASSERT_TRUE(mine.ok());
-  Shared<std::atomic<uint64_t>> step;
-  Child inside([&](Line&) {
-    return InNewPidNamespace([&] {
-      uint32_t generation = 0;
-      // Processes that cannot even be named from here are not dead for that.
-      CHILD_REQUIRE(!table_.MarkIfDead(outside, &generation));
-      CHILD_REQUIRE(!table_.MarkIfDead(mine->slot(), &generation));
-      absl::StatusOr<Participant> own = table_.Claim();
-      CHILD_REQUIRE(own.ok());
-      step->store(own->slot() + 1, std::memory_order_release);
-      while (step->load(std::memory_order_acquire) != 1000) SleepMicroseconds(100);
-      CHILD_REQUIRE(table_.MarkIfDead(outside, &generation));
-      for (;;) pause();
-      return 0;
-    });
-  });
-  for (int i = 0; i < 10'000 && step->load(std::memory_order_acquire) == 0; ++i) {
-    siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(inside.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid != 0) {
-      break;
-    }
-    SleepMicroseconds(1000);
-  }
-  uint64_t word = step->load(std::memory_order_acquire);
-  if (word == 0) {
-    ASSERT_EQ(inside.ExitStatus(), kNoNamespace);
-    GTEST_SKIP() << "this machine lets us make no PID namespace";
-  }
-  uint32_t slot_inside = static_cast<uint32_t>(word - 1);
-  EXPECT_FALSE(Dead(slot_inside));
-  victim.KillAndReap();
-  step->store(1000, std::memory_order_release);
-  for (int i = 0; i < 10'000 && table_.state(outside) != ParticipantState::kDead; ++i) {
-    SleepMicroseconds(1000);
-  }
-  EXPECT_EQ(table_.state(outside), ParticipantState::kDead) << "found by the other namespace";
-  inside.KillAndReap();  // takes the namespace with it
-  for (int i = 0; i < 10'000 && !Dead(slot_inside); ++i) SleepMicroseconds(1000);
-  EXPECT_TRUE(Dead(slot_inside));
 }
 
 TEST_F(Participants, ManyGenerationsLeakNoDescriptor) {
