@@ -1,0 +1,255 @@
+#include "variants/seqlock_ring/space.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "variants/seqlock_ring/record.h"
+
+namespace kill9::ring {
+
+// ---- Holds
+// -----------------------------------------------------------------------------------------
+
+void Space::BeginHold(int hold, uint64_t position, uint64_t units_and_kind) {
+  // Relaxed: the store to claims publishes both; a reader that takes a later hold for this one
+  // finds the truth, or its holder finds the reader's claim (W1).
+  ledger_.holds[hold].position.store(position, std::memory_order_relaxed);
+  ledger_.holds[hold].units.store(units_and_kind, std::memory_order_relaxed);
+  bits_ |= uint32_t{1} << hold;
+  // W1: sequentially consistent with the claims' CAS and the load of claims in SlotHolds.
+  ledger_.claims.store(uint64_t{generation_} << 32 | bits_, std::memory_order_seq_cst);
+}
+
+void Space::EndHold(int hold) {
+  bits_ &= ~(uint32_t{1} << hold);
+  // Release: what was written or read under the hold is over for the opener that sees this
+  // (SlotHolds).
+  ledger_.claims.store(bits_ == 0 ? 0 : uint64_t{generation_} << 32 | bits_,
+                       std::memory_order_release);
+}
+
+int Space::FreeHold() const {
+  const uint32_t taken = bits_ | uint32_t{1} << kPutHold | uint32_t{1} << kSourceHold;
+  return ~taken == 0 ? -1 : std::countr_one(taken);
+}
+
+bool Space::ClaimStands(uint64_t position, uint64_t units) const {
+  const uint64_t first = geometry_.SequenceOf(position);
+  const uint64_t last = geometry_.SequenceOf(position + units - 1);
+  for (uint64_t sequence = first; sequence <= last; ++sequence) {
+    // W1: sequentially consistent with BeginHold and with the CAS in Open.
+    if (geometry_.chunks[geometry_.ChunkOf(sequence)].claim.load(std::memory_order_seq_cst) !=
+        sequence) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Space::HoldForReading(int hold, uint64_t position, uint64_t units) {
+  BeginHold(hold, position, units);
+  if (ClaimStands(position, units)) return true;
+  EndHold(hold);
+  return false;
+}
+
+bool Space::SlotHolds(uint32_t slot, uint64_t first_chunk, uint64_t count,
+                      uint64_t* held_until_chunk) const {
+  const Ledger& ledger = table_.ledger_as<Ledger>(slot);
+  // W2: sequentially consistent with BeginHold. Acquire: pairs with EndHold, so that what was read
+  // or written under a hold that has ended is over before the opener writes.
+  const uint64_t claims = ledger.claims.load(std::memory_order_seq_cst);
+  uint32_t bits = static_cast<uint32_t>(claims);
+  bool held = false;
+  for (; bits != 0; bits &= bits - 1) {
+    const Hold& hold = ledger.holds[std::countr_zero(bits)];
+    // Relaxed: ordered by the load of claims above.
+    const uint64_t position = hold.position.load(std::memory_order_relaxed);
+    const uint64_t units = hold.units.load(std::memory_order_relaxed) & ~kWriteHold;
+    const uint64_t unit = geometry_.UnitOf(position);
+    const uint64_t first = unit >> geometry_.chunk_unit_bits;
+    const uint64_t last = (unit + std::max<uint64_t>(units, 1) - 1) >> geometry_.chunk_unit_bits;
+    if (last < first_chunk || first >= first_chunk + count) continue;
+    held = true;
+    *held_until_chunk = std::max(*held_until_chunk, last + 1);
+  }
+  if (!held || slot == slot_) return held;
+  uint32_t generation = 0;
+  if (!table_.MarkIfDead(slot, &generation)) return true;
+  RecoveryReport ignored;
+  RecoverSlot(geometry_, table_, slot, generation, &ignored);
+  return false;
+}
+
+bool Space::FindHold(uint64_t first_chunk, uint64_t count, uint64_t* held_until_chunk) const {
+  // Sequentially consistent: a participant that is missed here attached after our claim, and sees
+  // it (W2).
+  const uint64_t slots = geometry_.header->attached_slots.load(std::memory_order_seq_cst);
+  for (uint32_t slot = 0; slot < slots && slot < table_.size(); ++slot) {
+    if (SlotHolds(slot, first_chunk, count, held_until_chunk)) return true;
+  }
+  return false;
+}
+
+void RecoverSlot(const Geometry& geometry, const ParticipantTable& table, uint32_t slot,
+                 uint32_t generation, RecoveryReport* report) {
+  Ledger& ledger = table.ledger_as<Ledger>(slot);
+  // Acquire: pairs with the victim's stores to claims; its holds are as it left them.
+  uint64_t claims = ledger.claims.load(std::memory_order_acquire);
+  RecoveryReport mine;
+  if (claims >> 32 == generation) {
+    for (uint32_t bits = static_cast<uint32_t>(claims); bits != 0; bits &= bits - 1) {
+      const Hold& hold = ledger.holds[std::countr_zero(bits)];
+      // Relaxed: ordered by the load of claims.
+      const uint64_t units = hold.units.load(std::memory_order_relaxed);
+      const uint64_t position = hold.position.load(std::memory_order_relaxed);
+      mine.blocks += units & ~kWriteHold;
+      RecordHead head;
+      if ((units & kWriteHold) != 0 && !ReadHead(geometry, MakeEntry(0, position), &head)) {
+        ++mine.rolled_back;
+      }
+    }
+    // The generation makes this fail where another recoverer has been, and a new owner holds
+    // something. Release: pairs with SlotHolds. Dies before -> the next recoverer does it; dies
+    // after -> the slot is Dead with an empty ledger; a successor sees -> nothing left to return.
+    if (ledger.claims.compare_exchange_strong(claims, 0, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed)) {
+      report->blocks += mine.blocks;
+      report->rolled_back += mine.rolled_back;
+    }
+  }
+  if (table.MarkRecovered(slot, generation)) ++report->participants;
+}
+
+// ---- Leases
+// ----------------------------------------------------------------------------------------
+
+Space::Opened Space::Open(uint64_t sequence, uint64_t count, uint64_t* held_until_chunk) {
+  const uint64_t first_chunk = geometry_.ChunkOf(sequence);
+  former_claims_.clear();
+  Opened opened = Opened::kYes;
+  for (uint64_t i = 0; i < count && opened == Opened::kYes; ++i) {
+    std::atomic<uint64_t>& claim = geometry_.chunks[first_chunk + i].claim;
+    // Relaxed: the CAS decides.
+    uint64_t former = claim.load(std::memory_order_relaxed);
+    do {
+      if (former >= sequence + i) {  // we slept for a lap
+        opened = Opened::kLost;
+        break;
+      }
+      // W2: sequentially consistent with the holders' load of the claim.
+      // Dies before or after -> at most a claim without a lease: records stay readable, a pin moves
+      // them.
+    } while (!claim.compare_exchange_weak(former, sequence + i, std::memory_order_seq_cst,
+                                          std::memory_order_relaxed));
+    if (opened == Opened::kYes) former_claims_.push_back(former);
+  }
+  if (opened == Opened::kYes && FindHold(first_chunk, count, held_until_chunk)) {
+    opened = Opened::kHeld;
+  }
+  if (opened == Opened::kYes) return opened;
+  for (uint64_t i = 0; i < former_claims_.size(); ++i) {
+    uint64_t ours = sequence + i;
+    // Relaxed: nothing was written, so there is nothing to publish. It fails where a later opener
+    // came.
+    geometry_.chunks[first_chunk + i].claim.compare_exchange_strong(
+        ours, former_claims_[i], std::memory_order_relaxed, std::memory_order_relaxed);
+  }
+  return opened;
+}
+
+absl::Status Space::NewLease(uint64_t units) {
+  const uint64_t count = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
+  std::atomic<uint64_t>& cursor = geometry_.header->cursor;
+  // Two laps without an opening: everything is held.
+  for (uint64_t passed = 0; passed <= 2 * geometry_.chunk_count + count;) {
+    // Relaxed: each CAS of the cursor hands a sequence to one opener, and orders nothing else; what
+    // was in the chunk is guarded by claims and holds.
+    uint64_t sequence = cursor.load(std::memory_order_relaxed);
+    const uint64_t chunk = geometry_.ChunkOf(sequence);
+    const bool fits = chunk + count <= geometry_.chunk_count;
+    const uint64_t step = fits ? count : geometry_.chunk_count - chunk;
+    const uint64_t next = geometry_.Advance(sequence, step);
+    // Dies after -> the chunks keep what is in them for another lap.
+    if (!cursor.compare_exchange_weak(sequence, next, std::memory_order_relaxed,
+                                      std::memory_order_relaxed)) {
+      continue;
+    }
+    if (geometry_.ChunkOf(next) == 0) ++laps_;
+    if (!fits) {
+      passed += step;
+      continue;
+    }
+    uint64_t held_until_chunk = 0;
+    if (Open(sequence, count, &held_until_chunk) == Opened::kYes) {
+      lease_.next = sequence << geometry_.chunk_unit_bits;
+      lease_.end = (sequence + count) << geometry_.chunk_unit_bits;
+      lease_.marked = sequence;
+      return absl::OkStatus();
+    }
+    passed += step;
+    if (held_until_chunk >
+        chunk + step) {  // past a long hold in one go, unless others moved the cursor
+      uint64_t expected = next;
+      const uint64_t jump = held_until_chunk - chunk - step;
+      if (geometry_.ChunkOf(next) != 0 &&
+          cursor.compare_exchange_strong(expected, geometry_.Advance(next, jump),
+                                         std::memory_order_relaxed, std::memory_order_relaxed)) {
+        passed += jump;
+        if (geometry_.ChunkOf(geometry_.Advance(next, jump)) == 0) ++laps_;
+      }
+    }
+  }
+  return absl::ResourceExhaustedError(
+      "the ring is full: living participants hold what is in the way");
+}
+
+bool Space::LeaseIsStale() const {
+  // Relaxed: cleared records may be written to for nobody to see, which a cache may; and an old
+  // lease is given up only so that its records live longer.
+  const uint64_t floor = geometry_.header->floor.load(std::memory_order_relaxed);
+  const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
+  return lease_.next < floor ||
+         geometry_.AgeOf(geometry_.SequenceOf(lease_.next), cursor) > geometry_.chunk_count / 2 + 1;
+}
+
+bool Space::NearEdge(uint64_t position) const {
+  // Relaxed: a hint.
+  const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
+  return geometry_.AgeOf(geometry_.SequenceOf(position), cursor) * 4 > geometry_.chunk_count * 3;
+}
+
+void Space::MarkContent(uint64_t position, uint64_t units) {
+  const uint64_t last = geometry_.SequenceOf(position + units - 1);
+  for (uint64_t sequence = lease_.marked; sequence <= last; ++sequence) {
+    // Release: as StoreWord (R1): who sees a word written after this sees this. Under a validated
+    // hold, so that no later opener has been here.
+    geometry_.chunks[geometry_.ChunkOf(sequence)].content.store(sequence,
+                                                                std::memory_order_release);
+  }
+  lease_.marked = std::max(lease_.marked, last + 1);
+}
+
+absl::StatusOr<uint64_t> Space::Reserve(uint64_t units, int hold) {
+  while (true) {
+    if (lease_.end - lease_.next < units || LeaseIsStale()) {
+      lease_ = {};
+      if (absl::Status status = NewLease(units); !status.ok()) return status;
+    }
+    const uint64_t position = lease_.next;
+    BeginHold(hold, position, units | kWriteHold);
+    if (ClaimStands(position, units)) {
+      MarkContent(position, units);
+      lease_.next = position + units;
+      return position;
+    }
+    EndHold(hold);  // somebody came round and took the lease
+    lease_ = {};
+  }
+}
+
+void Space::Unreserve(uint64_t position, uint64_t units) {
+  if (lease_.next == position + units) lease_.next = position;
+}
+
+}  // namespace kill9::ring
