@@ -5,7 +5,8 @@
 // The designs: one line each. Every design's folder defines `const Variant& <Name>()`.
 #define KILL9_VARIANTS(VARIANT) \
   VARIANT(GlobalMutex)          \
-  VARIANT(StripedLocks)
+  VARIANT(StripedLocks)         \
+  VARIANT(SeqlockRing)
 
 namespace kill9 {
 
