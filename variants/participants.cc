@@ -148,7 +148,7 @@ absl::StatusOr<Participant> ParticipantTable::Claim() const {
           absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
     }
     uint32_t generation = GenerationOf(seen) + 1;
-    // Acquire: pairs with the releases of Release and MarkRecovered (the ledger is zero, P3).
+    // Acquire: pairs with the releases of Release and MarkRecovered (the ledger is empty, P3).
     if (StateOf(seen) == ParticipantState::kFree &&
         word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kInUse, generation),
                                            std::memory_order_acquire, std::memory_order_relaxed)) {
@@ -198,7 +198,7 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
 
 bool ParticipantTable::MarkRecovered(uint32_t slot, uint32_t generation) const {
   uint64_t expected = Pack(ParticipantState::kDead, generation);
-  // Release: pairs with the acquire of Claim (the ledger is zero, P3).
+  // Release: pairs with the acquire of Claim (the ledger is empty, P3).
   return word(slot).compare_exchange_strong(expected, Pack(ParticipantState::kFree, generation),
                                             std::memory_order_release, std::memory_order_relaxed);
 }

@@ -25,8 +25,8 @@
 //     generation.
 // P2  Dead(g) is left only by MarkRecovered, called after everything in the slot's ledger was
 // returned. P3  A slot's ledger is written by its participant while InUse, and by recoverers while
-// Dead. It is all
-//     zero in Free.
+// Dead. It
+//     holds nothing in Free.
 //
 // PROGRESS: Claim, Release, MarkIfDead and MarkRecovered never wait for another process.
 // ON CRASH: at any instruction of Claim the slot is Free, or InUse with an empty ledger; of
@@ -79,7 +79,7 @@ class Participant {
   Participant& operator=(Participant&& other) noexcept;
   ~Participant() { Release(); }
 
-  // REQUIRES: the ledger is all zero.
+  // REQUIRES: the ledger holds nothing.
   void Release();
   uint32_t slot() const { return slot_; }
   uint32_t generation() const { return generation_; }
@@ -126,7 +126,7 @@ class ParticipantTable {
   // ENSURES: true if the slot is Dead on return, by this call or an earlier one; its generation in
   // *generation. False: free, or its participant lives. One system call for a slot in use.
   bool MarkIfDead(uint32_t slot, uint32_t* generation) const;
-  // Returns a recovered slot. REQUIRES: its ledger is all zero. False: another recoverer already
+  // Returns a recovered slot. REQUIRES: its ledger holds nothing. False: another recoverer already
   // did.
   bool MarkRecovered(uint32_t slot, uint32_t generation) const;
 

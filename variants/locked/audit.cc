@@ -18,16 +18,16 @@ class Auditor {
  public:
   explicit Auditor(Space& space) : space_(space) {}
 
-  AuditReport Run(std::atomic<uint64_t>& active) {
+  AuditReport Run(Hand hand) {
     // Repair comes first: a quiet segment may have been left by a victim in mid-transaction.
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
-      Session session = space_.Enter(i, active);
-      CheckJournal(i);
+      Session session = space_.Enter(i, hand);
+      CheckWriter(i);
       CheckTable(i);
     }
     CheckLedgers();
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
-      Session session = space_.Enter(i, active);
+      Session session = space_.Enter(i, hand);
       CheckHeap(i);
     }
     for (const auto& [payload, claims] : claims_) {
@@ -42,9 +42,10 @@ class Auditor {
     report_.violations.push_back(absl::StrCat(parts...));
   }
 
-  void CheckJournal(uint32_t index) {
-    if (space_.shard(index).header->journal.count != 0)
-      Violate("J3: shard ", index, " is in mid-transaction");
+  void CheckWriter(uint32_t index) {
+    if (space_.shard(index).header->writer != 0) {
+      Violate("J5: shard ", index, " is in mid-transaction");
+    }
   }
 
   void CheckTable(uint32_t index) {
@@ -81,15 +82,16 @@ class Auditor {
     }
     if (!entry.linked())
       Violate("D3: the entry at ", payload, " is in a chain, but not marked linked");
-    if (entry.hash != space_.Hash(entry.key()) || space_.ShardOf(entry.hash) != index ||
-        (entry.hash >> 32 & (shard.bucket_count() - 1)) != bucket) {
+    const uint64_t hash = space_.Hash(entry.key());
+    if (!entry.Matches(hash, entry.key()) || space_.ShardOf(hash) != index ||
+        shard.BucketOf(hash) != bucket) {
       Violate("D3: the entry at ", payload, " is in a chain that is not its hash's");
     }
     if (entry.version == kAbsent || entry.version > shard.header->last_version) {
       Violate("the entry at ", payload, " has version ", entry.version,
               ", never given in its shard");
     }
-    if (shard.Find(entry.hash, entry.key()).entry != &entry) {
+    if (shard.Find(hash, entry.key()).entry != &entry) {
       Violate("the key of the entry at ", payload, " is there twice");
     }
   }
@@ -126,14 +128,14 @@ class Auditor {
     const auto found = claims_.find(block.payload);
     const Claims claims = found == claims_.end() ? Claims{} : found->second;
     if (found != claims_.end()) claims_.erase(found);
-    const uint32_t owners = claims.links + claims.owners + (block.in_bin ? 1 : 0);
-    if (owners > 1 || (block.in_bin && claims.pins != 0)) {
+    const uint32_t owners = claims.links + claims.owners + (block.findable ? 1 : 0);
+    if (owners > 1 || (block.findable && claims.pins != 0)) {
       ++report_.doubly_owned;
       Violate("D5: the block at ", block.payload, " is owned twice: ", claims.links, " link(s), ",
               claims.owners, " owner(s), ", claims.pins, " pin(s)",
-              block.in_bin ? ", and a bin" : "");
+              block.findable ? ", and the allocator" : "");
     }
-    if (block.in_bin) {
+    if (block.findable) {
       Count(report_.free, block);
       return;
     }
@@ -161,6 +163,6 @@ class Auditor {
 
 }  // namespace
 
-AuditReport Space::Audit(std::atomic<uint64_t>& active) { return Auditor(*this).Run(active); }
+AuditReport Space::Audit(Hand hand) { return Auditor(*this).Run(hand); }
 
 }  // namespace kill9::locked

@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstring>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
 namespace kill9::locked {
@@ -90,6 +89,21 @@ void Heap::Link(Journal& journal, Block* block, uint64_t bytes) {
 uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
   const uint64_t bytes = std::max(
       kMinimumBlockBytes, (payload_bytes + kBlockHeaderBytes + kGranule - 1) / kGranule * kGranule);
+  if (bytes <= kListedBytes) {
+    uint64_t& first = header_->lists[bytes / kGranule];
+    if (const uint64_t payload = first; payload != 0) {
+      Block* block = BlockOf(payload);
+      journal.Set(&first, block->next);
+      journal.Save(&block->next);  // the caller writes over it: an undo puts the block back
+      return payload;
+    }
+  }
+  const uint64_t payload = Take(journal, bytes);
+  if (payload != 0 || !FlushLists(journal)) return payload;
+  return Take(journal, bytes);
+}
+
+uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
   Block* block = Find(bytes);
   if (block == nullptr) return 0;
   Unlink(journal, block);
@@ -114,6 +128,34 @@ uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
 
 void Heap::Free(Journal& journal, uint64_t payload) {
   Block* block = BlockOf(payload);
+  const uint64_t bytes = SizeOf(block);
+  if (bytes > kListedBytes) {
+    Merge(journal, payload);
+    return;
+  }
+  uint64_t& first = header_->lists[bytes / kGranule];
+  journal.Set(&block->next, first);
+  journal.Set(&first, payload);
+}
+
+bool Heap::FlushLists(Journal& journal) {
+  bool any = false;
+  for (uint64_t& first : header_->lists) {
+    while (first != 0) {
+      const uint64_t payload = first;
+      journal.Set(&first, BlockOf(payload)->next);
+      Merge(journal, payload);
+      // dies before -> the block is listed;  dies after -> it is in a bin, merged
+      journal.Commit();
+      any = true;
+    }
+  }
+  return any;
+}
+
+// Puts a used block, in no list, into a bin, as one with the free blocks beside it.
+void Heap::Merge(Journal& journal, uint64_t payload) {
+  Block* block = BlockOf(payload);
   uint64_t bytes = SizeOf(block);
   Block* after = After(block);
   if (!Used(after)) {
@@ -134,10 +176,8 @@ void Heap::Free(Journal& journal, uint64_t payload) {
   Link(journal, block, bytes);
 }
 
-void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
-                std::vector<std::string>& violations) const {
-  const uint64_t limit = capacity_bytes() / kMinimumBlockBytes + 1;
-  absl::flat_hash_set<uint64_t> in_bins;
+void Heap::CheckBins(absl::flat_hash_set<uint64_t>& findable,
+                     std::vector<std::string>& violations) const {
   for (uint32_t bin = 0; bin < kBins; ++bin) {
     const bool bit = (header_->bitmap[bin / 64] >> bin % 64 & 1) != 0;
     if (bit != (header_->bins[bin] != 0)) {
@@ -145,8 +185,7 @@ void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
     }
     uint64_t previous = 0;
     for (uint64_t payload = header_->bins[bin]; payload != 0;) {
-      if (!Contains(payload) || payload % kGranule != 0 || in_bins.size() > limit ||
-          !in_bins.insert(payload).second) {
+      if (!Contains(payload) || payload % kGranule != 0 || !findable.insert(payload).second) {
         violations.push_back(absl::StrCat("H4: bin ", bin, " is cut or cyclic at ", payload));
         break;
       }
@@ -159,6 +198,29 @@ void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
       payload = block->next;
     }
   }
+}
+
+void Heap::CheckLists(absl::flat_hash_set<uint64_t>& findable,
+                      std::vector<std::string>& violations) const {
+  for (uint32_t list = 0; list < kLists; ++list) {
+    for (uint64_t payload = header_->lists[list]; payload != 0; payload = BlockOf(payload)->next) {
+      if (!Contains(payload) || payload % kGranule != 0 || !findable.insert(payload).second) {
+        violations.push_back(absl::StrCat("H6: list ", list, " is cut or cyclic at ", payload));
+        break;
+      }
+      if (!Used(BlockOf(payload)) || SizeOf(BlockOf(payload)) != list * kGranule) {
+        violations.push_back(
+            absl::StrCat("H6: block ", payload, " does not belong into list ", list));
+      }
+    }
+  }
+}
+
+void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
+                std::vector<std::string>& violations) const {
+  absl::flat_hash_set<uint64_t> findable;
+  CheckBins(findable, violations);
+  CheckLists(findable, violations);
   uint64_t previous_bytes = 0;
   bool previous_free = false;
   uint64_t offset = header_->begin;
@@ -178,7 +240,7 @@ void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
           absl::StrCat("H3: the free blocks before and at ", offset, " are not merged"));
     }
     const uint64_t payload = offset + kBlockHeaderBytes;
-    visit({payload, bytes, Used(block), in_bins.contains(payload)});
+    visit({payload, bytes, Used(block), findable.contains(payload)});
     previous_bytes = bytes;
     previous_free = !Used(block);
     offset += bytes;

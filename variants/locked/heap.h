@@ -9,6 +9,10 @@
 //
 // A free block's payload begins with its bin's links: next, previous (payload offsets, 0: none).
 //
+// In front of it stand lists of blocks of equal, small sizes: such a block is freed and taken again
+// without a look at its neighbours (as in dlmalloc's fast bins), until a request that the bins
+// cannot serve flushes the lists.
+//
 // H1  The blocks tile the arena exactly; the last one is a used sentinel of 16 bytes.
 // H2  Each block's `previous_bytes` is the size of the block before it, 0 for the first.
 // H3  No two free blocks are neighbours.
@@ -26,6 +30,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "variants/locked/journal.h"
 
@@ -37,6 +42,8 @@ class Heap {
   static constexpr uint64_t kBlockHeaderBytes = 16;
   static constexpr uint64_t kMinimumBlockBytes = 32;
   static constexpr uint32_t kBins = 128;
+  static constexpr uint64_t kListedBytes = 1024;  // blocks up to this size are listed when freed
+  static constexpr uint32_t kLists = kListedBytes / kGranule + 1;
 
   // In the segment; all fields are guarded by the domain's mutex.
   struct Header {
@@ -44,6 +51,9 @@ class Heap {
     uint64_t end;    // offset of the sentinel; immutable
     uint64_t bitmap[kBins / 64];
     uint64_t bins[kBins];  // payload offset of the first block, 0: empty
+    // By block size / 16: the payload offset of the first listed block, 0: empty. A list is linked
+    // through the first payload word. Alone in its lines: the hottest part.
+    alignas(64) uint64_t lists[kLists];
   };
   static_assert(std::is_trivially_copyable_v<Header> && std::is_standard_layout_v<Header>);
 
@@ -55,6 +65,7 @@ class Heap {
 
   // Returns the payload's offset, or 0 if no free block is large enough. The payload's bytes may be
   // overwritten at once; all else becomes final with the journal's commit.
+  // REQUIRES: the transaction is empty so far (a flush of the lists commits).
   uint64_t Allocate(Journal& journal, uint64_t payload_bytes);
   void Free(Journal& journal, uint64_t payload);
 
@@ -67,13 +78,13 @@ class Heap {
   uint64_t max_payload_bytes() const { return capacity_bytes() - kBlockHeaderBytes; }
 
   // Audit: calls `visit` for each block in order, and appends what breaks H1 to H5 to `violations`.
-  // `in_bin` is what the bins say, found independently of the tags. REQUIRES: the domain's mutex is
-  // held.
+  // `findable` is what the bins and lists say, found independently of the tags. REQUIRES: the
+  // domain's mutex is held.
   struct BlockView {
     uint64_t payload;
     uint64_t bytes;
-    bool used;
-    bool in_bin;
+    bool used;      // as tagged
+    bool findable;  // by the allocator
   };
   void Walk(absl::FunctionRef<void(const BlockView&)> visit,
             std::vector<std::string>& violations) const;
@@ -99,6 +110,13 @@ class Heap {
     return reinterpret_cast<Block*>(reinterpret_cast<char*>(block) + SizeOf(block));
   }
   Block* Find(uint64_t bytes) const;
+  uint64_t Take(Journal& journal, uint64_t bytes);
+  void Merge(Journal& journal, uint64_t payload);
+  bool FlushLists(Journal& journal);
+  void CheckLists(absl::flat_hash_set<uint64_t>& findable,
+                  std::vector<std::string>& violations) const;
+  void CheckBins(absl::flat_hash_set<uint64_t>& findable,
+                 std::vector<std::string>& violations) const;
   void Unlink(Journal& journal, Block* block);
   // Puts `block` (of the given size, its tag already set) into its bin.
   void Link(Journal& journal, Block* block, uint64_t bytes);

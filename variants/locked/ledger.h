@@ -7,8 +7,8 @@
 // L3  A row of kind kOwn: the participant alone owns the block, an unpublished draft or an entry
 // that was
 //     unlinked and is to be freed. Its shard is the one whose arena has the block.
-// L4  `active` names the shard whose mutex the participant may hold: recovery takes that mutex
-// first, so
+// L4  `active` of a hand names the shard whose mutex the participant may hold: recovery takes that
+// mutex first, so
 //     that an unfinished transaction is undone before any row is believed.
 #ifndef KILL9_VARIANTS_LOCKED_LEDGER_H_
 #define KILL9_VARIANTS_LOCKED_LEDGER_H_
@@ -16,6 +16,8 @@
 #include <atomic>
 #include <cstdint>
 #include <type_traits>
+
+#include "variants/locked/journal.h"
 
 namespace kill9::locked {
 
@@ -36,17 +38,29 @@ struct Hold {
   }
 };
 
+// With what somebody, a participant or the recoverer, works on shards.
+struct HandArea {
+  std::atomic<uint64_t> active;  // shard + 1 that is or may be entered; 0: none
+  Journal::Area journal;
+};
+static_assert(std::is_standard_layout_v<HandArea> && std::atomic<uint64_t>::is_always_lock_free);
+
+struct Hand {
+  HandArea& area;
+  uint64_t id;  // participant slot + 1, or kRecoverer
+  static constexpr uint64_t kRecoverer = UINT64_MAX;
+};
+
 struct Ledger {
   static constexpr uint32_t kPublicRows = 64;               // pins and drafts of the user
   static constexpr uint32_t kTransferRow = kPublicRows;     // a large value on its way in or out
   static constexpr uint32_t kFreeingRow = kPublicRows + 1;  // a borrowed block on its way back
   static constexpr uint32_t kRows = kPublicRows + 2;
 
-  std::atomic<uint64_t> active;  // shard + 1; 0: none
-  uint64_t rows[kRows];          // Hold::Pack
+  HandArea hand;
+  uint64_t rows[kRows];  // Hold::Pack
 };
-static_assert(sizeof(Ledger) == 8 * (Ledger::kRows + 1) && std::is_standard_layout_v<Ledger> &&
-              std::atomic<uint64_t>::is_always_lock_free);
+static_assert(std::is_standard_layout_v<Ledger> && sizeof(Ledger) % 64 == 0);
 
 }  // namespace kill9::locked
 

@@ -12,9 +12,8 @@ namespace {
 // Writes all of an entry but its value's bytes and its version. The block is nobody else's yet.
 void FillHeader(Entry* entry, uint64_t hash, std::string_view key, size_t value_size) {
   entry->next = 0;
-  entry->hash = hash;
   entry->version = kAbsent;
-  entry->state = 0;
+  entry->state = Entry::Unlinked(hash);
   entry->key_size = static_cast<uint32_t>(key.size());
   entry->value_size = static_cast<uint32_t>(value_size);
   std::memcpy(entry->key_data(), key.data(), key.size());
@@ -50,11 +49,12 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
     : Store(participant.guard()),
       space_(std::move(segment)),
       participant_(std::move(participant)),
-      ledger_(space_.ledger(participant_.slot())) {}
+      ledger_(space_.ledger(participant_.slot())),
+      hand_(space_.HandOf(participant_.slot())) {}
 
 LockedStore::~LockedStore() {
   if (!guard().mine()) return;
-  for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, ledger_.active);
+  for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, hand_);
 }
 
 size_t LockedStore::max_value_bytes() const {
@@ -100,10 +100,11 @@ std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_vie
                                                   std::string_view value,
                                                   std::optional<Version> expected) {
   const uint32_t index = space_.ShardOf(hash);
+  Shard& shard = space_.shard(index);
   CasResult result;
+  shard.Prefetch(hash);
   {
     Session session = Enter(index);
-    Shard& shard = space_.shard(index);
     const Shard::Place place = shard.Find(hash, key);
     if (expected.has_value() && place.version() != *expected)
       return CasResult{false, place.version()};
@@ -124,7 +125,7 @@ Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Plac
   Shard& shard = space_.shard(index);
   const Version version = shard.NextVersion();
   entry->version = version;
-  entry->state = Entry::kLinked;
+  entry->state |= Entry::kLinked;
   entry->next = place.entry == nullptr ? 0 : place.entry->next;
   session.journal.Set(place.link, shard.OffsetOf(entry));
   if (place.entry != nullptr) Retire(session, index, place.entry);
@@ -146,7 +147,7 @@ void LockedStore::Retire(Session& session, uint32_t index, Entry* entry) {
     space_.shard(index).heap.Free(session.journal, payload);
     return;
   }
-  session.journal.Set(&entry->state, 0);
+  session.journal.Set(&entry->state, entry->state & ~Entry::kLinked);
   session.journal.Set(&ledger_.rows[Ledger::kFreeingRow],
                       Hold{Hold::Kind::kOwn, arena, payload}.Pack());
 }
@@ -177,7 +178,7 @@ absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_v
 LockedStore::Reserved LockedStore::ReserveFrom(uint32_t arena, Session::Patience patience,
                                                uint32_t row, uint64_t hash, std::string_view key,
                                                size_t value_size) {
-  Session session = space_.Enter(arena, ledger_.active, patience);
+  Session session = space_.Enter(arena, hand_, patience);
   if (!session.entered) return Reserved::kBusy;
   const uint64_t payload =
       space_.shard(arena).heap.Allocate(session.journal, Entry::Bytes(key.size(), value_size));
@@ -191,11 +192,12 @@ LockedStore::Reserved LockedStore::ReserveFrom(uint32_t arena, Session::Patience
 
 CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) {
   Entry* entry = space_.EntryAt(Hold::Unpack(ledger_.rows[row]).payload);
-  const uint32_t index = space_.ShardOf(entry->hash);
+  const uint64_t hash = space_.Hash(entry->key());
+  const uint32_t index = space_.ShardOf(hash);
   CasResult result;
   {
     Session session = Enter(index);
-    const Shard::Place place = space_.shard(index).Find(entry->hash, entry->key());
+    const Shard::Place place = space_.shard(index).Find(hash, entry->key());
     result = {!expected.has_value() || place.version() == *expected, place.version()};
     if (result.swapped) {
       session.journal.Set(&ledger_.rows[row], 0);
@@ -205,7 +207,7 @@ CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) 
   if (result.swapped) {
     FinishFreeing();
   } else {
-    space_.ReleaseRow(ledger_.rows[row], ledger_.active);
+    space_.ReleaseRow(ledger_.rows[row], hand_);
   }
   return result;
 }
@@ -215,6 +217,7 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
   const uint32_t index = space_.ShardOf(hash);
   Entry* entry = nullptr;
   Version version = kAbsent;
+  space_.shard(index).Prefetch(hash);
   {
     Session session = Enter(index);
     entry = space_.shard(index).Find(hash, key).entry;
@@ -227,7 +230,7 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
     PinInto(session, index, entry, Ledger::kTransferRow);
   }
   value->assign(entry->value_data(), entry->value_size);
-  space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], ledger_.active);
+  space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], hand_);
   return version;
 }
 

@@ -57,11 +57,11 @@ class LockedStore final : public Store {
   absl::StatusOr<Version> DoCommit(uint64_t row) override;
   absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override;
   absl::StatusOr<RecoveryReport> DoRecover() override { return space_.RecoverDead(); }
-  absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(ledger_.active); }
-  void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], ledger_.active); }
-  void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], ledger_.active); }
+  absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(hand_); }
+  void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
+  void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
 
-  Session Enter(uint32_t shard) { return space_.Enter(shard, ledger_.active); }
+  Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
   std::optional<uint32_t> FreeRow() const;
 
   // Put (no expectation) and CompareAndSwap.
@@ -83,13 +83,14 @@ class LockedStore final : public Store {
   // An entry that was just unlinked: frees its block, or leaves it to its last pin; if its block is
   // borrowed, the freeing row takes it (FinishFreeing, once the session has ended).
   void Retire(Session& session, uint32_t index, Entry* entry);
-  void FinishFreeing() { space_.ReleaseRow(ledger_.rows[Ledger::kFreeingRow], ledger_.active); }
+  void FinishFreeing() { space_.ReleaseRow(ledger_.rows[Ledger::kFreeingRow], hand_); }
   // Pins the place's entry for `row`; commits.
   void PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row);
 
   Space space_;
   Participant participant_;
   Ledger& ledger_;
+  Hand hand_;
 };
 
 }  // namespace kill9::locked

@@ -10,8 +10,9 @@
 //   in Claim or Release of its slot        -> the slot is Free, or InUse with an empty ledger
 //   in recovery, its own or another's      -> the recovery mutex is owner-dead; the next recoverer
 //   opens a
-//                                             session on recovering_shard first, then starts over:
-//                                             rows that were released are 0, the others still stand
+//                                             session on the recovery hand's shard first, then
+//                                             starts over: rows that were released are 0, the
+//                                             others still stand
 #include "variants/locked/space.h"
 
 namespace kill9::locked {
@@ -19,12 +20,12 @@ namespace kill9::locked {
 RecoveryReport Space::RecoverDead() {
   RecoveryReport report;
   RobustMutex& mutex = header_->recovery_mutex;
+  const Hand hand{header_->recovery_hand, Hand::kRecoverer};
   if (mutex.Lock() == RobustMutex::Acquired::kOwnerDied) {
-    // Relaxed: the mutex orders it.
-    const uint64_t active = header_->recovering_shard.load(std::memory_order_relaxed);
-    if (active != 0 && Enter(static_cast<uint32_t>(active - 1), header_->recovering_shard).undone) {
-      ++report.rolled_back;
-    }
+    // Relaxed: the mutex orders it. Until that shard has been entered, the hand's journal may still
+    // be the victim's.
+    const uint64_t active = hand.area.active.load(std::memory_order_relaxed);
+    if (active != 0 && Enter(static_cast<uint32_t>(active - 1), hand).undone) ++report.rolled_back;
     mutex.Consistent();
   }
   for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
@@ -40,16 +41,16 @@ RecoveryReport Space::RecoverDead() {
 }
 
 void Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
+  const Hand hand{header_->recovery_hand, Hand::kRecoverer};
   Ledger& dead = ledger(slot);
   // Relaxed: MarkIfDead ordered the victim's stores before this.
-  const uint64_t active = dead.active.load(std::memory_order_relaxed);
+  const uint64_t active = dead.hand.active.load(std::memory_order_relaxed);
   if (active != 0) {
     // dies here -> `active` still stands, the next recoverer looks again
-    if (Enter(static_cast<uint32_t>(active - 1), header_->recovering_shard).undone)
-      ++report.rolled_back;
-    dead.active.store(0, std::memory_order_relaxed);
+    if (Enter(static_cast<uint32_t>(active - 1), hand).undone) ++report.rolled_back;
+    dead.hand.active.store(0, std::memory_order_relaxed);
   }
-  for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, header_->recovering_shard);
+  for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, hand);
 }
 
 }  // namespace kill9::locked

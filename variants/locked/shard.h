@@ -32,9 +32,8 @@ namespace kill9::locked {
 // The payload of a block that holds an entry: this, the key padded to 8 bytes, the value.
 struct Entry {
   uint64_t next;  // offset of the next entry of the chain, 0: none
-  uint64_t hash;
   Version version;
-  uint64_t state;  // pins << 1 | linked
+  uint64_t state;  // hash tag << 32 | pins << 1 | linked
   uint32_t key_size;
   uint32_t value_size;
 
@@ -44,26 +43,32 @@ struct Entry {
   static uint64_t Bytes(size_t key_size, size_t value_size) {
     return sizeof(Entry) + (key_size + 7) / 8 * 8 + value_size;
   }
+  static uint64_t Unlinked(uint64_t hash) { return hash & ~uint64_t{0xffffffff}; }
   char* key_data() { return reinterpret_cast<char*>(this) + sizeof(Entry); }
   char* value_data() { return key_data() + (key_size + 7) / 8 * 8; }
   std::string_view key() { return {key_data(), key_size}; }
   std::string_view value() { return {value_data(), value_size}; }
   bool linked() const { return (state & kLinked) != 0; }
-  uint64_t pins() const { return state / kOnePin; }
+  uint64_t pins() const { return (state & 0xffffffff) / kOnePin; }
+  bool Matches(uint64_t hash, std::string_view wanted) {
+    return state >> 32 == hash >> 32 && key() == wanted;
+  }
 };
-static_assert(sizeof(Entry) == 40 && std::is_trivially_copyable_v<Entry> &&
+// With the heap's header of 16 bytes, a key of 16 and a value of 64: two cache lines, the value in
+// its own.
+static_assert(sizeof(Entry) == 32 && std::is_trivially_copyable_v<Entry> &&
               std::is_standard_layout_v<Entry>);
 
 struct ShardHeader {
   alignas(64) RobustMutex mutex;
   // Written under the mutex, outside the journal: a version that an undone operation took is never
   // given again.
-  alignas(64) Version last_version;
-  uint64_t reserved[7];
-  Journal::Area journal;
+  Version last_version;
+  uint64_t
+      writer;  // whose journal has this shard's unfinished transaction (J5): Hand::id, 0: nobody's
   alignas(64) Heap::Header heap;
 };
-static_assert(std::is_standard_layout_v<ShardHeader> && sizeof(ShardHeader) % 64 == 0);
+static_assert(std::is_standard_layout_v<ShardHeader> && offsetof(ShardHeader, heap) == 64);
 
 // A process's view of a shard.
 class Shard {
@@ -82,11 +87,10 @@ class Shard {
     Version version() const { return entry == nullptr ? kAbsent : entry->version; }
   };
   Place Find(uint64_t hash, std::string_view key) const {
-    // The low bits choose the shard; the high half chooses the bucket.
-    uint64_t* link = &buckets_[(hash >> 32) & bucket_mask_];
+    uint64_t* link = &buckets_[BucketOf(hash)];
     while (*link != 0) {
       Entry* entry = At(*link);
-      if (entry->hash == hash && entry->key() == key) return {link, entry};
+      if (entry->Matches(hash, key)) return {link, entry};
       link = &entry->next;
     }
     return {link, nullptr};
@@ -95,6 +99,11 @@ class Shard {
   uint64_t OffsetOf(const Entry* entry) const {
     return static_cast<uint64_t>(reinterpret_cast<const char*>(entry) - base_);
   }
+  // The low bits of a hash choose the shard, those above 12 the bucket, the upper half tells
+  // entries apart.
+  uint64_t BucketOf(uint64_t hash) const { return hash >> 12 & bucket_mask_; }
+  // Fetches what Find will need first while the mutex is still being taken.
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[BucketOf(hash)]); }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
   uint64_t bucket(uint64_t index) const { return buckets_[index]; }
   Version NextVersion() { return ++header->last_version; }
@@ -106,44 +115,6 @@ class Shard {
   char* base_;
   uint64_t* buckets_;
   uint64_t bucket_mask_;
-};
-
-// Holds a shard's mutex for its lifetime, repaired if the last holder died.
-class Session {
- public:
-  enum class Patience : uint8_t { kWait, kTry };
-
-  // `active` is the caller's word that tells, should it die, whose journal to look at
-  // (Ledger::active). With kTry the session may come out not entered.
-  Session(char* base, Shard& shard, uint32_t index, std::atomic<uint64_t>& active,
-          Patience patience)
-      : journal(base, shard.header->journal), mutex_(shard.header->mutex), active_(active) {
-    // Relaxed: read only after this process's death.
-    active_.store(index + 1, std::memory_order_relaxed);
-    const RobustMutex::Acquired acquired =
-        patience == Patience::kWait ? mutex_.Lock() : mutex_.TryLock();
-    entered = acquired != RobustMutex::Acquired::kBusy;
-    if (acquired == RobustMutex::Acquired::kOwnerDied) {
-      // dies here -> the mutex stays owner-dead, the next one undoes again (J4)
-      undone = Journal::Undo(base, shard.header->journal);
-      mutex_.Consistent();
-    }
-  }
-  ~Session() {
-    if (entered) mutex_.Unlock();
-    // Relaxed: as above. Left set if this process dies first: a needless look, no harm.
-    active_.store(0, std::memory_order_relaxed);
-  }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  Journal journal;
-  bool entered = false;
-  bool undone = false;  // a dead holder's half-done transaction was rolled back
-
- private:
-  RobustMutex& mutex_;
-  std::atomic<uint64_t>& active_;
 };
 
 }  // namespace kill9::locked

@@ -9,8 +9,7 @@
 namespace kill9::locked {
 namespace {
 
-constexpr uint64_t kBytesForEachBucket =
-    128;  // a small entry's block: about one entry a bucket when full
+constexpr uint64_t kBytesForEachBucket = 128;
 constexpr uint64_t kMinimumArenaBytes = 4096;
 
 constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
@@ -87,18 +86,19 @@ Space::Space(std::shared_ptr<Segment> segment)
   }
 }
 
-uint64_t Space::ReleaseRow(uint64_t& row, std::atomic<uint64_t>& active) {
+uint64_t Space::ReleaseRow(uint64_t& row, Hand hand) {
   while (true) {
     // Our own row, or a dead one's whose unfinished transactions have been undone: it changes only
     // here.
     const Hold hold = Hold::Unpack(row);
     if (hold.kind == Hold::Kind::kNone) return 0;
-    Session session = Enter(hold.shard, active);
+    Session session = Enter(hold.shard, hand);
     Heap& heap = shards_[hold.shard].heap;
     if (hold.kind == Hold::Kind::kPin) {
       Entry* entry = EntryAt(hold.payload);
       const uint64_t state = entry->state - Entry::kOnePin;
-      const bool last = state == 0;  // the last pin of an entry that is no longer linked (D5)
+      const bool last =
+          (state & 0xffffffff) == 0;  // the last pin of an entry that is no longer linked (D5)
       const uint32_t arena = ArenaOf(hold.payload);
       session.journal.Set(&entry->state, state);
       session.journal.Set(&row, last && arena != hold.shard

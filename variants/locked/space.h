@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "variants/locked/ledger.h"
+#include "variants/locked/session.h"
 #include "variants/locked/shard.h"
 #include "variants/segment.h"
 #include "variants/store.h"
@@ -23,11 +24,10 @@ namespace kill9::locked {
 struct StoreHeader {
   // Held while the dead are recovered; no shard's mutex is held when it is taken.
   alignas(64) RobustMutex recovery_mutex;
-  // The recoverer's own Ledger::active: whose journal to look at when a recoverer dies.
-  alignas(64) std::atomic<uint64_t> recovering_shard;
-  uint64_t reserved[7];
+  // The recoverer's, whoever it is: whose journal to look at when a recoverer dies.
+  HandArea recovery_hand;
 };
-static_assert(sizeof(StoreHeader) == 128 && std::is_standard_layout_v<StoreHeader>);
+static_assert(std::is_standard_layout_v<StoreHeader> && sizeof(StoreHeader) % 64 == 0);
 
 // SegmentHeader::parameters
 enum Parameter : uint32_t { kShards, kBucketsPerShard, kArenasBegin, kArenaBytes };
@@ -57,21 +57,26 @@ class Space {
   Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
   uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
 
-  Session Enter(uint32_t shard, std::atomic<uint64_t>& active,
-                Session::Patience patience = Session::Patience::kWait) {
-    return Session(base_, shards_[shard], shard, active, patience);
+  Hand HandOf(uint32_t slot) const { return {ledger(slot).hand, slot + 1}; }
+  Session Enter(uint32_t shard, Hand hand, Session::Patience patience = Session::Patience::kWait) {
+    return Session(base_, *shards_[shard].header, shard, hand, patience,
+                   [this](uint64_t id) -> Journal::Area& { return JournalOf(id); });
   }
 
   // Gives back what a row holds. REQUIRES: the row is the caller's own, or a dead participant's and
   // the caller holds the recovery mutex. Returns the number of blocks that became free.
-  uint64_t ReleaseRow(uint64_t& row, std::atomic<uint64_t>& active);
+  uint64_t ReleaseRow(uint64_t& row, Hand hand);
 
   // Recovers every dead participant. Callable without being one; holds no shard's mutex on entry.
   RecoveryReport RecoverDead();
 
-  AuditReport Audit(std::atomic<uint64_t>& active);
+  AuditReport Audit(Hand hand);
 
  private:
+  Journal::Area& JournalOf(uint64_t id) const {
+    return id == Hand::kRecoverer ? header_->recovery_hand.journal
+                                  : ledger(static_cast<uint32_t>(id - 1)).hand.journal;
+  }
   void RecoverSlot(uint32_t slot, RecoveryReport& report);
 
   std::shared_ptr<Segment> segment_;
