@@ -86,6 +86,9 @@ class Recorder {
     outcome().store(result_outcome, std::memory_order_release);
   }
 
+  // The operation that was ended last. REQUIRES: there is one, and none was begun since.
+  const Operation& last() const { return *current_; }
+
  private:
   friend class Recording;
   Recorder(RecordingRing* ring, Operation* operations, uint64_t capacity, const Clock& clock);

@@ -8,6 +8,7 @@
 namespace kill9 {
 
 void AddListCommand(CLI::App& application, int& exit_code);
+void AddTortureCommand(CLI::App& application, int& exit_code);
 
 }  // namespace kill9
 

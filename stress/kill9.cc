@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   application.require_subcommand(1);
   int exit_code = kill9::kExitPass;
   kill9::AddListCommand(application, exit_code);
+  kill9::AddTortureCommand(application, exit_code);
   try {
     application.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,82 @@
+#include "harness/control.h"
+
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+namespace kill9 {
+
+std::string_view PlaceName(Place place) {
+  switch (place) {
+    case Place::kStarting: return "starting";
+    case Place::kAttaching: return "attaching";
+    case Place::kBetween: return "between operations";
+    case Place::kOperation: return "in an operation";
+    case Place::kRecovering: return "in Recover";
+    case Place::kDetaching: return "detaching";
+    case Place::kIdle: return "idle";
+    case Place::kParked: return "parked";
+    case Place::kAuditing: return "auditing";
+    case Place::kEnding: return "ending";
+  }
+  std::abort();
+}
+
+bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
+  uint32_t expected = kNone;
+  if (!state.compare_exchange_strong(expected, kBeingWritten, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+    return false;
+  }
+  verdict.store(what, std::memory_order_relaxed);  // relaxed: the release of `state` publishes it
+  process.store(finder, std::memory_order_relaxed);
+  const size_t size = std::min(message.size(), sizeof text - 1);
+  std::memcpy(text, message.data(), size);
+  text[size] = '\0';
+  state.store(kReady, std::memory_order_release);  // pairs with the supervisor's acquire
+  return true;
+}
+
+ControlMemory::ControlMemory(uint64_t keys) {
+  auto align = [](size_t bytes) { return (bytes + 4095) / 4096 * 4096; };
+  const size_t keys_at = align(sizeof(Control));
+  const size_t sequences_at = align(keys_at + keys * sizeof(KeyBoard));
+  bytes_ = align(sequences_at + kMaxProcesses * sizeof(std::atomic<uint32_t>));
+  void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return;
+  base_ = static_cast<char*>(memory);
+  keys_ = reinterpret_cast<KeyBoard*>(base_ + keys_at);
+  sequences_ = reinterpret_cast<std::atomic<uint32_t>*>(base_ + sequences_at);
+  control().kill_ticks.store(~uint64_t{0}, std::memory_order_relaxed);
+  control().audit_slot.store(kSlots, std::memory_order_relaxed);
+}
+
+ControlMemory::~ControlMemory() {
+  if (base_ != nullptr) munmap(base_, bytes_);
+}
+
+void WaitWhile(const std::atomic<uint32_t>& word, uint32_t value, uint64_t timeout_us) {
+  const timespec timeout{static_cast<time_t>(timeout_us / 1'000'000),
+                         static_cast<long>(timeout_us % 1'000'000 * 1000)};
+  syscall(SYS_futex, &word, FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+void ChangeAndWake(std::atomic<uint32_t>& word) {
+  word.fetch_add(1, std::memory_order_release);  // pairs with the waiters' acquire
+  syscall(SYS_futex, &word, FUTEX_WAKE, 1 << 30, nullptr, nullptr, 0);
+}
+
+uint64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace kill9

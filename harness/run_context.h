@@ -1,0 +1,45 @@
+// What a torture run's processes know, decided before they fork.
+#ifndef KILL9_HARNESS_RUN_CONTEXT_H_
+#define KILL9_HARNESS_RUN_CONTEXT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "harness/control.h"
+#include "harness/keys.h"
+#include "harness/recorder.h"
+#include "harness/scenario.h"
+#include "harness/workload.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+
+struct RunContext {
+  const Variant& variant;
+  const Scenario& scenario;
+  uint64_t seed;
+  const KeyTable& keys;
+  const WorkloadGenerator& generator;
+  const ControlMemory& memory;
+  const Clock& clock;
+  Recording* recording;
+
+  std::shared_ptr<Segment> segment;  // inherited by the workers; null if they open `location`
+  SegmentLocation location;
+  pid_t supervisor = 0;
+  int errors_fd = -1;                // where workers' standard error goes
+  std::unique_ptr<Store> inherited;  // the supervisor's own handle, for scenarios that inherit one
+
+  Control& control() const { return memory.control(); }
+};
+
+// How a worker process ends by itself.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFinding = 3;  // Control::finding says what it found
+inline constexpr int kExitOrphan = 4;   // the supervisor was gone before the worker could watch it
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_RUN_CONTEXT_H_

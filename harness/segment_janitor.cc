@@ -1,0 +1,52 @@
+#include "harness/segment_janitor.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9 {
+
+absl::Status SegmentJanitor::Watch(const SegmentLocation& location) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
+  }
+  pid_ = fork();
+  if (pid_ < 0) {
+    const int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    return absl::ResourceExhaustedError(absl::StrCat("cannot fork: ", std::strerror(error)));
+  }
+  if (pid_ == 0) {
+    // No signal meant for the command reaches it, and it holds none of the command's files open.
+    setsid();
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) std::signal(signal, SIG_IGN);
+    const int wait_end = dup2(ends[0], 3);
+    close_range(4, ~0u, 0);
+    for (int fd = 0; fd < 3; ++fd) close(fd);
+    char ignored;
+    while (read(wait_end, &ignored, 1) < 0 && errno == EINTR) {
+    }
+    Segment::Unlink(location).IgnoreError();  // not there: never created
+    _exit(0);
+  }
+  close(ends[0]);
+  keep_ = ends[1];
+  return absl::OkStatus();
+}
+
+SegmentJanitor::~SegmentJanitor() {
+  if (keep_ < 0) return;
+  close(keep_);
+  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace kill9

@@ -1,0 +1,33 @@
+#include "harness/vacuity.h"
+
+#include "absl/strings/str_join.h"
+
+namespace kill9 {
+
+std::string WhatIsMissing(const Scenario& scenario, const Traits& traits, const SupervisorReport& report,
+                          const Control& control) {
+  const Scenario::Needs& needs = scenario.needs;
+  std::vector<std::string> missing;
+  const auto require = [&missing](bool needed, uint64_t happened, const char* what) {
+    if (needed && happened == 0) missing.push_back(what);
+  };
+  const auto load = [](const std::atomic<uint64_t>& word) {
+    return word.load(std::memory_order_relaxed);
+  };
+  uint64_t refused = 0;
+  for (const WorkerBoard& board : control.boards) refused += load(board.refused);
+  require(true, report.operations, "no operation was completed");
+  require(needs.kills_in_operation, report.kills_at(Place::kOperation), "nobody was killed in an operation");
+  require(needs.kills_in_recovery, report.kills_at(Place::kRecovering), "nobody was killed in a recovery");
+  require(needs.kills_in_attach, report.kills_at(Place::kAttaching), "nobody was killed while attaching");
+  require(needs.recoveries, load(control.recovered_participants), "no dead participant was recovered");
+  require(needs.stops, report.stops, "nobody was stopped");
+  require(needs.refusals && traits.lossless, refused, "the segment was never full");
+  require(needs.generations, report.generations, "there was only one generation");
+  require(needs.reused_pids, report.reused_pids, "no PID was reused");
+  require(needs.inherited, load(control.inherited_refusals), "no inherited handle was tried");
+  require(traits.has_audit, load(control.audits), "there was no audit");
+  return absl::StrJoin(missing, "; ");
+}
+
+}  // namespace kill9

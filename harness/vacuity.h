@@ -1,0 +1,17 @@
+// What a run did not prove: a kill that always lands between operations tests nothing (BUG_CLASSES 49).
+#ifndef KILL9_HARNESS_VACUITY_H_
+#define KILL9_HARNESS_VACUITY_H_
+
+#include <string>
+
+#include "harness/supervisor.h"
+
+namespace kill9 {
+
+// Empty if everything that the scenario needs to have happened did happen.
+std::string WhatIsMissing(const Scenario& scenario, const Traits& traits, const SupervisorReport& report,
+                          const Control& control);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_VACUITY_H_

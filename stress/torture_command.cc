@@ -1,0 +1,231 @@
+// kill9 torture: many real processes, killed at random; the main job.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "harness/result.h"
+#include "harness/scenario.h"
+#include "harness/torture.h"
+#include "harness/verdict.h"
+#include "stress/commands.h"
+
+namespace kill9 {
+namespace {
+
+// All runs together, where --seconds is not given: with building, `./dev torture` stays within two minutes.
+constexpr double kDefaultTotalSeconds = 84;
+constexpr double kDefaultSeconds = 10;
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+// The first one ends the run cleanly, the second one at once: the kernel then kills every process of the run.
+void OnInterrupt(int) {
+  if (g_interrupted != 0) _exit(kExitUndecided);
+  g_interrupted = 1;
+}
+
+struct Flags {
+  std::string variant = "all";
+  std::string scenario = "all";
+  std::string workload;
+  double seconds = 0;
+  uint32_t processes = 4;
+  uint64_t seed = 0;
+  double watchdog_seconds = 5;
+  std::string json;
+};
+
+std::string Usage(std::string_view what, const std::string& given, const std::vector<std::string>& known) {
+  return absl::StrFormat("--%s: there is no '%s'; known are: %s", std::string(what), given,
+                         absl::StrJoin(known, ", "));
+}
+
+// "all", "designs", "baselines", "peers", or names with commas between.
+std::vector<const Variant*> ChooseVariants(const std::string& given) {
+  std::vector<const Variant*> chosen;
+  std::vector<std::string> known = {"all", "baselines", "peers"};
+  for (const Variant* variant : AllVariants()) known.emplace_back(variant->name());
+  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
+    const size_t before = chosen.size();
+    for (const Variant* variant : AllVariants()) {
+      const bool of_group = (name == "all" && variant->kind() == Variant::Kind::kDesign) ||
+                            (name == "baselines" && variant->kind() == Variant::Kind::kBaseline) ||
+                            (name == "peers" && variant->kind() == Variant::Kind::kPeer);
+      if (of_group || variant->name() == name) chosen.push_back(variant);
+    }
+    if (chosen.size() == before) throw CLI::ValidationError(Usage("variant", name, known));
+  }
+  return chosen;
+}
+
+std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
+  std::vector<const Scenario*> chosen;
+  std::vector<std::string> known = {"all"};
+  for (const Scenario& scenario : AllScenarios()) known.emplace_back(scenario.name);
+  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
+    const size_t before = chosen.size();
+    for (const Scenario& scenario : AllScenarios()) {
+      if (name == "all" || scenario.name == name) chosen.push_back(&scenario);
+    }
+    if (chosen.size() == before) throw CLI::ValidationError(Usage("scenario", name, known));
+  }
+  return chosen;
+}
+
+const Workload* ChooseWorkload(const std::string& given) {
+  if (given.empty()) return nullptr;
+  if (const Workload* workload = FindWorkload(given); workload != nullptr) return workload;
+  std::vector<std::string> known;
+  for (const Workload& workload : AllWorkloads()) known.emplace_back(workload.name);
+  throw CLI::ValidationError(Usage("workload", given, known));
+}
+
+class Display {
+ public:
+  // JSON on standard output keeps it for itself.
+  explicit Display(bool to_errors) : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
+
+  void Progress(const std::string& name, const TortureProgress& state) {
+    if (!live_) return;
+    out_ << absl::StrFormat("\r\033[K%-34s %5.1f s  %8d kills  %11d operations  %s", name, state.seconds,
+                            state.kills, state.operations, state.found ? "found something" : "clean so far")
+         << std::flush;
+  }
+  void Done(const std::string& name, const TortureResult& result) {
+    const Json& run = result.run;
+    if (live_) out_ << "\r\033[K";
+    out_ << absl::StrFormat("%-34s %s", name, std::string(VerdictName(result.verdict)));
+    if (run.contains("kills")) {
+      out_ << absl::StrFormat("  %d kills (%d in operations), %d operations, %d audits",
+                              run["kills"]["total"].get<uint64_t>(),
+                              run["kills"]["in_operation"].get<uint64_t>(),
+                              run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
+    }
+    out_ << "\n";
+    if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
+    if (ExitCode(result.verdict) != kExitPass && run.contains("repeat")) {
+      out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
+    }
+    out_ << std::flush;
+  }
+  void Table(const Json& runs) {
+    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "variant", "scenario",
+                            "verdict", "kills", "in op", "kills/s", "operations", "audits", "recovery", "longest");
+    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "", "", "", "", "%", "", "", "",
+                            "p50 us", "wait us");
+    for (const Json& run : runs) {
+      const std::string verdict = run["verdict"];
+      out_ << absl::StrFormat("%-15s %-19s %-17s", run["variant"].get<std::string>(),
+                              run["scenario"].get<std::string>(), verdict);
+      if (run.contains("kills")) {
+        const uint64_t kills = run["kills"]["total"];
+        const uint64_t inside = run["kills"]["in_operation"];
+        out_ << absl::StrFormat(" %8d %6.1f %7.0f %11d %7d %9d %9d", kills,
+                                kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
+                                run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
+                                run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
+                                run["longest_wait_us"].get<uint64_t>());
+      }
+      out_ << "\n";
+    }
+    out_ << std::flush;
+  }
+  void Line(const std::string& text) { out_ << text << std::endl; }
+
+ private:
+  std::ostream& out_;
+  bool live_;
+};
+
+int RunAll(const Flags& flags) {
+  const std::vector<const Variant*> variants = ChooseVariants(flags.variant);
+  const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
+  TortureOptions options;
+  options.workload = ChooseWorkload(flags.workload);
+  options.seed = flags.seed != 0 ? flags.seed : std::random_device{}() | 1;
+  options.supervisor.processes = flags.processes;
+  options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
+  options.supervisor.seconds = flags.seconds;
+  if (flags.seconds == 0) {
+    const double share = kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
+    options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
+  }
+  struct sigaction action{};
+  action.sa_handler = OnInterrupt;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Display display(flags.json == "-");
+  Json result = NewResult("torture", options.seed);
+  const Clock& clock = Clock::Checked();
+  result["clock"] = clock.description();
+  display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
+                               options.supervisor.seconds, variants.size() * scenarios.size(),
+                               clock.description()));
+  int exit_code = kExitPass;
+  for (const Variant* variant : variants) {
+    for (const Scenario* scenario : scenarios) {
+      if (g_interrupted != 0) break;
+      const std::string name = absl::StrFormat("%s %s", std::string(variant->name()), std::string(scenario->name));
+      TortureResult run = RunTorture(*variant, *scenario, options, [&](const TortureProgress& state) {
+        display.Progress(name, state);
+        return g_interrupted == 0;
+      });
+      display.Done(name, run);
+      exit_code = WorseExitCode(exit_code, ExitCode(run.verdict));
+      result["runs"].push_back(std::move(run.run));
+    }
+  }
+  display.Table(result["runs"]);
+  if (g_interrupted != 0) {
+    display.Line("interrupted: the runs above are what was measured");
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  if (!flags.json.empty()) {
+    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
+      std::cerr << "kill9: " << status.message() << "\n";
+      return kExitUsage;
+    }
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddTortureCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "torture", "kill real processes at random while others go on, and check what the survivors see");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("--variant", flags->variant,
+                      "all (the designs), baselines, peers, or names with commas between")
+      ->capture_default_str();
+  command->add_option("--scenario", flags->scenario, "all, or names with commas between")
+      ->capture_default_str();
+  command->add_option("--workload", flags->workload, "instead of the scenario's own: ycsb-a, mixed, ...");
+  command->add_option("--seconds", flags->seconds,
+                      "of each scenario of each variant; default: 10, less if there are many")
+      ->check(CLI::Range(0.05, 1e6));
+  command->add_option("--processes", flags->processes, "workers")
+      ->check(CLI::Range(1u, kMaxWorkers - 2))
+      ->capture_default_str();
+  command->add_option("--seed", flags->seed, "of everything random; default: drawn and printed");
+  command->add_option("--watchdog", flags->watchdog_seconds,
+                      "seconds without progress after which a survivor is stuck")
+      ->check(CLI::Range(0.1, 1e4))
+      ->capture_default_str();
+  command->add_option("--json", flags->json, "result file; - for standard output");
+  command->callback([flags, &exit_code] { exit_code = RunAll(*flags); });
+}
+
+}  // namespace kill9
