@@ -15,9 +15,9 @@ std::string Describe(const AuditReport& report) {
     return absl::StrCat(one.blocks, " blocks (", one.bytes, " bytes)");
   };
   return absl::StrCat("capacity ", account(report.capacity), " = free ", account(report.free),
-                      " + live ", account(report.live), " + held ", account(report.held), " + leaked ",
-                      account(report.leaked), "; doubly owned ", report.doubly_owned, "; entries ",
-                      report.entries, "; participants ", report.participants);
+                      " + live ", account(report.live), " + held ", account(report.held),
+                      " + leaked ", account(report.leaked), "; doubly owned ", report.doubly_owned,
+                      "; entries ", report.entries, "; participants ", report.participants);
 }
 
 uint32_t HoldsOfWorkers(const Control& control) {
@@ -47,20 +47,20 @@ AuditReport CheckAccount(Client& client, const char* when) {
   client.Progress();
   Control& control = client.context().control();
   if (!report.ok()) {
-    client.Fail(Verdict::kAuditFailed, absl::StrCat("Audit failed ", when, ": ",
-                                                    report.status().ToString()));
+    client.Fail(Verdict::kAuditFailed,
+                absl::StrCat("Audit failed ", when, ": ", report.status().ToString()));
   }
   control.leaked_blocks.store(report->leaked.blocks, std::memory_order_relaxed);
   control.doubly_owned_blocks.store(report->doubly_owned, std::memory_order_relaxed);
   if (!report->violations.empty()) {
     if (report->violations.size() > 8) report->violations.resize(8);
-    client.Fail(Verdict::kAuditFailed,
-                absl::StrCat("the audit ", when, " found: ", absl::StrJoin(report->violations, "; "),
-                             " [", Describe(*report), "]"));
+    client.Fail(Verdict::kAuditFailed, absl::StrCat("the audit ", when, " found: ",
+                                                    absl::StrJoin(report->violations, "; "), " [",
+                                                    Describe(*report), "]"));
   }
   if (report->doubly_owned != 0) {
-    client.Fail(Verdict::kAuditFailed, absl::StrCat("blocks are owned twice ", when, ": ",
-                                                    Describe(*report)));
+    client.Fail(Verdict::kAuditFailed,
+                absl::StrCat("blocks are owned twice ", when, ": ", Describe(*report)));
   }
   const auto sum = [&report](auto field) {
     return report->free.*field + report->live.*field + report->held.*field;
@@ -68,22 +68,24 @@ AuditReport CheckAccount(Client& client, const char* when) {
   if (report->leaked.blocks != 0 || report->leaked.bytes != 0 ||
       sum(&AuditReport::Account::blocks) != report->capacity.blocks ||
       sum(&AuditReport::Account::bytes) != report->capacity.bytes) {
-    client.Fail(Verdict::kLeak, absl::StrCat("the account does not add up ", when, ": ",
-                                             Describe(*report)));
+    client.Fail(Verdict::kLeak,
+                absl::StrCat("the account does not add up ", when, ": ", Describe(*report)));
   }
   if (report->held.blocks != 0 && HoldsOfWorkers(control) == 0) {
-    client.Fail(Verdict::kLeak, absl::StrCat("blocks are held ", when, " though no living participant ",
-                                             "holds any: ", Describe(*report)));
+    client.Fail(Verdict::kLeak,
+                absl::StrCat("blocks are held ", when, " though no living participant ",
+                             "holds any: ", Describe(*report)));
   }
   const uint32_t expected = control.expected_participants.load(std::memory_order_acquire);
   if (report->participants != expected) {
-    client.Fail(Verdict::kLeak, absl::StrCat(report->participants, " participants are counted ", when,
-                                             " though ", expected, " are attached"));
+    client.Fail(Verdict::kLeak, absl::StrCat(report->participants, " participants are counted ",
+                                             when, " though ", expected, " are attached"));
   }
   return *std::move(report);
 }
 
-// Puts ever smaller values under keys of the auditor's own until the smallest is refused; removes them.
+// Puts ever smaller values under keys of the auditor's own until the smallest is refused; removes
+// them.
 void CheckFilling(Client& client) {
   const uint64_t first = client.context().keys.workload_keys();
   Control& control = client.context().control();
@@ -102,8 +104,8 @@ void CheckFilling(Client& client) {
   CheckAccount(client, "of the full segment");
   for (uint64_t i = 0; i < filled; ++i) {
     if (!client.Erase(first + i) && client.context().variant.traits().lossless) {
-      client.Fail(Verdict::kViolation, absl::StrCat("fill key ", i, " of ", filled,
-                                                    ", just put, was gone"));
+      client.Fail(Verdict::kViolation,
+                  absl::StrCat("fill key ", i, " of ", filled, ", just put, was gone"));
     }
   }
   CheckAccount(client, "after filling the segment");
@@ -114,13 +116,14 @@ void CheckEmptying(Client& client) {
   for (uint64_t key = 0; key < context.keys.workload_keys(); ++key) {
     client.Erase(key);
     KeyBoard& board = context.memory.key(key);
-    // Relaxed: the segment is quiet, and the pause that ends orders it before the workers' next operations.
+    // Relaxed: the segment is quiet, and the pause that ends orders it before the workers' next
+    // operations.
     board.emptied_at.store(board.floor.load(std::memory_order_relaxed), std::memory_order_relaxed);
   }
   const AuditReport report = CheckAccount(client, "of the emptied segment");
   if (report.entries != 0) {
-    client.Fail(Verdict::kAuditFailed, absl::StrCat(report.entries,
-                                                    " keys are left after every key was erased"));
+    client.Fail(Verdict::kAuditFailed,
+                absl::StrCat(report.entries, " keys are left after every key was erased"));
   }
   if (!context.variant.traits().lossless || HoldsOfWorkers(context.control()) != 0) return;
   if (report.free.blocks != report.capacity.blocks || report.free.bytes != report.capacity.bytes) {

@@ -25,7 +25,8 @@ ValueId PeekId(std::string_view value) {
 
 // Raises `word` to at least `value`; returns what it was before.
 uint64_t Raise(std::atomic<uint64_t>& word, uint64_t value) {
-  // Acquire and release: who reads the raised floor before an operation has seen the operation that raised it.
+  // Acquire and release: who reads the raised floor before an operation has seen the operation that
+  // raised it.
   uint64_t seen = word.load(std::memory_order_acquire);
   while (seen < value && !word.compare_exchange_weak(seen, value, std::memory_order_acq_rel,
                                                      std::memory_order_acquire)) {
@@ -45,7 +46,8 @@ Client::Client(const RunContext& context, uint32_t slot, uint32_t process)
       recorder_(context.recording->recorder(slot)) {}
 
 void Client::Progress() {
-  // Relaxed, here and for the other fields of the board: they are this worker's own, and hints to the watchdog.
+  // Relaxed, here and for the other fields of the board: they are this worker's own, and hints to
+  // the watchdog.
   board_.progress.store(board_.progress.load(std::memory_order_relaxed) + 1,
                         std::memory_order_relaxed);
 }
@@ -110,8 +112,8 @@ void Client::Attach() {
   if (segment_ == nullptr) {
     absl::StatusOr<std::shared_ptr<Segment>> opened = context_.variant.Open(context_.location);
     if (!opened.ok()) {
-      Fail(Verdict::kAuditFailed, absl::StrCat("cannot open the segment: ",
-                                               opened.status().ToString()));
+      Fail(Verdict::kAuditFailed,
+           absl::StrCat("cannot open the segment: ", opened.status().ToString()));
     }
     segment_ = *std::move(opened);
   }
@@ -137,7 +139,8 @@ void Client::Detach() {
 
 Client::Seen Client::Look(uint64_t key) const {
   const KeyBoard& board = context_.memory.key(key);
-  // Acquire: pairs with Raise; whatever raised the floor has returned before this operation is called.
+  // Acquire: pairs with Raise; whatever raised the floor has returned before this operation is
+  // called.
   Seen seen{};
   const uint64_t emptied_at = board.emptied_at.load(std::memory_order_acquire);
   seen.floor = board.floor.load(std::memory_order_acquire);
@@ -154,20 +157,21 @@ ValueId Client::NextId() {
 void Client::CheckBytes(const char* operation, uint64_t key, std::string_view value) {
   const ValueCheck check = CheckValue(key, value);
   if (check.defect == ValueDefect::kTorn) {
-    Fail(Verdict::kViolation, absl::StrCat(operation, " of ", Name(key), " returned a torn value of ",
-                                           value.size(), " bytes"));
+    Fail(Verdict::kViolation, absl::StrCat(operation, " of ", Name(key),
+                                           " returned a torn value of ", value.size(), " bytes"));
   }
   const uint32_t writer = ProcessOf(check.id);
   if (check.defect == ValueDefect::kForeign) {
-    Fail(Verdict::kViolation, absl::StrCat(operation, " of ", Name(key),
-                                           " returned another key's value, written by process ", writer));
+    Fail(Verdict::kViolation,
+         absl::StrCat(operation, " of ", Name(key),
+                      " returned another key's value, written by process ", writer));
   }
   if (IsTiny(check.id)) return;
   if (writer == 0 || writer > control_.next_process.load(std::memory_order_relaxed) ||
       SequenceOf(check.id) > context_.memory.sequence(writer).load(std::memory_order_relaxed)) {
     Fail(Verdict::kViolation,
-         absl::StrFormat("%s of %s returned value %#x, which nobody has written", operation, Name(key),
-                         check.id));
+         absl::StrFormat("%s of %s returned value %#x, which nobody has written", operation,
+                         Name(key), check.id));
   }
 }
 
@@ -237,7 +241,8 @@ bool Client::Put(uint64_t key, uint32_t size) {
   }
   if (!absl::IsResourceExhausted(version.status())) FailStatus("Put", key, version.status());
   End(Outcome::kRefused);
-  board_.refused.store(board_.refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  board_.refused.store(board_.refused.load(std::memory_order_relaxed) + 1,
+                       std::memory_order_relaxed);
   return false;
 }
 
@@ -254,7 +259,8 @@ void Client::CompareAndSwap(uint64_t key, Version expected, uint32_t size) {
   value_.resize(size);
   FillValue(id, key, value_);
   const Seen seen = Look(key);
-  Begin(Function::kCompareAndSwap, key, size < kSmallestNamedValue ? TinyValueId(size) : id, expected);
+  Begin(Function::kCompareAndSwap, key, size < kSmallestNamedValue ? TinyValueId(size) : id,
+        expected);
   const absl::StatusOr<CasResult> result =
       store_->CompareAndSwap(context_.keys.text(key), expected, value_);
   if (!result.ok()) {
@@ -269,8 +275,8 @@ void Client::CompareAndSwap(uint64_t key, Version expected, uint32_t size) {
   End(result->swapped ? Outcome::kOk : Outcome::kFail, kNothing, result->version);
   if (result->swapped) return CheckWritten("CompareAndSwap", key, seen, result->version);
   if (result->version == expected) {
-    Fail(Verdict::kViolation, absl::StrCat("CompareAndSwap of ", Name(key), " refused version ", expected,
-                                           " and says that it is the present one"));
+    Fail(Verdict::kViolation, absl::StrCat("CompareAndSwap of ", Name(key), " refused version ",
+                                           expected, " and says that it is the present one"));
   }
   if (result->version == kAbsent) return CheckMiss("CompareAndSwap", key, seen);
   CheckVersion("CompareAndSwap", key, seen, result->version);
@@ -308,8 +314,8 @@ void Client::Draft(uint64_t key, uint32_t size, Random& random) {
     return;
   }
   if (draft->bytes().size() != size) {
-    Fail(Verdict::kViolation, absl::StrCat("Reserve of ", Name(key), " gave ", draft->bytes().size(),
-                                           " bytes instead of ", size));
+    Fail(Verdict::kViolation, absl::StrCat("Reserve of ", Name(key), " gave ",
+                                           draft->bytes().size(), " bytes instead of ", size));
   }
   const ValueId id = NextId();
   FillValue(id, key, draft->bytes());
@@ -334,8 +340,8 @@ void Client::CommitDraft(HeldDraft held) {
 void Client::ReleasePin(HeldPin held) {
   if (PeekId(held.pin.value()) != held.id ||
       CheckValue(held.key, held.pin.value()).defect != ValueDefect::kNone) {
-    Fail(Verdict::kViolation, absl::StrCat("a pinned value of ", Name(held.key),
-                                           " changed before its release"));
+    Fail(Verdict::kViolation,
+         absl::StrCat("a pinned value of ", Name(held.key), " changed before its release"));
   }
   board_.action.store(static_cast<uint8_t>(Function::kPin), std::memory_order_relaxed);
   Enter(Place::kOperation);
@@ -409,8 +415,8 @@ RecoveryReport Client::Recover() {
   const uint64_t average = control_.recovery_ns.load(std::memory_order_relaxed);
   control_.recovery_ns.store(average == 0 ? took : (average * 15 + took) / 16,
                              std::memory_order_relaxed);
-  const bool did_something = report->participants + report->blocks + report->rolled_back +
-                                 report->rolled_forward > 0;
+  const bool did_something =
+      report->participants + report->blocks + report->rolled_back + report->rolled_forward > 0;
   if (did_something) control_.recoveries.fetch_add(1, std::memory_order_relaxed);
   control_.recovered_participants.fetch_add(report->participants, std::memory_order_relaxed);
   control_.recovered_blocks.fetch_add(report->blocks, std::memory_order_relaxed);

@@ -1,9 +1,10 @@
-// A store in use: every operation is recorded, announced on the worker's board, and what comes back is checked at
-// once. It is what workers and auditors have in common.
+// A store in use: every operation is recorded, announced on the worker's board, and what comes back
+// is checked at once. It is what workers and auditors have in common.
 //
-// What a client finds by itself, without the history's checker: values that are torn, another key's, or were never
-// written; versions that run backwards or repeat; a key without its acknowledged value; a pinned value that changes;
-// a status that the contract does not allow. The first finding ends the process (kExitFinding).
+// What a client finds by itself, without the history's checker: values that are torn, another
+// key's, or were never written; versions that run backwards or repeat; a key without its
+// acknowledged value; a pinned value that changes; a status that the contract does not allow. The
+// first finding ends the process (kExitFinding).
 #ifndef KILL9_HARNESS_CLIENT_H_
 #define KILL9_HARNESS_CLIENT_H_
 

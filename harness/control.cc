@@ -14,16 +14,26 @@ namespace kill9 {
 
 std::string_view PlaceName(Place place) {
   switch (place) {
-    case Place::kStarting: return "starting";
-    case Place::kAttaching: return "attaching";
-    case Place::kBetween: return "between operations";
-    case Place::kOperation: return "in an operation";
-    case Place::kRecovering: return "in Recover";
-    case Place::kDetaching: return "detaching";
-    case Place::kIdle: return "idle";
-    case Place::kParked: return "parked";
-    case Place::kAuditing: return "auditing";
-    case Place::kEnding: return "ending";
+    case Place::kStarting:
+      return "starting";
+    case Place::kAttaching:
+      return "attaching";
+    case Place::kBetween:
+      return "between operations";
+    case Place::kOperation:
+      return "in an operation";
+    case Place::kRecovering:
+      return "in Recover";
+    case Place::kDetaching:
+      return "detaching";
+    case Place::kIdle:
+      return "idle";
+    case Place::kParked:
+      return "parked";
+    case Place::kAuditing:
+      return "auditing";
+    case Place::kEnding:
+      return "ending";
   }
   std::abort();
 }

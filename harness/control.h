@@ -1,6 +1,7 @@
-// What the processes of a torture run share among themselves, beside the segment under test: one anonymous
-// shared mapping, made before anything forks, all zero at first. Every field tolerates that any worker is
-// killed at any moment: each is a single atomic word, or belongs to a step that is announced before it begins.
+// What the processes of a torture run share among themselves, beside the segment under test: one
+// anonymous shared mapping, made before anything forks, all zero at first. Every field tolerates
+// that any worker is killed at any moment: each is a single atomic word, or belongs to a step that
+// is announced before it begins.
 #ifndef KILL9_HARNESS_CONTROL_H_
 #define KILL9_HARNESS_CONTROL_H_
 
@@ -40,8 +41,9 @@ std::string_view PlaceName(Place place);
 struct alignas(128) WorkerBoard {
   std::atomic<uint32_t> process;  // written by the supervisor before the fork
   std::atomic<Place> place;
-  std::atomic<uint8_t> action;       // what it does there, for messages only
-  std::atomic<uint8_t> attached;     // between operations it tells whether a participant is counted for it
+  std::atomic<uint8_t> action;  // what it does there, for messages only
+  std::atomic<uint8_t>
+      attached;  // between operations it tells whether a participant is counted for it
   std::atomic<uint8_t> was_stopped;  // written by the supervisor (SIGSTOP); cleared by the worker
   std::atomic<uint64_t> key;
   std::atomic<uint64_t> progress;     // grows with each step; the watchdog's evidence of life
@@ -56,10 +58,11 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint64_t> longest_wait_ticks;
 };
 
-// Per key, checked and raised by whoever sees a version: what was acknowledged or read once must not be undone.
+// Per key, checked and raised by whoever sees a version: what was acknowledged or read once must
+// not be undone.
 struct KeyBoard {
-  std::atomic<uint64_t> floor;         // the greatest version seen in an operation that has returned
-  std::atomic<uint64_t> emptied_at;    // the floor when the auditor last emptied the store
+  std::atomic<uint64_t> floor;       // the greatest version seen in an operation that has returned
+  std::atomic<uint64_t> emptied_at;  // the floor when the auditor last emptied the store
   std::atomic<uint64_t> last_written;  // the greatest version returned by a write
 };
 
@@ -84,10 +87,10 @@ enum class AuditDepth : uint8_t {
 struct Control {
   // Phases. Written by the supervisor; workers read `pause` and `stop` between operations.
   alignas(128) std::atomic<uint32_t> pause;  // 0: work; else the number of the pause
-  std::atomic<uint32_t> news;                // a futex: changes when a parked worker must look again
-  std::atomic<uint32_t> stop;                // workers detach and end
-  std::atomic<uint32_t> killing;             // workers set their kill timers
-  std::atomic<uint32_t> audit_slot;          // who audits in this pause (kSlots: nobody)
+  std::atomic<uint32_t> news;        // a futex: changes when a parked worker must look again
+  std::atomic<uint32_t> stop;        // workers detach and end
+  std::atomic<uint32_t> killing;     // workers set their kill timers
+  std::atomic<uint32_t> audit_slot;  // who audits in this pause (kSlots: nobody)
   std::atomic<AuditDepth> audit_depth;
   std::atomic<uint32_t> expected_participants;
   std::atomic<uint32_t> next_process;
@@ -117,20 +120,22 @@ struct Control {
   std::atomic<uint64_t> inherited_refusals;  // operations on an inherited handle that were refused
   std::atomic<uint64_t> last_audit_ns;
 
-  // Progress for whoever watches, and the wish to end: written by the supervisor, and by the command.
+  // Progress for whoever watches, and the wish to end: written by the supervisor, and by the
+  // command.
   alignas(128) std::atomic<uint64_t> kills;
   std::atomic<uint64_t> heartbeat;
   std::atomic<uint32_t> interrupted;
 
-  // Children of workers that are past fork, by their PID: until then the kernel's copy of the parent's open files
-  // keeps the parent's participant alive, as participants.h says.
+  // Children of workers that are past fork, by their PID: until then the kernel's copy of the
+  // parent's open files keeps the parent's participant alive, as participants.h says.
   std::array<std::atomic<int32_t>, 4096> children_past_fork;
 
   Finding finding;
   std::array<WorkerBoard, kSlots> boards;
 };
 
-// The run's shared memory: the control block, the keys' boards and what each process has written so far.
+// The run's shared memory: the control block, the keys' boards and what each process has written so
+// far.
 class ControlMemory {
  public:
   explicit ControlMemory(uint64_t keys);

@@ -1,5 +1,6 @@
-// A histogram of durations in shared memory: any number of processes add, and any of them may be killed
-// meanwhile (an addition is one atomic step). Eight buckets to each doubling: an error of at most 1/8.
+// A histogram of durations in shared memory: any number of processes add, and any of them may be
+// killed meanwhile (an addition is one atomic step). Eight buckets to each doubling: an error of at
+// most 1/8.
 #ifndef KILL9_HARNESS_HISTOGRAM_H_
 #define KILL9_HARNESS_HISTOGRAM_H_
 
@@ -27,7 +28,8 @@ class Histogram {
     for (const auto& bucket : buckets_) sum += bucket.load(std::memory_order_relaxed);
     return sum;
   }
-  // The smallest value that at least `share` of the values do not exceed, as its bucket's middle; 0 if empty.
+  // The smallest value that at least `share` of the values do not exceed, as its bucket's middle; 0
+  // if empty.
   uint64_t Quantile(double share) const {
     const uint64_t total = count();
     uint64_t seen = 0;

@@ -1,4 +1,5 @@
-// The supervisor's part that does harm: kills and stops from outside. (Timer kills are in worker.cc.)
+// The supervisor's part that does harm: kills and stops from outside. (Timer kills are in
+// worker.cc.)
 #include <signal.h>
 
 #include <algorithm>
@@ -41,15 +42,19 @@ void Supervisor::Inject(uint64_t now_ns) {
   }
   if (scenario.outside != OutsideKills::kNone && now_ns >= next_kill_ns_) {
     InjectKills(now_ns);
-    next_kill_ns_ = MonotonicNs() + random_.Below(uint64_t{scenario.outside_interval_us} * 2000 + 1);
+    next_kill_ns_ =
+        MonotonicNs() + random_.Below(uint64_t{scenario.outside_interval_us} * 2000 + 1);
   }
 }
 
 void Supervisor::InjectKills(uint64_t) {
   switch (context_.scenario.outside) {
-    case OutsideKills::kNone: return;
-    case OutsideKills::kOne: return KillOneAndWait();
-    case OutsideKills::kAll: return KillAllAndRestart();
+    case OutsideKills::kNone:
+      return;
+    case OutsideKills::kOne:
+      return KillOneAndWait();
+    case OutsideKills::kAll:
+      return KillAllAndRestart();
     case OutsideKills::kStorm: {
       std::vector<uint32_t> living = Living();
       if (living.size() < 2) return;
@@ -74,7 +79,8 @@ bool Supervisor::Kill(uint32_t slot) {
   return kill(mine.pid, SIGKILL) == 0;
 }
 
-// One victim; the others must recover and go on before it is replaced, and the account must be exact.
+// One victim; the others must recover and go on before it is replaced, and the account must be
+// exact.
 void Supervisor::KillOneAndWait() {
   const std::vector<uint32_t> living = Living();
   if (living.empty()) return;
@@ -100,7 +106,8 @@ void Supervisor::KillAllAndRestart() {
   respawn_ = false;
   for (uint32_t slot = 0; slot < options_.processes; ++slot) Kill(slot);
   const auto alive = [this] {
-    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.pid != 0; });
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [](const Slot& slot) { return slot.pid != 0; });
   };
   while (alive() && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
   ++report_.generations;

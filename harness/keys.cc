@@ -22,10 +22,14 @@ std::string KeyText(uint64_t key) {
 
 std::string_view KeyDistributionName(KeyDistribution distribution) {
   switch (distribution) {
-    case KeyDistribution::kUniform: return "uniform";
-    case KeyDistribution::kZipfian: return "zipfian";
-    case KeyDistribution::kHotspot: return "hotspot";
-    case KeyDistribution::kLatest: return "latest";
+    case KeyDistribution::kUniform:
+      return "uniform";
+    case KeyDistribution::kZipfian:
+      return "zipfian";
+    case KeyDistribution::kHotspot:
+      return "hotspot";
+    case KeyDistribution::kLatest:
+      return "latest";
   }
   std::abort();
 }
@@ -33,7 +37,8 @@ std::string_view KeyDistributionName(KeyDistribution distribution) {
 KeyTable::KeyTable(uint64_t count, uint64_t extra) : workload_keys_(count) {
   texts_.reserve(count + extra);
   for (uint64_t key = 0; key < count; ++key) texts_.push_back(KeyText(key));
-  for (uint64_t key = count; key < count + extra; ++key) texts_.push_back(absl::StrCat("key-", key));
+  for (uint64_t key = count; key < count + extra; ++key)
+    texts_.push_back(absl::StrCat("key-", key));
 }
 
 uint64_t KeyTable::Find(std::string_view text) const {
@@ -66,7 +71,8 @@ uint64_t KeyChooser::ZipfianRank(Random& random) const {
 
 uint64_t KeyChooser::Choose(Random& random, uint64_t latest) const {
   switch (distribution_) {
-    case KeyDistribution::kUniform: return random.Below(count_);
+    case KeyDistribution::kUniform:
+      return random.Below(count_);
     case KeyDistribution::kHotspot:
       return random.Below(100) < 95 ? random.Below(hot_) : random.Below(count_);
     case KeyDistribution::kZipfian: {

@@ -20,8 +20,8 @@ enum class KeyDistribution : uint8_t {
 
 std::string_view KeyDistributionName(KeyDistribution distribution);
 
-// The texts of keys 0 to count-1: most are short, one of sixteen has 250 bytes (all that every store takes),
-// one a single byte while they last. Made before the workers fork, shared by all.
+// The texts of keys 0 to count-1: most are short, one of sixteen has 250 bytes (all that every
+// store takes), one a single byte while they last. Made before the workers fork, shared by all.
 class KeyTable {
  public:
   // `extra` more keys follow that no workload takes; the auditor fills the store with them.

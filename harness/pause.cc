@@ -1,5 +1,5 @@
-// The supervisor's part that pauses the workers between their operations and has the quiet segment audited, by a
-// survivor that was attached before the deaths or by a newcomer: the two may differ.
+// The supervisor's part that pauses the workers between their operations and has the quiet segment
+// audited, by a survivor that was attached before the deaths or by a newcomer: the two may differ.
 #include <algorithm>
 #include <fstream>
 
@@ -21,8 +21,8 @@ AuditDepth Supervisor::NextDepth() {
   return AuditDepth::kAccount;
 }
 
-// Children of dead workers, adopted by this process: none may still be inside fork, where it holds its parent's
-// open files (BUG_CLASSES' false findings: a check that runs beside live workers).
+// Children of dead workers, adopted by this process: none may still be inside fork, where it holds
+// its parent's open files (BUG_CLASSES' false findings: a check that runs beside live workers).
 bool Supervisor::AdoptedChildrenArePastFork() const {
   if (!context_.scenario.inherit_handle) return true;
   std::ifstream children("/proc/thread-self/children");
@@ -30,7 +30,8 @@ bool Supervisor::AdoptedChildrenArePastFork() const {
     const bool worker = std::any_of(slots_.begin(), slots_.end(),
                                     [pid](const Slot& slot) { return slot.pid == pid; });
     const auto& past = control_.children_past_fork;
-    if (!worker && past[static_cast<size_t>(pid) % past.size()].load(std::memory_order_acquire) != pid) {
+    if (!worker &&
+        past[static_cast<size_t>(pid) % past.size()].load(std::memory_order_acquire) != pid) {
       return false;
     }
   }

@@ -1,5 +1,5 @@
-// The random numbers of workloads: splitmix64 (Steele, Lea and Flood, 2014). Small enough to live in a
-// worker's registers, and every stream follows from the run's seed.
+// The random numbers of workloads: splitmix64 (Steele, Lea and Flood, 2014). Small enough to live
+// in a worker's registers, and every stream follows from the run's seed.
 #ifndef KILL9_HARNESS_RANDOM_H_
 #define KILL9_HARNESS_RANDOM_H_
 

@@ -24,11 +24,12 @@ Scenario Steady() {
 }
 
 Scenario KillOneAtATime() {
-  return {.name = "kill_one_at_a_time",
-          .summary = "one dies; the others go on and recover; an audit follows; then it is replaced",
-          .workload = Mixed(KeyDistribution::kZipfian, 256, {0, 4096, true}),
-          .outside = OutsideKills::kOne,
-          .outside_interval_us = 2000};
+  return {
+      .name = "kill_one_at_a_time",
+      .summary = "one dies; the others go on and recover; an audit follows; then it is replaced",
+      .workload = Mixed(KeyDistribution::kZipfian, 256, {0, 4096, true}),
+      .outside = OutsideKills::kOne,
+      .outside_interval_us = 2000};
 }
 
 Scenario KillStorm() {
@@ -78,12 +79,13 @@ Scenario Churn() {
 
 Scenario FullSegment() {
   Workload workload = Mixed(KeyDistribution::kUniform, 1024, {0, 8192, false});
-  return {.name = "full_segment",
-          .summary = "the segment is full nearly all the time: writes are refused, and lose nothing",
-          .workload = workload,
-          .segment_bytes = 1u << 20,
-          .timer = {.life_us = 2000, .in_attach = 20, .in_detach = 0, .in_recovery = 50},
-          .needs = {.refusals = true}};
+  return {
+      .name = "full_segment",
+      .summary = "the segment is full nearly all the time: writes are refused, and lose nothing",
+      .workload = workload,
+      .segment_bytes = 1u << 20,
+      .timer = {.life_us = 2000, .in_attach = 20, .in_detach = 0, .in_recovery = 50},
+      .needs = {.refusals = true}};
 }
 
 Scenario HotKey() {
@@ -123,8 +125,8 @@ Scenario ForkInherit() {
 
 std::span<const Scenario> AllScenarios() {
   static const std::vector<Scenario>* scenarios = new std::vector<Scenario>{
-      Steady(),      KillOneAtATime(), KillStorm(), KillRecoverer(), KillAll(),  StopAndResume(),
-      Churn(),       FullSegment(),    HotKey(),    LargeValues(),   PidReuse(), ForkInherit(),
+      Steady(), KillOneAtATime(), KillStorm(), KillRecoverer(), KillAll(),  StopAndResume(),
+      Churn(),  FullSegment(),    HotKey(),    LargeValues(),   PidReuse(), ForkInherit(),
   };
   return *scenarios;
 }

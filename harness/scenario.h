@@ -18,9 +18,9 @@ enum class OutsideKills : uint8_t {
   kAll,    // every process; a new generation opens the segment by its name
 };
 
-// The victim's own timer, whose signal is SIGKILL. `life_us`: how long a worker works before it, on average
-// (uniform between 0 and twice that); 0: no timers. The shares, in thousandths of the incarnations, aim the timer
-// elsewhere.
+// The victim's own timer, whose signal is SIGKILL. `life_us`: how long a worker works before it, on
+// average (uniform between 0 and twice that); 0: no timers. The shares, in thousandths of the
+// incarnations, aim the timer elsewhere.
 struct TimerKills {
   uint32_t life_us = 0;
   uint16_t in_attach = 0;
@@ -36,13 +36,15 @@ struct Scenario {
   TimerKills timer = {};
   OutsideKills outside = OutsideKills::kNone;
   uint32_t outside_interval_us = 0;
-  uint32_t stop_interval_us = 0;   // SIGSTOP to a random worker that often (0: never) …
-  uint32_t stop_us = 0;            // … for up to this long, then SIGCONT
-  uint32_t stays_operations = 0;   // a worker detaches and attaches anew after up to this many (0: it stays)
+  uint32_t stop_interval_us = 0;  // SIGSTOP to a random worker that often (0: never) …
+  uint32_t stop_us = 0;           // … for up to this long, then SIGCONT
+  uint32_t stays_operations =
+      0;  // a worker detaches and attaches anew after up to this many (0: it stays)
   uint32_t audit_interval_us = 50'000;
-  bool named_segment = false;      // /dev/shm; the others are anonymous
-  bool reuse_pids = false;         // a new worker gets the PID of the one that died last
-  bool inherit_handle = false;     // workers, and children of workers, try a handle that they inherited
+  bool named_segment = false;  // /dev/shm; the others are anonymous
+  bool reuse_pids = false;     // a new worker gets the PID of the one that died last
+  bool inherit_handle =
+      false;  // workers, and children of workers, try a handle that they inherited
 
   // What must have happened at least once, or the run is vacuous.
   struct Needs {

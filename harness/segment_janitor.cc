@@ -27,7 +27,8 @@ absl::Status SegmentJanitor::Watch(const SegmentLocation& location) {
   if (pid_ == 0) {
     // No signal meant for the command reaches it, and it holds none of the command's files open.
     setsid();
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) std::signal(signal, SIG_IGN);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE})
+      std::signal(signal, SIG_IGN);
     const int wait_end = dup2(ends[0], 3);
     close_range(4, ~0u, 0);
     for (int fd = 0; fd < 3; ++fd) close(fd);

@@ -1,6 +1,7 @@
-// Removes a named segment when everybody who needs the name is gone, however they ended: a tiny process in a group
-// of its own that waits for the end of a pipe. Whoever holds the pipe's other end keeps the name: the supervisor and
-// its caller. (Anonymous segments need none: the kernel frees them with their last user.)
+// Removes a named segment when everybody who needs the name is gone, however they ended: a tiny
+// process in a group of its own that waits for the end of a pipe. Whoever holds the pipe's other
+// end keeps the name: the supervisor and its caller. (Anonymous segments need none: the kernel
+// frees them with their last user.)
 #ifndef KILL9_HARNESS_SEGMENT_JANITOR_H_
 #define KILL9_HARNESS_SEGMENT_JANITOR_H_
 
@@ -18,7 +19,8 @@ class SegmentJanitor {
   SegmentJanitor() = default;
   SegmentJanitor(const SegmentJanitor&) = delete;
   SegmentJanitor& operator=(const SegmentJanitor&) = delete;
-  // Lets go of the pipe and waits for the janitor: the name is gone afterwards, if nobody else holds the pipe.
+  // Lets go of the pipe and waits for the janitor: the name is gone afterwards, if nobody else
+  // holds the pipe.
   ~SegmentJanitor();
 
   // REQUIRES: called once, before the segment is created.

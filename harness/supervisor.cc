@@ -20,13 +20,14 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kPollNs = 1'000'000;      // at least this often the rings are drained
+constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
 constexpr uint64_t kWatchNs = 20'000'000;
 constexpr size_t kErrorBytes = 600;
 
 std::string DescribeEnd(int status) {
   if (WIFSIGNALED(status)) {
-    return absl::StrCat("died of signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)), ")");
+    return absl::StrCat("died of signal ", WTERMSIG(status), " (", strsignal(WTERMSIG(status)),
+                        ")");
   }
   return absl::StrCat("exited with status ", WEXITSTATUS(status));
 }
@@ -45,17 +46,28 @@ std::string LastErrors(int fd) {
 
 const char* FunctionName(uint8_t function) {
   switch (static_cast<Function>(function)) {
-    case Function::kPut: return "Put";
-    case Function::kGet: return "Get";
-    case Function::kErase: return "Erase";
-    case Function::kCompareAndSwap: return "CompareAndSwap";
-    case Function::kPin: return "Pin or its release";
-    case Function::kCommit: return "Reserve, Commit or drop";
-    case Function::kRecover: return "Recover";
-    case Function::kAttach: return "Attach";
-    case Function::kDetach: return "Detach";
-    case Function::kForEach: return "ForEach";
-    default: return "an operation";
+    case Function::kPut:
+      return "Put";
+    case Function::kGet:
+      return "Get";
+    case Function::kErase:
+      return "Erase";
+    case Function::kCompareAndSwap:
+      return "CompareAndSwap";
+    case Function::kPin:
+      return "Pin or its release";
+    case Function::kCommit:
+      return "Reserve, Commit or drop";
+    case Function::kRecover:
+      return "Recover";
+    case Function::kAttach:
+      return "Attach";
+    case Function::kDetach:
+      return "Detach";
+    case Function::kForEach:
+      return "ForEach";
+    default:
+      return "an operation";
   }
 }
 
@@ -82,8 +94,9 @@ bool Supervisor::over() const {
          control_.interrupted.load(std::memory_order_relaxed) != 0;
 }
 
-// The kernel gives the next process the number after ns_last_pid, if it is free. Only this process forks in the
-// namespace (but for children of workers), so the dead one's number is what the next worker gets.
+// The kernel gives the next process the number after ns_last_pid, if it is free. Only this process
+// forks in the namespace (but for children of workers), so the dead one's number is what the next
+// worker gets.
 bool Supervisor::ReusePid() {
   if (last_pid_fd_ < 0 || last_dead_pid_ <= 1) return false;
   char text[16];
@@ -201,21 +214,24 @@ void Supervisor::Bury(uint32_t slot, int status) {
     control_.kills.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  if (WIFEXITED(status) && (WEXITSTATUS(status) == kExitDone || WEXITSTATUS(status) == kExitFinding)) {
+  if (WIFEXITED(status) &&
+      (WEXITSTATUS(status) == kExitDone || WEXITSTATUS(status) == kExitFinding)) {
     return;
   }
-  const std::string who =
-      absl::StrCat("process ", mine.process, " ", DescribeEnd(status), " ", std::string(PlaceName(place)),
-                   place == Place::kOperation || place == Place::kBetween
-                       ? absl::StrCat(" (", FunctionName(board.action.load(std::memory_order_relaxed)), ")")
-                       : "");
+  const std::string who = absl::StrCat(
+      "process ", mine.process, " ", DescribeEnd(status), " ", std::string(PlaceName(place)),
+      place == Place::kOperation || place == Place::kBetween
+          ? absl::StrCat(" (", FunctionName(board.action.load(std::memory_order_relaxed)), ")")
+          : "");
   if (killed) {
-    control_.finding.Report(Verdict::kUndecided, 0,
-                            absl::StrCat(who, ", a SIGKILL that kill9 did not send (out of memory?)"));
+    control_.finding.Report(
+        Verdict::kUndecided, 0,
+        absl::StrCat(who, ", a SIGKILL that kill9 did not send (out of memory?)"));
     return;
   }
-  control_.finding.Report(Verdict::kSurvivorCrashed, 0,
-                          absl::StrCat(who, " though nobody had killed it", LastErrors(context_.errors_fd)));
+  control_.finding.Report(
+      Verdict::kSurvivorCrashed, 0,
+      absl::StrCat(who, " though nobody had killed it", LastErrors(context_.errors_fd)));
 }
 
 void Supervisor::Drain() {
@@ -260,16 +276,18 @@ void Supervisor::ReportStuck(uint32_t slot, uint64_t waited_ns) {
   if (slots_[slot].kill_sent) {
     control_.finding.Report(
         Verdict::kStuck, slots_[slot].process,
-        absl::StrFormat("process %d was sent SIGKILL %.1f s ago and has not died: it waits in the kernel",
-                        slots_[slot].process, seconds));
+        absl::StrFormat(
+            "process %d was sent SIGKILL %.1f s ago and has not died: it waits in the kernel",
+            slots_[slot].process, seconds));
     return;
   }
   control_.finding.Report(
       Verdict::kStuck, slots_[slot].process,
-      absl::StrFormat("process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
-                      slots_[slot].process, std::string(PlaceName(place)),
-                      FunctionName(board.action.load(std::memory_order_relaxed)), key, seconds,
-                      report_.kills_total()));
+      absl::StrFormat(
+          "process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
+          slots_[slot].process, std::string(PlaceName(place)),
+          FunctionName(board.action.load(std::memory_order_relaxed)), key, seconds,
+          report_.kills_total()));
 }
 
 SupervisorReport Supervisor::Run() {
@@ -323,7 +341,8 @@ void Supervisor::KillEverything() {
   const SupervisorReport before = report_;
   const uint64_t bound = MonotonicNs() + options_.watchdog_us * 1000;
   const auto alive = [this] {
-    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.pid != 0; });
+    return std::any_of(slots_.begin(), slots_.end(),
+                       [](const Slot& slot) { return slot.pid != 0; });
   };
   while (alive() && MonotonicNs() < bound) {
     Reap();

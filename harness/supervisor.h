@@ -1,11 +1,12 @@
-// The supervisor of one run: a small, single-threaded process that forks the workers, kills and stops them as the
-// scenario says, reaps and replaces them, watches that the others go on, pauses them for audits, and ends with a
-// verdict. It never uses a store itself (but for attaching the handle that fork_inherit's workers inherit), so a
-// broken store cannot take it down.
+// The supervisor of one run: a small, single-threaded process that forks the workers, kills and
+// stops them as the scenario says, reaps and replaces them, watches that the others go on, pauses
+// them for audits, and ends with a verdict. It never uses a store itself (but for attaching the
+// handle that fork_inherit's workers inherit), so a broken store cannot take it down.
 //
-// U1  Nothing outlives the supervisor: workers ask the kernel to be killed with it (PR_SET_PDEATHSIG).
-// U2  A slot has at most one process; it is forked again only after the last one was reaped and its ring closed.
-// U3  Nobody is killed or stopped while a pause lasts, and parked workers have no timer set.
+// U1  Nothing outlives the supervisor: workers ask the kernel to be killed with it
+// (PR_SET_PDEATHSIG). U2  A slot has at most one process; it is forked again only after the last
+// one was reaped and its ring closed. U3  Nobody is killed or stopped while a pause lasts, and
+// parked workers have no timer set.
 #ifndef KILL9_HARNESS_SUPERVISOR_H_
 #define KILL9_HARNESS_SUPERVISOR_H_
 
@@ -25,7 +26,8 @@ namespace kill9 {
 struct SupervisorOptions {
   double seconds = 10;
   uint32_t processes = 4;
-  uint64_t watchdog_us = 5'000'000;  // a worker inside the store without progress for so long is stuck
+  uint64_t watchdog_us =
+      5'000'000;  // a worker inside the store without progress for so long is stuck
 };
 
 // Takes the recorded operations as they settle; called by the supervisor's thread.
@@ -42,13 +44,13 @@ class HistorySink {
 
 // What the supervisor counted; workers' counts are in Control.
 struct SupervisorReport {
-  double seconds = 0;          // from the first fork to the last reaping
-  uint64_t operations = 0;     // recorded
+  double seconds = 0;       // from the first fork to the last reaping
+  uint64_t operations = 0;  // recorded
   uint64_t forks = 0;
   std::array<uint64_t, kPlaces> kills{};  // by the place where the victim died
-  uint64_t kills_open = 0;     // victims whose record was open when they died
+  uint64_t kills_open = 0;                // victims whose record was open when they died
   uint64_t stops = 0;
-  uint64_t generations = 0;    // times that every process had died
+  uint64_t generations = 0;  // times that every process had died
   uint64_t reused_pids = 0;
   uint64_t pauses = 0;
   bool interrupted = false;

@@ -23,7 +23,8 @@
 namespace kill9 {
 namespace {
 
-constexpr uint32_t kSpareParticipants = 4;  // an auditor, the inherited handle, and two for who is on the way
+constexpr uint32_t kSpareParticipants =
+    4;  // an auditor, the inherited handle, and two for who is on the way
 constexpr int kExitSkipped = 10;
 constexpr int kExitSetup = 11;
 
@@ -43,7 +44,8 @@ class CountingSink final : public HistorySink {
 
 template <typename Shared>
 Shared* MapShared() {
-  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : new (memory) Shared();
 }
 
@@ -64,8 +66,8 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
 [[noreturn]] void RunSupervisorProcess(RunContext& context, const TortureOptions& options,
                                        Handover& handover) {
   context.supervisor = getpid();
-  setpgid(0, 0);                                  // Ctrl-C is the caller's
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);      // children of killed workers come here
+  setpgid(0, 0);                              // Ctrl-C is the caller's
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // children of killed workers come here
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
@@ -123,7 +125,7 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Handove
   _exit(inner > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitSetup);
 }
 
-uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::*field) {
+uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::* field) {
   uint64_t sum = 0;
   for (const WorkerBoard& board : control.boards) {
     sum += (board.*field).load(std::memory_order_relaxed);
@@ -132,8 +134,8 @@ uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::
 }
 
 // Waits for the supervisor, showing progress; false if it had to be killed.
-bool Await(pid_t supervisor, const ControlMemory& memory, const TortureOptions& options, int* status,
-           absl::FunctionRef<bool(const TortureProgress&)> progress) {
+bool Await(pid_t supervisor, const ControlMemory& memory, const TortureOptions& options,
+           int* status, absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Control& control = memory.control();
   const uint64_t begin = MonotonicNs();
   const uint64_t patience_ns = 30'000'000'000u + options.supervisor.watchdog_us * 4000;
@@ -206,8 +208,9 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
           {"lost_writes", load(control.lost_writes)}};
 }
 
-TortureResult Conclude(const Variant& variant, const Scenario& scenario, const TortureOptions& options,
-                       const RunContext& context, const Handover& handover, bool ended, int status) {
+TortureResult Conclude(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options, const RunContext& context,
+                       const Handover& handover, bool ended, int status) {
   const Control& control = context.control();
   const SupervisorReport& report = handover.report;
   TortureResult result;
@@ -221,7 +224,8 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario, const T
     if (report.kills_total() == 0) result.reason += " (before any kill)";
   } else if (!ended || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     result.verdict = Verdict::kUndecided;
-    result.reason = handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
+    result.reason =
+        handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
   } else if (report.interrupted) {
     result.verdict = Verdict::kUndecided;
     result.reason = "interrupted before its end";
@@ -231,8 +235,10 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario, const T
     result.reason = std::move(what);
   }
   Json& run = result.run;
-  run = {{"variant", variant.name()}, {"scenario", scenario.name},
-         {"verdict", VerdictName(result.verdict)}, {"expected_verdict", variant.expected_verdict()}};
+  run = {{"variant", variant.name()},
+         {"scenario", scenario.name},
+         {"verdict", VerdictName(result.verdict)},
+         {"expected_verdict", variant.expected_verdict()}};
   if (!result.reason.empty()) run["reason"] = result.reason;
   run["condition"] = nullptr;
   run["seconds"] = report.seconds;
@@ -246,27 +252,33 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario, const T
   return result;
 }
 
-TortureResult CannotRun(const Variant& variant, const Scenario& scenario, const std::string& reason) {
+TortureResult CannotRun(const Variant& variant, const Scenario& scenario,
+                        const std::string& reason) {
   TortureResult result;
   result.reason = reason;
-  result.run = {{"variant", variant.name()}, {"scenario", scenario.name},
-                {"verdict", VerdictName(result.verdict)}, {"reason", reason}};
+  result.run = {{"variant", variant.name()},
+                {"scenario", scenario.name},
+                {"verdict", VerdictName(result.verdict)},
+                {"reason", reason}};
   return result;
 }
 
 }  // namespace
 
-std::string RepeatLine(const Variant& variant, const Scenario& scenario, const TortureOptions& options) {
-  return absl::StrFormat("kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d%s"
-                         "  # best effort: the schedule is the machine's",
-                         std::string(variant.name()), std::string(scenario.name),
-                         options.supervisor.seconds, options.supervisor.processes, options.seed,
-                         options.workload == nullptr
-                             ? ""
-                             : absl::StrCat(" --workload=", std::string(options.workload->name)));
+std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options) {
+  return absl::StrFormat(
+      "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d%s"
+      "  # best effort: the schedule is the machine's",
+      std::string(variant.name()), std::string(scenario.name), options.supervisor.seconds,
+      options.supervisor.processes, options.seed,
+      options.workload == nullptr
+          ? ""
+          : absl::StrCat(" --workload=", std::string(options.workload->name)));
 }
 
-TortureResult RunTorture(const Variant& variant, const Scenario& original, const TortureOptions& options,
+TortureResult RunTorture(const Variant& variant, const Scenario& original,
+                         const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Scenario scenario = original;
   if (options.workload != nullptr) scenario.workload = *options.workload;

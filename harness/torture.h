@@ -1,11 +1,13 @@
 // One torture run: a variant through a scenario, from the segment's creation to the verdict.
 //
-//     caller ── forks ── supervisor (in a PID namespace of its own where PIDs are to be reused) ── forks ── workers
-//       └────── forks ── checker (reads what the supervisor drains; its memory is no burden to the forks)
+//     caller ── forks ── supervisor (in a PID namespace of its own where PIDs are to be reused) ──
+//     forks ── workers
+//       └────── forks ── checker (reads what the supervisor drains; its memory is no burden to the
+//       forks)
 //
-// The caller only waits, shows progress and passes on the wish to end, so it stays alive whatever the store does.
-// Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and the segment has no name, or one
-// that a janitor removes (segment_janitor.h).
+// The caller only waits, shows progress and passes on the wish to end, so it stays alive whatever
+// the store does. Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and
+// the segment has no name, or one that a janitor removes (segment_janitor.h).
 #ifndef KILL9_HARNESS_TORTURE_H_
 #define KILL9_HARNESS_TORTURE_H_
 
@@ -41,13 +43,15 @@ struct TortureResult {
   Json run;            // as in result files
 };
 
-// `progress` is called several times a second; it returns false to end the run early. Nothing is left behind: no
-// process and no segment.
-TortureResult RunTorture(const Variant& variant, const Scenario& scenario, const TortureOptions& options,
+// `progress` is called several times a second; it returns false to end the run early. Nothing is
+// left behind: no process and no segment.
+TortureResult RunTorture(const Variant& variant, const Scenario& scenario,
+                         const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress);
 
 // How `repeat` lines name the options.
-std::string RepeatLine(const Variant& variant, const Scenario& scenario, const TortureOptions& options);
+std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options);
 
 }  // namespace kill9
 

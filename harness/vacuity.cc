@@ -4,8 +4,8 @@
 
 namespace kill9 {
 
-std::string WhatIsMissing(const Scenario& scenario, const Traits& traits, const SupervisorReport& report,
-                          const Control& control) {
+std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
+                          const SupervisorReport& report, const Control& control) {
   const Scenario::Needs& needs = scenario.needs;
   std::vector<std::string> missing;
   const auto require = [&missing](bool needed, uint64_t happened, const char* what) {
@@ -17,10 +17,14 @@ std::string WhatIsMissing(const Scenario& scenario, const Traits& traits, const 
   uint64_t refused = 0;
   for (const WorkerBoard& board : control.boards) refused += load(board.refused);
   require(true, report.operations, "no operation was completed");
-  require(needs.kills_in_operation, report.kills_at(Place::kOperation), "nobody was killed in an operation");
-  require(needs.kills_in_recovery, report.kills_at(Place::kRecovering), "nobody was killed in a recovery");
-  require(needs.kills_in_attach, report.kills_at(Place::kAttaching), "nobody was killed while attaching");
-  require(needs.recoveries, load(control.recovered_participants), "no dead participant was recovered");
+  require(needs.kills_in_operation, report.kills_at(Place::kOperation),
+          "nobody was killed in an operation");
+  require(needs.kills_in_recovery, report.kills_at(Place::kRecovering),
+          "nobody was killed in a recovery");
+  require(needs.kills_in_attach, report.kills_at(Place::kAttaching),
+          "nobody was killed while attaching");
+  require(needs.recoveries, load(control.recovered_participants),
+          "no dead participant was recovered");
   require(needs.stops, report.stops, "nobody was stopped");
   require(needs.refusals && traits.lossless, refused, "the segment was never full");
   require(needs.generations, report.generations, "there was only one generation");

@@ -1,4 +1,5 @@
-// What a run did not prove: a kill that always lands between operations tests nothing (BUG_CLASSES 49).
+// What a run did not prove: a kill that always lands between operations tests nothing (BUG_CLASSES
+// 49).
 #ifndef KILL9_HARNESS_VACUITY_H_
 #define KILL9_HARNESS_VACUITY_H_
 
@@ -9,8 +10,8 @@
 namespace kill9 {
 
 // Empty if everything that the scenario needs to have happened did happen.
-std::string WhatIsMissing(const Scenario& scenario, const Traits& traits, const SupervisorReport& report,
-                          const Control& control);
+std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
+                          const SupervisorReport& report, const Control& control);
 
 }  // namespace kill9
 

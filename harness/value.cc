@@ -21,7 +21,8 @@ uint64_t Mix(uint64_t id, uint64_t key, size_t size) {
   return XXH3_64bits(parts, sizeof parts);
 }
 
-// Of everything but itself; size and key are part of it, so a value cut short or padded is torn too.
+// Of everything but itself; size and key are part of it, so a value cut short or padded is torn
+// too.
 uint64_t Checksum(uint64_t id, uint64_t key, const char* bytes, size_t size) {
   const uint64_t seed = Mix(id, key, size);
   if (size <= kHeaderBytes) return seed;

@@ -1,12 +1,13 @@
-// Values that validate themselves to the last byte, so that a torn, foreign or invented value is seen by the
-// very process that reads it.
+// Values that validate themselves to the last byte, so that a torn, foreign or invented value is
+// seen by the very process that reads it.
 //
 //     size >= 24    id (8) | key's number (8) | checksum of all else (8) | filler
 //     8 to 23       id (8) | as much of the checksum as there is room for
 //     0 to 7        a pattern of the key's number and the size: all such values of a key are alike
 //
-// The id of a value is the number of the process that wrote it (upper 32 bits) and the writer's own sequence
-// (lower 32 bits): unique in a run, except for values under 8 bytes, which have no room for one.
+// The id of a value is the number of the process that wrote it (upper 32 bits) and the writer's own
+// sequence (lower 32 bits): unique in a run, except for values under 8 bytes, which have no room
+// for one.
 #ifndef KILL9_HARNESS_VALUE_H_
 #define KILL9_HARNESS_VALUE_H_
 
@@ -43,7 +44,8 @@ struct ValueCheck {
   ValueDefect defect = ValueDefect::kNone;
   ValueId id = 0;  // TinyValueId for values without room for one
 };
-// What was read under key number `key`. Whether somebody ever wrote the id is for the caller to say.
+// What was read under key number `key`. Whether somebody ever wrote the id is for the caller to
+// say.
 ValueCheck CheckValue(uint64_t key, std::string_view bytes);
 
 }  // namespace kill9

@@ -15,14 +15,17 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kAttachWindowNs = 80'000;   // about what an attach takes, page faults included
+constexpr uint64_t kAttachWindowNs = 80'000;  // about what an attach takes, page faults included
 constexpr uint64_t kDetachWindowNs = 30'000;
 constexpr uint64_t kParkedWaitUs = 50'000;
-constexpr uint64_t kChildLifeNs = 20'000'000;  // a child with an inherited handle cannot outlive this
+constexpr uint64_t kChildLifeNs =
+    20'000'000;  // a child with an inherited handle cannot outlive this
 
-// From here on the process cannot outlive its supervisor. The supervisor may have died before prctl took hold.
+// From here on the process cannot outlive its supervisor. The supervisor may have died before prctl
+// took hold.
 void DieWithSupervisor(const RunContext& context) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_TIMERSLACK, 1);  // ns: short sleeps stay short
   if (getppid() != context.supervisor) _exit(kExitOrphan);
   if (context.errors_fd >= 0) dup2(context.errors_fd, STDERR_FILENO);
 }
@@ -83,7 +86,8 @@ class Worker {
       aim_ = Aim::kRecovery;
     }
     // Whoever waits for a moment that does not come dies in time all the same.
-    if (aim_ != Aim::kAttach || client_.attached()) SetTimer(aim_ == Aim::kAnywhere ? LifeNs() : 4 * LifeNs());
+    if (aim_ != Aim::kAttach || client_.attached())
+      SetTimer(aim_ == Aim::kAnywhere ? LifeNs() : 4 * LifeNs());
   }
 
   void Attach() {
@@ -104,11 +108,12 @@ class Worker {
     const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_acquire);
     if (deaths == seen_deaths_) return;
     seen_deaths_ = deaths;
-    // One survivor takes each death, and now and then others do too, so that several recover at once.
+    // One survivor takes each death, and now and then others do too, so that several recover at
+    // once.
     uint64_t claimed = control_.recovery_claimed.load(std::memory_order_relaxed);
-    const bool mine = claimed < deaths && control_.recovery_claimed.compare_exchange_strong(
-                                              claimed, deaths, std::memory_order_relaxed,
-                                              std::memory_order_relaxed);
+    const bool mine = claimed < deaths &&
+                      control_.recovery_claimed.compare_exchange_strong(
+                          claimed, deaths, std::memory_order_relaxed, std::memory_order_relaxed);
     if (!mine && !random_.Chance(200)) return;
     if (aimed_ && aim_ == Aim::kRecovery) {
       const uint64_t average = control_.recovery_ns.load(std::memory_order_relaxed);
@@ -150,8 +155,12 @@ class Worker {
     const uint64_t key =
         generator.NextKey(random_, control_.inserts.load(std::memory_order_relaxed));
     switch (action) {
-      case Action::kGet: client_.Get(key); return;
-      case Action::kPut: client_.Put(key, generator.NextSize(random_)); return;
+      case Action::kGet:
+        client_.Get(key);
+        return;
+      case Action::kPut:
+        client_.Put(key, generator.NextSize(random_));
+        return;
       case Action::kErase: {
         const uint64_t erasable = generator.ErasableKey(key);
         if (erasable < generator.keys()) client_.Erase(erasable);
@@ -163,8 +172,12 @@ class Worker {
         client_.CompareAndSwap(key, expected, generator.NextSize(random_));
         return;
       }
-      case Action::kPin: client_.Pin(key); return;
-      case Action::kDraft: client_.Draft(key, generator.NextSize(random_), random_); return;
+      case Action::kPin:
+        client_.Pin(key);
+        return;
+      case Action::kDraft:
+        client_.Draft(key, generator.NextSize(random_), random_);
+        return;
       case Action::kReadModifyWrite:
         client_.Get(key);
         client_.Put(key, generator.NextSize(random_));
@@ -173,15 +186,18 @@ class Worker {
         client_.Put(control_.inserts.fetch_add(1, std::memory_order_relaxed) % generator.keys(),
                     generator.NextSize(random_));
         return;
-      case Action::kForEach: client_.ForEach(); return;
-      case Action::kIdle: return Idle();
+      case Action::kForEach:
+        client_.ForEach();
+        return;
+      case Action::kIdle:
+        return Idle();
     }
   }
 
   void Idle() {
-    if (context_.scenario.inherit_handle && random_.Chance(500)) return ForkChild();
+    if (context_.scenario.inherit_handle) return ForkChild();
     client_.Enter(Place::kIdle);
-    const timespec pause{0, static_cast<long>(random_.Below(150'000))};
+    const timespec pause{0, static_cast<long>(random_.Below(60'000))};
     nanosleep(&pause, nullptr);
     client_.Enter(Place::kBetween);
     client_.Progress();
@@ -195,9 +211,10 @@ class Worker {
         control.inherited_refusals.fetch_add(1, std::memory_order_relaxed);
         return;
       }
-      control.finding.Report(Verdict::kViolation, 0,
-                             absl::StrCat(operation, " on ", whose, "'s handle, inherited through fork, ",
-                                          "was not refused: ", status.ToString()));
+      control.finding.Report(
+          Verdict::kViolation, 0,
+          absl::StrCat(operation, " on ", whose, "'s handle, inherited through fork, ",
+                       "was not refused: ", status.ToString()));
       _exit(kExitFinding);
     };
     const std::string_view key = context.keys.text(0);
@@ -212,11 +229,13 @@ class Worker {
   }
 
   void TryInheritedHandle() {
-    if (context_.inherited != nullptr) CheckRefused(context_, *context_.inherited, "the supervisor");
+    if (context_.inherited != nullptr)
+      CheckRefused(context_, *context_.inherited, "the supervisor");
   }
 
-  // A child that tries the inherited handle and lives on for a while, whatever becomes of its parent: the kernel
-  // objects that it inherited must not make the parent look alive. Its own timer bounds its life.
+  // A child that tries the inherited handle and lives on for a while, whatever becomes of its
+  // parent: the kernel objects that it inherited must not make the parent look alive. Its own timer
+  // bounds its life.
   void ForkChild() {
     int status = 0;
     while (waitpid(-1, &status, WNOHANG) > 0) {  // earlier children
@@ -229,8 +248,8 @@ class Worker {
     if (fork() != 0) return;
     const pid_t self = getpid();
     // Release: pairs with the supervisor's acquire; the inherited descriptors are closed.
-    control_.children_past_fork[static_cast<size_t>(self) % control_.children_past_fork.size()].store(
-        self, std::memory_order_release);
+    control_.children_past_fork[static_cast<size_t>(self) % control_.children_past_fork.size()]
+        .store(self, std::memory_order_release);
     KillTimer end;
     end.Set(MonotonicNs() + kChildLifeNs);
     CheckRefused(context_, client_.store(), "the parent");

@@ -1,4 +1,5 @@
-// The worker: one process, one participant, working through the workload until it is killed, or asked to stop.
+// The worker: one process, one participant, working through the workload until it is killed, or
+// asked to stop.
 #ifndef KILL9_HARNESS_WORKER_H_
 #define KILL9_HARNESS_WORKER_H_
 

@@ -1,20 +1,20 @@
 #include "harness/workload.h"
 
-#include <bit>
 #include <algorithm>
+#include <bit>
 
 namespace kill9 {
 namespace {
 
 constexpr Mix kMixed = Mix{}
-                           .With(Action::kGet, 300)
+                           .With(Action::kGet, 309)
                            .With(Action::kPut, 230)
                            .With(Action::kErase, 100)
                            .With(Action::kCompareAndSwap, 110)
                            .With(Action::kPin, 120)
                            .With(Action::kDraft, 125)
                            .With(Action::kForEach, 5)
-                           .With(Action::kIdle, 10);
+                           .With(Action::kIdle, 1);
 constexpr uint64_t kYcsbKeys = 1000;
 constexpr ValueSizes kYcsbSizes = {100, 100, false};
 
@@ -92,7 +92,8 @@ uint32_t WorkloadGenerator::NextSize(Random& random) const {
   if (!sizes_.spread) return sizes_.smallest + static_cast<uint32_t>(random.Below(span + 1u));
   const uint64_t doublings = static_cast<uint64_t>(std::bit_width(span));
   const uint64_t limit = uint64_t{1} << random.Below(doublings + 1);
-  return sizes_.smallest + static_cast<uint32_t>(random.Below(std::min<uint64_t>(limit, span + 1u)));
+  return sizes_.smallest +
+         static_cast<uint32_t>(random.Below(std::min<uint64_t>(limit, span + 1u)));
 }
 
 }  // namespace kill9

@@ -38,8 +38,8 @@ struct Mix {
 };
 
 struct ValueSizes {
-  // Sizes are drawn from [smallest, largest]: uniform if `spread` is false; else each power of two is equally
-  // likely, so that tiny and large ones both come often.
+  // Sizes are drawn from [smallest, largest]: uniform if `spread` is false; else each power of two
+  // is equally likely, so that tiny and large ones both come often.
   uint32_t smallest = 64;
   uint32_t largest = 64;
   bool spread = false;
@@ -67,7 +67,9 @@ class WorkloadGenerator {
  public:
   WorkloadGenerator(const Workload& workload, const Mix& mix);
   Action NextAction(Random& random) const;
-  uint64_t NextKey(Random& random, uint64_t latest) const { return chooser_.Choose(random, latest); }
+  uint64_t NextKey(Random& random, uint64_t latest) const {
+    return chooser_.Choose(random, latest);
+  }
   // An erasable key (IsPermanent), or `keys` if the workload has none.
   uint64_t ErasableKey(uint64_t key) const;
   uint32_t NextSize(Random& random) const;

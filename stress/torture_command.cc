@@ -23,13 +23,15 @@
 namespace kill9 {
 namespace {
 
-// All runs together, where --seconds is not given: with building, `./dev torture` stays within two minutes.
+// All runs together, where --seconds is not given: with building, `./dev torture` stays within two
+// minutes.
 constexpr double kDefaultTotalSeconds = 84;
 constexpr double kDefaultSeconds = 10;
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
-// The first one ends the run cleanly, the second one at once: the kernel then kills every process of the run.
+// The first one ends the run cleanly, the second one at once: the kernel then kills every process
+// of the run.
 void OnInterrupt(int) {
   if (g_interrupted != 0) _exit(kExitUndecided);
   g_interrupted = 1;
@@ -46,7 +48,8 @@ struct Flags {
   std::string json;
 };
 
-std::string Usage(std::string_view what, const std::string& given, const std::vector<std::string>& known) {
+std::string Usage(std::string_view what, const std::string& given,
+                  const std::vector<std::string>& known) {
   return absl::StrFormat("--%s: there is no '%s'; known are: %s", std::string(what), given,
                          absl::StrJoin(known, ", "));
 }
@@ -94,12 +97,14 @@ const Workload* ChooseWorkload(const std::string& given) {
 class Display {
  public:
   // JSON on standard output keeps it for itself.
-  explicit Display(bool to_errors) : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
+  explicit Display(bool to_errors)
+      : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
 
   void Progress(const std::string& name, const TortureProgress& state) {
     if (!live_) return;
-    out_ << absl::StrFormat("\r\033[K%-34s %5.1f s  %8d kills  %11d operations  %s", name, state.seconds,
-                            state.kills, state.operations, state.found ? "found something" : "clean so far")
+    out_ << absl::StrFormat("\r\033[K%-34s %5.1f s  %8d kills  %11d operations  %s", name,
+                            state.seconds, state.kills, state.operations,
+                            state.found ? "found something" : "clean so far")
          << std::flush;
   }
   void Done(const std::string& name, const TortureResult& result) {
@@ -120,10 +125,11 @@ class Display {
     out_ << std::flush;
   }
   void Table(const Json& runs) {
-    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "variant", "scenario",
-                            "verdict", "kills", "in op", "kills/s", "operations", "audits", "recovery", "longest");
-    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "", "", "", "", "%", "", "", "",
-                            "p50 us", "wait us");
+    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "variant",
+                            "scenario", "verdict", "kills", "in op", "kills/s", "operations",
+                            "audits", "recovery", "longest");
+    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "", "", "", "", "%",
+                            "", "", "", "p50 us", "wait us");
     for (const Json& run : runs) {
       const std::string verdict = run["verdict"];
       out_ << absl::StrFormat("%-15s %-19s %-17s", run["variant"].get<std::string>(),
@@ -131,11 +137,12 @@ class Display {
       if (run.contains("kills")) {
         const uint64_t kills = run["kills"]["total"];
         const uint64_t inside = run["kills"]["in_operation"];
-        out_ << absl::StrFormat(" %8d %6.1f %7.0f %11d %7d %9d %9d", kills,
-                                kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
-                                run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
-                                run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
-                                run["longest_wait_us"].get<uint64_t>());
+        out_ << absl::StrFormat(
+            " %8d %6.1f %7.0f %11d %7d %9d %9d", kills,
+            kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
+            run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
+            run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
+            run["longest_wait_us"].get<uint64_t>());
       }
       out_ << "\n";
     }
@@ -158,7 +165,8 @@ int RunAll(const Flags& flags) {
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
   options.supervisor.seconds = flags.seconds;
   if (flags.seconds == 0) {
-    const double share = kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
+    const double share =
+        kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
     options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
   }
   struct sigaction action{};
@@ -177,11 +185,13 @@ int RunAll(const Flags& flags) {
   for (const Variant* variant : variants) {
     for (const Scenario* scenario : scenarios) {
       if (g_interrupted != 0) break;
-      const std::string name = absl::StrFormat("%s %s", std::string(variant->name()), std::string(scenario->name));
-      TortureResult run = RunTorture(*variant, *scenario, options, [&](const TortureProgress& state) {
-        display.Progress(name, state);
-        return g_interrupted == 0;
-      });
+      const std::string name =
+          absl::StrFormat("%s %s", std::string(variant->name()), std::string(scenario->name));
+      TortureResult run =
+          RunTorture(*variant, *scenario, options, [&](const TortureProgress& state) {
+            display.Progress(name, state);
+            return g_interrupted == 0;
+          });
       display.Done(name, run);
       exit_code = WorseExitCode(exit_code, ExitCode(run.verdict));
       result["runs"].push_back(std::move(run.run));
@@ -205,23 +215,28 @@ int RunAll(const Flags& flags) {
 
 void AddTortureCommand(CLI::App& application, int& exit_code) {
   CLI::App* command = application.add_subcommand(
-      "torture", "kill real processes at random while others go on, and check what the survivors see");
+      "torture",
+      "kill real processes at random while others go on, and check what the survivors see");
   auto flags = std::make_shared<Flags>();
-  command->add_option("--variant", flags->variant,
-                      "all (the designs), baselines, peers, or names with commas between")
+  command
+      ->add_option("--variant", flags->variant,
+                   "all (the designs), baselines, peers, or names with commas between")
       ->capture_default_str();
   command->add_option("--scenario", flags->scenario, "all, or names with commas between")
       ->capture_default_str();
-  command->add_option("--workload", flags->workload, "instead of the scenario's own: ycsb-a, mixed, ...");
-  command->add_option("--seconds", flags->seconds,
-                      "of each scenario of each variant; default: 10, less if there are many")
+  command->add_option("--workload", flags->workload,
+                      "instead of the scenario's own: ycsb-a, mixed, ...");
+  command
+      ->add_option("--seconds", flags->seconds,
+                   "of each scenario of each variant; default: 10, less if there are many")
       ->check(CLI::Range(0.05, 1e6));
   command->add_option("--processes", flags->processes, "workers")
       ->check(CLI::Range(1u, kMaxWorkers - 2))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "of everything random; default: drawn and printed");
-  command->add_option("--watchdog", flags->watchdog_seconds,
-                      "seconds without progress after which a survivor is stuck")
+  command
+      ->add_option("--watchdog", flags->watchdog_seconds,
+                   "seconds without progress after which a survivor is stuck")
       ->check(CLI::Range(0.1, 1e4))
       ->capture_default_str();
   command->add_option("--json", flags->json, "result file; - for standard output");
