@@ -1,0 +1,193 @@
+// What the hardware allows for the same access pattern: fixed-size slots in shared memory, open
+// addressing, no allocation, no versions, no deletion, no crash safety.
+//
+//   seqlock_slots    a sequence word for each slot: readers copy and validate, a writer makes it
+//   odd meanwhile
+//                    (a writer that dies there blocks the slot for ever)
+//   robust_stripes   a robust mutex for each stripe (the lock recovers, the data does not)
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "stress/limits/subject.h"
+#include "variants/hash.h"
+#include "variants/robust_mutex.h"
+
+namespace kill9::limits {
+namespace {
+
+constexpr size_t kKeyBytes = 16;
+
+char* MapShared(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) std::abort();
+  return static_cast<char*>(memory);
+}
+
+// Slots of one size in one array.
+struct Slots {
+  struct Header {
+    std::atomic<uint64_t> sequence;  // 0: never used
+    char key[kKeyBytes];
+  };
+  explicit Slots(const Load& load)
+      : count(std::bit_ceil(load.entries * 2)),
+        stride((sizeof(Header) + load.value_bytes + 7) / 8 * 8),
+        value_bytes(load.value_bytes),
+        memory(MapShared(count * stride)) {}
+  ~Slots() { munmap(memory, count * stride); }
+  Header& at(uint64_t index) const { return *reinterpret_cast<Header*>(memory + index * stride); }
+  char* value(Header& slot) const { return reinterpret_cast<char*>(&slot + 1); }
+
+  uint64_t count;
+  size_t stride;
+  size_t value_bytes;
+  char* memory;
+};
+
+uint64_t Hash(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
+
+class SeqlockAccess final : public Access {
+ public:
+  explicit SeqlockAccess(Slots& slots) : slots_(slots) {}
+
+  bool Get(std::string_view key, std::string* value) override {
+    for (uint64_t i = Hash(key);; ++i) {
+      Slots::Header& slot = slots_.at(i & (slots_.count - 1));
+      while (true) {
+        const uint64_t before = slot.sequence.load(std::memory_order_acquire);
+        if (before == 0) return false;
+        if ((before & 1) != 0) continue;
+        const bool same = std::memcmp(slot.key, key.data(), kKeyBytes) == 0;
+        if (same) value->assign(slots_.value(slot), slots_.value_bytes);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (slot.sequence.load(std::memory_order_relaxed) != before) continue;
+        if (same) return true;
+        break;
+      }
+    }
+  }
+
+  bool Put(std::string_view key, std::string_view value) override {
+    for (uint64_t i = Hash(key);; ++i) {
+      Slots::Header& slot = slots_.at(i & (slots_.count - 1));
+      uint64_t before = slot.sequence.load(std::memory_order_acquire);
+      if (before > 1 && std::memcmp(slot.key, key.data(), kKeyBytes) != 0) continue;
+      while ((before & 1) != 0 ||
+             !slot.sequence.compare_exchange_weak(before, before + 1, std::memory_order_acquire,
+                                                  std::memory_order_acquire)) {
+        before = slot.sequence.load(std::memory_order_acquire);
+      }
+      if (before != 0 && std::memcmp(slot.key, key.data(), kKeyBytes) != 0) {
+        slot.sequence.store(before, std::memory_order_release);
+        continue;
+      }
+      std::memcpy(slot.key, key.data(), kKeyBytes);
+      std::memcpy(slots_.value(slot), value.data(), value.size());
+      slot.sequence.store(before + 2, std::memory_order_release);
+      return true;
+    }
+  }
+
+ private:
+  Slots& slots_;
+};
+
+class SeqlockSlots final : public Subject {
+ public:
+  explicit SeqlockSlots(const Load& load) : slots_(load) {}
+  std::unique_ptr<Access> Open() override { return std::make_unique<SeqlockAccess>(slots_); }
+
+ private:
+  Slots slots_;
+};
+
+struct alignas(64) Stripe {
+  RobustMutex mutex;
+};
+
+struct Striped {
+  explicit Striped(const Load& load)
+      // As many as striped_locks has by default.
+      : stripes(std::bit_ceil(8 * std::max(1u, std::thread::hardware_concurrency()))),
+        mutexes(reinterpret_cast<Stripe*>(MapShared(stripes * sizeof(Stripe)))),
+        slots(load) {
+    for (uint64_t i = 0; i < stripes; ++i) mutexes[i].mutex.Format();
+  }
+  ~Striped() { munmap(mutexes, stripes * sizeof(Stripe)); }
+  uint64_t stripes;
+  Stripe* mutexes;
+  Slots slots;
+};
+
+class StripeAccess final : public Access {
+ public:
+  explicit StripeAccess(Striped& table) : table_(table) {}
+
+  bool Get(std::string_view key, std::string* value) override {
+    const uint64_t hash = Hash(key);
+    const Held held(table_, hash);
+    Slots::Header* slot = Find(hash, key);
+    if (slot->sequence.load(std::memory_order_relaxed) == 0) return false;
+    value->assign(table_.slots.value(*slot), table_.slots.value_bytes);
+    return true;
+  }
+
+  bool Put(std::string_view key, std::string_view value) override {
+    const uint64_t hash = Hash(key);
+    const Held held(table_, hash);
+    Slots::Header* slot = Find(hash, key);
+    slot->sequence.store(1, std::memory_order_relaxed);
+    std::memcpy(slot->key, key.data(), kKeyBytes);
+    std::memcpy(table_.slots.value(*slot), value.data(), value.size());
+    return true;
+  }
+
+ private:
+  struct Held {
+    Held(Striped& table, uint64_t hash) : mutex(table.mutexes[hash & (table.stripes - 1)].mutex) {
+      if (mutex.Lock() == RobustMutex::Acquired::kOwnerDied) mutex.Consistent();
+    }
+    ~Held() { mutex.Unlock(); }
+    RobustMutex& mutex;
+  };
+
+  // In the stripe's own part of the slots.
+  Slots::Header* Find(uint64_t hash, std::string_view key) {
+    const uint64_t part = table_.slots.count / table_.stripes;
+    const uint64_t first = (hash & (table_.stripes - 1)) * part;
+    for (uint64_t i = hash >> 32;; ++i) {
+      Slots::Header& slot = table_.slots.at(first + i % part);
+      if (slot.sequence.load(std::memory_order_relaxed) == 0 ||
+          std::memcmp(slot.key, key.data(), kKeyBytes) == 0) {
+        return &slot;
+      }
+    }
+  }
+
+  Striped& table_;
+};
+
+class RobustStripes final : public Subject {
+ public:
+  explicit RobustStripes(const Load& load) : table_(load) {}
+  std::unique_ptr<Access> Open() override { return std::make_unique<StripeAccess>(table_); }
+
+ private:
+  Striped table_;
+};
+
+}  // namespace
+
+std::vector<SubjectKind> BareTables() {
+  return {{"seqlock_slots", SubjectKind::Role::kLimit,
+           [](const Load& load) { return std::make_unique<SeqlockSlots>(load); }},
+          {"robust_stripes", SubjectKind::Role::kLimit,
+           [](const Load& load) { return std::make_unique<RobustStripes>(load); }}};
+}
+
+}  // namespace kill9::limits
