@@ -13,6 +13,7 @@
 #define KILL9_HARNESS_HISTORY_H_
 
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace kill9 {
@@ -23,16 +24,16 @@ enum class Function : uint8_t {
   kErase,           // result = 1 if it was there, else 0
   kCompareAndSwap,  // expected (a version), argument; ok: swapped, result_version = the new one;
                     // fail: it did not match, result_version = the present one (0: absent)
-  kPin,      // reads as kGet; the value is validated again before release
-  kCommit,   // a draft's commit; as kPut
-  kRecover,  // no effect on keys
+  kPin,             // reads as kGet; the value is validated again before release
+  kCommit,          // a draft's commit; as kPut
+  kRecover,         // no effect on keys
   kAttach,
   kDetach,
   kForEach,
   kEnqueue,              // argument; of the queue model
   kDequeue,              // result (kNothing: the queue was empty)
   kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
-                         // fail: no match, nothing more is known
+                         // fail: it had no effect, nothing more is known
 };
 
 enum class Outcome : uint8_t {
@@ -43,6 +44,8 @@ enum class Outcome : uint8_t {
   kUnknown,  // an :info that is not a death: it may take effect at any later time
   kRefused,  // completed without any effect and tells nothing of the key (full, too large)
 };
+
+std::string_view FunctionName(Function function);  // "put", "compare-and-swap", …
 
 inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
 

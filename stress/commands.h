@@ -7,6 +7,7 @@
 
 namespace kill9 {
 
+void AddCheckCommand(CLI::App& application, int& exit_code);
 void AddListCommand(CLI::App& application, int& exit_code);
 void AddTortureCommand(CLI::App& application, int& exit_code);
 

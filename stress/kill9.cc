@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   CLI::App application{"kill9: what happens to the others when one process is killed, anywhere?"};
   application.require_subcommand(1);
   int exit_code = kill9::kExitPass;
+  kill9::AddCheckCommand(application, exit_code);
   kill9::AddListCommand(application, exit_code);
   kill9::AddTortureCommand(application, exit_code);
   try {

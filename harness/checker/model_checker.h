@@ -1,0 +1,55 @@
+// A model and the algorithm that checks one key's history against it, without its type.
+#ifndef KILL9_HARNESS_CHECKER_MODEL_CHECKER_H_
+#define KILL9_HARNESS_CHECKER_MODEL_CHECKER_H_
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "harness/checker/condition.h"
+#include "harness/checker/counterexample.h"
+#include "harness/checker/engine.h"
+#include "harness/history.h"
+
+namespace kill9 {
+
+class Recoveries;
+
+// The history of one key, checked as it comes, under strict linearizability. Its memory is that of
+// a window.
+class StreamChecker {
+ public:
+  virtual ~StreamChecker() = default;
+  // REQUIRES: keyed operations, by invoke; nothing after an answer that is not kLinearizable.
+  virtual Answer Add(const Operation& operation) = 0;
+  virtual Answer Finish() = 0;
+  // After kViolated. Whether the history can be shown to meet the (weaker) condition.
+  virtual bool HoldsUnder(Condition condition, const Recoveries& recoveries) const = 0;
+  virtual Counterexample Explain() const = 0;
+  // Operations added while another one was open.
+  virtual uint64_t overlapping() const = 0;
+};
+
+class ModelChecker {
+ public:
+  virtual ~ModelChecker() = default;
+  virtual std::string_view name() const = 0;
+  virtual std::string_view summary() const = 0;
+  virtual bool Accepts(Function function) const = 0;
+  // `recorded`: of one key, by invoke, without those that tell nothing.
+  // `counterexample`: filled in after kViolated, unless null.
+  virtual Answer Check(Condition condition, const Recoveries& recoveries,
+                       const EngineLimits& limits, std::span<const Operation> recorded,
+                       Counterexample* counterexample) const = 0;
+  virtual std::unique_ptr<StreamChecker> NewStream(bool has_versions,
+                                                   const EngineLimits& limits) const = 0;
+};
+
+// All models; adding one: its file, and a line in models.cc.
+std::span<const ModelChecker* const> AllModels();
+const ModelChecker* FindModel(std::string_view name);  // null if there is none
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_MODEL_CHECKER_H_

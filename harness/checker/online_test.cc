@@ -1,0 +1,97 @@
+// The checker that goes along with a run, fed as a supervisor would feed it.
+#include "harness/checker/online.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/checker/checker.h"
+#include "harness/checker/simulated_history.h"
+
+namespace kill9 {
+namespace {
+
+// Feeds a history in batches as operations return, with the time up to which it is settled.
+OnlineOutcome FeedInOrderOfReturn(const OnlineOptions& options, std::vector<Operation> history,
+                                  size_t batch) {
+  std::sort(history.begin(), history.end(),
+            [](const Operation& a, const Operation& b) { return a.finish < b.finish; });
+  OnlineChecker checker(options);
+  for (size_t begin = 0; begin < history.size(); begin += batch) {
+    size_t end = std::min(begin + batch, history.size());
+    uint64_t settled = ~0ull;
+    for (size_t i = end; i < history.size(); ++i) settled = std::min(settled, history[i].invoke);
+    checker.Feed(std::span(history).subspan(begin, end - begin), settled);
+  }
+  return checker.Finish();
+}
+
+TEST(OnlineChecker, ChecksEveryOperationOfALegalRun) {
+  for (bool lossy : {false, true}) {
+    SimulationOptions simulation{
+        .seed = 3, .keys = 20, .operations = 20000, .crash_share = 0.05, .lossy = lossy};
+    OnlineOutcome outcome =
+        FeedInOrderOfReturn({.model = FindModel(lossy ? "cache" : "map"), .threads = 2},
+                            SimulateHistory(simulation), 1000);
+    EXPECT_EQ(outcome.verdict, Verdict::kPass) << outcome.counterexample_text;
+    EXPECT_EQ(outcome.strongest, Condition::kStrict);
+    EXPECT_EQ(outcome.operations, 20000u);
+    EXPECT_EQ(outcome.operations_checked, outcome.operations);
+    EXPECT_GT(outcome.overlapping_operations, 1000u);
+    EXPECT_EQ(outcome.keys, 20u);
+  }
+}
+
+TEST(OnlineChecker, FindsOneStaleReadAndSaysWhere) {
+  std::vector<Operation> history = SimulateHistory({.seed = 5, .keys = 10, .operations = 10000});
+  size_t forged = 0;
+  for (size_t i = 5000; i < history.size() && forged == 0; ++i) {
+    if (history[i].function != Function::kGet || history[i].result == kNothing) continue;
+    for (size_t j = 0; j < 4000; ++j) {
+      if (history[j].function == Function::kPut && history[j].key == history[i].key) {
+        history[i].result = history[j].argument;
+        history[i].result_version = history[j].result_version;
+        forged = i;
+        break;
+      }
+    }
+  }
+  ASSERT_NE(forged, 0u);
+  OnlineOutcome outcome = FeedInOrderOfReturn(
+      {.model = FindModel("map"),
+       .counterexample_stem = testing::TempDir() + "/online_test_counterexample"},
+      history, 500);
+  EXPECT_EQ(outcome.verdict, Verdict::kViolation);
+  EXPECT_FALSE(outcome.strongest.has_value());
+  EXPECT_EQ(outcome.keys_violating, 1u);
+  ASSERT_TRUE(outcome.counterexample.has_value());
+  const Counterexample& shown = *outcome.counterexample;
+  EXPECT_EQ(shown.operations[shown.failed].invoke, history[forged].invoke);
+  EXPECT_LE(shown.operations.size(), 3u);
+  EXPECT_EQ(outcome.counterexample_files.size(), 3u);
+}
+
+TEST(OnlineChecker, SaysThatALateEffectIsPendingAtBest) {
+  SimulationOptions simulation{.seed = 11,
+                               .processes = 4,
+                               .keys = 4,
+                               .operations = 4000,
+                               .crash_share = 0.05,
+                               .late_share = 0.2};
+  std::vector<Operation> history = SimulateHistory(simulation);
+  OnlineOutcome outcome = FeedInOrderOfReturn({.model = FindModel("map")}, history, 100);
+  EXPECT_EQ(outcome.verdict, Verdict::kViolation);
+  auto whole = CheckHistory(*FindModel("map"), history, {});
+  ASSERT_TRUE(whole.ok());
+  EXPECT_EQ(whole->verdict, Verdict::kViolation);
+  EXPECT_EQ(whole->strongest, Condition::kPending);
+}
+
+TEST(OnlineChecker, NothingToCheckIsVacuous) {
+  OnlineChecker checker({.model = FindModel("map")});
+  EXPECT_EQ(checker.Finish().verdict, Verdict::kVacuous);
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,196 @@
+#include "harness/checker/simulated_history.h"
+
+#include <algorithm>
+
+#include "harness/models/versioned_value.h"
+
+namespace kill9 {
+namespace {
+
+// splitmix64: small, and the same everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t Next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  uint64_t Below(uint64_t n) { return Next() % n; }
+  bool Chance(double share) { return static_cast<double>(Next() >> 11) * 0x1p-53 < share; }
+
+ private:
+  uint64_t state_;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(const SimulationOptions& options)
+      : options_(options),
+        random_(options.seed),
+        cells_(options.keys),
+        workers_(options.processes) {
+    for (Worker& worker : workers_) worker.process = next_process_++;
+  }
+
+  std::vector<Operation> Run() {
+    history_.reserve(options_.operations);
+    uint64_t idle = workers_.size();
+    while (history_.size() < options_.operations || idle != workers_.size()) {
+      ++now_;
+      LetLateOnesHappen();
+      Worker& worker = workers_[random_.Below(workers_.size())];
+      switch (worker.stage) {
+        case Stage::kIdle:
+          if (history_.size() == options_.operations) break;
+          Call(&worker);
+          --idle;
+          break;
+        case Stage::kCalled:
+          if (random_.Chance(options_.crash_share / 2)) {
+            Die(&worker);
+            ++idle;
+            break;
+          }
+          TakeEffect(&history_[worker.operation]);
+          worker.stage = Stage::kDone;
+          break;
+        case Stage::kDone:
+          if (random_.Chance(options_.crash_share / 2)) {
+            Die(&worker);
+          } else {
+            history_[worker.operation].finish = now_;
+            worker.stage = Stage::kIdle;
+          }
+          ++idle;
+          break;
+      }
+    }
+    return std::move(history_);
+  }
+
+ private:
+  enum class Stage : uint8_t { kIdle, kCalled, kDone };
+  struct Worker {
+    Stage stage = Stage::kIdle;
+    uint32_t process = 0;
+    size_t operation = 0;
+  };
+  struct Cell {
+    uint64_t value = kNothing;
+    uint64_t version = 0;
+  };
+  struct Late {
+    uint64_t time;
+    size_t operation;
+  };
+
+  void Call(Worker* worker) {
+    Operation operation{};
+    operation.process = worker->process;
+    operation.invoke = now_;
+    operation.outcome = Outcome::kOpen;
+    operation.key = random_.Below(cells_.size());
+    operation.function = ChooseFunction();
+    bool writes = operation.function == Function::kPut || operation.function == Function::kCommit ||
+                  operation.function == Function::kCompareAndSwap;
+    if (writes) {
+      operation.argument = options_.distinct_values == 0
+                               ? ++last_value_
+                               : 1 + random_.Below(options_.distinct_values);
+    }
+    if (operation.function == Function::kCompareAndSwap) {
+      const Cell& cell = cells_[operation.key];
+      operation.expected = random_.Chance(0.2) ? 0 : cell.version;
+    }
+    worker->operation = history_.size();
+    worker->stage = Stage::kCalled;
+    history_.push_back(operation);
+  }
+
+  Function ChooseFunction() {
+    bool read = random_.Chance(options_.read_share);
+    if (!options_.map_functions) return read ? Function::kGet : Function::kPut;
+    if (read) return random_.Chance(0.25) ? Function::kPin : Function::kGet;
+    uint64_t draw = random_.Below(10);
+    if (draw < 5) return Function::kPut;
+    if (draw < 6) return Function::kCommit;
+    if (draw < 7) return Function::kErase;
+    return options_.versions ? Function::kCompareAndSwap : Function::kErase;
+  }
+
+  void Write(Operation* operation, Cell* cell) {
+    cell->value = operation->argument;
+    cell->version = ++last_version_;
+    operation->result_version = options_.versions ? cell->version : 0;
+  }
+
+  void TakeEffect(Operation* operation) {
+    Cell& cell = cells_[operation->key];
+    if (options_.lossy && random_.Chance(0.05)) cell = Cell{};
+    operation->outcome = Outcome::kOk;
+    switch (operation->function) {
+      case Function::kPut:
+      case Function::kCommit:
+        Write(operation, &cell);
+        break;
+      case Function::kErase:
+        operation->result = cell.value != kNothing;
+        cell = Cell{};
+        break;
+      case Function::kCompareAndSwap:
+        if (cell.version == operation->expected) {
+          Write(operation, &cell);
+        } else {
+          operation->outcome = Outcome::kFail;
+          operation->result_version = cell.version;
+        }
+        break;
+      default:
+        operation->result = cell.value;
+        operation->result_version = options_.versions ? cell.version : 0;
+    }
+  }
+
+  void Die(Worker* worker) {
+    Operation& operation = history_[worker->operation];
+    if (worker->stage == Stage::kCalled && random_.Chance(options_.late_share)) {
+      late_.push_back({now_ + 1 + random_.Below(20), worker->operation});
+    }
+    operation.outcome = Outcome::kCrashed;
+    operation.finish = now_;
+    operation.result = kNothing;
+    operation.result_version = 0;
+    worker->stage = Stage::kIdle;
+    worker->process = next_process_++;
+  }
+
+  void LetLateOnesHappen() {
+    std::erase_if(late_, [&](const Late& late) {
+      if (late.time > now_) return false;
+      Operation effect = history_[late.operation];
+      TakeEffect(&effect);
+      return true;
+    });
+  }
+
+  SimulationOptions options_;
+  Random random_;
+  std::vector<Cell> cells_;
+  std::vector<Worker> workers_;
+  std::vector<Late> late_;
+  std::vector<Operation> history_;
+  uint64_t now_ = 0;
+  uint64_t last_value_ = 0;
+  uint64_t last_version_ = 0;
+  uint32_t next_process_ = 0;
+};
+
+}  // namespace
+
+std::vector<Operation> SimulateHistory(const SimulationOptions& options) {
+  return Simulation(options).Run();
+}
+
+}  // namespace kill9

@@ -1,0 +1,281 @@
+// What ModelChecker does for a model of the engine's kind: checks whole histories of a key and
+// streams, cuts them at quiescent points, and explains a violation from the last cut.
+#ifndef KILL9_HARNESS_CHECKER_WINDOW_H_
+#define KILL9_HARNESS_CHECKER_WINDOW_H_
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "harness/checker/engine.h"
+#include "harness/checker/model_checker.h"
+#include "harness/checker/prepare.h"
+#include "harness/checker/shrink.h"
+
+namespace kill9 {
+
+// A window is cut no shorter than this, so that a counterexample has something before it.
+inline constexpr size_t kWindowOperations = 64;
+inline constexpr size_t kStreamWindowOperations = 16;  // there are many streams: shorter
+inline constexpr int kShrinkTries = 4000;
+
+// Whether any operation of a key carries a version.
+bool HasVersions(std::span<const Operation> operations);
+
+// What the engine is given of `recorded` under a condition.
+template <typename Model>
+std::vector<Operation> Prepare(Condition condition, const Recoveries& recoveries,
+                               std::span<const Operation> recorded) {
+  std::vector<Operation> operations(recorded.begin(), recorded.end());
+  const bool extended = ExtendFinishes(condition, recoveries, &operations);
+  if constexpr (requires { Model::kLossy; }) {
+    if (extended) DropUnseen(Model::kLossy, &operations);
+  }
+  return operations;
+}
+
+// Runs the engine over `operations` from `initial`; cuts where it can.
+template <typename Model, typename Mask, bool traced = false>
+struct Pass {
+  using State = typename Model::State;
+
+  Engine<Model, Mask, traced> engine;
+  size_t cut = 0;  // the window begins here
+  std::vector<State> cut_states;
+  size_t end = 0;  // one past the last operation invoked
+
+  Pass(std::vector<State> initial, const EngineLimits& limits)
+      : engine(initial, limits), cut_states(std::move(initial)) {}
+
+  Answer Run(std::span<const Operation> operations) {
+    for (; end < operations.size(); ++end) {
+      const Operation& operation = operations[end];
+      Answer answer = engine.ReturnAllBefore(operation.invoke);
+      if (answer == Answer::kLinearizable) {
+        if (end - cut >= kWindowOperations && engine.quiescent()) {
+          cut = end;
+          cut_states = engine.states();
+        }
+        answer = engine.Invoke(operation);
+      }
+      if (answer != Answer::kLinearizable) {
+        end = std::min(end + 1, operations.size());
+        return answer;
+      }
+    }
+    return engine.Finish();
+  }
+};
+
+// Finds the smallest violating part of a window and describes it.
+template <typename Model>
+Counterexample ExplainWindow(Condition condition, const std::vector<typename Model::State>& initial,
+                             std::span<const Operation> window, std::span<const Operation> recorded,
+                             const EngineLimits& limits) {
+  auto violates = [&](std::span<const Operation> some) {
+    return Pass<Model, WideMask>(initial, limits).Run(some) == Answer::kViolated;
+  };
+  std::vector<Operation> operations({window.begin(), window.end()});
+  operations = Shrink(std::move(operations), kShrinkTries, violates);
+  Pass<Model, WideMask, true> pass(initial, limits);
+  pass.Run(operations);
+
+  Counterexample result;
+  result.model = Model::kName;
+  result.condition = condition;
+  for (const auto& state : initial) result.initial_states.push_back(Model::DescribeState(state));
+  std::vector<bool> is_placed(operations.size(), false);
+  const typename Engine<Model, WideMask, true>::Configuration* best = nullptr;
+  for (const auto& configuration : pass.engine.last_configurations()) {
+    std::vector<size_t> placed;
+    for (uint32_t node = configuration.node; node != 0; node = pass.engine.nodes()[node].before) {
+      placed.push_back(pass.engine.nodes()[node].operation);
+    }
+    if (best == nullptr || placed.size() > result.placed.size()) {
+      best = &configuration;
+      result.placed.assign(placed.rbegin(), placed.rend());
+    }
+  }
+  for (size_t i : result.placed) is_placed[i] = true;
+  for (auto state : initial) {
+    result.states.clear();
+    bool fits = true;
+    for (size_t i : result.placed) {
+      fits = fits && Model::Step(operations[i], &state);
+      result.states.push_back(Model::DescribeState(state));
+    }
+    if (fits) break;
+  }
+  result.failed = pass.engine.failed_number();
+  for (size_t i = 0; i < operations.size(); ++i) {
+    bool owed = !is_placed[i] && !IsOptional(operations[i]);
+    if (i == result.failed ||
+        (owed && best != nullptr && Model::Doomed(operations[i], best->state))) {
+      result.unplaceable.push_back(i);
+    }
+  }
+  // As recorded: preparation changed ends and, of crashed writes, values.
+  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, const Operation*> originals;
+  for (const Operation& original : recorded) {
+    originals[{original.process, original.invoke}] = &original;
+  }
+  for (Operation& operation : operations) {
+    auto original = originals.find({operation.process, operation.invoke});
+    if (original != originals.end()) operation = *original->second;
+  }
+  result.operations = std::move(operations);
+  if (!result.operations.empty()) result.key = result.operations.front().key;
+  return result;
+}
+
+template <typename Model>
+class EngineStream : public StreamChecker {
+ public:
+  using State = typename Model::State;
+  // Where no quiescent point comes along for so many operations, the window is cut at once: what is
+  // open then is kept, and the operations before it are not shown by a counterexample.
+  static constexpr size_t kWindowLimit = 1u << 13;
+  static constexpr size_t kLimboLimit = 256;
+
+  EngineStream(bool has_versions, const EngineLimits& limits)
+      : limits_(limits), engine_({Model::Init(has_versions)}, limits), cut_engine_(engine_) {}
+
+  Answer Add(const Operation& operation) override {
+    Answer answer = engine_.ReturnAllBefore(operation.invoke);
+    if (answer != Answer::kLinearizable) return answer;
+    if (!engine_.quiescent()) ++overlapping_;
+    if (window_.size() >= kStreamWindowOperations &&
+        (engine_.quiescent() || window_.size() >= kWindowLimit)) {
+      Cut();
+    }
+    window_.push_back(operation);
+    return engine_.Invoke(operation);
+  }
+
+  Answer Finish() override { return engine_.Finish(); }
+  uint64_t overlapping() const override { return overlapping_; }
+
+  bool HoldsUnder(Condition condition, const Recoveries& recoveries) const override {
+    if (!cut_engine_.quiescent()) return false;
+    std::vector<Operation> operations = limbo_;
+    operations.insert(operations.end(), window_.begin(), window_.end());
+    operations = Prepare<Model>(condition, recoveries, operations);
+    return Pass<Model, WideMask>(cut_engine_.states(), limits_).Run(operations) ==
+           Answer::kLinearizable;
+  }
+
+  Counterexample Explain() const override {
+    if (cut_engine_.quiescent()) {
+      return ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(), window_, window_,
+                                  limits_);
+    }
+    // Cut without a quiescent point: shown as it is.
+    Counterexample result;
+    result.model = Model::kName;
+    result.operations = window_;
+    result.key = window_.front().key;
+    result.failed = window_.size() - 1;
+    const Operation& failed = engine_.failed_operation();
+    for (size_t i = 0; i < window_.size(); ++i) {
+      if (window_[i].process == failed.process && window_[i].invoke == failed.invoke) {
+        result.failed = i;
+      }
+    }
+    result.unplaceable = {result.failed};
+    return result;
+  }
+
+ private:
+  // Writes cut off by a death before the window, whose values were not seen: under a weaker
+  // condition they may still come. What has been (or may have been) seen is not among them, so that
+  // it is not placed twice.
+  void Cut() {
+    for (const Operation& operation : window_) {
+      if (operation.outcome == Outcome::kCrashed && operation.argument != kNothing) {
+        limbo_.push_back(operation);
+      }
+    }
+    if (!limbo_.empty()) {
+      for (const Operation& operation : window_) Forget(operation);
+    }
+    if (limbo_.size() > kLimboLimit) limbo_.erase(limbo_.begin(), limbo_.end() - kLimboLimit);
+    cut_engine_ = engine_;
+    window_.clear();
+  }
+
+  void Forget(const Operation& operation) {
+    bool sees_some_value = (operation.function == Function::kErase && operation.result == 1) ||
+                           operation.function == Function::kCompareAndSwap ||
+                           operation.function == Function::kCompareAndSwapValue;
+    if (sees_some_value && operation.outcome != Outcome::kCrashed) {
+      std::erase_if(limbo_,
+                    [&](const Operation& write) { return write.invoke < operation.finish; });
+    } else {
+      std::erase_if(limbo_,
+                    [&](const Operation& write) { return write.argument == operation.result; });
+    }
+  }
+
+  EngineLimits limits_;
+  Engine<Model> engine_;
+  Engine<Model> cut_engine_;
+  std::vector<Operation> window_;
+  std::vector<Operation> limbo_;
+  uint64_t overlapping_ = 0;
+};
+
+// A model whose keys are checked by the engine.
+template <typename Model>
+class EngineChecker : public ModelChecker {
+ public:
+  std::string_view name() const override { return Model::kName; }
+  std::string_view summary() const override { return Model::kSummary; }
+  bool Accepts(Function function) const override { return Model::Accepts(function); }
+
+  Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
+               std::span<const Operation> recorded, Counterexample* counterexample) const override {
+    std::vector<Operation> prepared;
+    std::span<const Operation> operations = recorded;
+    if (std::any_of(recorded.begin(), recorded.end(), IsOptional)) {
+      prepared = Prepare<Model>(condition, recoveries, recorded);
+      operations = prepared;
+    }
+    auto initial = Model::Init(HasVersions(recorded));
+    Answer answer =
+        CheckWith<uint64_t>(condition, initial, operations, recorded, limits, counterexample);
+    if (answer == Answer::kUndecided) {
+      answer =
+          CheckWith<WideMask>(condition, initial, operations, recorded, limits, counterexample);
+    }
+    return answer;
+  }
+
+  std::unique_ptr<StreamChecker> NewStream(bool has_versions,
+                                           const EngineLimits& limits) const override {
+    return std::make_unique<EngineStream<Model>>(has_versions, limits);
+  }
+
+ private:
+  template <typename Mask>
+  static Answer CheckWith(Condition condition, const typename Model::State& initial,
+                          std::span<const Operation> operations,
+                          std::span<const Operation> recorded, const EngineLimits& limits,
+                          Counterexample* counterexample) {
+    Pass<Model, Mask> pass({initial}, limits);
+    Answer answer = pass.Run(operations);
+    if (answer == Answer::kViolated && counterexample != nullptr) {
+      *counterexample =
+          ExplainWindow<Model>(condition, pass.cut_states,
+                               operations.subspan(pass.cut, pass.end - pass.cut), recorded, limits);
+    }
+    return answer;
+  }
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_WINDOW_H_

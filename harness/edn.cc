@@ -1,0 +1,453 @@
+#include "harness/edn.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "harness/checker/engine.h"
+#include "harness/edn_form.h"
+#include "harness/models/versioned_value.h"
+
+namespace kill9 {
+namespace {
+
+using Kind = EdnForm::Kind;
+
+struct FunctionAlias {
+  std::string_view name;
+  Function function;
+};
+
+constexpr FunctionAlias kAliases[] = {
+    {":put", Function::kPut},
+    {":write", Function::kPut},
+    {":w", Function::kPut},
+    {":set", Function::kPut},
+    {":get", Function::kGet},
+    {":read", Function::kGet},
+    {":r", Function::kGet},
+    {":erase", Function::kErase},
+    {":delete", Function::kErase},
+    {":remove", Function::kErase},
+    {":cas", Function::kCompareAndSwapValue},
+    {":compare-and-swap", Function::kCompareAndSwap},
+    {":pin", Function::kPin},
+    {":commit", Function::kCommit},
+    {":recover", Function::kRecover},
+    {":attach", Function::kAttach},
+    {":detach", Function::kDetach},
+    {":for-each", Function::kForEach},
+    {":enqueue", Function::kEnqueue},
+    {":dequeue", Function::kDequeue},
+};
+
+// Numbers for texts, from `first` on.
+class Names {
+ public:
+  explicit Names(uint64_t first) : texts_(first) {}
+  uint64_t Number(std::string_view text) {
+    auto [entry, inserted] = numbers_.try_emplace(text, texts_.size());
+    if (inserted) texts_.emplace_back(text);
+    return entry->second;
+  }
+  std::vector<std::string> Take() { return std::move(texts_); }
+
+ private:
+  absl::flat_hash_map<std::string_view, uint64_t> numbers_;  // views of the text that is read
+  std::vector<std::string> texts_;
+};
+
+class HistoryReader {
+ public:
+  HistoryReader(std::string_view text, std::string_view name,
+                absl::FunctionRef<bool(Function)> accepts)
+      : reader_(text, name), accepts_(accepts), keys_(0), values_(1) {}
+
+  absl::StatusOr<EdnHistory> Read() {
+    EdnForm form;
+    bool inside = reader_.EnterCollection();
+    for (;;) {
+      absl::StatusOr<bool> more = reader_.Next(&form);
+      if (!more.ok()) return more.status();
+      if (!*more) break;
+      if (inside && reader_.ended_collection()) {
+        return reader_.Error(form, "nothing may follow the history's vector");
+      }
+      if (form.kind != Kind::kMap) return reader_.Error(form, "an event is a map");
+      absl::Status status = ReadEvent(form);
+      if (!status.ok()) return status;
+    }
+    for (auto& [process, open] : open_) {
+      if (open == kNone) continue;
+      history_.operations[open].outcome = Outcome::kUnknown;
+      history_.operations[open].finish = kNever;
+    }
+    history_.keys = keys_.Take();
+    history_.values = values_.Take();
+    if (!has_times_) history_.times_ns.clear();
+    return std::move(history_);
+  }
+
+ private:
+  static constexpr size_t kNone = ~size_t{0};
+
+  struct Event {
+    const EdnForm* process = nullptr;
+    const EdnForm* type = nullptr;
+    const EdnForm* function = nullptr;
+    const EdnForm* key = nullptr;
+    const EdnForm* value = nullptr;
+    const EdnForm* version = nullptr;
+    const EdnForm* time = nullptr;
+    const EdnForm* index = nullptr;
+  };
+
+  static const EdnForm** Field(std::string_view name, Event* event) {
+    if (name == ":process") return &event->process;
+    if (name == ":type") return &event->type;
+    if (name == ":f") return &event->function;
+    if (name == ":key") return &event->key;
+    if (name == ":value") return &event->value;
+    if (name == ":version") return &event->version;
+    if (name == ":time") return &event->time;
+    if (name == ":index") return &event->index;
+    return nullptr;
+  }
+
+  absl::Status ReadEvent(const EdnForm& form) {
+    Event event;
+    for (size_t i = 0; i < form.items.size(); i += 2) {
+      const EdnForm** field = Field(form.items[i].text, &event);
+      if (field == nullptr) continue;
+      if (*field != nullptr) return reader_.Error(form.items[i], "the key is there twice");
+      *field = &form.items[i + 1];
+    }
+    if (event.process == nullptr) return reader_.Error(form, "an event needs :process");
+    if (event.type == nullptr) return reader_.Error(form, "an event needs :type");
+    absl::Status status = ReadOrder(event);
+    if (!status.ok() || event.process->kind == Kind::kKeyword) return status;
+    int64_t process = 0;
+    if (!event.process->ToInteger(&process) || process < 0 || process > 0xffffffffll) {
+      return reader_.Error(*event.process, ":process must be a number from 0 on, or a keyword");
+    }
+    std::string_view type = event.type->text;
+    if (type == ":invoke") return Invoke(form, event, static_cast<uint32_t>(process));
+    if (type == ":ok") return Complete(form, event, process, Outcome::kOk);
+    if (type == ":fail") return Complete(form, event, process, Outcome::kFail);
+    if (type == ":info") return Complete(form, event, process, Outcome::kCrashed);
+    return reader_.Error(*event.type, ":type must be :invoke, :ok, :fail or :info");
+  }
+
+  // The order of events is that of the lines; :index and :time must agree.
+  absl::Status ReadOrder(const Event& event) {
+    ++events_;
+    uint64_t time = history_.times_ns.empty() ? 0 : history_.times_ns.back();
+    if (history_.times_ns.empty()) history_.times_ns.push_back(0);
+    if (event.time != nullptr && !event.time->IsNil()) {
+      int64_t value = 0;
+      if (!event.time->ToInteger(&value))
+        return reader_.Error(*event.time, ":time must be a number");
+      if (has_times_ && value < last_time_) {
+        return reader_.Error(*event.time, "the time is before that of an earlier line");
+      }
+      if (!has_times_) first_time_ = value;
+      has_times_ = true;
+      last_time_ = value;
+      // Jepsen's times may begin below zero.
+      time =
+          static_cast<uint64_t>(value) - static_cast<uint64_t>(std::min<int64_t>(0, first_time_));
+    }
+    history_.times_ns.push_back(time);
+    if (event.index != nullptr && !event.index->IsNil()) {
+      int64_t index = 0;
+      if (!event.index->ToInteger(&index)) {
+        return reader_.Error(*event.index, ":index must be a number");
+      }
+      if (has_index_ && index <= last_index_) {
+        return reader_.Error(*event.index, "the index is not greater than that of an earlier line");
+      }
+      has_index_ = true;
+      last_index_ = index;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Invoke(const EdnForm& form, const Event& event, uint32_t process) {
+    auto [entry, inserted] = open_.try_emplace(process, kNone);
+    if (entry->second != kNone) {
+      return reader_.Error(form,
+                           absl::StrCat("process ", process, " has an operation open already"));
+    }
+    Operation operation{};
+    absl::StatusOr<Function> function = ReadFunction(form, event);
+    if (!function.ok()) return function.status();
+    operation.function = *function;
+    operation.invoke = events_;
+    operation.process = process;
+    operation.outcome = Outcome::kOpen;
+    entry->second = history_.operations.size();
+    history_.operations.push_back(operation);
+    if (!IsOnKey(*function)) return absl::OkStatus();
+    return ReadArguments(form, event, &history_.operations.back());
+  }
+
+  absl::StatusOr<Function> ReadFunction(const EdnForm& form, const Event& event) {
+    if (event.function == nullptr) return reader_.Error(form, "an event needs :f");
+    for (const FunctionAlias& alias : kAliases) {
+      if (alias.name != event.function->text) continue;
+      if (IsOnKey(alias.function) && !accepts_(alias.function)) {
+        return reader_.Error(*event.function, "the model has no such operation");
+      }
+      return alias.function;
+    }
+    return reader_.Error(*event.function, "an unknown operation");
+  }
+
+  static bool IsOnKey(Function function) {
+    return function != Function::kRecover && function != Function::kAttach &&
+           function != Function::kDetach && function != Function::kForEach;
+  }
+
+  // Splits the event's value into key and payload. A key is either named, or the first of a pair.
+  void Split(const Event& event, Function function, uint64_t* key, const EdnForm** payload) {
+    *payload = event.value;
+    bool is_cas =
+        function == Function::kCompareAndSwapValue || function == Function::kCompareAndSwap;
+    bool keyed = event.key != nullptr;
+    if (keyed) {
+      *key = keys_.Number(event.key->text);
+    } else if (event.value != nullptr && event.value->IsPair() &&
+               (!is_cas || event.value->items[1].IsPair())) {
+      keyed = true;
+      *key = keys_.Number(event.value->items[0].text);
+      *payload = &event.value->items[1];
+    } else {
+      *key = keys_.Number("");
+    }
+  }
+
+  uint64_t ValueOf(const EdnForm* payload) {
+    return payload == nullptr || payload->IsNil() ? kNothing : values_.Number(payload->text);
+  }
+
+  absl::Status ReadArguments(const EdnForm& form, const Event& event, Operation* operation) {
+    const EdnForm* payload = nullptr;
+    Split(event, operation->function, &operation->key, &payload);
+    switch (operation->function) {
+      case Function::kPut:
+      case Function::kCommit:
+      case Function::kEnqueue:
+        operation->argument = ValueOf(payload);
+        if (operation->argument == kNothing && operation->function == Function::kEnqueue) {
+          return reader_.Error(form, "an :enqueue needs a :value");
+        }
+        return absl::OkStatus();
+      case Function::kCompareAndSwap:
+      case Function::kCompareAndSwapValue: {
+        if (payload == nullptr || !payload->IsPair()) {
+          return reader_.Error(payload == nullptr ? form : *payload,
+                               "a compare-and-swap needs a :value [old new]");
+        }
+        operation->argument = ValueOf(&payload->items[1]);
+        if (operation->function == Function::kCompareAndSwapValue) {
+          operation->expected = ValueOf(&payload->items[0]);
+          return absl::OkStatus();
+        }
+        return ReadVersion(payload->items[0], &operation->expected);
+      }
+      default:
+        return absl::OkStatus();
+    }
+  }
+
+  absl::Status ReadVersion(const EdnForm& form, uint64_t* version) {
+    int64_t value = 0;
+    if (!form.ToInteger(&value) || value < 0) {
+      return reader_.Error(form, "a version must be a number from 0 on");
+    }
+    *version = static_cast<uint64_t>(value);
+    return absl::OkStatus();
+  }
+
+  absl::Status Complete(const EdnForm& form, const Event& event, int64_t process, Outcome outcome) {
+    auto entry = open_.find(static_cast<uint32_t>(process));
+    if (entry == open_.end() || entry->second == kNone) {
+      return reader_.Error(form, absl::StrCat("process ", process, " has no operation open"));
+    }
+    Operation& operation = history_.operations[entry->second];
+    entry->second = kNone;
+    operation.finish = events_;
+    operation.outcome = outcome;
+    if (event.function != nullptr) {
+      absl::StatusOr<Function> function = ReadFunction(form, event);
+      if (!function.ok()) return function.status();
+      if (*function != operation.function) {
+        return reader_.Error(*event.function, "completes another operation than was invoked");
+      }
+    }
+    if (!IsOnKey(operation.function)) return absl::OkStatus();
+    if (outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap &&
+        event.version == nullptr) {
+      operation.outcome = Outcome::kRefused;  // without a version it does not say what it met
+    }
+    if (event.version != nullptr && outcome != Outcome::kCrashed && !event.version->IsNil()) {
+      absl::Status status = ReadVersion(*event.version, &operation.result_version);
+      if (!status.ok()) return status;
+    }
+    return outcome == Outcome::kOk ? ReadResult(form, event, &operation) : absl::OkStatus();
+  }
+
+  absl::Status ReadResult(const EdnForm& form, const Event& event, Operation* operation) {
+    const EdnForm* payload = nullptr;
+    uint64_t key = operation->key;
+    bool names_key = event.key != nullptr || (event.value != nullptr && event.value->IsPair());
+    if (names_key) {
+      Split(event, operation->function, &key, &payload);
+      if (key != operation->key && event.value != nullptr) {
+        return reader_.Error(*event.value, "completes an operation on another key");
+      }
+    } else {
+      payload = event.value;
+    }
+    switch (operation->function) {
+      case Function::kGet:
+      case Function::kPin:
+      case Function::kDequeue:
+        if (event.value == nullptr) return reader_.Error(form, "a read that is :ok needs a :value");
+        operation->result = ValueOf(payload);
+        return absl::OkStatus();
+      case Function::kErase: {
+        std::string_view told = payload == nullptr ? std::string_view() : payload->text;
+        operation->result = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
+        return absl::OkStatus();
+      }
+      default:
+        return absl::OkStatus();
+    }
+  }
+
+  EdnReader reader_;
+  absl::FunctionRef<bool(Function)> accepts_;
+  Names keys_;
+  Names values_;
+  EdnHistory history_;
+  absl::flat_hash_map<uint32_t, size_t> open_;  // process: its open operation
+  uint64_t events_ = 0;
+  int64_t last_time_ = 0;
+  int64_t first_time_ = 0;
+  int64_t last_index_ = 0;
+  bool has_times_ = false;
+  bool has_index_ = false;
+};
+
+void AppendValue(const Operation& operation, bool completed, const Naming& naming,
+                 std::string* line) {
+  std::string value;
+  switch (operation.function) {
+    case Function::kPut:
+    case Function::kCommit:
+    case Function::kEnqueue:
+      value = naming.Value(operation.argument);
+      break;
+    case Function::kGet:
+    case Function::kPin:
+    case Function::kDequeue:
+      value = completed ? naming.Value(operation.result) : "nil";
+      break;
+    case Function::kErase:
+      value = !completed || operation.result == kErasedUntold ? "nil"
+              : operation.result == 1                         ? "true"
+                                                              : "false";
+      break;
+    case Function::kCompareAndSwap:
+      value = absl::StrCat("[", operation.expected, " ", naming.Value(operation.argument), "]");
+      break;
+    case Function::kCompareAndSwapValue:
+      value = absl::StrCat("[", naming.Value(operation.expected), " ",
+                           naming.Value(operation.argument), "]");
+      break;
+    default:
+      return;
+  }
+  absl::StrAppend(line, ", :key ", naming.Key(operation.key), ", :value ", value);
+}
+
+std::string_view TypeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return ":ok";
+    case Outcome::kFail:
+    case Outcome::kRefused:
+      return ":fail";
+    default:
+      return ":info";
+  }
+}
+
+}  // namespace
+
+Naming EdnHistory::naming() const {
+  Naming naming;
+  naming.key = [this](uint64_t id) { return id < keys.size() ? keys[id] : absl::StrCat(id); };
+  naming.value = [this](uint64_t id) { return id < values.size() ? values[id] : absl::StrCat(id); };
+  if (!times_ns.empty()) {
+    naming.nanoseconds = [this](uint64_t tick) {
+      return tick < times_ns.size() ? times_ns[tick] : times_ns.back();
+    };
+  }
+  return naming;
+}
+
+absl::StatusOr<EdnHistory> ReadEdn(std::string_view text, std::string_view name,
+                                   absl::FunctionRef<bool(Function)> accepts) {
+  return HistoryReader(text, name, accepts).Read();
+}
+
+std::string WriteEdn(std::span<const Operation> operations, const Naming& naming) {
+  // At one time calls come first: what is not known to be apart overlaps. Only a call of a process
+  // that finished its last operation at the same time has to wait.
+  enum Phase : uint8_t { kCalls, kReturns, kNextCalls };
+  struct Event {
+    uint64_t time;
+    Phase phase;
+    size_t operation;
+  };
+  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, uint64_t> called_by_return;
+  for (const Operation& operation : operations) {
+    called_by_return[{operation.process, operation.finish}] = operation.invoke;
+  }
+  std::vector<Event> events;
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& operation = operations[i];
+    auto last = called_by_return.find({operation.process, operation.invoke});
+    bool next = last != called_by_return.end() && last->second < operation.invoke;
+    events.push_back({operation.invoke, next ? kNextCalls : kCalls, i});
+    if (operation.outcome != Outcome::kUnknown && operation.outcome != Outcome::kOpen) {
+      events.push_back({operation.finish, kReturns, i});
+    }
+  }
+  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::pair(a.time, a.phase) < std::pair(b.time, b.phase);
+  });
+  std::string text;
+  for (const Event& event : events) {
+    const Operation& operation = operations[event.operation];
+    const bool completes = event.phase == kReturns;
+    absl::StrAppend(&text, "{:process ", operation.process, ", :type ",
+                    std::string(completes ? TypeName(operation.outcome) : ":invoke"),
+                    ", :f :", std::string(FunctionName(operation.function)));
+    AppendValue(operation, completes, naming, &text);
+    bool shows_version =
+        completes &&
+        (operation.result_version != 0 ||
+         (operation.outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap));
+    if (shows_version) absl::StrAppend(&text, ", :version ", operation.result_version);
+    if (completes && operation.outcome == Outcome::kCrashed) text += ", :error :died";
+    absl::StrAppend(&text, ", :time ", naming.Nanoseconds(event.time), "}\n");
+  }
+  return text;
+}
+
+}  // namespace kill9
