@@ -371,7 +371,9 @@ void AppendValue(const Operation& operation, bool completed, const Naming& namin
     default:
       return;
   }
-  absl::StrAppend(line, ", :key ", naming.Key(operation.key), ", :value ", value);
+  const std::string key = naming.Key(operation.key);
+  if (!key.empty()) absl::StrAppend(line, ", :key ", key);  // a history of one object has no keys
+  absl::StrAppend(line, ", :value ", value);
 }
 
 std::string_view TypeName(Outcome outcome) {

@@ -1,5 +1,5 @@
-// Linearizability by trying everything, written apart from the checker: its own models, its own search, no
-// memoisation, no pruning. For histories of a few operations on one key.
+// Linearizability by trying everything, written apart from the checker: its own models, its own
+// search, no memoisation, no pruning. For histories of a few operations on one key.
 #ifndef KILL9_PROPERTY_BRUTE_FORCE_H_
 #define KILL9_PROPERTY_BRUTE_FORCE_H_
 
@@ -12,8 +12,9 @@
 
 namespace kill9 {
 
-// Whether some subset of the crashed operations, with all completed ones, can be put in an order that respects real
-// time, the condition and the model ("register", "cas-register", "map", "cache", "queue").
+// Whether some subset of the crashed operations, with all completed ones, can be put in an order
+// that respects real time, the condition and the model ("register", "cas-register", "map", "cache",
+// "queue").
 bool BruteForceLinearizable(std::string_view model, Condition condition,
                             const std::vector<Operation>& history);
 

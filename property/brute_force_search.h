@@ -14,9 +14,9 @@ namespace brute_force {
 
 constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
 
-// Versions, by the letter: every write gets a positive integer greater than those of all writes before it in the
-// order. The versions that no operation reported are free; here they are found by trying. `assigned` is the
-// version of each write of the order so far, 0 while it is not yet known.
+// Versions, by the letter: every write gets a positive integer greater than those of all writes
+// before it in the order. The versions that no operation reported are free; here they are found by
+// trying. `assigned` is the version of each write of the order so far, 0 while it is not yet known.
 struct Cell {
   bool present = false;
   uint64_t value = 0;
@@ -47,8 +47,8 @@ class Search {
         item.end = End(condition, operation.finish);
       }
       items_.push_back(item);
-      if (operation.result_version != 0 || (operation.function == Function::kCompareAndSwap &&
-                                            operation.expected != 0)) {
+      if (operation.result_version != 0 ||
+          (operation.function == Function::kCompareAndSwap && operation.expected != 0)) {
         versioned_ = true;
       }
     }
@@ -77,8 +77,8 @@ class Search {
     return end;
   }
 
-  // Tries every operation as the next of the order. `latest` is the greatest call so far: an effect can come no
-  // earlier, so everything that ended before it and is not yet placed can never be.
+  // Tries every operation as the next of the order. `latest` is the greatest call so far: an effect
+  // can come no earlier, so everything that ended before it and is not yet placed can never be.
   bool Place(uint64_t latest) {
     bool all = true;
     for (size_t i = 0; i < items_.size(); ++i) all = all && (used_[i] || items_[i].optional);
@@ -136,7 +136,8 @@ class Search {
     if (queue_) return ApplyToQueue(operation, crashed);
     switch (operation.function) {
       case Function::kPut:
-      case Function::kCommit: return Write(operation);
+      case Function::kCommit:
+        return Write(operation);
       case Function::kGet:
       case Function::kPin:
         if (crashed) return true;
@@ -162,7 +163,8 @@ class Search {
           return false;
         }
         return Write(operation);
-      default: return false;
+      default:
+        return false;
     }
   }
 

@@ -1,5 +1,5 @@
-// The corpus: named histories with their verdict under each condition. One test each; a history joins by being put
-// into property/histories/, with its verdicts in its first lines.
+// The corpus: named histories with their verdict under each condition. One test each; a history
+// joins by being put into property/histories/, with its verdicts in its first lines.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -37,8 +37,8 @@ TEST_P(Corpus, HasItsVerdictUnderEveryCondition) {
   }
   const ModelChecker* model = FindModel(said["model"]);
   ASSERT_NE(model, nullptr) << said["model"];
-  auto history = ReadEdn(text.str(), GetParam(),
-                         [&](Function function) { return model->Accepts(function); });
+  auto history =
+      ReadEdn(text.str(), GetParam(), [&](Function function) { return model->Accepts(function); });
   ASSERT_TRUE(history.ok()) << history.status();
   std::optional<Condition> strongest;
   for (Condition condition : kConditions) {
@@ -59,7 +59,8 @@ TEST_P(Corpus, HasItsVerdictUnderEveryCondition) {
 
   // Written and read again, it is the same history.
   std::string written = WriteEdn(history->operations, history->naming());
-  auto again = ReadEdn(written, "again", [&](Function function) { return model->Accepts(function); });
+  auto again =
+      ReadEdn(written, "again", [&](Function function) { return model->Accepts(function); });
   ASSERT_TRUE(again.ok()) << again.status() << "\n" << written;
   auto outcome_again = CheckHistory(*model, again->operations, {});
   EXPECT_EQ(outcome_again->verdict, outcome->verdict) << written;
@@ -67,7 +68,7 @@ TEST_P(Corpus, HasItsVerdictUnderEveryCondition) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Histories, Corpus, testing::ValuesIn(CorpusNames()),
-                         [](const testing::TestParamInfo<std::string>& info) { return info.param; });
+                         [](const auto& history) { return history.param; });
 
 }  // namespace
 }  // namespace kill9

@@ -51,8 +51,12 @@ class Sightings {
       operation->argument = kUnreadValue;
       return true;
     }
-    uint64_t end = sighting.writers == 1 ? sighting.first_finish : sighting.last_finish;
-    operation->finish = std::min(operation->finish, end);
+    if (sighting.writers == 1) {
+      operation->finish = std::min(operation->finish, sighting.first_finish);
+    } else if (!presence_) {
+      // Of several writers of one value any may be the one that was seen, also by nothing but its presence.
+      operation->finish = std::min(operation->finish, sighting.last_finish);
+    }
     return true;
   }
 

@@ -188,8 +188,15 @@ struct VersionedSteps {
   }
 
   static bool WritesVersion(const Operation& operation) {
-    if (operation.outcome != Outcome::kOk || operation.result_version == 0) return false;
-    return operation.function != Function::kGet && operation.function != Function::kPin;
+    switch (operation.function) {
+      case Function::kPut:
+      case Function::kCommit:
+      case Function::kCompareAndSwap:
+      case Function::kCompareAndSwapValue:
+        return operation.outcome == Outcome::kOk && operation.result_version != 0;
+      default:
+        return false;
+    }
   }
 };
 
