@@ -6,7 +6,8 @@
 #define KILL9_VARIANTS(VARIANT) \
   VARIANT(GlobalMutex)          \
   VARIANT(StripedLocks)         \
-  VARIANT(SeqlockRing)
+  VARIANT(SeqlockRing)          \
+  VARIANT(CasSlots)
 
 namespace kill9 {
 

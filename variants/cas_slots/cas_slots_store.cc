@@ -1,0 +1,421 @@
+#include "variants/cas_slots/cas_slots_store.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "variants/cas_slots/recovery.h"
+
+namespace kill9::cas_slots {
+namespace {
+
+bool IsErased(SlotWord word, uint32_t item) {
+  return item < kErasableItems && (word.erased() >> item & 1) != 0;
+}
+
+bool HasKey(BlockHeader* entry, std::string_view key) {
+  return entry->key_bytes == key.size() && std::memcmp(entry->key(), key.data(), key.size()) == 0;
+}
+
+absl::Status Full(size_t bytes) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the segment is full: no room for a block of ", bytes, " bytes"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
+  if (segment->header().parameters[kAsymmetric] != 0 && !RegisterForBarriers()) {
+    return absl::FailedPreconditionError(
+        "cannot attach: the segment was made where membarrier(2) works, and here it is forbidden");
+  }
+  absl::StatusOr<Participant> participant = segment->participants().Claim();
+  if (absl::IsResourceExhausted(participant.status())) {
+    // A guest has no ledger, so nobody sees its holds. It can read a word of a block that is being
+    // used anew, but changes none: each CAS expects a state that was read while the victim's word
+    // still stood.
+    auto unseen = std::make_unique<Ledger>();
+    RecoverAll(Context(segment, segment->participants().size(), 0, unseen.get()));
+    participant = segment->participants().Claim();
+  }
+  if (!participant.ok()) return participant.status();
+  return std::make_unique<CasSlotsStore>(std::move(segment), *std::move(participant));
+}
+
+CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant participant)
+    : Store(participant.guard()),
+      segment_(std::move(segment)),
+      participant_(std::move(participant)),
+      context_(segment_, participant_.slot(), participant_.generation(),
+               &segment_->participants().ledger_as<Ledger>(participant_.slot())),
+      ledger_(context_.ledger()),
+      heap_(context_) {}
+
+CasSlotsStore::~CasSlotsStore() {
+  if (!guard().mine()) return;
+  for (uint32_t i = 0; i < kDrafts; ++i) {
+    if ((used_drafts_ >> i & 1) != 0) DoDropDraft(i);
+  }
+  for (uint32_t i = 0; i < kPins; ++i) {
+    if ((used_pins_ >> i & 1) != 0) DoReleasePin(i);
+  }
+  heap_.EmptyCache();
+}
+
+size_t CasSlotsStore::max_value_bytes() const {
+  size_t overhead = sizeof(BlockHeader) + kMaxKeyBytes;
+  size_t most = Heap::MaxBytes(context_);
+  return most <= overhead ? 0 : std::min<size_t>(most - overhead, (size_t{1} << 31) - 1);
+}
+
+// Names the block, and makes sure that the slot still leads to it (I5).
+inline bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Found& found) {
+  context_.Publish(word, ref);
+  // Seq_cst: pairs with the CAS of Commit through Publish. Acquire: the block's content is as
+  // published.
+  return context_.slot(found.slot).load(std::memory_order_seq_cst) == found.word.bits;
+}
+
+// Takes effect at the last load of the slot word.
+inline CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key, uint64_t hash) {
+  Found found;
+  found.slot = context_.SlotOf(hash);
+  for (;;) {
+    found.entry = found.other = found.node = nullptr;
+    // Acquire: pairs with Commit.
+    found.word = SlotWord{context_.slot(found.slot).load(std::memory_order_acquire)};
+    if (found.word.kind() == SlotKind::kEmpty) {
+      found.clock = found.word.empty_clock();
+      return found;
+    }
+    const Ref ref = found.word.ref();
+    if (found.word.kind() == SlotKind::kEntry) {
+      if (!Hold(ledger_.entry_hold, ref, found)) continue;
+      BlockHeader* entry = context_.block(ref);
+      found.clock = entry->clock;
+      if (HasKey(entry, key)) {
+        found.entry = entry;
+        found.entry_ref = ref;
+      } else {
+        found.other = entry;
+        found.other_ref = ref;
+      }
+      return found;
+    }
+    if (!Hold(ledger_.node_hold, ref, found)) continue;
+    BlockHeader* node = context_.block(ref);
+    bool changed = false;
+    for (uint32_t i = 0; i < node->items && !changed && found.entry == nullptr; ++i) {
+      uint64_t item = node->item()[i];
+      if (!ItemMayBe(item, hash) || IsErased(found.word, i)) continue;
+      changed = !Hold(ledger_.entry_hold, ItemRef(item), found);
+      if (!changed && HasKey(context_.block(ItemRef(item)), key)) {
+        found.entry = context_.block(ItemRef(item));
+        found.entry_ref = ItemRef(item);
+        found.item = i;
+      }
+    }
+    if (changed) continue;
+    found.node = node;
+    found.clock = node->clock + static_cast<uint64_t>(std::popcount(found.word.erased()));
+    return found;
+  }
+}
+
+inline void CasSlotsStore::ReleaseHolds(const Found& found) {
+  Context::Clear(ledger_.entry_hold);
+  if (found.node != nullptr) Context::Clear(ledger_.node_hold);
+}
+
+absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* value) {
+  Found found = Locate(key, segment_->Hash(key));
+  if (found.entry == nullptr) {
+    ReleaseHolds(found);
+    return absl::NotFoundError("");
+  }
+  Version version = found.entry->clock;
+  if (value != nullptr) value->assign(found.entry->value(), found.entry->value_bytes);
+  ReleaseHolds(found);
+  return version;
+}
+
+Ref CasSlotsStore::NewEntry(std::string_view key, size_t value_bytes) {
+  Ref ref = heap_.Allocate(ledger_.new_entry, sizeof(BlockHeader) + key.size() + value_bytes);
+  if (ref == 0) return 0;
+  BlockHeader* entry = context_.block(ref);
+  entry->value_bytes = static_cast<uint32_t>(value_bytes);
+  entry->key_bytes = static_cast<uint16_t>(key.size());
+  entry->items = 0;
+  std::memcpy(entry->key(), key.data(), key.size());
+  return ref;
+}
+
+std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNext(const Found& found, Ref new_entry,
+                                                               uint64_t hash) {
+  const uint64_t clock = found.clock + 1;
+  std::array<uint64_t, kMaxNodeItems + 1> items;
+  size_t count = 0;
+  if (found.other != nullptr) {
+    std::string_view other_key(found.other->key(), found.other->key_bytes);
+    items[count++] = PackItem(found.other_ref, segment_->Hash(other_key));
+  } else if (found.node != nullptr) {
+    uint32_t erased = found.word.erased();
+    if (new_entry == 0 && found.item < kErasableItems) {
+      erased |= 1u << found.item;
+      if (static_cast<uint32_t>(std::popcount(erased)) < found.node->items) {
+        return NextWord{SlotWord::Node(found.word.ref(), erased, clock)};
+      }
+    }
+    for (uint32_t i = 0; i < found.node->items; ++i) {
+      if (IsErased(found.word, i) || (found.entry != nullptr && i == found.item)) continue;
+      items[count++] = found.node->item()[i];
+    }
+  }
+  if (count == 0) {
+    return NextWord{new_entry == 0 ? SlotWord::Empty(clock) : SlotWord::Entry(new_entry, clock), 0,
+                    true};
+  }
+  if (new_entry != 0) items[count++] = PackItem(new_entry, hash);
+  if (count > kMaxNodeItems) return std::nullopt;
+  Ref node_ref = heap_.Allocate(ledger_.new_node, NodeBytes(count));
+  if (node_ref == 0) return std::nullopt;
+  BlockHeader* node = context_.block(node_ref);
+  node->clock = clock;
+  node->value_bytes = 0;
+  node->key_bytes = 0;
+  node->items = static_cast<uint16_t>(count);
+  std::copy_n(items.begin(), count, node->item());
+  return NextWord{SlotWord::Node(node_ref, 0, clock), node_ref, true};
+}
+
+// Dies before the CAS → the new blocks are unreachable and named under the target: recovery frees
+// them; the slot is as it was. Dies after → the change is there; what it made unreachable is named
+// under the target: recovery frees it. A successor sees → one of these two, never anything between.
+bool CasSlotsStore::Commit(const Found& found, const NextWord& next, Ref new_entry) {
+  const std::array<Ref, 2> made = {new_entry, next.node_ref};
+  context_.Note(ledger_.target, found.slot + 1);
+  // Live before the CAS, so that whoever removes them finds them so (I3). Release: after the
+  // target. Relaxed loads: Owned by this participant, or Live and not yet published by it.
+  auto set_state = [&](BlockKind kind) {
+    for (Ref ref : made) {
+      if (ref == 0) continue;
+      SharedWord& state = context_.block(ref)->state;
+      BlockState now{state.load(std::memory_order_relaxed)};
+      state.store(now.Next(kind, kind == BlockKind::kOwned ? context_.index() : 0).bits,
+                  std::memory_order_release);
+    }
+  };
+  set_state(BlockKind::kLive);
+  uint64_t expected = found.word.bits;
+  // The commit point. The holds keep the word from coming back with the same blocks, and Empty's
+  // clock never repeats: no ABA. Seq_cst: the other side of Publish where there is no membarrier;
+  // as a release it pairs with Locate, which sees the blocks' content. Relaxed on failure: Locate
+  // looks again.
+  if (!context_.slot(found.slot)
+           .compare_exchange_strong(expected, next.word.bits, std::memory_order_seq_cst,
+                                    std::memory_order_relaxed)) {
+    set_state(BlockKind::kOwned);
+    Context::Clear(ledger_.target);
+    return false;
+  }
+  if (found.entry != nullptr) heap_.Removed(found.entry_ref);
+  if (found.node != nullptr && next.drops_node) heap_.Removed(found.word.ref());
+  if (new_entry != 0) Context::Clear(ledger_.new_entry);
+  if (next.node_ref != 0) Context::Clear(ledger_.new_node);
+  Context::Clear(ledger_.target);
+  return true;
+}
+
+absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash,
+                                             std::string_view value, Ref ref,
+                                             std::optional<Version> expected) {
+  for (;;) {
+    Found found = Locate(key, hash);
+    std::optional<NextWord> next;
+    Version present = found.entry == nullptr ? kAbsent : found.entry->clock;
+    bool wanted = !expected.has_value() || *expected == present;
+    if (wanted && ref == 0) {
+      ref = NewEntry(key, value.size());
+      if (ref != 0 && !value.empty()) {
+        std::memcpy(context_.block(ref)->value(), value.data(), value.size());
+      }
+    }
+    if (wanted && ref != 0) next = MakeNext(found, ref, hash);
+    if (!next.has_value()) {  // not wanted, or no room
+      if (ref != 0) heap_.GiveBack(ledger_.new_entry, ref);
+      ReleaseHolds(found);
+      if (!wanted) return CasResult{false, present};
+      return Full(sizeof(BlockHeader) + key.size() + value.size());
+    }
+    context_.block(ref)->clock = found.clock + 1;
+    bool committed = Commit(found, *next, ref);
+    if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
+    ReleaseHolds(found);
+    if (committed) return CasResult{true, found.clock + 1};
+  }
+}
+
+absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_view value) {
+  absl::StatusOr<CasResult> result = Set(key, segment_->Hash(key), value, 0, std::nullopt);
+  if (!result.ok()) return result.status();
+  return result->version;
+}
+
+absl::StatusOr<CasResult> CasSlotsStore::DoCompareAndSwap(std::string_view key, Version expected,
+                                                          std::string_view value) {
+  return Set(key, segment_->Hash(key), value, 0, expected);
+}
+
+absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
+  const uint64_t hash = segment_->Hash(key);
+  for (;;) {
+    Found found = Locate(key, hash);
+    if (found.entry == nullptr) {
+      ReleaseHolds(found);
+      return false;
+    }
+    std::optional<NextWord> next = MakeNext(found, 0, hash);
+    if (!next.has_value()) {
+      ReleaseHolds(found);
+      return Full(NodeBytes(found.node->items));
+    }
+    bool committed = Commit(found, *next, 0);
+    if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
+    ReleaseHolds(found);
+    if (committed) return true;
+  }
+}
+
+absl::StatusOr<Draft> CasSlotsStore::DoReserve(std::string_view key, size_t size) {
+  uint32_t number = static_cast<uint32_t>(std::countr_one(used_drafts_));
+  if (number >= kDrafts) {
+    return absl::ResourceExhaustedError(absl::StrCat("this participant has ", kDrafts,
+                                                     " drafts already, all that its ledger holds"));
+  }
+  Ref ref = NewEntry(key, size);
+  if (ref == 0) return Full(sizeof(BlockHeader) + key.size() + size);
+  context_.Note(ledger_.drafts[number], ref);
+  Context::Clear(ledger_.new_entry);
+  used_drafts_ |= uint64_t{1} << number;
+  return Draft(this, number, {context_.block(ref)->value(), size});
+}
+
+void CasSlotsStore::DoDropDraft(uint64_t hold) {
+  SharedWord& word = ledger_.drafts[hold];
+  // Relaxed: this participant's own note.
+  heap_.GiveBack(word, Context::Named(word.load(std::memory_order_relaxed)));
+  used_drafts_ &= ~(uint64_t{1} << hold);
+}
+
+absl::StatusOr<Version> CasSlotsStore::DoCommit(uint64_t hold) {
+  SharedWord& word = ledger_.drafts[hold];
+  Ref ref = Context::Named(word.load(std::memory_order_relaxed));  // relaxed: as above
+  context_.Note(ledger_.new_entry, ref);
+  Context::Clear(word);
+  used_drafts_ &= ~(uint64_t{1} << hold);
+  BlockHeader* entry = context_.block(ref);
+  // The entry may be gone before Set returns, but then it has been published, and the key is not
+  // read again.
+  std::string key(entry->key(), entry->key_bytes);
+  absl::StatusOr<CasResult> result = Set(key, segment_->Hash(key), {}, ref, std::nullopt);
+  if (!result.ok()) return result.status();
+  return result->version;
+}
+
+std::optional<uint32_t> CasSlotsStore::TakePinNumber() {
+  uint32_t number = static_cast<uint32_t>(std::countr_one(used_pins_));
+  if (number >= kPins) return std::nullopt;
+  used_pins_ |= uint64_t{1} << number;
+  return number;
+}
+
+absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
+  Found found = Locate(key, segment_->Hash(key));
+  if (found.entry == nullptr) {
+    ReleaseHolds(found);
+    return absl::NotFoundError("");
+  }
+  std::optional<uint32_t> number = TakePinNumber();
+  if (!number.has_value()) {
+    ReleaseHolds(found);
+    return absl::ResourceExhaustedError(
+        absl::StrCat("this participant has ", kPins, " pins already, all that its ledger holds"));
+  }
+  // The hold under which the entry was found to be current goes over to the pin (CollectHolds'
+  // order).
+  context_.Note(ledger_.pins[*number], found.entry_ref);
+  PinnedValue pin(this, *number, {found.entry->value(), found.entry->value_bytes},
+                  found.entry->clock);
+  ReleaseHolds(found);
+  return pin;
+}
+
+void CasSlotsStore::DoReleasePin(uint64_t hold) {
+  Context::Clear(ledger_.pins[hold]);
+  used_pins_ &= ~(uint64_t{1} << hold);
+}
+
+Ref CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen, uint32_t pin) {
+  auto unseen = [&](BlockHeader* entry) {
+    std::string_view key(entry->key(), entry->key_bytes);
+    return std::find(seen.begin(), seen.end(), key) == seen.end();
+  };
+  Found found;
+  found.slot = slot;
+  for (;;) {
+    // Acquire: as in Locate.
+    found.word = SlotWord{context_.slot(slot).load(std::memory_order_acquire)};
+    found.node = nullptr;
+    Ref result = 0;
+    bool changed = false;
+    if (found.word.kind() == SlotKind::kEmpty) return 0;
+    if (found.word.kind() == SlotKind::kEntry) {
+      changed = !Hold(ledger_.entry_hold, found.word.ref(), found);
+      if (!changed && unseen(context_.block(found.word.ref()))) result = found.word.ref();
+    } else {
+      changed = !Hold(ledger_.node_hold, found.word.ref(), found);
+      if (!changed) found.node = context_.block(found.word.ref());
+      for (uint32_t i = 0; !changed && result == 0 && i < found.node->items; ++i) {
+        if (IsErased(found.word, i)) continue;
+        Ref ref = ItemRef(found.node->item()[i]);
+        changed = !Hold(ledger_.entry_hold, ref, found);
+        if (!changed && unseen(context_.block(ref))) result = ref;
+      }
+    }
+    if (changed) continue;
+    if (result != 0) context_.Note(ledger_.pins[pin], result);
+    ReleaseHolds(found);
+    return result;
+  }
+}
+
+// A key belongs to one slot, so seeing it once in its slot is seeing it once.
+absl::Status CasSlotsStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
+  std::optional<uint32_t> pin = TakePinNumber();
+  if (!pin.has_value()) {
+    return absl::ResourceExhaustedError("no pin is left for the visit of the entries");
+  }
+  bool go_on = true;
+  std::vector<std::string> seen;
+  for (uint64_t slot = 0; go_on && slot < context_.slot_count(); ++slot) {
+    seen.clear();
+    while (go_on) {
+      Ref ref = PinUnseen(slot, seen, *pin);
+      if (ref == 0) break;
+      BlockHeader* entry = context_.block(ref);
+      seen.emplace_back(entry->key(), entry->key_bytes);
+      go_on = visit(
+          {{entry->key(), entry->key_bytes}, {entry->value(), entry->value_bytes}, entry->clock});
+    }
+  }
+  DoReleasePin(*pin);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RecoveryReport> CasSlotsStore::DoRecover() { return RecoverAll(context_); }
+
+absl::StatusOr<AuditReport> CasSlotsStore::DoAudit() { return AuditSegment(context_); }
+
+}  // namespace kill9::cas_slots

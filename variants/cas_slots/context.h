@@ -1,0 +1,118 @@
+// One participant's view of a cas_slots segment: where things are, its ledger, and the publishing
+// of holds.
+#ifndef KILL9_VARIANTS_CAS_SLOTS_CONTEXT_H_
+#define KILL9_VARIANTS_CAS_SLOTS_CONTEXT_H_
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "variants/cas_slots/layout.h"
+#include "variants/participants.h"
+#include "variants/segment.h"
+
+namespace kill9::cas_slots {
+
+SegmentLayout LayoutOfSegments();
+absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options);
+// Makes this process take part in membarrier(2). Needed before it publishes a hold in a segment
+// whose parameter kAsymmetric is 1. False: the kernel forbids it.
+bool RegisterForBarriers();
+
+class Context {
+ public:
+  // `ledger` is the participant's own; or, for a process that recovers in order to get a slot, one
+  // that nobody sees (see Guest).
+  Context(std::shared_ptr<Segment> segment, uint32_t index, uint32_t generation, Ledger* ledger);
+
+  uint64_t slot_count() const { return slot_count_; }
+  uint32_t page_count() const { return page_count_; }
+  uint32_t index() const { return index_; }
+  Ledger& ledger() const { return *ledger_; }
+  const ParticipantTable& participants() const { return participants_; }
+  const Segment& segment() const { return *segment_; }
+  Ledger& ledger_of(uint32_t participant) const {
+    return participants_.ledger_as<Ledger>(participant);
+  }
+
+  uint64_t SlotOf(uint64_t hash) const {
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(hash) * slot_count_ >> 64);
+  }
+  SharedWord& slot(uint64_t number) const { return slots_[number]; }
+  Page& page(uint32_t number) const { return pages_[number]; }
+
+  static constexpr uint32_t PageOf(Ref ref) {
+    return static_cast<uint32_t>((ref - 1) / kGranulesInPage);
+  }
+  static constexpr Ref FirstOf(uint32_t page) {
+    return static_cast<Ref>(page * kGranulesInPage + 1);
+  }
+  static constexpr Ref RefOf(uint32_t page, uint32_t size_class, uint32_t number) {
+    return FirstOf(page) + number * (kClassBytes[size_class] / uint32_t{kGranuleBytes});
+  }
+  BlockHeader* block(Ref ref) const {
+    return reinterpret_cast<BlockHeader*>(heap_ + (ref - 1) * kGranuleBytes);
+  }
+  // The block's number in its page, if a block begins there in a page of such a word; else -1.
+  static int NumberOf(Ref ref, PageWord word);
+
+  // What a ledger word says when it names something.
+  uint64_t Name(uint64_t what) const { return tag_ | what; }
+  static constexpr Ref Named(uint64_t word) { return static_cast<Ref>(word); }
+  static constexpr uint32_t GenerationIn(uint64_t word) {
+    return static_cast<uint32_t>(word >> 32);
+  }
+
+  // Names `what` in the own ledger so that every scan that begins later sees it, or the caller's
+  // next (seq_cst) load sees what the scanner did before: the store of Dekker's algorithm, I5.
+  // Where the kernel has membarrier(2) the scanner pays for both sides, and this is a plain store
+  // that the compiler may not move.
+  void Publish(SharedWord& word, uint64_t what) const {
+    if (asymmetric_) {
+      // Release: pairs with the acquire of CollectHolds, for whatever this word protected before.
+      word.store(Name(what), std::memory_order_release);
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    } else {
+      word.store(Name(what), std::memory_order_seq_cst);
+    }
+  }
+  // Notes what must be in the ledger if this participant dies at the next instruction. Release:
+  // recoverers find what was stored before it, too.
+  void Note(SharedWord& word, uint64_t what) const {
+    word.store(Name(what), std::memory_order_release);
+  }
+  // Release: pairs with the acquire of CollectHolds: who finds the hold gone may write where it was
+  // read.
+  static void Clear(SharedWord& word) { word.store(0, std::memory_order_release); }
+
+  // Says that the block, which is Free, may be taken (I4). Harmless if it is not.
+  void Hint(Ref ref) const;
+
+  // What participants held at a moment after the call: sorted, in the caller's vector. A block that
+  // was unreachable before the call and is not in it will never be read again until it is
+  // published.
+  void CollectHolds(std::vector<Ref>& held) const;
+
+ private:
+  void Barrier() const;
+
+  std::shared_ptr<Segment> segment_;
+  ParticipantTable participants_;
+  SharedWord* slots_;
+  Page* pages_;
+  char* heap_;
+  uint64_t slot_count_;
+  uint32_t page_count_;
+  uint32_t index_;
+  uint64_t tag_;
+  Ledger* ledger_;
+  bool asymmetric_;
+};
+
+}  // namespace kill9::cas_slots
+
+#endif  // KILL9_VARIANTS_CAS_SLOTS_CONTEXT_H_
