@@ -1,11 +1,14 @@
 // The kill9 command: see ./kill9 --help, and DESIGN section 7.
 #include <iostream>
+#include <optional>
 
 #include "harness/result.h"
+#include "harness/sweep/worker.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
 
 int main(int argc, char** argv) {
+  if (std::optional<int> done = kill9::sweep::RunIfWorker(argc, argv)) return *done;
   kill9::SetCommandLine(argc, argv);
   CLI::App application{"kill9: what happens to the others when one process is killed, anywhere?"};
   application.require_subcommand(1);
@@ -13,6 +16,8 @@ int main(int argc, char** argv) {
   kill9::AddCheckCommand(application, exit_code);
   kill9::AddListCommand(application, exit_code);
   kill9::AddTortureCommand(application, exit_code);
+  kill9::AddSweepCommand(application, exit_code);
+  kill9::AddReplayCommand(application, exit_code);
   try {
     application.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

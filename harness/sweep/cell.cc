@@ -1,0 +1,198 @@
+#include "harness/sweep/cell.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+#include "harness/sweep/cell_modes.h"
+#include "harness/sweep/runner.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
+                                                                 "stall"};
+constexpr std::array<std::string_view, kProbeCount> kProbeNames = {
+    "get", "put", "erase", "cas", "pin", "draft", "for_each", "recover", "attach"};
+
+// Kills in every distinct state under each plan, in a sample of all instructions, and (full) in
+// all.
+class KillSweep {
+ public:
+  KillSweep(Runner& runner, Trace& trace, const Job& job)
+      : runner_(runner), trace_(trace), job_(job) {}
+
+  void Run() {
+    const double start = NowSeconds();
+    for (uint32_t state = 0; Going() && state < trace_.state_count(); ++state) {
+      for (int plan = 0; Going() && plan < kPlanCount; ++plan) {
+        Kill(trace_.state(state).first, static_cast<Plan>(plan), /*first_of_state=*/true);
+      }
+    }
+    // Having returned, the operation must have happened.
+    for (int plan = 0; Going() && plan < kPlanCount; ++plan) {
+      Kill(trace_.size() - 1, static_cast<Plan>(plan), /*first_of_state=*/false);
+    }
+    if (runner_.request().full) {
+      for (uint32_t at = 0; Going() && at < trace_.size(); ++at) {
+        if (!(trace_[at].flags & kKilled)) Kill(at, static_cast<Plan>(at % kPlanCount), false);
+      }
+    } else {
+      Random random(runner_.request().seed);
+      for (uint32_t n = 0; Going() && n < runner_.request().sample; ++n) {
+        uint32_t at = static_cast<uint32_t>(random.Below(trace_.size()));
+        ++runner_.result().sampled;
+        Kill(at, static_cast<Plan>(n % kPlanCount), false);
+      }
+    }
+    runner_.result().kill_seconds += NowSeconds() - start;
+  }
+
+ private:
+  bool Going() const { return !runner_.failed() && !runner_.TooManyFailures(); }
+
+  void Kill(uint32_t at, Plan plan, bool first_of_state) {
+    CellResult& result = runner_.result();
+    JudgeOrders orders = KillOrders(runner_, trace_, at, plan);
+    Answer answer;
+    if (!runner_.KillAt(job_, trace_, at, orders, &answer)) return;
+    ++result.kill_points;
+    switch (answer.outcome) {
+      case DecidedOutcome::kHappened:
+        ++result.happened;
+        break;
+      case DecidedOutcome::kDidNotHappen:
+        ++result.did_not_happen;
+        break;
+      case DecidedOutcome::kNone:
+        ++result.indistinguishable;
+        break;
+    }
+    if (answer.verdict != Verdict::kPass) {
+      runner_.Fail({Mode::kKill, plan, {at, kNowhere, kNowhere}}, &trace_, at, answer);
+    }
+    uint8_t& known = known_[trace_[at].state][static_cast<int>(plan)];
+    uint8_t found = static_cast<uint8_t>(1 + static_cast<int>(answer.verdict) * 3 +
+                                         static_cast<int>(answer.outcome));
+    if (first_of_state) {
+      known = found;
+    } else if (known != 0 && known != found && at + 1 != trace_.size()) {
+      ++result.sampled_differently;
+      runner_.Error(
+          "instruction %u is judged otherwise than instruction %u, which is in the same state", at,
+          trace_.state(trace_[at].state).first);
+    }
+  }
+
+  Runner& runner_;
+  Trace& trace_;
+  const Job& job_;
+  inline static uint8_t known_[Trace::kMaxStates][kPlanCount];
+};
+
+void CountTrace(const Trace& trace, CellResult& result) {
+  result.instructions = trace.size() - 1;  // the last step is the end marker
+  result.distinct_states = trace.state_count();
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    const Step& step = trace[at];
+    result.system_calls += (step.flags & kSystemCall) != 0;
+    result.string_iterations += (step.flags & kInsideString) != 0;
+    result.vdso_instructions += (step.flags & kVdso) != 0;
+    result.unrepeatable += (step.flags & kUnrepeatable) != 0;
+    result.longest_way = std::max(result.longest_way, step.cost);
+  }
+}
+
+void CountCoverage(Runner& runner, const Trace& trace) {
+  runner.addresses().AddTrace(trace);
+  CellResult& result = runner.result();
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    const Step& step = trace[at];
+    if (step.flags & kKilled) {
+      ++result.instructions_killed;
+    } else if (trace[trace.state(step.state).first].flags & kKilled) {
+      ++result.instructions_spoken_for;
+    }
+  }
+}
+
+// Whether debug registers work here: a breakpoint on a function that is about to be called.
+[[gnu::noinline]] void BreakHere() { asm volatile("" ::: "memory"); }
+bool TryBreakpoint() {
+  Tracee child(ForkAs(Runner::kVictimPid));
+  if (child.pid() == 0) {
+    TraceMe();
+    MarkBegin();
+    BreakHere();
+    _exit(0);
+  }
+  bool works = child.WaitForBegin() == Tracee::Stop::kTrap &&
+               child.RunTo(reinterpret_cast<uint64_t>(&BreakHere), 1) == Tracee::Stop::kTrap &&
+               child.Registers().rip == reinterpret_cast<uint64_t>(&BreakHere);
+  child.Kill();
+  return works;
+}
+
+void Sweep(Runner& runner) {
+  if (!runner.Prepare()) return;
+  const CellRequest& request = runner.request();
+  Job job{.base = runner.base(), .operation = request.operation};
+  Trace trace;
+  if (!runner.TraceRepeatably(job, trace)) return;
+  CountTrace(trace, runner.result());
+  if (request.replay) {
+    Replay(runner, job, trace);
+    return;
+  }
+  KillSweep(runner, trace, job).Run();
+  CountCoverage(runner, trace);
+  if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
+  if (request.stall) StallSweep(runner, job, trace);
+  if (request.recovery) RecoverySweep(runner);
+  if (request.two_victims) TwoVictimsSweep(runner);
+}
+
+}  // namespace
+
+std::string_view Name(Mode mode) { return kModeNames[static_cast<size_t>(mode)]; }
+std::string_view Name(Probe probe) { return kProbeNames[static_cast<size_t>(probe)]; }
+
+JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
+  JudgeOrders orders = runner.orders();
+  orders.plan = plan;
+  orders.must_happen = at + 1 == trace.size() && (orders.alternatives > 0 || runner.creating());
+  return orders;
+}
+
+void RunCell(CellArea& area, VariantFinder find) {
+  CellResult& result = area.result;
+  std::memset(static_cast<void*>(&result), 0, sizeof result);
+  const double start = NowSeconds();
+  if (area.request.cpu >= 0) {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(static_cast<size_t>(area.request.cpu), &cpus);
+    sched_setaffinity(0, sizeof cpus, &cpus);  // refused: slower, not wrong
+  }
+  StartTicker();
+  {
+    Runner runner(area, find);
+    result.breakpoints = TryBreakpoint();
+    Sweep(runner);
+  }
+  if (result.failures == 0) {
+    result.verdict = Verdict::kPass;
+    if (result.error[0] != '\0')
+      result.verdict = Verdict::kUndecided;
+    else if (!area.request.replay && result.kill_points == 0)
+      result.verdict = Verdict::kVacuous;
+  }
+  result.seconds = NowSeconds() - start;
+  result.finished = 1;
+}
+
+}  // namespace kill9::sweep

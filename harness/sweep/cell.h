@@ -1,0 +1,134 @@
+// One cell of the sweep: one operation of one design in one starting state.
+//
+// A cell is a process that makes the scene, and is then the zygote and tracer of all its victims:
+// it allocates nothing more, so that every victim begins with the same memory. What it finds it
+// writes into memory that the driver shares.
+//
+// C1  Every victim begins with the same segment bytes, the same private memory and the same thread
+// id. C2  At each kill the instruction pointer, the registers and the segment are compared with the
+// trace's:
+//     a difference (drift) ends the cell with an error.
+// C3  Nothing that a judge finds is believed unless the judge also passed without any kill.
+#ifndef KILL9_HARNESS_SWEEP_CELL_H_
+#define KILL9_HARNESS_SWEEP_CELL_H_
+
+#include <cstdint>
+
+#include "harness/sweep/judge.h"
+#include "harness/sweep/scene.h"
+#include "harness/sweep/trace.h"
+#include "harness/sweep/tracee.h"
+
+namespace kill9::sweep {
+
+enum class Mode : uint8_t { kKill, kRecovery, kTwoVictims, kStall };
+inline constexpr int kModeCount = 4;
+std::string_view Name(Mode mode);
+
+// A kill, exactly: what replay needs besides the cell.
+struct Place {
+  Mode mode;
+  Plan plan;
+  // kKill: the instruction. kRecovery: the victim's, the recoverer's, and the second recoverer's
+  // (kNowhere: none). kTwoVictims: the first victim's, the second's. kStall: the instruction, the
+  // probe.
+  uint32_t at[3];
+};
+inline constexpr uint32_t kNowhere = ~uint32_t{0};
+
+struct CellRequest {
+  char variant[48];
+  OperationKind operation;
+  OperationKind second;  // of the second victim
+  StateKind state;
+  uint8_t full;  // kill at every instruction, not once in each distinct state
+  uint8_t stall, recovery, two_victims;
+  uint8_t replay;  // only `place`, `times` times
+  uint8_t stop;    // replay: stop there, for a debugger, instead of killing
+  uint32_t times;
+  uint32_t sample;  // instructions killed at besides their state's
+  uint32_t pairs;   // states of the first victim that are paired; 0: all
+  uint32_t most_failures;
+  uint64_t seed;
+  double watchdog_seconds;
+  int32_t cpu;  // -1: any
+  Place place;
+};
+
+struct Failure {
+  Place place;
+  Verdict verdict;
+  uint32_t instructions;  // of the trace that `place` counts in
+  uint64_t address;
+  uint64_t segment_hash;
+  char message[400];
+};
+inline constexpr uint32_t kMostFailures = 16;
+
+enum Probe : uint8_t {
+  kProbeGet,
+  kProbePut,
+  kProbeErase,
+  kProbeCas,
+  kProbePin,
+  kProbeDraft,
+  kProbeForEach,
+  kProbeRecover,
+  kProbeAttach,
+};
+inline constexpr int kProbeCount = 9;
+std::string_view Name(Probe probe);
+inline constexpr int kPlaceCount = 3;  // same_key, same_stripe, elsewhere
+
+struct CellResult {
+  uint32_t finished;
+  Verdict verdict;
+  char
+      error[400];  // what kept the sweep from knowing: drift, no trace, a scene that cannot be made
+  uint32_t instructions, distinct_states, system_calls, string_iterations, vdso_instructions;
+  uint32_t unrepeatable;  // instructions after a clock read: their registers are not compared
+  uint32_t longest_way;   // stops on the way to the instruction that is hardest to reach
+  uint32_t breakpoints;   // whether debug registers were used
+  uint64_t kill_points, instructions_killed, instructions_spoken_for;
+  uint64_t happened, did_not_happen, indistinguishable;
+  uint64_t sampled, sampled_differently;
+  uint64_t recovery_kill_points, recovery_instructions, recovery_states,
+      recoverers_recoverer_kill_points;
+  uint64_t two_victim_kill_points, two_victim_pairs;
+  uint64_t stalled_instructions;
+  uint64_t blocked[kPlaceCount];  // instructions at which any probe there is blocked
+  uint64_t blocked_probe[kProbeCount][kPlaceCount];
+  uint64_t resumed;  // stopped victims that went on and finished
+  double kill_seconds, seconds;
+  uint64_t recovered_participants;
+  int64_t leaked_blocks, doubly_owned_blocks;
+  uint32_t failures;  // how many; the first kMostFailures are kept
+  Failure failure[kMostFailures];
+  uint32_t stopped_pid;  // replay with `stop`: non-zero once the victim stands there
+  uint32_t replayed, replayed_alike;
+};
+
+// The memory that driver and cell share.
+struct CellArea {
+  CellRequest request;
+  CellResult result;
+  uint64_t progress_kill_points;
+  AddressCount addresses[AddressTable::kCapacity];
+};
+
+class VariantFinder {
+ public:
+  using Function = const Variant* (*)(std::string_view name);
+  explicit VariantFinder(Function function = FindVariant) : function_(function) {}
+  const Variant* operator()(std::string_view name) const { return function_(name); }
+
+ private:
+  Function function_;
+};
+
+// Runs the cell that the area asks for, in this process.
+void RunCell(CellArea& area, VariantFinder find);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_CELL_H_

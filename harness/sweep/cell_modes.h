@@ -1,0 +1,48 @@
+// The ways of sweeping a cell, besides killing once at each instruction. Each records what it finds
+// in the runner's result.
+#ifndef KILL9_HARNESS_SWEEP_CELL_MODES_H_
+#define KILL9_HARNESS_SWEEP_CELL_MODES_H_
+
+#include <cstdint>
+
+#include "harness/sweep/prober.h"
+#include "harness/sweep/runner.h"
+
+namespace kill9::sweep {
+
+// A small generator (splitmix64): the same numbers everywhere, without allocation.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t Below(uint64_t limit) {
+    uint64_t x = state_ += 0x9E3779B97F4A7C15;
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
+    x = (x ^ x >> 27) * 0x94D049BB133111EB;
+    return (x ^ x >> 31) % limit;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+// What is legal after a kill before step `at` of the request's operation.
+JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
+
+// The recoverer is killed at every distinct state of its recovery, after each distinct thing that
+// the victim's death left; a sample of second recoverers dies as well.
+void RecoverySweep(Runner& runner);
+// One victim is killed at each distinct state while another, stopped at each of its own, dies with
+// it.
+void TwoVictimsSweep(Runner& runner);
+// A victim is stopped in each distinct state; who is blocked? Then it goes on, and all must be
+// well.
+void StallSweep(Runner& runner, const Job& job, Trace& trace);
+// One such stop, at `at`; which probes are blocked in `blocked`. False: error.
+bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan plan,
+                bool (&blocked)[kProbesInAll]);
+// Repeats one place, as often as the request says.
+void Replay(Runner& runner, const Job& job, Trace& trace);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_CELL_MODES_H_

@@ -1,0 +1,170 @@
+// Two deaths: of a victim and of its recoverer, or of two victims at once.
+#include <algorithm>
+
+#include "harness/sweep/cell_modes.h"
+#include "variants/hash.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
+// Of the second recoverer's states, after a death of the first.
+constexpr uint32_t kSecondRecovererSample = 3;
+
+bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
+
+Job RecoveryOf(const char* base, pid_t pid, bool judged) {
+  return {.base = base, .operation = OperationKind::kRecover, .pid = pid, .judged = judged};
+}
+
+// The order in which states are taken: all of them, or a seeded sample.
+class Selection {
+ public:
+  static constexpr uint32_t kMost = Trace::kMaxStates;
+  void Choose(uint32_t count, uint32_t wanted, Random& random) {
+    size_ = std::min(count, kMost);
+    for (uint32_t n = 0; n < size_; ++n) chosen_[n] = n;
+    if (wanted == 0 || wanted >= size_) return;
+    for (uint32_t n = 0; n < wanted; ++n) {
+      std::swap(chosen_[n], chosen_[n + random.Below(size_ - n)]);
+    }
+    size_ = wanted;
+    std::sort(chosen_, chosen_ + size_);
+  }
+  uint32_t size() const { return size_; }
+  uint32_t operator[](uint32_t n) const { return chosen_[n]; }
+
+ private:
+  uint32_t size_ = 0;
+  uint32_t chosen_[kMost];
+};
+
+// The distinct things that deaths have left: two states of a trace may leave the same bytes.
+class SeenBytes {
+ public:
+  bool Insert(uint64_t hash) {
+    for (uint32_t n = 0; n < size_; ++n) {
+      if (hashes_[n] == hash) return false;
+    }
+    if (size_ < Trace::kMaxStates) hashes_[size_++] = hash;
+    return true;
+  }
+  void Clear() { size_ = 0; }
+
+ private:
+  uint32_t size_ = 0;
+  uint64_t hashes_[Trace::kMaxStates];
+};
+
+Selection selection, second_selection;
+SeenBytes seen;
+
+// A second recoverer dies, too, after the first has died at `at`.
+void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, uint32_t at,
+                         char* left_by, char* left, Trace& second, Random& random) {
+  Job first = RecoveryOf(left_by, kRecovererPid, false);
+  if (!runner.KillAndLeave(first, unjudged, at, left)) return;
+  Job job = RecoveryOf(left, kSecondRecovererPid, true);
+  if (!runner.TraceJob(job, second)) return;
+  for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
+    uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
+    uint32_t second_at = second.state(state).first;
+    JudgeOrders orders = runner.orders();
+    orders.plan = static_cast<Plan>(n % kPlanCount);
+    Answer answer;
+    if (!runner.KillAt(job, second, second_at, orders, &answer)) return;
+    ++runner.result().recoverers_recoverer_kill_points;
+    if (answer.verdict != Verdict::kPass) {
+      runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, second_at}}, &second, second_at,
+                  answer);
+    }
+  }
+}
+
+}  // namespace
+
+void RecoverySweep(Runner& runner) {
+  const CellRequest& request = runner.request();
+  CellResult& result = runner.result();
+  Random random(request.seed);
+  Trace victim_trace, recovery, unjudged, second;
+  char* left = runner.NewSnapshot();
+  char* left_again = runner.NewSnapshot();
+  Job victim{.base = runner.base(), .operation = request.operation, .judged = false};
+  if (!runner.TraceRepeatably(victim, victim_trace)) return;
+  const double start = NowSeconds();
+  selection.Choose(victim_trace.state_count(), request.pairs, random);
+  seen.Clear();
+  for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
+    uint32_t victim_at = victim_trace.state(selection[n]).first;
+    if (!runner.KillAndLeave(victim, victim_trace, victim_at, left)) return;
+    if (!seen.Insert(XXH3_64bits(left, runner.bytes()))) continue;
+    Job job = RecoveryOf(left, kRecovererPid, true);
+    if (!runner.TraceJob(job, recovery)) return;
+    ++result.recovery_states;
+    result.recovery_instructions += recovery.size() - 1;
+    for (uint32_t state = 0; Going(runner) && state < recovery.state_count(); ++state) {
+      uint32_t at = recovery.state(state).first;
+      JudgeOrders orders = runner.orders();
+      orders.plan = static_cast<Plan>((n + state) % kPlanCount);
+      Answer answer;
+      if (!runner.KillAt(job, recovery, at, orders, &answer)) return;
+      ++result.recovery_kill_points;
+      if (answer.verdict != Verdict::kPass) {
+        runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, kNowhere}}, &recovery, at,
+                    answer);
+      }
+    }
+    runner.addresses().AddTrace(recovery);
+    if (!Going(runner)) return;
+    if (!runner.TraceJob(RecoveryOf(left, kRecovererPid, false), unjudged)) return;
+    uint32_t at = unjudged.state(static_cast<uint32_t>(random.Below(unjudged.state_count()))).first;
+    KillSecondRecoverer(runner, unjudged, victim_at, at, left, left_again, second, random);
+  }
+  result.kill_seconds += NowSeconds() - start;
+}
+
+void TwoVictimsSweep(Runner& runner) {
+  const CellRequest& request = runner.request();
+  CellResult& result = runner.result();
+  Random random(request.seed + 1);
+  Trace other_trace, trace;
+  Job other{.base = runner.base(),
+            .operation = request.second,
+            .id = kSecondVictimId,
+            .pid = Runner::kOtherPid};
+  if (!runner.TraceRepeatably(other, other_trace)) return;
+  JudgeOrders orders = runner.orders();
+  if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
+    orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
+  }
+  const double start = NowSeconds();
+  selection.Choose(other_trace.state_count(), request.pairs, random);
+  for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
+    const uint32_t other_at = other_trace.state(selection[n]).first;
+    Job job{.base = runner.base(),
+            .operation = request.operation,
+            .other = &other,
+            .other_trace = &other_trace,
+            .other_at = other_at};
+    if (!runner.TraceJob(job, trace)) return;
+    ++result.two_victim_pairs;
+    second_selection.Choose(trace.state_count(), request.pairs, random);
+    // One more where the first victim had to wait for the second: it dies waiting.
+    const uint32_t kills = second_selection.size() + (trace.ends_blocked() ? 1 : 0);
+    for (uint32_t state = 0; Going(runner) && state < kills; ++state) {
+      uint32_t at = state < second_selection.size() ? trace.state(second_selection[state]).first
+                                                    : trace.size();
+      orders.plan = static_cast<Plan>((n + state) % kPlanCount);
+      Answer answer;
+      if (!runner.KillAt(job, trace, at, orders, &answer)) return;
+      ++result.two_victim_kill_points;
+      if (answer.verdict != Verdict::kPass) {
+        runner.Fail({Mode::kTwoVictims, orders.plan, {at, other_at, kNowhere}}, &trace, at, answer);
+      }
+    }
+  }
+  result.kill_seconds += NowSeconds() - start;
+}
+
+}  // namespace kill9::sweep

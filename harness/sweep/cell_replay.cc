@@ -1,0 +1,123 @@
+// Replay: one place again, exactly, as often as asked; or the victim left standing there for a
+// debugger.
+#include <unistd.h>
+
+#include <csignal>
+
+#include "harness/sweep/cell_modes.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
+
+bool CountReplay(Runner& runner, const Trace* trace, uint32_t at, const Answer& answer) {
+  ++runner.result().replayed;
+  if (answer.verdict != Verdict::kPass) {
+    ++runner.result().replayed_alike;
+    runner.Fail(runner.request().place, trace, at, answer);
+  }
+  return true;
+}
+
+bool Once(Runner& runner, const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders) {
+  if (at > trace.size() || (at == trace.size() && !trace.ends_blocked())) {
+    runner.Error("there is no instruction %u: the operation has %u", at, trace.size());
+    return false;
+  }
+  if (runner.request().stop) {
+    runner.LeaveStopped(job, trace, at, orders);
+    return false;
+  }
+  Answer answer;
+  return runner.KillAt(job, trace, at, orders, &answer) && CountReplay(runner, &trace, at, answer);
+}
+
+void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
+  const Place& place = runner.request().place;
+  Trace victim_trace, first, second;
+  char* left = runner.NewSnapshot();
+  char* left_again = runner.NewSnapshot();
+  Job victim{.base = runner.base(), .operation = runner.request().operation, .judged = false};
+  if (!runner.TraceJob(victim, victim_trace)) return;
+  const bool two = place.at[2] != kNowhere;
+  for (uint32_t n = 0; n < runner.request().times; ++n) {
+    if (!runner.KillAndLeave(victim, victim_trace, place.at[0], left)) return;
+    Job recovery{
+        .base = left, .operation = OperationKind::kRecover, .pid = kRecovererPid, .judged = !two};
+    if (!runner.TraceJob(recovery, first)) return;
+    if (!two) {
+      if (!Once(runner, recovery, first, place.at[1], orders)) return;
+      continue;
+    }
+    if (!runner.KillAndLeave(recovery, first, place.at[1], left_again)) return;
+    Job again{.base = left_again, .operation = OperationKind::kRecover, .pid = kSecondRecovererPid};
+    if (!runner.TraceJob(again, second) || !Once(runner, again, second, place.at[2], orders))
+      return;
+  }
+}
+
+void ReplayTwoVictims(Runner& runner, JudgeOrders orders) {
+  const CellRequest& request = runner.request();
+  Trace other_trace, trace;
+  Job other{.base = runner.base(),
+            .operation = request.second,
+            .id = kSecondVictimId,
+            .pid = Runner::kOtherPid};
+  if (!runner.TraceJob(other, other_trace)) return;
+  if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
+    orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
+  }
+  Job job{.base = runner.base(),
+          .operation = request.operation,
+          .other = &other,
+          .other_trace = &other_trace,
+          .other_at = request.place.at[1]};
+  if (!runner.TraceJob(job, trace)) return;
+  for (uint32_t n = 0; n < request.times; ++n) {
+    if (!Once(runner, job, trace, request.place.at[0], orders)) return;
+  }
+}
+
+}  // namespace
+
+void Replay(Runner& runner, const Job& job, Trace& trace) {
+  const CellRequest& request = runner.request();
+  JudgeOrders orders = runner.orders();
+  orders.plan = request.place.plan;
+  switch (request.place.mode) {
+    case Mode::kKill:
+      orders = KillOrders(runner, trace, request.place.at[0], request.place.plan);
+      for (uint32_t n = 0; n < request.times; ++n) {
+        if (!Once(runner, job, trace, request.place.at[0], orders)) return;
+      }
+      return;
+    case Mode::kRecovery:
+      ReplayRecovery(runner, orders);
+      return;
+    case Mode::kTwoVictims:
+      ReplayTwoVictims(runner, orders);
+      return;
+    case Mode::kStall:
+      if (request.place.at[0] >= trace.size()) {
+        runner.Error("there is no instruction %u: the operation has %u", request.place.at[0],
+                     trace.size());
+        return;
+      }
+      if (request.stop) {
+        runner.LeaveStopped(job, trace, request.place.at[0], orders);
+        return;
+      }
+      for (uint32_t n = 0; n < request.times; ++n) {
+        bool blocked[kProbesInAll];
+        uint32_t before = runner.result().failures;
+        if (!StallState(runner, job, trace, request.place.at[0], request.place.plan, blocked))
+          return;
+        ++runner.result().replayed;
+        runner.result().replayed_alike += runner.result().failures != before;
+      }
+      return;
+  }
+}
+
+}  // namespace kill9::sweep

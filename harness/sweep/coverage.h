@@ -1,0 +1,47 @@
+// Kill coverage: at which instructions and source lines a process has been killed and the survivors
+// went on; which lines no operation of the sweep ever reached.
+#ifndef KILL9_HARNESS_SWEEP_COVERAGE_H_
+#define KILL9_HARNESS_SWEEP_COVERAGE_H_
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "harness/result.h"
+#include "harness/sweep/cell.h"
+
+namespace kill9::sweep {
+
+class Coverage {
+ public:
+  // Adds a cell's counts. `worker` lives, and had the cell in its memory image.
+  void Add(const CellRequest& request, const CellArea& area, pid_t worker);
+  // For each variant: shares by executed instruction and by address, lines, lines never reached.
+  Json Figures() const;
+  // One HTML page of annotated source for each variant, an index, and coverage.json.
+  absl::Status Write(const std::string& directory, const Json& result) const;
+
+ private:
+  struct LineCount {
+    uint64_t executed = 0, killed = 0, spoken_for = 0;
+    std::set<std::string> operations;
+  };
+  struct OfVariant {
+    std::map<uint64_t, AddressCount> addresses;
+    std::map<std::string, std::map<int, LineCount>> lines;  // by short path
+    std::map<std::string, std::string> paths;               // short to full
+    uint64_t outside = 0;  // executed instructions that are in no file of variants/
+  };
+  void FindLinesWithCode(pid_t worker);
+  bool Belongs(const std::string& variant, const std::string& file) const;
+  std::string Page(const std::string& variant, const OfVariant& counts) const;
+
+  std::map<std::string, OfVariant> variants_;
+  std::map<std::string, std::set<int>> with_code_;  // lines of variants/ that have code
+  std::map<std::string, std::string> paths_;
+};
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_COVERAGE_H_

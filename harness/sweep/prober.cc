@@ -1,0 +1,103 @@
+#include "harness/sweep/prober.h"
+
+namespace kill9::sweep {
+
+const char* PlaceName(uint32_t place) {
+  constexpr const char* kNames[kPlaceCount] = {"same_key", "same_stripe", "elsewhere"};
+  return kNames[place];
+}
+
+bool DeclaredUnblocked(const Traits& traits, Probe probe, uint32_t place) {
+  constexpr uint32_t kElsewhere = 2;
+  Progress progress = Progress::kBlocking;
+  switch (probe) {
+    case kProbeGet:
+      progress = traits.read;
+      break;
+    case kProbePut:
+    case kProbeErase:
+    case kProbeCas:
+    case kProbeDraft:
+      progress = traits.write;
+      break;
+    case kProbePin:
+      progress = traits.pin;
+      break;
+    default:
+      return false;  // the traits do not speak of it
+  }
+  return progress != Progress::kBlocking || traits.blocks == Traits::Reach::kNowhere ||
+         (traits.blocks == Traits::Reach::kStripe && place == kElsewhere);
+}
+
+Prober::Prober(const Scene& scene, OperationKind victims)
+    : scene_(scene),
+      keys_{scene.keys[scene.Subject(victims)], scene.keys[scene.same_stripe],
+            scene.keys[scene.elsewhere]},
+      value_(scene.value_bytes, '\0') {
+  FillValue(value_, kJudgeId);
+  read_.reserve(size_t{16} << 10);
+}
+
+bool Prober::Attach() {
+  absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant->Attach(scene_.segment);
+  if (store.ok()) store_ = *std::move(store);
+  return store.ok();
+}
+
+// Results are not looked at here: blocked or not is the question, and the judge comes afterwards.
+void Prober::Run(uint32_t probe) {
+  const std::string& key = keys_[PlaceOf(probe)];
+  const bool once = PlaceOf(probe) == 0;  // probes that take no key
+  switch (ProbeOf(probe)) {
+    case kProbeGet:
+      store_->Get(key, &read_).IgnoreError();
+      break;
+    case kProbePut:
+      store_->Put(key, value_).IgnoreError();
+      break;
+    case kProbeErase:
+      store_->Erase(key).IgnoreError();
+      break;
+    case kProbeCas:
+      if (scene_.variant->traits().has_compare_and_swap) {
+        store_->CompareAndSwap(key, kAbsent, value_).IgnoreError();
+      }
+      break;
+    case kProbePin:
+      if (scene_.variant->traits().has_pin) store_->Pin(key).IgnoreError();
+      break;
+    case kProbeDraft:
+      if (scene_.variant->traits().has_draft) {
+        absl::StatusOr<Draft> draft = store_->Reserve(key, value_.size());
+        if (draft.ok()) {
+          value_.copy(draft->bytes().data(), value_.size());
+          store_->Commit(*std::move(draft)).IgnoreError();
+        }
+      }
+      break;
+    case kProbeForEach:
+      if (once) store_->ForEach([](const EntryView&) { return true; }).IgnoreError();
+      break;
+    case kProbeRecover:
+      if (once) store_->Recover().IgnoreError();
+      break;
+    case kProbeAttach:
+      if (once) scene_.variant->Attach(scene_.segment).IgnoreError();
+      break;
+  }
+}
+
+void Prober::ReadBack(Entry* entries) {
+  for (size_t key = 0; key < scene_.keys.size(); ++key) {
+    absl::StatusOr<Version> version = store_->Get(scene_.keys[key], &read_);
+    Entry entry;
+    if (version.ok()) {
+      entry = {true, 0, static_cast<uint32_t>(read_.size()), *version};
+      ReadValue(read_, &entry.id);
+    }
+    entries[key] = entry;
+  }
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,330 @@
+#include "harness/sweep/runner.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "absl/strings/str_cat.h"
+#include "variants/hash.h"
+
+namespace kill9::sweep {
+namespace {
+
+uint32_t HashRegisters(user_regs_struct registers) {
+  constexpr unsigned long kStepAndResume = 0x100 | 0x10000;  // the flags TF and RF are the tracer's
+  registers.eflags &= ~kStepAndResume;
+  registers.orig_rax = 0;
+  return static_cast<uint32_t>(XXH3_64bits(&registers, sizeof registers));
+}
+
+char* MapBytes(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::perror("kill9 sweep: no memory for a snapshot");
+    std::abort();
+  }
+  madvise(memory, bytes, MADV_DONTFORK);
+  return static_cast<char*>(memory);
+}
+
+constexpr size_t kStackBytes = size_t{1} << 20;
+
+std::string CreatedPath() { return absl::StrCat("/dev/shm/", kCreatedName); }
+
+}  // namespace
+
+Runner::Runner(CellArea& area, VariantFinder find)
+    : area_(area), variant_(find(area.request.variant)) {
+  stage_ = static_cast<Stage*>(
+      mmap(nullptr, sizeof(Stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  size_t length = 0;
+  void* head = nullptr;
+  syscall(SYS_get_robust_list, 0, &head, &length);
+  robust_head_ = reinterpret_cast<uint64_t>(head);
+  vdso_begin_ = getauxval(AT_SYSINFO_EHDR);
+  vdso_end_ = vdso_begin_ + (8 << 10);
+  area_.result.breakpoints = 1;
+}
+
+Runner::~Runner() {
+  if (holder_ > 0) KillAndReap(holder_);
+  if (creating()) unlink(CreatedPath().c_str());
+}
+
+void Runner::Error(const char* format, ...) {
+  if (failed()) return;
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(area_.result.error, sizeof area_.result.error, format, arguments);
+  va_end(arguments);
+}
+
+char* Runner::NewSnapshot() const { return MapBytes(bytes_); }
+
+void Runner::Restore(const char* base) {
+  if (creating()) unlink(CreatedPath().c_str());
+  std::memcpy(scene_->segment->base(), base, bytes_);
+}
+
+// While a segment is being created, all that others can see of it is its name and what is behind
+// that.
+uint64_t Runner::HashCreated() {
+  int fd = open("/dev/shm/kill9-sweep-create", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, scratch_, bytes_);
+  close(fd);
+  return got < 0 ? 1 : XXH3_64bits(scratch_, static_cast<size_t>(got));
+}
+
+uint64_t Runner::HashSegment(pid_t tid) {
+  if (creating()) return HashCreated();
+  const char* segment = scene_->segment->base();
+  if (PidsRepeat()) return XXH3_64bits(segment, bytes_);
+  // Thread ids do not repeat here. A word that holds the victim's own (a futex keeps flags in the
+  // two highest bits) counts as the same in every run.
+  std::memcpy(scratch_, segment, bytes_);
+  uint32_t* words = reinterpret_cast<uint32_t*>(scratch_);
+  for (size_t n = 0; n < bytes_ / sizeof(uint32_t); ++n) {
+    if ((words[n] & FUTEX_TID_MASK) == static_cast<uint32_t>(tid)) {
+      words[n] = (words[n] & ~FUTEX_TID_MASK) | kVictimPid;
+    }
+  }
+  return XXH3_64bits(scratch_, bytes_);
+}
+
+StateId Runner::Capture(const Tracee& victim, uint64_t system_calls) {
+  constexpr uint64_t kPendingOffset = 2 * sizeof(void*);
+  return {HashSegment(victim.pid()), victim.Word(robust_head_),
+          victim.Word(robust_head_ + kPendingOffset), system_calls};
+}
+
+// C1: a victim's stack and registers do not depend on where in this program it was forked.
+[[noreturn]] void Runner::OnFreshStack(void (*run)()) {
+  static char* const stack = MapBytes(kStackBytes);
+  static ucontext_t context;
+  getcontext(&context);
+  context.uc_stack.ss_sp = stack;
+  context.uc_stack.ss_size = kStackBytes;
+  context.uc_link = nullptr;
+  for (int r = REG_R8; r <= REG_RCX; ++r) context.uc_mcontext.gregs[r] = 0;
+  makecontext(&context, run, 0);
+  setcontext(&context);
+  std::abort();
+}
+
+Tracee Runner::StartVictim(const Job& job) {
+  stage_->victim_done = 0;
+  stage_->victim_message[0] = '\0';
+  pid_t child = ForkAs(job.pid == 0 ? kVictimPid : job.pid);
+  if (child != 0) return Tracee(child);
+  static Runner* runner;
+  static const Job* job_of_child;
+  runner = this;
+  job_of_child = &job;
+  OnFreshStack([] { runner->BeVictim(*job_of_child); });
+}
+
+void Runner::BeVictim(const Job& job) {
+  VictimOperation operation(*scene_, job.operation, job.id);
+  absl::Status status = operation.Prepare();
+  if (!status.ok()) {
+    std::snprintf(stage_->victim_message, sizeof stage_->victim_message, "%s",
+                  status.ToString().c_str());
+    _exit(1);
+  }
+  TraceMe();
+  MarkBegin();
+  status = operation.Run();
+  MarkEnd();
+  stage_->victim_status = status.code();
+  stage_->victim_done = 1;
+  _exit(0);
+}
+
+// Everything before the victim's first instruction: the segment, the judge, the other victim.
+bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other,
+                      pid_t* judge) {
+  Restore(job.base);
+  if (job.judged) *judge = ForkJudge(orders != nullptr ? *orders : orders_);
+  if (job.other != nullptr && !Bring(*job.other, *job.other_trace, job.other_at, other))
+    return false;
+  *victim = StartVictim(job);
+  if (victim->WaitForBegin() == Tracee::Stop::kTrap) return true;
+  Error("the victim could not begin: %s", stage_->victim_message[0] != '\0'
+                                              ? stage_->victim_message
+                                              : "it ended before its operation");
+  return false;
+}
+
+void Runner::EndJob(Tracee& victim, Tracee& other, pid_t judge) {
+  victim.Kill();
+  other.Kill();
+  if (judge > 0) KillAndReap(judge);
+}
+
+bool Runner::TraceJob(const Job& job, Trace& trace) {
+  trace.Clear();
+  Tracee victim(0), other(0);
+  pid_t judge = 0;
+  bool good = StartJob(job, nullptr, &victim, &other, &judge);
+  uint64_t system_calls = 0;
+  uint32_t lasting_flags = 0;
+  bool inside_string = false;
+  uint64_t previous = 0;
+  while (good) {
+    user_regs_struct registers = victim.Registers();
+    const uint64_t address = registers.rip;
+    Decoder::Kind kind = decoder_->Classify(address);
+    bool in_vdso = address >= vdso_begin_ && address < vdso_end_;
+    uint32_t flags = lasting_flags | (kind == Decoder::kSystemCallInstruction ? kSystemCall : 0) |
+                     (inside_string && address == previous ? kInsideString : 0) |
+                     (in_vdso ? kVdso : 0);
+    if (!trace.Add(address, HashRegisters(registers), Capture(victim, system_calls), flags)) {
+      Error("the operation has more than %u instructions or %u distinct states", Trace::kMaxSteps,
+            Trace::kMaxStates);
+      good = false;
+      break;
+    }
+    if (address == EndAddress()) break;
+    inside_string = kind == Decoder::kRepeatedString;
+    previous = address;
+    if (kind == Decoder::kSystemCallInstruction) ++system_calls;
+    if (in_vdso || kind == Decoder::kClockOrChance) lasting_flags |= kUnrepeatable;
+    Tracee::Stop stop =
+        victim.Step(kind == Decoder::kSystemCallInstruction && job.other != nullptr);
+    if (stop == Tracee::Stop::kBlocked && job.other != nullptr) {
+      trace.set_ends_blocked();
+      break;
+    }
+    if (stop != Tracee::Stop::kTrap) {
+      Error("without any kill, the victim %s after %u instructions (signal %d)",
+            stop == Tracee::Stop::kBlocked ? "blocked" : "ended", trace.size(), victim.signal());
+      good = false;
+    }
+  }
+  EndJob(victim, other, judge);
+  if (good) trace.PlanWays(BreakpointsWork());
+  return good;
+}
+
+bool Runner::TraceRepeatably(const Job& job, Trace& trace) {
+  Trace again;
+  if (!TraceJob(job, trace) || !TraceJob(job, again)) return false;
+  uint32_t at = trace.FirstDifference(again);
+  if (at != trace.size() || trace.size() != again.size()) {
+    Error(
+        "the trace is not the same every time: it has %u, then %u instructions, and differs at %u",
+        trace.size(), again.size(), at);
+    return false;
+  }
+  for (uint32_t step = 0; step < trace.size(); ++step) {
+    if (trace[step].registers != again[step].registers) trace[step].flags |= kUnrepeatable;
+  }
+  return true;
+}
+
+// C2.
+bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
+  const uint32_t last = at < trace.size() ? at : trace.size() - 1;
+  const Step& step = trace[last];
+  const uint32_t from = step.from;
+  bool there = true;
+  if (from > 0) {
+    there = victim.RunTo(trace[from].address, trace[from].hits) == Tracee::Stop::kTrap;
+    if (!Tracee::HasBreakpoints()) {
+      Error("debug registers stopped working");
+      return false;
+    }
+  }
+  for (uint32_t n = from; there && n < last; ++n) there = victim.Step() == Tracee::Stop::kTrap;
+  if (!there) {
+    Error("drift: a victim ended on its way to instruction %u of %u", at, trace.size());
+    return false;
+  }
+  user_regs_struct registers = victim.Registers();
+  const StateId& expected = trace.state(step.state).id;
+  StateId found = Capture(victim, expected.system_calls);
+  bool registers_differ =
+      !(step.flags & kUnrepeatable) && HashRegisters(registers) != step.registers;
+  if (registers.rip != step.address || registers_differ || !(found == expected)) {
+    Error("drift: before instruction %u of %u the victim is at %#llx instead of %#llx, %s, %s", at,
+          trace.size(), static_cast<unsigned long long>(registers.rip),
+          static_cast<unsigned long long>(step.address),
+          registers_differ ? "with other registers" : "with the same registers",
+          found == expected ? "the segment is the same" : "the segment is another");
+    return false;
+  }
+  if (at < trace.size()) return true;
+  if (victim.Step(true) == Tracee::Stop::kBlocked) return true;
+  Error("drift: a victim that had to wait did not");
+  return false;
+}
+
+bool Runner::Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* victim) {
+  *victim = StartVictim(job);
+  if (victim->WaitForBegin() != Tracee::Stop::kTrap) {
+    Error("the victim could not begin: %s", stage_->victim_message);
+    return false;
+  }
+  return Reach(*victim, trace, at);
+}
+
+bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer) {
+  Tracee victim(0), other(0);
+  pid_t judge = 0;
+  if (!StartJob(job, &orders, &victim, &other, &judge) || !Reach(victim, trace, at)) {
+    EndJob(victim, other, judge);
+    return false;
+  }
+  victim.Kill();
+  other.Kill();
+  CountKill();
+  if (at < trace.size()) trace[at].flags |= kKilled;
+  *answer = AskJudge(judge);
+  return true;
+}
+
+bool Runner::KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left) {
+  Tracee victim(0), other(0);
+  pid_t judge = 0;
+  bool good = StartJob(job, nullptr, &victim, &other, &judge) && Reach(victim, trace, at);
+  EndJob(victim, other, judge);
+  if (good) std::memcpy(left, scene_->segment->base(), bytes_);
+  return good;
+}
+
+void Runner::Fail(const Place& place, const Trace* trace, uint32_t at, const Answer& answer) {
+  CellResult& all = area_.result;
+  if (all.failures == 0) {
+    all.verdict = answer.verdict;
+    all.leaked_blocks = stage_->report.leaked_blocks;
+    all.doubly_owned_blocks = stage_->report.doubly_owned_blocks;
+  }
+  if (all.failures < kMostFailures) {
+    Failure& failure = all.failure[all.failures];
+    failure.place = place;
+    failure.verdict = answer.verdict;
+    failure.instructions = trace != nullptr ? trace->size() : 0;
+    if (trace != nullptr && at < trace->size()) {
+      failure.address = (*trace)[at].address;
+      failure.segment_hash = trace->state((*trace)[at].state).id.segment_hash;
+    }
+    std::snprintf(failure.message, sizeof failure.message, "%s", answer.message);
+  }
+  ++all.failures;
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,143 @@
+// The runs that a cell is made of: trace a victim, bring one to an instruction, kill it, have it
+// judged.
+#ifndef KILL9_HARNESS_SWEEP_RUNNER_H_
+#define KILL9_HARNESS_SWEEP_RUNNER_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "harness/sweep/cell.h"
+
+namespace kill9::sweep {
+
+// What a victim does, and from where.
+struct Job {
+  const char* base = nullptr;  // the segment's bytes to begin with
+  OperationKind operation = OperationKind::kGet;
+  uint32_t id = kVictimId;  // of the value it writes
+  pid_t pid = 0;
+  bool judged = true;  // a survivor attaches before the victim does
+  // A second victim, which was brought to a step of its own trace before and stands there.
+  const Job* other = nullptr;
+  const Trace* other_trace = nullptr;
+  uint32_t other_at = 0;
+};
+
+struct Answer {
+  Verdict verdict = Verdict::kPass;
+  DecidedOutcome outcome = DecidedOutcome::kNone;
+  const char* message = "";
+};
+
+// The page that a cell shares with its children.
+struct Stage {
+  std::atomic<uint32_t> ready;  // the child has attached
+  std::atomic<uint32_t> go;     // it may go on
+  std::atomic<uint32_t> probe;  // how many probes of the stall are done
+  uint32_t victim_done;
+  absl::StatusCode victim_status;
+  char victim_message[200];
+  JudgeReport report;
+  static constexpr uint32_t kMostKeys = 4096;
+  Entry read_back[kMostKeys];
+};
+
+class Runner {
+ public:
+  static constexpr pid_t kVictimPid = 100, kJudgePid = 101, kOtherPid = 102, kHolderPid = 60;
+
+  Runner(CellArea& area, VariantFinder find);
+  ~Runner();
+
+  // Makes the scene and passes the runs without kills (C3). False: see error() and failures.
+  bool Prepare();
+
+  const CellRequest& request() const { return area_.request; }
+  CellResult& result() { return area_.result; }
+  const Scene& scene() const { return *scene_; }
+  const char* base() const { return base_; }
+  size_t bytes() const { return bytes_; }
+  bool creating() const { return request().operation == OperationKind::kCreate; }
+  bool failed() const { return area_.result.error[0] != '\0'; }
+  // The legal outcomes of the request's operation.
+  const JudgeOrders& orders() const { return orders_; }
+
+  // Steps a victim through the whole operation. False: error.
+  bool TraceJob(const Job& job, Trace& trace);
+  // Traces it twice; two traces that differ are an error.
+  bool TraceRepeatably(const Job& job, Trace& trace);
+  // Kills a victim exactly before step `at` and lets the survivors judge. False: error (drift).
+  // `at` = trace.size() is possible where the trace ends blocked: the victim dies waiting.
+  bool KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer);
+  // The same without a judge; what is left of the segment in `left`.
+  bool KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left);
+  // Brings a victim to a step and leaves it stopped there, judge not included.
+  bool Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* victim);
+  // A victim stopped at a step beside a prober, which waits for LetSurvivorGo and then runs its
+  // probes from `first_probe` on, and reads all keys into stage().read_back.
+  struct Stopped {
+    Tracee victim{0};
+    pid_t prober = 0;
+  };
+  bool StopBesideProber(const Job& job, const Trace& trace, uint32_t at, uint32_t first_probe,
+                        Stopped* stopped);
+  void LetSurvivorGo();
+  void EndStop(Stopped& stopped);
+  void Nap();  // a third of a millisecond, or until the prober is through
+  // Judges with what the prober read as the state of the keys.
+  Answer JudgeAsReadBack(const JudgeOrders& orders);
+  // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
+  void LeaveStopped(const Job& job, const Trace& trace, uint32_t at, const JudgeOrders& orders);
+
+  // Judges the segment as it is; the judge was forked before.
+  Answer AskJudge(pid_t judge);
+  pid_t ForkJudge(const JudgeOrders& orders);
+  void Restore(const char* base);
+  uint64_t HashSegment(pid_t tid);
+
+  void Error(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  void Fail(const Place& place, const Trace* trace, uint32_t at, const Answer& answer);
+  bool TooManyFailures() const { return area_.result.failures >= request().most_failures; }
+  bool BreakpointsWork() const { return area_.result.breakpoints != 0; }
+  void CountKill() { ++area_.progress_kill_points; }
+  AddressTable addresses() { return AddressTable(area_.addresses); }
+  Stage& stage() { return *stage_; }
+
+  char* NewSnapshot() const;  // room for the segment's bytes, not inherited by children
+
+ private:
+  bool MakeStartingState();
+  bool HalfDone(OperationKind operation);
+  bool StartHolder(bool lives);
+  bool ReadEntries();
+  bool RunWithoutKills();
+  bool WaitReady(pid_t child);
+  pid_t ForkProber(uint32_t first_probe);
+  Tracee StartVictim(const Job& job);
+  [[noreturn]] void BeVictim(const Job& job);
+  [[noreturn]] static void OnFreshStack(void (*run)());
+  bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other,
+                pid_t* judge);
+  void EndJob(Tracee& victim, Tracee& other, pid_t judge);
+  bool Reach(Tracee& victim, const Trace& trace, uint32_t at);
+  StateId Capture(const Tracee& victim, uint64_t system_calls);
+  uint64_t HashCreated();
+
+  CellArea& area_;
+  const Variant* variant_;
+  std::unique_ptr<Scene> scene_;
+  std::optional<Decoder> decoder_;
+  Stage* stage_;
+  char* base_ = nullptr;
+  char* scratch_ = nullptr;
+  size_t bytes_ = 0;
+  uint64_t robust_head_ = 0;
+  uint64_t vdso_begin_ = 0, vdso_end_ = 0;
+  JudgeOrders orders_;
+  pid_t holder_ = 0;
+};
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_RUNNER_H_

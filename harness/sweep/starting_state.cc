@@ -1,0 +1,150 @@
+// How a cell makes its starting state: through a scene, holders that live or die, a victim that
+// left its work half done; and the runs without kills that come before any result is believed.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "harness/sweep/runner.h"
+
+namespace kill9::sweep {
+
+bool Runner::Prepare() {
+  if (variant_ == nullptr) {
+    Error("there is no variant '%s'", area_.request.variant);
+    return false;
+  }
+  decoder_.emplace();
+  absl::StatusOr<std::unique_ptr<Scene>> scene = MakeScene(*variant_, request().state);
+  if (!scene.ok()) {
+    Error("%s", std::string(scene.status().message()).c_str());
+    return false;
+  }
+  scene_ = *std::move(scene);
+  if (scene_->keys.size() > Stage::kMostKeys) {
+    Error("the state has %zu keys, more than the sweep can follow", scene_->keys.size());
+    return false;
+  }
+  bytes_ = scene_->segment->size();
+  base_ = NewSnapshot();
+  scratch_ = NewSnapshot();
+  return MakeStartingState() && ReadEntries() && RunWithoutKills();
+}
+
+bool Runner::MakeStartingState() {
+  std::memcpy(base_, scene_->segment->base(), bytes_);
+  if (scene_->state == StateKind::kHalfDonePut && !HalfDone(OperationKind::kPutLarger))
+    return false;
+  if (scene_->state == StateKind::kHalfDoneErase && !HalfDone(OperationKind::kErase)) return false;
+  if (scene_->hold_dead > 0 && !StartHolder(false)) return false;
+  if (scene_->hold_live > 0 && !StartHolder(true)) return false;
+  std::memcpy(base_, scene_->segment->base(), bytes_);
+  return true;
+}
+
+// A victim that dies in the middle: of its distinct states, not of its instructions, so that it has
+// begun.
+bool Runner::HalfDone(OperationKind operation) {
+  scene_->entries[scene_->target] = {true, scene_->target + 1, scene_->value_bytes, kAbsent};
+  Job job{.base = base_, .operation = operation, .id = kSecondVictimId, .judged = false};
+  Trace trace;
+  if (!TraceJob(job, trace)) return false;
+  char* left = NewSnapshot();
+  bool good = KillAndLeave(job, trace, trace.state(trace.state_count() / 2).first, left);
+  if (good) std::memcpy(scene_->segment->base(), left, bytes_);
+  return good;
+}
+
+bool Runner::StartHolder(bool lives) {
+  stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
+  pid_t child = ForkAs(kHolderPid);
+  if (child == 0) {
+    absl::StatusOr<std::unique_ptr<Store>> store = variant_->Attach(scene_->segment);
+    if (!store.ok()) _exit(1);
+    absl::StatusOr<PinnedValue> pin = (*store)->Pin(scene_->keys[scene_->target]);
+    if (!pin.ok()) _exit(1);
+    stage_->ready.store(1, std::memory_order_release);
+    while (true) pause();
+  }
+  if (!WaitReady(child)) {
+    KillAndReap(child);
+    Error("no participant could pin the target");
+    return false;
+  }
+  if (lives) {
+    holder_ = child;
+  } else {
+    KillAndReap(child);
+  }
+  orders_.live_holders = lives ? 1 : 0;
+  return true;
+}
+
+// What the keys hold at the start, as a survivor finds it; then everything is put back.
+bool Runner::ReadEntries() {
+  if (!creating()) {
+    JudgeOrders orders = orders_;
+    orders.only_read = true;
+    Answer answer = AskJudge(ForkJudge(orders));
+    if (answer.verdict != Verdict::kPass) {
+      Fail({Mode::kKill, Plan::kWorkFirst, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
+      Error("the starting state is not sound, without any kill: %s", answer.message);
+      return false;
+    }
+    std::copy_n(stage_->read_back, scene_->keys.size(), scene_->entries.begin());
+  }
+  Restore(base_);
+  return true;
+}
+
+bool Runner::RunWithoutKills() {
+  const OperationKind operation = request().operation;
+  std::optional<Entry> effect = EffectOf(*scene_, operation, kVictimId);
+  orders_.held_blocks_at_end = -1;
+  for (Plan plan : {Plan::kWorkFirst, Plan::kRecoverFirst}) {
+    for (bool with_victim : {false, true}) {
+      JudgeOrders orders = orders_;
+      orders.plan = plan;
+      Restore(base_);
+      if (effect.has_value() && with_victim) {
+        orders.alternatives = 1;
+        orders.alternative[0] = {scene_->Subject(operation), *effect};
+      }
+      pid_t judge = 0;
+      if (with_victim) {
+        // Whether the operation succeeds is asked first: a full store may refuse it.
+        Tracee victim = StartVictim({.base = base_, .operation = operation});
+        bool began = victim.WaitForBegin() == Tracee::Stop::kTrap;
+        bool ended = began && victim.Continue() == Tracee::Stop::kTrap &&
+                     victim.Continue() == Tracee::Stop::kExited && stage_->victim_done;
+        if (!ended) {
+          victim.Kill();
+          Error("without any kill, the victim did not finish: %s", stage_->victim_message);
+          return false;
+        }
+        if (stage_->victim_status != absl::StatusCode::kOk) {
+          effect.reset();
+          orders.alternatives = 0;
+        }
+        orders.must_happen = orders.alternatives > 0 || (creating() && stage_->victim_done);
+      }
+      judge = ForkJudge(orders);
+      Answer answer = AskJudge(judge);
+      if (answer.verdict != Verdict::kPass) {
+        Fail({Mode::kKill, plan, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
+        Error("without any kill: %s", answer.message);
+        return false;
+      }
+      if (!with_victim) orders_.held_blocks_at_end = stage_->report.held_blocks_at_end;
+    }
+  }
+  if (effect.has_value()) {
+    orders_.alternatives = 1;
+    orders_.alternative[0] = {scene_->Subject(operation), *effect};
+  }
+  Restore(base_);
+  return true;
+}
+
+}  // namespace kill9::sweep

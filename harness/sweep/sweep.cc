@@ -1,0 +1,232 @@
+#include "harness/sweep/sweep.h"
+
+#include <poll.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/sweep/cell_modes.h"
+#include "harness/sweep/coverage.h"
+#include "harness/sweep/prober.h"
+#include "harness/sweep/symbols.h"
+#include "harness/sweep/worker.h"
+
+namespace kill9::sweep {
+namespace {
+
+template <typename T>
+bool Contains(const std::vector<T>& wanted, T one) {
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), one) != wanted.end();
+}
+
+std::vector<int> Cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return {-1};
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<size_t>(cpu), &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+// Cells handed to workers, one each at a time.
+class Pool {
+ public:
+  absl::Status Start(uint32_t count) {
+    if (const char* why = WhyPtraceIsForbidden(); why != nullptr)
+      return absl::PermissionDeniedError(why);
+    cpus_ = Cpus();
+    if (count == 0) count = static_cast<uint32_t>(cpus_.size());
+    for (uint32_t n = 0; n < count; ++n) {
+      absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Start();
+      if (!worker.ok()) return worker.status();
+      workers_.push_back(*std::move(worker));
+    }
+    busy_.assign(workers_.size(), -1);
+    return absl::OkStatus();
+  }
+
+  absl::Status Run(const std::vector<CellRequest>& requests, const volatile bool* interrupted,
+                   const std::function<void(const CellRequest&, CellArea&, pid_t)>& done) {
+    size_t next = 0;
+    while (true) {
+      bool any = false;
+      for (size_t n = 0; n < workers_.size(); ++n) {
+        if (busy_[n] < 0 && next < requests.size()) Begin(n, requests, next++);
+        any = any || busy_[n] >= 0;
+      }
+      if (!any) return absl::OkStatus();
+      std::vector<pollfd> waits;
+      for (const auto& worker : workers_) waits.push_back({worker->fd(), POLLIN, 0});
+      constexpr int kLookMilliseconds = 200;
+      poll(waits.data(), waits.size(), kLookMilliseconds);
+      if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
+      for (size_t n = 0; n < workers_.size(); ++n) {
+        if (busy_[n] < 0 || waits[n].revents == 0) continue;
+        const CellRequest& request = requests[static_cast<size_t>(busy_[n])];
+        busy_[n] = -1;
+        if (!workers_[n]->Receive()) return absl::InternalError("a worker of the sweep died");
+        done(request, workers_[n]->area(), workers_[n]->pid());
+      }
+    }
+  }
+
+ private:
+  void Begin(size_t worker, const std::vector<CellRequest>& requests, size_t request) {
+    CellArea& area = workers_[worker]->area();
+    std::memset(static_cast<void*>(&area), 0, sizeof area);
+    area.request = requests[request];
+    area.request.cpu = cpus_[worker % cpus_.size()];
+    busy_[worker] = static_cast<int64_t>(request);
+    workers_[worker]->Send();
+  }
+
+  std::vector<int> cpus_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<int64_t> busy_;
+};
+
+std::string CellName(const CellRequest& request) {
+  return absl::StrCat(request.variant, " ", std::string(Name(request.operation)), " ",
+                      std::string(Name(request.state)));
+}
+
+}  // namespace
+
+std::vector<CellRequest> PlanCells(const SweepOptions& options) {
+  std::vector<CellRequest> requests;
+  for (const Variant* variant : options.variants) {
+    for (int o = 0; o < kOperationCount; ++o) {
+      for (int s = 0; s < kStateCount; ++s) {
+        OperationKind operation = static_cast<OperationKind>(o);
+        StateKind state = static_cast<StateKind>(s);
+        if (!Contains(options.operations, operation) || !Contains(options.states, state) ||
+            !Applies(variant->traits(), operation, state)) {
+          continue;
+        }
+        CellRequest request{};
+        std::snprintf(request.variant, sizeof request.variant, "%s",
+                      std::string(variant->name()).c_str());
+        request.operation = operation;
+        request.second = options.second;
+        request.state = state;
+        request.full = options.full;
+        request.stall = options.stall;
+        request.recovery = options.recovery;
+        request.two_victims = options.two_victims;
+        request.sample = options.sample;
+        request.pairs = options.pairs;
+        request.most_failures = options.most_failures;
+        request.seed = options.seed;
+        request.watchdog_seconds = options.watchdog_seconds;
+        requests.push_back(request);
+      }
+    }
+  }
+  if (options.cells > 0 && options.cells < requests.size()) {
+    Random random(options.seed);
+    for (size_t n = 0; n < options.cells; ++n) {
+      std::swap(requests[n], requests[n + random.Below(requests.size() - n)]);
+    }
+    requests.resize(options.cells);
+  }
+  return requests;
+}
+
+absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
+                      const volatile bool* interrupted,
+                      const std::function<void(const CellRequest&, CellArea&, pid_t)>& done) {
+  Pool pool;
+  if (absl::Status status = pool.Start(workers); !status.ok()) return status;
+  return pool.Run(requests, interrupted, done);
+}
+
+absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
+                                      const std::function<void(pid_t worker)>& attach) {
+  if (const char* why = WhyPtraceIsForbidden(); why != nullptr)
+    return absl::PermissionDeniedError(why);
+  absl::StatusOr<std::unique_ptr<Worker>> started = Worker::Start();
+  if (!started.ok()) return started.status();
+  Worker& worker = **started;
+  request.replay = 1;
+  request.stop = 1;
+  request.times = 1;
+  request.cpu = Cpus().front();
+  worker.area().request = request;
+  worker.Send();
+  const volatile CellResult& result = worker.area().result;
+  while (result.stopped_pid == 0) {
+    pollfd wait{worker.fd(), POLLIN, 0};
+    constexpr int kLookMilliseconds = 50;
+    if (poll(&wait, 1, kLookMilliseconds) > 0) {
+      return absl::InternalError(worker.area().result.error[0] != '\0'
+                                     ? worker.area().result.error
+                                     : "the victim did not get there");
+    }
+  }
+  attach(worker.pid());
+  return worker.pid();
+}
+
+absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* interrupted,
+                              const std::function<void(const std::string&)>& say) {
+  std::vector<CellRequest> requests = PlanCells(options);
+  if (requests.empty())
+    return absl::InvalidArgumentError("no operation in a state to sweep is left");
+  Json result = NewResult("sweep", options.seed);
+  Coverage coverage;
+  size_t done = 0;
+  const double start = NowSeconds();
+  uint64_t kills = 0;
+  absl::Status status = RunCells(
+      requests, options.workers, interrupted,
+      [&](const CellRequest& request, CellArea& area, pid_t worker) {
+        ++done;
+        kills += area.progress_kill_points;
+        Json run = RunOf(request, area.result);
+        if (area.result.failures > 0) {
+          Symbols symbols(worker);
+          for (Json& example : run["counterexamples"]) {
+            if (example.contains("address")) {
+              example["place"] = symbols.Describe(example["address"].get<uint64_t>());
+            }
+          }
+          run["counterexample"] = run["counterexamples"][0];
+        }
+        coverage.Add(request, area, worker);
+        std::string line = absl::StrFormat(
+            "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills", done, requests.size(),
+            NowSeconds() - start, CellName(request), std::string(VerdictName(area.result.verdict)),
+            area.result.instructions, area.result.distinct_states, area.progress_kill_points);
+        if (area.result.error[0] != '\0') absl::StrAppend(&line, "\n    ", area.result.error);
+        if (area.result.failures > 0) {
+          absl::StrAppend(&line, "\n    ", run["counterexample"]["message"].get<std::string>(),
+                          "\n    repeat (deterministic): ", run["repeat"].get<std::string>());
+        }
+        say(line);
+        result["runs"].push_back(std::move(run));
+      });
+  const double seconds = NowSeconds() - start;
+  if (!status.ok() && !absl::IsCancelled(status)) return status;
+  result["interrupted"] = absl::IsCancelled(status);
+  result["seconds"] = seconds;
+  result["kill_points"] = kills;
+  result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
+  result["coverage"] = coverage.Figures();
+  say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done,
+                      requests.size(), kills, seconds, static_cast<double>(kills) / seconds));
+  if (!options.coverage_directory.empty()) {
+    if (absl::Status wrote = coverage.Write(options.coverage_directory, result); !wrote.ok()) {
+      return wrote;
+    }
+  }
+  return result;
+}
+
+}  // namespace kill9::sweep

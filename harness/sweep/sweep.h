@@ -1,0 +1,70 @@
+// The sweep, as the commands and tests use it: which cells, by how many workers, and what came of
+// them.
+#ifndef KILL9_HARNESS_SWEEP_SWEEP_H_
+#define KILL9_HARNESS_SWEEP_SWEEP_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "harness/result.h"
+#include "harness/sweep/cell.h"
+
+namespace kill9::sweep {
+
+struct SweepOptions {
+  std::vector<const Variant*> variants;
+  std::vector<OperationKind> operations;  // empty: all that apply
+  std::vector<StateKind> states;          // empty: all that apply
+  bool full = false;  // kill at every instruction, not once in each distinct state
+  bool stall = false;
+  bool recovery = false;
+  bool two_victims = false;
+  OperationKind second = OperationKind::kPutLarger;
+  uint32_t sample = 8;  // instructions of each cell killed at besides their state's
+  uint32_t pairs = 0;   // states of each cell that are paired with a second death; 0: all
+  uint32_t cells = 0;   // 0: all; else a seeded sample of so many
+  uint64_t seed = 1;
+  double watchdog_seconds = 5;
+  uint32_t most_failures = 3;      // of a cell; then it is left
+  uint32_t workers = 0;            // 0: one for each CPU that this process may use
+  std::string coverage_directory;  // empty: none
+};
+
+struct Cell {
+  CellRequest request;
+  CellResult result;
+};
+
+// The cells that the options ask for; `variant`, operation and state are the request's.
+std::vector<CellRequest> PlanCells(const SweepOptions& options);
+
+// Runs cells in workers; `done` is called for each in the order in which they end. An error: the
+// machine does not allow it (kPermissionDenied: ptrace), or a worker died. `interrupted` (may be
+// null) is looked at several times a second: once it is true, no further cell is begun and those
+// under way are given up.
+absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
+                      const volatile bool* interrupted,
+                      const std::function<void(const CellRequest&, CellArea&, pid_t worker)>& done);
+
+// Brings the victim of request.place to its instruction, leaves it there stopped and untraced, and
+// calls `attach` with the worker's process; ends the victim when that returns. Returns the worker's
+// process.
+absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
+                                      const std::function<void(pid_t worker)>& attach);
+
+// A run of the result file.
+Json RunOf(const CellRequest& request, const CellResult& result);
+// The command that repeats a failure, and back from a run of a result file.
+std::string RepeatLine(const CellRequest& request, const Place& place);
+absl::StatusOr<CellRequest> RequestOf(const Json& run);
+
+// The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.
+absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* interrupted,
+                              const std::function<void(const std::string&)>& say);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_SWEEP_H_

@@ -1,0 +1,171 @@
+// Runs of a sweep in a result file, and the lines that repeat their failures.
+#include <cstdio>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "harness/sweep/prober.h"
+#include "harness/sweep/sweep.h"
+
+namespace kill9::sweep {
+namespace {
+
+std::string_view PlanName(Plan plan) {
+  return plan == Plan::kWorkFirst ? "work_first" : "recover_first";
+}
+
+double Share(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+Json StallOf(const CellResult& result) {
+  if (result.stalled_instructions == 0) return nullptr;
+  Json stall;
+  for (uint32_t place = 0; place < kPlaceCount; ++place) {
+    stall[PlaceName(place)] = Share(result.blocked[place], result.stalled_instructions);
+  }
+  for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
+    Json& of_probe = stall["by_operation"][std::string(Name(static_cast<Probe>(probe)))];
+    if (probe >= kProbeForEach) {
+      of_probe = Share(result.blocked_probe[probe][0], result.stalled_instructions);
+      continue;
+    }
+    for (uint32_t place = 0; place < kPlaceCount; ++place) {
+      of_probe[PlaceName(place)] =
+          Share(result.blocked_probe[probe][place], result.stalled_instructions);
+    }
+  }
+  stall["resumed"] = result.resumed;
+  return stall;
+}
+
+Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
+  Json example = {{"kind", "sweep"},
+                  {"mode", Name(failure.place.mode)},
+                  {"plan", PlanName(failure.place.plan)},
+                  {"verdict", VerdictName(failure.verdict)},
+                  {"message", failure.message}};
+  if (request.two_victims || failure.place.mode == Mode::kTwoVictims) {
+    example["second"] = Name(request.second);
+  }
+  example["at"] = Json::array();
+  for (uint32_t at : failure.place.at) {
+    if (at != kNowhere) example["at"].push_back(at);
+  }
+  if (failure.address != 0) {
+    example["instructions"] = failure.instructions;
+    example["address"] = failure.address;
+    example["segment_hash"] = failure.segment_hash;
+  }
+  example["repeat"] = RepeatLine(request, failure.place);
+  return example;
+}
+
+}  // namespace
+
+std::string RepeatLine(const CellRequest& request, const Place& place) {
+  std::string line = absl::StrCat("kill9 sweep --variant=", request.variant,
+                                  " --operation=", std::string(Name(request.operation)),
+                                  " --state=", std::string(Name(request.state)));
+  if (place.at[0] == kNowhere) return line;  // it fails without any kill
+  absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
+                  " --plan=", std::string(PlanName(place.plan)));
+  if (place.mode == Mode::kTwoVictims) {
+    absl::StrAppend(&line, " --second=", std::string(Name(request.second)));
+  }
+  absl::StrAppend(&line, " --at=", place.at[0]);
+  for (int n = 1; n < 3 && place.at[n] != kNowhere; ++n) absl::StrAppend(&line, ",", place.at[n]);
+  return line;
+}
+
+Json RunOf(const CellRequest& request, const CellResult& result) {
+  Json run = {{"variant", request.variant},
+              {"scenario", absl::StrCat("sweep:", std::string(Name(request.operation)), ":",
+                                        std::string(Name(request.state)))},
+              {"operation", Name(request.operation)},
+              {"state", Name(request.state)},
+              {"verdict", VerdictName(result.verdict)},
+              {"seconds", result.seconds},
+              {"instructions", result.instructions},
+              {"kill_points", result.kill_points},
+              {"distinct_segment_states", result.distinct_states},
+              {"outcomes",
+               {{"happened", result.happened},
+                {"did_not_happen", result.did_not_happen},
+                {"indistinguishable", result.indistinguishable}}}};
+  run["recovery_kill_points"] = result.recovery_kill_points;
+  run["recovery_states"] = result.recovery_states;
+  run["recoverers_recoverer_kill_points"] = result.recoverers_recoverer_kill_points;
+  run["two_victim_kill_points"] = result.two_victim_kill_points;
+  run["two_victim_pairs"] = result.two_victim_pairs;
+  run["stall"] = StallOf(result);
+  // The last step, after the operation's return, is killed at but is no instruction of it.
+  const uint64_t covered = result.instructions_killed + result.instructions_spoken_for;
+  run["instructions_killed_at"] = result.instructions_killed;
+  run["instructions_spoken_for"] = result.instructions_spoken_for;
+  run["kill_coverage"] = Share(covered, uint64_t{result.instructions} + (result.instructions > 0));
+  run["sampled"] = result.sampled;
+  run["sampled_differently"] = result.sampled_differently;
+  uint64_t kills = result.kill_points + result.recovery_kill_points +
+                   result.two_victim_kill_points + result.recoverers_recoverer_kill_points;
+  run["kill_points_per_second"] =
+      result.kill_seconds > 0 ? static_cast<double>(kills) / result.kill_seconds : 0.0;
+  run["system_calls"] = result.system_calls;
+  run["string_iterations"] = result.string_iterations;
+  run["vdso_instructions"] = result.vdso_instructions;
+  run["unrepeatable_registers"] = result.unrepeatable;
+  run["longest_way_stops"] = result.longest_way;
+  run["hardware_breakpoints"] = result.breakpoints != 0;
+  run["recoveries"] = result.recovered_participants;
+  run["kills"] = {{"total", kills},
+                  {"in_operation", result.kill_points},
+                  {"in_recovery", result.recovery_kill_points}};
+  run["leaked_blocks"] = result.leaked_blocks;
+  run["doubly_owned_blocks"] = result.doubly_owned_blocks;
+  if (result.error[0] != '\0') run["reason"] = result.error;
+  if (result.failures == 0) return run;
+  run["failures"] = result.failures;
+  run["counterexamples"] = Json::array();
+  for (uint32_t n = 0; n < std::min(result.failures, kMostFailures); ++n) {
+    run["counterexamples"].push_back(CounterexampleOf(request, result.failure[n]));
+  }
+  run["counterexample"] = run["counterexamples"][0];
+  run["repeat"] = run["counterexample"]["repeat"];
+  run["repeat_is"] = "deterministic";
+  return run;
+}
+
+absl::StatusOr<CellRequest> RequestOf(const Json& run) {
+  try {
+    CellRequest request{};
+    const Json& example = run.at("counterexample");
+    std::snprintf(request.variant, sizeof request.variant, "%s",
+                  run.at("variant").get<std::string>().c_str());
+    std::optional<OperationKind> operation = FindOperation(run.at("operation").get<std::string>());
+    std::optional<StateKind> state = FindState(run.at("state").get<std::string>());
+    std::optional<OperationKind> second = FindOperation(example.value("second", "put_larger"));
+    if (!operation || !state || !second) {
+      return absl::InvalidArgumentError(
+          "the file names an operation or a state that this program lacks");
+    }
+    request.operation = *operation;
+    request.state = *state;
+    request.second = *second;
+    for (int mode = 0; mode < kModeCount; ++mode) {
+      if (Name(static_cast<Mode>(mode)) == example.at("mode").get<std::string>()) {
+        request.place.mode = static_cast<Mode>(mode);
+      }
+    }
+    request.place.plan = example.at("plan").get<std::string>() == PlanName(Plan::kWorkFirst)
+                             ? Plan::kWorkFirst
+                             : Plan::kRecoverFirst;
+    for (size_t n = 0; n < 3; ++n) {
+      request.place.at[n] =
+          n < example.at("at").size() ? example.at("at")[n].get<uint32_t>() : kNowhere;
+    }
+    return request;
+  } catch (const Json::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("not a failed run of a sweep: ", error.what()));
+  }
+}
+
+}  // namespace kill9::sweep

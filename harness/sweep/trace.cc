@@ -1,0 +1,225 @@
+#include "harness/sweep/trace.h"
+
+#include <capstone/capstone.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "variants/hash.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr uint32_t kIndexSize = 4 * Trace::kMaxStates;
+constexpr uint32_t kUnreachable = ~uint32_t{0} / 2;
+
+template <typename T>
+T* Reserve(size_t count) {
+  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::perror("kill9 sweep: no address space for a trace");
+    std::abort();
+  }
+  madvise(memory, count * sizeof(T), MADV_DONTFORK);
+  return static_cast<T*>(memory);
+}
+
+// A count per address, for one pass over a trace.
+class HitCounter {
+ public:
+  HitCounter() : slots_(Reserve<Slot>(kSlots)) {}
+  ~HitCounter() { munmap(slots_, kSlots * sizeof(Slot)); }
+  uint32_t Next(uint64_t address) {
+    for (uint64_t at = address * 0x9E3779B97F4A7C15 >> 40;; ++at) {
+      Slot& slot = slots_[at % kSlots];
+      if (slot.address == 0) slot.address = address;
+      if (slot.address == address) return ++slot.hits;
+    }
+  }
+
+ private:
+  static constexpr uint32_t kSlots = 1u << 20;
+  struct Slot {
+    uint64_t address;
+    uint32_t hits;
+    uint32_t reserved;
+  };
+  Slot* slots_;
+};
+
+}  // namespace
+
+Trace::Trace()
+    : steps_(Reserve<Step>(kMaxSteps)),
+      states_(Reserve<DistinctState>(kMaxStates)),
+      index_(Reserve<uint32_t>(kIndexSize)) {}
+
+Trace::~Trace() {
+  munmap(steps_, kMaxSteps * sizeof(Step));
+  munmap(states_, kMaxStates * sizeof(DistinctState));
+  munmap(index_, kIndexSize * sizeof(uint32_t));
+}
+
+void Trace::Clear() {
+  size_ = 0;
+  state_count_ = 0;
+  ends_blocked_ = false;
+  madvise(index_, kIndexSize * sizeof(uint32_t), MADV_DONTNEED);  // zero again
+}
+
+uint32_t Trace::FindState(const StateId& id) {
+  for (uint64_t at = XXH3_64bits(&id, sizeof id);; ++at) {
+    uint32_t& slot = index_[at % kIndexSize];
+    if (slot == 0) {
+      if (state_count_ == kMaxStates) return kMaxStates;
+      states_[state_count_] = {id, size_, 0};
+      slot = ++state_count_;
+    }
+    if (states_[slot - 1].id == id) return slot - 1;
+  }
+}
+
+bool Trace::Add(uint64_t address, uint32_t registers, const StateId& id, uint32_t flags) {
+  if (size_ == kMaxSteps) return false;
+  uint32_t state = FindState(id);
+  if (state == kMaxStates) return false;
+  ++states_[state].points;
+  if (size_ > 0 && states_[steps_[size_ - 1].state].id.segment_hash != id.segment_hash) {
+    steps_[size_ - 1].flags |= kChanged;
+  }
+  steps_[size_++] = {address, registers, state, 0, 0, 0, flags};
+  return true;
+}
+
+void Trace::PlanWays(bool breakpoints) {
+  HitCounter counter;
+  for (uint32_t at = 0; at < size_; ++at) {
+    Step& step = steps_[at];
+    step.hits = step.flags & kInsideString ? 0 : counter.Next(step.address);
+    // A breakpoint costs a stop a hit, and stepping a stop an instruction.
+    uint32_t direct = breakpoints && step.hits > 0 ? step.hits : kUnreachable;
+    uint32_t stepped = at == 0 ? 0 : steps_[at - 1].cost + 1;
+    step.from = direct < stepped || at == 0 ? at : steps_[at - 1].from;
+    step.cost = at == 0 ? 0 : std::min(direct, stepped);
+  }
+}
+
+uint32_t Trace::FirstDifference(const Trace& other) const {
+  uint32_t common = std::min(size_, other.size_);
+  for (uint32_t at = 0; at < common; ++at) {
+    if (steps_[at].address != other.steps_[at].address ||
+        !(states_[steps_[at].state].id == other.states_[other.steps_[at].state].id)) {
+      return at;
+    }
+  }
+  return size_ == other.size_ ? size_ : common;
+}
+
+void AddressTable::AddTrace(const Trace& trace) {
+  // A state is spoken for once any of its instructions was killed at.
+  static uint8_t* killed_states = Reserve<uint8_t>(Trace::kMaxStates);
+  std::memset(killed_states, 0, trace.state_count());
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    if (trace[at].flags & kKilled) killed_states[trace[at].state] = 1;
+  }
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    const Step& step = trace[at];
+    uint32_t slot = static_cast<uint32_t>(step.address * 0x9E3779B97F4A7C15 >> 40) % kCapacity;
+    uint32_t tried = 0;
+    while (counts_[slot].address != step.address && counts_[slot].address != 0) {
+      slot = (slot + 1) % kCapacity;
+      if (++tried == kCapacity) return;
+    }
+    AddressCount& count = counts_[slot];
+    count.address = step.address;
+    ++count.executed;
+    if (step.flags & kKilled) {
+      ++count.killed;
+    } else if (killed_states[step.state]) {
+      ++count.spoken_for;
+    }
+  }
+}
+
+struct Decoder::Cached {
+  uint64_t address;
+  Kind kind;
+};
+
+Decoder::Decoder() : cache_(Reserve<Cached>(kCached)) {
+  if (cs_open(CS_ARCH_X86, CS_MODE_64, &engine_) != CS_ERR_OK) {
+    std::fprintf(stderr, "kill9 sweep: capstone does not know x86-64\n");
+    std::abort();
+  }
+  cs_option(engine_, CS_OPT_DETAIL, CS_OPT_ON);
+  instruction_ = cs_malloc(engine_);
+}
+
+Decoder::~Decoder() {
+  cs_free(static_cast<cs_insn*>(instruction_), 1);
+  cs_close(&engine_);
+  munmap(cache_, kCached * sizeof(Cached));
+}
+
+Decoder::Kind Decoder::Classify(uint64_t address) {
+  Cached& cached = cache_[(address * 0x9E3779B97F4A7C15 >> 40) % kCached];
+  if (cached.address == address) return cached.kind;
+  constexpr size_t kLongest = 15;
+  const uint8_t* code = reinterpret_cast<const uint8_t*>(address);
+  size_t size = kLongest;
+  uint64_t at = address;
+  cs_insn* instruction = static_cast<cs_insn*>(instruction_);
+  Kind kind = kOrdinary;
+  if (cs_disasm_iter(engine_, &code, &size, &at, instruction)) {
+    const uint8_t prefix = instruction->detail->x86.prefix[0];
+    switch (instruction->id) {
+      case X86_INS_SYSCALL:
+      case X86_INS_SYSENTER:
+        kind = kSystemCallInstruction;
+        break;
+      case X86_INS_RDTSC:
+      case X86_INS_RDTSCP:
+      case X86_INS_RDRAND:
+      case X86_INS_RDSEED:
+      case X86_INS_CPUID:
+        kind = kClockOrChance;
+        break;
+      case X86_INS_MOVSB:
+      case X86_INS_MOVSW:
+      case X86_INS_MOVSD:
+      case X86_INS_MOVSQ:
+      case X86_INS_STOSB:
+      case X86_INS_STOSW:
+      case X86_INS_STOSD:
+      case X86_INS_STOSQ:
+      case X86_INS_CMPSB:
+      case X86_INS_CMPSW:
+      case X86_INS_CMPSD:
+      case X86_INS_CMPSQ:
+      case X86_INS_SCASB:
+      case X86_INS_SCASW:
+      case X86_INS_SCASD:
+      case X86_INS_SCASQ:
+      case X86_INS_LODSB:
+      case X86_INS_LODSW:
+      case X86_INS_LODSD:
+      case X86_INS_LODSQ:
+        // The opcode of SSE's movsd and cmpsd begins with 0x0F.
+        if ((prefix == X86_PREFIX_REP || prefix == X86_PREFIX_REPNE) &&
+            instruction->detail->x86.opcode[0] != 0x0F) {
+          kind = kRepeatedString;
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  cached = {address, kind};
+  return kind;
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,262 @@
+#include "harness/sweep/tracee.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+extern "C" const char kill9_sweep_end[];  // a label in MarkEnd
+
+namespace kill9::sweep {
+namespace {
+
+size_t ReadProc(pid_t pid, const char* name, char* text, size_t size) {
+  char path[48];
+  std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, text, size - 1);
+  close(fd);
+  text[got < 0 ? 0 : got] = '\0';
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
+int LastPidFile() {
+  static const int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+  return fd;
+}
+
+bool WritePid(pid_t pid) {
+  char text[16];
+  int length = std::snprintf(text, sizeof text, "%d", pid);
+  return LastPidFile() >= 0 &&
+         pwrite(LastPidFile(), text, static_cast<size_t>(length), 0) == length;
+}
+
+constexpr long kTickMicroseconds = 250'000;
+constexpr long kFineTickMicroseconds = 2'000;
+bool pid_namespace = false;
+
+// Interrupts waitpid every so often, so that a wait has a bound. Timers are not inherited by fork.
+void SetTicker(long microseconds) {
+  itimerval value{};
+  value.it_interval.tv_usec = microseconds;
+  value.it_value = value.it_interval;
+  setitimer(ITIMER_REAL, &value, nullptr);
+}
+
+}  // namespace
+
+[[gnu::noinline]] void MarkBegin() { asm volatile("int3" ::: "memory"); }
+[[gnu::noinline]] void MarkEnd() {
+  asm volatile(".globl kill9_sweep_end\nkill9_sweep_end: int3" ::: "memory");
+}
+uint64_t EndAddress() { return reinterpret_cast<uint64_t>(kill9_sweep_end); }
+
+void TraceMe() { ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }
+
+double NowSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+Waiting HowItWaits(pid_t pid) {
+  char text[512];
+  if (ReadProc(pid, "stat", text, sizeof text) == 0) return Waiting::kGone;
+  const char* after_name = std::strrchr(text, ')');
+  if (after_name == nullptr || after_name[1] == '\0') return Waiting::kGone;
+  char state = after_name[2];
+  if (state == 'Z' || state == 'X') return Waiting::kGone;
+  if (state != 'S' && state != 'D') return Waiting::kNo;
+  if (ReadProc(pid, "syscall", text, sizeof text) == 0) return Waiting::kForATime;
+  long number = -1;
+  unsigned long arguments[4] = {};
+  if (std::sscanf(text, "%ld %lx %lx %lx %lx", &number, &arguments[0], &arguments[1], &arguments[2],
+                  &arguments[3]) < 5) {
+    return Waiting::kNo;  // "running"
+  }
+  if (number == SYS_futex) {
+    bool has_timeout = (arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAKE && arguments[3] != 0;
+    return has_timeout ? Waiting::kForATime : Waiting::kForEver;
+  }
+  return number == SYS_fcntl || number == SYS_flock || number == SYS_semop ? Waiting::kForEver
+                                                                           : Waiting::kForATime;
+}
+
+double CpuSeconds(pid_t pid) {
+  clockid_t clock = 0;
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
+}
+
+pid_t ForkAs(pid_t wanted) {
+  if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
+  pid_t child = fork();
+  // In a namespace the death of its first process ends all others.
+  if (child == 0 && !pid_namespace) prctl(PR_SET_PDEATHSIG, SIGKILL);
+  return child;
+}
+
+bool PidsRepeat() { return pid_namespace; }
+void UsePidNamespace() { pid_namespace = true; }
+
+void StartTicker() {
+  struct sigaction action{};
+  action.sa_handler = [](int) {};  // without SA_RESTART: the system call returns EINTR
+  sigaction(SIGALRM, &action, nullptr);
+  SetTicker(kTickMicroseconds);
+}
+
+bool Reap(pid_t pid, double limit_seconds, int* status) {
+  if (waitpid(pid, status, WNOHANG) == pid) return true;
+  const double start = NowSeconds();
+  const double cpu_start = CpuSeconds(pid);
+  int seen_asleep = 0;
+  while (true) {
+    pid_t got = waitpid(pid, status, 0);
+    if (got == pid) return true;
+    if (got < 0 && errno != EINTR) return false;
+    double elapsed = NowSeconds() - start;
+    seen_asleep = HowItWaits(pid) == Waiting::kForEver ? seen_asleep + 1 : 0;
+    bool asleep = seen_asleep >= 4 && elapsed >= limit_seconds / 4;
+    bool too_long = elapsed >= limit_seconds && (CpuSeconds(pid) - cpu_start >= limit_seconds / 2 ||
+                                                 HowItWaits(pid) != Waiting::kNo);
+    if (asleep || too_long || elapsed >= 20 * limit_seconds) {
+      KillAndReap(pid);
+      return false;
+    }
+  }
+}
+
+void KillAndReap(pid_t pid) {
+  kill(pid, SIGKILL);
+  int status = 0;
+  while (waitpid(pid, &status, 0) == pid || errno == EINTR) {
+    if (WIFSIGNALED(status) || WIFEXITED(status)) return;
+  }
+}
+
+Tracee::Stop Tracee::Interpret(int status) {
+  if (WIFSTOPPED(status)) {
+    if (WSTOPSIG(status) == SIGTRAP) return Stop::kTrap;
+    signal_ = WSTOPSIG(status);
+    return Stop::kDied;  // a fault that is about to kill it
+  }
+  signal_ = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  pid_ = 0;
+  return WIFSIGNALED(status) ? Stop::kDied : Stop::kExited;
+}
+
+Tracee::Stop Tracee::Wait() {
+  const double start = NowSeconds();
+  int status = 0;
+  while (waitpid(pid_, &status, 0) != pid_) {
+    if (errno != EINTR || NowSeconds() - start > kLimitSeconds) return Stop::kBlocked;
+  }
+  return Interpret(status);
+}
+
+Tracee::Stop Tracee::WaitOrBlocked() {
+  SetTicker(kFineTickMicroseconds);
+  int asleep = 0;
+  int status = 0;
+  Stop stop = Stop::kBlocked;
+  while (asleep < 3) {
+    if (waitpid(pid_, &status, 0) == pid_) {
+      stop = Interpret(status);
+      break;
+    }
+    if (errno != EINTR) break;
+    asleep = HowItWaits(pid_) == Waiting::kForEver ? asleep + 1 : 0;
+  }
+  SetTicker(kTickMicroseconds);
+  return stop;
+}
+
+Tracee::Stop Tracee::Step(bool may_block) {
+  if (ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) return Stop::kExited;
+  return may_block ? WaitOrBlocked() : Wait();
+}
+
+Tracee::Stop Tracee::Continue(bool may_block) {
+  if (ptrace(PTRACE_CONT, pid_, nullptr, nullptr) != 0) return Stop::kExited;
+  return may_block ? WaitOrBlocked() : Wait();
+}
+
+bool Tracee::SetBreakpoint(uint64_t address) {
+  constexpr size_t kAddress0 = offsetof(user, u_debugreg) + 0 * sizeof(uint64_t);
+  constexpr size_t kControl = offsetof(user, u_debugreg) + 7 * sizeof(uint64_t);
+  constexpr uint64_t kExecute0 = 1;  // enable breakpoint 0 locally: length 1, on execution
+  if (address == 0) return ptrace(PTRACE_POKEUSER, pid_, kControl, uint64_t{0}) == 0;
+  return ptrace(PTRACE_POKEUSER, pid_, kAddress0, address) == 0 &&
+         ptrace(PTRACE_POKEUSER, pid_, kControl, kExecute0) == 0;
+}
+
+Tracee::Stop Tracee::RunTo(uint64_t address, uint32_t hits) {
+  if (!SetBreakpoint(address)) {
+    has_breakpoints_ = false;
+    return Stop::kExited;
+  }
+  for (uint32_t hit = 0; hit < hits; ++hit) {
+    if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
+    if (Registers().rip != address)
+      return Stop::kTrap;  // the end marker: the caller sees where we are
+  }
+  return SetBreakpoint(0) ? Stop::kTrap : Stop::kExited;
+}
+
+user_regs_struct Tracee::Registers() const {
+  user_regs_struct registers{};
+  ptrace(PTRACE_GETREGS, pid_, nullptr, &registers);
+  return registers;
+}
+
+uint64_t Tracee::Word(uint64_t address) const {
+  errno = 0;
+  return static_cast<uint64_t>(ptrace(PTRACE_PEEKDATA, pid_, address, nullptr));
+}
+
+void Tracee::Kill() {
+  if (pid_ == 0) return;
+  // On a loaded machine a victim waits milliseconds for a CPU to die on; refused without the
+  // privilege.
+  sched_param priority{};
+  priority.sched_priority = 1;
+  sched_setscheduler(pid_, SCHED_FIFO, &priority);
+  KillAndReap(pid_);
+  pid_ = 0;
+}
+
+void Tracee::Detach(int signal) {
+  ptrace(PTRACE_DETACH, pid_, nullptr, static_cast<uint64_t>(signal));
+}
+
+const char* WhyPtraceIsForbidden() {
+  pid_t child = fork();
+  if (child == 0) _exit(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) == 0 ? 0 : 1);
+  int status = 0;
+  if (child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+      WEXITSTATUS(status) == 0) {
+    return nullptr;
+  }
+  return "the sweep needs ptrace(2), and this machine forbids it. In a container: start it with "
+         "--cap-add=SYS_PTRACE (and, with Docker before 19.03 or an old kernel, --security-opt "
+         "seccomp=unconfined). Elsewhere: sysctl kernel.yama.ptrace_scope must not be 3.";
+}
+
+}  // namespace kill9::sweep
