@@ -25,6 +25,7 @@ namespace {
 uint32_t HashRegisters(user_regs_struct registers) {
   constexpr unsigned long kStepAndResume = 0x100 | 0x10000;  // the flags TF and RF are the tracer's
   registers.eflags &= ~kStepAndResume;
+  registers.r11 &= ~kStepAndResume;  // a system call leaves a copy of the flags there
   registers.orig_rax = 0;
   return static_cast<uint32_t>(XXH3_64bits(&registers, sizeof registers));
 }
