@@ -9,7 +9,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include <climits>
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -226,9 +226,20 @@ bool Runner::TraceRepeatably(const Job& job, Trace& trace) {
   if (!TraceJob(job, trace) || !TraceJob(job, again)) return false;
   uint32_t at = trace.FirstDifference(again);
   if (at != trace.size() || trace.size() != again.size()) {
+    const uint32_t last = std::min({at, trace.size() - 1, again.size() - 1});
+    const Step &one = trace[last], &two = again[last];
+    const StateId &left = trace.state(one.state).id, &right = again.state(two.state).id;
     Error(
-        "the trace is not the same every time: it has %u, then %u instructions, and differs at %u",
-        trace.size(), again.size(), at);
+        "the trace is not the same every time: it has %u, then %u instructions, and differs at %u "
+        "(address %#llx, then %#llx; %s segment, robust list %#llx, then %#llx, %llu and %llu "
+        "system calls)",
+        trace.size(), again.size(), at, static_cast<unsigned long long>(one.address),
+        static_cast<unsigned long long>(two.address),
+        left.segment_hash == right.segment_hash ? "the same" : "another",
+        static_cast<unsigned long long>(left.robust_next),
+        static_cast<unsigned long long>(right.robust_next),
+        static_cast<unsigned long long>(left.system_calls),
+        static_cast<unsigned long long>(right.system_calls));
     return false;
   }
   for (uint32_t step = 0; step < trace.size(); ++step) {
