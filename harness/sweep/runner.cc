@@ -57,6 +57,8 @@ Runner::Runner(CellArea& area, VariantFinder find)
   robust_head_ = reinterpret_cast<uint64_t>(head);
   vdso_begin_ = getauxval(AT_SYSINFO_EHDR);
   vdso_end_ = vdso_begin_ + (8 << 10);
+  victim_stack_ = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   area_.result.breakpoints = 1;
 }
 
@@ -113,8 +115,7 @@ StateId Runner::Capture(const Tracee& victim, uint64_t system_calls) {
 }
 
 // C1: a victim's stack and registers do not depend on where in this program it was forked.
-[[noreturn]] void Runner::OnFreshStack(void (*run)()) {
-  static char* const stack = MapBytes(kStackBytes);
+[[noreturn]] void Runner::OnFreshStack(char* stack, void (*run)()) {
   static ucontext_t context;
   getcontext(&context);
   context.uc_stack.ss_sp = stack;
@@ -135,7 +136,7 @@ Tracee Runner::StartVictim(const Job& job) {
   static const Job* job_of_child;
   runner = this;
   job_of_child = &job;
-  OnFreshStack([] { runner->BeVictim(*job_of_child); });
+  OnFreshStack(victim_stack_, [] { runner->BeVictim(*job_of_child); });
 }
 
 void Runner::BeVictim(const Job& job) {

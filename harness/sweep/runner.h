@@ -116,7 +116,7 @@ class Runner {
   pid_t ForkProber(uint32_t first_probe);
   Tracee StartVictim(const Job& job);
   [[noreturn]] void BeVictim(const Job& job);
-  [[noreturn]] static void OnFreshStack(void (*run)());
+  [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
   bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other,
                 pid_t* judge);
   void EndJob(Tracee& victim, Tracee& other, pid_t judge);
@@ -131,6 +131,7 @@ class Runner {
   Stage* stage_;
   char* base_ = nullptr;
   char* scratch_ = nullptr;
+  char* victim_stack_ = nullptr;
   size_t bytes_ = 0;
   uint64_t robust_head_ = 0;
   uint64_t vdso_begin_ = 0, vdso_end_ = 0;
