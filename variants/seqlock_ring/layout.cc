@@ -90,6 +90,8 @@ absl::StatusOr<Geometry> GeometryOf(const Segment& segment) {
   }
   geometry.chunk_unit_bits = static_cast<int>(unit_bits);
   geometry.chunk_index_bits = IndexBits(geometry.chunk_count);
+  geometry.units = geometry.chunk_count << geometry.chunk_unit_bits;
+  geometry.unit_mask = (uint64_t{1} << (geometry.chunk_index_bits + geometry.chunk_unit_bits)) - 1;
   const Offsets offsets =
       OffsetsOf(geometry.bucket_count, geometry.chunk_count, geometry.chunk_unit_bits);
   char* body = segment.body().data();

@@ -134,16 +134,17 @@ struct Geometry {
   int chunk_index_bits = 0;  // of a sequence, below the lap
   uint64_t secret = 0;
 
+  uint64_t units = 0;      // of the ring
+  uint64_t unit_mask = 0;  // of a position's unit
+
   uint64_t chunk_units() const { return uint64_t{1} << chunk_unit_bits; }
-  uint64_t ring_units() const { return chunk_count << chunk_unit_bits; }
+  uint64_t ring_units() const { return units; }
   uint64_t ChunkOf(uint64_t sequence) const {
     return sequence & ((uint64_t{1} << chunk_index_bits) - 1);
   }
   uint64_t SequenceOf(uint64_t position) const { return position >> chunk_unit_bits; }
   // The unit's index in the ring; the short position is enough.
-  uint64_t UnitOf(uint64_t position) const {
-    return position & ((uint64_t{1} << (chunk_index_bits + chunk_unit_bits)) - 1);
-  }
+  uint64_t UnitOf(uint64_t position) const { return position & unit_mask; }
   char* At(uint64_t position) const { return ring + UnitOf(position) * kUnitBytes; }
   uint64_t MarkOf(uint64_t position) const { return position ^ secret; }
   // The sequence that follows the chunks [sequence, sequence + count) of one lap.

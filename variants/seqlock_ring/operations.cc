@@ -30,6 +30,25 @@ constexpr bool kPrivateDrafts = true;
 constexpr bool kPrivateDrafts = false;
 #endif
 
+// ReadRecord, in line where every instruction counts.
+[[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, uint64_t word,
+                                                std::string_view key, uint64_t key_hash,
+                                                std::string* value, RecordHead* head) {
+  if (!ReadHead(geometry, word, head) || head->key_bytes != key.size() ||
+      !SameBytes(key, head->key())) {
+    return false;
+  }
+  if (value->size() != head->value_bytes) value->resize(head->value_bytes);
+  CopyOut(value->data(), head->value(), head->value_bytes);
+  if (!StillWhole(geometry, *head) ||
+      head->checksum != ChecksumOf(HashOfValue(*value), key_hash, head->position, head->version)) {
+    return false;
+  }
+  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
+  // entry was loaded, for the floor only rises.
+  return head->position >= geometry.header->floor.load(std::memory_order_acquire);
+}
+
 absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
 
 }  // namespace
@@ -45,16 +64,7 @@ bool RingStore::Cleared(uint64_t position) const {
 
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
-  if (!ReadHead(geometry_, word, head) || head->key_bytes != key.size() ||
-      !SameBytes(key, head->key())) {
-    return false;
-  }
-  value->resize(head->value_bytes);
-  CopyOut(value->data(), head->value(), head->value_bytes);
-  return StillWhole(geometry_, *head) &&
-         head->checksum ==
-             ChecksumOf(HashOfValue(*value), key_hash, head->position, head->version) &&
-         !Cleared(head->position);
+  return ReadRecordOf(geometry_, word, key, key_hash, value, head);
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -73,7 +83,7 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
     const Found found = Find(bucket, TagOfHash(hash));
     if (!found) break;
     RecordHead head;
-    if (ReadRecord(found.word, key, hash, value, &head)) {
+    if (ReadRecordOf(geometry_, found.word, key, hash, value, &head)) {
       ++counters_.hits;
       if (promotion_threshold_ != 0) MaybePromote(bucket, key, hash, head, *value);
       return head.version;

@@ -20,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "variants/hash.h"
 #include "variants/seqlock_ring/layout.h"
 
 namespace kill9::ring {
@@ -61,6 +62,12 @@ inline void CopyIn(char* to, std::string_view from) {
 }
 
 inline void CopyOut(char* to, const char* from, size_t bytes) {
+  constexpr size_t kAtOnce = 4 * kWord;
+  for (; bytes >= kAtOnce; bytes -= kAtOnce, from += kAtOnce, to += kAtOnce) {
+    const uint64_t words[] = {LoadWord(from), LoadWord(from + kWord), LoadWord(from + 2 * kWord),
+                              LoadWord(from + 3 * kWord)};
+    std::memcpy(to, words, kAtOnce);
+  }
   for (; bytes >= kWord; bytes -= kWord, from += kWord, to += kWord) {
     uint64_t word = LoadWord(from);
     std::memcpy(to, &word, kWord);
@@ -85,8 +92,19 @@ inline bool SameBytes(std::string_view bytes, const char* from) {
   return word == LoadWord(from);
 }
 
-uint64_t ChecksumOf(uint64_t value_hash, uint64_t key_hash, uint64_t position, uint64_t version);
-uint64_t HashOfValue(std::string_view value);
+constexpr uint64_t Mix(uint64_t word) {  // splitmix64's finalizer
+  word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9;
+  word = (word ^ word >> 27) * 0x94d049bb133111eb;
+  return word ^ word >> 31;
+}
+inline uint64_t HashOfValue(std::string_view value) {
+  return XXH3_64bits(value.data(), value.size());
+}
+constexpr uint64_t ChecksumOf(uint64_t value_hash, uint64_t key_hash, uint64_t position,
+                              uint64_t version) {
+  return Mix(value_hash ^ (key_hash + position * 0x9e3779b97f4a7c15) ^
+             version * 0xd1342543de82ef95);
+}
 
 // A record on its way: written under a hold, named by no entry yet.
 struct PendingRecord {
@@ -106,6 +124,9 @@ void WriteValue(char* address, size_t key_bytes, std::string_view value);
 // Wipes the marks of all records that begin in the span.
 void Wipe(char* address, uint64_t units);
 
+inline constexpr int kKeySizeShift = 48;
+inline constexpr uint64_t kValueSizeMask = (uint64_t{1} << kKeySizeShift) - 1;
+
 // What a record's header says. `position` is the full one.
 struct RecordHead {
   uint64_t position = 0;
@@ -122,10 +143,40 @@ struct RecordHead {
 
 // False: nothing readable is at the position that `word` (an entry or a staged one) names. What was
 // read is to be believed only if StillWhole says so afterwards.
-bool ReadHead(const Geometry& geometry, uint64_t word, RecordHead* head);
+inline bool ReadHead(const Geometry& geometry, uint64_t word, RecordHead* head) {
+  const uint64_t unit = geometry.UnitOf(word);
+  if (unit >= geometry.ring_units()) return false;  // a damaged entry
+  head->address = geometry.ring + unit * kUnitBytes;
+  __builtin_prefetch(head->address + kUnitBytes);
+  head->position = LoadWord(head->address + kMark * kWord) ^ geometry.secret;
+  if ((head->position & kPositionMask) != ShortPosition(word)) return false;
+  head->version = LoadWord(head->address + kVersion * kWord);
+  const uint64_t sizes = LoadWord(head->address + kSizes * kWord);
+  head->checksum = LoadWord(head->address + kChecksum * kWord);
+  head->key_bytes = sizes >> kKeySizeShift;
+  head->value_bytes = sizes & kValueSizeMask;
+  // Sizes torn by an overwriting must not lead outside of the ring.
+  return head->key_bytes != 0 && head->key_bytes <= kMaxKeyBytes &&
+         head->value_bytes <= geometry.ring_units() * kUnitBytes &&
+         unit + head->units() <= geometry.ring_units();
+}
 // No byte of the record had been overwritten when the last of them was loaded. False is final: a
 // record that is not whole never is again.
-bool StillWhole(const Geometry& geometry, const RecordHead& head);
+inline bool StillWhole(const Geometry& geometry, const RecordHead& head) {
+  if (LoadWord(head.address + kMark * kWord) != geometry.MarkOf(head.position)) return false;
+  const uint64_t units = head.units();
+  if ((head.position & (geometry.chunk_units() - 1)) + units <= geometry.chunk_units()) return true;
+  const uint64_t first = geometry.SequenceOf(head.position);
+  const uint64_t last = geometry.SequenceOf(head.position + units - 1);
+  for (uint64_t sequence = first + 1; sequence <= last; ++sequence) {
+    // Acquire: as LoadWord; pairs with the release of MarkContent, which precedes all stores there.
+    if (geometry.chunks[geometry.ChunkOf(sequence)].content.load(std::memory_order_acquire) !=
+        sequence) {
+      return false;
+    }
+  }
+  return true;
+}
 
 }  // namespace kill9::ring
 

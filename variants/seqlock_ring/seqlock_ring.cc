@@ -1,6 +1,8 @@
 // seqlock_ring: the variant, attaching and detaching, and what it offers beyond the contract.
 #include "variants/seqlock_ring/seqlock_ring.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 
 namespace kill9 {
@@ -33,6 +35,8 @@ RingStore::~RingStore() {
 absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Segment> segment) {
   absl::StatusOr<Geometry> geometry = GeometryOf(*segment);
   if (!geometry.ok()) return geometry.status();
+  // Buckets are touched at random: reading ahead would make resident what nobody uses. Best effort.
+  madvise(segment->base(), segment->size(), MADV_RANDOM);
   const ParticipantTable table = segment->participants();
   absl::StatusOr<Participant> participant = table.Claim();
   if (absl::IsResourceExhausted(participant.status())) {
