@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include "property/namespaces.h"
 #include "property/participants_fixture.h"
 
 namespace kill9 {
@@ -17,20 +18,6 @@ pid_t ForkWithPid(pid_t pid) {
   arguments.set_tid = reinterpret_cast<uint64_t>(&pid);
   arguments.set_tid_size = 1;
   return static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
-}
-
-constexpr int kNoNamespace = 77;
-
-// Runs `body` as the first process of a new PID namespace. kNoNamespace where the machine forbids
-// it.
-int InNewPidNamespace(absl::FunctionRef<int()> body) {
-  Child outer([&](Line&) {
-    if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0)
-      return kNoNamespace;
-    Child first([&](Line&) { return body(); });
-    return first.ExitStatus();
-  });
-  return outer.ExitStatus();
 }
 
 TEST_F(Participants, ReusedPidDoesNotInheritTheDeadOnesIdentity) {

@@ -59,6 +59,10 @@ struct Ledger {
 
   HandArea hand;
   uint64_t rows[kRows];  // Hold::Pack
+  // L5  The PID namespace that the participant locks mutexes in, by inode; 0: it holds none yet, or
+  //     no more. Written by the participant (AttachStore, detach) and the recoverer; read by whoever
+  //     attaches.
+  std::atomic<uint64_t> pid_namespace;
 };
 static_assert(std::is_standard_layout_v<Ledger> && sizeof(Ledger) % 64 == 0);
 

@@ -1,5 +1,7 @@
 #include "variants/locked/locked_store.h"
 
+#include <sys/stat.h>
+
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -23,6 +25,37 @@ void CopyIn(char* to, std::string_view value) {
   if (!value.empty()) std::memcpy(to, value.data(), value.size());
 }
 
+// 0 if it cannot be told.
+uint64_t OwnPidNamespace() {
+  struct stat stat{};
+  return ::stat("/proc/self/ns/pid", &stat) == 0 ? stat.st_ino : 0;
+}
+
+// A robust mutex knows its owner by a thread id, which means something in one PID namespace only:
+// if a waiter dies whose id in its own namespace equals the owner's in another, the kernel takes
+// the mutex from its living owner (handle_futex_death compares nothing else). So all living
+// participants are of one namespace.
+absl::Status CheckNamespace(const Space& space, uint64_t mine) {
+  if (mine == 0) {
+    return absl::FailedPreconditionError(
+        "cannot attach: /proc/self/ns/pid cannot be read (is /proc mounted?)");
+  }
+  for (uint32_t slot = 0; slot < space.participants().size(); ++slot) {
+    // Seq_cst: of two that attach from two namespaces, at least one sees the other's word (L5).
+    const uint64_t other = space.ledger(slot).pid_namespace.load(std::memory_order_seq_cst);
+    uint32_t generation = 0;
+    if (other == 0 || other == mine ||
+        space.participants().state(slot) != ParticipantState::kInUse ||
+        space.participants().MarkIfDead(slot, &generation)) {
+      continue;
+    }
+    return absl::FailedPreconditionError(
+        "cannot attach: a participant of another PID namespace is attached, and robust mutexes "
+        "cannot tell threads of two namespaces apart; run all participants in one");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 SegmentLayout LayoutOf(std::string_view design) { return {design, 1, sizeof(Ledger)}; }
@@ -36,12 +69,22 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
 
 absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
   if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
+  const uint64_t pid_namespace = OwnPidNamespace();
+  Space space(segment);
+  if (absl::Status status = CheckNamespace(space, pid_namespace); !status.ok()) return status;
   absl::StatusOr<Participant> participant = segment->participants().Claim();
   if (absl::IsResourceExhausted(participant.status())) {
-    Space(segment).RecoverDead();
+    space.RecoverDead();
     participant = segment->participants().Claim();
   }
   if (!participant.ok()) return participant.status();
+  std::atomic<uint64_t>& word = space.ledger(participant->slot()).pid_namespace;
+  word.store(pid_namespace,
+             std::memory_order_seq_cst);  // with CheckNamespace's load: one sees the other
+  if (absl::Status status = CheckNamespace(space, pid_namespace); !status.ok()) {
+    word.store(0, std::memory_order_relaxed);  // the slot's release comes after it
+    return status;
+  }
   return std::make_unique<LockedStore>(std::move(segment), *std::move(participant));
 }
 
@@ -55,6 +98,8 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
 LockedStore::~LockedStore() {
   if (!guard().mine()) return;
   for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, hand_);
+  // Relaxed: the slot's release comes after it.
+  ledger_.pid_namespace.store(0, std::memory_order_relaxed);
 }
 
 size_t LockedStore::max_value_bytes() const {

@@ -51,6 +51,8 @@ void Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
     dead.hand.active.store(0, std::memory_order_relaxed);
   }
   for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, hand);
+  // Relaxed: MarkRecovered's release comes after it.
+  dead.pid_namespace.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace kill9::locked

@@ -1,0 +1,59 @@
+// Conformance: participants in several PID namespaces (containers) that share one segment.
+#include "property/conformance.h"
+#include "property/namespaces.h"
+
+namespace kill9 {
+namespace {
+
+class ConformanceNamespace : public Conformance {};
+INSTANTIATE_FOR_ALL_VARIANTS(ConformanceNamespace);
+
+// Bug class 14. A design takes part from anywhere, or says clearly that it does not, and for how
+// long.
+TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
+  Make();
+  Put("key", "value");
+  constexpr int kRefused = 50;
+  constexpr int kServed = 51;
+  auto from_another = [&](uint64_t dead) {
+    return InNewPidNamespace([&] {
+      auto store = variant().Attach(segment_);
+      if (!store.ok()) {
+        CHILD_REQUIRE(store.status().code() == absl::StatusCode::kFailedPrecondition);
+        CHILD_REQUIRE(store.status().message().find("PID namespace") != absl::string_view::npos);
+        return kRefused;
+      }
+      CHILD_REQUIRE((*store)->Put("from another", "value").ok());
+      absl::StatusOr<RecoveryReport> report = (*store)->Recover();
+      CHILD_REQUIRE(report.ok() && report->participants == dead);  // and nobody who lives outside
+      return kServed;
+    });
+  };
+  int status = from_another(0);
+  if (status == kNoNamespace) GTEST_SKIP() << "this machine lets us make no PID namespace";
+  EXPECT_THAT(status, ::testing::AnyOf(kRefused, kServed));
+  std::cout << "[ namespace] " << variant().name() << ": "
+            << (status == kServed ? "served" : "refused, with the reason") << "\n";
+  Recover();
+  ExpectNothingHeld();
+  ExpectValue("key", "value");
+
+  // A container that is started anew finds its old segment usable, whoever died in the old one.
+  Child predecessor([&](Line& parent) {
+    auto store = variant().Attach(segment_);
+    CHILD_REQUIRE(store.ok());
+    parent.Tell();
+    for (;;) pause();
+  });
+  ASSERT_TRUE(predecessor.Await());
+  store_.reset();
+  predecessor.KillAndReap();
+  EXPECT_EQ(from_another(1), kServed);
+  store_ = Attach();
+  if (lossless()) ExpectValue("from another", "value");
+  Recover();
+  ExpectNothingHeld();
+}
+
+}  // namespace
+}  // namespace kill9
