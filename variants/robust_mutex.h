@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace kill9 {
 
@@ -31,12 +32,33 @@ class RobustMutex {
   // kOwnerDied: the caller holds the mutex, and the last holder died with it (EOWNERDEAD). The
   // caller must repair what the mutex guards, then call Consistent(), then go on. If it dies in
   // between, the next one gets kOwnerDied again.
-  [[nodiscard]] Acquired Lock() { return Interpret(pthread_mutex_lock(&mutex_)); }
+  //
+  // A waiter looks again every kRetryNs. Without that it may sleep for ever beside a free mutex: if the
+  // waiter that an unlock has woken is killed before it takes the mutex, and somebody else has taken it by
+  // the fast path in between, neither the kernel (the word is not 0 when the victim ends) nor the next
+  // unlock (the word has no FUTEX_WAITERS) wakes those who still sleep. Found by torture's
+  // kill_one_at_a_time.
+  [[nodiscard]] Acquired Lock() {
+    int error = pthread_mutex_trylock(&mutex_);
+    while (error == EBUSY || error == ETIMEDOUT) {
+      timespec retry_at;
+      clock_gettime(CLOCK_MONOTONIC, &retry_at);
+      retry_at.tv_nsec += kRetryNs;
+      if (retry_at.tv_nsec >= 1'000'000'000) {
+        retry_at.tv_nsec -= 1'000'000'000;
+        ++retry_at.tv_sec;
+      }
+      error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &retry_at);
+    }
+    return Interpret(error);
+  }
   [[nodiscard]] Acquired TryLock() { return Interpret(pthread_mutex_trylock(&mutex_)); }
   void Consistent() { Check(pthread_mutex_consistent(&mutex_)); }
   void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
  private:
+  static constexpr long kRetryNs = 5'000'000;
+
   static Acquired Interpret(int error) {
     if (error == 0) return Acquired::kClean;
     if (error == EOWNERDEAD) return Acquired::kOwnerDied;
