@@ -35,6 +35,9 @@ struct RunContext {
   Control& control() const { return memory.control(); }
 };
 
+// Operations in the ring of one slot.
+inline constexpr uint32_t kRingCapacity = 1u << 12;
+
 // How a worker process ends by itself.
 inline constexpr int kExitDone = 0;
 inline constexpr int kExitFinding = 3;  // Control::finding says what it found

@@ -20,7 +20,7 @@ Scenario Steady() {
   return {.name = "steady",
           .summary = "workers die at random instructions, one soon after another, and are replaced",
           .workload = Mixed(KeyDistribution::kUniform, 256, kSmall),
-          .timer = {.life_us = 1200, .in_attach = 30, .in_detach = 0, .in_recovery = 30}};
+          .timer = {.life_us = 1200, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
 }
 
 Scenario KillOneAtATime() {

@@ -94,6 +94,10 @@ bool Supervisor::over() const {
          control_.interrupted.load(std::memory_order_relaxed) != 0;
 }
 
+bool Supervisor::enough_kills() const {
+  return options_.kills != 0 && report_.kills_total() >= options_.kills;
+}
+
 // The kernel gives the next process the number after ns_last_pid, if it is free. Only this process
 // forks in the namespace (but for children of workers), so the dead one's number is what the next
 // worker gets.
@@ -256,14 +260,24 @@ void Supervisor::Watch(uint64_t now_ns) {
     const bool in_store = place == Place::kOperation || place == Place::kRecovering ||
                           place == Place::kAttaching || place == Place::kDetaching ||
                           place == Place::kAuditing;
-    // A victim that does not die is watched as well: it must be somewhere else than in the store.
-    if (progress != mine.progress || mine.resume_at_ns != 0 || (!in_store && !mine.kill_sent)) {
+    // Who waits in a pause, or was stopped by the scenario, need not progress. Who was sent SIGKILL
+    // must die.
+    if (progress != mine.progress || mine.resume_at_ns != 0 ||
+        (place == Place::kParked && !mine.kill_sent)) {
       mine.progress = progress;
       mine.progress_at_ns = now_ns;
       continue;
     }
-    if (now_ns - mine.progress_at_ns > options_.watchdog_us * 1000) {
-      return ReportStuck(slot, now_ns - mine.progress_at_ns);
+    const uint64_t waited_ns = now_ns - mine.progress_at_ns;
+    if ((in_store || mine.kill_sent) && waited_ns > options_.watchdog_us * 1000) {
+      return ReportStuck(slot, waited_ns);
+    }
+    if (waited_ns > options_.watchdog_us * 4000) {
+      control_.finding.Report(
+          Verdict::kUndecided, mine.process,
+          absl::StrFormat("process %d does nothing outside the store for %.1f s: stopped by "
+                          "somebody else, or the machine is too busy",
+                          mine.process, static_cast<double>(waited_ns) / 1e9));
     }
   }
 }
@@ -301,7 +315,7 @@ SupervisorReport Supervisor::Run() {
   Audit(AuditDepth::kFill);
   control_.killing.store(1, std::memory_order_relaxed);
   next_kill_ns_ = next_stop_ns_ = MonotonicNs();
-  while (!over() && MonotonicNs() < end) {
+  while (!over() && !enough_kills() && MonotonicNs() < end) {
     const uint64_t left_us = (end - std::min(end, MonotonicNs())) / 1000;
     WorkFor(std::min<uint64_t>(context_.scenario.audit_interval_us, left_us));
     Audit(NextDepth());

@@ -26,6 +26,8 @@ namespace kill9 {
 struct SupervisorOptions {
   double seconds = 10;
   uint32_t processes = 4;
+  uint64_t kills = 0;    // ends after so many, if that comes first; 0: no limit
+  uint32_t life_us = 0;  // instead of the scenario's TimerKills::life_us; 0: the scenario's
   uint64_t watchdog_us =
       5'000'000;  // a worker inside the store without progress for so long is stuck
 };
@@ -92,6 +94,7 @@ class Supervisor {
   void Watch(uint64_t now_ns);
   void ReportStuck(uint32_t slot, uint64_t waited_ns);
   bool over() const;
+  bool enough_kills() const;
 
   void WorkFor(uint64_t duration_us);
   void Inject(uint64_t now_ns);

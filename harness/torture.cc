@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/auditor.h"
+#include "harness/checker_process.h"
 #include "harness/segment_janitor.h"
 #include "harness/vacuity.h"
 
@@ -34,13 +35,6 @@ struct Handover {
   char message[512];
 };
 static_assert(std::is_trivially_copyable_v<SupervisorReport>);
-
-class CountingSink final : public HistorySink {
- public:
-  bool ready() override { return true; }
-  void Feed(const std::vector<Operation>&, uint64_t) override {}
-  bool found_violation() override { return false; }
-};
 
 template <typename Shared>
 Shared* MapShared() {
@@ -64,7 +58,7 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
 
 // The supervisor's process, once it is in the right namespace.
 [[noreturn]] void RunSupervisorProcess(RunContext& context, const TortureOptions& options,
-                                       Handover& handover) {
+                                       CheckerProcess& checker, Handover& handover) {
   context.supervisor = getpid();
   setpgid(0, 0);                              // Ctrl-C is the caller's
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // children of killed workers come here
@@ -89,19 +83,19 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
     context.inherited = *std::move(inherited);
   }
   segment->reset();
-  CountingSink sink;
-  handover.report = Supervisor(context, options.supervisor, sink).Run();
+  handover.report = Supervisor(context, options.supervisor, checker).Run();
   _exit(0);
 }
 
 // Forks the supervisor; for pid_reuse as the first process of a PID namespace of its own.
-pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Handover& handover) {
+pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, CheckerProcess& checker,
+                     Handover& handover) {
   const pid_t caller = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != caller) _exit(kExitOrphan);
-  if (!context.scenario.reuse_pids) RunSupervisorProcess(context, options, handover);
+  if (!context.scenario.reuse_pids) RunSupervisorProcess(context, options, checker, handover);
 
   if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
     Say(handover, absl::StrCat("no PID namespace is allowed here: ", std::strerror(errno)));
@@ -117,7 +111,7 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Handove
       _exit(kExitSkipped);
     }
     close(fd);
-    RunSupervisorProcess(context, options, handover);
+    RunSupervisorProcess(context, options, checker, handover);
   }
   int status = 0;
   while (waitpid(inner, &status, 0) < 0 && errno == EINTR) {
@@ -133,9 +127,10 @@ uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::
   return sum;
 }
 
-// Waits for the supervisor, showing progress; false if it had to be killed.
-bool Await(pid_t supervisor, const ControlMemory& memory, const TortureOptions& options,
-           int* status, absl::FunctionRef<bool(const TortureProgress&)> progress) {
+// Waits for the supervisor, showing progress; kills it if it hangs.
+void Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memory,
+           const TortureOptions& options, int* status,
+           absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Control& control = memory.control();
   const uint64_t begin = MonotonicNs();
   const uint64_t patience_ns = 30'000'000'000u + options.supervisor.watchdog_us * 4000;
@@ -148,17 +143,17 @@ bool Await(pid_t supervisor, const ControlMemory& memory, const TortureOptions& 
         SumOfBoards(control, &WorkerBoard::operations),
         control.finding.state.load(std::memory_order_acquire) != Finding::kNone};
     if (!progress(state)) control.interrupted.store(1, std::memory_order_relaxed);
+    if (!checker.alive()) control.interrupted.store(2, std::memory_order_relaxed);
     if (control.heartbeat.load(std::memory_order_relaxed) != heartbeat) {
       heartbeat = control.heartbeat.load(std::memory_order_relaxed);
       heartbeat_at = now;
     } else if (now - heartbeat_at > patience_ns) {
       kill(supervisor, SIGKILL);
       waitpid(supervisor, status, 0);
-      return false;
+      return;
     }
     usleep(state.seconds < 0.2 ? 5'000 : 20'000);
   }
-  return true;
 }
 
 Json Counts(const Control& control, const SupervisorReport& report, const Clock& clock) {
@@ -208,46 +203,73 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
           {"lost_writes", load(control.lost_writes)}};
 }
 
-TortureResult Conclude(const Variant& variant, const Scenario& scenario,
-                       const TortureOptions& options, const RunContext& context,
-                       const Handover& handover, bool ended, int status) {
+// What the run comes to: what a process found; then what the checker found; then whether it proves
+// anything.
+Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext& context,
+              const Handover& handover, const Json& checked, int status, std::string* reason) {
   const Control& control = context.control();
   const SupervisorReport& report = handover.report;
-  TortureResult result;
-  result.verdict = Verdict::kPass;
+  const std::string check = checked.is_null() ? "" : checked["verdict"].get<std::string>();
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSkipped) {
-    result.verdict = Verdict::kSkipped;
-    result.reason = handover.message;
-  } else if (control.finding.state.load(std::memory_order_acquire) != Finding::kNone) {
-    result.verdict = control.finding.verdict.load(std::memory_order_relaxed);
-    result.reason = control.finding.text;
-    if (report.kills_total() == 0) result.reason += " (before any kill)";
-  } else if (!ended || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    result.verdict = Verdict::kUndecided;
-    result.reason =
-        handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
-  } else if (report.interrupted) {
-    result.verdict = Verdict::kUndecided;
-    result.reason = "interrupted before its end";
-  } else if (std::string what = WhatIsMissing(scenario, variant.traits(), report, control);
-             !what.empty()) {
-    result.verdict = Verdict::kVacuous;
-    result.reason = std::move(what);
+    *reason = handover.message;
+    return Verdict::kSkipped;
   }
+  if (control.finding.state.load(std::memory_order_acquire) != Finding::kNone) {
+    *reason = control.finding.text;
+    if (report.kills_total() == 0) *reason += " (before any kill)";
+    return control.finding.verdict.load(std::memory_order_relaxed);
+  }
+  if (check == VerdictName(Verdict::kViolation)) {
+    *reason = "the history is not consistent";
+    return Verdict::kViolation;
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    *reason =
+        handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
+  } else if (checked.is_null()) {
+    *reason = "the checker died";
+  } else if (report.interrupted) {
+    *reason = "interrupted before its end";
+  } else if (check == VerdictName(Verdict::kUndecided)) {
+    *reason = absl::StrCat("the checker could not decide ",
+                           checked["keys_undecided"].get<uint64_t>(), " keys");
+  } else if (checked["operations_checked"] != report.operations) {
+    *reason = absl::StrCat("the checker saw ", checked["operations_checked"].get<uint64_t>(),
+                           " of ", report.operations, " operations");
+  } else {
+    *reason = WhatIsMissing(scenario, variant.traits(), report, control,
+                            checked["overlapping_operations"].get<uint64_t>());
+    return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
+  }
+  return Verdict::kUndecided;
+}
+
+TortureResult Conclude(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options, const RunContext& context,
+                       const Handover& handover, const Json& checked, int status) {
+  const SupervisorReport& report = handover.report;
+  TortureResult result;
+  result.verdict = Judge(variant, scenario, context, handover, checked, status, &result.reason);
   Json& run = result.run;
   run = {{"variant", variant.name()},
          {"scenario", scenario.name},
          {"verdict", VerdictName(result.verdict)},
          {"expected_verdict", variant.expected_verdict()}};
   if (!result.reason.empty()) run["reason"] = result.reason;
-  run["condition"] = nullptr;
+  run["condition"] = checked.is_null() ? Json(nullptr) : checked["condition"];
   run["seconds"] = report.seconds;
   run["processes"] = options.supervisor.processes;
   run["operations"] = report.operations;
   run["operations_per_second"] =
       report.seconds > 0 ? static_cast<double>(report.operations) / report.seconds : 0;
-  run.update(Counts(control, report, context.clock));
+  run["operations_checked"] = checked.is_null() ? Json(0) : checked["operations_checked"];
+  run["overlapping_operations"] = checked.is_null() ? Json(0) : checked["overlapping_operations"];
+  run.update(Counts(context.control(), report, context.clock));
   run["survivors_crashed"] = result.verdict == Verdict::kSurvivorCrashed ? 1 : 0;
+  if (checked.is_object() && checked.contains("counterexample")) {
+    run["counterexample"] = checked["counterexample"];
+    run["counterexample_files"] = checked["counterexample_files"];
+  }
   run["repeat"] = RepeatLine(variant, scenario, options);
   return result;
 }
@@ -267,14 +289,17 @@ TortureResult CannotRun(const Variant& variant, const Scenario& scenario,
 
 std::string RepeatLine(const Variant& variant, const Scenario& scenario,
                        const TortureOptions& options) {
-  return absl::StrFormat(
-      "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d%s"
-      "  # best effort: the schedule is the machine's",
+  std::string line = absl::StrFormat(
+      "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
       std::string(variant.name()), std::string(scenario.name), options.supervisor.seconds,
-      options.supervisor.processes, options.seed,
-      options.workload == nullptr
-          ? ""
-          : absl::StrCat(" --workload=", std::string(options.workload->name)));
+      options.supervisor.processes, options.seed);
+  if (options.workload != nullptr) {
+    absl::StrAppend(&line, " --workload=", std::string(options.workload->name));
+  }
+  if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
+  if (options.supervisor.life_us != 0)
+    absl::StrAppend(&line, " --life=", options.supervisor.life_us);
+  return line + "  # best effort: the schedule is the machine's";
 }
 
 TortureResult RunTorture(const Variant& variant, const Scenario& original,
@@ -282,6 +307,9 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                          absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Scenario scenario = original;
   if (options.workload != nullptr) scenario.workload = *options.workload;
+  if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
+    scenario.timer.life_us = options.supervisor.life_us;
+  }
   const KeyTable keys(scenario.workload.keys, kFillKeys);
   const WorkloadGenerator generator(scenario.workload,
                                     AdaptMix(scenario.workload.mix, variant.traits()));
@@ -293,7 +321,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
   const std::unique_ptr<Handover, void (*)(Handover*)> unmap(
       handover, [](Handover* mapped) { munmap(mapped, sizeof(Handover)); });
   absl::StatusOr<std::unique_ptr<Recording>> recording =
-      Recording::Create({.slots = kSlots, .capacity = 1u << 12}, Clock::Checked());
+      Recording::Create({.slots = kSlots, .capacity = kRingCapacity}, Clock::Checked());
   if (!recording.ok()) return CannotRun(variant, scenario, recording.status().ToString());
   RunContext context{.variant = variant,
                      .scenario = scenario,
@@ -314,13 +342,25 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
       return CannotRun(variant, scenario, status.ToString());
     }
   }
-  const pid_t supervisor = ForkSupervisor(context, options, *handover);
+  CheckerProcessOptions checking{.model = variant.traits().lossless ? "map" : "cache",
+                                 .clock = context.clock,
+                                 .processes = options.supervisor.processes,
+                                 .counterexample_stem = ""};
+  if (!options.counterexamples.empty()) {
+    checking.counterexample_stem =
+        absl::StrCat(options.counterexamples, "/", std::string(variant.name()), "-",
+                     std::string(scenario.name), "-", options.seed);
+  }
+  absl::StatusOr<std::unique_ptr<CheckerProcess>> checker = CheckerProcess::Start(checking);
+  if (!checker.ok()) return CannotRun(variant, scenario, checker.status().ToString());
+  const pid_t supervisor = ForkSupervisor(context, options, **checker, *handover);
   if (supervisor < 0) {
     return CannotRun(variant, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));
   }
   int status = 0;
-  const bool ended = Await(supervisor, memory, options, &status, progress);
-  return Conclude(variant, original, options, context, *handover, ended, status);
+  Await(supervisor, **checker, memory, options, &status, progress);
+  const Json checked = (*checker)->Finish();
+  return Conclude(variant, original, options, context, *handover, checked, status);
 }
 
 }  // namespace kill9

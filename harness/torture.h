@@ -27,6 +27,7 @@ struct TortureOptions {
   uint64_t seed = 1;
   SupervisorOptions supervisor;
   const Workload* workload = nullptr;  // null: the scenario's own
+  std::string counterexamples;         // a folder for the files of counterexamples; empty: none
 };
 
 // What a running run shows.

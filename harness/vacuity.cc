@@ -5,7 +5,8 @@
 namespace kill9 {
 
 std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
-                          const SupervisorReport& report, const Control& control) {
+                          const SupervisorReport& report, const Control& control,
+                          uint64_t overlapping_operations) {
   const Scenario::Needs& needs = scenario.needs;
   std::vector<std::string> missing;
   const auto require = [&missing](bool needed, uint64_t happened, const char* what) {
@@ -17,6 +18,7 @@ std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
   uint64_t refused = 0;
   for (const WorkerBoard& board : control.boards) refused += load(board.refused);
   require(true, report.operations, "no operation was completed");
+  require(true, overlapping_operations, "no two operations overlapped");
   require(needs.kills_in_operation, report.kills_at(Place::kOperation),
           "nobody was killed in an operation");
   require(needs.kills_in_recovery, report.kills_at(Place::kRecovering),

@@ -11,7 +11,8 @@ namespace kill9 {
 
 // Empty if everything that the scenario needs to have happened did happen.
 std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
-                          const SupervisorReport& report, const Control& control);
+                          const SupervisorReport& report, const Control& control,
+                          uint64_t overlapping_operations);
 
 }  // namespace kill9
 

@@ -47,7 +47,10 @@ class Worker {
         Park(pause);
         continue;
       }
-      if (!aimed_ && control_.killing.load(std::memory_order_relaxed) != 0) AimLater();
+      if (!aimed_ && control_.killing.load(std::memory_order_relaxed) != 0) {
+        ChooseAim();
+        SetLifeTimer();
+      }
       RecoverIfAsked();
       if (context_.scenario.stays_operations != 0 && left_-- == 0) Reattach();
       Act();
@@ -72,8 +75,9 @@ class Worker {
 
   uint64_t LifeNs() const { return uint64_t{context_.scenario.timer.life_us} * 2000; }
 
-  // Decides where this incarnation dies; sets the timer now unless its aim comes later.
-  void AimLater() {
+  // Decides where this incarnation dies. Working lives begin when it is attached, so that attaching
+  // is killed as often as the scenario says, and no more.
+  void ChooseAim() {
     aimed_ = true;
     const TimerKills& kills = context_.scenario.timer;
     if (kills.life_us == 0) return;
@@ -85,15 +89,21 @@ class Worker {
     } else if (draw < uint64_t{kills.in_attach} + kills.in_detach + kills.in_recovery) {
       aim_ = Aim::kRecovery;
     }
-    // Whoever waits for a moment that does not come dies in time all the same.
-    if (aim_ != Aim::kAttach || client_.attached())
-      SetTimer(aim_ == Aim::kAnywhere ? LifeNs() : 4 * LifeNs());
+  }
+
+  // Whoever waits for a moment that does not come dies in time all the same.
+  void SetLifeTimer() {
+    if (context_.scenario.timer.life_us == 0) return;
+    SetTimer(aim_ == Aim::kAnywhere || aim_ == Aim::kAttach ? LifeNs() : 4 * LifeNs());
   }
 
   void Attach() {
-    if (control_.killing.load(std::memory_order_relaxed) != 0 && !aimed_) AimLater();
-    if (aimed_ && aim_ == Aim::kAttach) SetTimer(kAttachWindowNs);
+    const bool fresh = control_.killing.load(std::memory_order_relaxed) != 0 && !aimed_;
+    if (fresh) ChooseAim();
+    const bool now = aimed_ && aim_ == Aim::kAttach && context_.scenario.timer.life_us != 0;
+    if (now) SetTimer(kAttachWindowNs);
     client_.Attach();
+    if (fresh && !now) SetLifeTimer();
     left_ = random_.Below(uint64_t{context_.scenario.stays_operations} + 1);
   }
 
@@ -197,7 +207,7 @@ class Worker {
   void Idle() {
     if (context_.scenario.inherit_handle) return ForkChild();
     client_.Enter(Place::kIdle);
-    const timespec pause{0, static_cast<long>(random_.Below(60'000))};
+    const timespec pause{0, static_cast<long>(random_.Below(20'000))};
     nanosleep(&pause, nullptr);
     client_.Enter(Place::kBetween);
     client_.Progress();

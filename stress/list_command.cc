@@ -1,7 +1,9 @@
 // kill9 list: what there is to run.
 #include <iostream>
 
+#include "harness/checker/model_checker.h"
 #include "harness/result.h"
+#include "harness/scenario.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
 #include "variants/registry.h"
@@ -20,6 +22,22 @@ Json ListVariants() {
   return variants;
 }
 
+Json ListScenarios() {
+  Json scenarios = Json::array();
+  for (const Scenario& scenario : AllScenarios()) {
+    scenarios.push_back({{"name", scenario.name}, {"summary", scenario.summary}});
+  }
+  return scenarios;
+}
+
+Json ListModels() {
+  Json models = Json::array();
+  for (const ModelChecker* model : AllModels()) {
+    models.push_back({{"name", model->name()}, {"summary", model->summary()}});
+  }
+  return models;
+}
+
 }  // namespace
 
 void AddListCommand(CLI::App& application, int& exit_code) {
@@ -27,13 +45,18 @@ void AddListCommand(CLI::App& application, int& exit_code) {
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "as JSON");
   command->callback([as_json, &exit_code] {
-    Json list = {{"variants", ListVariants()}};
+    const Json list = {{"variants", ListVariants()},
+                       {"scenarios", ListScenarios()},
+                       {"models", ListModels()}};
     if (*as_json) {
       std::cout << list.dump(2) << "\n";
     } else {
-      for (const Json& variant : list["variants"]) {
-        std::cout << variant["name"].get<std::string>() << ": "
-                  << variant["summary"].get<std::string>() << "\n";
+      for (const auto& [group, entries] : list.items()) {
+        std::cout << group << "\n";
+        for (const Json& entry : entries) {
+          std::cout << "  " << entry["name"].get<std::string>() << ": "
+                    << entry["summary"].get<std::string>() << "\n";
+        }
       }
     }
     exit_code = kExitPass;

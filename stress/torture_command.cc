@@ -27,6 +27,7 @@ namespace {
 // minutes.
 constexpr double kDefaultTotalSeconds = 84;
 constexpr double kDefaultSeconds = 10;
+constexpr double kPlainLineSeconds = 10;
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
@@ -44,8 +45,11 @@ struct Flags {
   double seconds = 0;
   uint32_t processes = 4;
   uint64_t seed = 0;
+  uint64_t kills = 0;
+  uint32_t life_us = 0;
   double watchdog_seconds = 5;
   std::string json;
+  std::string counterexamples = ".";
 };
 
 std::string Usage(std::string_view what, const std::string& given,
@@ -100,11 +104,15 @@ class Display {
   explicit Display(bool to_errors)
       : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
 
+  // On a terminal one line that changes; elsewhere a plain line now and then.
   void Progress(const std::string& name, const TortureProgress& state) {
-    if (!live_) return;
-    out_ << absl::StrFormat("\r\033[K%-34s %5.1f s  %8d kills  %11d operations  %s", name,
-                            state.seconds, state.kills, state.operations,
-                            state.found ? "found something" : "clean so far")
+    if (!live_ && state.seconds < next_plain_line_at_) return;
+    next_plain_line_at_ = state.seconds + kPlainLineSeconds;
+    if (!live_ && state.seconds < kPlainLineSeconds) return;
+    out_ << absl::StrFormat("%s%-34s %5.1f s  %8d kills  %11d operations  %s%s",
+                            live_ ? "\r\033[K" : "", name, state.seconds, state.kills,
+                            state.operations, state.found ? "found something" : "clean so far",
+                            live_ ? "" : "\n")
          << std::flush;
   }
   void Done(const std::string& name, const TortureResult& result) {
@@ -119,6 +127,13 @@ class Display {
     }
     out_ << "\n";
     if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
+    next_plain_line_at_ = 0;
+    if (run.contains("counterexample")) {
+      out_ << run["counterexample"].get<std::string>() << "\n";
+      for (const Json& file : run["counterexample_files"]) {
+        out_ << "    written: " << file.get<std::string>() << "\n";
+      }
+    }
     if (ExitCode(result.verdict) != kExitPass && run.contains("repeat")) {
       out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
     }
@@ -153,6 +168,7 @@ class Display {
  private:
   std::ostream& out_;
   bool live_;
+  double next_plain_line_at_ = 0;
 };
 
 int RunAll(const Flags& flags) {
@@ -164,6 +180,9 @@ int RunAll(const Flags& flags) {
   options.supervisor.processes = flags.processes;
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
   options.supervisor.seconds = flags.seconds;
+  options.supervisor.kills = flags.kills;
+  options.counterexamples = flags.counterexamples;
+  options.supervisor.life_us = flags.life_us;
   if (flags.seconds == 0) {
     const double share =
         kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
@@ -234,10 +253,22 @@ void AddTortureCommand(CLI::App& application, int& exit_code) {
       ->check(CLI::Range(1u, kMaxWorkers - 2))
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "of everything random; default: drawn and printed");
+  command->add_option("--kills", flags->kills,
+                      "end a run after so many kills, if that comes first");
+  command
+      ->add_option("--life", flags->life_us,
+                   "microseconds that a worker works before its kill timer goes off, on average; "
+                   "default: the scenario's")
+      ->check(CLI::Range(10u, 100'000'000u));
   command
       ->add_option("--watchdog", flags->watchdog_seconds,
                    "seconds without progress after which a survivor is stuck")
       ->check(CLI::Range(0.1, 1e4))
+      ->capture_default_str();
+  command
+      ->add_option("--counterexamples", flags->counterexamples,
+                   "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
+      ->check(CLI::ExistingDirectory)
       ->capture_default_str();
   command->add_option("--json", flags->json, "result file; - for standard output");
   command->callback([flags, &exit_code] { exit_code = RunAll(*flags); });

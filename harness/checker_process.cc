@@ -1,0 +1,126 @@
+#include "harness/checker_process.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "harness/checker/online.h"
+#include "harness/run_context.h"
+#include "harness/verdict.h"
+
+namespace kill9 {
+namespace {
+
+constexpr uint64_t kPipeEntries = 1u << 18;
+constexpr useconds_t kIdleUs = 500;
+
+Json ToJson(const OnlineOutcome& outcome) {
+  Json json = {{"verdict", VerdictName(outcome.verdict)}, {"condition", nullptr}};
+  if (outcome.strongest.has_value()) json["condition"] = ConditionName(*outcome.strongest);
+  json["operations_checked"] = outcome.operations_checked;
+  json["overlapping_operations"] = outcome.overlapping_operations;
+  json["keys_violating"] = outcome.keys_violating;
+  json["keys_undecided"] = outcome.keys_undecided;
+  if (!outcome.counterexample_text.empty()) {
+    json["counterexample"] = outcome.counterexample_text.substr(0, 100'000);
+    json["counterexample_files"] = outcome.counterexample_files;
+  }
+  return json;
+}
+
+}  // namespace
+
+CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
+                               std::unique_ptr<HistoryPipe> pipe, Shared* shared)
+    : options_(options), pipe_(std::move(pipe)), shared_(shared), owner_(getpid()) {}
+
+absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(
+    const CheckerProcessOptions& options) {
+  absl::StatusOr<std::unique_ptr<HistoryPipe>> pipe = HistoryPipe::Create(kPipeEntries);
+  if (!pipe.ok()) return pipe.status();
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return absl::ResourceExhaustedError("no memory for the checker");
+  std::unique_ptr<CheckerProcess> checker(
+      new CheckerProcess(options, *std::move(pipe), static_cast<Shared*>(memory)));
+  const pid_t pid = fork();
+  if (pid < 0) return absl::ResourceExhaustedError("cannot fork the checker");
+  if (pid == 0) checker->Run();
+  checker->pid_ = pid;
+  return checker;
+}
+
+CheckerProcess::~CheckerProcess() {
+  if (getpid() == owner_ && pid_ != 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  munmap(shared_, sizeof(Shared));
+}
+
+void CheckerProcess::Run() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != owner_) _exit(1);
+  setpgid(0, 0);  // Ctrl-C is the caller's
+  OnlineChecker checker({.model = FindModel(options_.model),
+                         .threads = 1,
+                         .has_versions = true,
+                         .clock = &options_.clock,
+                         .counterexample_stem = options_.counterexample_stem});
+  std::vector<Operation> batch;
+  for (;;) {
+    const bool closed = pipe_->closed();  // before the last look into the pipe
+    uint64_t settled = 0;
+    batch.clear();
+    if (pipe_->Read(&batch, &settled)) {
+      checker.Feed(batch, settled);
+      // Relaxed: news; the verdict comes with Finish.
+      if (checker.violated()) shared_->violated.store(1, std::memory_order_relaxed);
+    } else if (closed) {
+      break;
+    } else {
+      usleep(kIdleUs);
+    }
+  }
+  const std::string text = ToJson(checker.Finish()).dump();
+  if (text.size() <= sizeof shared_->outcome) {
+    text.copy(shared_->outcome, text.size());
+    shared_->outcome_bytes.store(text.size(), std::memory_order_release);  // pairs with Finish
+  }
+  _exit(0);
+}
+
+bool CheckerProcess::ready() {
+  return pipe_->room() > (uint64_t{options_.processes} + 2) * kRingCapacity;
+}
+
+void CheckerProcess::Feed(const std::vector<Operation>& operations, uint64_t settled) {
+  pipe_->Write(operations, settled);
+}
+
+bool CheckerProcess::found_violation() {
+  return shared_->violated.load(std::memory_order_relaxed) != 0;
+}
+
+bool CheckerProcess::alive() {
+  if (pid_ != 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  return pid_ != 0;
+}
+
+Json CheckerProcess::Finish() {
+  pipe_->Close();
+  while (pid_ != 0 && waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = 0;
+  const uint64_t size = shared_->outcome_bytes.load(std::memory_order_acquire);
+  if (size == 0) return nullptr;
+  return Json::parse(shared_->outcome, shared_->outcome + size, nullptr,
+                     /*allow_exceptions=*/false);
+}
+
+}  // namespace kill9
