@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -94,17 +95,27 @@ pid_t Start(Shared* shared, bool survivor, absl::FunctionRef<void()> operation) 
   }
 }
 
+// A survivor that is quiet because it was preempted is ready to run; one that waits for a mutex
+// sleeps.
+bool Sleeps(pid_t pid) {
+  std::ifstream file(absl::StrFormat("/proc/%d/stat", pid));
+  std::string line;
+  std::getline(file, line);
+  const size_t after_name = line.rfind(')');
+  return after_name != std::string::npos && line.compare(after_name, 3, ") S") == 0;
+}
+
 // Stops the victim at a random moment. If the survivor then waits for it, kills it; returns the
 // nanoseconds until the survivor's next completed operation, or 0 if the victim was not in the way
 // (it goes on).
-uint64_t TryHandOver(Shared* shared, pid_t victim, Random& random) {
+uint64_t TryHandOver(Shared* shared, pid_t survivor, pid_t victim, Random& random) {
   usleep(static_cast<useconds_t>(random.Below(300)));
   kill(victim, SIGSTOP);
   waitpid(victim, nullptr, WUNTRACED);
   usleep(200);
   const uint64_t completed = shared->completed.load(std::memory_order_relaxed);
   usleep(kSettleUs);
-  if (shared->completed.load(std::memory_order_relaxed) != completed) {
+  if (shared->completed.load(std::memory_order_relaxed) != completed || !Sleeps(survivor)) {
     kill(victim, SIGCONT);
     return 0;
   }
@@ -117,10 +128,10 @@ uint64_t TryHandOver(Shared* shared, pid_t victim, Random& random) {
   return hand_over;
 }
 
-uint64_t Sample(Shared* shared, absl::FunctionRef<void()> work, Random& random) {
+uint64_t Sample(Shared* shared, pid_t survivor, absl::FunctionRef<void()> work, Random& random) {
   const pid_t victim = Start(shared, false, work);
   uint64_t sample = 0;
-  while (sample == 0) sample = TryHandOver(shared, victim, random);
+  while (sample == 0) sample = TryHandOver(shared, survivor, victim, random);
   return sample;
 }
 
@@ -181,11 +192,13 @@ Json MeasureRecovery(const Variant& variant, int rounds) {
   Random random(1);
   for (int round = 0; round < rounds; ++round) {
     const pid_t bare_survivor = Start(bare, true, bare_work);
-    for (int i = 0; i < kSamples; ++i) bare_ns.push_back(Sample(bare, bare_work, random));
+    for (int i = 0; i < kSamples; ++i)
+      bare_ns.push_back(Sample(bare, bare_survivor, bare_work, random));
     kill(bare_survivor, SIGKILL);
     waitpid(bare_survivor, nullptr, 0);
     const pid_t store_survivor = Start(stored, true, store_work);
-    for (int i = 0; i < kSamples; ++i) store_ns.push_back(Sample(stored, store_work, random));
+    for (int i = 0; i < kSamples; ++i)
+      store_ns.push_back(Sample(stored, store_survivor, store_work, random));
     kill(store_survivor, SIGKILL);
     waitpid(store_survivor, nullptr, 0);
   }
