@@ -64,9 +64,9 @@ class SmallRun {
       busy = std::any_of(processes_.begin(), processes_.end(),
                          [](const Process& one) { return one.stage != 0; });
     }
-    if (dice_.OneIn(6)) return Sorted(history_);
+    if (model_ != "cache" && dice_.OneIn(6)) return Sorted(history_);
     // One change after the other until it is illegal, most of the time.
-    for (int change = 0; change < 12; ++change) {
+    for (int change = 0; change < 20; ++change) {
       Spoil();
       if (!BruteForceLinearizable(model_, Condition::kStrict, history_)) break;
     }
