@@ -56,7 +56,7 @@ struct alignas(64) Operation {
   uint32_t process;  // an incarnation's number, never reused in a run
   Function function;
   Outcome outcome;
-  uint16_t reserved;
+  uint16_t reserved;  // 0; the checker's own while it makes a counterexample
   uint64_t key;
   uint64_t argument;  // the id of the value written: unique in a run where the workload makes it so
   uint64_t expected;  // compare-and-swap: the expected version (0: absent)

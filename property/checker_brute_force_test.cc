@@ -6,7 +6,11 @@
 
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
+#include "harness/checker/prepare.h"
+#include "harness/checker/window.h"
 #include "harness/edn.h"
+#include "harness/models/cache.h"
+#include "harness/models/map.h"
 #include "property/brute_force_search.h"
 #include "rapidcheck.h"
 
@@ -256,6 +260,16 @@ struct Comparison {
   bool legal = false;  // under the condition
 };
 
+bool StreamAccepts(std::string_view model, const History& history) {
+  auto stream = FindModel(model)->NewStream(HasVersions(history), {});
+  for (Operation operation : history) {
+    if (!IsKeyed(operation.function) || TellsNothing(operation)) continue;
+    if (operation.outcome == Outcome::kUnknown) operation.finish = kNever;
+    if (stream->Add(operation) != Answer::kLinearizable) return false;
+  }
+  return stream->Finish() == Answer::kLinearizable;
+}
+
 Comparison Compare(std::string_view model, Condition condition, const History& history) {
   Comparison result;
   result.legal = BruteForceLinearizable(model, condition, history);
@@ -312,6 +326,67 @@ TEST_P(BruteForce, AgreesWithTheCheckerOnAHundredThousandHistories) {
   EXPECT_LT(legal, kHistories * 65 / 100);
   EXPECT_GT(crashed, kHistories / 2);
   EXPECT_GT(told_apart, kHistories / 1000);
+}
+
+// Checkers with one fault each: the comparison must find them, or it proves nothing.
+struct DoomsTooEarly : MapModel {
+  static bool Doomed(const Operation& operation, const State& state) {
+    return MapModel::Doomed(operation, state) ||
+           (!IsObserver(operation) && operation.result_version == state.last + 1);
+  }
+};
+
+struct LetsTheForgottenReturn : CacheModel {
+  static bool Step(const Operation& operation, State* state) {
+    bool misses = operation.function == Function::kGet && operation.result == kNothing;
+    return misses || CacheModel::Step(operation, state);
+  }
+};
+
+struct IgnoresVersions : MapModel {
+  static State Init(bool) { return MapModel::Init(false); }
+  static bool Step(const Operation& operation, State* state) {
+    Operation without = operation;
+    if (operation.function != Function::kCompareAndSwap) without.result_version = 0;
+    return MapModel::Step(without, state);
+  }
+};
+
+struct DominatesByValueAlone : MapModel {
+  static bool Dominates(const State& a, const State& b) { return a.value == b.value; }
+};
+
+// How many of the histories it takes.
+template <typename Faulty>
+int HistoriesToDisagreement(std::string_view model, Condition asked, Condition checked) {
+  for (int i = 0; i < kHistories; ++i) {
+    const History history = SmallRun(model, static_cast<uint64_t>(i)).Make();
+    History keyed;
+    std::copy_if(history.begin(), history.end(), std::back_inserter(keyed),
+                 [](const Operation& operation) {
+                   return IsKeyed(operation.function) && !TellsNothing(operation);
+                 });
+    Answer answer = EngineChecker<Faulty>().Check(checked, Recoveries(history), {}, keyed, nullptr);
+    bool legal = BruteForceLinearizable(model, asked, history);
+    if ((answer == Answer::kLinearizable) != legal) return i;
+  }
+  return kHistories;
+}
+
+TEST(PlantedFaults, AreFoundByTheComparison) {
+  constexpr Condition kStrict = Condition::kStrict;
+  EXPECT_EQ(HistoriesToDisagreement<MapModel>("map", kStrict, kStrict), kHistories);
+  EXPECT_LT(HistoriesToDisagreement<DoomsTooEarly>("map", kStrict, kStrict), kHistories / 10);
+  EXPECT_LT(HistoriesToDisagreement<LetsTheForgottenReturn>("cache", kStrict, kStrict),
+            kHistories / 10);
+  EXPECT_LT(HistoriesToDisagreement<IgnoresVersions>("map", kStrict, kStrict), kHistories / 10);
+  EXPECT_LT(HistoriesToDisagreement<DominatesByValueAlone>("map", kStrict, kStrict),
+            kHistories / 10);
+  // Crashed calls left open to the end of the history.
+  EXPECT_LT(HistoriesToDisagreement<MapModel>("map", kStrict, Condition::kPending),
+            kHistories / 10);
+  EXPECT_LT(HistoriesToDisagreement<MapModel>("map", Condition::kRecoverable, kStrict),
+            kHistories / 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, BruteForce,

@@ -177,7 +177,7 @@ void AddCheckCommand(CLI::App& application, int& exit_code) {
       ->capture_default_str();
   command->add_option("--json", arguments->json, "result file; - is standard output");
   command->add_option("--counterexample", arguments->counterexample,
-                      "on a violation, write this name with .html, .trace.json and .edn");
+                      "on a violation, write this name with .html, .trace.json and .window.edn");
   command->add_option("--threads", arguments->threads, "0: one for each core")
       ->check(CLI::Range(0, 1024));
   command->callback([arguments, &exit_code] { exit_code = Check(*arguments); });

@@ -104,7 +104,10 @@ class HistoryCheck {
   void Gather(size_t key, std::vector<Operation>* operations) const {
     operations->clear();
     operations->reserve(by_key_.begin[key + 1] - by_key_.begin[key]);
+    constexpr size_t kAhead =
+        16;  // the operations of a key are far apart: their lines are asked for early
     for (size_t i = by_key_.begin[key]; i < by_key_.begin[key + 1]; ++i) {
+      __builtin_prefetch(&history_[by_key_.order[std::min(i + kAhead, by_key_.order.size() - 1)]]);
       operations->push_back(history_[by_key_.order[i]]);
     }
     auto by_invoke = [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; };

@@ -4,8 +4,10 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/checker/shrink.h"
 #include "harness/models/versioned_value.h"
 
 namespace kill9 {
@@ -20,6 +22,21 @@ std::string Naming::Value(uint64_t id) const {
 
 uint64_t Naming::Nanoseconds(uint64_t ticks) const {
   return nanoseconds ? nanoseconds(ticks) : ticks;
+}
+
+std::string Naming::State(const std::string& description) const {
+  std::string text;
+  for (size_t i = 0; i < description.size(); ++i) {
+    const size_t end = description[i] == '{' ? description.find('}', i) : std::string::npos;
+    uint64_t id = 0;
+    if (end != std::string::npos && absl::SimpleAtoi(description.substr(i + 1, end - i - 1), &id)) {
+      text += Value(id);
+      i = end;
+    } else {
+      text += description[i];
+    }
+  }
+  return text;
 }
 
 std::string DescribeCall(const Operation& operation, const Naming& naming) {
@@ -44,7 +61,9 @@ std::string DescribeCall(const Operation& operation, const Naming& naming) {
   return text;
 }
 
-std::string DescribeOperation(const Operation& operation, const Naming& naming) {
+namespace {
+
+std::string DescribeResult(const Operation& operation, const Naming& naming) {
   std::string text = DescribeCall(operation, naming);
   switch (operation.outcome) {
     case Outcome::kOpen:
@@ -80,6 +99,18 @@ std::string DescribeOperation(const Operation& operation, const Naming& naming) 
   }
   if (operation.result_version != 0) {
     absl::StrAppend(&text, " (version ", operation.result_version, ")");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string DescribeOperation(const Operation& operation, const Naming& naming) {
+  std::string text = DescribeResult(operation, naming);
+  if (IsWeakened(operation)) {
+    // Shrinking took away what it met; the violation does not need it.
+    text += operation.function == Function::kErase ? ", counts as an erase of anything"
+                                                   : ", counts as a put";
   }
   return text;
 }
@@ -145,18 +176,18 @@ std::string RenderText(const Counterexample& counterexample, const Naming& namin
   if (!counterexample.initial_states.empty()) {
     absl::StrAppend(&text, "  before them the key is ");
     for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
-      absl::StrAppend(&text, i == 0 ? "" : ", or ", counterexample.initial_states[i]);
+      absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
     }
     absl::StrAppend(&text, "\n");
   }
   absl::StrAppend(&text, "\n", Timeline(counterexample).Draw(), "\n");
-  uint64_t start = operations.empty() ? 0 : operations.front().invoke;
+  const uint64_t start = naming.Nanoseconds(operations.front().invoke);
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& operation = operations[i];
     bool failed = std::find(counterexample.unplaceable.begin(), counterexample.unplaceable.end(),
                             i) != counterexample.unplaceable.end();
-    double from = static_cast<double>(naming.Nanoseconds(operation.invoke - start)) / 1e3;
-    double to = static_cast<double>(naming.Nanoseconds(operation.finish - start)) / 1e3;
+    double from = static_cast<double>(naming.Nanoseconds(operation.invoke) - start) / 1e3;
+    double to = static_cast<double>(naming.Nanoseconds(operation.finish) - start) / 1e3;
     absl::StrAppendFormat(&text, "  %3d%c P%-5d %10.3f us to %10.3f us  %s%s\n", i + 1,
                           failed ? '!' : ' ', operation.process, from, to,
                           DescribeOperation(operation, naming),

@@ -37,6 +37,8 @@ struct Naming {
   std::string Key(uint64_t id) const;
   std::string Value(uint64_t id) const;
   uint64_t Nanoseconds(uint64_t ticks) const;
+  // A model's description of a state, in which values are written as {id}.
+  std::string State(const std::string& description) const;
 };
 
 // "put v7 -> version 3", "get -> nil", "put v9 (crashed)".
@@ -52,7 +54,7 @@ std::string RenderHtml(const Counterexample& counterexample, const Naming& namin
 // Chrome trace-event JSON; opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
 std::string RenderTrace(const Counterexample& counterexample, const Naming& naming);
 
-// Writes <stem>.html, <stem>.trace.json and <stem>.edn; returns their names.
+// Writes <stem>.html, <stem>.trace.json and <stem>.window.edn; returns their names.
 absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,
                                                              const Naming& naming,
                                                              const std::string& stem);

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -75,19 +77,11 @@ class Page {
     int row = 0;
     for (auto& [process, number] : rows_) number = row++;
     start_ = times.empty() ? 0 : *times.begin();
-    // As wide as the longest label needs in its bar.
-    for (const Operation& operation : shown_.operations) {
-      double columns =
-          static_cast<double>(columns_.at(operation.finish) - columns_.at(operation.invoke));
-      double label =
-          7.0 * static_cast<double>(DescribeOperation(operation, naming_).size() + 4) + 12;
-      width_ = std::max(width_, label / std::max(1.0, columns));
-    }
-    width_ = std::min(width_, 160.0);
+    PlaceColumns();
   }
 
   std::string Draw() const {
-    const double right = kLeft + width_ * static_cast<double>(columns_.size());
+    const double right = X(kNever) + kGap;
     const double bottom = kTop + kRow * static_cast<double>(rows_.size());
     std::string svg = absl::StrFormat(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" role=\"img\" "
@@ -100,10 +94,24 @@ class Page {
   }
 
  private:
-  static constexpr double kLeft = 70, kTop = 34, kRow = 46, kBar = 28;
+  static constexpr double kLeft = 70, kTop = 34, kRow = 46, kBar = 28, kGap = 42, kStep = 9;
 
-  double X(uint64_t time) const {
-    return kLeft + width_ * static_cast<double>(columns_.at(time)) + 6;
+  double X(uint64_t time) const { return x_[columns_.at(time)]; }
+
+  // Each column as far to the right as the labels of the bars that end there need.
+  void PlaceColumns() {
+    std::vector<double> end(columns_.size(), 0);
+    x_.resize(columns_.size());
+    for (const auto& [time, column] : columns_) {
+      x_[column] = std::max(end[column], column == 0 ? kLeft : x_[column - 1] + kGap);
+      for (const Operation& operation : shown_.operations) {
+        if (operation.invoke != time) continue;
+        double label =
+            6.6 * static_cast<double>(DescribeOperation(operation, naming_).size() + 4) + 14;
+        double& least = end[columns_.at(operation.finish)];
+        least = std::max(least, x_[column] + label);
+      }
+    }
   }
   double Y(const Operation& operation) const {
     return kTop + kRow * rows_.at(operation.process) + (kRow - kBar) / 2;
@@ -161,7 +169,7 @@ class Page {
     std::string points;
     for (size_t i : shown_.placed) {
       const Operation& operation = shown_.operations[i];
-      x = std::max(x + width_ * 0.12, X(operation.invoke) + width_ * 0.12);
+      x = std::max(x, X(operation.invoke)) + kStep;
       if (operation.finish != kNever) x = std::min(x, X(operation.finish) - 3);
       double y = Y(operation) + kBar - 6;
       absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : " L", x, y);
@@ -177,7 +185,7 @@ class Page {
   std::map<uint64_t, size_t> columns_;
   std::map<uint32_t, int> rows_;
   uint64_t start_ = 0;
-  double width_ = 24;
+  std::vector<double> x_;
 };
 
 std::string OrderTable(const Counterexample& shown, const Naming& naming) {
@@ -186,16 +194,16 @@ std::string OrderTable(const Counterexample& shown, const Naming& naming) {
       "<th>operation</th><th>leaves</th></tr>\n";
   std::string before;
   for (const std::string& state : shown.initial_states) {
-    absl::StrAppend(&before, before.empty() ? "" : ", or ", state);
+    absl::StrAppend(&before, before.empty() ? "" : ", or ", naming.State(state));
   }
   absl::StrAppend(&html, "<tr class=\"dim\"><td></td><td></td><td>before the window</td><td>",
                   Escape(before), "</td></tr>\n");
   for (size_t i = 0; i < shown.placed.size(); ++i) {
     const Operation& operation = shown.operations[shown.placed[i]];
-    absl::StrAppend(&html, "<tr><td class=\"n\">", shown.placed[i] + 1, "</td><td>P",
-                    operation.process, "</td><td>", Escape(DescribeOperation(operation, naming)),
-                    "</td><td>", i < shown.states.size() ? Escape(shown.states[i]) : "",
-                    "</td></tr>\n");
+    absl::StrAppend(
+        &html, "<tr><td class=\"n\">", shown.placed[i] + 1, "</td><td>P", operation.process,
+        "</td><td>", Escape(DescribeOperation(operation, naming)), "</td><td>",
+        i < shown.states.size() ? Escape(naming.State(shown.states[i])) : "", "</td></tr>\n");
   }
   for (size_t i : shown.unplaceable) {
     const Operation& operation = shown.operations[i];
@@ -291,7 +299,7 @@ std::string RenderTrace(const Counterexample& counterexample, const Naming& nami
 absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,
                                                              const Naming& naming,
                                                              const std::string& stem) {
-  std::vector<std::string> files = {stem + ".html", stem + ".trace.json", stem + ".edn"};
+  std::vector<std::string> files = {stem + ".html", stem + ".trace.json", stem + ".window.edn"};
   absl::Status status = WriteFile(files[0], RenderHtml(counterexample, naming));
   status.Update(WriteFile(files[1], RenderTrace(counterexample, naming)));
   status.Update(WriteFile(files[2], WriteEdn(counterexample.operations, naming)));

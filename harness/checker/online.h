@@ -49,7 +49,7 @@ struct OnlineOptions {
   EngineLimits limits = {};
   const Clock* clock = nullptr;  // of the operations' times; null: nanoseconds
   std::string counterexample_stem =
-      {};  // files are written there (….html, ….trace.json, ….edn); empty: none
+      {};  // files are written there (….html, ….trace.json, ….window.edn); empty: none
 };
 
 struct OnlineOutcome {

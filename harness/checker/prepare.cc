@@ -54,7 +54,8 @@ class Sightings {
     if (sighting.writers == 1) {
       operation->finish = std::min(operation->finish, sighting.first_finish);
     } else if (!presence_) {
-      // Of several writers of one value any may be the one that was seen, also by nothing but its presence.
+      // Of several writers of one value any may be the one that was seen, also by nothing but its
+      // presence.
       operation->finish = std::min(operation->finish, sighting.last_finish);
     }
     return true;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "harness/checker/engine.h"
+#include "harness/models/versioned_value.h"
 
 namespace kill9 {
 namespace {
@@ -36,8 +38,6 @@ Role RoleOf(const Operation& operation) {
       role.value_seen = operation.result;
       role.version_seen = operation.result_version;
       role.sees_absence = operation.result == kNothing;
-      // A dequeue takes away what another one must then not find first.
-      role.removes = operation.function == Function::kDequeue;
       break;
     case Function::kErase: {
       const bool told = operation.outcome == Outcome::kOk;
@@ -79,50 +79,81 @@ class Dependence {
     }
   }
 
-  void Close(std::vector<bool>* drop) {
+  std::vector<Operation> Without(std::vector<bool> drop) {
+    std::vector<bool> weaken(drop.size(), false);
     std::vector<size_t> work;
-    for (size_t i = 0; i < drop->size(); ++i) {
-      if ((*drop)[i]) work.push_back(i);
+    for (size_t i = 0; i < drop.size(); ++i) {
+      if (drop[i]) work.push_back(i);
     }
-    auto add = [&](size_t i) {
-      if ((*drop)[i]) return;
-      (*drop)[i] = true;
-      work.push_back(i);
+    auto miss = [&](size_t i) {
+      if (drop[i]) return;
+      if (roles_[i].writes || roles_[i].removes) {
+        weaken[i] = true;
+      } else {
+        drop[i] = true;
+        work.push_back(i);
+      }
     };
     while (!work.empty()) {
       size_t i = work.back();
       work.pop_back();
-      const Operation& gone = operations_[i];
-      if (roles_[i].writes) {
-        for (size_t j : by_value_[gone.argument]) add(j);
-        if (gone.result_version != 0) {
-          for (size_t j : by_version_[gone.result_version]) add(j);
-        }
-        for (size_t j : presence_) {
-          if (operations_[j].finish > gone.invoke && MayHaveSeen(i, j)) add(j);
-        }
+      if (operations_[i].function == Function::kEnqueue ||
+          operations_[i].function == Function::kDequeue) {
+        DropFromQueue(i, &drop, &work);
+      } else {
+        Miss(i, miss);
       }
-      if (roles_[i].removes) {
-        for (size_t j : absence_) {
-          if (operations_[j].finish > gone.invoke) add(j);
-        }
-        // Without the dequeue its value would stay at the front.
-        if (gone.function == Function::kDequeue) {
-          for (size_t j = 0; j < operations_.size(); ++j) {
-            bool takes = operations_[j].function == Function::kDequeue;
-            bool gives = operations_[j].function == Function::kEnqueue &&
-                         operations_[j].argument == gone.result;
-            if ((takes && operations_[j].finish > gone.invoke && gone.result == kNothing) ||
-                gives) {
-              if (gives || IsOptional(gone)) add(j);
-            }
-          }
-        }
+    }
+    std::vector<Operation> rest;
+    for (size_t i = 0; i < drop.size(); ++i) {
+      if (drop[i]) continue;
+      rest.push_back(operations_[i]);
+      if (weaken[i]) Weaken(&rest.back());
+    }
+    return rest;
+  }
+
+ private:
+  // Tells of every operation that may have relied on the effect of i.
+  template <typename Visit>
+  void Miss(size_t i, Visit miss) {
+    const Operation& gone = operations_[i];
+    if (roles_[i].writes) {
+      for (size_t j : by_value_[gone.argument]) miss(j);
+      if (gone.result_version != 0) {
+        for (size_t j : by_version_[gone.result_version]) miss(j);
+      }
+      for (size_t j : presence_) {
+        if (operations_[j].finish > gone.invoke && MayHaveSeen(i, j)) miss(j);
+      }
+    }
+    if (roles_[i].removes) {
+      for (size_t j : absence_) {
+        if (operations_[j].finish > gone.invoke) miss(j);
       }
     }
   }
 
- private:
+  // A value goes as a whole, enqueue and dequeue. Without a dequeue that crashed, or one that found
+  // nothing, the others may still be explained; without the value that a crashed one took, they may
+  // not.
+  void DropFromQueue(size_t i, std::vector<bool>* drop, std::vector<size_t>* work) {
+    const Operation& gone = operations_[i];
+    const uint64_t value = gone.function == Function::kEnqueue ? gone.argument : gone.result;
+    const bool crashed = gone.function == Function::kDequeue && IsOptional(gone);
+    for (size_t j = 0; j < operations_.size(); ++j) {
+      const Operation& other = operations_[j];
+      bool same =
+          value != kNothing &&
+          (other.function == Function::kEnqueue ? other.argument == value : other.result == value);
+      // Which value a crashed dequeue took is not known: it stays unless all go.
+      if ((same || crashed) && !(*drop)[j]) {
+        (*drop)[j] = true;
+        work->push_back(j);
+      }
+    }
+  }
+
   // Whether j, which saw some value present, may have seen that of i.
   bool MayHaveSeen(size_t i, size_t j) {
     uint64_t seen = roles_[j].version_seen;
@@ -142,9 +173,19 @@ class Dependence {
 
 }  // namespace
 
-std::vector<bool> WithDependents(std::span<const Operation> operations, std::vector<bool> drop) {
-  Dependence(operations).Close(&drop);
-  return drop;
+void Weaken(Operation* operation) {
+  operation->reserved = 1;
+  if (operation->function == Function::kErase) {
+    operation->result = kErasedUntold;
+  } else {
+    operation->function = Function::kPut;
+    operation->expected = 0;
+  }
+}
+
+std::vector<Operation> WithoutDependents(std::span<const Operation> operations,
+                                         std::vector<bool> drop) {
+  return Dependence(operations).Without(std::move(drop));
 }
 
 std::vector<Operation> Shrink(std::vector<Operation> operations, int tries_limit,
@@ -156,11 +197,7 @@ std::vector<Operation> Shrink(std::vector<Operation> operations, int tries_limit
     for (size_t begin = 0; begin < operations.size() && tries < tries_limit;) {
       std::vector<bool> drop(operations.size(), false);
       for (size_t i = begin; i < std::min(begin + chunk, operations.size()); ++i) drop[i] = true;
-      drop = WithDependents(operations, std::move(drop));
-      std::vector<Operation> rest;
-      for (size_t i = 0; i < operations.size(); ++i) {
-        if (!drop[i]) rest.push_back(operations[i]);
-      }
+      std::vector<Operation> rest = WithoutDependents(operations, std::move(drop));
       ++tries;
       if (!rest.empty() && violates(rest)) {
         operations = std::move(rest);

@@ -125,7 +125,10 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
   }
   for (Operation& operation : operations) {
     auto original = originals.find({operation.process, operation.invoke});
-    if (original != originals.end()) operation = *original->second;
+    if (original == originals.end()) continue;
+    const uint16_t weakened = operation.reserved;
+    operation = *original->second;
+    operation.reserved = weakened;
   }
   result.operations = std::move(operations);
   if (!result.operations.empty()) result.key = result.operations.front().key;

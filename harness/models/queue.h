@@ -46,7 +46,8 @@ struct QueueModel {
   }
   static std::string DescribeState(const State& state) {
     std::string text = "[";
-    for (uint64_t value : state) text += (text.size() > 1 ? " " : "") + std::to_string(value);
+    for (uint64_t value : state)
+      text += (text.size() > 1 ? " {" : "{") + std::to_string(value) + "}";
     return text + "]";
   }
 };

@@ -107,10 +107,10 @@ struct VersionedSteps {
            (state.last * 0x165667b19e3779f9u);
   }
 
+  // Values as {id}: how they are shown is decided where the text is (Naming).
   static std::string DescribeState(const State& state) {
     if (state.value == kNothing) return "absent";
-    std::string text =
-        state.value == kUnreadValue ? "a crashed write's" : "v" + std::to_string(state.value);
+    std::string text = "{" + std::to_string(state.value) + "}";
     if (state.version != kUnknownVersion)
       text += " (version " + std::to_string(state.version) + ")";
     return text;
