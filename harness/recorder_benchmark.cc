@@ -69,7 +69,8 @@ struct Rate {
 };
 
 Rate Round(const Variant& variant, uint32_t processes, bool recorded, Tally* tally) {
-  auto segment = variant.Create({.location = {}, .size_bytes = 64u << 20});
+  SegmentOptions options;
+  auto segment = variant.Create(options);
   if (!segment.ok()) std::abort();
   auto recording = Recording::Create({.slots = processes}, Clock::Checked());
   if (!recording.ok()) std::abort();

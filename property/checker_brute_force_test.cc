@@ -277,6 +277,9 @@ Comparison Compare(std::string_view model, Condition condition, const History& h
                               {.condition = condition, .threads = 1, .explain = false});
   result.agree =
       outcome.ok() && outcome->verdict == (result.legal ? Verdict::kPass : Verdict::kViolation);
+  // The same along with the run, as torture checks.
+  if (condition == Condition::kStrict)
+    result.agree &= StreamAccepts(model, history) == result.legal;
   return result;
 }
 
