@@ -83,9 +83,9 @@ bool StallAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
       runner.EndStop(stopped);
       continue;
     }
-    break;
+    runner.EndStop(stopped);
+    return true;
   }
-  return true;
 }
 
 // The victim goes on after others have worked; the store must be as sound as after a kill.

@@ -145,9 +145,11 @@ bool Reap(pid_t pid, double limit_seconds, int* status) {
 
 void KillAndReap(pid_t pid) {
   kill(pid, SIGKILL);
-  int status = 0;
-  while (waitpid(pid, &status, 0) == pid || errno == EINTR) {
-    if (WIFSIGNALED(status) || WIFEXITED(status)) return;
+  while (true) {
+    int status = 0;
+    pid_t got = waitpid(pid, &status, 0);
+    if (got == pid && (WIFSIGNALED(status) || WIFEXITED(status))) return;
+    if (got < 0 && errno != EINTR) return;  // not a child, or reaped before
   }
 }
 
