@@ -40,7 +40,6 @@ Client::Client(const RunContext& context, uint32_t slot, uint32_t process)
     : context_(context),
       control_(context.control()),
       board_(context.control().boards[slot]),
-      slot_(slot),
       process_(process),
       lossless_(context.variant.traits().lossless),
       recorder_(context.recording->recorder(slot)) {}

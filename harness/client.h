@@ -89,7 +89,6 @@ class Client {
   const RunContext& context_;
   Control& control_;
   WorkerBoard& board_;
-  const uint32_t slot_;
   const uint32_t process_;
   const bool lossless_;
   Recorder recorder_;
