@@ -26,6 +26,10 @@ namespace {
 
 constexpr uint32_t kSpareParticipants =
     4;  // an auditor, the inherited handle, and two for who is on the way
+// A child that has not yet run since its parent forked it shares the parent's life line: until the
+// machine lets it, a killed parent still counts as alive. On a busy machine there are several such
+// at a time.
+constexpr uint32_t kSpareForOrphans = 48;
 constexpr int kExitSkipped = 10;
 constexpr int kExitSetup = 11;
 
@@ -51,7 +55,8 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
   SegmentOptions segment;
   segment.location = context.location;
   segment.size_bytes = context.scenario.segment_bytes;
-  segment.max_participants = options.supervisor.processes + kSpareParticipants;
+  segment.max_participants = options.supervisor.processes + kSpareParticipants +
+                             (context.scenario.inherit_handle ? kSpareForOrphans : 0);
   segment.hash_seed = options.seed;
   return segment;
 }
