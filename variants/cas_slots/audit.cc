@@ -61,15 +61,19 @@ class Auditor {
         if (free) Violation("P3", "the ledger of a free participant slot is not empty", i);
         held_.insert(Context::Named(name));
         if (as_new) owned_names_.insert({i, Context::Named(name)});
+        if (as_new) findable_.insert(Context::Named(name));
       };
       for (const SharedWord* word : {&ledger.new_entry, &ledger.new_node, &ledger.scratch}) {
         hold(*word, true);
       }
-      for (const SharedWord* word : {&ledger.entry_hold, &ledger.node_hold}) hold(*word, false);
+      for (const SharedWord* word : {&ledger.entry_hold, &ledger.node_hold}) {
+        hold(*word, false);
+        if (Load(ledger.target) != 0) findable_.insert(Context::Named(Load(*word)));
+      }
       for (const SharedWord& word : ledger.drafts) hold(word, true);
       for (const SharedWord& word : ledger.pins) hold(word, false);
       for (const SharedWord& word : ledger.cache) {
-        if (uint64_t name = Load(word); name != 0) cached_.insert(Context::Named(name));
+        if (uint64_t name = Load(word); name != 0) findable_.insert(Context::Named(name));
       }
       if (uint64_t start = Load(ledger.page_start); start != 0) {
         const uint32_t first = Context::Named(start) - 1;
@@ -152,7 +156,7 @@ class Auditor {
     if (state.kind() == BlockKind::kOwned && !owned_and_named) {
       Violation("I2", "a block is owned by a participant that does not name it", ref);
     }
-    const bool findable = hinted || cached_.contains(ref) || held_.contains(ref);
+    const bool findable = hinted || findable_.contains(ref);
     if (state.kind() == BlockKind::kFree && !findable) {
       Violation("I4", "a free block is neither hinted nor named", ref);
     }
@@ -228,8 +232,8 @@ class Auditor {
 
   const Context& context_;
   AuditReport report_;
-  absl::flat_hash_set<Ref> held_;    // named by a hold, a pin, a draft or an operation under way
-  absl::flat_hash_set<Ref> cached_;  // named by a cache
+  absl::flat_hash_set<Ref> held_;      // named by a hold, a pin, a draft or an operation under way
+  absl::flat_hash_set<Ref> findable_;  // named by a cache, or as I4 says
   absl::flat_hash_set<Ref> visited_;
   absl::flat_hash_set<std::pair<uint32_t, Ref>> owned_names_;       // participant, block
   absl::flat_hash_set<std::pair<uint32_t, uint32_t>> page_ranges_;  // participant, page

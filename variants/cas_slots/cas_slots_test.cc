@@ -269,6 +269,47 @@ TEST(CasSlotsTest, AVersionNeverRepeatsAcrossEraseInSharedAndOwnSlots) {
   }
 }
 
+// The checks above must be able to fail.
+TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
+  using cas_slots::Context;
+  std::shared_ptr<Segment> segment = MakeSegment(256 << 10, 0);
+  std::unique_ptr<Store> store = Attach(segment);
+  ASSERT_TRUE(store->Put("a", "1").ok());
+  ASSERT_TRUE(store->Put("b", "2").ok());
+  ExpectSound(*store);
+  auto ledger = std::make_unique<cas_slots::Ledger>();
+  Context context(segment, 15, 0, ledger.get());
+  const auto order = std::memory_order_relaxed;  // nobody else is there
+
+  cas_slots::Ledger& own = context.ledger_of(0);
+  const uint64_t name = own.cache[7].exchange(0, order);
+  ASSERT_NE(name, 0u);
+  EXPECT_EQ(store->Audit()->leaked.blocks, 1u);
+  EXPECT_FALSE(store->Audit()->clean());
+  own.cache[7].store(name, order);
+  ExpectSound(*store);
+
+  const uint64_t slot_a = context.SlotOf(segment->Hash("a"));
+  const uint64_t slot_b = context.SlotOf(segment->Hash("b"));
+  ASSERT_NE(slot_a, slot_b);
+  const uint64_t word_b = context.slot(slot_b).exchange(context.slot(slot_a).load(order), order);
+  EXPECT_EQ(store->Audit()->doubly_owned, 1u);
+  EXPECT_EQ(store->Audit()->leaked.blocks, 1u);  // b's entry
+  context.slot(slot_b).store(word_b, order);
+
+  cas_slots::BlockHeader* entry =
+      context.block(cas_slots::SlotWord{context.slot(slot_a).load(order)}.ref());
+  const uint64_t state = entry->state.load(order);
+  entry->state.store(cas_slots::BlockState{state}.Next(cas_slots::BlockKind::kFree).bits, order);
+  EXPECT_EQ(store->Audit()->doubly_owned, 1u);
+  entry->state.store(state, order);
+  context.page(3).word.store(cas_slots::PageWord{}.Next(cas_slots::PageKind::kOwned, 0).bits,
+                             order);
+  EXPECT_EQ(store->Audit()->leaked.bytes, cas_slots::kPageBytes);
+  context.page(3).word.store(0, order);
+  ExpectSound(*store);
+}
+
 // What a victim does until it is killed: everything, on few keys, with values of many sizes.
 [[noreturn]] void WorkUntilKilled(const std::shared_ptr<Segment>& segment, uint64_t seed) {
   // A clock of the victim's own processor time: it dies while it works, however busy the machine
