@@ -15,12 +15,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/vacuity.h"
 #include "harness/worker.h"
 
 namespace kill9 {
 namespace {
 
 constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
+constexpr uint64_t kLeastExtensionNs = 3'000'000'000;
 constexpr uint64_t kWatchNs = 20'000'000;
 constexpr size_t kErrorBytes = 600;
 
@@ -306,7 +308,6 @@ void Supervisor::ReportStuck(uint32_t slot, uint64_t waited_ns) {
 
 SupervisorReport Supervisor::Run() {
   const uint64_t begin = MonotonicNs();
-  const uint64_t end = begin + static_cast<uint64_t>(options_.seconds * 1e9);
   const uint64_t control_us =
       std::min<uint64_t>(200'000, static_cast<uint64_t>(options_.seconds * 1e6 / 10));
   SpawnVacant();
@@ -315,8 +316,21 @@ SupervisorReport Supervisor::Run() {
   Audit(AuditDepth::kFill);
   control_.killing.store(1, std::memory_order_relaxed);
   next_kill_ns_ = next_stop_ns_ = MonotonicNs();
-  while (!over() && !enough_kills() && MonotonicNs() < end) {
-    const uint64_t left_us = (end - std::min(end, MonotonicNs())) / 1000;
+  const uint64_t end = MonotonicNs() + static_cast<uint64_t>(options_.seconds * 1e9);
+  // On a machine that is busy with other things a short run may prove nothing: it goes on for a
+  // while then.
+  const uint64_t latest =
+      end + std::max(kLeastExtensionNs, static_cast<uint64_t>(options_.seconds * 1e9));
+  const auto proves_nothing = [this] {
+    return !WhatIsMissing(context_.scenario, context_.variant.traits(), report_, control_,
+                          /*overlapping_operations=*/1)
+                .empty();
+  };
+  while (!over() && !enough_kills()) {
+    const uint64_t now = MonotonicNs();
+    if (now >= end && (now >= latest || !proves_nothing())) break;
+    const uint64_t left_us =
+        now < end ? (end - now) / 1000 + 1 : context_.scenario.audit_interval_us;
     WorkFor(std::min<uint64_t>(context_.scenario.audit_interval_us, left_us));
     Audit(NextDepth());
   }

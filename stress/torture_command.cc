@@ -25,7 +25,7 @@ namespace {
 
 // All runs together, where --seconds is not given: with building, `./dev torture` stays within two
 // minutes.
-constexpr double kDefaultTotalSeconds = 84;
+constexpr double kDefaultTotalSeconds = 78;
 constexpr double kDefaultSeconds = 10;
 constexpr double kPlainLineSeconds = 10;
 
