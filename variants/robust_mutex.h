@@ -57,7 +57,7 @@ class RobustMutex {
   void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
  private:
-  static constexpr long kRetryNs = 5'000'000;
+  static constexpr long kRetryNs = 999'000'000;  // rare, and a sweep must see who waits
 
   static Acquired Interpret(int error) {
     if (error == 0) return Acquired::kClean;

@@ -89,10 +89,8 @@ Waiting HowItWaits(pid_t pid) {
                   &arguments[3]) < 5) {
     return Waiting::kNo;  // "running"
   }
-  if (number == SYS_futex) {
-    bool has_timeout = (arguments[1] & FUTEX_CMD_MASK) != FUTEX_WAKE && arguments[3] != 0;
-    return has_timeout ? Waiting::kForATime : Waiting::kForEver;
-  }
+  // With a time-out too: a lock whose waiters look again now and then (RobustMutex) is as held as before.
+  if (number == SYS_futex) return Waiting::kForEver;
   return number == SYS_fcntl || number == SYS_flock || number == SYS_semop ? Waiting::kForEver
                                                                            : Waiting::kForATime;
 }
