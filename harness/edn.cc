@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -430,8 +431,8 @@ std::string WriteEdn(std::span<const Operation> operations, const Naming& naming
       events.push_back({operation.finish, kReturns, i});
     }
   }
-  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
-    return std::pair(a.time, a.phase) < std::pair(b.time, b.phase);
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.time, a.phase, a.operation) < std::tie(b.time, b.phase, b.operation);
   });
   std::string text;
   for (const Event& event : events) {

@@ -1,6 +1,8 @@
 #include "harness/history.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 namespace kill9 {
 
@@ -34,6 +36,15 @@ std::string_view FunctionName(Function function) {
       return "cas";
   }
   std::abort();
+}
+
+void SortByInvocation(std::vector<Operation>* operations) {
+  const auto before = [](const Operation& a, const Operation& b) {
+    return std::tie(a.invoke, a.process, a.finish) < std::tie(b.invoke, b.process, b.finish);
+  };
+  if (!std::is_sorted(operations->begin(), operations->end(), before)) {
+    std::sort(operations->begin(), operations->end(), before);
+  }
 }
 
 }  // namespace kill9

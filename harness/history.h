@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 namespace kill9 {
 
@@ -65,6 +66,10 @@ struct alignas(64) Operation {
 };
 static_assert(sizeof(Operation) == 64 && std::is_trivially_copyable_v<Operation> &&
               std::is_standard_layout_v<Operation>);
+
+// Puts operations in the order of their calls. Calls at one time overlap: their order says nothing,
+// but it is the same every time.
+void SortByInvocation(std::vector<Operation>* operations);
 
 }  // namespace kill9
 

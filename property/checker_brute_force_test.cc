@@ -85,8 +85,7 @@ class SmallRun {
   };
 
   static History Sorted(History history) {
-    std::stable_sort(history.begin(), history.end(),
-                     [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; });
+    SortByInvocation(&history);
     return history;
   }
 

@@ -119,8 +119,7 @@ TEST_P(Mutations, AreFoundInEveryHistory) {
       ASSERT_EQ(CheckHistory(model, history, {})->verdict, Verdict::kPass) << seed;
       if (!GetParam().apply(&history)) continue;
       ++applied;
-      std::stable_sort(history.begin(), history.end(),
-                       [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; });
+      SortByInvocation(&history);
       auto outcome = CheckHistory(model, history, {});
       ASSERT_EQ(outcome->verdict, Verdict::kViolation) << "seed " << seed;
       const Counterexample& shown = *outcome->counterexample;

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   if (std::optional<int> done = kill9::sweep::RunIfWorker(argc, argv)) return *done;
   kill9::SetCommandLine(argc, argv);
   CLI::App application{"kill9: what happens to the others when one process is killed, anywhere?"};
+  application.set_version_flag("--version", "kill9 " KILL9_VERSION);
   application.require_subcommand(1);
   int exit_code = kill9::kExitPass;
   kill9::AddCheckCommand(application, exit_code);

@@ -110,10 +110,7 @@ class HistoryCheck {
       __builtin_prefetch(&history_[by_key_.order[std::min(i + kAhead, by_key_.order.size() - 1)]]);
       operations->push_back(history_[by_key_.order[i]]);
     }
-    auto by_invoke = [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; };
-    if (!std::is_sorted(operations->begin(), operations->end(), by_invoke)) {
-      std::stable_sort(operations->begin(), operations->end(), by_invoke);
-    }
+    SortByInvocation(operations);
   }
 
   KeyAnswer CheckKey(const std::vector<Operation>& operations) const {

@@ -13,33 +13,11 @@
 #include "harness/checker/counterexample.h"
 #include "harness/checker/engine.h"
 #include "harness/edn.h"
+#include "harness/html.h"
 #include "nlohmann/json.hpp"
 
 namespace kill9 {
 namespace {
-
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
 
 constexpr char kStyle[] = R"(
 :root { color-scheme: light dark; --ink: #1b1f24; --dim: #667; --paper: #fff; --line: #d8dce2;
@@ -150,8 +128,8 @@ class Page {
                           "<g class=\"%s%s\"><title>%s</title><rect class=\"bar\" x=\"%.1f\" "
                           "y=\"%.1f\" width=\"%.1f\" "
                           "height=\"%.1f\" rx=\"4\"/><text x=\"%.1f\" y=\"%.1f\">%s</text>",
-                          bad ? "bad " : "", IsOptional(operation) ? "optional" : "", Escape(label),
-                          x, y, std::max(4.0, end - x), kBar, x + 6, y + 13, Escape(label));
+                          bad ? "bad " : "", IsOptional(operation) ? "optional" : "", EscapeHtml(label),
+                          x, y, std::max(4.0, end - x), kBar, x + 6, y + 13, EscapeHtml(label));
     if (operation.outcome == Outcome::kCrashed) {
       absl::StrAppendFormat(
           svg,
@@ -197,18 +175,18 @@ std::string OrderTable(const Counterexample& shown, const Naming& naming) {
     absl::StrAppend(&before, before.empty() ? "" : ", or ", naming.State(state));
   }
   absl::StrAppend(&html, "<tr class=\"dim\"><td></td><td></td><td>before the window</td><td>",
-                  Escape(before), "</td></tr>\n");
+                  EscapeHtml(before), "</td></tr>\n");
   for (size_t i = 0; i < shown.placed.size(); ++i) {
     const Operation& operation = shown.operations[shown.placed[i]];
     absl::StrAppend(
         &html, "<tr><td class=\"n\">", shown.placed[i] + 1, "</td><td>P", operation.process,
-        "</td><td>", Escape(DescribeOperation(operation, naming)), "</td><td>",
-        i < shown.states.size() ? Escape(naming.State(shown.states[i])) : "", "</td></tr>\n");
+        "</td><td>", EscapeHtml(DescribeOperation(operation, naming)), "</td><td>",
+        i < shown.states.size() ? EscapeHtml(naming.State(shown.states[i])) : "", "</td></tr>\n");
   }
   for (size_t i : shown.unplaceable) {
     const Operation& operation = shown.operations[i];
     absl::StrAppend(&html, "<tr class=\"bad\"><td class=\"n\">", i + 1, "</td><td>P",
-                    operation.process, "</td><td>", Escape(DescribeOperation(operation, naming)),
+                    operation.process, "</td><td>", EscapeHtml(DescribeOperation(operation, naming)),
                     "</td><td>no place is left for it</td></tr>\n");
   }
   return html + "</table>\n";
@@ -225,7 +203,7 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
 
 std::string RenderHtml(const Counterexample& counterexample, const Naming& naming) {
   std::string title =
-      absl::StrCat("Key ", Escape(naming.Key(counterexample.key)), " is not ",
+      absl::StrCat("Key ", EscapeHtml(naming.Key(counterexample.key)), " is not ",
                    std::string(ConditionName(counterexample.condition)), " linearizable");
   return absl::StrCat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>",
                       title, "</title>\n<style>", kStyle, "</style></head><body>\n<h1>", title,

@@ -3,26 +3,10 @@
 #include <algorithm>
 
 #include "harness/models/versioned_value.h"
+#include "harness/random.h"
 
 namespace kill9 {
 namespace {
-
-// splitmix64: small, and the same everywhere.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  uint64_t Below(uint64_t n) { return Next() % n; }
-  bool Chance(double share) { return static_cast<double>(Next() >> 11) * 0x1p-53 < share; }
-
- private:
-  uint64_t state_;
-};
 
 class Simulation {
  public:
@@ -48,7 +32,7 @@ class Simulation {
           --idle;
           break;
         case Stage::kCalled:
-          if (random_.Chance(options_.crash_share / 2)) {
+          if (Chance(options_.crash_share / 2)) {
             Die(&worker);
             ++idle;
             break;
@@ -57,7 +41,7 @@ class Simulation {
           worker.stage = Stage::kDone;
           break;
         case Stage::kDone:
-          if (random_.Chance(options_.crash_share / 2)) {
+          if (Chance(options_.crash_share / 2)) {
             Die(&worker);
           } else {
             history_[worker.operation].finish = now_;
@@ -102,7 +86,7 @@ class Simulation {
     }
     if (operation.function == Function::kCompareAndSwap) {
       const Cell& cell = cells_[operation.key];
-      operation.expected = random_.Chance(0.2) ? 0 : cell.version;
+      operation.expected = Chance(0.2) ? 0 : cell.version;
     }
     worker->operation = history_.size();
     worker->stage = Stage::kCalled;
@@ -110,9 +94,9 @@ class Simulation {
   }
 
   Function ChooseFunction() {
-    bool read = random_.Chance(options_.read_share);
+    bool read = Chance(options_.read_share);
     if (!options_.map_functions) return read ? Function::kGet : Function::kPut;
-    if (read) return random_.Chance(0.25) ? Function::kPin : Function::kGet;
+    if (read) return Chance(0.25) ? Function::kPin : Function::kGet;
     uint64_t draw = random_.Below(10);
     if (draw < 5) return Function::kPut;
     if (draw < 6) return Function::kCommit;
@@ -128,7 +112,7 @@ class Simulation {
 
   void TakeEffect(Operation* operation) {
     Cell& cell = cells_[operation->key];
-    if (options_.lossy && random_.Chance(0.05)) cell = Cell{};
+    if (options_.lossy && Chance(0.05)) cell = Cell{};
     operation->outcome = Outcome::kOk;
     switch (operation->function) {
       case Function::kPut:
@@ -155,7 +139,7 @@ class Simulation {
 
   void Die(Worker* worker) {
     Operation& operation = history_[worker->operation];
-    if (worker->stage == Stage::kCalled && random_.Chance(options_.late_share)) {
+    if (worker->stage == Stage::kCalled && Chance(options_.late_share)) {
       late_.push_back({now_ + 1 + random_.Below(20), worker->operation});
     }
     operation.outcome = Outcome::kCrashed;
@@ -176,6 +160,8 @@ class Simulation {
   }
 
   SimulationOptions options_;
+  bool Chance(double share) { return random_.Unit() < share; }
+
   Random random_;
   std::vector<Cell> cells_;
   std::vector<Worker> workers_;

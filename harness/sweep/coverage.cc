@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/html.h"
 #include "harness/sweep/symbols.h"
 
 namespace kill9::sweep {
@@ -16,26 +17,6 @@ namespace {
 
 bool IsStoreSource(std::string_view file) {
   return file.find("/variants/") != std::string_view::npos || file.rfind("variants/", 0) == 0;
-}
-
-std::string Escaped(std::string_view text) {
-  std::string escaped;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
 }
 
 constexpr char kHead[] = R"(<!doctype html><meta charset="utf-8"><title>kill9: kill coverage</title>
@@ -148,7 +129,7 @@ Json Coverage::Figures() const {
 }
 
 std::string Coverage::Page(const std::string& variant, const OfVariant& counts) const {
-  std::string page = absl::StrCat(kHead, "<h1>Kill coverage of ", Escaped(variant), "</h1>\n");
+  std::string page = absl::StrCat(kHead, "<h1>Kill coverage of ", EscapeHtml(variant), "</h1>\n");
   absl::StrAppend(
       &page,
       "<p>Each line shows: instructions executed, killed at, spoken for by a kill in the same "
@@ -157,7 +138,7 @@ std::string Coverage::Page(const std::string& variant, const OfVariant& counts) 
   for (const auto& [file, lines] : with_code_) {
     if (!Belongs(variant, file)) continue;
     auto of_file = counts.lines.find(file);
-    absl::StrAppend(&page, "<h2>", Escaped(file), "</h2>\n<pre>");
+    absl::StrAppend(&page, "<h2>", EscapeHtml(file), "</h2>\n<pre>");
     std::ifstream source(paths_.at(file));
     std::string text;
     for (int number = 1; std::getline(source, text); ++number) {
@@ -180,7 +161,7 @@ std::string Coverage::Page(const std::string& variant, const OfVariant& counts) 
       }
       absl::StrAppend(&page, "<span class=g title='", operations, "'>",
                       absl::StrFormat("%4d %s", number, gutter),
-                      "</span><span class=", kind[0] ? kind : "o", ">", Escaped(text), "</span>\n");
+                      "</span><span class=", kind[0] ? kind : "o", ">", EscapeHtml(text), "</span>\n");
     }
     absl::StrAppend(&page, "</pre>\n");
   }
@@ -199,7 +180,7 @@ absl::Status Coverage::Write(const std::string& directory, const Json& result) c
   };
   Json figures = Figures();
   std::string index = absl::StrCat(
-      kHead, "<h1>Kill coverage</h1>\n<p>", Escaped(result.at("command").get<std::string>()),
+      kHead, "<h1>Kill coverage</h1>\n<p>", EscapeHtml(result.at("command").get<std::string>()),
       "</p>\n<table><tr><th>variant<th>instructions executed<th>killed at"
       "<th>spoken for<th>coverage<th>lines reached<th>of lines with code</tr>\n");
   for (const Json& of_variant : figures) {

@@ -13,6 +13,7 @@
 #include <iterator>
 #include <thread>
 
+#include "harness/random.h"
 #include "variants/registry.h"
 
 namespace kill9::limits {
@@ -86,27 +87,20 @@ void Pin(unsigned worker) {
   }
 }
 
-uint64_t Next(uint64_t& state) {  // splitmix64
-  uint64_t z = (state += 0x9e3779b97f4a7c15);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-  return z ^ (z >> 31);
-}
-
 void Work(Subject& subject, const std::vector<std::string>& keys, const Load& load, const Mix& mix,
           unsigned worker, Shared& shared) {
   Pin(worker);
   std::unique_ptr<Access> access = subject.Open();
   const std::string value(load.value_bytes, static_cast<char>('a' + worker % 26));
   std::string out;
-  uint64_t random = mix.seed * 1'000'003 + worker;
+  Random random(mix.seed, worker);
   uint64_t operations = 0;
   uint64_t failed = 0;
   shared.ready.fetch_add(1);
   while (!shared.go.load()) std::this_thread::yield();
   while (!shared.stop.load(std::memory_order_relaxed)) {
     for (int i = 0; i < 32; ++i) {
-      const uint64_t draw = Next(random);
+      const uint64_t draw = random.Next();
       const std::string& key = keys[(draw & 0xffffffff) % keys.size()];
       const bool read = (draw >> 40) % 100 < mix.read_percent;
       failed += (read ? access->Get(key, &out) : access->Put(key, value)) ? 0 : 1;
