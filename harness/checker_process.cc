@@ -69,7 +69,7 @@ void CheckerProcess::Run() {
   setpgid(0, 0);  // Ctrl-C is the caller's
   OnlineChecker checker({.model = FindModel(options_.model),
                          .threads = 1,
-                         .has_versions = true,
+                         .has_versions = options_.has_versions,
                          .clock = &options_.clock,
                          .counterexample_stem = options_.counterexample_stem});
   std::vector<Operation> batch;

@@ -23,6 +23,7 @@ namespace kill9 {
 
 struct CheckerProcessOptions {
   std::string model;  // "map", "cache"
+  bool has_versions = true;
   Clock clock;
   uint32_t processes = 1;           // rings that are drained into one batch
   std::string counterexample_stem;  // as OnlineOptions'

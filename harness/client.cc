@@ -14,6 +14,8 @@ namespace kill9 {
 namespace {
 
 constexpr uint64_t kNoKill = ~uint64_t{0};
+// The floor of a key whose store has no versions: the key has been there, more is not known.
+constexpr Version kSomeVersion = 1;
 
 // The id at the head of a value, before its bytes are checked.
 ValueId PeekId(std::string_view value) {
@@ -42,6 +44,7 @@ Client::Client(const RunContext& context, uint32_t slot, uint32_t process)
       board_(context.control().boards[slot]),
       process_(process),
       lossless_(context.variant.traits().lossless),
+      has_versions_(context.variant.traits().has_versions),
       recorder_(context.recording->recorder(slot)) {}
 
 void Client::Progress() {
@@ -175,6 +178,10 @@ void Client::CheckBytes(const char* operation, uint64_t key, std::string_view va
 }
 
 void Client::CheckVersion(const char* operation, uint64_t key, const Seen& seen, Version version) {
+  if (!has_versions_) {
+    Raise(context_.memory.key(key).floor, kSomeVersion);
+    return;
+  }
   if (version != kAbsent && version >= seen.floor) {
     Raise(context_.memory.key(key).floor, version);
     return;
@@ -202,6 +209,10 @@ void Client::CheckMiss(const char* operation, uint64_t key, const Seen& seen) {
 
 void Client::CheckWritten(const char* operation, uint64_t key, const Seen& seen, Version version) {
   KeyBoard& board = context_.memory.key(key);
+  if (!has_versions_) {
+    Raise(board.floor, kSomeVersion);
+    return;
+  }
   const uint64_t written_before = Raise(board.last_written, version);
   if (version <= seen.floor || written_before == version) {
     Fail(Verdict::kViolation,

@@ -91,6 +91,7 @@ class Client {
   WorkerBoard& board_;
   const uint32_t process_;
   const bool lossless_;
+  const bool has_versions_;
   Recorder recorder_;
   KillTimer timer_;
   std::shared_ptr<Segment> segment_;

@@ -279,9 +279,10 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario,
   return result;
 }
 
-TortureResult CannotRun(const Variant& variant, const Scenario& scenario,
-                        const std::string& reason) {
+TortureResult CannotRun(const Variant& variant, const Scenario& scenario, const std::string& reason,
+                        Verdict verdict = Verdict::kUndecided) {
   TortureResult result;
+  result.verdict = verdict;
   result.reason = reason;
   result.run = {{"variant", variant.name()},
                 {"scenario", scenario.name},
@@ -311,6 +312,9 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                          const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Scenario scenario = original;
+  if (const std::string why = WhyNotApplicable(scenario, variant.traits()); !why.empty()) {
+    return CannotRun(variant, scenario, why, Verdict::kSkipped);
+  }
   if (options.workload != nullptr) scenario.workload = *options.workload;
   if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
     scenario.timer.life_us = options.supervisor.life_us;
@@ -340,7 +344,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                      .location = {},
                      .inherited = nullptr};
   SegmentJanitor janitor;
-  if (scenario.named_segment) {
+  if (scenario.named_segment || variant.traits().needs_name) {
     context.location = {SegmentKind::kNamed,
                         absl::StrCat("kill9-", getpid(), "-", MonotonicNs() % 1'000'000'000)};
     if (absl::Status status = janitor.Watch(context.location); !status.ok()) {
@@ -348,6 +352,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
     }
   }
   CheckerProcessOptions checking{.model = variant.traits().lossless ? "map" : "cache",
+                                 .has_versions = variant.traits().has_versions,
                                  .clock = context.clock,
                                  .processes = options.supervisor.processes,
                                  .counterexample_stem = ""};

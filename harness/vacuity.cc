@@ -4,6 +4,16 @@
 
 namespace kill9 {
 
+std::string WhyNotApplicable(const Scenario& scenario, const Traits& traits) {
+  if (scenario.needs.kills_in_recovery && !traits.has_recovery) {
+    return "this store has no recovery that one could be killed in";
+  }
+  if (scenario.needs.refusals && !traits.bounded) {
+    return "this store takes room beyond its segment's size: it is never full";
+  }
+  return "";
+}
+
 std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
                           const SupervisorReport& report, const Control& control,
                           uint64_t overlapping_operations) {
@@ -25,7 +35,7 @@ std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
           "nobody was killed in a recovery");
   require(needs.kills_in_attach, report.kills_at(Place::kAttaching),
           "nobody was killed while attaching");
-  require(needs.recoveries, load(control.recovered_participants),
+  require(needs.recoveries && traits.tells_recovered, load(control.recovered_participants),
           "no dead participant was recovered");
   require(needs.stops, report.stops, "nobody was stopped");
   require(needs.refusals && traits.lossless, refused, "the segment was never full");

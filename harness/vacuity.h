@@ -9,6 +9,9 @@
 
 namespace kill9 {
 
+// Why a store without some capability cannot be put through the scenario; empty if it can.
+std::string WhyNotApplicable(const Scenario& scenario, const Traits& traits);
+
 // Empty if everything that the scenario needs to have happened did happen.
 std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
                           const SupervisorReport& report, const Control& control,

@@ -210,12 +210,21 @@ class Conformance : public ::testing::TestWithParam<const Variant*> {
   std::unique_ptr<Store> store_;
 };
 
+// Who keeps the whole contract. Peers have one of their own, and tests of what they say that they
+// have (peers_test.cc).
+inline std::vector<const Variant*> ConformingVariants() {
+  std::vector<const Variant*> conforming;
+  for (const Variant* variant : AllVariants()) {
+    if (variant->kind() != Variant::Kind::kPeer) conforming.push_back(variant);
+  }
+  return conforming;
+}
+
 #define REQUIRE_TRAIT(condition) \
   if (!(condition)) GTEST_SKIP() << variant().name() << " does not have: " << #condition
 
-#define INSTANTIATE_FOR_ALL_VARIANTS(suite)                                                 \
-  INSTANTIATE_TEST_SUITE_P(AllVariants, suite,                                              \
-                           ::testing::ValuesIn(AllVariants().begin(), AllVariants().end()), \
+#define INSTANTIATE_FOR_ALL_VARIANTS(suite)                                               \
+  INSTANTIATE_TEST_SUITE_P(AllVariants, suite, ::testing::ValuesIn(ConformingVariants()), \
                            VariantTestName)
 
 }  // namespace kill9

@@ -13,8 +13,12 @@ INSTANTIATE_FOR_ALL_VARIANTS(ConformanceOperations);
 
 TEST(ConformanceRegistry, InstantiatesEveryRegisteredVariantAndNoOther) {
   std::set<std::string> registered;
-  for (const Variant* variant : AllVariants()) registered.insert(std::string(variant->name()));
-  EXPECT_EQ(registered.size(), AllVariants().size()) << "two variants share a name";
+  std::set<std::string> names;
+  for (const Variant* variant : AllVariants()) {
+    names.insert(std::string(variant->name()));
+    if (variant->kind() != Variant::Kind::kPeer) registered.insert(std::string(variant->name()));
+  }
+  EXPECT_EQ(names.size(), AllVariants().size()) << "two variants share a name";
   EXPECT_FALSE(registered.empty());
   std::set<std::string> instantiated;
   const ::testing::UnitTest& all = *::testing::UnitTest::GetInstance();

@@ -9,15 +9,43 @@
   VARIANT(SeqlockRing)          \
   VARIANT(CasSlots)
 
+// Other libraries behind the same interface, those whose packages were found at build.
+#ifdef KILL9_HAVE_LMDB
+#define KILL9_PEER_LMDB(VARIANT) VARIANT(Lmdb)
+#else
+#define KILL9_PEER_LMDB(VARIANT)
+#endif
+#ifdef KILL9_HAVE_TDB
+#define KILL9_PEER_TDB(VARIANT) VARIANT(Tdb)
+#else
+#define KILL9_PEER_TDB(VARIANT)
+#endif
+#ifdef KILL9_HAVE_BOOST_INTERPROCESS
+#define KILL9_PEER_BOOST(VARIANT) VARIANT(BoostInterprocess)
+#else
+#define KILL9_PEER_BOOST(VARIANT)
+#endif
+#ifdef KILL9_HAVE_BERKELEY_DB
+#define KILL9_PEER_BERKELEY(VARIANT) VARIANT(BerkeleyDb)
+#else
+#define KILL9_PEER_BERKELEY(VARIANT)
+#endif
+#define KILL9_PEERS(VARIANT) \
+  KILL9_PEER_LMDB(VARIANT)   \
+  KILL9_PEER_TDB(VARIANT)    \
+  KILL9_PEER_BOOST(VARIANT)  \
+  KILL9_PEER_BERKELEY(VARIANT)
+
 namespace kill9 {
 
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_VARIANTS(KILL9_DECLARE)
+KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
 
 std::span<const Variant* const> AllVariants() {
 #define KILL9_LIST(Name) &Name(),
-  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST)};
+  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST) KILL9_PEERS(KILL9_LIST)};
 #undef KILL9_LIST
   return kVariants;
 }

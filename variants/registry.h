@@ -12,9 +12,11 @@
 
 namespace kill9 {
 
-// One design: how to make and open its segments, and how to take part in one.
+// One store: how to make and open its segments, and how to take part in one.
 class Variant {
  public:
+  // The project's own designs, the naive ones that people really ship, and other libraries. Runs
+  // that must pass take designs only.
   enum class Kind : uint8_t { kDesign, kBaseline, kPeer };
 
   virtual ~Variant() = default;

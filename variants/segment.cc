@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,7 @@ namespace {
 constexpr char kMagic[8] = {'k', 'i', 'l', 'l', '9', 's', 'e', 'g'};
 constexpr uint64_t kMinimumBytes = 64 << 10;
 constexpr size_t kMaximumNameBytes = 200;
+constexpr const char* kDirectorySuffix = ".files";
 
 uint64_t Checksum(const SegmentHeader& header) {
   return XXH3_64bits(&header, offsetof(SegmentHeader, checksum));
@@ -357,8 +359,18 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::FromFd(int fd, const SegmentLa
 absl::Status Segment::Unlink(const SegmentLocation& location) {
   absl::StatusOr<std::string> path = PathOf(location);
   if (!path.ok()) return path.status();
-  if (unlink(path->c_str()) == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("cannot remove ", Describe(location)));
+  const int result = unlink(path->c_str());
+  const int error = errno;
+  std::error_code ignored;  // usually there is none
+  std::filesystem::remove_all(absl::StrCat(*path, kDirectorySuffix), ignored);
+  if (result == 0) return absl::OkStatus();
+  return ErrnoStatus(error, absl::StrCat("cannot remove ", Describe(location)));
+}
+
+absl::StatusOr<std::string> Segment::DirectoryOf(const SegmentLocation& location) {
+  absl::StatusOr<std::string> path = PathOf(location);
+  if (!path.ok()) return path.status();
+  return absl::StrCat(*path, kDirectorySuffix);
 }
 
 absl::StatusOr<std::string> Segment::DesignOf(const SegmentLocation& location) {

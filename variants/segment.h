@@ -93,8 +93,12 @@ class Segment {
                                                        const SegmentLayout& layout);
   // Takes over (on an error too) a descriptor of a segment that another process passed on.
   static absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd, const SegmentLayout& layout);
-  // Removes the name; attached processes go on. kNotFound if there is none.
+  // Removes the name, and the directory of that name if there is one; attached processes go on.
+  // kNotFound if there is none.
   static absl::Status Unlink(const SegmentLocation& location);
+  // Where a store that wants files of its own keeps them: a directory beside the segment's name,
+  // made by who wants it. kInvalidArgument for an anonymous segment.
+  static absl::StatusOr<std::string> DirectoryOf(const SegmentLocation& location);
   // The design's name in a segment's header, to choose the variant that opens it.
   static absl::StatusOr<std::string> DesignOf(const SegmentLocation& location);
 

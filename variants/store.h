@@ -95,6 +95,11 @@ struct Traits {
   bool has_pin = true;
   bool has_draft = true;
   bool has_audit = true;
+  bool has_versions = true;  // false: Put, Get and ForEach tell kAbsent instead of a version
+  bool has_recovery = true;  // false: there is nothing to call, and Recover() reports nothing
+  bool tells_recovered = true;  // false: Recover() does not tell all that was recovered
+  bool needs_name = false;   // its data are files: the segment cannot be anonymous
+  bool bounded = true;       // false: it takes room beyond the segment's size, and is never full
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit
   Progress pin = Progress::kBlocking;    // Pin, release
@@ -161,7 +166,7 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  // Sets the key; returns the new version.
+  // Sets the key; returns the new version (kAbsent if the traits say that there are none).
   absl::StatusOr<Version> Put(std::string_view key, std::string_view value);
   // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if
   // absent, *value is then unspecified. `value` may be null: only the version is asked for.

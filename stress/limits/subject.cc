@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "harness/random.h"
+#include "harness/segment_janitor.h"
 #include "variants/registry.h"
 
 namespace kill9::limits {
@@ -35,8 +36,9 @@ class StoreAccess final : public Access {
 
 class StoreSubject final : public Subject {
  public:
-  StoreSubject(const Variant& variant, std::shared_ptr<Segment> segment)
-      : variant_(variant), segment_(std::move(segment)) {}
+  StoreSubject(const Variant& variant, std::unique_ptr<SegmentJanitor> janitor,
+               std::shared_ptr<Segment> segment)
+      : variant_(variant), janitor_(std::move(janitor)), segment_(std::move(segment)) {}
   std::unique_ptr<Access> Open() override {
     absl::StatusOr<std::unique_ptr<Store>> store = variant_.Attach(segment_);
     if (!store.ok()) {
@@ -48,11 +50,20 @@ class StoreSubject final : public Subject {
 
  private:
   const Variant& variant_;
+  std::unique_ptr<SegmentJanitor> janitor_;
   std::shared_ptr<Segment> segment_;
 };
 
 std::unique_ptr<Subject> MakeStore(const Variant& variant, const Load& load) {
   SegmentOptions options;
+  std::unique_ptr<SegmentJanitor> janitor;
+  if (variant.traits().needs_name) {
+    static unsigned count = 0;
+    options.location = {SegmentKind::kNamed, "kill9-benchmark-" + std::to_string(getpid()) + "-" +
+                                                 std::to_string(count++)};
+    janitor = std::make_unique<SegmentJanitor>();
+    if (!janitor->Watch(options.location).ok()) return nullptr;
+  }
   options.expected_entries = load.entries * 2;
   // Twice what the data needs, so that nobody is short of room.
   options.size_bytes = (16u << 20) + load.entries * (load.value_bytes + 192) * 2;
@@ -61,7 +72,7 @@ std::unique_ptr<Subject> MakeStore(const Variant& variant, const Load& load) {
     std::fprintf(stderr, "%s\n", segment.status().ToString().c_str());
     return nullptr;
   }
-  return std::make_unique<StoreSubject>(variant, *std::move(segment));
+  return std::make_unique<StoreSubject>(variant, std::move(janitor), *std::move(segment));
 }
 
 // What the workers of one measurement share.
@@ -131,18 +142,22 @@ std::string KeyOf(uint64_t index) {
   return text;
 }
 
-std::vector<SubjectKind> Designs() {
+std::vector<SubjectKind> Variants() {
+  using Role = SubjectKind::Role;
   std::vector<SubjectKind> kinds;
   for (const Variant* variant : AllVariants()) {
-    kinds.push_back({std::string(variant->name()), SubjectKind::Role::kDesign,
+    const Role role = variant->kind() == Variant::Kind::kDesign     ? Role::kDesign
+                      : variant->kind() == Variant::Kind::kBaseline ? Role::kBaseline
+                                                                    : Role::kPeer;
+    kinds.push_back({std::string(variant->name()), role,
                      [variant](const Load& load) { return MakeStore(*variant, load); }});
   }
   return kinds;
 }
 
 std::vector<SubjectKind> AllSubjects() {
-  std::vector<SubjectKind> all = Designs();
-  for (auto& part : {BareTables(), Peers(), ThreadMaps()}) {
+  std::vector<SubjectKind> all = Variants();
+  for (auto& part : {BareTables(), ThreadMaps()}) {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;

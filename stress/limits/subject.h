@@ -39,15 +39,14 @@ class Subject {
 
 struct SubjectKind {
   std::string name;
-  enum class Role : uint8_t { kDesign, kLimit, kPeer, kThreadMap } role;
+  enum class Role : uint8_t { kDesign, kBaseline, kPeer, kLimit, kThreadMap } role;
   // Creates it, empty; null if this machine cannot (said on stderr).
   std::function<std::unique_ptr<Subject>(const Load&)> make;
 };
 
-std::vector<SubjectKind> Designs();     // every registered variant
+std::vector<SubjectKind> Variants();    // every registered one: designs, baselines, peers
 std::vector<SubjectKind> BareTables();  // seqlock_slots, robust_stripes
-std::vector<SubjectKind> Peers();       // lmdb, tdb; those that were found when this was built
-std::vector<SubjectKind> ThreadMaps();  // tbb, liburcu; likewise
+std::vector<SubjectKind> ThreadMaps();  // tbb, liburcu; those that were found when this was built
 std::vector<SubjectKind> AllSubjects();
 
 std::string KeyOf(uint64_t index);  // 16 bytes

@@ -1,0 +1,71 @@
+#include "variants/peers/peer.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::peers {
+namespace {
+
+constexpr uint64_t kAnchorBytes = 256 << 10;  // header, participants' table, body
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
+    const SegmentOptions& options, std::string_view design,
+    absl::FunctionRef<absl::Status(const Anchor&)> make) {
+  if (options.location.kind == SegmentKind::kAnonymous) {
+    return absl::UnimplementedError(absl::StrCat(
+        std::string(design), " keeps its data in files: give the segment a name, or a path"));
+  }
+  absl::StatusOr<std::string> directory = Segment::DirectoryOf(options.location);
+  if (!directory.ok()) return directory.status();
+  Anchor anchor{};
+  if (directory->size() >= sizeof anchor.directory) {
+    return absl::InvalidArgumentError(absl::StrCat("'", *directory, "' is too long a path"));
+  }
+  directory->copy(anchor.directory, sizeof anchor.directory - 1);
+  anchor.size_bytes = options.size_bytes;
+  anchor.expected_entries = options.expected_entries;
+  anchor.max_participants = options.max_participants;
+  SegmentOptions small = options;
+  small.size_bytes = kAnchorBytes;
+  small.max_participants = 1;  // the library counts its own
+  bool made_directory = false;
+  absl::StatusOr<std::shared_ptr<Segment>> segment =
+      Segment::Create(small, {.design = design}, [&](Segment& self, SegmentHeader&) {
+        if (mkdir(anchor.directory, 0700) != 0) {
+          const std::string text =
+              absl::StrCat("cannot make '", *directory, "': ", std::strerror(errno));
+          return errno == EEXIST ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
+        }
+        made_directory = true;
+        std::memcpy(self.body().data(), &anchor, sizeof anchor);
+        return make(anchor);
+      });
+  if (!segment.ok() && made_directory) {
+    std::error_code ignored;
+    std::filesystem::remove_all(*directory, ignored);
+  }
+  return segment;
+}
+
+const Anchor& AnchorOf(const Segment& segment) {
+  return *reinterpret_cast<const Anchor*>(segment.body().data());
+}
+
+absl::Status PeerStore::Lacks(std::string_view operation) const {
+  return absl::UnimplementedError(
+      absl::StrCat(std::string(peer_), " does not have ", std::string(operation)));
+}
+
+absl::Status PeerStore::Failed(std::string_view call, std::string_view message) const {
+  return absl::DataLossError(absl::StrCat(std::string(call), ": ", std::string(message)));
+}
+
+}  // namespace kill9::peers

@@ -1,0 +1,84 @@
+// What the adapters to other libraries share.
+//
+// A peer is a library behind the store interface, used as its manual says. What it lacks (pins,
+// drafts, compare-and-swap, versions, an audit) its traits declare, and nobody fakes. A peer whose
+// data are files of its own keeps them in the directory beside the segment's name
+// (Segment::DirectoryOf); the segment itself then is a small anchor: its header says which peer it
+// is, and its parameters what the files were made for. Such a segment cannot be anonymous.
+#ifndef KILL9_VARIANTS_PEERS_PEER_H_
+#define KILL9_VARIANTS_PEERS_PEER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "variants/registry.h"
+#include "variants/segment.h"
+#include "variants/store.h"
+
+namespace kill9::peers {
+
+// An anchor's body: where the files are, and how much room they were made for.
+struct Anchor {
+  char directory[512];
+  uint64_t size_bytes;
+  uint64_t expected_entries;
+  uint32_t max_participants;
+  uint32_t reserved;
+};
+static_assert(sizeof(Anchor) == 536 && std::is_trivially_copyable_v<Anchor>);
+
+// Makes the directory, lets `make` create the peer's files in it, and then names the segment.
+// kUnimplemented: an anonymous segment was asked for. kAlreadyExists: the directory is there.
+absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
+    const SegmentOptions& options, std::string_view design,
+    absl::FunctionRef<absl::Status(const Anchor&)> make);
+
+const Anchor& AnchorOf(const Segment& segment);
+
+// What every peer answers to the operations that it does not have.
+class PeerStore : public Store {
+ protected:
+  PeerStore(std::string_view peer, std::shared_ptr<Segment> segment)
+      : Store(ForkGuard()), peer_(peer), segment_(std::move(segment)) {}
+
+  const Segment& segment() const { return *segment_; }
+  absl::Status Lacks(std::string_view operation) const;
+  // An error code of the library that its manual does not count as "absent" or "full".
+  absl::Status Failed(std::string_view call, std::string_view message) const;
+
+ private:
+  absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view, Version, std::string_view) override {
+    return Lacks("CompareAndSwap");
+  }
+  absl::StatusOr<PinnedValue> DoPin(std::string_view) override { return Lacks("Pin"); }
+  absl::StatusOr<Draft> DoReserve(std::string_view, size_t) override { return Lacks("Reserve"); }
+  absl::StatusOr<Version> DoCommit(uint64_t) override { return Lacks("Commit"); }
+  absl::StatusOr<RecoveryReport> DoRecover() override { return RecoveryReport{}; }
+  absl::StatusOr<AuditReport> DoAudit() override { return Lacks("Audit"); }
+  void DoReleasePin(uint64_t) override {}
+  void DoDropDraft(uint64_t) override {}
+
+  std::string_view peer_;
+  std::shared_ptr<Segment> segment_;
+};
+
+// The part of a Variant that all peers with files have in common.
+class AnchoredVariant : public Variant {
+ public:
+  Kind kind() const final { return Kind::kPeer; }
+  absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const final {
+    return Segment::Open(location, {.design = name()});
+  }
+  absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const final {
+    return Segment::FromFd(fd, {.design = name()});
+  }
+};
+
+}  // namespace kill9::peers
+
+#endif  // KILL9_VARIANTS_PEERS_PEER_H_
