@@ -1,0 +1,142 @@
+# Planted bugs: patches over the real variants (docs/planted_bugs.md).
+#
+# Every patch is checked to apply in every build. What one makes of kill9 is built on demand only, and of it
+# only the sources that the patch touches: they come before the libraries when linking, so the libraries'
+# versions of them stay out.
+#
+#   planted_NAME              the kill9 command, with that bug:    planted/NAME/kill9
+#   planted_NAME_conformance  one property test likewise, where that tier is expected to catch it
+#   planted_NAME_threads      threads_test likewise, for the tsan preset
+#   planted                   the first two, for all; planted_threads: the third
+#
+# planted/manifest.json lists them all, for `kill9 planted` and `kill9 gate`.
+
+find_program(PATCH_PROGRAM patch REQUIRED)
+file(GLOB PLANTED_PATCHES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/property/planted/*/*.patch)
+# A change of one configures anew: its header is data of the build.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PLANTED_PATCHES})
+file(GLOB_RECURSE PLANTED_ORIGINALS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/variants/*.cc
+  ${CMAKE_SOURCE_DIR}/variants/*.h)
+
+add_custom_target(planted)
+add_custom_target(planted_threads)
+
+# The value of "key: value" in the header of a patch; empty if there is none.
+function(planted_field patch key result)
+  file(STRINGS ${patch} lines REGEX "^${key}: " LIMIT_COUNT 1)
+  string(REGEX REPLACE "^${key}: *" "" value "${lines}")
+  set(${result} "${value}" PARENT_SCOPE)
+endfunction()
+
+# The sources to compile anew when these files of variants/ are changed.
+function(planted_sources patch result)
+  file(STRINGS ${patch} lines REGEX "^\\+\\+\\+ b/")
+  set(sources)
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^\\+\\+\\+ b/([^\t ]+).*" "\\1" touched "${line}")
+    if(touched MATCHES "\\.cc$")
+      list(APPEND sources ${touched})
+    elseif(touched MATCHES "^variants/(locked/|robust_mutex)")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/locked/*.cc
+        ${CMAKE_SOURCE_DIR}/variants/global_mutex/*.cc ${CMAKE_SOURCE_DIR}/variants/striped_locks/*.cc)
+      list(APPEND sources ${found})
+    elseif(touched MATCHES "^variants/(cas_slots|seqlock_ring)/")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/${CMAKE_MATCH_1}/*.cc)
+      list(APPEND sources ${found})
+    else()
+      message(FATAL_ERROR "${patch}: who includes ${touched}? Say so in planted.cmake.")
+    endif()
+  endforeach()
+  list(FILTER sources EXCLUDE REGEX "_(test|benchmark)\\.cc$")
+  list(REMOVE_DUPLICATES sources)
+  set(${result} ${sources} PARENT_SCOPE)
+endfunction()
+
+function(planted_executable target directory output objects libraries)
+  add_executable(${target} EXCLUDE_FROM_ALL ${ARGN} $<TARGET_OBJECTS:${objects}>)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${directory} OUTPUT_NAME ${output})
+  target_include_directories(${target} BEFORE PRIVATE ${directory})
+  target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1 -g1>)
+  target_link_libraries(${target} PRIVATE kill9_harness ${libraries})
+endfunction()
+
+set(PLANTED_MANIFEST)
+set(PLANTED_STAMPS)
+foreach(patch IN LISTS PLANTED_PATCHES)
+  get_filename_component(name ${patch} NAME_WE)
+  get_filename_component(folder ${patch} DIRECTORY)
+  get_filename_component(folder ${folder} NAME)
+  file(RELATIVE_PATH relative ${CMAKE_SOURCE_DIR} ${patch})
+  set(directory ${CMAKE_BINARY_DIR}/planted/${name})
+  foreach(key what variant classes verdict tiers budget_s sweep torture conformance tsan)
+    planted_field(${patch} ${key} ${key})
+    if("${${key}}" MATCHES "[\"\\\\;]")
+      message(FATAL_ERROR "${patch}: ${key} may contain no quotes, backslashes or semicolons")
+    endif()
+  endforeach()
+  set(control false)
+  if(folder STREQUAL "controls")
+    set(control true)
+  else()
+    set(variant ${folder})
+  endif()
+
+  planted_sources(${patch} sources)
+  file(STRINGS ${patch} touched REGEX "^\\+\\+\\+ b/")
+  list(TRANSFORM touched REPLACE "^\\+\\+\\+ b/([^\t ]+).*" "${CMAKE_SOURCE_DIR}/\\1")
+  set(stamp ${directory}/applies)
+  add_custom_command(OUTPUT ${stamp}
+    COMMAND ${PATCH_PROGRAM} --dry-run --force --silent --fuzz=0 -p1 -d ${CMAKE_SOURCE_DIR} -i ${patch}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    DEPENDS ${patch} ${touched} COMMENT "Does ${relative} apply?" VERBATIM)
+  list(APPEND PLANTED_STAMPS ${stamp})
+
+  set(copies ${sources})
+  list(TRANSFORM copies PREPEND ${directory}/)
+  add_custom_command(OUTPUT ${copies}
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${directory}/variants
+    COMMAND ${CMAKE_COMMAND} -E copy_directory ${CMAKE_SOURCE_DIR}/variants ${directory}/variants
+    COMMAND ${PATCH_PROGRAM} --force --silent --fuzz=0 -p1 -d ${directory} -i ${patch}
+    DEPENDS ${patch} ${PLANTED_ORIGINALS} COMMENT "Planting ${name}" VERBATIM)
+
+  planted_executable(planted_${name} ${directory} kill9 kill9 CLI11::CLI11 ${copies})
+  add_dependencies(planted planted_${name})
+  set(conformance_command)
+  if(conformance)
+    separate_arguments(words UNIX_COMMAND "${conformance}")
+    list(GET words 0 test)
+    planted_executable(planted_${name}_conformance ${directory} conformance ${test}
+      "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+    add_dependencies(planted planted_${name}_conformance)
+    string(REGEX REPLACE "^[^ ]+" "${directory}/conformance" conformance_command "${conformance}")
+  endif()
+  set(tsan_command)
+  if(tsan)
+    planted_executable(planted_${name}_threads ${directory} threads threads_test
+      "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+    add_dependencies(planted_threads planted_${name}_threads)
+    string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads" tsan_command
+      "${tsan}")
+  endif()
+
+  string(REPLACE ", " "," lists "${classes}|${tiers}|${verdict}")
+  string(REGEX REPLACE "^([^|]*)\\|([^|]*)\\|([^|]*)$" "\\1" classes "${lists}")
+  string(REGEX REPLACE "^([^|]*)\\|([^|]*)\\|([^|]*)$" "\\2" tiers "${lists}")
+  string(REGEX REPLACE "^([^|]*)\\|([^|]*)\\|([^|]*)$" "\\3" verdict "${lists}")
+  string(REPLACE "," "\", \"" tiers "${tiers}")
+  string(REPLACE "," "\", \"" verdict "${verdict}")
+  string(APPEND PLANTED_MANIFEST "${separator}  {\"name\": \"${name}\", \"variant\": \"${variant}\", \
+\"control\": ${control},
+   \"what\": \"${what}\",
+   \"classes\": [${classes}], \"tiers\": [\"${tiers}\"], \"verdicts\": [\"${verdict}\"], \
+\"budget_s\": ${budget_s},
+   \"command\": \"${directory}/kill9\",
+   \"sweep\": \"${sweep}\", \"torture\": \"${torture}\",
+   \"conformance_command\": \"${conformance_command}\", \"tsan_command\": \"${tsan_command}\",
+   \"target\": \"planted_${name}\", \"patch\": \"${relative}\"}")
+  set(separator ",\n")
+endforeach()
+
+add_custom_target(planted_patches ALL DEPENDS ${PLANTED_STAMPS})
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/planted/manifest.json CONTENT "[\n${PLANTED_MANIFEST}\n]\n" @ONLY)
