@@ -1,12 +1,12 @@
 // The clock that histories are recorded with.
 //
 // C1  Ordered across cores: if a read on one core happens before a read on another, its result is
-// not
-//     greater. This is what H2 (history.h) rests on; a clock that breaks it makes false violations.
+//     not greater.
+//     This is what H2 (history.h) rests on;
+//     a clock that breaks it makes false violations.
 // C2  A read does not move: what precedes it in the program has taken effect (a store: is visible
-// to all)
-//     when the clock is read by AfterOperation(); nothing that follows BeforeOperation() begins
-//     before it.
+//     to all) when the clock is read by AfterOperation(); nothing that follows BeforeOperation()
+//     begins before it.
 //
 // The source is the processor's time stamp counter where CPUID calls it invariant and a start-up
 // check finds every pair of neighbouring cores in order; otherwise CLOCK_MONOTONIC, which the

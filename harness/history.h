@@ -4,11 +4,11 @@
 //
 // H1  Each process (one incarnation of a worker) has at most one operation open at a time.
 // H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are
-// ordered
-//     across cores: if finish(a) < invoke(b), then a ended before b began. The reverse need not be
-//     seen.
-// H3  A crashed operation's `finish` is the death's: no earlier than the death, no later than its
-// reaping.
+//     ordered across cores: if finish(a) < invoke(b), then a ended before b began.
+//     The reverse need not be seen.
+// H3  A crashed operation's `finish` is the death's:
+//     no earlier than the death,
+//     no later than its reaping.
 #ifndef KILL9_HARNESS_HISTORY_H_
 #define KILL9_HARNESS_HISTORY_H_
 

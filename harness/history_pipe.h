@@ -3,10 +3,9 @@
 // forks would have to copy its page tables.
 //
 // W1  Entries are Operations; one whose function is kSettled is a mark: its `invoke` is the time
-// before which the
-//     history is settled.
+//     before which the history is settled.
 // W2  A full ring stops nobody but the drain: the workers then wait in their own rings, between
-// operations.
+//     operations.
 #ifndef KILL9_HARNESS_HISTORY_PIPE_H_
 #define KILL9_HARNESS_HISTORY_PIPE_H_
 

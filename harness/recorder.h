@@ -6,24 +6,24 @@
 //
 //     supervisor                                       worker (forked)
 //     auto recording = Recording::Create({.slots = 4}, Clock::Checked());
-//     recording->Open(slot, process);                  Recorder recorder =
-//     recording->recorder(slot); fork() ------------------------------------->
-//     recorder.Begin(Function::kPut, key, value_id); uint64_t settled = recording->Drain(&batch);
-//     auto version = store->Put(...); checker.Feed(batch, settled); recorder.End(Outcome::kOk,
-//     kNothing, *version); … SIGKILL, waitpid … bool inside = recording->CloseCrashed(slot,
-//     clock.Now());   (counts as a kill in an operation) recording->Open(slot, next_process);
-//     fork() …
+//     recording->Open(slot, process);
+//     fork() ------------------------------------->    Recorder recorder = recording->recorder(slot);
+//                                                      recorder.Begin(Function::kPut, key, value_id);
+//     settled = recording->Drain(&batch);              auto version = store->Put(...);
+//     checker.Feed(batch, settled);                    recorder.End(Outcome::kOk, kNothing, *version);
+//     … SIGKILL, waitpid …
+//     bool inside = recording->CloseCrashed(slot, clock.Now());   (a kill in an operation)
+//     recording->Open(slot, next_process); fork() …
 //
 // What to record: a Put that was refused (full) ends in kRefused; a compare-and-swap that did not
 // match in kFail with the present version in result_version; Pin and Get of an absent key in kOk
 // with kNothing.
 //
 // R1  Slot i of a ring is written only by the worker while published - drained < capacity, and read
-// only by
-//     the supervisor once published and no longer kOpen (or after the worker has been reaped).
+//     only by the supervisor once published and no longer kOpen (or after the worker has been
+//     reaped).
 // R2  `published` counts what has been begun, `drained` what the supervisor has taken; no operation
-// is lost: a
-//     worker whose ring is full waits in Begin, before its operation is called.
+//     is lost: a worker whose ring is full waits in Begin, before its operation is called.
 // R3  At most the last published operation of a ring is open.
 //
 // PROGRESS: Begin waits only for the supervisor, and only when the ring is full. End never waits.

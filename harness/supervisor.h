@@ -4,9 +4,9 @@
 // handle that fork_inherit's workers inherit), so a broken store cannot take it down.
 //
 // U1  Nothing outlives the supervisor: workers ask the kernel to be killed with it
-// (PR_SET_PDEATHSIG). U2  A slot has at most one process; it is forked again only after the last
-// one was reaped and its ring closed. U3  Nobody is killed or stopped while a pause lasts, and
-// parked workers have no timer set.
+//     (PR_SET_PDEATHSIG).
+// U2  A slot has one process at most, forked again only after the last one was reaped and closed.
+// U3  Nobody is killed or stopped while a pause lasts, and parked workers have no timer set.
 #ifndef KILL9_HARNESS_SUPERVISOR_H_
 #define KILL9_HARNESS_SUPERVISOR_H_
 

@@ -1,9 +1,9 @@
 // One torture run: a variant through a scenario, from the segment's creation to the verdict.
 //
-//     caller ── forks ── supervisor (in a PID namespace of its own where PIDs are to be reused) ──
-//     forks ── workers
-//       └────── forks ── checker (reads what the supervisor drains; its memory is no burden to the
-//       forks)
+//     caller ─┬─ forks ── supervisor ── forks ── workers
+//             └─ forks ── checker
+// The checker reads what the supervisor drains; its memory is no burden to the supervisor's forks,
+// which have a PID namespace of their own where PIDs are to be reused.
 //
 // The caller only waits, shows progress and passes on the wish to end, so it stays alive whatever
 // the store does. Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and

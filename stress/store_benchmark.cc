@@ -3,8 +3,8 @@
 // knows nothing else), pinned to the cores in turn; keys of 16 bytes, uniform.
 //
 //     store_benchmark [--subjects=a,b] [--reads=100,50] [--workers=1,2,8] [--value-bytes=64]
-//     [--entries=100000]
-//                     [--rounds=5] [--seconds=0.5] [--reference=robust_stripes] [--json=F]
+//                     [--entries=100000] [--rounds=5] [--seconds=0.5]
+//                     [--reference=robust_stripes] [--json=F]
 #include <algorithm>
 #include <cstdio>
 #include <iostream>

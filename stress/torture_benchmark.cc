@@ -2,12 +2,10 @@
 // turn within one run:
 //
 //   kills     SIGKILLs a second of `steady`, audits and checks included; beside a bare loop of
-//   fork, timer kill and
-//             waitpid with as many children and the same working lives
+//             fork, timer kill and waitpid with as many children and the same working lives
 //   recovery  from SIGKILL to a holder of the store to a survivor's next completed operation;
-//   beside the hand-over of
-//             a bare robust mutex (EOWNERDEAD). The victim is stopped first; only if the survivor
-//             then makes no progress was it holding, and is killed.
+//             beside the hand-over of a bare robust mutex (EOWNERDEAD). The victim is stopped
+//             first; only if the survivor then makes no progress was it holding, and is killed.
 //
 // usage: torture_benchmark [variant] [rounds] [result.json]
 #include <sys/mman.h>

@@ -19,13 +19,13 @@
 //                           +--MarkIfDead--> Dead(g+1) --MarkRecovered--> Free(g+1)
 //
 // P1  InUse(g) is entered only by a process that already holds the slot's byte lock, and keeps the
-// lock
-//     until after it has left InUse(g). So: the word read InUse(g) before and after the lock was
-//     seen free, therefore participant g is dead. No two participants ever have the same slot and
-//     generation.
+//     lock until after it has left InUse(g).
+//     So: the word read InUse(g) before and after the lock was seen free, therefore participant g
+//     is dead.
+//     No two participants ever have the same slot and generation.
 // P2  Dead(g) is left only by MarkRecovered, called after everything in the slot's ledger was
-// returned. P3  A slot's ledger is written by its participant while InUse, and by recoverers while
-// Dead. It
+//     returned.
+// P3  A slot's ledger is written by its participant while InUse, and by recoverers while Dead. It
 //     holds nothing in Free.
 //
 // PROGRESS: Claim, Release, MarkIfDead and MarkRecovered never wait for another process.

@@ -33,21 +33,17 @@ class RobustMutex {
   // caller must repair what the mutex guards, then call Consistent(), then go on. If it dies in
   // between, the next one gets kOwnerDied again.
   //
-  // A waiter looks again every kRetryNs. Without that it may sleep for ever beside a free mutex: if the
-  // waiter that an unlock has woken is killed before it takes the mutex, and somebody else has taken it by
-  // the fast path in between, neither the kernel (the word is not 0 when the victim ends) nor the next
-  // unlock (the word has no FUTEX_WAITERS) wakes those who still sleep. Found by torture's
-  // kill_one_at_a_time.
+  // A waiter never sleeps longer than kRetrySeconds before it tries again. Without that it may sleep
+  // for ever beside a free mutex: if the waiter that an unlock has woken is killed before it takes
+  // the mutex, and somebody else has taken it by the fast path in between, neither the kernel (the
+  // word is not 0 when the victim ends) nor the next unlock (the word has no FUTEX_WAITERS) wakes
+  // those who still sleep. Found by torture's kill_one_at_a_time.
   [[nodiscard]] Acquired Lock() {
     int error = pthread_mutex_trylock(&mutex_);
     while (error == EBUSY || error == ETIMEDOUT) {
       timespec retry_at;
       clock_gettime(CLOCK_MONOTONIC, &retry_at);
-      retry_at.tv_nsec += kRetryNs;
-      if (retry_at.tv_nsec >= 1'000'000'000) {
-        retry_at.tv_nsec -= 1'000'000'000;
-        ++retry_at.tv_sec;
-      }
+      retry_at.tv_sec += kRetrySeconds;
       error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &retry_at);
     }
     return Interpret(error);
@@ -57,7 +53,9 @@ class RobustMutex {
   void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
  private:
-  static constexpr long kRetryNs = 999'000'000;  // rare, and a sweep must see who waits
+  // Short against torture's watchdog (5 s), so that the rare lost wake-up is no finding; long enough
+  // that a waiter is nearly always seen asleep by the sweep, which asks whether it is blocked.
+  static constexpr time_t kRetrySeconds = 1;
 
   static Acquired Interpret(int error) {
     if (error == 0) return Acquired::kClean;

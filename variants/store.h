@@ -7,15 +7,15 @@
 // given back by whichever survivor calls Recover(), or by an operation that needs the room.
 //
 // Errors are absl::Status, the same in every design:
+//
 //   kInvalidArgument     key empty or longer than max_key_bytes; value longer than max_value_bytes;
 //                        a version, pin or draft that cannot be one of this store's
 //   kNotFound            the key is absent (no message: a miss allocates nothing)
 //   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing
-//   changed,
-//                        nothing leaked
-//   kFailedPrecondition  the handle was inherited through fork (attach one of your own), or the
-//   segment
-//                        belongs to another design or version
+//                        changed, nothing leaked
+//   kFailedPrecondition  the handle was inherited through fork (attach one of your own),
+//                        or the segment belongs to another design,
+//                        or to another version of it
 //   kDataLoss            the segment is damaged
 //   kUnimplemented       this store does not have the operation; its traits say so
 //

@@ -7,19 +7,16 @@
 // effect in it.
 //
 // E1  An operation is made to take effect no earlier than it must: when it, or another one that
-// needs it, returns.
-//     Every linearization can be brought to that form: what is placed after the returning operation
-//     in the same gap between returns can be placed in the next gap as well.
+//     needs it, returns. Every linearization can be brought to that form: what is placed after the
+//     returning operation in the same gap between returns can be placed in the next gap as well.
 // E2  An observer takes effect at once in every configuration whose state it fits and leaves as it
-// is: placed
-//     there it hinders nothing.
+//     is: placed there it hinders nothing.
 // E3  An operation that crashed is optional: at its end the configurations in which it has not
-// taken effect stay. E4  A configuration is dropped only if it is empty of futures (an open
-// operation is doomed in it) or if another
-//     one dominates it: same effects still owed, at least as much still possible.
+//     taken effect stay.
+// E4  A configuration is dropped only if it is empty of futures (an open operation is doomed in it)
+//     or if another one dominates it: same effects still owed, at least as much still possible.
 // E5  Optional operations without an end that are alike (same call) take effect in the order of
-// their calls: any
-//     linearization can be renamed so.
+//     their calls: any linearization can be renamed so.
 //
 // So the set is empty exactly if there is no linearization; where the set outgrows its limit, or
 // more operations are open than the mask has bits, the answer is undecided.

@@ -6,8 +6,7 @@
 //   Q2  a value is dequeued twice;
 //   Q3  a was enqueued before b, and b's dequeue returned before a's was called (or a's never was);
 //   Q4  a dequeue found the queue empty, and at each moment of it some value surely was in the
-//   queue: its enqueue
-//       had returned and its dequeue was not yet called.
+//       queue: its enqueue had returned and its dequeue was not yet called.
 //
 // Each is found by sorting, so the time is near linear. An enqueue cut off by a crash took place if
 // its value was dequeued; a dequeue cut off by a crash may have taken any value that is missing:

@@ -1,10 +1,10 @@
 // What the register, the cas-register, the map and the cache have in common: the state of one key.
 //
 // V1  Versions of a key grow: a write whose version is known has one greater than every earlier
-// write's. V2  The version of a write may be unknown (it crashed, or none was recorded). It then is
-// at least the
-//     predecessor's plus one; `last` counts it so, and the first operation that shows the version
-//     fixes it.
+//     write's.
+// V2  The version of a write may be unknown (it crashed, or none was recorded). It then is at least
+//     the predecessor's plus one; `last` counts it so, and the first operation that shows the
+//     version fixes it.
 #ifndef KILL9_HARNESS_MODELS_VERSIONED_VALUE_H_
 #define KILL9_HARNESS_MODELS_VERSIONED_VALUE_H_
 

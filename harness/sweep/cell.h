@@ -5,9 +5,9 @@
 // writes into memory that the driver shares.
 //
 // C1  Every victim begins with the same segment bytes, the same private memory and the same thread
-// id. C2  At each kill the instruction pointer, the registers and the segment are compared with the
-// trace's:
-//     a difference (drift) ends the cell with an error.
+//     id.
+// C2  At each kill the instruction pointer, the registers and the segment are compared with the
+//     trace's: a difference (drift) ends the cell with an error.
 // C3  Nothing that a judge finds is believed unless the judge also passed without any kill.
 #ifndef KILL9_HARNESS_SWEEP_CELL_H_
 #define KILL9_HARNESS_SWEEP_CELL_H_

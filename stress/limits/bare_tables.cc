@@ -2,8 +2,7 @@
 // addressing, no allocation, no versions, no deletion, no crash safety.
 //
 //   seqlock_slots    a sequence word for each slot: readers copy and validate, a writer makes it
-//   odd meanwhile
-//                    (a writer that dies there blocks the slot for ever)
+//                    odd meanwhile (a writer that dies there blocks the slot for ever)
 //   robust_stripes   a robust mutex for each stripe (the lock recovers, the data does not)
 #include <sys/mman.h>
 

@@ -1,8 +1,9 @@
 // The audit of cas_slots: I1-I7 as code, over a quiet segment, and the account of every page and
 // block.
 //
-// Nothing is counted while the store works, so nothing can have drifted: all is derived here. A
-// block is
+// Nothing is counted while the store works, so nothing can have drifted: all is derived here.
+// A block is
+//
 //   live    if a slot word leads to it (directly, or through a node; nodes are blocks too),
 //   held    if not, but a ledger names it (a pin, a draft, an operation that a death cut off),
 //   free    if its state is Free and it can be found (I4), or its page is free,

@@ -6,9 +6,8 @@
 //
 //     Empty(clock)                  no key; `clock` is greater than every version ever given here
 //     Entry(ref, tag)               one key, in the entry block `ref`
-//     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries,
-//     immutable but
-//                                   for `erased`, which strikes out items one bit each
+//     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries, immutable
+//                                   but for `erased`, which strikes out items one bit each
 //
 // The slot's clock counts the changes of the word. It is stored once: in Empty's word, else in the
 // clock field of the block that the word names (Node: plus one for each item struck out); the tag
@@ -24,31 +23,27 @@
 //                   ^------give back------'
 //
 // I1  A block's state word is the truth of who owns it; it changes by CAS, except Owned(p) by p
-// itself. Its
-//     count grows at each change, so a word read earlier never matches again after a change.
+//     itself. Its count grows at each change, so a word read earlier never matches again after a
+//     change.
 // I2  A block that is Owned(p) is named in p's ledger (scratch, new_entry, new_node, drafts), from
-// before
-//     the CAS that makes it so until after the store that ends it.
+//     before the CAS that makes it so until after the store that ends it.
 // I3  A block that is Live is reachable from its slot word; or it is named in the ledger of a
-// participant
-//     whose `target` is that slot, in new_* (not yet published, or published and removed) or *_hold
-//     (just removed). Whoever finds it unreachable and so named may free it; the CAS lets one win.
+//     participant whose `target` is that slot, in new_* (not yet published, or published and
+//     removed) or *_hold (just removed). Whoever finds it unreachable and so named may free it; the
+//     CAS lets one win.
 // I4  A block that is Free and in a page that is not is hinted in its page, or named in somebody's
-// ledger
-//     (scratch, new_*, cache; or *_hold with a target). A hint may be wrong, never missing.
+//     ledger (scratch, new_*, cache; or *_hold with a target). A hint may be wrong, never missing.
 // I5  A reader touches a block's content only while a hold of its own names it, published before it
 //     checked that the slot word still leads there (or, in recovery, that the victim's ledger still
 //     names it). Whoever takes a free block writes its content only after a scan that began after
 //     the block became unreachable found no hold on it.
 // I6  Nobody names, or can come to name with success, any block of a page that is Free; page words
-// change
-//     by CAS, except Owned(p) by p itself. A page that is Owned(p) or Draining(p), or a SpanBody
-//     whose head is Owned(p), lies in the range of p's page_start and page_count.
+//     change by CAS, except Owned(p) by p itself. A page that is Owned(p) or Draining(p), or a
+//     SpanBody whose head is Owned(p), lies in the range of p's page_start and page_count.
 // I7  While p's target is not 0, p's *_hold name what the slot's word led to when p read it, and
-// p's
-//     new_* name blocks that p owns or has published there; they are named before the target is set
-//     and unnamed (new_*) or changed (*_hold) only with the target 0 or after their blocks' fate is
-//     sealed.
+//     p's new_* name blocks that p owns or has published there; they are named before the target is
+//     set and unnamed (new_*) or changed (*_hold) only with the target 0 or after their blocks'
+//     fate is sealed.
 #ifndef KILL9_VARIANTS_CAS_SLOTS_LAYOUT_H_
 #define KILL9_VARIANTS_CAS_SLOTS_LAYOUT_H_
 

@@ -17,10 +17,12 @@
 // H2  Each block's `previous_bytes` is the size of the block before it, 0 for the first.
 // H3  No two free blocks are neighbours.
 // H4  A block is in a bin if and only if it is free, and the bin is that of its size; links are
-// symmetric. H5  A bin's bit is set if and only if the bin is not empty.
+//     symmetric.
+// H5  A bin's bit is set if and only if the bin is not empty.
+// H6  A listed block is tagged as used, is in one list, that of its size, and is in no bin.
 //
 // Time: O(1), except that a request which only blocks of its own bin could satisfy searches that
-// bin.
+// bin, and one that no bin can satisfy first flushes all lists: O(listed blocks).
 #ifndef KILL9_VARIANTS_LOCKED_HEAP_H_
 #define KILL9_VARIANTS_LOCKED_HEAP_H_
 

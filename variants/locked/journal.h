@@ -2,20 +2,16 @@
 // together, or not at all, when their author is killed between any two instructions.
 //
 // J1  A journal is written by its participant, while that one holds the mutex of the shard that it
-// changes,
-//     and after its death by the next holder of that mutex. It is never about two shards.
+//     changes, and after its death by the next holder of that mutex. It is never about two shards.
 // J2  Before a word of a shard is changed, the shard's `writer` names this journal and the old
-// value is in
-//     the journal: entry first, then `count`, then the word. So undoing entries count-1 .. 0
-//     restores the shard as it was when count was last 0.
+//     value is in the journal: entry first, then `count`, then the word. So undoing entries count-1
+//     .. 0 restores the shard as it was when count was last 0.
 // J3  count = 0 means: the shard is consistent. Committing is the one store of 0.
 // J4  Undo may itself be killed anywhere and run again: it restores the same old values, and clears
-// count
-//     only after all of them.
+//     count only after all of them.
 // J5  `writer` is 0 whenever the mutex is free. So who finds the mutex owner-dead either finds 0,
-// and the
-//     victim had not begun, or the victim's own journal, which nobody else touches: its slot is not
-//     recovered before its shard's mutex has been taken (L4).
+//     and the victim had not begun, or the victim's own journal, which nobody else touches: its
+//     slot is not recovered before its shard's mutex has been taken (L4).
 //
 // The order matters to the compiler alone: a process that is killed has executed its stores up to
 // some instruction and none after it, and the kernel orders them before the news of its death.

@@ -1,15 +1,12 @@
 // What a participant of a locked design holds, one word a hold, in its ledger.
 //
 // L1  A row is written by its participant, or after that one's death by the recoverer, under the
-// mutex of
-//     the row's shard, through that shard's journal.
+//     mutex of the row's shard, through that shard's journal.
 // L2  A row of kind kPin: the participant is one of the entry's pins. Its shard is that of the key.
 // L3  A row of kind kOwn: the participant alone owns the block, an unpublished draft or an entry
-// that was
-//     unlinked and is to be freed. Its shard is the one whose arena has the block.
+//     that was unlinked and is to be freed. Its shard is the one whose arena has the block.
 // L4  `active` of a hand names the shard whose mutex the participant may hold: recovery takes that
-// mutex first, so
-//     that an unfinished transaction is undone before any row is believed.
+//     mutex first, so that an unfinished transaction is undone before any row is believed.
 #ifndef KILL9_VARIANTS_LOCKED_LEDGER_H_
 #define KILL9_VARIANTS_LOCKED_LEDGER_H_
 

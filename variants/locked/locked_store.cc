@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 
 namespace kill9::locked {
@@ -274,8 +275,11 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
     }
     PinInto(session, index, entry, Ledger::kTransferRow);
   }
+  // Also if the string cannot grow (std::bad_alloc).
+  const absl::Cleanup unpin = [this] {
+    space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], hand_);
+  };
   value->assign(entry->value_data(), entry->value_size);
-  space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], hand_);
   return version;
 }
 

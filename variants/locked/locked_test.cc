@@ -6,14 +6,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <map>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "variants/locked/locked_store.h"
 #include "variants/locked/space.h"
 #include "variants/registry.h"
+
+// While set, an allocation of more bytes than this fails.
+static size_t largest_allocation_bytes = SIZE_MAX;
+
+[[gnu::noinline]] void* operator new(size_t bytes) {
+  void* memory = bytes > largest_allocation_bytes ? nullptr : std::malloc(bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace kill9::locked {
 namespace {
@@ -228,6 +242,19 @@ TEST_F(BorrowingTest, APinnedBorrowedBlockIsFreedByItsLastPin) {
   EXPECT_EQ(pin->value(), std::string(10'000, 'v'));
   pin->Release();
   EXPECT_EQ(Audit().held.blocks, 0u);
+}
+
+TEST_F(BorrowingTest, AGetThatFindsNoMemoryForItsCopyHoldsNothingAfterwards) {
+  for (size_t bytes : {size_t{2'000}, kCopyUnderMutexBytes + 1}) {
+    ASSERT_TRUE(store_->Put("key", std::string(bytes, 'v')).ok());
+    std::string value;
+    largest_allocation_bytes = 1'000;
+    EXPECT_THROW(store_->Get("key", &value).IgnoreError(), std::bad_alloc) << bytes;
+    largest_allocation_bytes = SIZE_MAX;
+    EXPECT_TRUE(*store_->Erase("key"));
+    EXPECT_EQ(Audit().held.blocks, 0u) << bytes;
+    EXPECT_TRUE(store_->Put("key", "not locked either").ok());
+  }
 }
 
 TEST_F(BorrowingTest, NothingBorrowedIsLostWhoeverDies) {

@@ -1,18 +1,17 @@
 // Recovery of the locked designs. Where a victim can have died, and what is done:
 //
-//   outside every session, nothing held    -> its slot is returned
-//   outside every session, rows held       -> each pin is taken off its entry, each owned block
-//   freed waiting for a mutex                    -> as above; the kernel took it off the queue in a
-//   session, journal count = 0        -> the mutex is handed on; nothing to undo in a session,
-//   journal count > 0        -> the next session of that shard undoes; `active` says which
-//                                             shard that is, so recovery opens one before it reads
-//                                             rows (L4)
-//   in Claim or Release of its slot        -> the slot is Free, or InUse with an empty ledger
-//   in recovery, its own or another's      -> the recovery mutex is owner-dead; the next recoverer
-//   opens a
-//                                             session on the recovery hand's shard first, then
-//                                             starts over: rows that were released are 0, the
-//                                             others still stand
+//   outside every session, nothing held  -> its slot is returned
+//   outside every session, rows held     -> each pin is taken off its entry, each owned block freed
+//   waiting for a mutex                  -> as above; the kernel took it off the queue
+//   in a session, journal count = 0      -> the mutex is handed on; nothing to undo
+//   in a session, journal count > 0      -> the next session of that shard undoes; `active` says
+//                                           which shard that is, so recovery opens one before it
+//                                           reads rows (L4)
+//   in Claim or Release of its slot      -> the slot is Free, or InUse with an empty ledger
+//   in recovery, its own or another's    -> the recovery mutex is owner-dead; the next recoverer
+//                                           opens a session on the recovery hand's shard first,
+//                                           then starts over: rows that were released are 0, the
+//                                           others still stand
 #include "variants/locked/space.h"
 
 namespace kill9::locked {

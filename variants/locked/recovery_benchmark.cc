@@ -2,8 +2,7 @@
 // matter.
 //
 //   repair    the victim died in the middle of its longest transaction (an overwrite that splits a
-//   block
-//             and merges two); timed: the next Put on that shard, undo included
+//             block and merges two); timed: the next Put on that shard, undo included
 //   recover   the victim died holding 8 pins and a draft; timed: Recover()
 //   put       no death; the Put alone, for comparison
 #include <benchmark/benchmark.h>

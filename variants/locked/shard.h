@@ -2,15 +2,13 @@
 // and its arena. global_mutex has one, striped_locks has many.
 //
 // D1  Everything in a shard is read and changed only by the holder of its mutex, except the bytes
-// of a
-//     value that is pinned (nobody changes them) or drafted (its drafter alone does).
+//     of a value that is pinned (nobody changes them) or drafted (its drafter alone does).
 // D2  EOWNERDEAD never reaches pthread_mutex_consistent before the journal has been undone
-// (Session). D3  An entry is linked in exactly one chain, that of its hash, in the shard of its
-// hash; its block may
-//     lie in another shard's arena (space is borrowed).
+//     (Session).
+// D3  An entry is linked in exactly one chain, that of its hash, in the shard of its hash; its
+//     block may lie in another shard's arena (space is borrowed).
 // D4  `pins` of an entry is the number of ledger rows, of living and dead participants, that pin
-// it. It
-//     changes in one transaction with the row, so no death can part the two.
+//     it. It changes in one transaction with the row, so no death can part the two.
 // D5  An entry that is neither linked nor pinned has no block, unless a ledger row owns the block.
 #ifndef KILL9_VARIANTS_LOCKED_SHARD_H_
 #define KILL9_VARIANTS_LOCKED_SHARD_H_
@@ -54,8 +52,7 @@ struct Entry {
     return state >> 32 == hash >> 32 && key() == wanted;
   }
 };
-// With the heap's header of 16 bytes, a key of 16 and a value of 64: two cache lines, the value in
-// its own.
+// With the heap's header of 16 bytes, a key of 16 and a value of 64: two lines, the value in its own.
 static_assert(sizeof(Entry) == 32 && std::is_trivially_copyable_v<Entry> &&
               std::is_standard_layout_v<Entry>);
 

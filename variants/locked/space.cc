@@ -58,8 +58,8 @@ absl::Status Space::Check(const Segment& segment) {
   const uint64_t arena_bytes = header.parameters[kArenaBytes];
   if (shards == 0 || shards > kMaxShards || !std::has_single_bit(shards) ||
       !std::has_single_bit(buckets) || buckets > segment.size() / sizeof(uint64_t) ||
-      arenas_begin > segment.size() ||
-      arena_bytes < kMinimumArenaBytes || shards * arena_bytes > segment.size() - arenas_begin ||
+      arenas_begin > segment.size() || arena_bytes < kMinimumArenaBytes ||
+      shards * arena_bytes > segment.size() - arenas_begin ||
       header.body_offset + sizeof(StoreHeader) + shards * (sizeof(ShardHeader) + buckets * 8) >
           arenas_begin) {
     return absl::DataLossError(

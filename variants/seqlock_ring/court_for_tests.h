@@ -26,9 +26,10 @@
 namespace kill9::ring {
 
 inline constexpr uint64_t kKeys = 48;
+// Of all atomics of the tests: this is a judge, not a store.
+inline constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;
 
-// Shared by all processes of a test. All orders are sequentially consistent: this is a judge, not a
-// store.
+// Shared by all processes of a test.
 struct Court {
   // Of each key: the highest version that somebody knows to have been visible; and the highest that
   // somebody knows to be gone. Versions grow in the order of publication.
@@ -43,7 +44,7 @@ struct Court {
   char first_fault[256];
 
   void Fault(const char* format, ...) {
-    if (faults.fetch_add(1) != 0) return;
+    if (faults.fetch_add(1, kTestOrder) != 0) return;
     va_list arguments;
     va_start(arguments, format);
     std::vsnprintf(first_fault, sizeof first_fault, format, arguments);
@@ -59,8 +60,8 @@ T* Shared() {
 }
 
 inline void Raise(std::atomic<uint64_t>& to, uint64_t value) {
-  uint64_t seen = to.load();
-  while (seen < value && !to.compare_exchange_weak(seen, value)) {
+  uint64_t seen = to.load(kTestOrder);
+  while (seen < value && !to.compare_exchange_weak(seen, value, kTestOrder, kTestOrder)) {
   }
 }
 
@@ -92,7 +93,7 @@ class Worker {
       : court_(court), store_(store), random_(seed) {}
 
   void Run() {
-    while (!court_.over.load()) Step();
+    while (!court_.over.load(kTestOrder)) Step();
   }
 
  private:
@@ -108,11 +109,13 @@ class Worker {
   struct Before {
     uint64_t visible, gone;
   };
-  Before Look(uint64_t key) { return {court_.visible[key].load(), court_.gone[key].load()}; }
+  Before Look(uint64_t key) {
+    return {court_.visible[key].load(kTestOrder), court_.gone[key].load(kTestOrder)};
+  }
 
   void JudgeHit(const char* what, uint64_t key, const Before& before, Version version,
                 const std::string_view* value) {
-    court_.hits.fetch_add(1);
+    court_.hits.fetch_add(1, kTestOrder);
     if (version < before.visible) {
       court_.Fault("%s of key %lu: version %lu after %lu had been seen", what, key, version,
                    before.visible);
@@ -127,7 +130,7 @@ class Worker {
     Raise(court_.visible[key], version);
   }
   void JudgeMiss(uint64_t key, const Before& before) {
-    court_.misses.fetch_add(1);
+    court_.misses.fetch_add(1, kTestOrder);
     Raise(court_.gone[key], before.visible);
   }
   void JudgeWrite(const char* what, uint64_t key, const Before& before,
@@ -136,7 +139,7 @@ class Worker {
       if (!absl::IsResourceExhausted(version.status())) court_.Fault("%s fails", what);
       return;
     }
-    court_.writes.fetch_add(1);
+    court_.writes.fetch_add(1, kTestOrder);
     if (*version <= before.visible) {
       court_.Fault("%s of key %lu: new version %lu, seen before: %lu", what, key, *version,
                    before.visible);
@@ -212,7 +215,7 @@ class Worker {
       if (absl::IsNotFound(pin.status())) JudgeMiss(key, before);
       return;
     }
-    court_.pins.fetch_add(1);
+    court_.pins.fetch_add(1, kTestOrder);
     std::string_view value = pin->value();
     JudgeHit("Pin", key, before, pin->version(), &value);
     for (uint64_t i = Draw(30); i > 0; --i) {

@@ -1,13 +1,11 @@
 // The index: one bucket, one cache line, one CAS to publish.
 //
 // D1  A tag enters a bucket only by a CAS of control from an idle word c, by a writer that loaded
-// c, then did
-//     not find the tag, and found c unchanged. Idle words never repeat, so the tag is in a bucket
-//     once.
+//     c, then did not find the tag, and found c unchanged. Idle words never repeat, so the tag is
+//     in a bucket once.
 // D2  An entry is changed only by a writer that saw control idle (or with another tag staged) after
-// it had
-//     seen the entry in its slot. So while a tag is staged, its entry is the staged one, moved or
-//     not.
+//     it had seen the entry in its slot. So while a tag is staged, its entry is the staged one,
+//     moved or not.
 // D3  A moved entry stays in its slot until control is idle again.
 //
 // PROGRESS: Find is wait-free, the rest lock-free.

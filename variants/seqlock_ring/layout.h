@@ -4,16 +4,18 @@
 //     body:  RingHeader | Bucket[bucket_count] | ChunkState[chunk_count] | ring: chunk_count chunks
 //
 // I1  No word ever repeats in an index slot or in a bucket's control (until 2^48 positions have
-// passed). I2  A tag is at most once among the entries of a bucket; staged in control it may be
-// there a second
-//     time, with the same position, while it is being moved.
+//     passed).
+// I2  A tag is at most once among the entries of a bucket; staged in control it may be there a
+//     second time, with the same position, while it is being moved.
 // I3  An entry names a position whose record is sealed with it, or has been overwritten since
-// ("nothing"). I4  A sealed record that an entry names hashes to that entry's bucket and tag, and
-// its checksum holds. I5  Its version is at least 1 and at most the bucket's stamp. I6  Readable
-// records that entries name do not overlap. I7  content <= claim < cursor, for every chunk, and
-// each names this chunk. I8  A hold lies inside the ring. A validated one (claim = its sequence)
-// overlaps no other validated hold,
-//     unless both are pins.
+//     ("nothing").
+// I4  A sealed record that an entry names hashes to that entry's bucket and tag, and its checksum
+//     holds.
+// I5  Its version is at least 1 and at most the bucket's stamp.
+// I6  Readable records that entries name do not overlap.
+// I7  content <= claim < cursor, for every chunk, and each names this chunk.
+// I8  A hold lies inside the ring. A validated one (claim = its sequence) overlaps no other
+//     validated hold, unless both are pins.
 #ifndef KILL9_VARIANTS_SEQLOCK_RING_LAYOUT_H_
 #define KILL9_VARIANTS_SEQLOCK_RING_LAYOUT_H_
 

@@ -7,10 +7,9 @@
 //     key, padded with zeros to whole words; value
 //
 // R1  Whoever writes into the ring stores words in ascending order with release (or has wiped the
-// marks of
-//     the whole span before, Wipe). Whoever reads loads them with acquire and the mark again
-//     afterwards. So a reader that saw any word of a new record also sees that the old mark is
-//     gone.
+//     marks of the whole span before, Wipe). Whoever reads loads them with acquire and the mark
+//     again afterwards. So a reader that saw any word of a new record also sees that the old mark
+//     is gone.
 #ifndef KILL9_VARIANTS_SEQLOCK_RING_RECORD_H_
 #define KILL9_VARIANTS_SEQLOCK_RING_RECORD_H_
 

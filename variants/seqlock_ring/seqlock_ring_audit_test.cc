@@ -1,10 +1,14 @@
 // The audit is sharp: each invariant of layout.h is broken once, and seen.
+#include <atomic>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "variants/seqlock_ring/seqlock_ring.h"
 
 namespace kill9::ring {
 namespace {
+
+constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;  // no test depends on less
 
 using ::testing::Contains;
 using ::testing::StartsWith;
@@ -35,8 +39,8 @@ class BrokenRing : public testing::Test {
 
 TEST_F(BrokenRing, TagTwiceInABucketIsSeen) {
   for (std::atomic<uint64_t>& slot : bucket().slots) {
-    if (slot.load() == 0) {
-      slot.store(found().word);
+    if (slot.load(kTestOrder) == 0) {
+      slot.store(found().word, kTestOrder);
       break;
     }
   }
@@ -47,13 +51,13 @@ TEST_F(BrokenRing, TagTwiceInABucketIsSeen) {
 TEST_F(BrokenRing, EntryInAnotherBucketIsSeen) {
   Bucket& wrong = &bucket() == store_->geometry().buckets ? store_->geometry().buckets[1]
                                                           : store_->geometry().buckets[0];
-  wrong.slots[5].store(found().word);
+  wrong.slots[5].store(found().word, kTestOrder);
   found().place->store(0);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I4")));
 }
 
 TEST_F(BrokenRing, VersionAboveTheStampIsSeen) {
-  bucket().stamp.store(0);
+  bucket().stamp.store(0, kTestOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I5")));
 }
 
@@ -78,8 +82,10 @@ TEST_F(BrokenRing, OverlapOfLiveRecordsIsSeen) {
 
 TEST_F(BrokenRing, ChunkThatNobodyCanEverOpenIsALeak) {
   const Geometry& geometry = store_->geometry();
-  geometry.chunks[3].claim.store((geometry.header->cursor.load() << 1) -
-                                 geometry.ChunkOf(geometry.header->cursor.load() << 1) + 3);
+  geometry.chunks[3].claim.store(
+      (geometry.header->cursor.load(kTestOrder) << 1) -
+          geometry.ChunkOf(geometry.header->cursor.load(kTestOrder) << 1) + 3,
+      kTestOrder);
   auto report = store_->Audit();
   EXPECT_THAT(report->violations, Contains(StartsWith("I7")));
   EXPECT_EQ(report->leaked.blocks, geometry.chunk_units());
@@ -96,14 +102,14 @@ TEST_F(BrokenRing, TwoWritersOnTheSameBytesAreSeen) {
   };
   ASSERT_TRUE(store_->Audit()->clean());
   // The second writer's reservation is the first one's, as without W1.
-  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load());
+  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load(kTestOrder), kTestOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }
 
 TEST_F(BrokenRing, HoldOutsideOfTheRingIsSeen) {
   auto pin = store_->Pin("key");
-  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40);
+  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40, kTestOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
 }
 

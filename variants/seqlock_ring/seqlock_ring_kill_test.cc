@@ -61,7 +61,8 @@ TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
   };
   std::vector<pid_t> workers;
   for (int i = 0; i < kWorkers; ++i) workers.push_back(spawn());
-  for (int kill_count = 0; kill_count < kKills && court.faults.load() == 0; ++kill_count) {
+  for (int kill_count = 0; kill_count < kKills && court.faults.load(kTestOrder) == 0;
+       ++kill_count) {
     usleep(static_cast<useconds_t>(random() % 8000));
     pid_t& victim = workers[random() % kWorkers];
     const pid_t stopped = workers[random() % kWorkers];
@@ -74,15 +75,16 @@ TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
     Reap(victim);
     victim = spawn();
   }
-  court.over.store(true);
+  court.over.store(true, kTestOrder);
   for (pid_t worker : workers) Reap(worker);
-  EXPECT_EQ(court.faults.load(), 0u) << court.first_fault;
-  EXPECT_GT(court.hits.load(), 1000u);
-  EXPECT_GT(court.misses.load(), 100u);
-  EXPECT_GT(court.pins.load(), 100u);
+  EXPECT_EQ(court.faults.load(kTestOrder), 0u) << court.first_fault;
+  EXPECT_GT(court.hits.load(kTestOrder), 1000u);
+  EXPECT_GT(court.misses.load(kTestOrder), 100u);
+  EXPECT_GT(court.pins.load(kTestOrder), 100u);
   ExpectCleanAfterRecovery(segment);
-  std::printf("%lu hits, %lu misses, %lu writes, %lu pins\n", court.hits.load(),
-              court.misses.load(), court.writes.load(), court.pins.load());
+  std::printf("%lu hits, %lu misses, %lu writes, %lu pins\n", court.hits.load(kTestOrder),
+              court.misses.load(kTestOrder), court.writes.load(kTestOrder),
+              court.pins.load(kTestOrder));
 }
 
 // The child reports through `ready` and then waits to be killed.
@@ -112,7 +114,7 @@ TEST(SeqlockRingKill, RingHeldByAStoppedProcessSaysFullAndByADeadOneIsTakenWitho
   auto segment = MakeSmallSegment(256 << 10, 8);
   std::atomic<bool>& ready = *Shared<std::atomic<bool>>();
   const pid_t holder = HolderOf(segment, &ready);
-  while (!ready.load()) usleep(100);
+  while (!ready.load(kTestOrder)) usleep(100);
   kill(holder, SIGSTOP);
   auto store = RingStore::Attach(segment);
   ASSERT_TRUE(store.ok());
@@ -137,10 +139,10 @@ TEST(SeqlockRingKill, RecoverReturnsExactlyWhatTheVictimHeld) {
     auto draft = (*mine)->Reserve("draft", 1000);
     (void)(*mine)->Put("key", "value");
     auto pin = (*mine)->Pin("key");
-    ready.store(true);
+    ready.store(true, kTestOrder);
     while (true) pause();
   });
-  while (!ready.load()) usleep(100);
+  while (!ready.load(kTestOrder)) usleep(100);
   kill(victim, SIGKILL);
   Reap(victim);
   auto report = (*store)->Recover();
@@ -180,14 +182,14 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
       for (uint64_t i = 0; i < kKeysEach * 20; ++i) {
         const std::string key = absl::StrCat(w, ":", i % kKeysEach);
         if (!(*store)->Put(key, MakeValue(i, i, 40)).ok()) return;
-        acknowledged.count[w].store(i + 1);
+        acknowledged.count[w].store(i + 1, kTestOrder);
         if (i >= kKeysEach * 3) usleep(100);
       }
     }));
   }
   const auto slowest = [&] {
     uint64_t least = UINT64_MAX;
-    for (auto& count : acknowledged.count) least = std::min(least, count.load());
+    for (auto& count : acknowledged.count) least = std::min(least, count.load(kTestOrder));
     return least;
   };
   while (slowest() < 2500) usleep(200);
@@ -200,7 +202,7 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
   ASSERT_EQ((*store)->ReadCounters().laps, 0u);
   std::string value;
   for (int w = 0; w < kWriters; ++w) {
-    const uint64_t count = acknowledged.count[w].load();
+    const uint64_t count = acknowledged.count[w].load(kTestOrder);
     for (uint64_t k = 0; k < kKeysEach; ++k) {
       const uint64_t last = count == 0 ? 0 : k + (count - 1 - k) / kKeysEach * kKeysEach;
       ASSERT_TRUE((*store)->Get(absl::StrCat(w, ":", k), &value).ok()) << w << ":" << k;

@@ -2,6 +2,7 @@
 // where the order of events must be exact; real processes die in seqlock_ring_kill_test.
 #include "variants/seqlock_ring/seqlock_ring.h"
 
+#include <atomic>
 #include <map>
 #include <random>
 #include <set>
@@ -15,6 +16,8 @@
 
 namespace kill9::ring {
 namespace {
+
+constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;  // no test depends on less
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
@@ -47,7 +50,9 @@ std::string Value(uint64_t id, size_t bytes) {
 // Puts filler until the cursor has gone round `laps` times.
 void GoRound(RingStore& store, int laps) {
   const Geometry& geometry = store.geometry();
-  const auto lap = [&] { return geometry.header->cursor.load() >> geometry.chunk_index_bits; };
+  const auto lap = [&] {
+    return geometry.header->cursor.load(kTestOrder) >> geometry.chunk_index_bits;
+  };
   const uint64_t goal = lap() + static_cast<uint64_t>(laps);
   const std::string filler = Value(1, 200);
   for (int i = 0; lap() < goal; ++i) {
@@ -240,7 +245,8 @@ TEST(SeqlockRing, LargeRecordIsGoneOnceAnyOfItsChunksIsWritten) {
   EXPECT_TRUE(StillWhole(geometry, head));
   pin->Release();
   // As if an opener had taken only the last chunk, because somebody holds the first.
-  geometry.chunks[geometry.ChunkOf(geometry.SequenceOf(head.position)) + 2].content.fetch_add(1);
+  geometry.chunks[geometry.ChunkOf(geometry.SequenceOf(head.position)) + 2].content.fetch_add(
+      1, kTestOrder);
   EXPECT_FALSE(StillWhole(geometry, head));
   EXPECT_TRUE(absl::IsNotFound(store->Get("large", nullptr).status()));
 }
@@ -315,7 +321,7 @@ TEST(SeqlockRing, PositionsMayWrapInTheIndexWithoutAnyoneNoticing) {
     }
   }
   EXPECT_GT(hits, 10000u);
-  EXPECT_GT(store->geometry().header->cursor.load() >>
+  EXPECT_GT(store->geometry().header->cursor.load(kTestOrder) >>
                 (kPositionBits - store->geometry().chunk_unit_bits),
             0u)
       << "the positions did not wrap";
@@ -335,7 +341,7 @@ TEST(SeqlockRing, EntryThatAliasesAPositionNamesNothingBeforeThatPositionIsPubli
       static_cast<uint64_t>(draft->bytes().data() - geometry.ring) / kUnitBytes |
       uint64_t{1} << (geometry.chunk_index_bits + geometry.chunk_unit_bits);
   Bucket& bucket = geometry.BucketOf(hash);
-  bucket.slots[0].store(MakeEntry(TagOfHash(hash), position));
+  bucket.slots[0].store(MakeEntry(TagOfHash(hash), position), kTestOrder);
   EXPECT_TRUE(absl::IsNotFound(store->Get("key", nullptr).status()));
   const Version version = *store->Commit(*std::move(draft));
   EXPECT_EQ(*store->Get("key", nullptr), version);
@@ -374,7 +380,7 @@ TEST(SeqlockRing, StagedEntryOfADeadWriterIsVisibleAndSettledByTheNextOnlyOnce) 
   const uint64_t vacant = WithKind(0x123456, kVacant);
   const uint64_t staged = WithKind(found.word, kStaged + 3);
   found.place->store(vacant);
-  bucket.control.store(staged);
+  bucket.control.store(staged, kTestOrder);
   std::string value;
   EXPECT_TRUE(store->Get("key", &value).ok());
   ExpectSound(*store);
@@ -382,11 +388,11 @@ TEST(SeqlockRing, StagedEntryOfADeadWriterIsVisibleAndSettledByTheNextOnlyOnce) 
   ASSERT_TRUE(store->ForEach([&](const EntryView&) { return ++visits > 0; }).ok());
   EXPECT_EQ(visits, 1u);
   // One helper moves it and does not get to make control idle; another does both.
-  bucket.slots[3].store(found.word);
+  bucket.slots[3].store(found.word, kTestOrder);
   EXPECT_TRUE(store->Get("key", &value).ok());
   ExpectSound(*store);
   Settle(bucket, staged);
-  EXPECT_EQ(bucket.control.load(), WithKind(staged, kVacant));
+  EXPECT_EQ(bucket.control.load(kTestOrder), WithKind(staged, kVacant));
   // The first helper resumes after the key was set anew.
   ASSERT_TRUE(store->Put("key", "newer").ok());
   Settle(bucket, staged);
@@ -404,9 +410,9 @@ TEST(SeqlockRing, HotRecordLivesOnByPromotionAndIsNeverRevived) {
   std::string value;
   uint64_t reads = 0;
   const uint64_t lap =
-      writer->geometry().header->cursor.load() >> writer->geometry().chunk_index_bits;
-  while ((writer->geometry().header->cursor.load() >> writer->geometry().chunk_index_bits) <
-         lap + 10) {
+      writer->geometry().header->cursor.load(kTestOrder) >> writer->geometry().chunk_index_bits;
+  while ((writer->geometry().header->cursor.load(kTestOrder) >>
+          writer->geometry().chunk_index_bits) < lap + 10) {
     ASSERT_TRUE(writer->Put(absl::StrCat("cold", reads % 100), Value(1, 100)).ok());
     auto seen = reader->Get("hot", &value);
     ASSERT_TRUE(seen.ok()) << "after " << reads;

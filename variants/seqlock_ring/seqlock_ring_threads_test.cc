@@ -25,14 +25,14 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
       Worker(court, **store, seed + static_cast<uint64_t>(i)).Run();
     });
   }
-  for (int i = 0; i < 300 && court.faults.load() == 0; ++i) {
+  for (int i = 0; i < 300 && court.faults.load(kTestOrder) == 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  court.over.store(true);
+  court.over.store(true, kTestOrder);
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(court.faults.load(), 0u) << court.first_fault;
-  EXPECT_GT(court.hits.load(), 500u);
-  EXPECT_GT(court.pins.load(), 50u);
+  EXPECT_EQ(court.faults.load(kTestOrder), 0u) << court.first_fault;
+  EXPECT_GT(court.hits.load(kTestOrder), 500u);
+  EXPECT_GT(court.pins.load(kTestOrder), 50u);
   ExpectCleanAfterRecovery(segment);
 }
 

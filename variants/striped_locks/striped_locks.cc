@@ -5,30 +5,25 @@
 // here:
 //
 // T1  At most one stripe's mutex is held at any time: no death can leave two stripes half changed,
-// and no
-//     order of locking is needed.
+//     and no order of locking is needed.
 // T2  A stripe whose arena is full borrows a block from another arena. Between the two stripes'
-// sessions
-//     the block is owned by a row of the participant's ledger (L3), on its way in and on its way
-//     back:
+//     sessions the block is owned by a row of the participant's ledger (L3), on its way in and on
+//     its way back:
 //       dies after taking the block, before linking it   -> recovery frees it to its arena
 //       dies after unlinking it, before freeing it       -> recovery frees it to its arena
 //     A borrowed block goes back to its own arena when it is freed.
 // T3  ForEach visits stripe after stripe and never holds two mutexes; keys never change their
-// stripe or
-//     chain, so each key that is present throughout is seen exactly once.
+//     stripe or chain, so each key that is present throughout is seen exactly once.
 #include <algorithm>
 #include <bit>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "variants/locked/locked_store.h"
-#include "variants/registry.h"
+#include "variants/locked/locked_variant.h"
 
 namespace kill9 {
 namespace {
 
-constexpr std::string_view kName = "striped_locks";
 constexpr uint32_t kStripesForEachCore =
     8;  // two processes meet in one stripe of 16 once in 16 times
 constexpr uint64_t kArenaBytes = 4 << 20;  // so that values of 1 MiB fit; smaller segments make do
@@ -42,9 +37,9 @@ uint32_t DefaultStripes(uint64_t size_bytes) {
       by_size, kMinimumStripes, std::min<uint64_t>(by_cores, locked::Space::kMaxShards)));
 }
 
-class StripedLocksVariant final : public Variant {
+class StripedLocksVariant final : public locked::LockedVariant {
  public:
-  std::string_view name() const override { return kName; }
+  StripedLocksVariant() : LockedVariant("striped_locks") {}
   std::string_view summary() const override {
     return "N robust mutexes, each over its part of the table and an arena that others borrow from";
   }
@@ -66,16 +61,7 @@ class StripedLocksVariant final : public Variant {
                                                      "; a power of two up to ",
                                                      locked::Space::kMaxShards, " is needed"));
     }
-    return locked::CreateSegment(options, kName, stripes);
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const override {
-    return Segment::Open(location, locked::LayoutOf(kName));
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const override {
-    return Segment::FromFd(fd, locked::LayoutOf(kName));
-  }
-  absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
-    return locked::AttachStore(std::move(segment));
+    return locked::CreateSegment(options, name(), stripes);
   }
 };
 
