@@ -26,7 +26,7 @@ namespace {
 
 constexpr uint64_t kKeys = 10'000;
 constexpr uint64_t kOperations = 200'000;  // of each process
-constexpr uint32_t kProcessesMost = 2;
+constexpr uint32_t kProcessesMost = 4;
 
 struct Tally {
   std::atomic<uint32_t> ready;
@@ -135,7 +135,7 @@ int Main(int argc, char** argv) {
   Tally* tally = new (memory) Tally{};
   Json result = NewResult("recorder_benchmark", 1);
   std::printf("clock: %s\n", Clock::Checked().description().c_str());
-  for (uint32_t processes = 1; processes <= kProcessesMost; ++processes) {
+  for (uint32_t processes = 1; processes <= kProcessesMost; processes *= 2) {
     std::vector<double> plain, recorded, wall_ratio, processor_ratio;
     for (int round = 0; round < rounds; ++round) {
       Rate without = Round(*variant, processes, false, tally);
