@@ -137,6 +137,27 @@ bool TryBreakpoint() {
   return works;
 }
 
+// Whether a watched byte stops a repeated string instruction in time (see kWatchAhead).
+bool TryWatchpoint() {
+  constexpr uint64_t kBytes = 4096, kWatched = 2000;
+  static char from[kBytes], to[kBytes];
+  Tracee child(ForkAs(Runner::kVictimPid));
+  if (child.pid() == 0) {
+    TraceMe();
+    MarkBegin();
+    uint64_t count = kBytes;
+    const char* source = from;
+    char* destination = to;
+    asm volatile("rep movsb" : "+c"(count), "+S"(source), "+D"(destination) : : "memory");
+    _exit(0);
+  }
+  bool works = child.WaitForBegin() == Tracee::Stop::kTrap &&
+               child.RunToAccess(reinterpret_cast<uint64_t>(to + kWatched)) == Tracee::Stop::kTrap;
+  const uint64_t done = child.Registers().rdi - reinterpret_cast<uint64_t>(to);
+  child.Kill();
+  return works && done > kWatched && done <= kWatched + kWatchAhead / 2 + 64;
+}
+
 void Sweep(Runner& runner) {
   if (!runner.Prepare()) return;
   const CellRequest& request = runner.request();
@@ -182,6 +203,7 @@ void RunCell(CellArea& area, VariantFinder find) {
   {
     Runner runner(area, find);
     result.breakpoints = TryBreakpoint();
+    result.watchpoints = result.breakpoints && TryWatchpoint();
     Sweep(runner);
   }
   if (result.failures == 0) {

@@ -89,6 +89,7 @@ struct CellResult {
   uint32_t unrepeatable;  // instructions after a clock read: their registers are not compared
   uint32_t longest_way;   // stops on the way to the instruction that is hardest to reach
   uint32_t breakpoints;   // whether debug registers were used
+  uint32_t watchpoints;   // whether they also stop inside a repeated string instruction
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
   uint64_t happened, did_not_happen, indistinguishable;
   uint64_t sampled, sampled_differently;

@@ -32,9 +32,9 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     }
     Waiting waiting = HowItWaits(prober);
     if (waiting == Waiting::kGone) return false;
-    asleep = waiting == Waiting::kForEver ? asleep + 1 : 0;
-    // All that could wake it is stopped or waits for this process: asleep without a time-out is for
-    // ever.
+    asleep = waiting == Waiting::kForOthers ? asleep + 1 : 0;
+    // All that could wake it is stopped or waits for this process: who waits for others does so for
+    // ever, however often it looks again.
     if (asleep >= kAsleepLooks || CpuSeconds(prober) - cpu_since > kSpinSeconds ||
         (waiting == Waiting::kForATime && NowSeconds() - since > kDozeSeconds)) {
       return false;
@@ -118,8 +118,7 @@ bool ResumeAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
       JudgeOrders orders = runner.orders();
       orders.plan = plan;
       if (from == 0) AllowVictimsEffect(runner, &orders);
-      answer =
-          from == 0 ? runner.JudgeAsReadBack(orders) : runner.AskJudge(runner.ForkJudge(orders));
+      answer = from == 0 ? runner.JudgeAsReadBack(orders) : runner.Judgement(orders);
     } else {
       answer = {stop == Tracee::Stop::kBlocked ? Verdict::kStuck : Verdict::kSurvivorCrashed,
                 DecidedOutcome::kNone, "a process that was stopped did not finish when it went on"};

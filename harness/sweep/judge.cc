@@ -14,11 +14,7 @@ namespace {
 constexpr uint32_t kMostFills = 400;
 constexpr uint32_t kLossyFills = 40;
 
-template <typename T>
-std::string Text(const absl::StatusOr<T>& result) {
-  return std::string(result.status().message()).empty() ? result.status().ToString()
-                                                        : std::string(result.status().message());
-}
+std::string FillKey(uint32_t number) { return absl::StrCat("fill-", number); }
 
 }  // namespace
 
@@ -47,13 +43,14 @@ void Judge::Fail(Verdict verdict, const std::string& message) {
   _exit(0);  // as it stands: no destructor may touch a store that just failed
 }
 
-std::string Judge::Where(uint32_t key) const {
-  return absl::StrCat("key '", scene_.keys[key], "'");
+std::string Judge::Piece(const absl::Status& status) {
+  return status.message().empty() ? status.ToString() : std::string(status.message());
 }
 
 std::unique_ptr<Store> Judge::Attach() {
   absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant->Attach(scene_.segment);
-  if (!store.ok()) Fail(Verdict::kAuditFailed, absl::StrCat("cannot attach: ", Text(store)));
+  if (!store.ok())
+    Fail(Verdict::kAuditFailed, absl::StrCat("cannot attach: ", Piece(store.status())));
   return *std::move(store);
 }
 
@@ -83,10 +80,10 @@ void Judge::Judgement() {
       Entry entry;
       if (version.ok()) {
         entry = {true, 0, static_cast<uint32_t>(read_.size()), *version};
-        Check(ReadValue(read_, &entry.id), Verdict::kViolation,
-              absl::StrCat(Where(key), " holds a value that nobody wrote"));
+        Check(ReadValue(read_, &entry.id), Verdict::kViolation, Where(key),
+              " holds a value that nobody wrote");
       } else {
-        Check(absl::IsNotFound(version.status()), Verdict::kAuditFailed, Text(version));
+        Check(absl::IsNotFound(version.status()), Verdict::kAuditFailed, version.status());
       }
       read_back_[key] = entry;
     }
@@ -146,9 +143,8 @@ void Judge::Seen(uint32_t key, bool present, std::string_view value, Version ver
     for (uint32_t n = 0; n < orders_.alternatives; ++n) {
       const Alternative& alternative = orders_.alternative[n];
       if (alternative.key != key || !fits(alternative.entry)) continue;
-      Check(!present || version > entry.version, Verdict::kViolation,
-            absl::StrCat(Where(key), " was written with version ", version, ", not above ",
-                         entry.version));
+      Check(!present || version > entry.version, Verdict::kViolation, Where(key),
+            " was written with version ", version, ", not above ", entry.version);
       entry = alternative.entry;
       entry.version = present ? version : kAbsent;
       newest_[key] = std::max(newest_[key], version);
@@ -158,8 +154,8 @@ void Judge::Seen(uint32_t key, bool present, std::string_view value, Version ver
     if (unchanged || forgotten) {
       if (!present) entry = Entry{};
       if (of_first) report_->outcome = DecidedOutcome::kDidNotHappen;
-      Check(!(orders_.must_happen && of_first) || forgotten, Verdict::kViolation,
-            absl::StrCat(Where(key), " does not show the operation that completed"));
+      Check(!(orders_.must_happen && of_first) || forgotten, Verdict::kViolation, Where(key),
+            " does not show the operation that completed");
       return;
     }
   }
@@ -183,13 +179,13 @@ void Judge::Seen(uint32_t key, bool present, std::string_view value, Version ver
   std::string expected = entry.present ? absl::StrCat("value ", entry.id, " of ", entry.size,
                                                       " bytes, version ", entry.version)
                                        : "absent";
-  Fail(Verdict::kViolation, absl::StrCat(Where(key), " ", found, "; legal: ", expected));
+  Fail(Verdict::kViolation, absl::StrCat(Piece(Where(key)), " ", found, "; legal: ", expected));
 }
 
 void Judge::CheckKey(Store& store, uint32_t key) {
   absl::StatusOr<Version> version = store.Get(scene_.keys[key], &read_);
-  Check(version.ok() || absl::IsNotFound(version.status()), Verdict::kAuditFailed,
-        absl::StrCat("get ", Where(key), ": ", Text(version)));
+  Check(version.ok() || absl::IsNotFound(version.status()), Verdict::kAuditFailed, "get ",
+        Where(key), ": ", version.status());
   Seen(key, version.ok(), version.ok() ? std::string_view(read_) : std::string_view(),
        version.ok() ? *version : kAbsent);
 }
@@ -197,22 +193,22 @@ void Judge::CheckKey(Store& store, uint32_t key) {
 void Judge::CheckAll(Store& store) {
   for (uint32_t key = 0; key < scene_.keys.size(); ++key) CheckKey(store, key);
   // ForEach must show the same: each key once, none besides.
-  std::vector<uint8_t> seen(scene_.keys.size(), 0);
+  seen_.assign(scene_.keys.size(), 0);
   absl::Status status = store.ForEach([&](const EntryView& view) {
-    auto found = std::find(scene_.keys.begin(), scene_.keys.end(), view.key);
-    Check(found != scene_.keys.end(), Verdict::kViolation,
-          absl::StrCat("for_each shows a key of ", view.key.size(), " bytes that nobody put"));
-    uint32_t key = static_cast<uint32_t>(found - scene_.keys.begin());
-    Check(!std::exchange(seen[key], 1), Verdict::kViolation,
-          absl::StrCat("for_each shows ", Where(key), " twice"));
+    auto found = scene_.numbers.find(view.key);
+    Check(found != scene_.numbers.end(), Verdict::kViolation, "for_each shows a key of ",
+          view.key.size(), " bytes that nobody put");
+    uint32_t key = found->second;
+    Check(!std::exchange(seen_[key], 1), Verdict::kViolation, "for_each shows ", Where(key),
+          " twice");
     Seen(key, true, view.value, view.version);
     return true;
   });
   if (absl::IsUnimplemented(status)) return;
   Check(status.ok(), Verdict::kAuditFailed, std::string(status.message()));
   for (uint32_t key = 0; key < scene_.keys.size(); ++key) {
-    Check(seen[key] || !model_[key].present || !traits_.lossless, Verdict::kViolation,
-          absl::StrCat("for_each does not show ", Where(key)));
+    Check(seen_[key] || !model_[key].present || !traits_.lossless, Verdict::kViolation,
+          "for_each does not show ", Where(key));
   }
 }
 
@@ -222,7 +218,7 @@ void Judge::Recover(Store& store) {
   absl::StatusOr<RecoveryReport> recovery = store.Recover();
   if (recovery.ok()) report_->recovered_participants += recovery->participants;
   Check(recovery.ok() || absl::IsUnimplemented(recovery.status()), Verdict::kAuditFailed,
-        Text(recovery));
+        recovery.status());
   Stage(stage.c_str());
 }
 
@@ -232,13 +228,12 @@ void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
   std::string stage = report_->stage;
   Stage(emptied ? "audit of the emptied store" : "audit after recovery");
   absl::StatusOr<AuditReport> audit = store.Audit();
-  Check(audit.ok(), Verdict::kAuditFailed, Text(audit));
+  Check(audit.ok(), Verdict::kAuditFailed, audit.status());
   report_->leaked_blocks = static_cast<int64_t>(audit->leaked.blocks);
   report_->doubly_owned_blocks = static_cast<int64_t>(audit->doubly_owned);
   Check(audit->violations.empty(), Verdict::kAuditFailed,
         audit->violations.empty() ? "" : audit->violations.front());
-  Check(audit->doubly_owned == 0, Verdict::kLeak,
-        absl::StrCat(audit->doubly_owned, " blocks are owned twice"));
+  Check(audit->doubly_owned == 0, Verdict::kLeak, audit->doubly_owned, " blocks are owned twice");
   auto adds_up = [](uint64_t free, uint64_t live, uint64_t held, uint64_t capacity) {
     return free + live + held == capacity;
   };
@@ -246,25 +241,23 @@ void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
       adds_up(audit->free.blocks, audit->live.blocks, audit->held.blocks, audit->capacity.blocks) &&
       adds_up(audit->free.bytes, audit->live.bytes, audit->held.bytes, audit->capacity.bytes);
   Check(audit->leaked.blocks == 0 && audit->leaked.bytes == 0 && exact, Verdict::kLeak,
-        absl::StrCat(audit->leaked.blocks, " blocks, ", audit->leaked.bytes,
-                     " bytes leaked; free + live + held = ",
-                     audit->free.bytes + audit->live.bytes + audit->held.bytes, " of ",
-                     audit->capacity.bytes, " bytes"));
-  Check(audit->participants == attached + orders_.live_holders, Verdict::kLeak,
-        absl::StrCat(audit->participants, " participants are attached, there should be ",
-                     attached + orders_.live_holders));
+        audit->leaked.blocks, " blocks, ", audit->leaked.bytes,
+        " bytes leaked; free + live + held = ",
+        audit->free.bytes + audit->live.bytes + audit->held.bytes, " of ", audit->capacity.bytes,
+        " bytes");
+  Check(audit->participants == attached + orders_.live_holders, Verdict::kLeak, audit->participants,
+        " participants are attached, there should be ", attached + orders_.live_holders);
   uint64_t entries = static_cast<uint64_t>(std::count_if(
       model_.begin(), model_.end(), [](const Entry& entry) { return entry.present; }));
   Check(audit->entries == entries || (!traits_.lossless && audit->entries < entries),
-        Verdict::kAuditFailed,
-        absl::StrCat("the audit counts ", audit->entries, " entries, ", entries, " are visible"));
+        Verdict::kAuditFailed, "the audit counts ", audit->entries, " entries, ", entries,
+        " are visible");
   if (emptied) {
     report_->held_blocks_at_end = static_cast<int64_t>(audit->held.blocks);
     Check(
         orders_.held_blocks_at_end < 0 || report_->held_blocks_at_end == orders_.held_blocks_at_end,
-        Verdict::kLeak,
-        absl::StrCat(audit->held.blocks, " blocks are held in the emptied store; without a kill ",
-                     orders_.held_blocks_at_end));
+        Verdict::kLeak, audit->held.blocks,
+        " blocks are held in the emptied store; without a kill ", orders_.held_blocks_at_end);
   }
   Stage(stage.c_str());
 }
@@ -272,9 +265,8 @@ void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
 bool Judge::Full(const absl::Status& status) const { return absl::IsResourceExhausted(status); }
 
 void Judge::Wrote(uint32_t key, uint32_t id, uint32_t size, Version version) {
-  Check(version > newest_[key], Verdict::kViolation,
-        absl::StrCat(Where(key), " was written with version ", version, ", not above ",
-                     newest_[key]));
+  Check(version > newest_[key], Verdict::kViolation, Where(key), " was written with version ",
+        version, ", not above ", newest_[key]);
   newest_[key] = version;
   model_[key] = {true, id, size, version};
 }
@@ -287,8 +279,8 @@ void Judge::Put(Store& store, uint32_t key) {
   if (version.ok()) {
     Wrote(key, id, scene_.value_bytes, *version);
   } else {
-    Check(Full(version.status()), Verdict::kAuditFailed,
-          absl::StrCat("put ", Where(key), ": ", Text(version)));
+    Check(Full(version.status()), Verdict::kAuditFailed, "put ", Where(key), ": ",
+          version.status());
   }
   CheckKey(store, key);
 }
@@ -300,17 +292,16 @@ void Judge::CompareAndSwap(Store& store, uint32_t key) {
   FillValue(value_, id);
   const Version wrong = newest_[key] + (uint64_t{1} << 40);
   absl::StatusOr<CasResult> miss = store.CompareAndSwap(scene_.keys[key], wrong, value_);
-  Check(miss.ok() || Full(miss.status()), Verdict::kAuditFailed, Text(miss));
+  Check(miss.ok() || Full(miss.status()), Verdict::kAuditFailed, miss.status());
   Check(!miss.ok() || (!miss->swapped && (miss->version == before.version || !traits_.lossless)),
-        Verdict::kViolation,
-        absl::StrCat("compare_and_swap of ", Where(key), " with a wrong version"));
+        Verdict::kViolation, "compare_and_swap of ", Where(key), " with a wrong version");
   absl::StatusOr<CasResult> hit = store.CompareAndSwap(scene_.keys[key], before.version, value_);
-  Check(hit.ok() || Full(hit.status()), Verdict::kAuditFailed, Text(hit));
+  Check(hit.ok() || Full(hit.status()), Verdict::kAuditFailed, hit.status());
   if (hit.ok() && hit->swapped) {
     Wrote(key, id, static_cast<uint32_t>(value_.size()), hit->version);
   } else {
-    Check(!hit.ok() || !traits_.lossless, Verdict::kViolation,
-          absl::StrCat("compare_and_swap of ", Where(key), " failed with the present version"));
+    Check(!hit.ok() || !traits_.lossless, Verdict::kViolation, "compare_and_swap of ", Where(key),
+          " failed with the present version");
   }
   CheckKey(store, key);
 }
@@ -319,17 +310,17 @@ void Judge::PinAndOverwrite(Store& store, uint32_t key) {
   if (!traits_.has_pin) return;
   absl::StatusOr<PinnedValue> pin = store.Pin(scene_.keys[key]);
   Check(pin.ok() || absl::IsNotFound(pin.status()) || Full(pin.status()), Verdict::kAuditFailed,
-        Text(pin));
+        pin.status());
   const Entry pinned = model_[key];
   if (pin.ok()) {
     Check(pinned.present && IsValue(pin->value(), pinned.id, pinned.size) &&
               pin->version() == pinned.version,
-          Verdict::kViolation, absl::StrCat("a pin of ", Where(key), " shows another value"));
+          Verdict::kViolation, "a pin of ", Where(key), " shows another value");
   }
   Put(store, key);
   if (pin.ok()) {
     Check(IsValue(pin->value(), pinned.id, pinned.size), Verdict::kViolation,
-          absl::StrCat("the pinned value of ", Where(key), " changed"));
+          "the pinned value of ", Where(key), " changed");
   }
 }
 
@@ -337,14 +328,14 @@ void Judge::Drafts(Store& store, uint32_t key) {
   if (!traits_.has_draft) return;
   for (bool commit : {false, true}) {
     absl::StatusOr<Draft> draft = store.Reserve(scene_.keys[key], scene_.value_bytes);
-    Check(draft.ok() || Full(draft.status()), Verdict::kAuditFailed, Text(draft));
+    Check(draft.ok() || Full(draft.status()), Verdict::kAuditFailed, draft.status());
     if (!draft.ok()) continue;
     const uint32_t id = ++next_id_;
     FillValue(draft->bytes(), id);
     CheckKey(store, key);
     if (commit) {
       absl::StatusOr<Version> version = store.Commit(*std::move(draft));
-      Check(version.ok() || Full(version.status()), Verdict::kAuditFailed, Text(version));
+      Check(version.ok() || Full(version.status()), Verdict::kAuditFailed, version.status());
       if (version.ok()) Wrote(key, id, scene_.value_bytes, *version);
     } else {
       draft->Drop();
@@ -355,9 +346,9 @@ void Judge::Drafts(Store& store, uint32_t key) {
 
 void Judge::Erase(Store& store, uint32_t key) {
   absl::StatusOr<bool> erased = store.Erase(scene_.keys[key]);
-  Check(erased.ok(), Verdict::kAuditFailed, absl::StrCat("erase ", Where(key), ": ", Text(erased)));
+  Check(erased.ok(), Verdict::kAuditFailed, "erase ", Where(key), ": ", erased.status());
   Check(*erased == model_[key].present || (!traits_.lossless && !*erased), Verdict::kViolation,
-        absl::StrCat("erase says that ", Where(key), *erased ? " was there" : " was not there"));
+        "erase says that ", Where(key), *erased ? " was there" : " was not there");
   model_[key] = Entry{};
   CheckKey(store, key);
 }
@@ -378,12 +369,10 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
   const uint32_t most = traits_.lossless ? kMostFills : kLossyFills;
   uint32_t count = 0;
   for (; count < most; ++count) {
-    fill_keys_.push_back(absl::StrCat("fill-", count));
     FillValue(value_, ++next_id_);
-    absl::StatusOr<Version> version = filler.Put(fill_keys_.back(), value_);
+    absl::StatusOr<Version> version = filler.Put(FillKey(count), value_);
     if (!version.ok()) {
-      fill_keys_.pop_back();
-      Check(Full(version.status()), Verdict::kAuditFailed, Text(version));
+      Check(Full(version.status()), Verdict::kAuditFailed, version.status());
       break;
     }
   }
@@ -391,18 +380,19 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
   value_.resize(scene_.value_bytes);
   Stage("look at what fills it");
   for (uint32_t n = 0; n < count; ++n) {
-    absl::StatusOr<Version> version = emptier.Get(fill_keys_[n], &read_);
+    absl::StatusOr<Version> version = emptier.Get(FillKey(n), &read_);
     uint32_t id = next_id_ - (count < most ? count : count - 1) + n;
     Check(version.ok() || (!traits_.lossless && absl::IsNotFound(version.status())),
-          Verdict::kViolation, absl::StrCat("a key put while filling is gone: ", Text(version)));
+          Verdict::kViolation, "a key put while filling is gone: ", version.status());
     Check(!version.ok() || IsValue(read_, id, static_cast<uint32_t>(bytes)), Verdict::kViolation,
           "a key put while filling holds another value");
   }
   Stage("empty it");
   for (uint32_t n = 0; n < count; ++n) {
-    absl::StatusOr<bool> erased = emptier.Erase(fill_keys_[n]);
-    Check(erased.ok() && (*erased || !traits_.lossless), Verdict::kViolation,
-          erased.ok() ? "a key put while filling cannot be erased" : Text(erased));
+    absl::StatusOr<bool> erased = emptier.Erase(FillKey(n));
+    Check(erased.ok(), Verdict::kViolation, erased.status());
+    Check(*erased || !traits_.lossless, Verdict::kViolation,
+          "a key put while filling cannot be erased");
   }
   for (uint32_t key = 0; key < scene_.keys.size(); ++key) Erase(emptier, key);
 }
@@ -414,11 +404,11 @@ void Judge::CreateJudgement() {
   options.location = location;
   absl::StatusOr<std::shared_ptr<Segment>> segment = scene_.variant->Open(location);
   report_->outcome = segment.ok() ? DecidedOutcome::kHappened : DecidedOutcome::kDidNotHappen;
-  Check(segment.ok() || absl::IsNotFound(segment.status()), Verdict::kAuditFailed, Text(segment));
+  Check(segment.ok() || absl::IsNotFound(segment.status()), Verdict::kAuditFailed,
+        segment.status());
   Check(segment.ok() || !orders_.must_happen, Verdict::kViolation, "what was created is not there");
   if (!segment.ok()) segment = scene_.variant->Create(options);
-  Check(segment.ok(), Verdict::kAuditFailed,
-        absl::StrCat("cannot create it anew: ", Text(segment)));
+  Check(segment.ok(), Verdict::kAuditFailed, "cannot create it anew: ", segment.status());
   Scene created = scene_;
   created.segment = *std::move(segment);
   JudgeOrders orders;

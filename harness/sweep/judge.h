@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "harness/sweep/scene.h"
 #include "harness/verdict.h"
 
@@ -67,8 +68,23 @@ class Judge {
  private:
   void Stage(const char* stage);
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
-  void Check(bool holds, Verdict verdict, const std::string& message) {
-    if (!holds) Fail(verdict, message);
+  // The message's pieces are put together only if there is something to say: a judge checks
+  // thousands of things.
+  template <typename... Pieces>
+  void Check(bool holds, Verdict verdict, const Pieces&... pieces) {
+    if (!holds) Fail(verdict, absl::StrCat(Piece(pieces)...));
+  }
+  template <typename T>
+  static const T& Piece(const T& piece) {
+    return piece;
+  }
+  static std::string Piece(const absl::Status& status);
+  struct KeyName {
+    uint32_t key;
+    const Scene& scene;
+  };
+  static std::string Piece(const KeyName& name) {
+    return absl::StrCat("key '", name.scene.keys[name.key], "'");
   }
   std::unique_ptr<Store> Attach();
   void Judgement();
@@ -89,7 +105,7 @@ class Judge {
   // What a write must return: a version above all that were seen for the key.
   void Wrote(uint32_t key, uint32_t id, uint32_t size, Version version);
   bool Full(const absl::Status& status) const;
-  std::string Where(uint32_t key) const;
+  KeyName Where(uint32_t key) const { return {key, scene_}; }
 
   const Scene& scene_;
   const Traits& traits_;
@@ -99,7 +115,7 @@ class Judge {
   std::vector<Entry> model_;
   std::vector<Version> newest_;
   std::vector<bool> undecided_;
-  std::vector<std::string> fill_keys_;
+  std::vector<uint8_t> seen_;  // by ForEach
   std::string value_, read_;
   uint32_t next_id_ = kJudgeId;
   std::unique_ptr<Store> before_, after_;

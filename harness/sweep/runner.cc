@@ -63,6 +63,7 @@ Runner::Runner(CellArea& area, VariantFinder find)
 }
 
 Runner::~Runner() {
+  DismissJudge();
   if (holder_ > 0) KillAndReap(holder_);
   if (creating()) unlink(CreatedPath().c_str());
 }
@@ -157,10 +158,9 @@ void Runner::BeVictim(const Job& job) {
 }
 
 // Everything before the victim's first instruction: the segment, the judge, the other victim.
-bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other,
-                      pid_t* judge) {
+bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other) {
   Restore(job.base);
-  if (job.judged) *judge = ForkJudge(orders != nullptr ? *orders : orders_);
+  if (job.judged) CallJudge(orders != nullptr ? *orders : orders_);
   if (job.other != nullptr && !Bring(*job.other, *job.other_trace, job.other_at, other))
     return false;
   *victim = StartVictim(job);
@@ -171,17 +171,16 @@ bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim,
   return false;
 }
 
-void Runner::EndJob(Tracee& victim, Tracee& other, pid_t judge) {
+void Runner::EndJob(Tracee& victim, Tracee& other) {
   victim.Kill();
   other.Kill();
-  if (judge > 0) KillAndReap(judge);
+  DismissJudge();
 }
 
 bool Runner::TraceJob(const Job& job, Trace& trace) {
   trace.Clear();
   Tracee victim(0), other(0);
-  pid_t judge = 0;
-  bool good = StartJob(job, nullptr, &victim, &other, &judge);
+  bool good = StartJob(job, nullptr, &victim, &other);
   uint64_t system_calls = 0;
   uint32_t lasting_flags = 0;
   bool inside_string = false;
@@ -217,8 +216,8 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
       good = false;
     }
   }
-  EndJob(victim, other, judge);
-  if (good) trace.PlanWays(BreakpointsWork());
+  EndJob(victim, other);
+  if (good) trace.PlanWays(BreakpointsWork(), WatchpointsWork());
   return good;
 }
 
@@ -249,6 +248,29 @@ bool Runner::TraceRepeatably(const Job& job, Trace& trace) {
   return true;
 }
 
+// To the step that is broken at, by way of a rarer one where that is quicker.
+bool Runner::BreakAt(Tracee& victim, const Trace& trace, const Step& step) {
+  if (step.via != kFromBeginning) {
+    const Step& via = trace[step.via];
+    if (victim.RunTo(via.address, via.hits) != Tracee::Stop::kTrap) return false;
+  }
+  return victim.RunTo(step.address, step.hits) == Tracee::Stop::kTrap;
+}
+
+// From the first iteration of a repeated string instruction, `steps` iterations on. Returns how
+// many are left to be stepped singly.
+uint32_t Runner::RunInsideString(Tracee& victim, uint32_t steps) {
+  const user_regs_struct before = victim.Registers();
+  const uint32_t bytes = Decoder::BytesAtDestination(before.rip);
+  constexpr uint64_t kDirection = 0x400;
+  if (bytes == 0 || (before.eflags & kDirection) || steps >= before.rcx) return steps;
+  const uint64_t byte = before.rdi + uint64_t{bytes} * (steps - kWatchAhead);
+  if (victim.RunToAccess(byte) != Tracee::Stop::kTrap) return steps;
+  const user_regs_struct after = victim.Registers();
+  const uint64_t done = before.rcx - after.rcx;
+  return after.rip == before.rip && done <= steps ? steps - static_cast<uint32_t>(done) : 0;
+}
+
 // C2.
 bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   const uint32_t last = at < trace.size() ? at : trace.size() - 1;
@@ -256,13 +278,18 @@ bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   const uint32_t from = step.from;
   bool there = true;
   if (from > 0) {
-    there = victim.RunTo(trace[from].address, trace[from].hits) == Tracee::Stop::kTrap;
+    there = BreakAt(victim, trace, trace[from]);
     if (!Tracee::HasBreakpoints()) {
       Error("debug registers stopped working");
       return false;
     }
   }
-  for (uint32_t n = from; there && n < last; ++n) there = victim.Step() == Tracee::Stop::kTrap;
+  uint32_t left = last - from;
+  if (there && WatchpointsWork() && (step.flags & kInsideString) && left > kWatchAhead + 8 &&
+      trace[from].address == step.address) {
+    left = RunInsideString(victim, left);
+  }
+  for (; there && left > 0; --left) there = victim.Step() == Tracee::Stop::kTrap;
   if (!there) {
     Error("drift: a victim ended on its way to instruction %u of %u", at, trace.size());
     return false;
@@ -295,26 +322,40 @@ bool Runner::Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* vict
   return Reach(*victim, trace, at);
 }
 
-bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer) {
+bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,
+                      Answer* answer) {
   Tracee victim(0), other(0);
-  pid_t judge = 0;
-  if (!StartJob(job, &orders, &victim, &other, &judge) || !Reach(victim, trace, at)) {
-    EndJob(victim, other, judge);
+  if (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
+    EndJob(victim, other);
     return false;
   }
   victim.Kill();
   other.Kill();
   CountKill();
   if (at < trace.size()) trace[at].flags |= kKilled;
-  *answer = AskJudge(judge);
+  *answer = AskJudge();
   return true;
+}
+
+bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer) {
+  const bool was_new = judgements_ == 0;
+  if (!KillOnce(job, trace, at, orders, answer)) return false;
+  if (answer->verdict == Verdict::kPass || was_new) return true;
+  // That judge has judged others before: a new one must find the same.
+  const Verdict found = answer->verdict;
+  DismissJudge();
+  if (!KillOnce(job, trace, at, orders, answer)) return false;
+  if (answer->verdict == found) return true;
+  Error("a judge found %s at instruction %u, and a new judge found %s",
+        std::string(VerdictName(found)).c_str(), at,
+        std::string(VerdictName(answer->verdict)).c_str());
+  return false;
 }
 
 bool Runner::KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left) {
   Tracee victim(0), other(0);
-  pid_t judge = 0;
-  bool good = StartJob(job, nullptr, &victim, &other, &judge) && Reach(victim, trace, at);
-  EndJob(victim, other, judge);
+  bool good = StartJob(job, nullptr, &victim, &other) && Reach(victim, trace, at);
+  EndJob(victim, other);
   if (good) std::memcpy(left, scene_->segment->base(), bytes_);
   return good;
 }

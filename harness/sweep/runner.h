@@ -32,9 +32,12 @@ struct Answer {
 
 // The page that a cell shares with its children.
 struct Stage {
-  std::atomic<uint32_t> ready;  // the child has attached
-  std::atomic<uint32_t> go;     // it may go on
-  std::atomic<uint32_t> probe;  // how many probes of the stall are done
+  std::atomic<uint32_t> called;  // how often the judge was called to attach
+  std::atomic<uint32_t> ready;   // the child has attached
+  std::atomic<uint32_t> go;      // it may go on
+  std::atomic<uint32_t> judged;  // the judge is through, and has detached
+  JudgeOrders orders;            // of the judge
+  std::atomic<uint32_t> probe;   // how many probes of the stall are done
   uint32_t victim_done;
   absl::StatusCode victim_status;
   char victim_message[200];
@@ -90,9 +93,17 @@ class Runner {
   // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
   void LeaveStopped(const Job& job, const Trace& trace, uint32_t at, const JudgeOrders& orders);
 
-  // Judges the segment as it is; the judge was forked before.
-  Answer AskJudge(pid_t judge);
-  pid_t ForkJudge(const JudgeOrders& orders);
+  // The judge: a process that attaches when it is called and judges when it is asked. It stays for
+  // the next call, so that most kills cost no second fork; one that failed is gone, and what it
+  // said is believed only if a new one says it again (KillAt).
+  void CallJudge(const JudgeOrders& orders);
+  Answer AskJudge();
+  Answer Judgement(const JudgeOrders& orders) {
+    CallJudge(orders);
+    return AskJudge();
+  }
+  // Ends it: the next one is forked anew. Needed before anything changes that it inherited.
+  void DismissJudge();
   void Restore(const char* base);
   uint64_t HashSegment(pid_t tid);
 
@@ -100,6 +111,7 @@ class Runner {
   void Fail(const Place& place, const Trace* trace, uint32_t at, const Answer& answer);
   bool TooManyFailures() const { return area_.result.failures >= request().most_failures; }
   bool BreakpointsWork() const { return area_.result.breakpoints != 0; }
+  bool WatchpointsWork() const { return area_.result.watchpoints != 0; }
   void CountKill() { ++area_.progress_kill_points; }
   AddressTable addresses() { return AddressTable(area_.addresses); }
   Stage& stage() { return *stage_; }
@@ -117,10 +129,17 @@ class Runner {
   Tracee StartVictim(const Job& job);
   [[noreturn]] void BeVictim(const Job& job);
   [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
-  bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other,
-                pid_t* judge);
-  void EndJob(Tracee& victim, Tracee& other, pid_t judge);
+  bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other);
+  // Ends all of them before the judge was asked.
+  void EndJob(Tracee& victim, Tracee& other);
+  bool KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,
+                Answer* answer);
+  [[noreturn]] void BeJudge();
+  // False: it ended (its status is told), or was blocked and had to be killed (*stuck).
+  bool AwaitJudgement(int* status, bool* stuck);
   bool Reach(Tracee& victim, const Trace& trace, uint32_t at);
+  bool BreakAt(Tracee& victim, const Trace& trace, const Step& step);
+  uint32_t RunInsideString(Tracee& victim, uint32_t steps);
   StateId Capture(const Tracee& victim, uint64_t system_calls);
   uint64_t HashCreated();
 
@@ -137,6 +156,8 @@ class Runner {
   uint64_t vdso_begin_ = 0, vdso_end_ = 0;
   JudgeOrders orders_;
   pid_t holder_ = 0;
+  pid_t judge_ = 0;
+  uint32_t judgements_ = 0;  // of the present judge
 };
 
 }  // namespace kill9::sweep

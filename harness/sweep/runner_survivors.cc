@@ -23,6 +23,7 @@ void FutexWait(std::atomic<uint32_t>& word, uint32_t value, long nanoseconds) {
   syscall(SYS_futex, &word, FUTEX_WAIT, value, &limit, nullptr, 0);
 }
 constexpr long kLookNanoseconds = 100'000'000;
+constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does not say so
 constexpr long kNapNanoseconds = 300'000;
 
 // Acquire and release: the word hands the stage from one process to the other.
@@ -36,25 +37,46 @@ void Await(std::atomic<uint32_t>& word) {
 
 }  // namespace
 
-pid_t Runner::ForkJudge(const JudgeOrders& orders) {
-  stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
+void Runner::CallJudge(const JudgeOrders& orders) {
+  stage_->ready.store(0, std::memory_order_relaxed);  // the call, or the fork, orders them
   stage_->go.store(0, std::memory_order_relaxed);
+  stage_->judged.store(0, std::memory_order_relaxed);
   std::memset(static_cast<void*>(&stage_->report), 0, sizeof stage_->report);
-  pid_t child = ForkAs(kJudgePid);
-  if (child != 0) {
-    WaitReady(child);
-    return child;
+  stage_->orders = orders;
+  if (judge_ == 0) {
+    stage_->called.store(0, std::memory_order_relaxed);
+    judgements_ = 0;
+    judge_ = ForkAs(kJudgePid);
+    if (judge_ == 0) BeJudge();
   }
-  Judge judge(*scene_, orders, &stage_->report, stage_->read_back);
-  if (!creating()) judge.AttachBefore();
-  Signal(stage_->ready);
-  Await(stage_->go);
-  if (creating()) {
-    judge.RunCreate();
-  } else {
-    judge.Run();
+  Signal(stage_->called, stage_->called.load(std::memory_order_relaxed) + 1);
+  WaitReady(judge_);
+}
+
+void Runner::BeJudge() {
+  for (uint32_t calls = 1;; ++calls) {
+    while (stage_->called.load(std::memory_order_acquire) < calls) {
+      FutexWait(stage_->called, calls - 1, kLookNanoseconds);
+    }
+    {
+      Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back);
+      if (!creating()) judge.AttachBefore();
+      Signal(stage_->ready);
+      Await(stage_->go);
+      if (creating()) {
+        judge.RunCreate();
+      } else {
+        judge.Run();
+      }
+    }
+    Signal(stage_->judged);
   }
-  _exit(0);
+}
+
+void Runner::DismissJudge() {
+  if (judge_ > 0) KillAndReap(judge_);
+  judge_ = 0;
+  judgements_ = 0;
 }
 
 bool Runner::WaitReady(pid_t child) {
@@ -70,15 +92,35 @@ bool Runner::WaitReady(pid_t child) {
   return true;
 }
 
-Answer Runner::AskJudge(pid_t judge) {
+bool Runner::AwaitJudgement(int* status, bool* stuck) {
+  Patience patience(judge_, request().watchdog_seconds);
+  while (stage_->judged.load(std::memory_order_acquire) == 0) {
+    FutexWait(stage_->judged, 0, kJudgeLookNanoseconds);
+    if (stage_->judged.load(std::memory_order_acquire) != 0) break;
+    if (waitpid(judge_, status, WNOHANG) == judge_) {
+      judge_ = 0;
+      return false;
+    }
+    if (patience.Exhausted()) {
+      *stuck = true;
+      return false;
+    }
+  }
+  return true;
+}
+
+Answer Runner::AskJudge() {
   Signal(stage_->go);
   int status = 0;
+  bool stuck = false;
   JudgeReport& report = stage_->report;
   Answer answer;
-  if (!Reap(judge, request().watchdog_seconds, &status)) {
+  const bool ended = AwaitJudgement(&status, &stuck);
+  ++judgements_;
+  if (stuck) {
     answer.verdict = Verdict::kStuck;
     std::snprintf(report.message, sizeof report.message, "%s: no progress", report.stage);
-  } else if (WIFSIGNALED(status)) {
+  } else if (!ended && WIFSIGNALED(status)) {
     answer.verdict = Verdict::kSurvivorCrashed;
     std::snprintf(report.message, sizeof report.message, "%s: died by signal %d (%s)", report.stage,
                   WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
@@ -89,6 +131,7 @@ Answer Runner::AskJudge(pid_t judge) {
   } else {
     answer.verdict = report.verdict;
   }
+  if (answer.verdict != Verdict::kPass) DismissJudge();
   answer.outcome = report.outcome;
   answer.message = report.message;
   area_.result.recovered_participants += report.recovered_participants;
@@ -96,6 +139,7 @@ Answer Runner::AskJudge(pid_t judge) {
 }
 
 pid_t Runner::ForkProber(uint32_t first_probe) {
+  DismissJudge();  // whose process number the prober takes, so that the trace is the same
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(first_probe, std::memory_order_relaxed);
@@ -139,18 +183,19 @@ void Runner::EndStop(Stopped& stopped) {
 }
 
 Answer Runner::JudgeAsReadBack(const JudgeOrders& orders) {
+  DismissJudge();
   std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
-  Answer answer = AskJudge(ForkJudge(orders));
+  Answer answer = Judgement(orders);
   std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
+  DismissJudge();
   return answer;
 }
 
 void Runner::LeaveStopped(const Job& job, const Trace& trace, uint32_t at,
                           const JudgeOrders& orders) {
   Tracee victim(0), other(0);
-  pid_t judge = 0;
-  if (!StartJob(job, &orders, &victim, &other, &judge) || !Reach(victim, trace, at)) {
-    EndJob(victim, other, judge);
+  if (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
+    EndJob(victim, other);
     return;
   }
   pid_t pid = victim.pid();
@@ -159,7 +204,7 @@ void Runner::LeaveStopped(const Job& job, const Trace& trace, uint32_t at,
   int status = 0;
   while (waitpid(pid, &status, 0) != pid && errno == EINTR) {
   }
-  if (judge > 0) KillAndReap(judge);
+  DismissJudge();
 }
 
 }  // namespace kill9::sweep

@@ -176,6 +176,7 @@ absl::Status SceneMaker::Make() {
   }
   store_.reset();
   scene_.entries.resize(scene_.keys.size());
+  for (uint32_t key = 0; key < scene_.keys.size(); ++key) scene_.numbers[scene_.keys[key]] = key;
   scene_.hold_live = scene_.state == StateKind::kPinnedByLive;
   scene_.hold_dead = scene_.state == StateKind::kPinnedByDead;
   return absl::OkStatus();
@@ -236,25 +237,27 @@ void FillValue(std::span<char> bytes, uint32_t id) {
   // The first bytes are the id itself, where there is room for it.
   size_t done = std::min(bytes.size(), sizeof id);
   std::memcpy(bytes.data(), &id, done);
-  for (uint64_t index = 0; done < bytes.size(); ++index) {
+  uint64_t index = 0;
+  for (; done + sizeof(uint64_t) <= bytes.size(); ++index, done += sizeof(uint64_t)) {
     uint64_t word = Word(id, index);
-    size_t part = std::min(bytes.size() - done, sizeof word);
-    std::memcpy(bytes.data() + done, &word, part);
-    done += part;
+    std::memcpy(bytes.data() + done, &word, sizeof word);
   }
+  uint64_t last = Word(id, index);
+  std::memcpy(bytes.data() + done, &last, bytes.size() - done);
 }
 
 bool IsValue(std::string_view bytes, uint32_t id, uint32_t size) {
   if (bytes.size() != size) return false;
   size_t done = std::min(bytes.size(), sizeof id);
   if (std::memcmp(bytes.data(), &id, done) != 0) return false;
-  for (uint64_t index = 0; done < bytes.size(); ++index) {
-    uint64_t word = Word(id, index);
-    size_t part = std::min(bytes.size() - done, sizeof word);
-    if (std::memcmp(bytes.data() + done, &word, part) != 0) return false;
-    done += part;
+  uint64_t index = 0;
+  for (; done + sizeof(uint64_t) <= bytes.size(); ++index, done += sizeof(uint64_t)) {
+    uint64_t found = 0;
+    std::memcpy(&found, bytes.data() + done, sizeof found);
+    if (found != Word(id, index)) return false;
   }
-  return true;
+  uint64_t last = Word(id, index);
+  return std::memcmp(bytes.data() + done, &last, bytes.size() - done) == 0;
 }
 
 bool ReadValue(std::string_view bytes, uint32_t* id) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -88,6 +89,7 @@ struct Scene {
   std::shared_ptr<Segment> segment;  // mapped here, and inherited by all forked children
   std::vector<std::string> keys;     // all keys that the scene and its judges use
   std::vector<Entry> entries;        // what each key holds at the start
+  std::unordered_map<std::string_view, uint32_t> numbers;  // of the keys, which stay where they are
   uint32_t target = 0;     // the key that operations on a present key take (absent in kEmpty only)
   uint32_t insert = 1;     // absent; shares the target's hash bits at both ends
   uint32_t elsewhere = 2;  // shares none of them

@@ -86,12 +86,13 @@ bool Runner::ReadEntries() {
   if (!creating()) {
     JudgeOrders orders = orders_;
     orders.only_read = true;
-    Answer answer = AskJudge(ForkJudge(orders));
+    Answer answer = Judgement(orders);
     if (answer.verdict != Verdict::kPass) {
       Fail({Mode::kKill, Plan::kWorkFirst, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
       Error("the starting state is not sound, without any kill: %s", answer.message);
       return false;
     }
+    DismissJudge();  // it does not know these entries
     std::copy_n(stage_->read_back, scene_->keys.size(), scene_->entries.begin());
   }
   Restore(base_);
@@ -111,7 +112,6 @@ bool Runner::RunWithoutKills() {
         orders.alternatives = 1;
         orders.alternative[0] = {scene_->Subject(operation), *effect};
       }
-      pid_t judge = 0;
       if (with_victim) {
         // Whether the operation succeeds is asked first: a full store may refuse it.
         Tracee victim = StartVictim({.base = base_, .operation = operation});
@@ -129,8 +129,7 @@ bool Runner::RunWithoutKills() {
         }
         orders.must_happen = orders.alternatives > 0 || (creating() && stage_->victim_done);
       }
-      judge = ForkJudge(orders);
-      Answer answer = AskJudge(judge);
+      Answer answer = Judgement(orders);
       if (answer.verdict != Verdict::kPass) {
         Fail({Mode::kKill, plan, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
         Error("without any kill: %s", answer.message);

@@ -43,12 +43,20 @@ struct Step {
   uint64_t address;
   uint32_t registers;  // a hash of all of them
   uint32_t state;      // an index of DistinctState
-  uint32_t
-      hits;  // which execution of its address this is, from 1; 0: cannot be reached by breakpoint
+  // Which execution of its address this is: from the beginning, and after step `via`, which is
+  // broken at first (kFromBeginning: nowhere). 0: cannot be reached by a breakpoint.
+  uint32_t hits;
+  uint32_t via;
   uint32_t from;  // the step to break at on the way here; the rest is single-stepped
   uint32_t cost;  // stops on that way
   uint32_t flags;
 };
+inline constexpr uint32_t kFromBeginning = ~uint32_t{0};
+
+// Inside a repeated string instruction a watched byte stops the victim earlier than single steps
+// would bring it there: at the byte or, where the CPU moves many at once, up to some cache lines
+// further. So it is watched this many iterations ahead, and stepped from there.
+inline constexpr uint32_t kWatchAhead = 256;
 
 // Fixed memory that forked children do not inherit: nothing is allocated while victims are forked.
 class Trace {
@@ -65,7 +73,7 @@ class Trace {
   // False: there is no room for more.
   bool Add(uint64_t address, uint32_t registers, const StateId& state, uint32_t flags);
   // Plans the way to each step. Called once, when all are there.
-  void PlanWays(bool breakpoints);
+  void PlanWays(bool breakpoints, bool watchpoints);
 
   uint32_t size() const { return size_; }
   Step& operator[](uint32_t at) { return steps_[at]; }
@@ -123,6 +131,8 @@ class Decoder {
     kClockOrChance,   // rdtsc, rdrand and their like: not the same in every run
   };
   Kind Classify(uint64_t address);
+  // How many bytes each iteration of a repeated string instruction goes over at rdi; 0: none there.
+  static uint32_t BytesAtDestination(uint64_t address);
 
  private:
   static constexpr size_t kCached = 1u << 16;

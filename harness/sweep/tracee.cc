@@ -1,7 +1,6 @@
 #include "harness/sweep/tracee.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -84,15 +84,12 @@ Waiting HowItWaits(pid_t pid) {
   if (state != 'S' && state != 'D') return Waiting::kNo;
   if (ReadProc(pid, "syscall", text, sizeof text) == 0) return Waiting::kForATime;
   long number = -1;
-  unsigned long arguments[4] = {};
-  if (std::sscanf(text, "%ld %lx %lx %lx %lx", &number, &arguments[0], &arguments[1], &arguments[2],
-                  &arguments[3]) < 5) {
-    return Waiting::kNo;  // "running"
-  }
-  // With a time-out too: a lock whose waiters look again now and then (RobustMutex) is as held as before.
-  if (number == SYS_futex) return Waiting::kForEver;
-  return number == SYS_fcntl || number == SYS_flock || number == SYS_semop ? Waiting::kForEver
-                                                                           : Waiting::kForATime;
+  if (std::sscanf(text, "%ld", &number) != 1) return Waiting::kNo;  // "running"
+  // Whether a futex wait has a time-out is not asked: a mutex whose waiters look again now and then
+  // (RobustMutex) is as held as one whose waiters sleep until they are woken.
+  const bool for_others =
+      number == SYS_futex || number == SYS_fcntl || number == SYS_flock || number == SYS_semop;
+  return for_others ? Waiting::kForOthers : Waiting::kForATime;
 }
 
 double CpuSeconds(pid_t pid) {
@@ -120,24 +117,36 @@ void StartTicker() {
   SetTicker(kTickMicroseconds);
 }
 
+Patience::Patience(pid_t pid, double limit_seconds)
+    : pid_(pid), limit_seconds_(limit_seconds), start_(NowSeconds()), cpu_start_(CpuSeconds(pid)) {}
+
+bool Patience::Exhausted() {
+  const double elapsed = NowSeconds() - start_;
+  if (elapsed < limit_seconds_ / 8) return false;
+  const Waiting waiting = HowItWaits(pid_);
+  if (waiting != Waiting::kForOthers)
+    asleep_since_ = 0;
+  else if (asleep_since_ == 0)
+    asleep_since_ = NowSeconds();
+  // Longer than a lock takes whose waiters look again every second.
+  if (asleep_since_ > 0 && NowSeconds() - asleep_since_ >= std::max(1.5, limit_seconds_ / 4)) {
+    return true;
+  }
+  const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
+  return (elapsed >= limit_seconds_ && (busy || waiting != Waiting::kNo)) ||
+         elapsed >= 20 * limit_seconds_;
+}
+
 bool Reap(pid_t pid, double limit_seconds, int* status) {
   if (waitpid(pid, status, WNOHANG) == pid) return true;
-  const double start = NowSeconds();
-  const double cpu_start = CpuSeconds(pid);
-  int seen_asleep = 0;
+  Patience patience(pid, limit_seconds);
   while (true) {
     pid_t got = waitpid(pid, status, 0);
     if (got == pid) return true;
     if (got < 0 && errno != EINTR) return false;
-    double elapsed = NowSeconds() - start;
-    seen_asleep = HowItWaits(pid) == Waiting::kForEver ? seen_asleep + 1 : 0;
-    bool asleep = seen_asleep >= 4 && elapsed >= limit_seconds / 4;
-    bool too_long = elapsed >= limit_seconds && (CpuSeconds(pid) - cpu_start >= limit_seconds / 2 ||
-                                                 HowItWaits(pid) != Waiting::kNo);
-    if (asleep || too_long || elapsed >= 20 * limit_seconds) {
-      KillAndReap(pid);
-      return false;
-    }
+    if (!patience.Exhausted()) continue;
+    KillAndReap(pid);
+    return false;
   }
 }
 
@@ -182,7 +191,7 @@ Tracee::Stop Tracee::WaitOrBlocked() {
       break;
     }
     if (errno != EINTR) break;
-    asleep = HowItWaits(pid_) == Waiting::kForEver ? asleep + 1 : 0;
+    asleep = HowItWaits(pid_) == Waiting::kForOthers ? asleep + 1 : 0;
   }
   SetTicker(kTickMicroseconds);
   return stop;
@@ -198,13 +207,14 @@ Tracee::Stop Tracee::Continue(bool may_block) {
   return may_block ? WaitOrBlocked() : Wait();
 }
 
-bool Tracee::SetBreakpoint(uint64_t address) {
+bool Tracee::SetBreakpoint(uint64_t address, bool on_access) {
   constexpr size_t kAddress0 = offsetof(user, u_debugreg) + 0 * sizeof(uint64_t);
   constexpr size_t kControl = offsetof(user, u_debugreg) + 7 * sizeof(uint64_t);
-  constexpr uint64_t kExecute0 = 1;  // enable breakpoint 0 locally: length 1, on execution
+  constexpr uint64_t kExecute0 = 1;            // enable breakpoint 0 locally: on execution
+  constexpr uint64_t kAccess0 = 1 | 3u << 16;  // on reading or writing one byte
   if (address == 0) return ptrace(PTRACE_POKEUSER, pid_, kControl, uint64_t{0}) == 0;
   return ptrace(PTRACE_POKEUSER, pid_, kAddress0, address) == 0 &&
-         ptrace(PTRACE_POKEUSER, pid_, kControl, kExecute0) == 0;
+         ptrace(PTRACE_POKEUSER, pid_, kControl, on_access ? kAccess0 : kExecute0) == 0;
 }
 
 Tracee::Stop Tracee::RunTo(uint64_t address, uint32_t hits) {
@@ -214,10 +224,21 @@ Tracee::Stop Tracee::RunTo(uint64_t address, uint32_t hits) {
   }
   for (uint32_t hit = 0; hit < hits; ++hit) {
     if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
-    if (Registers().rip != address)
+    if (InstructionPointer() != address)
       return Stop::kTrap;  // the end marker: the caller sees where we are
   }
   return SetBreakpoint(0) ? Stop::kTrap : Stop::kExited;
+}
+
+Tracee::Stop Tracee::RunToAccess(uint64_t byte) {
+  if (!SetBreakpoint(byte, /*on_access=*/true)) return Stop::kExited;
+  if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
+  return SetBreakpoint(0) ? Stop::kTrap : Stop::kExited;
+}
+
+uint64_t Tracee::InstructionPointer() const {
+  constexpr size_t kRip = offsetof(user, regs) + offsetof(user_regs_struct, rip);
+  return static_cast<uint64_t>(ptrace(PTRACE_PEEKUSER, pid_, kRip, nullptr));
 }
 
 user_regs_struct Tracee::Registers() const {

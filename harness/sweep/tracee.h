@@ -22,10 +22,11 @@ uint64_t EndAddress();  // of the instruction that MarkEnd stops at
 
 // How a process waits, as /proc tells it.
 enum class Waiting : uint8_t {
-  kNo,        // it runs, or is about to
-  kForEver,   // asleep in a system call that only another process can end
-  kForATime,  // asleep, with a time-out
-  kGone,      // a zombie, or no process at all
+  kNo,         // it runs, or is about to
+  kForOthers,  // asleep in a system call that, as a rule, another process ends: a lock, a time-out
+               // after which it looks again included
+  kForATime,   // asleep in another system call
+  kGone,       // a zombie, or no process at all
 };
 Waiting HowItWaits(pid_t pid);
 double CpuSeconds(pid_t pid);
@@ -41,6 +42,19 @@ void UsePidNamespace();  // called once, in a PID namespace of the sweep's own
 // Every wait below has a bound: a timer interrupts waitpid four times a second. Called once a
 // tracer.
 void StartTicker();
+
+// How long a process may go without an end before it counts as stuck: blocked, or running beyond
+// any reason. One that only lacks a CPU is waited for longer.
+class Patience {
+ public:
+  Patience(pid_t pid, double limit_seconds);
+  bool Exhausted();  // to be asked now and then
+
+ private:
+  pid_t pid_;
+  double limit_seconds_, start_, cpu_start_;
+  double asleep_since_ = 0;  // 0: it was not, when last asked
+};
 
 // Waits for the end of a child. False: it had to be killed, because it was blocked or ran beyond
 // any reason for `limit_seconds` (it is reaped then, too). A process that only lacks a CPU is
@@ -71,7 +85,10 @@ class Tracee {
   Stop Continue(bool may_block = false);
   // Runs to the `hits`-th execution of `address`, the present instruction included.
   Stop RunTo(uint64_t address, uint32_t hits);
+  // Runs until the byte was read or written, or soon after.
+  Stop RunToAccess(uint64_t byte);
   user_regs_struct Registers() const;
+  uint64_t InstructionPointer() const;
   uint64_t Word(uint64_t address) const;
   // SIGKILL, and the reaping: the kernel has done its work on locks and robust lists on return.
   void Kill();
@@ -85,7 +102,7 @@ class Tracee {
   Stop Wait();
   Stop WaitOrBlocked();
   Stop Interpret(int status);
-  bool SetBreakpoint(uint64_t address);
+  bool SetBreakpoint(uint64_t address, bool on_access = false);
 
   inline static bool has_breakpoints_ = true;
   pid_t pid_;
