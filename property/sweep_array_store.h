@@ -10,6 +10,7 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "variants/registry.h"
@@ -26,6 +27,7 @@ enum class ArrayBug : uint8_t {
   kClaimsLockFree,           // declares reads lock-free, and locks
   kAcknowledgesEarly,        // undoes, in recovery, the last thing that was acknowledged
   kReadsClock,               // as many instructions as the clock says
+  kReadsUnlocked,            // copies a value that may be overwritten meanwhile
 };
 
 struct ArrayBody {
@@ -133,7 +135,8 @@ class ArrayStore final : public Store {
     return Set(Find(key), key, value);
   }
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override {
-    Locked locked(*this);
+    std::optional<Locked> locked;
+    if (bug_ != ArrayBug::kReadsUnlocked) locked.emplace(*this);
     int found = Find(key);
     if (found < 0) return absl::NotFoundError("");
     if (value != nullptr) value->assign(slots_[found].value, slots_[found].value_size);
@@ -264,6 +267,7 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_claims_lock_free", ArrayBug::kClaimsLockFree},
       {"array_acknowledges_early", ArrayBug::kAcknowledgesEarly},
       {"array_reads_clock", ArrayBug::kReadsClock},
+      {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
   };
   for (const ArrayVariant& variant : kVariants) {
     if (variant.name() == name) return &variant;

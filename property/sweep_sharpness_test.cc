@@ -55,6 +55,7 @@ TEST(SweepSharpness, AStoreThatIsRightPassesAtEveryInstructionOfEveryOperation) 
   options.recovery = true;
   options.two_victims = true;
   options.stall = true;
+  options.resume = true;
   options.pairs = 4;
   std::vector<Cell> cells = RunAll(Plan("array", {OperationKind::kPutSame, OperationKind::kErase},
                                         {StateKind::kOneEntry}, options));
@@ -72,6 +73,7 @@ TEST(SweepSharpness, AStoreThatIsRightPassesAtEveryInstructionOfEveryOperation) 
     EXPECT_GT(cell.result.blocked[0], 0u);  // a mutex blocks
     EXPECT_LT(cell.result.blocked[0], cell.result.stalled_instructions);
     EXPECT_GT(cell.result.resumed, 0u);
+    EXPECT_GT(cell.result.resume_points, 20u);
     EXPECT_GT(cell.result.recovered_participants, 0u);
   }
 }
@@ -137,11 +139,50 @@ TEST(SweepSharpness, ADeclaredLockFreeReadThatIsBlockedIsStuck) {
   EXPECT_EQ(cell.result.failure[0].place.mode, Mode::kStall);
 }
 
+// No kill finds it, and no stop: the reader must go on after others have used its slot again.
+TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndReplays) {
+  Cell killed = RunOne("array_reads_unlocked", OperationKind::kGet, StateKind::kOneEntry);
+  EXPECT_EQ(killed.result.verdict, Verdict::kPass) << killed.result.failure[0].message;
+  SweepOptions options;
+  options.resume = true;
+  Cell cell = RunOne("array_reads_unlocked", OperationKind::kGet, StateKind::kOneEntry, options);
+  ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
+  EXPECT_EQ(cell.result.failure[0].place.mode, Mode::kResume);
+  EXPECT_GT(cell.result.resume_stops, 0u);
+  absl::StatusOr<CellRequest> replay = RequestOf(RunOf(cell.request, cell.result));
+  ASSERT_TRUE(replay.ok()) << replay.status();
+  replay->replay = 1;
+  replay->times = 20;
+  replay->most_failures = 21;
+  replay->watchdog_seconds = 1;
+  std::vector<Cell> again = RunAll({*replay});
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].result.replayed, 20u) << again[0].result.error;
+  EXPECT_EQ(again[0].result.replayed_alike, 20u);
+}
+
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {
   Cell cell = RunOne("array_reads_clock", OperationKind::kPutSame, StateKind::kOneEntry);
   EXPECT_EQ(cell.result.verdict, Verdict::kUndecided);
   EXPECT_NE(std::string(cell.result.error).find("not the same every time"), std::string::npos)
       << cell.result.error;
+}
+
+// What a chain is, a design alone knows; but finding a key behind others takes longer.
+TEST(SweepSharpness, KeysOfTheCollisionChainShareABucketInEveryLosslessDesign) {
+  for (const char* name : {"global_mutex", "striped_locks", "cas_slots"}) {
+    SweepOptions options;
+    options.variants = {FindVariant(name)};
+    options.operations = {OperationKind::kGet};
+    options.states = {StateKind::kOneEntry, StateKind::kCollisionChain};
+    options.sample = 0;
+    uint32_t instructions[2] = {};
+    for (const Cell& cell : RunAll(PlanCells(options))) {
+      instructions[cell.request.state == StateKind::kCollisionChain] = cell.result.instructions;
+    }
+    EXPECT_GT(instructions[0], 0u) << name;
+    EXPECT_GT(instructions[1], instructions[0]) << name;
+  }
 }
 
 TEST(SweepSharpness, GlobalMutexPassesASeededSampleOfStatesAndOperations) {

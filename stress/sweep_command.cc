@@ -115,6 +115,8 @@ void AddSweepCommand(CLI::App& application, int& exit_code) {
   command->add_flag("--recovery", options.recovery,
                     "kill the recoverer, too, at every state it makes");
   command->add_flag("--two-victims", options.two_victims, "kill two processes at once");
+  command->add_flag("--resume", options.resume,
+                    "stop before each access to the segment, let others work on, then go on");
   command->add_option("--second", arguments->second, "the second victim's operation");
   command->add_flag("--full", options.full,
                     "kill at every instruction, not once in each distinct state");
@@ -132,7 +134,8 @@ void AddSweepCommand(CLI::App& application, int& exit_code) {
   command->add_option("--workers", options.workers, "0: one for each CPU");
   command->add_option("--coverage", options.coverage_directory,
                       "a directory for pages of kill coverage");
-  command->add_option("--mode", arguments->mode, "with --at: kill, recovery, two_victims, stall");
+  command->add_option("--mode", arguments->mode,
+                      "with --at: kill, recovery, two_victims, stall, resume");
   command->add_option("--plan", arguments->plan, "with --at: work_first, recover_first");
   command->add_option("--at", arguments->at, "repeat one kill, at this instruction")
       ->delimiter(',');

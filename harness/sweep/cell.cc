@@ -15,7 +15,7 @@ namespace kill9::sweep {
 namespace {
 
 constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
-                                                                 "stall"};
+                                                                 "stall", "resume"};
 constexpr std::array<std::string_view, kProbeCount> kProbeNames = {
     "get", "put", "erase", "cas", "pin", "draft", "for_each", "recover", "attach"};
 
@@ -173,6 +173,7 @@ void Sweep(Runner& runner) {
   CountCoverage(runner, trace);
   if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
   if (request.stall) StallSweep(runner, job, trace);
+  if (request.resume) ResumeSweep(runner);
   if (request.recovery) RecoverySweep(runner);
   if (request.two_victims) TwoVictimsSweep(runner);
 }

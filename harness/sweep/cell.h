@@ -21,8 +21,8 @@
 
 namespace kill9::sweep {
 
-enum class Mode : uint8_t { kKill, kRecovery, kTwoVictims, kStall };
-inline constexpr int kModeCount = 4;
+enum class Mode : uint8_t { kKill, kRecovery, kTwoVictims, kStall, kResume };
+inline constexpr int kModeCount = 5;
 std::string_view Name(Mode mode);
 
 // A kill, exactly: what replay needs besides the cell.
@@ -31,7 +31,7 @@ struct Place {
   Plan plan;
   // kKill: the instruction. kRecovery: the victim's, the recoverer's, and the second recoverer's
   // (kNowhere: none). kTwoVictims: the first victim's, the second's. kStall: the instruction, the
-  // probe.
+  // probe. kResume: the instruction, the lap.
   uint32_t at[3];
 };
 inline constexpr uint32_t kNowhere = ~uint32_t{0};
@@ -42,7 +42,7 @@ struct CellRequest {
   OperationKind second;  // of the second victim
   StateKind state;
   uint8_t full;  // kill at every instruction, not once in each distinct state
-  uint8_t stall, recovery, two_victims;
+  uint8_t stall, recovery, two_victims, resume;
   uint8_t replay;  // only `place`, `times` times
   uint8_t stop;    // replay: stop there, for a debugger, instead of killing
   uint32_t times;
@@ -90,6 +90,7 @@ struct CellResult {
   uint32_t longest_way;   // stops on the way to the instruction that is hardest to reach
   uint32_t breakpoints;   // whether debug registers were used
   uint32_t watchpoints;   // whether they also stop inside a repeated string instruction
+  uint64_t strayed;       // victims that were replaced because a breakpoint's hits were miscounted
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
   uint64_t happened, did_not_happen, indistinguishable;
   uint64_t sampled, sampled_differently;
@@ -99,7 +100,8 @@ struct CellResult {
   uint64_t stalled_instructions;
   uint64_t blocked[kPlaceCount];  // instructions at which any probe there is blocked
   uint64_t blocked_probe[kProbeCount][kPlaceCount];
-  uint64_t resumed;  // stopped victims that went on and finished
+  uint64_t resumed;                      // stopped victims that went on and finished
+  uint64_t resume_points, resume_stops;  // accesses to the segment; stops that went on after a lap
   double kill_seconds, seconds;
   uint64_t recovered_participants;
   int64_t leaked_blocks, doubly_owned_blocks;

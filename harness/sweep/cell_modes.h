@@ -5,25 +5,12 @@
 
 #include <cstdint>
 
+#include "harness/random.h"
+#include "harness/sweep/lapper.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
-
-// A small generator (splitmix64): the same numbers everywhere, without allocation.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Below(uint64_t limit) {
-    uint64_t x = state_ += 0x9E3779B97F4A7C15;
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
-    x = (x ^ x >> 27) * 0x94D049BB133111EB;
-    return (x ^ x >> 31) % limit;
-  }
-
- private:
-  uint64_t state_;
-};
 
 // What is legal after a kill before step `at` of the request's operation.
 JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
@@ -40,6 +27,12 @@ void StallSweep(Runner& runner, const Job& job, Trace& trace);
 // One such stop, at `at`; which probes are blocked in `blocked`. False: error.
 bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan plan,
                 bool (&blocked)[kProbesInAll]);
+// A victim is stopped right before each of its accesses to the segment, a lapper works on, and the
+// victim goes on: what it answers, and what is left, must be legal.
+void ResumeSweep(Runner& runner);
+// One such stop. False: error.
+bool ResumeAfterLap(Runner& runner, const Job& job, Trace& trace, uint32_t at, Lap lap);
+Job ResumeJob(const Runner& runner);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const Job& job, Trace& trace);
 

@@ -79,6 +79,51 @@ void ReplayTwoVictims(Runner& runner, JudgeOrders orders) {
   }
 }
 
+void ReplayResume(Runner& runner) {
+  const CellRequest& request = runner.request();
+  const Job job = ResumeJob(runner);
+  Trace trace;
+  if (!runner.TraceJob(job, trace)) return;
+  if (request.place.at[0] >= trace.size() || request.place.at[1] >= kLapCount) {
+    runner.Error("there is no instruction %u or no lap %u", request.place.at[0],
+                 request.place.at[1]);
+    return;
+  }
+  if (request.stop) {
+    runner.LeaveStopped(job, trace, request.place.at[0], runner.orders());
+    return;
+  }
+  for (uint32_t n = 0; n < request.times; ++n) {
+    const uint32_t before = runner.result().failures;
+    if (!ResumeAfterLap(runner, job, trace, request.place.at[0],
+                        static_cast<Lap>(request.place.at[1]))) {
+      return;
+    }
+    ++runner.result().replayed;
+    runner.result().replayed_alike += runner.result().failures != before;
+  }
+}
+
+void ReplayStall(Runner& runner, const Job& job, Trace& trace, const JudgeOrders& orders) {
+  const CellRequest& request = runner.request();
+  if (request.place.at[0] >= trace.size()) {
+    runner.Error("there is no instruction %u: the operation has %u", request.place.at[0],
+                 trace.size());
+    return;
+  }
+  if (request.stop) {
+    runner.LeaveStopped(job, trace, request.place.at[0], orders);
+    return;
+  }
+  for (uint32_t n = 0; n < request.times; ++n) {
+    bool blocked[kProbesInAll];
+    uint32_t before = runner.result().failures;
+    if (!StallState(runner, job, trace, request.place.at[0], request.place.plan, blocked)) return;
+    ++runner.result().replayed;
+    runner.result().replayed_alike += runner.result().failures != before;
+  }
+}
+
 }  // namespace
 
 void Replay(Runner& runner, const Job& job, Trace& trace) {
@@ -99,23 +144,10 @@ void Replay(Runner& runner, const Job& job, Trace& trace) {
       ReplayTwoVictims(runner, orders);
       return;
     case Mode::kStall:
-      if (request.place.at[0] >= trace.size()) {
-        runner.Error("there is no instruction %u: the operation has %u", request.place.at[0],
-                     trace.size());
-        return;
-      }
-      if (request.stop) {
-        runner.LeaveStopped(job, trace, request.place.at[0], orders);
-        return;
-      }
-      for (uint32_t n = 0; n < request.times; ++n) {
-        bool blocked[kProbesInAll];
-        uint32_t before = runner.result().failures;
-        if (!StallState(runner, job, trace, request.place.at[0], request.place.plan, blocked))
-          return;
-        ++runner.result().replayed;
-        runner.result().replayed_alike += runner.result().failures != before;
-      }
+      ReplayStall(runner, job, trace, orders);
+      return;
+    case Mode::kResume:
+      ReplayResume(runner);
       return;
   }
 }

@@ -42,6 +42,9 @@ class Coverage {
   std::map<std::string, std::string> paths_;
 };
 
+// A variant's figures as a sentence: how much was killed at, and how much only spoken for.
+std::string CoverageLine(const Json& figures);
+
 }  // namespace kill9::sweep
 
 #endif  // KILL9_HARNESS_SWEEP_COVERAGE_H_

@@ -88,16 +88,6 @@ void Prober::Run(uint32_t probe) {
   }
 }
 
-void Prober::ReadBack(Entry* entries) {
-  for (size_t key = 0; key < scene_.keys.size(); ++key) {
-    absl::StatusOr<Version> version = store_->Get(scene_.keys[key], &read_);
-    Entry entry;
-    if (version.ok()) {
-      entry = {true, 0, static_cast<uint32_t>(read_.size()), *version};
-      ReadValue(read_, &entry.id);
-    }
-    entries[key] = entry;
-  }
-}
+void Prober::ReadBack(Entry* entries) { ReadKeys(scene_, *store_, entries); }
 
 }  // namespace kill9::sweep

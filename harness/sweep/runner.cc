@@ -141,7 +141,8 @@ Tracee Runner::StartVictim(const Job& job) {
 }
 
 void Runner::BeVictim(const Job& job) {
-  VictimOperation operation(*scene_, job.operation, job.id);
+  VictimOperation operation(*scene_, job.operation, job.id,
+                            job.reports ? &stage_->victim : nullptr);
   absl::Status status = operation.Prepare();
   if (!status.ok()) {
     std::snprintf(stage_->victim_message, sizeof stage_->victim_message, "%s",
@@ -152,6 +153,7 @@ void Runner::BeVictim(const Job& job) {
   MarkBegin();
   status = operation.Run();
   MarkEnd();
+  if (job.reports) operation.Report(status);
   stage_->victim_status = status.code();
   stage_->victim_done = 1;
   _exit(0);
@@ -177,6 +179,15 @@ void Runner::EndJob(Tracee& victim, Tracee& other) {
   DismissJudge();
 }
 
+bool Runner::TouchesSegment(const user_regs_struct& registers) {
+  const uint64_t begin = reinterpret_cast<uint64_t>(scene_->segment->base());
+  return decoder_->MayTouch(registers, begin, begin + bytes_);
+}
+
+bool Runner::TouchesRobustList(const user_regs_struct& registers) {
+  return decoder_->MayTouch(registers, robust_head_, robust_head_ + sizeof(robust_list_head));
+}
+
 bool Runner::TraceJob(const Job& job, Trace& trace) {
   trace.Clear();
   Tracee victim(0), other(0);
@@ -184,6 +195,8 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
   uint64_t system_calls = 0;
   uint32_t lasting_flags = 0;
   bool inside_string = false;
+  bool may_differ = true;  // the state, from that of the step before
+  StateId id{};
   uint64_t previous = 0;
   while (good) {
     user_regs_struct registers = victim.Registers();
@@ -192,8 +205,12 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
     bool in_vdso = address >= vdso_begin_ && address < vdso_end_;
     uint32_t flags = lasting_flags | (kind == Decoder::kSystemCallInstruction ? kSystemCall : 0) |
                      (inside_string && address == previous ? kInsideString : 0) |
-                     (in_vdso ? kVdso : 0);
-    if (!trace.Add(address, HashRegisters(registers), Capture(victim, system_calls), flags)) {
+                     (in_vdso ? kVdso : 0) | (TouchesSegment(registers) ? kTouches : 0);
+    if (may_differ) id = Capture(victim, system_calls);
+    // Hashing the segment costs more than the step. It is left out where the instruction cannot
+    // have changed anything; were that ever wrong, each kill would find drift (C2).
+    may_differ = creating() || (flags & kTouches) || TouchesRobustList(registers);
+    if (!trace.Add(address, HashRegisters(registers), id, flags)) {
       Error("the operation has more than %u instructions or %u distinct states", Trace::kMaxSteps,
             Trace::kMaxStates);
       good = false;
@@ -271,7 +288,25 @@ uint32_t Runner::RunInsideString(Tracee& victim, uint32_t steps) {
   return after.rip == before.rip && done <= steps ? steps - static_cast<uint32_t>(done) : 0;
 }
 
-// C2.
+// A breakpoint that was hit once more, or once less, than it counted: seen now and then on loaded
+// virtual machines. The victim stands at another step of the very same trace.
+bool Runner::IsElsewhere(const Trace& trace, const user_regs_struct& registers,
+                         const StateId& found) {
+  const uint32_t hash = HashRegisters(registers);
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    const Step& step = trace[at];
+    if (step.address != registers.rip) continue;
+    const StateId& id = trace.state(step.state).id;
+    const bool same_state = id.segment_hash == found.segment_hash &&
+                            id.robust_next == found.robust_next &&
+                            id.robust_pending == found.robust_pending;
+    if (same_state && ((step.flags & kUnrepeatable) || step.registers == hash)) return true;
+  }
+  return false;
+}
+
+// C2. A victim that strayed to another step is never judged: another takes its place, and it is
+// counted.
 bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   const uint32_t last = at < trace.size() ? at : trace.size() - 1;
   const Step& step = trace[last];
@@ -300,6 +335,10 @@ bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   bool registers_differ =
       !(step.flags & kUnrepeatable) && HashRegisters(registers) != step.registers;
   if (registers.rip != step.address || registers_differ || !(found == expected)) {
+    if (IsElsewhere(trace, registers, found)) {
+      strayed_ = true;
+      if (++area_.result.strayed <= kMostStrays) return false;
+    }
     Error("drift: before instruction %u of %u the victim is at %#llx instead of %#llx, %s, %s", at,
           trace.size(), static_cast<unsigned long long>(registers.rip),
           static_cast<unsigned long long>(step.address),
@@ -325,9 +364,9 @@ bool Runner::Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* vict
 bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,
                       Answer* answer) {
   Tracee victim(0), other(0);
-  if (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
+  while (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
     EndJob(victim, other);
-    return false;
+    if (!HasStrayed()) return false;
   }
   victim.Kill();
   other.Kill();
@@ -353,9 +392,12 @@ bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders order
 }
 
 bool Runner::KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left) {
-  Tracee victim(0), other(0);
-  bool good = StartJob(job, nullptr, &victim, &other) && Reach(victim, trace, at);
-  EndJob(victim, other);
+  bool good = false;
+  do {
+    Tracee victim(0), other(0);
+    good = StartJob(job, nullptr, &victim, &other) && Reach(victim, trace, at);
+    EndJob(victim, other);
+  } while (!good && HasStrayed());
   if (good) std::memcpy(left, scene_->segment->base(), bytes_);
   return good;
 }

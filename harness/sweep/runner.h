@@ -6,8 +6,10 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "harness/sweep/cell.h"
+#include "harness/sweep/lapper.h"
 
 namespace kill9::sweep {
 
@@ -17,7 +19,8 @@ struct Job {
   OperationKind operation = OperationKind::kGet;
   uint32_t id = kVictimId;  // of the value it writes
   pid_t pid = 0;
-  bool judged = true;  // a survivor attaches before the victim does
+  bool judged = true;    // a survivor attaches before the victim does
+  bool reports = false;  // the victim notes what it is answered, and tells it after its operation
   // A second victim, which was brought to a step of its own trace before and stands there.
   const Job* other = nullptr;
   const Trace* other_trace = nullptr;
@@ -42,6 +45,8 @@ struct Stage {
   absl::StatusCode victim_status;
   char victim_message[200];
   JudgeReport report;
+  LapReport laps;
+  VictimReport victim;
   static constexpr uint32_t kMostKeys = 4096;
   Entry read_back[kMostKeys];
 };
@@ -85,7 +90,12 @@ class Runner {
   };
   bool StopBesideProber(const Job& job, const Trace& trace, uint32_t at, uint32_t first_probe,
                         Stopped* stopped);
-  void LetSurvivorGo();
+  // The same beside a lapper, which waits for LetSurvivorGo, laps, sets stage().probe to 1, waits
+  // for LetSurvivorGo(2), churns once more if `twice`, reads all keys into stage().read_back,
+  // detaches and ends.
+  bool StopBesideLapper(const Job& job, const Trace& trace, uint32_t at, Lap lap, bool twice,
+                        Stopped* stopped);
+  void LetSurvivorGo(uint32_t word = 1);
   void EndStop(Stopped& stopped);
   void Nap();  // a third of a millisecond, or until the prober is through
   // Judges with what the prober read as the state of the keys.
@@ -126,6 +136,7 @@ class Runner {
   bool RunWithoutKills();
   bool WaitReady(pid_t child);
   pid_t ForkProber(uint32_t first_probe);
+  pid_t ForkLapper(Lap lap, bool twice);
   Tracee StartVictim(const Job& job);
   [[noreturn]] void BeVictim(const Job& job);
   [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
@@ -138,8 +149,13 @@ class Runner {
   // False: it ended (its status is told), or was blocked and had to be killed (*stuck).
   bool AwaitJudgement(int* status, bool* stuck);
   bool Reach(Tracee& victim, const Trace& trace, uint32_t at);
+  bool IsElsewhere(const Trace& trace, const user_regs_struct& registers, const StateId& found);
+  // Whether the victim of the last run strayed and no error came of it: it may be replaced.
+  bool HasStrayed() { return std::exchange(strayed_, false) && !failed(); }
   bool BreakAt(Tracee& victim, const Trace& trace, const Step& step);
   uint32_t RunInsideString(Tracee& victim, uint32_t steps);
+  bool TouchesSegment(const user_regs_struct& registers);
+  bool TouchesRobustList(const user_regs_struct& registers);
   StateId Capture(const Tracee& victim, uint64_t system_calls);
   uint64_t HashCreated();
 
@@ -156,6 +172,8 @@ class Runner {
   uint64_t vdso_begin_ = 0, vdso_end_ = 0;
   JudgeOrders orders_;
   pid_t holder_ = 0;
+  static constexpr uint64_t kMostStrays = 50;  // of a cell
+  bool strayed_ = false;
   pid_t judge_ = 0;
   uint32_t judgements_ = 0;  // of the present judge
 };

@@ -160,7 +160,45 @@ pid_t Runner::ForkProber(uint32_t first_probe) {
   _exit(0);
 }
 
-void Runner::LetSurvivorGo() { Signal(stage_->go); }
+pid_t Runner::ForkLapper(Lap lap, bool twice) {
+  DismissJudge();                                     // as for a prober
+  stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
+  stage_->go.store(0, std::memory_order_relaxed);
+  stage_->probe.store(0, std::memory_order_relaxed);
+  std::memset(static_cast<void*>(&stage_->laps), 0, sizeof stage_->laps);
+  stage_->victim.visits = 0;
+  stage_->victim.strange = false;
+  stage_->victim.answered = Answered{};
+  pid_t child = ForkAs(kJudgePid);
+  if (child != 0) {
+    WaitReady(child);
+    return child;
+  }
+  Lapper lapper(*scene_, request().operation, &stage_->laps);
+  if (!lapper.Attach()) _exit(1);
+  Signal(stage_->ready);
+  Await(stage_->go);
+  lapper.Run(lap);
+  Signal(stage_->probe);
+  while (stage_->go.load(std::memory_order_acquire) < 2) FutexWait(stage_->go, 1, kLookNanoseconds);
+  if (twice) lapper.Churn();
+  ReadKeys(*scene_, lapper.store(), stage_->read_back);
+  lapper.Detach();
+  _exit(0);
+}
+
+bool Runner::StopBesideLapper(const Job& job, const Trace& trace, uint32_t at, Lap lap, bool twice,
+                              Stopped* stopped) {
+  do {
+    Restore(job.base);
+    stopped->prober = ForkLapper(lap, twice);
+    if (Bring(job, trace, at, &stopped->victim)) return true;
+    EndStop(*stopped);
+  } while (HasStrayed());
+  return false;
+}
+
+void Runner::LetSurvivorGo(uint32_t word) { Signal(stage_->go, word); }
 
 void Runner::Nap() {
   uint32_t now = stage_->probe.load(std::memory_order_acquire);
@@ -169,10 +207,12 @@ void Runner::Nap() {
 
 bool Runner::StopBesideProber(const Job& job, const Trace& trace, uint32_t at, uint32_t first_probe,
                               Stopped* stopped) {
-  Restore(job.base);
-  stopped->prober = ForkProber(first_probe);
-  if (Bring(job, trace, at, &stopped->victim)) return true;
-  EndStop(*stopped);
+  do {
+    Restore(job.base);
+    stopped->prober = ForkProber(first_probe);
+    if (Bring(job, trace, at, &stopped->victim)) return true;
+    EndStop(*stopped);
+  } while (HasStrayed());
   return false;
 }
 

@@ -29,13 +29,14 @@ constexpr uint32_t kFillBytes = 3000;
 constexpr uint32_t kMostFillers = 2000;
 constexpr uint32_t kLossyFillers = 48;  // a lossy store is never full
 
-// Designs choose buckets and stripes by some bits of the hash: usually the lowest, the highest, or
-// those of the upper half. Keys that agree in all of these share a bucket and a stripe in a small
-// segment.
-constexpr uint64_t kTellingBits = 0xF000'000F'0000'00FF;
+// Designs choose buckets and stripes by some bits of the hash. Keys that agree in all of these
+// share both in a segment as small as a scene's: the highest (multiply and shift), those from the
+// 12th (masks above a tag), the lowest (masks; stripes). Searching for one costs half a million
+// hashes, so only the chain does it; elsewhere a few bits are enough to be near the target.
+constexpr uint64_t kChainBits = 0xFF80'0000'0003'F00F;
+constexpr uint64_t kNearBits = 0xF000'000F'0000'00FF;
 constexpr uint64_t kStripeGroups[] = {0xF000'0000'0000'0000, 0x0000'000F'0000'0000, 0x000F};
 
-bool Together(uint64_t a, uint64_t b) { return ((a ^ b) & kTellingBits) == 0; }
 bool Apart(uint64_t a, uint64_t b) {
   return std::all_of(std::begin(kStripeGroups), std::end(kStripeGroups),
                      [a, b](uint64_t group) { return ((a ^ b) & group) != 0; });
@@ -118,7 +119,8 @@ absl::Status SceneMaker::Make() {
   auto any = [](uint64_t) { return true; };
   scene_.target = NewKey("target", any);
   const uint64_t hash = scene_.segment->Hash(scene_.keys[scene_.target]);
-  auto beside = [hash](uint64_t other) { return Together(hash, other); };
+  const uint64_t bits = scene_.state == StateKind::kCollisionChain ? kChainBits : kNearBits;
+  auto beside = [hash, bits](uint64_t other) { return ((hash ^ other) & bits) == 0; };
   scene_.insert = NewKey("insert", beside);
   scene_.elsewhere = NewKey("elsewhere", [hash](uint64_t other) { return Apart(hash, other); });
   scene_.same_stripe = NewKey("same-stripe", beside);
@@ -264,6 +266,20 @@ bool ReadValue(std::string_view bytes, uint32_t* id) {
   *id = 0;
   std::memcpy(id, bytes.data(), std::min(bytes.size(), sizeof *id));
   return IsValue(bytes, *id, static_cast<uint32_t>(bytes.size()));
+}
+
+void ReadKeys(const Scene& scene, Store& store, Entry* entries) {
+  std::string value;
+  value.reserve(size_t{16} << 10);
+  for (size_t key = 0; key < scene.keys.size(); ++key) {
+    absl::StatusOr<Version> version = store.Get(scene.keys[key], &value);
+    Entry entry;
+    if (version.ok()) {
+      entry = {true, 0, static_cast<uint32_t>(value.size()), *version};
+      ReadValue(value, &entry.id);
+    }
+    entries[key] = entry;
+  }
 }
 
 absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Variant& variant, StateKind state) {

@@ -104,6 +104,9 @@ struct Scene {
   }
 };
 
+// What the keys hold, by a survivor's own reads. A value that nobody wrote has an id of its bytes.
+void ReadKeys(const Scene& scene, Store& store, Entry* entries);
+
 // Creates the segment and fills it, in this process and through a participant that detaches again.
 // The entries are not read back: the caller does so, once all is as it shall be.
 absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Variant& variant, StateKind state);
@@ -117,15 +120,23 @@ inline constexpr uint32_t kJudgeId = 300'000;
 // on keys.
 std::optional<Entry> EffectOf(const Scene& scene, OperationKind operation, uint32_t id);
 
+struct VictimReport;
+
 // One operation of one victim. Prepare does all that comes before it (attaching, pinning,
 // reserving), so that Run is the operation and nothing else.
 class VictimOperation {
  public:
-  VictimOperation(const Scene& scene, OperationKind operation, uint32_t id);
+  // `report`: where Run notes what for_each visits; null: nowhere.
+  VictimOperation(const Scene& scene, OperationKind operation, uint32_t id,
+                  VictimReport* report = nullptr);
   absl::Status Prepare();
   absl::Status Run();
+  // What the operation answered, as far as it concerns the subject; what a pin shows now.
+  void Report(const absl::Status& status);
 
  private:
+  void NoteVisit(const EntryView& view);
+
   const Scene& scene_;
   OperationKind operation_;
   std::string value_;
@@ -133,7 +144,11 @@ class VictimOperation {
   std::unique_ptr<Store> store_;
   PinnedValue pin_;
   Draft draft_;
-  Version version_ = kAbsent;
+  uint32_t id_;
+  Version version_ = kAbsent;   // expected by a compare-and-swap
+  Version answered_ = kAbsent;  // by the operation
+  bool yes_ = false;            // erased, swapped
+  VictimReport* report_;
 };
 
 // Where kCreate makes its segment, in the sweep's own /dev/shm.

@@ -120,6 +120,7 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
         request.stall = options.stall;
         request.recovery = options.recovery;
         request.two_victims = options.two_victims;
+        request.resume = options.resume;
         request.sample = options.sample;
         request.pairs = options.pairs;
         request.most_failures = options.most_failures;
@@ -219,6 +220,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   result["kill_points"] = kills;
   result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
   result["coverage"] = coverage.Figures();
+  for (const Json& figures : result["coverage"]) say(CoverageLine(figures));
   say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done,
                       requests.size(), kills, seconds, static_cast<double>(kills) / seconds));
   if (!options.coverage_directory.empty()) {

@@ -22,10 +22,12 @@ struct SweepOptions {
   bool stall = false;
   bool recovery = false;
   bool two_victims = false;
+  bool resume = false;
   OperationKind second = OperationKind::kPutLarger;
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
-  uint32_t pairs = 0;   // states of each cell that are paired with a second death; 0: all
-  uint32_t cells = 0;   // 0: all; else a seeded sample of so many
+  uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
+                       // are stopped before in resume; 0: all
+  uint32_t cells = 0;  // 0: all; else a seeded sample of so many
   uint64_t seed = 1;
   double watchdog_seconds = 5;
   uint32_t most_failures = 3;      // of a cell; then it is left

@@ -98,11 +98,16 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   run["two_victim_kill_points"] = result.two_victim_kill_points;
   run["two_victim_pairs"] = result.two_victim_pairs;
   run["stall"] = StallOf(result);
+  if (request.resume) {
+    run["resume"] = {{"accesses", result.resume_points}, {"stops_lapped", result.resume_stops}};
+  }
   // The last step, after the operation's return, is killed at but is no instruction of it.
   const uint64_t covered = result.instructions_killed + result.instructions_spoken_for;
   run["instructions_killed_at"] = result.instructions_killed;
   run["instructions_spoken_for"] = result.instructions_spoken_for;
   run["kill_coverage"] = Share(covered, uint64_t{result.instructions} + (result.instructions > 0));
+  run["kill_coverage_direct"] =
+      Share(result.instructions_killed, uint64_t{result.instructions} + (result.instructions > 0));
   run["sampled"] = result.sampled;
   run["sampled_differently"] = result.sampled_differently;
   uint64_t kills = result.kill_points + result.recovery_kill_points +
@@ -115,6 +120,8 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   run["unrepeatable_registers"] = result.unrepeatable;
   run["longest_way_stops"] = result.longest_way;
   run["hardware_breakpoints"] = result.breakpoints != 0;
+  run["strayed_victims"] = result.strayed;
+  run["hardware_watchpoints"] = result.watchpoints != 0;
   run["recoveries"] = result.recovered_participants;
   run["kills"] = {{"total", kills},
                   {"in_operation", result.kill_points},

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -173,10 +174,78 @@ void AddressTable::AddTrace(const Trace& trace) {
   }
 }
 
-struct Decoder::Cached {
-  uint64_t address;
-  Kind kind;
-};
+namespace {
+
+constexpr uint8_t kNoRegister = 0xFF, kUnknownRegister = 0xFE;
+
+// Where user_regs_struct has a register, as a number of 64-bit words.
+uint8_t NumberOf(unsigned reg) {
+#define KILL9_REGISTER(name, field) \
+  case X86_REG_##name:              \
+    return offsetof(user_regs_struct, field) / sizeof(uint64_t);
+  switch (reg) {
+    KILL9_REGISTER(RAX, rax)
+    KILL9_REGISTER(RBX, rbx)
+    KILL9_REGISTER(RCX, rcx)
+    KILL9_REGISTER(RDX, rdx)
+    KILL9_REGISTER(RSI, rsi)
+    KILL9_REGISTER(RDI, rdi)
+    KILL9_REGISTER(RBP, rbp)
+    KILL9_REGISTER(RSP, rsp)
+    KILL9_REGISTER(R8, r8)
+    KILL9_REGISTER(R9, r9)
+    KILL9_REGISTER(R10, r10)
+    KILL9_REGISTER(R11, r11)
+    KILL9_REGISTER(R12, r12)
+    KILL9_REGISTER(R13, r13)
+    KILL9_REGISTER(R14, r14)
+    KILL9_REGISTER(R15, r15)
+    KILL9_REGISTER(RIP, rip)
+    case X86_REG_INVALID:
+    case X86_REG_RIZ:
+      return kNoRegister;
+    default:
+      return kUnknownRegister;
+  }
+#undef KILL9_REGISTER
+}
+
+}  // namespace
+
+void Decoder::FindOperands(const void* decoded, Cached* cached) {
+  const cs_insn& instruction = *static_cast<const cs_insn*>(decoded);
+  if (instruction.id == X86_INS_LEA || instruction.id == X86_INS_NOP) return;
+  const cs_x86& x86 = instruction.detail->x86;
+  for (uint8_t n = 0; n < x86.op_count; ++n) {
+    if (x86.operands[n].type != X86_OP_MEM) continue;
+    const x86_op_mem& memory = x86.operands[n].mem;
+    Operand operand{NumberOf(memory.base), NumberOf(memory.index),
+                    static_cast<uint8_t>(memory.scale), memory.segment == X86_REG_FS, memory.disp};
+    if (memory.base == X86_REG_RIP) operand.displacement += instruction.size;
+    if (cached->operands == 2 || operand.base == kUnknownRegister ||
+        operand.index == kUnknownRegister || memory.segment == X86_REG_GS) {
+      cached->touches_anything = true;
+      return;
+    }
+    cached->operand[cached->operands++] = operand;
+  }
+}
+
+bool Decoder::MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end) {
+  const Cached& cached = Look(registers.rip);
+  if (cached.touches_anything) return true;
+  const auto* words = reinterpret_cast<const unsigned long long*>(&registers);
+  for (uint8_t n = 0; n < cached.operands; ++n) {
+    const Operand& operand = cached.operand[n];
+    uint64_t address = static_cast<uint64_t>(operand.displacement);
+    if (operand.base != kNoRegister) address += words[operand.base];
+    if (operand.index != kNoRegister) address += words[operand.index] * operand.scale;
+    if (operand.thread_local_base) address += registers.fs_base;
+    constexpr uint64_t kWidest = 64;
+    if (address + kWidest > begin && address < end) return true;
+  }
+  return false;
+}
 
 Decoder::Decoder() : cache_(Reserve<Cached>(kCached)) {
   if (cs_open(CS_ARCH_X86, CS_MODE_64, &engine_) != CS_ERR_OK) {
@@ -212,21 +281,28 @@ uint32_t Decoder::BytesAtDestination(uint64_t address) {
   return *code & 1 ? bytes : 1;
 }
 
-Decoder::Kind Decoder::Classify(uint64_t address) {
+Decoder::Kind Decoder::Classify(uint64_t address) { return Look(address).kind; }
+
+const Decoder::Cached& Decoder::Look(uint64_t address) {
   Cached& cached = cache_[(address * 0x9E3779B97F4A7C15 >> 40) % kCached];
-  if (cached.address == address) return cached.kind;
+  if (cached.address == address) return cached;
   constexpr size_t kLongest = 15;
   const uint8_t* code = reinterpret_cast<const uint8_t*>(address);
   size_t size = kLongest;
   uint64_t at = address;
   cs_insn* instruction = static_cast<cs_insn*>(instruction_);
   Kind kind = kOrdinary;
+  cached = {};
+  cached.touches_anything = true;  // unless it is understood
   if (cs_disasm_iter(engine_, &code, &size, &at, instruction)) {
+    cached.touches_anything = false;
+    FindOperands(instruction, &cached);
     const uint8_t prefix = instruction->detail->x86.prefix[0];
     switch (instruction->id) {
       case X86_INS_SYSCALL:
       case X86_INS_SYSENTER:
         kind = kSystemCallInstruction;
+        cached.touches_anything = true;
         break;
       case X86_INS_RDTSC:
       case X86_INS_RDTSCP:
@@ -265,8 +341,9 @@ Decoder::Kind Decoder::Classify(uint64_t address) {
         break;
     }
   }
-  cached = {address, kind};
-  return kind;
+  cached.address = address;
+  cached.kind = kind;
+  return cached;
 }
 
 }  // namespace kill9::sweep

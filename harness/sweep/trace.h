@@ -9,6 +9,7 @@
 #define KILL9_HARNESS_SWEEP_TRACE_H_
 
 #include <sys/types.h>
+#include <sys/user.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -38,6 +39,7 @@ inline constexpr uint32_t kUnrepeatable =
     8;                                    // registers depend on a clock or on chance from here on
 inline constexpr uint32_t kChanged = 16;  // the segment changes by this instruction
 inline constexpr uint32_t kKilled = 32;   // a victim was killed here
+inline constexpr uint32_t kTouches = 64;  // the instruction may read or write the segment
 
 struct Step {
   uint64_t address;
@@ -131,12 +133,28 @@ class Decoder {
     kClockOrChance,   // rdtsc, rdrand and their like: not the same in every run
   };
   Kind Classify(uint64_t address);
+  // Whether the instruction that is about to run may read or write memory in [begin, end). True for
+  // system calls, and where it cannot be told.
+  bool MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end);
   // How many bytes each iteration of a repeated string instruction goes over at rdi; 0: none there.
   static uint32_t BytesAtDestination(uint64_t address);
 
  private:
   static constexpr size_t kCached = 1u << 16;
-  struct Cached;
+  struct Operand {  // of memory: numbers of registers (kNoRegister: none)
+    uint8_t base, index, scale;
+    bool thread_local_base;
+    int64_t displacement;
+  };
+  struct Cached {
+    uint64_t address;
+    Kind kind;
+    bool touches_anything;
+    uint8_t operands;
+    Operand operand[2];
+  };
+  const Cached& Look(uint64_t address);
+  void FindOperands(const void* instruction, Cached* cached);
   size_t engine_ = 0;
   void* instruction_ = nullptr;
   Cached* cache_;

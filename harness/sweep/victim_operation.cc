@@ -1,11 +1,13 @@
 // What a victim runs between the markers.
 #include "absl/strings/str_cat.h"
+#include "harness/sweep/lapper.h"
 #include "harness/sweep/scene.h"
 
 namespace kill9::sweep {
 
-VictimOperation::VictimOperation(const Scene& scene, OperationKind operation, uint32_t id)
-    : scene_(scene), operation_(operation) {
+VictimOperation::VictimOperation(const Scene& scene, OperationKind operation, uint32_t id,
+                                 VictimReport* report)
+    : scene_(scene), operation_(operation), id_(id), report_(report) {
   Entry effect =
       EffectOf(scene, operation, id).value_or(Entry{true, id, scene.value_bytes, kAbsent});
   value_.resize(effect.size);
@@ -54,20 +56,29 @@ absl::Status VictimOperation::Prepare() {
 
 absl::Status VictimOperation::Run() {
   const std::string& key = scene_.keys[scene_.Subject(operation_)];
+  auto note = [this](const absl::StatusOr<Version>& version) {
+    if (version.ok()) answered_ = *version;
+    return version.status();
+  };
   switch (operation_) {
     case OperationKind::kPutInsert:
     case OperationKind::kPutSame:
     case OperationKind::kPutLarger:
     case OperationKind::kPutSmaller:
-      return store_->Put(key, value_).status();
+      return note(store_->Put(key, value_));
     case OperationKind::kGet:
-      return store_->Get(key, &read_).status();
-    case OperationKind::kErase:
-      return store_->Erase(key).status();
+      return note(store_->Get(key, &read_));
+    case OperationKind::kErase: {
+      absl::StatusOr<bool> erased = store_->Erase(key);
+      yes_ = erased.ok() && *erased;
+      return erased.status();
+    }
     case OperationKind::kCompareAndSwapHit:
     case OperationKind::kCompareAndSwapMiss: {
       absl::StatusOr<CasResult> result = store_->CompareAndSwap(key, version_, value_);
       if (!result.ok()) return result.status();
+      answered_ = result->version;
+      yes_ = result->swapped;
       return result->swapped ? absl::OkStatus() : absl::AbortedError("");
     }
     case OperationKind::kPin: {
@@ -84,12 +95,15 @@ absl::Status VictimOperation::Run() {
       return draft.status();
     }
     case OperationKind::kCommit:
-      return store_->Commit(std::move(draft_)).status();
+      return note(store_->Commit(std::move(draft_)));
     case OperationKind::kDrop:
       draft_.Drop();
       return absl::OkStatus();
     case OperationKind::kForEach:
-      return store_->ForEach([](const EntryView&) { return true; });
+      return store_->ForEach([this](const EntryView& view) {
+        if (report_ != nullptr) NoteVisit(view);
+        return true;
+      });
     case OperationKind::kAttach: {
       absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant->Attach(scene_.segment);
       if (store.ok()) store_ = *std::move(store);
@@ -107,6 +121,57 @@ absl::Status VictimOperation::Run() {
     }
   }
   return absl::InternalError("no such operation");
+}
+
+void VictimOperation::NoteVisit(const EntryView& view) {
+  auto found = scene_.numbers.find(view.key);
+  if (found == scene_.numbers.end() || report_->visits == VictimReport::kMostVisits) {
+    report_->strange = report_->strange || !Lapper::IsOwn(view.key);
+    return;
+  }
+  Visit& visit = report_->visit[report_->visits++];
+  visit.key = found->second;
+  visit.answered = {Answered::Kind::kGet, true, false, 0, view.version, kAbsent};
+  visit.answered.sound = ReadValue(view.value, &visit.answered.id);
+}
+
+void VictimOperation::Report(const absl::Status& status) {
+  Answered& answered = report_->answered;
+  answered.version = answered_;
+  answered.expected = version_;
+  answered.id = id_;
+  answered.yes = status.ok();
+  switch (operation_) {
+    case OperationKind::kPutInsert:
+    case OperationKind::kPutSame:
+    case OperationKind::kPutLarger:
+    case OperationKind::kPutSmaller:
+    case OperationKind::kCommit:
+      answered.kind = Answered::Kind::kPut;
+      return;
+    case OperationKind::kGet:
+      answered.kind = Answered::Kind::kGet;
+      if (answered.yes) answered.sound = ReadValue(read_, &answered.id);
+      return;
+    case OperationKind::kPin:
+      answered.kind = Answered::Kind::kGet;
+      answered.version = pin_.version();
+      if (answered.yes) answered.sound = ReadValue(pin_.value(), &answered.id);
+      return;
+    case OperationKind::kErase:
+      answered.kind = Answered::Kind::kErase;
+      answered.yes = yes_;
+      return;
+    case OperationKind::kCompareAndSwapHit:
+    case OperationKind::kCompareAndSwapMiss:
+      // Refused for want of room: it did nothing, and tells no version.
+      if (!status.ok() && !absl::IsAborted(status)) return;
+      answered.kind = Answered::Kind::kCompareAndSwap;
+      answered.yes = yes_;
+      return;
+    default:
+      return;
+  }
 }
 
 }  // namespace kill9::sweep
