@@ -32,9 +32,8 @@ pre { font: 12px/1.45 ui-monospace, monospace; overflow-x: auto; margin: 0; }
 
 }  // namespace
 
-void Coverage::FindLinesWithCode(pid_t worker) {
-  Symbols symbols(worker);
-  symbols.ForEachLineWithCode(IsStoreSource, [this](const std::string& file, int line) {
+void Coverage::FindLinesWithCode() {
+  symbols_->ForEachLineWithCode(IsStoreSource, [this](const std::string& file, int line) {
     std::string name = ShortPath(file);
     with_code_[name].insert(line);
     paths_[name] = file;
@@ -42,9 +41,11 @@ void Coverage::FindLinesWithCode(pid_t worker) {
 }
 
 void Coverage::Add(const CellRequest& request, const CellArea& area, pid_t worker) {
-  if (with_code_.empty()) FindLinesWithCode(worker);
+  if (symbols_ == nullptr) {
+    symbols_ = std::make_unique<Symbols>(worker);
+    FindLinesWithCode();
+  }
   OfVariant& counts = variants_[request.variant];
-  Symbols symbols(worker);
   for (const AddressCount& count : area.addresses) {
     if (count.address == 0) continue;
     AddressCount& sum = counts.addresses[count.address];
@@ -52,7 +53,7 @@ void Coverage::Add(const CellRequest& request, const CellArea& area, pid_t worke
     sum.executed += count.executed;
     sum.killed += count.killed;
     sum.spoken_for += count.spoken_for;
-    SourceLine line = symbols.Line(count.address);
+    const SourceLine line = symbols_->Line(count.address);
     if (line.file.empty() || !IsStoreSource(line.file)) {
       counts.outside += count.executed;
       continue;

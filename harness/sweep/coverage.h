@@ -4,12 +4,14 @@
 #define KILL9_HARNESS_SWEEP_COVERAGE_H_
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
 #include "absl/status/status.h"
 #include "harness/result.h"
 #include "harness/sweep/cell.h"
+#include "harness/sweep/symbols.h"
 
 namespace kill9::sweep {
 
@@ -33,10 +35,12 @@ class Coverage {
     std::map<std::string, std::string> paths;               // short to full
     uint64_t outside = 0;  // executed instructions that are in no file of variants/
   };
-  void FindLinesWithCode(pid_t worker);
+  void FindLinesWithCode();
   bool Belongs(const std::string& variant, const std::string& file) const;
   std::string Page(const std::string& variant, const OfVariant& counts) const;
 
+  // Every worker is the same program at the same addresses: one's symbols are all workers'.
+  std::unique_ptr<Symbols> symbols_;
   std::map<std::string, OfVariant> variants_;
   std::map<std::string, std::set<int>> with_code_;  // lines of variants/ that have code
   std::map<std::string, std::string> paths_;
