@@ -33,7 +33,7 @@ class RobustMutex {
   // caller must repair what the mutex guards, then call Consistent(), then go on. If it dies in
   // between, the next one gets kOwnerDied again.
   //
-  // A waiter never sleeps longer than kRetrySeconds before it tries again. Without that it may sleep
+  // A waiter never sleeps longer than kRetryNs before it tries again. Without that it may sleep
   // for ever beside a free mutex: if the waiter that an unlock has woken is killed before it takes
   // the mutex, and somebody else has taken it by the fast path in between, neither the kernel (the
   // word is not 0 when the victim ends) nor the next unlock (the word has no FUTEX_WAITERS) wakes
@@ -43,7 +43,11 @@ class RobustMutex {
     while (error == EBUSY || error == ETIMEDOUT) {
       timespec retry_at;
       clock_gettime(CLOCK_MONOTONIC, &retry_at);
-      retry_at.tv_sec += kRetrySeconds;
+      retry_at.tv_nsec += kRetryNs;
+      if (retry_at.tv_nsec >= kSecondNs) {
+        retry_at.tv_nsec -= kSecondNs;
+        ++retry_at.tv_sec;
+      }
       error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &retry_at);
     }
     return Interpret(error);
@@ -53,9 +57,11 @@ class RobustMutex {
   void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
  private:
-  // Short against torture's watchdog (5 s), so that the rare lost wake-up is no finding; long enough
-  // that a waiter is nearly always seen asleep by the sweep, which asks whether it is blocked.
-  static constexpr time_t kRetrySeconds = 1;
+  // What a lost wake-up costs at most: no more than a hypervisor that stops a processor for a moment.
+  // Long against a look at the word, so that waiting costs nothing and the sweep, which asks whether a
+  // waiter is blocked, finds it asleep.
+  static constexpr long kRetryNs = 20'000'000;
+  static constexpr long kSecondNs = 1'000'000'000;
 
   static Acquired Interpret(int error) {
     if (error == 0) return Acquired::kClean;
