@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -84,12 +86,18 @@ absl::Status WriteResult(const Json& result, const std::string& path) {
     std::cout << text << std::flush;
     return absl::OkStatus();
   }
-  std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
-  std::ofstream file(temporary);
+  // A file appears whole or not at all. A device or a pipe is written to: a rename would replace it.
+  std::error_code ignored;
+  const std::filesystem::file_status there = std::filesystem::status(path, ignored);
+  const bool in_place = std::filesystem::exists(there) && !std::filesystem::is_regular_file(there);
+  const std::string target =
+      std::filesystem::exists(there) ? std::filesystem::canonical(path, ignored).string() : path;
+  const std::string written = in_place ? path : absl::StrCat(target, ".", getpid(), ".tmp");
+  std::ofstream file(written);
   file << text << std::flush;
-  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+  if (!file || (!in_place && std::rename(written.c_str(), target.c_str()) != 0)) {
     int error = errno;
-    unlink(temporary.c_str());
+    if (!in_place) unlink(written.c_str());
     return absl::UnavailableError(
         absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
   }

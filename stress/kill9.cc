@@ -1,6 +1,7 @@
 // The kill9 command: see ./kill9 --help, and DESIGN section 7.
 #include <iostream>
 #include <optional>
+#include <utility>
 
 #include "harness/result.h"
 #include "harness/sweep/worker.h"
@@ -19,6 +20,12 @@ int main(int argc, char** argv) {
   kill9::AddTortureCommand(application, exit_code);
   kill9::AddSweepCommand(application, exit_code);
   kill9::AddReplayCommand(application, exit_code);
+  const auto is_asked_for = [&](const CLI::App* one) { return one->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::as_const(application).get_subcommands(is_asked_for).empty()) {
+    std::cerr << "kill9: there is no command '" << argv[1] << "'; kill9 --help lists them\n";
+    return kill9::kExitUsage;
+  }
   try {
     application.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
