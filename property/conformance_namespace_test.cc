@@ -55,5 +55,46 @@ TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
   ExpectNothingHeld();
 }
 
+// Bug class 14. In a namespace of its own each participant is process 1, so that a design which tells
+// participants apart by their ids takes them all for one.
+TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves) {
+  constexpr int kNamespaces = 4;
+  constexpr int kDeaths = 15;
+  Make();
+  auto first_of_another = [this](Line& parent) {
+    return InNewPidNamespace([&] {
+      auto store = variant().Attach(segment_);
+      parent.Tell(store.ok());
+      std::mt19937_64 random(TestSeed());
+      for (uint64_t n = 0; store.ok(); ++n) {
+        const std::string key = absl::StrCat("key-", random() % 4);
+        (void)(*store)->Put(key, Bytes(100 + n % 900, n));
+        (void)(*store)->Erase(key);
+      }
+      return 0;
+    });
+  };
+  if (InNewPidNamespace([] { return 0; }) == kNoNamespace) {
+    GTEST_SKIP() << "this machine lets us make no PID namespace";
+  }
+  std::vector<std::unique_ptr<Child>> living;
+  for (int death = 0; death < kDeaths; ++death) {
+    while (living.size() < kNamespaces) {
+      living.push_back(std::make_unique<Child>(first_of_another));
+      uint64_t attached = 0;
+      ASSERT_TRUE(living.back()->Await(&attached));
+      if (attached == 0) GTEST_SKIP() << variant().name() << " refuses them";
+    }
+    SleepMicroseconds(3000);
+    // The outer process dies, and with it, by PR_SET_PDEATHSIG, the one in the namespace.
+    living.front()->KillAndReap();
+    living.erase(living.begin());
+  }
+  for (auto& child : living) child->KillAndReap();
+  SleepMicroseconds(50'000);
+  Recover();
+  ExpectNothingHeld();
+}
+
 }  // namespace
 }  // namespace kill9

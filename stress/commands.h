@@ -11,6 +11,7 @@ void AddCheckCommand(CLI::App& application, int& exit_code);
 void AddListCommand(CLI::App& application, int& exit_code);
 void AddTortureCommand(CLI::App& application, int& exit_code);
 void AddReplayCommand(CLI::App& application, int& exit_code);
+void AddPlantedCommand(CLI::App& application, int& exit_code);
 void AddSweepCommand(CLI::App& application, int& exit_code);
 
 }  // namespace kill9

@@ -136,7 +136,8 @@ void AddSweepCommand(CLI::App& application, int& exit_code) {
                       "a directory for pages of kill coverage");
   command->add_option("--mode", arguments->mode,
                       "with --at: kill, recovery, two_victims, stall, resume");
-  command->add_option("--plan", arguments->plan, "with --at: work_first, recover_first");
+  command->add_option("--plan", arguments->plan,
+                      "with --at: work_first, recover_first, look_first");
   command->add_option("--at", arguments->at, "repeat one kill, at this instruction")
       ->delimiter(',');
   command->add_option("--json", arguments->json, "the result file");

@@ -29,12 +29,12 @@ class KillSweep {
   void Run() {
     const double start = NowSeconds();
     for (uint32_t state = 0; Going() && state < trace_.state_count(); ++state) {
-      for (int plan = 0; Going() && plan < kPlanCount; ++plan) {
+      for (int plan = 0; Going() && plan < Plans(); ++plan) {
         Kill(trace_.state(state).first, static_cast<Plan>(plan), /*first_of_state=*/true);
       }
     }
     // Having returned, the operation must have happened.
-    for (int plan = 0; Going() && plan < kPlanCount; ++plan) {
+    for (int plan = 0; Going() && plan < Plans(); ++plan) {
       Kill(trace_.size() - 1, static_cast<Plan>(plan), /*first_of_state=*/false);
     }
     if (runner_.request().full) {
@@ -54,6 +54,10 @@ class KillSweep {
 
  private:
   bool Going() const { return !runner_.failed() && !runner_.TooManyFailures(); }
+  // Looking first says nothing new where the operation changes nothing that could be seen.
+  int Plans() const {
+    return runner_.orders().alternatives > 0 ? kPlanCount : static_cast<int>(Plan::kLookFirst);
+  }
 
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
     CellResult& result = runner_.result();

@@ -107,6 +107,10 @@ void Judge::Judgement() {
     Put(*after_, subject);
     FillAndEmpty(*after_, *before_);
   } else {
+    if (orders_.plan == Plan::kLookFirst) {
+      Stage("survivor from before the kill looks");
+      CheckAll(*before_);
+    }
     Stage("survivor attaches after the kill");
     after_ = Attach();
     Recover(*after_);

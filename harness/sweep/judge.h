@@ -19,8 +19,9 @@ namespace kill9::sweep {
 enum class Plan : uint8_t {
   kWorkFirst,     // A works on the same and other keys before anybody calls Recover
   kRecoverFirst,  // B attaches and recovers before anybody works
+  kLookFirst,     // the same, but A has looked before: what it saw must stand
 };
-inline constexpr int kPlanCount = 2;
+inline constexpr int kPlanCount = 3;
 
 // What a key may hold besides what the scene says: the effect of an operation that died.
 struct Alternative {

@@ -103,7 +103,7 @@ bool Runner::RunWithoutKills() {
   const OperationKind operation = request().operation;
   std::optional<Entry> effect = EffectOf(*scene_, operation, kVictimId);
   orders_.held_blocks_at_end = -1;
-  for (Plan plan : {Plan::kWorkFirst, Plan::kRecoverFirst}) {
+  for (Plan plan : {Plan::kWorkFirst, Plan::kRecoverFirst, Plan::kLookFirst}) {
     for (bool with_victim : {false, true}) {
       JudgeOrders orders = orders_;
       orders.plan = plan;

@@ -10,7 +10,8 @@ namespace kill9::sweep {
 namespace {
 
 std::string_view PlanName(Plan plan) {
-  return plan == Plan::kWorkFirst ? "work_first" : "recover_first";
+  constexpr std::string_view kNames[kPlanCount] = {"work_first", "recover_first", "look_first"};
+  return kNames[static_cast<int>(plan)];
 }
 
 double Share(uint64_t part, uint64_t whole) {
@@ -162,9 +163,11 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
         request.place.mode = static_cast<Mode>(mode);
       }
     }
-    request.place.plan = example.at("plan").get<std::string>() == PlanName(Plan::kWorkFirst)
-                             ? Plan::kWorkFirst
-                             : Plan::kRecoverFirst;
+    for (int plan = 0; plan < kPlanCount; ++plan) {
+      if (PlanName(static_cast<Plan>(plan)) == example.at("plan").get<std::string>()) {
+        request.place.plan = static_cast<Plan>(plan);
+      }
+    }
     for (size_t n = 0; n < 3; ++n) {
       request.place.at[n] =
           n < example.at("at").size() ? example.at("at")[n].get<uint32_t>() : kNowhere;

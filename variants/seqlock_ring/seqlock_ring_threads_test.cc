@@ -36,6 +36,41 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
   ExpectCleanAfterRecovery(segment);
 }
 
+// Class 32: one participant moves a record to the front whenever it has become old, while the other,
+// the only one that writes it, puts a newer value at just about that time.
+TEST(SeqlockRingThreads, MovingARecordNeverPutsAnOldValueOverANewerOne) {
+  constexpr int kRounds = 5000;
+  auto segment = MakeSmallSegment(96 << 10, 4);
+  auto writer = RingStore::Attach(segment);
+  auto mover = RingStore::Attach(segment);
+  ASSERT_TRUE(writer.ok() && mover.ok());
+  (*mover)->SetPromotionChance(1.0);
+  std::atomic<bool> over{false};
+  std::thread thread([&] {
+    std::string value;
+    while (!over.load(kTestOrder)) (void)(*mover)->Get("hot", &value);
+  });
+  const Geometry& geometry = (*writer)->geometry();
+  const std::string cold(512, 'c');
+  std::string value;
+  int revived = 0;
+  for (int round = 1; round <= kRounds && revived == 0; ++round) {
+    const std::string newest = absl::StrCat("hot-", round);
+    EXPECT_TRUE((*writer)->Put("hot", newest).ok());
+    // Until the record is in the last quarter of its life.
+    const uint64_t from = geometry.header->cursor.load(kTestOrder);
+    for (uint64_t cursor = from; geometry.AgeOf(from, cursor) * 4 < geometry.chunk_count * 3;
+         cursor = geometry.header->cursor.load(kTestOrder)) {
+      EXPECT_TRUE((*writer)->Put(absl::StrCat("cold-", round % 8), cold).ok());
+      if ((*writer)->Get("hot", &value).ok() && value != newest) ++revived;
+    }
+  }
+  over.store(true, kTestOrder);
+  thread.join();
+  EXPECT_EQ(revived, 0);
+  EXPECT_GT((*mover)->ReadCounters().promotions, 10u);
+}
+
 // Many writers of few keys in one bucket: insertions, updates, erasures and evictions race for its
 // words.
 TEST(SeqlockRingThreads, OneBucketUnderContentionNeverHoldsATagTwice) {

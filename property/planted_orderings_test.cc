@@ -1,0 +1,54 @@
+// The tsan tier on what is planted: each planted ordering is found by the threads of threads_test, built
+// with that bug under ThreadSanitizer. `./dev tsan` builds and runs it; any other build skips.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "stress/planted.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define KILL9_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KILL9_TSAN 1
+#endif
+#endif
+
+namespace kill9 {
+namespace {
+
+std::vector<PlantedBug> WithTsan() {
+  std::vector<PlantedBug> bugs;
+  absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(KILL9_PLANTED_MANIFEST);
+  if (!all.ok()) return bugs;
+  std::copy_if(all->begin(), all->end(), std::back_inserter(bugs), [](const PlantedBug& bug) {
+    return std::find(bug.tiers.begin(), bug.tiers.end(), "tsan") != bug.tiers.end();
+  });
+  return bugs;
+}
+
+uint64_t Seed() {
+  const char* text = std::getenv("KILL9_SEED");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 9;
+}
+
+class PlantedOrderings : public ::testing::TestWithParam<PlantedBug> {};
+
+TEST_P(PlantedOrderings, IsFoundByTheWorkersAsThreads) {
+#ifndef KILL9_TSAN
+  GTEST_SKIP() << "this build has no ThreadSanitizer: ./dev tsan";
+#endif
+  const PlantedBug& bug = GetParam();
+  const TierOutcome outcome = RunPlantedTier(bug, "tsan", Seed(), bug.budget_seconds, nullptr);
+  ASSERT_NE(outcome.verdict, "not_built") << "ninja planted_threads";
+  EXPECT_TRUE(outcome.caught()) << bug.what << ": " << outcome.verdict << " in " << outcome.seconds
+                                << " s";
+}
+INSTANTIATE_TEST_SUITE_P(Planted, PlantedOrderings, ::testing::ValuesIn(WithTsan()),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(PlantedOrderingsList, IsNotEmpty) { EXPECT_GE(WithTsan().size(), 3u); }
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,61 @@
+// Planted bugs (property/planted): what they are, and running one of them through a tier.
+#ifndef KILL9_STRESS_PLANTED_H_
+#define KILL9_STRESS_PLANTED_H_
+
+#include <csignal>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace kill9 {
+
+// One patch over a variant, as planted/manifest.json in the build folder lists it.
+struct PlantedBug {
+  std::string name;
+  std::string variant;
+  std::string what;  // one sentence
+  std::string patch;
+  std::string target;              // what to build
+  bool control = false;            // looks suspicious and is harmless: must pass
+  std::vector<uint32_t> classes;   // of BUG_CLASSES
+  std::vector<std::string> tiers;  // that are expected to catch it; of a control: that it must pass
+  std::vector<std::string> verdicts;  // that sweep and torture may give
+  double budget_seconds = 0;          // of each tier
+  std::string command;                // the kill9 command with the bug
+  std::string sweep, torture;         // arguments for these tiers
+  std::string conformance_command, tsan_command;
+};
+
+// The manifest of the build that this program is part of.
+std::string DefaultPlantedManifest();
+absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manifest);
+
+// Builds what these tiers of these bugs need, by cmake. The tsan tier's programs are of another
+// build folder: `./dev tsan` builds them. Output goes to standard error.
+absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string& manifest);
+
+struct TierOutcome {
+  std::string tier;
+  // DESIGN section 5; of conformance: "failed", of tsan: "data_race" or "failed"; "not_built";
+  // "error" (of usage or environment); "timeout" (no answer in the budget and a grace).
+  std::string verdict;
+  std::string message;  // the failure's first words
+  double seconds = 0;   // until the tier's answer: of a bug that is caught, the time to catch it
+
+  bool caught() const;
+  // Caught, and by a verdict that the bug declares.
+  bool as_declared(const PlantedBug& bug) const;
+};
+
+// REQUIRES: `tier` is one of the bug's. Ends early when *interrupted is set; nothing is left
+// behind.
+TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_t seed,
+                           double budget_seconds, const volatile std::sig_atomic_t* interrupted);
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_PLANTED_H_
