@@ -28,6 +28,14 @@ std::string_view VerdictName(Verdict verdict) {
   std::abort();
 }
 
+std::optional<Verdict> FindVerdict(std::string_view name) {
+  for (int n = 0; n <= static_cast<int>(Verdict::kSkipped); ++n) {
+    const Verdict verdict = static_cast<Verdict>(n);
+    if (VerdictName(verdict) == name) return verdict;
+  }
+  return std::nullopt;
+}
+
 int ExitCode(Verdict verdict) {
   switch (verdict) {
     case Verdict::kPass:

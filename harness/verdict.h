@@ -3,6 +3,7 @@
 #define KILL9_HARNESS_VERDICT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace kill9 {
@@ -20,6 +21,7 @@ enum class Verdict : uint8_t {
 };
 
 std::string_view VerdictName(Verdict verdict);  // as in result files: "audit_failed"
+std::optional<Verdict> FindVerdict(std::string_view name);
 
 // Exit codes of the command.
 inline constexpr int kExitPass = 0;

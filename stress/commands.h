@@ -13,6 +13,7 @@ void AddTortureCommand(CLI::App& application, int& exit_code);
 void AddReplayCommand(CLI::App& application, int& exit_code);
 void AddPlantedCommand(CLI::App& application, int& exit_code);
 void AddSweepCommand(CLI::App& application, int& exit_code);
+void AddGateCommand(CLI::App& application, int& exit_code);
 
 }  // namespace kill9
 

@@ -126,6 +126,10 @@ void AddSweepCommand(CLI::App& application, int& exit_code) {
                       "states of each cell paired with a second death (0: all)");
   command->add_option("--cells", options.cells,
                       "a seeded sample of so many operations in states (0: all)");
+  command
+      ->add_option("--seconds", options.seconds,
+                   "cells in a seeded order, none of them begun later than this")
+      ->check(CLI::PositiveNumber);
   command->add_option("--seed", options.seed, "of all samples");
   command
       ->add_option("--watchdog", options.watchdog_seconds,

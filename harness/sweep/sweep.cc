@@ -53,9 +53,12 @@ class Pool {
   }
 
   absl::Status Run(const std::vector<CellRequest>& requests, const volatile bool* interrupted,
-                   const std::function<void(const CellRequest&, CellArea&, pid_t)>& done) {
+                   const std::function<void(const CellRequest&, CellArea&, pid_t)>& done,
+                   double seconds) {
     size_t next = 0;
+    const double start = NowSeconds();
     while (true) {
+      if (seconds > 0 && NowSeconds() - start > seconds) next = requests.size();
       bool any = false;
       for (size_t n = 0; n < workers_.size(); ++n) {
         if (busy_[n] < 0 && next < requests.size()) Begin(n, requests, next++);
@@ -130,22 +133,25 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
       }
     }
   }
-  if (options.cells > 0 && options.cells < requests.size()) {
+  const bool sampled = options.cells > 0 && options.cells < requests.size();
+  if (sampled || options.seconds > 0) {
+    const size_t wanted = sampled ? options.cells : requests.size();
     Random random(options.seed);
-    for (size_t n = 0; n < options.cells; ++n) {
+    for (size_t n = 0; n < wanted; ++n) {
       std::swap(requests[n], requests[n + random.Below(requests.size() - n)]);
     }
-    requests.resize(options.cells);
+    requests.resize(wanted);
   }
   return requests;
 }
 
 absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
                       const volatile bool* interrupted,
-                      const std::function<void(const CellRequest&, CellArea&, pid_t)>& done) {
+                      const std::function<void(const CellRequest&, CellArea&, pid_t)>& done,
+                      double seconds) {
   Pool pool;
   if (absl::Status status = pool.Start(workers); !status.ok()) return status;
-  return pool.Run(requests, interrupted, done);
+  return pool.Run(requests, interrupted, done, seconds);
 }
 
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
@@ -212,7 +218,8 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         }
         say(line);
         result["runs"].push_back(std::move(run));
-      });
+      },
+      options.seconds);
   const double seconds = NowSeconds() - start;
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   result["interrupted"] = absl::IsCancelled(status);

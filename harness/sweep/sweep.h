@@ -28,6 +28,7 @@ struct SweepOptions {
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
                        // are stopped before in resume; 0: all
   uint32_t cells = 0;  // 0: all; else a seeded sample of so many
+  double seconds = 0;  // 0: no limit; else cells come in a seeded order, and none is begun later
   uint64_t seed = 1;
   double watchdog_seconds = 5;
   uint32_t most_failures = 3;      // of a cell; then it is left
@@ -46,10 +47,11 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options);
 // Runs cells in workers; `done` is called for each in the order in which they end. An error: the
 // machine does not allow it (kPermissionDenied: ptrace), or a worker died. `interrupted` (may be
 // null) is looked at several times a second: once it is true, no further cell is begun and those
-// under way are given up.
+// under way are given up. With `seconds` > 0 no cell is begun later than that.
 absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
                       const volatile bool* interrupted,
-                      const std::function<void(const CellRequest&, CellArea&, pid_t worker)>& done);
+                      const std::function<void(const CellRequest&, CellArea&, pid_t worker)>& done,
+                      double seconds = 0);
 
 // Brings the victim of request.place to its instruction, leaves it there stopped and untraced, and
 // calls `attach` with the worker's process; ends the victim when that returns. Returns the worker's

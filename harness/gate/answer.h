@@ -1,0 +1,40 @@
+// What a step's command said, as verdicts. Nothing that is missing, cut off or contradictory is
+// ever read as a pass.
+#ifndef KILL9_HARNESS_GATE_ANSWER_H_
+#define KILL9_HARNESS_GATE_ANSWER_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/gate/step.h"
+#include "harness/result.h"
+#include "harness/verdict.h"
+
+namespace kill9::gate {
+
+struct Answer {
+  Tier tier = Tier::kProperty;
+  std::string variant;
+  std::string name;
+  Verdict verdict = Verdict::kUndecided;
+  std::string reason;  // empty for a pass
+  std::string repeat;  // the line that repeats it
+  std::string file;    // where, as far as it is known; a path from the repository's root
+  int line = 0;
+  double seconds = 0;
+  Json detail;  // the command's own run, if it gave one
+};
+
+// One answer, or as many as the command's result file has runs. Never none.
+std::vector<Answer> Read(const Step& step, const Outcome& outcome);
+
+// A run of the gate's result file.
+Json RunOf(const Answer& answer);
+
+// The last lines of a file, for people; empty if there is none.
+std::string Tail(const std::string& path, size_t most_bytes);
+
+}  // namespace kill9::gate
+
+#endif  // KILL9_HARNESS_GATE_ANSWER_H_

@@ -1,0 +1,164 @@
+#include "harness/gate/gate.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::gate {
+namespace {
+
+// The tiers' shares of the budget, in percent, in their order. What a tier leaves goes to those
+// after it.
+constexpr std::array<double, kTiers> kShares = {6, 24, 20, 24, 10, 4, 12};
+
+// A torture run shorter than this proves too little; and what a run takes besides its seconds.
+constexpr double kLeastTortureSeconds = 0.5;
+constexpr double kMostTortureSeconds = 10;
+constexpr double kTortureOverheadSeconds = 0.8;
+constexpr double kLeastSweepSeconds = 1;
+
+int64_t UnixTimeUs() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+size_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+size_t VariantsOf(const std::vector<Step>& steps) {
+  std::set<std::string> variants;
+  for (const Step& step : steps) variants.insert(step.variant);
+  return variants.size();
+}
+
+}  // namespace
+
+Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
+           std::function<void(const Answer&)> answered)
+    : options_(options),
+      interrupted_(interrupted),
+      answered_(std::move(answered)),
+      pool_(interrupted),
+      begin_(NowSeconds()),
+      deadline_(begin_ + options.budget_seconds) {}
+
+absl::StatusOr<GateResult> Gate::Run() {
+  absl::StatusOr<Memory> memory = Memory::Load(options_.memory);
+  if (!memory.ok()) return memory.status();
+  memory_ = *std::move(memory);
+  double shares = 0;
+  for (const Tier tier : options_.tiers) shares += kShares[static_cast<size_t>(tier)];
+  for (const Tier tier : options_.tiers) {
+    const double share = kShares[static_cast<size_t>(tier)];
+    if (absl::Status status = RunTier(tier, share / shares); !status.ok()) return status;
+    shares -= share;
+  }
+  if (const int killed = pool_.EndOrphans(); killed > 0) {
+    Answer left;
+    left.name = "processes left behind";
+    left.verdict = Verdict::kViolation;
+    left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
+    Add(std::move(left));
+  }
+  if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
+  GateResult result{.answers = std::move(answers_), .seconds = NowSeconds() - begin_};
+  bool any_passed = false;
+  for (const Answer& answer : result.answers) {
+    any_passed = any_passed || answer.verdict == Verdict::kPass;
+    result.exit_code = WorseExitCode(result.exit_code, ExitCode(answer.verdict));
+  }
+  if (!any_passed || *interrupted_ != 0) {
+    result.exit_code = WorseExitCode(result.exit_code, kExitUndecided);
+  }
+  return result;
+}
+
+absl::Status Gate::RunTier(Tier tier, double share) {
+  const double now = NowSeconds();
+  const double until = now + std::max(0.0, deadline_ - now) * share;
+  absl::StatusOr<std::vector<Step>> steps = Planner(options_, pool_).Plan(tier);
+  if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
+    Answer skipped;
+    skipped.tier = tier;
+    skipped.name = "all";
+    skipped.verdict = Verdict::kSkipped;
+    skipped.reason = std::string(steps.status().message());
+    Add(std::move(skipped));
+    return absl::OkStatus();
+  }
+  if (!steps.ok()) {
+    return absl::Status(steps.status().code(),
+                        absl::StrCat("tier ", std::string(TierName(tier)), ": ",
+                                     std::string(steps.status().message())));
+  }
+  if (Planner::IsSample(tier)) {
+    RunSample(*std::move(steps), until);
+  } else {
+    RunSteps(*steps, tier == Tier::kBaselines ? 1 : Cores());
+  }
+  return absl::OkStatus();
+}
+
+void Gate::RunSample(std::vector<Step> steps, double until) {
+  if (steps.empty()) return;
+  memory_.Order(steps, options_.seed);
+  if (steps[0].tier == Tier::kTorture) return RunTorture(steps, until);
+  if (steps[0].tier == Tier::kPlanted) return RunPlanted(steps, until);
+  for (size_t n = 0; n < steps.size(); ++n) {
+    const double left = (until - NowSeconds()) / static_cast<double>(steps.size() - n);
+    Planner::SetSeconds(steps[n], std::max(left, kLeastSweepSeconds));
+    RunSteps({steps[n]}, 1);
+  }
+}
+
+void Gate::RunTorture(const std::vector<Step>& steps, double until) {
+  const double least_each = kLeastTortureSeconds + kTortureOverheadSeconds;
+  const double fit = std::max(0.0, until - NowSeconds()) / least_each;
+  std::vector<Step> chosen =
+      FairShare(steps, std::max(VariantsOf(steps), static_cast<size_t>(fit)));
+  for (size_t n = 0; n < chosen.size(); ++n) {
+    const double left = (until - NowSeconds()) / static_cast<double>(chosen.size() - n);
+    Planner::SetSeconds(chosen[n], std::clamp(left - kTortureOverheadSeconds, kLeastTortureSeconds,
+                                              kMostTortureSeconds));
+    RunSteps({chosen[n]}, 1);
+  }
+}
+
+void Gate::RunPlanted(const std::vector<Step>& steps, double until) {
+  // One bug of each variant and one control whatever the share; then as many as it allows.
+  for (size_t n = 0; n < steps.size(); ++n) {
+    if (n > 0 && NowSeconds() >= until) return;
+    RunSteps({steps[n]}, 1);
+  }
+}
+
+void Gate::RunSteps(const std::vector<Step>& steps, size_t parallel) {
+  pool_.Run(steps, parallel, deadline_,
+            [this](const Step& step, const Outcome& outcome) { Take(step, outcome); });
+}
+
+void Gate::Take(const Step& step, const Outcome& outcome) {
+  bool all_passed = true;
+  for (Answer& answer : Read(step, outcome)) {
+    all_passed = all_passed && answer.verdict == Verdict::kPass;
+    Add(std::move(answer));
+  }
+  if (!all_passed) return;
+  memory_.Passed(step, UnixTimeUs());
+  std::error_code ignored;
+  std::filesystem::remove(step.log_file, ignored);
+  if (!step.result_file.empty()) std::filesystem::remove(step.result_file, ignored);
+}
+
+void Gate::Add(Answer answer) {
+  answered_(answer);
+  answers_.push_back(std::move(answer));
+}
+
+}  // namespace kill9::gate

@@ -1,0 +1,60 @@
+// The gate: all tiers over all variants within a budget of time, with one answer.
+//
+// What is required of every variant (property tests, checker, tsan, baselines) is run whole; what
+// does not fit the budget is undecided. Torture, sweep and planted bugs are samples that are as
+// large as the tier's share of the budget allows, what passed longest ago first; a variant that
+// does not get a single one is undecided.
+#ifndef KILL9_HARNESS_GATE_GATE_H_
+#define KILL9_HARNESS_GATE_GATE_H_
+
+#include <csignal>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "harness/gate/answer.h"
+#include "harness/gate/memory.h"
+#include "harness/gate/plan.h"
+#include "harness/gate/process_pool.h"
+
+namespace kill9::gate {
+
+struct GateResult {
+  std::vector<Answer> answers;
+  int exit_code = 0;
+  double seconds = 0;
+};
+
+class Gate {
+ public:
+  // `answered` is called for each answer as it comes.
+  Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
+       std::function<void(const Answer&)> answered);
+
+  // An error is one of usage or environment. No process is left behind.
+  absl::StatusOr<GateResult> Run();
+
+ private:
+  absl::Status RunTier(Tier tier, double share);
+  void RunSample(std::vector<Step> steps, double until);
+  void RunTorture(const std::vector<Step>& steps, double until);
+  void RunPlanted(const std::vector<Step>& steps, double until);
+  void RunSteps(const std::vector<Step>& steps, size_t parallel);
+  void Take(const Step& step, const Outcome& outcome);
+  void Add(Answer answer);
+
+  const GateOptions& options_;
+  const volatile std::sig_atomic_t* interrupted_;
+  std::function<void(const Answer&)> answered_;
+  ProcessPool pool_;
+  Memory memory_;
+  double begin_;
+  double deadline_;
+  std::vector<Answer> answers_;
+};
+
+}  // namespace kill9::gate
+
+#endif  // KILL9_HARNESS_GATE_GATE_H_

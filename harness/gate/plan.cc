@@ -1,0 +1,239 @@
+#include "harness/gate/plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/result.h"
+#include "harness/scenario.h"
+#include "harness/sweep/tracee.h"
+
+namespace kill9::gate {
+namespace {
+
+constexpr double kListSeconds = 20;
+constexpr double kTestSeconds = 240;
+constexpr double kTsanSeconds = 240;
+constexpr double kBaselineSeconds = 60;
+// Beyond its own seconds a run needs time for its control, its audits and, if it proved nothing
+// yet, as long again.
+constexpr double kTortureMoreSeconds = 60;
+constexpr double kSweepMoreSeconds = 90;
+
+bool IsProgram(const std::string& path) {
+  return std::filesystem::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
+}
+
+std::string FileName(const Step& step) {
+  std::string name = step.Id();
+  for (char& byte : name) {
+    if (std::isalnum(static_cast<unsigned char>(byte)) == 0) byte = '_';
+  }
+  return name;
+}
+
+// The names' beginnings that belong to a tier. A variant's own tests begin with its name.
+bool Belongs(const std::string& name, Tier tier, const std::vector<const Variant*>& variants) {
+  if (!absl::EndsWith(name, "_test")) return false;
+  if (tier == Tier::kChecker) {
+    return absl::StartsWith(name, "checker_") || absl::StartsWith(name, "online_");
+  }
+  for (const char* start : {"conformance_", "model_property_", "segment_", "participants_"}) {
+    if (absl::StartsWith(name, start)) return true;
+  }
+  return std::any_of(variants.begin(), variants.end(), [&](const Variant* variant) {
+    return absl::StartsWith(name, std::string(variant->name()) + "_");
+  });
+}
+
+}  // namespace
+
+bool Planner::IsSample(Tier tier) {
+  return tier == Tier::kTorture || tier == Tier::kSweep || tier == Tier::kPlanted;
+}
+
+absl::StatusOr<std::vector<Step>> Planner::Plan(Tier tier) {
+  switch (tier) {
+    case Tier::kChecker:
+    case Tier::kProperty:
+    case Tier::kTsan:
+      return Tests(tier);
+    case Tier::kTorture:
+      return Torture();
+    case Tier::kSweep:
+      return Sweep();
+    case Tier::kBaselines:
+      return Baselines();
+    case Tier::kPlanted:
+      return Planted();
+  }
+  return absl::InternalError("no such tier");
+}
+
+void Planner::SetSeconds(Step& step, double seconds) {
+  step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
+  step.limit_seconds =
+      3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds);
+}
+
+void Planner::SetFiles(Step& step) const {
+  const std::string stem = absl::StrCat(options_.output, "/logs/", FileName(step));
+  step.log_file = stem + ".log";
+  if (step.reading != Reading::kExpected) step.result_file = stem + ".json";
+}
+
+Step Planner::Kill9(Tier tier, const std::string& variant, const std::string& name,
+                    std::vector<std::string> arguments) const {
+  Step step{.tier = tier, .variant = variant, .name = name};
+  SetFiles(step);
+  step.command = {options_.program};
+  step.command.insert(step.command.end(), arguments.begin(), arguments.end());
+  step.command.push_back("--variant=" + variant);
+  step.command.push_back(absl::StrCat("--seed=", options_.seed));
+  step.command.push_back("--json=" + step.result_file);
+  return step;
+}
+
+std::vector<Step> Planner::Torture() const {
+  std::vector<Step> steps;
+  for (const Variant* variant : options_.variants) {
+    for (const Scenario& scenario : AllScenarios()) {
+      const std::string name(scenario.name);
+      steps.push_back(Kill9(
+          Tier::kTorture, std::string(variant->name()), name,
+          {"torture", "--scenario=" + name, "--counterexamples=" + options_.output + "/logs"}));
+    }
+  }
+  return steps;
+}
+
+absl::StatusOr<std::vector<Step>> Planner::Sweep() const {
+  if (const char* why = sweep::WhyPtraceIsForbidden(); why != nullptr) {
+    return absl::FailedPreconditionError(why);
+  }
+  std::vector<Step> steps;
+  for (const Variant* variant : options_.variants) {
+    steps.push_back(Kill9(Tier::kSweep, std::string(variant->name()), "sample",
+                          {"sweep", "--recovery", "--pairs=1"}));
+  }
+  return steps;
+}
+
+std::vector<Step> Planner::Baselines() const {
+  std::vector<Step> steps;
+  for (const Variant* variant : AllVariants()) {
+    if (variant->kind() != Variant::Kind::kBaseline) continue;
+    Step step = Kill9(Tier::kBaselines, std::string(variant->name()), "steady",
+                      {"torture", "--scenario=steady", "--seconds=5", "--watchdog=1"});
+    step.reading = Reading::kExpected;
+    step.expected = std::string(variant->expected_verdict());
+    step.limit_seconds = kBaselineSeconds;
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Tier tier,
+                                                  double deadline) {
+  Step list{.tier = tier, .name = "list of " + std::filesystem::path(program).filename().string()};
+  SetFiles(list);
+  list.command = {program, "--gtest_list_tests"};
+  list.limit_seconds = kListSeconds;
+  bool listed = false;
+  pool_.Run({list}, 1, deadline, [&listed](const Step&, const Outcome& outcome) {
+    listed = outcome.ending == Ending::kByItself && outcome.status == 0;
+  });
+  // What cannot be listed is run as a whole, and says by its end what is wrong with it.
+  if (!listed) return {{"", "*"}};
+  std::set<std::string> suffixes;
+  bool has_other_tests = false;
+  std::ifstream file(list.log_file);
+  for (std::string line; std::getline(file, line);) {
+    if (!absl::StartsWith(line, "  ")) continue;
+    const std::string test = line.substr(2, line.find(' ', 2) - 2);
+    const size_t slash = test.find('/');
+    if (slash == std::string::npos) {
+      has_other_tests = true;
+    } else {
+      suffixes.insert(test.substr(slash + 1));
+    }
+  }
+  std::vector<TestGroup> groups;
+  for (const std::string& suffix : suffixes) {
+    const bool wanted =
+        std::any_of(options_.variants.begin(), options_.variants.end(),
+                    [&](const Variant* variant) { return variant->name() == suffix; });
+    if (wanted) groups.push_back({suffix, "*/" + suffix});
+    if (!wanted && FindVariant(suffix) == nullptr) has_other_tests = true;
+  }
+  std::vector<std::string> others;
+  for (const Variant* variant : AllVariants())
+    others.push_back(absl::StrCat("*/", std::string(variant->name())));
+  if (has_other_tests) groups.push_back({"", "*-" + absl::StrJoin(others, ":")});
+  std::filesystem::remove(list.log_file);
+  return groups;
+}
+
+absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
+  std::vector<std::string> programs;
+  if (tier == Tier::kTsan) {
+    if (!IsProgram(options_.tsan_program)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("there is no ", options_.tsan_program, " (./dev gate builds it)"));
+    }
+    programs.push_back(options_.tsan_program);
+  } else if (std::filesystem::is_directory(options_.tests_directory)) {
+    for (const auto& entry : std::filesystem::directory_iterator(options_.tests_directory)) {
+      const std::string name = entry.path().filename().string();
+      if (Belongs(name, tier, options_.variants) && IsProgram(entry.path().string())) {
+        programs.push_back(entry.path().string());
+      }
+    }
+  }
+  if (programs.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "there are no test programs in ", options_.tests_directory, " (./dev gate builds them)"));
+  }
+  std::sort(programs.begin(), programs.end());
+  std::vector<Step> steps;
+  const double deadline = NowSeconds() + kListSeconds * static_cast<double>(programs.size());
+  for (const std::string& program : programs) {
+    for (const TestGroup& group : GroupsOf(program, tier, deadline)) {
+      Step step{.tier = tier,
+                .variant = group.variant,
+                .name = std::filesystem::path(program).filename().string()};
+      step.reading = Reading::kGoogleTest;
+      SetFiles(step);
+      step.command = {program, "--gtest_filter=" + group.filter, "--gtest_color=no",
+                      "--gtest_output=json:" + step.result_file};
+      step.environment = {absl::StrCat("KILL9_SEED=", options_.seed)};
+      step.limit_seconds = tier == Tier::kTsan ? kTsanSeconds : kTestSeconds;
+      steps.push_back(std::move(step));
+    }
+  }
+  return steps;
+}
+
+absl::StatusOr<std::vector<Step>> Planner::Planted() const {
+  std::ifstream file(options_.planted);
+  if (!file) {
+    return absl::FailedPreconditionError(absl::StrCat("there is no ", options_.planted));
+  }
+  const Json manifest = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (!manifest.is_array()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", options_.planted, "' is no manifest of planted bugs"));
+  }
+  std::vector<Step> steps;
+  return steps;
+}
+
+}  // namespace kill9::gate

@@ -1,0 +1,66 @@
+// Which steps each tier has.
+#ifndef KILL9_HARNESS_GATE_PLAN_H_
+#define KILL9_HARNESS_GATE_PLAN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "harness/gate/process_pool.h"
+#include "harness/gate/step.h"
+#include "variants/registry.h"
+
+namespace kill9::gate {
+
+struct GateOptions {
+  double budget_seconds = 300;
+  std::vector<const Variant*> variants;  // each must pass
+  std::vector<Tier> tiers;
+  bool tiers_are_named = false;  // one that cannot run is then an error of the environment
+  uint64_t seed = 1;
+  std::string program;          // kill9 itself
+  std::string tests_directory;  // where the test programs lie
+  std::string tsan_program;     // threads_test, built with ThreadSanitizer
+  std::string planted;          // manifest.json of the planted bugs
+  std::string output;           // a folder: logs, counterexamples; and memory.json, unless …
+  std::string memory;           // … it is elsewhere
+};
+
+class Planner {
+ public:
+  Planner(const GateOptions& options, ProcessPool& pool) : options_(options), pool_(pool) {}
+
+  // Steps of all that the tier has, or why it cannot run here. Torture's and the sweep's lack their
+  // seconds (SetSeconds).
+  absl::StatusOr<std::vector<Step>> Plan(Tier tier);
+
+  // Whether one of `steps` in this tier is as good as another, so that a sample is enough.
+  static bool IsSample(Tier tier);
+  static void SetSeconds(Step& step, double seconds);
+
+ private:
+  struct TestGroup {
+    std::string variant;
+    std::string filter;
+  };
+
+  std::vector<Step> Torture() const;
+  absl::StatusOr<std::vector<Step>> Sweep() const;
+  std::vector<Step> Baselines() const;
+  absl::StatusOr<std::vector<Step>> Planted() const;
+  absl::StatusOr<std::vector<Step>> Tests(Tier tier);
+  // What a test program has: its tests by variant, and those of none.
+  std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier, double deadline);
+  Step Kill9(Tier tier, const std::string& variant, const std::string& name,
+             std::vector<std::string> arguments) const;
+  // Fills in what follows from the rest: log and result file.
+  void SetFiles(Step& step) const;
+
+  const GateOptions& options_;
+  ProcessPool& pool_;
+};
+
+}  // namespace kill9::gate
+
+#endif  // KILL9_HARNESS_GATE_PLAN_H_

@@ -1,0 +1,164 @@
+#include "harness/gate/process_pool.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <string>
+
+namespace kill9::gate {
+namespace {
+
+constexpr unsigned kLookMicroseconds = 10'000;
+
+[[noreturn]] void Become(const Step& step, pid_t parent) {
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_DFL);
+  const int input = open("/dev/null", O_RDONLY);
+  const int log = open(step.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  if (input < 0 || log < 0 || dup2(input, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
+    _exit(127);
+  }
+  close_range(3, ~0u, 0);
+  for (const std::string& assignment : step.environment) {
+    const size_t equals = assignment.find('=');
+    setenv(assignment.substr(0, equals).c_str(), assignment.substr(equals + 1).c_str(), 1);
+  }
+  std::vector<char*> words;
+  for (const std::string& word : step.command) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  execvp(words[0], words.data());
+  std::fprintf(stderr, "kill9 gate: cannot run %s: %s\n", words[0], std::strerror(errno));
+  _exit(127);
+}
+
+std::vector<pid_t> OwnChildren() {
+  std::ifstream file("/proc/self/task/" + std::to_string(getpid()) + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+}  // namespace
+
+double NowSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+ProcessPool::ProcessPool(const volatile std::sig_atomic_t* interrupted)
+    : interrupted_(interrupted) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+ProcessPool::~ProcessPool() { EndOrphans(); }
+
+void ProcessPool::Run(const std::vector<Step>& steps, size_t parallel, double deadline,
+                      absl::FunctionRef<void(const Step&, const Outcome&)> done) {
+  size_t next = 0;
+  while (next < steps.size() || !running_.empty()) {
+    const bool may_begin = *interrupted_ == 0 && NowSeconds() < deadline;
+    while (next < steps.size() && (!may_begin || running_.size() < parallel)) {
+      const Step& step = steps[next++];
+      if (!may_begin) {
+        done(step, {.ending = *interrupted_ != 0 ? Ending::kInterrupted : Ending::kOutOfBudget});
+      } else if (!Start(step, deadline)) {
+        done(step, {.ending = Ending::kNotStarted});
+      }
+    }
+    Bound();
+    while (Reap(done)) {
+    }
+    if (!running_.empty()) usleep(kLookMicroseconds);
+  }
+}
+
+bool ProcessPool::Start(const Step& step, double deadline) {
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid < 0) return false;
+  if (pid == 0) Become(step, parent);
+  setpgid(pid, pid);  // here, too: whoever comes first
+  const double now = NowSeconds();
+  const double limit = now + step.limit_seconds;
+  running_.push_back({.step = &step,
+                      .pid = pid,
+                      .begin = now,
+                      .ask_at = std::min(limit, deadline),
+                      .kill_at = std::min(limit, deadline) + kGraceSeconds});
+  return true;
+}
+
+void ProcessPool::Bound() {
+  const double now = NowSeconds();
+  for (Running& running : running_) {
+    if (running.why_asked != Ending::kByItself) {
+      if (now >= running.kill_at) kill(-running.pid, SIGKILL);
+      continue;
+    }
+    const bool interrupted = *interrupted_ != 0;
+    if (!interrupted && now < running.ask_at) continue;
+    running.why_asked = interrupted ? Ending::kInterrupted
+                        : running.ask_at < running.begin + running.step->limit_seconds
+                            ? Ending::kOutOfBudget
+                            : Ending::kOutOfLimit;
+    running.kill_at = now + kGraceSeconds;
+    kill(running.pid, SIGTERM);
+  }
+}
+
+bool ProcessPool::Reap(absl::FunctionRef<void(const Step&, const Outcome&)> done) {
+  siginfo_t info{};
+  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return false;
+  const pid_t pid = info.si_pid;
+  auto found = std::find_if(running_.begin(), running_.end(),
+                            [pid](const Running& running) { return running.pid == pid; });
+  if (found == running_.end()) {  // an orphan (G2)
+    waitpid(pid, nullptr, 0);
+    return true;
+  }
+  kill(-pid, SIGKILL);  // G1
+  Outcome outcome{
+      .ending = found->why_asked, .begun = true, .seconds = NowSeconds() - found->begin};
+  waitpid(pid, &outcome.status, 0);
+  const Step& step = *found->step;
+  running_.erase(found);
+  done(step, outcome);
+  return true;
+}
+
+int ProcessPool::EndOrphans() {
+  const double until = NowSeconds() + kOrphanSeconds;
+  int killed = 0;
+  while (true) {
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    const std::vector<pid_t> orphans = OwnChildren();
+    if (orphans.empty()) return killed;
+    if (NowSeconds() >= until) {
+      for (const pid_t orphan : orphans) {
+        kill(orphan, SIGKILL);
+        while (waitpid(orphan, nullptr, 0) < 0 && errno == EINTR) {
+        }
+        ++killed;
+      }
+    }
+    usleep(kLookMicroseconds);
+  }
+}
+
+}  // namespace kill9::gate

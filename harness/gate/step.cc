@@ -1,0 +1,49 @@
+#include "harness/gate/step.h"
+
+#include <array>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::gate {
+namespace {
+
+constexpr std::array<std::string_view, kTiers> kTierNames = {
+    "checker", "property", "sweep", "torture", "tsan", "baselines", "planted"};
+
+std::string Quoted(const std::string& word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char byte : word)
+    absl::StrAppend(&quoted, byte == '\'' ? "'\\''" : std::string(1, byte));
+  return quoted + "'";
+}
+
+}  // namespace
+
+std::string_view TierName(Tier tier) { return kTierNames[static_cast<size_t>(tier)]; }
+
+bool FindTier(std::string_view name, Tier* tier) {
+  for (int n = 0; n < kTiers; ++n) {
+    if (kTierNames[static_cast<size_t>(n)] != name) continue;
+    *tier = static_cast<Tier>(n);
+    return true;
+  }
+  return false;
+}
+
+std::string Step::Id() const {
+  return absl::StrCat(std::string(TierName(tier)), ":", variant, ":", name);
+}
+
+std::string CommandLine(const Step& step) {
+  std::string line;
+  for (const std::vector<std::string>& words : {step.environment, step.command}) {
+    for (const std::string& word : words)
+      absl::StrAppend(&line, line.empty() ? "" : " ", Quoted(word));
+  }
+  return line;
+}
+
+}  // namespace kill9::gate

@@ -1,0 +1,63 @@
+// A step of the gate: one command that is run in a process of its own, and how its answer is read.
+#ifndef KILL9_HARNESS_GATE_STEP_H_
+#define KILL9_HARNESS_GATE_STEP_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kill9::gate {
+
+// In the order in which they run.
+enum class Tier : uint8_t { kChecker, kProperty, kSweep, kTorture, kTsan, kBaselines, kPlanted };
+inline constexpr int kTiers = 7;
+std::string_view TierName(Tier tier);  // "checker"
+bool FindTier(std::string_view name, Tier* tier);
+
+// How what a command left is turned into verdicts.
+enum class Reading : uint8_t {
+  kResultFile,  // a result file of kill9: its runs are the gate's
+  kGoogleTest,  // GoogleTest's JSON
+  kExpected,    // a result file, or only an exit code: whether it is what was expected
+};
+
+struct Step {
+  Tier tier = Tier::kProperty;
+  std::string variant = {};  // empty: of no single one
+  std::string name = {};     // scenario, test program, planted bug
+  std::vector<std::string> command = {};
+  std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
+  double limit_seconds = 60;
+  Reading reading = Reading::kResultFile;
+  std::string result_file = {};  // that the command writes; empty: none
+  std::string log_file = {};     // standard output and error
+  std::string source_file = {};  // what an annotation points at where the answer names no line
+  std::string expected = {};     // kExpected: the verdict that the command must give
+
+  // What the state remembers it by.
+  std::string Id() const;
+};
+
+// The command as a line for a shell.
+std::string CommandLine(const Step& step);
+
+// Why a command ended.
+enum class Ending : uint8_t {
+  kByItself,
+  kOutOfLimit,   // of the step
+  kOutOfBudget,  // of the gate; or it was never begun
+  kInterrupted,  // Ctrl-C; or it was never begun
+  kNotStarted,   // the system refused
+};
+
+struct Outcome {
+  Ending ending = Ending::kOutOfBudget;
+  int status = 0;  // as waitpid gives it
+  bool begun = false;
+  double seconds = 0;
+};
+
+}  // namespace kill9::gate
+
+#endif  // KILL9_HARNESS_GATE_STEP_H_

@@ -1,0 +1,271 @@
+// kill9 gate: all tiers over all variants within a budget of time; what CI runs.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "harness/gate/gate.h"
+#include "harness/gate/report.h"
+#include "harness/result.h"
+#include "harness/verdict.h"
+#include "stress/commands.h"
+
+namespace kill9 {
+namespace {
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+// The first one ends the gate cleanly, the second one at once: what it runs dies with it.
+void OnInterrupt(int) {
+  if (g_interrupted != 0) _exit(kExitUndecided);
+  g_interrupted = 1;
+}
+
+struct Flags {
+  std::string budget = "300";
+  std::string variant = "all";
+  std::string tier = "all";
+  std::string junit;
+  std::string json;
+  gate::GateOptions options;
+};
+
+// "300", "300s" or "5m".
+double ParseBudget(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double seconds = unit == "m" ? number * 60 : number;
+  if (end == text.c_str() || (unit != "" && unit != "s" && unit != "m") || !(seconds >= 1) ||
+      seconds > 1e6) {
+    throw CLI::ValidationError(absl::StrCat(
+        "--budget: '", text, "' is no time; give seconds (300, 300s) or minutes (5m)"));
+  }
+  return seconds;
+}
+
+std::vector<const Variant*> ParseVariants(const std::string& text) {
+  std::vector<const Variant*> chosen;
+  std::vector<std::string> known = {"all"};
+  for (const Variant* variant : AllVariants()) known.emplace_back(variant->name());
+  for (const std::string& name : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    const size_t before = chosen.size();
+    for (const Variant* variant : AllVariants()) {
+      const bool is_design = variant->kind() == Variant::Kind::kDesign;
+      if ((name == "all" && is_design) || variant->name() == name) chosen.push_back(variant);
+    }
+    if (chosen.size() == before) {
+      throw CLI::ValidationError(absl::StrCat("--variant: there is no '", name,
+                                              "'; known are: ", absl::StrJoin(known, ", ")));
+    }
+  }
+  return chosen;
+}
+
+std::vector<gate::Tier> ParseTiers(const std::string& text) {
+  std::vector<gate::Tier> chosen;
+  for (int n = 0; n < gate::kTiers; ++n) {
+    const gate::Tier tier = static_cast<gate::Tier>(n);
+    for (const auto& piece : absl::StrSplit(text, ',')) {
+      const std::string name(piece);
+      gate::Tier named{};
+      if (name != "all" && !gate::FindTier(name, &named)) {
+        std::vector<std::string> known = {"all"};
+        for (int k = 0; k < gate::kTiers; ++k) {
+          known.emplace_back(gate::TierName(static_cast<gate::Tier>(k)));
+        }
+        throw CLI::ValidationError(absl::StrCat("--tier: there is no '", name,
+                                                "'; known are: ", absl::StrJoin(known, ", ")));
+      }
+      if (name == "all" || named == tier) {
+        chosen.push_back(tier);
+        break;
+      }
+    }
+  }
+  return chosen;
+}
+
+// Where the programs of a build lie: beside this one.
+void SetDefaults(gate::GateOptions& options) {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path build = program.parent_path();
+  options.program = program.string();
+  const auto set = [](std::string& option, const std::filesystem::path& path) {
+    if (option.empty()) option = path.lexically_normal().string();
+  };
+  set(options.tests_directory, build);
+  set(options.tsan_program, build / ".." / "tsan" / "threads_test");
+  set(options.planted, build / "planted" / "manifest.json");
+  set(options.output, build / "gate");
+  set(options.memory, std::filesystem::path(options.output) / "memory.json");
+}
+
+int Fail(const std::string& message) {
+  std::cerr << "kill9 gate: " << message << "\n";
+  return kExitUsage;
+}
+
+// The folder for logs, emptied of what an earlier gate left in it. Two gates cannot share one.
+absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
+  std::error_code error;
+  std::filesystem::create_directories(output, error);
+  const int lock = open((output + "/lock").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (lock < 0) {
+    return absl::PermissionDeniedError(absl::StrCat("cannot write into the folder '", output, "'"));
+  }
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    close(lock);
+    return absl::FailedPreconditionError(
+        absl::StrCat("another gate is at work in '", output, "'; give another --output"));
+  }
+  std::filesystem::remove_all(output + "/logs", error);
+  std::filesystem::create_directories(output + "/logs", error);
+  return lock;
+}
+
+class Display {
+ public:
+  explicit Display(bool to_errors)
+      : out_(to_errors ? std::cerr : std::cout),
+        annotates_(std::getenv("GITHUB_ACTIONS") != nullptr &&
+                   std::string(std::getenv("GITHUB_ACTIONS")) == "true") {}
+
+  void Line(const std::string& text) { out_ << text << std::endl; }
+  void Show(const gate::Answer& answer) {
+    const bool passed = answer.verdict == Verdict::kPass;
+    out_ << absl::StrFormat("%6.1f s  %-9s %-15s %-40s %s\n", gate::NowSeconds() - begin_,
+                            std::string(gate::TierName(answer.tier)), answer.variant, answer.name,
+                            std::string(VerdictName(answer.verdict)));
+    if (!passed) {
+      if (!answer.file.empty()) out_ << "    " << answer.file << ":" << answer.line << "\n";
+      std::string reason = answer.reason;
+      for (size_t at = 0; (at = reason.find('\n', at)) != std::string::npos; at += 5) {
+        reason.replace(at, 1, "\n    ");
+      }
+      if (!reason.empty()) out_ << "    " << reason << "\n";
+    }
+    if (ExitCode(answer.verdict) != kExitPass && !answer.repeat.empty()) {
+      out_ << "    repeat: " << answer.repeat << "\n";
+    }
+    if (annotates_ && !passed) out_ << gate::GithubAnnotation(answer) << "\n";
+    out_ << std::flush;
+  }
+  void Summary(const gate::GateResult& result) {
+    Line("\n" + gate::Table(result.answers));
+    if (const char* path = std::getenv("GITHUB_STEP_SUMMARY"); annotates_ && path != nullptr) {
+      std::ofstream(path, std::ios::app) << gate::Markdown(result.answers);
+    }
+  }
+
+ private:
+  std::ostream& out_;
+  bool annotates_;
+  double begin_ = gate::NowSeconds();
+};
+
+absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
+  if (!flags.junit.empty()) {
+    absl::Status status = gate::WriteJunit(result.answers, flags.junit);
+    if (!status.ok()) return status;
+  }
+  if (flags.json.empty()) return absl::OkStatus();
+  Json json = NewResult("gate", flags.options.seed);
+  json["budget_seconds"] = flags.options.budget_seconds;
+  json["seconds"] = result.seconds;
+  json["exit_code"] = result.exit_code;
+  json["interrupted"] = g_interrupted != 0;
+  for (const gate::Answer& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
+  return WriteResult(json, flags.json);
+}
+
+int RunGate(Flags& flags) {
+  gate::GateOptions& options = flags.options;
+  options.budget_seconds = ParseBudget(flags.budget);
+  options.variants = ParseVariants(flags.variant);
+  options.tiers = ParseTiers(flags.tier);
+  options.tiers_are_named = flags.tier != "all";
+  if (options.seed == 0) options.seed = std::random_device{}() | 1;
+  SetDefaults(options);
+  absl::StatusOr<int> lock = TakeOutputFolder(options.output);
+  if (!lock.ok()) return Fail(std::string(lock.status().message()));
+  const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
+  struct sigaction action{};
+  action.sa_handler = OnInterrupt;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Display display(flags.json == "-");
+  display.Line(absl::StrFormat("seed %d; budget %g s; logs in %s", options.seed,
+                               options.budget_seconds, options.output + "/logs"));
+  gate::Gate runner(options, &g_interrupted,
+                    [&display](const gate::Answer& answer) { display.Show(answer); });
+  absl::StatusOr<gate::GateResult> result = runner.Run();
+  if (!result.ok()) return Fail(std::string(result.status().message()));
+  display.Summary(*result);
+  if (absl::Status status = WriteFiles(flags, *result); !status.ok()) {
+    return Fail(std::string(status.message()));
+  }
+  const int code = result->exit_code;
+  display.Line(absl::StrFormat("%s after %.1f s of %g s",
+                               g_interrupted != 0    ? "interrupted"
+                               : code == kExitPass   ? "the gate is open: pass"
+                               : code == kExitFailed ? "the gate is closed: failed"
+                                                     : "the gate is closed: undecided",
+                               result->seconds, options.budget_seconds));
+  return code;
+}
+
+}  // namespace
+
+void AddGateCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "gate", "all tiers over all designs within a budget of time, for CI");
+  auto flags = std::make_shared<Flags>();
+  gate::GateOptions& options = flags->options;
+  options.seed = 0;
+  command->add_option("--budget", flags->budget, "seconds (300, 300s) or minutes (5m)")
+      ->capture_default_str();
+  command
+      ->add_option("--variant", flags->variant, "all (the designs), or names with commas between")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--tier", flags->tier,
+          "all, or checker, property, sweep, torture, tsan, baselines, planted, with commas "
+          "between; one that is named must be able to run")
+      ->capture_default_str();
+  command->add_option("--seed", options.seed, "of all samples; default: drawn and printed");
+  command->add_option("--junit", flags->junit, "JUnit XML file");
+  command->add_option("--json", flags->json, "result file; - for standard output");
+  command->add_option(
+      "--output", options.output,
+      "folder for the logs and counterexamples of what did not pass; default: gate, "
+      "beside this program");
+  command->add_option("--memory", options.memory,
+                      "file that remembers what passed when, so that samples rotate; default: "
+                      "memory.json in the output folder");
+  command->add_option("--tests", options.tests_directory,
+                      "folder of the test programs; default: this program's");
+  command->add_option("--tsan", options.tsan_program,
+                      "threads_test built with ThreadSanitizer; default: ../tsan/threads_test");
+  command->add_option("--planted", options.planted,
+                      "manifest of the planted bugs; default: planted/manifest.json");
+  command->callback([flags, &exit_code] { exit_code = RunGate(*flags); });
+}
+
+}  // namespace kill9
