@@ -41,6 +41,7 @@ struct Flags {
   std::string tier = "all";
   std::string junit;
   std::string json;
+  size_t planted_targets = 0;
   gate::GateOptions options;
 };
 
@@ -193,6 +194,19 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   return WriteResult(json, flags.json);
 }
 
+// For ./dev: what to build before the gate, so that it has some planted bugs to catch.
+int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
+  absl::StatusOr<gate::Memory> memory = gate::Memory::Load(options.memory);
+  if (!memory.ok()) return Fail(std::string(memory.status().message()));
+  gate::ProcessPool pool(&g_interrupted);
+  absl::StatusOr<std::vector<std::string>> targets =
+      gate::Planner(options, pool).PlantedTargets(*memory, most);
+  if (absl::IsFailedPrecondition(targets.status())) return kExitPass;  // there are none
+  if (!targets.ok()) return Fail(std::string(targets.status().message()));
+  for (const std::string& target : *targets) std::cout << target << "\n";
+  return kExitPass;
+}
+
 int RunGate(Flags& flags) {
   gate::GateOptions& options = flags.options;
   options.budget_seconds = ParseBudget(flags.budget);
@@ -201,6 +215,7 @@ int RunGate(Flags& flags) {
   options.tiers_are_named = flags.tier != "all";
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   SetDefaults(options);
+  if (flags.planted_targets > 0) return PrintPlantedTargets(options, flags.planted_targets);
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(std::string(lock.status().message()));
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
@@ -265,6 +280,9 @@ void AddGateCommand(CLI::App& application, int& exit_code) {
                       "threads_test built with ThreadSanitizer; default: ../tsan/threads_test");
   command->add_option("--planted", options.planted,
                       "manifest of the planted bugs; default: planted/manifest.json");
+  command->add_option("--planted-targets", flags->planted_targets,
+                      "only print the build's targets of up to so many planted bugs, those caught "
+                      "longest ago first");
   command->callback([flags, &exit_code] { exit_code = RunGate(*flags); });
 }
 

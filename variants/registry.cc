@@ -9,6 +9,14 @@
   VARIANT(SeqlockRing)          \
   VARIANT(CasSlots)
 
+// The designs that people really ship, kept to show what the testbed says of them (variants/baselines/).
+#define KILL9_BASELINES(VARIANT)     \
+  VARIANT(UnsynchronisedHash)        \
+  VARIANT(OneUnnamedSemaphore)       \
+  VARIANT(OwnerPidMutexWithWatchDog) \
+  VARIANT(RobustMutexUnrepaired)     \
+  VARIANT(SharedReferenceCount)
+
 // Other libraries behind the same interface, those whose packages were found at build.
 #ifdef KILL9_HAVE_LMDB
 #define KILL9_PEER_LMDB(VARIANT) VARIANT(Lmdb)
@@ -40,12 +48,14 @@ namespace kill9 {
 
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_VARIANTS(KILL9_DECLARE)
+KILL9_BASELINES(KILL9_DECLARE)
 KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
 
 std::span<const Variant* const> AllVariants() {
 #define KILL9_LIST(Name) &Name(),
-  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST) KILL9_PEERS(KILL9_LIST)};
+  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST) KILL9_BASELINES(KILL9_LIST)
+                                      KILL9_PEERS(KILL9_LIST)};
 #undef KILL9_LIST
   return kVariants;
 }

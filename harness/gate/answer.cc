@@ -198,46 +198,48 @@ Answer FromGoogleTest(const Step& step, const Outcome& outcome) {
   return answer;
 }
 
+// The verdicts that the command gave; without a result file what its exit code says.
+std::vector<std::string> FoundBy(const Step& step, const Outcome& outcome, Json& detail) {
+  std::vector<std::string> found;
+  if (step.result_file.empty()) {
+    const bool passed = WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == kExitPass;
+    found.emplace_back(passed ? "pass" : "failed");
+    return found;
+  }
+  for (Answer& answer : FromResultFile(step, outcome)) {
+    found.emplace_back(VerdictName(answer.verdict));
+    if (detail.is_null() || ExitCode(answer.verdict) == kExitFailed) {
+      detail = std::move(answer.detail);
+    }
+  }
+  return found;
+}
+
 // Whether the command gave the verdict that it must: a planted bug is caught, a control passes, a
 // baseline gets what it declares.
 Answer FromExpected(const Step& step, const Outcome& outcome) {
-  if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) {
-    // The commands of kill9 outlive whatever a store does; what ends them by a signal is no catch.
-    return *std::move(bad);
+  // The commands of kill9 outlive whatever a store does; a test program may well die of it.
+  const bool may_crash = step.expected == "failed" && outcome.ending == Ending::kByItself;
+  if (!may_crash) {
+    if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
   }
   Answer answer = Frame(step, outcome);
-  std::vector<std::string> found;
-  if (!step.result_file.empty()) {
-    for (Answer& one : FromResultFile(step, outcome)) {
-      found.emplace_back(VerdictName(one.verdict));
-      if (answer.detail.is_null() || ExitCode(one.verdict) == kExitFailed) {
-        answer.detail = std::move(one.detail);
-      }
-    }
-  } else {
-    const int code = WEXITSTATUS(outcome.status);
-    found.emplace_back(code == kExitPass ? "pass" : code == kExitFailed ? "failed" : "undecided");
-  }
+  const std::vector<std::string> found = FoundBy(step, outcome, answer.detail);
   const std::vector<std::string> wanted = absl::StrSplit(step.expected, '|');
-  const auto contains = [](const std::vector<std::string>& list, const std::string& one) {
-    return std::find(list.begin(), list.end(), one) != list.end();
+  const auto is_wanted = [&wanted](const std::string& one) {
+    return std::find(wanted.begin(), wanted.end(), one) != wanted.end();
   };
-  const bool must_pass = step.expected == "pass";
-  const bool as_expected =
-      must_pass ? std::all_of(found.begin(), found.end(),
-                              [](const std::string& one) { return one == "pass"; })
-                : std::any_of(found.begin(), found.end(),
-                              [&](const std::string& one) { return contains(wanted, one); });
-  const bool undecided =
-      WEXITSTATUS(outcome.status) != kExitPass && WEXITSTATUS(outcome.status) != kExitFailed;
-  answer.verdict = as_expected ? Verdict::kPass
-                   : undecided ? Verdict::kUndecided
-                               : Verdict::kViolation;
-  if (!as_expected) {
-    answer.reason = absl::StrCat("expected ", step.expected, ", got ", absl::StrJoin(found, ", "),
-                                 must_pass ? ": a false alarm" : ": not caught");
-    if (undecided || must_pass) absl::StrAppend(&answer.reason, LogOf(step));
+  const bool as_expected = step.must_pass() ? std::all_of(found.begin(), found.end(), is_wanted)
+                                            : std::any_of(found.begin(), found.end(), is_wanted);
+  if (as_expected) {
+    answer.verdict = Verdict::kPass;
+    return answer;
   }
+  const int code = WIFEXITED(outcome.status) ? WEXITSTATUS(outcome.status) : kExitFailed;
+  const bool decided = code == kExitPass || code == kExitFailed;
+  answer.verdict = decided ? Verdict::kViolation : Verdict::kUndecided;
+  answer.reason = absl::StrCat(step.must_pass() ? "a false alarm" : "not caught", ": expected ",
+                               step.expected, ", got ", absl::StrJoin(found, ", "), LogOf(step));
   return answer;
 }
 

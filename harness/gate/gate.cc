@@ -54,11 +54,22 @@ absl::StatusOr<GateResult> Gate::Run() {
   memory_ = *std::move(memory);
   double shares = 0;
   for (const Tier tier : options_.tiers) shares += kShares[static_cast<size_t>(tier)];
+  // Checker and property tests first, together: their programs run side by side.
+  std::vector<Step> tests;
   for (const Tier tier : options_.tiers) {
     const double share = kShares[static_cast<size_t>(tier)];
-    if (absl::Status status = RunTier(tier, share / shares); !status.ok()) return status;
+    absl::StatusOr<std::vector<Step>> steps = PlanOrSkip(tier);
+    if (!steps.ok()) return steps.status();
+    if (tier == Tier::kChecker || tier == Tier::kProperty) {
+      tests.insert(tests.end(), steps->begin(), steps->end());
+    } else {
+      RunSteps(std::exchange(tests, {}), Cores());
+      const double now = NowSeconds();
+      RunTier(tier, *std::move(steps), now + std::max(0.0, deadline_ - now) * share / shares);
+    }
     shares -= share;
   }
+  RunSteps(tests, Cores());
   if (const int killed = pool_.EndOrphans(); killed > 0) {
     Answer left;
     left.name = "processes left behind";
@@ -79,9 +90,7 @@ absl::StatusOr<GateResult> Gate::Run() {
   return result;
 }
 
-absl::Status Gate::RunTier(Tier tier, double share) {
-  const double now = NowSeconds();
-  const double until = now + std::max(0.0, deadline_ - now) * share;
+absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
   absl::StatusOr<std::vector<Step>> steps = Planner(options_, pool_).Plan(tier);
   if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
     Answer skipped;
@@ -90,19 +99,20 @@ absl::Status Gate::RunTier(Tier tier, double share) {
     skipped.verdict = Verdict::kSkipped;
     skipped.reason = std::string(steps.status().message());
     Add(std::move(skipped));
-    return absl::OkStatus();
+    return std::vector<Step>();
   }
-  if (!steps.ok()) {
-    return absl::Status(steps.status().code(),
-                        absl::StrCat("tier ", std::string(TierName(tier)), ": ",
-                                     std::string(steps.status().message())));
-  }
+  if (steps.ok()) return steps;
+  return absl::Status(steps.status().code(),
+                      absl::StrCat("tier ", std::string(TierName(tier)), ": ",
+                                   std::string(steps.status().message())));
+}
+
+void Gate::RunTier(Tier tier, std::vector<Step> steps, double until) {
   if (Planner::IsSample(tier)) {
-    RunSample(*std::move(steps), until);
+    RunSample(std::move(steps), until);
   } else {
-    RunSteps(*steps, tier == Tier::kBaselines ? 1 : Cores());
+    RunSteps(steps, tier == Tier::kBaselines ? 1 : Cores());
   }
-  return absl::OkStatus();
 }
 
 void Gate::RunSample(std::vector<Step> steps, double until) {
@@ -132,9 +142,17 @@ void Gate::RunTorture(const std::vector<Step>& steps, double until) {
 
 void Gate::RunPlanted(const std::vector<Step>& steps, double until) {
   // One bug of each variant and one control whatever the share; then as many as it allows.
-  for (size_t n = 0; n < steps.size(); ++n) {
-    if (n > 0 && NowSeconds() >= until) return;
-    RunSteps({steps[n]}, 1);
+  std::set<std::string> seen;
+  std::vector<Step> first;
+  std::vector<Step> others;
+  for (const Step& step : steps) {
+    const bool is_new = seen.insert(step.must_pass() ? "control" : step.variant).second;
+    (is_new ? first : others).push_back(step);
+  }
+  RunSteps(first, 1);
+  for (const Step& step : FairShare(others, others.size())) {
+    if (NowSeconds() >= until) return;
+    RunSteps({step}, 1);
   }
 }
 

@@ -37,7 +37,9 @@ class Gate {
   absl::StatusOr<GateResult> Run();
 
  private:
-  absl::Status RunTier(Tier tier, double share);
+  // No steps if the tier cannot run here; that is an answer, or, if it was named, an error.
+  absl::StatusOr<std::vector<Step>> PlanOrSkip(Tier tier);
+  void RunTier(Tier tier, std::vector<Step> steps, double until);
   void RunSample(std::vector<Step> steps, double until);
   void RunTorture(const std::vector<Step>& steps, double until);
   void RunPlanted(const std::vector<Step>& steps, double until);

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "harness/random.h"
 #include "harness/result.h"
 #include "harness/scenario.h"
 #include "harness/sweep/tracee.h"
@@ -28,16 +29,19 @@ constexpr double kBaselineSeconds = 60;
 constexpr double kTortureMoreSeconds = 60;
 constexpr double kSweepMoreSeconds = 90;
 
-bool IsProgram(const std::string& path) {
-  return std::filesystem::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
-}
-
 std::string FileName(const Step& step) {
   std::string name = step.Id();
   for (char& byte : name) {
     if (std::isalnum(static_cast<unsigned char>(byte)) == 0) byte = '_';
   }
   return name;
+}
+
+// FNV-1a.
+uint64_t HashOf(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
+  return hash;
 }
 
 // The names' beginnings that belong to a tier. A variant's own tests begin with its name.
@@ -73,7 +77,7 @@ absl::StatusOr<std::vector<Step>> Planner::Plan(Tier tier) {
     case Tier::kBaselines:
       return Baselines();
     case Tier::kPlanted:
-      return Planted();
+      return Planted(/*only_built=*/true);
   }
   return absl::InternalError("no such tier");
 }
@@ -97,7 +101,9 @@ Step Planner::Kill9(Tier tier, const std::string& variant, const std::string& na
   step.command = {options_.program};
   step.command.insert(step.command.end(), arguments.begin(), arguments.end());
   step.command.push_back("--variant=" + variant);
-  step.command.push_back(absl::StrCat("--seed=", options_.seed));
+  // A seed of its own, so that not every variant is swept at the same cells.
+  step.command.push_back(
+      absl::StrCat("--seed=", 1 + Random(options_.seed, HashOf(step.Id())).Below(1u << 31)));
   step.command.push_back("--json=" + step.result_file);
   return step;
 }
@@ -146,6 +152,7 @@ std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Ti
   Step list{.tier = tier, .name = "list of " + std::filesystem::path(program).filename().string()};
   SetFiles(list);
   list.command = {program, "--gtest_list_tests"};
+  list.without_randomisation = tier == Tier::kTsan;
   list.limit_seconds = kListSeconds;
   bool listed = false;
   pool_.Run({list}, 1, deadline, [&listed](const Step&, const Outcome& outcome) {
@@ -193,7 +200,7 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
   } else if (std::filesystem::is_directory(options_.tests_directory)) {
     for (const auto& entry : std::filesystem::directory_iterator(options_.tests_directory)) {
       const std::string name = entry.path().filename().string();
-      if (Belongs(name, tier, options_.variants) && IsProgram(entry.path().string())) {
+      if (Belongs(name, tier, options_.variants) && IsProgram(entry.path())) {
         programs.push_back(entry.path().string());
       }
     }
@@ -211,6 +218,7 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
                 .variant = group.variant,
                 .name = std::filesystem::path(program).filename().string()};
       step.reading = Reading::kGoogleTest;
+      step.without_randomisation = tier == Tier::kTsan;
       SetFiles(step);
       step.command = {program, "--gtest_filter=" + group.filter, "--gtest_color=no",
                       "--gtest_output=json:" + step.result_file};
@@ -219,20 +227,6 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
       steps.push_back(std::move(step));
     }
   }
-  return steps;
-}
-
-absl::StatusOr<std::vector<Step>> Planner::Planted() const {
-  std::ifstream file(options_.planted);
-  if (!file) {
-    return absl::FailedPreconditionError(absl::StrCat("there is no ", options_.planted));
-  }
-  const Json manifest = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!manifest.is_array()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", options_.planted, "' is no manifest of planted bugs"));
-  }
-  std::vector<Step> steps;
   return steps;
 }
 

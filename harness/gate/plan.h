@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "harness/gate/memory.h"
 #include "harness/gate/process_pool.h"
 #include "harness/gate/step.h"
+#include "harness/result.h"
 #include "variants/registry.h"
 
 namespace kill9::gate {
@@ -39,6 +41,9 @@ class Planner {
   static bool IsSample(Tier tier);
   static void SetSeconds(Step& step, double seconds);
 
+  // The build's targets of up to `most` planted bugs and controls, those caught longest ago first.
+  absl::StatusOr<std::vector<std::string>> PlantedTargets(const Memory& memory, size_t most) const;
+
  private:
   struct TestGroup {
     std::string variant;
@@ -48,7 +53,9 @@ class Planner {
   std::vector<Step> Torture() const;
   absl::StatusOr<std::vector<Step>> Sweep() const;
   std::vector<Step> Baselines() const;
-  absl::StatusOr<std::vector<Step>> Planted() const;
+  // Those of the manifest that are built, or all.
+  absl::StatusOr<std::vector<Step>> Planted(bool only_built) const;
+  absl::StatusOr<Step> PlantedStep(const Json& bug) const;
   absl::StatusOr<std::vector<Step>> Tests(Tier tier);
   // What a test program has: its tests by variant, and those of none.
   std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier, double deadline);

@@ -1,6 +1,7 @@
 #include "harness/gate/process_pool.h"
 
 #include <fcntl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ constexpr unsigned kLookMicroseconds = 10'000;
     _exit(127);
   }
   close_range(3, ~0u, 0);
+  if (step.without_randomisation) personality(ADDR_NO_RANDOMIZE);
   for (const std::string& assignment : step.environment) {
     const size_t equals = assignment.find('=');
     setenv(assignment.substr(0, equals).c_str(), assignment.substr(equals + 1).c_str(), 1);

@@ -1,6 +1,9 @@
 #include "harness/gate/step.h"
 
+#include <unistd.h>
+
 #include <array>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 
@@ -31,6 +34,10 @@ bool FindTier(std::string_view name, Tier* tier) {
     return true;
   }
   return false;
+}
+
+bool IsProgram(const std::string& path) {
+  return std::filesystem::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
 }
 
 std::string Step::Id() const {

@@ -28,16 +28,23 @@ struct Step {
   std::string name = {};     // scenario, test program, planted bug
   std::vector<std::string> command = {};
   std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
+  bool without_randomisation = false;  // of addresses: older ThreadSanitizers cannot live with it
   double limit_seconds = 60;
   Reading reading = Reading::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none
   std::string log_file = {};     // standard output and error
   std::string source_file = {};  // what an annotation points at where the answer names no line
-  std::string expected = {};     // kExpected: the verdict that the command must give
+  // kExpected: the verdict that the command must give, or several with | between; "failed": it must
+  // end badly, however
+  std::string expected = {};
+  std::string target = {};  // of the build, for a planted bug
+  bool must_pass() const { return expected == "pass"; }
 
   // What the state remembers it by.
   std::string Id() const;
 };
+
+bool IsProgram(const std::string& path);
 
 // The command as a line for a shell.
 std::string CommandLine(const Step& step);
