@@ -200,7 +200,7 @@ int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
   if (!memory.ok()) return Fail(std::string(memory.status().message()));
   gate::ProcessPool pool(&g_interrupted);
   absl::StatusOr<std::vector<std::string>> targets =
-      gate::Planner(options, pool).PlantedTargets(*memory, most);
+      gate::Planner(options, pool, gate::NowSeconds()).PlantedTargets(*memory, most);
   if (absl::IsFailedPrecondition(targets.status())) return kExitPass;  // there are none
   if (!targets.ok()) return Fail(std::string(targets.status().message()));
   for (const std::string& target : *targets) std::cout << target << "\n";

@@ -91,7 +91,7 @@ absl::StatusOr<GateResult> Gate::Run() {
 }
 
 absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
-  absl::StatusOr<std::vector<Step>> steps = Planner(options_, pool_).Plan(tier);
+  absl::StatusOr<std::vector<Step>> steps = Planner(options_, pool_, deadline_).Plan(tier);
   if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
     Answer skipped;
     skipped.tier = tier;

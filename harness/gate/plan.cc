@@ -147,15 +147,14 @@ std::vector<Step> Planner::Baselines() const {
   return steps;
 }
 
-std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Tier tier,
-                                                  double deadline) {
+std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Tier tier) {
   Step list{.tier = tier, .name = "list of " + std::filesystem::path(program).filename().string()};
   SetFiles(list);
   list.command = {program, "--gtest_list_tests"};
   list.without_randomisation = tier == Tier::kTsan;
   list.limit_seconds = kListSeconds;
   bool listed = false;
-  pool_.Run({list}, 1, deadline, [&listed](const Step&, const Outcome& outcome) {
+  pool_.Run({list}, 1, deadline_, [&listed](const Step&, const Outcome& outcome) {
     listed = outcome.ending == Ending::kByItself && outcome.status == 0;
   });
   // What cannot be listed is run as a whole, and says by its end what is wrong with it.
@@ -211,9 +210,8 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
   }
   std::sort(programs.begin(), programs.end());
   std::vector<Step> steps;
-  const double deadline = NowSeconds() + kListSeconds * static_cast<double>(programs.size());
   for (const std::string& program : programs) {
-    for (const TestGroup& group : GroupsOf(program, tier, deadline)) {
+    for (const TestGroup& group : GroupsOf(program, tier)) {
       Step step{.tier = tier,
                 .variant = group.variant,
                 .name = std::filesystem::path(program).filename().string()};

@@ -31,7 +31,9 @@ struct GateOptions {
 
 class Planner {
  public:
-  Planner(const GateOptions& options, ProcessPool& pool) : options_(options), pool_(pool) {}
+  // `deadline`: of what it runs in order to plan, in NowSeconds().
+  Planner(const GateOptions& options, ProcessPool& pool, double deadline)
+      : options_(options), pool_(pool), deadline_(deadline) {}
 
   // Steps of all that the tier has, or why it cannot run here. Torture's and the sweep's lack their
   // seconds (SetSeconds).
@@ -58,7 +60,7 @@ class Planner {
   absl::StatusOr<Step> PlantedStep(const Json& bug) const;
   absl::StatusOr<std::vector<Step>> Tests(Tier tier);
   // What a test program has: its tests by variant, and those of none.
-  std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier, double deadline);
+  std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier);
   Step Kill9(Tier tier, const std::string& variant, const std::string& name,
              std::vector<std::string> arguments) const;
   // Fills in what follows from the rest: log and result file.
@@ -66,6 +68,7 @@ class Planner {
 
   const GateOptions& options_;
   ProcessPool& pool_;
+  double deadline_;
 };
 
 }  // namespace kill9::gate
