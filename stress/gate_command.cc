@@ -261,7 +261,7 @@ void AddGateCommand(CLI::App& application, int& exit_code) {
   command
       ->add_option(
           "--tier", flags->tier,
-          "all, or checker, property, sweep, torture, tsan, baselines, planted, with commas "
+          "all, or checker, property, tsan, baselines, sweep, torture, planted, with commas "
           "between; one that is named must be able to run")
       ->capture_default_str();
   command->add_option("--seed", options.seed, "of all samples; default: drawn and printed");

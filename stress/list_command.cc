@@ -11,11 +11,18 @@
 namespace kill9 {
 namespace {
 
+const char* KindName(Variant::Kind kind) {
+  return kind == Variant::Kind::kDesign     ? "design"
+         : kind == Variant::Kind::kBaseline ? "baseline"
+                                            : "peer";
+}
+
 Json ListVariants() {
   Json variants = Json::array();
   for (const Variant* variant : AllVariants()) {
     variants.push_back({{"name", variant->name()},
                         {"summary", variant->summary()},
+                        {"kind", KindName(variant->kind())},
                         {"lossless", variant->traits().lossless},
                         {"expected_verdict", variant->expected_verdict()}});
   }

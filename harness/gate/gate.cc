@@ -15,7 +15,7 @@ namespace {
 
 // The tiers' shares of the budget, in percent, in their order. What a tier leaves goes to those
 // after it.
-constexpr std::array<double, kTiers> kShares = {6, 24, 20, 24, 10, 4, 12};
+constexpr std::array<double, kTiers> kShares = {6, 24, 10, 4, 20, 24, 12};
 
 // A torture run shorter than this proves too little; and what a run takes besides its seconds.
 constexpr double kLeastTortureSeconds = 0.5;

@@ -9,8 +9,8 @@
 
 namespace kill9::gate {
 
-// In the order in which they run.
-enum class Tier : uint8_t { kChecker, kProperty, kSweep, kTorture, kTsan, kBaselines, kPlanted };
+// In the order in which they run: what must be run whole, then the samples.
+enum class Tier : uint8_t { kChecker, kProperty, kTsan, kBaselines, kSweep, kTorture, kPlanted };
 inline constexpr int kTiers = 7;
 std::string_view TierName(Tier tier);  // "checker"
 bool FindTier(std::string_view name, Tier* tier);

@@ -51,6 +51,11 @@ class BaselineStore : public Store {
     static_assert(sizeof(Way) <= sizeof(TableHeader::guard) && std::is_standard_layout_v<Way>);
   }
 
+  static absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment,
+                                                       Table::Overwrite overwrite) {
+    return std::make_unique<BaselineStore>(std::move(segment), overwrite);
+  }
+
   size_t max_key_bytes() const override { return Table::kMaxKeyBytes; }
   size_t max_value_bytes() const override { return table_.max_value_bytes(); }
 
@@ -163,7 +168,7 @@ class BaselineVariant final : public Variant {
     return Segment::FromFd(fd, {.design = name()});
   }
   absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
-    return std::make_unique<StoreType>(std::move(segment), description_.overwrite);
+    return StoreType::Attach(std::move(segment), description_.overwrite);
   }
 
  private:

@@ -21,9 +21,35 @@ struct RobustRepaired {
 
 class ReferenceCountStore final : public baselines::BaselineStore<RobustRepaired> {
  public:
-  using BaselineStore::BaselineStore;
+  ReferenceCountStore(std::shared_ptr<Segment> segment, baselines::Table::Overwrite overwrite,
+                      Participant participant)
+      : BaselineStore(std::move(segment), overwrite), participant_(std::move(participant)) {}
+
+  static absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment,
+                                                       baselines::Table::Overwrite overwrite) {
+    absl::StatusOr<Participant> participant = segment->participants().Claim();
+    if (absl::IsResourceExhausted(participant.status())) {
+      ReturnSlotsOfTheDead(segment->participants());
+      participant = segment->participants().Claim();
+    }
+    if (!participant.ok()) return participant.status();
+    return std::make_unique<ReferenceCountStore>(std::move(segment), overwrite,
+                                                 *std::move(participant));
+  }
 
  private:
+  static uint64_t ReturnSlotsOfTheDead(const ParticipantTable& participants) {
+    uint64_t returned = 0;
+    for (uint32_t slot = 0; slot < participants.size(); ++slot) {
+      uint32_t generation = 0;
+      if (participants.MarkIfDead(slot, &generation) &&
+          participants.MarkRecovered(slot, generation)) {
+        ++returned;
+      }
+    }
+    return returned;
+  }
+
   void AfterDeathInside() override {
     table().Sweep();
     reinterpret_cast<RobustRepaired*>(table().header().guard)->mutex.Consistent();
@@ -39,10 +65,22 @@ class ReferenceCountStore final : public baselines::BaselineStore<RobustRepaired
     Inside inside(*this);
     table().Unpin(table().At(hold));
   }
+  absl::StatusOr<RecoveryReport> DoRecover() override {
+    RecoveryReport report;
+    report.participants = ReturnSlotsOfTheDead(segment().participants());
+    return report;
+  }
   absl::StatusOr<AuditReport> DoAudit() override {
     Inside inside(*this);
-    return table().Audit();
+    AuditReport report = table().Audit();
+    const ParticipantTable participants = segment().participants();
+    for (uint32_t slot = 0; slot < participants.size(); ++slot) {
+      if (participants.state(slot) != ParticipantState::kFree) ++report.participants;
+    }
+    return report;
   }
+
+  Participant participant_;
 };
 
 baselines::Description Describe() {
