@@ -71,9 +71,10 @@ int Debug(const sweep::CellRequest& request) {
   return kExitUsage;
 }
 
-// Runs the line as the command that it is, with this very program as `kill9`.
+// Runs the line as the command that it is, up to its comment, with this very program as `kill9`.
 int RunLine(const std::string& line) {
-  std::vector<std::string> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+  std::vector<std::string> words =
+      absl::StrSplit(line.substr(0, line.find(" #")), ' ', absl::SkipEmpty());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -85,6 +86,12 @@ int RunLine(const std::string& line) {
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) return kExitUsage;
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
+}
+
+// Every run of torture has its line; only what failed is repeated.
+bool Failed(const Json& run) {
+  const std::string verdict = run.value("verdict", "");
+  return verdict != "pass" && verdict != "skipped";
 }
 
 bool IsSweepRun(const Json& run) {
@@ -103,6 +110,7 @@ int Replay(const std::string& path, const SweepReplayOptions& options) {
   int exit_code = kExitPass;
   int repeated = 0;
   for (const Json& run : result["runs"]) {
+    if (!Failed(run)) continue;
     if (IsSweepRun(run)) {
       ++repeated;
       exit_code = WorseExitCode(exit_code, ReplaySweepRun(run, options));

@@ -150,22 +150,30 @@ void Lapper::Churn() {
 }
 
 void Lapper::Run(Lap lap) {
-  if (lap == Lap::kOverwrite) {
-    Get();
-    Put(scene_.value_bytes);
-    Put(scene_.value_bytes);
-    Get();
-    Put(kSmallBytes);
-    Churn();
-    Get();
-  } else {
-    Erase();
-    Get();
-    Churn();
-    Put(scene_.value_bytes);
-    Get();
-    Erase();
-    Churn();
+  switch (lap) {
+    case Lap::kOverwrite:
+      Get();
+      Put(scene_.value_bytes);
+      Put(scene_.value_bytes);
+      Get();
+      Put(kSmallBytes);
+      Churn();
+      Get();
+      return;
+    case Lap::kErase:
+      Erase();
+      Get();
+      Churn();
+      Put(scene_.value_bytes);
+      Get();
+      Erase();
+      Churn();
+      return;
+    case Lap::kAround:
+      Get();
+      Churn();
+      Get();
+      return;
   }
 }
 

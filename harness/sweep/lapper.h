@@ -16,8 +16,9 @@ namespace kill9::sweep {
 enum class Lap : uint8_t {
   kOverwrite,  // the key is there all the time
   kErase,      // it goes, comes back, and goes
+  kAround,     // it is only looked at; all else changes
 };
-inline constexpr int kLapCount = 2;
+inline constexpr int kLapCount = 3;
 
 // One operation on the victim's key, and what it answered.
 struct Answered {

@@ -22,10 +22,15 @@
 namespace kill9::sweep {
 namespace {
 
+// The flags that arithmetic leaves are not compared: a random number that is compared with another
+// (an identity, freed memory under malloc's eyes) leaves flags that are equal in two traces by
+// chance, and not in a third run. Where a flag matters, another instruction follows.
 uint32_t HashRegisters(user_regs_struct registers) {
   constexpr unsigned long kStepAndResume = 0x100 | 0x10000;  // the flags TF and RF are the tracer's
-  registers.eflags &= ~kStepAndResume;
-  registers.r11 &= ~kStepAndResume;  // a system call leaves a copy of the flags there
+  constexpr unsigned long kArithmetic = 0x8D5;               // CF, PF, AF, ZF, SF, OF
+  registers.eflags &= ~(kStepAndResume | kArithmetic);
+  registers.r11 &=
+      ~(kStepAndResume | kArithmetic);  // a system call leaves a copy of the flags there
   registers.orig_rax = 0;
   return static_cast<uint32_t>(XXH3_64bits(&registers, sizeof registers));
 }
