@@ -104,11 +104,11 @@ TEST(ReplayCommand, APlaceThatDoesNotExistIsUndecidedAndNoPass) {
 TEST(ReplayCommand, LeavesTheVictimToADebuggerRightBeforeItsInstruction) {
   const Ended ended = RunCommand(
       "replay --gdb " + WriteRuns("replay_gdb.json", "sweep", Json::array({SweepRun(100)})),
-      "bt 3\nkill\nquit");
+      "bt 8\nkill\nquit");
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("The victim stands right before the instruction"));
   if (std::system("command -v gdb >/dev/null") == 0) {
-    EXPECT_THAT(ended.output, HasSubstr("DoPut")) << "a debugger sees where it stands";
+    EXPECT_THAT(ended.output, HasSubstr("kill9::Store::Put")) << "a debugger sees where it stands";
   }
 }
 
