@@ -67,13 +67,18 @@ absl::Status Store::CheckValue(size_t size) const {
 }
 
 absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value) {
-  if (absl::Status status = CheckKey(key); !status.ok()) return status;
-  if (absl::Status status = CheckValue(value.size()); !status.ok()) return status;
+  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes() ||
+      value.size() > max_value_bytes()) [[unlikely]] {
+    if (absl::Status status = CheckKey(key); !status.ok()) return status;
+    return CheckValue(value.size());
+  }
   return DoPut(key, value);
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
-  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes()) [[unlikely]] {
+    return CheckKey(key);
+  }
   return DoGet(key, value);
 }
 

@@ -4,6 +4,8 @@
 //   seqlock_slots    a sequence word for each slot: readers copy and validate, a writer makes it
 //                    odd meanwhile (a writer that dies there blocks the slot for ever)
 //   robust_stripes   a robust mutex for each stripe (the lock recovers, the data does not)
+//   robust_stripes_prefetched
+//                    the same, and the slot is fetched before its mutex is taken
 #include <sys/mman.h>
 
 #include <atomic>
@@ -105,7 +107,8 @@ class SeqlockSlots final : public Subject {
   Slots slots_;
 };
 
-struct alignas(64) Stripe {
+// Two cache lines: processors fetch them in pairs, and neighbours must not share one.
+struct alignas(128) Stripe {
   RobustMutex mutex;
 };
 
@@ -114,21 +117,24 @@ struct Striped {
       // As many as striped_locks has by default.
       : stripes(std::bit_ceil(8 * std::max(1u, std::thread::hardware_concurrency()))),
         mutexes(reinterpret_cast<Stripe*>(MapShared(stripes * sizeof(Stripe)))),
-        slots(load) {
+        slots(load),
+        part(slots.count / stripes) {
     for (uint64_t i = 0; i < stripes; ++i) mutexes[i].mutex.Format();
   }
   ~Striped() { munmap(mutexes, stripes * sizeof(Stripe)); }
   uint64_t stripes;
   Stripe* mutexes;
   Slots slots;
+  uint64_t part;  // slots of a stripe; a power of two
 };
 
 class StripeAccess final : public Access {
  public:
-  explicit StripeAccess(Striped& table) : table_(table) {}
+  StripeAccess(Striped& table, bool prefetch) : table_(table), prefetch_(prefetch) {}
 
   bool Get(std::string_view key, std::string* value) override {
     const uint64_t hash = Hash(key);
+    if (prefetch_) Prefetch(hash);
     const Held held(table_, hash);
     Slots::Header* slot = Find(hash, key);
     if (slot->sequence.load(std::memory_order_relaxed) == 0) return false;
@@ -138,6 +144,7 @@ class StripeAccess final : public Access {
 
   bool Put(std::string_view key, std::string_view value) override {
     const uint64_t hash = Hash(key);
+    if (prefetch_) Prefetch(hash);
     const Held held(table_, hash);
     Slots::Header* slot = Find(hash, key);
     slot->sequence.store(1, std::memory_order_relaxed);
@@ -156,11 +163,18 @@ class StripeAccess final : public Access {
   };
 
   // In the stripe's own part of the slots.
+  Slots::Header& SlotAt(uint64_t hash, uint64_t place) const {
+    return table_.slots.at((hash & (table_.stripes - 1)) * table_.part +
+                           (place & (table_.part - 1)));
+  }
+  void Prefetch(uint64_t hash) const {
+    const char* slot = reinterpret_cast<const char*>(&SlotAt(hash, hash >> 32));
+    for (size_t at = 0; at < table_.slots.stride; at += 64) __builtin_prefetch(slot + at);
+    __builtin_prefetch(slot + table_.slots.stride - 1);
+  }
   Slots::Header* Find(uint64_t hash, std::string_view key) {
-    const uint64_t part = table_.slots.count / table_.stripes;
-    const uint64_t first = (hash & (table_.stripes - 1)) * part;
     for (uint64_t i = hash >> 32;; ++i) {
-      Slots::Header& slot = table_.slots.at(first + i % part);
+      Slots::Header& slot = SlotAt(hash, i);
       if (slot.sequence.load(std::memory_order_relaxed) == 0 ||
           std::memcmp(slot.key, key.data(), kKeyBytes) == 0) {
         return &slot;
@@ -169,15 +183,19 @@ class StripeAccess final : public Access {
   }
 
   Striped& table_;
+  bool prefetch_;
 };
 
 class RobustStripes final : public Subject {
  public:
-  explicit RobustStripes(const Load& load) : table_(load) {}
-  std::unique_ptr<Access> Open() override { return std::make_unique<StripeAccess>(table_); }
+  RobustStripes(const Load& load, bool prefetch) : table_(load), prefetch_(prefetch) {}
+  std::unique_ptr<Access> Open() override {
+    return std::make_unique<StripeAccess>(table_, prefetch_);
+  }
 
  private:
   Striped table_;
+  bool prefetch_;
 };
 
 }  // namespace
@@ -186,7 +204,9 @@ std::vector<SubjectKind> BareTables() {
   return {{"seqlock_slots", SubjectKind::Role::kLimit,
            [](const Load& load) { return std::make_unique<SeqlockSlots>(load); }},
           {"robust_stripes", SubjectKind::Role::kLimit,
-           [](const Load& load) { return std::make_unique<RobustStripes>(load); }}};
+           [](const Load& load) { return std::make_unique<RobustStripes>(load, false); }},
+          {"robust_stripes_prefetched", SubjectKind::Role::kLimit,
+           [](const Load& load) { return std::make_unique<RobustStripes>(load, true); }}};
 }
 
 }  // namespace kill9::limits

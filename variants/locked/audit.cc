@@ -51,10 +51,10 @@ class Auditor {
   void CheckTable(uint32_t index) {
     Shard& shard = space_.shard(index);
     for (uint64_t bucket = 0; bucket < shard.bucket_count(); ++bucket) {
-      for (uint64_t payload = shard.bucket(bucket); payload != 0;) {
+      for (Ref ref = shard.bucket(bucket); ref != 0;) {
+        const uint64_t payload = ref * kRefUnit;
         const uint32_t arena = space_.ArenaOf(payload);
-        if (arena >= space_.shard_count() || !space_.shard(arena).heap.Contains(payload) ||
-            payload % 16 != 0) {
+        if (arena >= space_.shard_count() || !space_.shard(arena).heap.Contains(payload)) {
           Violate("D3: a chain of shard ", index, " points to ", payload);
           break;
         }
@@ -67,7 +67,7 @@ class Auditor {
         Entry* entry = space_.EntryAt(payload);
         CheckEntry(index, bucket, payload, *entry);
         ++report_.entries;
-        payload = entry->next;
+        ref = static_cast<Ref>(entry->next);
       }
     }
   }

@@ -87,14 +87,13 @@ void Heap::Link(Journal& journal, Block* block, uint64_t bytes) {
 }
 
 uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
-  const uint64_t bytes = std::max(
-      kMinimumBlockBytes, (payload_bytes + kBlockHeaderBytes + kGranule - 1) / kGranule * kGranule);
+  const uint64_t bytes = BlockBytesFor(payload_bytes);
   if (bytes <= kListedBytes) {
     uint64_t& first = header_->lists[bytes / kGranule];
     if (const uint64_t payload = first; payload != 0) {
       Block* block = BlockOf(payload);
       journal.Set(&first, block->next);
-      journal.Save(&block->next);  // the caller writes over it: an undo puts the block back
+      journal.Save(&block->next, 1);  // the caller writes over it: an undo puts the block back
       return payload;
     }
   }
@@ -109,8 +108,7 @@ uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
   Unlink(journal, block);
   const uint64_t whole = SizeOf(block);
   // The caller writes over the links: an undo puts the block back into its bin.
-  journal.Save(&block->next);
-  journal.Save(&block->previous);
+  journal.Save(&block->next, 2);  // and `previous`
   if (whole - bytes < kMinimumBlockBytes) {
     journal.Set(&block->size_used, whole | 1);
     return PayloadOf(block);

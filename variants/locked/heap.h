@@ -26,6 +26,7 @@
 #ifndef KILL9_VARIANTS_LOCKED_HEAP_H_
 #define KILL9_VARIANTS_LOCKED_HEAP_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -71,6 +72,12 @@ class Heap {
   uint64_t Allocate(Journal& journal, uint64_t payload_bytes);
   void Free(Journal& journal, uint64_t payload);
 
+  // The size of the block that a request is given, header included (up to 16 bytes more if the rest
+  // would be too small for a block).
+  static constexpr uint64_t BlockBytesFor(uint64_t payload_bytes) {
+    return std::max(kMinimumBlockBytes,
+                    (payload_bytes + kBlockHeaderBytes + kGranule - 1) / kGranule * kGranule);
+  }
   // The size of a block, header included, given its payload.
   uint64_t BlockBytes(uint64_t payload) const { return SizeOf(BlockOf(payload)); }
   bool Contains(uint64_t payload) const {

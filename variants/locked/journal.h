@@ -12,6 +12,12 @@
 // J5  `writer` is 0 whenever the mutex is free. So who finds the mutex owner-dead either finds 0,
 //     and the victim had not begun, or the victim's own journal, which nobody else touches: its
 //     slot is not recovered before its shard's mutex has been taken (L4).
+// J6  `shard` names the shard that the journal is about from before that shard's `writer` names the
+//     journal until after it no longer does. So recovery finds a victim's transaction without looking
+//     at every shard, and no shard names the journal of a slot that has been returned. A session that
+//     only reads writes nothing here.
+// J7  A transaction is made of words, or it is one image: the old bytes of one run, complete before
+//     count says kImage, which then are overwritten. Never both, so the order of undoing is plain.
 //
 // The order matters to the compiler alone: a process that is killed has executed its stores up to
 // some instruction and none after it, and the kernel orders them before the news of its death.
@@ -26,46 +32,69 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <type_traits>
 
 namespace kill9::locked {
 
 class Journal {
  public:
-  // The longest transaction (an overwrite that splits one block and merges two others) writes 34
-  // words.
+  // The longest transaction of words (an overwrite that splits one block and merges two others) has
+  // 34.
   static constexpr uint64_t kEntries = 56;
+  static constexpr uint64_t kImageBytes = 496;
+  static constexpr uint64_t kImage = UINT64_MAX;  // a count: the image is the transaction
 
   struct Entry {
     uint64_t offset;  // of the word, from the segment's base
     uint64_t old_value;
   };
+  struct Image {
+    uint64_t offset;  // of the first byte
+    uint64_t bytes;
+    char old[kImageBytes];
+  };
   struct alignas(64) Area {
-    uint64_t count;
-    uint64_t reserved[7];
+    uint64_t count;  // of entries, or kImage
+    uint64_t shard;  // index + 1 of the shard that the transaction is about; 0: none (J6)
+    uint64_t reserved[6];
+    Image image;
     Entry entries[kEntries];
   };
-  static_assert(sizeof(Area) == 64 + kEntries * sizeof(Entry) &&
-                std::is_trivially_copyable_v<Area>);
+  static_assert(sizeof(Area) == 64 + sizeof(Image) + kEntries * sizeof(Entry) &&
+                std::is_trivially_copyable_v<Area> && std::is_standard_layout_v<Area>);
 
-  // REQUIRES: the caller holds the shard's mutex, and has undone what a dead holder left. `writer`
-  // is the shard's word that names this journal by `id`.
-  Journal(char* base, Area& area, uint64_t id, uint64_t& writer)
-      : base_(base), area_(area), id_(id), writer_(writer) {}
+  // REQUIRES: the caller holds the mutex of shard `index`, and has undone what a dead holder left.
+  // `writer` is the shard's word that names this journal by `id`.
+  Journal(char* base, Area& area, uint64_t id, uint32_t index, uint64_t& writer)
+      : base_(base), area_(area), id_(id), writer_(writer), index_(index) {}
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
   // Changes *word as part of the transaction.
   void Set(uint64_t* word, uint64_t value) {
-    Append(word);
+    Append(word, 1);
     // Release: the journal's entry and count come first (J2).
     std::atomic_ref<uint64_t>(*word).store(value, std::memory_order_release);
   }
 
-  // Remembers *word, which the caller then overwrites by plain stores.
-  void Save(uint64_t* word) {
-    Append(word);
+  // Remembers `words` words from *first, which the caller then overwrites by plain stores.
+  void Save(void* first, uint64_t words) {
+    Append(first, words);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the plain stores stay below
+  }
+
+  // Remembers `bytes` bytes from *first, which the caller then overwrites by plain stores: all of the
+  // transaction. REQUIRES: the transaction is empty so far, bytes <= kImageBytes.
+  void SaveImage(void* first, uint64_t bytes) {
+    if (!open_) Open();
+    area_.image.offset = static_cast<uint64_t>(static_cast<char*>(first) - base_);
+    area_.image.bytes = bytes;
+    std::memcpy(area_.image.old, first, bytes);
+    // Release: the image, `shard` and `writer` come first (J2, J6, J7).
+    std::atomic_ref<uint64_t>(area_.count).store(kImage, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the plain stores stay below
+    count_ = kEntries;                                    // no word fits beside it
   }
 
   // The commit point.
@@ -81,17 +110,20 @@ class Journal {
 
   // The end of the session: nobody is `writer` (J5). REQUIRES: committed, or nothing written.
   void Close() {
-    if (writer_ == id_) {
-      // Release: after the last commit.
-      std::atomic_ref<uint64_t>(writer_).store(0, std::memory_order_release);
-    }
+    if (!open_) return;
+    // Release: after the last commit.
+    std::atomic_ref<uint64_t>(writer_).store(0, std::memory_order_release);
+    // dies here -> recovery looks at a shard where there is nothing to undo
+    // Release: after `writer` (J6).
+    std::atomic_ref<uint64_t>(area_.shard).store(0, std::memory_order_release);
   }
 
   // REQUIRES: the caller holds the mutex of the shard whose writer this was. Returns whether there
   // was anything to undo.
   static bool Undo(char* base, Area& area) {
     const uint64_t count = area.count;
-    for (uint64_t i = count; i-- > 0;) {
+    if (count == kImage) std::memcpy(base + area.image.offset, area.image.old, area.image.bytes);
+    for (uint64_t i = count == kImage ? 0 : count; i-- > 0;) {
       uint64_t* word = reinterpret_cast<uint64_t*>(base + area.entries[i].offset);
       // Release: keeps the order of the undo (J4); readers come after the mutex.
       std::atomic_ref<uint64_t>(*word).store(area.entries[i].old_value, std::memory_order_release);
@@ -101,17 +133,30 @@ class Journal {
   }
 
  private:
-  void Append(uint64_t* word) {
-    if (count_ == 0) writer_ = id_;
-    if (count_ == kEntries) {
+  void Append(const void* first, uint64_t words) {
+    if (!open_) Open();
+    if (words > kEntries - count_) {
       std::fputs("kill9: a transaction outgrew its journal\n", stderr);
       std::abort();
     }
-    Entry& entry = area_.entries[count_];
-    entry.offset = static_cast<uint64_t>(reinterpret_cast<char*>(word) - base_);
-    entry.old_value = *word;
-    // Release: the entry, and before the first one `writer`, come first (J2).
-    std::atomic_ref<uint64_t>(area_.count).store(++count_, std::memory_order_release);
+    const char* word = static_cast<const char*>(first);
+    const uint64_t offset = static_cast<uint64_t>(word - base_);
+    Entry* entries = area_.entries + count_;
+    for (uint64_t i = 0; i < words; ++i) {
+      entries[i].offset = offset + i * sizeof(uint64_t);
+      std::memcpy(&entries[i].old_value, word + i * sizeof(uint64_t), sizeof(uint64_t));
+    }
+    count_ += words;
+    // Release: the entries, and before the first ones `shard` and `writer`, come first (J2, J6).
+    std::atomic_ref<uint64_t>(area_.count).store(count_, std::memory_order_release);
+  }
+
+  void Open() {
+    open_ = true;
+    // Relaxed: the store to `writer` orders it. Atomic: a recoverer may look at any moment.
+    std::atomic_ref<uint64_t>(area_.shard).store(index_ + uint64_t{1}, std::memory_order_relaxed);
+    // Release: `shard` comes first (J6); the store to count orders this one (J2).
+    std::atomic_ref<uint64_t>(writer_).store(id_, std::memory_order_release);
   }
 
   char* base_;
@@ -119,6 +164,8 @@ class Journal {
   uint64_t id_;
   uint64_t& writer_;
   uint64_t count_ = 0;
+  uint32_t index_;
+  bool open_ = false;  // writer_ and area_.shard say what is written
 };
 
 }  // namespace kill9::locked

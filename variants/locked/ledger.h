@@ -5,8 +5,8 @@
 // L2  A row of kind kPin: the participant is one of the entry's pins. Its shard is that of the key.
 // L3  A row of kind kOwn: the participant alone owns the block, an unpublished draft or an entry
 //     that was unlinked and is to be freed. Its shard is the one whose arena has the block.
-// L4  `active` of a hand names the shard whose mutex the participant may hold: recovery takes that
-//     mutex first, so that an unfinished transaction is undone before any row is believed.
+// L4  Recovery takes the mutex of the shard that the victim's journal names (J6) before it believes
+//     any row, so that an unfinished transaction is undone first.
 #ifndef KILL9_VARIANTS_LOCKED_LEDGER_H_
 #define KILL9_VARIANTS_LOCKED_LEDGER_H_
 
@@ -36,14 +36,8 @@ struct Hold {
 };
 
 // With what somebody, a participant or the recoverer, works on shards.
-struct HandArea {
-  std::atomic<uint64_t> active;  // shard + 1 that is or may be entered; 0: none
-  Journal::Area journal;
-};
-static_assert(std::is_standard_layout_v<HandArea> && std::atomic<uint64_t>::is_always_lock_free);
-
 struct Hand {
-  HandArea& area;
+  Journal::Area& area;
   uint64_t id;  // participant slot + 1, or kRecoverer
   static constexpr uint64_t kRecoverer = UINT64_MAX;
 };
@@ -54,7 +48,7 @@ struct Ledger {
   static constexpr uint32_t kFreeingRow = kPublicRows + 1;  // a borrowed block on its way back
   static constexpr uint32_t kRows = kPublicRows + 2;
 
-  HandArea hand;
+  Journal::Area journal;
   uint64_t rows[kRows];  // Hold::Pack
   // L5  The PID namespace that the participant locks mutexes in, by inode; 0: it holds none yet, or
   //     no more. Written by the participant (AttachStore, detach) and the recoverer; read by whoever

@@ -22,6 +22,20 @@ void FillHeader(Entry* entry, uint64_t hash, std::string_view key, size_t value_
   std::memcpy(entry->key_data(), key.data(), key.size());
 }
 
+// From an entry's version to the end of a value of this size: what an overwrite in place changes (the
+// key lies in between).
+uint64_t ImageBytes(const Entry& entry, size_t value_size) {
+  return Entry::Bytes(entry.key_size, value_size) - offsetof(Entry, version);
+}
+
+// Whether a new value can take the place of the entry's: no pin shows the old one, the journal has
+// room for it, and the block is of the size that the new one would be given.
+bool FitsInPlace(const Entry& entry, size_t value_size) {
+  return entry.pins() == 0 && ImageBytes(entry, value_size) <= Journal::kImageBytes &&
+         Heap::BlockBytesFor(Entry::Bytes(entry.key_size, value_size)) ==
+             Heap::BlockBytesFor(Entry::Bytes(entry.key_size, entry.value_size));
+}
+
 void CopyIn(char* to, std::string_view value) {
   if (!value.empty()) std::memcpy(to, value.data(), value.size());
 }
@@ -59,7 +73,7 @@ absl::Status CheckNamespace(const Space& space, uint64_t mine) {
 
 }  // namespace
 
-SegmentLayout LayoutOf(std::string_view design) { return {design, 1, sizeof(Ledger)}; }
+SegmentLayout LayoutOf(std::string_view design) { return {design, 2, sizeof(Ledger)}; }
 
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
                                                        std::string_view design, uint32_t shards) {
@@ -94,18 +108,15 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
       space_(std::move(segment)),
       participant_(std::move(participant)),
       ledger_(space_.ledger(participant_.slot())),
-      hand_(space_.HandOf(participant_.slot())) {}
+      hand_(space_.HandOf(participant_.slot())),
+      max_value_bytes_(std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0),
+                                        UINT32_MAX)) {}
 
 LockedStore::~LockedStore() {
   if (!guard().mine()) return;
   for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, hand_);
   // Relaxed: the slot's release comes after it.
   ledger_.pid_namespace.store(0, std::memory_order_relaxed);
-}
-
-size_t LockedStore::max_value_bytes() const {
-  const size_t room = space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0);
-  return std::min<size_t>(room, UINT32_MAX);
 }
 
 std::optional<uint32_t> LockedStore::FreeRow() const {
@@ -116,23 +127,30 @@ std::optional<uint32_t> LockedStore::FreeRow() const {
 }
 
 absl::StatusOr<Version> LockedStore::DoPut(std::string_view key, std::string_view value) {
-  absl::StatusOr<CasResult> result = Write(key, value, std::nullopt);
+  const uint64_t hash = space_.Hash(key);
+  if (value.size() <= kCopyUnderMutexBytes) {
+    if (const std::optional<CasResult> result = WriteAtHome(hash, key, value, std::nullopt)) {
+      return result->version;
+    }
+  }
+  absl::StatusOr<CasResult> result = WriteFromDraft(hash, key, value, std::nullopt);
   if (!result.ok()) return result.status();
   return result->version;
 }
 
 absl::StatusOr<CasResult> LockedStore::DoCompareAndSwap(std::string_view key, Version expected,
                                                         std::string_view value) {
-  return Write(key, value, expected);
-}
-
-absl::StatusOr<CasResult> LockedStore::Write(std::string_view key, std::string_view value,
-                                             std::optional<Version> expected) {
   const uint64_t hash = space_.Hash(key);
   if (value.size() <= kCopyUnderMutexBytes) {
     std::optional<CasResult> result = WriteAtHome(hash, key, value, expected);
     if (result.has_value()) return *result;
   }
+  return WriteFromDraft(hash, key, value, expected);
+}
+
+absl::StatusOr<CasResult> LockedStore::WriteFromDraft(uint64_t hash, std::string_view key,
+                                                      std::string_view value,
+                                                      std::optional<Version> expected) {
   if (absl::Status status = ReserveInto(Ledger::kTransferRow, hash, key, value.size());
       !status.ok()) {
     return status;
@@ -148,12 +166,15 @@ std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_vie
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
   CasResult result;
-  shard.Prefetch(hash);
+  shard.Prefetch(hash, Shard::Access::kWrite);
   {
     Session session = Enter(index);
     const Shard::Place place = shard.Find(hash, key);
     if (expected.has_value() && place.version() != *expected)
       return CasResult{false, place.version()};
+    if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
+      return CasResult{true, OverwriteInPlace(session, index, *place.entry, value)};
+    }
     const uint64_t payload =
         shard.heap.Allocate(session.journal, Entry::Bytes(key.size(), value.size()));
     if (payload == 0) return std::nullopt;
@@ -166,6 +187,18 @@ std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_vie
   return result;
 }
 
+Version LockedStore::OverwriteInPlace(Session& session, uint32_t index, Entry& entry,
+                                      std::string_view value) {
+  session.journal.SaveImage(&entry.version, ImageBytes(entry, value.size()));
+  entry.version = space_.shard(index).NextVersion();
+  entry.value_size = static_cast<uint32_t>(value.size());
+  CopyIn(entry.value_data(), value);
+  // dies before -> undone: the key has its old version and value;  dies after -> it has the new ones
+  // a successor sees all of one or all of the other
+  session.journal.Commit();
+  return entry.version;
+}
+
 Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Place& place,
                              Entry* entry) {
   Shard& shard = space_.shard(index);
@@ -173,7 +206,7 @@ Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Plac
   entry->version = version;
   entry->state |= Entry::kLinked;
   entry->next = place.entry == nullptr ? 0 : place.entry->next;
-  session.journal.Set(place.link, shard.OffsetOf(entry));
+  place.link.Set(session.journal, shard.RefOf(entry));
   if (place.entry != nullptr) Retire(session, index, place.entry);
   // dies before -> undone: the key has its old value;  dies after -> it has the new one
   // a successor sees the new entry linked and the old one free, pinned only, or owned by the
@@ -263,7 +296,7 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
   const uint32_t index = space_.ShardOf(hash);
   Entry* entry = nullptr;
   Version version = kAbsent;
-  space_.shard(index).Prefetch(hash);
+  space_.shard(index).Prefetch(hash, Shard::Access::kRead);
   {
     Session session = Enter(index);
     entry = space_.shard(index).Find(hash, key).entry;
@@ -286,11 +319,12 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
 absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
+  space_.shard(index).Prefetch(hash, Shard::Access::kWrite);
   {
     Session session = Enter(index);
     const Shard::Place place = space_.shard(index).Find(hash, key);
     if (place.entry == nullptr) return false;
-    session.journal.Set(place.link, place.entry->next);
+    place.link.Set(session.journal, static_cast<Ref>(place.entry->next));
     Retire(session, index, place.entry);
     // dies before -> the key is there;  dies after -> it is not
     session.journal.Commit();
@@ -315,6 +349,7 @@ absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
   }
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
+  space_.shard(index).Prefetch(hash, Shard::Access::kWrite);
   Session session = Enter(index);
   Entry* entry = space_.shard(index).Find(hash, key).entry;
   if (entry == nullptr) return absl::NotFoundError("");
@@ -360,12 +395,12 @@ absl::Status LockedStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> vi
         const uint64_t first = bucket;
         while (bucket < shard.bucket_count() && bytes.size() < kBatchBytes &&
                bucket - first < kBatchChains) {
-          for (uint64_t payload = shard.bucket(bucket); payload != 0;) {
-            Entry* entry = space_.EntryAt(payload);
+          for (Ref ref = shard.bucket(bucket); ref != 0;) {
+            Entry* entry = shard.At(ref);
             batch.push_back({bytes.size(), entry->key_size, entry->value_size, entry->version});
             bytes.append(entry->key_data(), entry->key_size);
             bytes.append(entry->value_data(), entry->value_size);
-            payload = entry->next;
+            ref = static_cast<Ref>(entry->next);
           }
           ++bucket;
         }

@@ -3,8 +3,9 @@
 //
 // A value becomes visible by linking its entry into a chain, in one journaled transaction under the
 // mutex of the key's shard; the transaction's commit is the operation's linearization point.
-// Entries are never changed once linked: an overwrite links a new entry in the old one's place, and
-// the old one's block is freed at once, or by its last pin.
+// An overwrite links a new entry in the old one's place, and the old one's block is freed at once, or
+// by its last pin. A small value whose block fits and that nobody pins is overwritten in place: the
+// journal keeps the old bytes until the commit.
 //
 // At most one shard's mutex is held at any time, so no death can leave two shards half changed.
 // What an operation owns between two shards (a block borrowed from another arena, on its way in or
@@ -44,7 +45,7 @@ class LockedStore final : public Store {
   ~LockedStore() override;
 
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
-  size_t max_value_bytes() const override;
+  size_t max_value_bytes() const override { return max_value_bytes_; }
 
  private:
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
@@ -64,12 +65,13 @@ class LockedStore final : public Store {
   Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
   std::optional<uint32_t> FreeRow() const;
 
-  // Put (no expectation) and CompareAndSwap.
-  absl::StatusOr<CasResult> Write(std::string_view key, std::string_view value,
-                                  std::optional<Version> expected);
-  // Write, all in one transaction. Nullopt: the key's own arena has no room.
+  // Put (no expectation) and CompareAndSwap, all in one transaction. Nullopt: the key's own arena has
+  // no room.
   std::optional<CasResult> WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,
                                        std::optional<Version> expected);
+  // The same by way of a draft: for large values, and from other arenas.
+  absl::StatusOr<CasResult> WriteFromDraft(uint64_t hash, std::string_view key,
+                                           std::string_view value, std::optional<Version> expected);
   // Allocates an entry for `key`, its value's bytes not yet filled, owned by `row`.
   absl::Status ReserveInto(uint32_t row, uint64_t hash, std::string_view key, size_t value_size);
   // One step of it: in one arena.
@@ -78,6 +80,8 @@ class LockedStore final : public Store {
                        std::string_view key, size_t value_size);
   // Publishes the entry that `row` owns, if the expectation holds; frees it if not.
   CasResult CommitRow(uint32_t row, std::optional<Version> expected);
+  // Changes a linked entry's value, commits. REQUIRES: FitsInPlace.
+  Version OverwriteInPlace(Session& session, uint32_t index, Entry& entry, std::string_view value);
   // Links `entry` in `place`, retires what was there, commits.
   Version Publish(Session& session, uint32_t index, const Shard::Place& place, Entry* entry);
   // An entry that was just unlinked: frees its block, or leaves it to its last pin; if its block is
@@ -91,6 +95,7 @@ class LockedStore final : public Store {
   Participant participant_;
   Ledger& ledger_;
   Hand hand_;
+  size_t max_value_bytes_;
 };
 
 }  // namespace kill9::locked

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -67,7 +68,7 @@ Blocks Look(const Heap& heap) {
 TEST(HeapTest, KeepsItsInvariantsAndMergesBackToOneBlock) {
   Arena arena(256 << 10);
   Heap heap = arena.heap();
-  Journal journal(arena.base(), arena.journal_area(), 1, arena.writer);
+  Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
   std::mt19937_64 random(7);
   std::vector<uint64_t> live;
   for (int i = 0; i < 20'000; ++i) {
@@ -100,7 +101,7 @@ TEST(HeapTest, KeepsItsInvariantsAndMergesBackToOneBlock) {
 TEST(HeapTest, ServesARequestThatOnlyOneBlockOfItsOwnBinCanSatisfy) {
   Arena arena(64 << 10);
   Heap heap = arena.heap();
-  Journal journal(arena.base(), arena.journal_area(), 1, arena.writer);
+  Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
   // Twenty free blocks of 1,040 bytes shield one of 1,200 of the same bin; nothing else is free.
   std::vector<uint64_t> shields;
   const uint64_t wanted = heap.Allocate(journal, 1'200);
@@ -129,7 +130,7 @@ TEST(JournalTest, UndoRestoresTheHeapAfterAnyCutTransaction) {
   for (int i = 0; i < 20'000; ++i) {
     const Blocks before = Look(heap);
     const bool cut = random() % 2 == 0;
-    Journal journal(arena.base(), arena.journal_area(), 1, arena.writer);
+    Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
     uint64_t taken = 0;
     size_t freed = live.size();
     if (random() % 3 != 0) {
@@ -157,7 +158,7 @@ TEST(JournalTest, UndoThatIsCutAndRepeatedGivesTheSame) {
   Arena arena(64 << 10);
   Heap heap = arena.heap();
   const Blocks before = Look(heap);
-  Journal journal(arena.base(), arena.journal_area(), 1, arena.writer);
+  Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
   // The first undo dies before it clears the count: as if it had never been recorded.
   const uint64_t count = arena.journal_area().count;
@@ -167,10 +168,49 @@ TEST(JournalTest, UndoThatIsCutAndRepeatedGivesTheSame) {
   EXPECT_EQ(Look(heap), before);
 }
 
+TEST(JournalTest, UndoRestoresBytesThatWereOverwrittenInPlace) {
+  Arena arena(64 << 10);
+  char* bytes = arena.base() + 8192;
+  std::string old(Journal::kImageBytes, '?');
+  std::generate(old.begin(), old.end(), [i = 0]() mutable { return static_cast<char>(i++ % 251); });
+  for (const size_t size : {size_t{1}, size_t{8}, size_t{63}, size_t{96}, old.size()}) {
+    std::memcpy(bytes, old.data(), old.size());
+    Journal journal(arena.base(), arena.journal_area(), 1, 6, arena.writer);
+    journal.SaveImage(bytes, size);
+    std::memset(bytes, 'n', size);
+    EXPECT_EQ(arena.journal_area().shard, 7u);  // where recovery is to look (J6)
+    EXPECT_EQ(arena.writer, 1u);
+    // The first undo dies in the middle: as if half of it had not been done.
+    EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+    std::memset(bytes, 'n', size / 2);
+    arena.journal_area().count = Journal::kImage;
+    EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+    EXPECT_EQ(std::string_view(bytes, old.size()), old) << size;
+    EXPECT_FALSE(Journal::Undo(arena.base(), arena.journal_area()));
+  }
+}
+
+TEST(JournalTest, ASessionThatOnlyReadsWritesNothing) {
+  Arena arena(64 << 10);
+  arena.journal_area().shard = 3;  // what an earlier victim left
+  {
+    Journal journal(arena.base(), arena.journal_area(), 1, 6, arena.writer);
+    journal.Close();
+  }
+  EXPECT_EQ(arena.journal_area().shard, 3u);
+  EXPECT_EQ(arena.writer, 0u);
+  Journal journal(arena.base(), arena.journal_area(), 1, 6, arena.writer);
+  journal.Set(&arena.memory.back(), 1);
+  journal.Commit();
+  journal.Close();
+  EXPECT_EQ(arena.journal_area().shard, 0u);
+  EXPECT_EQ(arena.writer, 0u);
+}
+
 TEST(JournalTest, TheAuditSeesASkippedJournal) {
   Arena arena(64 << 10);
   Heap heap = arena.heap();
-  Journal journal(arena.base(), arena.journal_area(), 1, arena.writer);
+  Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
   journal.Commit();
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
@@ -242,6 +282,29 @@ TEST_F(BorrowingTest, APinnedBorrowedBlockIsFreedByItsLastPin) {
   EXPECT_EQ(pin->value(), std::string(10'000, 'v'));
   pin->Release();
   EXPECT_EQ(Audit().held.blocks, 0u);
+}
+
+TEST_F(BorrowingTest, AFullSegmentStillTakesSmallOverwritesButNotOfWhatIsPinned) {
+  int count = 0;
+  while (store_->Put(Key(count), std::string(64, 'v')).ok()) ++count;
+  const AuditReport full = Audit();
+  Version last = *store_->Get(Key(0), nullptr);
+  for (const size_t size : {64, 63, 57}) {  // of one block size
+    const Version version = *store_->Put(Key(0), std::string(size, 'w'));
+    EXPECT_GT(version, last);
+    last = version;
+    std::string value;
+    EXPECT_EQ(*store_->Get(Key(0), &value), version);
+    EXPECT_EQ(value, std::string(size, 'w'));
+  }
+  EXPECT_EQ(Audit().live.blocks, full.live.blocks);
+  EXPECT_TRUE(absl::IsResourceExhausted(store_->Put(Key(0), std::string(200, 'x')).status()));
+  std::unique_ptr<Store> other = Attach();
+  absl::StatusOr<PinnedValue> pin = other->Pin(Key(0));
+  EXPECT_TRUE(absl::IsResourceExhausted(store_->Put(Key(0), std::string(57, 'x')).status()));
+  EXPECT_EQ(pin->value(), std::string(57, 'w'));
+  pin->Release();
+  EXPECT_TRUE(store_->CompareAndSwap(Key(0), last, std::string(57, 'x'))->swapped);
 }
 
 TEST_F(BorrowingTest, AGetThatFindsNoMemoryForItsCopyHoldsNothingAfterwards) {

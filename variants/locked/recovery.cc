@@ -4,12 +4,12 @@
 //   outside every session, rows held     -> each pin is taken off its entry, each owned block freed
 //   waiting for a mutex                  -> as above; the kernel took it off the queue
 //   in a session, journal count = 0      -> the mutex is handed on; nothing to undo
-//   in a session, journal count > 0      -> the next session of that shard undoes; `active` says
-//                                           which shard that is, so recovery opens one before it
-//                                           reads rows (L4)
+//   in a session, journal count > 0      -> the next session of that shard undoes; the journal says
+//                                           which shard that is (J6), so recovery opens one before
+//                                           it reads rows (L4)
 //   in Claim or Release of its slot      -> the slot is Free, or InUse with an empty ledger
 //   in recovery, its own or another's    -> the recovery mutex is owner-dead; the next recoverer
-//                                           opens a session on the recovery hand's shard first,
+//                                           opens a session on the recovery journal's shard first,
 //                                           then starts over: rows that were released are 0, the
 //                                           others still stand
 #include "variants/locked/space.h"
@@ -19,12 +19,9 @@ namespace kill9::locked {
 RecoveryReport Space::RecoverDead() {
   RecoveryReport report;
   RobustMutex& mutex = header_->recovery_mutex;
-  const Hand hand{header_->recovery_hand, Hand::kRecoverer};
   if (mutex.Lock() == RobustMutex::Acquired::kOwnerDied) {
-    // Relaxed: the mutex orders it. Until that shard has been entered, the hand's journal may still
-    // be the victim's.
-    const uint64_t active = hand.area.active.load(std::memory_order_relaxed);
-    if (active != 0 && Enter(static_cast<uint32_t>(active - 1), hand).undone) ++report.rolled_back;
+    // Until the shard that it is about has been entered, the journal may still be the victim's.
+    if (FinishJournal(header_->recovery_journal)) ++report.rolled_back;
     mutex.Consistent();
   }
   for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
@@ -39,17 +36,20 @@ RecoveryReport Space::RecoverDead() {
   return report;
 }
 
+bool Space::FinishJournal(Journal::Area& dead) {
+  // Acquire: pairs with Close's release, so that who finds 0 finds all transactions committed. (The
+  // finding of the death ordered the victim's stores before this already.)
+  const uint64_t shard = std::atomic_ref<uint64_t>(dead.shard).load(std::memory_order_acquire);
+  // dies here -> `shard` still stands, the next recoverer looks again
+  return shard != 0 && Enter(static_cast<uint32_t>(shard - 1), RecoveryHand()).undone;
+}
+
 void Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
-  const Hand hand{header_->recovery_hand, Hand::kRecoverer};
   Ledger& dead = ledger(slot);
-  // Relaxed: MarkIfDead ordered the victim's stores before this.
-  const uint64_t active = dead.hand.active.load(std::memory_order_relaxed);
-  if (active != 0) {
-    // dies here -> `active` still stands, the next recoverer looks again
-    if (Enter(static_cast<uint32_t>(active - 1), hand).undone) ++report.rolled_back;
-    dead.hand.active.store(0, std::memory_order_relaxed);
-  }
-  for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, hand);
+  if (FinishJournal(dead.journal)) ++report.rolled_back;
+  // Relaxed: MarkRecovered's release comes after it.
+  std::atomic_ref<uint64_t>(dead.journal.shard).store(0, std::memory_order_relaxed);
+  for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, RecoveryHand());
   // Relaxed: MarkRecovered's release comes after it.
   dead.pid_namespace.store(0, std::memory_order_relaxed);
 }

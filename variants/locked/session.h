@@ -23,11 +23,7 @@ class Session {
   // With kTry the session may come out not entered.
   Session(char* base, ShardHeader& shard, uint32_t index, Hand hand, Patience patience,
           FindJournal find_journal)
-      : journal(base, hand.area.journal, hand.id, shard.writer),
-        mutex_(shard.mutex),
-        active_(hand.area.active) {
-    // Relaxed: read only after this process's death.
-    active_.store(index + 1, std::memory_order_relaxed);
+      : journal(base, hand.area, hand.id, index, shard.writer), mutex_(shard.mutex) {
     const RobustMutex::Acquired acquired =
         patience == Patience::kWait ? mutex_.Lock() : mutex_.TryLock();
     entered = acquired != RobustMutex::Acquired::kBusy;
@@ -41,12 +37,9 @@ class Session {
     mutex_.Consistent();
   }
   ~Session() {
-    if (entered) {
-      journal.Close();
-      mutex_.Unlock();
-    }
-    // Relaxed: as above. Left set if this process dies first: a needless look, no harm.
-    active_.store(0, std::memory_order_relaxed);
+    if (!entered) return;
+    journal.Close();
+    mutex_.Unlock();
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -57,7 +50,6 @@ class Session {
 
  private:
   RobustMutex& mutex_;
-  std::atomic<uint64_t>& active_;
 };
 
 }  // namespace kill9::locked

@@ -27,11 +27,33 @@
 
 namespace kill9::locked {
 
+// Names an entry in a chain: its offset / 16, 0: none. Half a word, so that the buckets, which every
+// operation reads at random, take half the cache.
+using Ref = uint32_t;
+inline constexpr uint64_t kRefUnit = 16;
+inline constexpr uint64_t kMaxSegmentBytes = (uint64_t{1} << 32) * kRefUnit;
+
+// Keys are short: this is inlined, and neither calls nor branches on each byte.
+inline bool SameBytes(const char* a, const char* b, size_t size) {
+  const auto differ = [a, b](size_t at) {
+    uint64_t x;
+    uint64_t y;
+    std::memcpy(&x, a + at, sizeof x);
+    std::memcpy(&y, b + at, sizeof y);
+    return x != y;
+  };
+  if (size < sizeof(uint64_t)) return std::memcmp(a, b, size) == 0;
+  for (size_t at = 0; at + sizeof(uint64_t) < size; at += sizeof(uint64_t)) {
+    if (differ(at)) return false;
+  }
+  return !differ(size - sizeof(uint64_t));
+}
+
 // The payload of a block that holds an entry: this, the key padded to 8 bytes, the value.
 struct Entry {
-  uint64_t next;  // offset of the next entry of the chain, 0: none
-  Version version;
+  uint64_t next;   // Ref of the next entry of the chain
   uint64_t state;  // hash tag << 32 | pins << 1 | linked
+  Version version;
   uint32_t key_size;
   uint32_t value_size;
 
@@ -49,12 +71,25 @@ struct Entry {
   bool linked() const { return (state & kLinked) != 0; }
   uint64_t pins() const { return (state & 0xffffffff) / kOnePin; }
   bool Matches(uint64_t hash, std::string_view wanted) {
-    return state >> 32 == hash >> 32 && key() == wanted;
+    return state >> 32 == hash >> 32 && key_size == wanted.size() &&
+           SameBytes(key_data(), wanted.data(), wanted.size());
   }
 };
 // With the heap's header of 16 bytes, a key of 16 and a value of 64: two lines, the value in its own.
-static_assert(sizeof(Entry) == 32 && std::is_trivially_copyable_v<Entry> &&
-              std::is_standard_layout_v<Entry>);
+// The version and the sizes are one run of words (OverwriteInPlace).
+static_assert(sizeof(Entry) == 32 && offsetof(Entry, key_size) == offsetof(Entry, version) + 8 &&
+              std::is_trivially_copyable_v<Entry> && std::is_standard_layout_v<Entry>);
+
+// Where a Ref stands: the lower or the upper half of a word, of a bucket or of an entry's `next`.
+struct Link {
+  uint64_t* word;
+  uint32_t shift;
+
+  Ref ref() const { return static_cast<Ref>(*word >> shift); }
+  void Set(Journal& journal, Ref ref) const {
+    journal.Set(word, (*word & ~(uint64_t{UINT32_MAX} << shift)) | uint64_t{ref} << shift);
+  }
+};
 
 struct ShardHeader {
   alignas(64) RobustMutex mutex;
@@ -77,38 +112,64 @@ class Shard {
         buckets_(buckets),
         bucket_mask_(bucket_count - 1) {}
 
-  // Where an entry is, or would be: `link` is the word that points to it.
+  // Where an entry is, or would be.
   struct Place {
-    uint64_t* link;
+    Link link;
     Entry* entry;  // null: absent
     Version version() const { return entry == nullptr ? kAbsent : entry->version; }
   };
   Place Find(uint64_t hash, std::string_view key) const {
-    uint64_t* link = &buckets_[BucketOf(hash)];
-    while (*link != 0) {
-      Entry* entry = At(*link);
+    Link link = LinkOf(BucketOf(hash));
+    while (const Ref ref = link.ref()) {
+      Entry* entry = At(ref);
       if (entry->Matches(hash, key)) return {link, entry};
-      link = &entry->next;
+      link = {&entry->next, 0};
     }
     return {link, nullptr};
   }
-  Entry* At(uint64_t offset) const { return reinterpret_cast<Entry*>(base_ + offset); }
+  Entry* At(Ref ref) const { return reinterpret_cast<Entry*>(base_ + ref * kRefUnit); }
   uint64_t OffsetOf(const Entry* entry) const {
     return static_cast<uint64_t>(reinterpret_cast<const char*>(entry) - base_);
   }
+  Ref RefOf(const Entry* entry) const { return static_cast<Ref>(OffsetOf(entry) / kRefUnit); }
   // The low bits of a hash choose the shard, those above 12 the bucket, the upper half tells
   // entries apart.
   uint64_t BucketOf(uint64_t hash) const { return hash >> 12 & bucket_mask_; }
-  // Fetches what Find will need first while the mutex is still being taken.
-  void Prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[BucketOf(hash)]); }
+  // Fetches what an operation will need before it takes the mutex, which so is held for a shorter
+  // time: the bucket, and the lines of the entry that it leads to just now. That entry may be gone
+  // by then: nothing is believed before the mutex is held.
+  enum class Access : uint8_t { kRead, kWrite };
+  void Prefetch(uint64_t hash, Access access) const {
+    PrefetchToWrite(&header->mutex);
+    const Link link = LinkOf(BucketOf(hash));
+    // Relaxed: nothing is read through it.
+    const uint64_t word = std::atomic_ref<uint64_t>(*link.word).load(std::memory_order_relaxed);
+    const char* guess = base_ + static_cast<Ref>(word >> link.shift) * kRefUnit;
+    for (const char* line : {guess, guess + 64}) {
+      access == Access::kWrite ? PrefetchToWrite(line) : __builtin_prefetch(line);
+    }
+  }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
-  uint64_t bucket(uint64_t index) const { return buckets_[index]; }
+  Ref bucket(uint64_t index) const { return LinkOf(index).ref(); }
   Version NextVersion() { return ++header->last_version; }
 
   Heap heap;
   ShardHeader* header;
 
  private:
+  // Two buckets to a word.
+  Link LinkOf(uint64_t bucket) const {
+    return {&buckets_[bucket / 2], static_cast<uint32_t>(bucket % 2 * 32)};
+  }
+  // As its owner: a line that another core has changed is moved once, not first copied, then claimed.
+  static void PrefetchToWrite(const void* line) {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
+#else
+    __builtin_prefetch(line, 1);
+#endif
+  }
+
   char* base_;
   uint64_t* buckets_;
   uint64_t bucket_mask_;

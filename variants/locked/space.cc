@@ -11,6 +11,8 @@ namespace {
 
 constexpr uint64_t kBytesForEachBucket = 128;
 constexpr uint64_t kMinimumArenaBytes = 4096;
+// Two cache lines, which processors like to fetch together: entries of 16 and 64 bytes fill them.
+constexpr uint64_t kArenaUnit = 128;
 
 constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -20,19 +22,25 @@ constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
 
 absl::Status Space::Format(Segment& segment, SegmentHeader& header, uint64_t expected_entries,
                            uint32_t shards) {
+  if (header.size_bytes > kMaxSegmentBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,
+                                                   " bytes is too large for this design: at most ",
+                                                   kMaxSegmentBytes));
+  }
   const uint64_t body = header.body_offset;
   const uint64_t room = header.size_bytes - body;
   const uint64_t wanted = expected_entries != 0 ? expected_entries : room / kBytesForEachBucket;
   const uint64_t buckets = std::bit_ceil(std::max<uint64_t>(wanted / shards, 8));
   const uint64_t shards_begin = body + sizeof(StoreHeader);
   const uint64_t buckets_begin = shards_begin + shards * sizeof(ShardHeader);
-  const uint64_t arenas_begin = RoundUp(buckets_begin + shards * buckets * sizeof(uint64_t), 64);
+  const uint64_t arenas_begin = RoundUp(buckets_begin + shards * buckets * sizeof(Ref), kArenaUnit);
   if (arenas_begin + shards * kMinimumArenaBytes > header.size_bytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a segment of ", header.size_bytes, " bytes is too small for ", shards, " shard(s) of ",
         buckets, " buckets: at least ", arenas_begin + shards * kMinimumArenaBytes, " are needed"));
   }
-  const uint64_t arena_bytes = (header.size_bytes - arenas_begin) / shards / 64 * 64;
+  const uint64_t arena_bytes =
+      (header.size_bytes - arenas_begin) / shards / kArenaUnit * kArenaUnit;
   header.parameters[kShards] = shards;
   header.parameters[kBucketsPerShard] = buckets;
   header.parameters[kArenasBegin] = arenas_begin;
@@ -57,10 +65,11 @@ absl::Status Space::Check(const Segment& segment) {
   const uint64_t arenas_begin = header.parameters[kArenasBegin];
   const uint64_t arena_bytes = header.parameters[kArenaBytes];
   if (shards == 0 || shards > kMaxShards || !std::has_single_bit(shards) ||
-      !std::has_single_bit(buckets) || buckets > segment.size() / sizeof(uint64_t) ||
-      arenas_begin > segment.size() || arena_bytes < kMinimumArenaBytes ||
-      shards * arena_bytes > segment.size() - arenas_begin ||
-      header.body_offset + sizeof(StoreHeader) + shards * (sizeof(ShardHeader) + buckets * 8) >
+      !std::has_single_bit(buckets) || buckets < 2 || buckets > segment.size() / sizeof(Ref) ||
+      segment.size() > kMaxSegmentBytes || arenas_begin > segment.size() ||
+      arena_bytes < kMinimumArenaBytes || shards * arena_bytes > segment.size() - arenas_begin ||
+      header.body_offset + sizeof(StoreHeader) +
+              shards * (sizeof(ShardHeader) + buckets * sizeof(Ref)) >
           arenas_begin) {
     return absl::DataLossError(
         "the segment is damaged: its header's parameters contradict its size");
@@ -83,7 +92,7 @@ Space::Space(std::shared_ptr<Segment> segment)
   arena_bytes_ = header.parameters[kArenaBytes];
   shards_.reserve(shards);
   for (uint32_t i = 0; i < shards; ++i) {
-    shards_.emplace_back(base_, shard_headers[i], bucket_words + i * buckets, buckets);
+    shards_.emplace_back(base_, shard_headers[i], bucket_words + i * buckets / 2, buckets);
   }
 }
 

@@ -3,7 +3,7 @@
 //
 //     body_offset    StoreHeader
 //     then           ShardHeader x shards
-//     then           buckets x shards (8 bytes each)
+//     then           buckets x shards (4 bytes each)
 //     then           arenas x shards, of equal size
 #ifndef KILL9_VARIANTS_LOCKED_SPACE_H_
 #define KILL9_VARIANTS_LOCKED_SPACE_H_
@@ -24,8 +24,8 @@ namespace kill9::locked {
 struct StoreHeader {
   // Held while the dead are recovered; no shard's mutex is held when it is taken.
   alignas(64) RobustMutex recovery_mutex;
-  // The recoverer's, whoever it is: whose journal to look at when a recoverer dies.
-  HandArea recovery_hand;
+  // The recoverer's, whoever it is.
+  Journal::Area recovery_journal;
 };
 static_assert(std::is_standard_layout_v<StoreHeader> && sizeof(StoreHeader) % 64 == 0);
 
@@ -57,7 +57,7 @@ class Space {
   Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
   uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
 
-  Hand HandOf(uint32_t slot) const { return {ledger(slot).hand, slot + 1}; }
+  Hand HandOf(uint32_t slot) const { return {ledger(slot).journal, slot + 1}; }
   Session Enter(uint32_t shard, Hand hand, Session::Patience patience = Session::Patience::kWait) {
     return Session(base_, *shards_[shard].header, shard, hand, patience,
                    [this](uint64_t id) -> Journal::Area& { return JournalOf(id); });
@@ -74,9 +74,13 @@ class Space {
 
  private:
   Journal::Area& JournalOf(uint64_t id) const {
-    return id == Hand::kRecoverer ? header_->recovery_hand.journal
-                                  : ledger(static_cast<uint32_t>(id - 1)).hand.journal;
+    return id == Hand::kRecoverer ? header_->recovery_journal
+                                  : ledger(static_cast<uint32_t>(id - 1)).journal;
   }
+  Hand RecoveryHand() const { return {header_->recovery_journal, Hand::kRecoverer}; }
+  // Undoes what a dead participant's or recoverer's journal is about. Returns whether there was
+  // anything to undo. REQUIRES: the recovery mutex is held.
+  bool FinishJournal(Journal::Area& dead);
   void RecoverSlot(uint32_t slot, RecoveryReport& report);
 
   std::shared_ptr<Segment> segment_;
