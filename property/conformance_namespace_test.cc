@@ -58,8 +58,8 @@ TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
 // Bug class 14. In a namespace of its own each participant is process 1, so that a design which tells
 // participants apart by their ids takes them all for one.
 TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves) {
-  constexpr int kNamespaces = 4;
-  constexpr int kDeaths = 15;
+  constexpr int kNamespaces = 6;
+  constexpr int kDeaths = 150;
   Make();
   auto first_of_another = [this](Line& parent) {
     return InNewPidNamespace([&] {
