@@ -318,7 +318,9 @@ TEST_P(ConformanceOperations, ManyKeysInAnIndexMadeForFewAreAllFound) {
   EXPECT_GE(put, 1);
   for (int i = 0; i < put; ++i) ExpectValue(absl::StrCat("key-", i), absl::StrCat(i));
   if (lossless()) {
-    EXPECT_EQ(ExpectSoundAccount().entries, static_cast<uint64_t>(put));
+    if (traits().has_audit) {
+      EXPECT_EQ(ExpectSoundAccount().entries, static_cast<uint64_t>(put));
+    }
   }
   for (int i = 0; i < put; ++i) ASSERT_TRUE(store_->Erase(absl::StrCat("key-", i)).ok());
   EXPECT_TRUE(Contents(*store_).empty());

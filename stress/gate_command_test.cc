@@ -100,7 +100,7 @@ TEST_F(GateCommand, BaselineTakenForADesignClosesIt) {
 }
 
 TEST_F(GateCommand, SoundDesignOpensIt) {
-  EXPECT_EQ(Run("--variant=global_mutex --tier=torture --budget=5 --seed=3"), 0) << output_;
+  EXPECT_EQ(Run("--variant=global_mutex --tier=torture --budget=25 --seed=3"), 0) << output_;
   EXPECT_THAT(output_, HasSubstr("the gate is open"));
   const Json result = Json::parse(Read("gate.json"));
   EXPECT_EQ(result["kind"], "gate");
@@ -161,7 +161,7 @@ TEST_F(GateCommand, TestThatFailsIsShownAtItsLine) {
          std::string(kTests) +
              R"(echo '{"testsuites": [{"testsuite": [{"name": "Test", "classname": "Suite",
 "status": "RUN", "result": "COMPLETED",
-"failures": [{"failure": "/somewhere/property/conformance_x_test.cc:42\nIt broke."}]}]}]}' > "$out"
+"failures": [{"failure": "/somewhere/property/conformance_x_test.cc:42\\nIt broke."}]}]}]}' > "$out"
 exit 1)");
   EXPECT_EQ(Run("--tier=property --budget=20", "GITHUB_ACTIONS=true"), 1);
   EXPECT_THAT(output_, HasSubstr("::error file=property/conformance_x_test.cc,line=42,"));
@@ -243,7 +243,6 @@ TEST_F(GateCommand, ExplainsWrongFlags) {
            {"--budget=0", "'0' is no time"},
            {"--variant=nonsense", "known are: all, global_mutex"},
            {"--tier=nonsense", "known are: all, checker, property"},
-           {"--output=/proc/nonsense", "cannot write into the folder"},
            {"--nonsense", "--nonsense"}}) {
     EXPECT_EQ(Run(arguments), 2) << arguments;
     EXPECT_THAT(output_, HasSubstr(message)) << arguments;
