@@ -129,8 +129,10 @@ void Gate::RunSample(std::vector<Step> steps, double until) {
 
 void Gate::RunTorture(const std::vector<Step>& steps, double until) {
   const double least_each = kLeastTortureSeconds + kTortureOverheadSeconds;
-  constexpr double kSlack = 0.6;  // what a busy machine leaves of the time
-  const double fit = kSlack * std::max(0.0, until - NowSeconds()) / least_each;
+  // What a busy machine leaves of the time: the last run must not be cut off.
+  constexpr double kUsable = 0.75;
+  until = NowSeconds() + kUsable * std::max(0.0, until - NowSeconds());
+  const double fit = (until - NowSeconds()) / least_each;
   std::vector<Step> chosen =
       FairShare(steps, std::max(VariantsOf(steps), static_cast<size_t>(fit)));
   for (size_t n = 0; n < chosen.size(); ++n) {
