@@ -23,6 +23,19 @@ class Histogram {
                                            std::memory_order_relaxed)) {
     }
   }
+  // All that `other` holds. REQUIRES: nobody adds to it meanwhile.
+  void Add(const Histogram& other) {
+    for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+      buckets_[bucket].fetch_add(other.count_in(bucket), std::memory_order_relaxed);
+    }
+    const uint64_t theirs = other.largest();
+    if (theirs > largest()) largest_.store(theirs, std::memory_order_relaxed);
+  }
+
+  static constexpr size_t kBuckets = 62 * 8;
+  uint64_t count_in(size_t bucket) const {
+    return buckets_[bucket].load(std::memory_order_relaxed);
+  }
   uint64_t count() const {
     uint64_t sum = 0;
     for (const auto& bucket : buckets_) sum += bucket.load(std::memory_order_relaxed);
@@ -54,7 +67,7 @@ class Histogram {
   }
 
  private:
-  std::array<std::atomic<uint64_t>, 62 * 8> buckets_;
+  std::array<std::atomic<uint64_t>, kBuckets> buckets_;
   std::atomic<uint64_t> largest_;
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <utility>
 
@@ -61,6 +62,15 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
   return segment;
 }
 
+// A process that the store itself started (tdb's keeper) is no worker's child that pauses wait for.
+void ExcuseHelpers(Control& control) {
+  std::ifstream children("/proc/thread-self/children");
+  for (pid_t pid; children >> pid;) {
+    const size_t at = static_cast<size_t>(pid) % control.children_past_fork.size();
+    control.children_past_fork[at].store(pid, std::memory_order_relaxed);
+  }
+}
+
 // The supervisor's process, once it is in the right namespace.
 [[noreturn]] void RunSupervisorProcess(RunContext& context, const TortureOptions& options,
                                        CheckerProcess& checker, Handover& handover) {
@@ -78,6 +88,7 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
     Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
     _exit(kExitSetup);
   }
+  ExcuseHelpers(context.control());
   if (!context.scenario.named_segment) context.segment = *segment;
   if (context.scenario.inherit_handle) {
     absl::StatusOr<std::unique_ptr<Store>> inherited = context.variant.Attach(*segment);
@@ -161,6 +172,17 @@ void Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memor
   }
 }
 
+// The buckets that are not empty: [middle, count].
+Json Buckets(const Histogram& histogram) {
+  Json buckets = Json::array();
+  for (size_t bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
+    if (const uint64_t count = histogram.count_in(bucket); count > 0) {
+      buckets.push_back({Histogram::MiddleOf(bucket), count});
+    }
+  }
+  return buckets;
+}
+
 Json Counts(const Control& control, const SupervisorReport& report, const Clock& clock) {
   const auto load = [](const std::atomic<uint64_t>& word) {
     return word.load(std::memory_order_relaxed);
@@ -197,7 +219,9 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
           {"recovery_us",
            {{"p50", control.recovery_us.Quantile(0.5)},
             {"p99", control.recovery_us.Quantile(0.99)},
-            {"max", control.recovery_us.largest()}}},
+            {"max", control.recovery_us.largest()},
+            {"samples", control.recovery_us.count()},
+            {"histogram", Buckets(control.recovery_us)}}},
           {"longest_wait_us", clock.ToNanoseconds(longest) / 1000},
           {"audits", load(control.audits)},
           {"fills", load(control.fills)},

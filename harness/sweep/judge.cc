@@ -147,8 +147,8 @@ void Judge::Seen(uint32_t key, bool present, std::string_view value, Version ver
     for (uint32_t n = 0; n < orders_.alternatives; ++n) {
       const Alternative& alternative = orders_.alternative[n];
       if (alternative.key != key || !fits(alternative.entry)) continue;
-      Check(!present || version > entry.version, Verdict::kViolation, Where(key),
-            " was written with version ", version, ", not above ", entry.version);
+      Check(!present || !traits_.has_versions || version > entry.version, Verdict::kViolation,
+            Where(key), " was written with version ", version, ", not above ", entry.version);
       entry = alternative.entry;
       entry.version = present ? version : kAbsent;
       newest_[key] = std::max(newest_[key], version);
@@ -269,8 +269,8 @@ void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
 bool Judge::Full(const absl::Status& status) const { return absl::IsResourceExhausted(status); }
 
 void Judge::Wrote(uint32_t key, uint32_t id, uint32_t size, Version version) {
-  Check(version > newest_[key], Verdict::kViolation, Where(key), " was written with version ",
-        version, ", not above ", newest_[key]);
+  Check(!traits_.has_versions || version > newest_[key], Verdict::kViolation, Where(key),
+        " was written with version ", version, ", not above ", newest_[key]);
   newest_[key] = version;
   model_[key] = {true, id, size, version};
 }

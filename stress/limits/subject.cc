@@ -1,19 +1,10 @@
 #include "stress/limits/subject.h"
 
-#include <sched.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
-#include <thread>
 
-#include "harness/random.h"
 #include "harness/segment_janitor.h"
 #include "variants/registry.h"
 
@@ -75,65 +66,6 @@ std::unique_ptr<Subject> MakeStore(const Variant& variant, const Load& load) {
   return std::make_unique<StoreSubject>(variant, std::move(janitor), *std::move(segment));
 }
 
-// What the workers of one measurement share.
-struct Shared {
-  std::atomic<unsigned> ready;
-  std::atomic<bool> go;
-  std::atomic<bool> stop;
-  std::atomic<uint64_t> operations;
-};
-
-void Pin(unsigned worker) {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  const unsigned cores = static_cast<unsigned>(CPU_COUNT(&allowed));
-  unsigned wanted = worker % cores;
-  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed) || wanted-- != 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
-}
-
-void Work(Subject& subject, const std::vector<std::string>& keys, const Load& load, const Mix& mix,
-          unsigned worker, Shared& shared) {
-  Pin(worker);
-  std::unique_ptr<Access> access = subject.Open();
-  const std::string value(load.value_bytes, static_cast<char>('a' + worker % 26));
-  std::string out;
-  Random random(mix.seed, worker);
-  uint64_t operations = 0;
-  uint64_t failed = 0;
-  shared.ready.fetch_add(1);
-  while (!shared.go.load()) std::this_thread::yield();
-  while (!shared.stop.load(std::memory_order_relaxed)) {
-    for (int i = 0; i < 32; ++i) {
-      const uint64_t draw = random.Next();
-      const std::string& key = keys[(draw & 0xffffffff) % keys.size()];
-      const bool read = (draw >> 40) % 100 < mix.read_percent;
-      failed += (read ? access->Get(key, &out) : access->Put(key, value)) ? 0 : 1;
-      ++operations;
-    }
-  }
-  // A lossy design may have lost a few; anything more is not the measurement that was asked for.
-  if (failed * 10 > operations) {
-    std::fprintf(stderr, "%llu of %llu operations failed\n",
-                 static_cast<unsigned long long>(failed),
-                 static_cast<unsigned long long>(operations));
-  }
-  shared.operations.fetch_add(operations);
-}
-
-const std::vector<std::string>& Keys(const Load& load) {
-  static std::vector<std::string> keys;
-  while (keys.size() < load.entries) keys.push_back(KeyOf(keys.size()));
-  keys.resize(load.entries);
-  return keys;
-}
-
 }  // namespace
 
 std::string KeyOf(uint64_t index) {
@@ -161,54 +93,6 @@ std::vector<SubjectKind> AllSubjects() {
     all.insert(all.end(), part.begin(), part.end());
   }
   return all;
-}
-
-void Fill(Subject& subject, const Load& load) {
-  std::unique_ptr<Access> access = subject.Open();
-  const std::string value(load.value_bytes, 'f');
-  for (const std::string& key : Keys(load)) access->Put(key, value);
-}
-
-double Measure(Subject& subject, const Load& load, const Mix& mix) {
-  const std::vector<std::string>& keys = Keys(load);
-  void* memory =
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) std::abort();
-  Shared& shared = *new (memory) Shared{};
-  std::vector<pid_t> processes;
-  std::vector<std::thread> threads;
-  for (unsigned worker = 0; worker < mix.workers; ++worker) {
-    if (subject.threads_only()) {
-      threads.emplace_back([&, worker] { Work(subject, keys, load, mix, worker, shared); });
-      continue;
-    }
-    const pid_t child = fork();
-    if (child < 0) {
-      std::perror("fork");
-      std::abort();
-    }
-    if (child == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      Work(subject, keys, load, mix, worker, shared);
-      _exit(0);
-    }
-    processes.push_back(child);
-  }
-  while (shared.ready.load() < mix.workers) usleep(1000);
-  timespec start{};
-  timespec end{};
-  clock_gettime(CLOCK_MONOTONIC, &start);
-  shared.go.store(true);
-  usleep(static_cast<useconds_t>(mix.seconds * 1e6));
-  shared.stop.store(true);
-  clock_gettime(CLOCK_MONOTONIC, &end);
-  for (pid_t process : processes) waitpid(process, nullptr, 0);
-  for (std::thread& thread : threads) thread.join();
-  const double seconds = static_cast<double>(end.tv_sec - start.tv_sec) +
-                         static_cast<double>(end.tv_nsec - start.tv_nsec) * 1e-9;
-  const double rate = static_cast<double>(shared.operations.load()) / seconds;
-  munmap(memory, sizeof(Shared));
-  return rate;
 }
 
 }  // namespace kill9::limits

@@ -14,7 +14,7 @@
 
 namespace kill9::limits {
 
-// What is stored: keys of 16 bytes, values of one size.
+// What is stored: keys of 16 bytes, values of one size. Sizes the tables.
 struct Load {
   uint64_t entries = 100'000;
   size_t value_bytes = 64;
@@ -50,17 +50,6 @@ std::vector<SubjectKind> ThreadMaps();  // tbb, liburcu; those that were found w
 std::vector<SubjectKind> AllSubjects();
 
 std::string KeyOf(uint64_t index);  // 16 bytes
-
-struct Mix {
-  unsigned read_percent = 100;
-  unsigned workers = 1;
-  double seconds = 0.5;
-  uint64_t seed = 1;
-};
-// Fills the subject if it is new, runs the workers (pinned to cores in turn), returns operations a
-// second.
-double Measure(Subject& subject, const Load& load, const Mix& mix);
-void Fill(Subject& subject, const Load& load);
 
 }  // namespace kill9::limits
 

@@ -1,0 +1,64 @@
+// The measurements of store_benchmark: throughput and latency of several workers on one subject,
+// what a subject costs as its entries grow, the room that entries take, and the physical limits of
+// the machine.
+#ifndef KILL9_STRESS_LIMITS_MEASURE_H_
+#define KILL9_STRESS_LIMITS_MEASURE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/histogram.h"
+#include "harness/keys.h"
+#include "stress/limits/subject.h"
+#include "variants/registry.h"
+
+namespace kill9::limits {
+
+struct Mix {
+  unsigned read_percent = 100;
+  unsigned workers = 1;
+  KeyDistribution distribution = KeyDistribution::kUniform;
+  double seconds = 0.5;
+  uint64_t seed = 1;
+};
+
+// The times of one operation in eight, in nanoseconds. Summed over the rounds of a case.
+struct Latencies {
+  Histogram get;
+  Histogram put;
+};
+
+// Runs the workers (real processes, pinned to the cores in turn; threads where the subject knows
+// nothing else). Operations a second; 0 if a worker died, or none could begin within ten seconds.
+// Adds to *latencies.
+double Measure(Subject& subject, const Load& load, const Mix& mix, Latencies* latencies);
+
+// Puts every key once. False: it took longer than `seconds`.
+bool Fill(Subject& subject, const Load& load, double seconds = 1e9);
+
+// One worker's mean times, in nanoseconds, over some 100,000 uniform operations each.
+struct Costs {
+  double get_ns = 0;
+  double put_ns = 0;
+};
+Costs MeasureCosts(Subject& subject, const Load& load, uint64_t seed);
+
+// Bytes of a segment's space that an entry of 16-byte key and `value_bytes` takes beyond these:
+// what the whole segment (or the files) comes to, divided by the entries in it. 0: not to be told.
+double OverheadBytes(const Variant& variant, size_t value_bytes);
+
+// What no store can be faster than: nanoseconds of each, by name (copy_64, cas_uncontended,
+// robust_lock, cache_line_round_trip, ...).
+struct Limit {
+  std::string name;
+  double nanoseconds;
+};
+std::vector<Limit> PhysicalLimits();
+
+// Pins the calling thread to the `worker`-th core that it may use, counted round.
+void PinToCore(unsigned worker);
+
+}  // namespace kill9::limits
+
+#endif  // KILL9_STRESS_LIMITS_MEASURE_H_
