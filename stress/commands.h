@@ -14,6 +14,7 @@ void AddReplayCommand(CLI::App& application, int& exit_code);
 void AddPlantedCommand(CLI::App& application, int& exit_code);
 void AddSweepCommand(CLI::App& application, int& exit_code);
 void AddGateCommand(CLI::App& application, int& exit_code);
+void AddReportCommand(CLI::App& application, int& exit_code);
 
 }  // namespace kill9
 

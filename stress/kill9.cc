@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   kill9::AddReplayCommand(application, exit_code);
   kill9::AddPlantedCommand(application, exit_code);
   kill9::AddGateCommand(application, exit_code);
+  kill9::AddReportCommand(application, exit_code);
   const auto is_asked_for = [&](const CLI::App* one) { return one->get_name() == argv[1]; };
   if (argc > 1 && argv[1][0] != '-' &&
       std::as_const(application).get_subcommands(is_asked_for).empty()) {

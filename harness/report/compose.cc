@@ -1,0 +1,206 @@
+// Which one to choose; the kinds of result without a section of their own; how to repeat; the
+// whole.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/report/sections.h"
+#include "variants/registry.h"
+
+namespace kill9::report {
+namespace {
+
+const std::set<std::string>& KindsWithSections() {
+  static const auto* kinds =
+      new std::set<std::string>{"torture", "sweep", "store_benchmark", "planted"};
+  return *kinds;
+}
+
+double TotalKills(const Results& results, const std::string& variant) {
+  double kills = 0;
+  for (const char* kind : {"torture", "sweep"}) {
+    for (const Run& run : results.Of(kind, "variant", variant)) {
+      if (const Json* counts = Find(*run.json, {"kills"}); counts != nullptr) {
+        kills += Number(*counts, "total");
+      }
+    }
+  }
+  return kills;
+}
+
+// The median over scenarios of their p50; less than 0: none.
+double RecoveryUs(const Results& results, const std::string& variant) {
+  std::vector<double> all;
+  for (const Run& run : results.Of("torture", "variant", variant)) {
+    if (const Json* recovery = Find(*run.json, {"recovery_us"}); recovery != nullptr) {
+      all.push_back(Number(*recovery, "p50"));
+    }
+  }
+  if (all.empty()) return -1;
+  std::sort(all.begin(), all.end());
+  return all[all.size() / 2];
+}
+
+Cell RatioCell(const Json* run) {
+  const Json* ratio = run != nullptr ? Find(*run, {"ratio"}) : nullptr;
+  if (ratio == nullptr) return {"-", Mark::kMuted};
+  return Cell(absl::StrFormat("%.2f", Number(*ratio, "median")));
+}
+
+Cell LatencyCell(const Json* run, std::string_view operation) {
+  const Json* all = run != nullptr ? Find(*run, {"latency_ns", operation}) : nullptr;
+  if (all == nullptr || Number(*all, "samples") == 0) return {"-", Mark::kMuted};
+  return Cell(Short(Number(*all, "p99")));
+}
+
+// The runs of a file with the same keys, each flattened to one row.
+void Flatten(const Json& json, const std::string& prefix,
+             std::vector<std::pair<std::string, Cell>>* row) {
+  for (const auto& [key, value] : json.items()) {
+    const std::string name = prefix.empty() ? key : absl::StrCat(prefix, ".", key);
+    if (value.is_object()) {
+      Flatten(value, name, row);
+    } else if (value.is_number_float()) {
+      row->emplace_back(name, Cell(Short(value.get<double>())));
+    } else if (value.is_string()) {
+      row->emplace_back(name, Cell(value.get<std::string>()));
+    } else if (value.is_null()) {
+      row->emplace_back(name, Cell("-", Mark::kMuted));
+    } else {
+      row->emplace_back(name, Cell(value.dump()));
+    }
+  }
+}
+
+Table TableOf(const ResultFile& file) {
+  Table table{.folded = absl::StrCat(file.name, ": ", file.json["runs"].size(), " runs (",
+                                     Text(file.json, "kind"), ")")};
+  std::vector<std::vector<std::pair<std::string, Cell>>> rows;
+  for (const Json& run : file.json["runs"]) {
+    rows.emplace_back();
+    if (run.is_object()) Flatten(run, "", &rows.back());
+    for (const auto& [name, cell] : rows.back()) {
+      if (std::find(table.head.begin(), table.head.end(), name) == table.head.end()) {
+        table.head.push_back(name);
+      }
+    }
+  }
+  for (const auto& row : rows) {
+    table.rows.emplace_back(table.head.size(), Cell("", Mark::kMuted));
+    for (const auto& [name, cell] : row) {
+      const auto at = std::find(table.head.begin(), table.head.end(), name) - table.head.begin();
+      table.rows.back()[static_cast<size_t>(at)] = cell;
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+MaybeSection Choose(const Results& results) {
+  std::vector<Run> all;
+  for (const char* kind : {"torture", "sweep", "store_benchmark"}) {
+    const std::vector<Run> runs = results.Of(kind);
+    all.insert(all.end(), runs.begin(), runs.end());
+  }
+  std::set<std::string> present;
+  for (const Run& run : all) {
+    present.insert(Text(*run.json, "variant"));
+    present.insert(Text(*run.json, "subject"));
+  }
+  Table table{.head = {"variant", "torture's worst verdict", "keeps everything", "kills",
+                       "reads: ratio", "half writes: ratio", "get p99 ns", "put p99 ns",
+                       "recovery p50 us", "blocked elsewhere", "bytes an entry"}};
+  for (const Variant* variant : AllVariants()) {
+    const std::string name(variant->name());
+    if (!present.contains(name)) continue;
+    const std::string worst = WorstVerdict(results, name);
+    const Json* reads = SpeedOf(results, name, 95);
+    const Json* writes = SpeedOf(results, name, 50);
+    const double recovery = RecoveryUs(results, name);
+    const double blocked = std::max(BlockedShare(results, name, "get", "elsewhere"),
+                                    BlockedShare(results, name, "put", "elsewhere"));
+    Cell room("-", Mark::kMuted);
+    for (const Run& run : results.Of("store_benchmark", "measure", "room")) {
+      if (Text(*run.json, "subject") == name && Number(*run.json, "value_bytes") == 64) {
+        room = Cell(Short(std::round(Number(*run.json, "overhead_bytes_per_entry"))));
+      }
+    }
+    Cell verdict(worst.empty() ? "-" : worst, MarkOf(worst));
+    if (!worst.empty()) verdict.link = "verdicts";
+    table.rows.push_back({name, std::move(verdict), variant->traits().lossless ? "yes" : "no",
+                          Short(TotalKills(results, name)), RatioCell(reads), RatioCell(writes),
+                          LatencyCell(reads, "get"), LatencyCell(reads, "put"),
+                          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
+                          blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)),
+                          std::move(room)});
+  }
+  if (table.rows.empty()) return std::nullopt;
+  Section section{"choose", "Which one should I choose?"};
+  section.blocks = {
+      Paragraph{
+          "Every cell is a figure of these runs; a dash was not measured. First look at the "
+          "verdict: a design whose survivors hang or read torn values is no choice, however "
+          "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
+          "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
+          "share of instructions at which a stopped process keeps others from keys that it "
+          "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value."},
+      std::move(table)};
+  return section;
+}
+
+MaybeSection Others(const Results& results) {
+  Section section{"others", "Other measurements"};
+  for (const ResultFile& file : results.files()) {
+    if (KindsWithSections().contains(Text(file.json, "kind"))) continue;
+    section.blocks.push_back(TableOf(file));
+  }
+  if (section.blocks.empty()) return std::nullopt;
+  return section;
+}
+
+MaybeSection Repeat(const Results& results) {
+  Section section{"repeat", "How to repeat all this"};
+  section.blocks.push_back(
+      Paragraph{"./dev report makes the whole report anew on this machine. One by one:"});
+  std::string commands;
+  Table table{.head = {"file", "kind", "runs", "begun", "seed", "processor", "cores", "kernel",
+                       "compiler"}};
+  for (const ResultFile& file : results.files()) {
+    const Json& json = file.json;
+    absl::StrAppend(&commands, Text(json, "command"), "\n");
+    const Json host = json.value("host", Json::object());
+    const Json build = json.value("build", Json::object());
+    table.rows.push_back({file.name, Text(json, "kind"),
+                          Short(static_cast<double>(json["runs"].size())), Text(json, "started_at"),
+                          Text(json, "seed"), Text(host, "processor"), Text(host, "cores"),
+                          Text(host, "kernel"), Text(build, "compiler")});
+  }
+  section.blocks.push_back(Code{commands});
+  section.blocks.push_back(std::move(table));
+  return section;
+}
+
+absl::StatusOr<Document> Compose(const Results& results) {
+  size_t runs = 0;
+  for (const ResultFile& file : results.files()) runs += file.json["runs"].size();
+  const Json host = results.files().empty() ? Json::object()
+                                            : results.files()[0].json.value("host", Json::object());
+  Document document{
+      .title = "kill9: what happens to the others when one process is killed",
+      .lead = absl::StrFormat(
+          "Made from %d runs in %d result files, measured on %s, %s cores, Linux %s.", runs,
+          results.files().size(), Text(host, "processor", "an unnamed processor"),
+          Text(host, "cores", "?"), Text(host, "kernel", "?"))};
+  for (auto* make : {&Choose, &Verdicts, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted,
+                     &Speed, &Latency, &GrowthAndRoom, &Recovery, &Failures, &Others, &Repeat}) {
+    MaybeSection section = make(results);
+    if (!section.ok()) return section.status();
+    if (section->has_value()) document.sections.push_back(**std::move(section));
+  }
+  return document;
+}
+
+}  // namespace kill9::report

@@ -1,0 +1,155 @@
+#include "harness/report/results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "variants/registry.h"
+
+namespace kill9::report {
+namespace {
+
+absl::StatusOr<Json> LoadFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
+  Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded() || !json.is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON object"));
+  }
+  if (Text(json, "schema") != "kill9/1" || !json.contains("runs") || !json["runs"].is_array()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "' is no result file of kill9 (schema kill9/1, runs)"));
+  }
+  return json;
+}
+
+}  // namespace
+
+absl::StatusOr<Results> Results::Load(const std::vector<std::string>& paths) {
+  std::vector<std::string> files;
+  for (const std::string& path : paths) {
+    if (!std::filesystem::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    const size_t before = files.size();
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+      if (entry.path().extension() == ".json") files.push_back(entry.path().string());
+    }
+    if (files.size() == before) {
+      return absl::NotFoundError(absl::StrCat("there is no *.json in '", path, "'"));
+    }
+    std::sort(files.begin() + static_cast<ptrdiff_t>(before), files.end());
+  }
+  Results results;
+  for (const std::string& path : files) {
+    absl::StatusOr<Json> json = LoadFile(path);
+    if (!json.ok()) return json.status();
+    results.files_.push_back({std::filesystem::path(path).filename().string(), *std::move(json)});
+  }
+  return results;
+}
+
+std::vector<Run> Results::Of(std::string_view kind) const {
+  std::vector<Run> runs;
+  for (size_t file = 0; file < files_.size(); ++file) {
+    const Json& json = files_[file].json;
+    if (Text(json, "kind") != kind) continue;
+    for (size_t i = 0; i < json["runs"].size(); ++i) runs.push_back({&json["runs"][i], file, i});
+  }
+  return runs;
+}
+
+std::vector<Run> Results::Of(std::string_view kind, std::string_view field,
+                             std::string_view value) const {
+  std::vector<Run> runs = Of(kind);
+  std::erase_if(runs, [&](const Run& run) { return Text(*run.json, field) != value; });
+  return runs;
+}
+
+std::string Text(const Json& run, std::string_view field, std::string_view otherwise) {
+  const auto found = run.is_object() ? run.find(std::string(field)) : run.end();
+  if (found == run.end() || found->is_null()) return std::string(otherwise);
+  return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+double Number(const Json& run, std::string_view field, double otherwise) {
+  const auto found = run.is_object() ? run.find(std::string(field)) : run.end();
+  if (found == run.end() || !found->is_number()) return otherwise;
+  const double number = found->get<double>();
+  return std::isfinite(number) ? number : otherwise;
+}
+
+const Json* Find(const Json& json, std::initializer_list<std::string_view> path) {
+  const Json* at = &json;
+  for (const std::string_view name : path) {
+    if (!at->is_object()) return nullptr;
+    const auto found = at->find(std::string(name));
+    if (found == at->end() || found->is_null()) return nullptr;
+    at = &*found;
+  }
+  return at;
+}
+
+std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view field) {
+  std::vector<std::string> values;
+  for (const Run& run : runs) {
+    std::string value = Text(*run.json, field);
+    if (!value.empty() && std::find(values.begin(), values.end(), value) == values.end()) {
+      values.push_back(std::move(value));
+    }
+  }
+  return values;
+}
+
+std::vector<std::string> VariantsIn(const std::vector<Run>& runs, std::string_view field) {
+  std::vector<std::string> values = ValuesOf(runs, field);
+  const auto rank = [](const std::string& name) {
+    const Variant* variant = FindVariant(name);
+    return variant == nullptr ? 3 : static_cast<int>(variant->kind());
+  };
+  std::stable_sort(values.begin(), values.end(),
+                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+  return values;
+}
+
+int Badness(std::string_view verdict) {
+  if (verdict.empty() || verdict == "pass" || verdict == "skipped") return 0;
+  return verdict == "vacuous" || verdict == "undecided" ? 1 : 2;
+}
+
+std::string Worse(const std::string& a, const std::string& b) {
+  const auto rank = [](const std::string& verdict) {
+    return verdict.empty() ? 0 : verdict == "skipped" ? 1 : 2 + Badness(verdict);
+  };
+  return rank(b) > rank(a) ? b : a;
+}
+
+Mark MarkOf(std::string_view verdict) {
+  if (verdict == "pass") return Mark::kGood;
+  if (verdict == "skipped" || verdict.empty()) return Mark::kMuted;
+  return Badness(verdict) == 1 ? Mark::kOpen : Mark::kBad;
+}
+
+std::string Short(double number) {
+  if (!std::isfinite(number)) return "?";
+  const double size = std::fabs(number);
+  const auto digits = [](double value, const char* unit) {
+    const int places = std::fabs(value) >= 100 ? 0 : std::fabs(value) >= 10 ? 1 : 2;
+    return absl::StrFormat("%.*f%s", places, value, unit);
+  };
+  if (size >= 1e9) return digits(number / 1e9, " G");
+  if (size >= 1e6) return digits(number / 1e6, " M");
+  if (size >= 1e4) return digits(number / 1e3, " k");
+  if (number == std::floor(number)) return absl::StrFormat("%.0f", number);
+  return digits(number, "");
+}
+
+std::string Percent(double share) { return absl::StrFormat("%.3g %%", share * 100); }
+
+}  // namespace kill9::report

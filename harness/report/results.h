@@ -1,0 +1,67 @@
+// The result files that a report is made from, and what several sections ask of them.
+#ifndef KILL9_HARNESS_REPORT_RESULTS_H_
+#define KILL9_HARNESS_REPORT_RESULTS_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "harness/report/document.h"
+#include "harness/result.h"
+
+namespace kill9::report {
+
+// One run of one file.
+struct Run {
+  const Json* json;
+  size_t file;   // index into Results::files
+  size_t index;  // among the file's runs
+};
+
+struct ResultFile {
+  std::string name;  // without folders
+  Json json;
+};
+
+class Results {
+ public:
+  // Reads each file; a folder stands for the *.json in it. kNotFound, kInvalidArgument (no JSON, no
+  // "kill9/1" schema, no runs) name the file.
+  static absl::StatusOr<Results> Load(const std::vector<std::string>& paths);
+
+  const std::vector<ResultFile>& files() const { return files_; }
+  // All runs of files of this kind, in their order.
+  std::vector<Run> Of(std::string_view kind) const;
+  // Those of them whose field has the value.
+  std::vector<Run> Of(std::string_view kind, std::string_view field, std::string_view value) const;
+
+ private:
+  std::vector<ResultFile> files_;
+};
+
+// A field, or what it is instead: never throws.
+std::string Text(const Json& run, std::string_view field, std::string_view otherwise = "");
+double Number(const Json& run, std::string_view field, double otherwise = 0);  // finite
+const Json* Find(const Json& json, std::initializer_list<std::string_view> path);
+
+// In the order in which they first come; the project's designs first, then baselines, then peers,
+// as registered.
+std::vector<std::string> VariantsIn(const std::vector<Run>& runs,
+                                    std::string_view field = "variant");
+std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view field);
+
+// Of several verdicts: the one that tells the worst. "" is better than all.
+std::string Worse(const std::string& a, const std::string& b);
+// The same as an order: 0 for a pass, skipped or none.
+int Badness(std::string_view verdict);
+Mark MarkOf(std::string_view verdict);
+
+// "12.3 k", "1.20 M": three digits or so.
+std::string Short(double number);
+std::string Percent(double share);
+
+}  // namespace kill9::report
+
+#endif  // KILL9_HARNESS_REPORT_RESULTS_H_

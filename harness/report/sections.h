@@ -1,0 +1,44 @@
+// The sections of the comparison, each made from the result files alone; what designs claim comes
+// from the registry. A section without results is left out, but for Choose and Repeat.
+#ifndef KILL9_HARNESS_REPORT_SECTIONS_H_
+#define KILL9_HARNESS_REPORT_SECTIONS_H_
+
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "harness/report/document.h"
+#include "harness/report/results.h"
+
+namespace kill9::report {
+
+using MaybeSection = absl::StatusOr<std::optional<Section>>;
+
+MaybeSection Choose(const Results& results);
+MaybeSection Verdicts(const Results& results);  // torture and sweep, by variant, scenario and tier
+MaybeSection Failures(const Results& results);  // what the verdicts link to
+MaybeSection ProgressGuarantees(const Results& results);
+MaybeSection Stalls(const Results& results);
+MaybeSection KillCoverage(const Results& results);
+MaybeSection Planted(const Results& results);
+MaybeSection Speed(const Results& results);
+MaybeSection Latency(const Results& results);
+MaybeSection GrowthAndRoom(const Results& results);
+MaybeSection Recovery(const Results& results);
+MaybeSection Others(const Results& results);  // every run of a kind that has no section
+MaybeSection Repeat(const Results& results);
+
+absl::StatusOr<Document> Compose(const Results& results);
+
+// What Choose says of a variant, for the README too: the worst verdict of all torture runs.
+std::string WorstVerdict(const Results& results, const std::string& variant);
+// The largest share of instructions at which a stopped process blocks `probe` ("get", ...), at the
+// same key or elsewhere, in any sweep of the variant; less than 0: not measured.
+double BlockedShare(const Results& results, const std::string& variant, std::string_view probe,
+                    std::string_view where);
+// The case that summaries quote: 95 % reads, uniform, 64 bytes, 2 processes; null: not measured.
+const Json* SpeedOf(const Results& results, const std::string& subject, int reads = 95,
+                    int processes = 2);
+
+}  // namespace kill9::report
+
+#endif  // KILL9_HARNESS_REPORT_SECTIONS_H_

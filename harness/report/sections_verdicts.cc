@@ -1,0 +1,230 @@
+// Verdicts and what they link to; kill coverage; planted bugs.
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "harness/report/sections.h"
+#include "variants/registry.h"
+
+namespace kill9::report {
+namespace {
+
+constexpr size_t kMostCounterexampleBytes = 4000;
+
+struct Summary {
+  std::string verdict;
+  double runs = 0;
+  double kills = 0;
+  std::string reason;
+  std::string link;  // of the worst
+};
+
+std::string IdOf(const Run& run) { return absl::StrCat("run-", run.file, "-", run.index); }
+
+double KillsOf(const Json& run) {
+  const Json* kills = Find(run, {"kills"});
+  return kills != nullptr ? Number(*kills, "total") : 0;
+}
+
+void Add(const Run& run, Summary* summary) {
+  const std::string verdict = Text(*run.json, "verdict");
+  if (const std::string worse = Worse(summary->verdict, verdict); worse != summary->verdict) {
+    summary->verdict = worse;
+    summary->reason = Text(*run.json, "reason");
+    summary->link = Badness(verdict) > 0 ? IdOf(run) : "";
+  }
+  summary->runs += 1;
+  summary->kills += KillsOf(*run.json);
+}
+
+Cell ToCell(const Summary& summary) {
+  if (summary.runs == 0) return {"-", Mark::kMuted};
+  Cell cell(summary.verdict, MarkOf(summary.verdict));
+  if (summary.verdict != "skipped") absl::StrAppend(&cell.text, " ", Short(summary.kills));
+  cell.link = summary.link;
+  cell.hover = summary.reason;
+  return cell;
+}
+
+// Rows: variants; columns: the values of `field`.
+Table Matrix(const std::vector<Run>& runs, const std::string& field) {
+  std::map<std::pair<std::string, std::string>, Summary> cells;
+  for (const Run& run : runs) {
+    Add(run, &cells[{Text(*run.json, "variant"), Text(*run.json, field)}]);
+  }
+  const std::vector<std::string> columns = ValuesOf(runs, field);
+  Table table;
+  table.head = {"variant"};
+  table.head.insert(table.head.end(), columns.begin(), columns.end());
+  for (const std::string& variant : VariantsIn(runs)) {
+    table.rows.push_back({variant});
+    for (const std::string& column : columns) {
+      table.rows.back().push_back(ToCell(cells[{variant, column}]));
+    }
+  }
+  return table;
+}
+
+std::vector<Run> TortureRuns(const Results& results) { return results.Of("torture"); }
+
+std::string Excerpt(const std::string& text) {
+  if (text.size() <= kMostCounterexampleBytes) return text;
+  return absl::StrCat(text.substr(0, kMostCounterexampleBytes), "\n… (", text.size(), " bytes)");
+}
+
+Detail DetailOf(const Results& results, const Run& run) {
+  const Json& json = *run.json;
+  const std::string expected = Text(json, "expected_verdict");
+  Detail detail;
+  detail.id = IdOf(run);
+  detail.title = absl::StrCat(Text(json, "variant"), ", ", Text(json, "scenario"), ": ",
+                              Text(json, "verdict"));
+  const auto fact = [&detail](const std::string& name, const std::string& value) {
+    if (!value.empty()) detail.facts.emplace_back(name, value);
+  };
+  fact("what was found", Text(json, "reason"));
+  fact("kills before it", Short(KillsOf(json)));
+  fact("operations", Short(Number(json, "operations")));
+  if (expected != "pass") fact("expected", expected);
+  fact("repeat", Text(json, "repeat"));
+  fact("file", results.files()[run.file].name);
+  detail.code = Excerpt(Text(json, "counterexample"));
+  return detail;
+}
+
+}  // namespace
+
+MaybeSection Verdicts(const Results& results) {
+  const std::vector<Run> torture = TortureRuns(results);
+  const std::vector<Run> sweep = results.Of("sweep");
+  if (torture.empty() && sweep.empty()) return std::nullopt;
+  Section section{"verdicts", "Verdicts"};
+  if (!torture.empty()) {
+    section.blocks.push_back(
+        Paragraph{"Torture: real processes killed at random moments, every operation checked, by "
+                  "variant and scenario. A cell is the worst verdict and the number of kills; a "
+                  "failure links to its description. For baselines and peers a failure is a "
+                  "finding about that design, not an error of the run."});
+    section.blocks.push_back(Matrix(torture, "scenario"));
+  }
+  if (!sweep.empty()) {
+    section.blocks.push_back(
+        Paragraph{"Sweep: a process killed exactly before each machine instruction of an "
+                  "operation, in every starting state that was asked for; the number counts kills, "
+                  "each of which speaks for all instructions that leave the same bytes."});
+    section.blocks.push_back(Matrix(sweep, "operation"));
+  }
+  return section;
+}
+
+MaybeSection Failures(const Results& results) {
+  Section section{"failures", "What was found"};
+  for (const char* kind : {"torture", "sweep"}) {
+    for (const Run& run : results.Of(kind)) {
+      if (Badness(Text(*run.json, "verdict")) == 0) continue;
+      section.blocks.push_back(DetailOf(results, run));
+    }
+  }
+  if (section.blocks.empty()) return std::nullopt;
+  section.blocks.insert(
+      section.blocks.begin(),
+      Paragraph{"Every run that did not pass, with the line that repeats it. Torture's schedules "
+                "are the machine's: a repeat is a best effort. Sweeps repeat exactly."});
+  return section;
+}
+
+MaybeSection KillCoverage(const Results& results) {
+  Table table{.head = {"variant", "kill coverage", "instructions executed", "killed at",
+                       "spoken for", "lines reached", "lines covered", "file"}};
+  for (const ResultFile& file : results.files()) {
+    const Json* coverage = Find(file.json, {"coverage"});
+    if (coverage == nullptr || !coverage->is_array()) continue;
+    for (const Json& one : *coverage) {
+      table.rows.push_back({Text(one, "variant"),
+                            Cell(Percent(Number(one, "kill_coverage")),
+                                 Number(one, "kill_coverage") >= 1 ? Mark::kGood : Mark::kOpen),
+                            Short(Number(one, "instructions_executed")),
+                            Short(Number(one, "instructions_killed_at")),
+                            Short(Number(one, "instructions_spoken_for")),
+                            Short(Number(one, "lines_reached")),
+                            Short(Number(one, "lines_covered")), file.name});
+    }
+  }
+  if (table.rows.empty()) return std::nullopt;
+  Section section{"coverage", "Kill coverage"};
+  section.blocks = {
+      Paragraph{"The share of a design's executed machine instructions at which a process was "
+                "killed (or which a kill speaks for: same bytes, same robust list, same system "
+                "calls) and the survivors recovered. The annotated source, line by line, is "
+                "written by the command below."},
+      std::move(table),
+      Code{"./dev sweep --variant=global_mutex --coverage=DIR    # DIR/*.html, DIR/coverage.json"}};
+  return section;
+}
+
+MaybeSection Planted(const Results& results) {
+  const std::vector<Run> runs = results.Of("planted");
+  if (runs.empty()) return std::nullopt;
+  std::vector<std::string> tiers;
+  for (const Run& run : runs) {
+    const Json* all = Find(*run.json, {"tiers"});
+    for (const Json& tier : all != nullptr ? *all : Json::array()) {
+      const std::string name = Text(tier, "tier");
+      if (std::find(tiers.begin(), tiers.end(), name) == tiers.end()) tiers.push_back(name);
+    }
+  }
+  Table table{.head = {"planted bug", "variant", "what"}};
+  for (const std::string& tier : tiers) table.head.push_back(absl::StrCat(tier, ", s"));
+  size_t bugs = 0;
+  size_t caught = 0;
+  for (const Run& run : runs) {
+    const Json& json = *run.json;
+    const bool control = Text(json, "control") == "true";
+    table.rows.push_back({Text(json, "name"), Text(json, "variant"), Text(json, "what")});
+    bool any = false;
+    for (const std::string& name : tiers) {
+      Cell cell("-", Mark::kMuted);
+      const Json* all = Find(json, {"tiers"});
+      for (const Json& tier : all != nullptr ? *all : Json::array()) {
+        if (Text(tier, "tier") != name) continue;
+        const double seen = Number(tier, "caught");
+        const double of = Number(tier, "runs");
+        any = any || seen > 0;
+        if (control) {
+          cell = {seen == 0 ? "passed" : "failed", seen == 0 ? Mark::kGood : Mark::kBad};
+        } else if (seen == 0) {
+          cell = {"missed", Mark::kMuted};
+        } else {
+          cell = {Short(Number(tier, "median_seconds_to_catch")), Mark::kGood};
+          if (seen < of) absl::StrAppendFormat(&cell.text, " (%g of %g)", seen, of);
+        }
+      }
+      table.rows.back().push_back(std::move(cell));
+    }
+    if (control) continue;
+    ++bugs;
+    caught += any ? 1 : 0;
+  }
+  Section section{"planted", "Planted bugs: how soon they are caught"};
+  section.blocks = {
+      Paragraph{absl::StrFormat("%d of %d planted bugs were caught by at least one tier. Each is a "
+                                "patch with one bug of one class; cells are the median seconds "
+                                "until a tier caught it. Controls are harmless changes that must "
+                                "pass everywhere.",
+                                caught, bugs)},
+      std::move(table)};
+  return section;
+}
+
+std::string WorstVerdict(const Results& results, const std::string& variant) {
+  std::string worst;
+  for (const Run& run : TortureRuns(results)) {
+    if (Text(*run.json, "variant") == variant) worst = Worse(worst, Text(*run.json, "verdict"));
+  }
+  return worst;
+}
+
+}  // namespace kill9::report
