@@ -52,9 +52,8 @@ void AddListCommand(CLI::App& application, int& exit_code) {
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "as JSON");
   command->callback([as_json, &exit_code] {
-    const Json list = {{"variants", ListVariants()},
-                       {"scenarios", ListScenarios()},
-                       {"models", ListModels()}};
+    const Json list = {
+        {"variants", ListVariants()}, {"scenarios", ListScenarios()}, {"models", ListModels()}};
     if (*as_json) {
       std::cout << list.dump(2) << "\n";
     } else {

@@ -63,6 +63,7 @@ struct Case {
 // What the rounds of one case and subject came to.
 struct Series {
   std::vector<double> rates;
+  std::vector<double> failed;
   std::unique_ptr<limits::Latencies> latencies = std::make_unique<limits::Latencies>();
 };
 
@@ -196,8 +197,11 @@ class Run {
                               .seed = round + 1};
         for (Entrant& entrant : entrants) {
           Series& series = measured[i][entrant.kind.name];
-          series.rates.push_back(
-              limits::Measure(*entrant.subject, load, mix, series.latencies.get()));
+          if (entrant.subject->forgets()) limits::Fill(*entrant.subject, load);
+          const limits::Rate rate =
+              limits::Measure(*entrant.subject, load, mix, series.latencies.get());
+          series.rates.push_back(rate.operations_per_second);
+          series.failed.push_back(rate.failed_share);
         }
       }
     }
@@ -240,6 +244,7 @@ class Run {
                   {"reference", settings_.reference},
                   {"ratio", ratio},
                   {"operations_per_second", rate},
+                  {"failed_share", Spread(series.failed)["median"]},
                   {"latency_ns", {{"get", get}}}};
       if (what.reads < 100) run["latency_ns"]["put"] = put;
       result_["runs"].push_back(std::move(run));

@@ -1,6 +1,7 @@
 #include "harness/report/compare.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -91,22 +92,45 @@ Figures SharesOf(const Results& results) {
   return figures;
 }
 
+bool Apart(const Figure& a, const Figure& b) {
+  const double gap = std::max(a.low - b.high, b.low - a.high);
+  return gap > kLeastGap * std::max(a.high - a.low, b.high - b.low);
+}
+
+std::string Show(const Figure& one) {
+  return absl::StrFormat("%.3g (%.3g to %.3g)", one.median, one.low, one.high);
+}
+
 void CompareSpeed(const Figures& before, const Figures& after, Comparison* comparison) {
+  struct Sum {
+    double logarithms = 0;  // of how many times better
+    size_t figures = 0;
+  };
+  std::map<std::string, Sum> subjects;
   for (const auto& [name, was] : before) {
     const auto found = after.find(name);
-    if (found == after.end()) continue;
+    if (found == after.end() || was.median <= 0) continue;
     const Figure& is = found->second;
     ++comparison->compared;
-    if (was.median <= 0 || (is.low <= was.high && was.low <= is.high)) continue;
-    const double factor =
-        is.median <= 0 ? 1e9 : std::max(is.median / was.median, was.median / is.median);
-    if (factor <= kMargin) continue;
-    const bool better = (is.median > was.median) == was.more_is_better;
-    const auto show = [](const Figure& one) {
-      return absl::StrFormat("%.3g (%.3g to %.3g)", one.median, one.low, one.high);
-    };
+    if (is.median <= 0) {
+      comparison->changes.push_back({Change::Kind::kWeaker, name, Show(was), "failed"});
+      continue;
+    }
+    const double factor = was.more_is_better ? is.median / was.median : was.median / is.median;
+    Sum& sum = subjects[name.substr(0, name.find(','))];
+    sum.logarithms += std::log(factor);
+    ++sum.figures;
+    if (!Apart(was, is) || std::max(factor, 1 / factor) <= kMargin) continue;
     comparison->changes.push_back(
-        {better ? Change::Kind::kFaster : Change::Kind::kSlower, name, show(was), show(is)});
+        {factor > 1 ? Change::Kind::kFaster : Change::Kind::kSlower, name, Show(was), Show(is)});
+  }
+  for (const auto& [subject, sum] : subjects) {
+    const double factor = std::exp(sum.logarithms / static_cast<double>(sum.figures));
+    if (sum.figures < 2 || std::max(factor, 1 / factor) <= kMargin) continue;
+    comparison->changes.push_back(
+        {factor > 1 ? Change::Kind::kFaster : Change::Kind::kSlower,
+         absl::StrCat(subject, ", all its ", sum.figures, " figures together"), "1.00",
+         absl::StrFormat("%.2f times as fast", factor)});
   }
 }
 

@@ -1,8 +1,11 @@
 // What got slower or weaker from one set of results to another, beyond noise.
 //
-// Speed and costs have rounds: a change counts if the two spreads (lowest to highest round) do not
-// touch, and the medians differ by more than kMargin. Verdicts, kill coverage and the shares of a
-// stall matrix have no noise of that kind: any step down counts.
+// Speed and costs have rounds. A single figure has changed if its two spreads (lowest to highest
+// round) lie further apart than half the wider of them, and the medians differ by more than kMargin:
+// of 360 figures that only wobble, by a tenth or a fifth, one in four to ten comparisons then shows a
+// false one. All figures of a subject together (the geometric mean of their changes) have changed if
+// they did by more than kMargin: what is too small to show in one figure shows there. Verdicts, kill
+// coverage and the shares of a stall matrix have no noise of that kind: any step down counts.
 #ifndef KILL9_HARNESS_REPORT_COMPARE_H_
 #define KILL9_HARNESS_REPORT_COMPARE_H_
 
@@ -13,9 +16,8 @@
 
 namespace kill9::report {
 
-// Two identical builds, taken in turn, differed by up to 1.5 in single rounds on the machines at
-// hand; their medians, with spreads apart, not by this.
 inline constexpr double kMargin = 1.15;
+inline constexpr double kLeastGap = 0.5;  // of the wider spread
 
 struct Change {
   enum class Kind { kSlower, kFaster, kWeaker, kStronger, kGone } kind;

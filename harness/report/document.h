@@ -26,8 +26,8 @@ struct Cell {
 };
 
 struct Table {
-  std::vector<std::string> head;
-  std::vector<std::vector<Cell>> rows;
+  std::vector<std::string> head{};
+  std::vector<std::vector<Cell>> rows{};
   std::string folded{};  // not empty: shown folded in, under this title
 };
 struct Paragraph {

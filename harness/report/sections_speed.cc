@@ -93,15 +93,16 @@ absl::Status AddThroughput(const std::vector<Run>& runs, int reads, Section* sec
 
 Table SpeedTable(const std::vector<Run>& runs, const std::string& title,
                  const std::function<bool(const Json&)>& wanted) {
-  Table table{.head = {"subject", "case", "ratio (low to high)", "million ops/s", "get p50 ns",
-                       "p99", "p99.9", "put p50 ns", "p99", "p99.9"},
+  Table table{.head = {"subject", "case", "ratio (low to high)", "million ops/s", "misses",
+                       "get p50 ns", "p99", "p99.9", "put p50 ns", "p99", "p99.9"},
               .folded = title};
   for (const Run& run : runs) {
     const Json& json = *run.json;
     if (!wanted(json)) continue;
     const double rate = Median(json, "operations_per_second");
     table.rows.push_back({Text(json, "subject"), CaseName(json), SpreadText(json, "ratio"),
-                          rate > 0 ? absl::StrFormat("%.2f", rate / 1e6) : "failed"});
+                          rate > 0 ? absl::StrFormat("%.2f", rate / 1e6) : "failed",
+                          Percent(Number(json, "failed_share"))});
     for (const char* operation : {"get", "put"}) {
       for (const char* quantile : {"p50", "p99", "p999"}) {
         table.rows.back().push_back(Quantile(json, operation, quantile));

@@ -29,10 +29,14 @@ struct Latencies {
   Histogram put;
 };
 
+struct Rate {
+  double operations_per_second = 0;  // 0: a worker died, or did not begin within ten seconds
+  double failed_share = 0;           // of these operations: what a lossy store has forgotten
+};
+
 // Runs the workers (real processes, pinned to the cores in turn; threads where the subject knows
-// nothing else). Operations a second; 0 if a worker died, or none could begin within ten seconds.
-// Adds to *latencies.
-double Measure(Subject& subject, const Load& load, const Mix& mix, Latencies* latencies);
+// nothing else). Adds to *latencies.
+Rate Measure(Subject& subject, const Load& load, const Mix& mix, Latencies* latencies);
 
 // Puts every key once. False: it took longer than `seconds`.
 bool Fill(Subject& subject, const Load& load, double seconds = 1e9);

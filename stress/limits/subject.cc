@@ -38,6 +38,7 @@ class StoreSubject final : public Subject {
     }
     return std::make_unique<StoreAccess>(*std::move(store));
   }
+  bool forgets() const override { return !variant_.traits().lossless; }
 
  private:
   const Variant& variant_;

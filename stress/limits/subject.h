@@ -33,6 +33,8 @@ class Subject {
   virtual ~Subject() = default;
   // In a worker; after fork where workers are processes.
   virtual std::unique_ptr<Access> Open() = 0;
+  // A lossy store: it is filled anew before each measurement, so that reads find what they ask for.
+  virtual bool forgets() const { return false; }
   // Threads of one process that die together (true), or processes that share memory.
   virtual bool threads_only() const { return false; }
 };
