@@ -31,12 +31,11 @@ std::string Quote(const std::string& text) {
 
 std::string Script(const Plot& plot, const std::string& output) {
   std::string script = absl::StrFormat(
-      "set terminal svg size %d,%d font 'sans-serif,14' name %s\nset output %s\n"
+      "set terminal svg size %d,%d font 'sans-serif,14'\nset output %s\n"
       "set border 3 linecolor rgb 'black'\nset tics nomirror\n"
       "set grid ytics linecolor rgb '#888888' linewidth 0.4\n"
       "set key outside right center spacing 1.2\nset xlabel %s\nset ylabel %s\n",
-      kWidth, kHeight, Quote(plot.name), absl::StrCat("'", output, "'"), Quote(plot.x_label),
-      Quote(plot.y_label));
+      kWidth, kHeight, absl::StrCat("'", output, "'"), Quote(plot.x_label), Quote(plot.y_label));
   if (plot.logarithmic_x) script += "set logscale x\nset format x '%.0s%c'\n";
   if (plot.logarithmic_y) script += "set logscale y\n";
   if (!plot.logarithmic_y) script += "set yrange [0:*]\n";
@@ -57,11 +56,12 @@ std::string Script(const Plot& plot, const std::string& output) {
   script += "plot ";
   for (size_t i = 0; i < plot.curves.size(); ++i) {
     const Curve& curve = plot.curves[i];
-    absl::StrAppendFormat(&script, "%s$c%d with %s linecolor rgb '%s' linewidth %s %s title %s",
+    absl::StrAppendFormat(&script, "%s$c%d with %s linecolor rgb '%s' linewidth %s %s",
                           i == 0 ? "" : ", ", i, plot.steps ? "steps" : "linespoints",
                           kColours[i % kColours.size()], curve.dashed ? "1.4" : "2.2",
-                          curve.dashed ? "dashtype 2" : "dashtype 1", Quote(curve.name));
+                          curve.dashed ? "dashtype 2" : "dashtype 1");
     if (!plot.steps) absl::StrAppend(&script, " pointtype ", 4 + i % 10, " pointsize 0.7");
+    absl::StrAppend(&script, " title ", Quote(curve.name));
   }
   return script + "\n";
 }
@@ -73,6 +73,7 @@ std::string Domesticate(std::string svg, const std::string& name) {
   svg = std::regex_replace(svg, std::regex("\\bid=(['\"])"), absl::StrCat("id=$1", name, "-"));
   svg = absl::StrReplaceAll(svg, {{"xlink:href='#", absl::StrCat("xlink:href='#", name, "-")},
                                   {"url(#", absl::StrCat("url(#", name, "-")},
+                                  {"<title>Gnuplot</title>", ""},
                                   {"'black'", "'currentColor'"},
                                   {"\"black\"", "\"currentColor\""},
                                   {"rgb(  0,   0,   0)", "currentColor"},
