@@ -16,7 +16,7 @@ constexpr std::string_view kStyle = R"css(
   :root { --ink: #e4e7eb; --paper: #14181d; --soft: #1d2329; --line: #39414a; --muted: #9aa4af;
     --good: #17452a; --bad: #66251e; --open: #574513; --heat: 232, 99, 74; --link: #7db3ff; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 72rem; padding: 1rem; color: var(--ink); background: var(--paper);
+body { margin: 0 auto; max-width: 90rem; padding: 1rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { line-height: 1.2; margin: .5rem 0; } h2 { margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); }
 a { color: var(--link); } nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: 1rem 0; }
@@ -24,7 +24,7 @@ p { max-width: 48rem; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; font-size: .85rem; }
 th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: right; white-space: nowrap; }
-th { background: var(--soft); text-align: center; font-weight: 600; }
+th { background: var(--soft); text-align: center; font-weight: 600; white-space: normal; }
 td:first-child, th:first-child { text-align: left; position: sticky; left: 0; background: var(--soft); }
 td.words { white-space: normal; text-align: left; min-width: 14rem; }
 .good { background: var(--good); } .bad { background: var(--bad); } .open { background: var(--open); }

@@ -51,7 +51,9 @@ struct Writer {
     absl::StrAppend(&out, "<a id=\"", detail.id, "\"></a>\n<details><summary>",
                     Escape(detail.title), "</summary>\n\n");
     for (const auto& [name, value] : detail.facts) {
-      absl::StrAppend(&out, "- ", Escape(name), ": ", Escape(value), "\n");
+      // A line to be run is taken as it stands.
+      absl::StrAppend(&out, "- ", Escape(name), ": ",
+                      name == "repeat" ? absl::StrCat("`", value, "`") : Escape(value), "\n");
     }
     absl::StrAppend(&out, "\n");
     if (!detail.code.empty()) (*this)(Code{detail.code});

@@ -37,7 +37,7 @@ std::string Script(const Plot& plot, const std::string& output) {
       "set key outside right center spacing 1.2\nset xlabel %s\nset ylabel %s\n",
       kWidth, kHeight, absl::StrCat("'", output, "'"), Quote(plot.x_label), Quote(plot.y_label));
   if (plot.logarithmic_x) script += "set logscale x\nset format x '%.0s%c'\n";
-  if (plot.logarithmic_y) script += "set logscale y\n";
+  if (plot.logarithmic_y) script += "set logscale y\nset format y '%.0s%c'\n";
   if (!plot.logarithmic_y) script += "set yrange [0:*]\n";
   if (!plot.x_names.empty()) {
     script += "set xtics (";

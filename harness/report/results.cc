@@ -110,8 +110,10 @@ std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view
 std::vector<std::string> VariantsIn(const std::vector<Run>& runs, std::string_view field) {
   std::vector<std::string> values = ValuesOf(runs, field);
   const auto rank = [](const std::string& name) {
-    const Variant* variant = FindVariant(name);
-    return variant == nullptr ? 3 : static_cast<int>(variant->kind());
+    const std::span<const Variant* const> all = AllVariants();
+    const auto at = std::find(all.begin(), all.end(), FindVariant(name));
+    const int kind = at == all.end() ? 3 : static_cast<int>((*at)->kind());
+    return std::pair(kind, at - all.begin());
   };
   std::stable_sort(values.begin(), values.end(),
                    [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });

@@ -161,7 +161,8 @@ MaybeSection KillCoverage(const Results& results) {
                 "calls) and the survivors recovered. The annotated source, line by line, is "
                 "written by the command below."},
       std::move(table),
-      Code{"./dev sweep --variant=global_mutex --coverage=DIR    # DIR/*.html, DIR/coverage.json"}};
+      Code{"./dev sweep --variant=global_mutex --coverage=DIR    # the annotated source, and "
+           "coverage.json"}};
   return section;
 }
 
