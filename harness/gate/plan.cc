@@ -23,7 +23,7 @@ namespace {
 constexpr double kListSeconds = 20;
 constexpr double kTestSeconds = 240;
 constexpr double kTsanSeconds = 240;
-constexpr double kBaselineSeconds = 60;
+constexpr double kBaselineSeconds = 120;
 // Beyond its own seconds a run needs time for its control, its audits and, if it proved nothing
 // yet, as long again.
 constexpr double kTortureMoreSeconds = 60;
@@ -138,7 +138,7 @@ std::vector<Step> Planner::Baselines() const {
   for (const Variant* variant : AllVariants()) {
     if (variant->kind() != Variant::Kind::kBaseline) continue;
     Step step = Kill9(Tier::kBaselines, std::string(variant->name()), "steady",
-                      {"torture", "--scenario=steady", "--seconds=5", "--watchdog=1"});
+                      {"torture", "--scenario=steady", "--seconds=30", "--watchdog=1"});
     step.reading = Reading::kExpected;
     step.expected = std::string(variant->expected_verdict());
     step.limit_seconds = kBaselineSeconds;
