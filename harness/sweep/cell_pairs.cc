@@ -65,7 +65,7 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
   Job first = RecoveryOf(left_by, kRecovererPid, false);
   if (!runner.KillAndLeave(first, unjudged, at, left)) return;
   Job job = RecoveryOf(left, kSecondRecovererPid, true);
-  if (!runner.TraceJob(job, second)) return;
+  if (!runner.TraceRepeatably(job, second)) return;
   for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
     uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
     uint32_t second_at = second.state(state).first;
@@ -100,7 +100,7 @@ void RecoverySweep(Runner& runner) {
     if (!runner.KillAndLeave(victim, victim_trace, victim_at, left)) return;
     if (!seen.Insert(XXH3_64bits(left, runner.bytes()))) continue;
     Job job = RecoveryOf(left, kRecovererPid, true);
-    if (!runner.TraceJob(job, recovery)) return;
+    if (!runner.TraceRepeatably(job, recovery)) return;
     ++result.recovery_states;
     result.recovery_instructions += recovery.size() - 1;
     for (uint32_t state = 0; Going(runner) && state < recovery.state_count(); ++state) {
@@ -117,7 +117,7 @@ void RecoverySweep(Runner& runner) {
     }
     runner.addresses().AddTrace(recovery);
     if (!Going(runner)) return;
-    if (!runner.TraceJob(RecoveryOf(left, kRecovererPid, false), unjudged)) return;
+    if (!runner.TraceRepeatably(RecoveryOf(left, kRecovererPid, false), unjudged)) return;
     uint32_t at = unjudged.state(static_cast<uint32_t>(random.Below(unjudged.state_count()))).first;
     KillSecondRecoverer(runner, unjudged, victim_at, at, left, left_again, second, random);
   }

@@ -39,20 +39,20 @@ void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
   char* left = runner.NewSnapshot();
   char* left_again = runner.NewSnapshot();
   Job victim{.base = runner.base(), .operation = runner.request().operation, .judged = false};
-  if (!runner.TraceJob(victim, victim_trace)) return;
+  if (!runner.TraceRepeatably(victim, victim_trace)) return;
   const bool two = place.at[2] != kNowhere;
   for (uint32_t n = 0; n < runner.request().times; ++n) {
     if (!runner.KillAndLeave(victim, victim_trace, place.at[0], left)) return;
     Job recovery{
         .base = left, .operation = OperationKind::kRecover, .pid = kRecovererPid, .judged = !two};
-    if (!runner.TraceJob(recovery, first)) return;
+    if (!runner.TraceRepeatably(recovery, first)) return;
     if (!two) {
       if (!Once(runner, recovery, first, place.at[1], orders)) return;
       continue;
     }
     if (!runner.KillAndLeave(recovery, first, place.at[1], left_again)) return;
     Job again{.base = left_again, .operation = OperationKind::kRecover, .pid = kSecondRecovererPid};
-    if (!runner.TraceJob(again, second) || !Once(runner, again, second, place.at[2], orders))
+    if (!runner.TraceRepeatably(again, second) || !Once(runner, again, second, place.at[2], orders))
       return;
   }
 }
@@ -64,7 +64,7 @@ void ReplayTwoVictims(Runner& runner, JudgeOrders orders) {
             .operation = request.second,
             .id = kSecondVictimId,
             .pid = Runner::kOtherPid};
-  if (!runner.TraceJob(other, other_trace)) return;
+  if (!runner.TraceRepeatably(other, other_trace)) return;
   if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
     orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
   }
@@ -83,7 +83,7 @@ void ReplayResume(Runner& runner) {
   const CellRequest& request = runner.request();
   const Job job = ResumeJob(runner);
   Trace trace;
-  if (!runner.TraceJob(job, trace)) return;
+  if (!runner.TraceRepeatably(job, trace)) return;
   if (request.place.at[0] >= trace.size() || request.place.at[1] >= kLapCount) {
     runner.Error("there is no instruction %u or no lap %u", request.place.at[0],
                  request.place.at[1]);

@@ -138,11 +138,12 @@ Tracee Runner::StartVictim(const Job& job) {
   stage_->victim_message[0] = '\0';
   pid_t child = ForkAs(job.pid == 0 ? kVictimPid : job.pid);
   if (child != 0) return Tracee(child);
+  // Copied: a register may hold the job's address, which must not depend on the caller (C1).
   static Runner* runner;
-  static const Job* job_of_child;
+  static Job job_of_child;
   runner = this;
-  job_of_child = &job;
-  OnFreshStack(victim_stack_, [] { runner->BeVictim(*job_of_child); });
+  job_of_child = job;
+  OnFreshStack(victim_stack_, [] { runner->BeVictim(job_of_child); });
 }
 
 void Runner::BeVictim(const Job& job) {

@@ -49,7 +49,7 @@ bool Runner::HalfDone(OperationKind operation) {
   scene_->entries[scene_->target] = {true, scene_->target + 1, scene_->value_bytes, kAbsent};
   Job job{.base = base_, .operation = operation, .id = kSecondVictimId, .judged = false};
   Trace trace;
-  if (!TraceJob(job, trace)) return false;
+  if (!TraceRepeatably(job, trace)) return false;
   char* left = NewSnapshot();
   bool good = KillAndLeave(job, trace, trace.state(trace.state_count() / 2).first, left);
   if (good) std::memcpy(scene_->segment->base(), left, bytes_);

@@ -60,7 +60,16 @@ void SetTicker(long microseconds) {
 
 }  // namespace
 
-[[gnu::noinline]] void MarkBegin() { asm volatile("int3" ::: "memory"); }
+// What a victim did before may have left something in the registers that a call may change: its
+// random identity, for one. So that it begins the same every time, they begin as zero.
+[[gnu::noinline]] void MarkBegin() {
+  asm volatile(
+      "xor %%eax, %%eax\nxor %%ecx, %%ecx\nxor %%edx, %%edx\nxor %%esi, %%esi\nxor %%edi, %%edi\n"
+      "xor %%r8d, %%r8d\nxor %%r9d, %%r9d\nxor %%r10d, %%r10d\nxor %%r11d, %%r11d\nint3"
+      :
+      :
+      : "memory", "cc", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
+}
 [[gnu::noinline]] void MarkEnd() {
   asm volatile(".globl kill9_sweep_end\nkill9_sweep_end: int3" ::: "memory");
 }
@@ -199,7 +208,11 @@ Tracee::Stop Tracee::WaitOrBlocked() {
 
 Tracee::Stop Tracee::Step(bool may_block) {
   if (ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) return Stop::kExited;
-  return may_block ? WaitOrBlocked() : Wait();
+  if (!may_block) return Wait();
+  const Stop stop = WaitOrBlocked();
+  // A waiter that looks again now and then (RobustMutex) may have given up before it was seen asleep.
+  const bool gave_up = stop == Stop::kTrap && Registers().rax == static_cast<uint64_t>(-ETIMEDOUT);
+  return gave_up ? Stop::kBlocked : stop;
 }
 
 Tracee::Stop Tracee::Continue(bool may_block) {
