@@ -210,7 +210,8 @@ Tracee::Stop Tracee::Step(bool may_block) {
   if (ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) return Stop::kExited;
   if (!may_block) return Wait();
   const Stop stop = WaitOrBlocked();
-  // A waiter that looks again now and then (RobustMutex) may have given up before it was seen asleep.
+  // A waiter that looks again now and then (RobustMutex) may have given up before it was seen
+  // asleep.
   const bool gave_up = stop == Stop::kTrap && Registers().rax == static_cast<uint64_t>(-ETIMEDOUT);
   return gave_up ? Stop::kBlocked : stop;
 }
