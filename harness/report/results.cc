@@ -13,18 +13,32 @@
 namespace kill9::report {
 namespace {
 
-absl::StatusOr<Json> LoadFile(const std::string& path) {
+bool IsResult(const Json& json) {
+  return Text(json, "schema") == "kill9/1" && json.contains("runs") && json["runs"].is_array();
+}
+
+// The result itself, or those that a collection holds at any depth (results/reference/baselines.json).
+void Collect(const Json& json, const std::string& name, std::vector<ResultFile>* results) {
+  if (IsResult(json)) {
+    results->push_back({name, json});
+    return;
+  }
+  if (!json.is_structured()) return;
+  for (const Json& part : json) Collect(part, name, results);
+}
+
+absl::Status LoadFile(const std::string& path, std::vector<ResultFile>* results) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
-  Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded() || !json.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON object"));
+  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
   }
-  if (Text(json, "schema") != "kill9/1" || !json.contains("runs") || !json["runs"].is_array()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", path, "' is no result file of kill9 (schema kill9/1, runs)"));
-  }
-  return json;
+  const size_t before = results->size();
+  Collect(json, std::filesystem::path(path).filename().string(), results);
+  if (results->size() != before) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", path, "' is no result file of kill9 (schema kill9/1, runs), and holds none"));
 }
 
 }  // namespace
@@ -48,9 +62,7 @@ absl::StatusOr<Results> Results::Load(const std::vector<std::string>& paths) {
   }
   Results results;
   for (const std::string& path : files) {
-    absl::StatusOr<Json> json = LoadFile(path);
-    if (!json.ok()) return json.status();
-    results.files_.push_back({std::filesystem::path(path).filename().string(), *std::move(json)});
+    if (absl::Status status = LoadFile(path, &results.files_); !status.ok()) return status;
   }
   return results;
 }

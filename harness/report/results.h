@@ -27,8 +27,8 @@ struct ResultFile {
 
 class Results {
  public:
-  // Reads each file; a folder stands for the *.json in it. kNotFound, kInvalidArgument (no JSON, no
-  // "kill9/1" schema, no runs) name the file.
+  // Reads each file; a folder stands for the *.json in it, a collection for the results that it
+  // holds. kNotFound, kInvalidArgument (no JSON, or none of kill9's results in it) name the file.
   static absl::StatusOr<Results> Load(const std::vector<std::string>& paths);
 
   const std::vector<ResultFile>& files() const { return files_; }
