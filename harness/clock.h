@@ -1,12 +1,13 @@
 // The clock that histories are recorded with.
 //
-// C1  Ordered across cores: if a read on one core happens before a read on another, its result is
-//     not greater.
-//     This is what H2 (history.h) rests on;
-//     a clock that breaks it makes false violations.
-// C2  A read does not move: what precedes it in the program has taken effect (a store: is visible
-//     to all) when the clock is read by AfterOperation(); nothing that follows BeforeOperation()
-//     begins before it.
+// C1  Ordered across cores: if a reading by AfterOperation() on one core happens before one by it on
+//     another, its result is not greater. This is what H2 (history.h) rests on; a clock that breaks
+//     it makes false violations.
+// C2  A reading bounds the operation: what precedes AfterOperation() in the program has taken effect
+//     (a store: is visible to all) when it reads; nothing that follows BeforeOperation() begins
+//     before it has read. BeforeOperation() may itself read a little early, by at most what the
+//     processor executes out of order: an interval is stretched by that, which can hide an order of
+//     two operations, never invent one.
 //
 // The source is the processor's time stamp counter where CPUID calls it invariant and a start-up
 // check finds every pair of neighbouring cores in order; otherwise CLOCK_MONOTONIC, which the
@@ -38,13 +39,13 @@ class Clock {
   // Without any check, for tests. Ticks of kMonotonic are nanoseconds.
   static Clock Of(Source source);
 
-  // The time at which an operation is called: read before anything of it happens.
+  // The time at which an operation is called, or a little less: read before anything of it happens.
   uint64_t BeforeOperation() const {
 #if defined(__x86_64__)
     if (source_ == Source::kTimeStampCounter) {
-      unsigned core;
-      uint64_t ticks = __rdtscp(&core);  // waits for what precedes it
-      _mm_lfence();                      // and lets nothing overtake it
+      uint64_t ticks =
+          __rdtsc();  // may overtake what precedes it (C2); a third cheaper than rdtscp
+      _mm_lfence();   // nothing overtakes it
       return ticks;
     }
 #endif

@@ -33,6 +33,7 @@
 #ifndef KILL9_HARNESS_RECORDER_H_
 #define KILL9_HARNESS_RECORDER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -72,7 +73,8 @@ class Recorder {
     current_->finish = 0;
     // relaxed: the release of `published` below makes it visible.
     outcome().store(Outcome::kOpen, std::memory_order_relaxed);
-    current_->invoke = clock_.BeforeOperation();
+    // The reading may be a little early (C2), but this process's operations follow one another.
+    current_->invoke = std::max(clock_.BeforeOperation(), last_finish_ + 1);
     // release: pairs with the acquire in Recording::DrainRing and InOperation.
     ring_->published.store(++published_, std::memory_order_release);
     // The supervisor has read the records ahead a lap ago: asked for now, they are this core's again
@@ -82,7 +84,7 @@ class Recorder {
 
   // Completes the open operation.
   void End(Outcome result_outcome, uint64_t result = kNothing, uint64_t result_version = 0) {
-    current_->finish = clock_.AfterOperation();
+    current_->finish = last_finish_ = clock_.AfterOperation();
     current_->result = result;
     current_->result_version = result_version;
     // release: pairs with the acquire in Recording::DrainRing.
@@ -112,6 +114,7 @@ class Recorder {
   uint64_t capacity_;
   uint64_t published_;
   uint64_t drained_;
+  uint64_t last_finish_ = 0;
   uint32_t process_;
   Clock clock_;
 };
