@@ -260,7 +260,7 @@ struct Comparison {
 };
 
 bool StreamAccepts(std::string_view model, const History& history) {
-  auto stream = FindModel(model)->NewStream(HasVersions(history), {});
+  auto stream = FindModel(model)->NewStream(KeyHistory::Of(history).versions, {});
   for (Operation operation : history) {
     if (!IsKeyed(operation.function) || TellsNothing(operation)) continue;
     if (operation.outcome == Outcome::kUnknown) operation.finish = kNever;
@@ -368,7 +368,8 @@ int HistoriesToDisagreement(std::string_view model, Condition asked, Condition c
                  [](const Operation& operation) {
                    return IsKeyed(operation.function) && !TellsNothing(operation);
                  });
-    Answer answer = EngineChecker<Faulty>().Check(checked, Recoveries(history), {}, keyed, nullptr);
+    Answer answer = EngineChecker<Faulty>().Check(checked, Recoveries(history), {},
+                                                  KeyHistory::Of(keyed), nullptr);
     bool legal = BruteForceLinearizable(model, asked, history);
     if ((answer == Answer::kLinearizable) != legal) return i;
   }

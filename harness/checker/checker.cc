@@ -19,6 +19,7 @@ namespace {
 struct ByKey {
   std::vector<uint32_t> order;
   std::vector<size_t> begin;
+  std::vector<Operation> recoveries;
 };
 
 absl::StatusOr<ByKey> SplitByKey(const ModelChecker& model, std::span<const Operation> history) {
@@ -33,7 +34,10 @@ absl::StatusOr<ByKey> SplitByKey(const ModelChecker& model, std::span<const Oper
       return absl::InvalidArgumentError(absl::StrCat("operation ", i, " is still open"));
     }
     key_of[i] = kNoKey;
-    if (!IsKeyed(operation.function)) continue;
+    if (!IsKeyed(operation.function)) {
+      if (operation.function == Function::kRecover) result.recoveries.push_back(operation);
+      continue;
+    }
     if (!model.Accepts(operation.function)) {
       return absl::InvalidArgumentError(absl::StrCat("operation ", i, " is not one of the ",
                                                      std::string(model.name()),
@@ -75,7 +79,7 @@ class HistoryCheck {
         history_(history),
         options_(options),
         by_key_(std::move(by_key)),
-        recoveries_(history),
+        recoveries_(by_key_.recoveries),
         answers_(by_key_.begin.size() - 1) {}
 
   CheckOutcome Run() {
@@ -96,29 +100,35 @@ class HistoryCheck {
       // relaxed: only hands out numbers; the results are read after join.
       size_t key = next_.fetch_add(1, std::memory_order_relaxed);
       if (key >= answers_.size()) return;
-      Gather(key, &operations);
-      answers_[key] = CheckKey(operations);
+      answers_[key] = CheckKey(Gather(key, &operations));
     }
   }
 
-  void Gather(size_t key, std::vector<Operation>* operations) const {
+  // The history of a key, held by `operations`.
+  KeyHistory Gather(size_t key, std::vector<Operation>* operations) const {
+    KeyHistory gathered;
+    bool sorted = true;
     operations->clear();
     operations->reserve(by_key_.begin[key + 1] - by_key_.begin[key]);
     constexpr size_t kAhead =
         16;  // the operations of a key are far apart: their lines are asked for early
     for (size_t i = by_key_.begin[key]; i < by_key_.begin[key + 1]; ++i) {
       __builtin_prefetch(&history_[by_key_.order[std::min(i + kAhead, by_key_.order.size() - 1)]]);
-      operations->push_back(history_[by_key_.order[i]]);
+      const Operation& operation = history_[by_key_.order[i]];
+      gathered.Note(operation);
+      sorted = sorted && (operations->empty() || operations->back().invoke < operation.invoke);
+      operations->push_back(operation);
     }
-    SortByInvocation(operations);
+    if (!sorted) SortByInvocation(operations);
+    gathered.operations = *operations;
+    return gathered;
   }
 
-  KeyAnswer CheckKey(const std::vector<Operation>& operations) const {
+  KeyAnswer CheckKey(const KeyHistory& recorded) const {
     KeyAnswer answer;
-    const bool crashes = std::any_of(operations.begin(), operations.end(), IsOptional);
     answer.strongest = kNone;
     for (int i = 0; i < kNone; ++i) {
-      Answer one = model_.Check(kConditions[i], recoveries_, options_.limits, operations, nullptr);
+      Answer one = model_.Check(kConditions[i], recoveries_, options_.limits, recorded, nullptr);
       if (kConditions[i] == options_.condition) answer.asked = one;
       if (one == Answer::kLinearizable) {
         answer.strongest = std::min(answer.strongest, i);
@@ -126,7 +136,7 @@ class HistoryCheck {
         break;
       }
       if (one == Answer::kUndecided) answer.strongest = kUnclear;
-      if (!crashes) {  // the conditions do not differ
+      if (!recorded.optional) {  // the conditions do not differ
         answer.asked = one;
         break;
       }
@@ -154,9 +164,8 @@ class HistoryCheck {
                                                     : Verdict::kPass;
     if (first < answers_.size() && options_.explain) {
       std::vector<Operation> operations;
-      Gather(first, &operations);
       outcome.counterexample.emplace();
-      model_.Check(options_.condition, recoveries_, options_.limits, operations,
+      model_.Check(options_.condition, recoveries_, options_.limits, Gather(first, &operations),
                    &*outcome.counterexample);
     }
     return outcome;
@@ -173,11 +182,10 @@ class HistoryCheck {
 
 }  // namespace
 
-bool HasVersions(std::span<const Operation> operations) {
-  return std::any_of(operations.begin(), operations.end(), [](const Operation& operation) {
-    return operation.result_version != 0 ||
-           (operation.function == Function::kCompareAndSwap && operation.expected != 0);
-  });
+KeyHistory KeyHistory::Of(std::span<const Operation> operations) {
+  KeyHistory history{operations};
+  for (const Operation& operation : operations) history.Note(operation);
+  return history;
 }
 
 absl::StatusOr<CheckOutcome> CheckHistory(const ModelChecker& model,

@@ -46,6 +46,11 @@ inline bool IsOptional(const Operation& operation) {
   return operation.outcome == Outcome::kCrashed || operation.outcome == Outcome::kUnknown;
 }
 
+inline bool HasVersion(const Operation& operation) {
+  return operation.result_version != 0 ||
+         (operation.function == Function::kCompareAndSwap && operation.expected != 0);
+}
+
 struct EngineLimits {
   uint64_t steps = 1u << 20;  // tried for one return
   size_t configurations = 1u << 16;

@@ -16,6 +16,20 @@ namespace kill9 {
 
 class Recoveries;
 
+// The operations of one key, and what a single pass over them shows: long histories do not fit into a
+// cache, and each further pass would fetch them again.
+struct KeyHistory {
+  std::span<const Operation> operations;  // by invoke, without those that tell nothing
+  bool optional = false;                  // some may have taken effect, or not
+  bool versions = false;                  // some carry a version
+
+  static KeyHistory Of(std::span<const Operation> operations);
+  void Note(const Operation& operation) {
+    optional |= IsOptional(operation);
+    versions |= HasVersion(operation);
+  }
+};
+
 // The history of one key, checked as it comes, under strict linearizability. Its memory is that of
 // a window.
 class StreamChecker {
@@ -37,10 +51,9 @@ class ModelChecker {
   virtual std::string_view name() const = 0;
   virtual std::string_view summary() const = 0;
   virtual bool Accepts(Function function) const = 0;
-  // `recorded`: of one key, by invoke, without those that tell nothing.
   // `counterexample`: filled in after kViolated, unless null.
   virtual Answer Check(Condition condition, const Recoveries& recoveries,
-                       const EngineLimits& limits, std::span<const Operation> recorded,
+                       const EngineLimits& limits, const KeyHistory& recorded,
                        Counterexample* counterexample) const = 0;
   virtual std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                                    const EngineLimits& limits) const = 0;

@@ -191,21 +191,22 @@ Answer CheckDistinctQueue(std::span<const Operation> operations) {
 }
 
 Answer QueueChecker::Check(Condition condition, const Recoveries& recoveries,
-                           const EngineLimits& limits, std::span<const Operation> recorded,
+                           const EngineLimits& limits, const KeyHistory& recorded,
                            Counterexample* counterexample) const {
-  if (!AreDistinct(recorded)) {
+  if (!AreDistinct(recorded.operations)) {
     return EngineChecker<QueueModel>().Check(condition, recoveries, limits, recorded,
                                              counterexample);
   }
-  std::vector<Operation> operations = Prepare<QueueModel>(condition, recoveries, recorded);
+  std::vector<Operation> operations =
+      Prepare<QueueModel>(condition, recoveries, recorded.operations);
   Answer answer = CheckDistinctQueue(operations);
   if (answer != Answer::kViolated || counterexample == nullptr) return answer;
   operations = Shrink(std::move(operations), kShrinkTries, [](std::span<const Operation> some) {
     return CheckDistinctQueue(some) == Answer::kViolated;
   });
   if (operations.size() <= kTracedMost) {
-    *counterexample =
-        ExplainWindow<QueueModel>(condition, {QueueModel::State{}}, operations, recorded, limits);
+    *counterexample = ExplainWindow<QueueModel>(condition, {QueueModel::State{}}, operations,
+                                                recorded.operations, limits);
   }
   if (counterexample->operations.empty()) {
     counterexample->model = QueueModel::kName;

@@ -30,7 +30,7 @@ class QueueChecker : public ModelChecker {
   std::string_view summary() const override { return QueueModel::kSummary; }
   bool Accepts(Function function) const override { return QueueModel::Accepts(function); }
   Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
-               std::span<const Operation> recorded, Counterexample* counterexample) const override;
+               const KeyHistory& recorded, Counterexample* counterexample) const override;
   std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                            const EngineLimits& limits) const override {
     return std::make_unique<EngineStream<QueueModel>>(has_versions, limits);

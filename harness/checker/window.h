@@ -23,9 +23,6 @@ inline constexpr size_t kWindowOperations = 64;
 inline constexpr size_t kStreamWindowOperations = 16;  // there are many streams: shorter
 inline constexpr int kShrinkTries = 4000;
 
-// Whether any operation of a key carries a version.
-bool HasVersions(std::span<const Operation> operations);
-
 // What the engine is given of `recorded` under a condition.
 template <typename Model>
 std::vector<Operation> Prepare(Condition condition, const Recoveries& recoveries,
@@ -240,19 +237,19 @@ class EngineChecker : public ModelChecker {
   bool Accepts(Function function) const override { return Model::Accepts(function); }
 
   Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
-               std::span<const Operation> recorded, Counterexample* counterexample) const override {
+               const KeyHistory& recorded, Counterexample* counterexample) const override {
     std::vector<Operation> prepared;
-    std::span<const Operation> operations = recorded;
-    if (std::any_of(recorded.begin(), recorded.end(), IsOptional)) {
-      prepared = Prepare<Model>(condition, recoveries, recorded);
+    std::span<const Operation> operations = recorded.operations;
+    if (recorded.optional) {
+      prepared = Prepare<Model>(condition, recoveries, operations);
       operations = prepared;
     }
-    auto initial = Model::Init(HasVersions(recorded));
-    Answer answer =
-        CheckWith<uint64_t>(condition, initial, operations, recorded, limits, counterexample);
+    auto initial = Model::Init(recorded.versions);
+    Answer answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations, limits,
+                                        counterexample);
     if (answer == Answer::kUndecided) {
-      answer =
-          CheckWith<WideMask>(condition, initial, operations, recorded, limits, counterexample);
+      answer = CheckWith<WideMask>(condition, initial, operations, recorded.operations, limits,
+                                   counterexample);
     }
     return answer;
   }
