@@ -48,10 +48,10 @@ class RobustMutex {
       timespec retry_at;
       clock_gettime(CLOCK_MONOTONIC, &retry_at);
       retry_at.tv_nsec += kRetryNs;
-      if (retry_at.tv_nsec >= kSecondNs) {
-        retry_at.tv_nsec -= kSecondNs;
-        ++retry_at.tv_sec;
-      }
+      const long carry =
+          retry_at.tv_nsec >= kSecondNs;  // no branch: a waiter's path is always the same
+      retry_at.tv_sec += carry;
+      retry_at.tv_nsec -= carry * kSecondNs;
       error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &retry_at);
     }
     return Interpret(error);

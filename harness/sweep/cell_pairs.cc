@@ -129,10 +129,12 @@ void TwoVictimsSweep(Runner& runner) {
   CellResult& result = runner.result();
   Random random(request.seed + 1);
   Trace other_trace, trace;
-  Job other{.base = runner.base(),
-            .operation = request.second,
-            .id = kSecondVictimId,
-            .pid = Runner::kOtherPid};
+  const Job first{.base = runner.base(), .operation = request.operation};
+  const Job other{.base = runner.base(),
+                  .operation = request.second,
+                  .id = kSecondVictimId,
+                  .pid = Runner::kOtherPid,
+                  .waiting = &first};
   if (!runner.TraceRepeatably(other, other_trace)) return;
   JudgeOrders orders = runner.orders();
   if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {

@@ -60,10 +60,12 @@ void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
 void ReplayTwoVictims(Runner& runner, JudgeOrders orders) {
   const CellRequest& request = runner.request();
   Trace other_trace, trace;
-  Job other{.base = runner.base(),
-            .operation = request.second,
-            .id = kSecondVictimId,
-            .pid = Runner::kOtherPid};
+  const Job first{.base = runner.base(), .operation = request.operation};
+  const Job other{.base = runner.base(),
+                  .operation = request.second,
+                  .id = kSecondVictimId,
+                  .pid = Runner::kOtherPid,
+                  .waiting = &first};
   if (!runner.TraceRepeatably(other, other_trace)) return;
   if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
     orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};

@@ -169,8 +169,12 @@ void Runner::BeVictim(const Job& job) {
 bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other) {
   Restore(job.base);
   if (job.judged) CallJudge(orders != nullptr ? *orders : orders_);
-  if (job.other != nullptr && !Bring(*job.other, *job.other_trace, job.other_at, other))
-    return false;
+  if (job.waiting != nullptr && !Begin(*job.waiting, other)) return false;
+  if (!Begin(job, victim)) return false;
+  return job.other == nullptr || Bring(*job.other, *job.other_trace, job.other_at, other);
+}
+
+bool Runner::Begin(const Job& job, Tracee* victim) {
   *victim = StartVictim(job);
   if (victim->WaitForBegin() == Tracee::Stop::kTrap) return true;
   Error("the victim could not begin: %s", stage_->victim_message[0] != '\0'
@@ -359,12 +363,7 @@ bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
 }
 
 bool Runner::Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* victim) {
-  *victim = StartVictim(job);
-  if (victim->WaitForBegin() != Tracee::Stop::kTrap) {
-    Error("the victim could not begin: %s", stage_->victim_message);
-    return false;
-  }
-  return Reach(*victim, trace, at);
+  return Begin(job, victim) && Reach(*victim, trace, at);
 }
 
 bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,

@@ -21,10 +21,13 @@ struct Job {
   pid_t pid = 0;
   bool judged = true;    // a survivor attaches before the victim does
   bool reports = false;  // the victim notes what it is answered, and tells it after its operation
-  // A second victim, which was brought to a step of its own trace before and stands there.
+  // A second victim, which is brought to a step of its own trace once this one is ready to begin,
+  // and stands there. Its trace is made with this one as `waiting`.
   const Job* other = nullptr;
   const Trace* other_trace = nullptr;
   uint32_t other_at = 0;
+  // A victim that has got ready before (attached, pinned, reserved) and waits with its operation.
+  const Job* waiting = nullptr;
 };
 
 struct Answer {
@@ -140,6 +143,7 @@ class Runner {
   Tracee StartVictim(const Job& job);
   [[noreturn]] void BeVictim(const Job& job);
   [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
+  bool Begin(const Job& job, Tracee* victim);
   bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other);
   // Ends all of them before the judge was asked.
   void EndJob(Tracee& victim, Tracee& other);
