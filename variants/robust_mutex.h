@@ -48,8 +48,8 @@ class RobustMutex {
       timespec retry_at;
       clock_gettime(CLOCK_MONOTONIC, &retry_at);
       retry_at.tv_nsec += kRetryNs;
-      const long carry =
-          retry_at.tv_nsec >= kSecondNs;  // no branch: a waiter's path is always the same
+      // No branch: a waiter's path does not depend on the time of day.
+      const long carry = retry_at.tv_nsec >= kSecondNs;
       retry_at.tv_sec += carry;
       retry_at.tv_nsec -= carry * kSecondNs;
       error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &retry_at);
