@@ -49,6 +49,20 @@ Cell RunOne(const char* variant, OperationKind operation, StateKind state,
   return cells.at(0);
 }
 
+// Repeats the first failure of a cell by way of its result file, as a person would.
+CellResult RepeatFirstFailure(const Cell& cell, uint32_t times) {
+  absl::StatusOr<CellRequest> replay = RequestOf(RunOf(cell.request, cell.result));
+  EXPECT_TRUE(replay.ok()) << replay.status();
+  if (!replay.ok()) return {};
+  replay->replay = 1;
+  replay->times = times;
+  replay->most_failures = times + 1;
+  replay->watchdog_seconds = 1;
+  std::vector<Cell> again = RunAll({*replay});
+  EXPECT_EQ(again.size(), 1u);
+  return again.at(0).result;
+}
+
 TEST(SweepSharpness, AStoreThatIsRightPassesAtEveryInstructionOfEveryOperation) {
   SweepOptions options;
   options.full = true;
@@ -91,19 +105,11 @@ TEST(SweepSharpness, AttachDetachRecoverAndCreatePass) {
 TEST(SweepSharpness, AWindowOfOneInstructionIsFoundAndReplays100TimesOf100) {
   Cell cell = RunOne("array_one_instruction_window", OperationKind::kPutSame, StateKind::kOneEntry);
   ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
-  // By way of the result file, as a person would.
-  absl::StatusOr<CellRequest> replay = RequestOf(RunOf(cell.request, cell.result));
-  ASSERT_TRUE(replay.ok()) << replay.status();
-  replay->replay = 1;
-  replay->times = 100;
-  replay->most_failures = 101;
-  replay->watchdog_seconds = 1;
-  std::vector<Cell> again = RunAll({*replay});
-  ASSERT_EQ(again.size(), 1u);
-  EXPECT_EQ(again[0].result.replayed, 100u) << again[0].result.error;
-  EXPECT_EQ(again[0].result.replayed_alike, 100u);
-  EXPECT_EQ(again[0].result.failure[0].address, cell.result.failure[0].address);
-  EXPECT_EQ(again[0].result.failure[0].segment_hash, cell.result.failure[0].segment_hash);
+  const CellResult again = RepeatFirstFailure(cell, 100);
+  EXPECT_EQ(again.replayed, 100u) << again.error;
+  EXPECT_EQ(again.replayed_alike, 100u);
+  EXPECT_EQ(again.failure[0].address, cell.result.failure[0].address);
+  EXPECT_EQ(again.failure[0].segment_hash, cell.result.failure[0].segment_hash);
 }
 
 struct Planted {
@@ -149,16 +155,9 @@ TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndRepl
   ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
   EXPECT_EQ(cell.result.failure[0].place.mode, Mode::kResume);
   EXPECT_GT(cell.result.resume_stops, 0u);
-  absl::StatusOr<CellRequest> replay = RequestOf(RunOf(cell.request, cell.result));
-  ASSERT_TRUE(replay.ok()) << replay.status();
-  replay->replay = 1;
-  replay->times = 20;
-  replay->most_failures = 21;
-  replay->watchdog_seconds = 1;
-  std::vector<Cell> again = RunAll({*replay});
-  ASSERT_EQ(again.size(), 1u);
-  EXPECT_EQ(again[0].result.replayed, 20u) << again[0].result.error;
-  EXPECT_EQ(again[0].result.replayed_alike, 20u);
+  const CellResult again = RepeatFirstFailure(cell, 20);
+  EXPECT_EQ(again.replayed, 20u) << again.error;
+  EXPECT_EQ(again.replayed_alike, 20u);
 }
 
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {

@@ -1,11 +1,10 @@
-// kill9 gate from outside: it is closed by everything that must close it. Programs that fail, crash and
-// hang are scripts here, given to the gate as its tests and planted bugs.
+// kill9 gate from outside: it is closed by everything that must close it. Programs that fail, crash
+// and hang are scripts here, given to the gate as its tests and planted bugs.
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -14,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result.h"
+#include "stress/command_for_tests.h"
 
 namespace kill9 {
 namespace {
@@ -73,14 +73,9 @@ class GateCommand : public ::testing::Test {
            arguments;
   }
   int Run(const std::string& arguments, const std::string& environment = "GITHUB_ACTIONS=") {
-    const std::string line = environment + " " + CommandFor(arguments) + " 2>&1";
-    FILE* pipe = popen(line.c_str(), "r");
-    output_.clear();
-    char buffer[4096];
-    for (size_t got; (got = fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-      output_.append(buffer, got);
-    const int status = pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    const Ended ended = RunLine(environment + " " + CommandFor(arguments) + " 2>&1");
+    output_ = ended.output;
+    return ended.exit_code;
   }
   std::string Read(const std::string& name) const {
     std::ifstream file(folder_ + "/" + name);

@@ -1,37 +1,21 @@
 // kill9 replay from outside: result files of each tier, and files that are none.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result.h"
+#include "stress/command_for_tests.h"
 
 namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
 
-struct Ended {
-  int exit_code = -1;
-  std::string output;
-};
-
 Ended RunCommand(const std::string& arguments, const std::string& input = "") {
-  Ended ended;
   const std::string feed = input.empty() ? "</dev/null" : "<<'END'\n" + input + "\nEND";
-  FILE* pipe = popen((std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 " + feed).c_str(), "r");
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    ended.output.append(buffer.data(), got);
-  }
-  const int status = pclose(pipe);
-  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ended;
+  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 " + feed);
 }
 
 std::string Path(const std::string& name) { return testing::TempDir() + "/" + name; }

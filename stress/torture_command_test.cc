@@ -2,10 +2,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -14,27 +12,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result.h"
+#include "stress/command_for_tests.h"
 
 namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
 
-struct Ended {
-  int exit_code = -1;
-  std::string output;
-};
-
 Ended RunCommand(const std::string& arguments, const std::string& errors = " 2>&1") {
-  Ended ended;
-  FILE* pipe = popen((std::string(KILL9_COMMAND) + " torture " + arguments + errors).c_str(), "r");
-  std::array<char, 4096> buffer;
-  for (size_t got; (got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    ended.output.append(buffer.data(), got);
-  }
-  const int status = pclose(pipe);
-  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return ended;
+  return RunLine(std::string(KILL9_COMMAND) + " torture " + arguments + errors);
 }
 
 TEST(TortureCommand, WritesAResultFileWithEveryFieldOfTheSchema) {
