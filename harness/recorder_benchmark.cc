@@ -19,6 +19,7 @@
 #include "harness/clock.h"
 #include "harness/recorder.h"
 #include "harness/result.h"
+#include "harness/statistics.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -118,11 +119,6 @@ Rate Round(const Variant& variant, uint32_t processes, bool recorded, Tally* tal
   rate.wall = static_cast<double>(processes * kOperations) / wall;
   rate.processor = static_cast<double>(processes * kOperations) / processor;
   return rate;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 int Main(int argc, char** argv) {

@@ -20,6 +20,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
 #include "harness/result.h"
+#include "harness/statistics.h"
 #include "stress/limits/measure.h"
 
 namespace kill9 {
@@ -96,9 +97,9 @@ KeyDistribution ParseDistribution(const std::string& name) {
   throw CLI::ValidationError("--distributions", "uniform and zipfian are known, not " + name);
 }
 
-Json Spread(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return {{"low", values.front()}, {"median", values[values.size() / 2]}, {"high", values.back()}};
+Json Spread(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {{"low", *low}, {"median", Median(values)}, {"high", *high}};
 }
 
 Json Quantiles(const Histogram& histogram) {

@@ -30,6 +30,7 @@
 #include "harness/kill_timer.h"
 #include "harness/random.h"
 #include "harness/result.h"
+#include "harness/statistics.h"
 #include "harness/torture.h"
 #include "variants/registry.h"
 #include "variants/robust_mutex.h"
@@ -158,16 +159,8 @@ void StoreOperation(const Variant& variant, const std::shared_ptr<Segment>& segm
   if (!store->Put(key, value).ok()) std::abort();
 }
 
-double Quantile(std::vector<uint64_t> values, double share) {
-  std::sort(values.begin(), values.end());
-  return static_cast<double>(
-             values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))]) /
-         1000;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+double QuantileUs(const std::vector<uint64_t>& values_ns, double share) {
+  return static_cast<double>(Quantile(values_ns, share)) / 1000;
 }
 
 Json MeasureRecovery(const Variant& variant, int rounds) {
@@ -200,16 +193,16 @@ Json MeasureRecovery(const Variant& variant, int rounds) {
     kill(store_survivor, SIGKILL);
     waitpid(store_survivor, nullptr, 0);
   }
-  const double ratio = Quantile(store_ns, 0.5) / Quantile(bare_ns, 0.5);
+  const double ratio = QuantileUs(store_ns, 0.5) / QuantileUs(bare_ns, 0.5);
   std::cout << absl::StrFormat(
       "recovery: bare robust mutex p50 %.1f us, p99 %.1f us; %s p50 %.1f us, p99 %.1f us; ratio of "
       "p50 %.2f "
       "(%d samples each)\n",
-      Quantile(bare_ns, 0.5), Quantile(bare_ns, 0.99), std::string(variant.name()),
-      Quantile(store_ns, 0.5), Quantile(store_ns, 0.99), ratio, bare_ns.size());
+      QuantileUs(bare_ns, 0.5), QuantileUs(bare_ns, 0.99), std::string(variant.name()),
+      QuantileUs(store_ns, 0.5), QuantileUs(store_ns, 0.99), ratio, bare_ns.size());
   return {{"variant", variant.name()},
-          {"bare_us", {{"p50", Quantile(bare_ns, 0.5)}, {"p99", Quantile(bare_ns, 0.99)}}},
-          {"store_us", {{"p50", Quantile(store_ns, 0.5)}, {"p99", Quantile(store_ns, 0.99)}}},
+          {"bare_us", {{"p50", QuantileUs(bare_ns, 0.5)}, {"p99", QuantileUs(bare_ns, 0.99)}}},
+          {"store_us", {{"p50", QuantileUs(store_ns, 0.5)}, {"p99", QuantileUs(store_ns, 0.99)}}},
           {"ratio_p50", ratio},
           {"samples", bare_ns.size()}};
 }

@@ -14,6 +14,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "harness/control.h"
+#include "harness/statistics.h"
 #include "stress/limits/measure.h"
 
 namespace kill9::limits {
@@ -29,8 +30,7 @@ double MedianNs(uint64_t times, absl::FunctionRef<void(uint64_t)> body) {
     body(times);
     batches.push_back(static_cast<double>(MonotonicNs() - begin) / static_cast<double>(times));
   }
-  std::nth_element(batches.begin(), batches.begin() + kBatches / 2, batches.end());
-  return batches[kBatches / 2];
+  return Median(batches);
 }
 
 double CopyNs(size_t bytes) {

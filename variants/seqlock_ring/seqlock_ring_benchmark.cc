@@ -26,6 +26,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/result.h"
+#include "harness/statistics.h"
 #include "stress/limits/subject.h"
 #include "variants/seqlock_ring/seqlock_ring.h"
 
@@ -114,8 +115,9 @@ void Work(limits::Subject& table, Gate& gate, const std::vector<uint32_t>& seque
   size_t at = static_cast<size_t>(number) * 130'003 % kSequence;
   uint64_t coin = static_cast<uint64_t>(number) * 0x9e3779b97f4a7c15 + 1;
   uint64_t operations = 0, reads = 0, hits = 0;
-  gate.ready.fetch_add(1);
-  while (!gate.go.load()) usleep(50);
+  gate.ready.fetch_add(1, std::memory_order_release);  // pairs with the acquire of Measure
+  // acquire: pairs with the release of Measure
+  while (!gate.go.load(std::memory_order_acquire)) usleep(50);
   const uint64_t begin_ns = ProcessorNs();
   while (!gate.stop.load(std::memory_order_relaxed)) {
     for (int i = 0; i < 64; ++i) {
@@ -131,10 +133,11 @@ void Work(limits::Subject& table, Gate& gate, const std::vector<uint32_t>& seque
     }
     operations += 64;
   }
-  gate.processor_ns.fetch_add(ProcessorNs() - begin_ns);
-  gate.operations.fetch_add(operations);
-  gate.reads.fetch_add(reads);
-  gate.hits.fetch_add(hits);
+  // relaxed: sums, read when this process has been waited for
+  gate.processor_ns.fetch_add(ProcessorNs() - begin_ns, std::memory_order_relaxed);
+  gate.operations.fetch_add(operations, std::memory_order_relaxed);
+  gate.reads.fetch_add(reads, std::memory_order_relaxed);
+  gate.hits.fetch_add(hits, std::memory_order_relaxed);
 }
 
 Outcome Measure(limits::Subject& table, const std::vector<uint32_t>& sequence, bool with_writes,
@@ -152,30 +155,26 @@ Outcome Measure(limits::Subject& table, const std::vector<uint32_t>& sequence, b
     }
     children.push_back(child);
   }
-  while (gate.ready.load() < processes) usleep(100);
+  while (gate.ready.load(std::memory_order_acquire) < processes) usleep(100);
   const Clock::time_point begin = Clock::now();
-  gate.go.store(true);
+  gate.go.store(true, std::memory_order_release);
   usleep(static_cast<useconds_t>(milliseconds) * 1000);
-  gate.stop.store(true);
+  gate.stop.store(true, std::memory_order_relaxed);
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   for (pid_t child : children) {
     int status = 0;
     waitpid(child, &status, 0);
     if (status != 0) Die("a worker died");
   }
-  Outcome outcome{static_cast<double>(gate.operations.load()) * 1e9 /
-                      static_cast<double>(gate.processor_ns.load()),
-                  static_cast<double>(gate.operations.load()) / seconds,
-                  gate.reads.load() == 0 ? 1.0
-                                         : static_cast<double>(gate.hits.load()) /
-                                               static_cast<double>(gate.reads.load())};
+  // relaxed: all have been waited for
+  const auto sum = [](const std::atomic<uint64_t>& one) {
+    return static_cast<double>(one.load(std::memory_order_relaxed));
+  };
+  const double reads = sum(gate.reads);
+  const Outcome outcome{sum(gate.operations) * 1e9 / sum(gate.processor_ns),
+                        sum(gate.operations) / seconds, reads == 0 ? 1.0 : sum(gate.hits) / reads};
   munmap(memory, sizeof(Gate));
   return outcome;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
 }
 
 void Throughput(Json& runs, int rounds, int milliseconds) {
