@@ -67,8 +67,28 @@ class PeerStore : public Store {
   std::shared_ptr<Segment> segment_;
 };
 
-// The part of a Variant that all peers with files have in common.
-class AnchoredVariant : public Variant {
+// The traits of a peer that has only what PeerStore has.
+inline Traits PlainTraits(std::string_view recovery_trigger, std::string_view recovery_cost) {
+  return {.has_compare_and_swap = false,
+          .has_pin = false,
+          .has_draft = false,
+          .has_audit = false,
+          .has_versions = false,
+          .tells_recovered = false,
+          .recovery_trigger = recovery_trigger,
+          .recovery_cost = recovery_cost};
+}
+
+// The same, of one that keeps its data in files.
+inline Traits AnchoredTraits(std::string_view recovery_trigger, std::string_view recovery_cost) {
+  Traits traits = PlainTraits(recovery_trigger, recovery_cost);
+  traits.needs_name = true;
+  traits.bounded = false;
+  return traits;
+}
+
+// The part of a Variant that all peers have in common.
+class PeerVariant : public Variant {
  public:
   Kind kind() const final { return Kind::kPeer; }
   absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const final {

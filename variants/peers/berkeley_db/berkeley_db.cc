@@ -191,7 +191,7 @@ class BerkeleyStore final : public peers::PeerStore {
   Buffer value_;
 };
 
-class BerkeleyVariant final : public peers::AnchoredVariant {
+class BerkeleyVariant final : public peers::PeerVariant {
  public:
   std::string_view name() const override { return kName; }
   std::string_view summary() const override {
@@ -199,20 +199,10 @@ class BerkeleyVariant final : public peers::AnchoredVariant {
            "readers or one writer";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .has_compare_and_swap = false,
-        .has_pin = false,
-        .has_draft = false,
-        .has_audit = false,
-        .has_versions = false,
-        .tells_recovered = false,
-        .needs_name = true,
-        .bounded = false,
-        .recovery_trigger =
-            "failchk, which the application calls; where it says DB_RUNRECOVERY, "
-            "every process must leave and the environment is made anew",
-        .recovery_cost = "the number of participants and of locks",
-    };
+    static const Traits traits = peers::AnchoredTraits(
+        "failchk, which the application calls; where it says DB_RUNRECOVERY, "
+        "every process must leave and the environment is made anew",
+        "the number of participants and of locks");
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {

@@ -104,26 +104,20 @@ class BoostStore final : public peers::PeerStore {
   Root& root_;
 };
 
-class BoostVariant final : public Variant {
+class BoostVariant final : public peers::PeerVariant {
  public:
   std::string_view name() const override { return kName; }
   std::string_view summary() const override {
     return "Boost.Interprocess: an unordered map in a managed segment, under one mutex that is not "
            "robust";
   }
-  Kind kind() const override { return Kind::kPeer; }
   const Traits& traits() const override {
-    static const Traits traits{
-        .has_compare_and_swap = false,
-        .has_pin = false,
-        .has_draft = false,
-        .has_audit = false,
-        .has_versions = false,
-        .has_recovery = false,
-        .tells_recovered = false,
-        .recovery_trigger = "none: the mutex is not robust",
-        .recovery_cost = "nothing: nothing is repaired",
-    };
+    static const Traits traits = [] {
+      Traits own =
+          peers::PlainTraits("none: the mutex is not robust", "nothing: nothing is repaired");
+      own.has_recovery = false;
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
@@ -142,12 +136,6 @@ class BoostVariant final : public Variant {
                 absl::StrCat("the segment is too small: ", error.what()));
           }
         });
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const override {
-    return Segment::Open(location, {.design = kName});
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const override {
-    return Segment::FromFd(fd, {.design = kName});
   }
   absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
     try {

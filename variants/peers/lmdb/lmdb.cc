@@ -143,7 +143,7 @@ class LmdbStore final : public peers::PeerStore {
   MDB_dbi database_;
 };
 
-class LmdbVariant final : public peers::AnchoredVariant {
+class LmdbVariant final : public peers::PeerVariant {
  public:
   std::string_view name() const override { return kName; }
   std::string_view summary() const override {
@@ -151,22 +151,15 @@ class LmdbVariant final : public peers::AnchoredVariant {
            "readers without locks";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .has_compare_and_swap = false,
-        .has_pin = false,
-        .has_draft = false,
-        .has_audit = false,
-        .has_versions = false,
-        .tells_recovered = false,
-        .needs_name = true,
-        .bounded = false,
-        .read = Progress::kWaitFree,
-        .pin = Progress::kWaitFree,
-        .recovery_trigger =
-            "the next writer takes over the robust mutex; the reader slots of the "
-            "dead come back by mdb_reader_check, which the application calls",
-        .recovery_cost = "the size of the reader table",
-    };
+    static const Traits traits = [] {
+      Traits own = peers::AnchoredTraits(
+          "the next writer takes over the robust mutex; the reader slots of the "
+          "dead come back by mdb_reader_check, which the application calls",
+          "the size of the reader table");
+      own.read = Progress::kWaitFree;
+      own.pin = Progress::kWaitFree;
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {

@@ -141,30 +141,23 @@ class TdbStore final : public peers::PeerStore {
   TDB_CONTEXT* tdb_;
 };
 
-class TdbVariant final : public peers::AnchoredVariant {
+class TdbVariant final : public peers::PeerVariant {
  public:
   std::string_view name() const override { return kName; }
   std::string_view summary() const override {
     return "Samba's tdb in mutex mode: hash chains in a mapped file, a robust mutex for each chain";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .has_compare_and_swap = false,
-        .has_pin = false,
-        .has_draft = false,
-        .has_audit = false,
-        .has_versions = false,
-        .has_recovery = false,
-        .tells_recovered = false,
-        .needs_name = true,
-        .bounded = false,
-        // A chain's mutex; the allocator's is the whole store's.
-        .blocks = Traits::Reach::kStore,
-        .recovery_trigger =
-            "the next locker of a chain takes over its robust mutex; what the dead "
-            "left half done stays as it is",
-        .recovery_cost = "nothing: nothing is repaired",
-    };
+    static const Traits traits = [] {
+      Traits own = peers::AnchoredTraits(
+          "the next locker of a chain takes over its robust mutex; what the dead "
+          "left half done stays as it is",
+          "nothing: nothing is repaired");
+      own.has_recovery = false;
+      // A chain's mutex; the allocator's is the whole store's.
+      own.blocks = Traits::Reach::kStore;
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
