@@ -57,7 +57,13 @@ class Clock {
   // the counter is read.
   uint64_t AfterOperation() const {
     // seq_cst: orders the operation's stores before the read of the clock; pairs with nothing else.
+#pragma GCC diagnostic push
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+// No order between threads is meant that ThreadSanitizer would have to know of.
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
     std::atomic_thread_fence(std::memory_order_seq_cst);
+#pragma GCC diagnostic pop
 #if defined(__x86_64__)
     if (source_ == Source::kTimeStampCounter) {
       unsigned core;

@@ -15,25 +15,12 @@
 #include <thread>
 
 #include "property/conformance.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define KILL9_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define KILL9_TSAN 1
-#endif
-#endif
+#include "property/thread_sanitizer.h"
 
 extern char** environ;
 
 namespace kill9 {
 namespace {
-
-#ifdef KILL9_TSAN
-constexpr bool kTsan = true;
-#else
-constexpr bool kTsan = false;
-#endif
 
 constexpr uint32_t kThreads = 4;
 constexpr uint32_t kKeys = 6;  // few: the threads meet
@@ -320,7 +307,7 @@ class PlantedOrdering : public ::testing::TestWithParam<const char*> {};
 // The same binary, one planted test, under ThreadSanitizer's verdict: 66, and "data race" on its
 // output.
 TEST_P(PlantedOrdering, IsFoundByThreadSanitizerAndByNothingElse) {
-  if (!kTsan) GTEST_SKIP() << "this build has no ThreadSanitizer: ./dev tsan";
+  if (!kThreadSanitizer) GTEST_SKIP() << "this build has no ThreadSanitizer: ./dev tsan";
   int output[2];
   ASSERT_EQ(pipe2(output, O_CLOEXEC), 0);
   posix_spawn_file_actions_t actions;
