@@ -86,7 +86,8 @@ absl::Status WriteResult(const Json& result, const std::string& path) {
     std::cout << text << std::flush;
     return absl::OkStatus();
   }
-  // A file appears whole or not at all. A device or a pipe is written to: a rename would replace it.
+  // A file appears whole or not at all. A device or a pipe is written to: a rename would replace
+  // it.
   std::error_code ignored;
   const std::filesystem::file_status there = std::filesystem::status(path, ignored);
   const bool in_place = std::filesystem::exists(there) && !std::filesystem::is_regular_file(there);

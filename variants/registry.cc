@@ -9,7 +9,8 @@
   VARIANT(SeqlockRing)          \
   VARIANT(CasSlots)
 
-// The designs that people really ship, kept to show what the testbed says of them (variants/baselines/).
+// The designs that people really ship, kept to show what the testbed says of them
+// (variants/baselines/).
 #define KILL9_BASELINES(VARIANT)     \
   VARIANT(UnsynchronisedHash)        \
   VARIANT(OneUnnamedSemaphore)       \

@@ -1,11 +1,12 @@
 // What got slower or weaker from one set of results to another, beyond noise.
 //
 // Speed and costs have rounds. A single figure has changed if its two spreads (lowest to highest
-// round) lie further apart than half the wider of them, and the medians differ by more than kMargin:
-// of 360 figures that only wobble, by a tenth or a fifth, one in four to ten comparisons then shows a
-// false one. All figures of a subject together (the geometric mean of their changes) have changed if
-// they did by more than kMargin: what is too small to show in one figure shows there. Verdicts, kill
-// coverage and the shares of a stall matrix have no noise of that kind: any step down counts.
+// round) lie further apart than half the wider of them, and the medians differ by more than
+// kMargin: of 360 figures that only wobble, by a tenth or a fifth, one in four to ten comparisons
+// then shows a false one. All figures of a subject together (the geometric mean of their changes)
+// have changed if they did by more than kMargin: what is too small to show in one figure shows
+// there. Verdicts, kill coverage and the shares of a stall matrix have no noise of that kind: any
+// step down counts.
 #ifndef KILL9_HARNESS_REPORT_COMPARE_H_
 #define KILL9_HARNESS_REPORT_COMPARE_H_
 

@@ -17,7 +17,8 @@ bool IsResult(const Json& json) {
   return Text(json, "schema") == "kill9/1" && json.contains("runs") && json["runs"].is_array();
 }
 
-// The result itself, or those that a collection holds at any depth (results/reference/baselines.json).
+// The result itself, or those that a collection holds at any depth
+// (results/reference/baselines.json).
 void Collect(const Json& json, const std::string& name, std::vector<ResultFile>* results) {
   if (IsResult(json)) {
     results->push_back({name, json});
