@@ -1,19 +1,13 @@
-// The tsan tier on what is planted: each planted ordering is found by the threads of threads_test, built
-// with that bug under ThreadSanitizer. `./dev tsan` builds and runs it; any other build skips.
+// The tsan tier on what is planted: each planted ordering is found by the threads of threads_test,
+// built with that bug under ThreadSanitizer. `./dev tsan` builds and runs it; any other build
+// skips.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 
-#include "stress/planted.h"
-
-#if defined(__SANITIZE_THREAD__)
-#define KILL9_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define KILL9_TSAN 1
-#endif
-#endif
+#include "harness/gate/planted.h"
+#include "property/thread_sanitizer.h"
 
 namespace kill9 {
 namespace {
@@ -22,9 +16,8 @@ std::vector<PlantedBug> WithTsan() {
   std::vector<PlantedBug> bugs;
   absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(KILL9_PLANTED_MANIFEST);
   if (!all.ok()) return bugs;
-  std::copy_if(all->begin(), all->end(), std::back_inserter(bugs), [](const PlantedBug& bug) {
-    return std::find(bug.tiers.begin(), bug.tiers.end(), "tsan") != bug.tiers.end();
-  });
+  std::copy_if(all->begin(), all->end(), std::back_inserter(bugs),
+               [](const PlantedBug& bug) { return bug.declares("tsan"); });
   return bugs;
 }
 
@@ -36,9 +29,7 @@ uint64_t Seed() {
 class PlantedOrderings : public ::testing::TestWithParam<PlantedBug> {};
 
 TEST_P(PlantedOrderings, IsFoundByTheWorkersAsThreads) {
-#ifndef KILL9_TSAN
-  GTEST_SKIP() << "this build has no ThreadSanitizer: ./dev tsan";
-#endif
+  if (!kThreadSanitizer) GTEST_SKIP() << "this build has no ThreadSanitizer: ./dev tsan";
   const PlantedBug& bug = GetParam();
   const TierOutcome outcome = RunPlantedTier(bug, "tsan", Seed(), bug.budget_seconds, nullptr);
   ASSERT_NE(outcome.verdict, "not_built") << "ninja planted_threads";

@@ -1,7 +1,7 @@
-// What is planted, as data: every bug class has its bug or a reason, every variant its share, and the
-// patches say all that a tier needs to know. (That they apply is checked by the build, that they compile
-// and are caught by `kill9 planted` and `kill9 gate`.)
-#include "stress/planted.h"
+// What is planted, as data: every bug class has its bug or a reason, every variant its share, and
+// the patches say all that a tier needs to know. (That they apply is checked by the build, that
+// they compile and are caught by `kill9 planted` and `kill9 gate`.)
+#include "harness/gate/planted.h"
 
 #include <gtest/gtest.h>
 
@@ -128,6 +128,21 @@ TEST(Planted, APatchIsSmall) {
     }
     EXPECT_GT(changed, 0u) << bug.name;
     EXPECT_LE(changed, 40u) << bug.name;
+  }
+}
+
+TEST(PlantedManifest, ThatIsNoneIsRefusedWithWords) {
+  EXPECT_EQ(ReadPlantedBugs("/nonexistent/manifest.json").status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  const std::string path = testing::TempDir() + "/no_manifest.json";
+  for (const char* text : {"", "{}", "[1]", R"([{"name": "a"}])",
+                           R"([{"name": "a", "variant": "v", "patch": "p", "tiers": 3}])"}) {
+    std::ofstream(path) << text;
+    const absl::Status status = ReadPlantedBugs(path).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_NE(std::string(status.message()).find("is no manifest of planted bugs"),
+              std::string::npos)
+        << status;
   }
 }
 

@@ -14,10 +14,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "harness/gate/planted.h"
 #include "harness/result.h"
+#include "harness/statistics.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
-#include "stress/planted.h"
 
 namespace kill9 {
 namespace {
@@ -61,12 +62,6 @@ struct Outcomes {
 bool Listed(const std::string& list, const std::string& name) {
   const std::vector<std::string> names = absl::StrSplit(list, ',');
   return list == "all" || std::find(names.begin(), names.end(), name) != names.end();
-}
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 struct Summary {
@@ -223,13 +218,14 @@ int Run(const Flags& flags) {
     std::cerr << "kill9: there is no planted bug '" << flags.name << "'\n";
     return kExitUsage;
   }
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
   if (flags.build) {
-    if (absl::Status status = BuildPlanted(bugs, flags.manifest); !status.ok()) {
+    absl::Status status = BuildPlanted(bugs, flags.manifest, &g_interrupted);
+    if (!status.ok()) {
       std::cerr << "kill9: " << status.message() << "\n";
       return kExitUsage;
     }
   }
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
   Json result = NewResult("planted", flags.seed);
   result["seeds"] = flags.seeds;
   std::vector<Outcomes> outcomes;

@@ -1,4 +1,5 @@
 // The gate's parts that need no command: samples, what contradicts itself, and the forms.
+#include <csignal>
 #include <fstream>
 #include <string>
 
@@ -6,11 +7,13 @@
 #include "gtest/gtest.h"
 #include "harness/gate/answer.h"
 #include "harness/gate/memory.h"
+#include "harness/gate/plan.h"
 #include "harness/gate/report.h"
 
 namespace kill9::gate {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -125,6 +128,22 @@ Answer Failed() {
   answer.file = "a.cc";
   answer.line = 3;
   return answer;
+}
+
+TEST(GatePlan, LeavesWhatRunsWriteInTheGatesOwnFolder) {
+  GateOptions options;
+  options.variants = {FindVariant("global_mutex")};
+  options.output = "here";
+  const volatile std::sig_atomic_t never = 0;
+  ProcessPool pool(&never);
+  Planner planner(options, pool, 0);
+  for (const Tier tier : {Tier::kTorture, Tier::kBaselines}) {
+    const absl::StatusOr<std::vector<Step>> steps = planner.Plan(tier);
+    ASSERT_TRUE(steps.ok() && !steps->empty());
+    for (const Step& step : *steps) {
+      EXPECT_THAT(step.command, Contains("--counterexamples=here/logs")) << step.Id();
+    }
+  }
 }
 
 TEST(GateReport, EscapesAnnotations) {

@@ -138,7 +138,8 @@ std::vector<Step> Planner::Baselines() const {
   for (const Variant* variant : AllVariants()) {
     if (variant->kind() != Variant::Kind::kBaseline) continue;
     Step step = Kill9(Tier::kBaselines, std::string(variant->name()), "steady",
-                      {"torture", "--scenario=steady", "--seconds=30", "--watchdog=1"});
+                      {"torture", "--scenario=steady", "--seconds=30", "--watchdog=1",
+                       "--counterexamples=" + options_.output + "/logs"});
     step.reading = Reading::kExpected;
     step.expected = std::string(variant->expected_verdict());
     step.limit_seconds = kBaselineSeconds;

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "harness/gate/memory.h"
+#include "harness/gate/planted.h"
 #include "harness/gate/process_pool.h"
 #include "harness/gate/step.h"
 #include "harness/result.h"
@@ -57,7 +58,7 @@ class Planner {
   std::vector<Step> Baselines() const;
   // Those of the manifest that are built, or all.
   absl::StatusOr<std::vector<Step>> Planted(bool only_built) const;
-  absl::StatusOr<Step> PlantedStep(const Json& bug) const;
+  absl::StatusOr<Step> PlantedStep(const PlantedBug& bug) const;
   absl::StatusOr<std::vector<Step>> Tests(Tier tier);
   // What a test program has: its tests by variant, and those of none.
   std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier);

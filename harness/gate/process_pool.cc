@@ -23,15 +23,17 @@ constexpr unsigned kLookMicroseconds = 10'000;
 [[noreturn]] void Become(const Step& step, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(127);
+  if (getppid() != parent) _exit(kCannotRunExit);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(signal, SIG_DFL);
   const int input = open("/dev/null", O_RDONLY);
-  const int log = open(step.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  const int log = step.log_file.empty()
+                      ? dup(STDERR_FILENO)
+                      : open(step.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (input < 0 || log < 0 || dup2(input, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) {
-    _exit(127);
+    _exit(kCannotRunExit);
   }
   close_range(3, ~0u, 0);
   if (step.without_randomisation) personality(ADDR_NO_RANDOMIZE);
@@ -44,7 +46,7 @@ constexpr unsigned kLookMicroseconds = 10'000;
   words.push_back(nullptr);
   execvp(words[0], words.data());
   std::fprintf(stderr, "kill9 gate: cannot run %s: %s\n", words[0], std::strerror(errno));
-  _exit(127);
+  _exit(kCannotRunExit);
 }
 
 std::vector<pid_t> OwnChildren() {

@@ -23,6 +23,8 @@ namespace kill9::gate {
 
 double NowSeconds();  // monotonic
 
+inline constexpr int kCannotRunExit = 127;  // the shell's: of a command that could not be run
+
 class ProcessPool {
  public:
   // `interrupted` is looked at many times a second: 0: go on; otherwise commands are asked to end

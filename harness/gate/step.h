@@ -32,7 +32,7 @@ struct Step {
   double limit_seconds = 60;
   Reading reading = Reading::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none
-  std::string log_file = {};     // standard output and error
+  std::string log_file = {};     // standard output and error; empty: to our standard error
   std::string source_file = {};  // what an annotation points at where the answer names no line
   // kExpected: the verdict that the command must give, or several with | between; "failed": it must
   // end badly, however

@@ -1,6 +1,6 @@
 // Planted bugs (property/planted): what they are, and running one of them through a tier.
-#ifndef KILL9_STRESS_PLANTED_H_
-#define KILL9_STRESS_PLANTED_H_
+#ifndef KILL9_HARNESS_GATE_PLANTED_H_
+#define KILL9_HARNESS_GATE_PLANTED_H_
 
 #include <csignal>
 #include <cstdint>
@@ -22,21 +22,35 @@ struct PlantedBug {
   std::string target;              // what to build
   bool control = false;            // looks suspicious and is harmless: must pass
   std::vector<uint32_t> classes;   // of BUG_CLASSES
-  std::vector<std::string> tiers;  // that are expected to catch it; of a control: that it must pass
+  // that are expected to catch it; of a control: that it must pass
+  std::vector<std::string> tiers;
   std::vector<std::string> verdicts;  // that sweep and torture may give
   double budget_seconds = 0;          // of each tier
   std::string command;                // the kill9 command with the bug
   std::string sweep, torture;         // arguments for these tiers
   std::string conformance_command, tsan_command;
+
+  bool declares(std::string_view tier) const;
 };
 
 // The manifest of the build that this program is part of.
 std::string DefaultPlantedManifest();
+
+// FailedPrecondition: there is no such file. InvalidArgument: it is no manifest. What only some bugs
+// need, and what only people read, may be left out.
 absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manifest);
 
+// The words of the command that takes the bug through a tier. Sweep and torture write `result`, and
+// torture its counterexamples into `folder`. Empty: the bug has none for this tier.
+std::vector<std::string> PlantedCommand(const PlantedBug& bug, std::string_view tier,
+                                        double budget_seconds, const std::string& result,
+                                        const std::string& folder);
+
 // Builds what these tiers of these bugs need, by cmake. The tsan tier's programs are of another
-// build folder: `./dev tsan` builds them. Output goes to standard error.
-absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string& manifest);
+// build folder: `./dev tsan` builds them. Output goes to standard error. Ends early when
+// *interrupted is set.
+absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string& manifest,
+                          const volatile std::sig_atomic_t* interrupted);
 
 struct TierOutcome {
   std::string tier;
@@ -58,4 +72,4 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_PLANTED_H_
+#endif  // KILL9_HARNESS_GATE_PLANTED_H_
