@@ -20,7 +20,8 @@ const Variant& UnsynchronisedHash() {
   static const baselines::BaselineVariant<NoWay> variant({
       .name = "unsynchronised_hash",
       .summary = "a first shared hash map for forked workers: a table in a mapping, no lock",
-      .expected_verdict = "violation",
+      // Which comes first is chance: a wrong answer, or an entry half written that leads astray.
+      .expected_verdict = "violation|survivor_crashed",
       .traits = baselines::CopyingTraits("nobody: there is nothing that a death could leave locked",
                                          "nothing"),
   });
