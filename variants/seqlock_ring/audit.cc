@@ -75,7 +75,7 @@ class Auditor {
     if (&geometry_.BucketOf(hash) != &geometry_.buckets[index] || TagOfHash(hash) != TagOf(word)) {
       Violation("I4", absl::StrCat("bucket ", index, " names a record of another bucket or tag"));
     }
-    if (head.checksum != ChecksumOf(HashOfValue(value), hash, head.position, head.version)) {
+    if (head.checksum != ChecksumOf(SumOfValue(value), hash, head.position, head.version)) {
       Violation("I4", absl::StrCat("the record at position ", head.position, " (key of ",
                                    key.size(), " bytes) is damaged: its checksum is wrong"));
     }
@@ -89,7 +89,7 @@ class Auditor {
   void Live(const RecordHead& head) {
     ++report_.entries;
     spans_.push_back({.first_unit = geometry_.UnitOf(head.position),
-                      .units = head.units(),
+                      .units = head.units,
                       .position = head.position,
                       .live = true});
   }

@@ -59,10 +59,18 @@ View ViewForWriting(Bucket& bucket, uint64_t tag, uint64_t* evictions) {
       *evictions += Settle(bucket, view.control);
       continue;
     }
-    for (std::atomic<uint64_t>& slot : bucket.slots) {
+    // As in Find: no branch depends on which slot it is.
+    uint32_t matches = 0;
+#pragma GCC unroll 6
+    for (int i = 0; i < kSlotsPerBucket; ++i) {
       // Acquire: pairs with the CAS that put the word there.
-      const uint64_t word = slot.load(std::memory_order_acquire);
-      if (IsEntryOf(word, tag)) view.found = {&slot, word};
+      const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
+      matches |= uint32_t{IsEntryOf(word, tag)} << i;
+    }
+    if (matches != 0) {
+      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(matches)];
+      view.found = {&slot, slot.load(std::memory_order_acquire)};
+      if (!IsEntryOf(view.found.word, tag)) continue;
     }
     // Acquire: D2. Unchanged since before the scan: the entry was not staged when it was seen.
     if (!view.found || bucket.control.load(std::memory_order_acquire) == view.control) return view;

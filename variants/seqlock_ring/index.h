@@ -32,25 +32,30 @@ struct Found {
 
 // The entry of a tag as it is at one moment during the call; or the tag was absent at one.
 inline Found Find(Bucket& bucket, uint64_t tag) {
-  // Acquire, here and below: pairs with the CAS that published the word; the record is visible.
-  // Control first: an entry that leaves it for a slot is then found in the slot.
-  const uint64_t control = bucket.control.load(std::memory_order_acquire);
-  // No branch depends on which slot it is: such a branch is mispredicted five times in six, after a
-  // cache miss, and then nothing of the next operation overlaps with this one's wait for the
-  // record.
-  uint64_t words[kSlotsPerBucket];
-  uint32_t matches = 0;
+  while (true) {
+    // Acquire, here and below: pairs with the CAS that published the word; the record is visible.
+    // Control first: an entry that leaves it for a slot is then found in the slot.
+    const uint64_t control = bucket.control.load(std::memory_order_acquire);
+    // No branch depends on which slot it is: such a branch is mispredicted five times in six, after
+    // a cache miss, and then nothing of the next operation overlaps with this one's wait for the
+    // record.
+    uint32_t matches = 0;
 #pragma GCC unroll 6
-  for (int i = 0; i < kSlotsPerBucket; ++i) {
-    words[i] = bucket.slots[i].load(std::memory_order_acquire);
-    matches |= uint32_t{IsEntryOf(words[i], tag)} << i;
+    for (int i = 0; i < kSlotsPerBucket; ++i) {
+      const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
+      matches |= uint32_t{IsEntryOf(word, tag)} << i;
+    }
+    if (matches != 0) {
+      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(matches)];
+      // Loaded again, which costs less than to keep all six. If the slot is another tag's now, the
+      // entry may be anywhere.
+      const uint64_t word = slot.load(std::memory_order_acquire);
+      if (IsEntryOf(word, tag)) return {&slot, word};
+      continue;
+    }
+    if (IsStaged(control) && TagOf(control) == tag) return {&bucket.control, control};
+    return {};
   }
-  if (matches != 0) {
-    const int slot = std::countr_zero(matches);
-    return {&bucket.slots[slot], words[slot]};
-  }
-  if (IsStaged(control) && TagOf(control) == tag) return {&bucket.control, control};
-  return {};
 }
 
 // Moves the staged entry to its slot, and makes control idle. It completes nothing: the entry has

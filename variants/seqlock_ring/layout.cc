@@ -15,7 +15,6 @@ constexpr uint64_t kChunksWanted = 256;
 constexpr uint64_t kMinimumChunks = 4;
 constexpr uint64_t kBytesPerEntryGuess = 256;  // where nobody says how many entries to expect
 constexpr uint64_t kMinimumEntries = 64;
-constexpr uint64_t kEntriesPerBucket = 2;  // on average; a third of the slots keeps conflicts rare
 constexpr int kMinimumLapBits = 8;
 
 enum Parameter { kBucketCount, kChunkCount, kChunkUnitBits };

@@ -44,6 +44,12 @@ inline constexpr uint64_t kVacant = 0;  // an empty slot, or an idle control
 inline constexpr uint64_t kEntry = 1;
 inline constexpr uint64_t kStaged = 8;  // + the slot that the entry is to move to
 inline constexpr int kSlotsPerBucket = 6;
+inline constexpr uint64_t kEntriesPerBucket =
+    2;  // expected; a third of the slots: conflicts are rare
+
+// A hint (PrefetchHints) is a record's unit and its entry's slot.
+inline constexpr uint64_t kSlotsOfHint = 8;
+static_assert(kSlotsPerBucket <= kSlotsOfHint);
 
 constexpr uint64_t MakeEntry(uint64_t tag, uint64_t position) {
   return kEntry << kKindShift | tag << kPositionBits | (position & kPositionMask);
@@ -153,6 +159,12 @@ struct Geometry {
   uint64_t Advance(uint64_t sequence, uint64_t count) const {
     if (ChunkOf(sequence) + count < chunk_count) return sequence + count;
     return ((sequence >> chunk_index_bits) + 1) << chunk_index_bits;
+  }
+  // The sequence `count` chunks after `sequence`. REQUIRES: count < chunk_count.
+  uint64_t After(uint64_t sequence, uint64_t count) const {
+    if (ChunkOf(sequence) + count < chunk_count) return sequence + count;
+    return (((sequence >> chunk_index_bits) + 1) << chunk_index_bits) + ChunkOf(sequence) + count -
+           chunk_count;
   }
   // How many chunks the cursor has gone since it handed out `sequence`.
   uint64_t AgeOf(uint64_t sequence, uint64_t cursor) const {

@@ -12,6 +12,7 @@ namespace kill9::ring {
 namespace {
 
 constexpr uint64_t kPromotableUnits = 8;
+constexpr uint64_t kNoHint = UINT64_MAX;
 
 #if defined(__SANITIZE_THREAD__)
 #define KILL9_PRIVATE_DRAFTS 1
@@ -30,23 +31,24 @@ constexpr bool kPrivateDrafts = true;
 constexpr bool kPrivateDrafts = false;
 #endif
 
-// ReadRecord, in line where every instruction counts.
-[[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, uint64_t word,
-                                                std::string_view key, uint64_t key_hash,
-                                                std::string* value, RecordHead* head) {
-  if (!ReadHead(geometry, word, head) || head->key_bytes != key.size() ||
-      !SameBytes(key, head->key())) {
-    return false;
-  }
-  if (value->size() != head->value_bytes) value->resize(head->value_bytes);
-  CopyOut(value->data(), head->value(), head->value_bytes);
-  if (!StillWhole(geometry, *head) ||
-      head->checksum != ChecksumOf(HashOfValue(*value), key_hash, head->position, head->version)) {
+// ReadRecord for one whose head has been read, in line where every instruction counts. kRemembered:
+// this participant remembers the record, and does not look at the checksum again; the mark proves
+// that nobody has overwritten it.
+template <bool kRemembered>
+[[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, const RecordHead& head,
+                                                std::string_view key,
+                                                [[maybe_unused]] uint64_t key_hash,
+                                                std::string* value) {
+  if (head.key_bytes != key.size() || !SameBytes(key, head.key())) return false;
+  if (value->size() != head.value_bytes) value->resize(head.value_bytes);
+  const uint64_t sum = CopyOut(value->data(), head.value(), head.value_bytes);
+  if (!StillWhole(geometry, head)) return false;
+  if (!kRemembered && head.checksum != ChecksumOf(sum, key_hash, head.position, head.version)) {
     return false;
   }
   // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
   // entry was loaded, for the floor only rises.
-  return head->position >= geometry.header->floor.load(std::memory_order_acquire);
+  return head.position >= geometry.header->floor.load(std::memory_order_acquire);
 }
 
 absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
@@ -64,7 +66,8 @@ bool RingStore::Cleared(uint64_t position) const {
 
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
-  return ReadRecordOf(geometry_, word, key, key_hash, value, head);
+  return ReadHead(geometry_, word, head) &&
+         ReadRecordOf<false>(geometry_, *head, key, key_hash, value);
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -75,17 +78,56 @@ bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* valu
   return ReadRecord(word, *key, HashOf(*key), value, head);
 }
 
+void RingStore::Remember(uint64_t hash, const Bucket& bucket, const Found& found) {
+  if (found.place == &bucket.control) return;
+  hints_.Remember(hash, geometry_.UnitOf(found.word) * kSlotsOfHint +
+                            static_cast<uint64_t>(found.place - bucket.slots));
+}
+
 absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* value) {
   const uint64_t hash = HashOf(key);
+  const uint64_t tag = TagOfHash(hash);
   Bucket& bucket = geometry_.BucketOf(hash);
+  PrefetchToRead(&bucket);
+  const uint64_t hint = hints_.Recall(hash, kNoHint);
   if (value == nullptr) value = &scratch_;
+  if (hint != kNoHint) {
+    const uint64_t unit = hint / kSlotsOfHint;
+    char* address = geometry_.ring + unit * kUnitBytes;
+    // So that the compiler cannot take the address from the entry, which may still be on its way:
+    // entry and record are fetched at the same time.
+    asm("" : "+r"(address));
+    // Acquire: as in Find. It is the tag's only entry (D1), whatever control says (D2).
+    const uint64_t word = bucket.slots[hint % kSlotsOfHint].load(std::memory_order_acquire);
+    RecordHead head;
+    if (IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit &&
+        ReadHeadAt(geometry_, word, unit, address, &head) &&
+        ReadRecordOf<true>(geometry_, head, key, hash, value)) {
+      ++counters_.hits;
+      if (promotion_threshold_ != 0) [[unlikely]] {
+        const RecordHead source = head;
+        MaybePromote(bucket, key, hash, source, *value);
+      }
+      return head.version;
+    }
+  }
+  return GetByIndex(bucket, key, hash, value);
+}
+
+absl::StatusOr<Version> RingStore::GetByIndex(Bucket& bucket, std::string_view key, uint64_t hash,
+                                              std::string* value) {
   while (true) {
     const Found found = Find(bucket, TagOfHash(hash));
     if (!found) break;
     RecordHead head;
-    if (ReadRecordOf(geometry_, found.word, key, hash, value, &head)) {
+    if (ReadHead(geometry_, found.word, &head) &&
+        ReadRecordOf<false>(geometry_, head, key, hash, value)) {
       ++counters_.hits;
-      if (promotion_threshold_ != 0) MaybePromote(bucket, key, hash, head, *value);
+      Remember(hash, bucket, found);
+      if (promotion_threshold_ != 0) [[unlikely]] {
+        const RecordHead source = head;
+        MaybePromote(bucket, key, hash, source, *value);
+      }
       return head.version;
     }
     if (found.Unchanged()) break;
@@ -135,18 +177,19 @@ absl::Status RingStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visi
 
 absl::StatusOr<PendingRecord> RingStore::Begin(std::string_view key, uint64_t key_hash,
                                                size_t value_bytes, int hold) {
-  absl::StatusOr<uint64_t> position = space_.Reserve(UnitsFor(key.size(), value_bytes), hold);
-  if (!position.ok()) return position.status();
-  return PendingRecord{geometry_.At(*position), *position, key_hash, 0};
+  uint64_t position = 0;
+  absl::Status status = space_.Reserve(UnitsFor(key.size(), value_bytes), hold, &position);
+  if (!status.ok()) return status;
+  return PendingRecord{geometry_.At(position), position, key_hash, 0};
 }
 
-void RingStore::Fill(PendingRecord& record, std::string_view key, std::string_view value) {
+[[gnu::always_inline]] inline void RingStore::Fill(PendingRecord& record, std::string_view key,
+                                                   std::string_view value) {
   WriteHead(record.address, key, value.size());
-  WriteValue(record.address, key.size(), value);
-  record.value_hash = HashOfValue(value);
+  record.value_sum = WriteValue(record.address, key.size(), value);
 }
 
-Version RingStore::PublishNow(const PendingRecord& record) {
+[[gnu::always_inline]] inline Version RingStore::PublishNow(const PendingRecord& record) {
   Bucket& bucket = geometry_.BucketOf(record.key_hash);
   const uint64_t entry = record.entry();
   while (true) {
@@ -158,17 +201,24 @@ Version RingStore::PublishNow(const PendingRecord& record) {
     }
     const uint64_t version = NextVersion(bucket);
     record.Seal(geometry_, version);
-    if (Publish(bucket, view, entry, &counters_.evictions)) return version;
+    if (Publish(bucket, view, entry, &counters_.evictions)) {
+      if (view.found) Remember(record.key_hash, bucket, {view.found.place, entry});
+      return version;
+    }
   }
 }
 
 absl::StatusOr<Version> RingStore::DoPut(std::string_view key, std::string_view value) {
   const uint64_t hash = HashOf(key);
-  __builtin_prefetch(&geometry_.BucketOf(hash), 1);
-  absl::StatusOr<PendingRecord> record = Begin(key, hash, value.size(), kPutHold);
-  if (!record.ok()) return record.status();
-  Fill(*record, key, value);
-  const Version version = PublishNow(*record);
+  PrefetchToWrite(&geometry_.BucketOf(hash));
+  uint64_t position = 0;
+  if (absl::Status status = space_.Reserve(UnitsFor(key.size(), value.size()), kPutHold, &position);
+      !status.ok()) {
+    return status;
+  }
+  PendingRecord record{geometry_.At(position), position, hash, 0};
+  Fill(record, key, value);
+  const Version version = PublishNow(record);
   space_.EndHold(kPutHold);
   return version;
 }
@@ -241,7 +291,7 @@ absl::StatusOr<bool> RingStore::DoErase(std::string_view key) {
 // ----------------------------------------------------------------------------------------
 
 bool RingStore::HoldSource(const RecordHead& head) {
-  if (!space_.HoldForReading(kSourceHold, head.position, head.units())) return false;
+  if (!space_.HoldForReading(kSourceHold, head.position, head.units)) return false;
   if (StillWhole(geometry_, head)) return true;
   space_.EndHold(kSourceHold);
   return false;
@@ -275,7 +325,7 @@ void RingStore::MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_
   random_ ^= random_ << 13;
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
-  if ((random_ >> 32) >= promotion_threshold_ || head.units() > kPromotableUnits ||
+  if ((random_ >> 32) >= promotion_threshold_ || head.units > kPromotableUnits ||
       !space_.NearEdge(head.position)) {
     return;
   }
@@ -301,7 +351,7 @@ absl::StatusOr<PinnedValue> RingStore::DoPin(std::string_view key) {
       return absl::ResourceExhaustedError(
           absl::StrCat("this participant has all of its ", kUserHolds, " holds in use"));
     }
-    if (space_.HoldForReading(hold, head.position, head.units())) {
+    if (space_.HoldForReading(hold, head.position, head.units)) {
       // Nobody writes here any more. What was there before the hold was not yet overwritten: the
       // claim stands, and whoever overwrites raises it first; the copy that was read is what is
       // shown.
@@ -359,7 +409,7 @@ absl::StatusOr<Version> RingStore::DoCommit(uint64_t hold) {
     CopyIn(bytes, std::string_view(draft.private_bytes.get(), draft.value_bytes));
     bytes = draft.private_bytes.get();
   }
-  record.value_hash = HashOfValue(std::string_view(bytes, draft.value_bytes));
+  record.value_sum = SumOfValue(std::string_view(bytes, draft.value_bytes));
   const Version version = PublishNow(record);
   draft.private_bytes.reset();
   space_.EndHold(static_cast<int>(hold));

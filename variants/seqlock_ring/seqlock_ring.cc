@@ -15,14 +15,23 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
   });
 }
 
+namespace {
+
+size_t MaxValueBytes(const Geometry& geometry) {
+  return geometry.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes);
+}
+
+}  // namespace
+
 RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
                      const Geometry& geometry)
-    : Store(participant.guard()),
+    : Store(participant.guard(), MaxValueBytes(geometry)),
       segment_(std::move(segment)),
       participant_(std::move(participant)),
       geometry_(geometry),
       table_(segment_->participants()),
-      space_(geometry_, table_, participant_.slot(), participant_.generation()) {
+      space_(geometry_, table_, participant_.slot(), participant_.generation()),
+      hints_(geometry_.bucket_count * kEntriesPerBucket, geometry_.ring_units() * kSlotsOfHint) {
   random_ += participant_.slot() * 0xd1342543de82ef95;
 }
 
@@ -61,9 +70,7 @@ absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Seg
       new RingStore(std::move(segment), *std::move(participant), *geometry));
 }
 
-size_t RingStore::max_value_bytes() const {
-  return geometry_.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes);
-}
+size_t RingStore::max_value_bytes() const { return MaxValueBytes(geometry_); }
 
 void RingStore::Clear() {
   if (!guard().mine()) return;

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "variants/participants.h"
+#include "variants/prefetch_hints.h"
 #include "variants/registry.h"
 #include "variants/segment.h"
 #include "variants/seqlock_ring/index.h"
@@ -82,6 +83,11 @@ class RingStore final : public Store {
   // The same for any key.
   bool ReadAnyRecord(uint64_t word, std::string* key, std::string* value, RecordHead* head);
   bool Cleared(uint64_t position) const;
+  // Get, for a key that this participant remembers nothing of, or nothing that still holds.
+  absl::StatusOr<Version> GetByIndex(Bucket& bucket, std::string_view key, uint64_t hash,
+                                     std::string* value);
+  // Lets the next Get fetch the record together with its entry.
+  void Remember(uint64_t hash, const Bucket& bucket, const Found& found);
   absl::StatusOr<PendingRecord> Begin(std::string_view key, uint64_t key_hash, size_t value_bytes,
                                       int hold);
   void Fill(PendingRecord& record, std::string_view key, std::string_view value);
@@ -101,6 +107,7 @@ class RingStore final : public Store {
   Geometry geometry_;
   ParticipantTable table_;
   Space space_;
+  PrefetchHints hints_;
   std::array<OpenDraft, kHolds> drafts_;
   std::string scratch_;
   Counters counters_;  // since the last flush

@@ -71,7 +71,7 @@ TEST_F(BrokenRing, OverlapOfLiveRecordsIsSeen) {
   RecordHead head;
   ASSERT_TRUE(ReadHead(store_->geometry(), found().word, &head));
   const uint64_t position = head.position - store_->geometry().UnitOf(head.position) + unit;
-  PendingRecord forged{address, position, hash_, HashOfValue("value")};
+  PendingRecord forged{address, position, hash_, SumOfValue("value")};
   WriteHead(address, "key", 5);
   WriteValue(address, 3, "value");
   forged.Seal(store_->geometry(), 1);

@@ -1,5 +1,8 @@
 #include "variants/seqlock_ring/space.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -10,40 +13,9 @@ namespace kill9::ring {
 // ---- Holds
 // -----------------------------------------------------------------------------------------
 
-void Space::BeginHold(int hold, uint64_t position, uint64_t units_and_kind) {
-  // Relaxed: the store to claims publishes both; a reader that takes a later hold for this one
-  // finds the truth, or its holder finds the reader's claim (W1).
-  ledger_.holds[hold].position.store(position, std::memory_order_relaxed);
-  ledger_.holds[hold].units.store(units_and_kind, std::memory_order_relaxed);
-  bits_ |= uint32_t{1} << hold;
-  // W1: sequentially consistent with the claims' CAS and the load of claims in SlotHolds.
-  ledger_.claims.store(uint64_t{generation_} << 32 | bits_, std::memory_order_seq_cst);
-}
-
-void Space::EndHold(int hold) {
-  bits_ &= ~(uint32_t{1} << hold);
-  // Release: what was written or read under the hold is over for the opener that sees this
-  // (SlotHolds).
-  ledger_.claims.store(bits_ == 0 ? 0 : uint64_t{generation_} << 32 | bits_,
-                       std::memory_order_release);
-}
-
 int Space::FreeHold() const {
   const uint32_t taken = bits_ | uint32_t{1} << kPutHold | uint32_t{1} << kSourceHold;
   return ~taken == 0 ? -1 : std::countr_one(taken);
-}
-
-bool Space::ClaimStands(uint64_t position, uint64_t units) const {
-  const uint64_t first = geometry_.SequenceOf(position);
-  const uint64_t last = geometry_.SequenceOf(position + units - 1);
-  for (uint64_t sequence = first; sequence <= last; ++sequence) {
-    // W1: sequentially consistent with BeginHold and with the CAS in Open.
-    if (geometry_.chunks[geometry_.ChunkOf(sequence)].claim.load(std::memory_order_seq_cst) !=
-        sequence) {
-      return false;
-    }
-  }
-  return true;
 }
 
 bool Space::HoldForReading(int hold, uint64_t position, uint64_t units) {
@@ -158,6 +130,22 @@ Space::Opened Space::Open(uint64_t sequence, uint64_t count, uint64_t* held_unti
   return opened;
 }
 
+// A process that comes to a chunk for the first time has none of its pages yet: to ask for all of
+// them at once costs less than a fault for each (of 4 KiB: each 32nd small record).
+void Space::MapPages(uint64_t first_chunk, uint64_t count) {
+  constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ, Linux 5.14; maps 64 KiB at a time
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  for (uint64_t chunk = first_chunk; chunk < first_chunk + count; ++chunk) {
+    if (mapped_[chunk]) continue;
+    mapped_[chunk] = true;
+    const auto begin = reinterpret_cast<uint64_t>(
+        geometry_.ring + (chunk << geometry_.chunk_unit_bits) * kUnitBytes);
+    const uint64_t end = begin + geometry_.chunk_units() * kUnitBytes;
+    // Best effort: without it the pages come one by one.
+    madvise(reinterpret_cast<void*>(begin / page * page), end - begin / page * page, kPopulateRead);
+  }
+}
+
 absl::Status Space::NewLease(uint64_t units) {
   const uint64_t count = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
   std::atomic<uint64_t>& cursor = geometry_.header->cursor;
@@ -185,6 +173,8 @@ absl::Status Space::NewLease(uint64_t units) {
       lease_.next = sequence << geometry_.chunk_unit_bits;
       lease_.end = (sequence + count) << geometry_.chunk_unit_bits;
       lease_.marked = sequence;
+      lease_.stale_at = geometry_.After(sequence, geometry_.chunk_count / 2 + 1);
+      MapPages(chunk, count);
       return absl::OkStatus();
     }
     passed += step;
@@ -204,48 +194,19 @@ absl::Status Space::NewLease(uint64_t units) {
       "the ring is full: living participants hold what is in the way");
 }
 
-bool Space::LeaseIsStale() const {
-  // Relaxed: cleared records may be written to for nobody to see, which a cache may; and an old
-  // lease is given up only so that its records live longer.
-  const uint64_t floor = geometry_.header->floor.load(std::memory_order_relaxed);
-  const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
-  return lease_.next < floor ||
-         geometry_.AgeOf(geometry_.SequenceOf(lease_.next), cursor) > geometry_.chunk_count / 2 + 1;
-}
-
 bool Space::NearEdge(uint64_t position) const {
   // Relaxed: a hint.
   const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
   return geometry_.AgeOf(geometry_.SequenceOf(position), cursor) * 4 > geometry_.chunk_count * 3;
 }
 
-void Space::MarkContent(uint64_t position, uint64_t units) {
-  const uint64_t last = geometry_.SequenceOf(position + units - 1);
-  for (uint64_t sequence = lease_.marked; sequence <= last; ++sequence) {
-    // Release: as StoreWord (R1): who sees a word written after this sees this. Under a validated
-    // hold, so that no later opener has been here.
-    geometry_.chunks[geometry_.ChunkOf(sequence)].content.store(sequence,
-                                                                std::memory_order_release);
-  }
-  lease_.marked = std::max(lease_.marked, last + 1);
-}
-
-absl::StatusOr<uint64_t> Space::Reserve(uint64_t units, int hold) {
-  while (true) {
-    if (lease_.end - lease_.next < units || LeaseIsStale()) {
-      lease_ = {};
-      if (absl::Status status = NewLease(units); !status.ok()) return status;
-    }
-    const uint64_t position = lease_.next;
-    BeginHold(hold, position, units | kWriteHold);
-    if (ClaimStands(position, units)) {
-      MarkContent(position, units);
-      lease_.next = position + units;
-      return position;
-    }
-    EndHold(hold);  // somebody came round and took the lease
+absl::Status Space::ReserveAnew(uint64_t units, int hold, uint64_t* position) {
+  do {
     lease_ = {};
-  }
+    if (absl::Status status = NewLease(units); !status.ok()) return status;
+    *position = ReserveInLease(units, hold);
+  } while (*position == 0);
+  return absl::OkStatus();
 }
 
 void Space::Unreserve(uint64_t position, uint64_t units) {

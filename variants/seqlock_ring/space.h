@@ -18,8 +18,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "variants/participants.h"
+#include "variants/prefetch_hints.h"
 #include "variants/seqlock_ring/layout.h"
 #include "variants/store.h"
 
@@ -37,17 +38,29 @@ class Space {
         table_(table),
         slot_(slot),
         generation_(generation),
-        ledger_(table.ledger_as<Ledger>(slot)) {}
+        ledger_(table.ledger_as<Ledger>(slot)),
+        mapped_(geometry.chunk_count) {}
 
   // Room for a record, under hold number `hold`, which is validated: the bytes are this
-  // participant's until EndHold. kResourceExhausted: live holds leave no room.
-  absl::StatusOr<uint64_t> Reserve(uint64_t units, int hold);
+  // participant's from *position until EndHold. kResourceExhausted: live holds leave no room.
+  absl::Status Reserve(uint64_t units, int hold, uint64_t* position) {
+    *position = LeaseIsStale() ? 0 : ReserveInLease(units, hold);
+    if (*position != 0) [[likely]]
+      return absl::OkStatus();
+    return ReserveAnew(units, hold, position);
+  }
   // Gives back what Reserve returned, if nothing was reserved since. REQUIRES: never published.
   void Unreserve(uint64_t position, uint64_t units);
 
   // Holds a record for reading. False: somebody may be about to overwrite it; nothing is held.
   bool HoldForReading(int hold, uint64_t position, uint64_t units);
-  void EndHold(int hold);
+  void EndHold(int hold) {
+    bits_ &= ~(uint32_t{1} << hold);
+    // Release: what was written or read under the hold is over for the opener that sees this
+    // (SlotHolds).
+    ledger_.claims.store(bits_ == 0 ? 0 : uint64_t{generation_} << 32 | bits_,
+                         std::memory_order_release);
+  }
   int FreeHold() const;  // one for a pin or a draft; -1 if there is none
 
   // The next operation starts a lease of its own.
@@ -61,17 +74,67 @@ class Space {
 
  private:
   struct Lease {
-    uint64_t next = 0;    // position of the first free unit
-    uint64_t end = 0;     // one past the last
-    uint64_t marked = 0;  // one past the last sequence whose content word says that it is ours
+    uint64_t next = 0;      // position of the first free unit
+    uint64_t end = 0;       // one past the last
+    uint64_t marked = 0;    // one past the last sequence whose content word says that it is ours
+    uint64_t stale_at = 0;  // when the cursor gets here, half a lap has gone by
   };
   enum class Opened { kYes, kHeld, kLost };
 
-  void BeginHold(int hold, uint64_t position, uint64_t units_and_kind);
-  bool ClaimStands(uint64_t position, uint64_t units) const;
-  void MarkContent(uint64_t position, uint64_t units);
-  bool LeaseIsStale() const;
+  void BeginHold(int hold, uint64_t position, uint64_t units_and_kind) {
+    // Relaxed: the store to claims publishes both; a reader that takes a later hold for this one
+    // finds the truth, or its holder finds the reader's claim (W1).
+    ledger_.holds[hold].position.store(position, std::memory_order_relaxed);
+    ledger_.holds[hold].units.store(units_and_kind, std::memory_order_relaxed);
+    bits_ |= uint32_t{1} << hold;
+    // W1: sequentially consistent with the claims' CAS and the load of claims in SlotHolds.
+    ledger_.claims.store(uint64_t{generation_} << 32 | bits_, std::memory_order_seq_cst);
+  }
+  bool ClaimStands(uint64_t position, uint64_t units) const {
+    const uint64_t last = geometry_.SequenceOf(position + units - 1);
+    for (uint64_t sequence = geometry_.SequenceOf(position); sequence <= last; ++sequence) {
+      // W1: sequentially consistent with BeginHold and with the CAS in Open.
+      if (geometry_.chunks[geometry_.ChunkOf(sequence)].claim.load(std::memory_order_seq_cst) !=
+          sequence) {
+        return false;
+      }
+    }
+    return true;
+  }
+  void MarkContent(uint64_t position, uint64_t units) {
+    const uint64_t last = geometry_.SequenceOf(position + units - 1);
+    for (; lease_.marked <= last; ++lease_.marked) {
+      // Release: as StoreWord (R1): who sees a word written after this sees this. Under a validated
+      // hold, so that no later opener has been here.
+      geometry_.chunks[geometry_.ChunkOf(lease_.marked)].content.store(lease_.marked,
+                                                                       std::memory_order_release);
+    }
+  }
+  bool LeaseIsStale() const {
+    // Relaxed: cleared records may be written to for nobody to see, which a cache may; and an old
+    // lease is given up only so that its records live longer.
+    return lease_.next < geometry_.header->floor.load(std::memory_order_relaxed) ||
+           geometry_.header->cursor.load(std::memory_order_relaxed) > lease_.stale_at;
+  }
+  // As Reserve, 0: the lease has no room, or is nobody's any more; nothing is held.
+  uint64_t ReserveInLease(uint64_t units, int hold) {
+    if (lease_.end - lease_.next < units) return 0;
+    const uint64_t position = lease_.next;
+    // The next record's lines come while this one is being written.
+    PrefetchToWrite(geometry_.At(position + units));
+    PrefetchToWrite(geometry_.At(position + units) + kUnitBytes);
+    BeginHold(hold, position, units | kWriteHold);
+    if (!ClaimStands(position, units)) {  // somebody came round and took the lease
+      EndHold(hold);
+      return 0;
+    }
+    MarkContent(position, units);
+    lease_.next = position + units;
+    return position;
+  }
+  absl::Status ReserveAnew(uint64_t units, int hold, uint64_t* position);
   absl::Status NewLease(uint64_t units);
+  void MapPages(uint64_t first_chunk, uint64_t count);
   Opened Open(uint64_t sequence, uint64_t count, uint64_t* held_until_chunk);
   bool FindHold(uint64_t first_chunk, uint64_t count, uint64_t* held_until_chunk) const;
   bool SlotHolds(uint32_t slot, uint64_t first_chunk, uint64_t count,
@@ -86,6 +149,7 @@ class Space {
   Lease lease_;
   uint64_t laps_ = 0;
   std::vector<uint64_t> former_claims_;
+  std::vector<bool> mapped_;  // of each chunk: this process has its pages
 };
 
 }  // namespace kill9::ring
