@@ -10,9 +10,6 @@ absl::Status InheritedHandle() {
       "this handle was inherited through fork and belongs to the parent process: attach a new one");
 }
 
-// 1 to 250 bytes.
-bool EveryDesignTakes(std::string_view key) { return key.size() - 1 < 250; }
-
 }  // namespace
 
 PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
@@ -69,21 +66,18 @@ absl::Status Store::CheckValue(size_t size) const {
   return absl::OkStatus();
 }
 
-// Put and Get check first, in few instructions, what every design allows.
-
 absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value) {
-  if (!guard_.mine() || !EveryDesignTakes(key) || value.size() > allowed_value_bytes_)
-      [[unlikely]] {
-    absl::Status status = CheckKey(key);
-    if (status.ok()) status = CheckValue(value.size());
-    if (!status.ok()) return status;
+  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes() ||
+      value.size() > max_value_bytes()) [[unlikely]] {
+    if (absl::Status status = CheckKey(key); !status.ok()) return status;
+    return CheckValue(value.size());
   }
   return DoPut(key, value);
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
-  if (!guard_.mine() || !EveryDesignTakes(key)) [[unlikely]] {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes()) [[unlikely]] {
+    return CheckKey(key);
   }
   return DoGet(key, value);
 }

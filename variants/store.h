@@ -198,9 +198,7 @@ class Store {
   virtual size_t max_value_bytes() const = 0;  // what the segment could hold if it were empty
 
  protected:
-  // Values of up to `allowed_value_bytes` need no look at max_value_bytes().
-  explicit Store(const ForkGuard& guard, size_t allowed_value_bytes = 0)
-      : guard_(guard), allowed_value_bytes_(allowed_value_bytes) {}
+  explicit Store(const ForkGuard& guard) : guard_(guard) {}
   const ForkGuard& guard() const { return guard_; }
 
  private:
@@ -226,7 +224,6 @@ class Store {
   absl::Status CheckValue(size_t size) const;
 
   ForkGuard guard_;
-  size_t allowed_value_bytes_;
 };
 
 }  // namespace kill9

@@ -15,17 +15,9 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
   });
 }
 
-namespace {
-
-size_t MaxValueBytes(const Geometry& geometry) {
-  return geometry.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes);
-}
-
-}  // namespace
-
 RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
                      const Geometry& geometry)
-    : Store(participant.guard(), MaxValueBytes(geometry)),
+    : Store(participant.guard()),
       segment_(std::move(segment)),
       participant_(std::move(participant)),
       geometry_(geometry),
@@ -70,7 +62,9 @@ absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Seg
       new RingStore(std::move(segment), *std::move(participant), *geometry));
 }
 
-size_t RingStore::max_value_bytes() const { return MaxValueBytes(geometry_); }
+size_t RingStore::max_value_bytes() const {
+  return geometry_.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes);
+}
 
 void RingStore::Clear() {
   if (!guard().mine()) return;
