@@ -11,12 +11,33 @@
 namespace kill9::cas_slots {
 namespace {
 
+size_t MaxValueBytes(const Context& context) {
+  const size_t overhead = sizeof(BlockHeader) + kMaxKeyBytes;
+  const size_t most = Heap::MaxBytes(context);
+  return most <= overhead ? 0 : std::min<size_t>(most - overhead, (size_t{1} << 31) - 1);
+}
+
 bool IsErased(SlotWord word, uint32_t item) {
   return item < kErasableItems && (word.erased() >> item & 1) != 0;
 }
 
-bool HasKey(BlockHeader* entry, std::string_view key) {
-  return entry->key_bytes == key.size() && std::memcmp(entry->key(), key.data(), key.size()) == 0;
+// As memcmp(a, b, bytes) == 0, without a call: keys are short.
+inline bool SameBytes(const char* a, const char* b, size_t bytes) {
+  const auto word = [](const char* at) {
+    uint64_t bits;
+    std::memcpy(&bits, at, sizeof bits);
+    return bits;
+  };
+  if (bytes < sizeof(uint64_t)) return std::memcmp(a, b, bytes) == 0;
+  uint64_t differ = word(a + bytes - sizeof(uint64_t)) ^ word(b + bytes - sizeof(uint64_t));
+  for (size_t at = 0; at + sizeof(uint64_t) < bytes; at += sizeof(uint64_t)) {
+    differ |= word(a + at) ^ word(b + at);
+  }
+  return differ == 0;
+}
+
+inline bool HasKey(BlockHeader* entry, std::string_view key) {
+  return entry->key_bytes == key.size() && SameBytes(entry->key(), key.data(), key.size());
 }
 
 absl::Status Full(size_t bytes) {
@@ -51,6 +72,7 @@ CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant parti
       context_(segment_, participant_.slot(), participant_.generation(),
                &segment_->participants().ledger_as<Ledger>(participant_.slot())),
       ledger_(context_.ledger()),
+      max_value_bytes_(MaxValueBytes(context_)),
       heap_(context_) {}
 
 CasSlotsStore::~CasSlotsStore() {
@@ -64,26 +86,41 @@ CasSlotsStore::~CasSlotsStore() {
   heap_.EmptyCache();
 }
 
-size_t CasSlotsStore::max_value_bytes() const {
-  size_t overhead = sizeof(BlockHeader) + kMaxKeyBytes;
-  size_t most = Heap::MaxBytes(context_);
-  return most <= overhead ? 0 : std::min<size_t>(most - overhead, (size_t{1} << 31) - 1);
-}
-
 // Names the block, and makes sure that the slot still leads to it (I5).
-inline bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Found& found) {
+KILL9_ALWAYS_INLINE bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Found& found) {
   context_.Publish(word, ref);
   // Seq_cst: pairs with the CAS of Commit through Publish. Acquire: the block's content is as
   // published.
   return context_.slot(found.slot).load(std::memory_order_seq_cst) == found.word.bits;
 }
 
-// Takes effect at the last load of the slot word.
-inline CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key, uint64_t hash) {
+// Takes effect at the last load of the slot word. Most keys have a slot of their own: that case is
+// made short, so that the processor can begin with what comes after it while it waits for memory.
+template <bool kToWrite>
+KILL9_ALWAYS_INLINE CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key,
+                                                               uint64_t hash) {
+  Found found;
+  found.slot = context_.SlotOf(hash);
+  // Acquire: pairs with Commit.
+  found.word = SlotWord{context_.slot(found.slot).load(std::memory_order_acquire)};
+  if (found.word.kind() != SlotKind::kEntry) [[unlikely]]
+    return LocateAnywhere(key, hash);
+  found.entry_ref = found.word.ref();
+  context_.Fetch<kToWrite>(found.entry_ref);
+  if (!Hold(ledger_.entry_hold, found.entry_ref, found)) [[unlikely]] {
+    return LocateAnywhere(key, hash);
+  }
+  found.entry = context_.block(found.entry_ref);
+  if (!HasKey(found.entry, key)) [[unlikely]]
+    return LocateAnywhere(key, hash);
+  found.clock = found.entry->clock;
+  return found;
+}
+
+CasSlotsStore::Found CasSlotsStore::LocateAnywhere(std::string_view key, uint64_t hash) {
   Found found;
   found.slot = context_.SlotOf(hash);
   for (;;) {
-    found.entry = found.other = found.node = nullptr;
     // Acquire: pairs with Commit.
     found.word = SlotWord{context_.slot(found.slot).load(std::memory_order_acquire)};
     if (found.word.kind() == SlotKind::kEmpty) {
@@ -104,44 +141,55 @@ inline CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key, uint64_t
       }
       return found;
     }
-    if (!Hold(ledger_.node_hold, ref, found)) continue;
-    BlockHeader* node = context_.block(ref);
-    bool changed = false;
-    for (uint32_t i = 0; i < node->items && !changed && found.entry == nullptr; ++i) {
-      uint64_t item = node->item()[i];
-      if (!ItemMayBe(item, hash) || IsErased(found.word, i)) continue;
-      changed = !Hold(ledger_.entry_hold, ItemRef(item), found);
-      if (!changed && HasKey(context_.block(ItemRef(item)), key)) {
-        found.entry = context_.block(ItemRef(item));
-        found.entry_ref = ItemRef(item);
-        found.item = i;
-      }
-    }
-    if (changed) continue;
-    found.node = node;
-    found.clock = node->clock + static_cast<uint64_t>(std::popcount(found.word.erased()));
-    return found;
+    if (LocateInNode(key, hash, found)) return found;
   }
 }
 
-inline void CasSlotsStore::ReleaseHolds(const Found& found) {
+// False: the slot has changed.
+bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& found) {
+  if (!Hold(ledger_.node_hold, found.word.ref(), found)) return false;
+  BlockHeader* node = context_.block(found.word.ref());
+  found.entry = nullptr;
+  for (uint32_t i = 0; i < node->items && found.entry == nullptr; ++i) {
+    const uint64_t item = node->item()[i];
+    if (!ItemMayBe(item, hash) || IsErased(found.word, i)) continue;
+    const Ref ref = ItemRef(item);
+    if (!Hold(ledger_.entry_hold, ref, found)) return false;
+    if (!HasKey(context_.block(ref), key)) continue;
+    found.entry = context_.block(ref);
+    found.entry_ref = ref;
+    found.item = i;
+  }
+  found.node = node;
+  found.clock = node->clock + static_cast<uint64_t>(std::popcount(found.word.erased()));
+  return true;
+}
+
+KILL9_ALWAYS_INLINE void CasSlotsStore::ReleaseHolds(const Found& found) {
   Context::Clear(ledger_.entry_hold);
   if (found.node != nullptr) Context::Clear(ledger_.node_hold);
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* value) {
-  Found found = Locate(key, segment_->Hash(key));
+  Found found = Locate<false>(key, segment_->Hash(key));
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");
   }
   Version version = found.entry->clock;
-  if (value != nullptr) value->assign(found.entry->value(), found.entry->value_bytes);
+  if (value != nullptr) {
+    const size_t bytes = found.entry->value_bytes;
+    if (value->size() == bytes) {
+      std::memcpy(value->data(), found.entry->value(), bytes);
+    } else {
+      value->assign(found.entry->value(), bytes);
+    }
+  }
   ReleaseHolds(found);
   return version;
 }
 
-Ref CasSlotsStore::NewEntry(std::string_view key, size_t value_bytes) {
+KILL9_ALWAYS_INLINE Ref CasSlotsStore::NewEntry(std::string_view key, size_t value_bytes) {
   Ref ref = heap_.Allocate(ledger_.new_entry, sizeof(BlockHeader) + key.size() + value_bytes);
   if (ref == 0) return 0;
   BlockHeader* entry = context_.block(ref);
@@ -190,24 +238,26 @@ std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNext(const Found& foun
   return NextWord{SlotWord::Node(node_ref, 0, clock), node_ref, true};
 }
 
+// REQUIRES: the block, if it is not 0, is Owned by this participant, or is Live and it has not yet
+// published it.
+KILL9_ALWAYS_INLINE void CasSlotsStore::SetState(Ref ref, BlockKind kind) {
+  if (ref == 0) return;
+  SharedWord& state = context_.block(ref)->state;
+  // Relaxed: nobody else changes it (I1). Release: after the target.
+  const BlockState now{state.load(std::memory_order_relaxed)};
+  state.store(now.Next(kind, kind == BlockKind::kOwned ? context_.index() : 0).bits,
+              std::memory_order_release);
+}
+
 // Dies before the CAS → the new blocks are unreachable and named under the target: recovery frees
 // them; the slot is as it was. Dies after → the change is there; what it made unreachable is named
 // under the target: recovery frees it. A successor sees → one of these two, never anything between.
-bool CasSlotsStore::Commit(const Found& found, const NextWord& next, Ref new_entry) {
-  const std::array<Ref, 2> made = {new_entry, next.node_ref};
+KILL9_ALWAYS_INLINE bool CasSlotsStore::Commit(const Found& found, const NextWord& next,
+                                               Ref new_entry) {
   context_.Note(ledger_.target, found.slot + 1);
-  // Live before the CAS, so that whoever removes them finds them so (I3). Release: after the
-  // target. Relaxed loads: Owned by this participant, or Live and not yet published by it.
-  auto set_state = [&](BlockKind kind) {
-    for (Ref ref : made) {
-      if (ref == 0) continue;
-      SharedWord& state = context_.block(ref)->state;
-      BlockState now{state.load(std::memory_order_relaxed)};
-      state.store(now.Next(kind, kind == BlockKind::kOwned ? context_.index() : 0).bits,
-                  std::memory_order_release);
-    }
-  };
-  set_state(BlockKind::kLive);
+  // Live before the CAS, so that whoever removes them finds them so (I3).
+  SetState(new_entry, BlockKind::kLive);
+  SetState(next.node_ref, BlockKind::kLive);
   uint64_t expected = found.word.bits;
   // The commit point. The holds keep the word from coming back with the same blocks, and Empty's
   // clock never repeats: no ABA. Seq_cst: the other side of Publish where there is no membarrier;
@@ -215,8 +265,9 @@ bool CasSlotsStore::Commit(const Found& found, const NextWord& next, Ref new_ent
   // looks again.
   if (!context_.slot(found.slot)
            .compare_exchange_strong(expected, next.word.bits, std::memory_order_seq_cst,
-                                    std::memory_order_relaxed)) {
-    set_state(BlockKind::kOwned);
+                                    std::memory_order_relaxed)) [[unlikely]] {
+    SetState(new_entry, BlockKind::kOwned);
+    SetState(next.node_ref, BlockKind::kOwned);
     Context::Clear(ledger_.target);
     return false;
   }
@@ -232,7 +283,7 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
                                              std::string_view value, Ref ref,
                                              std::optional<Version> expected) {
   for (;;) {
-    Found found = Locate(key, hash);
+    Found found = Locate<true>(key, hash);
     std::optional<NextWord> next;
     Version present = found.entry == nullptr ? kAbsent : found.entry->clock;
     bool wanted = !expected.has_value() || *expected == present;
@@ -258,7 +309,26 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_view value) {
-  absl::StatusOr<CasResult> result = Set(key, segment_->Hash(key), value, 0, std::nullopt);
+  const uint64_t hash = segment_->Hash(key);
+  // The new entry is made while the slot is on its way.
+  Context::FetchToWrite(context_.slot(context_.SlotOf(hash)));
+  const Ref ref = NewEntry(key, value.size());
+  if (ref == 0) [[unlikely]]
+    return Full(sizeof(BlockHeader) + key.size() + value.size());
+  BlockHeader* entry = context_.block(ref);
+  if (!value.empty()) std::memcpy(entry->value(), value.data(), value.size());
+  // As Set does it, for the most frequent case: the key is there and has the slot for itself.
+  const Found found = Locate<true>(key, hash);
+  if (found.entry != nullptr && found.node == nullptr) [[likely]] {
+    const Version version = found.clock + 1;
+    entry->clock = version;
+    if (Commit(found, NextWord{SlotWord::Entry(ref, version)}, ref)) [[likely]] {
+      ReleaseHolds(found);
+      return version;
+    }
+  }
+  ReleaseHolds(found);
+  absl::StatusOr<CasResult> result = Set(key, hash, value, ref, std::nullopt);
   if (!result.ok()) return result.status();
   return result->version;
 }
@@ -271,7 +341,7 @@ absl::StatusOr<CasResult> CasSlotsStore::DoCompareAndSwap(std::string_view key, 
 absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
   const uint64_t hash = segment_->Hash(key);
   for (;;) {
-    Found found = Locate(key, hash);
+    Found found = Locate<true>(key, hash);
     if (found.entry == nullptr) {
       ReleaseHolds(found);
       return false;
@@ -332,7 +402,7 @@ std::optional<uint32_t> CasSlotsStore::TakePinNumber() {
 }
 
 absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
-  Found found = Locate(key, segment_->Hash(key));
+  Found found = Locate<false>(key, segment_->Hash(key));
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");

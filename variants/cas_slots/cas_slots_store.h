@@ -26,7 +26,7 @@ class CasSlotsStore final : public Store {
   ~CasSlotsStore() override;
 
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
-  size_t max_value_bytes() const override;
+  size_t max_value_bytes() const override { return max_value_bytes_; }
 
  private:
   // What a slot word led to, for one key. The entry and the node are held until ReleaseHolds.
@@ -56,7 +56,11 @@ class CasSlotsStore final : public Store {
   void DoReleasePin(uint64_t hold) override;
   void DoDropDraft(uint64_t hold) override;
 
+  // `kToWrite`: the caller is going to change what it finds.
+  template <bool kToWrite>
   Found Locate(std::string_view key, uint64_t hash);
+  Found LocateAnywhere(std::string_view key, uint64_t hash);
+  bool LocateInNode(std::string_view key, uint64_t hash, Found& found);
   bool Hold(SharedWord& word, Ref ref, const Found& found);
   void ReleaseHolds(const Found& found);
 
@@ -73,6 +77,7 @@ class CasSlotsStore final : public Store {
     bool drops_node = false;  // the found node, if any, is not in it
   };
   std::optional<NextWord> MakeNext(const Found& found, Ref new_entry, uint64_t hash);
+  void SetState(Ref ref, BlockKind kind);
   // The commit point. True: the slot changed, and what it no longer leads to is free.
   bool Commit(const Found& found, const NextWord& next, Ref new_entry);
 
@@ -84,6 +89,7 @@ class CasSlotsStore final : public Store {
   Participant participant_;
   Context context_;
   Ledger& ledger_;
+  const size_t max_value_bytes_;
   Heap heap_;
   uint64_t used_pins_ = 0;    // bit i: pins[i] is taken
   uint64_t used_drafts_ = 0;  // likewise

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,9 @@
 #include "variants/cas_slots/layout.h"
 #include "variants/participants.h"
 #include "variants/segment.h"
+
+// Functions of which each operation is made: a call of one would cost as much as it does.
+#define KILL9_ALWAYS_INLINE [[gnu::always_inline]] inline
 
 namespace kill9::cas_slots {
 
@@ -39,6 +43,13 @@ class Context {
     return participants_.ledger_as<Ledger>(participant);
   }
 
+  // The words of a participant's cache that may name something.
+  std::span<SharedWord> CacheOf(uint32_t participant) const {
+    Ledger& ledger = ledger_of(participant);
+    // Acquire: pairs with the Note of cache_end, for what was noted before it.
+    return {ledger.cache, Named(ledger.cache_end.load(std::memory_order_acquire))};
+  }
+
   uint64_t SlotOf(uint64_t hash) const {
     return static_cast<uint64_t>(static_cast<unsigned __int128>(hash) * slot_count_ >> 64);
   }
@@ -56,6 +67,16 @@ class Context {
   }
   BlockHeader* block(Ref ref) const {
     return reinterpret_cast<BlockHeader*>(heap_ + (ref - 1) * kGranuleBytes);
+  }
+  // Begins to fetch what is about to be written: the slot word; the first two lines of a block.
+  // `ref` may be anything that a slot word has named: a fetch is harmless.
+  static void FetchToWrite(SharedWord& word) { __builtin_prefetch(&word, 1); }
+  void FetchToWrite(Ref ref) const { Fetch<true>(ref); }
+  template <bool kToWrite>
+  void Fetch(Ref ref) const {
+    const char* at = reinterpret_cast<const char*>(block(ref));
+    __builtin_prefetch(at, kToWrite ? 1 : 0);
+    __builtin_prefetch(at + 64, kToWrite ? 1 : 0);
   }
   // The block's number in its page, if a block begins there in a page of such a word; else -1.
   static int NumberOf(Ref ref, PageWord word);

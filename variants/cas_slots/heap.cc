@@ -6,7 +6,9 @@
 namespace kill9::cas_slots {
 namespace {
 
-constexpr size_t kScanBatch = 48;     // dirty small blocks that are worth a scan
+constexpr size_t kMostScanned = 224;  // small blocks that wait for one scan; the rest of the cache
+                                      // is for other sizes
+constexpr size_t kFewestScanned = 16;
 constexpr size_t kSpanScanBatch = 8;  // dirty spans
 
 }  // namespace
@@ -18,99 +20,53 @@ Heap::Heap(const Context& context)
       first_page_(context.index() * 16 % context.page_count()),
       cursor_(first_page_),
       span_cursor_(context.page_count()) {
-  for (List& list : lists_) {
-    list.clean.reserve(kCached);
-    list.dirty.reserve(kCached);
-  }
-  unused_.reserve(kCached);
-  for (uint32_t number = kCached; number-- > 0;) unused_.push_back(number);
+  for (uint32_t number = kCached; number-- > 0;) unused_.push(number);
   held_.reserve(1024);
   std::fill(std::begin(maybe_hinted_), std::end(maybe_hinted_), true);
 }
 
-Ref Heap::Allocate(SharedWord& word, size_t bytes) {
-  if (bytes <= kMaxSmallBytes) return AllocateSmall(word, ClassOf(bytes));
-  size_t pages = (bytes + kPageBytes - 1) / kPageBytes;
-  return pages <= context_.page_count() ? AllocateSpan(word, static_cast<uint32_t>(pages)) : 0;
-}
-
-Ref Heap::AllocateSmall(SharedWord& word, uint32_t size_class) {
-  List& list = lists_[size_class];
-  if (Ref ref = TakeClean(word, list, 0); ref != 0) return ref;
-  if (list.dirty.size() >= kScanBatch) {
-    Scan();
-    if (Ref ref = TakeClean(word, list, 0); ref != 0) return ref;
-  }
-  while (Refill(size_class)) {
-    if (Ref ref = TakeClean(word, list, 0); ref != 0) return ref;
-  }
+Ref Heap::FindSmall(SharedWord& word, uint32_t size_class) {
+  const auto refill_and_take = [&] {
+    while (Refill(size_class)) {
+      if (Ref ref = TakeClean(word, lists_[size_class]); ref != 0) return ref;
+    }
+    return Ref{0};
+  };
+  if (Ref ref = refill_and_take(); ref != 0) return ref;
   Gather();
-  while (Refill(size_class)) {
-    if (Ref ref = TakeClean(word, list, 0); ref != 0) return ref;
-  }
+  if (Ref ref = refill_and_take(); ref != 0) return ref;
   ReclaimPages();
-  while (Refill(size_class)) {
-    if (Ref ref = TakeClean(word, list, 0); ref != 0) return ref;
-  }
-  return 0;
+  return refill_and_take();
 }
 
 Ref Heap::AllocateSpan(SharedWord& word, uint32_t pages) {
   List& list = lists_[kSpans];
-  if (Ref ref = TakeClean(word, list, pages); ref != 0) return ref;
+  if (Ref ref = TakeCleanSpan(word, pages); ref != 0) return ref;
   if (CountSpans(list.dirty, pages) >= kSpanScanBatch) {
     Scan();
-    if (Ref ref = TakeClean(word, list, pages); ref != 0) return ref;
+    if (Ref ref = TakeCleanSpan(word, pages); ref != 0) return ref;
   }
   if (Ref ref = BuildSpan(word, pages); ref != 0) return ref;
   Scan();
-  if (Ref ref = TakeClean(word, list, pages); ref != 0) return ref;
+  if (Ref ref = TakeCleanSpan(word, pages); ref != 0) return ref;
   Gather();
   ReclaimPages();
   return BuildSpan(word, pages);
 }
 
-// Dies before the CAS of the state → `word` names a block that is not the victim's: recovery sees
-// that its state is not Owned(victim), and hints it if it is Free. Dies after → Owned(victim) and
-// named: freed.
-bool Heap::Take(SharedWord& word, const Cached& cached) {
-  // Publish: keeps the page from being drained once its word has been seen unchanged; pairs with
-  // DrainPages.
-  context_.Publish(word, cached.ref);
-  Page& page = context_.page(Context::PageOf(cached.ref));
-  if (PageWord{page.word.load(std::memory_order_seq_cst)} != cached.page) return false;
-  uint64_t expected = cached.state.bits;
-  // Acquire: pairs with the release with which the block became Free; what was in it is past.
-  // Relaxed on failure: somebody else has taken it, and nothing of it is looked at.
-  return context_.block(cached.ref)
-      ->state.compare_exchange_strong(expected,
-                                      cached.state.Next(BlockKind::kOwned, context_.index()).bits,
-                                      std::memory_order_acquire, std::memory_order_relaxed);
-}
-
-// `span_pages` is 0 for small blocks, whose lists hold one size each.
-Ref Heap::TakeClean(SharedWord& word, List& list, uint32_t span_pages) {
-  for (size_t i = list.clean.size(); i-- > 0;) {
-    const Cached cached = list.clean[i];
-    if (span_pages != 0 && cached.page.argument() != span_pages) continue;
-    list.clean.erase(list.clean.begin() + static_cast<ptrdiff_t>(i));
-    bool taken = Take(word, cached);
-    // Taken, `word` names it; not taken, it may be Free in a page that somebody has begun to drain.
-    Drop(cached, /*hint=*/!taken);
-    if (taken) return cached.ref;
+Ref Heap::TakeCleanSpan(SharedWord& word, uint32_t pages) {
+  Numbers& clean = lists_[kSpans].clean;
+  for (size_t i = clean.size(); i-- > 0;) {
+    const uint32_t number = clean.begin()[i];
+    const Ref ref = cached_[number].ref;
+    if (cached_[number].page.argument() != pages) continue;
+    clean.erase(i, 1);
+    const bool taken = Take(word, cached_[number]);
+    Drop(number, /*hint=*/!taken);  // as in TakeClean
+    if (taken) return ref;
   }
   Context::Clear(word);
   return 0;
-}
-
-void Heap::Drop(const Cached& cached, bool hint) {
-  if (hint) {
-    context_.Hint(cached.ref);
-    if (cached.page.is_small()) maybe_hinted_[cached.page.size_class()] = true;
-  }
-  Context::Clear(ledger_.cache[cached.number]);
-  unused_.push_back(cached.number);
-  if (cached.page.kind() == PageKind::kSpanHead) cached_span_pages_ -= cached.page.argument();
 }
 
 void Heap::GiveBack(SharedWord& word, Ref ref) {
@@ -122,100 +78,98 @@ void Heap::GiveBack(SharedWord& word, Ref ref) {
   block->state.store(freed.bits, std::memory_order_release);
   // Acquire: pairs with the release that made the page what it is.
   PageWord page{context_.page(Context::PageOf(ref)).word.load(std::memory_order_acquire)};
-  Keep(ref, freed, page, /*clean=*/true);  // nobody can have held what was never published
+  Keep({ref, freed, page}, /*clean=*/true);  // nobody can have held what was never published
   Context::Clear(word);
 }
 
-// Dies before the CAS → the block is Live, unreachable and named under a target (I3): recovery
-// frees it. Dies after, before it is named in the cache or hinted → Free and named under a target
-// (I4): recovery hints it. A successor sees → Free: somebody who recovered a participant that held
-// it too was first.
-void Heap::Removed(Ref ref) {
-  BlockHeader* block = context_.block(ref);
-  // Relaxed: the hold keeps the block from being used anew, so this is Live, or Free since.
-  BlockState state{block->state.load(std::memory_order_relaxed)};
-  if (state.kind() != BlockKind::kLive) return;
-  BlockState freed = state.Next(BlockKind::kFree);
-  // Release: pairs with the acquire of Take: the next owner scans after the slot's change.
-  if (!block->state.compare_exchange_strong(state.bits, freed.bits, std::memory_order_release,
-                                            std::memory_order_relaxed)) {
-    return;
-  }
-  // Acquire: as in GiveBack.
-  PageWord page{context_.page(Context::PageOf(ref)).word.load(std::memory_order_acquire)};
-  Keep(ref, freed, page, /*clean=*/false);
+void Heap::HintSmall(const Cached& cached) {
+  context_.Hint(cached.ref);
+  if (cached.page.is_small()) maybe_hinted_[cached.page.size_class()] = true;
 }
 
-void Heap::Keep(Ref ref, BlockState state, PageWord page, bool clean) {
-  bool span = page.kind() == PageKind::kSpanHead;
-  if ((!span && page.kind() != PageKind::kSmall) || (unused_.empty() && !MakeRoom())) {
-    context_.Hint(ref);
+void Heap::Drop(uint32_t number, bool hint) {
+  const PageWord page = cached_[number].page;
+  if (hint) HintSmall(cached_[number]);
+  Context::Clear(ledger_.cache[number]);
+  unused_.push(number);
+  if (page.kind() == PageKind::kSpanHead) cached_span_pages_ -= page.argument();
+}
+
+void Heap::KeepSpanOrMakeRoom(const Cached& cached, bool clean) {
+  const bool small = cached.page.kind() == PageKind::kSmall;
+  const bool span = cached.page.kind() == PageKind::kSpanHead;
+  if ((!small && !span) || (unused_.empty() && !MakeRoom())) {
+    context_.Hint(cached.ref);
     std::fill(std::begin(maybe_hinted_), std::end(maybe_hinted_), true);
     return;
   }
-  uint32_t number = unused_.back();
-  unused_.pop_back();
-  context_.Note(ledger_.cache[number], ref);
-  List& list = lists_[span ? kSpans : page.size_class()];
-  (clean ? list.clean : list.dirty).push_back({ref, number, state, page});
-  if (span) {
-    cached_span_pages_ += page.argument();
-    LimitSpans();
-  }
+  if (small) return Keep(cached, clean);
+  const uint32_t number = unused_.pop();
+  NameInCache(number, cached);
+  List& list = lists_[kSpans];
+  (clean ? list.clean : list.dirty).push(number);
+  cached_span_pages_ += cached.page.argument();
+  LimitSpans();
 }
 
 // The longest list gives up half of what it has, the oldest first.
 bool Heap::MakeRoom() {
-  std::vector<Cached>* longest = &lists_[0].clean;
+  Numbers* longest = &lists_[0].clean;
   for (List& list : lists_) {
-    for (std::vector<Cached>* part : {&list.clean, &list.dirty}) {
+    for (Numbers* part : {&list.clean, &list.dirty}) {
       if (part->size() > longest->size()) longest = part;
     }
   }
-  size_t count = (longest->size() + 1) / 2;
-  for (size_t i = 0; i < count; ++i) Drop((*longest)[i], /*hint=*/true);
-  longest->erase(longest->begin(), longest->begin() + static_cast<ptrdiff_t>(count));
+  const size_t count = (longest->size() + 1) / 2;
+  for (size_t i = 0; i < count; ++i) Drop(longest->begin()[i], /*hint=*/true);
+  longest->erase(0, count);
   return count != 0;
 }
 
 void Heap::EmptyCache() {
   for (List& list : lists_) {
-    for (std::vector<Cached>* part : {&list.clean, &list.dirty}) {
-      for (const Cached& cached : *part) Drop(cached, /*hint=*/true);
-      part->clear();
+    for (Numbers* part : {&list.clean, &list.dirty}) {
+      while (!part->empty()) Drop(part->pop(), /*hint=*/true);
     }
   }
+  cache_end_ = 0;
+  Context::Clear(ledger_.cache_end);
 }
 
 void Heap::Scan() {
   context_.CollectHolds(held_);
+  bool maybe_hinted[kClasses];
+  std::copy(std::begin(maybe_hinted_), std::end(maybe_hinted_), std::begin(maybe_hinted));
   for (List& list : lists_) {
-    for (const Cached& cached : list.dirty) {
-      if (std::binary_search(held_.begin(), held_.end(), cached.ref)) {
-        Drop(cached, /*hint=*/true);  // someone else may take it later, when it is held no more
+    for (uint32_t number : list.dirty) {
+      if (std::binary_search(held_.begin(), held_.end(), cached_[number].ref)) {
+        Drop(number, /*hint=*/true);  // someone may take it later, when it is held no more
       } else {
-        list.clean.push_back(cached);
+        list.clean.push(number);
       }
     }
     list.dirty.clear();
   }
+  // These hints are not worth a lap: what they say is held.
+  std::copy(std::begin(maybe_hinted), std::end(maybe_hinted), std::begin(maybe_hinted_));
 }
 
-size_t Heap::CountSpans(const std::vector<Cached>& spans, uint32_t pages) const {
-  return static_cast<size_t>(std::count_if(
-      spans.begin(), spans.end(), [pages](const Cached& c) { return c.page.argument() == pages; }));
+size_t Heap::CountSpans(const Numbers& spans, uint32_t pages) const {
+  return static_cast<size_t>(std::count_if(spans.begin(), spans.end(), [&](uint32_t number) {
+    return cached_[number].page.argument() == pages;
+  }));
 }
 
 // Spans in the cache are for one size only: beyond a share of the space they become pages again.
 void Heap::LimitSpans() {
   if (cached_span_pages_ <= context_.page_count() / 16) return;
   Scan();
-  std::vector<Cached>& spans = lists_[kSpans].clean;
+  Numbers& spans = lists_[kSpans].clean;
   while (!spans.empty()) {
-    const Cached cached = spans.back();
-    spans.pop_back();
-    bool taken = Take(ledger_.scratch, cached);
-    Drop(cached, /*hint=*/!taken);
+    const uint32_t number = spans.pop();
+    const Cached cached = cached_[number];
+    const bool taken = Take(ledger_.scratch, cached);
+    Drop(number, /*hint=*/!taken);
     if (taken) {
       Dissolve(cached.ref, cached.page);
     } else {
@@ -224,13 +178,26 @@ void Heap::LimitSpans() {
   }
 }
 
+// A scan interrupts everybody (membarrier), so it is shared by many blocks: where there is space, a
+// participant keeps that many to take in turn. In a small segment they are few: a participant's
+// waiting blocks are at most some hundredth of the space.
+size_t Heap::ScanBatch(size_t block_bytes) const {
+  constexpr size_t kShare = 1024;
+  return std::clamp(Heap::MaxBytes(context_) / kShare / block_bytes, kFewestScanned, kMostScanned);
+}
+
 bool Heap::Refill(uint32_t size_class) {
+  if (lists_[size_class].dirty.size() >= ScanBatch(kClassBytes[size_class])) {
+    Scan();
+    if (!lists_[size_class].clean.empty()) return true;
+  }
   if (maybe_hinted_[size_class] && RefillFromHints(size_class)) return true;
+  if (RefillFromFreePages(size_class)) return true;
   if (!lists_[size_class].dirty.empty()) {
     Scan();
     if (!lists_[size_class].clean.empty()) return true;
   }
-  return RefillFromFreePages(size_class) || RefillFromHints(size_class);
+  return RefillFromHints(size_class);
 }
 
 bool Heap::RefillFromHints(uint32_t size_class) {
@@ -271,31 +238,29 @@ bool Heap::TakeHinted(uint32_t number, uint32_t size_class) {
   PageWord word{page.word.load(std::memory_order_seq_cst)};
   if (word.kind() == PageKind::kSmall && word.size_class() == size_class) {
     // Relaxed: fetch_and below decides.
-    uint64_t wanted = page.hints.load(std::memory_order_relaxed) & AllHints(size_class);
+    const uint64_t hinted = page.hints.load(std::memory_order_relaxed) & AllHints(size_class);
     uint64_t named = 0;
-    std::array<uint32_t, 64> cache_word{};
-    for (uint64_t left = wanted; left != 0 && !unused_.empty(); left &= left - 1) {
-      int i = std::countr_zero(left);
-      cache_word[static_cast<size_t>(i)] = unused_.back();
-      unused_.pop_back();
-      context_.Note(ledger_.cache[cache_word[static_cast<size_t>(i)]],
-                    Context::RefOf(number, size_class, static_cast<uint32_t>(i)));
+    std::array<uint32_t, 64> numbers{};
+    for (uint64_t left = hinted; left != 0 && !unused_.empty(); left &= left - 1) {
+      const uint32_t i = static_cast<uint32_t>(std::countr_zero(left));
+      numbers[i] = unused_.pop();
+      NameInCache(numbers[i], {Context::RefOf(number, size_class, i), BlockState{}, word});
       named |= uint64_t{1} << i;
     }
     // Acquire: pairs with the release of Hint. Who clears the bit sees the state Free that it
     // announced; or the block becomes Free later, and will be hinted then.
-    uint64_t cleared = page.hints.fetch_and(~named, std::memory_order_acq_rel) & named;
+    const uint64_t cleared = page.hints.fetch_and(~named, std::memory_order_acq_rel) & named;
     for (uint64_t left = named; left != 0;) {
-      int i = 63 - std::countl_zero(left);  // so that the lowest is taken first
+      const int i = 63 - std::countl_zero(left);  // so that the lowest is taken first
       left &= ~(uint64_t{1} << i);
-      Ref ref = Context::RefOf(number, size_class, static_cast<uint32_t>(i));
+      const uint32_t cache_word = numbers[static_cast<size_t>(i)];
+      Cached& cached = cached_[cache_word];
       // Acquire: pairs with the release with which it became Free.
-      BlockState state{context_.block(ref)->state.load(std::memory_order_acquire)};
-      Cached cached{ref, cache_word[static_cast<size_t>(i)], state, word};
-      if ((cleared >> i & 1) != 0 && state.kind() == BlockKind::kFree) {
-        lists_[size_class].dirty.push_back(cached);
+      cached.state = {context_.block(cached.ref)->state.load(std::memory_order_acquire)};
+      if ((cleared >> i & 1) != 0 && cached.state.kind() == BlockKind::kFree) {
+        lists_[size_class].dirty.push(cache_word);
       } else {
-        Drop(cached, /*hint=*/false);
+        Drop(cache_word, /*hint=*/false);
       }
     }
   }

@@ -15,8 +15,11 @@
 #ifndef KILL9_VARIANTS_CAS_SLOTS_HEAP_H_
 #define KILL9_VARIANTS_CAS_SLOTS_HEAP_H_
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "variants/cas_slots/context.h"
@@ -43,30 +46,58 @@ class Heap {
   static size_t MaxBytes(const Context& context) { return context.page_count() * kPageBytes; }
 
  private:
+  // What this participant knows of the block that a cache word of the ledger names.
   struct Cached {
     Ref ref;
-    uint32_t number;   // of the ledger's cache word
     BlockState state;  // Free, as this participant left it or found it
     PageWord page;     // of the block's (first) page
   };
+  // Numbers of cache words, as a stack.
+  class Numbers {
+   public:
+    bool empty() const { return size_ == 0; }
+    size_t size() const { return size_; }
+    uint16_t back() const { return at_[size_ - 1]; }
+    void push(uint32_t number) { at_[size_++] = static_cast<uint16_t>(number); }
+    uint16_t pop() { return at_[--size_]; }
+    void clear() { size_ = 0; }
+    const uint16_t* begin() const { return at_.data(); }
+    const uint16_t* end() const { return begin() + size_; }
+    void erase(size_t first, size_t count) {
+      std::copy(begin() + first + count, end(), at_.data() + first);
+      size_ -= count;
+    }
+
+   private:
+    size_t size_ = 0;
+    std::array<uint16_t, kCached> at_;
+  };
   struct List {
-    std::vector<Cached> clean;
-    std::vector<Cached> dirty;
+    Numbers clean;
+    Numbers dirty;
   };
   static constexpr uint32_t kSpans = kClasses;  // the list of all spans, after those of the classes
 
-  Ref AllocateSmall(SharedWord& word, uint32_t size_class);
+  // What Allocate does when the cache has no clean block.
+  Ref FindSmall(SharedWord& word, uint32_t size_class);
   Ref AllocateSpan(SharedWord& word, uint32_t pages);
-  Ref TakeClean(SharedWord& word, List& list, uint32_t span_pages);
+  Ref TakeClean(SharedWord& word, List& list);
+  Ref TakeCleanSpan(SharedWord& word, uint32_t pages);
   bool Take(SharedWord& word, const Cached& cached);
 
   // Names the block in the cache; or hints it, if there is no room.
-  void Keep(Ref ref, BlockState state, PageWord page, bool clean);
+  void Keep(const Cached& cached, bool clean);
   bool MakeRoom();
-  void Drop(const Cached& cached, bool hint);
+  void HintSmall(const Cached& cached);
+  void KeepSpanOrMakeRoom(const Cached& cached, bool clean);
+  void NameInCache(uint32_t number, const Cached& cached);
+  // How many dirty blocks of the size are worth a scan.
+  size_t ScanBatch(size_t block_bytes) const;
+  // What the word names has been taken, or is for others to take. REQUIRES: it is in no list.
+  void Drop(uint32_t number, bool hint);
   // Scans for holds; what is dirty becomes clean, or is dropped because somebody holds it.
   void Scan();
-  size_t CountSpans(const std::vector<Cached>& spans, uint32_t pages) const;
+  size_t CountSpans(const Numbers& spans, uint32_t pages) const;
   void LimitSpans();
 
   // True: the list has clean blocks. Prefers what pages of the class have left to new pages, so
@@ -91,16 +122,111 @@ class Heap {
   const Context& context_;
   Ledger& ledger_;
   List lists_[kClasses + 1];
-  std::vector<uint32_t> unused_;  // numbers of cache words that name nothing
-  std::vector<Ref> held_;         // of the last scan
-  const uint32_t first_page_;     // where this participant begins to look for free pages
-  uint32_t cursor_;               // the page at which the next lap over free pages begins
-  uint32_t hint_cursor_ = 0;      // and over hints
-  bool maybe_hinted_[kClasses];   // false: the last lap found no hint, and this participant gave
-                                  // none since
-  uint32_t span_cursor_;          // where the next search for a span begins, downwards
+  Numbers unused_;  // cache words that name nothing
+  std::array<Cached, kCached> cached_;
+  uint32_t cache_end_ = 0;       // as in the ledger
+  std::vector<Ref> held_;        // of the last scan
+  const uint32_t first_page_;    // where this participant begins to look for free pages
+  uint32_t cursor_;              // the page at which the next lap over free pages begins
+  uint32_t hint_cursor_ = 0;     // and over hints
+  bool maybe_hinted_[kClasses];  // false: the last lap found no hint, and this participant gave
+                                 // none since, but of blocks that were held
+  uint32_t span_cursor_;         // where the next search for a span begins, downwards
   uint32_t cached_span_pages_ = 0;
 };
+
+// ---- What each Put goes through.
+
+KILL9_ALWAYS_INLINE Ref Heap::Allocate(SharedWord& word, size_t bytes) {
+  if (bytes <= kMaxSmallBytes) [[likely]] {
+    const uint32_t size_class = ClassOf(bytes);
+    if (Ref ref = TakeClean(word, lists_[size_class]); ref != 0) [[likely]]
+      return ref;
+    return FindSmall(word, size_class);
+  }
+  const size_t pages = (bytes + kPageBytes - 1) / kPageBytes;
+  return pages <= context_.page_count() ? AllocateSpan(word, static_cast<uint32_t>(pages)) : 0;
+}
+
+// Dies before the CAS of the state → `word` names a block that is not the victim's: recovery sees
+// that its state is not Owned(victim), and hints it if it is Free. Dies after → Owned(victim) and
+// named: freed.
+KILL9_ALWAYS_INLINE bool Heap::Take(SharedWord& word, const Cached& cached) {
+  // Publish: keeps the page from being drained once its word has been seen unchanged; pairs with
+  // DrainPages.
+  context_.Publish(word, cached.ref);
+  Page& page = context_.page(Context::PageOf(cached.ref));
+  if (PageWord{page.word.load(std::memory_order_seq_cst)} != cached.page) return false;
+  uint64_t expected = cached.state.bits;
+  // Acquire: pairs with the release with which the block became Free; what was in it is past.
+  // Relaxed on failure: somebody else has taken it, and nothing of it is looked at.
+  return context_.block(cached.ref)
+      ->state.compare_exchange_strong(expected,
+                                      cached.state.Next(BlockKind::kOwned, context_.index()).bits,
+                                      std::memory_order_acquire, std::memory_order_relaxed);
+}
+
+KILL9_ALWAYS_INLINE Ref Heap::TakeClean(SharedWord& word, List& list) {
+  while (!list.clean.empty()) {
+    const uint32_t number = list.clean.pop();
+    // The one that will be taken next is written then: its lines are fetched for it now.
+    if (!list.clean.empty()) context_.FetchToWrite(cached_[list.clean.back()].ref);
+    const Cached& cached = cached_[number];
+    const bool taken = Take(word, cached);
+    // Taken, `word` names it; not taken, it may be Free in a page that somebody has begun to drain.
+    if (!taken) [[unlikely]]
+      HintSmall(cached);
+    Context::Clear(ledger_.cache[number]);
+    unused_.push(number);
+    if (taken) [[likely]]
+      return cached.ref;
+  }
+  Context::Clear(word);
+  return 0;
+}
+
+KILL9_ALWAYS_INLINE void Heap::NameInCache(uint32_t number, const Cached& cached) {
+  if (number >= cache_end_) [[unlikely]] {
+    cache_end_ = number + 1;
+    // Before the name: who finds a victim's cache_end finds all names below it.
+    context_.Note(ledger_.cache_end, cache_end_);
+  }
+  context_.Note(ledger_.cache[number], cached.ref);
+  cached_[number] = cached;
+}
+
+KILL9_ALWAYS_INLINE void Heap::Keep(const Cached& cached, bool clean) {
+  if (cached.page.kind() != PageKind::kSmall || unused_.empty()) [[unlikely]] {
+    KeepSpanOrMakeRoom(cached, clean);
+    return;
+  }
+  const uint32_t number = unused_.pop();
+  NameInCache(number, cached);
+  List& list = lists_[cached.page.size_class()];
+  (clean ? list.clean : list.dirty).push(number);
+}
+
+// Dies before the CAS → the block is Live, unreachable and named under a target (I3): recovery
+// frees it. Dies after, before it is named in the cache or hinted → Free and named under a target
+// (I4): recovery hints it. A successor sees → Free: somebody who recovered a participant that held
+// it too was first.
+KILL9_ALWAYS_INLINE void Heap::Removed(Ref ref) {
+  BlockHeader* block = context_.block(ref);
+  // Relaxed: the hold keeps the block from being used anew, so this is Live, or Free since.
+  const BlockState state{block->state.load(std::memory_order_relaxed)};
+  if (state.kind() != BlockKind::kLive) [[unlikely]]
+    return;
+  const BlockState freed = state.Next(BlockKind::kFree);
+  uint64_t expected = state.bits;
+  // Release: pairs with the acquire of Take: the next owner scans after the slot's change.
+  if (!block->state.compare_exchange_strong(expected, freed.bits, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+    return;
+  }
+  // Acquire: as in GiveBack.
+  const PageWord page{context_.page(Context::PageOf(ref)).word.load(std::memory_order_acquire)};
+  Keep({ref, freed, page}, /*clean=*/false);
+}
 
 }  // namespace kill9::cas_slots
 

@@ -62,10 +62,9 @@ bool Heap::Format(uint32_t number, uint32_t size_class) {
     // Relaxed, and so for the hints: the page word's release below publishes them.
     context_.block(ref)->state.store(state.bits, std::memory_order_relaxed);
     if (unused_.empty()) continue;
-    uint32_t cache_word = unused_.back();
-    unused_.pop_back();
-    context_.Note(ledger_.cache[cache_word], ref);
-    list.clean.push_back({ref, cache_word, state, word});  // clean by I6
+    const uint32_t cache_word = unused_.pop();
+    NameInCache(cache_word, {ref, state, word});
+    list.clean.push(cache_word);  // clean by I6
     hints &= ~(uint64_t{1} << i);
   }
   page.hints.store(hints, std::memory_order_relaxed);
@@ -124,7 +123,7 @@ void Heap::Gather() {
   EmptyCache();
   for (uint32_t i = 0; i < context_.participants().size(); ++i) {
     if (context_.participants().state(i) == ParticipantState::kFree) continue;
-    for (const SharedWord& word : context_.ledger_of(i).cache) {
+    for (const SharedWord& word : context_.CacheOf(i)) {
       // Relaxed: a hint for a name that is gone is merely wrong.
       uint64_t name = word.load(std::memory_order_relaxed);
       if (name != 0) context_.Hint(Context::Named(name));
@@ -202,7 +201,7 @@ void Heap::DissolveSpan(uint32_t number) {
   if (PageWord{page.word.load(std::memory_order_seq_cst)} == word) {
     // Acquire: as in TakeHinted.
     BlockState state{context_.block(ref)->state.load(std::memory_order_acquire)};
-    if (state.kind() == BlockKind::kFree && Take(ledger_.scratch, {ref, 0, state, word})) {
+    if (state.kind() == BlockKind::kFree && Take(ledger_.scratch, {ref, state, word})) {
       std::vector<Ref>& held = held_;
       context_.CollectHolds(held);
       // This participant's own scratch names it once.

@@ -61,7 +61,7 @@ static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 // A block's place: the number of its first 32-byte granule in the heap, plus 1; 0 is none.
 using Ref = uint32_t;
 
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
 inline constexpr size_t kGranulesInPage = kPageBytes / kGranuleBytes;
@@ -156,13 +156,23 @@ constexpr uint32_t BlocksInPage(uint32_t size_class) {
 constexpr uint64_t AllHints(uint32_t size_class) {
   return ~uint64_t{0} >> (64 - BlocksInPage(size_class));
 }
+// By the number of granules.
+inline constexpr auto kClassOfGranules = [] {
+  std::array<uint8_t, kMaxSmallBytes / kGranuleBytes + 1> classes{};
+  uint8_t size_class = 0;
+  for (size_t granules = 0; granules < classes.size(); ++granules) {
+    if (kClassBytes[size_class] < granules * kGranuleBytes) ++size_class;
+    classes[granules] = size_class;
+  }
+  return classes;
+}();
+// REQUIRES: at most kMaxSmallBytes.
 constexpr uint32_t ClassOf(size_t bytes) {
-  uint32_t size_class = 0;
-  while (kClassBytes[size_class] < bytes) ++size_class;
-  return size_class;
+  return kClassOfGranules[(bytes + kGranuleBytes - 1) / kGranuleBytes];
 }
 static_assert(BlocksInPage(0) == 64 && AllHints(0) == ~uint64_t{0} && AllHints(11) == 3);
-static_assert(ClassOf(1) == 0 && ClassOf(33) == 1 && ClassOf(1024) == kClasses - 1);
+static_assert(ClassOf(1) == 0 && ClassOf(32) == 0 && ClassOf(33) == 1 && ClassOf(193) == 6 &&
+              ClassOf(257) == 7 && ClassOf(1024) == kClasses - 1);
 
 enum class PageKind : uint32_t {
   kFree = 0,      // nothing in it
@@ -210,7 +220,7 @@ static_assert(sizeof(Page) == 16 && std::is_standard_layout_v<Page>);
 
 inline constexpr size_t kDrafts = 64;
 inline constexpr size_t kPins = 64;
-inline constexpr size_t kCached = 128;
+inline constexpr size_t kCached = 256;
 
 // What one participant holds. A word names a block, a slot (plus 1) or a page (plus 1) in its low
 // half, and its writer's generation in its high half, so that a recoverer that comes too late can
@@ -228,13 +238,14 @@ struct alignas(64) Ledger {
 
   SharedWord page_start;  // the pages being built, drained or dissolved; set after page_count,
   SharedWord page_count;  // cleared before it
-  uint64_t reserved[6];
+  SharedWord cache_end;   // of `cache`, how many words have ever been used; never lowered
+  uint64_t reserved[5];
 
   SharedWord drafts[kDrafts];
   SharedWord pins[kPins];
   SharedWord cache[kCached];  // free blocks that nobody hinted, to be used again soon
 };
-static_assert(sizeof(Ledger) == 2176 && std::is_standard_layout_v<Ledger>);
+static_assert(sizeof(Ledger) == 3200 && std::is_standard_layout_v<Ledger>);
 
 // The design's parameters in the segment's header.
 enum Parameter : uint32_t {

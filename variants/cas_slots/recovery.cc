@@ -1,5 +1,7 @@
 #include "variants/cas_slots/recovery.h"
 
+#include <span>
+
 namespace kill9::cas_slots {
 namespace {
 
@@ -75,12 +77,15 @@ void Victim::Recover() {
   ClearIf(ledger_.target, target);
   report_.rolled_back += undone && !completed ? 1 : 0;
   report_.rolled_forward += completed ? 1 : 0;
-  for (SharedWord& word : ledger_.cache) {
+  // Read before the cache's words and cleared after them, as the target is.
+  const uint64_t cache_end = Read(ledger_.cache_end);
+  for (SharedWord& word : std::span(ledger_.cache, Context::Named(cache_end))) {
     if (uint64_t name = Read(word); name != 0) {
       context_.Hint(Context::Named(name));  // I4
       ClearIf(word, name);
     }
   }
+  ClearIf(ledger_.cache_end, cache_end);
   for (size_t i = 0; i < kPins; ++i) ReturnPin(i);
   Forget(ledger_.recovery_hold);
   Forget(ledger_.recovery_node);
