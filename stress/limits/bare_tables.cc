@@ -6,6 +6,10 @@
 //   robust_stripes   a robust mutex for each stripe (the lock recovers, the data does not)
 //   robust_stripes_prefetched
 //                    the same, and the slot is fetched before its mutex is taken
+//   slots_and_blocks a word for each slot names a block elsewhere, with key and value; a put fills
+//                    another block and swaps the word. No states, holds or ledgers, so it may read
+//                    a block that is being filled anew: what a lossless table of values of any size
+//                    cannot do without, two misses one after the other, and nothing else
 #include <sys/mman.h>
 
 #include <atomic>
@@ -198,6 +202,128 @@ class RobustStripes final : public Subject {
   bool prefetch_;
 };
 
+struct Blocks {
+  static constexpr uint64_t kSpare = 256;  // of each worker
+  static constexpr uint64_t kWorkers = 64;
+  struct Free {
+    std::atomic_flag locked;
+    uint64_t count;
+    uint32_t block[kSpare * kWorkers];
+  };
+  explicit Blocks(const Load& load)
+      // As many slots as cas_slots makes of the same load.
+      : slot_count(load.entries * 8),
+        stride((kKeyBytes + load.value_bytes + 63) / 64 * 64),
+        value_bytes(load.value_bytes),
+        // Block 0 is none.
+        block_count(1 + load.entries + kSpare * kWorkers),
+        slots(reinterpret_cast<std::atomic<uint64_t>*>(MapShared(slot_count * 8))),
+        memory(MapShared(block_count * stride)),
+        free(*new(MapShared(sizeof(Free))) Free{}),
+        next(*new(MapShared(64)) std::atomic<uint64_t>(1)) {}
+  ~Blocks() {
+    munmap(slots, slot_count * 8);
+    munmap(memory, block_count * stride);
+    munmap(&free, sizeof(Free));
+    munmap(&next, 64);
+  }
+  char* at(uint64_t word) const { return memory + (word & 0xffffffff) * stride; }
+
+  uint64_t slot_count;
+  size_t stride;
+  size_t value_bytes;
+  uint64_t block_count;
+  std::atomic<uint64_t>* slots;  // a count of changes above, a block below
+  char* memory;
+  Free& free;
+  std::atomic<uint64_t>& next;  // the first block that was never used
+};
+
+class BlockAccess final : public Access {
+ public:
+  explicit BlockAccess(Blocks& table) : table_(table) {
+    const Locked locked(table_.free.locked);
+    for (uint32_t& block : spare_) {
+      block = table_.free.count > 0 ? table_.free.block[--table_.free.count] : NextUnused();
+    }
+  }
+  ~BlockAccess() override {
+    const Locked locked(table_.free.locked);
+    for (uint32_t block : spare_) table_.free.block[table_.free.count++] = block;
+  }
+
+  bool Get(std::string_view key, std::string* value) override {
+    for (uint64_t i = SlotOf(Hash(key));; i = i + 1 == table_.slot_count ? 0 : i + 1) {
+      for (;;) {
+        // Acquire: pairs with the swap.
+        const uint64_t word = table_.slots[i].load(std::memory_order_acquire);
+        if (word == 0) return false;
+        const char* block = table_.at(word);
+        const bool same = std::memcmp(block, key.data(), kKeyBytes) == 0;
+        if (same) value->assign(block + kKeyBytes, table_.value_bytes);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (table_.slots[i].load(std::memory_order_relaxed) != word) continue;
+        if (same) return true;
+        break;
+      }
+    }
+  }
+
+  bool Put(std::string_view key, std::string_view value) override {
+    const uint64_t hash = Hash(key);
+    __builtin_prefetch(&table_.slots[SlotOf(hash)], 1);
+    uint32_t& spare = spare_[at_++ % Blocks::kSpare];
+    if (spare == 0) spare = NextUnused();
+    char* fresh = table_.at(spare);
+    std::memcpy(fresh, key.data(), kKeyBytes);
+    std::memcpy(fresh + kKeyBytes, value.data(), value.size());
+    for (uint64_t i = SlotOf(hash);; i = i + 1 == table_.slot_count ? 0 : i + 1) {
+      uint64_t word = table_.slots[i].load(std::memory_order_acquire);
+      while (word == 0 || std::memcmp(table_.at(word), key.data(), kKeyBytes) == 0) {
+        const uint64_t swapped = ((word >> 32) + 1) << 32 | spare;
+        // Release: pairs with Get.
+        if (!table_.slots[i].compare_exchange_strong(word, swapped, std::memory_order_acq_rel)) {
+          continue;
+        }
+        spare = static_cast<uint32_t>(word);  // the replaced one; 0 if there was none
+        return true;
+      }
+    }
+  }
+
+ private:
+  struct Locked {
+    explicit Locked(std::atomic_flag& flag) : flag_(flag) {
+      while (flag_.test_and_set(std::memory_order_acquire)) {
+      }
+    }
+    ~Locked() { flag_.clear(std::memory_order_release); }
+    std::atomic_flag& flag_;
+  };
+
+  uint64_t SlotOf(uint64_t hash) const {
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(hash) * table_.slot_count >> 64);
+  }
+  uint32_t NextUnused() {
+    const uint64_t block = table_.next.fetch_add(1, std::memory_order_relaxed);
+    if (block >= table_.block_count) std::abort();
+    return static_cast<uint32_t>(block);
+  }
+
+  Blocks& table_;
+  uint32_t spare_[Blocks::kSpare];
+  uint64_t at_ = 0;
+};
+
+class SlotsAndBlocks final : public Subject {
+ public:
+  explicit SlotsAndBlocks(const Load& load) : table_(load) {}
+  std::unique_ptr<Access> Open() override { return std::make_unique<BlockAccess>(table_); }
+
+ private:
+  Blocks table_;
+};
+
 }  // namespace
 
 std::vector<SubjectKind> BareTables() {
@@ -206,7 +332,9 @@ std::vector<SubjectKind> BareTables() {
           {"robust_stripes", SubjectKind::Role::kLimit,
            [](const Load& load) { return std::make_unique<RobustStripes>(load, false); }},
           {"robust_stripes_prefetched", SubjectKind::Role::kLimit,
-           [](const Load& load) { return std::make_unique<RobustStripes>(load, true); }}};
+           [](const Load& load) { return std::make_unique<RobustStripes>(load, true); }},
+          {"slots_and_blocks", SubjectKind::Role::kLimit,
+           [](const Load& load) { return std::make_unique<SlotsAndBlocks>(load); }}};
 }
 
 }  // namespace kill9::limits
