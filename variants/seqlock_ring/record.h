@@ -158,8 +158,8 @@ struct PendingRecord {
   void Seal(const Geometry& geometry, uint64_t version) const {
     StoreWord(address + kVersion * kWord, version);
     StoreWord(address + kChecksum * kWord, ChecksumOf(value_sum, key_hash, position, version));
-    // dies before -> no mark: the position holds nothing; dies after -> a whole record that no entry
-    // names; a successor sees -> it only if the entry was published.
+    // dies before -> no mark: the position holds nothing; dies after -> a whole record that no
+    // entry names; a successor sees -> it only if the entry was published.
     StoreWord(address + kMark * kWord, geometry.MarkOf(position));
   }
 };
