@@ -57,7 +57,7 @@ function(planted_executable target directory output objects libraries)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${directory} OUTPUT_NAME ${output})
   target_include_directories(${target} BEFORE PRIVATE ${directory})
   target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1 -g1>)
-  target_link_libraries(${target} PRIVATE kill9_harness ${libraries})
+  target_link_libraries(${target} PRIVATE kill9_reports ${libraries})
 endfunction()
 
 set(PLANTED_MANIFEST)
