@@ -31,21 +31,15 @@ constexpr bool kPrivateDrafts = true;
 constexpr bool kPrivateDrafts = false;
 #endif
 
-// ReadRecord for one whose head has been read, in line where every instruction counts. kRemembered:
-// this participant remembers the record, and does not look at the checksum again; the mark proves
-// that nobody has overwritten it.
-template <bool kRemembered>
+// ReadRecord for one whose head has been read, in line where every instruction counts.
 [[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, const RecordHead& head,
-                                                std::string_view key,
-                                                [[maybe_unused]] uint64_t key_hash,
+                                                std::string_view key, uint64_t key_hash,
                                                 std::string* value) {
   if (head.key_bytes != key.size() || !SameBytes(key, head.key())) return false;
   if (value->size() != head.value_bytes) value->resize(head.value_bytes);
   const uint64_t sum = CopyOut(value->data(), head.value(), head.value_bytes);
   if (!StillWhole(geometry, head)) return false;
-  if (!kRemembered && head.checksum != ChecksumOf(sum, key_hash, head.position, head.version)) {
-    return false;
-  }
+  if (head.checksum != ChecksumOf(sum, key_hash, head.position, head.version)) return false;
   // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
   // entry was loaded, for the floor only rises.
   return head.position >= geometry.header->floor.load(std::memory_order_acquire);
@@ -67,7 +61,7 @@ bool RingStore::Cleared(uint64_t position) const {
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
   return ReadHead(geometry_, word, head) &&
-         ReadRecordOf<false>(geometry_, *head, key, key_hash, value);
+         ReadRecordOf(geometry_, *head, key, key_hash, value);
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -102,7 +96,7 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
     RecordHead head;
     if (IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit &&
         ReadHeadAt(geometry_, word, unit, address, &head) &&
-        ReadRecordOf<true>(geometry_, head, key, hash, value)) {
+        ReadRecordOf(geometry_, head, key, hash, value)) {
       ++counters_.hits;
       if (promotion_threshold_ != 0) [[unlikely]] {
         const RecordHead source = head;
@@ -121,7 +115,7 @@ absl::StatusOr<Version> RingStore::GetByIndex(Bucket& bucket, std::string_view k
     if (!found) break;
     RecordHead head;
     if (ReadHead(geometry_, found.word, &head) &&
-        ReadRecordOf<false>(geometry_, head, key, hash, value)) {
+        ReadRecordOf(geometry_, head, key, hash, value)) {
       ++counters_.hits;
       Remember(hash, bucket, found);
       if (promotion_threshold_ != 0) [[unlikely]] {
