@@ -95,16 +95,19 @@ struct Traits {
   bool has_pin = true;
   bool has_draft = true;
   bool has_audit = true;
-  bool has_versions = true;  // false: Put, Get and ForEach tell kAbsent instead of a version
-  bool has_recovery = true;  // false: there is nothing to call, and Recover() reports nothing
+  bool has_versions = true;     // false: Put, Get and ForEach tell kAbsent instead of a version
+  bool has_recovery = true;     // false: there is nothing to call, and Recover() reports nothing
   bool tells_recovered = true;  // false: Recover() does not tell all that was recovered
-  bool needs_name = false;   // its data are files: the segment cannot be anonymous
-  bool bounded = true;       // false: it takes room beyond the segment's size, and is never full
+  bool needs_name = false;      // its data are files: the segment cannot be anonymous
+  bool bounded = true;          // false: it takes room beyond the segment's size, and is never full
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit
   Progress pin = Progress::kBlocking;    // Pin, release
   // Where a stopped process can block others at all: the whole store, one stripe of it, or nowhere.
   enum class Reach : uint8_t { kNowhere, kStripe, kStore } blocks = Reach::kStore;
+  // A process whose stripe has no room goes through the others for some: it stands, and can block, in
+  // those as well, until it has found some or knows that there is none.
+  bool borrows_room = false;
   std::string_view recovery_trigger;  // a sentence: who starts recovery, and when
   std::string_view recovery_cost;     // a sentence: what its time depends on
 };
@@ -123,7 +126,8 @@ class PinnedValue {
   PinnedValue& operator=(PinnedValue&& other) noexcept;
   ~PinnedValue() { Release(); }
 
-  void Release();  // idempotent; what is released or moved from shows an empty value, version kAbsent
+  void
+  Release();  // idempotent; what is released or moved from shows an empty value, version kAbsent
   std::string_view value() const { return value_; }
   Version version() const { return version_; }
 

@@ -26,12 +26,13 @@ const char* ProgressName(Progress progress) {
   return "";
 }
 
-const char* ReachName(Traits::Reach reach) {
-  switch (reach) {
+const char* ReachName(const Traits& traits) {
+  switch (traits.blocks) {
     case Traits::Reach::kNowhere:
       return "nowhere";
     case Traits::Reach::kStripe:
-      return "its stripe";
+      return traits.borrows_room ? "its stripe; without room, those it looks through"
+                                 : "its stripe";
     case Traits::Reach::kStore:
       return "the store";
   }
@@ -105,7 +106,7 @@ MaybeSection ProgressGuarantees(const Results& results) {
       table.rows.push_back(
           GuaranteeRow(name, "pin", traits.pin, BlockedAnywhere(results, name, "pin")));
     }
-    reach.rows.push_back({name, ReachName(traits.blocks)});
+    reach.rows.push_back({name, ReachName(traits)});
     for (const std::string_view place : kPlaces) {
       reach.rows.back().push_back(ShareCell(std::max(BlockedShare(results, name, "get", place),
                                                      BlockedShare(results, name, "put", place))));

@@ -133,9 +133,12 @@ bool ResumeAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
 
 void JudgeBlocked(Runner& runner, const Trace& trace, uint32_t at, Plan plan,
                   const bool (&blocked)[kProbesInAll]) {
-  const Traits& traits = runner.scene().variant->traits();
+  const OperationKind victims = runner.request().operation;
   for (uint32_t probe = 0; probe < kProbesInAll; ++probe) {
-    if (!blocked[probe] || !DeclaredUnblocked(traits, ProbeOf(probe), PlaceOf(probe))) continue;
+    if (!blocked[probe] ||
+        !DeclaredUnblocked(runner.scene(), victims, ProbeOf(probe), PlaceOf(probe))) {
+      continue;
+    }
     char message[200];
     std::snprintf(message, sizeof message,
                   "%s (%s) is blocked by a process that is stopped here; the design declares that "

@@ -7,8 +7,18 @@ const char* PlaceName(uint32_t place) {
   return kNames[place];
 }
 
-bool DeclaredUnblocked(const Traits& traits, Probe probe, uint32_t place) {
+namespace {
+
+bool TakesRoom(OperationKind operation) {
+  return operation == OperationKind::kPutInsert || operation == OperationKind::kPutLarger ||
+         operation == OperationKind::kPutSmaller || operation == OperationKind::kReserve;
+}
+
+}  // namespace
+
+bool DeclaredUnblocked(const Scene& scene, OperationKind victims, Probe probe, uint32_t place) {
   constexpr uint32_t kElsewhere = 2;
+  const Traits& traits = scene.variant->traits();
   Progress progress = Progress::kBlocking;
   switch (probe) {
     case kProbeGet:
@@ -26,8 +36,9 @@ bool DeclaredUnblocked(const Traits& traits, Probe probe, uint32_t place) {
     default:
       return false;  // the traits do not speak of it
   }
-  return progress != Progress::kBlocking || traits.blocks == Traits::Reach::kNowhere ||
-         (traits.blocks == Traits::Reach::kStripe && place == kElsewhere);
+  if (progress != Progress::kBlocking || traits.blocks == Traits::Reach::kNowhere) return true;
+  const bool borrowing = traits.borrows_room && scene.full && TakesRoom(victims);
+  return traits.blocks == Traits::Reach::kStripe && place == kElsewhere && !borrowing;
 }
 
 Prober::Prober(const Scene& scene, OperationKind victims)

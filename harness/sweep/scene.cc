@@ -10,9 +10,9 @@ namespace kill9::sweep {
 namespace {
 
 constexpr std::array<std::string_view, kOperationCount> kOperationNames = {
-    "put_insert", "put_same", "put_larger", "put_smaller", "get",     "erase",
-    "cas_hit",    "cas_miss", "pin",        "release",     "reserve", "commit",
-    "drop",       "for_each", "attach",     "detach",      "recover", "create"};
+    "put_insert", "put_same", "put_larger", "put_smaller", "get",     "get_again", "erase",
+    "cas_hit",    "cas_miss", "pin",        "release",     "reserve", "commit",    "drop",
+    "for_each",   "attach",   "detach",     "recover",     "create"};
 constexpr std::array<std::string_view, kStateCount> kStateNames = {
     "empty",          "one_entry",      "collision_chain", "full_table",      "full_segment",
     "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase", "split",
@@ -92,6 +92,7 @@ absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
 }
 
 absl::Status SceneMaker::Fill() {
+  scene_.full = true;
   const StateKind state = scene_.state;
   if (state == StateKind::kFullTable) {
     if (absl::Status status = Put(scene_.target, kValueBytes); !status.ok()) return status;

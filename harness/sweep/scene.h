@@ -29,6 +29,7 @@ enum class OperationKind : uint8_t {
   kPutLarger,
   kPutSmaller,
   kGet,
+  kGetAgain,  // of a key that this participant has just read: what it remembers, it must not believe
   kErase,
   kCompareAndSwapHit,
   kCompareAndSwapMiss,
@@ -43,7 +44,7 @@ enum class OperationKind : uint8_t {
   kRecover,
   kCreate,
 };
-inline constexpr int kOperationCount = 18;
+inline constexpr int kOperationCount = 19;
 
 enum class StateKind : uint8_t {
   kEmpty,
@@ -94,6 +95,7 @@ struct Scene {
   uint32_t insert = 1;     // absent; shares the target's hash bits at both ends
   uint32_t elsewhere = 2;  // shares none of them
   uint32_t same_stripe = 3;  // absent; shares the low and high bits with the target
+  bool full = false;         // filled until there was no room
   uint32_t value_bytes = 0;
   uint32_t fill_bytes = 0;  // values of this size exhaust a segment in some dozens
   uint32_t hold_live = 0,

@@ -33,6 +33,10 @@ absl::Status VictimOperation::Prepare() {
       if (operation_ == OperationKind::kCompareAndSwapMiss) version_ += uint64_t{1} << 40;
       return absl::OkStatus();
     }
+    case OperationKind::kGetAgain: {
+      absl::Status status = store_->Get(key, &read_).status();
+      return absl::IsNotFound(status) ? absl::OkStatus() : status;
+    }
     case OperationKind::kRelease: {
       absl::StatusOr<PinnedValue> pin = store_->Pin(key);
       if (pin.ok()) pin_ = *std::move(pin);
@@ -67,6 +71,7 @@ absl::Status VictimOperation::Run() {
     case OperationKind::kPutSmaller:
       return note(store_->Put(key, value_));
     case OperationKind::kGet:
+    case OperationKind::kGetAgain:
       return note(store_->Get(key, &read_));
     case OperationKind::kErase: {
       absl::StatusOr<bool> erased = store_->Erase(key);
@@ -150,6 +155,7 @@ void VictimOperation::Report(const absl::Status& status) {
       answered.kind = Answered::Kind::kPut;
       return;
     case OperationKind::kGet:
+    case OperationKind::kGetAgain:
       answered.kind = Answered::Kind::kGet;
       if (answered.yes) answered.sound = ReadValue(read_, &answered.id);
       return;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <cstring>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,11 @@
 
 namespace kill9::locked {
 namespace {
+
+// How long a full arena's writer waits for others' arenas: 0.1 s, beyond any turn that a preempted
+// holder waits for.
+constexpr int kLooksAtBusyArenas = 100;
+constexpr long kPauseBetweenLooksNs = 1'000'000;
 
 // Writes all of an entry but its value's bytes and its version. The block is nobody else's yet.
 void FillHeader(Entry* entry, uint64_t hash, std::string_view key, size_t value_size) {
@@ -231,24 +237,28 @@ void LockedStore::Retire(Session& session, uint32_t index, Entry* entry) {
                       Hold{Hold::Kind::kOwn, arena, payload}.Pack());
 }
 
-// The key's own arena first, then what can be borrowed without waiting (a stopped holder of another
-// shard's mutex is none of this key's business), then what the dead hold, and last the busy ones.
+// The key's own arena first, then what can be borrowed without waiting, then what the dead hold, and
+// last the busy ones, looked at now and then for a while: a stopped holder of another shard's mutex
+// is none of this key's business, and what only its arena could give counts as not there.
 absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_view key,
                                       size_t value_size) {
   const uint32_t home = space_.ShardOf(hash);
-  Session::Patience patience = Session::Patience::kTry;
+  int looks = 0;
   while (true) {
     bool any_busy = false;
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
       const uint32_t arena = (home + i) & (space_.shard_count() - 1);
-      const Reserved reserved = ReserveFrom(arena, i == 0 ? Session::Patience::kWait : patience,
-                                            row, hash, key, value_size);
+      const Reserved reserved =
+          ReserveFrom(arena, i == 0 ? Session::Patience::kWait : Session::Patience::kTry, row, hash,
+                      key, value_size);
       if (reserved == Reserved::kYes) return absl::OkStatus();
       if (reserved == Reserved::kBusy) any_busy = true;
     }
     const bool reclaimed = space_.RecoverDead().blocks != 0;
-    if (!reclaimed && !any_busy) break;
-    if (!reclaimed) patience = Session::Patience::kWait;
+    if (reclaimed) continue;
+    if (!any_busy || ++looks == kLooksAtBusyArenas) break;
+    const timespec pause{0, kPauseBetweenLooksNs};
+    nanosleep(&pause, nullptr);
   }
   return absl::ResourceExhaustedError(
       absl::StrCat("the segment has no room for a value of ", value_size, " bytes"));

@@ -46,6 +46,7 @@ class StripedLocksVariant final : public locked::LockedVariant {
   const Traits& traits() const override {
     static const Traits traits{
         .blocks = Traits::Reach::kStripe,
+        .borrows_room = true,
         .recovery_trigger =
             "the next locker of a stripe undoes its half-done operation; holds come back by "
             "Recover(), by an attach that finds no slot, or by an allocation that finds no room",
