@@ -14,6 +14,12 @@ bool TakesRoom(OperationKind operation) {
          operation == OperationKind::kPutSmaller || operation == OperationKind::kReserve;
 }
 
+// Goes through all stripes, one after the other: there is no elsewhere.
+bool TakesNoKey(OperationKind operation) {
+  return operation == OperationKind::kForEach || operation == OperationKind::kRecover ||
+         operation == OperationKind::kAttach || operation == OperationKind::kDetach;
+}
+
 }  // namespace
 
 bool DeclaredUnblocked(const Scene& scene, OperationKind victims, Probe probe, uint32_t place) {
@@ -38,7 +44,8 @@ bool DeclaredUnblocked(const Scene& scene, OperationKind victims, Probe probe, u
   }
   if (progress != Progress::kBlocking || traits.blocks == Traits::Reach::kNowhere) return true;
   const bool borrowing = traits.borrows_room && scene.full && TakesRoom(victims);
-  return traits.blocks == Traits::Reach::kStripe && place == kElsewhere && !borrowing;
+  const bool wanders = borrowing || TakesNoKey(victims);
+  return traits.blocks == Traits::Reach::kStripe && place == kElsewhere && !wanders;
 }
 
 Prober::Prober(const Scene& scene, OperationKind victims)
