@@ -167,9 +167,10 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
       (std::filesystem::temp_directory_path() / absl::StrCat("kill9-ring-", getpid())).string();
   SegmentOptions options;
   options.location = {SegmentKind::kFile, path};
-  options.size_bytes = 8 << 20;  // more than is written: nothing is overwritten
+  options.size_bytes = 32 << 20;  // more than can be written, also while one writer has no CPU
   options.max_participants = 8;
-  options.expected_entries = 200000;  // no bucket overflows
+  options.expected_entries = 200000;  // no bucket overflows,
+  options.hash_seed = 9;  // and no two keys agree in bucket and tag, where one gives way
   {
     auto segment = CreateSegment(options);
     ASSERT_TRUE(segment.ok()) << segment.status();
