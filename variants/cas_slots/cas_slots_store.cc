@@ -11,12 +11,6 @@
 namespace kill9::cas_slots {
 namespace {
 
-size_t MaxValueBytes(const Context& context) {
-  const size_t overhead = sizeof(BlockHeader) + kMaxKeyBytes;
-  const size_t most = Heap::MaxBytes(context);
-  return most <= overhead ? 0 : std::min<size_t>(most - overhead, (size_t{1} << 31) - 1);
-}
-
 bool IsErased(SlotWord word, uint32_t item) {
   return item < kErasableItems && (word.erased() >> item & 1) != 0;
 }
@@ -47,51 +41,35 @@ absl::Status Full(size_t bytes) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
-  if (segment->header().parameters[kAsymmetric] != 0 && !RegisterForBarriers()) {
-    return absl::FailedPreconditionError(
-        "cannot attach: the segment was made where membarrier(2) works, and here it is forbidden");
-  }
-  absl::StatusOr<Participant> participant = segment->participants().Claim();
-  if (absl::IsResourceExhausted(participant.status())) {
-    // A guest has no ledger, so nobody sees its holds. It can read a word of a block that is being
-    // used anew, but changes none: each CAS expects a state that was read while the victim's word
-    // still stood.
-    auto unseen = std::make_unique<Ledger>();
-    RecoverAll(Context(segment, segment->participants().size(), 0, unseen.get()));
-    participant = segment->participants().Claim();
-  }
-  if (!participant.ok()) return participant.status();
-  return std::make_unique<CasSlotsStore>(std::move(segment), *std::move(participant));
-}
-
-CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant participant)
-    : Store(participant.guard()),
-      segment_(std::move(segment)),
-      participant_(std::move(participant)),
-      context_(segment_, participant_.slot(), participant_.generation(),
-               &segment_->participants().ledger_as<Ledger>(participant_.slot())),
-      ledger_(context_.ledger()),
-      max_value_bytes_(MaxValueBytes(context_)),
-      heap_(context_) {}
-
-CasSlotsStore::~CasSlotsStore() {
-  if (!guard().mine()) return;
-  for (uint32_t i = 0; i < kDrafts; ++i) {
-    if ((used_drafts_ >> i & 1) != 0) DoDropDraft(i);
-  }
-  for (uint32_t i = 0; i < kPins; ++i) {
-    if ((used_pins_ >> i & 1) != 0) DoReleasePin(i);
-  }
-  heap_.EmptyCache();
-}
-
 // Names the block, and makes sure that the slot still leads to it (I5).
 KILL9_ALWAYS_INLINE bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Found& found) {
   context_.Publish(word, ref);
   // Seq_cst: pairs with the CAS of Commit through Publish. Acquire: the block's content is as
   // published.
   return context_.slot(found.slot).load(std::memory_order_seq_cst) == found.word.bits;
+}
+
+template <bool kToWrite>
+KILL9_ALWAYS_INLINE void CasSlotsStore::FetchByHint(uint64_t hash) {
+  constexpr uint64_t kNone = UINT64_MAX;
+  const SharedWord* slot = &context_.slot(context_.SlotOf(hash));
+  const uint64_t granule = hints_.Recall(hash, kNone);
+  if (kToWrite) {
+    PrefetchToWrite(slot);
+  } else {
+    PrefetchToRead(slot);
+  }
+  if (granule == kNone) return;
+  context_.Fetch<kToWrite>(static_cast<Ref>(granule + 1));
+  if (kToWrite || granule % kGranulesInPage != 0) return;
+  // A span begins there, or (one in many) a small block: most likely there is more to be copied.
+  constexpr size_t kMoreLines = 6;
+  const char* more = reinterpret_cast<const char*>(context_.block(static_cast<Ref>(granule + 1)));
+  for (size_t i = 0; i < kMoreLines; ++i) PrefetchToRead(more + (2 + i) * kLineBytes);
+}
+
+KILL9_ALWAYS_INLINE void CasSlotsStore::Remember(uint64_t hash, Ref ref) {
+  hints_.Remember(hash, ref - 1);
 }
 
 // Takes effect at the last load of the slot word. Most keys have a slot of their own: that case is
@@ -171,11 +149,14 @@ KILL9_ALWAYS_INLINE void CasSlotsStore::ReleaseHolds(const Found& found) {
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* value) {
-  Found found = Locate<false>(key, segment_->Hash(key));
+  const uint64_t hash = segment_->Hash(key);
+  FetchByHint<false>(hash);
+  Found found = Locate<false>(key, hash);
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");
   }
+  Remember(hash, found.entry_ref);
   Version version = found.entry->clock;
   if (value != nullptr) {
     const size_t bytes = found.entry->value_bytes;
@@ -304,14 +285,17 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
     bool committed = Commit(found, *next, ref);
     if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
     ReleaseHolds(found);
-    if (committed) return CasResult{true, found.clock + 1};
+    if (committed) {
+      Remember(hash, ref);
+      return CasResult{true, found.clock + 1};
+    }
   }
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_view value) {
   const uint64_t hash = segment_->Hash(key);
-  // The new entry is made while the slot is on its way.
-  Context::FetchToWrite(context_.slot(context_.SlotOf(hash)));
+  // The new entry is made while the slot and the old entry are on their way.
+  FetchByHint<true>(hash);
   const Ref ref = NewEntry(key, value.size());
   if (ref == 0) [[unlikely]]
     return Full(sizeof(BlockHeader) + key.size() + value.size());
@@ -323,6 +307,7 @@ absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_v
     const Version version = found.clock + 1;
     entry->clock = version;
     if (Commit(found, NextWord{SlotWord::Entry(ref, version)}, ref)) [[likely]] {
+      Remember(hash, ref);
       ReleaseHolds(found);
       return version;
     }
@@ -335,11 +320,14 @@ absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_v
 
 absl::StatusOr<CasResult> CasSlotsStore::DoCompareAndSwap(std::string_view key, Version expected,
                                                           std::string_view value) {
-  return Set(key, segment_->Hash(key), value, 0, expected);
+  const uint64_t hash = segment_->Hash(key);
+  FetchByHint<true>(hash);
+  return Set(key, hash, value, 0, expected);
 }
 
 absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
   const uint64_t hash = segment_->Hash(key);
+  FetchByHint<true>(hash);
   for (;;) {
     Found found = Locate<true>(key, hash);
     if (found.entry == nullptr) {
@@ -402,11 +390,14 @@ std::optional<uint32_t> CasSlotsStore::TakePinNumber() {
 }
 
 absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
-  Found found = Locate<false>(key, segment_->Hash(key));
+  const uint64_t hash = segment_->Hash(key);
+  FetchByHint<false>(hash);
+  Found found = Locate<false>(key, hash);
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");
   }
+  Remember(hash, found.entry_ref);
   std::optional<uint32_t> number = TakePinNumber();
   if (!number.has_value()) {
     ReleaseHolds(found);

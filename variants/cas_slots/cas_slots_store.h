@@ -10,6 +10,7 @@
 
 #include "variants/cas_slots/context.h"
 #include "variants/cas_slots/heap.h"
+#include "variants/prefetch_hints.h"
 #include "variants/store.h"
 
 namespace kill9::cas_slots {
@@ -56,7 +57,13 @@ class CasSlotsStore final : public Store {
   void DoReleasePin(uint64_t hold) override;
   void DoDropDraft(uint64_t hold) override;
 
-  // `kToWrite`: the caller is going to change what it finds.
+  // `kToWrite`, here and below: the caller is going to change what it finds.
+  //
+  // Begins to fetch the key's slot and, from where this participant saw it last, its entry, which
+  // could otherwise not be asked for before the slot is there.
+  template <bool kToWrite>
+  void FetchByHint(uint64_t hash);
+  void Remember(uint64_t hash, Ref ref);
   template <bool kToWrite>
   Found Locate(std::string_view key, uint64_t hash);
   Found LocateAnywhere(std::string_view key, uint64_t hash);
@@ -91,6 +98,7 @@ class CasSlotsStore final : public Store {
   Ledger& ledger_;
   const size_t max_value_bytes_;
   Heap heap_;
+  PrefetchHints hints_;       // a record is the granule where an entry begins
   uint64_t used_pins_ = 0;    // bit i: pins[i] is taken
   uint64_t used_drafts_ = 0;  // likewise
 };

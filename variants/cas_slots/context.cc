@@ -23,7 +23,6 @@ bool Membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 
 
 // Slot words cost 8 bytes each. With four a key, five keys of six have a word of their own.
 uint64_t ChooseSlots(uint64_t body_bytes, uint64_t expected_entries) {
-  constexpr uint64_t kSlotsPerEntry = 4;
   constexpr uint64_t kBytesPerSlot = 80;  // nobody said: an eighth at most of the space
   constexpr uint64_t kBytesPerSlotAtLeast =
       1024;  // keeps slots short if there are more keys than said

@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "variants/cas_slots/layout.h"
 #include "variants/participants.h"
+#include "variants/prefetch_hints.h"
 #include "variants/segment.h"
 
 // Functions of which each operation is made: a call of one would cost as much as it does.
@@ -68,15 +69,18 @@ class Context {
   BlockHeader* block(Ref ref) const {
     return reinterpret_cast<BlockHeader*>(heap_ + (ref - 1) * kGranuleBytes);
   }
-  // Begins to fetch what is about to be written: the slot word; the first two lines of a block.
-  // `ref` may be anything that a slot word has named: a fetch is harmless.
-  static void FetchToWrite(SharedWord& word) { __builtin_prefetch(&word, 1); }
-  void FetchToWrite(Ref ref) const { Fetch<true>(ref); }
+  // Begins to fetch the first lines of a block. `ref` may be anything that a slot word has named: a
+  // fetch is harmless.
   template <bool kToWrite>
   void Fetch(Ref ref) const {
     const char* at = reinterpret_cast<const char*>(block(ref));
-    __builtin_prefetch(at, kToWrite ? 1 : 0);
-    __builtin_prefetch(at + 64, kToWrite ? 1 : 0);
+    if (kToWrite) {
+      PrefetchToWrite(at);
+      PrefetchToWrite(at + kLineBytes);
+    } else {
+      PrefetchToRead(at);
+      PrefetchToRead(at + kLineBytes);
+    }
   }
   // The block's number in its page, if a block begins there in a page of such a word; else -1.
   static int NumberOf(Ref ref, PageWord word);

@@ -170,7 +170,7 @@ KILL9_ALWAYS_INLINE Ref Heap::TakeClean(SharedWord& word, List& list) {
   while (!list.clean.empty()) {
     const uint32_t number = list.clean.pop();
     // The one that will be taken next is written then: its lines are fetched for it now.
-    if (!list.clean.empty()) context_.FetchToWrite(cached_[list.clean.back()].ref);
+    if (!list.clean.empty()) context_.Fetch<true>(cached_[list.clean.back()].ref);
     const Cached& cached = cached_[number];
     const bool taken = Take(word, cached);
     // Taken, `word` names it; not taken, it may be Free in a page that somebody has begun to drain.

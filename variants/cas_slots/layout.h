@@ -64,9 +64,11 @@ using Ref = uint32_t;
 inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
+inline constexpr size_t kLineBytes = 64;  // of the processor's caches
 inline constexpr size_t kGranulesInPage = kPageBytes / kGranuleBytes;
 inline constexpr size_t kMaxPages = size_t{1} << 24;  // what a page word can name: 32 GiB
 inline constexpr size_t kMaxKeyBytes = 1024;
+inline constexpr uint64_t kSlotsPerEntry = 4;  // of the entries that are expected
 
 // ---- Slot words.
 
