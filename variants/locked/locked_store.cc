@@ -115,8 +115,9 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
       participant_(std::move(participant)),
       ledger_(space_.ledger(participant_.slot())),
       hand_(space_.HandOf(participant_.slot())),
-      max_value_bytes_(std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0),
-                                        UINT32_MAX)) {}
+      max_value_bytes_(
+          std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0), UINT32_MAX)),
+      hints_(space_.bucket_count(), space_.ref_count()) {}
 
 LockedStore::~LockedStore() {
   if (!guard().mine()) return;
@@ -172,13 +173,14 @@ std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_vie
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
   CasResult result;
-  shard.Prefetch(hash, Shard::Access::kWrite);
+  const Ref remembered = Prefetch(hash, Shard::Access::kWrite);
   {
     Session session = Enter(index);
     const Shard::Place place = shard.Find(hash, key);
     if (expected.has_value() && place.version() != *expected)
       return CasResult{false, place.version()};
     if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
+      Remember(hash, remembered, shard.RefOf(place.entry));
       return CasResult{true, OverwriteInPlace(session, index, *place.entry, value)};
     }
     const uint64_t payload =
@@ -188,6 +190,7 @@ std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_vie
     FillHeader(entry, hash, key, value.size());
     CopyIn(entry->value_data(), value);
     result = {true, Publish(session, index, place, entry)};
+    Remember(hash, remembered, shard.RefOf(entry));
   }
   FinishFreeing();
   return result;
@@ -306,12 +309,13 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
   const uint32_t index = space_.ShardOf(hash);
   Entry* entry = nullptr;
   Version version = kAbsent;
-  space_.shard(index).Prefetch(hash, Shard::Access::kRead);
+  const Ref remembered = Prefetch(hash, Shard::Access::kRead);
   {
     Session session = Enter(index);
     entry = space_.shard(index).Find(hash, key).entry;
     if (entry == nullptr) return absl::NotFoundError("");
     version = entry->version;
+    Remember(hash, remembered, space_.shard(index).RefOf(entry));
     if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) {
       if (value != nullptr) value->assign(entry->value_data(), entry->value_size);
       return version;
@@ -329,7 +333,7 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
 absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
-  space_.shard(index).Prefetch(hash, Shard::Access::kWrite);
+  Prefetch(hash, Shard::Access::kWrite);
   {
     Session session = Enter(index);
     const Shard::Place place = space_.shard(index).Find(hash, key);
@@ -359,7 +363,7 @@ absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
   }
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
-  space_.shard(index).Prefetch(hash, Shard::Access::kWrite);
+  Prefetch(hash, Shard::Access::kWrite);
   Session session = Enter(index);
   Entry* entry = space_.shard(index).Find(hash, key).entry;
   if (entry == nullptr) return absl::NotFoundError("");

@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "variants/locked/space.h"
+#include "variants/prefetch_hints.h"
 #include "variants/segment.h"
 #include "variants/store.h"
 
@@ -64,6 +65,17 @@ class LockedStore final : public Store {
 
   Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
   std::optional<uint32_t> FreeRow() const;
+  // Fetches what an operation on the key will need, before it takes the mutex. Returns where the key's
+  // entry was found last (0: nothing is remembered), which nobody believes.
+  Ref Prefetch(uint64_t hash, Shard::Access access) {
+    const Ref remembered = static_cast<Ref>(hints_.Recall(hash, 0));
+    space_.shard(space_.ShardOf(hash)).Prefetch(hash, access, remembered);
+    return remembered;
+  }
+  // Where the entry is in truth. Most often it is where it was: then the hint's line stays clean.
+  void Remember(uint64_t hash, Ref remembered, Ref found) {
+    if (found != remembered) hints_.Remember(hash, found);
+  }
 
   // Put (no expectation) and CompareAndSwap, all in one transaction. Nullopt: the key's own arena has
   // no room.
@@ -96,6 +108,7 @@ class LockedStore final : public Store {
   Ledger& ledger_;
   Hand hand_;
   size_t max_value_bytes_;
+  PrefetchHints hints_;  // of entries, by Ref
 };
 
 }  // namespace kill9::locked

@@ -22,6 +22,7 @@
 
 #include "variants/locked/heap.h"
 #include "variants/locked/journal.h"
+#include "variants/prefetch_hints.h"
 #include "variants/robust_mutex.h"
 #include "variants/store.h"
 
@@ -136,17 +137,22 @@ class Shard {
   // entries apart.
   uint64_t BucketOf(uint64_t hash) const { return hash >> 12 & bucket_mask_; }
   // Fetches what an operation will need before it takes the mutex, which so is held for a shorter
-  // time: the bucket, and the lines of the entry that it leads to just now. That entry may be gone
-  // by then: nothing is believed before the mutex is held.
+  // time: the bucket, and both lines of the entry, which is where `remembered` says, or (0: nothing
+  // is remembered) where the bucket leads just now. What is there may not be the key's entry any
+  // more: nothing is believed before the mutex is held.
   enum class Access : uint8_t { kRead, kWrite };
-  void Prefetch(uint64_t hash, Access access) const {
+  void Prefetch(uint64_t hash, Access access, Ref remembered) const {
     PrefetchToWrite(&header->mutex);
     const Link link = LinkOf(BucketOf(hash));
-    // Relaxed: nothing is read through it.
-    const uint64_t word = std::atomic_ref<uint64_t>(*link.word).load(std::memory_order_relaxed);
-    const char* guess = base_ + static_cast<Ref>(word >> link.shift) * kRefUnit;
+    PrefetchToRead(link.word);
+    if (remembered == 0) {
+      // Relaxed: nothing is read through it.
+      const uint64_t word = std::atomic_ref<uint64_t>(*link.word).load(std::memory_order_relaxed);
+      remembered = static_cast<Ref>(word >> link.shift);
+    }
+    const char* guess = base_ + remembered * kRefUnit;
     for (const char* line : {guess, guess + 64}) {
-      access == Access::kWrite ? PrefetchToWrite(line) : __builtin_prefetch(line);
+      access == Access::kWrite ? PrefetchToWrite(line) : PrefetchToRead(line);
     }
   }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
@@ -161,15 +167,6 @@ class Shard {
   Link LinkOf(uint64_t bucket) const {
     return {&buckets_[bucket / 2], static_cast<uint32_t>(bucket % 2 * 32)};
   }
-  // As its owner: a line that another core has changed is moved once, not first copied, then claimed.
-  static void PrefetchToWrite(const void* line) {
-#if defined(__x86_64__)
-    asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
-#else
-    __builtin_prefetch(line, 1);
-#endif
-  }
-
   char* base_;
   uint64_t* buckets_;
   uint64_t bucket_mask_;

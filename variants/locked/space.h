@@ -53,6 +53,9 @@ class Space {
   }
   Entry* EntryAt(uint64_t payload) const { return reinterpret_cast<Entry*>(base_ + payload); }
   uint64_t Hash(std::string_view key) const { return segment_->Hash(key); }
+  // What PrefetchHints has to know.
+  uint64_t bucket_count() const { return shards_.size() * shards_[0].bucket_count(); }
+  uint64_t ref_count() const { return segment_->size() / kRefUnit; }
   const ParticipantTable& participants() const { return participants_; }
   Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
   uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
