@@ -39,7 +39,16 @@ class RobustMutex {
   // word is not 0 when the victim ends) nor the next unlock (the word has no FUTEX_WAITERS) wakes
   // those who still sleep. Found by torture's kill_one_at_a_time.
   [[nodiscard]] Acquired Lock() {
-    int error = pthread_mutex_trylock(&mutex_);
+    const int error = pthread_mutex_trylock(&mutex_);
+    return error == 0 ? Acquired::kClean : Wait(error);
+  }
+  [[nodiscard]] Acquired TryLock() { return Interpret(pthread_mutex_trylock(&mutex_)); }
+  void Consistent() { Check(pthread_mutex_consistent(&mutex_)); }
+  void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
+
+ private:
+  // Lock, after a first look that found `error`. Out of line: few come here.
+  [[gnu::noinline]] Acquired Wait(int error) {
     for (int i = 0; error == EBUSY && i < kGlances; ++i) {
       Pause();
       error = pthread_mutex_trylock(&mutex_);
@@ -56,11 +65,7 @@ class RobustMutex {
     }
     return Interpret(error);
   }
-  [[nodiscard]] Acquired TryLock() { return Interpret(pthread_mutex_trylock(&mutex_)); }
-  void Consistent() { Check(pthread_mutex_consistent(&mutex_)); }
-  void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
- private:
   // What a lost wake-up costs at most: no more than a hypervisor that stops a processor for a moment.
   // Long against a look at the word, so that waiting costs nothing and the sweep, which asks whether a
   // waiter is blocked, finds it asleep.

@@ -391,8 +391,19 @@ ParticipantTable Segment::participants() const {
                           fd_);
 }
 
-uint64_t Segment::Hash(std::string_view key) const {
-  return XXH3_64bits_withSecret(key.data(), key.size(), header().hash_secret, kHashSecretBytes);
+namespace {
+
+[[gnu::noinline]] uint64_t HashLong(std::string_view key, const unsigned char* secret) {
+  return XXH3_64bits_withSecret(key.data(), key.size(), secret, kHashSecretBytes);
+}
+
+}  // namespace
+
+[[gnu::flatten]] uint64_t Segment::Hash(std::string_view key) const {
+  const unsigned char* secret = header().hash_secret;
+  // The same function: what it does with short keys is inlined here, without the rest.
+  if (key.size() > 16) return HashLong(key, secret);
+  return XXH3_64bits_withSecret(key.data(), key.size(), secret, kHashSecretBytes);
 }
 
 }  // namespace kill9

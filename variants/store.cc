@@ -67,18 +67,28 @@ absl::Status Store::CheckValue(size_t size) const {
 }
 
 absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value) {
-  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes() ||
-      value.size() > max_value_bytes()) [[unlikely]] {
-    if (absl::Status status = CheckKey(key); !status.ok()) return status;
-    return CheckValue(value.size());
+  if (guard_.mine() && Fits(key) && value.size() <= known_max_value_bytes_) [[likely]] {
+    return DoPut(key, value);
   }
+  return PutChecked(key, value);
+}
+
+absl::StatusOr<Version> Store::PutChecked(std::string_view key, std::string_view value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  if (absl::Status status = CheckValue(value.size()); !status.ok()) return status;
+  LearnLimits();
   return DoPut(key, value);
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
-  if (!guard_.mine() || key.empty() || key.size() > max_key_bytes()) [[unlikely]] {
-    return CheckKey(key);
-  }
+  if (guard_.mine() && Fits(key)) [[likely]]
+    return DoGet(key, value);
+  return GetChecked(key, value);
+}
+
+absl::StatusOr<Version> Store::GetChecked(std::string_view key, std::string* value) {
+  if (absl::Status status = CheckKey(key); !status.ok()) return status;
+  LearnLimits();
   return DoGet(key, value);
 }
 

@@ -226,8 +226,20 @@ class Store {
 
   absl::Status CheckKey(std::string_view key) const;
   absl::Status CheckValue(size_t size) const;
+  // Put and Get of a handle that has not asked for its limits yet, or of what must be refused.
+  absl::StatusOr<Version> PutChecked(std::string_view key, std::string_view value);
+  absl::StatusOr<Version> GetChecked(std::string_view key, std::string* value);
+  // Whether the key is not empty, and within the limits as far as they are known.
+  bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }
+  void LearnLimits() {
+    known_max_key_bytes_ = max_key_bytes();
+    known_max_value_bytes_ = max_value_bytes();
+  }
 
   ForkGuard guard_;
+  // What max_key_bytes() and max_value_bytes() say, once they have been asked; they never change.
+  size_t known_max_key_bytes_ = 0;
+  size_t known_max_value_bytes_ = 0;
 };
 
 }  // namespace kill9

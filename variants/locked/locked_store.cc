@@ -38,8 +38,9 @@ uint64_t ImageBytes(const Entry& entry, size_t value_size) {
 // room for it, and the block is of the size that the new one would be given.
 bool FitsInPlace(const Entry& entry, size_t value_size) {
   return entry.pins() == 0 && ImageBytes(entry, value_size) <= Journal::kImageBytes &&
-         Heap::BlockBytesFor(Entry::Bytes(entry.key_size, value_size)) ==
-             Heap::BlockBytesFor(Entry::Bytes(entry.key_size, entry.value_size));
+         (value_size == entry.value_size ||
+          Heap::BlockBytesFor(Entry::Bytes(entry.key_size, value_size)) ==
+              Heap::BlockBytesFor(Entry::Bytes(entry.key_size, entry.value_size)));
 }
 
 void CopyIn(char* to, std::string_view value) {
@@ -133,6 +134,48 @@ std::optional<uint32_t> LockedStore::FreeRow() const {
   return std::nullopt;
 }
 
+[[gnu::always_inline]] inline Version LockedStore::OverwriteInPlace(Session& session,
+                                                                    uint32_t index, Entry& entry,
+                                                                    std::string_view value) {
+  session.journal.SaveImage(&entry.version, ImageBytes(entry, value.size()));
+  entry.version = space_.shard(index).NextVersion();
+  entry.value_size = static_cast<uint32_t>(value.size());
+  CopyIn(entry.value_data(), value);
+  // dies before -> undone: the key has its old version and value;  dies after -> it has the new ones
+  // a successor sees all of one or all of the other
+  session.journal.Commit();
+  return entry.version;
+}
+
+[[gnu::always_inline]] inline std::optional<CasResult> LockedStore::WriteAtHome(
+    uint64_t hash, std::string_view key, std::string_view value, std::optional<Version> expected) {
+  const uint32_t index = space_.ShardOf(hash);
+  Shard& shard = space_.shard(index);
+  CasResult result;
+  const Ref remembered = Recall(hash);
+  const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, remembered);
+  {
+    Session session = Enter(index);
+    const Shard::Place place = shard.FindFrom(bucket, hash, key);
+    if (expected.has_value() && place.version() != *expected)
+      return CasResult{false, place.version()};
+    if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
+      Remember(hash, remembered, shard.RefOf(place.entry));
+      return CasResult{true, OverwriteInPlace(session, index, *place.entry, value)};
+    }
+    const uint64_t payload =
+        shard.heap.Allocate(session.journal, Entry::Bytes(key.size(), value.size()));
+    if (payload == 0) return std::nullopt;
+    Entry* entry = space_.EntryAt(payload);
+    FillHeader(entry, hash, key, value.size());
+    CopyIn(entry->value_data(), value);
+    result = {true, Publish(session, index, place, entry)};
+    Remember(hash, remembered, shard.RefOf(entry));
+  }
+  FinishFreeing();
+  return result;
+}
+
 absl::StatusOr<Version> LockedStore::DoPut(std::string_view key, std::string_view value) {
   const uint64_t hash = space_.Hash(key);
   if (value.size() <= kCopyUnderMutexBytes) {
@@ -165,47 +208,6 @@ absl::StatusOr<CasResult> LockedStore::WriteFromDraft(uint64_t hash, std::string
   const Hold draft = Hold::Unpack(ledger_.rows[Ledger::kTransferRow]);
   CopyIn(space_.EntryAt(draft.payload)->value_data(), value);
   return CommitRow(Ledger::kTransferRow, expected);
-}
-
-std::optional<CasResult> LockedStore::WriteAtHome(uint64_t hash, std::string_view key,
-                                                  std::string_view value,
-                                                  std::optional<Version> expected) {
-  const uint32_t index = space_.ShardOf(hash);
-  Shard& shard = space_.shard(index);
-  CasResult result;
-  const Ref remembered = Prefetch(hash, Shard::Access::kWrite);
-  {
-    Session session = Enter(index);
-    const Shard::Place place = shard.Find(hash, key);
-    if (expected.has_value() && place.version() != *expected)
-      return CasResult{false, place.version()};
-    if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
-      Remember(hash, remembered, shard.RefOf(place.entry));
-      return CasResult{true, OverwriteInPlace(session, index, *place.entry, value)};
-    }
-    const uint64_t payload =
-        shard.heap.Allocate(session.journal, Entry::Bytes(key.size(), value.size()));
-    if (payload == 0) return std::nullopt;
-    Entry* entry = space_.EntryAt(payload);
-    FillHeader(entry, hash, key, value.size());
-    CopyIn(entry->value_data(), value);
-    result = {true, Publish(session, index, place, entry)};
-    Remember(hash, remembered, shard.RefOf(entry));
-  }
-  FinishFreeing();
-  return result;
-}
-
-Version LockedStore::OverwriteInPlace(Session& session, uint32_t index, Entry& entry,
-                                      std::string_view value) {
-  session.journal.SaveImage(&entry.version, ImageBytes(entry, value.size()));
-  entry.version = space_.shard(index).NextVersion();
-  entry.value_size = static_cast<uint32_t>(value.size());
-  CopyIn(entry.value_data(), value);
-  // dies before -> undone: the key has its old version and value;  dies after -> it has the new ones
-  // a successor sees all of one or all of the other
-  session.journal.Commit();
-  return entry.version;
 }
 
 Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Place& place,
@@ -307,19 +309,34 @@ CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) 
 absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* value) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
+  Shard& shard = space_.shard(index);
+  const Ref remembered = Recall(hash);
+  const Link bucket = shard.Prefetch(hash, Shard::Access::kRead, remembered);
+  {
+    Session session = Enter(index);
+    Entry* entry = shard.FindFrom(bucket, hash, key).entry;
+    if (entry == nullptr) return absl::NotFoundError("");
+    Remember(hash, remembered, shard.RefOf(entry));
+    if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) [[likely]] {
+      if (value != nullptr) value->assign(entry->value_data(), entry->value_size);
+      return entry->version;
+    }
+  }
+  return GetLarge(hash, key, value);
+}
+
+// Looks again: the value may have changed its size meanwhile, which is no matter. Apart from DoGet,
+// whose session so never writes.
+absl::StatusOr<Version> LockedStore::GetLarge(uint64_t hash, std::string_view key,
+                                              std::string* value) {
+  const uint32_t index = space_.ShardOf(hash);
   Entry* entry = nullptr;
   Version version = kAbsent;
-  const Ref remembered = Prefetch(hash, Shard::Access::kRead);
   {
     Session session = Enter(index);
     entry = space_.shard(index).Find(hash, key).entry;
     if (entry == nullptr) return absl::NotFoundError("");
     version = entry->version;
-    Remember(hash, remembered, space_.shard(index).RefOf(entry));
-    if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) {
-      if (value != nullptr) value->assign(entry->value_data(), entry->value_size);
-      return version;
-    }
     PinInto(session, index, entry, Ledger::kTransferRow);
   }
   // Also if the string cannot grow (std::bad_alloc).
@@ -333,10 +350,11 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
 absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
-  Prefetch(hash, Shard::Access::kWrite);
+  Shard& shard = space_.shard(index);
+  const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, Recall(hash));
   {
     Session session = Enter(index);
-    const Shard::Place place = space_.shard(index).Find(hash, key);
+    const Shard::Place place = shard.FindFrom(bucket, hash, key);
     if (place.entry == nullptr) return false;
     place.link.Set(session.journal, static_cast<Ref>(place.entry->next));
     Retire(session, index, place.entry);
@@ -363,9 +381,10 @@ absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
   }
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
-  Prefetch(hash, Shard::Access::kWrite);
+  Shard& shard = space_.shard(index);
+  const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, Recall(hash));
   Session session = Enter(index);
-  Entry* entry = space_.shard(index).Find(hash, key).entry;
+  Entry* entry = shard.FindFrom(bucket, hash, key).entry;
   if (entry == nullptr) return absl::NotFoundError("");
   PinInto(session, index, entry, *row);
   return PinnedValue(this, *row, entry->value(), entry->version);

@@ -63,20 +63,17 @@ class LockedStore final : public Store {
   void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
   void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
 
-  Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
+  [[gnu::always_inline]] Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
   std::optional<uint32_t> FreeRow() const;
-  // Fetches what an operation on the key will need, before it takes the mutex. Returns where the key's
-  // entry was found last (0: nothing is remembered), which nobody believes.
-  Ref Prefetch(uint64_t hash, Shard::Access access) {
-    const Ref remembered = static_cast<Ref>(hints_.Recall(hash, 0));
-    space_.shard(space_.ShardOf(hash)).Prefetch(hash, access, remembered);
-    return remembered;
-  }
-  // Where the entry is in truth. Most often it is where it was: then the hint's line stays clean.
+  // Where the key's entry was found last (0: nothing is remembered), which nobody believes.
+  Ref Recall(uint64_t hash) const { return static_cast<Ref>(hints_.Recall(hash, 0)); }
+  // Where it is in truth. Most often that is where it was: then the hint's line stays clean.
   void Remember(uint64_t hash, Ref remembered, Ref found) {
     if (found != remembered) hints_.Remember(hash, found);
   }
 
+  // A value that is copied outside the mutex.
+  absl::StatusOr<Version> GetLarge(uint64_t hash, std::string_view key, std::string* value);
   // Put (no expectation) and CompareAndSwap, all in one transaction. Nullopt: the key's own arena has
   // no room.
   std::optional<CasResult> WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,

@@ -120,7 +120,10 @@ class Shard {
     Version version() const { return entry == nullptr ? kAbsent : entry->version; }
   };
   Place Find(uint64_t hash, std::string_view key) const {
-    Link link = LinkOf(BucketOf(hash));
+    return FindFrom(LinkOf(BucketOf(hash)), hash, key);
+  }
+  // With the bucket that Prefetch returned.
+  Place FindFrom(Link link, uint64_t hash, std::string_view key) const {
     while (const Ref ref = link.ref()) {
       Entry* entry = At(ref);
       if (entry->Matches(hash, key)) return {link, entry};
@@ -139,9 +142,9 @@ class Shard {
   // Fetches what an operation will need before it takes the mutex, which so is held for a shorter
   // time: the bucket, and both lines of the entry, which is where `remembered` says, or (0: nothing
   // is remembered) where the bucket leads just now. What is there may not be the key's entry any
-  // more: nothing is believed before the mutex is held.
+  // more: nothing is believed before the mutex is held. Returns the bucket.
   enum class Access : uint8_t { kRead, kWrite };
-  void Prefetch(uint64_t hash, Access access, Ref remembered) const {
+  Link Prefetch(uint64_t hash, Access access, Ref remembered) const {
     PrefetchToWrite(&header->mutex);
     const Link link = LinkOf(BucketOf(hash));
     PrefetchToRead(link.word);
@@ -154,6 +157,7 @@ class Shard {
     for (const char* line : {guess, guess + 64}) {
       access == Access::kWrite ? PrefetchToWrite(line) : PrefetchToRead(line);
     }
+    return link;
   }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
   Ref bucket(uint64_t index) const { return LinkOf(index).ref(); }

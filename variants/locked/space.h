@@ -61,7 +61,9 @@ class Space {
   uint64_t max_payload_bytes() const { return shards_[0].heap.max_payload_bytes(); }
 
   Hand HandOf(uint32_t slot) const { return {ledger(slot).journal, slot + 1}; }
-  Session Enter(uint32_t shard, Hand hand, Session::Patience patience = Session::Patience::kWait) {
+  // Inlined: so what an operation does not use of its session is never written.
+  [[gnu::always_inline]] Session Enter(uint32_t shard, Hand hand,
+                                       Session::Patience patience = Session::Patience::kWait) {
     return Session(base_, *shards_[shard].header, shard, hand, patience,
                    [this](uint64_t id) -> Journal::Area& { return JournalOf(id); });
   }
