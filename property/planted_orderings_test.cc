@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "harness/gate/planted.h"
-#include "property/thread_sanitizer.h"
+#include "variants/thread_sanitizer.h"
 
 namespace kill9 {
 namespace {

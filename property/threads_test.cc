@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "property/conformance.h"
-#include "property/thread_sanitizer.h"
+#include "variants/thread_sanitizer.h"
 
 extern char** environ;
 

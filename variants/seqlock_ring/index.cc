@@ -59,16 +59,8 @@ View ViewForWriting(Bucket& bucket, uint64_t tag, uint64_t* evictions) {
       *evictions += Settle(bucket, view.control);
       continue;
     }
-    // As in Find: no branch depends on which slot it is.
-    uint32_t matches = 0;
-#pragma GCC unroll 6
-    for (int i = 0; i < kSlotsPerBucket; ++i) {
-      // Acquire: pairs with the CAS that put the word there.
-      const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
-      matches |= uint32_t{IsEntryOf(word, tag)} << i;
-    }
-    if (matches != 0) {
-      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(matches)];
+    if (const uint32_t slots = SlotsOf(bucket, tag); slots != 0) {
+      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(slots)];
       view.found = {&slot, slot.load(std::memory_order_acquire)};
       if (!IsEntryOf(view.found.word, tag)) continue;
     }

@@ -30,23 +30,28 @@ struct Found {
   bool Unchanged() const { return place->load(std::memory_order_acquire) == word; }
 };
 
+// One bit for each slot that holds an entry of the tag. No branch depends on which slot it is: such a
+// branch is mispredicted five times in six, after a cache miss, and then nothing of the next
+// operation overlaps with this one's wait for the record.
+[[gnu::always_inline]] inline uint32_t SlotsOf(const Bucket& bucket, uint64_t tag) {
+  uint32_t slots = 0;
+#pragma GCC unroll 6
+  for (int i = 0; i < kSlotsPerBucket; ++i) {
+    // Acquire: pairs with the CAS that put the word there; its record is visible.
+    const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
+    slots |= uint32_t{IsEntryOf(word, tag)} << i;
+  }
+  return slots;
+}
+
 // The entry of a tag as it is at one moment during the call; or the tag was absent at one.
 inline Found Find(Bucket& bucket, uint64_t tag) {
   while (true) {
     // Acquire, here and below: pairs with the CAS that published the word; the record is visible.
     // Control first: an entry that leaves it for a slot is then found in the slot.
     const uint64_t control = bucket.control.load(std::memory_order_acquire);
-    // No branch depends on which slot it is: such a branch is mispredicted five times in six, after
-    // a cache miss, and then nothing of the next operation overlaps with this one's wait for the
-    // record.
-    uint32_t matches = 0;
-#pragma GCC unroll 6
-    for (int i = 0; i < kSlotsPerBucket; ++i) {
-      const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
-      matches |= uint32_t{IsEntryOf(word, tag)} << i;
-    }
-    if (matches != 0) {
-      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(matches)];
+    if (const uint32_t slots = SlotsOf(bucket, tag); slots != 0) {
+      std::atomic<uint64_t>& slot = bucket.slots[std::countr_zero(slots)];
       // Loaded again, which costs less than to keep all six. If the slot is another tag's now, the
       // entry may be anywhere.
       const uint64_t word = slot.load(std::memory_order_acquire);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "variants/seqlock_ring/seqlock_ring.h"
+#include "variants/thread_sanitizer.h"
 
 namespace kill9::ring {
 namespace {
@@ -14,22 +15,11 @@ namespace {
 constexpr uint64_t kPromotableUnits = 8;
 constexpr uint64_t kNoHint = UINT64_MAX;
 
-#if defined(__SANITIZE_THREAD__)
-#define KILL9_PRIVATE_DRAFTS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define KILL9_PRIVATE_DRAFTS 1
-#endif
-#endif
 // The user fills a draft by plain stores, while a reader that slept for a lap may still load the
 // bytes (atomically, to throw them away). Nothing in a store can make the user's stores atomic; so
 // that this race does not hide others from ThreadSanitizer, drafts are filled in private memory
 // there.
-#ifdef KILL9_PRIVATE_DRAFTS
-constexpr bool kPrivateDrafts = true;
-#else
-constexpr bool kPrivateDrafts = false;
-#endif
+constexpr bool kPrivateDrafts = kThreadSanitizer;
 
 // ReadRecord for one whose head has been read, in line where every instruction counts.
 [[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, const RecordHead& head,

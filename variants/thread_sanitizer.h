@@ -1,6 +1,6 @@
 // Whether this build has ThreadSanitizer: g++ and clang say it differently.
-#ifndef KILL9_PROPERTY_THREAD_SANITIZER_H_
-#define KILL9_PROPERTY_THREAD_SANITIZER_H_
+#ifndef KILL9_VARIANTS_THREAD_SANITIZER_H_
+#define KILL9_VARIANTS_THREAD_SANITIZER_H_
 
 namespace kill9 {
 
@@ -14,4 +14,4 @@ inline constexpr bool kThreadSanitizer = false;
 
 }  // namespace kill9
 
-#endif  // KILL9_PROPERTY_THREAD_SANITIZER_H_
+#endif  // KILL9_VARIANTS_THREAD_SANITIZER_H_
