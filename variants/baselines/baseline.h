@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "variants/baselines/table.h"
+#include "variants/copying_store.h"
 #include "variants/registry.h"
 
 namespace kill9::baselines {
@@ -44,10 +45,10 @@ inline Traits CopyingTraits(std::string_view recovery_trigger, std::string_view 
 }
 
 template <typename Way>
-class BaselineStore : public Store {
+class BaselineStore : public CopyingStore {
  public:
   BaselineStore(std::shared_ptr<Segment> segment, Table::Overwrite overwrite)
-      : Store(ForkGuard()), segment_(std::move(segment)), table_(*segment_, overwrite) {
+      : CopyingStore("this baseline", std::move(segment)), table_(this->segment(), overwrite) {
     static_assert(sizeof(Way) <= sizeof(TableHeader::guard) && std::is_standard_layout_v<Way>);
   }
 
@@ -61,7 +62,6 @@ class BaselineStore : public Store {
 
  protected:
   Table& table() { return table_; }
-  const Segment& segment() const { return *segment_; }
 
   // Inside for as long as it lives.
   class Inside {
@@ -127,19 +127,7 @@ class BaselineStore : public Store {
     }
     return absl::OkStatus();
   }
-  absl::StatusOr<PinnedValue> DoPin(std::string_view) override { return Lacks("Pin"); }
-  absl::StatusOr<Draft> DoReserve(std::string_view, size_t) override { return Lacks("Reserve"); }
-  absl::StatusOr<Version> DoCommit(uint64_t) override { return Lacks("Commit"); }
-  absl::StatusOr<RecoveryReport> DoRecover() override { return RecoveryReport{}; }
-  absl::StatusOr<AuditReport> DoAudit() override { return Lacks("Audit"); }
-  void DoReleasePin(uint64_t) override {}
-  void DoDropDraft(uint64_t) override {}
 
-  static absl::Status Lacks(const char* operation) {
-    return absl::UnimplementedError(std::string("this baseline does not have ") + operation);
-  }
-
-  std::shared_ptr<Segment> segment_;
   Table table_;
 };
 

@@ -59,11 +59,6 @@ const Anchor& AnchorOf(const Segment& segment) {
   return *reinterpret_cast<const Anchor*>(segment.body().data());
 }
 
-absl::Status PeerStore::Lacks(std::string_view operation) const {
-  return absl::UnimplementedError(
-      absl::StrCat(std::string(peer_), " does not have ", std::string(operation)));
-}
-
 absl::Status PeerStore::Failed(std::string_view call, std::string_view message) const {
   return absl::DataLossError(absl::StrCat(std::string(call), ": ", std::string(message)));
 }

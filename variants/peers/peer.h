@@ -1,10 +1,9 @@
 // What the adapters to other libraries share.
 //
-// A peer is a library behind the store interface, used as its manual says. What it lacks (pins,
-// drafts, compare-and-swap, versions, an audit) its traits declare, and nobody fakes. A peer whose
-// data are files of its own keeps them in the directory beside the segment's name
-// (Segment::DirectoryOf); the segment itself then is a small anchor: its header says which peer it
-// is, and its parameters what the files were made for. Such a segment cannot be anonymous.
+// A peer is a library behind the store interface, used as its manual says. A peer whose data are
+// files of its own keeps them in the directory beside the segment's name (Segment::DirectoryOf);
+// the segment itself then is a small anchor: its header says which peer it is, and its parameters
+// what the files were made for. Such a segment cannot be anonymous.
 #ifndef KILL9_VARIANTS_PEERS_PEER_H_
 #define KILL9_VARIANTS_PEERS_PEER_H_
 
@@ -16,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/copying_store.h"
 #include "variants/registry.h"
 #include "variants/segment.h"
 #include "variants/store.h"
@@ -40,14 +40,10 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
 
 const Anchor& AnchorOf(const Segment& segment);
 
-// What every peer answers to the operations that it does not have.
-class PeerStore : public Store {
+class PeerStore : public CopyingStore {
  protected:
-  PeerStore(std::string_view peer, std::shared_ptr<Segment> segment)
-      : Store(ForkGuard()), peer_(peer), segment_(std::move(segment)) {}
+  using CopyingStore::CopyingStore;
 
-  const Segment& segment() const { return *segment_; }
-  absl::Status Lacks(std::string_view operation) const;
   // An error code of the library that its manual does not count as "absent" or "full".
   absl::Status Failed(std::string_view call, std::string_view message) const;
 
@@ -55,16 +51,6 @@ class PeerStore : public Store {
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view, Version, std::string_view) override {
     return Lacks("CompareAndSwap");
   }
-  absl::StatusOr<PinnedValue> DoPin(std::string_view) override { return Lacks("Pin"); }
-  absl::StatusOr<Draft> DoReserve(std::string_view, size_t) override { return Lacks("Reserve"); }
-  absl::StatusOr<Version> DoCommit(uint64_t) override { return Lacks("Commit"); }
-  absl::StatusOr<RecoveryReport> DoRecover() override { return RecoveryReport{}; }
-  absl::StatusOr<AuditReport> DoAudit() override { return Lacks("Audit"); }
-  void DoReleasePin(uint64_t) override {}
-  void DoDropDraft(uint64_t) override {}
-
-  std::string_view peer_;
-  std::shared_ptr<Segment> segment_;
 };
 
 // The traits of a peer that has only what PeerStore has.
