@@ -1,13 +1,13 @@
 // The clock that histories are recorded with.
 //
-// C1  Ordered across cores: if a reading by AfterOperation() on one core happens before one by it on
-//     another, its result is not greater. This is what H2 (history.h) rests on; a clock that breaks
-//     it makes false violations.
-// C2  A reading bounds the operation: what precedes AfterOperation() in the program has taken effect
-//     (a store: is visible to all) when it reads; nothing that follows BeforeOperation() begins
-//     before it has read. BeforeOperation() may itself read a little early, by at most what the
-//     processor executes out of order: an interval is stretched by that, which can hide an order of
-//     two operations, never invent one.
+// C1  Ordered across cores: if a reading by AfterOperation() on one core happens before one by it
+//     on another, its result is not greater. This is what H2 (history.h) rests on; a clock that
+//     breaks it makes false violations.
+// C2  A reading bounds the operation: what precedes AfterOperation() in the program has taken
+//     effect (a store: is visible to all) when it reads; nothing that follows BeforeOperation()
+//     begins before it has read. BeforeOperation() may itself read a little early, by at most what
+//     the processor executes out of order: an interval is stretched by that, which can hide an
+//     order of two operations, never invent one.
 //
 // The source is the processor's time stamp counter where CPUID calls it invariant and a start-up
 // check finds every pair of neighbouring cores in order; otherwise CLOCK_MONOTONIC, which the

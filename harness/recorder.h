@@ -7,13 +7,14 @@
 //     supervisor                                       worker (forked)
 //     auto recording = Recording::Create({.slots = 4}, Clock::Checked());
 //     recording->Open(slot, process);
-//     fork() ------------------------------------->    Recorder recorder = recording->recorder(slot);
-//                                                      recorder.Begin(Function::kPut, key, value_id);
+//     fork() ------------------------------------->    Recorder recorder =
+//     recording->recorder(slot);
+//                                                      recorder.Begin(Function::kPut, key,
+//                                                      value_id);
 //     settled = recording->Drain(&batch);              auto version = store->Put(...);
-//     checker.Feed(batch, settled);                    recorder.End(Outcome::kOk, kNothing, *version);
-//     … SIGKILL, waitpid …
-//     bool inside = recording->CloseCrashed(slot, clock.Now());   (a kill in an operation)
-//     recording->Open(slot, next_process); fork() …
+//     checker.Feed(batch, settled);                    recorder.End(Outcome::kOk, kNothing,
+//     *version); … SIGKILL, waitpid … bool inside = recording->CloseCrashed(slot, clock.Now());
+//     (a kill in an operation) recording->Open(slot, next_process); fork() …
 //
 // What to record: a Put that was refused (full) ends in kRefused; a compare-and-swap that did not
 // match in kFail with the present version in result_version; Pin and Get of an absent key in kOk
@@ -77,8 +78,8 @@ class Recorder {
     current_->invoke = std::max(clock_.BeforeOperation(), last_finish_ + 1);
     // release: pairs with the acquire in Recording::DrainRing and InOperation.
     ring_->published.store(++published_, std::memory_order_release);
-    // The supervisor has read the records ahead a lap ago: asked for now, they are this core's again
-    // when they are needed, and the operation's first fence does not wait for them.
+    // The supervisor has read the records ahead a lap ago: asked for now, they are this core's
+    // again when they are needed, and the operation's first fence does not wait for them.
     PrefetchForWrite(&operations_[(published_ + kAhead) & (capacity_ - 1)]);
   }
 

@@ -8,8 +8,8 @@
 
 namespace kill9 {
 
-// Of an even number of values, the upper of the two in the middle: one that was measured. 0 if there
-// are none.
+// Of an even number of values, the upper of the two in the middle: one that was measured. 0 if
+// there are none.
 inline double Median(std::vector<double> values) {
   if (values.empty()) return 0;
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);

@@ -211,7 +211,8 @@ class Conformance : public ::testing::TestWithParam<const Variant*> {
 };
 
 // Who keeps the whole contract. Peers have one of their own, and tests of what they say that they
-// have (peers_test.cc); baselines keep it as long as one process is alone (conformance_operations_test.cc).
+// have (peers_test.cc); baselines keep it as long as one process is alone
+// (conformance_operations_test.cc).
 inline std::vector<const Variant*> ConformingVariants() {
   std::vector<const Variant*> conforming;
   for (const Variant* variant : AllVariants()) {

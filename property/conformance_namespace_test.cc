@@ -55,8 +55,8 @@ TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
   ExpectNothingHeld();
 }
 
-// Bug class 14. In a namespace of its own each participant is process 1, so that a design which tells
-// participants apart by their ids takes them all for one.
+// Bug class 14. In a namespace of its own each participant is process 1, so that a design which
+// tells participants apart by their ids takes them all for one.
 TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves) {
   constexpr int kNamespaces = 6;
   constexpr int kDeaths = 150;

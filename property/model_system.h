@@ -1,5 +1,5 @@
-// A store under test beside the plain map that it must look like, for model_property_test: what each
-// command does to both, and what it must find.
+// A store under test beside the plain map that it must look like, for model_property_test: what
+// each command does to both, and what it must find.
 #ifndef KILL9_PROPERTY_MODEL_SYSTEM_H_
 #define KILL9_PROPERTY_MODEL_SYSTEM_H_
 

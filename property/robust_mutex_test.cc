@@ -39,8 +39,8 @@ TEST(RobustMutexTest, NextOwnerIsToldOfADeadOneOnceItIsRepaired) {
 }
 
 // What is left when the waiter that an unlock has woken is killed before it takes the mutex, and
-// somebody else has taken it by the fast path in between: others sleep, and the word does not say so.
-// (glibc keeps the futex in the mutex's first word.)
+// somebody else has taken it by the fast path in between: others sleep, and the word does not say
+// so. (glibc keeps the futex in the mutex's first word.)
 TEST(RobustMutexTest, WaiterWhomNobodyWillWakeGetsTheMutexAllTheSame) {
   Shared<RobustMutex> mutex;
   mutex->Format();

@@ -15,7 +15,8 @@ struct Ended {
   std::string output;
 };
 
-// Runs a line of the shell. `output` is its standard output: the line says where standard error goes.
+// Runs a line of the shell. `output` is its standard output: the line says where standard error
+// goes.
 inline Ended RunLine(const std::string& line) {
   Ended ended;
   FILE* pipe = popen(line.c_str(), "r");

@@ -24,7 +24,8 @@ class Variant {
   virtual std::string_view summary() const = 0;  // one sentence
   virtual Kind kind() const { return Kind::kDesign; }
   virtual const Traits& traits() const = 0;
-  // What torture is expected to say ("pass" of what is meant to be right; `|` between alternatives).
+  // What torture is expected to say ("pass" of what is meant to be right; `|` between
+  // alternatives).
   virtual std::string_view expected_verdict() const { return "pass"; }
 
   virtual absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const = 0;

@@ -66,9 +66,9 @@ class RobustMutex {
     return Interpret(error);
   }
 
-  // What a lost wake-up costs at most: no more than a hypervisor that stops a processor for a moment.
-  // Long against a look at the word, so that waiting costs nothing and the sweep, which asks whether a
-  // waiter is blocked, finds it asleep.
+  // What a lost wake-up costs at most: no more than a hypervisor that stops a processor for a
+  // moment. Long against a look at the word, so that waiting costs nothing and the sweep, which
+  // asks whether a waiter is blocked, finds it asleep.
   static constexpr long kRetryNs = 20'000'000;
   static constexpr long kSecondNs = 1'000'000'000;
 

@@ -1,18 +1,20 @@
-// A segment: one shared mapping with a header, the participants' table and a body that its design lays out.
+// A segment: one shared mapping with a header, the participants' table and a body that its design
+// lays out.
 //
 //     offset 0                 SegmentHeader, immutable once the segment is visible
 //     kHeaderBytes             participants and their ledgers (ParticipantTable)
 //     header.body_offset       the design's own structures, to the end
 //
-// Three kinds: anonymous (a memfd: inherited by fork, or passed as a file descriptor), named (POSIX shared
-// memory, /dev/shm) and file.
+// Three kinds: anonymous (a memfd: inherited by fork, or passed as a file descriptor), named (POSIX
+// shared memory, /dev/shm) and file.
 //
-// S1  A segment is created as a nameless file (O_TMPFILE), laid out completely, and only then linked to its
-//     name: whoever opens the name finds a complete segment or none, and a creator that dies leaves nothing.
+// S1  A segment is created as a nameless file (O_TMPFILE), laid out completely, and only then
+//     linked to its name: whoever opens the name finds a complete segment or none, and a creator
+//     that dies leaves nothing.
 // S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
-// S3  Open checks the header and the length through read(2) before it maps anything: what is truncated,
-//     foreign, damaged, of another version, design or size is an error that says so. A copy with holes gets
-//     its room first (S2).
+// S3  Open checks the header and the length through read(2) before it maps anything: what is
+//     truncated, foreign, damaged, of another version, design or size is an error that says so. A
+//     copy with holes gets its room first (S2).
 // S4  Offsets, never addresses, are stored in a segment; processes may map it anywhere.
 #ifndef KILL9_VARIANTS_SEGMENT_H_
 #define KILL9_VARIANTS_SEGMENT_H_
@@ -87,8 +89,8 @@ class Segment {
   // Errors: kAlreadyExists, kPermissionDenied, kResourceExhausted (no room), kInvalidArgument.
   static absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options,
                                                          const SegmentLayout& layout, Format format);
-  // Errors: kNotFound, kPermissionDenied, kInvalidArgument (not a segment), kFailedPrecondition (another
-  // version or design), kDataLoss (truncated or damaged).
+  // Errors: kNotFound, kPermissionDenied, kInvalidArgument (not a segment), kFailedPrecondition
+  // (another version or design), kDataLoss (truncated or damaged).
   static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location,
                                                        const SegmentLayout& layout);
   // Takes over (on an error too) a descriptor of a segment that another process passed on.

@@ -105,8 +105,8 @@ struct Traits {
   Progress pin = Progress::kBlocking;    // Pin, release
   // Where a stopped process can block others at all: the whole store, one stripe of it, or nowhere.
   enum class Reach : uint8_t { kNowhere, kStripe, kStore } blocks = Reach::kStore;
-  // A process whose stripe has no room goes through the others for some: it stands, and can block, in
-  // those as well, until it has found some or knows that there is none.
+  // A process whose stripe has no room goes through the others for some: it stands, and can block,
+  // in those as well, until it has found some or knows that there is none.
   bool borrows_room = false;
   std::string_view recovery_trigger;  // a sentence: who starts recovery, and when
   std::string_view recovery_cost;     // a sentence: what its time depends on

@@ -16,8 +16,8 @@ namespace kill9 {
 
 class Recoveries;
 
-// The operations of one key, and what a single pass over them shows: long histories do not fit into a
-// cache, and each further pass would fetch them again.
+// The operations of one key, and what a single pass over them shows: long histories do not fit into
+// a cache, and each further pass would fetch them again.
 struct KeyHistory {
   std::span<const Operation> operations;  // by invoke, without those that tell nothing
   bool optional = false;                  // some may have taken effect, or not

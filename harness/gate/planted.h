@@ -36,8 +36,8 @@ struct PlantedBug {
 // The manifest of the build that this program is part of.
 std::string DefaultPlantedManifest();
 
-// FailedPrecondition: there is no such file. InvalidArgument: it is no manifest. What only some bugs
-// need, and what only people read, may be left out.
+// FailedPrecondition: there is no such file. InvalidArgument: it is no manifest. What only some
+// bugs need, and what only people read, may be left out.
 absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manifest);
 
 // The words of the command that takes the bug through a tier. Sweep and torture write `result`, and
