@@ -3,6 +3,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -16,12 +17,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "harness/gate/gate.h"
 #include "harness/gate/report.h"
 #include "harness/result.h"
 #include "harness/verdict.h"
+#include "stress/choices.h"
 #include "stress/commands.h"
 
 namespace kill9 {
@@ -59,45 +59,15 @@ double ParseBudget(const std::string& text) {
   return seconds;
 }
 
-std::vector<const Variant*> ParseVariants(const std::string& text) {
-  std::vector<const Variant*> chosen;
-  std::vector<std::string> known = {"all"};
-  for (const Variant* variant : AllVariants()) known.emplace_back(variant->name());
-  for (const std::string& name : std::vector<std::string>(absl::StrSplit(text, ','))) {
-    const size_t before = chosen.size();
-    for (const Variant* variant : AllVariants()) {
-      const bool is_design = variant->kind() == Variant::Kind::kDesign;
-      if ((name == "all" && is_design) || variant->name() == name) chosen.push_back(variant);
-    }
-    if (chosen.size() == before) {
-      throw CLI::ValidationError(absl::StrCat("--variant: there is no '", name,
-                                              "'; known are: ", absl::StrJoin(known, ", ")));
-    }
-  }
-  return chosen;
-}
-
-std::vector<gate::Tier> ParseTiers(const std::string& text) {
-  std::vector<gate::Tier> chosen;
+std::vector<gate::Tier> ChooseTiers(const std::string& given) {
+  std::vector<Choice<gate::Tier>> known;
   for (int n = 0; n < gate::kTiers; ++n) {
-    const gate::Tier tier = static_cast<gate::Tier>(n);
-    for (const auto& piece : absl::StrSplit(text, ',')) {
-      const std::string name(piece);
-      gate::Tier named{};
-      if (name != "all" && !gate::FindTier(name, &named)) {
-        std::vector<std::string> known = {"all"};
-        for (int k = 0; k < gate::kTiers; ++k) {
-          known.emplace_back(gate::TierName(static_cast<gate::Tier>(k)));
-        }
-        throw CLI::ValidationError(absl::StrCat("--tier: there is no '", name,
-                                                "'; known are: ", absl::StrJoin(known, ", ")));
-      }
-      if (name == "all" || named == tier) {
-        chosen.push_back(tier);
-        break;
-      }
-    }
+    const auto tier = static_cast<gate::Tier>(n);
+    known.push_back({std::string(gate::TierName(tier)), tier});
   }
+  std::vector<gate::Tier> chosen = Choose("--tier", given, known);
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   return chosen;
 }
 
@@ -210,8 +180,8 @@ int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
 int RunGate(Flags& flags) {
   gate::GateOptions& options = flags.options;
   options.budget_seconds = ParseBudget(flags.budget);
-  options.variants = ParseVariants(flags.variant);
-  options.tiers = ParseTiers(flags.tier);
+  options.variants = ChooseVariants(flags.variant);
+  options.tiers = ChooseTiers(flags.tier);
   options.tiers_are_named = flags.tier != "all";
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   SetDefaults(options);

@@ -236,7 +236,7 @@ TEST_F(GateCommand, ExplainsWrongFlags) {
        std::initializer_list<std::pair<const char*, const char*>>{
            {"--budget=soon", "'soon' is no time; give seconds"},
            {"--budget=0", "'0' is no time"},
-           {"--variant=nonsense", "known are: all, global_mutex"},
+           {"--variant=nonsense", "known are: all, baselines, peers, global_mutex"},
            {"--tier=nonsense", "known are: all, checker, property"},
            {"--nonsense", "--nonsense"}}) {
     EXPECT_EQ(Run(arguments), 2) << arguments;

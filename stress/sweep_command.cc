@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "harness/sweep/sweep.h"
 #include "harness/verdict.h"
+#include "stress/choices.h"
 #include "stress/commands.h"
 #include "stress/sweep_replay.h"
 
@@ -23,30 +23,19 @@ struct SweepArguments {
   sweep::SweepOptions options;
 };
 
-template <typename T, typename Find>
-std::vector<T> Parse(const std::string& text, const char* what, Find find) {
-  std::vector<T> list;
-  if (text == "all") return list;
-  for (const auto& piece : absl::StrSplit(text, ',')) {
-    std::string name(piece);
-    auto found = find(name);
-    if (!found) throw CLI::ValidationError(what, absl::StrCat("there is no '", name, "'"));
-    list.push_back(*found);
+// All that the sweep has a name for: operations, starting states.
+template <typename T>
+std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int count) {
+  std::vector<Choice<T>> known;
+  for (int i = 0; i < count; ++i) {
+    const auto value = static_cast<T>(i);
+    known.push_back({std::string(sweep::Name(value)), value});
   }
-  return list;
+  return Choose(flag, given, known);
 }
-
-std::vector<const Variant*> ParseVariants(const std::string& text) {
-  auto find = [](const std::string& name) -> std::optional<const Variant*> {
-    const Variant* variant = FindVariant(name);
-    return variant == nullptr ? std::nullopt : std::optional(variant);
-  };
-  auto variants = Parse<const Variant*>(text, "--variant", find);
-  if (!variants.empty()) return variants;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->kind() == Variant::Kind::kDesign) variants.push_back(variant);
-  }
-  return variants;
+std::vector<sweep::OperationKind> ChooseOperations(std::string_view flag,
+                                                   const std::string& given) {
+  return ChooseNamed<sweep::OperationKind>(flag, given, sweep::kOperationCount);
 }
 
 int RunPlace(const SweepArguments& arguments) {
@@ -69,12 +58,10 @@ int RunPlace(const SweepArguments& arguments) {
 
 int Run(SweepArguments& arguments) {
   sweep::SweepOptions& options = arguments.options;
-  options.variants = ParseVariants(arguments.variant);
-  options.operations =
-      Parse<sweep::OperationKind>(arguments.operation, "--operation", sweep::FindOperation);
-  options.states = Parse<sweep::StateKind>(arguments.state, "--state", sweep::FindState);
-  options.second =
-      Parse<sweep::OperationKind>(arguments.second, "--second", sweep::FindOperation).at(0);
+  options.variants = ChooseVariants(arguments.variant);
+  options.operations = ChooseOperations("--operation", arguments.operation);
+  options.states = ChooseNamed<sweep::StateKind>("--state", arguments.state, sweep::kStateCount);
+  options.second = ChooseOperations("--second", arguments.second).at(0);
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });

@@ -12,12 +12,11 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "harness/result.h"
 #include "harness/scenario.h"
 #include "harness/torture.h"
 #include "harness/verdict.h"
+#include "stress/choices.h"
 #include "stress/commands.h"
 
 namespace kill9 {
@@ -52,50 +51,20 @@ struct Flags {
   std::string counterexamples = ".";
 };
 
-std::string Usage(std::string_view what, const std::string& given,
-                  const std::vector<std::string>& known) {
-  return absl::StrFormat("--%s: there is no '%s'; known are: %s", std::string(what), given,
-                         absl::StrJoin(known, ", "));
-}
-
-// "all", "designs", "baselines", "peers", or names with commas between.
-std::vector<const Variant*> ChooseVariants(const std::string& given) {
-  std::vector<const Variant*> chosen;
-  std::vector<std::string> known = {"all", "baselines", "peers"};
-  for (const Variant* variant : AllVariants()) known.emplace_back(variant->name());
-  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
-    const size_t before = chosen.size();
-    for (const Variant* variant : AllVariants()) {
-      const bool of_group = (name == "all" && variant->kind() == Variant::Kind::kDesign) ||
-                            (name == "baselines" && variant->kind() == Variant::Kind::kBaseline) ||
-                            (name == "peers" && variant->kind() == Variant::Kind::kPeer);
-      if (of_group || variant->name() == name) chosen.push_back(variant);
-    }
-    if (chosen.size() == before) throw CLI::ValidationError(Usage("variant", name, known));
-  }
-  return chosen;
-}
-
 std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
-  std::vector<const Scenario*> chosen;
-  std::vector<std::string> known = {"all"};
-  for (const Scenario& scenario : AllScenarios()) known.emplace_back(scenario.name);
-  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
-    const size_t before = chosen.size();
-    for (const Scenario& scenario : AllScenarios()) {
-      if (name == "all" || scenario.name == name) chosen.push_back(&scenario);
-    }
-    if (chosen.size() == before) throw CLI::ValidationError(Usage("scenario", name, known));
-  }
-  return chosen;
+  std::vector<Choice<const Scenario*>> known;
+  for (const Scenario& scenario : AllScenarios())
+    known.push_back({std::string(scenario.name), &scenario});
+  return Choose("--scenario", given, known);
 }
 
+// Null: each scenario's own.
 const Workload* ChooseWorkload(const std::string& given) {
   if (given.empty()) return nullptr;
-  if (const Workload* workload = FindWorkload(given); workload != nullptr) return workload;
-  std::vector<std::string> known;
-  for (const Workload& workload : AllWorkloads()) known.emplace_back(workload.name);
-  throw CLI::ValidationError(Usage("workload", given, known));
+  std::vector<Choice<const Workload*>> known;
+  for (const Workload& workload : AllWorkloads())
+    known.push_back({std::string(workload.name), &workload, ""});
+  return Choose("--workload", given, known).at(0);
 }
 
 class Display {

@@ -1,0 +1,64 @@
+// What flags of kill9 name: one thing, several with commas between, or a group of them.
+#ifndef KILL9_STRESS_CHOICES_H_
+#define KILL9_STRESS_CHOICES_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+
+template <typename T>
+struct Choice {
+  std::string name;
+  T value;
+  std::string group = "all";  // chooses all that are in it; "": there is no such word
+};
+
+// Every name at its turn, each with what it stands for, in the order of `known`. Throws
+// CLI::ValidationError, which says what there is, on a name that is none of them.
+template <typename T>
+std::vector<T> Choose(std::string_view flag, const std::string& given,
+                      const std::vector<Choice<T>>& known) {
+  std::vector<T> chosen;
+  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
+    const size_t before = chosen.size();
+    for (const Choice<T>& choice : known) {
+      if (choice.name == name || choice.group == name) chosen.push_back(choice.value);
+    }
+    if (chosen.size() > before) continue;
+    std::vector<std::string> names;
+    for (const Choice<T>& choice : known) {
+      if (choice.group.empty() || absl::c_linear_search(names, choice.group)) continue;
+      names.push_back(choice.group);
+    }
+    for (const Choice<T>& choice : known) names.push_back(choice.name);
+    throw CLI::ValidationError(absl::StrCat(std::string(flag), ": there is no '", name,
+                                            "'; known are: ", absl::StrJoin(names, ", ")));
+  }
+  return chosen;
+}
+
+// --variant: "all" designs, "baselines", "peers", or names.
+inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
+  std::vector<Choice<const Variant*>> known;
+  for (const Variant* variant : AllVariants()) {
+    const Variant::Kind kind = variant->kind();
+    known.push_back({std::string(variant->name()), variant,
+                     kind == Variant::Kind::kDesign ? "all"
+                     : kind == Variant::Kind::kPeer ? "peers"
+                                                    : "baselines"});
+  }
+  return Choose("--variant", given, known);
+}
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_CHOICES_H_
