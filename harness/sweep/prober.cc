@@ -14,13 +14,12 @@ bool TakesRoom(OperationKind operation) {
          operation == OperationKind::kPutSmaller || operation == OperationKind::kReserve;
 }
 
-// Goes through all stripes, one after the other: there is no elsewhere.
+}  // namespace
+
 bool TakesNoKey(OperationKind operation) {
   return operation == OperationKind::kForEach || operation == OperationKind::kRecover ||
          operation == OperationKind::kAttach || operation == OperationKind::kDetach;
 }
-
-}  // namespace
 
 bool DeclaredUnblocked(const Scene& scene, OperationKind victims, Probe probe, uint32_t place) {
   constexpr uint32_t kElsewhere = 2;
