@@ -27,15 +27,6 @@ std::string Quoted(const std::string& word) {
 
 std::string_view TierName(Tier tier) { return kTierNames[static_cast<size_t>(tier)]; }
 
-bool FindTier(std::string_view name, Tier* tier) {
-  for (int n = 0; n < kTiers; ++n) {
-    if (kTierNames[static_cast<size_t>(n)] != name) continue;
-    *tier = static_cast<Tier>(n);
-    return true;
-  }
-  return false;
-}
-
 bool IsProgram(const std::string& path) {
   return std::filesystem::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
 }

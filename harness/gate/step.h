@@ -13,7 +13,6 @@ namespace kill9::gate {
 enum class Tier : uint8_t { kChecker, kProperty, kTsan, kBaselines, kSweep, kTorture, kPlanted };
 inline constexpr int kTiers = 7;
 std::string_view TierName(Tier tier);  // "checker"
-bool FindTier(std::string_view name, Tier* tier);
 
 // How what a command left is turned into verdicts.
 enum class Reading : uint8_t {
