@@ -4,17 +4,21 @@
 // one shared mapping. A worker writes into the ring of its slot through a Recorder; the supervisor
 // drains the rings while the workers run, and closes the ring of a victim when it has reaped it.
 //
-//     supervisor                                       worker (forked)
-//     auto recording = Recording::Create({.slots = 4}, Clock::Checked());
-//     recording->Open(slot, process);
-//     fork() ------------------------------------->    Recorder recorder =
-//     recording->recorder(slot);
-//                                                      recorder.Begin(Function::kPut, key,
-//                                                      value_id);
-//     settled = recording->Drain(&batch);              auto version = store->Put(...);
-//     checker.Feed(batch, settled);                    recorder.End(Outcome::kOk, kNothing,
-//     *version); … SIGKILL, waitpid … bool inside = recording->CloseCrashed(slot, clock.Now());
-//     (a kill in an operation) recording->Open(slot, next_process); fork() …
+//     supervisor
+//         auto recording = Recording::Create({.slots = 4}, Clock::Checked());
+//         recording->Open(slot, process);
+//         fork();
+//         settled = recording->Drain(&batch);  // while the worker runs
+//         checker.Feed(batch, settled);
+//         … SIGKILL, waitpid …
+//         bool inside = recording->CloseCrashed(slot, clock.Now());  // a kill in an operation
+//         recording->Open(slot, next_process);
+//         fork(); …
+//     worker (forked)
+//         Recorder recorder = recording->recorder(slot);
+//         recorder.Begin(Function::kPut, key, value_id);
+//         auto version = store->Put(...);
+//         recorder.End(Outcome::kOk, kNothing, *version);
 //
 // What to record: a Put that was refused (full) ends in kRefused; a compare-and-swap that did not
 // match in kFail with the present version in result_version; Pin and Get of an absent key in kOk
@@ -44,6 +48,7 @@
 #include "absl/status/statusor.h"
 #include "harness/clock.h"
 #include "harness/history.h"
+#include "variants/prefetch.h"
 
 namespace kill9 {
 
@@ -80,7 +85,7 @@ class Recorder {
     ring_->published.store(++published_, std::memory_order_release);
     // The supervisor has read the records ahead a lap ago: asked for now, they are this core's
     // again when they are needed, and the operation's first fence does not wait for them.
-    PrefetchForWrite(&operations_[(published_ + kAhead) & (capacity_ - 1)]);
+    PrefetchToWrite(&operations_[(published_ + kAhead) & (capacity_ - 1)]);
   }
 
   // Completes the open operation.
@@ -98,13 +103,6 @@ class Recorder {
  private:
   friend class Recording;
   static constexpr uint64_t kAhead = 4;  // operations
-  static void PrefetchForWrite(const void* line) {
-#if defined(__x86_64__)
-    asm volatile("prefetchw (%0)" : : "r"(line));
-#else
-    __builtin_prefetch(line, 1);
-#endif
-  }
   Recorder(RecordingRing* ring, Operation* operations, uint64_t capacity, const Clock& clock);
   std::atomic_ref<Outcome> outcome() { return std::atomic_ref<Outcome>(current_->outcome); }
   void WaitForRoom();

@@ -15,24 +15,6 @@
 
 namespace kill9 {
 
-// Not __builtin_prefetch: GCC takes a function that does nothing else for one without effects, and
-// leaves out the call.
-inline void PrefetchToRead(const void* line) {
-#if defined(__x86_64__)
-  asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(line)));
-#else
-  __builtin_prefetch(line);
-#endif
-}
-// As its owner: a line that another core has changed is moved once, not first copied, then claimed.
-inline void PrefetchToWrite(const void* line) {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(line)));
-#else
-  __builtin_prefetch(line, 1);
-#endif
-}
-
 // One word for each of about twice as many keys as are expected; pages that nobody has come to are
 // never resident. Used by one thread at a time. Records are named by numbers below `records`.
 class PrefetchHints {

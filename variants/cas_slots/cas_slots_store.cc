@@ -52,13 +52,8 @@ KILL9_ALWAYS_INLINE bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Fo
 template <bool kToWrite>
 KILL9_ALWAYS_INLINE void CasSlotsStore::FetchByHint(uint64_t hash) {
   constexpr uint64_t kNone = UINT64_MAX;
-  const SharedWord* slot = &context_.slot(context_.SlotOf(hash));
   const uint64_t granule = hints_.Recall(hash, kNone);
-  if (kToWrite) {
-    PrefetchToWrite(slot);
-  } else {
-    PrefetchToRead(slot);
-  }
+  Prefetch(&context_.slot(context_.SlotOf(hash)), kToWrite);
   if (granule == kNone) return;
   context_.Fetch<kToWrite>(static_cast<Ref>(granule + 1));
   if (kToWrite || granule % kGranulesInPage != 0) return;

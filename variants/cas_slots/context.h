@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "variants/cas_slots/layout.h"
 #include "variants/participants.h"
-#include "variants/prefetch_hints.h"
+#include "variants/prefetch.h"
 #include "variants/segment.h"
 
 // Functions of which each operation is made: a call of one would cost as much as it does.
@@ -74,13 +74,8 @@ class Context {
   template <bool kToWrite>
   void Fetch(Ref ref) const {
     const char* at = reinterpret_cast<const char*>(block(ref));
-    if (kToWrite) {
-      PrefetchToWrite(at);
-      PrefetchToWrite(at + kLineBytes);
-    } else {
-      PrefetchToRead(at);
-      PrefetchToRead(at + kLineBytes);
-    }
+    Prefetch(at, kToWrite);
+    Prefetch(at + kLineBytes, kToWrite);
   }
   // The block's number in its page, if a block begins there in a page of such a word; else -1.
   static int NumberOf(Ref ref, PageWord word);

@@ -22,7 +22,7 @@
 
 #include "variants/locked/heap.h"
 #include "variants/locked/journal.h"
-#include "variants/prefetch_hints.h"
+#include "variants/prefetch.h"
 #include "variants/robust_mutex.h"
 #include "variants/store.h"
 
@@ -154,9 +154,7 @@ class Shard {
       remembered = static_cast<Ref>(word >> link.shift);
     }
     const char* guess = base_ + remembered * kRefUnit;
-    for (const char* line : {guess, guess + 64}) {
-      access == Access::kWrite ? PrefetchToWrite(line) : PrefetchToRead(line);
-    }
+    for (const char* line : {guess, guess + 64}) kill9::Prefetch(line, access == Access::kWrite);
     return link;
   }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "variants/prefetch.h"
 #include "variants/seqlock_ring/seqlock_ring.h"
 #include "variants/thread_sanitizer.h"
 

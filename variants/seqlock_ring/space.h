@@ -20,7 +20,7 @@
 
 #include "absl/status/status.h"
 #include "variants/participants.h"
-#include "variants/prefetch_hints.h"
+#include "variants/prefetch.h"
 #include "variants/seqlock_ring/layout.h"
 #include "variants/store.h"
 
