@@ -1,4 +1,4 @@
-// How LMDB 0.9.24 loses a committed transaction, step by step (results/peers.md: torture saw it once).
+// How LMDB 0.9.24 loses a committed transaction, step by step (results/peers.md).
 //
 // Whoever opens an environment that nobody has open lays its lock file out anew, under an exclusive
 // file lock: it sets the number of the last transaction to 0 first, opens the data file, and then
@@ -16,7 +16,9 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
+#include "harness/sweep/tracee.h"
 #include "property/conformance.h"
 
 namespace kill9 {
@@ -32,6 +34,7 @@ class LmdbOpenerDeath : public ::testing::Test {
   void SetUp() override {
     variant_ = FindVariant("lmdb");
     if (variant_ == nullptr) GTEST_SKIP() << "built without LMDB";
+    if (const char* why = sweep::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
     SegmentOptions options;
     options.location = place_.Location(SegmentKind::kNamed);
     options.size_bytes = 4 << 20;
@@ -130,10 +133,12 @@ class LmdbOpenerDeath : public ::testing::Test {
 
 TEST_F(LmdbOpenerDeath, LosesTheLastCommitBesideOneWhoWaitsToOpen) {
   // One of two numbers of transactions that follow each other is odd.
-  const int lost = (LastCommitAfterAnOpener(kKeys, true) == kLost) +
-                   (LastCommitAfterAnOpener(kKeys + 1, true) == kLost);
-  if (lost == 0) GTEST_SKIP() << "this LMDB keeps its commits: results/peers.md is of 0.9.24";
-  EXPECT_EQ(lost, 1);
+  const int first = LastCommitAfterAnOpener(kKeys, true);
+  const int second = LastCommitAfterAnOpener(kKeys + 1, true);
+  if (first == kFound && second == kFound) {
+    GTEST_SKIP() << "this LMDB keeps its commits: results/peers.md is of 0.9.24";
+  }
+  EXPECT_THAT((std::vector<int>{first, second}), ::testing::UnorderedElementsAre(kFound, kLost));
 }
 
 TEST_F(LmdbOpenerDeath, AnOpenerThatGoesOnCostsNothing) {
