@@ -6,7 +6,11 @@
 
 #include <array>
 #include <cstdio>
+#include <functional>
+#include <initializer_list>
 #include <string>
+
+#include "gmock/gmock.h"
 
 namespace kill9 {
 
@@ -28,6 +32,21 @@ inline Ended RunLine(const std::string& line) {
   const int status = pclose(pipe);
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return ended;
+}
+
+// What a command must refuse, and a part of what it must say then.
+struct Refused {
+  const char* arguments;
+  const char* message;
+};
+// `run` takes a command's arguments.
+inline void ExpectUsageErrors(const std::function<Ended(const char*)>& run,
+                              std::initializer_list<Refused> all) {
+  for (const auto& [arguments, message] : all) {
+    const Ended ended = run(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << arguments;
+    EXPECT_THAT(ended.output, ::testing::HasSubstr(message)) << arguments;
+  }
 }
 
 }  // namespace kill9
