@@ -17,6 +17,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "variants/hash.h"
+#include "variants/huge_pages.h"
 
 namespace kill9 {
 namespace {
@@ -116,8 +117,10 @@ absl::Status Publish(int fd, const std::string& temporary, const std::string& pa
                                          "' (if it exists, open it, or remove it first)"));
 }
 
-// Gives the whole file its room (S2), so that no access to the mapping can fail later.
-absl::Status AllocateRoom(int fd, uint64_t size, const std::string& what) {
+// Gives the whole file its room (S2), so that no access to the mapping can fail later; a new one
+// that is memory, in huge pages where there are.
+enum class Pages : uint8_t { kAsTheyAre, kHuge };
+absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what) {
   // Beyond this limit the kernel would not say no, it would send SIGXFSZ.
   struct rlimit limit{};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
@@ -126,6 +129,7 @@ absl::Status AllocateRoom(int fd, uint64_t size, const std::string& what) {
         "no room for ", what, " of ", size, " bytes: this process may write files of at most ",
         limit.rlim_cur, " bytes (ulimit -f)"));
   }
+  if (pages == Pages::kHuge) AllocateHugePages(fd, size);
   int error = 0;
   do {
     error = posix_fallocate(fd, 0, static_cast<off_t>(size));
@@ -139,7 +143,7 @@ absl::Status FillHoles(int fd, uint64_t size, const std::string& what) {
   struct stat stat{};
   if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
   if (static_cast<uint64_t>(stat.st_blocks) * 512 >= size) return absl::OkStatus();
-  return AllocateRoom(fd, size, what);
+  return AllocateRoom(fd, size, Pages::kAsTheyAre, what);
 }
 
 absl::Status CannotOpen(int error, const SegmentLocation& location, const char* access) {
@@ -224,14 +228,14 @@ Segment::~Segment() {
 
 // Takes `fd` over, also on an error.
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
-  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  char* base = MapForHugePages(fd, size);
   if (base == MAP_FAILED) {
     int error = errno;
     close(fd);
     return ErrnoStatus(error,
                        absl::StrCat("cannot map a segment of ", size, " bytes for read and write"));
   }
-  return std::shared_ptr<Segment>(new Segment(fd, static_cast<char*>(base), size));
+  return std::shared_ptr<Segment>(new Segment(fd, base, size));
 }
 
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& options,
@@ -285,7 +289,10 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
     if (!temporary.empty()) unlink(temporary.c_str());
   };
 
-  if (absl::Status status = AllocateRoom(fd, size, "a segment"); !status.ok()) {
+  // Of a file only what is used shall become resident, and disks have no huge pages.
+  const Pages pages =
+      options.location.kind == SegmentKind::kFile ? Pages::kAsTheyAre : Pages::kHuge;
+  if (absl::Status status = AllocateRoom(fd, size, pages, "a segment"); !status.ok()) {
     close(fd);
     return status;
   }

@@ -11,6 +11,7 @@
 //                    a block that is being filled anew: what a lossless table of values of any size
 //                    cannot do without, two misses one after the other, and nothing else
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <bit>
@@ -20,6 +21,7 @@
 
 #include "stress/limits/subject.h"
 #include "variants/hash.h"
+#include "variants/huge_pages.h"
 #include "variants/robust_mutex.h"
 
 namespace kill9::limits {
@@ -27,10 +29,15 @@ namespace {
 
 constexpr size_t kKeyBytes = 16;
 
+// In the same pages as a segment.
 char* MapShared(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  const int fd = memfd_create("kill9-bare-table", MFD_CLOEXEC);
+  AllocateHugePages(fd, bytes);
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) std::abort();
+  char* memory = MapForHugePages(fd, bytes);
   if (memory == MAP_FAILED) std::abort();
-  return static_cast<char*>(memory);
+  close(fd);
+  return memory;
 }
 
 // Slots of one size in one array.
