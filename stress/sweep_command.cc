@@ -111,6 +111,10 @@ void AddSweepCommand(CLI::App& application, int& exit_code) {
                       "instructions of each cell killed at besides their state's");
   command->add_option("--pairs", options.pairs,
                       "states of each cell paired with a second death (0: all)");
+  command
+      ->add_option("--failures", options.most_failures,
+                   "of a cell, in each mode, after which that is left")
+      ->check(CLI::PositiveNumber);
   command->add_option("--cells", options.cells,
                       "a seeded sample of so many operations in states (0: all)");
   command

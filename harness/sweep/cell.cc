@@ -28,11 +28,7 @@ class KillSweep {
 
   void Run() {
     const double start = NowSeconds();
-    for (uint32_t state = 0; Going() && state < trace_.state_count(); ++state) {
-      for (int plan = 0; Going() && plan < Plans(); ++plan) {
-        Kill(trace_.state(state).first, static_cast<Plan>(plan), /*first_of_state=*/true);
-      }
-    }
+    for (uint32_t state = 0; Going() && state < trace_.state_count(); ++state) KillIn(state);
     // Having returned, the operation must have happened.
     for (int plan = 0; Going() && plan < Plans(); ++plan) {
       Kill(trace_.size() - 1, static_cast<Plan>(plan), /*first_of_state=*/false);
@@ -57,6 +53,18 @@ class KillSweep {
   // Looking first says nothing new where the operation changes nothing that could be seen.
   int Plans() const {
     return runner_.orders().alternatives > 0 ? kPlanCount : static_cast<int>(Plan::kLookFirst);
+  }
+
+  // A state that is not survived under one plan is not killed in under the others.
+  void KillIn(uint32_t state) {
+    CellResult& result = runner_.result();
+    const uint32_t before = result.failures;
+    for (int plan = 0; Going() && result.failures == before && plan < Plans(); ++plan) {
+      Kill(trace_.state(state).first, static_cast<Plan>(plan), /*first_of_state=*/true);
+    }
+    if (runner_.failed()) return;
+    result.instructions_judged += trace_.state(state).points;
+    if (result.failures != before) result.instructions_not_survived += trace_.state(state).points;
   }
 
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
@@ -176,9 +184,13 @@ void Sweep(Runner& runner) {
   KillSweep(runner, trace, job).Run();
   CountCoverage(runner, trace);
   if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
+  runner.BeginMode();
   if (request.stall) StallSweep(runner, job, trace);
+  runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
+  runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
+  runner.BeginMode();
   if (request.two_victims) TwoVictimsSweep(runner);
 }
 

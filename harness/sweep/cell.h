@@ -92,12 +92,15 @@ struct CellResult {
   uint32_t watchpoints;   // whether they also stop inside a repeated string instruction
   uint64_t strayed;       // victims that were replaced because a breakpoint's hits were miscounted
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
+  // Of the states that were killed in: their instructions, and those at which survivors failed.
+  uint64_t instructions_judged, instructions_not_survived;
   uint64_t happened, did_not_happen, indistinguishable;
   uint64_t sampled, sampled_differently;
   uint64_t recovery_kill_points, recovery_instructions, recovery_states,
       recoverers_recoverer_kill_points;
   uint64_t two_victim_kill_points, two_victim_pairs;
   uint64_t stalled_instructions;
+  uint32_t probes;                // that were tried, a bit each: not those that the store lacks
   uint64_t blocked[kPlaceCount];  // instructions at which any probe there is blocked
   uint64_t blocked_probe[kProbeCount][kPlaceCount];
   uint64_t resumed;                      // stopped victims that went on and finished

@@ -98,7 +98,7 @@ void RecoverySweep(Runner& runner) {
   for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
     uint32_t victim_at = victim_trace.state(selection[n]).first;
     if (!runner.KillAndLeave(victim, victim_trace, victim_at, left)) return;
-    if (!seen.Insert(XXH3_64bits(left, runner.bytes()))) continue;
+    if (!seen.Insert(runner.HashOf(left))) continue;
     Job job = RecoveryOf(left, kRecovererPid, true);
     if (!runner.TraceRepeatably(job, recovery)) return;
     ++result.recovery_states;

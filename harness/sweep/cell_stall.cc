@@ -162,6 +162,10 @@ bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan 
 
 void StallSweep(Runner& runner, const Job& job, Trace& trace) {
   CellResult& result = runner.result();
+  for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
+    const Traits& traits = runner.scene().variant->traits();
+    if (IsTried(traits, static_cast<Probe>(probe))) result.probes |= 1u << probe;
+  }
   for (uint32_t state = 0; state < trace.state_count(); ++state) {
     if (runner.failed() || runner.TooManyFailures()) return;
     const DistinctState& distinct = trace.state(state);

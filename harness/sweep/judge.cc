@@ -18,12 +18,14 @@ std::string FillKey(uint32_t number) { return absl::StrCat("fill-", number); }
 
 }  // namespace
 
-Judge::Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back)
+Judge::Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back,
+             Partner* partner)
     : scene_(scene),
       traits_(scene.variant->traits()),
       orders_(orders),
       report_(report),
       read_back_(read_back),
+      partner_(partner),
       model_(scene.entries),
       newest_(scene.keys.size(), kAbsent),
       undecided_(scene.keys.size(), false) {
@@ -49,6 +51,15 @@ std::string Judge::Piece(const absl::Status& status) {
 
 std::unique_ptr<Store> Judge::Attach() {
   absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant->Attach(scene_.segment);
+  if (!store.ok())
+    Fail(Verdict::kAuditFailed, absl::StrCat("cannot attach: ", Piece(store.status())));
+  return *std::move(store);
+}
+
+std::unique_ptr<Store> Judge::AttachNewcomer() {
+  if (partner_ == nullptr) return Attach();
+  absl::StatusOr<std::unique_ptr<Store>> store =
+      partner_->Attach([this](const std::string& how) { Fail(Verdict::kSurvivorCrashed, how); });
   if (!store.ok())
     Fail(Verdict::kAuditFailed, absl::StrCat("cannot attach: ", Piece(store.status())));
   return *std::move(store);
@@ -100,7 +111,7 @@ void Judge::Judgement() {
     CheckAll(*before_);
     CheckAudit(*before_, 1, false);
     Stage("survivor attaches after the kill");
-    after_ = Attach();
+    after_ = AttachNewcomer();
     CheckAll(*after_);
     Stage("survivor from after the kill works");
     Work(*after_, scene_.same_stripe);
@@ -112,7 +123,7 @@ void Judge::Judgement() {
       CheckAll(*before_);
     }
     Stage("survivor attaches after the kill");
-    after_ = Attach();
+    after_ = AttachNewcomer();
     Recover(*after_);
     Stage("survivor from after the kill looks");
     CheckAll(*after_);
@@ -370,7 +381,7 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
   Stage("fill to exhaustion");
   const size_t bytes = std::min<size_t>(scene_.fill_bytes, filler.max_value_bytes());
   value_.resize(bytes);
-  const uint32_t most = traits_.lossless ? kMostFills : kLossyFills;
+  const uint32_t most = traits_.lossless && traits_.bounded ? kMostFills : kLossyFills;
   uint32_t count = 0;
   for (; count < most; ++count) {
     FillValue(value_, ++next_id_);

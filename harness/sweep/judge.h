@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/sweep/partner.h"
 #include "harness/sweep/scene.h"
 #include "harness/verdict.h"
 
@@ -57,7 +58,9 @@ struct JudgeReport {
 class Judge {
  public:
   // `read_back`: where only_read puts what the keys hold; as many as the scene has keys.
-  Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back);
+  // `partner`: who B is, if not this process as well; null: it is.
+  Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back,
+        Partner* partner = nullptr);
 
   // Before the victim begins: A attaches.
   void AttachBefore();
@@ -87,7 +90,8 @@ class Judge {
   static std::string Piece(const KeyName& name) {
     return absl::StrCat("key '", name.scene.keys[name.key], "'");
   }
-  std::unique_ptr<Store> Attach();
+  std::unique_ptr<Store> Attach();          // A
+  std::unique_ptr<Store> AttachNewcomer();  // B
   void Judgement();
   void CreateJudgement();
   // Compares one read with what is legal; the first look at an undecided key decides it.
@@ -113,6 +117,7 @@ class Judge {
   JudgeOrders orders_;
   JudgeReport* report_;
   Entry* read_back_;
+  Partner* partner_;
   std::vector<Entry> model_;
   std::vector<Version> newest_;
   std::vector<bool> undecided_;

@@ -47,6 +47,23 @@ bool DeclaredUnblocked(const Scene& scene, OperationKind victims, Probe probe, u
   return traits.blocks == Traits::Reach::kStripe && place == kElsewhere && !wanders;
 }
 
+bool IsTried(const Traits& traits, Probe probe) {
+  switch (probe) {
+    case kProbeCas:
+      return traits.has_compare_and_swap;
+    case kProbePin:
+      return traits.has_pin;
+    case kProbeDraft:
+      return traits.has_draft;
+    case kProbeRecover:
+      return traits.has_recovery;
+    case kProbeAttach:
+      return !traits.needs_name;
+    default:
+      return true;
+  }
+}
+
 Prober::Prober(const Scene& scene, OperationKind victims)
     : scene_(scene),
       keys_{scene.keys[scene.Subject(victims)], scene.keys[scene.same_stripe],
@@ -66,6 +83,7 @@ bool Prober::Attach() {
 void Prober::Run(uint32_t probe) {
   const std::string& key = keys_[PlaceOf(probe)];
   const bool once = PlaceOf(probe) == 0;  // probes that take no key
+  if (!IsTried(scene_.variant->traits(), ProbeOf(probe))) return;
   switch (ProbeOf(probe)) {
     case kProbeGet:
       store_->Get(key, &read_).IgnoreError();
@@ -77,22 +95,19 @@ void Prober::Run(uint32_t probe) {
       store_->Erase(key).IgnoreError();
       break;
     case kProbeCas:
-      if (scene_.variant->traits().has_compare_and_swap) {
-        store_->CompareAndSwap(key, kAbsent, value_).IgnoreError();
-      }
+      store_->CompareAndSwap(key, kAbsent, value_).IgnoreError();
       break;
     case kProbePin:
-      if (scene_.variant->traits().has_pin) store_->Pin(key).IgnoreError();
+      store_->Pin(key).IgnoreError();
       break;
-    case kProbeDraft:
-      if (scene_.variant->traits().has_draft) {
-        absl::StatusOr<Draft> draft = store_->Reserve(key, value_.size());
-        if (draft.ok()) {
-          value_.copy(draft->bytes().data(), value_.size());
-          store_->Commit(*std::move(draft)).IgnoreError();
-        }
+    case kProbeDraft: {
+      absl::StatusOr<Draft> draft = store_->Reserve(key, value_.size());
+      if (draft.ok()) {
+        value_.copy(draft->bytes().data(), value_.size());
+        store_->Commit(*std::move(draft)).IgnoreError();
       }
       break;
+    }
     case kProbeForEach:
       if (once) store_->ForEach([](const EntryView&) { return true; }).IgnoreError();
       break;

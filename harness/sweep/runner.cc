@@ -35,17 +35,6 @@ uint32_t HashRegisters(user_regs_struct registers) {
   return static_cast<uint32_t>(XXH3_64bits(&registers, sizeof registers));
 }
 
-char* MapBytes(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    std::perror("kill9 sweep: no memory for a snapshot");
-    std::abort();
-  }
-  madvise(memory, bytes, MADV_DONTFORK);
-  return static_cast<char*>(memory);
-}
-
 constexpr size_t kStackBytes = size_t{1} << 20;
 
 std::string CreatedPath() { return absl::StrCat("/dev/shm/", kCreatedName); }
@@ -62,6 +51,8 @@ Runner::Runner(CellArea& area, VariantFinder find)
   robust_head_ = reinterpret_cast<uint64_t>(head);
   vdso_begin_ = getauxval(AT_SYSINFO_EHDR);
   vdso_end_ = vdso_begin_ + (8 << 10);
+  mail_ = static_cast<PartnerMail*>(mmap(nullptr, sizeof(PartnerMail), PROT_READ | PROT_WRITE,
+                                         MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   victim_stack_ = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   area_.result.breakpoints = 1;
@@ -71,6 +62,7 @@ Runner::~Runner() {
   DismissJudge();
   if (holder_ > 0) KillAndReap(holder_);
   if (creating()) unlink(CreatedPath().c_str());
+  if (shared_.has_files()) Segment::Unlink(scene_->options.location).IgnoreError();
 }
 
 void Runner::Error(const char* format, ...) {
@@ -81,11 +73,13 @@ void Runner::Error(const char* format, ...) {
   va_end(arguments);
 }
 
-char* Runner::NewSnapshot() const { return MapBytes(bytes_); }
+void Runner::Save(char* snapshot) {
+  if (!shared_.Save(snapshot)) Error("%s", shared_.error());
+}
 
-void Runner::Restore(const char* base) {
+void Runner::Restore(const char* snapshot) {
   if (creating()) unlink(CreatedPath().c_str());
-  std::memcpy(scene_->segment->base(), base, bytes_);
+  if (!shared_.Restore(snapshot)) Error("%s", shared_.error());
 }
 
 // While a segment is being created, all that others can see of it is its name and what is behind
@@ -98,25 +92,16 @@ uint64_t Runner::HashCreated() {
   return got < 0 ? 1 : XXH3_64bits(scratch_, static_cast<size_t>(got));
 }
 
-uint64_t Runner::HashSegment(pid_t tid) {
-  if (creating()) return HashCreated();
-  const char* segment = scene_->segment->base();
-  if (PidsRepeat()) return XXH3_64bits(segment, bytes_);
-  // Thread ids do not repeat here. A word that holds the victim's own (a futex keeps flags in the
-  // two highest bits) counts as the same in every run.
-  std::memcpy(scratch_, segment, bytes_);
-  uint32_t* words = reinterpret_cast<uint32_t*>(scratch_);
-  for (size_t n = 0; n < bytes_ / sizeof(uint32_t); ++n) {
-    if ((words[n] & FUTEX_TID_MASK) == static_cast<uint32_t>(tid)) {
-      words[n] = (words[n] & ~FUTEX_TID_MASK) | kVictimPid;
-    }
-  }
-  return XXH3_64bits(scratch_, bytes_);
-}
-
-StateId Runner::Capture(const Tracee& victim, uint64_t system_calls) {
+StateId Runner::Capture(const Tracee& victim, uint64_t system_calls, bool segment_may_differ) {
   constexpr uint64_t kPendingOffset = 2 * sizeof(void*);
-  return {HashSegment(victim.pid()), victim.Word(robust_head_),
+  // Where thread ids do not repeat, a word that holds the victim's own counts as the same in every
+  // run.
+  const pid_t own = PidsRepeat() ? 0 : victim.pid();
+  if (segment_may_differ) {
+    segment_hash_ = creating() ? HashCreated() : shared_.HashSegment(own, kVictimPid);
+  }
+  const uint64_t of_files = shared_.has_files() ? shared_.HashFiles(own, kVictimPid) : 0;
+  return {segment_hash_ + of_files, victim.Word(robust_head_),
           victim.Word(robust_head_ + kPendingOffset), system_calls};
 }
 
@@ -216,9 +201,10 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
     uint32_t flags = lasting_flags | (kind == Decoder::kSystemCallInstruction ? kSystemCall : 0) |
                      (inside_string && address == previous ? kInsideString : 0) |
                      (in_vdso ? kVdso : 0) | (TouchesSegment(registers) ? kTouches : 0);
-    if (may_differ) id = Capture(victim, system_calls);
+    if (may_differ || shared_.has_files()) id = Capture(victim, system_calls, may_differ);
     // Hashing the segment costs more than the step. It is left out where the instruction cannot
-    // have changed anything; were that ever wrong, each kill would find drift (C2).
+    // have changed anything; were that ever wrong, each kill would find drift (C2). Where a victim
+    // maps its files is not known: they are hashed at each step.
     may_differ = creating() || (flags & kTouches) || TouchesRobustList(registers);
     if (!trace.Add(address, HashRegisters(registers), id, flags)) {
       Error("the operation has more than %u instructions or %u distinct states", Trace::kMaxSteps,
@@ -403,8 +389,8 @@ bool Runner::KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left)
     good = StartJob(job, nullptr, &victim, &other) && Reach(victim, trace, at);
     EndJob(victim, other);
   } while (!good && HasStrayed());
-  if (good) std::memcpy(left, scene_->segment->base(), bytes_);
-  return good;
+  if (good) Save(left);
+  return good && !failed();
 }
 
 void Runner::Fail(const Place& place, const Trace* trace, uint32_t at, const Answer& answer) {

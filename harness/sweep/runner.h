@@ -10,12 +10,14 @@
 
 #include "harness/sweep/cell.h"
 #include "harness/sweep/lapper.h"
+#include "harness/sweep/partner.h"
+#include "harness/sweep/shared_bytes.h"
 
 namespace kill9::sweep {
 
 // What a victim does, and from where.
 struct Job {
-  const char* base = nullptr;  // the segment's bytes to begin with
+  const char* base = nullptr;  // a snapshot of the shared bytes to begin with
   OperationKind operation = OperationKind::kGet;
   uint32_t id = kVictimId;  // of the value it writes
   pid_t pid = 0;
@@ -68,7 +70,7 @@ class Runner {
   CellResult& result() { return area_.result; }
   const Scene& scene() const { return *scene_; }
   const char* base() const { return base_; }
-  size_t bytes() const { return bytes_; }
+  uint64_t HashOf(const char* snapshot) const { return shared_.HashOf(snapshot); }
   bool creating() const { return request().operation == OperationKind::kCreate; }
   bool failed() const { return area_.result.error[0] != '\0'; }
   // The legal outcomes of the request's operation.
@@ -81,7 +83,7 @@ class Runner {
   // Kills a victim exactly before step `at` and lets the survivors judge. False: error (drift).
   // `at` = trace.size() is possible where the trace ends blocked: the victim dies waiting.
   bool KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer);
-  // The same without a judge; what is left of the segment in `left`.
+  // The same without a judge; what is left of the shared bytes in `left`, a snapshot.
   bool KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left);
   // Brings a victim to a step and leaves it stopped there, judge not included.
   bool Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* victim);
@@ -117,19 +119,22 @@ class Runner {
   }
   // Ends it: the next one is forked anew. Needed before anything changes that it inherited.
   void DismissJudge();
-  void Restore(const char* base);
-  uint64_t HashSegment(pid_t tid);
+  void Restore(const char* snapshot);
 
   void Error(const char* format, ...) __attribute__((format(printf, 2, 3)));
   void Fail(const Place& place, const Trace* trace, uint32_t at, const Answer& answer);
-  bool TooManyFailures() const { return area_.result.failures >= request().most_failures; }
+  // Failures are counted by mode, so that a store that no kill leaves alone is stopped and resumed.
+  void BeginMode() { failures_before_ = area_.result.failures; }
+  bool TooManyFailures() const {
+    return area_.result.failures - failures_before_ >= request().most_failures;
+  }
   bool BreakpointsWork() const { return area_.result.breakpoints != 0; }
   bool WatchpointsWork() const { return area_.result.watchpoints != 0; }
   void CountKill() { ++area_.progress_kill_points; }
   AddressTable addresses() { return AddressTable(area_.addresses); }
   Stage& stage() { return *stage_; }
 
-  char* NewSnapshot() const;  // room for the segment's bytes, not inherited by children
+  char* NewSnapshot() const { return shared_.NewSnapshot(); }
 
  private:
   bool MakeStartingState();
@@ -160,7 +165,9 @@ class Runner {
   uint32_t RunInsideString(Tracee& victim, uint32_t steps);
   bool TouchesSegment(const user_regs_struct& registers);
   bool TouchesRobustList(const user_regs_struct& registers);
-  StateId Capture(const Tracee& victim, uint64_t system_calls);
+  // `segment_may_differ` (from what it was at the last call): false saves hashing it again.
+  StateId Capture(const Tracee& victim, uint64_t system_calls, bool segment_may_differ = true);
+  void Save(char* snapshot);
   uint64_t HashCreated();
 
   CellArea& area_;
@@ -168,6 +175,9 @@ class Runner {
   std::unique_ptr<Scene> scene_;
   std::optional<Decoder> decoder_;
   Stage* stage_;
+  SharedBytes shared_;
+  uint64_t segment_hash_ = 0;
+  PartnerMail* mail_;  // shared with the judge and its partner
   char* base_ = nullptr;
   char* scratch_ = nullptr;
   char* victim_stack_ = nullptr;
@@ -178,6 +188,7 @@ class Runner {
   pid_t holder_ = 0;
   static constexpr uint64_t kMostStrays = 50;  // of a cell
   bool strayed_ = false;
+  uint32_t failures_before_ = 0;  // the present mode
   pid_t judge_ = 0;
   uint32_t judgements_ = 0;  // of the present judge
 };

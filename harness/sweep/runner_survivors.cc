@@ -1,39 +1,22 @@
 // The survivors that a runner forks: judges and probers, and what is asked of them.
-#include <linux/futex.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
+#include "harness/sweep/futex_word.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
 namespace {
 
-void FutexWait(std::atomic<uint32_t>& word, uint32_t value, long nanoseconds) {
-  timespec limit{0, nanoseconds};
-  syscall(SYS_futex, &word, FUTEX_WAIT, value, &limit, nullptr, 0);
-}
-constexpr long kLookNanoseconds = 100'000'000;
 constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does not say so
 constexpr long kNapNanoseconds = 300'000;
-
-// Acquire and release: the word hands the stage from one process to the other.
-void Signal(std::atomic<uint32_t>& word, uint32_t value = 1) {
-  word.store(value, std::memory_order_release);
-  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-void Await(std::atomic<uint32_t>& word) {
-  while (word.load(std::memory_order_acquire) == 0) FutexWait(word, 0, kLookNanoseconds);
-}
 
 }  // namespace
 
@@ -54,12 +37,15 @@ void Runner::CallJudge(const JudgeOrders& orders) {
 }
 
 void Runner::BeJudge() {
+  std::optional<Partner> partner;
+  if (shared_.has_files()) partner.emplace(*scene_, mail_);
   for (uint32_t calls = 1;; ++calls) {
     while (stage_->called.load(std::memory_order_acquire) < calls) {
       FutexWait(stage_->called, calls - 1, kLookNanoseconds);
     }
     {
-      Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back);
+      Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back,
+                  partner.has_value() ? &*partner : nullptr);
       if (!creating()) judge.AttachBefore();
       Signal(stage_->ready);
       Await(stage_->go);
@@ -77,6 +63,8 @@ void Runner::DismissJudge() {
   if (judge_ > 0) KillAndReap(judge_);
   judge_ = 0;
   judgements_ = 0;
+  // The judge's child, and this process's once the judge is gone (it is a subreaper).
+  if (mail_->partner > 0) KillAndReap(std::exchange(mail_->partner, 0));
 }
 
 bool Runner::WaitReady(pid_t child) {

@@ -1,10 +1,13 @@
 #include "harness/sweep/scene.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace kill9::sweep {
 namespace {
@@ -185,6 +188,11 @@ absl::Status SceneMaker::Make() {
   return absl::OkStatus();
 }
 
+// One a process that makes scenes, always of the same length.
+SegmentLocation NameOfScene() {
+  return {SegmentKind::kNamed, absl::StrFormat("kill9-sweep-scene-%08d", getpid())};
+}
+
 uint64_t Word(uint32_t id, uint64_t index) {
   uint64_t x = (uint64_t{id} << 32 | index) * 0x9E3779B97F4A7C15;
   return x ^ x >> 29;
@@ -209,6 +217,13 @@ std::optional<StateKind> FindState(std::string_view name) {
   return static_cast<StateKind>(found - kStateNames.begin());
 }
 
+namespace {
+bool IsFull(StateKind state) {
+  return state == StateKind::kFullTable || state == StateKind::kFullSegment ||
+         state == StateKind::kFirstBlock || state == StateKind::kLastBlock;
+}
+}  // namespace
+
 bool Applies(const Traits& traits, OperationKind operation, StateKind state) {
   switch (operation) {
     case OperationKind::kCompareAndSwapHit:
@@ -224,13 +239,18 @@ bool Applies(const Traits& traits, OperationKind operation, StateKind state) {
     case OperationKind::kDrop:
       if (!traits.has_draft) return false;
       break;
+    case OperationKind::kRecover:
+      if (!traits.has_recovery) return false;
+      break;
     default:
       break;
   }
   if ((state == StateKind::kPinnedByLive || state == StateKind::kPinnedByDead) && !traits.has_pin) {
     return false;
   }
-  if (operation == OperationKind::kCreate) return state == StateKind::kEmpty;
+  if (!traits.bounded && IsFull(state)) return false;
+  // While a segment is made, only its name and what is behind that are looked at, no other files.
+  if (operation == OperationKind::kCreate) return state == StateKind::kEmpty && !traits.needs_name;
   if (state != StateKind::kEmpty) return true;
   return operation != OperationKind::kPutSame && operation != OperationKind::kPutLarger &&
          operation != OperationKind::kPutSmaller && operation != OperationKind::kRelease;
@@ -298,6 +318,10 @@ absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Variant& variant, StateKi
     scene->options.expected_entries = 16;
     scene->options.stripes = 4;
     scene->options.hash_seed = kHashSeed;
+    if (variant.traits().needs_name) {
+      scene->options.location = NameOfScene();
+      Segment::Unlink(scene->options.location).IgnoreError();  // of a cell that was cut off
+    }
     absl::StatusOr<std::shared_ptr<Segment>> segment = variant.Create(scene->options);
     status = segment.status();
     if (!status.ok()) continue;

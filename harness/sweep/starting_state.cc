@@ -1,5 +1,6 @@
 // How a cell makes its starting state: through a scene, holders that live or die, a victim that
 // left its work half done; and the runs without kills that come before any result is believed.
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,20 +28,28 @@ bool Runner::Prepare() {
     return false;
   }
   bytes_ = scene_->segment->size();
+  std::string directory;
+  if (variant_->traits().needs_name) directory = *Segment::DirectoryOf(scene_->options.location);
+  if (absl::Status opened = shared_.Open(scene_->segment->base(), bytes_, directory);
+      !opened.ok()) {
+    Error("%s", std::string(opened.message()).c_str());
+    return false;
+  }
+  if (shared_.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's partner
   base_ = NewSnapshot();
-  scratch_ = NewSnapshot();
+  scratch_ = MapBytes(bytes_);
   return MakeStartingState() && ReadEntries() && RunWithoutKills();
 }
 
 bool Runner::MakeStartingState() {
-  std::memcpy(base_, scene_->segment->base(), bytes_);
+  Save(base_);
   if (scene_->state == StateKind::kHalfDonePut && !HalfDone(OperationKind::kPutLarger))
     return false;
   if (scene_->state == StateKind::kHalfDoneErase && !HalfDone(OperationKind::kErase)) return false;
   if (scene_->hold_dead > 0 && !StartHolder(false)) return false;
   if (scene_->hold_live > 0 && !StartHolder(true)) return false;
-  std::memcpy(base_, scene_->segment->base(), bytes_);
-  return true;
+  Save(base_);
+  return !failed();
 }
 
 // A victim that dies in the middle: of its distinct states, not of its instructions, so that it has
@@ -52,7 +61,7 @@ bool Runner::HalfDone(OperationKind operation) {
   if (!TraceRepeatably(job, trace)) return false;
   char* left = NewSnapshot();
   bool good = KillAndLeave(job, trace, trace.state(trace.state_count() / 2).first, left);
-  if (good) std::memcpy(scene_->segment->base(), left, bytes_);
+  if (good) Restore(left);
   return good;
 }
 

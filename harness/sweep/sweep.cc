@@ -186,6 +186,13 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   std::vector<CellRequest> requests = PlanCells(options);
   if (requests.empty())
     return absl::InvalidArgumentError("no operation in a state to sweep is left");
+  for (const Variant* variant : options.variants) {
+    if (options.resume && variant->traits().needs_name) {
+      return absl::UnimplementedError(absl::StrCat(
+          "--resume stops before accesses to the segment; ", std::string(variant->name()),
+          " keeps its data in files, whose places in memory the sweep does not know"));
+    }
+  }
   Json result = NewResult("sweep", options.seed);
   Coverage coverage;
   size_t done = 0;

@@ -25,6 +25,7 @@ Json StallOf(const CellResult& result) {
     stall[PlaceName(place)] = Share(result.blocked[place], result.stalled_instructions);
   }
   for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
+    if (!(result.probes & 1u << probe)) continue;
     Json& of_probe = stall["by_operation"][std::string(Name(static_cast<Probe>(probe)))];
     if (probe >= kProbeForEach) {
       of_probe = Share(result.blocked_probe[probe][0], result.stalled_instructions);
@@ -109,6 +110,10 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   run["kill_coverage"] = Share(covered, uint64_t{result.instructions} + (result.instructions > 0));
   run["kill_coverage_direct"] =
       Share(result.instructions_killed, uint64_t{result.instructions} + (result.instructions > 0));
+  run["not_survived"] = {
+      {"instructions", result.instructions_not_survived},
+      {"of", result.instructions_judged},
+      {"share", Share(result.instructions_not_survived, result.instructions_judged)}};
   run["sampled"] = result.sampled;
   run["sampled_differently"] = result.sampled_differently;
   uint64_t kills = result.kill_points + result.recovery_kill_points +
