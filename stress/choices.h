@@ -46,8 +46,28 @@ std::vector<T> Choose(std::string_view flag, const std::string& given,
   return chosen;
 }
 
+// Throws CLI::ValidationError if `name` is a peer, or the group of them all, that could have been
+// built in and was not.
+inline void RefuseMissingPeer(std::string_view flag, std::string_view name) {
+  std::vector<std::string> missing, packages;
+  for (const auto& [peer, package] : PeerPackages()) {
+    if (FindVariant(peer) != nullptr || (name != peer && name != "peers")) continue;
+    missing.emplace_back(peer);
+    packages.emplace_back(package);
+  }
+  if (missing.empty() || (name == "peers" && missing.size() != PeerPackages().size())) return;
+  throw CLI::ValidationError(
+      absl::StrCat(std::string(flag), ": ", absl::StrJoin(missing, ", "),
+                   missing.size() == 1 ? " is" : " are", " not built in, for want of the package",
+                   missing.size() == 1 ? " " : "s ", absl::StrJoin(packages, " "),
+                   ". ./dev installs what is missing; elsewhere install, and configure anew"));
+}
+
 // --variant: "all" designs, "baselines", "peers", or names.
 inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
+  for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
+    RefuseMissingPeer("--variant", name);
+  }
   std::vector<Choice<const Variant*>> known;
   for (const Variant* variant : AllVariants()) {
     const Variant::Kind kind = variant->kind();

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "gmock/gmock.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 
@@ -32,6 +33,14 @@ inline Ended RunLine(const std::string& line) {
   const int status = pclose(pipe);
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return ended;
+}
+
+// What a wrong --variant is answered, by what is built in.
+inline const char* KnownVariants() {
+  for (const auto& [peer, package] : PeerPackages()) {
+    if (FindVariant(peer) != nullptr) return "known are: all, baselines, peers, global_mutex";
+  }
+  return "known are: all, baselines, global_mutex";
 }
 
 // What a command must refuse, and a part of what it must say then.

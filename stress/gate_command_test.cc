@@ -238,7 +238,7 @@ TEST_F(GateCommand, ExplainsWrongFlags) {
   ExpectUsageErrors([this](const char* arguments) { return RunGate(arguments); },
                     {{"--budget=soon", "'soon' is no time; give seconds"},
                      {"--budget=0", "'0' is no time"},
-                     {"--variant=nonsense", "known are: all, baselines, peers, global_mutex"},
+                     {"--variant=nonsense", KnownVariants()},
                      {"--tier=nonsense", "known are: all, checker, property"},
                      {"--nonsense", "--nonsense"}});
   std::ofstream(folder_ + "/memory") << "[]";

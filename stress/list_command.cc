@@ -45,6 +45,15 @@ Json ListModels() {
   return models;
 }
 
+Json ListMissingPeers() {
+  Json missing = Json::array();
+  for (const auto& [peer, package] : PeerPackages()) {
+    if (FindVariant(peer) != nullptr) continue;
+    missing.push_back({{"name", peer}, {"summary", "needs the package " + std::string(package)}});
+  }
+  return missing;
+}
+
 }  // namespace
 
 void AddListCommand(CLI::App& application, int& exit_code) {
@@ -52,8 +61,11 @@ void AddListCommand(CLI::App& application, int& exit_code) {
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "as JSON");
   command->callback([as_json, &exit_code] {
-    const Json list = {
+    Json list = {
         {"variants", ListVariants()}, {"scenarios", ListScenarios()}, {"models", ListModels()}};
+    if (Json missing = ListMissingPeers(); !missing.empty()) {
+      list["peers that were not built"] = std::move(missing);
+    }
     if (*as_json) {
       std::cout << list.dump(2) << "\n";
     } else {

@@ -87,7 +87,7 @@ TEST(ReplayCommand, APlaceThatDoesNotExistIsUndecidedAndNoPass) {
 
 TEST(SweepCommand, ExplainsNamesThatThereAreNot) {
   ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
-                    {{"sweep --variant=nonsense", "known are: all, baselines, peers, global_mutex"},
+                    {{"sweep --variant=nonsense", KnownVariants()},
                      {"sweep --operation=get,nonsense", "known are: all, put_insert"},
                      {"sweep --second=nonsense", "--second: there is no 'nonsense'"},
                      {"sweep --state=nonsense", "known are: all, empty, one_entry"}});

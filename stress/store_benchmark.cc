@@ -21,6 +21,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/result.h"
 #include "harness/statistics.h"
+#include "stress/choices.h"
 #include "stress/limits/measure.h"
 
 namespace kill9 {
@@ -336,6 +337,16 @@ class Run {
 }  // namespace
 }  // namespace kill9
 
+// Throws CLI::ValidationError if there is no such subject.
+static void CheckSubject(const std::string& flag, const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& kind : kill9::limits::AllSubjects()) known.push_back(kind.name);
+  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  kill9::RefuseMissingPeer(flag, name);
+  throw CLI::ValidationError(flag + ": there is no '" + name +
+                             "'; known are: " + absl::StrJoin(known, ", "));
+}
+
 int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::Settings settings;
@@ -358,6 +369,10 @@ int main(int argc, char** argv) {
   application.add_option("--seconds", settings.seconds, "of each measurement");
   application.add_option("--reference", settings.reference, "whom the ratios are taken to");
   application.add_option("--json", settings.json, "write the result file here");
+  application.callback([&settings] {
+    for (const std::string& name : settings.subjects) CheckSubject("--subjects", name);
+    CheckSubject("--reference", settings.reference);
+  });
   CLI11_PARSE(application, argc, argv);
   return kill9::Run(settings).All();
 }

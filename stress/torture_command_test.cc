@@ -74,12 +74,25 @@ TEST(TortureCommand, PutsAResultOnStandardOutputAlone) {
 
 TEST(TortureCommand, ExplainsWrongFlags) {
   ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
-                    {{"--variant=nonsense", "known are: all, baselines, peers, global_mutex"},
+                    {{"--variant=nonsense", KnownVariants()},
                      {"--scenario=nonsense", "known are: all, steady"},
                      {"--workload=nonsense", "known are: mixed, ycsb-a"},
                      {"--seconds=-1", "--seconds"},
                      {"--processes=0", "--processes"},
                      {"--nonsense", "--nonsense"}});
+}
+
+TEST(TortureCommand, KnowsEachPeerOrNamesThePackageThatItWasBuiltWithout) {
+  const std::string list = RunLine(std::string(KILL9_COMMAND) + " list 2>&1").output;
+  for (const auto& [peer, package] : PeerPackages()) {
+    EXPECT_THAT(list, HasSubstr("  " + std::string(peer) + ": "));
+    const Ended asked =
+        RunCommand(("--variant=" + std::string(peer) + ",nonsense --scenario=steady").c_str());
+    EXPECT_EQ(asked.exit_code, 2);
+    EXPECT_THAT(asked.output, HasSubstr(FindVariant(peer) != nullptr
+                                            ? "there is no 'nonsense'"
+                                            : "for want of the package " + std::string(package)));
+  }
 }
 
 TEST(TortureCommand, TellsThatItCannotWriteItsResult) {

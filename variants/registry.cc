@@ -56,9 +56,17 @@ KILL9_PEERS(KILL9_DECLARE)
 std::span<const Variant* const> AllVariants() {
 #define KILL9_LIST(Name) &Name(),
   static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST) KILL9_BASELINES(KILL9_LIST)
-                                      KILL9_PEERS(KILL9_LIST)};
+                                           KILL9_PEERS(KILL9_LIST)};
 #undef KILL9_LIST
   return kVariants;
+}
+
+std::span<const PeerPackage> PeerPackages() {
+  static constexpr PeerPackage kPackages[] = {{"lmdb", "liblmdb-dev"},
+                                              {"tdb", "libtdb-dev"},
+                                              {"boost_interprocess", "libboost-dev"},
+                                              {"berkeley_db", "libdb-dev"}};
+  return kPackages;
 }
 
 const Variant* FindVariant(std::string_view name) {

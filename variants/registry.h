@@ -39,6 +39,13 @@ class Variant {
 std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
 
+// What each peer is built from. One whose package was missing at build is no variant.
+struct PeerPackage {
+  std::string_view peer;
+  std::string_view package;  // of Debian and Ubuntu
+};
+std::span<const PeerPackage> PeerPackages();
+
 }  // namespace kill9
 
 #endif  // KILL9_VARIANTS_REGISTRY_H_
