@@ -43,6 +43,14 @@ double RecoveryUs(const Results& results, const std::string& variant) {
   return all[all.size() / 2];
 }
 
+Cell WorstCell(const Results& results, const std::string& kind, const std::string& variant) {
+  const std::string worst = WorstVerdict(results, kind, variant);
+  if (worst.empty()) return {"-", Mark::kMuted};
+  Cell cell(worst, MarkOf(worst));
+  cell.link = "verdicts";
+  return cell;
+}
+
 Cell RatioCell(const Json* run) {
   const Json* ratio = run != nullptr ? Find(*run, {"ratio"}) : nullptr;
   if (ratio == nullptr) return {"-", Mark::kMuted};
@@ -110,13 +118,12 @@ MaybeSection Choose(const Results& results) {
     present.insert(Text(*run.json, "variant"));
     present.insert(Text(*run.json, "subject"));
   }
-  Table table{.head = {"variant", "torture's worst verdict", "keeps everything", "kills",
-                       "reads: ratio", "half writes: ratio", "get p99 ns", "put p99 ns",
+  Table table{.head = {"variant", "torture's worst verdict", "the sweep's", "keeps everything",
+                       "kills", "reads: ratio", "half writes: ratio", "get p99 ns", "put p99 ns",
                        "recovery p50 us", "blocked elsewhere", "bytes an entry"}};
   for (const Variant* variant : AllVariants()) {
     const std::string name(variant->name());
     if (!present.contains(name)) continue;
-    const std::string worst = WorstVerdict(results, name);
     const Json* reads = SpeedOf(results, name, 95);
     const Json* writes = SpeedOf(results, name, 50);
     const double recovery = RecoveryUs(results, name);
@@ -128,14 +135,12 @@ MaybeSection Choose(const Results& results) {
         room = Cell(Short(std::round(Number(*run.json, "overhead_bytes_per_entry"))));
       }
     }
-    Cell verdict(worst.empty() ? "-" : worst, MarkOf(worst));
-    if (!worst.empty()) verdict.link = "verdicts";
-    table.rows.push_back({name, std::move(verdict), variant->traits().lossless ? "yes" : "no",
-                          Short(TotalKills(results, name)), RatioCell(reads), RatioCell(writes),
-                          LatencyCell(reads, "get"), LatencyCell(reads, "put"),
-                          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
-                          blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)),
-                          std::move(room)});
+    table.rows.push_back(
+        {name, WorstCell(results, "torture", name), WorstCell(results, "sweep", name),
+         variant->traits().lossless ? "yes" : "no", Short(TotalKills(results, name)),
+         RatioCell(reads), RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
+         recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
+         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), std::move(room)});
   }
   if (table.rows.empty()) return std::nullopt;
   Section section{"choose", "Which one should I choose?"};

@@ -1,5 +1,6 @@
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -26,6 +27,7 @@ table { border-collapse: collapse; font-size: .85rem; }
 th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: right; white-space: nowrap; }
 th { background: var(--soft); text-align: center; font-weight: 600; white-space: normal; }
 td:first-child, th:first-child { text-align: left; position: sticky; left: 0; background: var(--soft); }
+td.text { text-align: left; }
 td.words { white-space: normal; text-align: left; min-width: 14rem; }
 .good { background: var(--good); } .bad { background: var(--bad); } .open { background: var(--open); }
 .muted { color: var(--muted); }
@@ -67,8 +69,11 @@ const char* ClassOf(Mark mark) {
 
 std::string ToHtml(const Cell& cell) {
   std::string classes = ClassOf(cell.mark);
-  if (cell.text.size() >= kWordsFrom)
-    absl::StrAppend(&classes, classes.empty() ? "" : " ", "words");
+  const bool words = cell.text.size() >= kWordsFrom;
+  const bool text =
+      cell.mark == Mark::kPlain && !cell.text.empty() && absl::ascii_isalpha(cell.text[0]);
+  if (words || text)
+    absl::StrAppend(&classes, classes.empty() ? "" : " ", words ? "words" : "text");
   std::string html = "<td";
   if (!classes.empty()) absl::StrAppend(&html, " class=\"", classes, "\"");
   if (cell.shade >= 0) {
@@ -100,7 +105,9 @@ struct Writer {
     }
     absl::StrAppend(&out, "<div class=\"scroll\"><table>\n<tr>");
     for (const std::string& name : table.head) {
-      absl::StrAppend(&out, "<th>", EscapeHtml(name), "</th>");
+      // A long name may be broken after its underscores.
+      absl::StrAppend(&out, "<th>", absl::StrReplaceAll(EscapeHtml(name), {{"_", "_<wbr>"}}),
+                      "</th>");
     }
     absl::StrAppend(&out, "</tr>\n");
     for (const auto& row : table.rows) {

@@ -19,7 +19,9 @@ namespace kill9::report {
 namespace {
 
 constexpr int kWidth = 860;
-constexpr int kHeight = 400;
+constexpr int kHeight = 400;  // without the key, which stands below: beside, it leaves no room
+constexpr int kColumnsOfKey = 2;
+constexpr int kHeightOfARow = 20;
 // Told apart on white and on black, and by the colour-blind (after Okabe and Ito).
 constexpr std::array kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b",
                                  "#3a9bd9", "#8a5cd6", "#7f7f7f", "#c0392b", "#5d8a00"};
@@ -30,12 +32,17 @@ std::string Quote(const std::string& text) {
 }
 
 std::string Script(const Plot& plot, const std::string& output) {
+  const int rows = (static_cast<int>(plot.curves.size()) + kColumnsOfKey - 1) / kColumnsOfKey;
+  const int height = kHeight + rows * kHeightOfARow;
   std::string script = absl::StrFormat(
       "set terminal svg size %d,%d font 'sans-serif,14'\nset output %s\n"
       "set border 3 linecolor rgb 'black'\nset tics nomirror\n"
       "set grid ytics linecolor rgb '#888888' linewidth 0.4\n"
-      "set key outside right center spacing 1.2\nset xlabel %s\nset ylabel %s\n",
-      kWidth, kHeight, absl::StrCat("'", output, "'"), Quote(plot.x_label), Quote(plot.y_label));
+      "set key outside below center horizontal maxcols %d font ',13' spacing 1.1 samplen 3\nset "
+      "xlabel %s\nset "
+      "ylabel %s\n",
+      kWidth, height, absl::StrCat("'", output, "'"), kColumnsOfKey, Quote(plot.x_label),
+      Quote(plot.y_label));
   if (plot.logarithmic_x) script += "set logscale x\nset format x '%.0s%c'\n";
   if (plot.logarithmic_y) script += "set logscale y\nset format y '%.0s%c'\n";
   if (!plot.logarithmic_y) script += "set yrange [0:*]\n";

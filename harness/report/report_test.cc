@@ -75,6 +75,18 @@ Json Sweep(const std::string& variant, const std::string& operation, double bloc
             {"by_operation", {{"get", place}, {"put", place}, {"recover", 0.0}}}}}};
 }
 
+// A sweep that found something, and went on to the end, or (`of` less than all) did not.
+Json FailedSweep(const std::string& variant, const std::string& operation, int lost, int of) {
+  Json run = Sweep(variant, operation, 0.25);
+  run["verdict"] = "violation";
+  run["instructions"] = 399;
+  run["not_survived"] = {
+      {"instructions", lost}, {"of", of}, {"share", static_cast<double>(lost) / of}};
+  run["counterexample"] = {
+      {"kind", "sweep"}, {"message", "a key is torn"}, {"place", "`mov [rax], rbx` in tear"}};
+  return run;
+}
+
 Json Spread(double low, double median, double high) {
   return {{"low", low}, {"median", median}, {"high", high}};
 }
@@ -204,6 +216,23 @@ TEST(Report, ShowsEveryResultInBothForms) {
         << text;
   }
   EXPECT_THAT(html, HasSubstr("<svg"));
+}
+
+TEST(Report, ShowsWhatIsNotSurvivedOfSweepsThatWentToTheirEnd) {
+  Folder folder;
+  folder.Write(
+      "sweep.json", "sweep",
+      {FailedSweep("global_mutex", "put_same", 3, 400),
+       FailedSweep("global_mutex", "put_same", 200, 400), FailedSweep("cas_slots", "erase", 0, 400),
+       FailedSweep("seqlock_ring", "put_smaller", 2, 77)});
+  const std::string html = ToHtml(MakeAll(folder));
+  EXPECT_THAT(Complaints(html), IsEmpty());
+  EXPECT_THAT(html, HasSubstr(">50 % (200)<"));  // the worst of both
+  EXPECT_THAT(html, Not(HasSubstr("0.75 %")));
+  EXPECT_THAT(html, HasSubstr("<td class=\"good\">0</td>"));
+  EXPECT_THAT(html, Not(HasSubstr("2.6 %")));  // left after its first failures
+  EXPECT_THAT(html, HasSubstr("a key is torn"));
+  EXPECT_THAT(html, HasSubstr("`mov [rax], rbx` in tear"));
 }
 
 TEST(Report, ShowsForeignTextAsTextOnly) {

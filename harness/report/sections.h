@@ -29,8 +29,9 @@ MaybeSection Repeat(const Results& results);
 
 absl::StatusOr<Document> Compose(const Results& results);
 
-// What Choose says of a variant, for the README too: the worst verdict of all torture runs.
-std::string WorstVerdict(const Results& results, const std::string& variant);
+// What Choose says of a variant: the worst verdict of all runs of torture, or of the sweep.
+std::string WorstVerdict(const Results& results, const std::string& kind,
+                         const std::string& variant);
 // The largest share of instructions at which a stopped process blocks `probe` ("get", ...), at the
 // same key or elsewhere, in any sweep of the variant; less than 0: not measured.
 double BlockedShare(const Results& results, const std::string& variant, std::string_view probe,

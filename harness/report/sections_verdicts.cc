@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "harness/report/sections.h"
+#include "harness/sweep/scene.h"
 #include "variants/registry.h"
 
 namespace kill9::report {
@@ -49,13 +50,13 @@ Cell ToCell(const Summary& summary) {
   return cell;
 }
 
-// Rows: variants; columns: the values of `field`.
-Table Matrix(const std::vector<Run>& runs, const std::string& field) {
+// Rows: variants; columns: `columns`, values of `field`.
+Table Matrix(const std::vector<Run>& runs, const std::string& field,
+             const std::vector<std::string>& columns) {
   std::map<std::pair<std::string, std::string>, Summary> cells;
   for (const Run& run : runs) {
     Add(run, &cells[{Text(*run.json, "variant"), Text(*run.json, field)}]);
   }
-  const std::vector<std::string> columns = ValuesOf(runs, field);
   Table table;
   table.head = {"variant"};
   table.head.insert(table.head.end(), columns.begin(), columns.end());
@@ -63,6 +64,54 @@ Table Matrix(const std::vector<Run>& runs, const std::string& field) {
     table.rows.push_back({variant});
     for (const std::string& column : columns) {
       table.rows.back().push_back(ToCell(cells[{variant, column}]));
+    }
+  }
+  return table;
+}
+
+// In the sweep's own order; runs come in the order in which they ended.
+std::vector<std::string> OperationsOf(const std::vector<Run>& runs) {
+  std::vector<std::string> operations = ValuesOf(runs, "operation");
+  std::stable_sort(operations.begin(), operations.end(),
+                   [](const std::string& a, const std::string& b) {
+                     const auto left = sweep::FindOperation(a), right = sweep::FindOperation(b);
+                     return left.has_value() && (!right.has_value() || *left < *right);
+                   });
+  return operations;
+}
+
+// Of each variant and operation: the largest share, over its starting states, of instructions at
+// which a kill was not survived. Only of sweeps that were not left after their first failures.
+std::optional<Table> NotSurvived(const std::vector<Run>& sweep) {
+  struct Worst {
+    double share = -1, instructions = 0;
+  };
+  std::map<std::pair<std::string, std::string>, Worst> cells;
+  std::vector<Run> told;
+  for (const Run& run : sweep) {
+    const Json* lost = Find(*run.json, {"not_survived"});
+    // All instructions of the operation, and the place after its last.
+    if (lost == nullptr || Number(*lost, "of") != Number(*run.json, "instructions") + 1) continue;
+    told.push_back(run);
+    Worst& worst = cells[{Text(*run.json, "variant"), Text(*run.json, "operation")}];
+    if (Number(*lost, "share") < worst.share) continue;
+    worst = {Number(*lost, "share"), Number(*lost, "instructions")};
+  }
+  if (told.empty()) return std::nullopt;
+  const std::vector<std::string> operations = OperationsOf(told);
+  Table table{.head = {"variant"}};
+  table.head.insert(table.head.end(), operations.begin(), operations.end());
+  for (const std::string& variant : VariantsIn(told)) {
+    table.rows.push_back({variant});
+    for (const std::string& operation : operations) {
+      const Worst& worst = cells[{variant, operation}];
+      Cell cell("-", Mark::kMuted);
+      if (worst.share == 0) cell = {"0", Mark::kGood};
+      if (worst.share > 0) {
+        cell = Cell(absl::StrFormat("%s (%s)", Percent(worst.share), Short(worst.instructions)));
+        cell.shade = worst.share;
+      }
+      table.rows.back().push_back(std::move(cell));
     }
   }
   return table;
@@ -86,12 +135,23 @@ Detail DetailOf(const Results& results, const Run& run) {
     if (!value.empty()) detail.facts.emplace_back(name, value);
   };
   fact("what was found", Text(json, "reason"));
-  fact("kills before it", Short(KillsOf(json)));
-  fact("operations", Short(Number(json, "operations")));
+  const Json* example = Find(json, {"counterexample"});
+  const bool of_sweep = example != nullptr && example->is_object();
+  if (of_sweep) {
+    fact("what was found", Text(*example, "message"));
+    fact("killed before", Text(*example, "place"));
+  }
+  if (const Json* lost = Find(json, {"not_survived"}); lost != nullptr) {
+    fact("not survived",
+         absl::StrFormat("%s of %s instructions", Short(Number(*lost, "instructions")),
+                         Short(Number(*lost, "of"))));
+  }
+  fact(of_sweep ? "kills" : "kills before it", Short(KillsOf(json)));
+  if (!of_sweep) fact("operations", Short(Number(json, "operations")));
   if (expected != "pass") fact("expected", expected);
   fact("repeat", Text(json, "repeat"));
   fact("file", results.files()[run.file].name);
-  detail.code = Excerpt(Text(json, "counterexample"));
+  if (!of_sweep) detail.code = Excerpt(Text(json, "counterexample"));
   return detail;
 }
 
@@ -108,14 +168,21 @@ MaybeSection Verdicts(const Results& results) {
                   "variant and scenario. A cell is the worst verdict and the number of kills; a "
                   "failure links to its description. For baselines and peers a failure is a "
                   "finding about that design, not an error of the run."});
-    section.blocks.push_back(Matrix(torture, "scenario"));
+    section.blocks.push_back(Matrix(torture, "scenario", ValuesOf(torture, "scenario")));
   }
   if (!sweep.empty()) {
     section.blocks.push_back(
         Paragraph{"Sweep: a process killed exactly before each machine instruction of an "
                   "operation, in every starting state that was asked for; the number counts kills, "
                   "each of which speaks for all instructions that leave the same bytes."});
-    section.blocks.push_back(Matrix(sweep, "operation"));
+    section.blocks.push_back(Matrix(sweep, "operation", OperationsOf(sweep)));
+    if (std::optional<Table> lost = NotSurvived(sweep); lost.has_value()) {
+      section.blocks.push_back(Paragraph{
+          "The share of an operation's instructions (and how many they are) at which a kill is not "
+          "survived: the others hang, crash, or see what no order of operations explains. The "
+          "largest of the starting states in which every instruction was judged."});
+      section.blocks.push_back(*std::move(lost));
+    }
   }
   return section;
 }
@@ -158,8 +225,8 @@ MaybeSection KillCoverage(const Results& results) {
   section.blocks = {
       Paragraph{"The share of a design's executed machine instructions at which a process was "
                 "killed (or which a kill speaks for: same bytes, same robust list, same system "
-                "calls) and the survivors recovered. The annotated source, line by line, is "
-                "written by the command below."},
+                "calls) and survivors judged what was left; what they found is under Verdicts. The "
+                "annotated source, line by line, is written by the command below."},
       std::move(table),
       Code{"./dev sweep --variant=global_mutex --coverage=DIR    # the annotated source, and "
            "coverage.json"}};
@@ -220,9 +287,10 @@ MaybeSection Planted(const Results& results) {
   return section;
 }
 
-std::string WorstVerdict(const Results& results, const std::string& variant) {
+std::string WorstVerdict(const Results& results, const std::string& kind,
+                         const std::string& variant) {
   std::string worst;
-  for (const Run& run : TortureRuns(results)) {
+  for (const Run& run : results.Of(kind)) {
     if (Text(*run.json, "variant") == variant) worst = Worse(worst, Text(*run.json, "verdict"));
   }
   return worst;
