@@ -1,6 +1,9 @@
 // The peers do what they say that they do, through the store interface, and refuse the rest.
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "property/conformance.h"
 
@@ -62,6 +65,25 @@ class Peer : public ::testing::TestWithParam<const Variant*> {
 };
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Peer);
 INSTANTIATE_TEST_SUITE_P(AllPeers, Peer, ::testing::ValuesIn(Peers()), VariantTestName);
+
+// The sweep's tracer has such a timer; so has many an application.
+TEST_P(Peer, IsMadeWhileATimersSignalsInterruptItsMaker) {
+  store_.reset();
+  segment_.reset();
+  ASSERT_TRUE(Segment::Unlink(place_.Location(SegmentKind::kNamed)).ok());
+  struct sigaction interrupt{}, before{};
+  interrupt.sa_handler = [](int) {};  // without SA_RESTART
+  sigaction(SIGALRM, &interrupt, &before);
+  itimerval often{{0, 300}, {0, 300}}, never{};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  absl::StatusOr<std::shared_ptr<Segment>> segment = GetParam()->Create(Options());
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  segment_ = *std::move(segment);
+  store_ = Attach();
+  EXPECT_TRUE(store_->Put("key", "value").ok());
+}
 
 TEST_P(Peer, KeepsWhatIsPutUntilItIsErased) {
   std::string value;

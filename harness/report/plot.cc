@@ -43,7 +43,7 @@ std::string Script(const Plot& plot, const std::string& output) {
       "ylabel %s\n",
       kWidth, height, absl::StrCat("'", output, "'"), kColumnsOfKey, Quote(plot.x_label),
       Quote(plot.y_label));
-  if (plot.logarithmic_x) script += "set logscale x\nset format x '%.0s%c'\n";
+  if (plot.logarithmic_x) script += "set logscale x\nset autoscale xfix\nset format x '%.0s%c'\n";
   if (plot.logarithmic_y) script += "set logscale y\nset format y '%.0s%c'\n";
   if (!plot.logarithmic_y) script += "set yrange [0:*]\n";
   if (!plot.x_names.empty()) {

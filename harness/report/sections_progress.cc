@@ -118,7 +118,7 @@ MaybeSection ProgressGuarantees(const Results& results) {
   if (table.rows.empty()) return std::nullopt;
   Section section{"progress", "Progress: claimed and measured"};
   section.blocks = {
-      Paragraph{"A victim is stopped (SIGSTOP) in every distinct state of an operation while a "
+      Paragraph{"A victim is stopped in every distinct state of an operation while a "
                 "survivor tries the others. The share is that of the victim's machine instructions "
                 "at which the survivor waits, the worst of all cells that were swept."},
       std::move(table), Paragraph{"Where a stopped process is felt (reads and writes):"},

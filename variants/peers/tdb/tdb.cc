@@ -73,7 +73,12 @@ absl::Status StartKeeper(const peers::Anchor& anchor) {
   if (keeper == 0) Keep(anchor, ends[1], creator);
   close(ends[1]);
   char byte = 'n';
-  const bool told = keeper > 0 && read(ends[0], &byte, 1) == 1;
+  ssize_t got = -1;
+  if (keeper > 0) {
+    while ((got = read(ends[0], &byte, 1)) < 0 && errno == EINTR) {  // a timer's signal
+    }
+  }
+  const bool told = got == 1;
   close(ends[0]);
   return told && byte == 'y' ? absl::OkStatus()
                              : absl::UnavailableError("tdb_open failed for the new file");
