@@ -39,7 +39,7 @@ Offsets OffsetsOf(uint64_t bucket_count, uint64_t chunk_count, int chunk_unit_bi
 }  // namespace
 
 SegmentLayout Layout() {
-  return {.design = "seqlock_ring", .layout_version = 1, .ledger_bytes = sizeof(Ledger)};
+  return {.design = "seqlock_ring", .layout_version = 2, .ledger_bytes = sizeof(Ledger)};
 }
 
 absl::Status Format(Segment& segment, SegmentHeader& header, uint64_t expected_entries,
@@ -91,6 +91,7 @@ absl::StatusOr<Geometry> GeometryOf(const Segment& segment) {
   geometry.chunk_index_bits = IndexBits(geometry.chunk_count);
   geometry.units = geometry.chunk_count << geometry.chunk_unit_bits;
   geometry.unit_mask = (uint64_t{1} << (geometry.chunk_index_bits + geometry.chunk_unit_bits)) - 1;
+  geometry.chunk_mask = (uint64_t{1} << geometry.chunk_unit_bits) - 1;
   const Offsets offsets =
       OffsetsOf(geometry.bucket_count, geometry.chunk_count, geometry.chunk_unit_bits);
   char* body = segment.body().data();

@@ -32,9 +32,8 @@ namespace kill9::ring {
 inline constexpr size_t kUnitBytes = 64;
 inline constexpr size_t kMaxKeyBytes = 1024;
 
-// ---- Index words
-// ----------------------------------------------------------------------------------- 4 bits kind |
-// 12 bits tag | 48 bits of the position.
+// ---- Index words --------------------------------------------------------------------------------
+// 4 bits kind | 12 bits tag | 48 bits of the position.
 inline constexpr int kPositionBits = 48;
 inline constexpr int kTagBits = 12;
 inline constexpr uint64_t kPositionMask = (uint64_t{1} << kPositionBits) - 1;
@@ -57,6 +56,8 @@ constexpr uint64_t MakeEntry(uint64_t tag, uint64_t position) {
 constexpr uint64_t KindOf(uint64_t word) { return word >> kKindShift; }
 constexpr uint64_t TagOf(uint64_t word) { return word >> kPositionBits & kTagMask; }
 constexpr uint64_t ShortPosition(uint64_t word) { return word & kPositionMask; }
+// Whether two words, or a word and a full position, agree in the short position.
+constexpr bool SamePosition(uint64_t a, uint64_t b) { return (a ^ b) << (64 - kPositionBits) == 0; }
 constexpr uint64_t WithKind(uint64_t word, uint64_t kind) {
   return (word & ((uint64_t{1} << kKindShift) - 1)) | kind << kKindShift;
 }
@@ -75,8 +76,7 @@ static_assert(sizeof(Bucket) == 64 && std::is_standard_layout_v<Bucket> &&
               std::atomic<uint64_t>::is_always_lock_free);
 static_assert(kStaged + kSlotsPerBucket <= 16, "a slot fits into the kind of a staged word");
 
-// ---- Space
-// -----------------------------------------------------------------------------------------
+// ---- Space --------------------------------------------------------------------------------------
 struct ChunkState {
   std::atomic<uint64_t> claim;    // the sequence of the last opener; lowered only by that opener
   std::atomic<uint64_t> content;  // the sequence of the last one that wrote here; never lowered
@@ -93,8 +93,7 @@ struct RingHeader {
 };
 static_assert(sizeof(RingHeader) == 128 && std::is_standard_layout_v<RingHeader>);
 
-// ---- Ledger
-// ----------------------------------------------------------------------------------------
+// ---- Ledger -------------------------------------------------------------------------------------
 struct Hold {
   std::atomic<uint64_t> position;
   std::atomic<uint64_t> units;  // and kWriteHold
@@ -128,9 +127,9 @@ struct alignas(64) Ledger {
 };
 static_assert(sizeof(Ledger) == 640 && std::is_standard_layout_v<Ledger>);
 
-// ---- Geometry
-// -------------------------------------------------------------------------------------- Where
-// things are in this process's mapping. Immutable; a private copy, so that it costs no shared line.
+// ---- Geometry -----------------------------------------------------------------------------------
+// Where things are in this process's mapping. Immutable; a private copy, so that it costs no shared
+// line.
 struct Geometry {
   RingHeader* header = nullptr;
   Bucket* buckets = nullptr;
@@ -142,10 +141,11 @@ struct Geometry {
   int chunk_index_bits = 0;  // of a sequence, below the lap
   uint64_t secret = 0;
 
-  uint64_t units = 0;      // of the ring
-  uint64_t unit_mask = 0;  // of a position's unit
+  uint64_t units = 0;       // of the ring
+  uint64_t unit_mask = 0;   // of a position's unit
+  uint64_t chunk_mask = 0;  // of a position's unit in its chunk
 
-  uint64_t chunk_units() const { return uint64_t{1} << chunk_unit_bits; }
+  uint64_t chunk_units() const { return chunk_mask + 1; }
   uint64_t ring_units() const { return units; }
   uint64_t ChunkOf(uint64_t sequence) const {
     return sequence & ((uint64_t{1} << chunk_index_bits) - 1);

@@ -22,26 +22,14 @@ constexpr uint64_t kNoHint = UINT64_MAX;
 // there.
 constexpr bool kPrivateDrafts = kThreadSanitizer;
 
-// ReadRecord for one whose head has been read, in line where every instruction counts.
-[[gnu::always_inline]] inline bool ReadRecordOf(const Geometry& geometry, const RecordHead& head,
-                                                std::string_view key, uint64_t key_hash,
-                                                std::string* value) {
-  if (head.key_bytes != key.size() || !SameBytes(key, head.key())) return false;
-  if (value->size() != head.value_bytes) value->resize(head.value_bytes);
-  const uint64_t sum = CopyOut(value->data(), head.value(), head.value_bytes);
-  if (!StillWhole(geometry, head)) return false;
-  if (head.checksum != ChecksumOf(sum, key_hash, head.position, head.version)) return false;
-  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
-  // entry was loaded, for the floor only rises.
-  return head.position >= geometry.header->floor.load(std::memory_order_acquire);
-}
+// Not in line: the registers of a Get suffice for one of its two ways to a record.
+[[gnu::noinline]] Found Look(Bucket& bucket, uint64_t tag) { return Find(bucket, tag); }
 
 absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
 
 }  // namespace
 
-// ---- Reading
-// ---------------------------------------------------------------------------------------
+// ---- Reading ------------------------------------------------------------------------------------
 
 bool RingStore::Cleared(uint64_t position) const {
   // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
@@ -51,8 +39,9 @@ bool RingStore::Cleared(uint64_t position) const {
 
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
+  // Of the two that look at the record one after the other, each finds it as `word` names it.
   return ReadHead(geometry_, word, head) &&
-         ReadRecordOf(geometry_, *head, key, key_hash, value);
+         CopyRecord(geometry_, word, head->address, key, key_hash, value) == head->version;
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -76,47 +65,53 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
   PrefetchToRead(&bucket);
   const uint64_t hint = hints_.Recall(hash, kNoHint);
   if (value == nullptr) value = &scratch_;
+  const uint64_t unit = hint / kSlotsOfHint;
+  std::atomic<uint64_t>* slot = nullptr;
+  char* address = nullptr;
+  uint64_t word = kVacant;
   if (hint != kNoHint) {
-    const uint64_t unit = hint / kSlotsOfHint;
-    char* address = geometry_.ring + unit * kUnitBytes;
+    slot = &bucket.slots[hint % kSlotsOfHint];
+    address = geometry_.ring + unit * kUnitBytes;
     // So that the compiler cannot take the address from the entry, which may still be on its way:
     // entry and record are fetched at the same time.
     asm("" : "+r"(address));
     // Acquire: as in Find. It is the tag's only entry (D1), whatever control says (D2).
-    const uint64_t word = bucket.slots[hint % kSlotsOfHint].load(std::memory_order_acquire);
-    RecordHead head;
-    if (IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit &&
-        ReadHeadAt(geometry_, word, unit, address, &head) &&
-        ReadRecordOf(geometry_, head, key, hash, value)) {
-      ++counters_.hits;
-      if (promotion_threshold_ != 0) [[unlikely]] {
-        const RecordHead source = head;
-        MaybePromote(bucket, key, hash, source, *value);
-      }
-      return head.version;
-    }
+    word = slot->load(std::memory_order_acquire);
   }
-  return GetByIndex(bucket, key, hash, value);
+  const bool remembered = IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit;
+  if (!remembered) {
+    const Found found = Look(bucket, tag);
+    if (!found) return Miss();
+    slot = found.place;
+    word = found.word;
+    address = AddressOf(geometry_, word);
+    if (address == nullptr) return Miss();
+  }
+  const Version version = CopyRecord(geometry_, word, address, key, hash, value);
+  if (version != kAbsent) [[likely]] {
+    ++counters_.hits;
+    if (!remembered) Remember(hash, bucket, {slot, word});
+    if (promotion_threshold_ != 0) [[unlikely]]
+      MaybePromote(bucket, key, hash, word, *value);
+    return version;
+  }
+  return Found{slot, word}.Unchanged() ? Miss() : GetAgain(key, hash, value);
 }
 
-absl::StatusOr<Version> RingStore::GetByIndex(Bucket& bucket, std::string_view key, uint64_t hash,
-                                              std::string* value) {
+absl::StatusOr<Version> RingStore::GetAgain(std::string_view key, uint64_t hash,
+                                            std::string* value) {
   while (true) {
-    const Found found = Find(bucket, TagOfHash(hash));
-    if (!found) break;
+    const Found found = Find(geometry_.BucketOf(hash), TagOfHash(hash));
     RecordHead head;
-    if (ReadHead(geometry_, found.word, &head) &&
-        ReadRecordOf(geometry_, head, key, hash, value)) {
+    if (found && ReadRecord(found.word, key, hash, value, &head)) {
       ++counters_.hits;
-      Remember(hash, bucket, found);
-      if (promotion_threshold_ != 0) [[unlikely]] {
-        const RecordHead source = head;
-        MaybePromote(bucket, key, hash, source, *value);
-      }
       return head.version;
     }
-    if (found.Unchanged()) break;
+    if (!found || found.Unchanged()) return Miss();
   }
+}
+
+absl::Status RingStore::Miss() {
   ++counters_.misses;
   return Absent();
 }
@@ -157,8 +152,7 @@ absl::Status RingStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visi
   return absl::OkStatus();
 }
 
-// ---- Writing
-// ---------------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 
 absl::StatusOr<PendingRecord> RingStore::Begin(std::string_view key, uint64_t key_hash,
                                                size_t value_bytes, int hold) {
@@ -272,8 +266,7 @@ absl::StatusOr<bool> RingStore::DoErase(std::string_view key) {
   }
 }
 
-// ---- Moving
-// ----------------------------------------------------------------------------------------
+// ---- Moving -------------------------------------------------------------------------------------
 
 bool RingStore::HoldSource(const RecordHead& head) {
   if (!space_.HoldForReading(kSourceHold, head.position, head.units)) return false;
@@ -292,7 +285,7 @@ bool RingStore::MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_h
   // key absent, and then the same value again.
   if (HoldSource(source)) {
     const View view = ViewForWriting(bucket, TagOfHash(key_hash), &counters_.evictions);
-    if (view.found && ShortPosition(view.found.word) == (source.position & kPositionMask) &&
+    if (view.found && SamePosition(view.found.word, source.position) &&
         view.found.word != record->entry() && !Cleared(source.position)) {
       Fill(*record, key, value);
       record->Seal(geometry_, source.version);
@@ -305,20 +298,20 @@ bool RingStore::MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_h
   return moved;
 }
 
-void RingStore::MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_hash,
-                             const RecordHead& head, const std::string& value) {
+void RingStore::MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_hash, uint64_t word,
+                             const std::string& value) {
   random_ ^= random_ << 13;
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
-  if ((random_ >> 32) >= promotion_threshold_ || head.units > kPromotableUnits ||
-      !space_.NearEdge(head.position)) {
+  RecordHead head;
+  if ((random_ >> 32) >= promotion_threshold_ || !ReadHead(geometry_, word, &head) ||
+      head.units > kPromotableUnits || !space_.NearEdge(head.position)) {
     return;
   }
   if (MoveToFront(bucket, key, key_hash, head, value)) ++counters_.promotions;
 }
 
-// ---- Pins
-// ------------------------------------------------------------------------------------------
+// ---- Pins ---------------------------------------------------------------------------------------
 
 absl::StatusOr<PinnedValue> RingStore::DoPin(std::string_view key) {
   const uint64_t hash = HashOf(key);
@@ -349,8 +342,7 @@ absl::StatusOr<PinnedValue> RingStore::DoPin(std::string_view key) {
     }
     // Its chunk may be about to be overwritten. A miss would not be true, unless the entry goes.
     const View view = ViewForWriting(bucket, tag, &counters_.evictions);
-    if (view.found && ShortPosition(view.found.word) == ShortPosition(found.word) &&
-        Remove(view.found)) {
+    if (view.found && SamePosition(view.found.word, found.word) && Remove(view.found)) {
       return Absent();
     }
   }
@@ -358,8 +350,7 @@ absl::StatusOr<PinnedValue> RingStore::DoPin(std::string_view key) {
 
 void RingStore::DoReleasePin(uint64_t hold) { space_.EndHold(static_cast<int>(hold)); }
 
-// ---- Drafts
-// ----------------------------------------------------------------------------------------
+// ---- Drafts -------------------------------------------------------------------------------------
 
 absl::StatusOr<Draft> RingStore::DoReserve(std::string_view key, size_t size) {
   const int hold = space_.FreeHold();

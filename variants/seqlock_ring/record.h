@@ -3,7 +3,7 @@
 //     word 0 mark       position xor the segment's secret; stored last, wiped first
 //     word 1 version
 //     word 2 sizes      key bytes << 48 | value bytes
-//     word 3 checksum   of the value (WordSum), the key's hash, the position and the version
+//     word 3 checksum   of the value and its size, the key's hash, the position and the version
 //     key, padded with zeros to whole words; value
 //
 // R1  Whoever writes into the ring stores words in ascending order with release (or has wiped the
@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "variants/seqlock_ring/layout.h"
+#include "variants/store.h"
 
 namespace kill9::ring {
 
@@ -46,50 +47,66 @@ inline void StoreWord(char* address, uint64_t word) {
 }
 
 // A checksum of whole words, taken while they are copied: of random damage it misses one in 2^64,
-// and none that is confined to one word. Four lanes, because a copy moves four words at a time and
-// each lane waits for its multiplication. A library's hash (XXH3) would need the bytes once more:
-// 60 instructions more for a value of 64 bytes.
+// and none that is confined to one word. Two instructions a word: a library's hash (XXH3) would
+// need the bytes once more, and every instruction of a Get keeps the next one's fetches out of the
+// processor's window.
 class WordSum {
  public:
-  // `lane` is a constant where this is called: all is in registers.
-  [[gnu::always_inline]] void Add(size_t lane, uint64_t word) {
-    lanes_[lane] = std::rotl(lanes_[lane] + word, 29) * kFactor;
-  }
-  uint64_t Total() const {
-    return (lanes_[0] ^ std::rotl(lanes_[1], 19)) + (lanes_[2] ^ std::rotl(lanes_[3], 37));
-  }
+  explicit constexpr WordSum(uint64_t first = 0) : sum_(first) {}
+  [[gnu::always_inline]] constexpr void Add(uint64_t word) { sum_ = std::rotl(sum_, 29) + word; }
+  constexpr uint64_t Total() const { return sum_; }
 
  private:
-  static constexpr uint64_t kFactor = 0x9e3779b97f4a7c15;
-  uint64_t lanes_[4] = {1, 2, 3, 4};
+  uint64_t sum_;
 };
+// Of values that are long enough, the words are summed in four lanes, for each word of one lane
+// waits for the one before it.
+inline constexpr size_t kLanes = 4;
+inline constexpr size_t kFewestBytesInLanes = 512;
 
 // The first `bytes` bytes of a word, the others zero. REQUIRES: 1 to 7.
 constexpr uint64_t FirstBytes(uint64_t word, size_t bytes) {
   return word & ((uint64_t{1} << bytes * 8) - 1);
 }
 
-// Moves `bytes` bytes as words, from load(offset) to store(offset, word, bytes of it), and returns
-// their sum.
+// Moves one word from load(offset, bytes of it) to store(offset, word, bytes of it).
 template <typename Load, typename Store>
-[[gnu::always_inline]] inline uint64_t MoveWords(size_t bytes, Load load, Store store) {
-  constexpr size_t kAtOnce = 4 * kWord;
-  WordSum sum;
-  size_t at = 0;
-  for (; at + kAtOnce <= bytes; at += kAtOnce) {
+[[gnu::always_inline]] inline WordSum MoveWord(size_t at, size_t bytes, Load load, Store store,
+                                               WordSum sum) {
+  const uint64_t word = load(at, bytes);
+  store(at, word, bytes);
+  sum.Add(word);
+  return sum;
+}
+template <typename Load, typename Store>
+[[gnu::noinline]] WordSum MoveInLanes(size_t bytes, Load load, Store store, WordSum sum) {
+  WordSum lanes[kLanes];
+  for (size_t at = 0; at + kLanes * kWord <= bytes; at += kLanes * kWord) {
 #pragma GCC unroll 4
-    for (size_t lane = 0; lane < 4; ++lane) {
-      const uint64_t word = load(at + lane * kWord, kWord);
-      store(at + lane * kWord, word, kWord);
-      sum.Add(lane, word);
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = MoveWord(at + lane * kWord, kWord, load, store, lanes[lane]);
     }
   }
-  for (; at < bytes; at += kWord) {
-    const size_t left = std::min(bytes - at, kWord);
-    const uint64_t word = load(at, left);
-    store(at, word, left);
-    sum.Add(0, word);
+  for (const WordSum& lane : lanes) sum.Add(lane.Total());
+  return sum;
+}
+// Moves `bytes` bytes as words, and returns the sum of their number and of them.
+template <typename Load, typename Store>
+[[gnu::always_inline]] inline uint64_t MoveWords(size_t bytes, Load load, Store store) {
+  WordSum sum(bytes);
+  size_t at = 0;
+  if (bytes >= kFewestBytesInLanes) [[unlikely]] {
+    sum = MoveInLanes(bytes, load, store, sum);
+    at = bytes / (kLanes * kWord) * (kLanes * kWord);
   }
+  for (; at + 4 * kWord <= bytes; at += 4 * kWord) {
+#pragma GCC unroll 4
+    for (size_t word = 0; word < 4; ++word) {
+      sum = MoveWord(at + word * kWord, kWord, load, store, sum);
+    }
+  }
+  for (; at + kWord <= bytes; at += kWord) sum = MoveWord(at, kWord, load, store, sum);
+  if (at < bytes) sum = MoveWord(at, bytes - at, load, store, sum);
   return sum.Total();
 }
 
@@ -143,7 +160,10 @@ inline bool SameBytes(std::string_view bytes, const char* from) {
 
 constexpr uint64_t ChecksumOf(uint64_t value_sum, uint64_t key_hash, uint64_t position,
                               uint64_t version) {
-  return (value_sum ^ key_hash) + position * 0xbf58476d1ce4e5b9 + version * 0xd1342543de82ef95;
+  WordSum sum(value_sum);
+  sum.Add(key_hash ^ position);
+  sum.Add(version);
+  return sum.Total();
 }
 
 // A record on its way: written under a hold, named by no entry yet.
@@ -166,11 +186,14 @@ struct PendingRecord {
 
 inline constexpr int kKeySizeShift = 48;
 inline constexpr uint64_t kValueSizeMask = (uint64_t{1} << kKeySizeShift) - 1;
+constexpr uint64_t SizesOf(size_t key_bytes, size_t value_bytes) {
+  return uint64_t{key_bytes} << kKeySizeShift | value_bytes;
+}
 
 // Wipes the mark of what was here before, then writes all but version, checksum and mark.
 inline void WriteHead(char* address, std::string_view key, uint64_t value_bytes) {
   StoreWord(address + kMark * kWord, 0);
-  StoreWord(address + kSizes * kWord, uint64_t{key.size()} << kKeySizeShift | value_bytes);
+  StoreWord(address + kSizes * kWord, SizesOf(key.size(), value_bytes));
   CopyIn(address + kRecordHeaderBytes, key);
 }
 // Returns the value's sum.
@@ -182,6 +205,7 @@ void Wipe(char* address, uint64_t units);
 
 // What a record's header says. `position` is the full one.
 struct RecordHead {
+  uint64_t mark = 0;
   uint64_t position = 0;
   uint64_t version = 0;
   uint64_t checksum = 0;
@@ -194,50 +218,64 @@ struct RecordHead {
   const char* value() const { return key() + PaddedBytes(key_bytes); }
 };
 
+// The address of the record that an entry names, or null: the entry is damaged.
+inline char* AddressOf(const Geometry& geometry, uint64_t word) {
+  const uint64_t unit = geometry.UnitOf(word);
+  return unit < geometry.ring_units() ? geometry.ring + unit * kUnitBytes : nullptr;
+}
+// Sizes torn by an overwriting must not lead outside of the ring.
+inline bool Fits(const Geometry& geometry, uint64_t position, uint64_t units) {
+  return geometry.UnitOf(position) + units <= geometry.ring_units();
+}
 // False: nothing readable is at the position that `word` (an entry or a staged one) names. What was
 // read is to be believed only if StillWhole says so afterwards.
-// `address` is that of `unit`, the entry's. REQUIRES: unit < ring_units.
-inline bool ReadHeadAt(const Geometry& geometry, uint64_t word, uint64_t unit, char* address,
-                       RecordHead* head) {
-  const uint64_t position = LoadWord(address + kMark * kWord) ^ geometry.secret;
-  if (ShortPosition(position ^ word) != 0) return false;
-  const uint64_t version = LoadWord(address + kVersion * kWord);
-  const uint64_t sizes = LoadWord(address + kSizes * kWord);
-  const uint64_t checksum = LoadWord(address + kChecksum * kWord);
-  const uint64_t key_bytes = sizes >> kKeySizeShift;
-  const uint64_t value_bytes = sizes & kValueSizeMask;
-  const uint64_t units = UnitsFor(key_bytes, value_bytes);
-  *head = {position, version, checksum, key_bytes, value_bytes, units, address};
-  // Sizes torn by an overwriting must not lead outside of the ring.
-  return key_bytes - 1 < kMaxKeyBytes && unit + units <= geometry.ring_units();
-}
-inline bool ReadHead(const Geometry& geometry, uint64_t word, RecordHead* head) {
-  const uint64_t unit = geometry.UnitOf(word);
-  if (unit >= geometry.ring_units()) return false;  // a damaged entry
-  return ReadHeadAt(geometry, word, unit, geometry.ring + unit * kUnitBytes, head);
-}
-// Whether the record goes on in another chunk than the one that it begins in.
-inline bool SpansChunks(const Geometry& geometry, const RecordHead& head) {
-  return (head.position & (geometry.chunk_units() - 1)) + head.units > geometry.chunk_units();
-}
+bool ReadHead(const Geometry& geometry, uint64_t word, RecordHead* head);
 // The chunks after the first one still have the record's bytes.
-inline bool LaterChunksStand(const Geometry& geometry, const RecordHead& head) {
-  const uint64_t first = geometry.SequenceOf(head.position);
-  const uint64_t last = geometry.SequenceOf(head.position + head.units - 1);
-  for (uint64_t sequence = first + 1; sequence <= last; ++sequence) {
-    // Acquire: as LoadWord; pairs with the release of MarkContent, which precedes all stores there.
-    if (geometry.chunks[geometry.ChunkOf(sequence)].content.load(std::memory_order_acquire) !=
-        sequence) {
-      return false;
-    }
-  }
-  return true;
-}
+bool LaterChunksStand(const Geometry& geometry, uint64_t position, uint64_t units);
 // No byte of the record had been overwritten when the last of them was loaded. False is final: a
 // record that is not whole never is again.
+[[gnu::always_inline]] inline bool StillWhole(const Geometry& geometry, const char* address,
+                                              uint64_t mark, uint64_t position, uint64_t units) {
+  const bool spans_chunks = (position & geometry.chunk_mask) + units > geometry.chunk_mask + 1;
+  return LoadWord(address + kMark * kWord) == mark &&
+         (!spans_chunks || LaterChunksStand(geometry, position, units));
+}
 inline bool StillWhole(const Geometry& geometry, const RecordHead& head) {
-  return LoadWord(head.address + kMark * kWord) == geometry.MarkOf(head.position) &&
-         (!SpansChunks(geometry, head) || LaterChunksStand(geometry, head));
+  return StillWhole(geometry, head.address, head.mark, head.position, head.units);
+}
+
+// Makes *value as long as `sizes` say. False: the record is not of such a key, or cannot be.
+bool FitToValue(const Geometry& geometry, uint64_t position, uint64_t sizes, size_t key_bytes,
+                std::string* value);
+
+// Copies out the value of the record that `word` names and that lies at `address`, if it is this
+// key's, whole, sound and not cleared. Returns its version; or kAbsent, which is final for that
+// word. In line where every instruction counts.
+[[gnu::always_inline]] inline Version CopyRecord(const Geometry& geometry, uint64_t word,
+                                                 const char* address, std::string_view key,
+                                                 uint64_t key_hash, std::string* value) {
+  const uint64_t mark = LoadWord(address + kMark * kWord);
+  const uint64_t position = mark ^ geometry.secret;
+  if (!SamePosition(position, word)) return kAbsent;
+  const Version version = LoadWord(address + kVersion * kWord);
+  // Where the sizes are those of the key and of what *value was before, what follows from them is
+  // not computed from the record: a processor has room for few instructions that wait.
+  uint64_t expected = SizesOf(key.size(), value->size());
+  asm("" : "+r"(expected));
+  if (const uint64_t sizes = LoadWord(address + kSizes * kWord); sizes != expected) {
+    if (!FitToValue(geometry, position, sizes, key.size(), value)) return kAbsent;
+  }
+  const uint64_t checksum = LoadWord(address + kChecksum * kWord);
+  const char* const stored_key = address + kRecordHeaderBytes;
+  const uint64_t units = UnitsFor(key.size(), value->size());
+  if (!Fits(geometry, word, units) || !SameBytes(key, stored_key)) return kAbsent;
+  const uint64_t sum = CopyOut(value->data(), stored_key + PaddedBytes(key.size()), value->size());
+  if (!StillWhole(geometry, address, mark, position, units)) return kAbsent;
+  if (checksum != ChecksumOf(sum, key_hash, position, version)) return kAbsent;
+  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
+  // entry was loaded, for the floor only rises.
+  const bool cleared = position < geometry.header->floor.load(std::memory_order_acquire);
+  return cleared ? kAbsent : version;
 }
 
 }  // namespace kill9::ring

@@ -87,9 +87,9 @@ void RingStore::SetPromotionChance(double chance) {
       static_cast<uint64_t>(std::clamp(chance, 0.0, 1.0) * static_cast<double>(uint64_t{1} << 32));
 }
 
-// ---- Counters
-// -------------------------------------------------------------------------------------- Relaxed
-// throughout: figures for people, which order nothing. Only the slot's participant adds to its own.
+// ---- Counters -----------------------------------------------------------------------------------
+// Relaxed throughout: figures for people, which order nothing. Only the slot's participant adds to
+// its own.
 
 void RingStore::FlushCounters() {
   Ledger& ledger = space_.ledger();
@@ -122,8 +122,7 @@ Counters RingStore::ReadCounters() {
   return sum;
 }
 
-// ---- The variant
-// -----------------------------------------------------------------------------------
+// ---- The variant --------------------------------------------------------------------------------
 
 class SeqlockRingVariant final : public Variant {
  public:

@@ -83,9 +83,9 @@ class RingStore final : public Store {
   // The same for any key.
   bool ReadAnyRecord(uint64_t word, std::string* key, std::string* value, RecordHead* head);
   bool Cleared(uint64_t position) const;
-  // Get, for a key that this participant remembers nothing of, or nothing that still holds.
-  absl::StatusOr<Version> GetByIndex(Bucket& bucket, std::string_view key, uint64_t hash,
-                                     std::string* value);
+  // Get, for a key whose entry has changed while its record was read.
+  absl::StatusOr<Version> GetAgain(std::string_view key, uint64_t hash, std::string* value);
+  absl::Status Miss();  // counted
   // Lets the next Get fetch the record together with its entry.
   void Remember(uint64_t hash, const Bucket& bucket, const Found& found);
   absl::StatusOr<PendingRecord> Begin(std::string_view key, uint64_t key_hash, size_t value_bytes,
@@ -98,7 +98,7 @@ class RingStore final : public Store {
   // Moves a record to this participant's lease. False: it has changed, or there is no room.
   bool MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_hash,
                    const RecordHead& source, const std::string& value);
-  void MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_hash, const RecordHead& head,
+  void MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_hash, uint64_t word,
                     const std::string& value);
   void FlushCounters();
 

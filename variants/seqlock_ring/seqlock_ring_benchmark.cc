@@ -54,8 +54,7 @@ std::string_view Bytes(const Value& value) {
   std::exit(2);
 }
 
-// ---- Throughput
-// ------------------------------------------------------------------------------------
+// ---- Throughput ---------------------------------------------------------------------------------
 
 std::vector<uint32_t> Uniform() {
   std::mt19937 random(1);
@@ -249,8 +248,7 @@ void Throughput(Json& runs, int rounds, int milliseconds) {
   }
 }
 
-// ---- Full and empty
-// --------------------------------------------------------------------------------
+// ---- Full and empty -----------------------------------------------------------------------------
 
 void FullAndEmpty(Json& runs, int rounds) {
   std::vector<double> ratios, empty_ns, full_ns;
@@ -289,8 +287,7 @@ void FullAndEmpty(Json& runs, int rounds) {
                   {"ratio_full_to_empty", Median(ratios)}});
 }
 
-// ---- A large file
-// ----------------------------------------------------------------------------------
+// ---- A large file -------------------------------------------------------------------------------
 
 uint64_t ResidentBytes(const Segment& segment) {
   std::FILE* maps = std::fopen("/proc/self/smaps", "r");

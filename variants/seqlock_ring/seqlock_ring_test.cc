@@ -457,5 +457,31 @@ TEST(SeqlockRing, DamagedRecordIsNotFoundAndTheAuditSaysSo) {
   EXPECT_THAT(Violations(*store), Contains(StartsWith("I4")));
 }
 
+TEST(SeqlockRing, NoDamagedBitOfARecordIsOverlooked) {
+  auto segment = MakeSegment(256 << 10);
+  auto store = Join(segment);
+  const Geometry& geometry = store->geometry();
+  const std::string key = "a key of 16 byte";
+  const uint64_t hash = segment->Hash(key);
+  // Whole words and parts of them, values that end in zeros, and (512 and more) sums in lanes.
+  for (const size_t size : {0, 1, 7, 8, 64, 100, 511, 512, 800}) {
+    const std::string written = Value(1, size / 2) + std::string(size - size / 2, 0);
+    ASSERT_TRUE(store->Put(key, written).ok());
+    std::string value;
+    ASSERT_TRUE(store->Get(key, &value).ok());  // remembered from here on
+    const Found found = Find(geometry.BucketOf(hash), TagOfHash(hash));
+    char* const record = AddressOf(geometry, found.word);
+    for (size_t bit = 0; bit < 8 * (kRecordHeaderBytes + PaddedBytes(key.size()) + size); ++bit) {
+      const char mask = static_cast<char>(1 << bit % 8);
+      record[bit / 8] ^= mask;
+      EXPECT_TRUE(absl::IsNotFound(store->Get(key, &value).status()))
+          << "bit " << bit << " with a value of " << size;
+      record[bit / 8] ^= mask;
+      ASSERT_TRUE(store->Get(key, &value).ok());
+      ASSERT_EQ(value, written);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kill9::ring

@@ -10,8 +10,7 @@
 
 namespace kill9::ring {
 
-// ---- Holds
-// -----------------------------------------------------------------------------------------
+// ---- Holds --------------------------------------------------------------------------------------
 
 int Space::FreeHold() const {
   const uint32_t taken = bits_ | uint32_t{1} << kPutHold | uint32_t{1} << kSourceHold;
@@ -93,8 +92,7 @@ void RecoverSlot(const Geometry& geometry, const ParticipantTable& table, uint32
   if (table.MarkRecovered(slot, generation)) ++report->participants;
 }
 
-// ---- Leases
-// ----------------------------------------------------------------------------------------
+// ---- Leases -------------------------------------------------------------------------------------
 
 Space::Opened Space::Open(uint64_t sequence, uint64_t count, uint64_t* held_until_chunk) {
   const uint64_t first_chunk = geometry_.ChunkOf(sequence);
