@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "harness/report/sections.h"
 #include "variants/registry.h"
 
@@ -49,6 +50,11 @@ Cell WorstCell(const Results& results, const std::string& kind, const std::strin
   Cell cell(worst, MarkOf(worst));
   cell.link = "verdicts";
   return cell;
+}
+
+Cell KeepsEverything(const Variant* variant) {
+  if (variant == nullptr) return {"-", Mark::kMuted};
+  return Cell(variant->traits().lossless ? "yes" : "no");
 }
 
 Cell RatioCell(const Json* run) {
@@ -121,9 +127,16 @@ MaybeSection Choose(const Results& results) {
   Table table{.head = {"variant", "torture's worst verdict", "the sweep's", "keeps everything",
                        "kills", "reads: ratio", "half writes: ratio", "get p99 ns", "put p99 ns",
                        "recovery p50 us", "blocked elsewhere", "bytes an entry"}};
-  for (const Variant* variant : AllVariants()) {
-    const std::string name(variant->name());
+  std::vector<std::string> names, not_built;
+  for (const Variant* variant : AllVariants()) names.emplace_back(variant->name());
+  for (const auto& [peer, package] : PeerPackages()) {
+    if (FindVariant(peer) != nullptr || !present.contains(std::string(peer))) continue;
+    names.emplace_back(peer);
+    not_built.push_back(absl::StrCat(std::string(peer), " (", std::string(package), ")"));
+  }
+  for (const std::string& name : names) {
     if (!present.contains(name)) continue;
+    const Variant* variant = FindVariant(name);
     const Json* reads = SpeedOf(results, name, 95);
     const Json* writes = SpeedOf(results, name, 50);
     const double recovery = RecoveryUs(results, name);
@@ -137,8 +150,8 @@ MaybeSection Choose(const Results& results) {
     }
     table.rows.push_back(
         {name, WorstCell(results, "torture", name), WorstCell(results, "sweep", name),
-         variant->traits().lossless ? "yes" : "no", Short(TotalKills(results, name)),
-         RatioCell(reads), RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
+         KeepsEverything(variant), Short(TotalKills(results, name)), RatioCell(reads),
+         RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
          blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), std::move(room)});
   }
@@ -153,6 +166,11 @@ MaybeSection Choose(const Results& results) {
           "share of instructions at which a stopped process keeps others from keys that it "
           "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value."},
       std::move(table)};
+  if (!not_built.empty()) {
+    section.blocks.push_back(Paragraph{
+        absl::StrCat("The kill9 that wrote this was built without ", absl::StrJoin(not_built, ", "),
+                     ": what these claim is not told here, what was measured of them is.")});
+  }
   return section;
 }
 

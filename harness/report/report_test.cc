@@ -17,6 +17,7 @@
 #include "harness/report/compare.h"
 #include "harness/report/plot.h"
 #include "harness/report/sections.h"
+#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
@@ -233,6 +234,23 @@ TEST(Report, ShowsWhatIsNotSurvivedOfSweepsThatWentToTheirEnd) {
   EXPECT_THAT(html, Not(HasSubstr("2.6 %")));  // left after its first failures
   EXPECT_THAT(html, HasSubstr("a key is torn"));
   EXPECT_THAT(html, HasSubstr("`mov [rax], rbx` in tear"));
+}
+
+TEST(Report, ShowsPeersThatThisProgramWasBuiltWithoutAndSaysSo) {
+  Folder folder;
+  std::vector<Json> runs;
+  bool all_built = true;
+  for (const auto& [peer, package] : PeerPackages()) {
+    runs.push_back(Sweep(std::string(peer), "get", 0));
+    all_built = all_built && FindVariant(peer) != nullptr;
+  }
+  folder.Write("sweep.json", "sweep", runs);
+  const std::string html = ToHtml(MakeAll(folder));
+  const std::string choose = html.substr(0, html.find("id=\"verdicts\""));
+  for (const auto& [peer, package] : PeerPackages()) {
+    EXPECT_THAT(choose, HasSubstr(">" + std::string(peer) + "</td>"));
+  }
+  EXPECT_EQ(choose.find("was built without") == std::string::npos, all_built);
 }
 
 TEST(Report, ShowsForeignTextAsTextOnly) {
