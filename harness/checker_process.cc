@@ -1,7 +1,6 @@
 #include "harness/checker_process.h"
 
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "harness/checker/online.h"
+#include "harness/die_with_parent.h"
 #include "harness/run_context.h"
 #include "harness/verdict.h"
 
@@ -64,8 +64,7 @@ CheckerProcess::~CheckerProcess() {
 }
 
 void CheckerProcess::Run() {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != owner_) _exit(1);
+  DieWithParent(owner_);
   setpgid(0, 0);  // Ctrl-C is the caller's
   OnlineChecker checker({.model = FindModel(options_.model),
                          .threads = 1,

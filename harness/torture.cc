@@ -19,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/auditor.h"
 #include "harness/checker_process.h"
+#include "harness/die_with_parent.h"
 #include "harness/segment_janitor.h"
 #include "harness/vacuity.h"
 
@@ -109,17 +110,17 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Checker
   const pid_t caller = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != caller) _exit(kExitOrphan);
+  DieWithParent(caller, kExitOrphan);
   if (!context.scenario.reuse_pids) RunSupervisorProcess(context, options, checker, handover);
 
   if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
     Say(handover, absl::StrCat("no PID namespace is allowed here: ", std::strerror(errno)));
     _exit(kExitSkipped);
   }
+  LifeLine life_line;
   const pid_t inner = fork();
   if (inner == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    life_line.DieWithParent(kExitOrphan);
     const int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
     if (fd < 0 || pwrite(fd, "10", 2, 0) != 2) {
       Say(handover, absl::StrCat("PIDs cannot be chosen (/proc/sys/kernel/ns_last_pid): ",

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/auditor.h"
 #include "harness/client.h"
+#include "harness/die_with_parent.h"
 
 namespace kill9 {
 namespace {
@@ -21,12 +22,10 @@ constexpr uint64_t kParkedWaitUs = 50'000;
 constexpr uint64_t kChildLifeNs =
     20'000'000;  // a child with an inherited handle cannot outlive this
 
-// From here on the process cannot outlive its supervisor. The supervisor may have died before prctl
-// took hold.
+// From here on the process cannot outlive its supervisor.
 void DieWithSupervisor(const RunContext& context) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  DieWithParent(context.supervisor, kExitOrphan);
   prctl(PR_SET_TIMERSLACK, 1);  // ns: short sleeps stay short
-  if (getppid() != context.supervisor) _exit(kExitOrphan);
   if (context.errors_fd >= 0) dup2(context.errors_fd, STDERR_FILENO);
 }
 

@@ -9,7 +9,6 @@
 //
 // usage: torture_benchmark [variant] [rounds] [result.json]
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +26,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_format.h"
 #include "harness/control.h"
+#include "harness/die_with_parent.h"
 #include "harness/kill_timer.h"
 #include "harness/random.h"
 #include "harness/result.h"
@@ -50,11 +50,12 @@ double BareKillsPerSecond(uint32_t life_us) {
   const uint64_t end = begin + static_cast<uint64_t>(kSecondsEach * 1e9);
   uint64_t kills = 0;
   uint32_t living = 0;
+  const pid_t parent = getpid();
   while (MonotonicNs() < end || living > 0) {
     while (living < kChildren && MonotonicNs() < end) {
       const pid_t pid = fork();
       if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        DieWithParent(parent);
         KillTimer timer;
         Random random(static_cast<uint64_t>(getpid()));
         timer.Set(MonotonicNs() + random.Below(uint64_t{life_us} * 2000));
@@ -80,9 +81,10 @@ struct Shared {
 
 // A process that calls `operation` again and again; a survivor also counts, and answers the driver.
 pid_t Start(Shared* shared, bool survivor, absl::FunctionRef<void()> operation) {
+  const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  DieWithParent(parent);
   for (;;) {
     operation();
     if (!survivor) continue;

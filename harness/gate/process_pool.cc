@@ -1,4 +1,5 @@
 #include "harness/gate/process_pool.h"
+#include "harness/die_with_parent.h"
 
 #include <fcntl.h>
 #include <sys/personality.h>
@@ -22,8 +23,7 @@ constexpr unsigned kLookMicroseconds = 10'000;
 
 [[noreturn]] void Become(const Step& step, pid_t parent) {
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(kCannotRunExit);
+  DieWithParent(parent, kCannotRunExit);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

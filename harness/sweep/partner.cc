@@ -1,6 +1,5 @@
 #include "harness/sweep/partner.h"
 
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/die_with_parent.h"
 #include "harness/sweep/futex_word.h"
 #include "harness/sweep/tracee.h"
 
@@ -92,8 +92,7 @@ Partner::Partner(const Scene& scene, PartnerMail* mail) : scene_(scene), mail_(m
   const pid_t parent = getpid();
   const pid_t child = ForkAs(kPartnerPid);
   if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
+    DieWithParent(parent);
     Serve();
   }
   mail_->partner = child;

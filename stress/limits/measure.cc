@@ -2,7 +2,6 @@
 
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "harness/clock.h"
 #include "harness/control.h"
+#include "harness/die_with_parent.h"
 #include "harness/random.h"
 
 namespace kill9::limits {
@@ -160,13 +160,14 @@ Rate Measure(Subject& subject, const Load& load, const Mix& mix, Latencies* late
       threads.emplace_back([&, worker] { Work(subject, keys, load, mix, worker, shared); });
       continue;
     }
+    const pid_t parent = getpid();
     const pid_t child = fork();
     if (child < 0) {
       std::perror("fork");
       std::abort();
     }
     if (child == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      DieWithParent(parent);
       Work(subject, keys, load, mix, worker, shared);
       _exit(0);
     }

@@ -1,7 +1,6 @@
 // The machine's own limits, each the median of some batches.
 #include <pthread.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "harness/control.h"
+#include "harness/die_with_parent.h"
 #include "harness/statistics.h"
 #include "stress/limits/measure.h"
 
@@ -79,8 +79,7 @@ double CacheLineRoundTripNs() {
   const pid_t other = fork();
   if (other < 0) return 0;
   if (other == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
+    DieWithParent(parent);
     PinToCore(1);
     // Odd: ours. Acquire and release pair with those of the other process.
     for (uint64_t turn = 1;; turn += 2) {
