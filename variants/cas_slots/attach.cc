@@ -41,8 +41,7 @@ CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant parti
                &segment_->participants().ledger_as<Ledger>(participant_.slot())),
       ledger_(context_.ledger()),
       max_value_bytes_(MaxValueBytes(context_)),
-      heap_(context_),
-      hints_(context_.slot_count() / kSlotsPerEntry * 2, context_.page_count() * kGranulesInPage) {}
+      heap_(context_) {}
 
 CasSlotsStore::~CasSlotsStore() {
   if (!guard().mine()) return;

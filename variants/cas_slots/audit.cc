@@ -112,30 +112,62 @@ class Auditor {
   }
 
   void WalkSlot(uint64_t slot) {
-    SlotWord word{Load(context_.slot(slot))};
-    if (word.kind() == SlotKind::kEmpty) return;
-    if (word.ref() == 0 || Context::PageOf(word.ref()) >= context_.page_count()) {
-      Violation("slot", "a slot word names no block", slot);
-      return;
-    }
-    BlockHeader* block = context_.block(word.ref());
-    uint64_t clock = block->clock;
-    if (word.kind() == SlotKind::kEntry) {
-      WalkEntry(word.ref(), slot, clock, nullptr);
-    } else {
-      Reach(word.ref(), slot);
-      uint32_t present = 0;
-      for (uint32_t i = 0; i < block->items; ++i) {
-        const bool erased = i < kErasableItems && (word.erased() >> i & 1) != 0;
-        if (erased) {
-          ++clock;
-          continue;
+    const SlotWord word{Load(context_.slot(slot))};
+    switch (word.kind()) {
+      case SlotKind::kEmpty:
+        return;
+      case SlotKind::kEntry:
+        if (!IsPlace(word.ref(), slot)) return;
+        WalkEntry(word.ref(), slot, ~uint64_t{0}, nullptr);
+        CheckLag(word.ClockFrom(context_.block(word.ref())->clock), word.ref(), slot);
+        return;
+      case SlotKind::kPair: {
+        uint64_t clocks[2] = {0, 0};
+        for (Ref ref : {word.first(), word.second()}) {
+          if (!IsPlace(ref, slot)) return;
+          WalkEntry(ref, slot, ~uint64_t{0}, nullptr);
+          clocks[ref == word.second()] = context_.block(ref)->clock;
         }
-        ++present;
-        WalkEntry(ItemRef(block->item()[i]), slot, ~uint64_t{0}, &block->item()[i]);
+        if (clocks[0] == clocks[1]) Violation("clock", "two keys have one version", slot);
+        for (Ref ref : {word.first(), word.second()}) {
+          CheckLag(std::max(clocks[0], clocks[1]), ref, slot);
+        }
+        return;
       }
-      if (present == 0) Violation("node", "a node lists nobody", slot);
+      case SlotKind::kNode:
+        if (IsPlace(word.ref(), slot)) WalkNode(word, slot);
+        return;
     }
+  }
+
+  bool IsPlace(Ref ref, uint64_t slot) {
+    const bool is = ref != 0 && Context::PageOf(ref) < context_.page_count();
+    if (!is) Violation("slot", "a slot word names no block", slot);
+    return is;
+  }
+
+  // One more than a Pair may have: the erasure of its newer entry.
+  void CheckLag(uint64_t slot_clock, Ref ref, uint64_t slot) {
+    if (slot_clock - context_.block(ref)->clock > kMaxClockLag + 1) {
+      Violation("clock", "an entry lags too far behind its slot", slot);
+    }
+  }
+
+  void WalkNode(SlotWord word, uint64_t slot) {
+    Reach(word.ref(), slot);
+    BlockHeader* node = context_.block(word.ref());
+    uint64_t clock = node->clock;
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < node->items; ++i) {
+      const bool erased = i < kErasableItems && (word.erased() >> i & 1) != 0;
+      if (erased) {
+        ++clock;
+        continue;
+      }
+      ++present;
+      WalkEntry(ItemRef(node->item()[i]), slot, node->clock, &node->item()[i]);
+    }
+    if (present == 0) Violation("node", "a node lists nobody", slot);
     if (!word.TagIs(clock)) Violation("clock", "a slot word's tag is not its clock's", slot);
   }
 

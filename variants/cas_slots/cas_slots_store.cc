@@ -7,27 +7,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "variants/cas_slots/recovery.h"
+#include "variants/cas_slots/short_bytes.h"
 
 namespace kill9::cas_slots {
 namespace {
 
 bool IsErased(SlotWord word, uint32_t item) {
   return item < kErasableItems && (word.erased() >> item & 1) != 0;
-}
-
-// As memcmp(a, b, bytes) == 0, without a call: keys are short.
-inline bool SameBytes(const char* a, const char* b, size_t bytes) {
-  const auto word = [](const char* at) {
-    uint64_t bits;
-    std::memcpy(&bits, at, sizeof bits);
-    return bits;
-  };
-  if (bytes < sizeof(uint64_t)) return std::memcmp(a, b, bytes) == 0;
-  uint64_t differ = word(a + bytes - sizeof(uint64_t)) ^ word(b + bytes - sizeof(uint64_t));
-  for (size_t at = 0; at + sizeof(uint64_t) < bytes; at += sizeof(uint64_t)) {
-    differ |= word(a + at) ^ word(b + at);
-  }
-  return differ == 0;
 }
 
 inline bool HasKey(BlockHeader* entry, std::string_view key) {
@@ -49,77 +35,83 @@ KILL9_ALWAYS_INLINE bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Fo
   return context_.slot(found.slot).load(std::memory_order_seq_cst) == found.word.bits;
 }
 
-template <bool kToWrite>
-KILL9_ALWAYS_INLINE void CasSlotsStore::FetchByHint(uint64_t hash) {
-  constexpr uint64_t kNone = UINT64_MAX;
-  const uint64_t granule = hints_.Recall(hash, kNone);
-  Prefetch(&context_.slot(context_.SlotOf(hash)), kToWrite);
-  if (granule == kNone) return;
-  context_.Fetch<kToWrite>(static_cast<Ref>(granule + 1));
-  if (kToWrite || granule % kGranulesInPage != 0) return;
-  // A span begins there, or (one in many) a small block: most likely there is more to be copied.
-  constexpr size_t kMoreLines = 6;
-  const char* more = reinterpret_cast<const char*>(context_.block(static_cast<Ref>(granule + 1)));
-  for (size_t i = 0; i < kMoreLines; ++i) PrefetchToRead(more + (2 + i) * kLineBytes);
-}
-
-KILL9_ALWAYS_INLINE void CasSlotsStore::Remember(uint64_t hash, Ref ref) {
-  hints_.Remember(hash, ref - 1);
+KILL9_ALWAYS_INLINE void CasSlotsStore::FetchSlotToWrite(uint64_t hash) {
+  PrefetchToWrite(&context_.slot(context_.SlotOf(hash)));
 }
 
 // Takes effect at the last load of the slot word. Most keys have a slot of their own: that case is
 // made short, so that the processor can begin with what comes after it while it waits for memory.
 template <bool kToWrite>
-KILL9_ALWAYS_INLINE CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key,
-                                                               uint64_t hash) {
-  Found found;
+KILL9_ALWAYS_INLINE bool CasSlotsStore::LocateAlone(std::string_view key, uint64_t hash,
+                                                    Found& found) {
   found.slot = context_.SlotOf(hash);
   // Acquire: pairs with Commit.
   found.word = SlotWord{context_.slot(found.slot).load(std::memory_order_acquire)};
   if (found.word.kind() != SlotKind::kEntry) [[unlikely]]
-    return LocateAnywhere(key, hash);
+    return false;
   found.entry_ref = found.word.ref();
   context_.Fetch<kToWrite>(found.entry_ref);
-  if (!Hold(ledger_.entry_hold, found.entry_ref, found)) [[unlikely]] {
-    return LocateAnywhere(key, hash);
-  }
+  if (!Hold(ledger_.entry_hold, found.entry_ref, found)) [[unlikely]]
+    return false;
   found.entry = context_.block(found.entry_ref);
-  if (!HasKey(found.entry, key)) [[unlikely]]
-    return LocateAnywhere(key, hash);
-  found.clock = found.entry->clock;
-  return found;
+  found.clock = found.word.ClockFrom(found.entry->clock);
+  return HasKey(found.entry, key);
+}
+
+template <bool kToWrite>
+CasSlotsStore::Found CasSlotsStore::Locate(std::string_view key, uint64_t hash) {
+  Found found;
+  return LocateAlone<kToWrite>(key, hash, found) ? found : LocateAnywhere(key, hash);
 }
 
 CasSlotsStore::Found CasSlotsStore::LocateAnywhere(std::string_view key, uint64_t hash) {
   Found found;
   found.slot = context_.SlotOf(hash);
   for (;;) {
+    // What was named in vain may be anybody's by now: under a target, recovery would take it for
+    // what this participant had removed (I7).
+    Context::Clear(ledger_.entry_hold);
+    if (found.used_node_hold) Context::Clear(ledger_.node_hold);
     // Acquire: pairs with Commit.
     found.word = SlotWord{context_.slot(found.slot).load(std::memory_order_acquire)};
     if (found.word.kind() == SlotKind::kEmpty) {
       found.clock = found.word.empty_clock();
       return found;
     }
-    const Ref ref = found.word.ref();
-    if (found.word.kind() == SlotKind::kEntry) {
-      if (!Hold(ledger_.entry_hold, ref, found)) continue;
-      BlockHeader* entry = context_.block(ref);
-      found.clock = entry->clock;
-      if (HasKey(entry, key)) {
-        found.entry = entry;
-        found.entry_ref = ref;
-      } else {
-        found.other = entry;
-        found.other_ref = ref;
-      }
-      return found;
-    }
-    if (LocateInNode(key, hash, found)) return found;
+    const bool located = found.word.kind() == SlotKind::kNode ? LocateInNode(key, hash, found)
+                                                              : LocateInWord(key, found);
+    if (located) return found;
   }
+}
+
+// One entry, or two. False: the slot has changed.
+bool CasSlotsStore::LocateInWord(std::string_view key, Found& found) {
+  const bool pair = found.word.kind() == SlotKind::kPair;
+  const Ref refs[] = {pair ? found.word.first() : found.word.ref(), found.word.second()};
+  if (pair) {
+    for (Ref ref : refs) PrefetchToRead(context_.block(ref));
+    // Published before Hold looks at the word again: that is the check for both.
+    context_.Publish(ledger_.node_hold, refs[1]);
+    found.used_node_hold = true;
+  }
+  if (!Hold(ledger_.entry_hold, refs[0], found)) return false;
+  for (size_t i = 0; i < (pair ? 2 : 1); ++i) {
+    BlockHeader* entry = context_.block(refs[i]);
+    found.clock = std::max(found.clock, entry->clock);
+    if (HasKey(entry, key)) {
+      found.entry = entry;
+      found.entry_ref = refs[i];
+    } else {
+      found.others[found.other_count++] = refs[i];
+    }
+  }
+  if (!pair) found.clock = found.word.ClockFrom(found.clock);
+  return true;
 }
 
 // False: the slot has changed.
 bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& found) {
+  found.used_node_hold = true;
   if (!Hold(ledger_.node_hold, found.word.ref(), found)) return false;
   BlockHeader* node = context_.block(found.word.ref());
   found.entry = nullptr;
@@ -140,19 +132,11 @@ bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& fou
 
 KILL9_ALWAYS_INLINE void CasSlotsStore::ReleaseHolds(const Found& found) {
   Context::Clear(ledger_.entry_hold);
-  if (found.node != nullptr) Context::Clear(ledger_.node_hold);
+  if (found.used_node_hold) Context::Clear(ledger_.node_hold);
 }
 
-absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* value) {
-  const uint64_t hash = segment_->Hash(key);
-  FetchByHint<false>(hash);
-  Found found = Locate<false>(key, hash);
-  if (found.entry == nullptr) {
-    ReleaseHolds(found);
-    return absl::NotFoundError("");
-  }
-  Remember(hash, found.entry_ref);
-  Version version = found.entry->clock;
+KILL9_ALWAYS_INLINE Version CasSlotsStore::Read(const Found& found, std::string* value) {
+  const Version version = found.entry->clock;
   if (value != nullptr) {
     const size_t bytes = found.entry->value_bytes;
     if (value->size() == bytes) {
@@ -165,6 +149,22 @@ absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* 
   return version;
 }
 
+absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* value) {
+  const uint64_t hash = segment_->Hash(key);
+  Found found;
+  if (LocateAlone<false>(key, hash, found)) [[likely]]
+    return Read(found, value);
+  return GetAnywhere(key, hash, value);
+}
+
+absl::StatusOr<Version> CasSlotsStore::GetAnywhere(std::string_view key, uint64_t hash,
+                                                   std::string* value) {
+  const Found found = LocateAnywhere(key, hash);
+  if (found.entry != nullptr) return Read(found, value);
+  ReleaseHolds(found);
+  return absl::NotFoundError("");
+}
+
 KILL9_ALWAYS_INLINE Ref CasSlotsStore::NewEntry(std::string_view key, size_t value_bytes) {
   Ref ref = heap_.Allocate(ledger_.new_entry, sizeof(BlockHeader) + key.size() + value_bytes);
   if (ref == 0) return 0;
@@ -172,19 +172,33 @@ KILL9_ALWAYS_INLINE Ref CasSlotsStore::NewEntry(std::string_view key, size_t val
   entry->value_bytes = static_cast<uint32_t>(value_bytes);
   entry->key_bytes = static_cast<uint16_t>(key.size());
   entry->items = 0;
-  std::memcpy(entry->key(), key.data(), key.size());
+  CopyBytes(entry->key(), key.data(), key.size());
   return ref;
 }
 
 std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNext(const Found& found, Ref new_entry,
                                                                uint64_t hash) {
   const uint64_t clock = found.clock + 1;
+  if (found.node != nullptr || found.other_count == 2) return MakeNode(found, new_entry, hash);
+  if (found.other_count == 0) {
+    return NextWord{new_entry == 0 ? SlotWord::Empty(clock) : SlotWord::Entry(new_entry, clock)};
+  }
+  const Ref other = found.others[0];
+  if (new_entry == 0) return NextWord{SlotWord::Entry(other, clock)};
+  if (clock - context_.block(other)->clock > kMaxClockLag) return MakeNode(found, new_entry, hash);
+  return NextWord{SlotWord::Pair(other, new_entry)};
+}
+
+std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNode(const Found& found, Ref new_entry,
+                                                               uint64_t hash) {
+  const uint64_t clock = found.clock + 1;
   std::array<uint64_t, kMaxNodeItems + 1> items;
   size_t count = 0;
-  if (found.other != nullptr) {
-    std::string_view other_key(found.other->key(), found.other->key_bytes);
-    items[count++] = PackItem(found.other_ref, segment_->Hash(other_key));
-  } else if (found.node != nullptr) {
+  for (uint32_t i = 0; i < found.other_count; ++i) {
+    BlockHeader* other = context_.block(found.others[i]);
+    items[count++] = PackItem(found.others[i], segment_->Hash({other->key(), other->key_bytes}));
+  }
+  if (found.node != nullptr) {
     uint32_t erased = found.word.erased();
     if (new_entry == 0 && found.item < kErasableItems) {
       erased |= 1u << found.item;
@@ -280,34 +294,29 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
     bool committed = Commit(found, *next, ref);
     if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
     ReleaseHolds(found);
-    if (committed) {
-      Remember(hash, ref);
-      return CasResult{true, found.clock + 1};
-    }
+    if (committed) return CasResult{true, found.clock + 1};
   }
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_view value) {
   const uint64_t hash = segment_->Hash(key);
   // The new entry is made while the slot and the old entry are on their way.
-  FetchByHint<true>(hash);
+  FetchSlotToWrite(hash);
   const Ref ref = NewEntry(key, value.size());
   if (ref == 0) [[unlikely]]
     return Full(sizeof(BlockHeader) + key.size() + value.size());
   BlockHeader* entry = context_.block(ref);
   if (!value.empty()) std::memcpy(entry->value(), value.data(), value.size());
   // As Set does it, for the most frequent case: the key is there and has the slot for itself.
-  const Found found = Locate<true>(key, hash);
-  if (found.entry != nullptr && found.node == nullptr) [[likely]] {
+  Found found;
+  if (LocateAlone<true>(key, hash, found)) [[likely]] {
     const Version version = found.clock + 1;
     entry->clock = version;
     if (Commit(found, NextWord{SlotWord::Entry(ref, version)}, ref)) [[likely]] {
-      Remember(hash, ref);
       ReleaseHolds(found);
       return version;
     }
   }
-  ReleaseHolds(found);
   absl::StatusOr<CasResult> result = Set(key, hash, value, ref, std::nullopt);
   if (!result.ok()) return result.status();
   return result->version;
@@ -316,13 +325,13 @@ absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_v
 absl::StatusOr<CasResult> CasSlotsStore::DoCompareAndSwap(std::string_view key, Version expected,
                                                           std::string_view value) {
   const uint64_t hash = segment_->Hash(key);
-  FetchByHint<true>(hash);
+  FetchSlotToWrite(hash);
   return Set(key, hash, value, 0, expected);
 }
 
 absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
   const uint64_t hash = segment_->Hash(key);
-  FetchByHint<true>(hash);
+  FetchSlotToWrite(hash);
   for (;;) {
     Found found = Locate<true>(key, hash);
     if (found.entry == nullptr) {
@@ -386,13 +395,11 @@ std::optional<uint32_t> CasSlotsStore::TakePinNumber() {
 
 absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
   const uint64_t hash = segment_->Hash(key);
-  FetchByHint<false>(hash);
   Found found = Locate<false>(key, hash);
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");
   }
-  Remember(hash, found.entry_ref);
   std::optional<uint32_t> number = TakePinNumber();
   if (!number.has_value()) {
     ReleaseHolds(found);
@@ -414,37 +421,46 @@ void CasSlotsStore::DoReleasePin(uint64_t hold) {
 }
 
 Ref CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen, uint32_t pin) {
-  auto unseen = [&](BlockHeader* entry) {
-    std::string_view key(entry->key(), entry->key_bytes);
-    return std::find(seen.begin(), seen.end(), key) == seen.end();
-  };
   Found found;
   found.slot = slot;
-  for (;;) {
+  bool changed = false;
+  Ref result = 0;
+  const auto look_at = [&](Ref ref) {
+    changed = !Hold(ledger_.entry_hold, ref, found);
+    if (changed) return;
+    BlockHeader* entry = context_.block(ref);
+    std::string_view key(entry->key(), entry->key_bytes);
+    if (std::find(seen.begin(), seen.end(), key) == seen.end()) result = ref;
+  };
+  do {
     // Acquire: as in Locate.
     found.word = SlotWord{context_.slot(slot).load(std::memory_order_acquire)};
-    found.node = nullptr;
-    Ref result = 0;
-    bool changed = false;
-    if (found.word.kind() == SlotKind::kEmpty) return 0;
-    if (found.word.kind() == SlotKind::kEntry) {
-      changed = !Hold(ledger_.entry_hold, found.word.ref(), found);
-      if (!changed && unseen(context_.block(found.word.ref()))) result = found.word.ref();
-    } else {
-      changed = !Hold(ledger_.node_hold, found.word.ref(), found);
-      if (!changed) found.node = context_.block(found.word.ref());
-      for (uint32_t i = 0; !changed && result == 0 && i < found.node->items; ++i) {
-        if (IsErased(found.word, i)) continue;
-        Ref ref = ItemRef(found.node->item()[i]);
-        changed = !Hold(ledger_.entry_hold, ref, found);
-        if (!changed && unseen(context_.block(ref))) result = ref;
+    changed = false;
+    switch (found.word.kind()) {
+      case SlotKind::kEmpty:
+        break;
+      case SlotKind::kEntry:
+        look_at(found.word.ref());
+        break;
+      case SlotKind::kPair:
+        look_at(found.word.first());
+        if (!changed && result == 0) look_at(found.word.second());
+        break;
+      case SlotKind::kNode: {
+        found.used_node_hold = true;
+        changed = !Hold(ledger_.node_hold, found.word.ref(), found);
+        if (changed) break;
+        BlockHeader* node = context_.block(found.word.ref());
+        for (uint32_t i = 0; !changed && result == 0 && i < node->items; ++i) {
+          if (!IsErased(found.word, i)) look_at(ItemRef(node->item()[i]));
+        }
+        break;
       }
     }
-    if (changed) continue;
-    if (result != 0) context_.Note(ledger_.pins[pin], result);
-    ReleaseHolds(found);
-    return result;
-  }
+  } while (changed);
+  if (result != 0) context_.Note(ledger_.pins[pin], result);
+  ReleaseHolds(found);
+  return result;
 }
 
 // A key belongs to one slot, so seeing it once in its slot is seeing it once.

@@ -2,6 +2,7 @@
 #ifndef KILL9_VARIANTS_CAS_SLOTS_CAS_SLOTS_STORE_H_
 #define KILL9_VARIANTS_CAS_SLOTS_CAS_SLOTS_STORE_H_
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,7 +11,6 @@
 
 #include "variants/cas_slots/context.h"
 #include "variants/cas_slots/heap.h"
-#include "variants/prefetch_hints.h"
 #include "variants/store.h"
 
 namespace kill9::cas_slots {
@@ -30,17 +30,19 @@ class CasSlotsStore final : public Store {
   size_t max_value_bytes() const override { return max_value_bytes_; }
 
  private:
-  // What a slot word led to, for one key. The entry and the node are held until ReleaseHolds.
+  // What a slot word led to, for one key. The entry, the others and the node are held until
+  // ReleaseHolds.
   struct Found {
     uint64_t slot = 0;
     SlotWord word;
     uint64_t clock = 0;            // of the slot
     BlockHeader* entry = nullptr;  // the key's; null: absent
     Ref entry_ref = 0;
-    BlockHeader* other = nullptr;  // the only entry, if it is another key's
-    Ref other_ref = 0;
+    uint32_t other_count = 0;  // entries of other keys that the word itself names
+    std::array<Ref, 2> others{};
     BlockHeader* node = nullptr;
     uint32_t item = 0;  // the entry's in the node
+    bool used_node_hold = false;
   };
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
@@ -57,19 +59,22 @@ class CasSlotsStore final : public Store {
   void DoReleasePin(uint64_t hold) override;
   void DoDropDraft(uint64_t hold) override;
 
-  // `kToWrite`, here and below: the caller is going to change what it finds.
-  //
-  // Begins to fetch the key's slot and, from where this participant saw it last, its entry, which
-  // could otherwise not be asked for before the slot is there.
+  // Begins to fetch the key's slot, as what will be written.
+  void FetchSlotToWrite(uint64_t hash);
+  // `kToWrite`: the caller is going to change what it finds. False: the key is not alone in its
+  // slot, or not there, or the slot has changed; nothing of `found` is to be relied on.
   template <bool kToWrite>
-  void FetchByHint(uint64_t hash);
-  void Remember(uint64_t hash, Ref ref);
+  bool LocateAlone(std::string_view key, uint64_t hash, Found& found);
   template <bool kToWrite>
   Found Locate(std::string_view key, uint64_t hash);
   Found LocateAnywhere(std::string_view key, uint64_t hash);
+  bool LocateInWord(std::string_view key, Found& found);
   bool LocateInNode(std::string_view key, uint64_t hash, Found& found);
   bool Hold(SharedWord& word, Ref ref, const Found& found);
   void ReleaseHolds(const Found& found);
+  // Copies the value of the entry that was found, which is there, and releases the holds.
+  Version Read(const Found& found, std::string* value);
+  absl::StatusOr<Version> GetAnywhere(std::string_view key, uint64_t hash, std::string* value);
 
   // Sets the key to the entry `ref`, which new_entry names; or, if that is 0, to one that it makes
   // of `value`. `expected`: only if the present version is that. ENSURES: new_entry is 0.
@@ -83,6 +88,7 @@ class CasSlotsStore final : public Store {
     Ref node_ref = 0;         // made for it, named by new_node
     bool drops_node = false;  // the found node, if any, is not in it
   };
+  std::optional<NextWord> MakeNode(const Found& found, Ref new_entry, uint64_t hash);
   std::optional<NextWord> MakeNext(const Found& found, Ref new_entry, uint64_t hash);
   void SetState(Ref ref, BlockKind kind);
   // The commit point. True: the slot changed, and what it no longer leads to is free.
@@ -98,7 +104,6 @@ class CasSlotsStore final : public Store {
   Ledger& ledger_;
   const size_t max_value_bytes_;
   Heap heap_;
-  PrefetchHints hints_;       // a record is the granule where an entry begins
   uint64_t used_pins_ = 0;    // bit i: pins[i] is taken
   uint64_t used_drafts_ = 0;  // likewise
 };

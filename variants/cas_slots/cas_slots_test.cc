@@ -269,6 +269,101 @@ TEST(CasSlotsTest, AVersionNeverRepeatsAcrossEraseInSharedAndOwnSlots) {
   }
 }
 
+// Two keys that belong to one slot, and a look at its word.
+struct SharedSlot {
+  explicit SharedSlot(const std::shared_ptr<Segment>& segment)
+      : ledger(std::make_unique<cas_slots::Ledger>()), context(segment, 15, 0, ledger.get()) {
+    number = context.SlotOf(segment->Hash(a));
+    for (uint64_t i = 1; context.SlotOf(segment->Hash(b)) != number; ++i) b = Key(i);
+  }
+  cas_slots::SlotWord word() const {
+    return {context.slot(number).load(std::memory_order_acquire)};
+  }
+  cas_slots::BlockHeader* block(cas_slots::Ref ref) const { return context.block(ref); }
+
+  std::unique_ptr<cas_slots::Ledger> ledger;
+  cas_slots::Context context;
+  const std::string a = Key(0);
+  std::string b;
+  uint64_t number = 0;
+};
+
+TEST(CasSlotsTest, TwoKeysOfOneSlotNeedNoNodeAndTheirVersionsGrowTogether) {
+  using cas_slots::SlotKind;
+  std::shared_ptr<Segment> segment = MakeSegment(512 << 10, 0);
+  std::unique_ptr<Store> store = Attach(segment);
+  const SharedSlot shared(segment);
+  Version newest = store->Put(shared.a, "a1").value();
+  for (int round = 0; round < 1000; ++round) {
+    for (const std::string& key : {shared.b, shared.a, shared.a, shared.b}) {
+      const Version version = store->Put(key, absl::StrCat(key, round)).value();
+      ASSERT_EQ(version, newest + 1);
+      newest = version;
+    }
+    ASSERT_EQ(shared.word().kind(), SlotKind::kPair);
+    ASSERT_EQ(store->Audit()->live.blocks, 2u);
+    std::string value;
+    for (const std::string& key : {shared.a, shared.b}) {
+      ASSERT_TRUE(store->Get(key, &value).ok());
+      ASSERT_EQ(value, absl::StrCat(key, round));
+      ASSERT_EQ(store->Pin(key)->value(), value);
+    }
+    // The one that stays lags behind the slot: its version is of before.
+    const std::string& erased = round % 2 == 0 ? shared.a : shared.b;
+    const std::string& stays = round % 2 == 0 ? shared.b : shared.a;
+    const Version of_stays = store->Get(stays, nullptr).value();
+    ASSERT_TRUE(store->Erase(erased).value());
+    ++newest;
+    ASSERT_EQ(shared.word().kind(), SlotKind::kEntry);
+    ASSERT_EQ(store->Get(stays, nullptr).value(), of_stays);
+    ASSERT_TRUE(absl::IsNotFound(store->Get(erased, nullptr).status()));
+    ExpectSound(*store);
+    if (round % 3 == 0) {
+      ASSERT_TRUE(store->Erase(stays).value());
+      ++newest;
+      ASSERT_EQ(shared.word().empty_clock(), newest);
+    }
+  }
+  ExpectSound(*store);
+}
+
+TEST(CasSlotsTest, AnEntryThatWouldLagTooFarBehindItsSlotIsListedByANode) {
+  using cas_slots::kMaxClockLag;
+  using cas_slots::SlotKind;
+  for (uint64_t beyond : {0, 1}) {
+    std::shared_ptr<Segment> segment = MakeSegment(512 << 10, 0);
+    std::unique_ptr<Store> store = Attach(segment);
+    const SharedSlot shared(segment);
+    const Version of_a = store->Put(shared.a, "a").value();
+    ASSERT_TRUE(store->Put(shared.b, "b").ok());
+    // As if b had been put half a billion times.
+    shared.block(shared.word().second())->clock = of_a + kMaxClockLag - 1 + beyond;
+    ExpectSound(*store);
+    const Version of_b = store->Put(shared.b, "b").value();
+    EXPECT_EQ(of_b, of_a + kMaxClockLag + beyond);
+    EXPECT_EQ(shared.word().kind(), beyond == 0 ? SlotKind::kPair : SlotKind::kNode);
+    ExpectSound(*store);
+    EXPECT_TRUE(store->Erase(shared.b).value());
+    EXPECT_EQ(store->Get(shared.a, nullptr).value(), of_a);
+    ExpectSound(*store);
+    EXPECT_EQ(store->Put(shared.b, "b").value(), of_b + 2);
+    EXPECT_EQ(shared.word().kind(), SlotKind::kNode);
+    ExpectSound(*store);
+    EXPECT_EQ(store->Put(shared.a, "a").value(), of_b + 3);
+    ExpectSound(*store);
+  }
+  // The audit must be able to find what has come to lag too far.
+  std::shared_ptr<Segment> segment = MakeSegment(512 << 10, 0);
+  std::unique_ptr<Store> store = Attach(segment);
+  const SharedSlot shared(segment);
+  ASSERT_TRUE(store->Put(shared.a, "a").ok());
+  ASSERT_TRUE(store->Put(shared.b, "b").ok());
+  shared.block(shared.word().second())->clock += kMaxClockLag + 1;
+  EXPECT_FALSE(store->Audit()->clean());
+  shared.block(shared.word().second())->clock = shared.block(shared.word().first())->clock;
+  EXPECT_FALSE(store->Audit()->clean());
+}
+
 // The checks above must be able to fail.
 TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
   using cas_slots::Context;

@@ -82,7 +82,7 @@ void Heap::GiveBack(SharedWord& word, Ref ref) {
   Context::Clear(word);
 }
 
-void Heap::HintSmall(const Cached& cached) {
+void Heap::HintSmall(Cached cached) {
   context_.Hint(cached.ref);
   if (cached.page.is_small()) maybe_hinted_[cached.page.size_class()] = true;
 }
@@ -95,7 +95,7 @@ void Heap::Drop(uint32_t number, bool hint) {
   if (page.kind() == PageKind::kSpanHead) cached_span_pages_ -= page.argument();
 }
 
-void Heap::KeepSpanOrMakeRoom(const Cached& cached, bool clean) {
+void Heap::KeepSpanOrMakeRoom(Cached cached, bool clean) {
   const bool small = cached.page.kind() == PageKind::kSmall;
   const bool span = cached.page.kind() == PageKind::kSpanHead;
   if ((!small && !span) || (unused_.empty() && !MakeRoom())) {
@@ -138,11 +138,18 @@ void Heap::EmptyCache() {
 
 void Heap::Scan() {
   context_.CollectHolds(held_);
+  // Few blocks are held: most are told apart from all of them by one bit.
+  const auto bit_of = [](Ref ref) { return uint64_t{1} << (ref * 0x9e3779b1u >> 26); };
+  uint64_t held_bits = 0;
+  for (Ref ref : held_) held_bits |= bit_of(ref);
+  const auto is_held = [&](Ref ref) {
+    return (held_bits & bit_of(ref)) != 0 && std::binary_search(held_.begin(), held_.end(), ref);
+  };
   bool maybe_hinted[kClasses];
   std::copy(std::begin(maybe_hinted_), std::end(maybe_hinted_), std::begin(maybe_hinted));
   for (List& list : lists_) {
     for (uint32_t number : list.dirty) {
-      if (std::binary_search(held_.begin(), held_.end(), cached_[number].ref)) {
+      if (is_held(cached_[number].ref)) {
         Drop(number, /*hint=*/true);  // someone may take it later, when it is held no more
       } else {
         list.clean.push(number);

@@ -46,7 +46,8 @@ class Heap {
   static size_t MaxBytes(const Context& context) { return context.page_count() * kPageBytes; }
 
  private:
-  // What this participant knows of the block that a cache word of the ledger names.
+  // What this participant knows of the block that a cache word of the ledger names. Passed by
+  // value, here and where Put goes: what has an address does not stay in registers.
   struct Cached {
     Ref ref;
     BlockState state;  // Free, as this participant left it or found it
@@ -83,14 +84,14 @@ class Heap {
   Ref AllocateSpan(SharedWord& word, uint32_t pages);
   Ref TakeClean(SharedWord& word, List& list);
   Ref TakeCleanSpan(SharedWord& word, uint32_t pages);
-  bool Take(SharedWord& word, const Cached& cached);
+  bool Take(SharedWord& word, Cached cached);
 
   // Names the block in the cache; or hints it, if there is no room.
-  void Keep(const Cached& cached, bool clean);
+  void Keep(Cached cached, bool clean);
   bool MakeRoom();
-  void HintSmall(const Cached& cached);
-  void KeepSpanOrMakeRoom(const Cached& cached, bool clean);
-  void NameInCache(uint32_t number, const Cached& cached);
+  void HintSmall(Cached cached);
+  void KeepSpanOrMakeRoom(Cached cached, bool clean);
+  void NameInCache(uint32_t number, Cached cached);
   // How many dirty blocks of the size are worth a scan.
   size_t ScanBatch(size_t block_bytes) const;
   // What the word names has been taken, or is for others to take. REQUIRES: it is in no list.
@@ -119,7 +120,7 @@ class Heap {
   void DissolveSpan(uint32_t page);
   void Dissolve(Ref ref, PageWord head);
 
-  const Context& context_;
+  const Context context_;
   Ledger& ledger_;
   List lists_[kClasses + 1];
   Numbers unused_;  // cache words that name nothing
@@ -151,7 +152,7 @@ KILL9_ALWAYS_INLINE Ref Heap::Allocate(SharedWord& word, size_t bytes) {
 // Dies before the CAS of the state → `word` names a block that is not the victim's: recovery sees
 // that its state is not Owned(victim), and hints it if it is Free. Dies after → Owned(victim) and
 // named: freed.
-KILL9_ALWAYS_INLINE bool Heap::Take(SharedWord& word, const Cached& cached) {
+KILL9_ALWAYS_INLINE bool Heap::Take(SharedWord& word, Cached cached) {
   // Publish: keeps the page from being drained once its word has been seen unchanged; pairs with
   // DrainPages.
   context_.Publish(word, cached.ref);
@@ -171,7 +172,7 @@ KILL9_ALWAYS_INLINE Ref Heap::TakeClean(SharedWord& word, List& list) {
     const uint32_t number = list.clean.pop();
     // The one that will be taken next is written then: its lines are fetched for it now.
     if (!list.clean.empty()) context_.Fetch<true>(cached_[list.clean.back()].ref);
-    const Cached& cached = cached_[number];
+    const Cached cached = cached_[number];
     const bool taken = Take(word, cached);
     // Taken, `word` names it; not taken, it may be Free in a page that somebody has begun to drain.
     if (!taken) [[unlikely]]
@@ -185,7 +186,7 @@ KILL9_ALWAYS_INLINE Ref Heap::TakeClean(SharedWord& word, List& list) {
   return 0;
 }
 
-KILL9_ALWAYS_INLINE void Heap::NameInCache(uint32_t number, const Cached& cached) {
+KILL9_ALWAYS_INLINE void Heap::NameInCache(uint32_t number, Cached cached) {
   if (number >= cache_end_) [[unlikely]] {
     cache_end_ = number + 1;
     // Before the name: who finds a victim's cache_end finds all names below it.
@@ -195,7 +196,7 @@ KILL9_ALWAYS_INLINE void Heap::NameInCache(uint32_t number, const Cached& cached
   cached_[number] = cached;
 }
 
-KILL9_ALWAYS_INLINE void Heap::Keep(const Cached& cached, bool clean) {
+KILL9_ALWAYS_INLINE void Heap::Keep(Cached cached, bool clean) {
   if (cached.page.kind() != PageKind::kSmall || unused_.empty()) [[unlikely]] {
     KeepSpanOrMakeRoom(cached, clean);
     return;

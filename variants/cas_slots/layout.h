@@ -6,13 +6,16 @@
 //
 //     Empty(clock)                  no key; `clock` is greater than every version ever given here
 //     Entry(ref, tag)               one key, in the entry block `ref`
+//     Pair(first, second)           two keys, in these entry blocks
 //     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries, immutable
 //                                   but for `erased`, which strikes out items one bit each
 //
-// The slot's clock counts the changes of the word. It is stored once: in Empty's word, else in the
-// clock field of the block that the word names (Node: plus one for each item struck out); the tag
-// is its low bits. An entry's version is the clock of its publication, so versions grow at every
-// change of the slot, across erase and re-insert too. There is no probing, hence nothing that
+// The slot's clock counts the changes of the word. Empty's word has it. Of the others it is the
+// clock field of the block that the word names, of a Pair the larger of the two; of a Node plus one
+// for each item struck out; an Entry that has been one of a Pair, whose other entry was erased, lags
+// behind it by no more than the tag can tell. The tag is the clock's low bits. An entry's version is
+// the clock of its publication, so versions grow at every change of the slot, across erase and
+// re-insert too. There is no probing, hence nothing that
 // decays under churn.
 //
 // The heap is an array of 2 KiB pages, each described by two words outside the page: the page word
@@ -61,7 +64,7 @@ static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 // A block's place: the number of its first 32-byte granule in the heap, plus 1; 0 is none.
 using Ref = uint32_t;
 
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
 inline constexpr size_t kLineBytes = 64;  // of the processor's caches
@@ -72,7 +75,12 @@ inline constexpr uint64_t kSlotsPerEntry = 4;  // of the entries that are expect
 
 // ---- Slot words.
 
-enum class SlotKind : uint32_t { kEmpty = 0, kEntry = 1, kNode = 2 };
+enum class SlotKind : uint32_t { kEmpty = 0, kEntry = 1, kNode = 2, kPair = 3 };
+
+// By how much the older entry of a Pair may lag behind the slot's clock; beyond it the two are
+// listed by a node. An Entry's tag tells twice as much, so that no word comes back while its entry
+// is there.
+inline constexpr uint64_t kMaxClockLag = uint64_t{1} << 29;
 
 inline constexpr uint32_t kErasableItems =
     16;  // items of a node that a bit of the word can strike out
@@ -88,18 +96,40 @@ struct SlotWord {
     return {static_cast<uint64_t>(SlotKind::kNode) | uint64_t{ref} << 2 | uint64_t{erased} << 34 |
             clock << 50};
   }
+  // REQUIRES: the refs are below 2^31.
+  static constexpr SlotWord Pair(Ref first, Ref second) {
+    return {static_cast<uint64_t>(SlotKind::kPair) | uint64_t{first} << 2 | uint64_t{second} << 33};
+  }
   constexpr SlotKind kind() const { return static_cast<SlotKind>(bits & 3); }
+  // Of Entry and Node.
   constexpr Ref ref() const { return static_cast<Ref>(bits >> 2); }
+  // Of Pair.
+  constexpr Ref first() const { return static_cast<Ref>(bits >> 2 & 0x7fffffff); }
+  constexpr Ref second() const { return static_cast<Ref>(bits >> 33); }
+  // Whether `ref` stands in the word itself.
+  constexpr bool Names(Ref ref) const {
+    if (kind() == SlotKind::kPair) return ref == first() || ref == second();
+    return kind() != SlotKind::kEmpty && ref == this->ref();
+  }
   constexpr uint64_t empty_clock() const { return bits >> 2; }
   constexpr uint32_t erased() const { return static_cast<uint32_t>(bits >> 34 & 0xffff); }
-  // Whether the tag is that of `clock`.
-  constexpr bool TagIs(uint64_t clock) const {
-    return kind() == SlotKind::kEntry ? bits >> 34 == (clock & ((1u << 30) - 1))
-                                      : bits >> 50 == (clock & ((1u << 14) - 1));
+  // Of Entry: the slot's clock, by that of the entry.
+  constexpr uint64_t ClockFrom(uint64_t entry_clock) const {
+    return entry_clock + (((bits >> 34) - entry_clock) & ((uint64_t{1} << 30) - 1));
   }
+  // Of Node: whether the tag is that of `clock`.
+  constexpr bool TagIs(uint64_t clock) const { return bits >> 50 == (clock & ((1u << 14) - 1)); }
   friend constexpr bool operator==(SlotWord, SlotWord) = default;
 };
-static_assert(SlotWord::Entry(~Ref{0}, 5).ref() == ~Ref{0} && SlotWord::Entry(1, 5).TagIs(5));
+static_assert(SlotWord::Entry(~Ref{0}, 5).ref() == ~Ref{0} &&
+              SlotWord::Entry(1, 5).ClockFrom(5) == 5 &&
+              SlotWord::Entry(1, (uint64_t{1} << 40) + 1).ClockFrom((uint64_t{1} << 40) - 1) ==
+                  (uint64_t{1} << 40) + 1);
+static_assert(SlotWord::Pair(0x7fffffff, 1).first() == 0x7fffffff &&
+              SlotWord::Pair(1, 0x7fffffff).second() == 0x7fffffff &&
+              SlotWord::Pair(1, 0x7fffffff).first() == 1 &&
+              SlotWord::Pair(0x7fffffff, 0x7fffffff).kind() == SlotKind::kPair);
+static_assert(kMaxPages * kGranulesInPage <= 0x7fffffff);
 static_assert(SlotWord::Node(~Ref{0}, 0xffff, 7).ref() == ~Ref{0} &&
               SlotWord::Node(1, 0x8001, 7).erased() == 0x8001 && SlotWord::Node(1, 1, 7).TagIs(7));
 
@@ -230,7 +260,7 @@ inline constexpr size_t kCached = 256;
 // once it is dead; read by whoever scans for holds.
 struct alignas(64) Ledger {
   SharedWord entry_hold;     // the entry that the operation reads or removes
-  SharedWord node_hold;      // the node likewise
+  SharedWord node_hold;      // the node, or the second entry of a Pair, likewise
   SharedWord new_entry;      // the entry being made
   SharedWord new_node;       // the node being made
   SharedWord target;         // the slot that is about to change (I7)

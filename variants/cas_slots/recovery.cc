@@ -224,7 +224,7 @@ bool Victim::Reachable(uint64_t slot, Ref ref) {
   for (;;) {
     // Seq_cst, both: the second pairs with Publish (I5).
     SlotWord word{context_.slot(slot).load(std::memory_order_seq_cst)};
-    found = word.kind() != SlotKind::kEmpty && word.ref() == ref;
+    found = word.Names(ref);
     if (found || word.kind() != SlotKind::kNode) break;
     context_.Publish(own_.recovery_node, word.ref());
     if (SlotWord{context_.slot(slot).load(std::memory_order_seq_cst)} != word) continue;
