@@ -17,9 +17,9 @@ constexpr std::array<std::string_view, kOperationCount> kOperationNames = {
     "cas_hit",    "cas_miss", "pin",        "release",     "reserve", "commit",    "drop",
     "for_each",   "attach",   "detach",     "recover",     "create"};
 constexpr std::array<std::string_view, kStateCount> kStateNames = {
-    "empty",          "one_entry",      "collision_chain", "full_table",      "full_segment",
-    "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase", "split",
-    "merge",          "first_block",    "last_block"};
+    "empty",        "one_entry",      "collision_pair", "collision_chain", "full_table",
+    "full_segment", "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase",
+    "split",        "merge",          "first_block",    "last_block"};
 
 constexpr uint64_t kHashSeed = 9;
 constexpr uint32_t kParticipants = 8;
@@ -35,7 +35,7 @@ constexpr uint32_t kLossyFillers = 48;  // a lossy store is never full
 // Designs choose buckets and stripes by some bits of the hash. Keys that agree in all of these
 // share both in a segment as small as a scene's: the highest (multiply and shift), those from the
 // 12th (masks above a tag), the lowest (masks; stripes). Searching for one costs half a million
-// hashes, so only the chain does it; elsewhere a few bits are enough to be near the target.
+// hashes, so only pair and chain do it; elsewhere a few bits are enough to be near the target.
 constexpr uint64_t kChainBits = 0xFF80'0000'0003'F00F;
 constexpr uint64_t kNearBits = 0xF000'000F'0000'00FF;
 constexpr uint64_t kStripeGroups[] = {0xF000'0000'0000'0000, 0x0000'000F'0000'0000, 0x000F};
@@ -123,7 +123,9 @@ absl::Status SceneMaker::Make() {
   auto any = [](uint64_t) { return true; };
   scene_.target = NewKey("target", any);
   const uint64_t hash = scene_.segment->Hash(scene_.keys[scene_.target]);
-  const uint64_t bits = scene_.state == StateKind::kCollisionChain ? kChainBits : kNearBits;
+  const bool collide =
+      scene_.state == StateKind::kCollisionPair || scene_.state == StateKind::kCollisionChain;
+  const uint64_t bits = collide ? kChainBits : kNearBits;
   auto beside = [hash, bits](uint64_t other) { return ((hash ^ other) & bits) == 0; };
   scene_.insert = NewKey("insert", beside);
   scene_.elsewhere = NewKey("elsewhere", [hash](uint64_t other) { return Apart(hash, other); });
@@ -141,6 +143,11 @@ absl::Status SceneMaker::Make() {
   switch (scene_.state) {
     case StateKind::kEmpty:
       break;
+    case StateKind::kCollisionPair: {
+      uint32_t before = NewKey("pair", beside);
+      steps = {{before, kValueBytes}, {scene_.target, kValueBytes}};
+      break;
+    }
     case StateKind::kCollisionChain: {
       uint32_t before = NewKey("chain", beside);
       uint32_t after = NewKey("chain", beside);

@@ -49,6 +49,7 @@ inline constexpr int kOperationCount = 19;
 enum class StateKind : uint8_t {
   kEmpty,
   kOneEntry,
+  kCollisionPair,
   kCollisionChain,
   kFullTable,
   kFullSegment,
@@ -61,7 +62,7 @@ enum class StateKind : uint8_t {
   kFirstBlock,
   kLastBlock,
 };
-inline constexpr int kStateCount = 13;
+inline constexpr int kStateCount = 14;
 
 std::string_view Name(OperationKind operation);  // "put_insert"
 std::string_view Name(StateKind state);          // "one_entry"
