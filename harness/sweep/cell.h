@@ -90,7 +90,8 @@ struct CellResult {
   uint32_t longest_way;   // stops on the way to the instruction that is hardest to reach
   uint32_t breakpoints;   // whether debug registers were used
   uint32_t watchpoints;   // whether they also stop inside a repeated string instruction
-  uint64_t strayed;       // victims that were replaced because a breakpoint's hits were miscounted
+  uint64_t strayed;       // victims that were replaced: a breakpoint's hits were miscounted, or a
+                          // register was left to chance
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
   // Of the states that were killed in: their instructions, and those at which survivors failed.
   uint64_t instructions_judged, instructions_not_survived;

@@ -331,7 +331,10 @@ bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   bool registers_differ =
       !(step.flags & kUnrepeatable) && HashRegisters(registers) != step.registers;
   if (registers.rip != step.address || registers_differ || !(found == expected)) {
-    if (IsElsewhere(trace, registers, found)) {
+    // Or chance left something in a register that was the same in both traces (as above, of the
+    // flags): the next victim most likely has it again.
+    const bool by_chance = registers.rip == step.address && found == expected;
+    if (by_chance || IsElsewhere(trace, registers, found)) {
       strayed_ = true;
       if (++area_.result.strayed <= kMostStrays) return false;
     }
