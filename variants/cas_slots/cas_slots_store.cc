@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "variants/cas_slots/recovery.h"
-#include "variants/cas_slots/short_bytes.h"
+#include "variants/short_bytes.h"
 
 namespace kill9::cas_slots {
 namespace {

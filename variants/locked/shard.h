@@ -16,7 +16,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 #include <type_traits>
 
@@ -24,6 +23,7 @@
 #include "variants/locked/journal.h"
 #include "variants/prefetch.h"
 #include "variants/robust_mutex.h"
+#include "variants/short_bytes.h"
 #include "variants/store.h"
 
 namespace kill9::locked {
@@ -33,22 +33,6 @@ namespace kill9::locked {
 using Ref = uint32_t;
 inline constexpr uint64_t kRefUnit = 16;
 inline constexpr uint64_t kMaxSegmentBytes = (uint64_t{1} << 32) * kRefUnit;
-
-// Keys are short: this is inlined, and neither calls nor branches on each byte.
-inline bool SameBytes(const char* a, const char* b, size_t size) {
-  const auto differ = [a, b](size_t at) {
-    uint64_t x;
-    uint64_t y;
-    std::memcpy(&x, a + at, sizeof x);
-    std::memcpy(&y, b + at, sizeof y);
-    return x != y;
-  };
-  if (size < sizeof(uint64_t)) return std::memcmp(a, b, size) == 0;
-  for (size_t at = 0; at + sizeof(uint64_t) < size; at += sizeof(uint64_t)) {
-    if (differ(at)) return false;
-  }
-  return !differ(size - sizeof(uint64_t));
-}
 
 // The payload of a block that holds an entry: this, the key padded to 8 bytes, the value.
 struct Entry {

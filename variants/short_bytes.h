@@ -1,14 +1,14 @@
 // Comparing and copying keys, which are short: in line, where a call would cost as much as it does.
-#ifndef KILL9_VARIANTS_CAS_SLOTS_SHORT_BYTES_H_
-#define KILL9_VARIANTS_CAS_SLOTS_SHORT_BYTES_H_
+#ifndef KILL9_VARIANTS_SHORT_BYTES_H_
+#define KILL9_VARIANTS_SHORT_BYTES_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-namespace kill9::cas_slots {
+namespace kill9 {
 
-// As memcmp(a, b, bytes) == 0, without a call: keys are short.
+// As memcmp(a, b, bytes) == 0. No branch depends on where they differ.
 inline bool SameBytes(const char* a, const char* b, size_t bytes) {
   const auto word = [](const char* at) {
     uint64_t bits;
@@ -35,6 +35,6 @@ inline void CopyBytes(char* to, const char* from, size_t bytes) {
   std::memcpy(to + bytes - sizeof(uint64_t), from + bytes - sizeof(uint64_t), sizeof(uint64_t));
 }
 
-}  // namespace kill9::cas_slots
+}  // namespace kill9
 
-#endif  // KILL9_VARIANTS_CAS_SLOTS_SHORT_BYTES_H_
+#endif  // KILL9_VARIANTS_SHORT_BYTES_H_
