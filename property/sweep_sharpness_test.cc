@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "harness/sweep/sweep.h"
-#include "harness/sweep/worker.h"
 #include "property/sweep_array_store.h"
+#include "property/sweep_main.h"
 
 namespace kill9::sweep {
 namespace {
@@ -238,11 +238,4 @@ TEST(SweepSharpness, WithoutPtraceTheCommandSaysWhatAllowsItAndExits2) {
 }  // namespace
 }  // namespace kill9::sweep
 
-int main(int argc, char** argv) {
-  if (auto done = kill9::sweep::RunIfWorker(argc, argv,
-                                            kill9::sweep::VariantFinder(kill9::FindArrayVariant))) {
-    return *done;
-  }
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}
+int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -339,12 +339,10 @@ class Run {
 
 // Throws CLI::ValidationError if there is no such subject.
 static void CheckSubject(const std::string& flag, const std::string& name) {
-  std::vector<std::string> known;
-  for (const auto& kind : kill9::limits::AllSubjects()) known.push_back(kind.name);
-  if (std::find(known.begin(), known.end(), name) != known.end()) return;
+  std::vector<kill9::Choice<std::string>> known;
+  for (const auto& kind : kill9::limits::AllSubjects()) known.push_back({kind.name, kind.name, ""});
   kill9::RefuseMissingPeer(flag, name);
-  throw CLI::ValidationError(flag + ": there is no '" + name +
-                             "'; known are: " + absl::StrJoin(known, ", "));
+  kill9::Choose(flag, name, known);
 }
 
 int main(int argc, char** argv) {

@@ -117,9 +117,9 @@ absl::Status Publish(int fd, const std::string& temporary, const std::string& pa
                                          "' (if it exists, open it, or remove it first)"));
 }
 
-// Gives the whole file its room (S2), so that no access to the mapping can fail later; a new one
-// that is memory, in huge pages where there are.
+// How a file gets its room: kHuge is for new ones that are memory, and best effort.
 enum class Pages : uint8_t { kAsTheyAre, kHuge };
+// Gives the whole file its room (S2), so that no access to the mapping can fail later.
 absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what) {
   // Beyond this limit the kernel would not say no, it would send SIGXFSZ.
   struct rlimit limit{};

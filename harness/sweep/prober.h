@@ -16,11 +16,11 @@ constexpr Probe ProbeOf(uint32_t index) { return static_cast<Probe>(index / kPla
 constexpr uint32_t PlaceOf(uint32_t index) { return index % kPlaceCount; }
 const char* PlaceName(uint32_t place);  // "same_key"
 
-// Goes through the whole store: beside such a victim there is no elsewhere.
 // Whether the probe says anything about the store: it has the operation, and may be attached twice
 // in one process.
 bool IsTried(const Traits& traits, Probe probe);
 
+// Goes through the whole store: beside such a victim there is no elsewhere.
 bool TakesNoKey(OperationKind operation);
 
 // Whether the design declares that this probe, at this place, is never blocked by a victim that is

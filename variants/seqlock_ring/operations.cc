@@ -31,12 +31,6 @@ absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
 
 // ---- Reading ------------------------------------------------------------------------------------
 
-bool RingStore::Cleared(uint64_t position) const {
-  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
-  // entry was loaded, for the floor only rises.
-  return position < geometry_.header->floor.load(std::memory_order_acquire);
-}
-
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
   // Of the two that look at the record one after the other, each finds it as `word` names it.

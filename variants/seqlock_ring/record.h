@@ -244,6 +244,13 @@ inline bool StillWhole(const Geometry& geometry, const RecordHead& head) {
   return StillWhole(geometry, head.address, head.mark, head.position, head.units);
 }
 
+// Whether Clear has forgotten what lies there.
+inline bool IsCleared(const Geometry& geometry, uint64_t position) {
+  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
+  // entry was loaded, for the floor only rises.
+  return position < geometry.header->floor.load(std::memory_order_acquire);
+}
+
 // Makes *value as long as `sizes` say. False: the record is not of such a key, or cannot be.
 bool FitToValue(const Geometry& geometry, uint64_t position, uint64_t sizes, size_t key_bytes,
                 std::string* value);
@@ -272,10 +279,7 @@ bool FitToValue(const Geometry& geometry, uint64_t position, uint64_t sizes, siz
   const uint64_t sum = CopyOut(value->data(), stored_key + PaddedBytes(key.size()), value->size());
   if (!StillWhole(geometry, address, mark, position, units)) return kAbsent;
   if (checksum != ChecksumOf(sum, key_hash, position, version)) return kAbsent;
-  // Acquire: pairs with Clear. Loaded after the entry: what is not cleared now was not when the
-  // entry was loaded, for the floor only rises.
-  const bool cleared = position < geometry.header->floor.load(std::memory_order_acquire);
-  return cleared ? kAbsent : version;
+  return IsCleared(geometry, position) ? kAbsent : version;
 }
 
 }  // namespace kill9::ring
