@@ -93,6 +93,19 @@ TEST(SweepCommand, ExplainsNamesThatThereAreNot) {
                      {"sweep --state=nonsense", "known are: all, empty, one_entry"}});
 }
 
+TEST(SweepCommand, InterruptedIsNoPass) {
+  const std::string said = Path("interrupted_sweep.txt");
+  // Of its cells, the first one's end is waited for.
+  const Ended ended = RunLine(std::string(KILL9_COMMAND) + " sweep --full --variant=all 2>" + said +
+                              " & sweep=$!; until grep -q '^.1/' " + said +
+                              "; do sleep 0.05; done; kill -INT $sweep; wait $sweep");
+  EXPECT_EQ(ended.exit_code, 3);
+  std::ifstream file(said);
+  const std::string output((std::istreambuf_iterator<char>(file)), {});
+  EXPECT_THAT(output, HasSubstr("interrupted: the cells above are what was swept"));
+  EXPECT_THAT(output, HasSubstr(": pass,"));
+}
+
 TEST(ReplayCommand, LeavesTheVictimToADebuggerRightBeforeItsInstruction) {
   const Ended ended = RunCommand(
       "replay --gdb " + WriteRuns("replay_gdb.json", "sweep", Json::array({SweepRun(100)})),

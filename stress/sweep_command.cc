@@ -71,7 +71,9 @@ int Run(SweepArguments& arguments) {
     std::cerr << "kill9 sweep: " << result.status().message() << "\n";
     return kExitUsage;
   }
-  int exit_code = (*result)["runs"].empty() ? kExitUndecided : kExitPass;
+  const bool cut_short = (*result)["interrupted"].get<bool>();
+  if (cut_short) std::cerr << "interrupted: the cells above are what was swept\n";
+  int exit_code = cut_short || (*result)["runs"].empty() ? kExitUndecided : kExitPass;
   for (const Json& run : (*result)["runs"]) {
     const std::string verdict = run["verdict"];
     int of_run = verdict == "pass"                                ? kExitPass
