@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,12 +16,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <random>
 #include <string>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "harness/die_with_parent.h"
 
 namespace kill9 {
 
@@ -76,13 +77,10 @@ class Child {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
     std::fflush(nullptr);
-    pid_t parent = getpid();
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      // 0: the parent is in an outer PID namespace, and cannot be asked for.
-      if (pid_t now = getppid(); now != parent && now != 0) _exit(98);
+      life_line_->DieWithParent(98);
       signal(SIGALRM, SIG_DFL);
       alarm(kWatchdogSeconds);
       close(ends[0]);
@@ -93,7 +91,9 @@ class Child {
     fd_ = ends[0];
   }
   Child(Child&& other) noexcept
-      : pid_(std::exchange(other.pid_, -1)), fd_(std::exchange(other.fd_, -1)) {}
+      : life_line_(std::move(other.life_line_)),
+        pid_(std::exchange(other.pid_, -1)),
+        fd_(std::exchange(other.fd_, -1)) {}
   Child& operator=(Child&&) = delete;
   ~Child() {
     if (pid_ > 0) {
@@ -140,6 +140,8 @@ class Child {
   }
 
  private:
+  // Not the PID of the parent: it may be in an outer PID namespace, and has none here.
+  std::unique_ptr<LifeLine> life_line_ = std::make_unique<LifeLine>();
   pid_t pid_ = -1;
   int fd_ = -1;
 };

@@ -4,7 +4,6 @@
 //
 //     seqlock_ring_benchmark [result.json [rounds [milliseconds a measurement]]]
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/die_with_parent.h"
 #include "harness/result.h"
 #include "harness/statistics.h"
 #include "stress/limits/subject.h"
@@ -145,10 +145,11 @@ Outcome Measure(limits::Subject& table, const std::vector<uint32_t>& sequence, b
       mmap(nullptr, sizeof(Gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   Gate& gate = *new (memory) Gate;
   std::vector<pid_t> children;
+  const pid_t parent = getpid();
   for (int p = 0; p < processes; ++p) {
     const pid_t child = fork();
     if (child == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      DieWithParent(parent);
       Work(table, gate, sequence, with_writes, p);
       _exit(0);
     }

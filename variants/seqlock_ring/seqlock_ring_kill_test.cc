@@ -3,7 +3,6 @@
 // them all.
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "harness/die_with_parent.h"
 #include "variants/seqlock_ring/court_for_tests.h"
 #include "variants/seqlock_ring/seqlock_ring.h"
 
@@ -28,8 +28,8 @@ pid_t Fork(const std::function<void()>& body) {
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent) body();
+    DieWithParent(parent);
+    body();
     _exit(0);
   }
   return child;
