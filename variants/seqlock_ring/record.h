@@ -6,164 +6,36 @@
 //     word 3 checksum   of the value and its size, the key's hash, the position and the version
 //     key, padded with zeros to whole words; value
 //
-// R1  Whoever writes into the ring stores words in ascending order with release (or has wiped the
-//     marks of the whole span before, Wipe). Whoever reads loads them with acquire and the mark
-//     again afterwards. So a reader that saw any word of a new record also sees that the old mark
-//     is gone.
+// R1  Whoever writes into the ring stores words, one or two at a time, in ascending order with
+//     release (or has wiped the marks of the whole span before, Wipe). Whoever reads loads them
+//     with acquire and the mark again afterwards. So a reader that saw any word of a new record
+//     also sees that the old mark is gone: two that are stored at a time may appear in either
+//     order, but the mark of a record that has bytes before them was stored over before.
 #ifndef KILL9_VARIANTS_SEQLOCK_RING_RECORD_H_
 #define KILL9_VARIANTS_SEQLOCK_RING_RECORD_H_
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "variants/seqlock_ring/layout.h"
+#include "variants/seqlock_ring/words.h"
 #include "variants/store.h"
 
 namespace kill9::ring {
 
-inline constexpr size_t kWord = sizeof(uint64_t);
 inline constexpr size_t kRecordHeaderBytes = 4 * kWord;
 enum RecordWord { kMark, kVersion, kSizes, kChecksum };
 
-constexpr size_t PaddedBytes(size_t bytes) { return (bytes + kWord - 1) / kWord * kWord; }
 constexpr uint64_t UnitsFor(size_t key_bytes, size_t value_bytes) {
   return (kRecordHeaderBytes + PaddedBytes(key_bytes) + value_bytes + kUnitBytes - 1) / kUnitBytes;
 }
 
-inline std::atomic_ref<uint64_t> WordAt(const char* address) {
-  return std::atomic_ref<uint64_t>(*reinterpret_cast<uint64_t*>(const_cast<char*>(address)));
-}
-// Acquire, Release: R1, with one another.
-inline uint64_t LoadWord(const char* address) {
-  return WordAt(address).load(std::memory_order_acquire);
-}
-inline void StoreWord(char* address, uint64_t word) {
-  WordAt(address).store(word, std::memory_order_release);
-}
-
-// A checksum of whole words, taken while they are copied: of random damage it misses one in 2^64,
-// and none that is confined to one word. Two instructions a word: a library's hash (XXH3) would
-// need the bytes once more, and every instruction of a Get keeps the next one's fetches out of the
-// processor's window.
-class WordSum {
- public:
-  explicit constexpr WordSum(uint64_t first = 0) : sum_(first) {}
-  [[gnu::always_inline]] constexpr void Add(uint64_t word) { sum_ = std::rotl(sum_, 29) + word; }
-  constexpr uint64_t Total() const { return sum_; }
-
- private:
-  uint64_t sum_;
-};
-// Of values that are long enough, the words are summed in four lanes, for each word of one lane
-// waits for the one before it.
-inline constexpr size_t kLanes = 4;
-inline constexpr size_t kFewestBytesInLanes = 512;
-
-// The first `bytes` bytes of a word, the others zero. REQUIRES: 1 to 7.
-constexpr uint64_t FirstBytes(uint64_t word, size_t bytes) {
-  return word & ((uint64_t{1} << bytes * 8) - 1);
-}
-
-// Moves one word from load(offset, bytes of it) to store(offset, word, bytes of it).
-template <typename Load, typename Store>
-[[gnu::always_inline]] inline WordSum MoveWord(size_t at, size_t bytes, Load load, Store store,
-                                               WordSum sum) {
-  const uint64_t word = load(at, bytes);
-  store(at, word, bytes);
-  sum.Add(word);
-  return sum;
-}
-template <typename Load, typename Store>
-[[gnu::noinline]] WordSum MoveInLanes(size_t bytes, Load load, Store store, WordSum sum) {
-  WordSum lanes[kLanes];
-  for (size_t at = 0; at + kLanes * kWord <= bytes; at += kLanes * kWord) {
-#pragma GCC unroll 4
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] = MoveWord(at + lane * kWord, kWord, load, store, lanes[lane]);
-    }
-  }
-  for (const WordSum& lane : lanes) sum.Add(lane.Total());
-  return sum;
-}
-// Moves `bytes` bytes as words, and returns the sum of their number and of them.
-template <typename Load, typename Store>
-[[gnu::always_inline]] inline uint64_t MoveWords(size_t bytes, Load load, Store store) {
-  WordSum sum(bytes);
-  size_t at = 0;
-  if (bytes >= kFewestBytesInLanes) [[unlikely]] {
-    sum = MoveInLanes(bytes, load, store, sum);
-    at = bytes / (kLanes * kWord) * (kLanes * kWord);
-  }
-  for (; at + 4 * kWord <= bytes; at += 4 * kWord) {
-#pragma GCC unroll 4
-    for (size_t word = 0; word < 4; ++word) {
-      sum = MoveWord(at + word * kWord, kWord, load, store, sum);
-    }
-  }
-  for (; at + kWord <= bytes; at += kWord) sum = MoveWord(at, kWord, load, store, sum);
-  if (at < bytes) sum = MoveWord(at, bytes - at, load, store, sum);
-  return sum.Total();
-}
-
-// Copies into the ring; the last word is padded with zeros. Returns the sum, as those below.
-[[gnu::always_inline]] inline uint64_t CopyIn(char* to, std::string_view from) {
-  return MoveWords(
-      from.size(),
-      [source = from.data()](size_t at, size_t bytes) {
-        uint64_t word = 0;
-        std::memcpy(&word, source + at, bytes);
-        return word;
-      },
-      [to](size_t at, uint64_t word, size_t) { StoreWord(to + at, word); });
-}
-
-[[gnu::always_inline]] inline uint64_t CopyOut(char* to, const char* from, size_t size) {
-  return MoveWords(
-      size,
-      [from](size_t at, size_t bytes) {
-        const uint64_t word = LoadWord(from + at);
-        return bytes == kWord ? word : FirstBytes(word, bytes);
-      },
-      [to](size_t at, uint64_t word, size_t bytes) { std::memcpy(to + at, &word, bytes); });
-}
-
-// Of a value that nobody else changes.
-inline uint64_t SumOfValue(std::string_view value) {
-  return MoveWords(
-      value.size(),
-      [source = value.data()](size_t at, size_t bytes) {
-        uint64_t word = 0;
-        std::memcpy(&word, source + at, bytes);
-        return word;
-      },
-      [](size_t, uint64_t, size_t) {});
-}
-
-inline bool SameBytes(std::string_view bytes, const char* from) {
-  const char* mine = bytes.data();
-  size_t left = bytes.size();
-  for (; left >= kWord; left -= kWord, mine += kWord, from += kWord) {
-    uint64_t word;
-    std::memcpy(&word, mine, kWord);
-    if (word != LoadWord(from)) return false;
-  }
-  if (left == 0) return true;
-  uint64_t word = 0;
-  std::memcpy(&word, mine, left);
-  return word == LoadWord(from);
-}
-
 constexpr uint64_t ChecksumOf(uint64_t value_sum, uint64_t key_hash, uint64_t position,
                               uint64_t version) {
-  WordSum sum(value_sum);
-  sum.Add(key_hash ^ position);
-  sum.Add(version);
-  return sum.Total();
+  return std::rotl(std::rotl(value_sum, 29) + (key_hash ^ position), 29) + version;
 }
 
 // A record on its way: written under a hold, named by no entry yet.

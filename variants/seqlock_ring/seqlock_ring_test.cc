@@ -463,8 +463,8 @@ TEST(SeqlockRing, NoDamagedBitOfARecordIsOverlooked) {
   const Geometry& geometry = store->geometry();
   const std::string key = "a key of 16 byte";
   const uint64_t hash = segment->Hash(key);
-  // Whole words and parts of them, values that end in zeros, and (512 and more) sums in lanes.
-  for (const size_t size : {0, 1, 7, 8, 64, 100, 511, 512, 800}) {
+  // Whole pairs of words and parts of them, and values that end in zeros.
+  for (const size_t size : {0, 1, 7, 8, 9, 15, 16, 24, 31, 64, 100, 511, 512, 800}) {
     const std::string written = Value(1, size / 2) + std::string(size - size / 2, 0);
     ASSERT_TRUE(store->Put(key, written).ok());
     std::string value;
