@@ -10,7 +10,8 @@ namespace kill9::sweep {
 namespace {
 
 constexpr double kSpinSeconds = 0.2;  // of CPU time: nobody who makes progress needs so long
-constexpr double kDozeSeconds = 1.0;  // of sleeps with a time-out, one after another
+constexpr double kDozeSeconds = 1.0;  // of sleeps with a time-out, one after another; without what
+                                      // it then waited for a CPU
 constexpr int kAsleepLooks = 3;
 
 // Waits until the prober is through. False: the probe that it is at is blocked.
@@ -18,7 +19,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
   std::atomic<uint32_t>& done = runner.stage().probe;
   uint32_t seen = done.load(std::memory_order_acquire);
   int asleep = 0;
-  double since = NowSeconds();
+  double since = NowSeconds() - SecondsWithoutCpu(prober);
   double cpu_since = CpuSeconds(prober);
   while (seen < kProbesInAll) {
     runner.Nap();
@@ -26,7 +27,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     if (now != seen) {
       seen = now;
       asleep = 0;
-      since = NowSeconds();
+      since = NowSeconds() - SecondsWithoutCpu(prober);
       cpu_since = CpuSeconds(prober);
       continue;
     }
@@ -36,7 +37,8 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     // All that could wake it is stopped or waits for this process: who waits for others does so for
     // ever, however often it looks again.
     if (asleep >= kAsleepLooks || CpuSeconds(prober) - cpu_since > kSpinSeconds ||
-        (waiting == Waiting::kForATime && NowSeconds() - since > kDozeSeconds)) {
+        (waiting == Waiting::kForATime &&
+         NowSeconds() - SecondsWithoutCpu(prober) - since > kDozeSeconds)) {
       return false;
     }
   }

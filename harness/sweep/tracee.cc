@@ -108,6 +108,17 @@ double CpuSeconds(pid_t pid) {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
+double SecondsWithoutCpu(pid_t pid) {
+  char text[128];
+  unsigned long long ran_ns = 0;
+  unsigned long long waited_ns = 0;
+  if (ReadProc(pid, "schedstat", text, sizeof text) == 0 ||
+      std::sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2) {
+    return 0;
+  }
+  return static_cast<double>(waited_ns) * 1e-9;
+}
+
 pid_t ForkAs(pid_t wanted) {
   if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
   pid_t child = fork();
@@ -127,7 +138,11 @@ void StartTicker() {
 }
 
 Patience::Patience(pid_t pid, double limit_seconds)
-    : pid_(pid), limit_seconds_(limit_seconds), start_(NowSeconds()), cpu_start_(CpuSeconds(pid)) {}
+    : pid_(pid),
+      limit_seconds_(limit_seconds),
+      start_(NowSeconds()),
+      cpu_start_(CpuSeconds(pid)),
+      without_cpu_start_(SecondsWithoutCpu(pid)) {}
 
 bool Patience::Exhausted() {
   const double elapsed = NowSeconds() - start_;
@@ -142,7 +157,8 @@ bool Patience::Exhausted() {
     return true;
   }
   const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
-  return (elapsed >= limit_seconds_ && (busy || waiting != Waiting::kNo)) ||
+  const double without_cpu = SecondsWithoutCpu(pid_) - without_cpu_start_;
+  return (elapsed - without_cpu >= limit_seconds_ && (busy || waiting != Waiting::kNo)) ||
          elapsed >= 20 * limit_seconds_;
 }
 

@@ -30,6 +30,9 @@ enum class Waiting : uint8_t {
 };
 Waiting HowItWaits(pid_t pid);
 double CpuSeconds(pid_t pid);
+// How long it was ready to run and had no CPU: on a busy machine, most of a sleep of a millisecond.
+// 0 where the kernel does not count it.
+double SecondsWithoutCpu(pid_t pid);
 double NowSeconds();  // of a clock that only goes forward
 
 // Forks (a real fork: handlers of pthread_atfork run). With `wanted` > 0 the child gets that number
@@ -52,7 +55,7 @@ class Patience {
 
  private:
   pid_t pid_;
-  double limit_seconds_, start_, cpu_start_;
+  double limit_seconds_, start_, cpu_start_, without_cpu_start_;
   double asleep_since_ = 0;  // 0: it was not, when last asked
 };
 

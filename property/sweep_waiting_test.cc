@@ -1,0 +1,46 @@
+// How the sweep tells who waits for others from who waits for a CPU.
+#include <sched.h>
+#include <unistd.h>
+
+#include "gtest/gtest.h"
+#include "harness/sweep/tracee.h"
+#include "property/children.h"
+
+namespace kill9::sweep {
+namespace {
+
+TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
+  if (access("/proc/self/schedstat", R_OK) != 0) GTEST_SKIP() << "the kernel does not count it";
+  const auto spin = [](Line&) {
+    cpu_set_t first;
+    if (sched_getaffinity(0, sizeof first, &first) != 0) return 1;
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &first)) ++cpu;
+    CPU_ZERO(&first);
+    CPU_SET(cpu, &first);
+    if (sched_setaffinity(0, sizeof first, &first) != 0) return 1;
+    while (true) {
+    }
+  };
+  Child one(spin);
+  Child other(spin);
+  // Both had their turns on the one CPU.
+  while (CpuSeconds(one.pid()) < 0.2 || CpuSeconds(other.pid()) < 0.2) {
+    ASSERT_NE(HowItWaits(one.pid()), Waiting::kGone);
+    ASSERT_NE(HowItWaits(other.pid()), Waiting::kGone);
+    SleepMicroseconds(1000);
+  }
+  EXPECT_GT(SecondsWithoutCpu(one.pid()), 0.02);
+  EXPECT_GT(SecondsWithoutCpu(other.pid()), 0.02);
+}
+
+TEST(SweepWaiting, ProcessThatIsNoMoreHasWaitedForNothing) {
+  Child child([](Line&) { return 0; });
+  const pid_t pid = child.pid();
+  EXPECT_EQ(child.ExitStatus(), 0);
+  EXPECT_EQ(SecondsWithoutCpu(pid), 0);
+  EXPECT_EQ(HowItWaits(pid), Waiting::kGone);
+}
+
+}  // namespace
+}  // namespace kill9::sweep
