@@ -111,19 +111,24 @@ template <typename Load, typename Store>
   return sum.Total() + bytes;
 }
 
+// From bytes that nobody else changes.
+struct LoadPrivate {
+  const char* source;
+
+  [[gnu::always_inline]] WordPair operator()(size_t at, size_t bytes) const {
+    WordPair pair{};
+    std::memcpy(&pair, source + at, bytes);
+    return pair;
+  }
+};
+
 // Copies into the ring; the last word is padded with zeros. Returns the sum, as those below.
 [[gnu::always_inline]] inline uint64_t CopyIn(char* to, std::string_view from) {
-  return MovePairs(
-      from.size(),
-      [source = from.data()](size_t at, size_t bytes) {
-        WordPair pair{};
-        std::memcpy(&pair, source + at, bytes);
-        return pair;
-      },
-      [to](size_t at, WordPair pair, size_t bytes) {
-        if (bytes > kWord) return StorePair(to + at, pair);
-        StoreWord(to + at, pair[0]);
-      });
+  return MovePairs(from.size(), LoadPrivate{from.data()},
+                   [to](size_t at, WordPair pair, size_t bytes) {
+                     if (bytes > kWord) return StorePair(to + at, pair);
+                     StoreWord(to + at, pair[0]);
+                   });
 }
 
 [[gnu::always_inline]] inline uint64_t CopyOut(char* to, const char* from, size_t size) {
@@ -140,14 +145,7 @@ template <typename Load, typename Store>
 
 // Of a value that nobody else changes.
 inline uint64_t SumOfValue(std::string_view value) {
-  return MovePairs(
-      value.size(),
-      [source = value.data()](size_t at, size_t bytes) {
-        WordPair pair{};
-        std::memcpy(&pair, source + at, bytes);
-        return pair;
-      },
-      [](size_t, WordPair, size_t) {});
+  return MovePairs(value.size(), LoadPrivate{value.data()}, [](size_t, WordPair, size_t) {});
 }
 
 inline bool SameBytes(std::string_view bytes, const char* from) {
