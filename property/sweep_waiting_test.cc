@@ -1,8 +1,8 @@
 // How the sweep tells who waits for others from who waits for a CPU.
-#include <sched.h>
 #include <unistd.h>
 
 #include "gtest/gtest.h"
+#include "harness/pin_to_core.h"
 #include "harness/sweep/tracee.h"
 #include "property/children.h"
 
@@ -12,15 +12,10 @@ namespace {
 TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
   if (access("/proc/self/schedstat", R_OK) != 0) GTEST_SKIP() << "the kernel does not count it";
   const auto spin = [](Line&) {
-    cpu_set_t first;
-    if (sched_getaffinity(0, sizeof first, &first) != 0) return 1;
-    int cpu = 0;
-    while (!CPU_ISSET(cpu, &first)) ++cpu;
-    CPU_ZERO(&first);
-    CPU_SET(cpu, &first);
-    if (sched_setaffinity(0, sizeof first, &first) != 0) return 1;
-    while (true) {
+    PinToCore(0);
+    for (volatile bool spinning = true; spinning;) {
     }
+    return 0;
   };
   Child one(spin);
   Child other(spin);

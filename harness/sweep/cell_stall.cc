@@ -10,8 +10,7 @@ namespace kill9::sweep {
 namespace {
 
 constexpr double kSpinSeconds = 0.2;  // of CPU time: nobody who makes progress needs so long
-constexpr double kDozeSeconds = 1.0;  // of sleeps with a time-out, one after another; without what
-                                      // it then waited for a CPU
+constexpr double kDozeSeconds = 1.0;  // of sleeps with a time-out, one after another
 constexpr int kAsleepLooks = 3;
 
 // Waits until the prober is through. False: the probe that it is at is blocked.
@@ -19,7 +18,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
   std::atomic<uint32_t>& done = runner.stage().probe;
   uint32_t seen = done.load(std::memory_order_acquire);
   int asleep = 0;
-  double since = NowSeconds() - SecondsWithoutCpu(prober);
+  double since = OwnSeconds(prober);
   double cpu_since = CpuSeconds(prober);
   while (seen < kProbesInAll) {
     runner.Nap();
@@ -27,7 +26,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     if (now != seen) {
       seen = now;
       asleep = 0;
-      since = NowSeconds() - SecondsWithoutCpu(prober);
+      since = OwnSeconds(prober);
       cpu_since = CpuSeconds(prober);
       continue;
     }
@@ -37,8 +36,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     // All that could wake it is stopped or waits for this process: who waits for others does so for
     // ever, however often it looks again.
     if (asleep >= kAsleepLooks || CpuSeconds(prober) - cpu_since > kSpinSeconds ||
-        (waiting == Waiting::kForATime &&
-         NowSeconds() - SecondsWithoutCpu(prober) - since > kDozeSeconds)) {
+        (waiting == Waiting::kForATime && OwnSeconds(prober) - since > kDozeSeconds)) {
       return false;
     }
   }

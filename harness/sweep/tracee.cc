@@ -119,6 +119,8 @@ double SecondsWithoutCpu(pid_t pid) {
   return static_cast<double>(waited_ns) * 1e-9;
 }
 
+double OwnSeconds(pid_t pid) { return NowSeconds() - SecondsWithoutCpu(pid); }
+
 pid_t ForkAs(pid_t wanted) {
   if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
   pid_t child = fork();
@@ -141,8 +143,8 @@ Patience::Patience(pid_t pid, double limit_seconds)
     : pid_(pid),
       limit_seconds_(limit_seconds),
       start_(NowSeconds()),
-      cpu_start_(CpuSeconds(pid)),
-      without_cpu_start_(SecondsWithoutCpu(pid)) {}
+      own_start_(OwnSeconds(pid)),
+      cpu_start_(CpuSeconds(pid)) {}
 
 bool Patience::Exhausted() {
   const double elapsed = NowSeconds() - start_;
@@ -157,9 +159,8 @@ bool Patience::Exhausted() {
     return true;
   }
   const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
-  const double without_cpu = SecondsWithoutCpu(pid_) - without_cpu_start_;
-  return (elapsed - without_cpu >= limit_seconds_ && (busy || waiting != Waiting::kNo)) ||
-         elapsed >= 20 * limit_seconds_;
+  const bool too_long = OwnSeconds(pid_) - own_start_ >= limit_seconds_;
+  return (too_long && (busy || waiting != Waiting::kNo)) || elapsed >= 20 * limit_seconds_;
 }
 
 bool Reap(pid_t pid, double limit_seconds, int* status) {

@@ -34,6 +34,8 @@ double CpuSeconds(pid_t pid);
 // 0 where the kernel does not count it.
 double SecondsWithoutCpu(pid_t pid);
 double NowSeconds();  // of a clock that only goes forward
+// Of a clock that stands still while the process is without a CPU. Differences mean something.
+double OwnSeconds(pid_t pid);
 
 // Forks (a real fork: handlers of pthread_atfork run). With `wanted` > 0 the child gets that number
 // in this PID namespace, where the machine allows it, so that thread ids stored in a segment
@@ -55,7 +57,7 @@ class Patience {
 
  private:
   pid_t pid_;
-  double limit_seconds_, start_, cpu_start_, without_cpu_start_;
+  double limit_seconds_, start_, own_start_, cpu_start_;
   double asleep_since_ = 0;  // 0: it was not, when last asked
 };
 

@@ -1,6 +1,5 @@
 #include "stress/limits/measure.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "harness/clock.h"
 #include "harness/control.h"
 #include "harness/die_with_parent.h"
+#include "harness/pin_to_core.h"
 #include "harness/random.h"
 
 namespace kill9::limits {
@@ -118,21 +118,6 @@ bool Reap(const std::vector<pid_t>& processes) {
 }
 
 }  // namespace
-
-void PinToCore(unsigned worker) {
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  const unsigned cores = static_cast<unsigned>(CPU_COUNT(&allowed));
-  unsigned wanted = worker % cores;
-  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed) || wanted-- != 0) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-    return;
-  }
-}
 
 bool Fill(Subject& subject, const Load& load, double seconds) {
   const std::vector<std::string>& keys = Keys(load);

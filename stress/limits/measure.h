@@ -60,9 +60,6 @@ struct Limit {
 };
 std::vector<Limit> PhysicalLimits();
 
-// Pins the calling thread to the `worker`-th core that it may use, counted round.
-void PinToCore(unsigned worker);
-
 }  // namespace kill9::limits
 
 #endif  // KILL9_STRESS_LIMITS_MEASURE_H_

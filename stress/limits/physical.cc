@@ -1,5 +1,6 @@
 // The machine's own limits, each the median of some batches.
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "absl/functional/function_ref.h"
 #include "harness/control.h"
 #include "harness/die_with_parent.h"
+#include "harness/pin_to_core.h"
 #include "harness/statistics.h"
 #include "stress/limits/measure.h"
 

@@ -23,6 +23,11 @@
 
 namespace kill9::baselines {
 
+// The verdict where a death leaves the table torn. Nearly always a wrong answer. But an entry that is
+// both linked and free can, once it is used again, lead back to itself, and who walks that chain
+// never leaves.
+inline constexpr std::string_view kTornTable = "violation|stuck";
+
 // What the registry says of a baseline.
 struct Description {
   std::string_view name;

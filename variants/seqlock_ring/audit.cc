@@ -245,7 +245,7 @@ absl::StatusOr<AuditReport> RingStore::DoAudit() {
         continue;
       }
       if (!ReadHead(geometry_, word, &head) || !StillWhole(geometry_, head) ||
-          Cleared(head.position)) {
+          IsCleared(geometry_, head.position)) {
         continue;
       }
       key.resize(head.key_bytes);

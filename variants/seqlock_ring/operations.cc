@@ -280,7 +280,7 @@ bool RingStore::MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_h
   if (HoldSource(source)) {
     const View view = ViewForWriting(bucket, TagOfHash(key_hash), &counters_.evictions);
     if (view.found && SamePosition(view.found.word, source.position) &&
-        view.found.word != record->entry() && !Cleared(source.position)) {
+        view.found.word != record->entry() && !IsCleared(geometry_, source.position)) {
       Fill(*record, key, value);
       record->Seal(geometry_, source.version);
       moved = Publish(bucket, view, record->entry(), &counters_.evictions);

@@ -82,7 +82,6 @@ class RingStore final : public Store {
                   RecordHead* head);
   // The same for any key.
   bool ReadAnyRecord(uint64_t word, std::string* key, std::string* value, RecordHead* head);
-  bool Cleared(uint64_t position) const { return IsCleared(geometry_, position); }
   // Get, for a key whose entry has changed while its record was read.
   absl::StatusOr<Version> GetAgain(std::string_view key, uint64_t hash, std::string* value);
   absl::Status Miss();  // counted
