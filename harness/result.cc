@@ -1,6 +1,5 @@
 #include "harness/result.h"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -11,9 +10,9 @@
 #include <fstream>
 #include <iostream>
 #include <system_error>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "harness/host.h"
 
 namespace kill9 {
 namespace {
@@ -30,27 +29,6 @@ std::string Now() {
   char text[32];
   std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
-}
-
-std::string ProcessorName() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line)) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
-Json Host() {
-  utsname name{};
-  uname(&name);
-  return {{"system", name.sysname},
-          {"kernel", name.release},
-          {"machine", name.machine},
-          {"processor", ProcessorName()},
-          {"cores", std::thread::hardware_concurrency()},
-          {"memory_bytes", static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                               static_cast<uint64_t>(sysconf(_SC_PAGESIZE))}};
 }
 
 Json Build() {
@@ -76,7 +54,7 @@ void SetCommandLine(int argc, char** argv) {
 
 Json NewResult(std::string_view kind, uint64_t seed) {
   return {{"schema", "kill9/1"}, {"kind", kind},         {"command", CommandLine()},
-          {"seed", seed},        {"started_at", Now()},  {"host", Host()},
+          {"seed", seed},        {"started_at", Now()},  {"host", DescribeHost()},
           {"build", Build()},    {"runs", Json::array()}};
 }
 

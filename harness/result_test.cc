@@ -45,6 +45,16 @@ TEST_F(ResultFiles, NewFileReplacesAnOlderOneAndLeavesNothingBeside) {
   EXPECT_EQ(Files(), 1u);
 }
 
+TEST_F(ResultFiles, TellsTheKindOfHost) {
+  const Json host = NewResult("torture", 7)["host"];
+  for (const char* field : {"kernel", "processor", "hypervisor"}) {
+    EXPECT_FALSE(host.value(field, "").empty()) << field;
+  }
+  EXPECT_GT(host["page_fault_us"].get<double>(), 0);
+  // A fork copies page tables, runs a child and waits for it: never cheaper than one fault.
+  EXPECT_GT(host["fork_us"].get<double>(), host["page_fault_us"].get<double>());
+}
+
 TEST_F(ResultFiles, LinkStaysALink) {
   std::filesystem::create_symlink(At("target.json"), At("link.json"));
   std::ofstream(At("target.json")) << "old";

@@ -11,16 +11,20 @@
 #include "harness/report/compare.h"
 #include "harness/report/plot.h"
 #include "harness/report/sections.h"
+#include "harness/report/summary.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
 
 namespace kill9 {
 namespace {
 
+constexpr std::string_view kFigureOfReadme = "throughput-95";
+
 struct Flags {
   std::vector<std::string> inputs;
   std::vector<std::string> compare;
   std::string output = ".";
+  std::string summary;
 };
 
 int Complain(const absl::Status& status) {
@@ -55,6 +59,32 @@ absl::Status WriteAll(const report::Document& document, const std::filesystem::p
   return status;
 }
 
+// What is committed: summaries, the report that they give, and the one figure of the README.
+absl::Status WriteSummaries(report::Results results, const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  absl::Status status;
+  for (report::ResultFile& file : results.files()) {
+    const Json summary = report::Summarise(file.json);
+    status.Update(WriteFile(directory / file.name, report::SummaryText(summary)));
+    absl::StatusOr<Json> expanded = report::ExpandSummary(summary);
+    if (!expanded.ok()) return expanded.status();
+    file.json = *std::move(expanded);
+  }
+  absl::StatusOr<report::Document> document = report::Compose(results);
+  if (!document.ok()) return document.status();
+  status.Update(WriteFile(directory / "report.md", ToMarkdown(*document, "")));
+  for (const report::Section& section : document->sections) {
+    for (const report::Block& block : section.blocks) {
+      const auto* figure = std::get_if<report::Figure>(&block);
+      if (figure == nullptr || figure->name != kFigureOfReadme) continue;
+      status.Update(
+          WriteFile(directory / absl::StrCat(figure->name, ".svg"), report::AsFile(figure->svg)));
+    }
+  }
+  return status;
+}
+
 int Compare(const Flags& flags) {
   absl::StatusOr<report::Results> before = report::Results::Load({flags.compare[0]});
   if (!before.ok()) return Complain(before.status());
@@ -82,6 +112,11 @@ int Make(const Flags& flags) {
     return Complain(status);
   }
   std::cout << "written: " << flags.output << "/report.html, report.md, plots/\n";
+  if (flags.summary.empty()) return kExitPass;
+  if (absl::Status status = WriteSummaries(*std::move(results), flags.summary); !status.ok()) {
+    return Complain(status);
+  }
+  std::cout << "summaries and their report.md: " << flags.summary << "\n";
   return kExitPass;
 }
 
@@ -95,6 +130,9 @@ void AddReportCommand(CLI::App& application, int& exit_code) {
       ->delimiter(',');
   command->add_option("--output", flags->output, "folder; made if it is not there")
       ->capture_default_str();
+  command->add_option("--summary", flags->summary,
+                      "folder for summaries of the results, one run a line, and a report.md from "
+                      "them: small enough to commit");
   command
       ->add_option("--compare", flags->compare,
                    "OLD NEW (files or folders): what got slower or weaker beyond noise; exit 1 if "

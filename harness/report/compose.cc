@@ -111,6 +111,18 @@ Table TableOf(const ResultFile& file) {
   return table;
 }
 
+// Each host that a file was measured on, once.
+std::string HostsOf(const Results& results) {
+  std::set<std::string> hosts;
+  for (const ResultFile& file : results.files()) {
+    const Json host = file.json.value("host", Json::object());
+    hosts.insert(absl::StrFormat("%s (%s cores, Linux %s)",
+                                 Text(host, "processor", "an unnamed processor"),
+                                 Text(host, "cores", "?"), Text(host, "kernel", "?")));
+  }
+  return absl::StrJoin(hosts, "; ");
+}
+
 }  // namespace
 
 MaybeSection Choose(const Results& results) {
@@ -189,8 +201,8 @@ MaybeSection Repeat(const Results& results) {
   section.blocks.push_back(
       Paragraph{"./dev report makes the whole report anew on this machine. One by one:"});
   std::string commands;
-  Table table{.head = {"file", "kind", "runs", "begun", "seed", "processor", "cores", "kernel",
-                       "compiler"}};
+  Table table{.head = {"file", "kind", "runs", "begun", "seed", "processor", "hypervisor", "cores",
+                       "kernel", "page fault us", "fork us", "compiler"}};
   for (const ResultFile& file : results.files()) {
     const Json& json = file.json;
     absl::StrAppend(&commands, Text(json, "command"), "\n");
@@ -198,8 +210,9 @@ MaybeSection Repeat(const Results& results) {
     const Json build = json.value("build", Json::object());
     table.rows.push_back({file.name, Text(json, "kind"),
                           Short(static_cast<double>(json["runs"].size())), Text(json, "started_at"),
-                          Text(json, "seed"), Text(host, "processor"), Text(host, "cores"),
-                          Text(host, "kernel"), Text(build, "compiler")});
+                          Text(json, "seed"), Text(host, "processor"), Text(host, "hypervisor"),
+                          Text(host, "cores"), Text(host, "kernel"), Text(host, "page_fault_us"),
+                          Text(host, "fork_us"), Text(build, "compiler")});
   }
   section.blocks.push_back(Code{commands});
   section.blocks.push_back(std::move(table));
@@ -209,14 +222,9 @@ MaybeSection Repeat(const Results& results) {
 absl::StatusOr<Document> Compose(const Results& results) {
   size_t runs = 0;
   for (const ResultFile& file : results.files()) runs += file.json["runs"].size();
-  const Json host = results.files().empty() ? Json::object()
-                                            : results.files()[0].json.value("host", Json::object());
-  Document document{
-      .title = "kill9: what happens to the others when one process is killed",
-      .lead = absl::StrFormat(
-          "Made from %d runs in %d result files, measured on %s, %s cores, Linux %s.", runs,
-          results.files().size(), Text(host, "processor", "an unnamed processor"),
-          Text(host, "cores", "?"), Text(host, "kernel", "?"))};
+  Document document{.title = "kill9: what happens to the others when one process is killed",
+                    .lead = absl::StrFormat("Made from %d runs in %d result files, measured on %s.",
+                                            runs, results.files().size(), HostsOf(results))};
   for (auto* make : {&Choose, &Verdicts, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted,
                      &Speed, &Latency, &GrowthAndRoom, &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);

@@ -64,7 +64,7 @@ struct Document {
 };
 
 std::string ToHtml(const Document& document);
-// Figures are linked as `<figures>/<name>.svg`.
+// Figures are linked as `<figures>/<name>.svg`; with an empty `figures`, their captions stand alone.
 std::string ToMarkdown(const Document& document, const std::string& figures);
 
 }  // namespace kill9::report

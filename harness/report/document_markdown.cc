@@ -44,6 +44,10 @@ struct Writer {
     absl::StrAppend(&out, "\n", table.folded.empty() ? "" : "</details>\n\n");
   }
   void operator()(const Figure& figure) const {
+    if (figures.empty()) {
+      absl::StrAppend(&out, "*Drawn in report.html: ", Escape(figure.caption), "*\n\n");
+      return;
+    }
     absl::StrAppend(&out, "![", Escape(figure.caption), "](", figures, "/", figure.name,
                     ".svg)\n\n", Escape(figure.caption), "\n\n");
   }

@@ -274,17 +274,6 @@ TEST(Report, SaysWhichFileIsNoResult) {
   }
 }
 
-TEST(Report, TakesTheResultsOutOfACollection) {
-  Folder folder;
-  Json inner = NewResult("torture", 1);
-  inner["runs"] = {Torture("cas_slots", "steady", "pass")};
-  folder.Write("collection.json",
-               Json{{"schema", "other"}, {"results", {{{"torture", inner}}}}}.dump());
-  const absl::StatusOr<Results> results = Results::Load({folder.path()});
-  ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_EQ(results->Of("torture").size(), 1u);
-}
-
 TEST(Report, OddFieldsAreShownAndBreakNothing) {
   REQUIRE_GNUPLOT();
   Folder folder;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/report/summary.h"
 #include "variants/registry.h"
 
 namespace kill9::report {
@@ -17,29 +18,30 @@ bool IsResult(const Json& json) {
   return Text(json, "schema") == "kill9/1" && json.contains("runs") && json["runs"].is_array();
 }
 
-// The result itself, or those that a collection holds at any depth
-// (results/reference/baselines.json).
-void Collect(const Json& json, const std::string& name, std::vector<ResultFile>* results) {
-  if (IsResult(json)) {
-    results->push_back({name, json});
-    return;
+// A result, or a summary of one.
+absl::StatusOr<Json> AsResult(const Json& json, const std::string& path) {
+  if (json.is_discarded()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
   }
-  if (!json.is_structured()) return;
-  for (const Json& part : json) Collect(part, name, results);
+  if (IsResult(json)) return json;
+  if (Text(json, "schema") != kSummarySchema) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", path, "' is no result file of kill9 (schema kill9/1, runs)"));
+  }
+  absl::StatusOr<Json> expanded = ExpandSummary(json);
+  if (expanded.ok()) return expanded;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", path, "': ", std::string(expanded.status().message())));
 }
 
 absl::Status LoadFile(const std::string& path, std::vector<ResultFile>* results) {
   std::ifstream file(path);
   if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
-  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
-  }
-  const size_t before = results->size();
-  Collect(json, std::filesystem::path(path).filename().string(), results);
-  if (results->size() != before) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "'", path, "' is no result file of kill9 (schema kill9/1, runs), and holds none"));
+  absl::StatusOr<Json> result =
+      AsResult(Json::parse(file, nullptr, /*allow_exceptions=*/false), path);
+  if (!result.ok()) return result.status();
+  results->push_back({std::filesystem::path(path).filename().string(), *std::move(result)});
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -27,11 +27,12 @@ struct ResultFile {
 
 class Results {
  public:
-  // Reads each file; a folder stands for the *.json in it, a collection for the results that it
-  // holds. kNotFound, kInvalidArgument (no JSON, or none of kill9's results in it) name the file.
+  // Reads each file, a result or a summary of one (summary.h); a folder stands for the *.json in
+  // it. kNotFound, kInvalidArgument (no JSON, or no result) name the file.
   static absl::StatusOr<Results> Load(const std::vector<std::string>& paths);
 
   const std::vector<ResultFile>& files() const { return files_; }
+  std::vector<ResultFile>& files() { return files_; }
   // All runs of files of this kind, in their order.
   std::vector<Run> Of(std::string_view kind) const;
   // Those of them whose field has the value.
