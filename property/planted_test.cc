@@ -57,6 +57,29 @@ TEST(Planted, EveryClassIsPlantedOrHasAReasonWhyNotAndNeverBoth) {
   EXPECT_LE(planted.empty() ? 0 : *planted.rbegin(), kClasses);
 }
 
+// docs/bug_classes.md: "17. A zombie counts as alive ...". A number is one class for ever.
+std::multiset<uint32_t> ClassesOfTheDocs() {
+  std::multiset<uint32_t> classes;
+  std::ifstream in(KILL9_SOURCE_DIR "/docs/bug_classes.md");
+  for (std::string line; std::getline(in, line);) {
+    const size_t digits = line.find_first_not_of("0123456789");
+    if (digits == 0 || digits >= line.size() || line.substr(digits, 2) != ". ") continue;
+    classes.insert(static_cast<uint32_t>(std::stoul(line)));
+  }
+  return classes;
+}
+
+TEST(Planted, EveryClassThatAPatchCitesCanBeLookedUp) {
+  const std::multiset<uint32_t> known = ClassesOfTheDocs();
+  ASSERT_GE(known.size(), kClasses);
+  for (uint32_t number : known) EXPECT_EQ(known.count(number), 1u) << "class " << number;
+  for (const bool controls : {false, true}) {
+    for (const PlantedBug& bug : Bugs(controls)) {
+      for (uint32_t number : bug.classes) EXPECT_TRUE(known.contains(number)) << bug.name;
+    }
+  }
+}
+
 TEST(Planted, ThereAreEnoughOfThemInEachDesignAndEnoughControls) {
   const std::vector<PlantedBug> bugs = Bugs(false);
   EXPECT_GE(bugs.size(), kBugs);
