@@ -33,9 +33,10 @@ absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
 
 bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_hash,
                            std::string* value, RecordHead* head) {
-  // Of the two that look at the record one after the other, each finds it as `word` names it.
+  // Of the two that look at the record one after the other, each finds it as `word` names it; what
+  // the second one finds whole is what the first one saw.
   return ReadHead(geometry_, word, head) &&
-         CopyRecord(geometry_, word, head->address, key, key_hash, value) == head->version;
+         CopyRecord(geometry_, word, head->address, key, key_hash, value, &head->version);
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -81,8 +82,8 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
     address = AddressOf(geometry_, word);
     if (address == nullptr) return Miss();
   }
-  const Version version = CopyRecord(geometry_, word, address, key, hash, value);
-  if (version != kAbsent) [[likely]] {
+  Version version;
+  if (CopyRecord(geometry_, word, address, key, hash, value, &version)) [[likely]] {
     ++counters_.hits;
     if (!remembered) Remember(hash, bucket, {slot, word});
     if (promotion_threshold_ != 0) [[unlikely]]

@@ -202,8 +202,7 @@ absl::Status Space::ReserveAnew(uint64_t units, int hold, uint64_t* position) {
   do {
     lease_ = {};
     if (absl::Status status = NewLease(units); !status.ok()) return status;
-    *position = ReserveInLease(units, hold);
-  } while (*position == 0);
+  } while (!ReserveInLease(units, hold, position));
   return absl::OkStatus();
 }
 

@@ -44,8 +44,7 @@ class Space {
   // Room for a record, under hold number `hold`, which is validated: the bytes are this
   // participant's from *position until EndHold. kResourceExhausted: live holds leave no room.
   absl::Status Reserve(uint64_t units, int hold, uint64_t* position) {
-    *position = LeaseIsStale() ? 0 : ReserveInLease(units, hold);
-    if (*position != 0) [[likely]]
+    if (!LeaseIsStale() && ReserveInLease(units, hold, position)) [[likely]]
       return absl::OkStatus();
     return ReserveAnew(units, hold, position);
   }
@@ -116,9 +115,9 @@ class Space {
     return lease_.next < geometry_.header->floor.load(std::memory_order_relaxed) ||
            geometry_.header->cursor.load(std::memory_order_relaxed) > lease_.stale_at;
   }
-  // As Reserve, 0: the lease has no room, or is nobody's any more; nothing is held.
-  uint64_t ReserveInLease(uint64_t units, int hold) {
-    if (lease_.end - lease_.next < units) return 0;
+  // As Reserve. False: the lease has no room, or is nobody's any more; nothing is held.
+  bool ReserveInLease(uint64_t units, int hold, uint64_t* reserved) {
+    if (lease_.end - lease_.next < units) return false;
     const uint64_t position = lease_.next;
     // The next record's lines come while this one is being written.
     PrefetchToWrite(geometry_.At(position + units));
@@ -126,11 +125,12 @@ class Space {
     BeginHold(hold, position, units | kWriteHold);
     if (!ClaimStands(position, units)) {  // somebody came round and took the lease
       EndHold(hold);
-      return 0;
+      return false;
     }
     MarkContent(position, units);
     lease_.next = position + units;
-    return position;
+    *reserved = position;
+    return true;
   }
   absl::Status ReserveAnew(uint64_t units, int hold, uint64_t* position);
   absl::Status NewLease(uint64_t units);
