@@ -126,10 +126,6 @@ struct Control {
   std::atomic<uint64_t> heartbeat;
   std::atomic<uint32_t> interrupted;
 
-  // Children of workers that are past fork, by their PID: until then the kernel's copy of the
-  // parent's open files keeps the parent's participant alive, as participants.h says.
-  std::array<std::atomic<int32_t>, 4096> children_past_fork;
-
   Finding finding;
   std::array<WorkerBoard, kSlots> boards;
 };

@@ -1,7 +1,9 @@
 // The supervisor's part that pauses the workers between their operations and has the quiet segment
 // audited, by a survivor that was attached before the deaths or by a newcomer: the two may differ.
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
 
 #include "harness/supervisor.h"
 
@@ -21,21 +23,19 @@ AuditDepth Supervisor::NextDepth() {
   return AuditDepth::kAccount;
 }
 
-// Children of dead workers, adopted by this process: none may still be inside fork, where it holds
-// its parent's open files (BUG_CLASSES' false findings: a check that runs beside live workers).
-bool Supervisor::AdoptedChildrenArePastFork() const {
-  if (!context_.scenario.inherit_handle) return true;
-  std::ifstream children("/proc/thread-self/children");
-  for (pid_t pid; children >> pid;) {
-    const bool worker = std::any_of(slots_.begin(), slots_.end(),
-                                    [pid](const Slot& slot) { return slot.pid == pid; });
-    const auto& past = control_.children_past_fork;
-    if (!worker &&
-        past[static_cast<size_t>(pid) % past.size()].load(std::memory_order_acquire) != pid) {
-      return false;
-    }
-  }
-  return true;
+// Children of dead workers: none may still be inside fork, where it holds its parent's open files
+// (BUG_CLASSES' false findings: a check that runs beside live workers). It holds the end of its
+// parent's pipe as well until then: no /proc is asked, whose PIDs may be another namespace's.
+bool Supervisor::OrphansArePastFork() {
+  std::erase_if(unborn_, [](int fd) {
+    struct pollfd end {
+      .fd = fd, .events = 0, .revents = 0
+    };
+    if (poll(&end, 1, 0) == 0) return false;
+    close(fd);
+    return true;
+  });
+  return unborn_.empty();
 }
 
 // ENSURES: true if every living worker is parked, none is stopped and none has a timer set (U3).
@@ -55,7 +55,7 @@ bool Supervisor::ParkAll() {
     }
     return true;
   };
-  while ((!parked() || !AdoptedChildrenArePastFork()) && !over()) Wait(MonotonicNs() + kParkPollNs);
+  while ((!parked() || !OrphansArePastFork()) && !over()) Wait(MonotonicNs() + kParkPollNs);
   return !over();
 }
 

@@ -30,6 +30,7 @@ struct RunContext {
   SegmentLocation location;
   pid_t supervisor = 0;
   int errors_fd = -1;                // where workers' standard error goes
+  int unborn_fd = -1;                // held by a worker, and by its children until fork is done
   std::unique_ptr<Store> inherited;  // the supervisor's own handle, for scenarios that inherit one
 
   Control& control() const { return memory.control(); }

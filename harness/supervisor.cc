@@ -124,18 +124,23 @@ void Supervisor::Spawn(uint32_t slot) {
   board.was_stopped.store(0, std::memory_order_relaxed);
   context_.recording->Open(slot, mine.process);
   const pid_t wanted = ReusePid() ? last_dead_pid_ : 0;
+  int unborn[2] = {-1, -1};
+  if (context_.scenario.inherit_handle && pipe2(unborn, O_CLOEXEC) != 0) {
+    return CannotSpawn(slot, "cannot make a pipe for a worker");
+  }
+  context_.unborn_fd = unborn[1];
   const pid_t pid = fork();
   if (pid == 0) {
     if (slot == kAuditorSlot) RunFreshAuditor(context_, mine.process);
     RunWorker(context_, slot, mine.process);
   }
+  if (pid < 0) CannotSpawn(slot, "cannot fork a worker");
+  if (unborn[1] >= 0) close(unborn[1]);
   if (pid < 0) {
-    const int error = errno;
-    context_.recording->CloseCrashed(slot, context_.clock.Now());
-    control_.finding.Report(Verdict::kUndecided, 0,
-                            absl::StrCat("cannot fork a worker: ", std::strerror(error)));
+    if (unborn[0] >= 0) close(unborn[0]);
     return;
   }
+  mine.unborn_fd = unborn[0];
   ++report_.forks;
   if (wanted != 0 && pid == wanted) ++report_.reused_pids;
   last_dead_pid_ = 0;
@@ -144,6 +149,12 @@ void Supervisor::Spawn(uint32_t slot) {
   mine.resume_at_ns = 0;
   mine.progress = board.progress.load(std::memory_order_relaxed);
   mine.progress_at_ns = MonotonicNs();
+}
+
+void Supervisor::CannotSpawn(uint32_t slot, const char* what) {
+  const int error = errno;
+  context_.recording->CloseCrashed(slot, context_.clock.Now());
+  control_.finding.Report(Verdict::kUndecided, 0, absl::StrCat(what, ": ", std::strerror(error)));
 }
 
 void Supervisor::SpawnVacant() {
@@ -209,6 +220,8 @@ void Supervisor::Bury(uint32_t slot, int status) {
   const uint64_t timer_at_ns = board.timer_at_ns.load(std::memory_order_relaxed);
   last_dead_pid_ = mine.pid;
   mine.pid = 0;
+  if (mine.unborn_fd >= 0) unborn_.push_back(mine.unborn_fd);
+  mine.unborn_fd = -1;
   // H3: the death is no later than this reading.
   const bool open = context_.recording->CloseCrashed(slot, context_.clock.Now());
   // Release: pairs with the workers' acquire; who sees the count finds the victim dead.

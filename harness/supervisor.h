@@ -77,6 +77,7 @@ class Supervisor {
     pid_t pid = 0;  // 0: vacant
     uint32_t process = 0;
     bool kill_sent = false;
+    int unborn_fd = -1;         // the other end is held by the worker, and by children inside fork
     uint64_t resume_at_ns = 0;  // stopped until then; 0: running
     uint64_t progress = 0;
     uint64_t progress_at_ns = 0;
@@ -84,6 +85,7 @@ class Supervisor {
 
   void Spawn(uint32_t slot);
   void SpawnVacant();
+  void CannotSpawn(uint32_t slot, const char* what);
   bool ReusePid();
   // Sleeps until a child ends or `until_ns`; then reaps, drains, watches.
   void Wait(uint64_t until_ns);
@@ -108,7 +110,7 @@ class Supervisor {
 
   void Audit(AuditDepth depth);
   bool ParkAll();
-  bool AdoptedChildrenArePastFork() const;
+  bool OrphansArePastFork();
   void AuditBySurvivor(uint32_t slot);
   void AuditByNewcomer();
   AuditDepth NextDepth();
@@ -123,6 +125,7 @@ class Supervisor {
   SupervisorReport report_;
   std::array<Slot, kSlots> slots_{};
   std::vector<Operation> batch_;
+  std::vector<int> unborn_;  // of the dead, as long as a child of theirs may be inside fork
   bool respawn_ = true;
   bool parking_ = false;
   uint32_t pause_ = 0;

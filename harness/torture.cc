@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <utility>
 
@@ -21,6 +20,7 @@
 #include "harness/checker_process.h"
 #include "harness/die_with_parent.h"
 #include "harness/segment_janitor.h"
+#include "harness/signals.h"
 #include "harness/vacuity.h"
 
 namespace kill9 {
@@ -63,18 +63,10 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
   return segment;
 }
 
-// A process that the store itself started (tdb's keeper) is no worker's child that pauses wait for.
-void ExcuseHelpers(Control& control) {
-  std::ifstream children("/proc/thread-self/children");
-  for (pid_t pid; children >> pid;) {
-    const size_t at = static_cast<size_t>(pid) % control.children_past_fork.size();
-    control.children_past_fork[at].store(pid, std::memory_order_relaxed);
-  }
-}
-
 // The supervisor's process, once it is in the right namespace.
 [[noreturn]] void RunSupervisorProcess(RunContext& context, const TortureOptions& options,
                                        CheckerProcess& checker, Handover& handover) {
+  ResetSignals();
   context.supervisor = getpid();
   setpgid(0, 0);                              // Ctrl-C is the caller's
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // children of killed workers come here
@@ -89,7 +81,6 @@ void ExcuseHelpers(Control& control) {
     Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
     _exit(kExitSetup);
   }
-  ExcuseHelpers(context.control());
   if (!context.scenario.named_segment) context.segment = *segment;
   if (context.scenario.inherit_handle) {
     absl::StatusOr<std::unique_ptr<Store>> inherited = context.variant.Attach(*segment);
@@ -136,7 +127,7 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Checker
   _exit(inner > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitSetup);
 }
 
-uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::* field) {
+uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::*field) {
   uint64_t sum = 0;
   for (const WorkerBoard& board : control.boards) {
     sum += (board.*field).load(std::memory_order_relaxed);
@@ -368,6 +359,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                      .segment = nullptr,
                      .location = {},
                      .inherited = nullptr};
+  const WaitableChildren waitable;
   SegmentJanitor janitor;
   if (scenario.named_segment || variant.traits().needs_name) {
     context.location = {SegmentKind::kNamed,

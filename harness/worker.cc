@@ -255,10 +255,7 @@ class Worker {
       }
     }
     if (fork() != 0) return;
-    const pid_t self = getpid();
-    // Release: pairs with the supervisor's acquire; the inherited descriptors are closed.
-    control_.children_past_fork[static_cast<size_t>(self) % control_.children_past_fork.size()]
-        .store(self, std::memory_order_release);
+    close(context_.unborn_fd);  // after the handlers of fork, which close what says that we live
     KillTimer end;
     end.Set(MonotonicNs() + kChildLifeNs);
     CheckRefused(context_, client_.store(), "the parent");

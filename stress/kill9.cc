@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "harness/result.h"
+#include "harness/signals.h"
 #include "harness/sweep/worker.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
 
 int main(int argc, char** argv) {
+  kill9::ResetSignals();
   if (std::optional<int> done = kill9::sweep::RunIfWorker(argc, argv)) return *done;
   kill9::SetCommandLine(argc, argv);
   CLI::App application{"kill9: what happens to the others when one process is killed, anywhere?"};

@@ -20,6 +20,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
 #include "harness/result.h"
+#include "harness/signals.h"
 #include "harness/statistics.h"
 #include "stress/choices.h"
 #include "stress/limits/measure.h"
@@ -346,6 +347,7 @@ static void CheckSubject(const std::string& flag, const std::string& name) {
 }
 
 int main(int argc, char** argv) {
+  kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
   kill9::Settings settings;
   CLI::App application{"Designs, peers and limits side by side"};

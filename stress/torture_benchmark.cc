@@ -30,6 +30,7 @@
 #include "harness/kill_timer.h"
 #include "harness/random.h"
 #include "harness/result.h"
+#include "harness/signals.h"
 #include "harness/statistics.h"
 #include "harness/torture.h"
 #include "variants/registry.h"
@@ -243,6 +244,7 @@ Json MeasureKills(const Variant& variant, int rounds) {
 }  // namespace kill9
 
 int main(int argc, char** argv) {
+  kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
   const kill9::Variant* variant = kill9::FindVariant(argc > 1 ? argv[1] : "global_mutex");
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;

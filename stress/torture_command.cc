@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/result.h"
 #include "harness/scenario.h"
+#include "harness/signals.h"
 #include "harness/torture.h"
 #include "harness/verdict.h"
 #include "stress/choices.h"
@@ -157,9 +158,7 @@ int RunAll(const Flags& flags) {
         kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
     options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
   }
-  struct sigaction action{};
-  action.sa_handler = OnInterrupt;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");
