@@ -3,154 +3,38 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "variants/hash.h"
 #include "variants/huge_pages.h"
+#include "variants/segment_file.h"
 
 namespace kill9 {
+
+using segment_file::AllocateRoom;
+using segment_file::Describe;
+using segment_file::ErrnoStatus;
+using segment_file::FillHoles;
+using segment_file::NewFile;
+using segment_file::Pages;
+using segment_file::PathOf;
+
 namespace {
 
 constexpr char kMagic[8] = {'k', 'i', 'l', 'l', '9', 's', 'e', 'g'};
 constexpr uint64_t kMinimumBytes = 64 << 10;
-constexpr size_t kMaximumNameBytes = 200;
+constexpr uint64_t kMaximumFileBytes = INT64_MAX;  // off_t
 constexpr const char* kDirectorySuffix = ".files";
 
 uint64_t Checksum(const SegmentHeader& header) {
   return XXH3_64bits(&header, offsetof(SegmentHeader, checksum));
-}
-
-absl::Status ErrnoStatus(int error, const std::string& what) {
-  std::string text = absl::StrCat(what, ": ", std::strerror(error));
-  switch (error) {
-    case ENOENT:
-      return absl::NotFoundError(text);
-    case EEXIST:
-      return absl::AlreadyExistsError(text);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(text);
-    case ENOSPC:
-    case EDQUOT:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE:
-    case EFBIG:
-      return absl::ResourceExhaustedError(text);
-    default:
-      return absl::InvalidArgumentError(text);
-  }
-}
-
-std::string Describe(const SegmentLocation& location) {
-  switch (location.kind) {
-    case SegmentKind::kAnonymous:
-      return "anonymous segment";
-    case SegmentKind::kNamed:
-      return absl::StrCat("segment '", location.name, "' (/dev/shm)");
-    case SegmentKind::kFile:
-      return absl::StrCat("segment file '", location.name, "'");
-  }
-  std::abort();
-}
-
-absl::StatusOr<std::string> PathOf(const SegmentLocation& location) {
-  const std::string& name = location.name;
-  if (location.kind == SegmentKind::kFile) {
-    if (name.empty()) return absl::InvalidArgumentError("a segment file needs a path");
-    if (name.find('\0') != std::string::npos) {
-      return absl::InvalidArgumentError("a segment file's path cannot contain a zero byte");
-    }
-    return name;
-  }
-  if (location.kind == SegmentKind::kAnonymous) {
-    return absl::InvalidArgumentError("an anonymous segment has no name; pass its descriptor");
-  }
-  if (name.empty() || name.size() > kMaximumNameBytes || name.find('/') != std::string::npos ||
-      name.find('\0') != std::string::npos || name == "." || name == "..") {
-    return absl::InvalidArgumentError(absl::StrCat("'", name, "' cannot name a segment: 1 to ",
-                                                   kMaximumNameBytes,
-                                                   " bytes without '/' or a zero byte"));
-  }
-  return absl::StrCat("/dev/shm/", name);
-}
-
-std::string ProcPath(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
-
-// A file without a name in the directory of `path` (S1). Where the file system has no such files,
-// one with a name of its own, told in *temporary.
-absl::StatusOr<int> OpenNameless(const std::string& path, std::string* temporary) {
-  size_t slash = path.rfind('/');
-  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  int fd = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0) return fd;
-  if (errno != EOPNOTSUPP && errno != EISDIR) {
-    return ErrnoStatus(errno, absl::StrCat("cannot create a segment in '", directory, "'"));
-  }
-  *temporary = absl::StrCat(directory, "/.kill9-creating-XXXXXX");
-  fd = mkostemp(temporary->data(), O_CLOEXEC);
-  if (fd < 0) {
-    return ErrnoStatus(errno, absl::StrCat("cannot create a segment in '", directory, "'"));
-  }
-  return fd;
-}
-
-absl::Status Publish(int fd, const std::string& temporary, const std::string& path) {
-  // linkat fails where the name exists already: two creators cannot both win.
-  int result = temporary.empty() ? linkat(AT_FDCWD, ProcPath(fd).c_str(), AT_FDCWD, path.c_str(),
-                                          AT_SYMLINK_FOLLOW)
-                                 : link(temporary.c_str(), path.c_str());
-  if (result == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("cannot name the segment '", path,
-                                         "' (if it exists, open it, or remove it first)"));
-}
-
-// How a file gets its room: kHuge is for new ones that are memory, and best effort.
-enum class Pages : uint8_t { kAsTheyAre, kHuge };
-// Gives the whole file its room (S2), so that no access to the mapping can fail later.
-absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what) {
-  // Beyond this limit the kernel would not say no, it would send SIGXFSZ.
-  struct rlimit limit{};
-  if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-      size > limit.rlim_cur) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "no room for ", what, " of ", size, " bytes: this process may write files of at most ",
-        limit.rlim_cur, " bytes (ulimit -f)"));
-  }
-  if (pages == Pages::kHuge) AllocateHugePages(fd, size);
-  int error = 0;
-  do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(size));
-  } while (error == EINTR);
-  if (error == 0) return absl::OkStatus();
-  return ErrnoStatus(error, absl::StrCat("no room for ", what, " of ", size, " bytes"));
-}
-
-// A copy of a segment's file may have holes; writing to one on a full disk would be a SIGBUS.
-absl::Status FillHoles(int fd, uint64_t size, const std::string& what) {
-  struct stat stat{};
-  if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
-  if (static_cast<uint64_t>(stat.st_blocks) * 512 >= size) return absl::OkStatus();
-  return AllocateRoom(fd, size, Pages::kAsTheyAre, what);
-}
-
-absl::Status CannotOpen(int error, const SegmentLocation& location, const char* access) {
-  // ENXIO is the kernel's word for a socket.
-  const char* hint = error == ENXIO ? " (is it a socket?)" : "";
-  return ErrnoStatus(error,
-                     absl::StrCat("cannot open ", Describe(location), " for ", access, hint));
 }
 
 std::string DesignName(const SegmentHeader& header) {
@@ -159,7 +43,7 @@ std::string DesignName(const SegmentHeader& header) {
 
 absl::Status ReadHeader(int fd, const std::string& what, SegmentHeader* header,
                         uint64_t* file_bytes) {
-  struct stat stat{};
+  struct stat stat {};
   if (fstat(fd, &stat) != 0) return ErrnoStatus(errno, what);
   if (!S_ISREG(stat.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(what, " is not a regular file"));
@@ -260,9 +144,13 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
                      " participants"));
   }
 
+  if (options.expected_entries > size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a segment of ", size, " bytes cannot hold the expected ",
+                     options.expected_entries, " entries: at most one for each byte"));
+  }
+
   std::string path;
-  std::string temporary;
-  int fd = -1;
   if (options.location.kind == SegmentKind::kAnonymous) {
     // Nothing else limits anonymous memory: asking for more would wake the kernel's out-of-memory
     // killer.
@@ -271,36 +159,33 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
       return absl::ResourceExhaustedError(
           absl::StrCat("no room for a segment of ", size, " bytes: the machine has ", memory));
     }
-    fd = memfd_create("kill9", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return ErrnoStatus(errno, "cannot create an anonymous segment");
   } else {
+    if (size > kMaximumFileBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a segment of ", size, " bytes is too large: a file has at most ", kMaximumFileBytes));
+    }
     absl::StatusOr<std::string> name = PathOf(options.location);
     if (!name.ok()) return name.status();
     path = *std::move(name);
-    if (access(path.c_str(), F_OK) == 0) {  // said early; linkat decides
+    if (access(path.c_str(), F_OK) == 0) {  // said early; Publish decides
       return absl::AlreadyExistsError(
           absl::StrCat(Describe(options.location), " exists already: open it, or remove it first"));
     }
-    absl::StatusOr<int> nameless = OpenNameless(path, &temporary);
-    if (!nameless.ok()) return nameless.status();
-    fd = *nameless;
   }
-  absl::Cleanup remove_temporary = [&temporary] {
-    if (!temporary.empty()) unlink(temporary.c_str());
-  };
+  absl::StatusOr<NewFile> file = path.empty() ? NewFile::Anonymous() : NewFile::In(path);
+  if (!file.ok()) return file.status();
 
   // Of a file only what is used shall become resident, and disks have no huge pages.
   const Pages pages =
       options.location.kind == SegmentKind::kFile ? Pages::kAsTheyAre : Pages::kHuge;
-  if (absl::Status status = AllocateRoom(fd, size, pages, "a segment"); !status.ok()) {
-    close(fd);
+  if (absl::Status status = AllocateRoom(file->fd(), size, pages, "a segment"); !status.ok()) {
     return status;
   }
   if (options.location.kind == SegmentKind::kAnonymous) {
-    fcntl(fd, F_ADD_SEALS,
+    fcntl(file->fd(), F_ADD_SEALS,
           F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);  // best effort: no SIGBUS later
   }
-  absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, size);
+  absl::StatusOr<std::shared_ptr<Segment>> segment = Map(file->Release(), size);
   if (!segment.ok()) return segment.status();
 
   SegmentHeader& header = *reinterpret_cast<SegmentHeader*>((*segment)->base_);
@@ -323,37 +208,31 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
   header.checksum = Checksum(header);
 
   if (options.location.kind != SegmentKind::kAnonymous) {
-    if (absl::Status status = Publish(fd, temporary, path); !status.ok()) return status;
+    if (absl::Status status = file->Publish((*segment)->fd(), path); !status.ok()) {
+      return status;
+    }
   }
   return segment;
 }
 
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Open(const SegmentLocation& location,
                                                        const SegmentLayout& layout) {
-  absl::StatusOr<std::string> path = PathOf(location);
-  if (!path.ok()) return path.status();
-  int fd = open(path->c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not hang us
-  if (fd < 0) return CannotOpen(errno, location, "read and write");
-  SegmentHeader header{};
-  uint64_t file_bytes = 0;
-  absl::Status status = ReadHeader(fd, Describe(location), &header, &file_bytes);
-  if (status.ok()) status = CheckHeader(header, Describe(location), layout, file_bytes);
-  if (status.ok()) status = FillHoles(fd, file_bytes, Describe(location));
-  if (!status.ok()) {
-    close(fd);
-    return status;
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, file_bytes);
-  if (segment.ok()) (*segment)->body_offset_ = header.body_offset;
-  return segment;
+  absl::StatusOr<int> fd = segment_file::OpenExisting(location, O_RDWR);
+  if (!fd.ok()) return fd.status();
+  return FromChecked(*fd, Describe(location), layout);
 }
 
 absl::StatusOr<std::shared_ptr<Segment>> Segment::FromFd(int fd, const SegmentLayout& layout) {
+  return FromChecked(fd, "the descriptor's file", layout);
+}
+
+absl::StatusOr<std::shared_ptr<Segment>> Segment::FromChecked(int fd, const std::string& what,
+                                                              const SegmentLayout& layout) {
   SegmentHeader header{};
   uint64_t file_bytes = 0;
-  absl::Status status = ReadHeader(fd, "the descriptor's file", &header, &file_bytes);
-  if (status.ok()) status = CheckHeader(header, "the descriptor's file", layout, file_bytes);
-  if (status.ok()) status = FillHoles(fd, file_bytes, "the descriptor's file");
+  absl::Status status = ReadHeader(fd, what, &header, &file_bytes);
+  if (status.ok()) status = CheckHeader(header, what, layout, file_bytes);
+  if (status.ok()) status = FillHoles(fd, file_bytes, what);
   if (!status.ok()) {
     close(fd);
     return status;
@@ -366,12 +245,22 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::FromFd(int fd, const SegmentLa
 absl::Status Segment::Unlink(const SegmentLocation& location) {
   absl::StatusOr<std::string> path = PathOf(location);
   if (!path.ok()) return path.status();
-  const int result = unlink(path->c_str());
-  const int error = errno;
-  std::error_code ignored;  // usually there is none
-  std::filesystem::remove_all(absl::StrCat(*path, kDirectorySuffix), ignored);
-  if (result == 0) return absl::OkStatus();
-  return ErrnoStatus(error, absl::StrCat("cannot remove ", Describe(location)));
+  // Also of a segment that is gone: its creator may have been killed between the two.
+  const absl::Cleanup remove_directory = [&path] {
+    segment_file::RemoveDirectory(absl::StrCat(*path, kDirectorySuffix));
+  };
+  SegmentLocation any = location;
+  any.of_any_user = true;  // the directory's permissions decide who may remove a name
+  absl::StatusOr<int> fd = segment_file::OpenExisting(any, O_RDONLY);
+  if (!fd.ok()) return fd.status();
+  SegmentHeader header{};
+  uint64_t file_bytes = 0;
+  absl::Status status = ReadHeader(*fd, Describe(location), &header, &file_bytes);
+  close(*fd);
+  // What is damaged, or another version's, is a segment all the same.
+  if (absl::IsInvalidArgument(status)) return status;
+  if (unlink(path->c_str()) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("cannot remove ", Describe(location)));
 }
 
 absl::StatusOr<std::string> Segment::DirectoryOf(const SegmentLocation& location) {
@@ -380,15 +269,26 @@ absl::StatusOr<std::string> Segment::DirectoryOf(const SegmentLocation& location
   return absl::StrCat(*path, kDirectorySuffix);
 }
 
+absl::StatusOr<std::string> Segment::MakeDirectory(const SegmentLocation& location) {
+  absl::StatusOr<std::string> directory = DirectoryOf(location);
+  if (!directory.ok()) return directory.status();
+  if (absl::Status status = segment_file::MakeDirectory(*directory); !status.ok()) return status;
+  return directory;
+}
+
+void Segment::RemoveDirectory(const SegmentLocation& location) {
+  if (absl::StatusOr<std::string> directory = DirectoryOf(location); directory.ok()) {
+    segment_file::RemoveDirectory(*directory);
+  }
+}
+
 absl::StatusOr<std::string> Segment::DesignOf(const SegmentLocation& location) {
-  absl::StatusOr<std::string> path = PathOf(location);
-  if (!path.ok()) return path.status();
-  int fd = open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return CannotOpen(errno, location, "read");
+  absl::StatusOr<int> fd = segment_file::OpenExisting(location, O_RDONLY);
+  if (!fd.ok()) return fd.status();
   SegmentHeader header{};
   uint64_t file_bytes = 0;
-  absl::Status status = ReadHeader(fd, Describe(location), &header, &file_bytes);
-  close(fd);
+  absl::Status status = ReadHeader(*fd, Describe(location), &header, &file_bytes);
+  close(*fd);
   if (!status.ok()) return status;
   return DesignName(header);
 }

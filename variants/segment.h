@@ -10,12 +10,16 @@
 //
 // S1  A segment is created as a nameless file (O_TMPFILE), laid out completely, and only then
 //     linked to its name: whoever opens the name finds a complete segment or none, and a creator
-//     that dies leaves nothing.
+//     that dies leaves nothing. Where the file system has no nameless files, a creator that dies
+//     leaves one with a temporary name, which the next creator in that directory removes.
 // S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
 // S3  Open checks the header and the length through read(2) before it maps anything: what is
 //     truncated, foreign, damaged, of another version, design or size is an error that says so. A
 //     copy with holes gets its room first (S2).
 // S4  Offsets, never addresses, are stored in a segment; processes may map it anywhere.
+// S5  Nobody else can read or write a segment (mode 0600), unless its owner changes that. Open
+//     refuses what another user owns, and names that are symbolic links (docs/threat_model.md).
+//     Unlink removes segments only, and of directories only those that MakeDirectory made.
 #ifndef KILL9_VARIANTS_SEGMENT_H_
 #define KILL9_VARIANTS_SEGMENT_H_
 
@@ -40,14 +44,18 @@ enum class SegmentKind : uint8_t { kAnonymous, kNamed, kFile };
 struct SegmentLocation {
   SegmentKind kind = SegmentKind::kAnonymous;
   std::string name;  // named: without slashes, at most 200 bytes; file: a path; anonymous: empty
+  // Open what another user owns as well. That user can read all that is stored, change it, and by
+  // truncating the file end who uses it (SIGBUS).
+  bool of_any_user = false;
 };
 
 struct SegmentOptions {
   SegmentLocation location;
   uint64_t size_bytes = 64u << 20;  // the whole segment; rounded up to pages; at least 64 KiB
   uint32_t max_participants = 64;   // 1 to 4096
-  uint64_t expected_entries = 0;    // sizes the index; 0: the design chooses by size_bytes
-  uint32_t stripes = 0;             // for designs that have them, a power of two; 0: by core count
+  // Sizes the index; 0: the design chooses by size_bytes. At most size_bytes.
+  uint64_t expected_entries = 0;
+  uint32_t stripes = 0;  // for designs that have them, a power of two; 0: by core count
   std::optional<uint64_t> hash_seed;  // fixed for repeatable runs; otherwise drawn by the kernel
 };
 
@@ -57,15 +65,15 @@ struct SegmentHeader {
   char magic[8];
   uint32_t format_version;
   uint32_t header_bytes;
-  char design[32];           // zero-padded
-  uint32_t layout_version;   // the design's own
+  char design[32];          // zero-padded
+  uint32_t layout_version;  // the design's own
   uint32_t max_participants;
   uint64_t size_bytes;
-  uint64_t ledger_bytes;     // of each participant
+  uint64_t ledger_bytes;  // of each participant
   uint64_t body_offset;
-  uint64_t parameters[8];    // the design's own
+  uint64_t parameters[8];  // the design's own
   unsigned char hash_secret[kHashSecretBytes];
-  uint64_t checksum;         // of all bytes before it
+  uint64_t checksum;  // of all bytes before it
 };
 static_assert(std::is_trivially_copyable_v<SegmentHeader> &&
               std::is_standard_layout_v<SegmentHeader> &&
@@ -88,19 +96,27 @@ class Segment {
 
   // Errors: kAlreadyExists, kPermissionDenied, kResourceExhausted (no room), kInvalidArgument.
   static absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options,
-                                                         const SegmentLayout& layout, Format format);
+                                                         const SegmentLayout& layout,
+                                                         Format format);
   // Errors: kNotFound, kPermissionDenied, kInvalidArgument (not a segment), kFailedPrecondition
-  // (another version or design), kDataLoss (truncated or damaged).
+  // (another version or design), kDataLoss (truncated or damaged). kPermissionDenied also of a file
+  // that another user owns (SegmentLocation::of_any_user).
   static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location,
                                                        const SegmentLayout& layout);
-  // Takes over (on an error too) a descriptor of a segment that another process passed on.
+  // Takes over (on an error too) a descriptor of a segment that another process passed on, whoever
+  // owns the file: who takes a descriptor trusts its sender.
   static absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd, const SegmentLayout& layout);
-  // Removes the name, and the directory of that name if there is one; attached processes go on.
-  // kNotFound if there is none.
+  // Removes the segment's name, and its directory (MakeDirectory); attached processes go on. A
+  // damaged segment is one, too. Errors: kNotFound, kPermissionDenied; kInvalidArgument: what has
+  // the name is no segment, and stays.
   static absl::Status Unlink(const SegmentLocation& location);
-  // Where a store that wants files of its own keeps them: a directory beside the segment's name,
-  // made by who wants it. kInvalidArgument for an anonymous segment.
+  // Where a store that wants files of its own keeps them: a directory beside the segment's name.
+  // kInvalidArgument for an anonymous segment.
   static absl::StatusOr<std::string> DirectoryOf(const SegmentLocation& location);
+  // Makes it. kAlreadyExists: there is one, and not an empty one.
+  static absl::StatusOr<std::string> MakeDirectory(const SegmentLocation& location);
+  // Removes it and all in it, if MakeDirectory made it.
+  static void RemoveDirectory(const SegmentLocation& location);
   // The design's name in a segment's header, to choose the variant that opens it.
   static absl::StatusOr<std::string> DesignOf(const SegmentLocation& location);
 
@@ -120,6 +136,9 @@ class Segment {
  private:
   Segment(int fd, char* base, size_t size) : fd_(fd), base_(base), size_(size) {}
   static absl::StatusOr<std::shared_ptr<Segment>> Map(int fd, size_t size);
+  // Takes `fd` over, also on an error.
+  static absl::StatusOr<std::shared_ptr<Segment>> FromChecked(int fd, const std::string& what,
+                                                              const SegmentLayout& layout);
 
   int fd_;
   char* base_;

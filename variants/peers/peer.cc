@@ -1,11 +1,6 @@
 #include "variants/peers/peer.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 
@@ -35,23 +30,19 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
   anchor.max_participants = options.max_participants;
   SegmentOptions small = options;
   small.size_bytes = kAnchorBytes;
+  small.expected_entries = 0;
   small.max_participants = 1;  // the library counts its own
   bool made_directory = false;
   absl::StatusOr<std::shared_ptr<Segment>> segment =
       Segment::Create(small, {.design = design}, [&](Segment& self, SegmentHeader&) {
-        if (mkdir(anchor.directory, 0700) != 0) {
-          const std::string text =
-              absl::StrCat("cannot make '", *directory, "': ", std::strerror(errno));
-          return errno == EEXIST ? absl::AlreadyExistsError(text) : absl::UnavailableError(text);
+        if (absl::Status status = Segment::MakeDirectory(options.location).status(); !status.ok()) {
+          return status;
         }
         made_directory = true;
         std::memcpy(self.body().data(), &anchor, sizeof anchor);
         return make(anchor);
       });
-  if (!segment.ok() && made_directory) {
-    std::error_code ignored;
-    std::filesystem::remove_all(*directory, ignored);
-  }
+  if (!segment.ok() && made_directory) Segment::RemoveDirectory(options.location);
   return segment;
 }
 
