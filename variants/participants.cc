@@ -11,6 +11,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <limits>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -19,7 +22,9 @@
 namespace kill9 {
 namespace {
 
-constexpr off_t kLockBase = off_t{1} << 62;  // far from any byte that somebody else could lock
+// Far from any byte that somebody else could lock.
+constexpr off_t kLockBase = off_t{1} << 62;
+constexpr off_t kTrialBase = kLockBase + (off_t{1} << 61);
 
 constexpr uint64_t Pack(ParticipantState state, uint32_t generation) {
   return uint64_t{generation} << 32 | static_cast<uint32_t>(state);
@@ -29,48 +34,128 @@ constexpr ParticipantState StateOf(uint64_t word) {
 }
 constexpr uint32_t GenerationOf(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 
-struct flock ByteLock(uint32_t slot) {
-  struct flock lock{};
+struct flock ByteLock(off_t byte) {
+  struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  lock.l_start = kLockBase + slot;
+  lock.l_start = byte;
   lock.l_len = 1;
   return lock;
 }
+off_t ByteOf(uint32_t slot) { return kLockBase + static_cast<off_t>(slot); }
 
-// The descriptors whose locks say "this process lives": a forked child must not keep them.
-class LifeLines {
+// 0, or the error.
+int TryLock(int fd, off_t byte) {
+  struct flock lock = ByteLock(byte);
+  return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+}
+void Unlock(int fd, off_t byte) {
+  struct flock lock = ByteLock(byte);
+  lock.l_type = F_UNLCK;
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+// Whether another description than that of `fd` holds the lock. Also true if it cannot be told.
+bool IsLocked(int fd, off_t byte) {
+  struct flock lock = ByteLock(byte);
+  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+// A page of the file that nobody touches, and no child inherits. Null with errno on failure.
+void* MapProof(int fd) {
+  void* page = mmap(nullptr, PageBytes(), PROT_NONE, MAP_SHARED, fd, 0);
+  if (page == MAP_FAILED) return nullptr;
+  if (madvise(page, PageBytes(), MADV_DONTFORK) == 0) return page;
+  const int error = errno;
+  munmap(page, PageBytes());
+  errno = error;
+  return nullptr;
+}
+
+// A description of the segment's file that nobody else has. -1 with errno on failure.
+int Reopen(const Descriptor& file) {
+  char path[32];
+  std::snprintf(path, sizeof path, "/proc/self/fd/%d", file.number());
+  return open(path, O_RDWR | O_CLOEXEC);
+}
+
+absl::Status LostDescriptor() {
+  return absl::FailedPreconditionError(
+      "the program has closed the segment's descriptor (closefrom?): this process can neither "
+      "attach "
+      "to the segment nor tell who of its participants is dead; open the segment anew");
+}
+
+absl::Status CannotReopen(int error) {
+  const std::string text =
+      absl::StrCat("cannot attach: opening the segment's file once more: ", std::strerror(error));
+  if (error == EMFILE || error == ENFILE || error == ENOMEM) {
+    return absl::ResourceExhaustedError(text);
+  }
+  if (access("/proc/self/fd", F_OK) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(text, " (is /proc mounted?)"));
+  }
+  return error == ENOENT ? LostDescriptor() : absl::FailedPreconditionError(text);
+}
+
+// What a process knows of the proofs of life of its participants. A fork waits for the mutex: it
+// is held while a description that will be such a proof has a descriptor which is not on the list.
+class LivenessLocks {
  public:
-  static LifeLines& Get() {
-    static LifeLines* lines = new LifeLines;
-    return *lines;
+  static LivenessLocks& Get() {
+    static LivenessLocks* locks = new LivenessLocks;
+    return *locks;
   }
-  // Opening and listing are one step to a fork in another thread, which waits for the mutex: no
-  // child can inherit a descriptor that is not on the list. -1 with errno on failure.
-  int Open(const char* path) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd >= 0) fds_.push_back(fd);
-    return fd;
+  std::mutex& mutex() { return mutex_; }
+  // REQUIRES: the mutex is held. Whether a mapping alone keeps a lock, on this file's file system:
+  // tried out once, since no flag tells it.
+  bool MappingsKeepLocks(const Descriptor& file) {
+    const auto known = keeps_.find(file.device());
+    if (known != keeps_.end()) return known->second;
+    return keeps_[file.device()] = TryOutMapping(file);
   }
-  void Close(int fd) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    fds_.erase(std::remove(fds_.begin(), fds_.end(), fd), fds_.end());
-    close(fd);
+  // REQUIRES of both: the mutex is held.
+  void List(Descriptor* proof) { listed_.push_back(proof); }
+  void Strike(Descriptor* proof) {
+    listed_.erase(std::remove(listed_.begin(), listed_.end(), proof), listed_.end());
   }
 
  private:
-  LifeLines() {
+  LivenessLocks() {
     pthread_atfork([] { Get().mutex_.lock(); }, [] { Get().mutex_.unlock(); },
                    [] {
-                     for (int fd : Get().fds_) close(fd);
-                     Get().fds_.clear();
+                     for (Descriptor* proof : Get().listed_) proof->Close();
+                     Get().listed_.clear();
                      Get().mutex_.unlock();
                    });
   }
+  // The lock must stay with the mapping, and go with it: where a child of a raw clone has the
+  // descriptor by chance, the answer is no, which is safe.
+  static bool TryOutMapping(const Descriptor& file) {
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, 0) != sizeof random) return false;
+    const off_t byte = kTrialBase + static_cast<off_t>(random >> 4);
+    const int fd = Reopen(file);
+    if (fd < 0) return false;
+    void* page = TryLock(fd, byte) == 0 ? MapProof(fd) : nullptr;
+    close(fd);
+    if (page == nullptr) return false;
+    const bool stays = IsLocked(file.number(), byte);
+    munmap(page, PageBytes());
+    return stays && !IsLocked(file.number(), byte);
+  }
+
   std::mutex mutex_;
-  std::vector<int> fds_;
+  std::vector<Descriptor*> listed_;  // proofs that are descriptors
+  std::map<dev_t, bool> keeps_;
 };
+
+void Pause() {
+  constexpr timespec kPause{0, 1'000'000};
+  nanosleep(&kPause, nullptr);
+}
+constexpr int kLooks = 100;  // with pauses between them: 0.1 s
 
 }  // namespace
 
@@ -105,9 +190,9 @@ uint64_t ForkGuard::CurrentEpoch() {
 Participant& Participant::operator=(Participant&& other) noexcept {
   if (this != &other) {
     Release();
-    guard_ = other.guard_;
+    guard_ = std::move(other.guard_);
     word_ = std::exchange(other.word_, nullptr);
-    fd_ = std::exchange(other.fd_, -1);
+    proof_page_ = std::exchange(other.proof_page_, nullptr);
     slot_ = other.slot_;
     generation_ = other.generation_;
   }
@@ -116,55 +201,168 @@ Participant& Participant::operator=(Participant&& other) noexcept {
 
 void Participant::Release() {
   std::atomic<uint64_t>* word = std::exchange(word_, nullptr);
-  int fd = std::exchange(fd_, -1);
-  // In a forked child the descriptor is closed already, and the slot is the parent's.
+  void* page = std::exchange(proof_page_, nullptr);
+  const std::shared_ptr<Descriptor> proof = std::move(guard_.proof_);
+  // In a child neither the page nor the descriptor is there, and the slot is the parent's.
   if (word == nullptr || !guard_.mine()) return;
+  uint64_t in_use = Pack(ParticipantState::kInUse, generation_);
   // Release: pairs with the acquire of Claim; the next owner sees the ledger as this one left it
-  // (P3).
-  word->store(Pack(ParticipantState::kFree, generation_), std::memory_order_release);
-  LifeLines::Get().Close(fd);
+  // (P3). It fails only if the proof was lost and somebody has found this participant dead.
+  word->compare_exchange_strong(in_use, Pack(ParticipantState::kLeaving, generation_),
+                                std::memory_order_release, std::memory_order_relaxed);
+  // Dies before -> the lock goes with the process: Leaving, and unlocked.
+  if (page != nullptr) {
+    munmap(page, PageBytes());
+  } else {
+    std::lock_guard<std::mutex> no_fork(LivenessLocks::Get().mutex());
+    LivenessLocks::Get().Strike(proof.get());
+    if (proof->Intact()) Unlock(proof->number(), ByteOf(slot_));
+    proof->Close();
+  }
+  uint64_t leaving = Pack(ParticipantState::kLeaving, generation_);
+  // Release: as above. It fails if the slot has a new owner already.
+  word->compare_exchange_strong(leaving, Pack(ParticipantState::kFree, generation_),
+                                std::memory_order_release, std::memory_order_relaxed);
+}
+
+// One look over the slots, with a description of its own of the segment's file. A fork in another
+// thread waits until it is over.
+class ParticipantTable::Pass {
+ public:
+  explicit Pass(const ParticipantTable& table)
+      : table_(table), no_fork_(LivenessLocks::Get().mutex()) {}
+  ~Pass() {
+    if (page_ != nullptr) munmap(page_, PageBytes());
+    if (fd_ >= 0) close(fd_);
+  }
+
+  absl::Status Open() {
+    fd_ = Reopen(*table_.file_);
+    if (fd_ < 0) return CannotReopen(errno);
+    if (!table_.file_->IsSameFile(fd_)) return LostDescriptor();
+    if (!LivenessLocks::Get().MappingsKeepLocks(*table_.file_)) return absl::OkStatus();
+    page_ = MapProof(fd_);
+    if (page_ != nullptr) return absl::OkStatus();
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot attach: mapping a page: ", std::strerror(errno)));
+  }
+
+  // Claims the slot, if that can be done now. *contended: somebody else has its lock.
+  absl::StatusOr<std::optional<Participant>> Try(uint32_t slot, bool* contended) {
+    std::atomic<uint64_t>& word = table_.word(slot);
+    const bool of_recoverer = slot >= table_.participants_;
+    // Relaxed: only a hint of where to try; the CAS below decides.
+    if (!Claimable(word.load(std::memory_order_relaxed), of_recoverer)) return std::nullopt;
+    if (const int error = TryLock(fd_, ByteOf(slot)); error != 0) {
+      if (error != EAGAIN && error != EACCES) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "cannot attach: the segment's file takes no locks: ", std::strerror(error)));
+      }
+      *contended = true;
+      return std::nullopt;
+    }
+    // Relaxed: the CAS decides. Nobody else can claim it now, so this does not go on for ever: the
+    // word changes at most to Dead and to Free.
+    uint64_t seen = word.load(std::memory_order_relaxed);
+    while (Claimable(seen, of_recoverer)) {
+      const uint32_t generation = GenerationOf(seen) + 1;
+      // Acquire: pairs with the releases of Release and MarkRecovered (the ledger is empty, P3).
+      if (word.compare_exchange_strong(seen, Pack(ParticipantState::kInUse, generation),
+                                       std::memory_order_acquire, std::memory_order_relaxed)) {
+        return HandOver(word, slot, generation);
+      }
+    }
+    Unlock(fd_, ByteOf(slot));
+    return std::nullopt;
+  }
+
+ private:
+  // Who has the lock may claim a slot in these states: in the others its ledger holds something
+  // (P2, P4).
+  static bool Claimable(uint64_t word, bool of_recoverer) {
+    if (GenerationOf(word) == std::numeric_limits<uint32_t>::max()) return false;  // used up (P1)
+    return of_recoverer || StateOf(word) == ParticipantState::kFree ||
+           StateOf(word) == ParticipantState::kLeaving;
+  }
+  Participant HandOver(std::atomic<uint64_t>& word, uint32_t slot, uint32_t generation) {
+    Participant participant;
+    participant.word_ = &word;
+    participant.slot_ = slot;
+    participant.generation_ = generation;
+    participant.proof_page_ = std::exchange(page_, nullptr);
+    if (participant.proof_page_ == nullptr) {
+      participant.guard_.proof_ = std::make_shared<Descriptor>(std::exchange(fd_, -1));
+      LivenessLocks::Get().List(participant.guard_.proof_.get());
+    }
+    return participant;
+  }
+
+  const ParticipantTable& table_;
+  std::lock_guard<std::mutex> no_fork_;
+  int fd_ = -1;
+  void* page_ = nullptr;
+};
+
+absl::StatusOr<std::optional<Participant>> ParticipantTable::ClaimFrom(uint32_t first,
+                                                                       uint32_t end) const {
+  for (int look = 0; look < kLooks; ++look) {
+    bool contended = false;
+    {
+      Pass pass(*this);
+      if (absl::Status status = pass.Open(); !status.ok()) return status;
+      for (uint32_t slot = first; slot < end; ++slot) {
+        absl::StatusOr<std::optional<Participant>> claimed = pass.Try(slot, &contended);
+        if (!claimed.ok() || claimed->has_value()) return claimed;
+      }
+    }
+    if (!contended) break;
+    Pause();
+  }
+  return std::nullopt;
+}
+
+absl::Status ParticipantTable::AllTaken() const {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("all ", participants_, " participant slots of the segment are taken"));
 }
 
 absl::StatusOr<Participant> ParticipantTable::Claim() const {
-  // An open file description of its own: the segment's is shared by all participants of the
-  // process.
-  char path[32];
-  std::snprintf(path, sizeof path, "/proc/self/fd/%d", segment_fd_);
-  int fd = LifeLines::Get().Open(path);
-  if (fd < 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "cannot attach: opening ", path, ": ", std::strerror(errno), " (is /proc mounted?)"));
-  }
-  for (uint32_t slot = 0; slot < slots_; ++slot) {
-    // Relaxed: only a hint of where to try; the CAS below decides.
-    uint64_t seen = word(slot).load(std::memory_order_relaxed);
-    if (StateOf(seen) != ParticipantState::kFree) continue;
-    struct flock lock = ByteLock(slot);
-    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
-      if (errno == EAGAIN || errno == EACCES) continue;  // somebody is claiming or leaving it
-      int error = errno;
-      LifeLines::Get().Close(fd);
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
-    }
-    uint32_t generation = GenerationOf(seen) + 1;
-    // Acquire: pairs with the releases of Release and MarkRecovered (the ledger is empty, P3).
-    if (StateOf(seen) == ParticipantState::kFree &&
-        word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kInUse, generation),
-                                           std::memory_order_acquire, std::memory_order_relaxed)) {
-      Participant participant;
-      participant.word_ = &word(slot);
-      participant.fd_ = fd;
-      participant.slot_ = slot;
-      participant.generation_ = generation;
-      return participant;
-    }
-    lock.l_type = F_UNLCK;
-    fcntl(fd, F_OFD_SETLK, &lock);
-  }
-  LifeLines::Get().Close(fd);
+  absl::StatusOr<std::optional<Participant>> claimed = ClaimFrom(0, participants_);
+  if (!claimed.ok()) return claimed.status();
+  if (!claimed->has_value()) return AllTaken();
+  return **std::move(claimed);
+}
+
+absl::StatusOr<Participant> ParticipantTable::ClaimToRecover() const {
+  absl::StatusOr<std::optional<Participant>> claimed = ClaimFrom(participants_, size());
+  if (!claimed.ok()) return claimed.status();
+  if (claimed->has_value()) return **std::move(claimed);
   return absl::ResourceExhaustedError(
-      absl::StrCat("all ", slots_, " participant slots of the segment are taken"));
+      absl::StrCat("all ", participants_,
+                   " participant slots of the segment are taken, and so are the ", kRecovererSlots,
+                   " places from which the dead among them can be recovered, by processes that "
+                   "are attaching, or were stopped while they did"));
+}
+
+absl::StatusOr<Participant> ParticipantTable::ClaimOrRecover(
+    absl::FunctionRef<absl::Status(const Participant& recoverer)> recover) const {
+  absl::StatusOr<std::optional<Participant>> claimed = ClaimFrom(0, participants_);
+  if (!claimed.ok()) return claimed.status();
+  if (claimed->has_value()) return **std::move(claimed);
+  absl::Status recovered;
+  {
+    absl::StatusOr<Participant> recoverer = ClaimToRecover();
+    recovered = recoverer.ok() ? recover(*recoverer) : recoverer.status();
+  }
+  if (!recovered.ok() && !absl::IsResourceExhausted(recovered)) return recovered;
+  claimed = ClaimFrom(0, participants_);
+  if (!claimed.ok()) return claimed.status();
+  if (claimed->has_value()) return **std::move(claimed);
+  return recovered.ok() ? AllTaken() : recovered;
+}
+
+absl::Status ParticipantTable::CanTellTheDead() const {
+  return file_->Intact() ? absl::OkStatus() : LostDescriptor();
 }
 
 ParticipantState ParticipantTable::state(uint32_t slot) const {
@@ -183,8 +381,14 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   *generation = GenerationOf(seen);
   if (StateOf(seen) == ParticipantState::kDead) return true;
   if (StateOf(seen) == ParticipantState::kFree) return false;
-  struct flock lock = ByteLock(slot);
-  if (fcntl(segment_fd_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK) return false;
+  // In this order: whoever has closed the descriptor since, the answer was that of our file.
+  if (IsLocked(file_->number(), ByteOf(slot)) || !file_->Intact()) return false;
+  if (StateOf(seen) == ParticipantState::kLeaving) {
+    // It has left, and died, or is about to do this itself. Release: as there.
+    word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kFree, GenerationOf(seen)),
+                                       std::memory_order_release, std::memory_order_relaxed);
+    return false;
+  }
   // P1: the lock is free and the word has not changed, so its owner is dead. Acquire and release:
   // what the victim wrote is visible here (the kernel ordered its death before the lock's release),
   // and to whoever finds Dead.

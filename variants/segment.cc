@@ -105,10 +105,7 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
 
 }  // namespace
 
-Segment::~Segment() {
-  munmap(base_, size_);
-  close(fd_);
-}
+Segment::~Segment() { munmap(base_, size_); }
 
 // Takes `fd` over, also on an error.
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
@@ -295,7 +292,7 @@ absl::StatusOr<std::string> Segment::DesignOf(const SegmentLocation& location) {
 
 ParticipantTable Segment::participants() const {
   return ParticipantTable(base_ + kHeaderBytes, header().max_participants, header().ledger_bytes,
-                          fd_);
+                          &fd_);
 }
 
 namespace {

@@ -89,7 +89,7 @@ struct SegmentLayout {
 class Segment {
  public:
   static constexpr size_t kHeaderBytes = 4096;
-  static constexpr uint32_t kFormatVersion = 1;
+  static constexpr uint32_t kFormatVersion = 2;
 
   // Fills in header.parameters and lays out the (zeroed) body. Nobody else sees the segment yet.
   using Format = absl::FunctionRef<absl::Status(Segment& segment, SegmentHeader& header)>;
@@ -127,7 +127,7 @@ class Segment {
   const SegmentHeader& header() const { return *reinterpret_cast<const SegmentHeader*>(base_); }
   char* base() const { return base_; }
   size_t size() const { return size_; }
-  int fd() const { return fd_; }
+  int fd() const { return fd_.number(); }
   std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
   ParticipantTable participants() const;
   // The seeded hash: the same in every process that maps this segment.
@@ -140,7 +140,7 @@ class Segment {
   static absl::StatusOr<std::shared_ptr<Segment>> FromChecked(int fd, const std::string& what,
                                                               const SegmentLayout& layout);
 
-  int fd_;
+  Descriptor fd_;
   char* base_;
   size_t size_;
   size_t body_offset_ = 0;

@@ -10,6 +10,13 @@ absl::Status InheritedHandle() {
       "this handle was inherited through fork and belongs to the parent process: attach a new one");
 }
 
+absl::Status LostHandle() {
+  return absl::FailedPreconditionError(
+      "the program has closed the descriptor that proved this participant's life (closefrom?): "
+      "what "
+      "it held may be given back by others; attach a new handle");
+}
+
 }  // namespace
 
 PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
@@ -26,7 +33,7 @@ PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
 void PinnedValue::Release() {
   value_ = {};  // what it showed may belong to somebody else from here on
   version_ = kAbsent;
-  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.owns()) {
     store->DoReleasePin(hold_);
   }
 }
@@ -43,13 +50,18 @@ Draft& Draft::operator=(Draft&& other) noexcept {
 
 void Draft::Drop() {
   bytes_ = {};
-  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.mine()) {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.owns()) {
     store->DoDropDraft(hold_);
   }
 }
 
-absl::Status Store::CheckKey(std::string_view key) const {
+absl::Status Store::CheckHandle() const {
   if (!guard_.mine()) return InheritedHandle();
+  return guard_.owns() ? absl::OkStatus() : LostHandle();
+}
+
+absl::Status Store::CheckKey(std::string_view key) const {
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
   if (key.empty()) return absl::InvalidArgumentError("the key is empty; keys have at least 1 byte");
   if (key.size() > max_key_bytes()) {
     return absl::InvalidArgumentError(absl::StrCat("the key has ", key.size(), " bytes; at most ",
@@ -116,7 +128,7 @@ absl::StatusOr<Draft> Store::Reserve(std::string_view key, size_t size) {
 }
 
 absl::StatusOr<Version> Store::Commit(Draft draft) {
-  if (!guard_.mine()) return InheritedHandle();
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
   if (draft.store_ != this) {
     return absl::InvalidArgumentError("the draft is spent, or another store's");
   }
@@ -125,17 +137,17 @@ absl::StatusOr<Version> Store::Commit(Draft draft) {
 }
 
 absl::Status Store::ForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
-  if (!guard_.mine()) return InheritedHandle();
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
   return DoForEach(visit);
 }
 
 absl::StatusOr<RecoveryReport> Store::Recover() {
-  if (!guard_.mine()) return InheritedHandle();
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
   return DoRecover();
 }
 
 absl::StatusOr<AuditReport> Store::Audit() {
-  if (!guard_.mine()) return InheritedHandle();
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
   return DoAudit();
 }
 

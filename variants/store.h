@@ -14,10 +14,20 @@
 //   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing
 //                        changed, nothing leaked
 //   kFailedPrecondition  the handle was inherited through fork (attach one of your own),
+//                        or the program has closed a descriptor that it needs (below),
 //                        or the segment belongs to another design,
 //                        or to another version of it
 //   kDataLoss            the segment is damaged
 //   kUnimplemented       this store does not have the operation; its traits say so
+//
+// A program may close descriptors that it does not know (closefrom(3), as daemons do). A store goes
+// on without its segment's: Get, Put and the others need none; but then this process cannot attach
+// once more, nor tell who is dead, so Recover() is refused, and an operation that would have to
+// recover for room finds none. No number that stands for another file by then is ever closed. Where
+// the segment lies on a file system that keeps locks by descriptor only (overlayfs), closing all
+// descriptors ends the participant: each later operation is refused, and what it held is given back
+// by others, its pinned values with it. An operation that is under way in another thread meanwhile
+// is not protected.
 //
 // Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets:
 // an operation takes effect at one moment between its call and its return, and one cut off by its
@@ -224,6 +234,8 @@ class Store {
   virtual void DoReleasePin(uint64_t hold) = 0;
   virtual void DoDropDraft(uint64_t hold) = 0;
 
+  // That the handle is this process's own, and not lost.
+  absl::Status CheckHandle() const;
   absl::Status CheckKey(std::string_view key) const;
   absl::Status CheckValue(size_t size) const;
   // Put and Get of a handle that has not asked for its limits yet, or of what must be refused.
@@ -232,6 +244,7 @@ class Store {
   // Whether the key is not empty, and within the limits as far as they are known.
   bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }
   void LearnLimits() {
+    if (guard_.can_be_lost()) return;  // then each operation goes the way that looks at it
     known_max_key_bytes_ = max_key_bytes();
     known_max_value_bytes_ = max_value_bytes();
   }

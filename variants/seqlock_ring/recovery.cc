@@ -5,6 +5,7 @@
 namespace kill9::ring {
 
 absl::StatusOr<RecoveryReport> RingStore::DoRecover() {
+  if (absl::Status status = table_.CanTellTheDead(); !status.ok()) return status;
   RecoveryReport report;
   for (uint32_t slot = 0; slot < table_.size(); ++slot) {
     uint32_t generation = 0;

@@ -28,7 +28,7 @@ RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
 }
 
 RingStore::~RingStore() {
-  if (!guard().mine()) return;
+  if (!guard().owns()) return;
   FlushCounters();
   for (int hold = 0; hold < kHolds; ++hold) space_.EndHold(hold);
 }
@@ -41,6 +41,8 @@ absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Seg
   const ParticipantTable table = segment->participants();
   absl::StatusOr<Participant> participant = table.Claim();
   if (absl::IsResourceExhausted(participant.status())) {
+    // It holds nothing that others would have to see: all that it changes are words that carry the
+    // victim's generation (RecoverSlot).
     RecoveryReport report;
     for (uint32_t slot = 0; slot < table.size(); ++slot) {
       uint32_t generation = 0;
@@ -67,7 +69,7 @@ size_t RingStore::max_value_bytes() const {
 }
 
 void RingStore::Clear() {
-  if (!guard().mine()) return;
+  if (!guard().owns()) return;
   // An addition of nothing reads the latest cursor: all that was written by completed operations
   // lies below. Acquire and release: in the order of the openers' CASes.
   const uint64_t cursor = geometry_.header->cursor.fetch_add(0, std::memory_order_acq_rel);
@@ -109,7 +111,7 @@ void RingStore::FlushCounters() {
 
 Counters RingStore::ReadCounters() {
   Counters sum;
-  if (!guard().mine()) return sum;
+  if (!guard().owns()) return sum;
   FlushCounters();
   for (uint32_t slot = 0; slot < table_.size(); ++slot) {
     const Ledger& ledger = table_.ledger_as<Ledger>(slot);
