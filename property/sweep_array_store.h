@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "property/sweep_unsteady.h"
 #include "variants/registry.h"
 #include "variants/robust_mutex.h"
 
@@ -26,8 +27,15 @@ enum class ArrayBug : uint8_t {
   kLeak,                     // counts a slot as taken before it is live, and never gives it back
   kClaimsLockFree,           // declares reads lock-free, and locks
   kAcknowledgesEarly,        // undoes, in recovery, the last thing that was acknowledged
-  kReadsClock,               // as many instructions as the clock says
-  kReadsUnlocked,            // copies a value that may be overwritten meanwhile
+  kTakesAsLongAsTheClockSays,
+  kReadsUnlocked,      // copies a value that may be overwritten meanwhile
+  kGuestReturnsEarly,  // attaching, gives the slots of the dead back before it has repaired
+  // Right, and hard to repeat (sweep_unsteady.h):
+  kReadsClocks,
+  kReadsCounters,
+  kUsesDispatchedStrings,
+  kCopiesByString,
+  kAddsRestartably,
 };
 
 struct ArrayBody {
@@ -35,10 +43,20 @@ struct ArrayBody {
   std::atomic<uint32_t> spin;
   uint32_t slots;
   std::atomic<uint64_t> live;   // a bit a slot
-  std::atomic<uint64_t> taken;  // only with kLeak: what is not free
+  std::atomic<uint64_t> taken;  // only where Counts(): what is not free
   std::atomic<uint64_t> next_version;
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
 };
+
+// Whether slots are counted apart from what says that they are live: a death may leave them counted.
+inline bool Counts(ArrayBug bug) {
+  return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly;
+}
+inline void CountAnew(ArrayBody& body) {
+  if (body.mutex.Lock() == RobustMutex::Acquired::kOwnerDied) body.mutex.Consistent();
+  body.taken.store(body.live.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  body.mutex.Unlock();
+}
 
 struct ArraySlot {
   uint64_t version;
@@ -93,14 +111,13 @@ class ArrayStore final : public Store {
     return -1;
   }
   void Publish(uint64_t off, uint64_t on) {
-    if (bug_ == ArrayBug::kLeak) body_.taken.fetch_or(on, std::memory_order_relaxed);
     if (bug_ == ArrayBug::kOneInstructionWindow && off != 0 && on != 0) {
       body_.live.store(live() & ~off, std::memory_order_release);
       body_.live.store(live() | on, std::memory_order_release);
     } else {
       body_.live.store((live() & ~off) | on, std::memory_order_release);
     }
-    if (bug_ == ArrayBug::kLeak) body_.taken.fetch_and(~off, std::memory_order_relaxed);
+    if (Counts(bug_)) body_.taken.fetch_and(~off, std::memory_order_relaxed);
     body_.last_acknowledged.store(on, std::memory_order_relaxed);
   }
   absl::StatusOr<Version> Set(int old, std::string_view key, std::string_view value) {
@@ -110,11 +127,15 @@ class ArrayStore final : public Store {
       Write(slots_[old], key, value, version);
       return version;
     }
-    const uint64_t used =
-        bug_ == ArrayBug::kLeak ? body_.taken.load(std::memory_order_relaxed) : live();
+    const uint64_t used = Counts(bug_) ? body_.taken.load(std::memory_order_relaxed) : live();
     const uint32_t fresh = static_cast<uint32_t>(std::countr_one(used));
     if (fresh >= body_.slots) return absl::ResourceExhaustedError("no slot is free");
+    if (Counts(bug_)) body_.taken.fetch_or(uint64_t{1} << fresh, std::memory_order_relaxed);
     Write(slots_[fresh], key, value, version);
+    if (bug_ == ArrayBug::kCopiesByString &&
+        !CopyByStringInstruction(slots_[fresh].value, value.data(), value.size())) {
+      return absl::DataLossError("what was copied is not the same");
+    }
     Publish(off, uint64_t{1} << fresh);
     return version;
   }
@@ -128,8 +149,25 @@ class ArrayStore final : public Store {
   }
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override {
-    if (bug_ == ArrayBug::kReadsClock) {
-      for (unsigned long long n = (__rdtsc() >> 4) % 64; n > 0; --n) asm volatile("" ::: "memory");
+    switch (bug_) {
+      case ArrayBug::kTakesAsLongAsTheClockSays:
+        for (unsigned long long n = (__rdtsc() >> 4) % 1024; n > 0; --n)
+          asm volatile("" ::: "memory");
+        break;
+      case ArrayBug::kReadsClocks:
+        ReadClocks();
+        break;
+      case ArrayBug::kReadsCounters:
+        ReadCounters();
+        break;
+      case ArrayBug::kUsesDispatchedStrings:
+        UseDispatchedStrings(value);
+        break;
+      case ArrayBug::kAddsRestartably:
+        for (int n = 0; n < 5; ++n) AddRestartably(&added_);
+        break;
+      default:
+        break;
     }
     Locked locked(*this);
     return Set(Find(key), key, value);
@@ -173,6 +211,7 @@ class ArrayStore final : public Store {
     for (uint32_t slot = 0; slot < table.size(); ++slot) {
       uint32_t generation = 0;
       if (!table.MarkIfDead(slot, &generation)) continue;
+      if (bug_ == ArrayBug::kGuestReturnsEarly) CountAnew(body_);
       if (bug_ == ArrayBug::kAcknowledgesEarly) {
         Locked locked(*this);
         Publish(body_.last_acknowledged.load(std::memory_order_relaxed), 0);
@@ -186,10 +225,9 @@ class ArrayStore final : public Store {
     AuditReport report;
     const uint64_t all = body_.slots;
     const uint64_t alive = static_cast<uint64_t>(std::popcount(live()));
-    const uint64_t lost = bug_ == ArrayBug::kLeak
-                              ? static_cast<uint64_t>(std::popcount(
-                                    body_.taken.load(std::memory_order_relaxed) & ~live()))
-                              : 0;
+    const uint64_t lost = Counts(bug_) ? static_cast<uint64_t>(std::popcount(
+                                             body_.taken.load(std::memory_order_relaxed) & ~live()))
+                                       : 0;
     report.capacity = {all, all * sizeof(ArraySlot)};
     report.live = {alive, alive * sizeof(ArraySlot)};
     report.leaked = {lost, lost * sizeof(ArraySlot)};
@@ -216,6 +254,7 @@ class ArrayStore final : public Store {
   ArrayBug bug_;
   ArrayBody& body_;
   ArraySlot* slots_;
+  uint64_t added_ = 0;
 };
 
 class ArrayVariant final : public Variant {
@@ -245,11 +284,26 @@ class ArrayVariant final : public Variant {
   }
   absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
     absl::StatusOr<Participant> participant = segment->participants().Claim();
+    if (absl::IsResourceExhausted(participant.status())) {
+      RecoverAsGuest(*segment);
+      participant = segment->participants().Claim();
+    }
     if (!participant.ok()) return participant.status();
     return std::make_unique<ArrayStore>(std::move(segment), *std::move(participant), bug_);
   }
 
  private:
+  void RecoverAsGuest(Segment& segment) const {
+    const ParticipantTable table = segment.participants();
+    for (uint32_t slot = 0; slot < table.size(); ++slot) {
+      uint32_t generation = 0;
+      if (table.MarkIfDead(slot, &generation)) table.MarkRecovered(slot, generation);
+    }
+    // Nobody else knows by now that there is anything to repair.
+    if (bug_ == ArrayBug::kGuestReturnsEarly) {
+      CountAnew(*reinterpret_cast<ArrayBody*>(segment.body().data()));
+    }
+  }
   static SegmentLayout Layout() { return {.design = "sweep_array", .ledger_bytes = 0}; }
 
   std::string_view name_;
@@ -266,8 +320,14 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_leak", ArrayBug::kLeak},
       {"array_claims_lock_free", ArrayBug::kClaimsLockFree},
       {"array_acknowledges_early", ArrayBug::kAcknowledgesEarly},
-      {"array_reads_clock", ArrayBug::kReadsClock},
+      {"array_takes_as_long_as_the_clock_says", ArrayBug::kTakesAsLongAsTheClockSays},
       {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
+      {"array_guest_returns_early", ArrayBug::kGuestReturnsEarly},
+      {"array_reads_clocks", ArrayBug::kReadsClocks},
+      {"array_reads_counters", ArrayBug::kReadsCounters},
+      {"array_uses_dispatched_strings", ArrayBug::kUsesDispatchedStrings},
+      {"array_copies_by_string", ArrayBug::kCopiesByString},
+      {"array_adds_restartably", ArrayBug::kAddsRestartably},
   };
   for (const ArrayVariant& variant : kVariants) {
     if (variant.name() == name) return &variant;

@@ -4,8 +4,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,8 +164,116 @@ TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndRepl
   EXPECT_EQ(again.replayed_alike, 20u);
 }
 
+// Whether a cell's error is that this machine has no debug registers that stop.
+bool IsRefused(const Cell& cell) {
+  return std::string(cell.result.error).find("no breakpoints by") != std::string::npos;
+}
+
+class SweepStoppedBy : public testing::TestWithParam<BreakpointChoice> {};
+
+TEST_P(SweepStoppedBy, KillsAtTheSameInstructionsAndFindsTheSame) {
+  SweepOptions options;
+  options.breakpoints = GetParam();
+  options.full = GetParam() != BreakpointChoice::kSingleSteps;  // which takes long
+  const Cell cell = RunOne("array", OperationKind::kPutSame, StateKind::kOneEntry, options);
+  if (IsRefused(cell)) GTEST_SKIP() << cell.result.error;
+  EXPECT_EQ(cell.result.verdict, Verdict::kPass)
+      << cell.result.error << cell.result.failure[0].message;
+  EXPECT_EQ(Name(cell.result.stopped_by), Name(GetParam()));
+  EXPECT_EQ(cell.result.instructions_killed + cell.result.instructions_spoken_for,
+            cell.result.instructions + 1u);
+  if (GetParam() == BreakpointChoice::kSingleSteps) {
+    EXPECT_EQ(cell.result.longest_way, cell.result.instructions);
+  } else {
+    EXPECT_LT(cell.result.longest_way, cell.result.instructions / 10);
+  }
+  options.full = false;
+  const Cell window = RunOne("array_one_instruction_window", OperationKind::kPutSame,
+                             StateKind::kOneEntry, options);
+  options.breakpoints = BreakpointChoice::kSingleSteps;
+  const Cell stepped = RunOne("array_one_instruction_window", OperationKind::kPutSame,
+                              StateKind::kOneEntry, options);
+  ASSERT_EQ(window.result.verdict, Verdict::kViolation) << window.result.error;
+  EXPECT_EQ(window.result.instructions, stepped.result.instructions);
+  EXPECT_EQ(window.result.distinct_states, stepped.result.distinct_states);
+  EXPECT_EQ(window.result.failure[0].place.at[0], stepped.result.failure[0].place.at[0]);
+  EXPECT_EQ(window.result.failure[0].segment_hash, stepped.result.failure[0].segment_hash);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, SweepStoppedBy,
+                         testing::Values(BreakpointChoice::kDebugRegisters, BreakpointChoice::kInt3,
+                                         BreakpointChoice::kSingleSteps),
+                         [](const auto& one) { return std::string(Name(one.param)); });
+
+// Int3: it never miscounts, so any victim that strays does so by the operation.
+class SweepOfTheUnsteady : public testing::TestWithParam<const char*> {};
+
+TEST_P(SweepOfTheUnsteady, PassesEveryTimeWithoutAStray) {
+  SweepOptions options;
+  options.breakpoints = BreakpointChoice::kInt3;
+  options.sample = 40;
+  options.recovery = true;
+  options.pairs = 1;
+  constexpr int kRounds = 3;
+  for (int round = 0; round < kRounds; ++round) {
+    options.seed = static_cast<uint64_t>(round) + 1;
+    const Cell cell = RunOne(GetParam(), OperationKind::kPutSame, StateKind::kOneEntry, options);
+    EXPECT_EQ(cell.result.verdict, Verdict::kPass)
+        << cell.result.error << cell.result.failure[0].message;
+    EXPECT_EQ(cell.result.strayed, 0u);
+    EXPECT_EQ(cell.result.instructions_killed + cell.result.instructions_spoken_for,
+              cell.result.instructions + 1u);
+    EXPECT_LT(cell.result.longest_way, 100u);
+    const std::string name = GetParam();
+    if (name == "array_reads_clocks") {
+      EXPECT_GE(cell.result.vdso_instructions, 24u);
+    }
+    if (name == "array_reads_counters") {
+      EXPECT_GT(cell.result.unrepeatable, 24u);
+    }
+    if (name == "array_copies_by_string") {
+      EXPECT_GE(cell.result.string_iterations, 2 * 199u);
+    }
+    if (name == "array_adds_restartably") {
+      EXPECT_EQ(cell.result.restartable_sequences, 5u);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, SweepOfTheUnsteady,
+                         testing::Values("array_reads_clocks", "array_reads_counters",
+                                         "array_uses_dispatched_strings", "array_copies_by_string",
+                                         "array_adds_restartably"),
+                         [](const auto& one) { return std::string(one.param); });
+
+// Each state of the cell is reached only through a recovery by somebody who has no place yet.
+TEST(SweepSharpness, ARecoveryByWhoHasNoPlaceIsKilledThroughoutWhereAllParticipantsAreDead) {
+  SweepOptions options;
+  options.recovery = true;
+  options.two_victims = true;
+  options.second = OperationKind::kAttach;
+  options.resume = true;
+  options.pairs = 4;
+  const auto attach = [&options](const char* variant, StateKind state) {
+    return RunOne(variant, OperationKind::kAttach, state, options).result;
+  };
+  const CellResult right = attach("array", StateKind::kAllParticipantsDead);
+  EXPECT_EQ(right.verdict, Verdict::kPass) << right.error << right.failure[0].message;
+  EXPECT_GE(right.recovered_participants, 8u);
+  EXPECT_GT(right.recovery_kill_points, 0u);
+  EXPECT_GT(right.two_victim_kill_points, 0u);
+  EXPECT_GT(right.resume_points, 0u);
+  const CellResult wrong = attach("array_guest_returns_early", StateKind::kAllParticipantsDead);
+  EXPECT_EQ(wrong.verdict, Verdict::kLeak) << wrong.error;
+  const CellResult elsewhere = attach("array_guest_returns_early", StateKind::kOneEntry);
+  EXPECT_EQ(elsewhere.verdict, Verdict::kPass) << elsewhere.error << elsewhere.failure[0].message;
+  // A store that cannot be attached to before its dead are recovered is no starting state.
+  EXPECT_FALSE(Applies(Traits{}, OperationKind::kPutSame, StateKind::kAllParticipantsDead));
+}
+
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {
-  Cell cell = RunOne("array_reads_clock", OperationKind::kPutSame, StateKind::kOneEntry);
+  Cell cell = RunOne("array_takes_as_long_as_the_clock_says", OperationKind::kPutSame,
+                     StateKind::kOneEntry);
   EXPECT_EQ(cell.result.verdict, Verdict::kUndecided);
   EXPECT_NE(std::string(cell.result.error).find("not the same every time"), std::string::npos)
       << cell.result.error;
@@ -199,12 +311,17 @@ TEST(SweepSharpness, GlobalMutexPassesASeededSampleOfStatesAndOperations) {
   }
 }
 
-// What a container without the capability does: ptrace answers EPERM.
-void ForbidPtrace() {
+// Answers `request` of ptrace with `error` (0: as if it had been done) where its address is `from`
+// or above.
+void AnswerPtrace(uint32_t request, uint32_t from, uint32_t error) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 5),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, request, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, from, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog program{std::size(filter), filter};
@@ -212,14 +329,16 @@ void ForbidPtrace() {
   prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
-TEST(SweepSharpness, WithoutPtraceTheCommandSaysWhatAllowsItAndExits2) {
+// The command's exit code and what it says on a machine that `limits` has made of this one.
+std::pair<int, std::string> SweepWith(void (*limits)()) {
   int pipes[2];
-  ASSERT_EQ(pipe(pipes), 0);
-  pid_t child = fork();
+  EXPECT_EQ(pipe(pipes), 0);
+  const pid_t child = fork();
   if (child == 0) {
-    ForbidPtrace();
+    limits();
     dup2(pipes[1], STDERR_FILENO);
-    execl(KILL9_COMMAND, "kill9", "sweep", "--variant=global_mutex", "--operation=get", nullptr);
+    execl(KILL9_COMMAND, "kill9", "sweep", "--variant=global_mutex", "--operation=get",
+          "--state=one_entry", nullptr);
     _exit(99);
   }
   close(pipes[1]);
@@ -230,9 +349,45 @@ TEST(SweepSharpness, WithoutPtraceTheCommandSaysWhatAllowsItAndExits2) {
   }
   close(pipes[0]);
   int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), 2);
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return {WEXITSTATUS(status), said};
+}
+
+TEST(SweepOnOtherMachines, WithoutPtraceTheCommandSaysWhatAllowsItAndExits2) {
+  // What a container without the capability does.
+  const auto [code, said] = SweepWith([] { AnswerPtrace(PTRACE_TRACEME, 0, EPERM); });
+  EXPECT_EQ(code, 2);
   EXPECT_NE(said.find("SYS_PTRACE"), std::string::npos) << said;
+}
+
+TEST(SweepOnOtherMachines, WithoutProcTheCommandSaysSoAndExits2) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs a mount namespace";
+  const auto [code, said] = SweepWith([] {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        umount2("/proc", MNT_DETACH) != 0) {
+      _exit(98);
+    }
+  });
+  if (code == 98) GTEST_SKIP() << "mount namespaces are refused";
+  EXPECT_EQ(code, 2);
+  EXPECT_NE(said.find("needs /proc"), std::string::npos) << said;
+}
+
+TEST(SweepOnOtherMachines, DebugRegistersThatAreAcceptedAndNeverStopAreNotBelieved) {
+  const auto [code, said] =
+      SweepWith([] { AnswerPtrace(PTRACE_POKEUSER, offsetof(struct user, u_debugreg), 0); });
+  EXPECT_EQ(code, 0) << said;
+  EXPECT_NE(said.find("stopped by int3"), std::string::npos) << said;
+}
+
+TEST(SweepOnOtherMachines, WithoutAnyBreakpointItStepsAndSaysTheSame) {
+  const auto [code, said] = SweepWith([] {
+    AnswerPtrace(PTRACE_POKEUSER, offsetof(struct user, u_debugreg), EPERM);
+    AnswerPtrace(PTRACE_POKETEXT, 0, EPERM);
+  });
+  EXPECT_EQ(code, 0) << said;
+  EXPECT_NE(said.find("stopped by single_steps"), std::string::npos) << said;
 }
 
 }  // namespace

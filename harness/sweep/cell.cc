@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
                                                                  "stall", "resume"};
+constexpr std::array<std::string_view, kPlanCount> kPlanNames = {"work_first", "recover_first",
+                                                                 "look_first"};
 constexpr std::array<std::string_view, kProbeCount> kProbeNames = {
     "get", "put", "erase", "cas", "pin", "draft", "for_each", "recover", "attach"};
 
@@ -28,6 +30,7 @@ class KillSweep {
 
   void Run() {
     const double start = NowSeconds();
+    const PageFaults before = runner_.page_faults();
     for (uint32_t state = 0; Going() && state < trace_.state_count(); ++state) KillIn(state);
     // Having returned, the operation must have happened.
     for (int plan = 0; Going() && plan < Plans(); ++plan) {
@@ -45,6 +48,9 @@ class KillSweep {
         Kill(at, static_cast<Plan>(n % kPlanCount), false);
       }
     }
+    const PageFaults after = runner_.page_faults();
+    runner_.result().page_faults = {after.victims - before.victims, after.judges - before.judges,
+                                    after.tracer - before.tracer};
     runner_.result().kill_seconds += NowSeconds() - start;
   }
 
@@ -109,14 +115,17 @@ class KillSweep {
 void CountTrace(const Trace& trace, CellResult& result) {
   result.instructions = trace.size() - 1;  // the last step is the end marker
   result.distinct_states = trace.state_count();
+  uint32_t dearest = 0;
   for (uint32_t at = 0; at < trace.size(); ++at) {
     const Step& step = trace[at];
     result.system_calls += (step.flags & kSystemCall) != 0;
     result.string_iterations += (step.flags & kInsideString) != 0;
     result.vdso_instructions += (step.flags & kVdso) != 0;
+    result.restartable_sequences += (step.flags & kRestartable) != 0;
     result.unrepeatable += (step.flags & kUnrepeatable) != 0;
-    result.longest_way = std::max(result.longest_way, step.cost);
+    if (step.cost > trace[dearest].cost) dearest = at;
   }
+  result.longest_way = trace.StopsOnWay(dearest, WayCostsOf(Tracee::breakpoints()));
 }
 
 void CountCoverage(Runner& runner, const Trace& trace) {
@@ -132,42 +141,14 @@ void CountCoverage(Runner& runner, const Trace& trace) {
   }
 }
 
-// Whether debug registers work here: a breakpoint on a function that is about to be called.
-[[gnu::noinline]] void BreakHere() { asm volatile("" ::: "memory"); }
-bool TryBreakpoint() {
-  Tracee child(ForkAs(Runner::kVictimPid));
-  if (child.pid() == 0) {
-    TraceMe();
-    MarkBegin();
-    BreakHere();
-    _exit(0);
-  }
-  bool works = child.WaitForBegin() == Tracee::Stop::kTrap &&
-               child.RunTo(reinterpret_cast<uint64_t>(&BreakHere), 1) == Tracee::Stop::kTrap &&
-               child.Registers().rip == reinterpret_cast<uint64_t>(&BreakHere);
-  child.Kill();
-  return works;
-}
-
-// Whether a watched byte stops a repeated string instruction in time (see kWatchAhead).
-bool TryWatchpoint() {
-  constexpr uint64_t kBytes = 4096, kWatched = 2000;
-  static char from[kBytes], to[kBytes];
-  Tracee child(ForkAs(Runner::kVictimPid));
-  if (child.pid() == 0) {
-    TraceMe();
-    MarkBegin();
-    uint64_t count = kBytes;
-    const char* source = from;
-    char* destination = to;
-    asm volatile("rep movsb" : "+c"(count), "+S"(source), "+D"(destination) : : "memory");
-    _exit(0);
-  }
-  bool works = child.WaitForBegin() == Tracee::Stop::kTrap &&
-               child.RunToAccess(reinterpret_cast<uint64_t>(to + kWatched)) == Tracee::Stop::kTrap;
-  const uint64_t done = child.Registers().rdi - reinterpret_cast<uint64_t>(to);
-  child.Kill();
-  return works && done > kWatched && done <= kWatched + kWatchAhead / 2 + 64;
+bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result) {
+  if (result.kill_points == 0) return false;
+  if (request.operation == OperationKind::kCreate) return true;
+  return (!request.recovery || result.recovery_kill_points > 0) &&
+         (!request.two_victims || result.two_victim_kill_points > 0) &&
+         (!request.resume || result.resume_points > 0) &&
+         (!request.stall || result.stalled_instructions > 0 ||
+          request.state == StateKind::kAllParticipantsDead);
 }
 
 void Sweep(Runner& runner) {
@@ -185,7 +166,8 @@ void Sweep(Runner& runner) {
   CountCoverage(runner, trace);
   if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
   runner.BeginMode();
-  if (request.stall) StallSweep(runner, job, trace);
+  // A prober that has no place before the victim stops could only try to get one.
+  if (request.stall && !runner.scene().all_participants_dead) StallSweep(runner, job, trace);
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
@@ -197,7 +179,23 @@ void Sweep(Runner& runner) {
 }  // namespace
 
 std::string_view Name(Mode mode) { return kModeNames[static_cast<size_t>(mode)]; }
+std::string_view Name(Plan plan) { return kPlanNames[static_cast<size_t>(plan)]; }
 std::string_view Name(Probe probe) { return kProbeNames[static_cast<size_t>(probe)]; }
+
+Count PlaceNumbers(Mode mode) {
+  switch (mode) {
+    case Mode::kKill:
+      return {1, 1};
+    case Mode::kRecovery:
+      return {2, 3};
+    case Mode::kStall:
+      return {1, 2};
+    case Mode::kTwoVictims:
+    case Mode::kResume:
+      break;
+  }
+  return {2, 2};
+}
 
 JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
   JudgeOrders orders = runner.orders();
@@ -219,15 +217,22 @@ void RunCell(CellArea& area, VariantFinder find) {
   StartTicker();
   {
     Runner runner(area, find);
-    result.breakpoints = TryBreakpoint();
-    result.watchpoints = result.breakpoints && TryWatchpoint();
-    Sweep(runner);
+    const BreakpointChoice wanted = area.request.breakpoints;
+    const std::optional<Breakpoints> found = FindBreakpoints(wanted);
+    if (found.has_value()) {
+      Tracee::UseBreakpoints(*found);
+      result.stopped_by = *found;
+      result.breakpoints = *found == Breakpoints::kDebugRegisters;
+      Sweep(runner);
+    } else {
+      runner.Error("this machine has no breakpoints by %s", std::string(Name(wanted)).c_str());
+    }
   }
   if (result.failures == 0) {
     result.verdict = Verdict::kPass;
     if (result.error[0] != '\0')
       result.verdict = Verdict::kUndecided;
-    else if (!area.request.replay && result.kill_points == 0)
+    else if (!area.request.replay && !AllThatWasAskedRan(area.request, result))
       result.verdict = Verdict::kVacuous;
   }
   result.seconds = NowSeconds() - start;

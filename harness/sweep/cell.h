@@ -14,6 +14,7 @@
 
 #include <cstdint>
 
+#include "harness/sweep/breakpoints.h"
 #include "harness/sweep/judge.h"
 #include "harness/sweep/scene.h"
 #include "harness/sweep/trace.h"
@@ -24,6 +25,7 @@ namespace kill9::sweep {
 enum class Mode : uint8_t { kKill, kRecovery, kTwoVictims, kStall, kResume };
 inline constexpr int kModeCount = 5;
 std::string_view Name(Mode mode);
+std::string_view Name(Plan plan);  // "work_first"
 
 // A kill, exactly: what replay needs besides the cell.
 struct Place {
@@ -35,6 +37,11 @@ struct Place {
   uint32_t at[3];
 };
 inline constexpr uint32_t kNowhere = ~uint32_t{0};
+// How many numbers a place of this mode has: at least, at most.
+struct Count {
+  uint32_t least, most;
+};
+Count PlaceNumbers(Mode mode);
 
 struct CellRequest {
   char variant[48];
@@ -52,6 +59,7 @@ struct CellRequest {
   uint64_t seed;
   double watchdog_seconds;
   int32_t cpu;  // -1: any
+  BreakpointChoice breakpoints;
   Place place;
 };
 
@@ -80,18 +88,23 @@ inline constexpr int kProbeCount = 9;
 std::string_view Name(Probe probe);
 inline constexpr int kPlaceCount = 3;  // same_key, same_stripe, elsewhere
 
+struct PageFaults {
+  uint64_t victims, judges, tracer;
+};
+
 struct CellResult {
   uint32_t finished;
   Verdict verdict;
   char
       error[400];  // what kept the sweep from knowing: drift, no trace, a scene that cannot be made
   uint32_t instructions, distinct_states, system_calls, string_iterations, vdso_instructions;
+  uint32_t restartable_sequences;
   uint32_t unrepeatable;  // instructions after a clock read: their registers are not compared
-  uint32_t longest_way;   // stops on the way to the instruction that is hardest to reach
-  uint32_t breakpoints;   // whether debug registers were used
-  uint32_t watchpoints;   // whether they also stop inside a repeated string instruction
-  uint64_t strayed;       // victims that were replaced: a breakpoint's hits were miscounted, or a
-                          // register was left to chance
+  uint32_t longest_way;   // stops on the way to the instruction that is dearest to reach
+  Breakpoints stopped_by;
+  uint32_t breakpoints;  // whether debug registers were used
+  uint64_t strayed;      // victims that were replaced: a breakpoint's hits were miscounted, or a
+                         // register was left to chance
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
   // Of the states that were killed in: their instructions, and those at which survivors failed.
   uint64_t instructions_judged, instructions_not_survived;
@@ -107,6 +120,7 @@ struct CellResult {
   uint64_t resumed;                      // stopped victims that went on and finished
   uint64_t resume_points, resume_stops;  // accesses to the segment; stops that went on after a lap
   double kill_seconds, seconds;
+  PageFaults page_faults;  // in mode kKill
   uint64_t recovered_participants;
   int64_t leaked_blocks, doubly_owned_blocks;
   uint32_t failures;  // how many; the first kMostFailures are kept

@@ -15,6 +15,9 @@ namespace kill9::sweep {
 // What is legal after a kill before step `at` of the request's operation.
 JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
 
+// What a recoverer does: where all participants are dead, it has to attach first.
+OperationKind RecoveryIn(const Scene& scene);
+
 // The recoverer is killed at every distinct state of its recovery, after each distinct thing that
 // the victim's death left; a sample of second recoverers dies as well.
 void RecoverySweep(Runner& runner);

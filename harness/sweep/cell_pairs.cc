@@ -13,8 +13,8 @@ constexpr uint32_t kSecondRecovererSample = 3;
 
 bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
 
-Job RecoveryOf(const char* base, pid_t pid, bool judged) {
-  return {.base = base, .operation = OperationKind::kRecover, .pid = pid, .judged = judged};
+Job RecoveryOf(const Runner& runner, const char* base, pid_t pid, bool judged) {
+  return {.base = base, .operation = RecoveryIn(runner.scene()), .pid = pid, .judged = judged};
 }
 
 // The order in which states are taken: all of them, or a seeded sample.
@@ -62,9 +62,9 @@ SeenBytes seen;
 // A second recoverer dies, too, after the first has died at `at`.
 void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, uint32_t at,
                          char* left_by, char* left, Trace& second, Random& random) {
-  Job first = RecoveryOf(left_by, kRecovererPid, false);
+  Job first = RecoveryOf(runner, left_by, kRecovererPid, false);
   if (!runner.KillAndLeave(first, unjudged, at, left)) return;
-  Job job = RecoveryOf(left, kSecondRecovererPid, true);
+  Job job = RecoveryOf(runner, left, kSecondRecovererPid, true);
   if (!runner.TraceRepeatably(job, second)) return;
   for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
     uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
@@ -83,6 +83,10 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
 
 }  // namespace
 
+OperationKind RecoveryIn(const Scene& scene) {
+  return scene.all_participants_dead ? OperationKind::kAttach : OperationKind::kRecover;
+}
+
 void RecoverySweep(Runner& runner) {
   const CellRequest& request = runner.request();
   CellResult& result = runner.result();
@@ -99,7 +103,7 @@ void RecoverySweep(Runner& runner) {
     uint32_t victim_at = victim_trace.state(selection[n]).first;
     if (!runner.KillAndLeave(victim, victim_trace, victim_at, left)) return;
     if (!seen.Insert(runner.HashOf(left))) continue;
-    Job job = RecoveryOf(left, kRecovererPid, true);
+    Job job = RecoveryOf(runner, left, kRecovererPid, true);
     if (!runner.TraceRepeatably(job, recovery)) return;
     ++result.recovery_states;
     result.recovery_instructions += recovery.size() - 1;
@@ -117,7 +121,7 @@ void RecoverySweep(Runner& runner) {
     }
     runner.addresses().AddTrace(recovery);
     if (!Going(runner)) return;
-    if (!runner.TraceRepeatably(RecoveryOf(left, kRecovererPid, false), unjudged)) return;
+    if (!runner.TraceRepeatably(RecoveryOf(runner, left, kRecovererPid, false), unjudged)) return;
     uint32_t at = unjudged.state(static_cast<uint32_t>(random.Below(unjudged.state_count()))).first;
     KillSecondRecoverer(runner, unjudged, victim_at, at, left, left_again, second, random);
   }

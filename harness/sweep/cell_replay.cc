@@ -43,15 +43,15 @@ void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
   const bool two = place.at[2] != kNowhere;
   for (uint32_t n = 0; n < runner.request().times; ++n) {
     if (!runner.KillAndLeave(victim, victim_trace, place.at[0], left)) return;
-    Job recovery{
-        .base = left, .operation = OperationKind::kRecover, .pid = kRecovererPid, .judged = !two};
+    const OperationKind operation = RecoveryIn(runner.scene());
+    Job recovery{.base = left, .operation = operation, .pid = kRecovererPid, .judged = !two};
     if (!runner.TraceRepeatably(recovery, first)) return;
     if (!two) {
       if (!Once(runner, recovery, first, place.at[1], orders)) return;
       continue;
     }
     if (!runner.KillAndLeave(recovery, first, place.at[1], left_again)) return;
-    Job again{.base = left_again, .operation = OperationKind::kRecover, .pid = kSecondRecovererPid};
+    Job again{.base = left_again, .operation = operation, .pid = kSecondRecovererPid};
     if (!runner.TraceRepeatably(again, second) || !Once(runner, again, second, place.at[2], orders))
       return;
   }

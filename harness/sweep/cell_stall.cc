@@ -18,7 +18,8 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
   std::atomic<uint32_t>& done = runner.stage().probe;
   uint32_t seen = done.load(std::memory_order_acquire);
   int asleep = 0;
-  double since = OwnSeconds(prober);
+  OwnClock clock(prober);
+  double since = 0;
   double cpu_since = CpuSeconds(prober);
   while (seen < kProbesInAll) {
     runner.Nap();
@@ -26,7 +27,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     if (now != seen) {
       seen = now;
       asleep = 0;
-      since = OwnSeconds(prober);
+      since = clock.Seconds();
       cpu_since = CpuSeconds(prober);
       continue;
     }
@@ -36,7 +37,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
     // All that could wake it is stopped or waits for this process: who waits for others does so for
     // ever, however often it looks again.
     if (asleep >= kAsleepLooks || CpuSeconds(prober) - cpu_since > kSpinSeconds ||
-        (waiting == Waiting::kForATime && OwnSeconds(prober) - since > kDozeSeconds)) {
+        (waiting == Waiting::kForATime && clock.Seconds() - since > kDozeSeconds)) {
       return false;
     }
   }

@@ -67,11 +67,16 @@ std::unique_ptr<Store> Judge::AttachNewcomer() {
 
 void Judge::AttachBefore() {
   report_->verdict = Verdict::kPass;
+  if (scene_.all_participants_dead) return;
   Stage("attach before the kill");
   before_ = Attach();
 }
 
 void Judge::Run() {
+  if (before_ == nullptr) {
+    Stage("survivor attaches to a table of the dead");
+    before_ = Attach();
+  }
   Judgement();
   report_->done = 1;
 }
@@ -414,7 +419,7 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
 
 void Judge::CreateJudgement() {
   Stage("open what a dying creator left");
-  const SegmentLocation location{SegmentKind::kNamed, kCreatedName};
+  const SegmentLocation location{SegmentKind::kNamed, scene_.created_name};
   SegmentOptions options = scene_.options;
   options.location = location;
   absl::StatusOr<std::shared_ptr<Segment>> segment = scene_.variant->Open(location);

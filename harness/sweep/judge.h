@@ -52,6 +52,7 @@ struct JudgeReport {
   int64_t held_blocks_at_end;
   uint32_t puts_to_exhaustion;
   uint64_t recovered_participants;
+  uint64_t page_faults;
   int64_t leaked_blocks, doubly_owned_blocks;
 };
 
@@ -62,7 +63,7 @@ class Judge {
   Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back,
         Partner* partner = nullptr);
 
-  // Before the victim begins: A attaches.
+  // Before the victim begins: A attaches. Where the scene has no place for it, it does so in Run.
   void AttachBefore();
   // After its death. Ends with report->done = 1; a failure ends the process.
   void Run();

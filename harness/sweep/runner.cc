@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,7 +15,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "absl/strings/str_cat.h"
 #include "variants/hash.h"
 
 namespace kill9::sweep {
@@ -37,8 +35,6 @@ uint32_t HashRegisters(user_regs_struct registers) {
 
 constexpr size_t kStackBytes = size_t{1} << 20;
 
-std::string CreatedPath() { return absl::StrCat("/dev/shm/", kCreatedName); }
-
 }  // namespace
 
 Runner::Runner(CellArea& area, VariantFinder find)
@@ -49,19 +45,16 @@ Runner::Runner(CellArea& area, VariantFinder find)
   void* head = nullptr;
   syscall(SYS_get_robust_list, 0, &head, &length);
   robust_head_ = reinterpret_cast<uint64_t>(head);
-  vdso_begin_ = getauxval(AT_SYSINFO_EHDR);
-  vdso_end_ = vdso_begin_ + (8 << 10);
   mail_ = static_cast<PartnerMail*>(mmap(nullptr, sizeof(PartnerMail), PROT_READ | PROT_WRITE,
                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   victim_stack_ = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-  area_.result.breakpoints = 1;
 }
 
 Runner::~Runner() {
   DismissJudge();
   if (holder_ > 0) KillAndReap(holder_);
-  if (creating()) unlink(CreatedPath().c_str());
+  if (creating()) unlink(created_path_.c_str());
   if (shared_.has_files()) Segment::Unlink(scene_->options.location).IgnoreError();
 }
 
@@ -78,14 +71,14 @@ void Runner::Save(char* snapshot) {
 }
 
 void Runner::Restore(const char* snapshot) {
-  if (creating()) unlink(CreatedPath().c_str());
+  if (creating()) unlink(created_path_.c_str());
   if (!shared_.Restore(snapshot)) Error("%s", shared_.error());
 }
 
 // While a segment is being created, all that others can see of it is its name and what is behind
 // that.
 uint64_t Runner::HashCreated() {
-  int fd = open("/dev/shm/kill9-sweep-create", O_RDONLY | O_CLOEXEC);
+  int fd = open(created_path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   ssize_t got = read(fd, scratch_, bytes_);
   close(fd);
@@ -192,15 +185,17 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
   bool inside_string = false;
   bool may_differ = true;  // the state, from that of the step before
   StateId id{};
+  AddressRange sequence{};  // the restartable one that the victim is about to run
   uint64_t previous = 0;
   while (good) {
     user_regs_struct registers = victim.Registers();
     const uint64_t address = registers.rip;
     Decoder::Kind kind = decoder_->Classify(address);
-    bool in_vdso = address >= vdso_begin_ && address < vdso_end_;
+    const bool in_vdso = vdso_.Has(address);
     uint32_t flags = lasting_flags | (kind == Decoder::kSystemCallInstruction ? kSystemCall : 0) |
                      (inside_string && address == previous ? kInsideString : 0) |
-                     (in_vdso ? kVdso : 0) | (TouchesSegment(registers) ? kTouches : 0);
+                     (in_vdso ? kVdso : 0) | (sequence.Has(address) ? kRestartable : 0) |
+                     (TouchesSegment(registers) ? kTouches : 0);
     if (may_differ || shared_.has_files()) id = Capture(victim, system_calls, may_differ);
     // Hashing the segment costs more than the step. It is left out where the instruction cannot
     // have changed anything; were that ever wrong, each kill would find drift (C2). Where a victim
@@ -212,17 +207,34 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
       good = false;
       break;
     }
+    const uint32_t before = trace.size() < 2 ? 0 : trace[trace.size() - 2].flags;
+    if ((before & kVdso) && (before & kChanged)) {
+      Error("the vDSO changed the segment: a death in the middle of that cannot be tried");
+      break;
+    }
     if (address == EndAddress()) break;
+    const bool may_arm = restartable_at_.has_value() &&
+                         decoder_->MayTouch(registers, *restartable_at_, *restartable_at_ + 8);
     inside_string = kind == Decoder::kRepeatedString;
     previous = address;
     if (kind == Decoder::kSystemCallInstruction) ++system_calls;
     if (in_vdso || kind == Decoder::kClockOrChance) lasting_flags |= kUnrepeatable;
+    if (flags & kManyInstructions) {
+      may_differ = true;
+      inside_string = false;
+      // A call: its return is on the stack.
+      if (Cross(victim, in_vdso ? victim.Word(registers.rsp) : sequence.end)) continue;
+      Error("without any kill, the victim did not come behind instruction %u: %s", trace.size() - 1,
+            in_vdso ? "a call into the vDSO" : "a restartable sequence needs breakpoints");
+      break;
+    }
     Tracee::Stop stop =
         victim.Step(kind == Decoder::kSystemCallInstruction && job.other != nullptr);
     if (stop == Tracee::Stop::kBlocked && job.other != nullptr) {
       trace.set_ends_blocked();
       break;
     }
+    if (may_arm) sequence = RestartableSequence(victim.Word(*restartable_at_));
     if (stop != Tracee::Stop::kTrap) {
       Error("without any kill, the victim %s after %u instructions (signal %d)",
             stop == Tracee::Stop::kBlocked ? "blocked" : "ended", trace.size(), victim.signal());
@@ -230,7 +242,8 @@ bool Runner::TraceJob(const Job& job, Trace& trace) {
     }
   }
   EndJob(victim, other);
-  if (good) trace.PlanWays(BreakpointsWork(), WatchpointsWork());
+  good = good && !failed();
+  if (good) trace.PlanWays(WayCostsOf(Tracee::breakpoints()));
   return good;
 }
 
@@ -261,27 +274,34 @@ bool Runner::TraceRepeatably(const Job& job, Trace& trace) {
   return true;
 }
 
-// To the step that is broken at, by way of a rarer one where that is quicker.
-bool Runner::BreakAt(Tracee& victim, const Trace& trace, const Step& step) {
-  if (step.via != kFromBeginning) {
-    const Step& via = trace[step.via];
-    if (victim.RunTo(via.address, via.hits) != Tracee::Stop::kTrap) return false;
+// Over a step of many instructions, to where it ends. How many they are depends on the moment.
+bool Runner::Cross(Tracee& victim, uint64_t behind) {
+  if (BreakpointsWork()) {
+    return victim.RunTo(behind, 1) == Tracee::Stop::kTrap && victim.InstructionPointer() == behind;
   }
-  return victim.RunTo(step.address, step.hits) == Tracee::Stop::kTrap;
+  do {
+    if (victim.Step() != Tracee::Stop::kTrap) return false;
+  } while (vdso_.Has(victim.InstructionPointer()));
+  return victim.InstructionPointer() == behind;
 }
 
-// From the first iteration of a repeated string instruction, `steps` iterations on. Returns how
-// many are left to be stepped singly.
-uint32_t Runner::RunInsideString(Tracee& victim, uint32_t steps) {
-  const user_regs_struct before = victim.Registers();
-  const uint32_t bytes = Decoder::BytesAtDestination(before.rip);
-  constexpr uint64_t kDirection = 0x400;
-  if (bytes == 0 || (before.eflags & kDirection) || steps >= before.rcx) return steps;
-  const uint64_t byte = before.rdi + uint64_t{bytes} * (steps - kWatchAhead);
-  if (victim.RunToAccess(byte) != Tracee::Stop::kTrap) return steps;
-  const user_regs_struct after = victim.Registers();
-  const uint64_t done = before.rcx - after.rcx;
-  return after.rip == before.rip && done <= steps ? steps - static_cast<uint32_t>(done) : 0;
+// Along the planned way. False: the victim ended.
+bool Runner::GoTo(Tracee& victim, const Trace& trace, uint32_t at) {
+  if (at == 0) return true;
+  const Step& step = trace[at];
+  if (!GoTo(victim, trace, step.from)) return false;
+  if (step.hits == 0) {
+    for (uint32_t n = step.from; n < at; ++n) {
+      const bool there = trace[n].flags & kManyInstructions ? Cross(victim, trace[n + 1].address)
+                                                            : victim.Step() == Tracee::Stop::kTrap;
+      if (!there) return false;
+    }
+    return true;
+  }
+  const Tracee::Stop stop = step.flags & kInsideString
+                                ? victim.RunInsideString(decoder_->BytesOf(step.address), step.hits)
+                                : victim.RunTo(step.address, step.hits);
+  return stop == Tracee::Stop::kTrap;
 }
 
 // A breakpoint that was hit once more, or once less, than it counted: seen now and then on loaded
@@ -306,22 +326,7 @@ bool Runner::IsElsewhere(const Trace& trace, const user_regs_struct& registers,
 bool Runner::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   const uint32_t last = at < trace.size() ? at : trace.size() - 1;
   const Step& step = trace[last];
-  const uint32_t from = step.from;
-  bool there = true;
-  if (from > 0) {
-    there = BreakAt(victim, trace, trace[from]);
-    if (!Tracee::HasBreakpoints()) {
-      Error("debug registers stopped working");
-      return false;
-    }
-  }
-  uint32_t left = last - from;
-  if (there && WatchpointsWork() && (step.flags & kInsideString) && left > kWatchAhead + 8 &&
-      trace[from].address == step.address) {
-    left = RunInsideString(victim, left);
-  }
-  for (; there && left > 0; --left) there = victim.Step() == Tracee::Stop::kTrap;
-  if (!there) {
+  if (!GoTo(victim, trace, last)) {
     Error("drift: a victim ended on its way to instruction %u of %u", at, trace.size());
     return false;
   }
@@ -362,8 +367,7 @@ bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrde
     EndJob(victim, other);
     if (!HasStrayed()) return false;
   }
-  victim.Kill();
-  other.Kill();
+  faults_.victims += victim.Kill() + other.Kill();
   CountKill();
   if (at < trace.size()) trace[at].flags |= kKilled;
   *answer = AskJudge();

@@ -6,12 +6,14 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "harness/sweep/cell.h"
 #include "harness/sweep/lapper.h"
 #include "harness/sweep/partner.h"
 #include "harness/sweep/shared_bytes.h"
+#include "harness/sweep/uninterruptible.h"
 
 namespace kill9::sweep {
 
@@ -128,9 +130,10 @@ class Runner {
   bool TooManyFailures() const {
     return area_.result.failures - failures_before_ >= request().most_failures;
   }
-  bool BreakpointsWork() const { return area_.result.breakpoints != 0; }
-  bool WatchpointsWork() const { return area_.result.watchpoints != 0; }
+  static bool BreakpointsWork() { return Tracee::breakpoints() != Breakpoints::kSingleSteps; }
   void CountKill() { ++area_.progress_kill_points; }
+  // Of all that were killed, of judges while they judged, and of this process, so far.
+  PageFaults page_faults() const { return {faults_.victims, faults_.judges, OwnPageFaults()}; }
   AddressTable addresses() { return AddressTable(area_.addresses); }
   Stage& stage() { return *stage_; }
 
@@ -139,7 +142,8 @@ class Runner {
  private:
   bool MakeStartingState();
   bool HalfDone(OperationKind operation);
-  bool StartHolder(bool lives);
+  bool FillWithDead();
+  bool StartHolder(pid_t pid, bool lives);
   bool ReadEntries();
   bool RunWithoutKills();
   bool WaitReady(pid_t child);
@@ -161,8 +165,8 @@ class Runner {
   bool IsElsewhere(const Trace& trace, const user_regs_struct& registers, const StateId& found);
   // Whether the victim of the last run strayed and no error came of it: it may be replaced.
   bool HasStrayed() { return std::exchange(strayed_, false) && !failed(); }
-  bool BreakAt(Tracee& victim, const Trace& trace, const Step& step);
-  uint32_t RunInsideString(Tracee& victim, uint32_t steps);
+  bool GoTo(Tracee& victim, const Trace& trace, uint32_t at);
+  bool Cross(Tracee& victim, uint64_t behind);
   bool TouchesSegment(const user_regs_struct& registers);
   bool TouchesRobustList(const user_regs_struct& registers);
   // `segment_may_differ` (from what it was at the last call): false saves hashing it again.
@@ -178,17 +182,20 @@ class Runner {
   SharedBytes shared_;
   uint64_t segment_hash_ = 0;
   PartnerMail* mail_;  // shared with the judge and its partner
+  std::string created_path_;
   char* base_ = nullptr;
   char* scratch_ = nullptr;
   char* victim_stack_ = nullptr;
   size_t bytes_ = 0;
   uint64_t robust_head_ = 0;
-  uint64_t vdso_begin_ = 0, vdso_end_ = 0;
+  const AddressRange vdso_ = VdsoRange();
+  const std::optional<uint64_t> restartable_at_ = RestartableSequenceWord();
   JudgeOrders orders_;
   pid_t holder_ = 0;
   static constexpr uint64_t kMostStrays = 50;  // of a cell
   bool strayed_ = false;
   uint32_t failures_before_ = 0;  // the present mode
+  PageFaults faults_{};
   pid_t judge_ = 0;
   uint32_t judgements_ = 0;  // of the present judge
 };

@@ -44,6 +44,7 @@ void Runner::BeJudge() {
       FutexWait(stage_->called, calls - 1, kLookNanoseconds);
     }
     {
+      const uint64_t faults = OwnPageFaults();
       Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back,
                   partner.has_value() ? &*partner : nullptr);
       if (!creating()) judge.AttachBefore();
@@ -54,6 +55,7 @@ void Runner::BeJudge() {
       } else {
         judge.Run();
       }
+      stage_->report.page_faults = OwnPageFaults() - faults;
     }
     Signal(stage_->judged);
   }
@@ -68,12 +70,12 @@ void Runner::DismissJudge() {
 }
 
 bool Runner::WaitReady(pid_t child) {
-  const double start = NowSeconds();
+  Patience patience(child, 20 * request().watchdog_seconds);
   while (stage_->ready.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->ready, 0, kLookNanoseconds);
     siginfo_t info{};
     if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-        info.si_pid != 0 || NowSeconds() - start > 20 * request().watchdog_seconds) {
+        info.si_pid != 0 || patience.Exhausted()) {
       return stage_->ready.load(std::memory_order_acquire) != 0;
     }
   }
@@ -122,6 +124,7 @@ Answer Runner::AskJudge() {
   if (answer.verdict != Verdict::kPass) DismissJudge();
   answer.outcome = report.outcome;
   answer.message = report.message;
+  faults_.judges += report.page_faults;
   area_.result.recovered_participants += report.recovered_participants;
   return answer;
 }
@@ -163,9 +166,11 @@ pid_t Runner::ForkLapper(Lap lap, bool twice) {
     return child;
   }
   Lapper lapper(*scene_, request().operation, &stage_->laps);
-  if (!lapper.Attach()) _exit(1);
+  const bool late = scene_->all_participants_dead;
+  if (!late && !lapper.Attach()) _exit(1);
   Signal(stage_->ready);
   Await(stage_->go);
+  if (late && !lapper.Attach()) _exit(1);
   lapper.Run(lap);
   Signal(stage_->probe);
   while (stage_->go.load(std::memory_order_acquire) < 2) FutexWait(stage_->go, 1, kLookNanoseconds);

@@ -19,7 +19,7 @@ constexpr std::array<std::string_view, kOperationCount> kOperationNames = {
 constexpr std::array<std::string_view, kStateCount> kStateNames = {
     "empty",        "one_entry",      "collision_pair", "collision_chain", "full_table",
     "full_segment", "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase",
-    "split",        "merge",          "first_block",    "last_block"};
+    "split",        "merge",          "first_block",    "last_block",      "all_participants_dead"};
 
 constexpr uint64_t kHashSeed = 9;
 constexpr uint32_t kParticipants = 8;
@@ -192,12 +192,13 @@ absl::Status SceneMaker::Make() {
   for (uint32_t key = 0; key < scene_.keys.size(); ++key) scene_.numbers[scene_.keys[key]] = key;
   scene_.hold_live = scene_.state == StateKind::kPinnedByLive;
   scene_.hold_dead = scene_.state == StateKind::kPinnedByDead;
+  scene_.all_participants_dead = scene_.state == StateKind::kAllParticipantsDead;
   return absl::OkStatus();
 }
 
 // One a process that makes scenes, always of the same length.
-SegmentLocation NameOfScene() {
-  return {SegmentKind::kNamed, absl::StrFormat("kill9-sweep-scene-%08d", getpid())};
+std::string NameOf(std::string_view what) {
+  return absl::StrFormat("kill9-sweep-%s-%08d", std::string(what), getpid());
 }
 
 uint64_t Word(uint32_t id, uint64_t index) {
@@ -256,6 +257,9 @@ bool Applies(const Traits& traits, OperationKind operation, StateKind state) {
     return false;
   }
   if (!traits.bounded && IsFull(state)) return false;
+  if (state == StateKind::kAllParticipantsDead) {
+    return operation == OperationKind::kAttach && traits.has_recovery && !traits.needs_name;
+  }
   // While a segment is made, only its name and what is behind that are looked at, no other files.
   if (operation == OperationKind::kCreate) return state == StateKind::kEmpty && !traits.needs_name;
   if (state != StateKind::kEmpty) return true;
@@ -318,6 +322,7 @@ absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Variant& variant, StateKi
     auto scene = std::make_unique<Scene>();
     scene->variant = &variant;
     scene->state = state;
+    scene->created_name = NameOf("create");
     scene->value_bytes = kValueBytes;
     scene->fill_bytes = kFillBytes;
     scene->options.size_bytes = size;
@@ -326,7 +331,7 @@ absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Variant& variant, StateKi
     scene->options.stripes = 4;
     scene->options.hash_seed = kHashSeed;
     if (variant.traits().needs_name) {
-      scene->options.location = NameOfScene();
+      scene->options.location = {SegmentKind::kNamed, NameOf("scene")};
       Segment::Unlink(scene->options.location).IgnoreError();  // of a cell that was cut off
     }
     absl::StatusOr<std::shared_ptr<Segment>> segment = variant.Create(scene->options);

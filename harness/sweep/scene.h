@@ -61,8 +61,9 @@ enum class StateKind : uint8_t {
   kMerge,
   kFirstBlock,
   kLastBlock,
+  kAllParticipantsDead,  // whoever attaches must recover first
 };
-inline constexpr int kStateCount = 14;
+inline constexpr int kStateCount = 15;
 
 std::string_view Name(OperationKind operation);  // "put_insert"
 std::string_view Name(StateKind state);          // "one_entry"
@@ -97,10 +98,14 @@ struct Scene {
   uint32_t elsewhere = 2;  // shares none of them
   uint32_t same_stripe = 3;  // absent; shares the low and high bits with the target
   bool full = false;         // filled until there was no room
+  // Of the segment that kCreate makes. Where workers have no /dev/shm of their own, no two share it.
+  std::string created_name;
   uint32_t value_bytes = 0;
   uint32_t fill_bytes = 0;  // values of this size exhaust a segment in some dozens
   uint32_t hold_live = 0,
            hold_dead = 0;  // participants that pin the target: they live, or are killed
+  // Every participant's slot is taken by a dead one: no survivor can be attached before the victim.
+  bool all_participants_dead = false;
 
   uint32_t Subject(OperationKind operation) const {
     return operation == OperationKind::kPutInsert ? insert : target;
@@ -153,9 +158,6 @@ class VictimOperation {
   bool yes_ = false;            // erased, swapped
   VictimReport* report_;
 };
-
-// Where kCreate makes its segment, in the sweep's own /dev/shm.
-inline constexpr const char* kCreatedName = "kill9-sweep-create";
 
 }  // namespace kill9::sweep
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
@@ -27,6 +28,7 @@ bool Runner::Prepare() {
     Error("the state has %zu keys, more than the sweep can follow", scene_->keys.size());
     return false;
   }
+  created_path_ = absl::StrCat("/dev/shm/", scene_->created_name);
   bytes_ = scene_->segment->size();
   std::string directory;
   if (variant_->traits().needs_name) directory = *Segment::DirectoryOf(scene_->options.location);
@@ -46,8 +48,9 @@ bool Runner::MakeStartingState() {
   if (scene_->state == StateKind::kHalfDonePut && !HalfDone(OperationKind::kPutLarger))
     return false;
   if (scene_->state == StateKind::kHalfDoneErase && !HalfDone(OperationKind::kErase)) return false;
-  if (scene_->hold_dead > 0 && !StartHolder(false)) return false;
-  if (scene_->hold_live > 0 && !StartHolder(true)) return false;
+  if (scene_->hold_dead > 0 && !StartHolder(kHolderPid, false)) return false;
+  if (scene_->hold_live > 0 && !StartHolder(kHolderPid, true)) return false;
+  if (scene_->all_participants_dead && !FillWithDead()) return false;
   Save(base_);
   return !failed();
 }
@@ -65,20 +68,49 @@ bool Runner::HalfDone(OperationKind operation) {
   return good;
 }
 
-bool Runner::StartHolder(bool lives) {
+// One died in the middle of a put, the others with what they held.
+bool Runner::FillWithDead() {
+  if (!HalfDone(OperationKind::kPutLarger)) return false;
+  const ParticipantTable table = scene_->segment->participants();
+  for (uint32_t slot = 1; slot < table.size(); ++slot) {
+    if (!StartHolder(kHolderPid + static_cast<pid_t>(slot), false)) return false;
+  }
+  // What this state is for: no slot is free, and each is a dead one's that nobody has noticed. To
+  // ask is to notice.
+  Save(base_);
+  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+    uint32_t generation = 0;
+    if (table.state(slot) == ParticipantState::kInUse && table.MarkIfDead(slot, &generation)) {
+      continue;
+    }
+    Error("participant slot %u of %u is not taken by a dead one", slot, table.size());
+    return false;
+  }
+  Restore(base_);
+  return true;
+}
+
+bool Runner::StartHolder(pid_t pid, bool lives) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
-  pid_t child = ForkAs(kHolderPid);
+  pid_t child = ForkAs(pid);
   if (child == 0) {
     absl::StatusOr<std::unique_ptr<Store>> store = variant_->Attach(scene_->segment);
     if (!store.ok()) _exit(1);
     absl::StatusOr<PinnedValue> pin = (*store)->Pin(scene_->keys[scene_->target]);
-    if (!pin.ok()) _exit(1);
+    // A draft besides, where there is room for one; a design without pins still has a participant.
+    absl::StatusOr<Draft> draft = absl::UnimplementedError("");
+    if (scene_->all_participants_dead) {
+      draft = (*store)->Reserve(scene_->keys[scene_->target], scene_->value_bytes);
+    } else if (!pin.ok()) {
+      _exit(1);
+    }
     stage_->ready.store(1, std::memory_order_release);
     while (true) pause();
   }
   if (!WaitReady(child)) {
     KillAndReap(child);
-    Error("no participant could pin the target");
+    Error(scene_->all_participants_dead ? "no participant could attach"
+                                        : "no participant could pin the target");
     return false;
   }
   if (lives) {

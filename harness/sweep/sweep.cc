@@ -39,7 +39,7 @@ std::vector<int> Cpus() {
 class Pool {
  public:
   absl::Status Start(uint32_t count) {
-    if (const char* why = WhyPtraceIsForbidden(); why != nullptr)
+    if (const char* why = WhyTheSweepCannotRun(); why != nullptr)
       return absl::PermissionDeniedError(why);
     cpus_ = Cpus();
     if (count == 0) count = static_cast<uint32_t>(cpus_.size());
@@ -129,6 +129,7 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
         request.most_failures = options.most_failures;
         request.seed = options.seed;
         request.watchdog_seconds = options.watchdog_seconds;
+        request.breakpoints = options.breakpoints;
         requests.push_back(request);
       }
     }
@@ -156,7 +157,7 @@ absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers
 
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
                                       const std::function<void(pid_t worker)>& attach) {
-  if (const char* why = WhyPtraceIsForbidden(); why != nullptr)
+  if (const char* why = WhyTheSweepCannotRun(); why != nullptr)
     return absl::PermissionDeniedError(why);
   absl::StatusOr<std::unique_ptr<Worker>> started = Worker::Start();
   if (!started.ok()) return started.status();
@@ -215,9 +216,11 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         }
         coverage.Add(request, area, worker);
         std::string line = absl::StrFormat(
-            "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills", done, requests.size(),
-            NowSeconds() - start, CellName(request), std::string(VerdictName(area.result.verdict)),
-            area.result.instructions, area.result.distinct_states, area.progress_kill_points);
+            "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills, stopped by %s", done,
+            requests.size(), NowSeconds() - start, CellName(request),
+            std::string(VerdictName(area.result.verdict)), area.result.instructions,
+            area.result.distinct_states, area.progress_kill_points,
+            std::string(Name(area.result.stopped_by)));
         if (area.result.error[0] != '\0') absl::StrAppend(&line, "\n    ", area.result.error);
         if (area.result.failures > 0) {
           absl::StrAppend(&line, "\n    ", run["counterexample"]["message"].get<std::string>(),

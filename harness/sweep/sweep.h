@@ -31,8 +31,9 @@ struct SweepOptions {
   double seconds = 0;  // 0: no limit; else cells come in a seeded order, and none is begun later
   uint64_t seed = 1;
   double watchdog_seconds = 5;
-  uint32_t most_failures = 3;      // of a cell, in each mode; then it is left
-  uint32_t workers = 0;            // 0: one for each CPU that this process may use
+  uint32_t most_failures = 3;  // of a cell, in each mode; then it is left
+  uint32_t workers = 0;        // 0: one for each CPU that this process may use
+  BreakpointChoice breakpoints = BreakpointChoice::kFirstThatWorks;
   std::string coverage_directory;  // empty: none
 };
 

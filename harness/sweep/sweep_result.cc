@@ -1,6 +1,7 @@
 // Runs of a sweep in a result file, and the lines that repeat their failures.
 #include <cstdio>
 #include <cstring>
+#include <stdexcept>
 
 #include "absl/strings/str_cat.h"
 #include "harness/sweep/prober.h"
@@ -9,9 +10,16 @@
 namespace kill9::sweep {
 namespace {
 
-std::string_view PlanName(Plan plan) {
-  constexpr std::string_view kNames[kPlanCount] = {"work_first", "recover_first", "look_first"};
-  return kNames[static_cast<int>(plan)];
+template <typename T>
+T Named(const char* what, const std::string& name, int count) {
+  std::string known;
+  for (int n = 0; n < count; ++n) {
+    const auto value = static_cast<T>(n);
+    if (Name(value) == name) return value;
+    absl::StrAppend(&known, n == 0 ? "" : ", ", std::string(Name(value)));
+  }
+  throw std::invalid_argument(
+      absl::StrCat("there is no ", what, " '", name, "'; known are: ", known));
 }
 
 double Share(uint64_t part, uint64_t whole) {
@@ -43,7 +51,7 @@ Json StallOf(const CellResult& result) {
 Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
   Json example = {{"kind", "sweep"},
                   {"mode", Name(failure.place.mode)},
-                  {"plan", PlanName(failure.place.plan)},
+                  {"plan", Name(failure.place.plan)},
                   {"verdict", VerdictName(failure.verdict)},
                   {"message", failure.message}};
   if (request.two_victims || failure.place.mode == Mode::kTwoVictims) {
@@ -70,7 +78,7 @@ std::string RepeatLine(const CellRequest& request, const Place& place) {
                                   " --state=", std::string(Name(request.state)));
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
-                  " --plan=", std::string(PlanName(place.plan)));
+                  " --plan=", std::string(Name(place.plan)));
   if (place.mode == Mode::kTwoVictims) {
     absl::StrAppend(&line, " --second=", std::string(Name(request.second)));
   }
@@ -120,14 +128,24 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
                    result.two_victim_kill_points + result.recoverers_recoverer_kill_points;
   run["kill_points_per_second"] =
       result.kill_seconds > 0 ? static_cast<double>(kills) / result.kill_seconds : 0.0;
+  auto a_kill = [&result](uint64_t faults) {
+    return result.kill_points == 0
+               ? 0.0
+               : static_cast<double>(faults) / static_cast<double>(result.kill_points);
+  };
+  run["page_faults_per_kill"] = {{"victim", a_kill(result.page_faults.victims)},
+                                 {"judge", a_kill(result.page_faults.judges)},
+                                 {"tracer", a_kill(result.page_faults.tracer)}};
   run["system_calls"] = result.system_calls;
   run["string_iterations"] = result.string_iterations;
   run["vdso_instructions"] = result.vdso_instructions;
+  run["restartable_sequences"] = result.restartable_sequences;
   run["unrepeatable_registers"] = result.unrepeatable;
   run["longest_way_stops"] = result.longest_way;
+  run["stopped_by"] = Name(result.stopped_by);
   run["hardware_breakpoints"] = result.breakpoints != 0;
   run["strayed_victims"] = result.strayed;
-  run["hardware_watchpoints"] = result.watchpoints != 0;
+  run["hardware_watchpoints"] = false;  // the count register brings a victim inside a string
   run["recoveries"] = result.recovered_participants;
   run["kills"] = {{"total", kills},
                   {"in_operation", result.kill_points},
@@ -153,33 +171,30 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
     const Json& example = run.at("counterexample");
     std::snprintf(request.variant, sizeof request.variant, "%s",
                   run.at("variant").get<std::string>().c_str());
-    std::optional<OperationKind> operation = FindOperation(run.at("operation").get<std::string>());
-    std::optional<StateKind> state = FindState(run.at("state").get<std::string>());
-    std::optional<OperationKind> second = FindOperation(example.value("second", "put_larger"));
-    if (!operation || !state || !second) {
-      return absl::InvalidArgumentError(
-          "the file names an operation or a state that this program lacks");
-    }
-    request.operation = *operation;
-    request.state = *state;
-    request.second = *second;
-    for (int mode = 0; mode < kModeCount; ++mode) {
-      if (Name(static_cast<Mode>(mode)) == example.at("mode").get<std::string>()) {
-        request.place.mode = static_cast<Mode>(mode);
-      }
-    }
-    for (int plan = 0; plan < kPlanCount; ++plan) {
-      if (PlanName(static_cast<Plan>(plan)) == example.at("plan").get<std::string>()) {
-        request.place.plan = static_cast<Plan>(plan);
-      }
+    request.operation =
+        Named<OperationKind>("operation", run.at("operation").get<std::string>(), kOperationCount);
+    request.state = Named<StateKind>("state", run.at("state").get<std::string>(), kStateCount);
+    request.second =
+        Named<OperationKind>("operation", example.value("second", "put_larger"), kOperationCount);
+    request.place.mode = Named<Mode>("mode", example.at("mode").get<std::string>(), kModeCount);
+    request.place.plan = Named<Plan>("plan", example.at("plan").get<std::string>(), kPlanCount);
+    const Json& at = example.at("at");
+    const Count count = PlaceNumbers(request.place.mode);
+    // None at all: it fails without any kill.
+    if (!at.empty() && (at.size() < count.least || at.size() > count.most)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a place of mode ", std::string(Name(request.place.mode)), " has ", count.least,
+          count.most > count.least ? absl::StrCat(" or ", count.most) : "", " numbers, not ",
+          at.size()));
     }
     for (size_t n = 0; n < 3; ++n) {
-      request.place.at[n] =
-          n < example.at("at").size() ? example.at("at")[n].get<uint32_t>() : kNowhere;
+      request.place.at[n] = n < at.size() ? at[n].get<uint32_t>() : kNowhere;
     }
     return request;
   } catch (const Json::exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not a failed run of a sweep: ", error.what()));
+  } catch (const std::invalid_argument& error) {
+    return absl::InvalidArgumentError(error.what());
   }
 }
 

@@ -15,7 +15,6 @@ namespace kill9::sweep {
 namespace {
 
 constexpr uint32_t kIndexSize = 4 * Trace::kMaxStates;
-constexpr uint32_t kUnreachable = ~uint32_t{0} / 2;
 
 template <typename T>
 T* Reserve(size_t count) {
@@ -28,35 +27,6 @@ T* Reserve(size_t count) {
   madvise(memory, count * sizeof(T), MADV_DONTFORK);
   return static_cast<T*>(memory);
 }
-
-// Counts per address, for two passes over a trace.
-class HitCounter {
- public:
-  HitCounter() : slots_(Reserve<Slot>(kSlots)) {}
-  ~HitCounter() { munmap(slots_, kSlots * sizeof(Slot)); }
-  struct Slot {
-    uint64_t address;
-    uint32_t total;  // of the first pass
-    uint32_t hits;   // so far, of the second
-    uint32_t after;  // since step `via`
-    uint32_t via;
-  };
-  Slot& operator[](uint64_t address) {
-    for (uint64_t at = address * 0x9E3779B97F4A7C15 >> 40;; ++at) {
-      Slot& slot = slots_[at % kSlots];
-      if (slot.address == 0) slot.address = address;
-      if (slot.address == address) return slot;
-    }
-  }
-
- private:
-  static constexpr uint32_t kSlots = 1u << 20;
-  Slot* slots_;
-};
-
-// An address that is executed no more often than this can be broken at first, on the way to one
-// that is executed much more often.
-constexpr uint32_t kRareExecutions = 64;
 
 }  // namespace
 
@@ -98,43 +68,8 @@ bool Trace::Add(uint64_t address, uint32_t registers, const StateId& id, uint32_
   if (size_ > 0 && states_[steps_[size_ - 1].state].id.segment_hash != id.segment_hash) {
     steps_[size_ - 1].flags |= kChanged;
   }
-  steps_[size_++] = {address, registers, state, 0, kFromBeginning, 0, 0, flags};
+  steps_[size_++] = {address, registers, state, 0, 0, 0, flags};
   return true;
-}
-
-void Trace::PlanWays(bool breakpoints, bool watchpoints) {
-  HitCounter counter;
-  for (uint32_t at = 0; at < size_; ++at) {
-    if (!(steps_[at].flags & kInsideString)) ++counter[steps_[at].address].total;
-  }
-  uint32_t rare = kFromBeginning;  // the last step whose address is executed rarely
-  for (uint32_t at = 0; at < size_; ++at) {
-    Step& step = steps_[at];
-    const uint32_t stepped = at == 0 ? 0 : steps_[at - 1].cost + 1;
-    if (step.flags & kInsideString) {
-      step.from = steps_[at - 1].from;
-      step.cost = stepped;
-      if (watchpoints) step.cost = std::min(stepped, steps_[step.from].cost + 1 + kWatchAhead);
-      continue;
-    }
-    HitCounter::Slot& slot = counter[step.address];
-    step.hits = ++slot.hits;
-    // A breakpoint costs a stop a hit, and stepping a stop an instruction.
-    uint32_t direct = breakpoints ? step.hits : kUnreachable;
-    if (breakpoints && rare != kFromBeginning) {
-      if (slot.via != rare + 1) slot.after = 0;
-      slot.via = rare + 1;  // 0 in a fresh slot is no step
-      ++slot.after;
-      if (steps_[rare].hits + slot.after < direct) {
-        direct = steps_[rare].hits + slot.after;
-        step.via = rare;
-        step.hits = slot.after;
-      }
-    }
-    step.from = direct < stepped || at == 0 ? at : steps_[at - 1].from;
-    step.cost = at == 0 ? 0 : std::min(direct, stepped);
-    if (slot.total <= kRareExecutions && step.via == kFromBeginning) rare = at;
-  }
 }
 
 uint32_t Trace::FirstDifference(const Trace& other) const {
@@ -265,21 +200,7 @@ Decoder::~Decoder() {
   munmap(cache_, kCached * sizeof(Cached));
 }
 
-uint32_t Decoder::BytesAtDestination(uint64_t address) {
-  const uint8_t* code = reinterpret_cast<const uint8_t*>(address);
-  uint32_t bytes = 4;
-  for (; *code == 0xF2 || *code == 0xF3 || *code == 0x66; ++code) {
-    if (*code == 0x66) bytes = 2;
-  }
-  if ((*code & 0xF0) == 0x40) {
-    if (*code & 8) bytes = 8;
-    ++code;
-  }
-  constexpr uint8_t kMovs = 0xA4, kCmps = 0xA6, kStos = 0xAA, kScas = 0xAE;
-  const uint8_t kind = *code & 0xFE;
-  if (kind != kMovs && kind != kCmps && kind != kStos && kind != kScas) return 0;
-  return *code & 1 ? bytes : 1;
-}
+uint32_t Decoder::BytesOf(uint64_t address) { return Look(address).bytes; }
 
 Decoder::Kind Decoder::Classify(uint64_t address) { return Look(address).kind; }
 
@@ -296,6 +217,7 @@ const Decoder::Cached& Decoder::Look(uint64_t address) {
   cached.touches_anything = true;  // unless it is understood
   if (cs_disasm_iter(engine_, &code, &size, &at, instruction)) {
     cached.touches_anything = false;
+    cached.bytes = static_cast<uint8_t>(instruction->size);
     FindOperands(instruction, &cached);
     const uint8_t prefix = instruction->detail->x86.prefix[0];
     switch (instruction->id) {

@@ -34,31 +34,36 @@ struct DistinctState {
 inline constexpr uint32_t kSystemCall = 1;  // the instruction is a system call
 inline constexpr uint32_t kInsideString =
     2;                                // a further iteration of a repeated string instruction
-inline constexpr uint32_t kVdso = 4;  // in the kernel's own page
+inline constexpr uint32_t kVdso = 4;  // a call into the kernel's own page, which is one step
 inline constexpr uint32_t kUnrepeatable =
     8;                                    // registers depend on a clock or on chance from here on
 inline constexpr uint32_t kChanged = 16;  // the segment changes by this instruction
 inline constexpr uint32_t kKilled = 32;   // a victim was killed here
 inline constexpr uint32_t kTouches = 64;  // the instruction may read or write the segment
+// A restartable sequence (rseq(2)), which is one step: each stop inside would begin it again.
+inline constexpr uint32_t kRestartable = 128;
+inline constexpr uint32_t kManyInstructions = kVdso | kRestartable;
 
 struct Step {
   uint64_t address;
   uint32_t registers;  // a hash of all of them
   uint32_t state;      // an index of DistinctState
-  // Which execution of its address this is: from the beginning, and after step `via`, which is
-  // broken at first (kFromBeginning: nowhere). 0: cannot be reached by a breakpoint.
+  // The last part of the cheapest way here begins at step `from` (of step 0: nowhere). It goes to
+  // the `hits`-th execution of the address by a breakpoint, or, inside a repeated string
+  // instruction, over so many of its iterations at once; 0: by single steps.
+  uint32_t from;
   uint32_t hits;
-  uint32_t via;
-  uint32_t from;  // the step to break at on the way here; the rest is single-stepped
-  uint32_t cost;  // stops on that way
+  uint32_t cost;  // of the whole way, as WayCosts has it
   uint32_t flags;
 };
-inline constexpr uint32_t kFromBeginning = ~uint32_t{0};
 
-// Inside a repeated string instruction a watched byte stops the victim earlier than single steps
-// would bring it there: at the byte or, where the CPU moves many at once, up to some cache lines
-// further. So it is watched this many iterations ahead, and stepped from there.
-inline constexpr uint32_t kWatchAhead = 256;
+// What the parts of a way cost, in quarters of a stop.
+struct WayCosts {
+  bool breakpoints = false;  // else only single steps
+  uint32_t step = 4;
+  uint32_t first_hit = 0, further_hit = 0;  // what setting the breakpoint costs is in the first
+  bool steps_over = false;  // a further hit steps over the instruction: not a repeated string one
+};
 
 // Fixed memory that forked children do not inherit: nothing is allocated while victims are forked.
 class Trace {
@@ -74,8 +79,10 @@ class Trace {
   void Clear();
   // False: there is no room for more.
   bool Add(uint64_t address, uint32_t registers, const StateId& state, uint32_t flags);
-  // Plans the way to each step. Called once, when all are there.
-  void PlanWays(bool breakpoints, bool watchpoints);
+  // Plans the cheapest way to each step. Called once, when all are there.
+  void PlanWays(const WayCosts& costs);
+  // How often a victim stops on the way to a step.
+  uint32_t StopsOnWay(uint32_t at, const WayCosts& costs) const;
 
   uint32_t size() const { return size_; }
   Step& operator[](uint32_t at) { return steps_[at]; }
@@ -136,8 +143,7 @@ class Decoder {
   // Whether the instruction that is about to run may read or write memory in [begin, end). True for
   // system calls, and where it cannot be told.
   bool MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end);
-  // How many bytes each iteration of a repeated string instruction goes over at rdi; 0: none there.
-  static uint32_t BytesAtDestination(uint64_t address);
+  uint32_t BytesOf(uint64_t address);  // of the instruction
 
  private:
   static constexpr size_t kCached = 1u << 16;
@@ -150,6 +156,7 @@ class Decoder {
     uint64_t address;
     Kind kind;
     bool touches_anything;
+    uint8_t bytes;
     uint8_t operands;
     Operand operand[2];
   };

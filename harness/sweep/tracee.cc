@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -17,6 +18,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <optional>
+#include <utility>
 
 extern "C" const char kill9_sweep_end[];  // a label in MarkEnd
 
@@ -108,6 +111,12 @@ double CpuSeconds(pid_t pid) {
   return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
 }
 
+uint64_t OwnPageFaults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_minflt);
+}
+
 double SecondsWithoutCpu(pid_t pid) {
   char text[128];
   unsigned long long ran_ns = 0;
@@ -119,7 +128,18 @@ double SecondsWithoutCpu(pid_t pid) {
   return static_cast<double>(waited_ns) * 1e-9;
 }
 
-double OwnSeconds(pid_t pid) { return NowSeconds() - SecondsWithoutCpu(pid); }
+OwnClock::OwnClock(pid_t pid)
+    : pid_(pid), looked_(NowSeconds()), without_cpu_(SecondsWithoutCpu(pid)) {}
+
+double OwnClock::Seconds() {
+  const double now = NowSeconds();
+  const double without_cpu = SecondsWithoutCpu(pid_);
+  const double passed = std::min(now - looked_, kMostPerLook);
+  seconds_ += std::max(0.0, passed - (without_cpu - without_cpu_));
+  looked_ = now;
+  without_cpu_ = without_cpu;
+  return seconds_;
+}
 
 pid_t ForkAs(pid_t wanted) {
   if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
@@ -133,34 +153,30 @@ bool PidsRepeat() { return pid_namespace; }
 void UsePidNamespace() { pid_namespace = true; }
 
 void StartTicker() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = [](int) {};  // without SA_RESTART: the system call returns EINTR
   sigaction(SIGALRM, &action, nullptr);
   SetTicker(kTickMicroseconds);
 }
 
 Patience::Patience(pid_t pid, double limit_seconds)
-    : pid_(pid),
-      limit_seconds_(limit_seconds),
-      start_(NowSeconds()),
-      own_start_(OwnSeconds(pid)),
-      cpu_start_(CpuSeconds(pid)) {}
+    : pid_(pid), limit_seconds_(limit_seconds), clock_(pid), cpu_start_(CpuSeconds(pid)) {}
 
 bool Patience::Exhausted() {
-  const double elapsed = NowSeconds() - start_;
+  const double elapsed = clock_.Seconds();
   if (elapsed < limit_seconds_ / 8) return false;
   const Waiting waiting = HowItWaits(pid_);
   if (waiting != Waiting::kForOthers)
-    asleep_since_ = 0;
-  else if (asleep_since_ == 0)
-    asleep_since_ = NowSeconds();
+    asleep_since_ = -1;
+  else if (asleep_since_ < 0)
+    asleep_since_ = elapsed;
   // Longer than a lock takes whose waiters look again every second.
-  if (asleep_since_ > 0 && NowSeconds() - asleep_since_ >= std::max(1.5, limit_seconds_ / 4)) {
+  if (asleep_since_ >= 0 && elapsed - asleep_since_ >= std::max(1.5, limit_seconds_ / 4)) {
     return true;
   }
   const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
-  const bool too_long = OwnSeconds(pid_) - own_start_ >= limit_seconds_;
-  return (too_long && (busy || waiting != Waiting::kNo)) || elapsed >= 20 * limit_seconds_;
+  return elapsed >= limit_seconds_ &&
+         (busy || waiting != Waiting::kNo || elapsed >= 20 * limit_seconds_);
 }
 
 bool Reap(pid_t pid, double limit_seconds, int* status) {
@@ -176,13 +192,16 @@ bool Reap(pid_t pid, double limit_seconds, int* status) {
   }
 }
 
-void KillAndReap(pid_t pid) {
+uint64_t KillAndReap(pid_t pid) {
   kill(pid, SIGKILL);
   while (true) {
     int status = 0;
-    pid_t got = waitpid(pid, &status, 0);
-    if (got == pid && (WIFSIGNALED(status) || WIFEXITED(status))) return;
-    if (got < 0 && errno != EINTR) return;  // not a child, or reaped before
+    rusage usage{};
+    pid_t got = wait4(pid, &status, 0, &usage);
+    if (got == pid && (WIFSIGNALED(status) || WIFEXITED(status))) {
+      return static_cast<uint64_t>(usage.ru_minflt);
+    }
+    if (got < 0 && errno != EINTR) return 0;  // not a child, or reaped before
   }
 }
 
@@ -198,16 +217,19 @@ Tracee::Stop Tracee::Interpret(int status) {
 }
 
 Tracee::Stop Tracee::Wait() {
-  const double start = NowSeconds();
+  std::optional<Patience> patience;  // most stops come before the first tick
   int status = 0;
   while (waitpid(pid_, &status, 0) != pid_) {
-    if (errno != EINTR || NowSeconds() - start > kLimitSeconds) return Stop::kBlocked;
+    if (errno != EINTR) return Stop::kBlocked;
+    if (!patience.has_value()) patience.emplace(pid_, kLimitSeconds);
+    if (patience->Exhausted()) return Stop::kBlocked;
   }
   return Interpret(status);
 }
 
 Tracee::Stop Tracee::WaitOrBlocked() {
   SetTicker(kFineTickMicroseconds);
+  Patience patience(pid_, kLimitSeconds);  // for one that spins
   int asleep = 0;
   int status = 0;
   Stop stop = Stop::kBlocked;
@@ -218,6 +240,7 @@ Tracee::Stop Tracee::WaitOrBlocked() {
     }
     if (errno != EINTR) break;
     asleep = HowItWaits(pid_) == Waiting::kForOthers ? asleep + 1 : 0;
+    if (patience.Exhausted()) break;
   }
   SetTicker(kTickMicroseconds);
   return stop;
@@ -238,33 +261,66 @@ Tracee::Stop Tracee::Continue(bool may_block) {
   return may_block ? WaitOrBlocked() : Wait();
 }
 
-bool Tracee::SetBreakpoint(uint64_t address, bool on_access) {
+Tracee::Stop Tracee::RunTo(uint64_t address, uint32_t hits) {
+  return breakpoints_ == Breakpoints::kDebugRegisters ? RunByDebugRegister(address, hits)
+                                                      : RunByInt3(address, hits);
+}
+
+Tracee::Stop Tracee::RunByDebugRegister(uint64_t address, uint32_t hits) {
   constexpr size_t kAddress0 = offsetof(user, u_debugreg) + 0 * sizeof(uint64_t);
   constexpr size_t kControl = offsetof(user, u_debugreg) + 7 * sizeof(uint64_t);
-  constexpr uint64_t kExecute0 = 1;            // enable breakpoint 0 locally: on execution
-  constexpr uint64_t kAccess0 = 1 | 3u << 16;  // on reading or writing one byte
-  if (address == 0) return ptrace(PTRACE_POKEUSER, pid_, kControl, uint64_t{0}) == 0;
-  return ptrace(PTRACE_POKEUSER, pid_, kAddress0, address) == 0 &&
-         ptrace(PTRACE_POKEUSER, pid_, kControl, on_access ? kAccess0 : kExecute0) == 0;
-}
-
-Tracee::Stop Tracee::RunTo(uint64_t address, uint32_t hits) {
-  if (!SetBreakpoint(address)) {
-    has_breakpoints_ = false;
-    return Stop::kExited;
-  }
+  constexpr uint64_t kExecute0 = 1;  // enable breakpoint 0 locally: on execution
+  auto poke = [this](size_t where, uint64_t word) {
+    return ptrace(PTRACE_POKEUSER, pid_, where, word) == 0;
+  };
+  if (!poke(kAddress0, address) || !poke(kControl, kExecute0)) return Stop::kExited;
   for (uint32_t hit = 0; hit < hits; ++hit) {
     if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
-    if (InstructionPointer() != address)
-      return Stop::kTrap;  // the end marker: the caller sees where we are
+    if (InstructionPointer() != address) return Stop::kTrap;
   }
-  return SetBreakpoint(0) ? Stop::kTrap : Stop::kExited;
+  return poke(kControl, 0) ? Stop::kTrap : Stop::kExited;
 }
 
-Tracee::Stop Tracee::RunToAccess(uint64_t byte) {
-  if (!SetBreakpoint(byte, /*on_access=*/true)) return Stop::kExited;
-  if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
-  return SetBreakpoint(0) ? Stop::kTrap : Stop::kExited;
+// The kernel gives the tracee a copy of the page when it is first written to: nobody else, the
+// tracer that reads the same code included, sees the int3. The original is this process's own.
+Tracee::Stop Tracee::RunByInt3(uint64_t address, uint32_t hits) {
+  const uint64_t word_at = address & ~uint64_t{7};
+  const uint64_t shift = (address - word_at) * 8;
+  const uint64_t original = *reinterpret_cast<const uint64_t*>(word_at);
+  const uint64_t planted = (original & ~(uint64_t{0xFF} << shift)) | uint64_t{0xCC} << shift;
+  auto poke = [this, word_at](uint64_t word) {
+    return ptrace(PTRACE_POKETEXT, pid_, word_at, word) == 0;
+  };
+  for (uint32_t hit = 0; hit < hits; ++hit) {
+    if (hit > 0) {
+      if (Stop stop = Step(); stop != Stop::kTrap) return stop;
+      if (InstructionPointer() == address) continue;  // a jump to itself
+    }
+    if (!poke(planted)) return Stop::kExited;
+    if (Stop stop = Continue(); stop != Stop::kTrap) return stop;
+    if (!poke(original)) return Stop::kExited;
+    if (InstructionPointer() != address + 1) return Stop::kTrap;
+    if (!SetInstructionPointer(address)) return Stop::kExited;
+  }
+  return Stop::kTrap;
+}
+
+Tracee::Stop Tracee::RunInsideString(uint64_t bytes, uint32_t iterations) {
+  const user_regs_struct before = Registers();
+  user_regs_struct registers = before;
+  registers.rcx = iterations;
+  if (ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) != 0) return Stop::kExited;
+  if (Stop stop = RunTo(before.rip + bytes, 1); stop != Stop::kTrap) return stop;
+  registers = Registers();
+  if (registers.rip != before.rip + bytes || registers.rcx != 0) return Stop::kTrap;  // strayed
+  registers.rip = before.rip;
+  registers.rcx = before.rcx - iterations;
+  return ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) == 0 ? Stop::kTrap : Stop::kExited;
+}
+
+bool Tracee::SetInstructionPointer(uint64_t address) {
+  constexpr size_t kRip = offsetof(user, regs) + offsetof(user_regs_struct, rip);
+  return ptrace(PTRACE_POKEUSER, pid_, kRip, address) == 0;
 }
 
 uint64_t Tracee::InstructionPointer() const {
@@ -283,19 +339,26 @@ uint64_t Tracee::Word(uint64_t address) const {
   return static_cast<uint64_t>(ptrace(PTRACE_PEEKDATA, pid_, address, nullptr));
 }
 
-void Tracee::Kill() {
-  if (pid_ == 0) return;
+uint64_t Tracee::Kill() {
+  if (pid_ == 0) return 0;
   // On a loaded machine a victim waits milliseconds for a CPU to die on; refused without the
   // privilege.
   sched_param priority{};
   priority.sched_priority = 1;
   sched_setscheduler(pid_, SCHED_FIFO, &priority);
-  KillAndReap(pid_);
-  pid_ = 0;
+  return KillAndReap(std::exchange(pid_, 0));
 }
 
 void Tracee::Detach(int signal) {
   ptrace(PTRACE_DETACH, pid_, nullptr, static_cast<uint64_t>(signal));
+}
+
+const char* WhyTheSweepCannotRun() {
+  if (access("/proc/self/stat", R_OK) != 0 || access("/proc/self/exe", X_OK) != 0) {
+    return "the sweep needs /proc: its workers are this program started anew (/proc/self/exe), and "
+           "how a process waits is told there alone. Mount it: mount -t proc proc /proc";
+  }
+  return WhyPtraceIsForbidden();
 }
 
 const char* WhyPtraceIsForbidden() {

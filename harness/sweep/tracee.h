@@ -12,6 +12,8 @@
 
 #include <cstdint>
 
+#include "harness/sweep/breakpoints.h"
+
 namespace kill9::sweep {
 
 // The markers: the tracee stops right after the first and is at its end when it stands on the
@@ -30,12 +32,27 @@ enum class Waiting : uint8_t {
 };
 Waiting HowItWaits(pid_t pid);
 double CpuSeconds(pid_t pid);
+uint64_t OwnPageFaults();  // of this process, until now
 // How long it was ready to run and had no CPU: on a busy machine, most of a sleep of a millisecond.
 // 0 where the kernel does not count it.
 double SecondsWithoutCpu(pid_t pid);
 double NowSeconds();  // of a clock that only goes forward
-// Of a clock that stands still while the process is without a CPU. Differences mean something.
-double OwnSeconds(pid_t pid);
+
+// What a process could have used of the time since the clock was made: it stands still while the
+// process is ready and has no CPU. Of the time between two looks no more than kMostPerLook counts:
+// this process may have been kept from looking by what kept the other from working (a frozen
+// machine).
+class OwnClock {
+ public:
+  static constexpr double kMostPerLook = 0.5;
+  explicit OwnClock(pid_t pid);
+  double Seconds();  // to be asked oftener than kMostPerLook
+
+ private:
+  pid_t pid_;
+  double seconds_ = 0;
+  double looked_, without_cpu_;
+};
 
 // Forks (a real fork: handlers of pthread_atfork run). With `wanted` > 0 the child gets that number
 // in this PID namespace, where the machine allows it, so that thread ids stored in a segment
@@ -53,19 +70,22 @@ void StartTicker();
 class Patience {
  public:
   Patience(pid_t pid, double limit_seconds);
-  bool Exhausted();  // to be asked now and then
+  bool Exhausted();  // to be asked as often as the clock
 
  private:
   pid_t pid_;
-  double limit_seconds_, start_, own_start_, cpu_start_;
-  double asleep_since_ = 0;  // 0: it was not, when last asked
+  double limit_seconds_;
+  OwnClock clock_;
+  double cpu_start_;
+  double asleep_since_ = -1;  // of the clock; negative: it was not, when last asked
 };
 
 // Waits for the end of a child. False: it had to be killed, because it was blocked or ran beyond
 // any reason for `limit_seconds` (it is reaped then, too). A process that only lacks a CPU is
 // waited for longer.
 bool Reap(pid_t pid, double limit_seconds, int* status);
-void KillAndReap(pid_t pid);
+// Returns the page faults of its life.
+uint64_t KillAndReap(pid_t pid);
 
 void TraceMe();  // called by the tracee, right before MarkBegin
 
@@ -88,32 +108,42 @@ class Tracee {
   // is a system call that may have to wait for a stopped process.
   Stop Step(bool may_block = false);
   Stop Continue(bool may_block = false);
-  // Runs to the `hits`-th execution of `address`, the present instruction included.
+  // Runs to the `hits`-th execution of `address`. kTrap elsewhere: the end marker came first.
+  // REQUIRES: it does not stand at `address`; breakpoints() are not single steps; with int3 and
+  // more than one hit, the instruction is no repeated string instruction, which a step does not get
+  // over.
   Stop RunTo(uint64_t address, uint32_t hits);
-  // Runs until the byte was read or written, or soon after.
-  Stop RunToAccess(uint64_t byte);
+  // From the first iteration of a repeated string instruction of `bytes` bytes, `iterations` on,
+  // fewer than there are: the count register is set so that it ends there, and put right.
+  Stop RunInsideString(uint64_t bytes, uint32_t iterations);
   user_regs_struct Registers() const;
   uint64_t InstructionPointer() const;
+  bool SetInstructionPointer(uint64_t address);
   uint64_t Word(uint64_t address) const;
   // SIGKILL, and the reaping: the kernel has done its work on locks and robust lists on return.
-  void Kill();
+  // Returns the page faults of its life.
+  uint64_t Kill();
   void Detach(int signal);
 
-  // Whether this machine lets a tracer set debug registers; found out at the first RunTo.
-  static bool HasBreakpoints() { return has_breakpoints_; }
+  // How all tracees of this process are stopped.
+  static Breakpoints breakpoints() { return breakpoints_; }
+  static void UseBreakpoints(Breakpoints breakpoints) { breakpoints_ = breakpoints; }
 
  private:
   static constexpr double kLimitSeconds = 60;
   Stop Wait();
   Stop WaitOrBlocked();
   Stop Interpret(int status);
-  bool SetBreakpoint(uint64_t address, bool on_access = false);
+  Stop RunByDebugRegister(uint64_t address, uint32_t hits);
+  Stop RunByInt3(uint64_t address, uint32_t hits);
 
-  inline static bool has_breakpoints_ = true;
+  inline static Breakpoints breakpoints_ = Breakpoints::kSingleSteps;
   pid_t pid_;
   int signal_ = 0;
 };
 
+// Null where all that the sweep needs is there: /proc, and ptrace.
+const char* WhyTheSweepCannotRun();
 // Null where ptrace is permitted; else what to do about it.
 const char* WhyPtraceIsForbidden();
 

@@ -121,7 +121,7 @@ absl::Status VictimOperation::Run() {
       return store_->Recover().status();
     case OperationKind::kCreate: {
       SegmentOptions options = scene_.options;
-      options.location = {SegmentKind::kNamed, kCreatedName};
+      options.location = {SegmentKind::kNamed, scene_.created_name};
       return scene_.variant->Create(options).status();
     }
   }

@@ -91,7 +91,9 @@ int Work(bool in_namespace, VariantFinder find) {
   char mode_copy[16] = {};
   std::snprintf(mode_copy, sizeof mode_copy, "%s", mode);
   char* arguments[] = {name, mode_copy, nullptr};
-  char* environment[] = {nullptr};
+  // Every library's calls are bound now, not at the first one, in each victim anew.
+  char bind_now[] = "LD_BIND_NOW=1";
+  char* environment[] = {bind_now, nullptr};
   execve("/proc/self/exe", arguments, environment);
   _exit(kExitUsage);
 }
