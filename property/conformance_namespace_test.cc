@@ -1,6 +1,7 @@
 // Conformance: participants in several PID namespaces (containers) that share one segment.
 #include "property/conformance.h"
 #include "property/namespaces.h"
+#include "property/stepped_child.h"
 
 namespace kill9 {
 namespace {
@@ -92,6 +93,62 @@ TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves)
   }
   for (auto& child : living) child->KillAndReap();
   SleepMicroseconds(50'000);
+  Recover();
+  ExpectNothingHeld();
+}
+
+// Bug class 14 once more, for those who are not participants yet: two processes, of two namespaces
+// and both the first of theirs, that recover the dead in order to get a slot.
+TEST_P(ConformanceNamespace, AttachersOfTwoThatMustRecoverDoNotTakeOneAnotherForThemselves) {
+  Make(8 * kMiB, 1);
+  store_.reset();
+  Child victim([this](Line& parent) {
+    auto store = variant().Attach(segment_);
+    CHILD_REQUIRE(store.ok());
+    parent.Tell();
+    for (;;) pause();
+    return 0;
+  });
+  ASSERT_TRUE(victim.Await());
+  victim.KillAndReap();
+  constexpr int kRefused = 50;
+  Shared<std::atomic<int>> step;
+  // In a locked design, the recovery mutex.
+  auto* lock = reinterpret_cast<const volatile uint32_t*>(segment_->body().data());
+  const bool locked = variant().traits().blocks != Traits::Reach::kNowhere;
+  const ParticipantTable table = segment_->participants();
+  Child outer([&](Line&) {
+    return InNewPidNamespace([&] {
+      SteppedChild first([&] { return variant().Attach(segment_).ok() ? 0 : 1; });
+      const bool there = first.StepUntil(
+          [&] { return locked ? *lock != 0 : table.state(0) != ParticipantState::kInUse; });
+      step->store(there ? 1 : 2, std::memory_order_release);
+      while (step->load(std::memory_order_acquire) == 1) SleepMicroseconds(100);
+      return first.Finish();
+    });
+  });
+  siginfo_t info{};
+  while (step->load(std::memory_order_acquire) == 0 &&
+         (waitid(P_PID, static_cast<id_t>(outer.pid()), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          info.si_pid == 0)) {
+    SleepMicroseconds(100);
+  }
+  if (step->load(std::memory_order_acquire) == 0) {
+    ASSERT_EQ(outer.ExitStatus(), kNoNamespace);
+    GTEST_SKIP() << "this machine lets us make no PID namespace";
+  }
+  ASSERT_EQ(step->load(std::memory_order_acquire), 1) << "it never came to recover";
+  const int second = InNewPidNamespace([&] {
+    absl::StatusOr<std::unique_ptr<Store>> store = variant().Attach(segment_);
+    if (store.ok()) return 0;
+    CHILD_REQUIRE(store.status().code() == absl::StatusCode::kFailedPrecondition);
+    CHILD_REQUIRE(store.status().message().find("PID namespace") != absl::string_view::npos);
+    return kRefused;
+  });
+  EXPECT_EQ(second, locked ? kRefused : 0);
+  step->store(2, std::memory_order_release);
+  EXPECT_EQ(outer.ExitStatus(), 0);
+  store_ = Attach();
   Recover();
   ExpectNothingHeld();
 }

@@ -58,7 +58,10 @@ class LockedStore final : public Store {
   absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
   absl::StatusOr<Version> DoCommit(uint64_t row) override;
   absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override;
-  absl::StatusOr<RecoveryReport> DoRecover() override { return space_.RecoverDead(); }
+  absl::StatusOr<RecoveryReport> DoRecover() override {
+    if (absl::Status status = space_.participants().CanTellTheDead(); !status.ok()) return status;
+    return space_.RecoverDead();
+  }
   absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(hand_); }
   void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
   void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }

@@ -28,9 +28,9 @@ RecoveryReport Space::RecoverDead() {
     uint32_t generation = 0;
     if (!participants_.MarkIfDead(slot, &generation)) continue;
     RecoverSlot(slot, report);
-    // Only who holds the recovery mutex returns slots, so this cannot be another's.
-    participants_.MarkRecovered(slot, generation);
-    ++report.participants;
+    // Only who holds the recovery mutex returns slots, so this cannot be another's; but a recoverer's
+    // may have gone to the next one already (P4), whose ledger has neither journal nor rows.
+    report.participants += participants_.MarkRecovered(slot, generation) ? 1 : 0;
   }
   mutex.Unlock();
   return report;
@@ -50,8 +50,6 @@ void Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
   // Relaxed: MarkRecovered's release comes after it.
   std::atomic_ref<uint64_t>(dead.journal.shard).store(0, std::memory_order_relaxed);
   for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, RecoveryHand());
-  // Relaxed: MarkRecovered's release comes after it.
-  dead.pid_namespace.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace kill9::locked
