@@ -1,4 +1,6 @@
 // Conformance: pins and drafts, what holds a block and when it comes back.
+#include <stdexcept>
+
 #include "property/conformance.h"
 
 namespace kill9 {
@@ -385,6 +387,26 @@ TEST_P(ConformanceHolds, ManyPinsAndDraftsAtOnceKeepTheirBytes) {
   drafts.clear();
   for (const auto& [key, value] : model) ExpectValue(key, value);
   ExpectNothingHeld();
+}
+
+TEST_P(ConformanceHolds, VisitorThatThrowsLeavesNothingHeldAndNobodyLockedOut) {
+  Make();
+  for (int i = 0; i < 20; ++i) Put(absl::StrCat("key-", i), "value");
+  for (int round = 0; round < 200; ++round) {
+    int seen = 0;
+    EXPECT_THROW((void)store_->ForEach([&](const EntryView&) -> bool {
+      if (++seen > round % 10) throw std::runtime_error("the visitor's own");
+      return true;
+    }),
+                 std::runtime_error);
+  }
+  ExpectNothingHeld();
+  if (traits().has_pin) {
+    EXPECT_TRUE(store_->Pin("key-1").ok() || !lossless());
+  }
+  auto another = Attach();
+  for (int i = 0; i < 20; ++i) Put(*another, absl::StrCat("key-", i), "new");
+  EXPECT_EQ(Contents(*store_).size(), 20u);
 }
 
 }  // namespace

@@ -16,19 +16,20 @@ size_t MaxValueBytes(const Context& context) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
+  if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
   if (segment->header().parameters[kAsymmetric] != 0 && !RegisterForBarriers()) {
     return absl::FailedPreconditionError(
         "cannot attach: the segment was made where membarrier(2) works, and here it is forbidden");
   }
-  absl::StatusOr<Participant> participant = segment->participants().Claim();
-  if (absl::IsResourceExhausted(participant.status())) {
-    // A guest has no ledger, so nobody sees its holds. It can read a word of a block that is being
-    // used anew, but changes none: each CAS expects a state that was read while the victim's word
-    // still stood.
-    auto unseen = std::make_unique<Ledger>();
-    RecoverAll(Context(segment, segment->participants().size(), 0, unseen.get()));
-    participant = segment->participants().Claim();
-  }
+  absl::StatusOr<Participant> participant =
+      segment->participants().ClaimOrRecover([&segment](const Participant& recoverer) {
+        const Context context(segment, recoverer);
+        // What the slot's last owner held when it died recovering (P4).
+        Context::Clear(context.ledger().recovery_hold);
+        Context::Clear(context.ledger().recovery_node);
+        RecoverAll(context);
+        return absl::OkStatus();
+      });
   if (!participant.ok()) return participant.status();
   return std::make_unique<CasSlotsStore>(std::move(segment), *std::move(participant));
 }
@@ -37,14 +38,13 @@ CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant parti
     : Store(participant.guard()),
       segment_(std::move(segment)),
       participant_(std::move(participant)),
-      context_(segment_, participant_.slot(), participant_.generation(),
-               &segment_->participants().ledger_as<Ledger>(participant_.slot())),
+      context_(segment_, participant_),
       ledger_(context_.ledger()),
       max_value_bytes_(MaxValueBytes(context_)),
       heap_(context_) {}
 
 CasSlotsStore::~CasSlotsStore() {
-  if (!guard().mine()) return;
+  if (!guard().owns()) return;
   for (uint32_t i = 0; i < kDrafts; ++i) {
     if ((used_drafts_ >> i & 1) != 0) DoDropDraft(i);
   }

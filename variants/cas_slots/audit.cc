@@ -79,6 +79,10 @@ class Auditor {
       if (uint64_t start = Load(ledger.page_start); start != 0) {
         const uint32_t first = Context::Named(start) - 1;
         const uint32_t count = Context::Named(Load(ledger.page_count));
+        if (first >= context_.page_count() || count > context_.page_count() - first) {
+          Violation("I6", "a ledger names pages that are not there", i);
+          continue;
+        }
         for (uint32_t page = first; page < first + count; ++page) page_ranges_.insert({i, page});
         owned_names_.insert({i, Context::FirstOf(first)});
       }
@@ -101,6 +105,7 @@ class Auditor {
     Reach(ref, slot);
     ++report_.entries;
     BlockHeader* entry = context_.block(ref);
+    if (!context_.IsWhole(entry)) return Violation("slot", "an entry ends beyond the heap", slot);
     std::string_view key(entry->key(), entry->key_bytes);
     const uint64_t hash = context_.segment().Hash(key);
     if (context_.SlotOf(hash) != slot) Violation("slot", "a key is in another key's slot", slot);
@@ -141,7 +146,7 @@ class Auditor {
   }
 
   bool IsPlace(Ref ref, uint64_t slot) {
-    const bool is = ref != 0 && Context::PageOf(ref) < context_.page_count();
+    const bool is = context_.IsPlace(ref);
     if (!is) Violation("slot", "a slot word names no block", slot);
     return is;
   }
@@ -156,6 +161,7 @@ class Auditor {
   void WalkNode(SlotWord word, uint64_t slot) {
     Reach(word.ref(), slot);
     BlockHeader* node = context_.block(word.ref());
+    if (!context_.IsWholeNode(node)) return Violation("node", "a node has no such size", slot);
     uint64_t clock = node->clock;
     uint32_t present = 0;
     for (uint32_t i = 0; i < node->items; ++i) {
@@ -165,6 +171,7 @@ class Auditor {
         continue;
       }
       ++present;
+      if (!IsPlace(ItemRef(node->item()[i]), slot)) continue;
       WalkEntry(ItemRef(node->item()[i]), slot, node->clock, &node->item()[i]);
     }
     if (present == 0) Violation("node", "a node lists nobody", slot);
@@ -186,6 +193,9 @@ class Auditor {
     const bool owned_and_named =
         state.kind() == BlockKind::kOwned && owned_names_.contains({state.owner(), ref});
     if (state.kind() == BlockKind::kNone) Violation("I1", "a block has no state", ref);
+    if (state.count() <= Load(context_.floor(Context::PageOf(ref)))) {
+      Violation("I1", "a block's count has been there before", ref);
+    }
     if (state.kind() == BlockKind::kOwned && !owned_and_named) {
       Violation("I2", "a block is owned by a participant that does not name it", ref);
     }
@@ -207,7 +217,7 @@ class Auditor {
   // Returns the number of pages that belong together.
   uint32_t WalkPage(uint32_t number) {
     Page& page = context_.page(number);
-    PageWord word{Load(page.word)};
+    const PageWord word = context_.Checked(number, PageWord{Load(page.word)});
     const uint64_t hints = Load(page.hints);
     switch (word.kind()) {
       case PageKind::kFree:

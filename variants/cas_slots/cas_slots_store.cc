@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "variants/cas_slots/recovery.h"
 #include "variants/short_bytes.h"
@@ -20,12 +21,20 @@ inline bool HasKey(BlockHeader* entry, std::string_view key) {
   return entry->key_bytes == key.size() && SameBytes(entry->key(), key.data(), key.size());
 }
 
-absl::Status Full(size_t bytes) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the segment is full: no room for a block of ", bytes, " bytes"));
+absl::Status Damaged() {
+  return absl::DataLossError("the segment is damaged: a slot leads to what can be no block");
 }
 
 }  // namespace
+
+absl::Status CasSlotsStore::Full() const {
+  if (lacked_bytes_ == 0) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "no room for the key: its slot has ", kMaxNodeItems, " keys, as many as a node can list"));
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the segment is full: no room for a block of ", lacked_bytes_, " bytes"));
+}
 
 // Names the block, and makes sure that the slot still leads to it (I5).
 KILL9_ALWAYS_INLINE bool CasSlotsStore::Hold(SharedWord& word, Ref ref, const Found& found) {
@@ -50,12 +59,14 @@ KILL9_ALWAYS_INLINE bool CasSlotsStore::LocateAlone(std::string_view key, uint64
   if (found.word.kind() != SlotKind::kEntry) [[unlikely]]
     return false;
   found.entry_ref = found.word.ref();
+  if (!context_.IsPlace(found.entry_ref)) [[unlikely]]
+    return false;
   context_.Fetch<kToWrite>(found.entry_ref);
   if (!Hold(ledger_.entry_hold, found.entry_ref, found)) [[unlikely]]
     return false;
   found.entry = context_.block(found.entry_ref);
   found.clock = found.word.ClockFrom(found.entry->clock);
-  return HasKey(found.entry, key);
+  return context_.IsWhole(found.entry) && HasKey(found.entry, key);
 }
 
 template <bool kToWrite>
@@ -80,8 +91,28 @@ CasSlotsStore::Found CasSlotsStore::LocateAnywhere(std::string_view key, uint64_
     }
     const bool located = found.word.kind() == SlotKind::kNode ? LocateInNode(key, hash, found)
                                                               : LocateInWord(key, found);
-    if (located) return found;
+    if (located || found.damaged) return found;
   }
+}
+
+// The entry that the word, or the node that it names, leads to, named by `word`. Null: the slot has
+// changed, or it leads to no entry, as `found.damaged` tells.
+BlockHeader* CasSlotsStore::HoldEntry(SharedWord& word, Ref ref, Found& found) {
+  const bool is_place = context_.IsPlace(ref);
+  if (!Hold(word, is_place ? ref : 0, found)) return nullptr;
+  BlockHeader* entry = is_place ? context_.block(ref) : nullptr;
+  found.damaged = entry == nullptr || !context_.IsWhole(entry);
+  return found.damaged ? nullptr : entry;
+}
+
+// The node that the word names. Null: as HoldEntry.
+BlockHeader* CasSlotsStore::HoldNode(Found& found) {
+  const Ref ref = found.word.ref();
+  const bool is_place = context_.IsPlace(ref);
+  if (!Hold(ledger_.node_hold, is_place ? ref : 0, found)) return nullptr;
+  BlockHeader* node = is_place ? context_.block(ref) : nullptr;
+  found.damaged = node == nullptr || !context_.IsWholeNode(node);
+  return found.damaged ? nullptr : node;
 }
 
 // One entry, or two. False: the slot has changed.
@@ -90,13 +121,18 @@ bool CasSlotsStore::LocateInWord(std::string_view key, Found& found) {
   const Ref refs[] = {pair ? found.word.first() : found.word.ref(), found.word.second()};
   if (pair) {
     for (Ref ref : refs) PrefetchToRead(context_.block(ref));
-    // Published before Hold looks at the word again: that is the check for both.
+    // Published before HoldEntry looks at the word again: that is the check for both.
     context_.Publish(ledger_.node_hold, refs[1]);
     found.used_node_hold = true;
   }
-  if (!Hold(ledger_.entry_hold, refs[0], found)) return false;
+  BlockHeader* entry = HoldEntry(ledger_.entry_hold, refs[0], found);
+  if (entry == nullptr) return false;
   for (size_t i = 0; i < (pair ? 2 : 1); ++i) {
-    BlockHeader* entry = context_.block(refs[i]);
+    if (i == 1) {
+      found.damaged = !context_.IsPlace(refs[1]) || !context_.IsWhole(context_.block(refs[1]));
+      if (found.damaged) return false;
+      entry = context_.block(refs[1]);
+    }
     found.clock = std::max(found.clock, entry->clock);
     if (HasKey(entry, key)) {
       found.entry = entry;
@@ -112,16 +148,17 @@ bool CasSlotsStore::LocateInWord(std::string_view key, Found& found) {
 // False: the slot has changed.
 bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& found) {
   found.used_node_hold = true;
-  if (!Hold(ledger_.node_hold, found.word.ref(), found)) return false;
-  BlockHeader* node = context_.block(found.word.ref());
+  BlockHeader* node = HoldNode(found);
+  if (node == nullptr) return false;
   found.entry = nullptr;
   for (uint32_t i = 0; i < node->items && found.entry == nullptr; ++i) {
     const uint64_t item = node->item()[i];
     if (!ItemMayBe(item, hash) || IsErased(found.word, i)) continue;
     const Ref ref = ItemRef(item);
-    if (!Hold(ledger_.entry_hold, ref, found)) return false;
-    if (!HasKey(context_.block(ref), key)) continue;
-    found.entry = context_.block(ref);
+    BlockHeader* entry = HoldEntry(ledger_.entry_hold, ref, found);
+    if (entry == nullptr) return false;
+    if (!HasKey(entry, key)) continue;
+    found.entry = entry;
     found.entry_ref = ref;
     found.item = i;
   }
@@ -160,14 +197,23 @@ absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* 
 absl::StatusOr<Version> CasSlotsStore::GetAnywhere(std::string_view key, uint64_t hash,
                                                    std::string* value) {
   const Found found = LocateAnywhere(key, hash);
+  if (found.damaged) return ReportDamage(found);
   if (found.entry != nullptr) return Read(found, value);
   ReleaseHolds(found);
   return absl::NotFoundError("");
 }
 
+absl::Status CasSlotsStore::ReportDamage(const Found& found) {
+  ReleaseHolds(found);
+  return Damaged();
+}
+
 KILL9_ALWAYS_INLINE Ref CasSlotsStore::NewEntry(std::string_view key, size_t value_bytes) {
   Ref ref = heap_.Allocate(ledger_.new_entry, sizeof(BlockHeader) + key.size() + value_bytes);
-  if (ref == 0) return 0;
+  if (ref == 0) [[unlikely]] {
+    lacked_bytes_ = sizeof(BlockHeader) + key.size() + value_bytes;
+    return 0;
+  }
   BlockHeader* entry = context_.block(ref);
   entry->value_bytes = static_cast<uint32_t>(value_bytes);
   entry->key_bytes = static_cast<uint16_t>(key.size());
@@ -216,7 +262,9 @@ std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNode(const Found& foun
                     true};
   }
   if (new_entry != 0) items[count++] = PackItem(new_entry, hash);
+  lacked_bytes_ = 0;
   if (count > kMaxNodeItems) return std::nullopt;
+  lacked_bytes_ = NodeBytes(count);
   Ref node_ref = heap_.Allocate(ledger_.new_node, NodeBytes(count));
   if (node_ref == 0) return std::nullopt;
   BlockHeader* node = context_.block(node_ref);
@@ -274,6 +322,10 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
                                              std::optional<Version> expected) {
   for (;;) {
     Found found = Locate<true>(key, hash);
+    if (found.damaged) {
+      if (ref != 0) heap_.GiveBack(ledger_.new_entry, ref);
+      return ReportDamage(found);
+    }
     std::optional<NextWord> next;
     Version present = found.entry == nullptr ? kAbsent : found.entry->clock;
     bool wanted = !expected.has_value() || *expected == present;
@@ -288,7 +340,7 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
       if (ref != 0) heap_.GiveBack(ledger_.new_entry, ref);
       ReleaseHolds(found);
       if (!wanted) return CasResult{false, present};
-      return Full(sizeof(BlockHeader) + key.size() + value.size());
+      return Full();
     }
     context_.block(ref)->clock = found.clock + 1;
     bool committed = Commit(found, *next, ref);
@@ -304,7 +356,7 @@ absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_v
   FetchSlotToWrite(hash);
   const Ref ref = NewEntry(key, value.size());
   if (ref == 0) [[unlikely]]
-    return Full(sizeof(BlockHeader) + key.size() + value.size());
+    return Full();
   BlockHeader* entry = context_.block(ref);
   if (!value.empty()) std::memcpy(entry->value(), value.data(), value.size());
   // As Set does it, for the most frequent case: the key is there and has the slot for itself.
@@ -334,6 +386,7 @@ absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
   FetchSlotToWrite(hash);
   for (;;) {
     Found found = Locate<true>(key, hash);
+    if (found.damaged) return ReportDamage(found);
     if (found.entry == nullptr) {
       ReleaseHolds(found);
       return false;
@@ -341,7 +394,7 @@ absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
     std::optional<NextWord> next = MakeNext(found, 0, hash);
     if (!next.has_value()) {
       ReleaseHolds(found);
-      return Full(NodeBytes(found.node->items));
+      return Full();
     }
     bool committed = Commit(found, *next, 0);
     if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
@@ -357,7 +410,7 @@ absl::StatusOr<Draft> CasSlotsStore::DoReserve(std::string_view key, size_t size
                                                      " drafts already, all that its ledger holds"));
   }
   Ref ref = NewEntry(key, size);
-  if (ref == 0) return Full(sizeof(BlockHeader) + key.size() + size);
+  if (ref == 0) return Full();
   context_.Note(ledger_.drafts[number], ref);
   Context::Clear(ledger_.new_entry);
   used_drafts_ |= uint64_t{1} << number;
@@ -367,16 +420,18 @@ absl::StatusOr<Draft> CasSlotsStore::DoReserve(std::string_view key, size_t size
 void CasSlotsStore::DoDropDraft(uint64_t hold) {
   SharedWord& word = ledger_.drafts[hold];
   // Relaxed: this participant's own note.
-  heap_.GiveBack(word, Context::Named(word.load(std::memory_order_relaxed)));
+  const Ref ref = Context::Named(word.load(std::memory_order_relaxed));
   used_drafts_ &= ~(uint64_t{1} << hold);
+  if (context_.IsPlace(ref)) heap_.GiveBack(word, ref);
 }
 
 absl::StatusOr<Version> CasSlotsStore::DoCommit(uint64_t hold) {
   SharedWord& word = ledger_.drafts[hold];
   Ref ref = Context::Named(word.load(std::memory_order_relaxed));  // relaxed: as above
+  used_drafts_ &= ~(uint64_t{1} << hold);
+  if (!context_.IsPlace(ref) || !context_.IsWhole(context_.block(ref))) return Damaged();
   context_.Note(ledger_.new_entry, ref);
   Context::Clear(word);
-  used_drafts_ &= ~(uint64_t{1} << hold);
   BlockHeader* entry = context_.block(ref);
   // The entry may be gone before Set returns, but then it has been published, and the key is not
   // read again.
@@ -396,6 +451,7 @@ std::optional<uint32_t> CasSlotsStore::TakePinNumber() {
 absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
   const uint64_t hash = segment_->Hash(key);
   Found found = Locate<false>(key, hash);
+  if (found.damaged) return ReportDamage(found);
   if (found.entry == nullptr) {
     ReleaseHolds(found);
     return absl::NotFoundError("");
@@ -420,15 +476,16 @@ void CasSlotsStore::DoReleasePin(uint64_t hold) {
   used_pins_ &= ~(uint64_t{1} << hold);
 }
 
-Ref CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen, uint32_t pin) {
+absl::StatusOr<Ref> CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen,
+                                             uint32_t pin) {
   Found found;
   found.slot = slot;
   bool changed = false;
   Ref result = 0;
   const auto look_at = [&](Ref ref) {
-    changed = !Hold(ledger_.entry_hold, ref, found);
+    BlockHeader* entry = HoldEntry(ledger_.entry_hold, ref, found);
+    changed = entry == nullptr;
     if (changed) return;
-    BlockHeader* entry = context_.block(ref);
     std::string_view key(entry->key(), entry->key_bytes);
     if (std::find(seen.begin(), seen.end(), key) == seen.end()) result = ref;
   };
@@ -448,16 +505,17 @@ Ref CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen
         break;
       case SlotKind::kNode: {
         found.used_node_hold = true;
-        changed = !Hold(ledger_.node_hold, found.word.ref(), found);
+        BlockHeader* node = HoldNode(found);
+        changed = node == nullptr;
         if (changed) break;
-        BlockHeader* node = context_.block(found.word.ref());
         for (uint32_t i = 0; !changed && result == 0 && i < node->items; ++i) {
           if (!IsErased(found.word, i)) look_at(ItemRef(node->item()[i]));
         }
         break;
       }
     }
-  } while (changed);
+  } while (changed && !found.damaged);
+  if (found.damaged) return ReportDamage(found);
   if (result != 0) context_.Note(ledger_.pins[pin], result);
   ReleaseHolds(found);
   return result;
@@ -469,24 +527,28 @@ absl::Status CasSlotsStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> 
   if (!pin.has_value()) {
     return absl::ResourceExhaustedError("no pin is left for the visit of the entries");
   }
+  const absl::Cleanup release = [this, &pin] { DoReleasePin(*pin); };  // the visitor may throw
   bool go_on = true;
   std::vector<std::string> seen;
   for (uint64_t slot = 0; go_on && slot < context_.slot_count(); ++slot) {
     seen.clear();
     while (go_on) {
-      Ref ref = PinUnseen(slot, seen, *pin);
-      if (ref == 0) break;
-      BlockHeader* entry = context_.block(ref);
+      const absl::StatusOr<Ref> ref = PinUnseen(slot, seen, *pin);
+      if (!ref.ok()) return ref.status();
+      if (*ref == 0) break;
+      BlockHeader* entry = context_.block(*ref);
       seen.emplace_back(entry->key(), entry->key_bytes);
       go_on = visit(
           {{entry->key(), entry->key_bytes}, {entry->value(), entry->value_bytes}, entry->clock});
     }
   }
-  DoReleasePin(*pin);
   return absl::OkStatus();
 }
 
-absl::StatusOr<RecoveryReport> CasSlotsStore::DoRecover() { return RecoverAll(context_); }
+absl::StatusOr<RecoveryReport> CasSlotsStore::DoRecover() {
+  if (absl::Status status = context_.participants().CanTellTheDead(); !status.ok()) return status;
+  return RecoverAll(context_);
+}
 
 absl::StatusOr<AuditReport> CasSlotsStore::DoAudit() { return AuditSegment(context_); }
 

@@ -43,6 +43,7 @@ class CasSlotsStore final : public Store {
     BlockHeader* node = nullptr;
     uint32_t item = 0;  // the entry's in the node
     bool used_node_hold = false;
+    bool damaged = false;  // the slot leads to what can be no block: kDataLoss
   };
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
@@ -71,6 +72,10 @@ class CasSlotsStore final : public Store {
   bool LocateInWord(std::string_view key, Found& found);
   bool LocateInNode(std::string_view key, uint64_t hash, Found& found);
   bool Hold(SharedWord& word, Ref ref, const Found& found);
+  BlockHeader* HoldEntry(SharedWord& word, Ref ref, Found& found);
+  BlockHeader* HoldNode(Found& found);
+  absl::Status ReportDamage(const Found& found);
+  absl::Status Full() const;  // tells what lacked_bytes_ says
   void ReleaseHolds(const Found& found);
   // Copies the value of the entry that was found, which is there, and releases the holds.
   Version Read(const Found& found, std::string* value);
@@ -96,7 +101,7 @@ class CasSlotsStore final : public Store {
 
   std::optional<uint32_t> TakePinNumber();
   // Pins the next entry of the slot whose key is not in `seen`. 0: there is none.
-  Ref PinUnseen(uint64_t slot, const std::vector<std::string>& seen, uint32_t pin);
+  absl::StatusOr<Ref> PinUnseen(uint64_t slot, const std::vector<std::string>& seen, uint32_t pin);
 
   std::shared_ptr<Segment> segment_;
   Participant participant_;
@@ -104,6 +109,7 @@ class CasSlotsStore final : public Store {
   Ledger& ledger_;
   const size_t max_value_bytes_;
   Heap heap_;
+  size_t lacked_bytes_ = 0;   // of the block for which there was no room last; 0: a node was full
   uint64_t used_pins_ = 0;    // bit i: pins[i] is taken
   uint64_t used_drafts_ = 0;  // likewise
 };

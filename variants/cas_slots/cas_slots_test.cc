@@ -12,6 +12,7 @@
 #include <ctime>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -271,8 +272,7 @@ TEST(CasSlotsTest, AVersionNeverRepeatsAcrossEraseInSharedAndOwnSlots) {
 
 // Two keys that belong to one slot, and a look at its word.
 struct SharedSlot {
-  explicit SharedSlot(const std::shared_ptr<Segment>& segment)
-      : ledger(std::make_unique<cas_slots::Ledger>()), context(segment, 15, 0, ledger.get()) {
+  explicit SharedSlot(const std::shared_ptr<Segment>& segment) : context(segment, Participant()) {
     number = context.SlotOf(segment->Hash(a));
     for (uint64_t i = 1; context.SlotOf(segment->Hash(b)) != number; ++i) b = Key(i);
   }
@@ -281,7 +281,6 @@ struct SharedSlot {
   }
   cas_slots::BlockHeader* block(cas_slots::Ref ref) const { return context.block(ref); }
 
-  std::unique_ptr<cas_slots::Ledger> ledger;
   cas_slots::Context context;
   const std::string a = Key(0);
   std::string b;
@@ -364,6 +363,39 @@ TEST(CasSlotsTest, AnEntryThatWouldLagTooFarBehindItsSlotIsListedByANode) {
   EXPECT_FALSE(store->Audit()->clean());
 }
 
+TEST(CasSlotsTest, FullSegmentSaysWhatLacked) {
+  auto segment = MakeSegment(256 << 10, 256);
+  auto store = Attach(segment);
+  const auto slot_of = [&](const std::string& key) {
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(segment->Hash(key)) *
+                                     segment->header().parameters[cas_slots::kSlotCount] >>
+                                 64);
+  };
+  std::vector<std::string> keys;  // of one slot
+  for (uint64_t i = 0; keys.size() < cas_slots::kMaxNodeItems + 1; ++i) {
+    if (keys.empty() || slot_of(Key(i)) == slot_of(keys[0])) keys.push_back(Key(i));
+  }
+  // There is room for the entry, of 950 bytes, and none for a node that lists three.
+  ASSERT_TRUE(store->Put(keys[0], std::string(950, 'v')).ok());
+  ASSERT_TRUE(store->Put(keys[1], std::string(950, 'v')).ok());
+  std::vector<std::string> alone;  // each in a slot of its own: they need no node
+  std::set<uint64_t> taken = {slot_of(keys[0])};
+  for (uint64_t i = 0;; ++i) {
+    const std::string key = absl::StrCat("fill", i);
+    if (!taken.insert(slot_of(key)).second) continue;
+    if (!store->Put(key, std::string(950, 'v')).ok()) break;
+    alone.push_back(key);
+  }
+  ASSERT_TRUE(*store->Erase(alone[0]));
+  EXPECT_THAT(std::string(store->Put(keys[2], std::string(950, 'v')).status().message()),
+              ::testing::HasSubstr(absl::StrCat("of ", cas_slots::NodeBytes(3), " bytes")));
+  EXPECT_TRUE(store->Put(alone[0], std::string(950, 'v')).ok()) << "there was no room: vacuous";
+  for (const std::string& key : alone) ASSERT_TRUE(*store->Erase(key));
+  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i) ASSERT_TRUE(store->Put(keys[i], "v").ok());
+  EXPECT_THAT(std::string(store->Put(keys.back(), "v").status().message()),
+              ::testing::HasSubstr(absl::StrCat(cas_slots::kMaxNodeItems, " keys")));
+}
+
 // The checks above must be able to fail.
 TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
   using cas_slots::Context;
@@ -372,8 +404,7 @@ TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
   ASSERT_TRUE(store->Put("a", "1").ok());
   ASSERT_TRUE(store->Put("b", "2").ok());
   ExpectSound(*store);
-  auto ledger = std::make_unique<cas_slots::Ledger>();
-  Context context(segment, 15, 0, ledger.get());
+  Context context(segment, Participant());
   const auto order = std::memory_order_relaxed;  // nobody else is there
 
   cas_slots::Ledger& own = context.ledger_of(0);

@@ -49,14 +49,15 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
         const uint64_t pages_offset = header.body_offset + RoundUp(slots * 8, 64);
         // Each page needs its words as well; what rounding to system pages costs is paid in pages.
         const uint64_t left = header.size_bytes - std::min(header.size_bytes, pages_offset);
-        uint64_t pages = left / (kPageBytes + sizeof(Page));
+        constexpr uint64_t kWordsOfPage = sizeof(Page) + sizeof(SharedWord);
+        uint64_t pages = left / (kPageBytes + kWordsOfPage);
         uint64_t heap_offset = 0;
         for (;; --pages) {
           if (pages == 0) {
             return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,
                                                            " bytes leaves no room for values"));
           }
-          heap_offset = RoundUp(pages_offset + pages * sizeof(Page), kSystemPageBytes);
+          heap_offset = RoundUp(pages_offset + pages * kWordsOfPage, kSystemPageBytes);
           if (heap_offset + pages * kPageBytes <= header.size_bytes) break;
         }
         if (pages > kMaxPages || slots >= (uint64_t{1} << 32) - 1) {
@@ -69,27 +70,68 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
         header.parameters[kSlotsOffset] = header.body_offset;
         header.parameters[kPageCount] = pages;
         header.parameters[kPagesOffset] = pages_offset;
+        header.parameters[kFloorsOffset] = pages_offset + pages * sizeof(Page);
         header.parameters[kHeapOffset] = heap_offset;
         header.parameters[kAsymmetric] = RegisterForBarriers() ? 1 : 0;
         return absl::OkStatus();
       });
 }
 
-Context::Context(std::shared_ptr<Segment> segment, uint32_t index, uint32_t generation,
-                 Ledger* ledger)
+absl::Status CheckParameters(const Segment& segment) {
+  const SegmentHeader& header = segment.header();
+  const uint64_t* const parameters = header.parameters;
+  const uint64_t slots = parameters[kSlotCount];
+  const uint64_t pages = parameters[kPageCount];
+  // In the order of their places, each with what it takes.
+  const uint64_t offsets[] = {parameters[kSlotsOffset], parameters[kPagesOffset],
+                              parameters[kFloorsOffset], parameters[kHeapOffset]};
+  bool sound = slots > 0 && slots < (uint64_t{1} << 32) - 1 && pages > 0 && pages <= kMaxPages;
+  const uint64_t taken[] = {slots * 8, pages * sizeof(Page), pages * sizeof(SharedWord),
+                            pages * kPageBytes};
+  uint64_t end = std::max<uint64_t>(
+      header.body_offset, Segment::kHeaderBytes + ParticipantTable::Bytes(header.max_participants,
+                                                                          header.ledger_bytes));
+  for (int i = 0; i < 4; ++i) {
+    sound = sound && offsets[i] >= end && offsets[i] <= segment.size() &&
+            offsets[i] % sizeof(SharedWord) == 0;
+    end = offsets[i] + taken[i];
+  }
+  // A block's header is of one granule, and its state word does not lie across two lines.
+  if (sound && end <= segment.size() && offsets[3] % kLineBytes == 0 &&
+      header.ledger_bytes == sizeof(Ledger)) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError("the segment is damaged: its header's parameters contradict its size");
+}
+
+Context::Context(std::shared_ptr<Segment> segment, const Participant& participant)
     : segment_(std::move(segment)),
       participants_(segment_->participants()),
       slots_(reinterpret_cast<SharedWord*>(segment_->base() +
                                            segment_->header().parameters[kSlotsOffset])),
       pages_(
           reinterpret_cast<Page*>(segment_->base() + segment_->header().parameters[kPagesOffset])),
+      floors_(reinterpret_cast<SharedWord*>(segment_->base() +
+                                            segment_->header().parameters[kFloorsOffset])),
       heap_(segment_->base() + segment_->header().parameters[kHeapOffset]),
+      heap_end_(heap_ + segment_->header().parameters[kPageCount] * kPageBytes),
       slot_count_(segment_->header().parameters[kSlotCount]),
       page_count_(static_cast<uint32_t>(segment_->header().parameters[kPageCount])),
-      index_(index),
-      tag_(uint64_t{generation} << 32),
-      ledger_(ledger),
+      granules_(page_count_ * uint32_t{kGranulesInPage}),
+      index_(participant.slot()),
+      tag_(uint64_t{participant.generation()} << 32),
+      ledger_(&participants_.ledger_as<Ledger>(index_)),
       asymmetric_(segment_->header().parameters[kAsymmetric] != 0) {}
+
+void Context::RaiseFloor(uint32_t page, uint64_t count) const {
+  SharedWord& floor = this->floor(page);
+  // Relaxed, all: who makes blocks in the page has claimed it before, and the release with which it
+  // became Free comes after this.
+  uint64_t seen = floor.load(std::memory_order_relaxed);
+  while (seen < count && !floor.compare_exchange_weak(seen, count, std::memory_order_relaxed,
+                                                      std::memory_order_relaxed)) {
+  }
+}
 
 int Context::NumberOf(Ref ref, PageWord word) {
   uint32_t offset = (ref - 1) % kGranulesInPage * kGranuleBytes;
@@ -103,9 +145,11 @@ int Context::NumberOf(Ref ref, PageWord word) {
 }
 
 void Context::Hint(Ref ref) const {
+  if (!IsPlace(ref)) return;
   Page& page = this->page(PageOf(ref));
   // Relaxed: if the page has changed its shape meanwhile, the hint is merely wrong.
-  int number = NumberOf(ref, PageWord{page.word.load(std::memory_order_relaxed)});
+  const PageWord word{page.word.load(std::memory_order_relaxed)};
+  const int number = NumberOf(ref, Checked(PageOf(ref), word));
   if (number < 0) return;
   // Release: pairs with the acquire of whoever clears the bit: it sees the block's state Free (I4).
   page.hints.fetch_or(uint64_t{1} << number, std::memory_order_release);

@@ -23,6 +23,8 @@
 namespace kill9::cas_slots {
 
 SegmentLayout LayoutOfSegments();
+// kDataLoss if the header's parameters contradict each other or the segment's size.
+absl::Status CheckParameters(const Segment& segment);
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options);
 // Makes this process take part in membarrier(2). Needed before it publishes a hold in a segment
 // whose parameter kAsymmetric is 1. False: the kernel forbids it.
@@ -30,9 +32,9 @@ bool RegisterForBarriers();
 
 class Context {
  public:
-  // `ledger` is the participant's own; or, for a process that recovers in order to get a slot, one
-  // that nobody sees (see Guest).
-  Context(std::shared_ptr<Segment> segment, uint32_t index, uint32_t generation, Ledger* ledger);
+  // Of a participant, or of a process that recovers in order to become one (P4).
+  // REQUIRES: the parameters have been checked.
+  Context(std::shared_ptr<Segment> segment, const Participant& participant);
 
   uint64_t slot_count() const { return slot_count_; }
   uint32_t page_count() const { return page_count_; }
@@ -48,7 +50,8 @@ class Context {
   std::span<SharedWord> CacheOf(uint32_t participant) const {
     Ledger& ledger = ledger_of(participant);
     // Acquire: pairs with the Note of cache_end, for what was noted before it.
-    return {ledger.cache, Named(ledger.cache_end.load(std::memory_order_acquire))};
+    return {ledger.cache,
+            std::min<size_t>(Named(ledger.cache_end.load(std::memory_order_acquire)), kCached)};
   }
 
   uint64_t SlotOf(uint64_t hash) const {
@@ -56,6 +59,10 @@ class Context {
   }
   SharedWord& slot(uint64_t number) const { return slots_[number]; }
   Page& page(uint32_t number) const { return pages_[number]; }
+  // No block that has ever been in the page had a higher count (I1). Raised by whoever frees the
+  // page; read by whoever makes blocks in it.
+  SharedWord& floor(uint32_t page) const { return floors_[page]; }
+  void RaiseFloor(uint32_t page, uint64_t count) const;
 
   static constexpr uint32_t PageOf(Ref ref) {
     return static_cast<uint32_t>((ref - 1) / kGranulesInPage);
@@ -66,6 +73,20 @@ class Context {
   static constexpr Ref RefOf(uint32_t page, uint32_t size_class, uint32_t number) {
     return FirstOf(page) + number * (kClassBytes[size_class] / uint32_t{kGranuleBytes});
   }
+  // Whether a block's header, at least, can be there.
+  bool IsPlace(Ref ref) const { return ref - 1 < granules_; }
+  // Whether the entry, as its header says, ends within the heap. REQUIRES: IsPlace.
+  bool IsWhole(const BlockHeader* entry) const {
+    const char* const end = reinterpret_cast<const char*>(entry + 1) + entry->key_bytes;
+    return end + entry->value_bytes <= heap_end_;
+  }
+  // The same of a node.
+  bool IsWholeNode(const BlockHeader* node) const {
+    return node->items <= kMaxNodeItems &&
+           reinterpret_cast<const char*>(node + 1) + 8 * node->items <= heap_end_;
+  }
+  PageWord Checked(uint32_t page, PageWord word) const { return word.Checked(page, page_count_); }
+  // REQUIRES of `ref`, here and where nothing else is said: IsPlace.
   BlockHeader* block(Ref ref) const {
     return reinterpret_cast<BlockHeader*>(heap_ + (ref - 1) * kGranuleBytes);
   }
@@ -77,7 +98,8 @@ class Context {
     Prefetch(at, kToWrite);
     Prefetch(at + kLineBytes, kToWrite);
   }
-  // The block's number in its page, if a block begins there in a page of such a word; else -1.
+  // The block's number in its page, if a block begins there in a page of such a word, which has been
+  // checked; else -1.
   static int NumberOf(Ref ref, PageWord word);
 
   // What a ledger word says when it names something.
@@ -109,7 +131,7 @@ class Context {
   // read.
   static void Clear(SharedWord& word) { word.store(0, std::memory_order_release); }
 
-  // Says that the block, which is Free, may be taken (I4). Harmless if it is not.
+  // Says that the block, which is Free, may be taken (I4). Harmless if it is not, and of any `ref`.
   void Hint(Ref ref) const;
 
   // What participants held at a moment after the call: sorted, in the caller's vector. A block that
@@ -124,9 +146,12 @@ class Context {
   ParticipantTable participants_;
   SharedWord* slots_;
   Page* pages_;
+  SharedWord* floors_;
   char* heap_;
+  const char* heap_end_;
   uint64_t slot_count_;
   uint32_t page_count_;
+  uint32_t granules_;
   uint32_t index_;
   uint64_t tag_;
   Ledger* ledger_;

@@ -96,8 +96,10 @@ void Heap::Drop(uint32_t number, bool hint) {
 }
 
 void Heap::KeepSpanOrMakeRoom(Cached cached, bool clean) {
-  const bool small = cached.page.kind() == PageKind::kSmall;
-  const bool span = cached.page.kind() == PageKind::kSpanHead;
+  cached.page = context_.Checked(Context::PageOf(cached.ref), cached.page);
+  const bool small = cached.page.kind() == PageKind::kSmall && LiesInPage(cached);
+  const bool span = cached.page.kind() == PageKind::kSpanHead &&
+                    cached.ref == Context::FirstOf(Context::PageOf(cached.ref));
   if ((!small && !span) || (unused_.empty() && !MakeRoom())) {
     context_.Hint(cached.ref);
     std::fill(std::begin(maybe_hinted_), std::end(maybe_hinted_), true);

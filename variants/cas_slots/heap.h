@@ -90,6 +90,11 @@ class Heap {
   void Keep(Cached cached, bool clean);
   bool MakeRoom();
   void HintSmall(Cached cached);
+  // Whether a small block of the page's class can begin there. False only in a damaged segment.
+  static bool LiesInPage(Cached cached) {
+    return static_cast<int>((cached.ref - 1) % kGranulesInPage) <=
+           kLastGranule[cached.page.size_class()];
+  }
   void KeepSpanOrMakeRoom(Cached cached, bool clean);
   void NameInCache(uint32_t number, Cached cached);
   // How many dirty blocks of the size are worth a scan.
@@ -197,7 +202,8 @@ KILL9_ALWAYS_INLINE void Heap::NameInCache(uint32_t number, Cached cached) {
 }
 
 KILL9_ALWAYS_INLINE void Heap::Keep(Cached cached, bool clean) {
-  if (cached.page.kind() != PageKind::kSmall || unused_.empty()) [[unlikely]] {
+  if (cached.page.kind() != PageKind::kSmall || unused_.empty() || !LiesInPage(cached))
+      [[unlikely]] {
     KeepSpanOrMakeRoom(cached, clean);
     return;
   }

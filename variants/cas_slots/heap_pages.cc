@@ -53,7 +53,9 @@ bool Heap::Format(uint32_t number, uint32_t size_class) {
   Page& page = context_.page(number);
   PageWord owned{page.word.load(std::memory_order_relaxed)};  // relaxed: it is this participant's
   PageWord word = owned.Next(PageKind::kSmall, size_class);
-  const BlockState state = BlockState{}.Next(BlockKind::kFree);
+  // Relaxed: pairs as RaiseFloor says.
+  const BlockState state =
+      BlockState::First(context_.floor(number).load(std::memory_order_relaxed), BlockKind::kFree);
   uint64_t hints = AllHints(size_class);
   List& list = lists_[size_class];
   const size_t had = list.clean.size();
@@ -97,8 +99,9 @@ Ref Heap::BuildSpan(SharedWord& word, uint32_t pages) {
     const Ref ref = Context::FirstOf(end);
     BlockHeader* block = context_.block(ref);
     context_.Note(word, ref);
-    // Relaxed, all: the head's release below publishes them.
-    block->state.store(BlockState{}.Next(BlockKind::kOwned, context_.index()).bits,
+    // Relaxed, all: the head's release below publishes them; the floor as RaiseFloor says.
+    const uint64_t floor = context_.floor(end).load(std::memory_order_relaxed);
+    block->state.store(BlockState::First(floor, BlockKind::kOwned, context_.index()).bits,
                        std::memory_order_relaxed);
     for (uint32_t i = 1; i < pages; ++i) {
       SharedWord& body = context_.page(end + i).word;
@@ -152,7 +155,9 @@ void Heap::DrainPages(uint32_t first, uint32_t count) {
   bool any = false;
   for (uint32_t i = 0; i < count; ++i) {
     Page& page = context_.page(first + i);
-    PageWord word{page.word.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
+    // Relaxed: the CAS decides.
+    PageWord word =
+        context_.Checked(first + i, PageWord{page.word.load(std::memory_order_relaxed)});
     // Relaxed: only a look at whether it is worth it. Gather has hinted all that is free. A page
     // that someone else drains is taken over in any case: he may be stopped.
     if (!word.is_small()) continue;
@@ -174,13 +179,16 @@ void Heap::DrainPages(uint32_t first, uint32_t count) {
   for (uint32_t i = 0; any && i < count; ++i) {
     if (draining[i].kind() != PageKind::kDraining) continue;
     const uint32_t number = first + i;
+    uint64_t highest = 0;
     bool empty = !Contains(held_, Context::FirstOf(number), Context::FirstOf(number + 1) - 1);
     for (uint32_t b = 0; empty && b < BlocksInPage(draining[i].size_class()); ++b) {
       Ref ref = Context::RefOf(number, draining[i].size_class(), b);
       // Acquire: pairs with the release with which it became Free; nobody can take it any more.
-      empty = BlockState{context_.block(ref)->state.load(std::memory_order_acquire)}.kind() ==
-              BlockKind::kFree;
+      const BlockState state{context_.block(ref)->state.load(std::memory_order_acquire)};
+      empty = state.kind() == BlockKind::kFree;
+      highest = std::max(highest, state.count());
     }
+    if (empty) context_.RaiseFloor(number, highest);
     PageWord next = empty ? draining[i].Next(PageKind::kFree)
                           : draining[i].Next(PageKind::kSmall, draining[i].size_class());
     // Release: pairs with the acquire of ClaimPages, or of those who take its blocks. It fails only
@@ -194,7 +202,9 @@ void Heap::DrainPages(uint32_t first, uint32_t count) {
 
 void Heap::DissolveSpan(uint32_t number) {
   Page& page = context_.page(number);
-  PageWord word{page.word.load(std::memory_order_relaxed)};  // relaxed: Take decides
+  // Relaxed: Take decides.
+  const PageWord word =
+      context_.Checked(number, PageWord{page.word.load(std::memory_order_relaxed)});
   if (word.kind() != PageKind::kSpanHead || page.hints.load(std::memory_order_relaxed) == 0) return;
   const Ref ref = Context::FirstOf(number);
   context_.Publish(ledger_.scratch, ref);
@@ -226,6 +236,9 @@ void Heap::DissolveSpan(uint32_t number) {
 void Heap::Dissolve(Ref ref, PageWord head) {
   const uint32_t start = Context::PageOf(ref);
   const uint32_t count = head.argument();
+  // Relaxed: only this participant changes it. Before the page can come to be free by recovery.
+  const BlockState state{context_.block(ref)->state.load(std::memory_order_relaxed)};
+  context_.RaiseFloor(start, state.count());
   context_.Note(ledger_.page_count, count);
   context_.Note(ledger_.page_start, start + 1);
   Context::Clear(ledger_.scratch);

@@ -20,14 +20,16 @@
 //
 // The heap is an array of 2 KiB pages, each described by two words outside the page: the page word
 // says what the page is, the hints say which of its blocks may be free. A block starts with its
-// state word.
+// state word. A third word of each page remembers how far the counts of its blocks have come.
 //
 //   Block state:  Free(n) --Take--> Owned(p) --publish--> Live --remove--> Free(n+3)
 //                   ^------give back------'
 //
 // I1  A block's state word is the truth of who owns it; it changes by CAS, except Owned(p) by p
 //     itself. Its count grows at each change, so a word read earlier never matches again after a
-//     change.
+//     change; across all that its page is meanwhile, too: whoever frees a page raises the page's
+//     floor to the counts in it first, and whoever makes blocks in it begins above. (50 bits: 30
+//     million changes a second of one block take more than a year.)
 // I2  A block that is Owned(p) is named in p's ledger (scratch, new_entry, new_node, drafts), from
 //     before the CAS that makes it so until after the store that ends it.
 // I3  A block that is Live is reachable from its slot word; or it is named in the ledger of a
@@ -47,6 +49,14 @@
 //     p's new_* name blocks that p owns or has published there; they are named before the target is
 //     set and unnamed (new_*) or changed (*_hold) only with the target 0 or after their blocks'
 //     fate is sealed.
+//
+// Damage. A segment may come from anywhere, and one word of it may say anything. So no operation
+// believes an offset, a size or a number before it has compared it with the segment's size (of
+// which each Context has a copy of its own): where it does not fit, the operation ends with
+// kDataLoss, and a page of no kind is left alone. A wrong word that fits may show wrong values, or
+// spoil others, but leads nobody out of the mapping, and into no loop: a slot leads to entries, or
+// through one node to entries, and each loop is over a number of things that was checked, or goes on
+// only while others change what it looks at.
 #ifndef KILL9_VARIANTS_CAS_SLOTS_LAYOUT_H_
 #define KILL9_VARIANTS_CAS_SLOTS_LAYOUT_H_
 
@@ -64,7 +74,7 @@ static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 // A block's place: the number of its first 32-byte granule in the heap, plus 1; 0 is none.
 using Ref = uint32_t;
 
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
 inline constexpr size_t kLineBytes = 64;  // of the processor's caches
@@ -145,6 +155,11 @@ struct BlockState {
   constexpr bool OwnedBy(uint32_t participant) const {
     return kind() == BlockKind::kOwned && owner() == participant;
   }
+  constexpr uint64_t count() const { return bits >> 14; }
+  // The first state of a block in a page with this floor.
+  static constexpr BlockState First(uint64_t floor, BlockKind kind, uint32_t participant = 0) {
+    return BlockState{floor << 14}.Next(kind, participant);
+  }
   constexpr BlockState Next(BlockKind next, uint32_t participant = 0) const {
     return {static_cast<uint64_t>(next) | uint64_t{participant} << 2 | ((bits >> 14) + 1) << 14};
   }
@@ -202,6 +217,16 @@ inline constexpr auto kClassOfGranules = [] {
 constexpr uint32_t ClassOf(size_t bytes) {
   return kClassOfGranules[(bytes + kGranuleBytes - 1) / kGranuleBytes];
 }
+// By the class in a page word: the last granule of a page at which such a block can begin; -1 for
+// what is no class.
+inline constexpr auto kLastGranule = [] {
+  std::array<int8_t, 32> last{};
+  last.fill(-1);
+  for (uint32_t i = 0; i < kClasses; ++i) {
+    last[i] = static_cast<int8_t>((kPageBytes - kClassBytes[i]) / kGranuleBytes);
+  }
+  return last;
+}();
 static_assert(BlocksInPage(0) == 64 && AllHints(0) == ~uint64_t{0} && AllHints(11) == 3);
 static_assert(ClassOf(1) == 0 && ClassOf(32) == 0 && ClassOf(33) == 1 && ClassOf(193) == 6 &&
               ClassOf(257) == 7 && ClassOf(1024) == kClasses - 1);
@@ -237,6 +262,24 @@ struct PageWord {
   constexpr PageWord NextDraining(uint32_t participant) const {
     return Next(PageKind::kDraining, participant << 5 | size_class());
   }
+  // What the page at `number` can be, among so many; else (the segment is damaged) a word of no kind,
+  // which everybody leaves alone.
+  constexpr PageWord Checked(uint32_t number, uint32_t pages) const {
+    switch (kind()) {
+      case PageKind::kFree:
+      case PageKind::kOwned:
+        return *this;
+      case PageKind::kSmall:
+      case PageKind::kDraining:
+        return size_class() < kClasses ? *this : None();
+      case PageKind::kSpanHead:
+        return argument() != 0 && argument() <= pages - number ? *this : None();
+      case PageKind::kSpanBody:
+        return argument() < pages ? *this : None();
+    }
+    return None();
+  }
+  static constexpr PageWord None() { return {7}; }
   friend constexpr bool operator==(PageWord, PageWord) = default;
 };
 static_assert(PageWord{}.Next(PageKind::kSmall, 11).NextDraining(4095).DrainingBy(4095));
@@ -287,6 +330,7 @@ enum Parameter : uint32_t {
   kPagesOffset = 3,
   kHeapOffset = 4,
   kAsymmetric = 5,  // 1: holds are published without a fence; scanners issue membarrier(2)
+  kFloorsOffset = 6,
 };
 
 }  // namespace kill9::cas_slots

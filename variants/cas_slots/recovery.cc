@@ -1,5 +1,6 @@
 #include "variants/cas_slots/recovery.h"
 
+#include <algorithm>
 #include <span>
 
 namespace kill9::cas_slots {
@@ -79,7 +80,8 @@ void Victim::Recover() {
   report_.rolled_forward += completed ? 1 : 0;
   // Read before the cache's words and cleared after them, as the target is.
   const uint64_t cache_end = Read(ledger_.cache_end);
-  for (SharedWord& word : std::span(ledger_.cache, Context::Named(cache_end))) {
+  for (SharedWord& word :
+       std::span(ledger_.cache, std::min<size_t>(Context::Named(cache_end), kCached))) {
     if (uint64_t name = Read(word); name != 0) {
       context_.Hint(Context::Named(name));  // I4
       ClearIf(word, name);
@@ -98,9 +100,10 @@ void Victim::ReturnPages() {
   if (start_name != 0 && count_name != 0) {
     const uint32_t start = Context::Named(start_name) - 1;
     const uint32_t count = Context::Named(count_name);
+    const bool damaged = start >= context_.page_count() || count > context_.page_count() - start;
     // A span that was just built, or about to be dissolved: its block may be Owned(victim).
-    ReturnNamed(ledger_.page_start, Context::FirstOf(start), start_name, 0);
-    for (uint32_t i = count; i-- > 0;) ReturnPage(start + i, start, start_name);
+    if (!damaged) ReturnNamed(ledger_.page_start, Context::FirstOf(start), start_name, 0);
+    for (uint32_t i = damaged ? 0 : count; i-- > 0;) ReturnPage(start + i, start, start_name);
     ClearIf(ledger_.page_start, start_name);
   }
   ClearIf(ledger_.page_count, count_name);
@@ -111,7 +114,7 @@ void Victim::ReturnPage(uint32_t number, uint32_t start, uint64_t name) {
   SharedWord& shared = context_.page(number).word;
   for (;;) {
     // Acquire: pairs with the releases of page words.
-    PageWord word{shared.load(std::memory_order_acquire)};
+    PageWord word = context_.Checked(number, PageWord{shared.load(std::memory_order_acquire)});
     PageWord next;
     if (word.OwnedBy(index_)) {
       next = word.Next(PageKind::kFree);
@@ -206,10 +209,12 @@ void Victim::ReturnPin(size_t number) {
 // The block's header, if a block begins there; null if the victim died before it had made sure of
 // that.
 BlockHeader* Victim::Genuine(Ref ref) {
+  if (!context_.IsPlace(ref)) return nullptr;
   SharedWord& shared = context_.page(Context::PageOf(ref)).word;
   for (;;) {
     // Seq_cst: pairs with DrainPages: it sees this participant's hold, or this load sees Draining.
-    PageWord word{shared.load(std::memory_order_seq_cst)};
+    PageWord word =
+        context_.Checked(Context::PageOf(ref), PageWord{shared.load(std::memory_order_seq_cst)});
     if (Context::NumberOf(ref, word) < 0) return nullptr;
     if (word.kind() != PageKind::kDraining) return context_.block(ref);
     // Whoever drains it may have scanned before the hold was there: stop it. Release: its writes,
@@ -219,7 +224,9 @@ BlockHeader* Victim::Genuine(Ref ref) {
   }
 }
 
+// Also true where a damaged segment does not let it be told.
 bool Victim::Reachable(uint64_t slot, Ref ref) {
+  if (slot >= context_.slot_count()) return true;
   bool found = false;
   for (;;) {
     // Seq_cst, both: the second pairs with Publish (I5).
@@ -228,8 +235,9 @@ bool Victim::Reachable(uint64_t slot, Ref ref) {
     if (found || word.kind() != SlotKind::kNode) break;
     context_.Publish(own_.recovery_node, word.ref());
     if (SlotWord{context_.slot(slot).load(std::memory_order_seq_cst)} != word) continue;
-    BlockHeader* node = context_.block(word.ref());
-    for (uint32_t i = 0; i < node->items; ++i) {
+    BlockHeader* node = context_.IsPlace(word.ref()) ? context_.block(word.ref()) : nullptr;
+    found = node == nullptr || !context_.IsWholeNode(node);
+    for (uint32_t i = 0; !found && i < node->items; ++i) {
       bool erased = i < kErasableItems && (word.erased() >> i & 1) != 0;
       found |= !erased && ItemRef(node->item()[i]) == ref;
     }
