@@ -1,6 +1,9 @@
 #include "harness/edn.h"
 
 #include <algorithm>
+#include <array>
+#include <deque>
+#include <iterator>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -9,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/checker/engine.h"
 #include "harness/edn_form.h"
+#include "harness/edn_value.h"
 #include "harness/models/versioned_value.h"
 
 namespace kill9 {
@@ -44,20 +48,29 @@ constexpr FunctionAlias kAliases[] = {
     {":dequeue", Function::kDequeue},
 };
 
-// Numbers for texts, from `first` on.
+// Numbers for values, from `first` on: one for all that are equal.
 class Names {
  public:
   explicit Names(uint64_t first) : texts_(first) {}
-  uint64_t Number(std::string_view text) {
-    auto [entry, inserted] = numbers_.try_emplace(text, texts_.size());
-    if (inserted) texts_.emplace_back(text);
-    return entry->second;
+  absl::StatusOr<uint64_t> Number(const EdnForm& form) {
+    absl::StatusOr<std::string_view> text = CanonicalText(form, &room_);
+    if (!text.ok()) return text.status();
+    return Number(*text);
   }
-  std::vector<std::string> Take() { return std::move(texts_); }
+  uint64_t Number(std::string_view text) {
+    const auto found = numbers_.find(text);
+    if (found != numbers_.end()) return found->second;
+    texts_.emplace_back(text);
+    return numbers_[texts_.back()] = texts_.size() - 1;
+  }
+  std::vector<std::string> Take() {
+    return {std::move_iterator(texts_.begin()), std::move_iterator(texts_.end())};
+  }
 
  private:
-  absl::flat_hash_map<std::string_view, uint64_t> numbers_;  // views of the text that is read
-  std::vector<std::string> texts_;
+  std::deque<std::string> texts_;
+  absl::flat_hash_map<std::string_view, uint64_t> numbers_;  // views of texts_
+  std::string room_;
 };
 
 class HistoryReader {
@@ -68,16 +81,12 @@ class HistoryReader {
 
   absl::StatusOr<EdnHistory> Read() {
     EdnForm form;
-    bool inside = reader_.EnterCollection();
     for (;;) {
-      absl::StatusOr<bool> more = reader_.Next(&form);
+      absl::StatusOr<bool> more = reader_.EnterMap(&form);
       if (!more.ok()) return more.status();
       if (!*more) break;
-      if (inside && reader_.ended_collection()) {
-        return reader_.Error(form, "nothing may follow the history's vector");
-      }
-      if (form.kind != Kind::kMap) return reader_.Error(form, "an event is a map");
-      absl::Status status = ReadEvent(form);
+      absl::Status status = ReadFields();
+      if (status.ok()) status = ReadEvent(form, event_);
       if (!status.ok()) return status;
     }
     for (auto& [process, open] : open_) {
@@ -94,6 +103,7 @@ class HistoryReader {
  private:
   static constexpr size_t kNone = ~size_t{0};
 
+  // The fields of an event; null: it has none such.
   struct Event {
     const EdnForm* process = nullptr;
     const EdnForm* type = nullptr;
@@ -117,14 +127,25 @@ class HistoryReader {
     return nullptr;
   }
 
-  absl::Status ReadEvent(const EdnForm& form) {
-    Event event;
-    for (size_t i = 0; i < form.items.size(); i += 2) {
-      const EdnForm** field = Field(form.items[i].text, &event);
-      if (field == nullptr) continue;
-      if (*field != nullptr) return reader_.Error(form.items[i], "the key is there twice");
-      *field = &form.items[i + 1];
+  // The next event's fields, held by forms_; others are passed over.
+  absl::Status ReadFields() {
+    event_ = Event{};
+    size_t held = 0;
+    for (;;) {
+      absl::StatusOr<bool> more = reader_.NextKey(&name_);
+      if (!more.ok() || !*more) return more.status();
+      const EdnForm** field = Field(name_.text, &event_);
+      if (field != nullptr && *field != nullptr) {
+        return reader_.Error(name_, "the key is there twice");
+      }
+      EdnForm* form = field == nullptr ? &passed_over_ : &forms_[held++];
+      absl::Status status = reader_.ReadValue(form);
+      if (!status.ok()) return status;
+      if (field != nullptr) *field = form;
     }
+  }
+
+  absl::Status ReadEvent(const EdnForm& form, const Event& event) {
     if (event.process == nullptr) return reader_.Error(form, "an event needs :process");
     if (event.type == nullptr) return reader_.Error(form, "an event needs :type");
     absl::Status status = ReadOrder(event);
@@ -211,50 +232,63 @@ class HistoryReader {
            function != Function::kDetach && function != Function::kForEach;
   }
 
+  // The number of a key or value; the error says where it is.
+  absl::StatusOr<uint64_t> NumberOf(const EdnForm& form, Names* names) const {
+    absl::StatusOr<uint64_t> number = names->Number(form);
+    if (!number.ok()) return reader_.Error(form, std::string(number.status().message()));
+    return number;
+  }
+
   // Splits the event's value into key and payload. A key is either named, or the first of a pair.
-  void Split(const Event& event, Function function, uint64_t* key, const EdnForm** payload) {
+  absl::Status Split(const Event& event, Function function, uint64_t* key,
+                     const EdnForm** payload) {
     *payload = event.value;
     bool is_cas =
         function == Function::kCompareAndSwapValue || function == Function::kCompareAndSwap;
-    bool keyed = event.key != nullptr;
-    if (keyed) {
-      *key = keys_.Number(event.key->text);
-    } else if (event.value != nullptr && event.value->IsPair() &&
-               (!is_cas || event.value->items[1].IsPair())) {
-      keyed = true;
-      *key = keys_.Number(event.value->items[0].text);
+    const EdnForm* named = event.key;
+    if (named == nullptr && event.value != nullptr && event.value->IsPair() &&
+        (!is_cas || event.value->items[1].IsPair())) {
+      named = &event.value->items[0];
       *payload = &event.value->items[1];
-    } else {
-      *key = keys_.Number("");
     }
+    absl::StatusOr<uint64_t> number =
+        named != nullptr ? NumberOf(*named, &keys_) : keys_.Number(std::string_view());
+    if (number.ok()) *key = *number;
+    return number.status();
   }
 
-  uint64_t ValueOf(const EdnForm* payload) {
-    return payload == nullptr || payload->IsNil() ? kNothing : values_.Number(payload->text);
+  absl::Status ReadValue(const EdnForm* payload, uint64_t* value) {
+    *value = kNothing;
+    if (payload == nullptr || payload->IsNil()) return absl::OkStatus();
+    absl::StatusOr<uint64_t> number = NumberOf(*payload, &values_);
+    if (number.ok()) *value = *number;
+    return number.status();
   }
 
   absl::Status ReadArguments(const EdnForm& form, const Event& event, Operation* operation) {
     const EdnForm* payload = nullptr;
-    Split(event, operation->function, &operation->key, &payload);
+    absl::Status status = Split(event, operation->function, &operation->key, &payload);
+    if (!status.ok()) return status;
     switch (operation->function) {
       case Function::kPut:
       case Function::kCommit:
       case Function::kEnqueue:
-        operation->argument = ValueOf(payload);
-        if (operation->argument == kNothing && operation->function == Function::kEnqueue) {
+        status = ReadValue(payload, &operation->argument);
+        if (status.ok() && operation->argument == kNothing &&
+            operation->function == Function::kEnqueue) {
           return reader_.Error(form, "an :enqueue needs a :value");
         }
-        return absl::OkStatus();
+        return status;
       case Function::kCompareAndSwap:
       case Function::kCompareAndSwapValue: {
         if (payload == nullptr || !payload->IsPair()) {
           return reader_.Error(payload == nullptr ? form : *payload,
                                "a compare-and-swap needs a :value [old new]");
         }
-        operation->argument = ValueOf(&payload->items[1]);
+        status = ReadValue(&payload->items[1], &operation->argument);
+        if (!status.ok()) return status;
         if (operation->function == Function::kCompareAndSwapValue) {
-          operation->expected = ValueOf(&payload->items[0]);
-          return absl::OkStatus();
+          return ReadValue(&payload->items[0], &operation->expected);
         }
         return ReadVersion(payload->items[0], &operation->expected);
       }
@@ -305,7 +339,8 @@ class HistoryReader {
     uint64_t key = operation->key;
     bool names_key = event.key != nullptr || (event.value != nullptr && event.value->IsPair());
     if (names_key) {
-      Split(event, operation->function, &key, &payload);
+      absl::Status status = Split(event, operation->function, &key, &payload);
+      if (!status.ok()) return status;
       if (key != operation->key && event.value != nullptr) {
         return reader_.Error(*event.value, "completes an operation on another key");
       }
@@ -317,8 +352,7 @@ class HistoryReader {
       case Function::kPin:
       case Function::kDequeue:
         if (event.value == nullptr) return reader_.Error(form, "a read that is :ok needs a :value");
-        operation->result = ValueOf(payload);
-        return absl::OkStatus();
+        return ReadValue(payload, &operation->result);
       case Function::kErase: {
         std::string_view told = payload == nullptr ? std::string_view() : payload->text;
         operation->result = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
@@ -333,6 +367,10 @@ class HistoryReader {
   absl::FunctionRef<bool(Function)> accepts_;
   Names keys_;
   Names values_;
+  Event event_;
+  EdnForm name_;
+  EdnForm passed_over_;
+  std::array<EdnForm, 8> forms_;
   EdnHistory history_;
   absl::flat_hash_map<uint32_t, size_t> open_;  // process: its open operation
   uint64_t events_ = 0;

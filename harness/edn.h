@@ -9,7 +9,7 @@
 // Read: the same; and a vector of maps; tagged records (#jepsen.history.Op{…}); events of processes
 // that are not numbers (:nemesis), which are skipped; :f as :read, :write, :cas [old new], :delete,
 // :enqueue, …; keys as :key or, without it, as values [k v] (a :cas as [k [old new]]); values of
-// any kind. A :info is a crash at its line
+// any kind, compared by what they mean (edn_value.h). A :info is a crash at its line
 // (--condition=pending gives it Jepsen's meaning); an :invoke without any completion stays open for
 // ever.
 //
@@ -33,8 +33,8 @@ namespace kill9 {
 
 struct EdnHistory {
   std::vector<Operation> operations;  // by invoke
-  std::vector<std::string> keys;      // the text of key i
-  std::vector<std::string> values;    // the text of value i; 0: nil
+  std::vector<std::string> keys;      // the canonical text of key i
+  std::vector<std::string> values;    // of value i; 0: nil
   std::vector<uint64_t> times_ns;     // :time of event i; empty if no event had one
   Naming naming() const;              // REQUIRES: the history outlives it
 };

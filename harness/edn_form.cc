@@ -7,7 +7,8 @@
 namespace kill9 {
 namespace {
 
-constexpr int kNestingMost = 64;
+constexpr int kNestingMost = 64;  // of collections and tags
+constexpr size_t kItemsKept = 2;
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\r' || c == ',' || c == '\f'; }
 
@@ -16,10 +17,14 @@ bool EndsAtom(char c) {
          c == '}' || c == '"' || c == ';';
 }
 
+bool Closes(char c) { return c == ')' || c == ']' || c == '}'; }
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
 }  // namespace
 
 bool EdnForm::ToInteger(int64_t* value) const {
-  if (kind != Kind::kInteger) return false;
+  if (kind != Kind::kNumber) return false;
   std::string_view digits = text;
   if (digits.front() == '+') digits.remove_prefix(1);
   if (digits.back() == 'N') digits.remove_suffix(1);
@@ -32,9 +37,14 @@ absl::Status EdnReader::Error(uint32_t line, uint32_t column, std::string_view w
       absl::StrCat(name_, ":", line, ":", column, ": ", std::string(what)));
 }
 
-absl::Status EdnReader::SkipSpace() {
+absl::Status EdnReader::NotClosed(const Begun& begun) const {
+  return Error(begun.line, begun.column,
+               absl::StrCat("not closed by '", std::string(1, begun.close), "'"));
+}
+
+void EdnReader::SkipBlanks() {
   while (!AtEnd()) {
-    char c = text_[position_];
+    const char c = text_[position_];
     if (c == '\n') {
       ++position_;
       ++line_;
@@ -43,120 +53,233 @@ absl::Status EdnReader::SkipSpace() {
       ++position_;
     } else if (c == ';') {
       while (!AtEnd() && text_[position_] != '\n') ++position_;
-    } else if (c == '#' && position_ + 1 < text_.size() && text_[position_ + 1] == '_') {
-      position_ += 2;
-      EdnForm discarded;
-      absl::Status status = SkipSpace();
-      if (status.ok()) status = ReadForm(&discarded, 1);
-      if (!status.ok()) return status;
     } else {
-      break;
+      return;
     }
   }
+}
+
+absl::Status EdnReader::SkipSpace() {
+  for (;;) {
+    SkipBlanks();
+    if (Peek() != '#' || Peek(1) != '_') return absl::OkStatus();
+    absl::Status status = SkipForm();
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status EdnReader::SkipTag() {
+  const uint32_t column = Column();
+  const size_t begin = ++position_;
+  while (!AtEnd() && !EndsAtom(text_[position_])) ++position_;
+  if (position_ == begin) return Error(line_, column, "a tag without a name");
   return absl::OkStatus();
 }
 
-bool EdnReader::EnterCollection() {
-  if (!SkipSpace().ok() || AtEnd()) return false;
-  char c = text_[position_];
-  if (c != '[' && c != '(') return false;
+absl::Status EdnReader::Begin(bool* begun) {
+  const char c = Peek();
+  const char next = Peek(1);
+  Begun here{Begun::What::kCollection, '\0', line_, Column(), 0};
+  *begun = true;
+  size_t length = 1;
+  if (c == '{') {
+    here.what = Begun::What::kMap;
+    here.close = '}';
+  } else if (c == '[') {
+    here.close = ']';
+  } else if (c == '(') {
+    here.close = ')';
+  } else if (c == '#' && next == '{') {
+    here.close = '}';
+    length = 2;
+  } else if (c == '#' && next == '_') {
+    here.what = Begun::What::kDiscard;
+    length = 2;
+  } else if (c == '#' && next != '#') {
+    here.what = Begun::What::kTag;
+    length = 0;
+    absl::Status status = SkipTag();
+    if (!status.ok()) return status;
+  } else {
+    *begun = false;
+    return absl::OkStatus();
+  }
+  position_ += length;
+  begun_.push_back(here);
+  return absl::OkStatus();
+}
+
+absl::Status EdnReader::End(char close) {
+  if (begun_.empty() || begun_.back().close != close) {
+    return ErrorHere("closes what was not opened");
+  }
+  const Begun& ended = begun_.back();
+  if (ended.what == Begun::What::kMap && ended.count % 2 != 0) {
+    return Error(ended.line, ended.column, "a map needs a value for each key");
+  }
+  begun_.pop_back();
   ++position_;
-  depth_ = 1;
-  close_ = c == '[' ? ']' : ')';
+  return absl::OkStatus();
+}
+
+absl::Status EdnReader::SkipForm() {
+  begun_.clear();
+  int nesting = 0;
+  for (;;) {
+    SkipBlanks();
+    if (AtEnd()) {
+      for (size_t i = begun_.size(); i-- > 0;) {
+        if (begun_[i].close != '\0') return NotClosed(begun_[i]);
+      }
+      return ErrorHere("the text ends where a form is expected");
+    }
+    bool begun = false;
+    absl::Status status = Begin(&begun);
+    if (!status.ok()) return status;
+    if (begun) {
+      nesting += begun_.back().what != Begun::What::kDiscard;
+      if (nesting > kNestingMost) return ErrorHere("nested too deeply");
+      continue;
+    }
+    const char c = Peek();
+    EdnForm::Kind kind;
+    status = Closes(c) ? End(c) : c == '"' ? ReadString() : ReadAtom(&kind);
+    if (!status.ok()) return status;
+    nesting -= Closes(c);
+    // A form has ended: the tags before it end with it, and so does one discard.
+    while (!begun_.empty() && begun_.back().what == Begun::What::kTag) {
+      begun_.pop_back();
+      --nesting;
+    }
+    if (begun_.empty()) return absl::OkStatus();
+    if (begun_.back().what == Begun::What::kDiscard) {
+      begun_.pop_back();
+      if (begun_.empty()) return absl::OkStatus();
+    } else {
+      ++begun_.back().count;
+    }
+  }
+}
+
+absl::StatusOr<bool> EdnReader::EnterMap(EdnForm* map) {
+  for (;;) {
+    absl::Status status = SkipSpace();
+    if (!status.ok()) return status;
+    if (around_ == Around::kUnknown) {
+      around_ = Around::kNothing;
+      if (Peek() == '[' || Peek() == '(') {
+        around_ = Around::kCollection;
+        close_ = Peek() == '[' ? ']' : ')';
+        ++position_;
+        continue;
+      }
+    }
+    if (AtEnd()) {
+      if (around_ == Around::kCollection) return ErrorHere("the history's vector is not closed");
+      return false;
+    }
+    if (around_ == Around::kEnded) return ErrorHere("nothing may follow the history's vector");
+    if (around_ == Around::kCollection && Peek() == close_) {
+      ++position_;
+      around_ = Around::kEnded;
+      continue;
+    }
+    break;
+  }
+  map->line = map_.line = line_;
+  map->column = map_.column = Column();
+  while (Peek() == '#' && Peek(1) != '{') {
+    absl::Status status = SkipTag();
+    if (status.ok()) status = SkipSpace();
+    if (!status.ok()) return status;
+  }
+  if (Closes(Peek())) return ErrorHere("closes what was not opened");
+  if (Peek() != '{') return Error(*map, "an event is a map");
+  ++position_;
   return true;
+}
+
+absl::StatusOr<bool> EdnReader::NextKey(EdnForm* key) {
+  absl::Status status = SkipSpace();
+  if (!status.ok()) return status;
+  if (AtEnd()) return Error(map_, "not closed by '}'");
+  if (Peek() == '}') {
+    ++position_;
+    return false;
+  }
+  status = ReadForm(key, 0);
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status EdnReader::ReadValue(EdnForm* value) {
+  absl::Status status = SkipSpace();
+  if (!status.ok()) return status;
+  if (AtEnd()) return Error(map_, "not closed by '}'");
+  if (Peek() == '}') return Error(map_, "a map needs a value for each key");
+  return ReadForm(value, 2);
 }
 
 absl::StatusOr<bool> EdnReader::Next(EdnForm* form) {
   absl::Status status = SkipSpace();
   if (!status.ok()) return status;
-  if (AtEnd()) {
-    if (depth_ != 0) return ErrorHere("the history's vector is not closed");
-    return false;
-  }
-  if (depth_ != 0 && text_[position_] == close_) {
-    ++position_;
-    depth_ = 0;
-    return Next(form);
-  }
+  if (AtEnd()) return false;
   status = ReadForm(form, 0);
   if (!status.ok()) return status;
   return true;
 }
 
-absl::Status EdnReader::ReadForm(EdnForm* form, int nesting) {
-  if (AtEnd()) return ErrorHere("the text ends where a form is expected");
-  if (nesting > kNestingMost) return ErrorHere("nested too deeply");
+absl::Status EdnReader::ReadForm(EdnForm* form, int levels) {
   form->line = line_;
   form->column = Column();
+  form->count = 0;
+  form->items.clear();
   const size_t begin = position_;
+  const char c = Peek();
   absl::Status status;
-  switch (text_[position_]) {
-    case '{':
-      form->kind = EdnForm::Kind::kMap;
-      status = ReadItems(form, '}', nesting);
-      if (status.ok() && form->items.size() % 2 != 0) {
-        return Error(*form, "a map needs a value for each key");
-      }
-      break;
-    case '[':
-      form->kind = EdnForm::Kind::kVector;
-      status = ReadItems(form, ']', nesting);
-      break;
-    case '(':
-      form->kind = EdnForm::Kind::kList;
-      status = ReadItems(form, ')', nesting);
-      break;
-    case '}':
-    case ']':
-    case ')':
-      return ErrorHere("closes what was not opened");
-    case '"':
-      status = ReadString(form);
-      break;
-    case '#':
-      ++position_;
-      if (!AtEnd() && text_[position_] == '{') {
-        form->kind = EdnForm::Kind::kSet;
-        status = ReadItems(form, '}', nesting);
-        break;
-      }
-      // A tag: the form that follows is what counts.
-      while (!AtEnd() && !EndsAtom(text_[position_])) ++position_;
-      if (position_ == begin + 1) return Error(*form, "a tag without a name");
-      status = SkipSpace();
-      return status.ok() ? ReadForm(form, nesting + 1) : status;
-    default:
-      status = ReadAtom(form);
-      break;
+  if (Closes(c)) {
+    return ErrorHere("closes what was not opened");
+  } else if (c == '[' && levels > 0) {
+    form->kind = EdnForm::Kind::kVector;
+    status = ReadItems(form, levels);
+  } else if (c == '"') {
+    form->kind = EdnForm::Kind::kString;
+    status = ReadString();
+  } else if (c != '[' && c != '(' && c != '{' && (c != '#' || Peek(1) == '#')) {
+    status = ReadAtom(&form->kind);
+  } else {
+    form->kind = c == '['         ? EdnForm::Kind::kVector
+                 : c == '('       ? EdnForm::Kind::kList
+                 : c == '{'       ? EdnForm::Kind::kMap
+                 : Peek(1) == '{' ? EdnForm::Kind::kSet
+                                  : EdnForm::Kind::kTagged;
+    status = SkipForm();
   }
   form->text = text_.substr(begin, position_ - begin);
   return status;
 }
 
-absl::Status EdnReader::ReadItems(EdnForm* form, char close, int nesting) {
-  const uint32_t line = line_;
-  const uint32_t column = Column();
+absl::Status EdnReader::ReadItems(EdnForm* form, int levels) {
   ++position_;
-  size_t count = 0;
-  for (;;) {
+  for (;; ++form->count) {
     absl::Status status = SkipSpace();
     if (!status.ok()) return status;
-    if (AtEnd())
-      return Error(line, column, absl::StrCat("not closed by '", std::string(1, close), "'"));
-    if (text_[position_] == close) break;
-    // The items' own room is reused from map to map.
-    if (count == form->items.size()) form->items.emplace_back();
-    status = ReadForm(&form->items[count], nesting + 1);
+    if (AtEnd()) return Error(*form, "not closed by ']'");
+    if (Peek() == ']') break;
+    if (form->count < kItemsKept) {
+      status = ReadForm(&form->items.emplace_back(), levels - 1);
+    } else {
+      status = Closes(Peek()) ? ErrorHere("closes what was not opened") : SkipForm();
+    }
     if (!status.ok()) return status;
-    ++count;
   }
-  form->items.resize(count);
   ++position_;
   return absl::OkStatus();
 }
 
-absl::Status EdnReader::ReadString(EdnForm* form) {
-  form->kind = EdnForm::Kind::kString;
+absl::Status EdnReader::ReadString() {
+  const uint32_t line = line_;
+  const uint32_t column = Column();
   for (++position_; !AtEnd() && text_[position_] != '"'; ++position_) {
     if (text_[position_] == '\\') ++position_;
     if (AtEnd()) break;
@@ -165,32 +288,38 @@ absl::Status EdnReader::ReadString(EdnForm* form) {
       line_begin_ = position_ + 1;
     }
   }
-  if (AtEnd()) return Error(*form, "the string is not closed");
+  if (AtEnd()) return Error(line, column, "the string is not closed");
   ++position_;
   return absl::OkStatus();
 }
 
-absl::Status EdnReader::ReadAtom(EdnForm* form) {
+absl::Status EdnReader::ReadAtom(EdnForm::Kind* kind) {
+  const uint32_t column = Column();
   const size_t begin = position_;
+  // What follows a backslash is a character, also where it would end an atom.
+  if (Peek() == '\\') {
+    ++position_;
+    if (AtEnd() || text_[position_] == '\n') return Error(line_, column, "a character is missing");
+    ++position_;
+  }
   while (!AtEnd() && !EndsAtom(text_[position_])) ++position_;
-  std::string_view atom = text_.substr(begin, position_ - begin);
-  char first = atom.front();
-  char second = atom.size() > 1 ? atom[1] : '\0';
-  bool signed_digit = (first == '-' || first == '+') && second >= '0' && second <= '9';
+  const std::string_view atom = text_.substr(begin, position_ - begin);
+  const char first = atom.front();
+  const char second = atom.size() > 1 ? atom[1] : '\0';
+  const bool is_signed = (first == '-' || first == '+') && IsDigit(second);
   if (atom == "nil") {
-    form->kind = EdnForm::Kind::kNil;
+    *kind = EdnForm::Kind::kNil;
+  } else if (first == '\\') {
+    *kind = EdnForm::Kind::kCharacter;
   } else if (first == ':') {
-    if (atom.size() == 1) return Error(*form, "a keyword without a name");
-    form->kind = EdnForm::Kind::kKeyword;
-  } else if ((first >= '0' && first <= '9') || signed_digit) {
-    form->kind = EdnForm::Kind::kInteger;
-    for (char c : atom) {
-      bool part = (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' ||
-                  c == 'E' || c == 'N' || c == 'M' || c == '/';
-      if (!part) return Error(*form, absl::StrCat("not a number: ", std::string(atom)));
-    }
+    if (atom.size() == 1) return Error(line_, column, "a keyword without a name");
+    *kind = EdnForm::Kind::kKeyword;
+  } else if (IsDigit(first) || is_signed || first == '#') {
+    *kind = EdnForm::Kind::kNumber;
+  } else if (std::string_view("^@`~'").find(first) != std::string_view::npos) {
+    return Error(line_, column, absl::StrCat("not EDN: ", std::string(atom)));
   } else {
-    form->kind = EdnForm::Kind::kSymbol;
+    *kind = EdnForm::Kind::kSymbol;
   }
   return absl::OkStatus();
 }
