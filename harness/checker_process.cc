@@ -86,7 +86,7 @@ void CheckerProcess::Run() {
       usleep(kIdleUs);
     }
   }
-  const std::string text = ToJson(checker.Finish()).dump();
+  const std::string text = JsonText(ToJson(checker.Finish()));
   if (text.size() <= sizeof shared_->outcome) {
     text.copy(shared_->outcome, text.size());
     shared_->outcome_bytes.store(text.size(), std::memory_order_release);  // pairs with Finish
@@ -118,8 +118,7 @@ Json CheckerProcess::Finish() {
   pid_ = 0;
   const uint64_t size = shared_->outcome_bytes.load(std::memory_order_acquire);
   if (size == 0) return nullptr;
-  return Json::parse(shared_->outcome, shared_->outcome + size, nullptr,
-                     /*allow_exceptions=*/false);
+  return ParseJson({shared_->outcome, size});
 }
 
 }  // namespace kill9

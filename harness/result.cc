@@ -58,8 +58,19 @@ Json NewResult(std::string_view kind, uint64_t seed) {
           {"build", Build()},    {"runs", Json::array()}};
 }
 
+Json ParseJson(std::string_view text) {
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+Json ReadJson(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return ParseJson(std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+std::string JsonText(const Json& json, int indent) { return json.dump(indent); }
+
 absl::Status WriteResult(const Json& result, const std::string& path) {
-  std::string text = result.dump(2) + "\n";
+  std::string text = JsonText(result, 2) + "\n";
   if (path == "-") {
     std::cout << text << std::flush;
     return absl::OkStatus();

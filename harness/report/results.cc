@@ -35,10 +35,8 @@ absl::StatusOr<Json> AsResult(const Json& json, const std::string& path) {
 }
 
 absl::Status LoadFile(const std::string& path, std::vector<ResultFile>* results) {
-  std::ifstream file(path);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
-  absl::StatusOr<Json> result =
-      AsResult(Json::parse(file, nullptr, /*allow_exceptions=*/false), path);
+  if (!std::ifstream(path)) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
+  absl::StatusOr<Json> result = AsResult(ReadJson(path), path);
   if (!result.ok()) return result.status();
   results->push_back({std::filesystem::path(path).filename().string(), *std::move(result)});
   return absl::OkStatus();
