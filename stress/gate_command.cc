@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -36,7 +38,7 @@ void OnInterrupt(int) {
 }
 
 struct Flags {
-  std::string budget = "300";
+  std::string budget;
   std::string variant = "all";
   std::string tier = "all";
   std::string junit;
@@ -44,6 +46,9 @@ struct Flags {
   size_t planted_targets = 0;
   gate::GateOptions options;
 };
+
+constexpr double kUsualBudgetSeconds = 300;
+constexpr uint64_t kUsualCells = 8;
 
 // "300", "300s" or "5m".
 double ParseBudget(const std::string& text) {
@@ -72,8 +77,14 @@ std::vector<gate::Tier> ChooseTiers(const std::string& given) {
 }
 
 // Where the programs of a build lie: beside this one.
-void SetDefaults(gate::GateOptions& options) {
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+absl::Status SetDefaults(gate::GateOptions& options) {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "it needs /proc, to find its programs and to leave none of them behind: /proc/self/exe: ",
+        error.message()));
+  }
   const std::filesystem::path build = program.parent_path();
   options.program = program.string();
   const auto set = [](std::string& option, const std::filesystem::path& path) {
@@ -84,6 +95,7 @@ void SetDefaults(gate::GateOptions& options) {
   set(options.planted, build / "planted" / "manifest.json");
   set(options.output, build / "gate");
   set(options.memory, std::filesystem::path(options.output) / "memory.json");
+  return absl::OkStatus();
 }
 
 int Fail(const std::string& message) {
@@ -156,9 +168,13 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   }
   if (flags.json.empty()) return absl::OkStatus();
   Json json = NewResult("gate", flags.options.seed);
-  json["budget_seconds"] = flags.options.budget_seconds;
+  if (std::isfinite(flags.options.budget_seconds)) {
+    json["budget_seconds"] = flags.options.budget_seconds;
+  }
   json["seconds"] = result.seconds;
   json["exit_code"] = result.exit_code;
+  json["conclusion"] = gate::Conclusion(result);
+  if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
   json["interrupted"] = g_interrupted != 0;
   for (const gate::Answer& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
   return WriteResult(json, flags.json);
@@ -179,12 +195,20 @@ int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
 
 int RunGate(Flags& flags) {
   gate::GateOptions& options = flags.options;
-  options.budget_seconds = ParseBudget(flags.budget);
+  if (!flags.budget.empty()) {
+    options.budget_seconds = ParseBudget(flags.budget);
+  } else if (options.by_work()) {
+    options.budget_seconds = std::numeric_limits<double>::infinity();
+  } else {
+    options.budget_seconds = kUsualBudgetSeconds;
+  }
   options.variants = ChooseVariants(flags.variant);
   options.tiers = ChooseTiers(flags.tier);
   options.tiers_are_named = flags.tier != "all";
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
-  SetDefaults(options);
+  if (absl::Status status = SetDefaults(options); !status.ok()) {
+    return Fail(std::string(status.message()));
+  }
   if (flags.planted_targets > 0) return PrintPlantedTargets(options, flags.planted_targets);
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(std::string(lock.status().message()));
@@ -195,8 +219,11 @@ int RunGate(Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");
-  display.Line(absl::StrFormat("seed %d; budget %g s; logs in %s", options.seed,
-                               options.budget_seconds, options.output + "/logs"));
+  const std::string budget = std::isfinite(options.budget_seconds)
+                                 ? absl::StrFormat("%g s", options.budget_seconds)
+                                 : absl::StrFormat("%d kills a run", options.kills);
+  display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
+                               options.output + "/logs"));
   gate::Gate runner(options, &g_interrupted,
                     [&display](const gate::Answer& answer) { display.Show(answer); });
   absl::StatusOr<gate::GateResult> result = runner.Run();
@@ -205,14 +232,10 @@ int RunGate(Flags& flags) {
   if (absl::Status status = WriteFiles(flags, *result); !status.ok()) {
     return Fail(std::string(status.message()));
   }
-  const int code = result->exit_code;
-  display.Line(absl::StrFormat("%s after %.1f s of %g s",
-                               g_interrupted != 0    ? "interrupted"
-                               : code == kExitPass   ? "the gate is open: pass"
-                               : code == kExitFailed ? "the gate is closed: failed"
-                                                     : "the gate is closed: undecided",
-                               result->seconds, options.budget_seconds));
-  return code;
+  display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
+                               g_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
+                               result->seconds, budget));
+  return result->exit_code;
 }
 
 }  // namespace
@@ -223,8 +246,17 @@ void AddGateCommand(CLI::App& application, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   gate::GateOptions& options = flags->options;
   options.seed = 0;
-  command->add_option("--budget", flags->budget, "seconds (300, 300s) or minutes (5m)")
-      ->capture_default_str();
+  options.cells = kUsualCells;
+  command->add_option("--budget", flags->budget,
+                      "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
+  command
+      ->add_option(
+          "--kills", options.kills,
+          "no bound by time: so many kills in each torture run, --cells of each design's sweep")
+      ->check(CLI::Range(uint64_t{10}, uint64_t{1'000'000'000}));
+  command->add_option("--cells", options.cells, "with --kills")
+      ->needs("--kills")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
   command
       ->add_option("--variant", flags->variant, "all (the designs), or names with commas between")
       ->capture_default_str();

@@ -19,6 +19,7 @@ namespace kill9 {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -92,13 +93,14 @@ class GateCommand : public ::testing::Test {
 };
 
 TEST_F(GateCommand, BaselineTakenForADesignClosesIt) {
-  EXPECT_EQ(Run("--variant=shared_reference_count --tier=torture --budget=6"), 1) << output_;
-  EXPECT_THAT(output_, AllOf(HasSubstr("leak"), HasSubstr("the gate is closed: failed")));
+  EXPECT_EQ(Run("--variant=shared_reference_count --tier=torture --kills=300"), 1) << output_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("leak"), HasSubstr("the gate is closed: "),
+                             HasSubstr(" wrong, 0 undecided")));
   EXPECT_THAT(Read("junit.xml"), HasSubstr("<failure message="));
 }
 
 TEST_F(GateCommand, SoundDesignOpensIt) {
-  EXPECT_EQ(Run("--variant=global_mutex --tier=torture --budget=25 --seed=3"), 0) << output_;
+  EXPECT_EQ(Run("--variant=global_mutex --tier=torture --kills=60 --seed=3"), 0) << output_;
   EXPECT_THAT(output_, HasSubstr("the gate is open"));
   const Json result = Json::parse(Read("gate.json"));
   EXPECT_EQ(result["kind"], "gate");
@@ -106,23 +108,37 @@ TEST_F(GateCommand, SoundDesignOpensIt) {
   for (const Json& run : result["runs"]) {
     EXPECT_EQ(run["tier"], "torture");
     EXPECT_EQ(run["verdict"], "pass");
-    EXPECT_GT(run["kills"]["total"], 0);
+    EXPECT_GE(run["kills"]["total"], 60);
   }
   EXPECT_THAT(Read("junit.xml"), AllOf(HasSubstr("<testsuite name=\"torture\""),
                                        HasSubstr("classname=\"kill9.torture.global_mutex\""),
                                        Not(HasSubstr("<failure"))));
 }
 
+// Each baseline by the tier that shows it surely: nothing depends on how many kills fit into a time.
+TEST_F(GateCommand, EveryBaselineGetsItsVerdictWithoutABoundByTime) {
+  EXPECT_EQ(Run("--tier=baselines --kills=100"), 0) << output_;
+  EXPECT_GE(Json::parse(Read("gate.json"))["runs"].size(), 5);
+}
+
 TEST_F(GateCommand, BugThatIsCaughtAndControlThatPassesOpenIt) {
   Plant("leak", false, Writes("leak", 1));
   Plant("pass", true, Writes("pass", 0));
-  EXPECT_EQ(Run("--tier=planted --budget=20"), 0) << output_;
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 0) << output_;
   EXPECT_EQ(Json::parse(Read("gate.json"))["runs"].size(), 2);
+}
+
+TEST_F(GateCommand, RunsWhereItsParentIgnoresTheEndOfChildren) {
+  Plant("leak", false, Writes("leak", 1));
+  const Ended ended =
+      RunLine("timeout 300 env --ignore-signal=CHLD " + CommandFor("--tier=planted --budget=200") +
+              " 2>&1");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
 }
 
 TEST_F(GateCommand, BugThatIsNotCaughtClosesIt) {
   Plant("leak", false, Writes("pass", 0));
-  EXPECT_EQ(Run("--tier=planted --budget=20", "GITHUB_ACTIONS=true"), 1);
+  EXPECT_EQ(Run("--tier=planted --budget=600", "GITHUB_ACTIONS=true"), 1);
   EXPECT_THAT(output_,
               AllOf(HasSubstr("not caught: expected leak, got pass"),
                     HasSubstr("::error file=property/planted/global_mutex/bug.patch,line=1,"
@@ -131,25 +147,25 @@ TEST_F(GateCommand, BugThatIsNotCaughtClosesIt) {
 
 TEST_F(GateCommand, BugThatGetsAnotherVerdictThanItsOwnClosesIt) {
   Plant("leak", false, Writes("stuck", 1));
-  EXPECT_EQ(Run("--tier=planted --budget=20"), 1);
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 1);
   EXPECT_THAT(output_, AllOf(HasSubstr("expected leak, got stuck"), Not(HasSubstr("::error"))));
 }
 
 TEST_F(GateCommand, ControlThatFailsClosesIt) {
   Plant("pass", true, Writes("violation", 1));
-  EXPECT_EQ(Run("--tier=planted --budget=20"), 1);
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 1);
   EXPECT_THAT(output_, HasSubstr("a false alarm: expected pass, got violation"));
 }
 
 TEST_F(GateCommand, CommandThatCrashesIsNoCatch) {
   Plant("leak", false, "kill -SEGV $$\n");
-  EXPECT_EQ(Run("--tier=planted --budget=20"), 1);
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 1);
   EXPECT_EQ(FirstRun()["verdict"], "survivor_crashed");
 }
 
 TEST_F(GateCommand, CommandWithoutAResultIsUndecided) {
   Plant("leak", false, "echo something is wrong with the machine; exit 2\n");
-  EXPECT_EQ(Run("--tier=planted --budget=20"), 3);
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 3);
   EXPECT_THAT(FirstRun()["reason"].get<std::string>(),
               HasSubstr("something is wrong with the machine"));
 }
@@ -161,7 +177,7 @@ TEST_F(GateCommand, TestThatFailsIsShownAtItsLine) {
 "status": "RUN", "result": "COMPLETED",
 "failures": [{"failure": "/somewhere/property/conformance_x_test.cc:42\\nIt broke."}]}]}]}' > "$out"
 exit 1)");
-  EXPECT_EQ(Run("--tier=property --budget=20", "GITHUB_ACTIONS=true"), 1);
+  EXPECT_EQ(Run("--tier=property --budget=600", "GITHUB_ACTIONS=true"), 1);
   EXPECT_THAT(output_, HasSubstr("::error file=property/conformance_x_test.cc,line=42,"));
   EXPECT_EQ(FirstRun()["place"], "property/conformance_x_test.cc:42");
   EXPECT_THAT(Read("junit.xml"), AllOf(HasSubstr("It broke."), HasSubstr("line=\"42\"")));
@@ -169,7 +185,7 @@ exit 1)");
 
 TEST_F(GateCommand, TestThatCrashesClosesIt) {
   Script("tests/conformance_x_test", std::string(kTests) + "echo last words; kill -ABRT $$\n");
-  EXPECT_EQ(Run("--tier=property --budget=20"), 1);
+  EXPECT_EQ(Run("--tier=property --budget=600"), 1);
   EXPECT_EQ(FirstRun()["verdict"], "survivor_crashed");
   EXPECT_THAT(output_, HasSubstr("last words"));
 }
@@ -177,7 +193,7 @@ TEST_F(GateCommand, TestThatCrashesClosesIt) {
 TEST_F(GateCommand, TestThatRunsNothingIsVacuous) {
   Script("tests/conformance_x_test",
          std::string(kTests) + "echo '{\"testsuites\": []}' > \"$out\"\n");
-  EXPECT_EQ(Run("--tier=property --budget=20"), 3);
+  EXPECT_EQ(Run("--tier=property --budget=600"), 3);
   EXPECT_EQ(FirstRun()["verdict"], "vacuous");
 }
 
@@ -185,8 +201,11 @@ TEST_F(GateCommand, WhatHangsIsUndecidedAndKilled) {
   // Deaf to SIGTERM, and so is its child.
   Script("tests/conformance_x_test", std::string(kTests) + "trap '' TERM; sleep 600 & echo $! > " +
                                          folder_ + "/pid; wait; sleep 600\n");
-  EXPECT_EQ(Run("--tier=property --budget=2"), 3);
-  EXPECT_THAT(output_, HasSubstr("out of budget: it was still running"));
+  EXPECT_EQ(Run("--tier=property --budget=6"), 3);
+  EXPECT_THAT(output_,
+              AllOf(HasSubstr("out of budget: it was still running"),
+                    ContainsRegex("0 wrong, 1 undecided: this machine needs --budget=[0-9]+")));
+  EXPECT_GT(Json::parse(Read("gate.json"))["needed_budget_seconds"], 6);
   EXPECT_THAT(Read("junit.xml"), HasSubstr("<error message="));
   const pid_t sleeper = std::stoi(Read("pid"));
   EXPECT_EQ(kill(sleeper, 0), -1);
@@ -234,12 +253,25 @@ TEST_F(GateCommand, EndsCleanlyOnCtrlC) {
   EXPECT_EQ(FirstRun()["reason"], "interrupted");
 }
 
+TEST_F(GateCommand, SaysWhatItLacksWhereProcIsNotMounted) {
+  const std::string without_proc =
+      "unshare --map-root-user --mount sh -c 'mount -t tmpfs none /proc && ";
+  if (RunLine(without_proc + "true' 2>/dev/null").exit_code != 0) {
+    GTEST_SKIP() << "no mount namespace can be made here";
+  }
+  const Ended ended = RunLine(without_proc + "exec " + CommandFor("--tier=torture") + "' 2>&1");
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("it needs /proc"));
+}
+
 TEST_F(GateCommand, ExplainsWrongFlags) {
   ExpectUsageErrors([this](const char* arguments) { return RunGate(arguments); },
                     {{"--budget=soon", "'soon' is no time; give seconds"},
                      {"--budget=0", "'0' is no time"},
                      {"--variant=nonsense", KnownVariants()},
                      {"--tier=nonsense", "known are: all, checker, property"},
+                     {"--cells=3", "--cells requires --kills"},
+                     {"--kills=0", "--kills"},
                      {"--nonsense", "--nonsense"}});
   std::ofstream(folder_ + "/memory") << "[]";
   EXPECT_EQ(Run("--tier=torture --memory=" + folder_ + "/memory"), 2);

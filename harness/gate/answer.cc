@@ -24,10 +24,6 @@ std::string ReadFile(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Json ReadJson(const std::string& path) {
-  return Json::parse(ReadFile(path), nullptr, /*allow_exceptions=*/false);
-}
-
 // "…/variants/store.cc" becomes "variants/store.cc".
 std::string FromRoot(const std::string& file) {
   for (const char* folder : {"/variants/", "/harness/", "/stress/", "/property/"}) {
@@ -56,6 +52,8 @@ Answer Frame(const Step& step, const Outcome& outcome) {
   answer.file = step.source_file;
   answer.line = step.source_file.empty() ? 0 : 1;
   answer.seconds = outcome.seconds;
+  answer.lacked_time =
+      outcome.ending == Ending::kOutOfBudget || outcome.ending == Ending::kOutOfLimit;
   return answer;
 }
 
@@ -246,6 +244,13 @@ Answer FromExpected(const Step& step, const Outcome& outcome) {
 }  // namespace
 
 std::vector<Answer> Read(const Step& step, const Outcome& outcome) {
+  if (!step.skipped.empty()) {
+    Answer answer = Frame(step, outcome);
+    answer.lacked_time = false;
+    answer.verdict = Verdict::kSkipped;
+    answer.reason = step.skipped;
+    return {answer};
+  }
   try {
     switch (step.reading) {
       case Reading::kResultFile:
@@ -270,6 +275,7 @@ Json RunOf(const Answer& answer) {
               {"verdict", VerdictName(answer.verdict)},
               {"seconds", answer.seconds}};
   if (!answer.reason.empty()) run["reason"] = answer.reason;
+  if (answer.lacked_time) run["lacked_time"] = true;
   if (!answer.file.empty()) run["place"] = absl::StrCat(answer.file, ":", answer.line);
   if (!answer.repeat.empty()) run["repeat"] = answer.repeat;
   if (answer.detail.is_object()) {

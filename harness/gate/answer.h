@@ -23,7 +23,8 @@ struct Answer {
   std::string file;    // where, as far as it is known; a path from the repository's root
   int line = 0;
   double seconds = 0;
-  Json detail;  // the command's own run, if it gave one
+  bool lacked_time = false;  // undecided for no other reason than that: not wrong, but slow
+  Json detail;               // the command's own run, if it gave one
 };
 
 // One answer, or as many as the command's result file has runs. Never none.

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/gate/needed_seconds.h"
 
 namespace kill9::gate {
 namespace {
@@ -22,6 +24,8 @@ constexpr double kLeastTortureSeconds = 0.5;
 constexpr double kMostTortureSeconds = 10;
 constexpr double kTortureOverheadSeconds = 0.8;
 constexpr double kLeastSweepSeconds = 1;
+constexpr int kMostTries = 3;
+constexpr uint64_t kMoreKills = 4;
 
 int64_t UnixTimeUs() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -44,9 +48,10 @@ Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interru
     : options_(options),
       interrupted_(interrupted),
       answered_(std::move(answered)),
-      pool_(interrupted),
       begin_(NowSeconds()),
-      deadline_(begin_ + options.budget_seconds) {}
+      deadline_(begin_ + options.budget_seconds),
+      pool_(interrupted),
+      planner_(options, pool_, deadline_) {}
 
 absl::StatusOr<GateResult> Gate::Run() {
   absl::StatusOr<Memory> memory = Memory::Load(options_.memory);
@@ -79,6 +84,7 @@ absl::StatusOr<GateResult> Gate::Run() {
   }
   if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
   GateResult result{.answers = std::move(answers_), .seconds = NowSeconds() - begin_};
+  result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
   bool any_passed = false;
   for (const Answer& answer : result.answers) {
     any_passed = any_passed || answer.verdict == Verdict::kPass;
@@ -90,8 +96,26 @@ absl::StatusOr<GateResult> Gate::Run() {
   return result;
 }
 
+std::string Conclusion(const GateResult& result) {
+  if (result.exit_code == kExitPass) return "the gate is open: pass";
+  size_t wrong = 0;
+  size_t undecided = 0;
+  for (const Answer& answer : result.answers) {
+    const int code = ExitCode(answer.verdict);
+    if (code == kExitFailed) ++wrong;
+    if (code == kExitUndecided) ++undecided;
+  }
+  if (wrong + undecided == 0) return "the gate is closed: nothing passed";
+  std::string text =
+      absl::StrCat("the gate is closed: ", wrong, " wrong, ", undecided, " undecided");
+  if (result.needed_seconds > 0) {
+    absl::StrAppendFormat(&text, ": this machine needs --budget=%.0f", result.needed_seconds);
+  }
+  return text;
+}
+
 absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
-  absl::StatusOr<std::vector<Step>> steps = Planner(options_, pool_, deadline_).Plan(tier);
+  absl::StatusOr<std::vector<Step>> steps = planner_.Plan(tier);
   if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
     Answer skipped;
     skipped.tier = tier;
@@ -110,19 +134,28 @@ absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
 void Gate::RunTier(Tier tier, std::vector<Step> steps, double until) {
   if (Planner::IsSample(tier)) {
     RunSample(std::move(steps), until);
+  } else if (tier == Tier::kBaselines) {
+    for (const Step& step : steps) {
+      if (step.skipped.empty()) {
+        RunUntilDecided(step, [](Step&) {});
+      } else {
+        Take(step, Read(step, {}));
+      }
+    }
   } else {
-    RunSteps(steps, tier == Tier::kBaselines ? 1 : Cores());
+    RunSteps(steps, Cores());
   }
 }
 
 void Gate::RunSample(std::vector<Step> steps, double until) {
   if (steps.empty()) return;
   memory_.Order(steps, options_.seed);
+  if (options_.by_work() && steps[0].tier != Tier::kPlanted) return RunByWork(steps);
   if (steps[0].tier == Tier::kTorture) return RunTorture(steps, until);
   if (steps[0].tier == Tier::kPlanted) return RunPlanted(steps, until);
   for (size_t n = 0; n < steps.size(); ++n) {
     const double left = (until - NowSeconds()) / static_cast<double>(steps.size() - n);
-    Planner::SetSeconds(steps[n], std::max(left, kLeastSweepSeconds));
+    planner_.SetSeconds(steps[n], std::max(left, kLeastSweepSeconds));
     RunSteps({steps[n]}, 1);
   }
 }
@@ -137,7 +170,7 @@ void Gate::RunTorture(const std::vector<Step>& steps, double until) {
       FairShare(steps, std::max(VariantsOf(steps), static_cast<size_t>(fit)));
   for (size_t n = 0; n < chosen.size(); ++n) {
     const double left = (until - NowSeconds()) / static_cast<double>(chosen.size() - n);
-    Planner::SetSeconds(chosen[n], std::clamp(left - kTortureOverheadSeconds, kLeastTortureSeconds,
+    planner_.SetSeconds(chosen[n], std::clamp(left - kTortureOverheadSeconds, kLeastTortureSeconds,
                                               kMostTortureSeconds));
     RunSteps({chosen[n]}, 1);
   }
@@ -159,14 +192,43 @@ void Gate::RunPlanted(const std::vector<Step>& steps, double until) {
   }
 }
 
-void Gate::RunSteps(const std::vector<Step>& steps, size_t parallel) {
-  pool_.Run(steps, parallel, deadline_,
-            [this](const Step& step, const Outcome& outcome) { Take(step, outcome); });
+void Gate::RunByWork(const std::vector<Step>& steps) {
+  for (const Step& step : steps) {
+    uint64_t kills = options_.kills;
+    RunUntilDecided(step, [&](Step& sized) {
+      planner_.SetWork(sized, kills);
+      kills *= kMoreKills;
+    });
+  }
 }
 
-void Gate::Take(const Step& step, const Outcome& outcome) {
+// What proved nothing, since too few were killed or the machine was too busy, is tried again: that turns no
+// wrong answer into a right one.
+void Gate::RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size) {
+  std::vector<Answer> answers;
+  bool undecided = true;
+  for (int tries = 0; undecided && tries < kMostTries; ++tries) {
+    Step sized = step;
+    size(sized);
+    pool_.Run({sized}, 1, deadline_, [&answers](const Step& one, const Outcome& outcome) {
+      answers = Read(one, outcome);
+    });
+    undecided = std::any_of(answers.begin(), answers.end(), [](const Answer& answer) {
+      return ExitCode(answer.verdict) == kExitUndecided && !answer.lacked_time;
+    });
+    if (*interrupted_ != 0) break;
+  }
+  Take(step, std::move(answers));
+}
+
+void Gate::RunSteps(const std::vector<Step>& steps, size_t parallel) {
+  pool_.Run(steps, parallel, deadline_,
+            [this](const Step& step, const Outcome& outcome) { Take(step, Read(step, outcome)); });
+}
+
+void Gate::Take(const Step& step, std::vector<Answer> answers) {
   bool all_passed = true;
-  for (Answer& answer : Read(step, outcome)) {
+  for (Answer& answer : answers) {
     all_passed = all_passed && answer.verdict == Verdict::kPass;
     Add(std::move(answer));
   }

@@ -3,7 +3,8 @@
 // What is required of every variant (property tests, checker, tsan, baselines) is run whole; what
 // does not fit the budget is undecided. Torture, sweep and planted bugs are samples that are as
 // large as the tier's share of the budget allows, what passed longest ago first; a variant that
-// does not get a single one is undecided.
+// does not get a single one is undecided. Or they are so many kills and cells (--kills), and nothing
+// is bounded by time.
 #ifndef KILL9_HARNESS_GATE_GATE_H_
 #define KILL9_HARNESS_GATE_GATE_H_
 
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "harness/gate/answer.h"
 #include "harness/gate/memory.h"
@@ -25,7 +27,12 @@ struct GateResult {
   std::vector<Answer> answers;
   int exit_code = 0;
   double seconds = 0;
+  double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
 };
+
+// The gate's last words: that it is open, or how many answers were wrong, how many undecided, and what an
+// undecided one needs.
+std::string Conclusion(const GateResult& result);
 
 class Gate {
  public:
@@ -43,17 +50,21 @@ class Gate {
   void RunSample(std::vector<Step> steps, double until);
   void RunTorture(const std::vector<Step>& steps, double until);
   void RunPlanted(const std::vector<Step>& steps, double until);
+  void RunByWork(const std::vector<Step>& steps);
+  // `size` fills in how much of it is run, at each try.
+  void RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size);
   void RunSteps(const std::vector<Step>& steps, size_t parallel);
-  void Take(const Step& step, const Outcome& outcome);
+  void Take(const Step& step, std::vector<Answer> answers);
   void Add(Answer answer);
 
   const GateOptions& options_;
   const volatile std::sig_atomic_t* interrupted_;
   std::function<void(const Answer&)> answered_;
-  ProcessPool pool_;
-  Memory memory_;
   double begin_;
   double deadline_;
+  ProcessPool pool_;
+  Planner planner_;
+  Memory memory_;
   std::vector<Answer> answers_;
 };
 

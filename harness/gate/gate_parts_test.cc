@@ -1,12 +1,18 @@
 // The gate's parts that need no command: samples, what contradicts itself, and the forms.
+#include <unistd.h>
+
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/gate/answer.h"
+#include "harness/gate/gate.h"
 #include "harness/gate/memory.h"
+#include "harness/gate/needed_seconds.h"
 #include "harness/gate/plan.h"
 #include "harness/gate/report.h"
 
@@ -141,9 +147,153 @@ TEST(GatePlan, LeavesWhatRunsWriteInTheGatesOwnFolder) {
     const absl::StatusOr<std::vector<Step>> steps = planner.Plan(tier);
     ASSERT_TRUE(steps.ok() && !steps->empty());
     for (const Step& step : *steps) {
+      if (step.command[1] != "torture") continue;  // a sweep writes none
       EXPECT_THAT(step.command, Contains("--counterexamples=here/logs")) << step.Id();
     }
   }
+}
+
+// What random kills may miss for hours is no work for them.
+TEST(GatePlan, TakesForEachBaselineWhatShowsItSurely) {
+  GateOptions options;
+  options.budget_seconds = 1;
+  const volatile std::sig_atomic_t never = 0;
+  ProcessPool pool(&never);
+  Planner planner(options, pool, 0);
+  const absl::StatusOr<std::vector<Step>> steps = planner.Plan(Tier::kBaselines);
+  ASSERT_TRUE(steps.ok());
+  size_t swept = 0;
+  for (const Step& step : *steps) {
+    const std::string shown_by(FindVariant(step.variant)->shown_by());
+    ASSERT_EQ(step.command[1], shown_by.substr(0, shown_by.find(' '))) << step.Id();
+    if (step.command[1] == "sweep") ++swept;
+    if (step.command[1] == "torture") {
+      EXPECT_THAT(step.command, Contains("--kills=20000")) << step.Id();
+    }
+    EXPECT_EQ(step.expected, FindVariant(step.variant)->expected_verdict());
+  }
+  EXPECT_GE(swept, 2);
+  EXPECT_EQ(FindVariant("owner_pid_mutex")->shown_by().substr(0, 6), "sweep ");
+}
+
+TEST(GatePlan, BoundsByKillsWhatIsToBeBoundedByWork) {
+  GateOptions options;
+  options.budget_seconds = std::numeric_limits<double>::infinity();
+  options.kills = 70;
+  options.cells = 3;
+  options.variants = {FindVariant("global_mutex")};
+  const volatile std::sig_atomic_t never = 0;
+  ProcessPool pool(&never);
+  Planner planner(options, pool, 0);
+  Step torture = Named("global_mutex", "steady");
+  torture.tier = Tier::kTorture;
+  planner.SetWork(torture, 280);
+  EXPECT_THAT(torture.command, Contains("--kills=280"));
+  Step sweep = Named("global_mutex", "sample");
+  sweep.tier = Tier::kSweep;
+  planner.SetWork(sweep, 280);
+  EXPECT_THAT(sweep.command, ElementsAre("--cells=3"));
+}
+
+// Answers of one tier: some that ended after so many seconds, some that lacked time.
+Answer Ended(Tier tier, double seconds) {
+  Answer answer;
+  answer.tier = tier;
+  answer.verdict = Verdict::kPass;
+  answer.seconds = seconds;
+  return answer;
+}
+Answer CutOff(Tier tier, double seconds) {
+  Answer answer = Ended(tier, seconds);
+  answer.verdict = Verdict::kUndecided;
+  answer.lacked_time = true;
+  return answer;
+}
+
+TEST(GateNeededSeconds, AreNoneWhereNothingLackedTime) {
+  EXPECT_EQ(NeededSeconds({Ended(Tier::kTorture, 5), Failed()}, 40, 2), 0);
+}
+
+TEST(GateNeededSeconds, FollowFromWhatTheOthersOfTheTierTook) {
+  // 40 s, and three more of 10 s each, one of which has had 4 already.
+  const std::vector<Answer> answers = {Ended(Tier::kTorture, 12), Ended(Tier::kTorture, 8),
+                                       CutOff(Tier::kTorture, 4), CutOff(Tier::kTorture, 0),
+                                       CutOff(Tier::kTorture, 0)};
+  EXPECT_EQ(NeededSeconds(answers, 40, 2), 90);  // 1.25 * 66, in tens
+}
+
+TEST(GateNeededSeconds, CountTestsSideBySide) {
+  std::vector<Answer> answers = {Ended(Tier::kProperty, 10)};
+  for (int n = 0; n < 8; ++n) answers.push_back(CutOff(Tier::kProperty, 0));
+  EXPECT_EQ(NeededSeconds(answers, 10, 1), 120);
+  EXPECT_EQ(NeededSeconds(answers, 10, 4), 40);
+}
+
+TEST(GateNeededSeconds, GrowForWhatHasRunLongerThanAllOthers) {
+  EXPECT_EQ(NeededSeconds({Ended(Tier::kSweep, 1), CutOff(Tier::kSweep, 100)}, 101, 2), 260);
+}
+
+TEST(GateConclusion, TellsWrongFromSlow) {
+  GateResult result{.answers = {CutOff(Tier::kSweep, 3), CutOff(Tier::kSweep, 3)},
+                    .exit_code = 3,
+                    .needed_seconds = 120};
+  EXPECT_EQ(Conclusion(result),
+            "the gate is closed: 0 wrong, 2 undecided: this machine needs --budget=120");
+  result.answers.push_back(Failed());
+  result.exit_code = 1;
+  EXPECT_THAT(Conclusion(result), HasSubstr("1 wrong, 2 undecided"));
+  EXPECT_EQ(Conclusion({.answers = {}, .exit_code = 3}), "the gate is closed: nothing passed");
+  EXPECT_EQ(Conclusion({}), "the gate is open: pass");
+}
+
+TEST_F(ResultFile, ThatWasCutOffLackedTimeAndOneThatIsMissingDidNot) {
+  const Step step = Named("v", "n");
+  for (const Ending ending : {Ending::kOutOfBudget, Ending::kOutOfLimit}) {
+    EXPECT_TRUE(Read(step, {.ending = ending, .begun = true})[0].lacked_time);
+  }
+  EXPECT_FALSE(ReadText("", 0)[0].lacked_time);
+}
+
+TEST(GateStep, ThatCannotRunHereIsSkippedWithItsReason) {
+  Step step = Named("v", "n");
+  step.skipped = "ptrace is forbidden";
+  const std::vector<Answer> answers = Read(step, {});
+  ASSERT_EQ(answers.size(), 1);
+  EXPECT_EQ(answers[0].verdict, Verdict::kSkipped);
+  EXPECT_EQ(answers[0].reason, "ptrace is forbidden");
+  EXPECT_FALSE(answers[0].lacked_time);
+}
+
+// Too few kills prove nothing: here fewer than 1,600, for each of a design's scenarios.
+TEST(GateByWork, TriesAgainWithMoreKillsWhatProvedNothing) {
+  const std::string folder = testing::TempDir() + "/by_work_" + std::to_string(getpid());
+  std::filesystem::create_directories(folder + "/logs");
+  GateOptions options;
+  options.budget_seconds = std::numeric_limits<double>::infinity();
+  options.kills = 100;
+  options.variants = {FindVariant("global_mutex")};
+  options.tiers = {Tier::kTorture};
+  options.output = folder;
+  options.memory = folder + "/memory.json";
+  options.program = folder + "/kill9";
+  std::ofstream(options.program) << R"(#!/bin/sh
+for word; do case "$word" in --json=*) out=${word#--json=};; esac; done
+verdict=vacuous; code=3
+case "$*" in *--kills=1600*) verdict=pass; code=0;; esac
+echo "{\"runs\": [{\"verdict\": \"$verdict\"}]}" > "$out"
+exit $code
+)";
+  std::filesystem::permissions(options.program, std::filesystem::perms::owner_all);
+  const volatile std::sig_atomic_t never = 0;
+  for (const uint64_t kills : {100, 99}) {
+    options.kills = kills;
+    const absl::StatusOr<GateResult> result = Gate(options, &never, [](const Answer&) {}).Run();
+    ASSERT_TRUE(result.ok());
+    EXPECT_GE(result->answers.size(), 10);
+    EXPECT_EQ(result->exit_code, kills == 100 ? kExitPass : kExitUndecided);
+    EXPECT_EQ(result->needed_seconds, 0);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST(GateReport, EscapesAnnotations) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,8 +18,7 @@ constexpr char kSchema[] = "kill9/gate_memory/1";
 absl::StatusOr<Memory> Memory::Load(const std::string& path) {
   Memory memory;
   if (!std::filesystem::exists(path)) return memory;
-  std::ifstream file(path);
-  const Json json = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const Json json = ReadJson(path);
   if (!json.is_object() || !json.contains("schema") || json["schema"] != kSchema ||
       !json.contains("passed_us") || !json["passed_us"].is_object()) {
     return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no memory of a gate"));

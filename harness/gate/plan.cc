@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "harness/random.h"
 #include "harness/result.h"
 #include "harness/scenario.h"
@@ -20,6 +22,13 @@
 namespace kill9::gate {
 namespace {
 
+constexpr double kLimitWithoutBudget = 1800;
+// Longer than any bound by kills takes.
+constexpr char kNoBoundByTime[] = "--seconds=1000000";
+// Random kills enough to show a baseline's fault again and again.
+constexpr char kBaselineKills[] = "--kills=20000";
+// Some baselines hang, and are waited for so long.
+constexpr char kBaselineWatchdog[] = "--watchdog=2";
 constexpr double kListSeconds = 20;
 constexpr double kTestSeconds = 240;
 constexpr double kTsanSeconds = 240;
@@ -82,10 +91,26 @@ absl::StatusOr<std::vector<Step>> Planner::Plan(Tier tier) {
   return absl::InternalError("no such tier");
 }
 
-void Planner::SetSeconds(Step& step, double seconds) {
+double Planner::Limit(double least_seconds) const {
+  return std::max(least_seconds, std::isfinite(options_.budget_seconds)
+                                     ? options_.budget_seconds / 2
+                                     : kLimitWithoutBudget);
+}
+
+void Planner::SetSeconds(Step& step, double seconds) const {
   step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
   step.limit_seconds =
-      3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds);
+      Limit(3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds));
+}
+
+void Planner::SetWork(Step& step, uint64_t kills) const {
+  if (step.tier == Tier::kSweep) {
+    step.command.push_back(absl::StrCat("--cells=", options_.cells));
+  } else {
+    step.command.push_back(absl::StrCat("--kills=", kills));
+    step.command.emplace_back(kNoBoundByTime);
+  }
+  step.limit_seconds = Limit(0);
 }
 
 void Planner::SetFiles(Step& step) const {
@@ -137,12 +162,20 @@ std::vector<Step> Planner::Baselines() const {
   std::vector<Step> steps;
   for (const Variant* variant : AllVariants()) {
     if (variant->kind() != Variant::Kind::kBaseline) continue;
-    Step step = Kill9(Tier::kBaselines, std::string(variant->name()), "steady",
-                      {"torture", "--scenario=steady", "--seconds=30", "--watchdog=1",
-                       "--counterexamples=" + options_.output + "/logs"});
+    std::vector<std::string> words = absl::StrSplit(std::string(variant->shown_by()), ' ');
+    const bool by_sweep = words[0] == "sweep";
+    words.emplace_back(kBaselineWatchdog);
+    if (!by_sweep) {
+      words.insert(words.end(), {kBaselineKills, kNoBoundByTime,
+                                 "--counterexamples=" + options_.output + "/logs"});
+    }
+    Step step = Kill9(Tier::kBaselines, std::string(variant->name()), words[0], words);
     step.reading = Reading::kExpected;
     step.expected = std::string(variant->expected_verdict());
-    step.limit_seconds = kBaselineSeconds;
+    step.limit_seconds = Limit(kBaselineSeconds);
+    if (const char* why = sweep::WhyPtraceIsForbidden(); by_sweep && why != nullptr) {
+      step.skipped = why;
+    }
     steps.push_back(std::move(step));
   }
   return steps;
@@ -222,7 +255,7 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
       step.command = {program, "--gtest_filter=" + group.filter, "--gtest_color=no",
                       "--gtest_output=json:" + step.result_file};
       step.environment = {absl::StrCat("KILL9_SEED=", options_.seed)};
-      step.limit_seconds = tier == Tier::kTsan ? kTsanSeconds : kTestSeconds;
+      step.limit_seconds = Limit(tier == Tier::kTsan ? kTsanSeconds : kTestSeconds);
       steps.push_back(std::move(step));
     }
   }

@@ -17,7 +17,11 @@
 namespace kill9::gate {
 
 struct GateOptions {
-  double budget_seconds = 300;
+  double budget_seconds = 300;  // infinite: only work bounds it
+  // Sizes of the samples by work instead of by shares of the budget; 0: by the budget.
+  uint64_t kills = 0;  // of each torture run
+  uint64_t cells = 0;  // of each design's sweep
+  bool by_work() const { return kills != 0; }
   std::vector<const Variant*> variants;  // each must pass
   std::vector<Tier> tiers;
   bool tiers_are_named = false;  // one that cannot run is then an error of the environment
@@ -37,12 +41,13 @@ class Planner {
       : options_(options), pool_(pool), deadline_(deadline) {}
 
   // Steps of all that the tier has, or why it cannot run here. Torture's and the sweep's lack their
-  // seconds (SetSeconds).
+  // bound (SetSeconds, SetWork).
   absl::StatusOr<std::vector<Step>> Plan(Tier tier);
 
   // Whether one of `steps` in this tier is as good as another, so that a sample is enough.
   static bool IsSample(Tier tier);
-  static void SetSeconds(Step& step, double seconds);
+  void SetSeconds(Step& step, double seconds) const;
+  void SetWork(Step& step, uint64_t kills) const;
 
   // The build's targets of up to `most` planted bugs and controls, those caught longest ago first.
   absl::StatusOr<std::vector<std::string>> PlantedTargets(const Memory& memory, size_t most) const;
@@ -53,6 +58,8 @@ class Planner {
     std::string filter;
   };
 
+  // A limit is there to end what hangs, not what is slow: a larger budget means a slower machine.
+  double Limit(double least_seconds) const;
   std::vector<Step> Torture() const;
   absl::StatusOr<std::vector<Step>> Sweep() const;
   std::vector<Step> Baselines() const;

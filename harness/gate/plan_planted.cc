@@ -28,13 +28,13 @@ absl::StatusOr<Step> Planner::PlantedStep(const PlantedBug& bug) const {
   if (bug.declares("sweep") || bug.declares("torture")) {
     step.result_file = step.log_file + ".json";
     take(bug.declares("sweep") ? "sweep" : "torture", step.result_file);
-    step.limit_seconds = 3 * bug.budget_seconds + kMoreSeconds;
+    step.limit_seconds = Limit(3 * bug.budget_seconds + kMoreSeconds);
     step.expected = absl::StrJoin(bug.verdicts, "|");
     return step;
   }
   step.without_randomisation = bug.conformance_command.empty();
   take(step.without_randomisation ? "tsan" : "conformance", "");
-  step.limit_seconds = kTestSeconds;
+  step.limit_seconds = Limit(kTestSeconds);
   step.expected = bug.control ? "pass" : "failed";
   if (!step.command.empty()) return step;
   return absl::InvalidArgumentError(

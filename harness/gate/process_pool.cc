@@ -67,6 +67,8 @@ double NowSeconds() {
 ProcessPool::ProcessPool(const volatile std::sig_atomic_t* interrupted)
     : interrupted_(interrupted) {
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  // Who started us may ignore it: children would then be gone without a status to wait for.
+  std::signal(SIGCHLD, SIG_DFL);
 }
 
 ProcessPool::~ProcessPool() { EndOrphans(); }

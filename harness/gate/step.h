@@ -36,7 +36,8 @@ struct Step {
   // kExpected: the verdict that the command must give, or several with | between; "failed": it must
   // end badly, however
   std::string expected = {};
-  std::string target = {};  // of the build, for a planted bug
+  std::string target = {};   // of the build, for a planted bug
+  std::string skipped = {};  // why it cannot run on this machine; empty: it can
   bool must_pass() const { return expected == "pass"; }
 
   // What the state remembers it by.

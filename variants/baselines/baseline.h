@@ -28,11 +28,18 @@ namespace kill9::baselines {
 // never leaves.
 inline constexpr std::string_view kTornTable = "violation|stuck";
 
+// A store that overwrites in place is torn for as long as one value takes to be copied: random kills may
+// miss that ten thousand times.
+inline constexpr std::string_view kKillInAnOverwrite =
+    "sweep --operation=put_same --state=one_entry";
+inline constexpr std::string_view kRandomKills = "torture --scenario=steady";
+
 // What the registry says of a baseline.
 struct Description {
   std::string_view name;
   std::string_view summary;
   std::string_view expected_verdict;
+  std::string_view shown_by = kRandomKills;
   Table::Overwrite overwrite = Table::Overwrite::kInPlace;
   Traits traits;
 };
@@ -146,6 +153,7 @@ class BaselineVariant final : public Variant {
   Kind kind() const override { return Kind::kBaseline; }
   const Traits& traits() const override { return description_.traits; }
   std::string_view expected_verdict() const override { return description_.expected_verdict; }
+  std::string_view shown_by() const override { return description_.shown_by; }
 
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return Segment::Create(options, {.design = name()}, [&](Segment& segment, SegmentHeader&) {

@@ -56,6 +56,7 @@ const Variant& OwnerPidMutexWithWatchDog() {
       .name = "owner_pid_mutex",
       .summary = "a mutex that stores its owner's PID; a watch-dog frees it when that PID is gone",
       .expected_verdict = baselines::kTornTable,
+      .shown_by = baselines::kKillInAnOverwrite,
       .traits = baselines::CopyingTraits("a waiter that finds no process with the owner's PID",
                                          "one compare-and-swap"),
   });

@@ -27,6 +27,7 @@ const Variant& RobustMutexUnrepaired() {
       .name = "robust_unrepaired",
       .summary = "a robust mutex that is marked consistent, and nothing is repaired",
       .expected_verdict = baselines::kTornTable,
+      .shown_by = baselines::kKillInAnOverwrite,
       .traits = baselines::CopyingTraits("the next locker, which marks the mutex consistent",
                                          "one system call"),
   });
