@@ -18,8 +18,8 @@ using Json = nlohmann::ordered_json;
 // empty.
 Json NewResult(std::string_view kind, uint64_t seed);
 
-// Reading and writing, compiled once: every source that calls the library's own would cost seconds more
-// to build. What is no JSON is_discarded(), and so is a file that cannot be read.
+// Reading and writing, compiled once: every source that calls the library's own would cost seconds
+// more to build. What is no JSON is_discarded(), and so is a file that cannot be read.
 Json ParseJson(std::string_view text);
 Json ReadJson(const std::string& path);
 std::string JsonText(const Json& json, int indent = -1);

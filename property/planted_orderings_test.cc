@@ -26,8 +26,8 @@ uint64_t Seed() {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : 9;
 }
 
-// The threads go on until the race is found, usually within a second: this ends only what will never find
-// it, and is no bound for a slow machine.
+// The threads go on until the race is found, usually within a second: this ends only what will
+// never find it, and is no bound for a slow machine.
 constexpr double kSecondsWithoutAFinding = 900;
 
 class PlantedOrderings : public ::testing::TestWithParam<PlantedBug> {};

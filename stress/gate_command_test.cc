@@ -115,7 +115,8 @@ TEST_F(GateCommand, SoundDesignOpensIt) {
                                        Not(HasSubstr("<failure"))));
 }
 
-// Each baseline by the tier that shows it surely: nothing depends on how many kills fit into a time.
+// Each baseline by the tier that shows it surely: nothing depends on how many kills fit into a
+// time.
 TEST_F(GateCommand, EveryBaselineGetsItsVerdictWithoutABoundByTime) {
   EXPECT_EQ(Run("--tier=baselines --kills=100"), 0) << output_;
   EXPECT_GE(Json::parse(Read("gate.json"))["runs"].size(), 5);

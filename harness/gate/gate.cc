@@ -202,8 +202,8 @@ void Gate::RunByWork(const std::vector<Step>& steps) {
   }
 }
 
-// What proved nothing, since too few were killed or the machine was too busy, is tried again: that turns no
-// wrong answer into a right one.
+// What proved nothing, since too few were killed or the machine was too busy, is tried again: that
+// turns no wrong answer into a right one.
 void Gate::RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size) {
   std::vector<Answer> answers;
   bool undecided = true;

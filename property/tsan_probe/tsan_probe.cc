@@ -1,5 +1,5 @@
-// Whether a ThreadSanitizer can be believed about variants/: `./dev` builds this with each clang that it
-// might use, and takes the first that passes both ways.
+// Whether a ThreadSanitizer can be believed about variants/: `./dev` builds this with each clang
+// that it might use, and takes the first that passes both ways.
 //
 //   tsan_probe clean   every kind of lock that variants/ uses, taken and handed over: nothing to report
 //   tsan_probe race    the same counters without a lock: a data race, exit 66
@@ -24,8 +24,8 @@ namespace {
 constexpr int kThreads = 3;
 constexpr int kTurns = 200;
 
-// Each turn takes the lock, changes plain memory, and lets the others come before it leaves, so that
-// the slow paths are taken, too.
+// Each turn takes the lock, changes plain memory, and lets the others come before it leaves, so
+// that the slow paths are taken, too.
 template <typename Take, typename Leave>
 bool HandOver(const char* name, Take take, Leave leave) {
   int counter = 0;

@@ -23,13 +23,13 @@
 
 namespace kill9::baselines {
 
-// The verdict where a death leaves the table torn. Nearly always a wrong answer. But an entry that is
-// both linked and free can, once it is used again, lead back to itself, and who walks that chain
+// The verdict where a death leaves the table torn. Nearly always a wrong answer. But an entry that
+// is both linked and free can, once it is used again, lead back to itself, and who walks that chain
 // never leaves.
 inline constexpr std::string_view kTornTable = "violation|stuck";
 
-// A store that overwrites in place is torn for as long as one value takes to be copied: random kills may
-// miss that ten thousand times.
+// A store that overwrites in place is torn for as long as one value takes to be copied: random
+// kills may miss that ten thousand times.
 inline constexpr std::string_view kKillInAnOverwrite =
     "sweep --operation=put_same --state=one_entry";
 inline constexpr std::string_view kRandomKills = "torture --scenario=steady";
