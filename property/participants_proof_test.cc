@@ -199,6 +199,36 @@ TEST_F(Participants, RunningOutOfDescriptorsIsNotBlamedOnProc) {
   EXPECT_EQ(child.ExitStatus(), 0);
 }
 
+TEST(ParticipantsWithoutProc, ErrorsNameIt) {
+  constexpr int kNotPossible = 79;
+  const std::shared_ptr<Segment> segment = MakeSegment(1);
+  Place place;
+  Child child([&](Line&) {
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNotPossible;
+    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("none", "/proc", "tmpfs", 0, "size=1m") != 0) {
+      return kNotPossible;
+    }
+    SegmentOptions options;
+    options.location = place.Location(SegmentKind::kFile);
+    const auto blames_proc = [](const absl::Status& status) {
+      std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+      return status.code() == absl::StatusCode::kFailedPrecondition &&
+             status.message().find("is /proc mounted?") != absl::string_view::npos &&
+             status.message().find("exists") == absl::string_view::npos;
+    };
+    CHILD_REQUIRE(blames_proc(
+        Segment::Create(options, {.design = "participants-test"}, [](Segment&, SegmentHeader&) {
+          return absl::OkStatus();
+        }).status()));
+    CHILD_REQUIRE(blames_proc(segment->participants().Claim().status()));
+    return 0;
+  });
+  const int status = child.ExitStatus();
+  if (status == kNotPossible) GTEST_SKIP() << "this machine lets us mount no file system";
+  EXPECT_EQ(status, 0);
+}
+
 // ---- Recoverers' slots (P4).
 
 TEST_F(Participants, DeadRecoverersMakeRoomForTheNextWithoutBeingRecovered) {

@@ -203,8 +203,15 @@ absl::Status NewFile::Publish(int fd, const std::string& path) {
     if (result == 0) UnlockAsCreator(fd);
   }
   if (result == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("cannot name the segment '", path,
-                                         "' (if it exists, open it, or remove it first)"));
+  const int error = errno;
+  const std::string what = absl::StrCat("cannot name the segment '", path, "'");
+  if (error == EEXIST) {
+    return ErrnoStatus(error, absl::StrCat(what, " (open it, or remove it first)"));
+  }
+  if (temporary_.empty() && access("/proc/self/fd", F_OK) != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(what, " (is /proc mounted?)"));
+  }
+  return ErrnoStatus(error, what);
 }
 
 // ---- Room ---------------------------------------------------------------------------------------
