@@ -175,7 +175,7 @@ TEST(WhatIsNoSegment, DirectoryFifoSocketAndDeviceAreRefusedWithoutWaiting) {
   refused("/dev/null", "is not a regular file");
   refused("/dev/zero", "is not a regular file");
   std::string path = place.directory() + "/socket";
-  struct sockaddr_un address{};
+  struct sockaddr_un address {};
   address.sun_family = AF_UNIX;
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);

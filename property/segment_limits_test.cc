@@ -18,7 +18,9 @@ using ::testing::IsEmpty;
 
 TEST(SegmentLimits, FileSizeLimitIsAnErrorAndNoSignal) {
   Child child([](Line&) {
-    struct rlimit limit{1 << 20, 1 << 20};
+    struct rlimit limit {
+      1 << 20, 1 << 20
+    };
     CHILD_REQUIRE(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     absl::Status status = Make(Options({}, 2 << 20)).status();
     CHILD_REQUIRE(status.code() == StatusCode::kResourceExhausted);
@@ -34,7 +36,9 @@ TEST(SegmentLimits, DescriptorLimitIsAnError) {
   SegmentLocation location = place.Location(SegmentKind::kFile);
   ASSERT_TRUE(Make(Options(location)).ok());
   Child child([&](Line&) {
-    struct rlimit limit{3, 3};
+    struct rlimit limit {
+      3, 3
+    };
     CHILD_REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
     CHILD_REQUIRE(Make(Options({})).status().code() == StatusCode::kResourceExhausted);
     CHILD_REQUIRE(Segment::Open(location, Layout()).status().code() ==
@@ -47,7 +51,9 @@ TEST(SegmentLimits, DescriptorLimitIsAnError) {
 TEST(SegmentLimits, AddressSpaceLimitIsAnErrorThatLeavesNothing) {
   Place place;
   Child child([&](Line&) {
-    struct rlimit limit{64 << 20, 64 << 20};
+    struct rlimit limit {
+      64 << 20, 64 << 20
+    };
     CHILD_REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
     absl::Status status = Make(Options(place.Location(SegmentKind::kNamed), 128 << 20)).status();
     CHILD_REQUIRE(status.code() == StatusCode::kResourceExhausted);

@@ -168,7 +168,7 @@ TEST_P(SegmentKinds, FailedFormatIsReportedAndLeavesNothing) {
 TEST_P(SegmentKinds, HasItsRoomFromTheStart) {
   auto made = Make(Options(location_, 1 << 20));
   ASSERT_TRUE(made.ok());
-  struct stat stat{};
+  struct stat stat {};
   ASSERT_EQ(fstat((*made)->fd(), &stat), 0);
   EXPECT_GE(stat.st_blocks * 512, 1 << 20);
   EXPECT_EQ(stat.st_size, 1 << 20);

@@ -146,7 +146,9 @@ bool ForbidNamelessFiles() {
       BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-  struct sock_fprog filter{sizeof program / sizeof *program, program};
+  struct sock_fprog filter {
+    sizeof program / sizeof *program, program
+  };
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
@@ -195,12 +197,12 @@ TEST_F(CreatorWithoutNamelessFiles, RemovesWhatAKilledOneLeft) {
 TEST_F(CreatorWithoutNamelessFiles, LeavesAloneTheFileOfALivingOne) {
   Child first([&](Line& parent) {
     if (!ForbidNamelessFiles()) return kNotPossible;
-    auto made = Segment::Create(Options(location_), Layout(),
-                                [&](Segment& segment, SegmentHeader& header) {
-                                  parent.Tell();
-                                  parent.Await();
-                                  return FillBody(segment, header);
-                                });
+    auto made =
+        Segment::Create(Options(location_), Layout(), [&](Segment& segment, SegmentHeader& header) {
+          parent.Tell();
+          parent.Await();
+          return FillBody(segment, header);
+        });
     CHILD_REQUIRE(made.ok());
     return 0;
   });

@@ -5,9 +5,13 @@
 #ifndef KILL9_VARIANTS_ROBUST_MUTEX_H_
 #define KILL9_VARIANTS_ROBUST_MUTEX_H_
 
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -27,7 +31,19 @@ class RobustMutex {
     Check(pthread_mutexattr_destroy(&attributes));
   }
 
-  enum class Acquired { kClean, kOwnerDied, kBusy };
+  enum class Acquired { kClean, kOwnerDied, kBusy, kUnusable };
+
+  // Makes it as Format does, and then as its owner's death would leave it if `owner_died`. REQUIRES:
+  // no living process holds it, or waits for it.
+  void Reset(bool owner_died) {
+    RobustMutex fresh;
+    std::memset(&fresh, 0, sizeof fresh);
+    fresh.Format();
+    if (owner_died) fresh.mutex_.__data.__lock = FUTEX_OWNER_DIED;
+    if (std::memcmp(this, &fresh, sizeof fresh) != 0) std::memcpy(this, &fresh, sizeof fresh);
+  }
+  // The word says that somebody holds it, or held it when he died. A look, no lock.
+  bool LooksFree() const { return mutex_.__data.__lock == 0; }
 
   // kOwnerDied: the caller holds the mutex, and the last holder died with it (EOWNERDEAD). The
   // caller must repair what the mutex guards, then call Consistent(), then go on. If it dies in
@@ -38,6 +54,8 @@ class RobustMutex {
   // the mutex, and somebody else has taken it by the fast path in between, neither the kernel (the
   // word is not 0 when the victim ends) nor the next unlock (the word has no FUTEX_WAITERS) wakes
   // those who still sleep. Found by torture's kill_one_at_a_time.
+  // Who cannot repair what it guards unlocks it without Consistent(): then it is kUnusable for
+  // everybody from then on (ENOTRECOVERABLE), as it is if its bytes are no mutex.
   [[nodiscard]] Acquired Lock() {
     const int error = pthread_mutex_trylock(&mutex_);
     return error == 0 ? Acquired::kClean : Wait(error);
@@ -83,14 +101,26 @@ class RobustMutex {
 #endif
   }
 
-  static Acquired Interpret(int error) {
+  // glibc's trylock leaves a mutex that is not recoverable taken by who asked (2.36).
+  [[gnu::noinline]] Acquired GiveUp() {
+    int* const word = &mutex_.__data.__lock;
+    if ((__atomic_load_n(word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) == gettid()) {
+      // Release: nothing was changed under it; as an unlock, for whoever reasons about it.
+      __atomic_store_n(word, 0, __ATOMIC_RELEASE);
+      syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+    return Acquired::kUnusable;
+  }
+
+  Acquired Interpret(int error) {
     if (error == 0) return Acquired::kClean;
     if (error == EOWNERDEAD) return Acquired::kOwnerDied;
     if (error == EBUSY) return Acquired::kBusy;
+    if (error == ENOTRECOVERABLE || error == EINVAL) return GiveUp();
     Check(error);
     return Acquired::kBusy;
   }
-  // What remains are errors of the program itself (EINVAL, EDEADLK, ENOTRECOVERABLE).
+  // What remains are errors of the program itself (EDEADLK).
   static void Check(int error) {
     if (error == 0) return;
     std::fprintf(stderr, "kill9: robust mutex: %s\n", std::strerror(error));

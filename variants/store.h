@@ -109,6 +109,8 @@ struct Traits {
   bool has_recovery = true;     // false: there is nothing to call, and Recover() reports nothing
   bool tells_recovered = true;  // false: Recover() does not tell all that was recovered
   bool needs_name = false;      // its data are files: the segment cannot be anonymous
+  // A value whose stored bytes have changed is never returned. Without it Get returns what is there.
+  bool values_checked = false;
   bool bounded = true;          // false: it takes room beyond the segment's size, and is never full
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit

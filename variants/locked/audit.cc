@@ -22,13 +22,17 @@ class Auditor {
     // Repair comes first: a quiet segment may have been left by a victim in mid-transaction.
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
       Session session = space_.Enter(i, hand);
+      if (!session.entered) {
+        Violate("D2: the mutex of shard ", i, " is unusable, or its last holder's journal damaged");
+        continue;
+      }
       CheckWriter(i);
       CheckTable(i);
     }
     CheckLedgers();
     for (uint32_t i = 0; i < space_.shard_count(); ++i) {
       Session session = space_.Enter(i, hand);
-      CheckHeap(i);
+      if (session.entered) CheckHeap(i);
     }
     for (const auto& [payload, claims] : claims_) {
       Violate("D3: the block at ", payload, " is linked or held, but is no used block of the heap");
@@ -54,7 +58,8 @@ class Auditor {
       for (Ref ref = shard.bucket(bucket); ref != 0;) {
         const uint64_t payload = ref * kRefUnit;
         const uint32_t arena = space_.ArenaOf(payload);
-        if (arena >= space_.shard_count() || !space_.shard(arena).heap.Contains(payload)) {
+        if (!shard.CanBeEntry(ref) || arena >= space_.shard_count() ||
+            !space_.shard(arena).heap.Contains(payload)) {
           Violate("D3: a chain of shard ", index, " points to ", payload);
           break;
         }
@@ -74,9 +79,7 @@ class Auditor {
 
   void CheckEntry(uint32_t index, uint64_t bucket, uint64_t payload, Entry& entry) {
     Shard& shard = space_.shard(index);
-    const Heap& heap = space_.shard(space_.ArenaOf(payload)).heap;
-    if (Entry::Bytes(entry.key_size, entry.value_size) >
-        heap.BlockBytes(payload) - Heap::kBlockHeaderBytes) {
+    if (!shard.IsInItsBlock(entry)) {
       Violate("D3: the entry at ", payload, " is larger than its block");
       return;
     }

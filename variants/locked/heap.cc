@@ -12,7 +12,7 @@ void Heap::Format(char* base, Header& header, uint64_t begin, uint64_t end) {
   header = {};
   header.begin = begin;
   header.end = end - kBlockHeaderBytes;
-  Heap heap(base, header);
+  Heap heap(base, header, {begin, end});
   Block* all = heap.At(begin);
   const uint64_t bytes = header.end - begin;
   *all = {bytes, 0, 0, 0};
@@ -32,11 +32,12 @@ uint32_t Heap::BinOf(uint64_t bytes) {
                             kBins - 1);
 }
 
-Heap::Block* Heap::Find(uint64_t bytes) const {
+Heap::Block* Heap::Find(Journal& journal, uint64_t bytes) const {
   constexpr int kGlances = 8;  // at the request's own bin, whose blocks may be too small
   const uint32_t own = BinOf(bytes);
   uint64_t payload = header_->bins[own];
   for (int i = 0; i < kGlances && payload != 0; ++i) {
+    if (!IsFreeBlock(payload)) break;  // told below
     Block* block = BlockOf(payload);
     if (SizeOf(block) >= bytes) return block;
     payload = block->next;
@@ -51,8 +52,13 @@ Heap::Block* Heap::Find(uint64_t bytes) const {
     }
     bin = (bin / 64 + 1) * 64;
   }
+  uint64_t blocks_left = most_blocks();
   for (uint64_t rest : {payload, own == kBins - 1 ? 0 : header_->bins[kBins - 1]}) {
     for (; rest != 0; rest = BlockOf(rest)->next) {
+      if (!IsFreeBlock(rest) || --blocks_left == 0) {
+        journal.MarkDamaged();
+        return nullptr;
+      }
       if (SizeOf(BlockOf(rest)) >= bytes) return BlockOf(rest);
     }
   }
@@ -61,6 +67,14 @@ Heap::Block* Heap::Find(uint64_t bytes) const {
 
 void Heap::Unlink(Journal& journal, Block* block) {
   const uint32_t bin = BinOf(SizeOf(block));
+  const uint64_t payload = PayloadOf(block);
+  // The neighbours in the bin name this block: the stores below go where links are.
+  if ((block->next != 0 && (!Contains(block->next) || BlockOf(block->next)->previous != payload)) ||
+      (block->previous != 0
+           ? !Contains(block->previous) || BlockOf(block->previous)->next != payload
+           : header_->bins[bin] != payload)) [[unlikely]] {
+    return journal.MarkDamaged();
+  }
   if (block->next != 0) journal.Set(&BlockOf(block->next)->previous, block->previous);
   if (block->previous != 0) {
     journal.Set(&BlockOf(block->previous)->next, block->next);
@@ -77,6 +91,8 @@ void Heap::Link(Journal& journal, Block* block, uint64_t bytes) {
   const uint32_t bin = BinOf(bytes);
   const uint64_t first = header_->bins[bin];
   const uint64_t payload = PayloadOf(block);
+  if (first != 0 && !Contains(first)) [[unlikely]]
+    return journal.MarkDamaged();
   journal.Set(&block->next, first);
   journal.Set(&block->previous, 0);
   if (first != 0) journal.Set(&BlockOf(first)->previous, payload);
@@ -91,6 +107,10 @@ uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
   if (bytes <= kListedBytes) {
     uint64_t& first = header_->lists[bytes / kGranule];
     if (const uint64_t payload = first; payload != 0) {
+      if (!Contains(payload) || BlockOf(payload)->size_used != (bytes | 1)) [[unlikely]] {
+        journal.MarkDamaged();
+        return 0;
+      }
       Block* block = BlockOf(payload);
       journal.Set(&first, block->next);
       journal.Save(&block->next, 1);  // the caller writes over it: an undo puts the block back
@@ -103,10 +123,15 @@ uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
 }
 
 uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
-  Block* block = Find(bytes);
+  Block* block = Find(journal, bytes);
   if (block == nullptr) return 0;
-  Unlink(journal, block);
+  if (!IsFreeBlock(PayloadOf(block)) || SizeOf(block) < bytes) {
+    journal.MarkDamaged();
+    return 0;
+  }
   const uint64_t whole = SizeOf(block);
+  Unlink(journal, block);
+  if (journal.damaged()) return 0;
   // The caller writes over the links: an undo puts the block back into its bin.
   journal.Save(&block->next, 2);  // and `previous`
   if (whole - bytes < kMinimumBlockBytes) {
@@ -126,6 +151,9 @@ uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
 
 void Heap::Free(Journal& journal, uint64_t payload) {
   Block* block = BlockOf(payload);
+  if (!Contains(payload) || !Used(block) || !SizeFits(block)) [[unlikely]] {
+    return journal.MarkDamaged();
+  }
   const uint64_t bytes = SizeOf(block);
   if (bytes > kListedBytes) {
     Merge(journal, payload);
@@ -138,13 +166,20 @@ void Heap::Free(Journal& journal, uint64_t payload) {
 
 bool Heap::FlushLists(Journal& journal) {
   bool any = false;
+  uint64_t blocks_left = most_blocks();
   for (uint64_t& first : header_->lists) {
     while (first != 0) {
       const uint64_t payload = first;
+      const uint64_t bytes = static_cast<uint64_t>(&first - header_->lists) * kGranule;
+      if (!Contains(payload) || BlockOf(payload)->size_used != (bytes | 1) ||
+          !SizeFits(BlockOf(payload)) || --blocks_left == 0) {
+        journal.MarkDamaged();
+        return false;
+      }
       journal.Set(&first, BlockOf(payload)->next);
       Merge(journal, payload);
       // dies before -> the block is listed;  dies after -> it is in a bin, merged
-      journal.Commit();
+      if (!journal.Commit()) return false;
       any = true;
     }
   }
@@ -156,14 +191,21 @@ void Heap::Merge(Journal& journal, uint64_t payload) {
   Block* block = BlockOf(payload);
   uint64_t bytes = SizeOf(block);
   Block* after = After(block);
+  // At the arena's end stands the sentinel, which is used.
   if (!Used(after)) {
+    if (!IsFreeBlock(PayloadOf(after))) return journal.MarkDamaged();
     Unlink(journal, after);
     bytes += SizeOf(after);
     after = After(after);
   }
-  if (block->previous_bytes != 0) {
-    Block* before = At(PayloadOf(block) - kBlockHeaderBytes - block->previous_bytes);
+  if (const uint64_t previous_bytes = block->previous_bytes; previous_bytes != 0) {
+    const uint64_t payload_before = payload - previous_bytes;
+    if (previous_bytes > payload - kBlockHeaderBytes - begin_ || !Contains(payload_before)) {
+      return journal.MarkDamaged();
+    }
+    Block* before = BlockOf(payload_before);
     if (!Used(before)) {
+      if (SizeOf(before) != previous_bytes) return journal.MarkDamaged();
       Unlink(journal, before);
       bytes += SizeOf(before);
       block = before;
@@ -183,7 +225,7 @@ void Heap::CheckBins(absl::flat_hash_set<uint64_t>& findable,
     }
     uint64_t previous = 0;
     for (uint64_t payload = header_->bins[bin]; payload != 0;) {
-      if (!Contains(payload) || payload % kGranule != 0 || !findable.insert(payload).second) {
+      if (!Contains(payload) || !findable.insert(payload).second) {
         violations.push_back(absl::StrCat("H4: bin ", bin, " is cut or cyclic at ", payload));
         break;
       }
@@ -202,7 +244,7 @@ void Heap::CheckLists(absl::flat_hash_set<uint64_t>& findable,
                       std::vector<std::string>& violations) const {
   for (uint32_t list = 0; list < kLists; ++list) {
     for (uint64_t payload = header_->lists[list]; payload != 0; payload = BlockOf(payload)->next) {
-      if (!Contains(payload) || payload % kGranule != 0 || !findable.insert(payload).second) {
+      if (!Contains(payload) || !findable.insert(payload).second) {
         violations.push_back(absl::StrCat("H6: list ", list, " is cut or cyclic at ", payload));
         break;
       }
@@ -221,11 +263,14 @@ void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
   CheckLists(findable, violations);
   uint64_t previous_bytes = 0;
   bool previous_free = false;
-  uint64_t offset = header_->begin;
-  while (offset < header_->end) {
+  if (header_->begin != begin_ || header_->end != end_) {
+    violations.push_back("H1: the arena's bounds are damaged");
+  }
+  uint64_t offset = begin_;
+  while (offset < end_) {
     const Block* block = At(offset);
     const uint64_t bytes = SizeOf(block);
-    if (bytes < kMinimumBlockBytes || bytes % kGranule != 0 || bytes > header_->end - offset) {
+    if (!SizeFits(block)) {
       violations.push_back(absl::StrCat("H1: the block at ", offset, " has ", bytes, " bytes"));
       return;
     }
@@ -243,7 +288,7 @@ void Heap::Walk(absl::FunctionRef<void(const BlockView&)> visit,
     previous_free = !Used(block);
     offset += bytes;
   }
-  if (!Used(At(header_->end)) || At(header_->end)->previous_bytes != previous_bytes) {
+  if (!Used(At(end_)) || At(end_)->previous_bytes != previous_bytes) {
     violations.push_back("H1: the sentinel is damaged");
   }
 }

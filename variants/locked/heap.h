@@ -39,6 +39,12 @@
 
 namespace kill9::locked {
 
+// Offsets from the segment's base.
+struct ByteRange {
+  uint64_t begin;
+  uint64_t end;
+};
+
 class Heap {
  public:
   static constexpr uint64_t kGranule = 16;
@@ -60,11 +66,16 @@ class Heap {
   };
   static_assert(std::is_trivially_copyable_v<Header> && std::is_standard_layout_v<Header>);
 
+  // Nothing that the arena says of itself is followed before it has been checked: what contradicts
+  // H1 to H6 where it is looked at marks the transaction as damaged, and nothing happens.
+
   // Lays the arena out as one free block. `begin` and `end` are multiples of 16 (offsets from
   // `base`).
   static void Format(char* base, Header& header, uint64_t begin, uint64_t end);
 
-  Heap(char* base, Header& header) : base_(base), header_(&header) {}
+  // `arena`: as given to Format.
+  Heap(char* base, Header& header, ByteRange arena)
+      : base_(base), header_(&header), begin_(arena.begin), end_(arena.end - kBlockHeaderBytes) {}
 
   // Returns the payload's offset, or 0 if no free block is large enough. The payload's bytes may be
   // overwritten at once; all else becomes final with the journal's commit.
@@ -80,10 +91,11 @@ class Heap {
   }
   // The size of a block, header included, given its payload.
   uint64_t BlockBytes(uint64_t payload) const { return SizeOf(BlockOf(payload)); }
+  // Whether a block could be there.
   bool Contains(uint64_t payload) const {
-    return payload >= header_->begin + kBlockHeaderBytes && payload < header_->end;
+    return payload >= begin_ + kBlockHeaderBytes && payload < end_ && payload % kGranule == 0;
   }
-  uint64_t capacity_bytes() const { return header_->end - header_->begin; }
+  uint64_t capacity_bytes() const { return end_ - begin_; }
   uint64_t max_payload_bytes() const { return capacity_bytes() - kBlockHeaderBytes; }
 
   // Audit: calls `visit` for each block in order, and appends what breaks H1 to H5 to `violations`.
@@ -118,7 +130,18 @@ class Heap {
   Block* After(Block* block) const {
     return reinterpret_cast<Block*>(reinterpret_cast<char*>(block) + SizeOf(block));
   }
-  Block* Find(uint64_t bytes) const;
+  // Of a block that is contained: its size can be one.
+  bool SizeFits(const Block* block) const {
+    const uint64_t bytes = SizeOf(block);
+    return bytes >= kMinimumBlockBytes && bytes % kGranule == 0 &&
+           bytes <= end_ - (PayloadOf(block) - kBlockHeaderBytes);
+  }
+  bool IsFreeBlock(uint64_t payload) const {
+    return Contains(payload) && !Used(BlockOf(payload)) && SizeFits(BlockOf(payload));
+  }
+  // Blocks that there can be: a longer list is a ring.
+  uint64_t most_blocks() const { return (end_ - begin_) / kMinimumBlockBytes + 1; }
+  Block* Find(Journal& journal, uint64_t bytes) const;
   uint64_t Take(Journal& journal, uint64_t bytes);
   void Merge(Journal& journal, uint64_t payload);
   bool FlushLists(Journal& journal);
@@ -132,6 +155,8 @@ class Heap {
 
   char* base_;
   Header* header_;
+  uint64_t begin_;  // as header_->begin and end say, who are not believed
+  uint64_t end_;
 };
 
 }  // namespace kill9::locked

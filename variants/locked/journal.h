@@ -97,20 +97,33 @@ class Journal {
     count_ = kEntries;                                    // no word fits beside it
   }
 
-  // The commit point.
+  // What the transaction is about contradicts itself: nothing of it shall happen. Whoever says so
+  // need not stop at once; all that follows until Commit or Close is undone with the rest.
+  void MarkDamaged() { damaged_ = true; }
+  bool damaged() const { return damaged_; }
+
+  // False: the transaction was marked damaged; it has been undone. Else this is the commit point.
   //   dies before -> the next holder undoes everything: the operation never happened
   //   dies after  -> the operation happened
   //   a successor sees all of the transaction's stores, or none
-  void Commit() {
+  [[nodiscard]] bool Commit() {
+    if (damaged_) [[unlikely]] {
+      UndoOwn();
+      return false;
+    }
     // Release: all stores of the transaction come first (J3).
     std::atomic_ref<uint64_t>(area_.count).store(0, std::memory_order_release);
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the next transaction's stay below
     count_ = 0;
+    return true;
   }
 
-  // The end of the session: nobody is `writer` (J5). REQUIRES: committed, or nothing written.
+  // The end of the session: nobody is `writer` (J5). REQUIRES: committed, marked damaged, or nothing
+  // written.
   void Close() {
     if (!open_) return;
+    if (damaged_) [[unlikely]]
+      UndoOwn();
     // Release: after the last commit.
     std::atomic_ref<uint64_t>(writer_).store(0, std::memory_order_release);
     // dies here -> recovery looks at a shard where there is nothing to undo
@@ -118,10 +131,32 @@ class Journal {
     std::atomic_ref<uint64_t>(area_.shard).store(0, std::memory_order_release);
   }
 
-  // REQUIRES: the caller holds the mutex of the shard whose writer this was. Returns whether there
-  // was anything to undo.
-  static bool Undo(char* base, Area& area) {
+  // Of what a dead writer left: kDamaged if the journal names what no transaction can have changed
+  // (`may_change` tells of a run of bytes); then nothing is undone.
+  enum class Undone : uint8_t { kNothing, kAll, kDamaged };
+  // REQUIRES: the caller holds the mutex of the shard whose writer this was.
+  template <typename MayChange>
+  static Undone Undo(char* base, Area& area, MayChange may_change) {
     const uint64_t count = area.count;
+    if (count == kImage) {
+      if (area.image.bytes > kImageBytes || !may_change(area.image.offset, area.image.bytes)) {
+        return Undone::kDamaged;
+      }
+    } else if (count > kEntries) {
+      return Undone::kDamaged;
+    }
+    for (uint64_t i = count == kImage ? 0 : count; i-- > 0;) {
+      const uint64_t offset = area.entries[i].offset;
+      if (offset % sizeof(uint64_t) != 0 || !may_change(offset, sizeof(uint64_t))) {
+        return Undone::kDamaged;
+      }
+    }
+    Restore(base, area, count);
+    return count != 0 ? Undone::kAll : Undone::kNothing;
+  }
+
+ private:
+  static void Restore(char* base, Area& area, uint64_t count) {
     if (count == kImage) std::memcpy(base + area.image.offset, area.image.old, area.image.bytes);
     for (uint64_t i = count == kImage ? 0 : count; i-- > 0;) {
       uint64_t* word = reinterpret_cast<uint64_t*>(base + area.entries[i].offset);
@@ -129,10 +164,13 @@ class Journal {
       std::atomic_ref<uint64_t>(*word).store(area.entries[i].old_value, std::memory_order_release);
     }
     std::atomic_ref<uint64_t>(area.count).store(0, std::memory_order_release);  // last (J4)
-    return count != 0;
+  }
+  // Of the transaction that this process itself has begun.
+  void UndoOwn() {
+    Restore(base_, area_, area_.count);
+    count_ = 0;
   }
 
- private:
   void Append(const void* first, uint64_t words) {
     if (!open_) Open();
     if (words > kEntries - count_) {
@@ -166,6 +204,7 @@ class Journal {
   uint64_t count_ = 0;
   uint32_t index_;
   bool open_ = false;  // writer_ and area_.shard say what is written
+  bool damaged_ = false;
 };
 
 }  // namespace kill9::locked

@@ -55,6 +55,9 @@ struct Ledger {
   //     is true of: what an earlier owner of the slot left says nothing. Written before the first
   //     lock, by the slot's owner (AttachStore); read by whoever attaches.
   std::atomic<uint64_t> pid_namespace;
+  // L6  The slot's owner locks no mutex before this names its generation (Space::Admit). 1 << 32 |
+  //     generation. Written by the owner; read by whoever attaches.
+  std::atomic<uint64_t> admitted;
 };
 static_assert(std::is_standard_layout_v<Ledger> && sizeof(Ledger) % 64 == 0);
 

@@ -60,7 +60,7 @@ void CopyIn(char* to, std::string_view value) {
 
 // 0 if it cannot be told. (The kernel numbers namespaces by 32 bits.)
 uint32_t OwnPidNamespace() {
-  struct stat stat{};
+  struct stat stat {};
   return ::stat("/proc/self/ns/pid", &stat) == 0 ? static_cast<uint32_t>(stat.st_ino) : 0;
 }
 
@@ -100,7 +100,7 @@ absl::Status EnterNamespace(const Space& space, const Participant& owner, uint32
 
 }  // namespace
 
-SegmentLayout LayoutOf(std::string_view design) { return {design, 3, sizeof(Ledger)}; }
+SegmentLayout LayoutOf(std::string_view design) { return {design, 4, sizeof(Ledger)}; }
 
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
                                                        std::string_view design, uint32_t shards) {
@@ -117,13 +117,16 @@ absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segm
   absl::StatusOr<Participant> participant =
       segment->participants().ClaimOrRecover([&](const Participant& recoverer) {
         absl::Status status = EnterNamespace(space, recoverer, pid_namespace);
-        if (status.ok()) space.RecoverDead();
+        if (status.ok()) status = space.Admit(recoverer);
+        // Who is attached then is told of damage by its operations.
+        if (status.ok()) space.RecoverDead().IgnoreError();
         return status;
       });
   if (!participant.ok()) return participant.status();
   if (absl::Status status = EnterNamespace(space, *participant, pid_namespace); !status.ok()) {
     return status;
   }
+  if (absl::Status status = space.Admit(*participant); !status.ok()) return status;
   return std::make_unique<LockedStore>(std::move(segment), *std::move(participant));
 }
 
@@ -135,11 +138,17 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
       hand_(space_.HandOf(participant_.slot())),
       max_value_bytes_(
           std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0), UINT32_MAX)),
-      hints_(space_.bucket_count(), space_.ref_count()) {}
+      hints_(space_.bucket_count(), space_.ref_count()) {
+  // P3: it holds nothing. What stands there nevertheless is damage, and means nothing.
+  for (uint64_t& row : ledger_.rows) {
+    if (row != 0) row = 0;
+  }
+  if (ledger_.journal.count != 0) ledger_.journal.count = 0;
+}
 
 LockedStore::~LockedStore() {
   if (!guard().owns()) return;
-  for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, hand_);
+  for (uint64_t& row : ledger_.rows) space_.ReleaseRow(row, hand_).IgnoreError();
 }
 
 std::optional<uint32_t> LockedStore::FreeRow() const {
@@ -158,45 +167,57 @@ std::optional<uint32_t> LockedStore::FreeRow() const {
   CopyIn(entry.value_data(), value);
   // dies before -> undone: the key has its old version and value;  dies after -> it has the new ones
   // a successor sees all of one or all of the other
-  session.journal.Commit();
+  (void)session.journal.Commit();  // nothing that could be damaged was followed
   return entry.version;
 }
 
-[[gnu::always_inline]] inline std::optional<CasResult> LockedStore::WriteAtHome(
-    uint64_t hash, std::string_view key, std::string_view value, std::optional<Version> expected) {
+[[gnu::always_inline]] inline LockedStore::Written LockedStore::WriteAtHome(
+    uint64_t hash, std::string_view key, std::string_view value, std::optional<Version> expected,
+    CasResult* result) {
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
-  CasResult result;
   const Ref remembered = Recall(hash);
   const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, remembered);
   {
     Session session = Enter(index);
+    if (!session.entered) [[unlikely]]
+      return Written::kDamaged;
     const Shard::Place place = shard.FindFrom(bucket, hash, key);
-    if (expected.has_value() && place.version() != *expected)
-      return CasResult{false, place.version()};
+    if (place.damaged()) [[unlikely]]
+      return Written::kDamaged;
+    if (expected.has_value() && place.version() != *expected) {
+      *result = {false, place.version()};
+      return Written::kYes;
+    }
     if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
       Remember(hash, remembered, shard.RefOf(place.entry));
-      return CasResult{true, OverwriteInPlace(session, index, *place.entry, value)};
+      *result = {true, OverwriteInPlace(session, index, *place.entry, value)};
+      return Written::kYes;
     }
     const uint64_t payload =
         shard.heap.Allocate(session.journal, Entry::Bytes(key.size(), value.size()));
-    if (payload == 0) return std::nullopt;
+    if (payload == 0) return session.journal.damaged() ? Written::kDamaged : Written::kNoRoom;
     Entry* entry = space_.EntryAt(payload);
     FillHeader(entry, hash, key, value.size());
     CopyIn(entry->value_data(), value);
-    result = {true, Publish(session, index, place, entry)};
+    const std::optional<Version> version = Publish(session, index, place, entry);
+    if (!version.has_value()) [[unlikely]]
+      return Written::kDamaged;
+    *result = {true, *version};
     Remember(hash, remembered, shard.RefOf(entry));
   }
   FinishFreeing();
-  return result;
+  return Written::kYes;
 }
 
 absl::StatusOr<Version> LockedStore::DoPut(std::string_view key, std::string_view value) {
   const uint64_t hash = space_.Hash(key);
   if (value.size() <= kCopyUnderMutexBytes) {
-    if (const std::optional<CasResult> result = WriteAtHome(hash, key, value, std::nullopt)) {
-      return result->version;
-    }
+    CasResult result;
+    const Written written = WriteAtHome(hash, key, value, std::nullopt, &result);
+    if (written == Written::kYes) [[likely]]
+      return result.version;
+    if (written == Written::kDamaged) return Damaged();
   }
   absl::StatusOr<CasResult> result = WriteFromDraft(hash, key, value, std::nullopt);
   if (!result.ok()) return result.status();
@@ -207,8 +228,10 @@ absl::StatusOr<CasResult> LockedStore::DoCompareAndSwap(std::string_view key, Ve
                                                         std::string_view value) {
   const uint64_t hash = space_.Hash(key);
   if (value.size() <= kCopyUnderMutexBytes) {
-    std::optional<CasResult> result = WriteAtHome(hash, key, value, expected);
-    if (result.has_value()) return *result;
+    CasResult result;
+    const Written written = WriteAtHome(hash, key, value, expected, &result);
+    if (written == Written::kYes) return result;
+    if (written == Written::kDamaged) return Damaged();
   }
   return WriteFromDraft(hash, key, value, expected);
 }
@@ -220,13 +243,14 @@ absl::StatusOr<CasResult> LockedStore::WriteFromDraft(uint64_t hash, std::string
       !status.ok()) {
     return status;
   }
-  const Hold draft = Hold::Unpack(ledger_.rows[Ledger::kTransferRow]);
-  CopyIn(space_.EntryAt(draft.payload)->value_data(), value);
+  Entry* const entry = space_.OwnedEntry(ledger_.rows[Ledger::kTransferRow]);
+  if (entry == nullptr || entry->value_size != value.size()) return Damaged();
+  CopyIn(entry->value_data(), value);
   return CommitRow(Ledger::kTransferRow, expected);
 }
 
-Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Place& place,
-                             Entry* entry) {
+std::optional<Version> LockedStore::Publish(Session& session, uint32_t index,
+                                            const Shard::Place& place, Entry* entry) {
   Shard& shard = space_.shard(index);
   const Version version = shard.NextVersion();
   entry->version = version;
@@ -237,7 +261,7 @@ Version LockedStore::Publish(Session& session, uint32_t index, const Shard::Plac
   // dies before -> undone: the key has its old value;  dies after -> it has the new one
   // a successor sees the new entry linked and the old one free, pinned only, or owned by the
   // freeing row
-  session.journal.Commit();
+  if (!session.journal.Commit()) return std::nullopt;
   return version;
 }
 
@@ -272,9 +296,11 @@ absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_v
           ReserveFrom(arena, i == 0 ? Session::Patience::kWait : Session::Patience::kTry, row, hash,
                       key, value_size);
       if (reserved == Reserved::kYes) return absl::OkStatus();
+      if (reserved == Reserved::kDamaged && i == 0) return Damaged();  // others need not be asked
       if (reserved == Reserved::kBusy) any_busy = true;
     }
-    const bool reclaimed = space_.RecoverDead().blocks != 0;
+    const absl::StatusOr<RecoveryReport> recovered = space_.RecoverDead();
+    const bool reclaimed = recovered.ok() && recovered->blocks != 0;
     if (reclaimed) continue;
     if (!any_busy || ++looks == kLooksAtBusyArenas) break;
     const timespec pause{0, kPauseBetweenLooksNs};
@@ -288,36 +314,45 @@ LockedStore::Reserved LockedStore::ReserveFrom(uint32_t arena, Session::Patience
                                                uint32_t row, uint64_t hash, std::string_view key,
                                                size_t value_size) {
   Session session = space_.Enter(arena, hand_, patience);
-  if (!session.entered) return Reserved::kBusy;
+  if (!session.entered) return session.busy ? Reserved::kBusy : Reserved::kDamaged;
   const uint64_t payload =
       space_.shard(arena).heap.Allocate(session.journal, Entry::Bytes(key.size(), value_size));
-  if (payload == 0) return Reserved::kNoRoom;
+  if (payload == 0) return session.journal.damaged() ? Reserved::kDamaged : Reserved::kNoRoom;
   FillHeader(space_.EntryAt(payload), hash, key, value_size);
   session.journal.Set(&ledger_.rows[row], Hold{Hold::Kind::kOwn, arena, payload}.Pack());
   // dies before -> the heap owns the block;  dies after -> the row does
-  session.journal.Commit();
-  return Reserved::kYes;
+  return session.journal.Commit() ? Reserved::kYes : Reserved::kDamaged;
 }
 
-CasResult LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) {
-  Entry* entry = space_.EntryAt(Hold::Unpack(ledger_.rows[row]).payload);
+absl::StatusOr<CasResult> LockedStore::CommitRow(uint32_t row, std::optional<Version> expected) {
+  Entry* const entry = space_.OwnedEntry(ledger_.rows[row]);
+  if (entry == nullptr) {
+    ledger_.rows[row] = 0;
+    return Damaged();
+  }
   const uint64_t hash = space_.Hash(entry->key());
   const uint32_t index = space_.ShardOf(hash);
   CasResult result;
+  bool damaged = false;
   {
     Session session = Enter(index);
-    const Shard::Place place = space_.shard(index).Find(hash, entry->key());
-    result = {!expected.has_value() || place.version() == *expected, place.version()};
+    const Shard::Place place = session.entered ? space_.shard(index).Find(hash, entry->key())
+                                               : Shard::Place{{nullptr, 0}, nullptr};
+    damaged = place.damaged();
+    result = {!damaged && (!expected.has_value() || place.version() == *expected), place.version()};
     if (result.swapped) {
       session.journal.Set(&ledger_.rows[row], 0);
-      result.version = Publish(session, index, place, entry);
+      const std::optional<Version> version = Publish(session, index, place, entry);
+      damaged = !version.has_value();
+      result = {!damaged, version.value_or(kAbsent)};
     }
   }
   if (result.swapped) {
     FinishFreeing();
   } else {
-    space_.ReleaseRow(ledger_.rows[row], hand_);
+    space_.ReleaseRow(ledger_.rows[row], hand_).IgnoreError();
   }
+  if (damaged) return Damaged();
   return result;
 }
 
@@ -329,8 +364,11 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
   const Link bucket = shard.Prefetch(hash, Shard::Access::kRead, remembered);
   {
     Session session = Enter(index);
-    Entry* entry = shard.FindFrom(bucket, hash, key).entry;
-    if (entry == nullptr) return absl::NotFoundError("");
+    if (!session.entered) [[unlikely]]
+      return Damaged();
+    const Shard::Place place = shard.FindFrom(bucket, hash, key);
+    Entry* const entry = place.entry;
+    if (entry == nullptr) return place.damaged() ? Damaged() : absl::NotFoundError("");
     Remember(hash, remembered, shard.RefOf(entry));
     if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) [[likely]] {
       if (value != nullptr) CopyOut(value, entry->value());
@@ -349,14 +387,16 @@ absl::StatusOr<Version> LockedStore::GetLarge(uint64_t hash, std::string_view ke
   Version version = kAbsent;
   {
     Session session = Enter(index);
-    entry = space_.shard(index).Find(hash, key).entry;
-    if (entry == nullptr) return absl::NotFoundError("");
+    if (!session.entered) return Damaged();
+    const Shard::Place place = space_.shard(index).Find(hash, key);
+    entry = place.entry;
+    if (entry == nullptr) return place.damaged() ? Damaged() : absl::NotFoundError("");
     version = entry->version;
-    PinInto(session, index, entry, Ledger::kTransferRow);
+    if (!PinInto(session, index, entry, Ledger::kTransferRow)) return Damaged();
   }
   // Also if the string cannot grow (std::bad_alloc).
   const absl::Cleanup unpin = [this] {
-    space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], hand_);
+    space_.ReleaseRow(ledger_.rows[Ledger::kTransferRow], hand_).IgnoreError();
   };
   value->assign(entry->value_data(), entry->value_size);
   return version;
@@ -369,23 +409,28 @@ absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
   const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, Recall(hash));
   {
     Session session = Enter(index);
+    if (!session.entered) [[unlikely]]
+      return Damaged();
     const Shard::Place place = shard.FindFrom(bucket, hash, key);
+    if (place.damaged()) [[unlikely]]
+      return Damaged();
     if (place.entry == nullptr) return false;
     place.link.Set(session.journal, static_cast<Ref>(place.entry->next));
     Retire(session, index, place.entry);
     // dies before -> the key is there;  dies after -> it is not
-    session.journal.Commit();
+    if (!session.journal.Commit()) return Damaged();
   }
   FinishFreeing();
   return true;
 }
 
-void LockedStore::PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row) {
+bool LockedStore::PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row) {
+  if (entry->pins() == Entry::kMostPins) return false;
   const uint64_t payload = space_.shard(index).OffsetOf(entry);
   session.journal.Set(&entry->state, entry->state + Entry::kOnePin);
   session.journal.Set(&ledger_.rows[row], Hold{Hold::Kind::kPin, index, payload}.Pack());
   // dies before -> no pin;  dies after -> a dead participant's pin, which recovery takes off (D4)
-  session.journal.Commit();
+  return session.journal.Commit();
 }
 
 absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
@@ -399,9 +444,12 @@ absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
   Shard& shard = space_.shard(index);
   const Link bucket = shard.Prefetch(hash, Shard::Access::kWrite, Recall(hash));
   Session session = Enter(index);
-  Entry* entry = shard.FindFrom(bucket, hash, key).entry;
-  if (entry == nullptr) return absl::NotFoundError("");
-  PinInto(session, index, entry, *row);
+  if (!session.entered) [[unlikely]]
+    return Damaged();
+  const Shard::Place place = shard.FindFrom(bucket, hash, key);
+  Entry* const entry = place.entry;
+  if (entry == nullptr) return place.damaged() ? Damaged() : absl::NotFoundError("");
+  if (!PinInto(session, index, entry, *row)) return Damaged();
   return PinnedValue(this, *row, entry->value(), entry->version);
 }
 
@@ -413,12 +461,15 @@ absl::StatusOr<Draft> LockedStore::DoReserve(std::string_view key, size_t size) 
   }
   if (absl::Status status = ReserveInto(*row, space_.Hash(key), key, size); !status.ok())
     return status;
-  Entry* entry = space_.EntryAt(Hold::Unpack(ledger_.rows[*row]).payload);
+  Entry* const entry = space_.OwnedEntry(ledger_.rows[*row]);
+  if (entry == nullptr) return Damaged();
   return Draft(this, *row, {entry->value_data(), entry->value_size});
 }
 
 absl::StatusOr<Version> LockedStore::DoCommit(uint64_t row) {
-  return CommitRow(static_cast<uint32_t>(row), std::nullopt).version;
+  const absl::StatusOr<CasResult> result = CommitRow(static_cast<uint32_t>(row), std::nullopt);
+  if (!result.ok()) return result.status();
+  return result->version;
 }
 
 // Keys never move between chains, so a chain copied in one session shows each of its keys exactly
@@ -440,11 +491,18 @@ absl::Status LockedStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> vi
       batch.clear();
       {
         Session session = Enter(index);
+        if (!session.entered) return Damaged();
         const uint64_t first = bucket;
         while (bucket < shard.bucket_count() && bytes.size() < kBatchBytes &&
                bucket - first < kBatchChains) {
+          // A chain that is a ring is one when it has shown more than the segment could hold.
+          const size_t chain_begin = bytes.size();
           for (Ref ref = shard.bucket(bucket); ref != 0;) {
             Entry* entry = shard.At(ref);
+            if (!shard.CanBeEntry(ref) || !shard.IsSound(*entry) ||
+                bytes.size() - chain_begin > space_.ref_count() * kRefUnit) {
+              return Damaged();
+            }
             batch.push_back({bytes.size(), entry->key_size, entry->value_size, entry->version});
             bytes.append(entry->key_data(), entry->key_size);
             bytes.append(entry->value_data(), entry->value_size);

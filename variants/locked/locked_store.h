@@ -29,7 +29,6 @@
 
 namespace kill9::locked {
 
-inline constexpr size_t kMaxKeyBytes = 1024;
 // A value longer than this is copied outside the mutex: in through a draft, out through a pin.
 inline constexpr size_t kCopyUnderMutexBytes = 4096;
 
@@ -63,8 +62,13 @@ class LockedStore final : public Store {
     return space_.RecoverDead();
   }
   absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(hand_); }
-  void DoReleasePin(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
-  void DoDropDraft(uint64_t row) override { space_.ReleaseRow(ledger_.rows[row], hand_); }
+  // Damage can be told by the next operation; the row is empty in any case.
+  void DoReleasePin(uint64_t row) override {
+    space_.ReleaseRow(ledger_.rows[row], hand_).IgnoreError();
+  }
+  void DoDropDraft(uint64_t row) override {
+    space_.ReleaseRow(ledger_.rows[row], hand_).IgnoreError();
+  }
 
   [[gnu::always_inline]] Session Enter(uint32_t shard) { return space_.Enter(shard, hand_); }
   std::optional<uint32_t> FreeRow() const;
@@ -77,31 +81,36 @@ class LockedStore final : public Store {
 
   // A value that is copied outside the mutex.
   absl::StatusOr<Version> GetLarge(uint64_t hash, std::string_view key, std::string* value);
-  // Put (no expectation) and CompareAndSwap, all in one transaction. Nullopt: the key's own arena has
-  // no room.
-  std::optional<CasResult> WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,
-                                       std::optional<Version> expected);
+  // Put (no expectation) and CompareAndSwap, all in one transaction. kNoRoom: the key's own arena has
+  // none. Writes *result if it is kYes.
+  enum class Written : uint8_t { kYes, kNoRoom, kDamaged };
+  Written WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,
+                      std::optional<Version> expected, CasResult* result);
   // The same by way of a draft: for large values, and from other arenas.
   absl::StatusOr<CasResult> WriteFromDraft(uint64_t hash, std::string_view key,
                                            std::string_view value, std::optional<Version> expected);
   // Allocates an entry for `key`, its value's bytes not yet filled, owned by `row`.
   absl::Status ReserveInto(uint32_t row, uint64_t hash, std::string_view key, size_t value_size);
   // One step of it: in one arena.
-  enum class Reserved : uint8_t { kYes, kNoRoom, kBusy };
+  enum class Reserved : uint8_t { kYes, kNoRoom, kBusy, kDamaged };
   Reserved ReserveFrom(uint32_t arena, Session::Patience patience, uint32_t row, uint64_t hash,
                        std::string_view key, size_t value_size);
   // Publishes the entry that `row` owns, if the expectation holds; frees it if not.
-  CasResult CommitRow(uint32_t row, std::optional<Version> expected);
+  absl::StatusOr<CasResult> CommitRow(uint32_t row, std::optional<Version> expected);
   // Changes a linked entry's value, commits. REQUIRES: FitsInPlace.
   Version OverwriteInPlace(Session& session, uint32_t index, Entry& entry, std::string_view value);
-  // Links `entry` in `place`, retires what was there, commits.
-  Version Publish(Session& session, uint32_t index, const Shard::Place& place, Entry* entry);
+  // Links `entry` in `place`, retires what was there, commits. Nullopt: damaged, nothing happened.
+  std::optional<Version> Publish(Session& session, uint32_t index, const Shard::Place& place,
+                                 Entry* entry);
   // An entry that was just unlinked: frees its block, or leaves it to its last pin; if its block is
   // borrowed, the freeing row takes it (FinishFreeing, once the session has ended).
   void Retire(Session& session, uint32_t index, Entry* entry);
-  void FinishFreeing() { space_.ReleaseRow(ledger_.rows[Ledger::kFreeingRow], hand_); }
-  // Pins the place's entry for `row`; commits.
-  void PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row);
+  void FinishFreeing() {
+    uint64_t& row = ledger_.rows[Ledger::kFreeingRow];
+    if (row != 0) space_.ReleaseRow(row, hand_).IgnoreError();
+  }
+  // Pins the place's entry for `row`; commits. False: damaged, nothing happened.
+  bool PinInto(Session& session, uint32_t index, Entry* entry, uint32_t row);
 
   Space space_;
   Participant participant_;

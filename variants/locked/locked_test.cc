@@ -42,11 +42,20 @@ struct Arena {
   char* base() { return reinterpret_cast<char*>(memory.data()); }
   Journal::Area& journal_area() { return *reinterpret_cast<Journal::Area*>(base()); }
   Heap::Header& header() { return *reinterpret_cast<Heap::Header*>(base() + 2048); }
-  Heap heap() { return Heap(base(), header()); }
+  Heap heap() { return Heap(base(), header(), arena()); }
+  ByteRange arena() const { return {kBegin, memory.size() * sizeof(uint64_t)}; }
   static constexpr uint64_t kBegin = 4096;
   std::vector<uint64_t> memory;
   uint64_t writer = 0;
 };
+
+// Whether there was anything to undo.
+bool UndoAll(Arena& arena) {
+  const Journal::Undone undone =
+      Journal::Undo(arena.base(), arena.journal_area(), [](uint64_t, uint64_t) { return true; });
+  EXPECT_NE(undone, Journal::Undone::kDamaged);
+  return undone == Journal::Undone::kAll;
+}
 
 struct Blocks {
   std::map<uint64_t, std::pair<uint64_t, bool>> by_payload;  // bytes, used
@@ -84,14 +93,14 @@ TEST(HeapTest, KeepsItsInvariantsAndMergesBackToOneBlock) {
       heap.Free(journal, live.back());
       live.pop_back();
     }
-    journal.Commit();
+    EXPECT_TRUE(journal.Commit());
     if (i % 500 == 0) {
       ASSERT_THAT(Look(heap).violations, IsEmpty());
     }
   }
   for (uint64_t payload : live) {
     heap.Free(journal, payload);
-    journal.Commit();
+    EXPECT_TRUE(journal.Commit());
   }
   // Small blocks wait in lists until a request finds no other room; then all is one block again.
   EXPECT_GT(Look(heap).by_payload.size(), 1u);
@@ -109,14 +118,14 @@ TEST(HeapTest, ServesARequestThatOnlyOneBlockOfItsOwnBinCanSatisfy) {
     EXPECT_NE(heap.Allocate(journal, 32), 0u);
     shields.push_back(heap.Allocate(journal, 1'040));
     EXPECT_NE(heap.Allocate(journal, 32), 0u);
-    journal.Commit();
+    EXPECT_TRUE(journal.Commit());
   }
-  while (heap.Allocate(journal, 16) != 0) journal.Commit();
+  while (heap.Allocate(journal, 16) != 0) EXPECT_TRUE(journal.Commit());
   heap.Free(journal, wanted);
-  journal.Commit();
+  EXPECT_TRUE(journal.Commit());
   for (uint64_t shield : shields) {
     heap.Free(journal, shield);
-    journal.Commit();
+    EXPECT_TRUE(journal.Commit());
   }
   EXPECT_EQ(heap.Allocate(journal, 1'200), wanted);
 }
@@ -142,11 +151,11 @@ TEST(JournalTest, UndoRestoresTheHeapAfterAnyCutTransaction) {
       heap.Free(journal, live[freed]);
     }
     if (cut) {
-      undone += Journal::Undo(arena.base(), arena.journal_area()) ? 1 : 0;
+      undone += UndoAll(arena) ? 1 : 0;
       ASSERT_EQ(Look(heap), before) << "transaction " << i;
       continue;
     }
-    journal.Commit();
+    EXPECT_TRUE(journal.Commit());
     if (freed < live.size()) live.erase(live.begin() + static_cast<ptrdiff_t>(freed));
     if (taken != 0) live.push_back(taken);
     ASSERT_THAT(Look(heap).violations, IsEmpty());
@@ -162,9 +171,9 @@ TEST(JournalTest, UndoThatIsCutAndRepeatedGivesTheSame) {
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
   // The first undo dies before it clears the count: as if it had never been recorded.
   const uint64_t count = arena.journal_area().count;
-  EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+  EXPECT_TRUE(UndoAll(arena));
   arena.journal_area().count = count;
-  EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+  EXPECT_TRUE(UndoAll(arena));
   EXPECT_EQ(Look(heap), before);
 }
 
@@ -181,12 +190,12 @@ TEST(JournalTest, UndoRestoresBytesThatWereOverwrittenInPlace) {
     EXPECT_EQ(arena.journal_area().shard, 7u);  // where recovery is to look (J6)
     EXPECT_EQ(arena.writer, 1u);
     // The first undo dies in the middle: as if half of it had not been done.
-    EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+    EXPECT_TRUE(UndoAll(arena));
     std::memset(bytes, 'n', size / 2);
     arena.journal_area().count = Journal::kImage;
-    EXPECT_TRUE(Journal::Undo(arena.base(), arena.journal_area()));
+    EXPECT_TRUE(UndoAll(arena));
     EXPECT_EQ(std::string_view(bytes, old.size()), old) << size;
-    EXPECT_FALSE(Journal::Undo(arena.base(), arena.journal_area()));
+    EXPECT_FALSE(UndoAll(arena));
   }
 }
 
@@ -201,7 +210,7 @@ TEST(JournalTest, ASessionThatOnlyReadsWritesNothing) {
   EXPECT_EQ(arena.writer, 0u);
   Journal journal(arena.base(), arena.journal_area(), 1, 6, arena.writer);
   journal.Set(&arena.memory.back(), 1);
-  journal.Commit();
+  EXPECT_TRUE(journal.Commit());
   journal.Close();
   EXPECT_EQ(arena.journal_area().shard, 0u);
   EXPECT_EQ(arena.writer, 0u);
@@ -212,7 +221,7 @@ TEST(JournalTest, TheAuditSeesASkippedJournal) {
   Heap heap = arena.heap();
   Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
-  journal.Commit();
+  EXPECT_TRUE(journal.Commit());
   EXPECT_NE(heap.Allocate(journal, 100), 0u);
   arena.header().bitmap[0] ^= 1;  // a store without its partner
   EXPECT_FALSE(Look(heap).violations.empty());

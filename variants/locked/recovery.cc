@@ -16,40 +16,53 @@
 
 namespace kill9::locked {
 
-RecoveryReport Space::RecoverDead() {
+absl::StatusOr<RecoveryReport> Space::RecoverDead() {
   RecoveryReport report;
+  bool sound = true;
   RobustMutex& mutex = header_->recovery_mutex;
-  if (mutex.Lock() == RobustMutex::Acquired::kOwnerDied) {
+  const RobustMutex::Acquired acquired = mutex.Lock();
+  if (acquired == RobustMutex::Acquired::kUnusable) return Damaged();
+  if (acquired == RobustMutex::Acquired::kOwnerDied) {
     // Until the shard that it is about has been entered, the journal may still be the victim's.
-    if (FinishJournal(header_->recovery_journal)) ++report.rolled_back;
+    sound &= FinishJournal(header_->recovery_journal, report);
     mutex.Consistent();
   }
   for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
     uint32_t generation = 0;
     if (!participants_.MarkIfDead(slot, &generation)) continue;
-    RecoverSlot(slot, report);
+    sound &= RecoverSlot(slot, report);
     // Only who holds the recovery mutex returns slots, so this cannot be another's; but a recoverer's
     // may have gone to the next one already (P4), whose ledger has neither journal nor rows.
     report.participants += participants_.MarkRecovered(slot, generation) ? 1 : 0;
   }
   mutex.Unlock();
+  if (!sound) return Damaged();
   return report;
 }
 
-bool Space::FinishJournal(Journal::Area& dead) {
+bool Space::FinishJournal(Journal::Area& dead, RecoveryReport& report) {
   // Acquire: pairs with Close's release, so that who finds 0 finds all transactions committed. (The
   // finding of the death ordered the victim's stores before this already.)
   const uint64_t shard = std::atomic_ref<uint64_t>(dead.shard).load(std::memory_order_acquire);
+  if (shard == 0) return true;
+  if (shard > shards_.size()) return false;
   // dies here -> `shard` still stands, the next recoverer looks again
-  return shard != 0 && Enter(static_cast<uint32_t>(shard - 1), RecoveryHand()).undone;
+  const Session session = Enter(static_cast<uint32_t>(shard - 1), RecoveryHand());
+  report.rolled_back += session.undone ? 1 : 0;
+  return session.entered;
 }
 
-void Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
+bool Space::RecoverSlot(uint32_t slot, RecoveryReport& report) {
   Ledger& dead = ledger(slot);
-  if (FinishJournal(dead.journal)) ++report.rolled_back;
+  bool sound = FinishJournal(dead.journal, report);
   // Relaxed: MarkRecovered's release comes after it.
   std::atomic_ref<uint64_t>(dead.journal.shard).store(0, std::memory_order_relaxed);
-  for (uint64_t& row : dead.rows) report.blocks += ReleaseRow(row, RecoveryHand());
+  for (uint64_t& row : dead.rows) {
+    const absl::StatusOr<uint64_t> blocks = ReleaseRow(row, RecoveryHand());
+    sound &= blocks.ok();
+    if (blocks.ok()) report.blocks += *blocks;
+  }
+  return sound;
 }
 
 }  // namespace kill9::locked

@@ -1,7 +1,8 @@
 // A session: a shard's mutex held for a while, repaired first if the last holder died.
 //
 // D2  EOWNERDEAD never reaches pthread_mutex_consistent before the victim's journal has been
-// undone.
+// undone. If it cannot be, the mutex is never marked consistent, and nobody enters again: what the
+// shard holds can be in any state (kDataLoss).
 #ifndef KILL9_VARIANTS_LOCKED_SESSION_H_
 #define KILL9_VARIANTS_LOCKED_SESSION_H_
 
@@ -17,20 +18,28 @@ namespace kill9::locked {
 class Session {
  public:
   enum class Patience : uint8_t { kWait, kTry };
-  // The journal that an id names (Hand::id).
-  using FindJournal = absl::FunctionRef<Journal::Area&(uint64_t id)>;
+  // Undoes what the journal that an id names (Hand::id) says of a shard.
+  using UndoJournal = absl::FunctionRef<Journal::Undone(uint64_t id, uint32_t index)>;
 
-  // With kTry the session may come out not entered.
+  // The session may come out not entered: with kTry because the mutex is taken, and always because
+  // it is unusable.
   Session(char* base, ShardHeader& shard, uint32_t index, Hand hand, Patience patience,
-          FindJournal find_journal)
+          UndoJournal undo_journal)
       : journal(base, hand.area, hand.id, index, shard.writer), mutex_(shard.mutex) {
     const RobustMutex::Acquired acquired =
         patience == Patience::kWait ? mutex_.Lock() : mutex_.TryLock();
-    entered = acquired != RobustMutex::Acquired::kBusy;
+    busy = acquired == RobustMutex::Acquired::kBusy;
+    entered = !busy && acquired != RobustMutex::Acquired::kUnusable;
     if (acquired != RobustMutex::Acquired::kOwnerDied) return;
     // dies here -> the mutex stays owner-dead, and the next one undoes again (J4)
     if (shard.writer != 0) {
-      undone = Journal::Undo(base, find_journal(shard.writer));
+      const Journal::Undone result = undo_journal(shard.writer, index);
+      if (result == Journal::Undone::kDamaged) [[unlikely]] {
+        entered = false;
+        mutex_.Unlock();
+        return;
+      }
+      undone = result == Journal::Undone::kAll;
       // Release: after the undo.
       std::atomic_ref<uint64_t>(shard.writer).store(0, std::memory_order_release);
     }
@@ -46,6 +55,7 @@ class Session {
 
   Journal journal;
   bool entered = false;
+  bool busy = false;    // not entered, because somebody else is there
   bool undone = false;  // a dead holder's half-done transaction was rolled back
 
  private:

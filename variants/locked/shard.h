@@ -28,6 +28,8 @@
 
 namespace kill9::locked {
 
+inline constexpr size_t kMaxKeyBytes = 1024;
+
 // Names an entry in a chain: its offset / 16, 0: none. Half a word, so that the buckets, which every
 // operation reads at random, take half the cache.
 using Ref = uint32_t;
@@ -44,6 +46,7 @@ struct Entry {
 
   static constexpr uint64_t kLinked = 1;
   static constexpr uint64_t kOnePin = 2;
+  static constexpr uint64_t kMostPins = UINT32_MAX / kOnePin;  // the hash tag begins there
 
   static uint64_t Bytes(size_t key_size, size_t value_size) {
     return sizeof(Entry) + (key_size + 7) / 8 * 8 + value_size;
@@ -55,9 +58,12 @@ struct Entry {
   std::string_view value() { return {value_data(), value_size}; }
   bool linked() const { return (state & kLinked) != 0; }
   uint64_t pins() const { return (state & 0xffffffff) / kOnePin; }
+  // What can be told before it is known that the key's bytes are there.
+  bool MayMatch(uint64_t hash, size_t wanted_size) const {
+    return state >> 32 == hash >> 32 && key_size == wanted_size;
+  }
   bool Matches(uint64_t hash, std::string_view wanted) {
-    return state >> 32 == hash >> 32 && key_size == wanted.size() &&
-           SameBytes(key_data(), wanted.data(), wanted.size());
+    return MayMatch(hash, wanted.size()) && SameBytes(key_data(), wanted.data(), wanted.size());
   }
 };
 // With the heap's header of 16 bytes, a key of 16 and a value of 64: two lines, the value in its own.
@@ -90,17 +96,23 @@ static_assert(std::is_standard_layout_v<ShardHeader> && offsetof(ShardHeader, he
 // A process's view of a shard.
 class Shard {
  public:
-  Shard(char* base, ShardHeader& shard_header, uint64_t* buckets, uint64_t bucket_count)
-      : heap(base, shard_header.heap),
+  // `arenas`: of all shards, since an entry may lie in another's. `own`: this shard's among them.
+  Shard(char* base, ShardHeader& shard_header, uint64_t* buckets, uint64_t bucket_count,
+        ByteRange arenas, ByteRange own)
+      : heap(base, shard_header.heap, own),
         header(&shard_header),
         base_(base),
         buckets_(buckets),
-        bucket_mask_(bucket_count - 1) {}
+        bucket_mask_(bucket_count - 1),
+        first_ref_(static_cast<Ref>((arenas.begin + Heap::kBlockHeaderBytes) / kRefUnit)),
+        ref_count_(static_cast<Ref>((arenas.end - sizeof(Entry)) / kRefUnit - first_ref_ + 1)),
+        arenas_end_(arenas.end) {}
 
   // Where an entry is, or would be.
   struct Place {
-    Link link;
-    Entry* entry;  // null: absent
+    Link link;     // of no word: the chain is damaged
+    Entry* entry;  // null: absent, or damaged
+    bool damaged() const { return link.word == nullptr; }
     Version version() const { return entry == nullptr ? kAbsent : entry->version; }
   };
   Place Find(uint64_t hash, std::string_view key) const {
@@ -108,12 +120,35 @@ class Shard {
   }
   // With the bucket that Prefetch returned.
   Place FindFrom(Link link, uint64_t hash, std::string_view key) const {
+    uint32_t steps_left = most_entries();
     while (const Ref ref = link.ref()) {
+      if (!CanBeEntry(ref) || --steps_left == 0) [[unlikely]]
+        return {{nullptr, 0}, nullptr};
       Entry* entry = At(ref);
-      if (entry->Matches(hash, key)) return {link, entry};
+      if (entry->MayMatch(hash, key.size())) {
+        if (!IsSound(*entry)) [[unlikely]]
+          return {{nullptr, 0}, nullptr};
+        if (SameBytes(entry->key_data(), key.data(), key.size())) return {link, entry};
+      }
       link = {&entry->next, 0};
     }
     return {link, nullptr};
+  }
+  // Whether an entry's fixed part would lie in an arena.
+  bool CanBeEntry(Ref ref) const { return ref - first_ref_ < ref_count_; }
+  // Whether key and value lie in the entry's block, and that in the arenas. REQUIRES: CanBeEntry.
+  bool IsInItsBlock(const Entry& entry) const {
+    const uint64_t payload = OffsetOf(&entry);
+    const uint64_t block_bytes = heap.BlockBytes(payload);
+    return Entry::Bytes(entry.key_size, entry.value_size) + Heap::kBlockHeaderBytes <=
+               block_bytes &&
+           block_bytes <= arenas_end_ - payload + Heap::kBlockHeaderBytes;
+  }
+  // The same, of a linked entry.
+  bool IsSound(const Entry& entry) const { return IsInItsBlock(entry) && entry.version != kAbsent; }
+  // No chain has more: a longer one is a ring.
+  uint32_t most_entries() const {
+    return static_cast<uint32_t>(ref_count_ / (Heap::kMinimumBlockBytes / kRefUnit) + 2);
   }
   Entry* At(Ref ref) const { return reinterpret_cast<Entry*>(base_ + ref * kRefUnit); }
   uint64_t OffsetOf(const Entry* entry) const {
@@ -143,7 +178,11 @@ class Shard {
   }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
   Ref bucket(uint64_t index) const { return LinkOf(index).ref(); }
-  Version NextVersion() { return ++header->last_version; }
+  Version NextVersion() {
+    Version& last = header->last_version;
+    last += last + 1 == kAbsent ? 2 : 1;  // the former if it is damaged
+    return last;
+  }
 
   Heap heap;
   ShardHeader* header;
@@ -156,6 +195,9 @@ class Shard {
   char* base_;
   uint64_t* buckets_;
   uint64_t bucket_mask_;
+  Ref first_ref_;
+  Ref ref_count_;
+  uint64_t arenas_end_;
 };
 
 }  // namespace kill9::locked

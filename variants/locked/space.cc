@@ -90,22 +90,83 @@ Space::Space(std::shared_ptr<Segment> segment)
   shard_mask_ = shards - 1;
   arenas_begin_ = header.parameters[kArenasBegin];
   arena_bytes_ = header.parameters[kArenaBytes];
+  shards_begin_ = header.body_offset + sizeof(StoreHeader);
+  const ByteRange arenas{arenas_begin_, arenas_begin_ + shards * arena_bytes_};
   shards_.reserve(shards);
   for (uint32_t i = 0; i < shards; ++i) {
-    shards_.emplace_back(base_, shard_headers[i], bucket_words + i * buckets / 2, buckets);
+    const uint64_t begin = arenas_begin_ + i * arena_bytes_;
+    shards_.emplace_back(base_, shard_headers[i], bucket_words + i * buckets / 2, buckets, arenas,
+                         ByteRange{begin, begin + arena_bytes_});
   }
 }
 
-uint64_t Space::ReleaseRow(uint64_t& row, Hand hand) {
+absl::Status Damaged() {
+  return absl::DataLossError(
+      "the segment is damaged: what it says of itself contradicts itself; create it anew");
+}
+
+Journal::Undone Space::UndoJournal(uint64_t id, uint32_t index) const {
+  if (id != Hand::kRecoverer && id > participants_.size()) return Journal::Undone::kDamaged;
+  Journal::Area& area = id == Hand::kRecoverer ? header_->recovery_journal
+                                               : ledger(static_cast<uint32_t>(id - 1)).journal;
+  if (area.count != 0 && area.shard != index + uint64_t{1}) return Journal::Undone::kDamaged;
+  return Journal::Undo(
+      base_, area, [this](uint64_t offset, uint64_t bytes) { return MayChange(offset, bytes); });
+}
+
+bool Space::MayChange(uint64_t offset, uint64_t bytes) const {
+  const uint64_t buckets_begin = shards_begin_ + shards_.size() * sizeof(ShardHeader);
+  const uint64_t end = arenas_begin_ + shards_.size() * arena_bytes_;
+  if (offset >= end || bytes > end - offset) return false;
+  if (offset >= buckets_begin) return true;
+  if (offset >= shards_begin_) {
+    const uint64_t in_shard = (offset - shards_begin_) % sizeof(ShardHeader);
+    return in_shard >= offsetof(ShardHeader, heap) && bytes <= sizeof(ShardHeader) - in_shard;
+  }
+  for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
+    const auto rows =
+        static_cast<uint64_t>(reinterpret_cast<const char*>(ledger(slot).rows) - base_);
+    if (offset >= rows && offset - rows < sizeof(Ledger::rows)) {
+      return bytes <= sizeof(Ledger::rows) - (offset - rows);
+    }
+  }
+  return false;
+}
+
+Entry* Space::OwnedEntry(uint64_t row) const {
+  const Hold hold = Hold::Unpack(row);
+  if (hold.kind != Hold::Kind::kOwn || hold.shard >= shards_.size() ||
+      !shards_[hold.shard].heap.Contains(hold.payload) ||
+      !shards_[hold.shard].CanBeEntry(static_cast<Ref>(hold.payload / kRefUnit))) {
+    return nullptr;
+  }
+  Entry* const entry = EntryAt(hold.payload);
+  return shards_[hold.shard].IsInItsBlock(*entry) && entry->key_size <= kMaxKeyBytes ? entry
+                                                                                     : nullptr;
+}
+
+absl::StatusOr<uint64_t> Space::ReleaseRow(uint64_t& row, Hand hand) {
+  const auto damaged = [&row] {
+    row = 0;  // it would be damaged for ever
+    return Damaged();
+  };
   while (true) {
     // Our own row, or a dead one's whose unfinished transactions have been undone: it changes only
     // here.
     const Hold hold = Hold::Unpack(row);
-    if (hold.kind == Hold::Kind::kNone) return 0;
+    if (row == 0) return 0;
+    if (hold.kind == Hold::Kind::kNone || hold.kind > Hold::Kind::kOwn ||
+        hold.shard >= shards_.size() ||
+        !shards_[0].CanBeEntry(static_cast<Ref>(hold.payload / kRefUnit)) ||
+        hold.payload / kRefUnit > UINT32_MAX) {
+      return damaged();
+    }
     Session session = Enter(hold.shard, hand);
+    if (!session.entered) return damaged();
     Heap& heap = shards_[hold.shard].heap;
     if (hold.kind == Hold::Kind::kPin) {
       Entry* entry = EntryAt(hold.payload);
+      if (entry->pins() == 0) return damaged();
       const uint64_t state = entry->state - Entry::kOnePin;
       const bool last =
           (state & 0xffffffff) == 0;  // the last pin of an entry that is no longer linked (D5)
@@ -117,7 +178,7 @@ uint64_t Space::ReleaseRow(uint64_t& row, Hand hand) {
       if (last && arena == hold.shard) heap.Free(session.journal, hold.payload);
       // dies before -> the row still pins;  dies after -> it does not, and the block is free, or
       // the row owns it;  a successor sees row, count and heap agree (D4)
-      session.journal.Commit();
+      if (!session.journal.Commit()) return damaged();
       if (!last) return 0;
       if (arena == hold.shard) return 1;
       continue;
@@ -125,7 +186,7 @@ uint64_t Space::ReleaseRow(uint64_t& row, Hand hand) {
     heap.Free(session.journal, hold.payload);
     session.journal.Set(&row, 0);
     // dies before -> the row owns the block;  dies after -> the heap does;  never both, never none
-    session.journal.Commit();
+    if (!session.journal.Commit()) return damaged();
     return 1;
   }
 }

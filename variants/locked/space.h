@@ -12,6 +12,8 @@
 #include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "variants/locked/ledger.h"
 #include "variants/locked/session.h"
 #include "variants/locked/shard.h"
@@ -31,6 +33,9 @@ static_assert(std::is_standard_layout_v<StoreHeader> && sizeof(StoreHeader) % 64
 
 // SegmentHeader::parameters
 enum Parameter : uint32_t { kShards, kBucketsPerShard, kArenasBegin, kArenaBytes };
+
+// What an operation says that has met damage.
+absl::Status Damaged();
 
 class Space {
  public:
@@ -65,28 +70,41 @@ class Space {
   [[gnu::always_inline]] Session Enter(uint32_t shard, Hand hand,
                                        Session::Patience patience = Session::Patience::kWait) {
     return Session(base_, *shards_[shard].header, shard, hand, patience,
-                   [this](uint64_t id) -> Journal::Area& { return JournalOf(id); });
+                   [this](uint64_t id, uint32_t index) { return UndoJournal(id, index); });
   }
 
   // Gives back what a row holds. REQUIRES: the row is the caller's own, or a dead participant's and
-  // the caller holds the recovery mutex. Returns the number of blocks that became free.
-  uint64_t ReleaseRow(uint64_t& row, Hand hand);
+  // the caller holds the recovery mutex. Returns the number of blocks that became free. kDataLoss:
+  // the row, or what it names, is damaged; it holds nothing from then on.
+  absl::StatusOr<uint64_t> ReleaseRow(uint64_t& row, Hand hand);
+  // The entry that a row of kind kOwn names; null: it is damaged.
+  Entry* OwnedEntry(uint64_t row) const;
 
   // Recovers every dead participant. Callable without being one; holds no shard's mutex on entry.
-  RecoveryReport RecoverDead();
+  // kDataLoss: something of them was damaged; the rest was recovered.
+  absl::StatusOr<RecoveryReport> RecoverDead();
+
+  // Before the owner of a slot locks its first mutex: sees to it that no mutex names an owner of
+  // another time or place (admission.cc). Waits while somebody else is about that.
+  absl::Status Admit(const Participant& owner);
 
   AuditReport Audit(Hand hand);
 
  private:
-  Journal::Area& JournalOf(uint64_t id) const {
-    return id == Hand::kRecoverer ? header_->recovery_journal
-                                  : ledger(static_cast<uint32_t>(id - 1)).journal;
-  }
+  bool AnyOtherIsAdmitted(uint32_t own_slot) const;
+  // REQUIRES: nobody is admitted, and nobody can be.
+  void ResetMutexes();
+  // Undoes what the journal of this id says of the shard.
+  Journal::Undone UndoJournal(uint64_t id, uint32_t index) const;
+  // Whether a transaction can have changed these bytes: a shard's heap, buckets, entries and blocks,
+  // or a ledger's rows.
+  bool MayChange(uint64_t offset, uint64_t bytes) const;
   Hand RecoveryHand() const { return {header_->recovery_journal, Hand::kRecoverer}; }
-  // Undoes what a dead participant's or recoverer's journal is about. Returns whether there was
-  // anything to undo. REQUIRES: the recovery mutex is held.
-  bool FinishJournal(Journal::Area& dead);
-  void RecoverSlot(uint32_t slot, RecoveryReport& report);
+  // Undoes what a dead participant's or recoverer's journal is about. False: it is damaged.
+  // REQUIRES: the recovery mutex is held.
+  bool FinishJournal(Journal::Area& dead, RecoveryReport& report);
+  // False: something of it was damaged; the rest was recovered.
+  bool RecoverSlot(uint32_t slot, RecoveryReport& report);
 
   std::shared_ptr<Segment> segment_;
   char* base_;
@@ -94,6 +112,7 @@ class Space {
   ParticipantTable participants_;
   std::vector<Shard> shards_;
   uint32_t shard_mask_;
+  uint64_t shards_begin_;
   uint64_t arenas_begin_;
   uint64_t arena_bytes_;
 };

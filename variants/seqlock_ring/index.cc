@@ -72,7 +72,11 @@ View ViewForWriting(Bucket& bucket, uint64_t tag, uint64_t* evictions) {
 uint64_t NextVersion(Bucket& bucket) {
   // Relaxed: versions published before the view were taken from the stamp before it (the acquire
   // loads of the view), so this addition comes later in the stamp's own order.
-  return bucket.stamp.fetch_add(1, std::memory_order_relaxed) + 1;
+  uint64_t version = 0;
+  do {
+    version = bucket.stamp.fetch_add(1, std::memory_order_relaxed) + 1;
+  } while (version == kAbsent);  // the stamp was damaged
+  return version;
 }
 
 bool Publish(Bucket& bucket, const View& view, uint64_t entry, uint64_t* evictions) {

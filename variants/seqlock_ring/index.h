@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "variants/seqlock_ring/layout.h"
+#include "variants/store.h"
 
 namespace kill9::ring {
 

@@ -25,6 +25,8 @@ RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
       space_(geometry_, table_, participant_.slot(), participant_.generation()),
       hints_(geometry_.bucket_count * kEntriesPerBucket, geometry_.ring_units() * kSlotsOfHint) {
   random_ += participant_.slot() * 0xd1342543de82ef95;
+  // P3: the slot holds nothing. What stands there nevertheless is damage, and means nothing.
+  space_.EndHold(kPutHold);
 }
 
 RingStore::~RingStore() {
@@ -136,6 +138,7 @@ class SeqlockRingVariant final : public Variant {
   const Traits& traits() const override {
     static const Traits kTraits = {
         .lossless = false,
+        .values_checked = true,
         .read = Progress::kLockFree,
         .write = Progress::kLockFree,
         .pin = Progress::kLockFree,

@@ -45,6 +45,11 @@ bool Space::SlotHolds(uint32_t slot, uint64_t first_chunk, uint64_t count,
     *held_until_chunk = std::max(*held_until_chunk, last + 1);
   }
   if (!held || slot == slot_) return held;
+  // P3: a free slot holds nothing, nor does a participant hold what names another generation. Its
+  // holds ended after we had read `claims`, or are damage.
+  if (table_.state(slot) == ParticipantState::kFree || claims >> 32 != table_.generation(slot)) {
+    return false;
+  }
   uint32_t generation = 0;
   if (!table_.MarkIfDead(slot, &generation)) return true;
   RecoveryReport ignored;
@@ -144,15 +149,37 @@ void Space::MapPages(uint64_t first_chunk, uint64_t count) {
   }
 }
 
+// Whether what will be written there is cleared already. The floor is never above the cursor (Clear),
+// and both only rise.
+bool Space::LooksCleared(uint64_t sequence) const {
+  // Acquire: pairs with Clear.
+  const uint64_t floor = geometry_.header->floor.load(std::memory_order_acquire);
+  // Loaded after the floor, which was taken from an earlier cursor. Relaxed: its own order suffices.
+  const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
+  return geometry_.SequenceOf(floor) > std::max(sequence, cursor);
+}
+
+absl::Status Space::Damaged() {
+  return absl::DataLossError(
+      "the segment is damaged: the ring's cursor, claims and floor contradict each other; create "
+      "it "
+      "anew");
+}
+
 absl::Status Space::NewLease(uint64_t units) {
   const uint64_t count = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
   std::atomic<uint64_t>& cursor = geometry_.header->cursor;
   // Two laps without an opening: everything is held.
+  bool any_held = false;
   for (uint64_t passed = 0; passed <= 2 * geometry_.chunk_count + count;) {
     // Relaxed: each CAS of the cursor hands a sequence to one opener, and orders nothing else; what
     // was in the chunk is guarded by claims and holds.
     uint64_t sequence = cursor.load(std::memory_order_relaxed);
     const uint64_t chunk = geometry_.ChunkOf(sequence);
+    if (chunk >= geometry_.chunk_count || sequence >> (63 - geometry_.chunk_unit_bits) != 0 ||
+        LooksCleared(sequence)) {
+      return Damaged();
+    }
     const bool fits = chunk + count <= geometry_.chunk_count;
     const uint64_t step = fits ? count : geometry_.chunk_count - chunk;
     const uint64_t next = geometry_.Advance(sequence, step);
@@ -167,7 +194,9 @@ absl::Status Space::NewLease(uint64_t units) {
       continue;
     }
     uint64_t held_until_chunk = 0;
-    if (Open(sequence, count, &held_until_chunk) == Opened::kYes) {
+    const Opened opened = Open(sequence, count, &held_until_chunk);
+    any_held |= opened == Opened::kHeld;
+    if (opened == Opened::kYes) {
       lease_.next = sequence << geometry_.chunk_unit_bits;
       lease_.end = (sequence + count) << geometry_.chunk_unit_bits;
       lease_.marked = sequence;
@@ -188,6 +217,8 @@ absl::Status Space::NewLease(uint64_t units) {
       }
     }
   }
+  // Others may have been faster for a while, but not for two laps.
+  if (!any_held) return Damaged();
   return absl::ResourceExhaustedError(
       "the ring is full: living participants hold what is in the way");
 }

@@ -43,6 +43,7 @@ class Space {
 
   // Room for a record, under hold number `hold`, which is validated: the bytes are this
   // participant's from *position until EndHold. kResourceExhausted: live holds leave no room.
+  // kDataLoss: the cursor, or what it is compared with, is damaged.
   absl::Status Reserve(uint64_t units, int hold, uint64_t* position) {
     if (!LeaseIsStale() && ReserveInLease(units, hold, position)) [[likely]]
       return absl::OkStatus();
@@ -134,6 +135,8 @@ class Space {
   }
   absl::Status ReserveAnew(uint64_t units, int hold, uint64_t* position);
   absl::Status NewLease(uint64_t units);
+  bool LooksCleared(uint64_t sequence) const;
+  static absl::Status Damaged();
   void MapPages(uint64_t first_chunk, uint64_t count);
   Opened Open(uint64_t sequence, uint64_t count, uint64_t* held_until_chunk);
   bool FindHold(uint64_t first_chunk, uint64_t count, uint64_t* held_until_chunk) const;
