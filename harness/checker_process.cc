@@ -4,13 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
 #include <utility>
 
 #include "harness/checker/online.h"
 #include "harness/die_with_parent.h"
+#include "harness/kill_and_reap.h"
 #include "harness/run_context.h"
+#include "harness/signals.h"
 #include "harness/verdict.h"
 
 namespace kill9 {
@@ -18,6 +18,8 @@ namespace {
 
 constexpr uint64_t kPipeEntries = 1u << 18;
 constexpr useconds_t kIdleUs = 500;
+constexpr useconds_t kFinishingUs = 5'000;
+constexpr int kUnwantedLooks = 600;  // some seconds
 
 Json ToJson(const OnlineOutcome& outcome) {
   Json json = {{"verdict", VerdictName(outcome.verdict)}, {"condition", nullptr}};
@@ -57,8 +59,7 @@ absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(
 
 CheckerProcess::~CheckerProcess() {
   if (getpid() == owner_ && pid_ != 0) {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
+    KillAndReap(pid_, nullptr);
   }
   munmap(shared_, sizeof(Shared));
 }
@@ -66,6 +67,7 @@ CheckerProcess::~CheckerProcess() {
 void CheckerProcess::Run() {
   DieWithParent(owner_);
   setpgid(0, 0);  // Ctrl-C is the caller's
+  ResetSignals();
   OnlineChecker checker({.model = FindModel(options_.model),
                          .threads = 1,
                          .has_versions = options_.has_versions,
@@ -111,11 +113,13 @@ bool CheckerProcess::alive() {
   return pid_ != 0;
 }
 
-Json CheckerProcess::Finish() {
+Json CheckerProcess::Finish(absl::FunctionRef<bool()> wanted) {
   pipe_->Close();
-  while (pid_ != 0 && waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  for (int unwanted = 0; alive() && unwanted < kUnwantedLooks;) {
+    if (!wanted()) ++unwanted;
+    usleep(kFinishingUs);
   }
-  pid_ = 0;
+  if (pid_ != 0) KillAndReap(std::exchange(pid_, 0), nullptr);
   const uint64_t size = shared_->outcome_bytes.load(std::memory_order_acquire);
   if (size == 0) return nullptr;
   return ParseJson({shared_->outcome, size});

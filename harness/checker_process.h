@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "harness/clock.h"
 #include "harness/history_pipe.h"
@@ -43,10 +44,11 @@ class CheckerProcess final : public HistorySink {
 
   // The caller's.
   bool alive();
-  // Nothing is fed any more: waits for the verdict. Its fields: verdict, condition (null if none
+  // Nothing is fed any more: waits for the verdict, and some seconds more when `wanted`, which is
+  // called several times a second, has become false. Its fields: verdict, condition (null if none
   // was shown to hold), operations_checked, overlapping_operations, keys, counterexample,
   // counterexample_files; null if the checker died.
-  Json Finish();
+  Json Finish(absl::FunctionRef<bool()> wanted);
 
  private:
   struct Shared {

@@ -3,17 +3,18 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/machine_check.h"
 
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kNoKill = ~uint64_t{0};
 // The floor of a key whose store has no versions: the key has been there, more is not known.
 constexpr Version kSomeVersion = 1;
 
@@ -45,7 +46,11 @@ Client::Client(const RunContext& context, uint32_t slot, uint32_t process)
       process_(process),
       lossless_(context.variant.traits().lossless),
       has_versions_(context.variant.traits().has_versions),
-      recorder_(context.recording->recorder(slot)) {}
+      recorder_(context.recording->recorder(slot)) {
+  if (!timer_.ok()) {
+    FailMachine(absl::StrCat("cannot make a kill timer: ", std::strerror(errno)));
+  }
+}
 
 void Client::Progress() {
   // Relaxed, here and for the other fields of the board: they are this worker's own, and hints to
@@ -71,25 +76,6 @@ void Client::End(Outcome outcome, uint64_t result, uint64_t version) {
   board_.operations.store(board_.operations.load(std::memory_order_relaxed) + 1,
                           std::memory_order_relaxed);
   Progress();
-  const Operation& operation = recorder_.last();
-  const uint64_t wait = operation.finish - operation.invoke;
-  if (wait > board_.longest_wait_ticks.load(std::memory_order_relaxed) &&
-      board_.was_stopped.load(std::memory_order_relaxed) == 0) {
-    board_.longest_wait_ticks.store(wait, std::memory_order_relaxed);
-  }
-  board_.was_stopped.store(0, std::memory_order_relaxed);
-  if (operation.finish >= control_.kill_ticks.load(std::memory_order_relaxed)) {
-    TakeRecoverySample();
-  }
-}
-
-void Client::TakeRecoverySample() {
-  // Relaxed: a sample; who takes it is decided by the exchange alone.
-  const uint64_t kill = control_.kill_ticks.exchange(kNoKill, std::memory_order_relaxed);
-  const uint64_t finish = recorder_.last().finish;
-  if (kill <= finish) {
-    control_.recovery_us.Add(context_.clock.ToNanoseconds(finish - kill) / 1000);
-  }
 }
 
 std::string Client::Name(uint64_t key) const {
@@ -103,6 +89,18 @@ void Client::Fail(Verdict verdict, const std::string& message) {
   _exit(kExitFinding);
 }
 
+void Client::FailMachine(const std::string& message) {
+  control_.machine_refused.store(1, std::memory_order_relaxed);
+  Fail(Verdict::kUndecided, message);
+}
+
+// A design is blamed only where the machine gives what attaching needs.
+void Client::FailToAttach(Verdict verdict, const char* what, const absl::Status& status) {
+  const std::string refused = WhatTheMachineRefuses(context_.scenario.segment_bytes);
+  if (!refused.empty()) FailMachine(absl::StrCat(what, ": ", refused));
+  Fail(verdict, absl::StrCat(what, ": ", status.ToString()));
+}
+
 void Client::FailStatus(const char* operation, uint64_t key, const absl::Status& status) {
   Fail(Verdict::kViolation,
        absl::StrCat(operation, " of ", Name(key), " failed: ", status.ToString()));
@@ -114,16 +112,14 @@ void Client::Attach() {
   if (segment_ == nullptr) {
     absl::StatusOr<std::shared_ptr<Segment>> opened = context_.variant.Open(context_.location);
     if (!opened.ok()) {
-      Fail(Verdict::kAuditFailed,
-           absl::StrCat("cannot open the segment: ", opened.status().ToString()));
+      FailToAttach(Verdict::kAuditFailed, "cannot open the segment", opened.status());
     }
     segment_ = *std::move(opened);
   }
   absl::StatusOr<std::unique_ptr<Store>> store = context_.variant.Attach(segment_);
   if (!store.ok()) {
     const bool full = absl::IsResourceExhausted(store.status());
-    Fail(full ? Verdict::kLeak : Verdict::kAuditFailed,
-         absl::StrCat("cannot attach: ", store.status().ToString()));
+    FailToAttach(full ? Verdict::kLeak : Verdict::kAuditFailed, "cannot attach", store.status());
   }
   store_ = *std::move(store);
   board_.attached.store(1, std::memory_order_relaxed);

@@ -49,7 +49,7 @@ class Client {
   WorkerBoard& board() { return board_; }
   uint32_t process() const { return process_; }
   const RunContext& context() const { return context_; }
-  KillTimer& timer() { return timer_; }
+  DeathTimer& timer() { return timer_; }
   // As the place of a step that is not an operation of its own.
   void Enter(Place place) { board_.place.store(place, std::memory_order_relaxed); }
   void Progress();
@@ -80,11 +80,12 @@ class Client {
   void CheckWritten(const char* operation, uint64_t key, const Seen& seen, Version version);
   void CheckVersion(const char* operation, uint64_t key, const Seen& seen, Version version);
   void CheckBytes(const char* operation, uint64_t key, std::string_view value);
+  [[noreturn]] void FailMachine(const std::string& message);
+  [[noreturn]] void FailToAttach(Verdict verdict, const char* what, const absl::Status& status);
   [[noreturn]] void FailStatus(const char* operation, uint64_t key, const absl::Status& status);
   std::string Name(uint64_t key) const;
   void CommitDraft(HeldDraft held);
   void ReleasePin(HeldPin held);
-  void TakeRecoverySample();
 
   const RunContext& context_;
   Control& control_;
@@ -93,7 +94,7 @@ class Client {
   const bool lossless_;
   const bool has_versions_;
   Recorder recorder_;
-  KillTimer timer_;
+  DeathTimer timer_;
   std::shared_ptr<Segment> segment_;
   std::unique_ptr<Store> store_;
   std::vector<HeldPin> pins_;

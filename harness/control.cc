@@ -10,6 +10,9 @@
 #include <cstring>
 #include <ctime>
 
+#include "harness/history.h"
+#include "harness/shared_mapping.h"
+
 namespace kill9 {
 
 std::string_view PlaceName(Place place) {
@@ -38,6 +41,33 @@ std::string_view PlaceName(Place place) {
   std::abort();
 }
 
+const char* WorkerBoard::action_name() const {
+  switch (static_cast<Function>(action.load(std::memory_order_relaxed))) {
+    case Function::kPut:
+      return "Put";
+    case Function::kGet:
+      return "Get";
+    case Function::kErase:
+      return "Erase";
+    case Function::kCompareAndSwap:
+      return "CompareAndSwap";
+    case Function::kPin:
+      return "Pin or its release";
+    case Function::kCommit:
+      return "Reserve, Commit or drop";
+    case Function::kRecover:
+      return "Recover";
+    case Function::kAttach:
+      return "Attach";
+    case Function::kDetach:
+      return "Detach";
+    case Function::kForEach:
+      return "ForEach";
+    default:
+      return "an operation";
+  }
+}
+
 bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
   uint32_t expected = kNone;
   if (!state.compare_exchange_strong(expected, kBeingWritten, std::memory_order_acq_rel,
@@ -58,13 +88,10 @@ ControlMemory::ControlMemory(uint64_t keys) {
   const size_t keys_at = align(sizeof(Control));
   const size_t sequences_at = align(keys_at + keys * sizeof(KeyBoard));
   bytes_ = align(sequences_at + kMaxProcesses * sizeof(std::atomic<uint32_t>));
-  void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return;
-  base_ = static_cast<char*>(memory);
+  base_ = MapShared(bytes_, sequences_at + 1);
+  if (base_ == nullptr) return;
   keys_ = reinterpret_cast<KeyBoard*>(base_ + keys_at);
   sequences_ = reinterpret_cast<std::atomic<uint32_t>*>(base_ + sequences_at);
-  control().kill_ticks.store(~uint64_t{0}, std::memory_order_relaxed);
   control().audit_slot.store(kSlots, std::memory_order_relaxed);
 }
 

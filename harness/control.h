@@ -44,7 +44,6 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint8_t> action;  // what it does there, for messages only
   std::atomic<uint8_t>
       attached;  // between operations it tells whether a participant is counted for it
-  std::atomic<uint8_t> was_stopped;  // written by the supervisor (SIGSTOP); cleared by the worker
   std::atomic<uint64_t> key;
   std::atomic<uint64_t> progress;     // grows with each step; the watchdog's evidence of life
   std::atomic<uint32_t> parked_at;    // the pause it has reached
@@ -55,7 +54,8 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint64_t> operations;
   std::atomic<uint64_t> misses;
   std::atomic<uint64_t> refused;  // the segment was full
-  std::atomic<uint64_t> longest_wait_ticks;
+
+  const char* action_name() const;  // for messages
 };
 
 // Per key, checked and raised by whoever sees a version: what was acknowledged or read once must
@@ -106,9 +106,9 @@ struct Control {
   std::atomic<uint64_t> rolled_forward;
   std::atomic<uint64_t> recovery_ns;  // a moving average of a Recover(), to aim kills into it
 
-  // The latest kill, in ticks; the survivor whose operation ends next takes it (0xff… when taken).
-  alignas(128) std::atomic<uint64_t> kill_ticks;
-  Histogram recovery_us;
+  // Samples of RunTimes, written by the supervisor.
+  alignas(128) Histogram recovery_us;
+  Histogram death_noted_us;
 
   alignas(128) std::atomic<uint64_t> inserts;  // of Action::kInsert
   std::atomic<uint64_t> lost_writes;
@@ -125,6 +125,7 @@ struct Control {
   alignas(128) std::atomic<uint64_t> kills;
   std::atomic<uint64_t> heartbeat;
   std::atomic<uint32_t> interrupted;
+  std::atomic<uint32_t> machine_refused;  // what was found is the machine's, not the design's
 
   Finding finding;
   std::array<WorkerBoard, kSlots> boards;

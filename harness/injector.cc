@@ -1,11 +1,13 @@
 // The supervisor's part that does harm: kills and stops from outside. (Timer kills are in
 // worker.cc.)
+#include <sched.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <csignal>
 #include <utility>
 
+#include "harness/kill_timer.h"
 #include "harness/supervisor.h"
 
 namespace kill9 {
@@ -72,11 +74,39 @@ bool Supervisor::Kill(uint32_t slot) {
   Slot& mine = slots_[slot];
   if (mine.pid == 0 || mine.kill_sent) return false;
   mine.kill_sent = true;
-  mine.progress_at_ns = MonotonicNs();
-  // Relaxed: a sample's begin.
-  control_.kill_ticks.store(context_.clock.Now(), std::memory_order_relaxed);
+  mine.kill_sent_ns = MonotonicNs();
+  mine.charged_ns = mine.looked_ns = 0;
+  Hasten(mine, true);
   // The PID is this child's: it has not been reaped, so it cannot have been reused.
+  kill(mine.pid, OrderedSignal());
   return kill(mine.pid, SIGKILL) == 0;
+}
+
+// A victim must have a CPU to die; on a busy machine it would wait for one as long as any other.
+// Best effort, where priorities are allowed.
+void Supervisor::Hasten(Slot& slot, bool dies) {
+  const sched_param first{.sched_priority = 2};
+  if (dies) {
+    sched_setscheduler(slot.pid, SCHED_FIFO, &first);
+  } else {
+    context_.usual.GiveTo(slot.pid);
+  }
+  slot.hastened = dies;
+}
+
+// Hastens those whose timers are due. Returns when the next one is.
+uint64_t Supervisor::HastenDue(uint64_t now_ns) {
+  uint64_t next = ~uint64_t{0};
+  for (uint32_t slot = 0; slot < options_.processes; ++slot) {
+    Slot& mine = slots_[slot];
+    if (mine.pid == 0 || mine.kill_sent) continue;
+    // Relaxed: a hint; a timer that was cleared meanwhile is seen to be at the next look.
+    const uint64_t timer_ns = control_.boards[slot].timer_at_ns.load(std::memory_order_relaxed);
+    const bool is_due = timer_ns != 0 && timer_ns <= now_ns;
+    if (is_due != mine.hastened) Hasten(mine, is_due);
+    if (timer_ns > now_ns) next = std::min(next, timer_ns);
+  }
+  return next;
 }
 
 // One victim; the others must recover and go on before it is replaced, and the account must be
@@ -105,11 +135,7 @@ void Supervisor::KillOneAndWait() {
 void Supervisor::KillAllAndRestart() {
   respawn_ = false;
   for (uint32_t slot = 0; slot < options_.processes; ++slot) Kill(slot);
-  const auto alive = [this] {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [](const Slot& slot) { return slot.pid != 0; });
-  };
-  while (alive() && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
+  while (Anybody() != kSlots && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
   ++report_.generations;
   // Sometimes the first of the new generation audits before anybody works.
   if (random_.Chance(300) && !over()) Audit(NextDepth());
@@ -123,7 +149,7 @@ void Supervisor::StopOne(uint64_t now_ns) {
   const uint32_t slot = living[random_.Below(living.size())];
   Slot& mine = slots_[slot];
   if (mine.resume_at_ns != 0) return;
-  control_.boards[slot].was_stopped.store(1, std::memory_order_relaxed);
+  times_.NoteStop(mine.process, context_.clock.Now());
   if (kill(mine.pid, SIGSTOP) != 0) return;
   mine.resume_at_ns = now_ns + 1 + random_.Below(uint64_t{context_.scenario.stop_us} * 1000);
   ++report_.stops;
@@ -134,8 +160,8 @@ void Supervisor::ResumeDue(uint64_t now_ns, bool all) {
   for (Slot& slot : slots_) {
     if (slot.pid == 0 || slot.resume_at_ns == 0 || (!all && now_ns < slot.resume_at_ns)) continue;
     slot.resume_at_ns = 0;
-    slot.progress_at_ns = now_ns;
     kill(slot.pid, SIGCONT);
+    times_.NoteResume(slot.process, context_.clock.Now());
   }
 }
 

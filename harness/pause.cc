@@ -65,7 +65,8 @@ void Supervisor::Audit(AuditDepth depth) {
   if (ParkAll()) {
     control_.audit_depth.store(depth, std::memory_order_relaxed);
     const std::vector<uint32_t> living = Living();
-    if (living.empty() || random_.Chance(400)) {
+    const bool is_full = context_.scenario.full_table && living.size() == options_.processes;
+    if (living.empty() || (!is_full && random_.Chance(400))) {
       AuditByNewcomer();
     } else {
       AuditBySurvivor(living[random_.Below(living.size())]);

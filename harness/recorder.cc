@@ -12,6 +12,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "harness/shared_mapping.h"
 
 namespace kill9 {
 namespace {
@@ -57,22 +58,13 @@ absl::StatusOr<std::unique_ptr<Recording>> Recording::Create(const RecordingOpti
     return absl::InvalidArgumentError("a recording needs slots, and a power of two as capacity");
   }
   size_t bytes = options.slots * RingBytes(options);
-  int fd = memfd_create("kill9-recording", MFD_CLOEXEC);
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
-    int error = errno;
-    if (fd >= 0) close(fd);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot make room for a recording: ", std::strerror(error)));
-  }
   // Populated now: a worker's first operations shall not pay for page faults.
-  void* base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-  int error = errno;
-  close(fd);
-  if (base == MAP_FAILED) {
+  char* base = MapShared(bytes, bytes);
+  if (base == nullptr) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("cannot map a recording: ", std::strerror(error)));
+        absl::StrCat("cannot map a recording: ", std::strerror(errno)));
   }
-  return std::unique_ptr<Recording>(new Recording(options, clock, static_cast<char*>(base), bytes));
+  return std::unique_ptr<Recording>(new Recording(options, clock, base, bytes));
 }
 
 Recording::Recording(const RecordingOptions& options, const Clock& clock, char* base, size_t bytes)

@@ -2,6 +2,8 @@
 #ifndef KILL9_HARNESS_RUN_CONTEXT_H_
 #define KILL9_HARNESS_RUN_CONTEXT_H_
 
+#include <sched.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -16,6 +18,23 @@
 
 namespace kill9 {
 
+// How the scheduler treats a process.
+struct Priority {
+  int policy = SCHED_OTHER;
+  sched_param parameters{};
+  int nice = 0;
+
+  static Priority OfThisProcess() {
+    Priority now{.policy = sched_getscheduler(0), .nice = getpriority(PRIO_PROCESS, 0)};
+    sched_getparam(0, &now.parameters);
+    return now;
+  }
+  void GiveTo(pid_t process) const {
+    sched_setscheduler(process, policy, &parameters);
+    setpriority(PRIO_PROCESS, static_cast<id_t>(process), nice);
+  }
+};
+
 struct RunContext {
   const Variant& variant;
   const Scenario& scenario;
@@ -29,6 +48,7 @@ struct RunContext {
   std::shared_ptr<Segment> segment;  // inherited by the workers; null if they open `location`
   SegmentLocation location;
   pid_t supervisor = 0;
+  Priority usual;                    // the workers'; the supervisor takes a higher one
   int errors_fd = -1;                // where workers' standard error goes
   int unborn_fd = -1;                // held by a worker, and by its children until fork is done
   std::unique_ptr<Store> inherited;  // the supervisor's own handle, for scenarios that inherit one

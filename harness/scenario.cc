@@ -121,12 +121,23 @@ Scenario ForkInherit() {
           .needs = {.inherited = true}};
 }
 
+Scenario FullTable() {
+  return {.name = "full_table",
+          .summary = "no participant to spare: whoever attaches finds the table full of the dead",
+          .workload = Mixed(KeyDistribution::kUniform, 64, kSmall),
+          .timer = {.life_us = 1500, .in_attach = 150, .in_detach = 50, .in_recovery = 0},
+          .stays_operations = 200,
+          .full_table = true,
+          .needs = {.kills_in_attach = true}};
+}
+
 }  // namespace
 
 std::span<const Scenario> AllScenarios() {
   static const std::vector<Scenario>* scenarios = new std::vector<Scenario>{
-      Steady(), KillOneAtATime(), KillStorm(), KillRecoverer(), KillAll(),  StopAndResume(),
-      Churn(),  FullSegment(),    HotKey(),    LargeValues(),   PidReuse(), ForkInherit(),
+      Steady(),        KillOneAtATime(), KillStorm(),   KillRecoverer(), KillAll(),
+      StopAndResume(), Churn(),          FullSegment(), HotKey(),        LargeValues(),
+      PidReuse(),      ForkInherit(),    FullTable(),
   };
   return *scenarios;
 }

@@ -45,6 +45,9 @@ struct Scenario {
   bool reuse_pids = false;     // a new worker gets the PID of the one that died last
   bool inherit_handle =
       false;  // workers, and children of workers, try a handle that they inherited
+  // The segment has room for as many participants as there are workers, and only who attaches
+  // recovers: it finds the table full of the living and the dead.
+  bool full_table = false;
 
   // What must have happened at least once, or the run is vacuous.
   struct Needs {

@@ -46,8 +46,9 @@ absl::Status SegmentJanitor::Watch(const SegmentLocation& location) {
 SegmentJanitor::~SegmentJanitor() {
   if (keep_ < 0) return;
   close(keep_);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  // A process that cannot be reaped may hold the pipe for long: the janitor outlives this one then.
+  constexpr int kLooks = 2000;
+  for (int look = 0; look < kLooks && waitpid(pid_, nullptr, WNOHANG) == 0; ++look) usleep(2'000);
 }
 
 }  // namespace kill9

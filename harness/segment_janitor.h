@@ -19,8 +19,8 @@ class SegmentJanitor {
   SegmentJanitor() = default;
   SegmentJanitor(const SegmentJanitor&) = delete;
   SegmentJanitor& operator=(const SegmentJanitor&) = delete;
-  // Lets go of the pipe and waits for the janitor: the name is gone afterwards, if nobody else
-  // holds the pipe.
+  // Lets go of the pipe and waits some seconds for the janitor: the name is gone afterwards, if
+  // nobody else holds the pipe.
   ~SegmentJanitor();
 
   // REQUIRES: called once, before the segment is created.

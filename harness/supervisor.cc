@@ -9,12 +9,17 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 #include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/kill_timer.h"
+#include "harness/shared_mapping.h"
 #include "harness/vacuity.h"
 #include "harness/worker.h"
 
@@ -24,6 +29,8 @@ namespace {
 constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
 constexpr uint64_t kLeastExtensionNs = 3'000'000'000;
 constexpr uint64_t kWatchNs = 20'000'000;
+constexpr uint64_t kPauseNs = 20'000'000;  // more than it takes to be woken
+constexpr uint64_t kLastDrainNs = 5'000'000'000;
 constexpr size_t kErrorBytes = 600;
 
 std::string DescribeEnd(int status) {
@@ -46,33 +53,6 @@ std::string LastErrors(int fd) {
   return text.empty() ? "" : absl::StrCat("; its standard error: ", text);
 }
 
-const char* FunctionName(uint8_t function) {
-  switch (static_cast<Function>(function)) {
-    case Function::kPut:
-      return "Put";
-    case Function::kGet:
-      return "Get";
-    case Function::kErase:
-      return "Erase";
-    case Function::kCompareAndSwap:
-      return "CompareAndSwap";
-    case Function::kPin:
-      return "Pin or its release";
-    case Function::kCommit:
-      return "Reserve, Commit or drop";
-    case Function::kRecover:
-      return "Recover";
-    case Function::kAttach:
-      return "Attach";
-    case Function::kDetach:
-      return "Detach";
-    case Function::kForEach:
-      return "ForEach";
-    default:
-      return "an operation";
-  }
-}
-
 }  // namespace
 
 uint64_t SupervisorReport::kills_total() const {
@@ -84,8 +64,10 @@ Supervisor::Supervisor(RunContext& context, const SupervisorOptions& options, Hi
       control_(context.control()),
       options_(options),
       sink_(sink),
-      random_(context.seed, 0) {
-  batch_.reserve(1 << 16);
+      random_(context.seed, 0),
+      times_(context.clock, control_.recovery_us, control_.death_noted_us) {
+  batch_.reserve(size_t{options.processes + 1} * kRingCapacity);
+  KeepFromChildren(batch_);
   if (context.scenario.reuse_pids) {
     last_pid_fd_ = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
   }
@@ -121,7 +103,6 @@ void Supervisor::Spawn(uint32_t slot) {
   board.timer_at_ns.store(0, std::memory_order_relaxed);
   board.attached.store(0, std::memory_order_relaxed);
   board.held.store(0, std::memory_order_relaxed);
-  board.was_stopped.store(0, std::memory_order_relaxed);
   context_.recording->Open(slot, mine.process);
   const pid_t wanted = ReusePid() ? last_dead_pid_ : 0;
   int unborn[2] = {-1, -1};
@@ -146,9 +127,11 @@ void Supervisor::Spawn(uint32_t slot) {
   last_dead_pid_ = 0;
   mine.pid = pid;
   mine.kill_sent = false;
+  mine.hastened = false;
   mine.resume_at_ns = 0;
   mine.progress = board.progress.load(std::memory_order_relaxed);
-  mine.progress_at_ns = MonotonicNs();
+  mine.charged_ns = mine.looked_ns = 0;
+  mine.chance.Begin(proc_is_ours_ ? pid : -1, MonotonicNs());
 }
 
 void Supervisor::CannotSpawn(uint32_t slot, const char* what) {
@@ -173,7 +156,7 @@ std::vector<uint32_t> Supervisor::Living() const {
 
 void Supervisor::Wait(uint64_t until_ns) {
   uint64_t now = MonotonicNs();
-  const uint64_t wake = std::min(until_ns, now + kPollNs);
+  const uint64_t wake = std::min({until_ns, now + kPollNs, HastenDue(now)});
   if (wake > now) {
     sigset_t child;
     sigemptyset(&child);
@@ -181,6 +164,7 @@ void Supervisor::Wait(uint64_t until_ns) {
     const timespec timeout{0, static_cast<long>(std::min<uint64_t>(wake - now, 999'999'999))};
     sigtimedwait(&child, nullptr, &timeout);
   }
+  NotePause(wake);
   Reap();
   Drain();
   now = MonotonicNs();
@@ -191,15 +175,31 @@ void Supervisor::Wait(uint64_t until_ns) {
   }
 }
 
+// This process wanted to look at `wake_ns`.
+void Supervisor::NotePause(uint64_t wake_ns) {
+  const uint64_t now = MonotonicNs();
+  if (now < wake_ns + kPauseNs) return;
+  const uint64_t ticks = context_.clock.Now();
+  times_.NotePause(ticks - context_.clock.ToTicks(now - wake_ns), ticks);
+}
+
 void Supervisor::Reap() {
-  int status = 0;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+  // Looked at first, reaped then: /proc still shows the signals of the dead.
+  for (siginfo_t info{}; waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;) {
+    const pid_t pid = std::exchange(info.si_pid, 0);
+    if (pid == 0) break;
     const auto slot = std::find_if(slots_.begin(), slots_.end(),
                                    [pid](const Slot& one) { return one.pid == pid; });
+    const End end{.noted = context_.clock.Now(),
+                  .noted_ns = MonotonicNs(),
+                  .by_sigkill_alone = info.si_code == CLD_KILLED && info.si_status == SIGKILL &&
+                                      slot != slots_.end() && !WasSentOrderedSignal(pid)};
+    int status = 0;
+    if (waitpid(pid, &status, WNOHANG) != pid) break;
     if (slot == slots_.end()) {
       BuryStranger(pid, status);
     } else {
-      Bury(static_cast<uint32_t>(slot - slots_.begin()), status);
+      Bury(static_cast<uint32_t>(slot - slots_.begin()), status, end);
     }
   }
   if (respawn_ && !parking_) SpawnVacant();
@@ -213,21 +213,51 @@ void Supervisor::BuryStranger(pid_t pid, int status) {
                                        LastErrors(context_.errors_fd)));
 }
 
-void Supervisor::Bury(uint32_t slot, int status) {
+// Of a process that died of SIGKILL: whether it was sent the ordered signal before, which it then
+// blocks, or has waiting (it was stopped). Where /proc does not tell, it is taken to be so.
+bool Supervisor::WasSentOrderedSignal(pid_t pid) const {
+  std::ifstream file(proc_is_ours_ ? absl::StrCat("/proc/", pid, "/status") : "");
+  bool known = false;
+  for (std::string line; std::getline(file, line);) {
+    for (const char* field : {"SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:"}) {
+      if (line.rfind(field, 0) != 0) continue;
+      known = true;
+      const uint64_t signals = std::strtoull(line.c_str() + 7, nullptr, 16);
+      if ((signals >> (OrderedSignal() - 1) & 1) != 0) return true;
+    }
+  }
+  return !known;
+}
+
+// When the slot's process was sent SIGKILL, or its timer was due, if that was before `noted_ns`;
+// else 0.
+uint64_t Supervisor::OrderedBefore(uint32_t slot, uint64_t noted_ns) const {
+  const Slot& mine = slots_[slot];
+  const uint64_t timer_ns = control_.boards[slot].timer_at_ns.load(std::memory_order_relaxed);
+  const bool timer_was_due = timer_ns != 0 && timer_ns <= noted_ns;
+  if (!mine.kill_sent) return timer_was_due ? timer_ns : 0;
+  return timer_was_due ? std::min(timer_ns, mine.kill_sent_ns) : mine.kill_sent_ns;
+}
+
+void Supervisor::Bury(uint32_t slot, int status, const End& end) {
   Slot& mine = slots_[slot];
   WorkerBoard& board = control_.boards[slot];
   const Place place = board.place.load(std::memory_order_relaxed);
-  const uint64_t timer_at_ns = board.timer_at_ns.load(std::memory_order_relaxed);
   last_dead_pid_ = mine.pid;
   mine.pid = 0;
   if (mine.unborn_fd >= 0) unborn_.push_back(mine.unborn_fd);
   mine.unborn_fd = -1;
   // H3: the death is no later than this reading.
-  const bool open = context_.recording->CloseCrashed(slot, context_.clock.Now());
+  const bool open = context_.recording->CloseCrashed(slot, end.noted);
   // Release: pairs with the workers' acquire; who sees the count finds the victim dead.
   control_.deaths_reaped.fetch_add(1, std::memory_order_release);
-  const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-  if (killed && (mine.kill_sent || (timer_at_ns != 0 && timer_at_ns <= MonotonicNs()))) {
+  const bool killed =
+      WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == OrderedSignal());
+  if (killed && ending_) return;
+  const uint64_t ordered_ns = OrderedBefore(slot, end.noted_ns);
+  if (killed && !end.by_sigkill_alone && ordered_ns != 0) {
+    times_.NoteDeath(mine.process, end.noted - context_.clock.ToTicks(end.noted_ns - ordered_ns),
+                     end.noted);
     ++report_.kills[static_cast<size_t>(place)];
     report_.kills_open += open ? 1 : 0;
     control_.kills.fetch_add(1, std::memory_order_relaxed);
@@ -237,11 +267,11 @@ void Supervisor::Bury(uint32_t slot, int status) {
       (WEXITSTATUS(status) == kExitDone || WEXITSTATUS(status) == kExitFinding)) {
     return;
   }
-  const std::string who = absl::StrCat(
-      "process ", mine.process, " ", DescribeEnd(status), " ", std::string(PlaceName(place)),
-      place == Place::kOperation || place == Place::kBetween
-          ? absl::StrCat(" (", FunctionName(board.action.load(std::memory_order_relaxed)), ")")
-          : "");
+  const std::string who = absl::StrCat("process ", mine.process, " ", DescribeEnd(status), " ",
+                                       std::string(PlaceName(place)),
+                                       place == Place::kOperation || place == Place::kBetween
+                                           ? absl::StrCat(" (", board.action_name(), ")")
+                                           : "");
   if (killed) {
     control_.finding.Report(
         Verdict::kUndecided, 0,
@@ -259,64 +289,8 @@ void Supervisor::Drain() {
   batch_.clear();
   const uint64_t settled = context_.recording->Drain(&batch_);
   report_.operations += batch_.size();
+  times_.Take(batch_, settled);
   sink_.Feed(batch_, settled);
-}
-
-void Supervisor::Watch(uint64_t now_ns) {
-  if (sink_.found_violation()) {
-    control_.finding.Report(Verdict::kViolation, 0, "the history is not consistent");
-  }
-  for (uint32_t slot = 0; slot < kSlots; ++slot) {
-    Slot& mine = slots_[slot];
-    if (mine.pid == 0) continue;
-    const WorkerBoard& board = control_.boards[slot];
-    const uint64_t progress = board.progress.load(std::memory_order_relaxed);
-    const Place place = board.place.load(std::memory_order_relaxed);
-    const bool in_store = place == Place::kOperation || place == Place::kRecovering ||
-                          place == Place::kAttaching || place == Place::kDetaching ||
-                          place == Place::kAuditing;
-    // Who waits in a pause, or was stopped by the scenario, need not progress. Who was sent SIGKILL
-    // must die.
-    if (progress != mine.progress || mine.resume_at_ns != 0 ||
-        (place == Place::kParked && !mine.kill_sent)) {
-      mine.progress = progress;
-      mine.progress_at_ns = now_ns;
-      continue;
-    }
-    const uint64_t waited_ns = now_ns - mine.progress_at_ns;
-    if ((in_store || mine.kill_sent) && waited_ns > options_.watchdog_us * 1000) {
-      return ReportStuck(slot, waited_ns);
-    }
-    if (waited_ns > options_.watchdog_us * 4000) {
-      control_.finding.Report(
-          Verdict::kUndecided, mine.process,
-          absl::StrFormat("process %d does nothing outside the store for %.1f s: stopped by "
-                          "somebody else, or the machine is too busy",
-                          mine.process, static_cast<double>(waited_ns) / 1e9));
-    }
-  }
-}
-
-void Supervisor::ReportStuck(uint32_t slot, uint64_t waited_ns) {
-  const WorkerBoard& board = control_.boards[slot];
-  const Place place = board.place.load(std::memory_order_relaxed);
-  const double seconds = static_cast<double>(waited_ns) / 1e9;
-  const uint64_t key = board.key.load(std::memory_order_relaxed);
-  if (slots_[slot].kill_sent) {
-    control_.finding.Report(
-        Verdict::kStuck, slots_[slot].process,
-        absl::StrFormat(
-            "process %d was sent SIGKILL %.1f s ago and has not died: it waits in the kernel",
-            slots_[slot].process, seconds));
-    return;
-  }
-  control_.finding.Report(
-      Verdict::kStuck, slots_[slot].process,
-      absl::StrFormat(
-          "process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
-          slots_[slot].process, std::string(PlaceName(place)),
-          FunctionName(board.action.load(std::memory_order_relaxed)), key, seconds,
-          report_.kills_total()));
 }
 
 SupervisorReport Supervisor::Run() {
@@ -352,14 +326,27 @@ SupervisorReport Supervisor::Run() {
   if (!over()) EndWorkers();
   if (!over()) AuditByNewcomer();
   KillEverything();
-  while (!context_.recording->empty() && control_.interrupted.load(std::memory_order_relaxed) < 2) {
+  DrainTheRest();
+  times_.Finish();
+  report_.times = times_.report();
+  report_.interrupted = control_.interrupted.load(std::memory_order_relaxed) != 0;
+  report_.seconds = static_cast<double>(MonotonicNs() - begin) / 1e9;
+  return report_;
+}
+
+// What the dead have recorded goes to the checker. A ring whose worker could not be reaped never
+// becomes empty; an interrupted run waits for the checker no longer than a moment.
+void Supervisor::DrainTheRest() {
+  const uint64_t since = MonotonicNs();
+  const auto given_up = [this, since] {
+    const uint32_t interrupted = control_.interrupted.load(std::memory_order_relaxed);
+    return interrupted > 1 || (interrupted == 1 && MonotonicNs() - since > kLastDrainNs);
+  };
+  while (!context_.recording->empty() && Anybody() == kSlots && !given_up()) {
     Drain();
     if (!sink_.ready()) usleep(1000);
   }
   Drain();
-  report_.interrupted = control_.interrupted.load(std::memory_order_relaxed) != 0;
-  report_.seconds = static_cast<double>(MonotonicNs() - begin) / 1e9;
-  return report_;
 }
 
 void Supervisor::EndWorkers() {
@@ -372,27 +359,15 @@ void Supervisor::EndWorkers() {
 
 void Supervisor::KillEverything() {
   respawn_ = false;
-  for (Slot& slot : slots_) {
-    if (slot.pid != 0) {
-      slot.kill_sent = true;
-      kill(slot.pid, SIGKILL);
-    }
-  }
-  // These are no kills of the scenario.
-  const SupervisorReport before = report_;
-  const uint64_t bound = MonotonicNs() + options_.watchdog_us * 1000;
-  const auto alive = [this] {
-    return std::any_of(slots_.begin(), slots_.end(),
-                       [](const Slot& slot) { return slot.pid != 0; });
-  };
-  while (alive() && MonotonicNs() < bound) {
-    Reap();
-    Drain();
-    usleep(200);
-  }
-  const uint64_t operations = report_.operations;
-  report_ = before;
-  report_.operations = operations;
+  ending_ = true;  // from here on nobody's death is a kill of the scenario
+  for (uint32_t slot = 0; slot < kSlots; ++slot) Kill(slot);
+  while (Anybody() != kSlots && !GivesUpOn(Anybody())) Wait(MonotonicNs() + kPollNs);
+}
+
+uint32_t Supervisor::Anybody() const {
+  const auto living =
+      std::find_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.pid != 0; });
+  return static_cast<uint32_t>(living - slots_.begin());
 }
 
 }  // namespace kill9

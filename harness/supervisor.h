@@ -19,7 +19,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "harness/cpu_chance.h"
 #include "harness/run_context.h"
+#include "harness/run_times.h"
 
 namespace kill9 {
 
@@ -28,8 +30,9 @@ struct SupervisorOptions {
   uint32_t processes = 4;
   uint64_t kills = 0;    // ends after so many, if that comes first; 0: no limit
   uint32_t life_us = 0;  // instead of the scenario's TimerKills::life_us; 0: the scenario's
-  uint64_t watchdog_us =
-      5'000'000;  // a worker inside the store without progress for so long is stuck
+  // A worker inside the store without progress for so long is stuck: time in which it, and whoever
+  // else makes no progress, could have run (supervisor_watch.cc).
+  uint64_t watchdog_us = 5'000'000;
 };
 
 // Takes the recorded operations as they settle; called by the supervisor's thread.
@@ -55,6 +58,7 @@ struct SupervisorReport {
   uint64_t generations = 0;  // times that every process had died
   uint64_t reused_pids = 0;
   uint64_t pauses = 0;
+  RunTimesReport times;
   bool interrupted = false;
 
   uint64_t kills_total() const;
@@ -77,10 +81,21 @@ class Supervisor {
     pid_t pid = 0;  // 0: vacant
     uint32_t process = 0;
     bool kill_sent = false;
+    uint64_t kill_sent_ns = 0;
+    bool hastened = false;
     int unborn_fd = -1;         // the other end is held by the worker, and by children inside fork
     uint64_t resume_at_ns = 0;  // stopped until then; 0: running
     uint64_t progress = 0;
-    uint64_t progress_at_ns = 0;
+    // Since it progressed: what the watchdog has charged it with, and what it could have charged.
+    uint64_t charged_ns = 0;
+    uint64_t looked_ns = 0;
+    CpuChance chance;
+  };
+
+  struct End {
+    uint64_t noted;  // ticks: the process was dead then
+    uint64_t noted_ns;
+    bool by_sigkill_alone;  // the harness had not sent its signal before
   };
 
   void Spawn(uint32_t slot);
@@ -89,12 +104,19 @@ class Supervisor {
   bool ReusePid();
   // Sleeps until a child ends or `until_ns`; then reaps, drains, watches.
   void Wait(uint64_t until_ns);
+  void NotePause(uint64_t wake_ns);
   void Reap();
-  void Bury(uint32_t slot, int status);
+  uint64_t OrderedBefore(uint32_t slot, uint64_t noted_ns) const;
+  void Bury(uint32_t slot, int status, const End& end);
+  bool WasSentOrderedSignal(pid_t pid) const;
   void BuryStranger(pid_t pid, int status);
   void Drain();
   void Watch(uint64_t now_ns);
-  void ReportStuck(uint32_t slot, uint64_t waited_ns);
+  bool MayRest(const Slot& slot, const WorkerBoard& board) const;
+  uint64_t ChargeOf(uint64_t now_ns, uint64_t looked_ns);
+  void WatchOne(uint32_t slot);
+  void ReportStuck(uint32_t slot);
+  bool GivesUpOn(uint32_t slot) const;
   bool over() const;
   bool enough_kills() const;
 
@@ -106,6 +128,8 @@ class Supervisor {
   void StopOne(uint64_t now_ns);
   void ResumeDue(uint64_t now_ns, bool all);
   bool Kill(uint32_t slot);
+  void Hasten(Slot& slot, bool dies);
+  uint64_t HastenDue(uint64_t now_ns);
   std::vector<uint32_t> Living() const;
 
   void Audit(AuditDepth depth);
@@ -116,6 +140,8 @@ class Supervisor {
   AuditDepth NextDepth();
   void EndWorkers();
   void KillEverything();
+  void DrainTheRest();
+  uint32_t Anybody() const;  // a slot that is not vacant; kSlots if all are
 
   RunContext& context_;
   Control& control_;
@@ -123,10 +149,13 @@ class Supervisor {
   HistorySink& sink_;
   Random random_;
   SupervisorReport report_;
+  RunTimes times_;
   std::array<Slot, kSlots> slots_{};
   std::vector<Operation> batch_;
   std::vector<int> unborn_;  // of the dead, as long as a child of theirs may be inside fork
+  const bool proc_is_ours_ = ProcShowsOurPids();
   bool respawn_ = true;
+  bool ending_ = false;
   bool parking_ = false;
   uint32_t pause_ = 0;
   pid_t last_dead_pid_ = 0;
@@ -135,6 +164,7 @@ class Supervisor {
   uint64_t next_kill_ns_ = 0;
   uint64_t next_stop_ns_ = 0;
   uint64_t next_watch_ns_ = 0;
+  uint64_t watched_ns_ = 0;  // when it was watched last
 };
 
 }  // namespace kill9

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include "harness/auditor.h"
 #include "harness/checker_process.h"
 #include "harness/die_with_parent.h"
+#include "harness/kill_and_reap.h"
+#include "harness/machine_check.h"
 #include "harness/segment_janitor.h"
 #include "harness/signals.h"
 #include "harness/vacuity.h"
@@ -34,6 +37,9 @@ constexpr uint32_t kSpareParticipants =
 constexpr uint32_t kSpareForOrphans = 48;
 constexpr int kExitSkipped = 10;
 constexpr int kExitSetup = 11;
+
+constexpr uint64_t kMostCharged = 200'000'000;  // ns, of one look at the supervisor
+constexpr uint64_t kEndingNs = 60'000'000'000;  // for the end of a run; needed: some ms
 
 // What the supervisor leaves for its caller, in shared memory.
 struct Handover {
@@ -57,10 +63,18 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
   SegmentOptions segment;
   segment.location = context.location;
   segment.size_bytes = context.scenario.segment_bytes;
-  segment.max_participants = options.supervisor.processes + kSpareParticipants +
-                             (context.scenario.inherit_handle ? kSpareForOrphans : 0);
+  segment.max_participants = options.supervisor.processes;
+  if (!context.scenario.full_table) segment.max_participants += kSpareParticipants;
+  if (context.scenario.inherit_handle) segment.max_participants += kSpareForOrphans;
   segment.hash_seed = options.seed;
   return segment;
+}
+
+// A death shall be noted at once, also on a busy machine: until then a victim's operation counts as
+// one that may still take effect. Best effort: it works without. Workers give it back first of all.
+void TakePriority() {
+  const sched_param first{.sched_priority = 1};
+  if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) setpriority(PRIO_PROCESS, 0, -20);
 }
 
 // The supervisor's process, once it is in the right namespace.
@@ -91,6 +105,8 @@ SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& optio
     context.inherited = *std::move(inherited);
   }
   segment->reset();
+  context.usual = Priority::OfThisProcess();
+  TakePriority();
   handover.report = Supervisor(context, options.supervisor, checker).Run();
   _exit(0);
 }
@@ -135,33 +151,37 @@ uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::
   return sum;
 }
 
-// Waits for the supervisor, showing progress; kills it if it hangs.
-void Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memory,
+// Waits for the supervisor, showing progress; kills it if it hangs. Nothing is charged that this
+// process did not see pass. False: it cannot be reaped.
+bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memory,
            const TortureOptions& options, int* status,
            absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Control& control = memory.control();
   const uint64_t begin = MonotonicNs();
-  const uint64_t patience_ns = 30'000'000'000u + options.supervisor.watchdog_us * 4000;
+  const uint64_t silence_ns = 30'000'000'000u + options.supervisor.watchdog_us * 4000;
   uint64_t heartbeat = 0;
-  uint64_t heartbeat_at = begin;
-  while (waitpid(supervisor, status, WNOHANG) == 0) {
+  uint64_t silent_ns = 0;
+  uint64_t ending_ns = 0;  // since the wish to end
+  for (uint64_t last = begin; waitpid(supervisor, status, WNOHANG) == 0;) {
     const uint64_t now = MonotonicNs();
+    const uint64_t looked = std::min<uint64_t>(now - last, kMostCharged);
+    last = now;
     const TortureProgress state = {
         static_cast<double>(now - begin) / 1e9, control.kills.load(std::memory_order_relaxed),
         SumOfBoards(control, &WorkerBoard::operations),
         control.finding.state.load(std::memory_order_acquire) != Finding::kNone};
     if (!progress(state)) control.interrupted.store(1, std::memory_order_relaxed);
     if (!checker.alive()) control.interrupted.store(2, std::memory_order_relaxed);
-    if (control.heartbeat.load(std::memory_order_relaxed) != heartbeat) {
-      heartbeat = control.heartbeat.load(std::memory_order_relaxed);
-      heartbeat_at = now;
-    } else if (now - heartbeat_at > patience_ns) {
-      kill(supervisor, SIGKILL);
-      waitpid(supervisor, status, 0);
-      return;
+    if (control.interrupted.load(std::memory_order_relaxed) != 0) ending_ns += looked;
+    const uint64_t beat = control.heartbeat.load(std::memory_order_relaxed);
+    silent_ns = beat == heartbeat ? silent_ns + looked : 0;
+    heartbeat = beat;
+    if (silent_ns > silence_ns || ending_ns > kEndingNs) {
+      return KillAndReap(supervisor, status);
     }
     usleep(state.seconds < 0.2 ? 5'000 : 20'000);
   }
+  return true;
 }
 
 // The buckets that are not empty: [middle, count].
@@ -179,10 +199,7 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
   const auto load = [](const std::atomic<uint64_t>& word) {
     return word.load(std::memory_order_relaxed);
   };
-  uint64_t longest = 0;
-  for (const WorkerBoard& board : control.boards) {
-    longest = std::max(longest, load(board.longest_wait_ticks));
-  }
+  const auto to_us = [&clock](uint64_t ticks) { return clock.ToNanoseconds(ticks) / 1000; };
   Json places = Json::object();
   for (size_t place = 0; place < kPlaces; ++place) {
     std::string name(PlaceName(static_cast<Place>(place)));
@@ -214,7 +231,16 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
             {"max", control.recovery_us.largest()},
             {"samples", control.recovery_us.count()},
             {"histogram", Buckets(control.recovery_us)}}},
-          {"longest_wait_us", clock.ToNanoseconds(longest) / 1000},
+          {"death_noted_us",
+           {{"p50", control.death_noted_us.Quantile(0.5)},
+            {"p99", control.death_noted_us.Quantile(0.99)},
+            {"max", control.death_noted_us.largest()},
+            {"samples", control.death_noted_us.count()},
+            {"histogram", Buckets(control.death_noted_us)}}},
+          {"longest_wait_us", to_us(report.times.longest_wait)},
+          {"longest_wait_paused_us", to_us(report.times.longest_wait_paused)},
+          {"longest_wait_function", FunctionName(report.times.longest_wait_function)},
+          {"longest_pause_us", to_us(report.times.longest_pause)},
           {"audits", load(control.audits)},
           {"fills", load(control.fills)},
           {"filled_keys", load(control.filled_keys)},
@@ -247,10 +273,11 @@ Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     *reason =
         handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
+  } else if (report.interrupted) {
+    *reason = checked.is_null() ? "interrupted before its end, and before the checker's"
+                                : "interrupted before its end";
   } else if (checked.is_null()) {
     *reason = "the checker died";
-  } else if (report.interrupted) {
-    *reason = "interrupted before its end";
   } else if (check == VerdictName(Verdict::kUndecided)) {
     *reason = absl::StrCat("the checker could not decide ",
                            checked["keys_undecided"].get<uint64_t>(), " keys");
@@ -271,6 +298,10 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario,
   const SupervisorReport& report = handover.report;
   TortureResult result;
   result.verdict = Judge(variant, scenario, context, handover, checked, status, &result.reason);
+  result.machine_refused =
+      result.verdict == Verdict::kUndecided &&
+      (context.control().machine_refused.load(std::memory_order_relaxed) != 0 ||
+       (WIFEXITED(status) && WEXITSTATUS(status) == kExitSetup));
   Json& run = result.run;
   run = {{"variant", variant.name()},
          {"scenario", scenario.name},
@@ -335,6 +366,11 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
   if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
     scenario.timer.life_us = options.supervisor.life_us;
   }
+  if (const std::string why = WhatTheMachineRefuses(scenario.segment_bytes); !why.empty()) {
+    TortureResult refused = CannotRun(variant, scenario, why);
+    refused.machine_refused = true;
+    return refused;
+  }
   const KeyTable keys(scenario.workload.keys, kFillKeys);
   const WorkloadGenerator generator(scenario.workload,
                                     AdaptMix(scenario.workload.mix, variant.traits()));
@@ -385,8 +421,15 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
     return CannotRun(variant, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));
   }
   int status = 0;
-  Await(supervisor, **checker, memory, options, &status, progress);
-  const Json checked = (*checker)->Finish();
+  const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
+  bool wanted = context.control().interrupted.load(std::memory_order_relaxed) == 0;
+  const Json checked = (*checker)->Finish([&] {
+    wanted = wanted && progress({});
+    return wanted;
+  });
+  if (!wanted && checked.is_null()) handover->report.interrupted = true;
+  if (!ended)
+    Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");
   return Conclude(variant, original, options, context, *handover, checked, status);
 }
 

@@ -41,7 +41,8 @@ struct TortureProgress {
 struct TortureResult {
   Verdict verdict = Verdict::kUndecided;
   std::string reason;  // what was found; why it is vacuous, undecided or skipped; empty for a pass
-  Json run;            // as in result files
+  bool machine_refused = false;  // undecided, because the machine lacks what every design needs
+  Json run;                      // as in result files
 };
 
 // `progress` is called several times a second; it returns false to end the run early. Nothing is

@@ -25,6 +25,7 @@ constexpr uint64_t kChildLifeNs =
 // From here on the process cannot outlive its supervisor.
 void DieWithSupervisor(const RunContext& context) {
   DieWithParent(context.supervisor, kExitOrphan);
+  context.usual.GiveTo(0);
   prctl(PR_SET_TIMERSLACK, 1);  // ns: short sleeps stay short
   if (context.errors_fd >= 0) dup2(context.errors_fd, STDERR_FILENO);
 }
@@ -64,11 +65,8 @@ class Worker {
   enum class Aim : uint8_t { kAnywhere, kAttach, kDetach, kRecovery };
 
   void SetTimer(uint64_t within_ns) {
-    const uint64_t delay_ns = random_.Below(within_ns + 1);
-    const uint64_t when = MonotonicNs() + delay_ns;
+    const uint64_t when = MonotonicNs() + random_.Below(within_ns + 1);
     client_.board().timer_at_ns.store(when, std::memory_order_relaxed);
-    control_.kill_ticks.store(context_.clock.Now() + context_.clock.ToTicks(delay_ns),
-                              std::memory_order_relaxed);
     client_.timer().Set(when);
   }
 
@@ -115,7 +113,7 @@ class Worker {
   void RecoverIfAsked() {
     // Acquire: pairs with the supervisor's release; the victims counted are dead.
     const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_acquire);
-    if (deaths == seen_deaths_) return;
+    if (deaths == seen_deaths_ || context_.scenario.full_table) return;
     seen_deaths_ = deaths;
     // One survivor takes each death, and now and then others do too, so that several recover at
     // once.
@@ -257,6 +255,7 @@ class Worker {
     if (fork() != 0) return;
     close(context_.unborn_fd);  // after the handlers of fork, which close what says that we live
     KillTimer end;
+    if (!end.ok()) _exit(kExitDone);
     end.Set(MonotonicNs() + kChildLifeNs);
     CheckRefused(context_, client_.store(), "the parent");
     for (;;) pause();

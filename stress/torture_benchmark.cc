@@ -58,6 +58,7 @@ double BareKillsPerSecond(uint32_t life_us) {
       if (pid == 0) {
         DieWithParent(parent);
         KillTimer timer;
+        if (!timer.ok()) std::abort();
         Random random(static_cast<uint64_t>(getpid()));
         timer.Set(MonotonicNs() + random.Below(uint64_t{life_us} * 2000));
         for (std::atomic<uint64_t> work = 0;;) work.fetch_add(1, std::memory_order_relaxed);

@@ -110,11 +110,11 @@ class Display {
     out_ << std::flush;
   }
   void Table(const Json& runs) {
-    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "variant",
+    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "variant",
                             "scenario", "verdict", "kills", "in op", "kills/s", "operations",
-                            "audits", "recovery", "longest");
-    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s\n", "", "", "", "", "%",
-                            "", "", "", "p50 us", "wait us");
+                            "audits", "recovery", "noted", "longest");
+    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "", "", "", "",
+                            "%", "", "", "", "p50 us", "p99 us", "wait us");
     for (const Json& run : runs) {
       const std::string verdict = run["verdict"];
       out_ << absl::StrFormat("%-15s %-19s %-17s", run["variant"].get<std::string>(),
@@ -123,11 +123,11 @@ class Display {
         const uint64_t kills = run["kills"]["total"];
         const uint64_t inside = run["kills"]["in_operation"];
         out_ << absl::StrFormat(
-            " %8d %6.1f %7.0f %11d %7d %9d %9d", kills,
+            " %8d %6.1f %7.0f %11d %7d %9d %9d %9d", kills,
             kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
             run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
             run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
-            run["longest_wait_us"].get<uint64_t>());
+            run["death_noted_us"]["p99"].get<uint64_t>(), run["longest_wait_us"].get<uint64_t>());
       }
       out_ << "\n";
     }
@@ -180,7 +180,8 @@ int RunAll(const Flags& flags) {
             return g_interrupted == 0;
           });
       display.Done(name, run);
-      exit_code = WorseExitCode(exit_code, ExitCode(run.verdict));
+      exit_code =
+          WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
       result["runs"].push_back(std::move(run.run));
     }
   }

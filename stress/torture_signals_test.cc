@@ -114,5 +114,18 @@ TEST(TortureSignals, ForkInheritEndsInAPidNamespaceWithTheOuterProc) {
   EXPECT_TRUE(exit_code == 0 || exit_code == 3) << exit_code;
 }
 
+TEST(TortureSignals, WithoutProcTheMachineIsNamedAndNoDesign) {
+  const Ended ended = RunLine(
+      "unshare --mount --map-root-user sh -c 'mount -t tmpfs none /proc && exec " KILL9_COMMAND
+      " torture --variant=global_mutex --scenario=steady --seconds=0.5' 2>&1");
+  if (ended.output.find("unshare:") != std::string::npos ||
+      ended.output.find("mount:") != std::string::npos) {
+    GTEST_SKIP() << "this machine lets us make no mount namespace: " << ended.output;
+  }
+  if (ended.exit_code == 0) return;  // a design that needs no /proc
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, ::testing::HasSubstr("this machine refuses"));
+}
+
 }  // namespace
 }  // namespace kill9

@@ -12,8 +12,9 @@
 namespace kill9 {
 
 inline constexpr size_t kHugePageBytes = size_t{2} << 20;
-// Smaller files stay in small pages: what the processor remembers of translations suffices.
-inline constexpr size_t kFewestBytesInHugePages = 4 * kHugePageBytes;
+// Smaller files stay in small pages: what the processor remembers of translations suffices, and a
+// process that attaches has few pages to fault on.
+inline constexpr size_t kFewestBytesInHugePages = 2 * kHugePageBytes;
 
 // Gives the file `size` bytes in as many huge pages as the kernel can make; the rest of it is a
 // hole as before. Takes no longer than fallocate(2), which the caller still has to call for the
