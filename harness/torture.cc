@@ -38,6 +38,8 @@ constexpr uint32_t kSpareForOrphans = 48;
 constexpr int kExitSkipped = 10;
 constexpr int kExitSetup = 11;
 
+// Asked for before a run; what a segment needs beyond it is Create's to say.
+constexpr uint64_t kSmallMapping = 64u << 10;
 constexpr uint64_t kMostCharged = 200'000'000;  // ns, of one look at the supervisor
 constexpr uint64_t kEndingNs = 60'000'000'000;  // for the end of a run; needed: some ms
 
@@ -366,7 +368,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
   if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
     scenario.timer.life_us = options.supervisor.life_us;
   }
-  if (const std::string why = WhatTheMachineRefuses(scenario.segment_bytes); !why.empty()) {
+  if (const std::string why = WhatTheMachineRefuses(kSmallMapping); !why.empty()) {
     TortureResult refused = CannotRun(variant, scenario, why);
     refused.machine_refused = true;
     return refused;
