@@ -72,18 +72,19 @@ bool Runner::HalfDone(OperationKind operation) {
 bool Runner::FillWithDead() {
   if (!HalfDone(OperationKind::kPutLarger)) return false;
   const ParticipantTable table = scene_->segment->participants();
-  for (uint32_t slot = 1; slot < table.size(); ++slot) {
+  const uint32_t slots = scene_->options.max_participants;  // those of recoverers stay free
+  for (uint32_t slot = 1; slot < slots; ++slot) {
     if (!StartHolder(kHolderPid + static_cast<pid_t>(slot), false)) return false;
   }
   // What this state is for: no slot is free, and each is a dead one's that nobody has noticed. To
   // ask is to notice.
   Save(base_);
-  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+  for (uint32_t slot = 0; slot < slots; ++slot) {
     uint32_t generation = 0;
     if (table.state(slot) == ParticipantState::kInUse && table.MarkIfDead(slot, &generation)) {
       continue;
     }
-    Error("participant slot %u of %u is not taken by a dead one", slot, table.size());
+    Error("participant slot %u of %u is not taken by a dead one", slot, slots);
     return false;
   }
   Restore(base_);
