@@ -88,7 +88,7 @@ void CheckerProcess::Run() {
       usleep(kIdleUs);
     }
   }
-  const std::string text = JsonText(ToJson(checker.Finish()));
+  const std::string text = Dump(ToJson(checker.Finish()));
   if (text.size() <= sizeof shared_->outcome) {
     text.copy(shared_->outcome, text.size());
     shared_->outcome_bytes.store(text.size(), std::memory_order_release);  // pairs with Finish

@@ -1,7 +1,9 @@
 #include "harness/result.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -9,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -45,6 +48,52 @@ Json Build() {
   return {{"compiler", compiler}, {"mode", mode}, {"version", KILL9_VERSION}};
 }
 
+constexpr uintmax_t kJsonBytesMost = 64u << 20;
+
+// How deeply arrays and objects are nested in a text that may be JSON.
+int NestingOf(std::string_view text) {
+  int nesting = 0, most = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      i += c == '\\';
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      most = std::max(most, ++nesting);
+    } else if (c == ']' || c == '}') {
+      --nesting;
+    }
+  }
+  return most;
+}
+
+// Where a result file is written. It appears whole or not at all. A device or a pipe is written to:
+// a rename would replace it.
+struct Target {
+  bool is_directory;
+  bool in_place;
+  std::string named;    // the file, behind links
+  std::string written;  // at first
+
+  explicit Target(const std::string& path) {
+    std::error_code ignored;
+    const std::filesystem::file_status there = std::filesystem::status(path, ignored);
+    const bool exists = std::filesystem::exists(there);
+    is_directory = std::filesystem::is_directory(there);
+    in_place = exists && !std::filesystem::is_regular_file(there);
+    named = exists ? std::filesystem::canonical(path, ignored).string() : path;
+    written = in_place ? path : absl::StrCat(named, ".", getpid(), ".tmp");
+  }
+};
+
+absl::Status CannotWrite(const std::string& path, int error) {
+  return absl::UnavailableError(
+      absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
+}
+
 }  // namespace
 
 void SetCommandLine(int argc, char** argv) {
@@ -62,36 +111,89 @@ Json ParseJson(std::string_view text) {
   return Json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
-Json ReadJson(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return ParseJson(std::string(std::istreambuf_iterator<char>(file), {}));
+std::string Dump(const Json& json, int indent) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
-std::string JsonText(const Json& json, int indent) { return json.dump(indent); }
+absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_status there = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(there)) {
+    return absl::NotFoundError(absl::StrCat("cannot read '", path, "': ", std::strerror(ENOENT)));
+  }
+  if (!std::filesystem::is_regular_file(there)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no file"));
+  }
+  if (const uintmax_t size = std::filesystem::file_size(path, error); size > kJsonBytesMost) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is too large: ", size, " bytes"));
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file) {
+    return absl::NotFoundError(absl::StrCat("cannot read '", path, "': ", std::strerror(errno)));
+  }
+  if (NestingOf(text) > kJsonNestingMost) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is nested too deeply"));
+  }
+  Json json = ParseJson(text);
+  if (json.is_discarded()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
+  }
+  return json;
+}
+
+std::string TextField(const Json& object, std::string_view name, std::string_view otherwise) {
+  const auto found = object.is_object() ? object.find(std::string(name)) : object.end();
+  const bool is_text = found != object.end() && found->is_string();
+  return is_text ? found->get<std::string>() : std::string(otherwise);
+}
+
+absl::Status CanWriteResult(const std::string& path) {
+  if (path == "-") return absl::OkStatus();
+  const Target target(path);
+  if (target.is_directory) return CannotWrite(path, EISDIR);
+  if (target.in_place) {
+    return access(path.c_str(), W_OK) == 0 ? absl::OkStatus() : CannotWrite(path, errno);
+  }
+  const int fd = open(target.written.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return CannotWrite(path, errno);
+  close(fd);
+  unlink(target.written.c_str());
+  return absl::OkStatus();
+}
 
 absl::Status WriteResult(const Json& result, const std::string& path) {
-  std::string text = JsonText(result, 2) + "\n";
+  const std::string text = Dump(result, 2) + "\n";
   if (path == "-") {
+    errno = 0;
     std::cout << text << std::flush;
-    return absl::OkStatus();
+    return std::cout ? absl::OkStatus() : CannotWrite(path, errno);
   }
-  // A file appears whole or not at all. A device or a pipe is written to: a rename would replace
-  // it.
-  std::error_code ignored;
-  const std::filesystem::file_status there = std::filesystem::status(path, ignored);
-  const bool in_place = std::filesystem::exists(there) && !std::filesystem::is_regular_file(there);
-  const std::string target =
-      std::filesystem::exists(there) ? std::filesystem::canonical(path, ignored).string() : path;
-  const std::string written = in_place ? path : absl::StrCat(target, ".", getpid(), ".tmp");
-  std::ofstream file(written);
+  const Target target(path);
+  if (target.is_directory) return CannotWrite(path, EISDIR);
+  std::ofstream file(target.written);
   file << text << std::flush;
-  if (!file || (!in_place && std::rename(written.c_str(), target.c_str()) != 0)) {
-    int error = errno;
-    if (!in_place) unlink(written.c_str());
-    return absl::UnavailableError(
-        absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
+  if (!file ||
+      (!target.in_place && std::rename(target.written.c_str(), target.named.c_str()) != 0)) {
+    const int error = errno;
+    if (!target.in_place) unlink(target.written.c_str());
+    return CannotWrite(path, error);
   }
   return absl::OkStatus();
+}
+
+absl::Status FinishStandardOutput() {
+  errno = 0;
+  std::cout.flush();
+  const bool flushed = std::fflush(stdout) == 0 && std::cout.good() && std::ferror(stdout) == 0;
+  const int flush_error = errno;
+  // A file system may tell of what is missing when the file is closed.
+  const int copy = flushed ? dup(STDOUT_FILENO) : -1;
+  if (flushed && copy >= 0 && close(copy) == 0) return absl::OkStatus();
+  const int error = flushed ? errno : flush_error;
+  return absl::UnavailableError(absl::StrCat(
+      "cannot write standard output: ", error != 0 ? std::strerror(error) : "an earlier error"));
 }
 
 }  // namespace kill9

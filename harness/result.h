@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
 namespace kill9 {
@@ -18,18 +19,34 @@ using Json = nlohmann::ordered_json;
 // empty.
 Json NewResult(std::string_view kind, uint64_t seed);
 
-// Reading and writing, compiled once: every source that calls the library's own would cost seconds
-// more to build. What is no JSON is_discarded(), and so is a file that cannot be read.
+// Reading and writing are compiled once: every source that calls the library's own would cost
+// seconds more to build. What is no JSON is_discarded().
 Json ParseJson(std::string_view text);
-Json ReadJson(const std::string& path);
-std::string JsonText(const Json& json, int indent = -1);
 
 // Remembers the command line that NewResult and repeat lines quote. Called once, by main.
 void SetCommandLine(int argc, char** argv);
 
+// The text of a JSON value, whatever bytes its strings hold: what is no UTF-8 is replaced by U+FFFD.
+std::string Dump(const Json& json, int indent = -1);
+
+// Reads a JSON file that anybody may have made: a regular file of a sensible size, nested no deeper
+// than kJsonNestingMost. NotFound: it cannot be read. InvalidArgument: it is not that.
+inline constexpr int kJsonNestingMost = 200;
+absl::StatusOr<Json> ReadJsonFile(const std::string& path);
+
+// A field, if `object` is an object that has it as a string; else `otherwise`.
+std::string TextField(const Json& object, std::string_view name, std::string_view otherwise = "");
+
+// Whether WriteResult will be able to write there, as far as can be known before: asked before work
+// of hours.
+absl::Status CanWriteResult(const std::string& path);
+
 // Writes the file as a whole or not at all (a temporary beside it, renamed). "-" is standard
 // output.
 absl::Status WriteResult(const Json& result, const std::string& path);
+
+// Ends standard output. An error: not all that was written to it has arrived.
+absl::Status FinishStandardOutput();
 
 }  // namespace kill9
 

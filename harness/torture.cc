@@ -294,6 +294,17 @@ Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext
   return Verdict::kUndecided;
 }
 
+// What `kill9 replay` reads instead of the line; the variant and the scenario are the run's.
+Json RepeatFields(const TortureOptions& options) {
+  Json fields = {{"seed", options.seed},
+                 {"seconds", options.supervisor.seconds},
+                 {"processes", options.supervisor.processes},
+                 {"kills", options.supervisor.kills},
+                 {"life_us", options.supervisor.life_us}};
+  if (options.workload != nullptr) fields["workload"] = options.workload->name;
+  return fields;
+}
+
 TortureResult Conclude(const Variant& variant, const Scenario& scenario,
                        const TortureOptions& options, const RunContext& context,
                        const Handover& handover, const Json& checked, int status) {
@@ -325,6 +336,7 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario,
     run["counterexample_files"] = checked["counterexample_files"];
   }
   run["repeat"] = RepeatLine(variant, scenario, options);
+  run["repeat_with"] = RepeatFields(options);
   return result;
 }
 

@@ -68,7 +68,7 @@ void PrintLine(const std::string& file, const CheckOutcome& outcome, double seco
   std::string strongest = "none holds";
   if (outcome.strongest.has_value()) {
     strongest = absl::StrCat("strongest: ", std::string(ConditionName(*outcome.strongest)));
-  } else if (outcome.verdict == Verdict::kUndecided) {
+  } else if (outcome.verdict != Verdict::kViolation) {
     strongest = "strongest: unknown";
   }
   std::cout << absl::StrFormat(
@@ -130,7 +130,10 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
     std::cerr << "kill9: " << file << ": " << outcome.status().message() << "\n";
     return kExitUsage;
   }
-  if (history->operations.empty()) outcome->verdict = Verdict::kVacuous;
+  if (outcome->keys == 0) {  // nothing says anything
+    outcome->verdict = Verdict::kVacuous;
+    outcome->strongest.reset();
+  }
   Json run = RunOf(arguments, file, *outcome, seconds);
   PrintLine(file, *outcome, seconds);
   int exit_code = ExitCode(outcome->verdict);

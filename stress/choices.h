@@ -19,7 +19,7 @@ template <typename T>
 struct Choice {
   std::string name;
   T value;
-  std::string group = "all";  // chooses all that are in it; "": there is no such word
+  std::vector<std::string> groups = {"all"};  // words that choose all that are in the group
 };
 
 // Every name at its turn, each with what it stands for, in the order of `known`. Throws
@@ -31,19 +31,31 @@ std::vector<T> Choose(std::string_view flag, const std::string& given,
   for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
     const size_t before = chosen.size();
     for (const Choice<T>& choice : known) {
-      if (choice.name == name || choice.group == name) chosen.push_back(choice.value);
+      if (choice.name == name || absl::c_linear_search(choice.groups, name)) {
+        chosen.push_back(choice.value);
+      }
     }
     if (chosen.size() > before) continue;
     std::vector<std::string> names;
     for (const Choice<T>& choice : known) {
-      if (choice.group.empty() || absl::c_linear_search(names, choice.group)) continue;
-      names.push_back(choice.group);
+      for (const std::string& group : choice.groups) {
+        if (!absl::c_linear_search(names, group)) names.push_back(group);
+      }
     }
     for (const Choice<T>& choice : known) names.push_back(choice.name);
     throw CLI::ValidationError(absl::StrCat(std::string(flag), ": there is no '", name,
                                             "'; known are: ", absl::StrJoin(names, ", ")));
   }
   return chosen;
+}
+
+// The one that is named, of choices without groups.
+template <typename T>
+T ChooseOne(std::string_view flag, const std::string& given, const std::vector<Choice<T>>& known) {
+  const std::vector<T> chosen = Choose(flag, given, known);
+  if (chosen.size() == 1) return chosen[0];
+  throw CLI::ValidationError(
+      absl::StrCat(std::string(flag), ": takes one name, and '", given, "' are several"));
 }
 
 // Throws CLI::ValidationError if `name` is a peer, or the group of them all, that could have been
@@ -71,10 +83,11 @@ inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
   std::vector<Choice<const Variant*>> known;
   for (const Variant* variant : AllVariants()) {
     const Variant::Kind kind = variant->kind();
-    known.push_back({std::string(variant->name()), variant,
-                     kind == Variant::Kind::kDesign ? "all"
-                     : kind == Variant::Kind::kPeer ? "peers"
-                                                    : "baselines"});
+    known.push_back({std::string(variant->name()),
+                     variant,
+                     {kind == Variant::Kind::kDesign ? "all"
+                      : kind == Variant::Kind::kPeer ? "peers"
+                                                     : "baselines"}});
   }
   return Choose("--variant", given, known);
 }

@@ -67,7 +67,7 @@ void AddListCommand(CLI::App& application, int& exit_code) {
       list["peers that were not built"] = std::move(missing);
     }
     if (*as_json) {
-      std::cout << JsonText(list, 2) << "\n";
+      std::cout << Dump(list, 2) << "\n";
     } else {
       for (const auto& [group, entries] : list.items()) {
         std::cout << group << "\n";

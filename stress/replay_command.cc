@@ -1,23 +1,34 @@
 // kill9 replay: repeat the failures of a result file.
 //
-// A failure of the sweep is repeated exactly, and can be stopped at under gdb. One of another tier
-// has a `repeat` line, the command that gave it: that is run again, with what it says about being
-// deterministic.
+// A failure of the sweep is repeated exactly, and can be stopped at under gdb; those of torture,
+// check and planted by the command with the same options. A file may come from anybody: what is
+// repeated is made anew from its fields, each of which must be one that there is. Its `repeat` lines
+// are for people.
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/checker/model_checker.h"
+#include "harness/control.h"
+#include "harness/gate/planted.h"
 #include "harness/result.h"
+#include "harness/scenario.h"
 #include "harness/sweep/sweep.h"
 #include "harness/sweep/symbols.h"
 #include "harness/verdict.h"
 #include "stress/commands.h"
 #include "stress/sweep_replay.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 namespace {
@@ -71,10 +82,12 @@ int Debug(const sweep::CellRequest& request) {
   return kExitUsage;
 }
 
-// Runs the line as the command that it is, up to its comment, with this very program as `kill9`.
-int RunLine(const std::string& line) {
-  std::vector<std::string> words =
-      absl::StrSplit(line.substr(0, line.find(" #")), ' ', absl::SkipEmpty());
+// Runs this very program with these arguments. They are made here, and each is one of a command's
+// options: nothing that a file says is read as a command line.
+int RunSelf(std::vector<std::string> words) {
+  words.insert(words.begin(), "kill9");
+  std::cerr << "repeating (best effort, unless it is a check): " << absl::StrJoin(words, " ")
+            << std::endl;
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -88,46 +101,169 @@ int RunLine(const std::string& line) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
 }
 
-// Every run of torture has its line; only what failed is repeated.
-bool Failed(const Json& run) {
-  const std::string verdict = run.value("verdict", "");
-  return verdict != "pass" && verdict != "skipped";
+absl::Status Unusable(std::string_view what) {
+  return absl::InvalidArgumentError(std::string(what));
+}
+
+// A field of `from` as a number within bounds; `otherwise` if there is none.
+template <typename Number>
+absl::StatusOr<Number> NumberField(const Json& from, const char* name, Number least, Number most,
+                                   std::optional<Number> otherwise) {
+  const auto field = from.find(name);
+  if (field == from.end() || field->is_null()) {
+    if (otherwise.has_value()) return *otherwise;
+    return Unusable(absl::StrCat("it does not say '", name, "'"));
+  }
+  const bool is_kind =
+      std::is_integral_v<Number> ? field->is_number_unsigned() : field->is_number();
+  if (!is_kind) return Unusable(absl::StrCat("'", name, "' is no number"));
+  const Number number = field->get<Number>();
+  if (!(number >= least && number <= most)) {
+    return Unusable(absl::StrCat("'", name, "' is out of bounds"));
+  }
+  return number;
+}
+
+// The arguments that repeat a run of torture. Results of before `repeat_with` have the same fields
+// elsewhere.
+absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, const Json& run) {
+  const std::string variant = TextField(run, "variant");
+  const std::string scenario = TextField(run, "scenario");
+  if (FindVariant(variant) == nullptr) return Unusable("there is no variant '" + variant + "'");
+  if (FindScenario(scenario) == nullptr) return Unusable("there is no scenario '" + scenario + "'");
+  const bool has_fields = run.contains("repeat_with");
+  const Json& fields = has_fields ? run["repeat_with"] : run;
+  if (!fields.is_object()) return Unusable("'repeat_with' is no object");
+  const auto seed = NumberField<uint64_t>(has_fields ? fields : result, "seed", 1, UINT64_MAX, {});
+  const auto seconds = NumberField<double>(fields, "seconds", 0.05, 1e6, {});
+  const auto processes = NumberField<uint64_t>(fields, "processes", 1, kMaxWorkers - 2, {});
+  const auto kills = NumberField<uint64_t>(fields, "kills", 0, UINT64_MAX, 0);
+  const auto life_us = NumberField<uint64_t>(fields, "life_us", 0, 100'000'000, 0);
+  for (const absl::Status& status :
+       {seed.status(), seconds.status(), processes.status(), kills.status(), life_us.status()}) {
+    if (!status.ok()) return status;
+  }
+  std::vector<std::string> words = {"torture",
+                                    "--variant=" + variant,
+                                    "--scenario=" + scenario,
+                                    absl::StrFormat("--seconds=%.17g", *seconds),
+                                    absl::StrCat("--processes=", *processes),
+                                    absl::StrCat("--seed=", *seed)};
+  if (*kills != 0) words.push_back(absl::StrCat("--kills=", *kills));
+  if (*life_us != 0) words.push_back(absl::StrCat("--life=", *life_us));
+  if (!fields.contains("workload")) return words;
+  const std::string workload = TextField(fields, "workload");
+  for (const Workload& known : AllWorkloads()) {
+    if (known.name != workload) continue;
+    words.push_back("--workload=" + workload);
+    return words;
+  }
+  return Unusable("there is no workload '" + workload + "'");
+}
+
+absl::StatusOr<std::vector<std::string>> CheckArguments(const Json& run) {
+  const std::string file = TextField(run, "file");
+  const std::string model = TextField(run, "model");
+  const std::string condition = TextField(run, "condition");
+  if (FindModel(model) == nullptr) return Unusable("there is no model '" + model + "'");
+  if (!ParseCondition(condition)) return Unusable("there is no condition '" + condition + "'");
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    return Unusable("its history, '" + file + "', is not there");
+  }
+  return std::vector<std::string>{"check", "--model=" + model, "--condition=" + condition, "--",
+                                  file};
+}
+
+absl::StatusOr<std::vector<std::string>> PlantedArguments(const Json& result, const Json& run) {
+  const std::string name = TextField(run, "name");
+  const absl::StatusOr<std::vector<PlantedBug>> known = ReadPlantedBugs(DefaultPlantedManifest());
+  if (!known.ok()) return known.status();
+  if (std::none_of(known->begin(), known->end(),
+                   [&](const PlantedBug& bug) { return bug.name == name; })) {
+    return Unusable("there is no planted bug '" + name + "'");
+  }
+  const auto seed = NumberField<uint64_t>(result, "seed", 0, UINT64_MAX, {});
+  if (!seed.ok()) return seed.status();
+  return std::vector<std::string>{"planted", "--every-tier", "--name=" + name,
+                                  absl::StrCat("--seed=", *seed)};
+}
+
+// Only what failed, or was not decided, is repeated. An error: it is no run of a result file.
+absl::StatusOr<bool> Failed(const std::string& kind, const Json& run) {
+  if (!run.is_object()) return Unusable("it is no object");
+  if (kind == "planted") {
+    const auto found = run.find("as_expected");
+    if (found == run.end() || !found->is_boolean()) return Unusable("it has no 'as_expected'");
+    return !found->get<bool>();
+  }
+  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  if (!verdict.has_value()) return Unusable("it has no verdict");
+  return *verdict != Verdict::kPass && *verdict != Verdict::kSkipped;
 }
 
 bool IsSweepRun(const Json& run) {
-  return run.contains("counterexample") && run["counterexample"].is_object() &&
-         run["counterexample"].value("kind", "") == "sweep";
+  return run.contains("counterexample") && TextField(run["counterexample"], "kind") == "sweep";
+}
+
+int Complain(const std::string& message) {
+  std::cerr << "kill9 replay: " << message << "\n";
+  return kExitUsage;
+}
+
+absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, const Json& result,
+                                                     const Json& run) {
+  if (kind == "torture") return TortureArguments(result, run);
+  if (kind == "check") return CheckArguments(run);
+  if (kind == "planted") return PlantedArguments(result, run);
+  return Unusable("a run of '" + kind + "' without a place");
+}
+
+int ReplayRun(const std::string& kind, const Json& result, const Json& run,
+              const SweepReplayOptions& options) {
+  if (IsSweepRun(run)) return ReplaySweepRun(run, options);
+  absl::StatusOr<std::vector<std::string>> words = ArgumentsOf(kind, result, run);
+  if (!words.ok()) {
+    return Complain(absl::StrCat("a run that failed cannot be repeated: ",
+                                 std::string(words.status().message())));
+  }
+  int exit_code = kExitPass;
+  for (uint32_t n = 0; n < options.times; ++n) {
+    exit_code = WorseExitCode(exit_code, RunSelf(*words));
+  }
+  return exit_code;
 }
 
 int Replay(const std::string& path, const SweepReplayOptions& options) {
-  std::ifstream file(path);
-  Json result = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!file || !result.is_object() || result.value("schema", "") != "kill9/1" ||
-      !result.contains("runs") || !result["runs"].is_array()) {
-    std::cerr << "kill9 replay: '" << path << "' is no result file of kill9\n";
-    return kExitUsage;
+  const absl::StatusOr<Json> read = ReadJsonFile(path);
+  if (!read.ok()) return Complain(std::string(read.status().message()));
+  const Json& result = *read;
+  if (TextField(result, "schema") != "kill9/1" || !result.contains("runs") ||
+      !result["runs"].is_array()) {
+    return Complain(absl::StrCat("'", path, "' is no result file of kill9"));
+  }
+  if (result["runs"].empty()) {
+    Complain(absl::StrCat("there is no run in '", path, "'"));
+    return kExitUndecided;
   }
   int exit_code = kExitPass;
   int repeated = 0;
-  for (const Json& run : result["runs"]) {
-    if (!Failed(run)) continue;
-    if (IsSweepRun(run)) {
-      ++repeated;
-      exit_code = WorseExitCode(exit_code, ReplaySweepRun(run, options));
-    } else if (run.contains("repeat") && run["repeat"].is_string()) {
-      ++repeated;
-      std::string line = run["repeat"];
-      std::cerr << "repeating (best effort, unless the line says otherwise): " << line << std::endl;
-      for (uint32_t n = 0; n < options.times; ++n) {
-        exit_code = WorseExitCode(exit_code, RunLine(line));
-      }
+  for (size_t n = 0; n < result["runs"].size(); ++n) {
+    const Json& run = result["runs"][n];
+    // The gate's runs are those of other commands.
+    const std::string of_file = TextField(result, "kind");
+    const std::string kind = of_file == "gate" ? TextField(run, "tier") : of_file;
+    const absl::StatusOr<bool> failed = Failed(kind, run);
+    if (!failed.ok()) {
+      return Complain(absl::StrCat("run ", n + 1, " of '", path,
+                                   "' cannot be read: ", std::string(failed.status().message())));
     }
-    if (options.debugger && repeated > 0) break;
+    if (!*failed) continue;
+    ++repeated;
+    exit_code = WorseExitCode(exit_code, ReplayRun(kind, result, run, options));
+    if (options.debugger) break;
   }
-  if (repeated == 0) {
-    std::cerr << "kill9 replay: no run of '" << path << "' failed\n";
-    return kExitPass;
-  }
+  if (repeated == 0) std::cerr << "kill9 replay: no run of '" << path << "' failed\n";
   return exit_code;
 }
 

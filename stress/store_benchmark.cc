@@ -341,7 +341,7 @@ class Run {
 // Throws CLI::ValidationError if there is no such subject.
 static void CheckSubject(const std::string& flag, const std::string& name) {
   std::vector<kill9::Choice<std::string>> known;
-  for (const auto& kind : kill9::limits::AllSubjects()) known.push_back({kind.name, kind.name, ""});
+  for (const auto& kind : kill9::limits::AllSubjects()) known.push_back({kind.name, kind.name, {}});
   kill9::RefuseMissingPeer(flag, name);
   kill9::Choose(flag, name, known);
 }

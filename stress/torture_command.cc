@@ -64,8 +64,8 @@ const Workload* ChooseWorkload(const std::string& given) {
   if (given.empty()) return nullptr;
   std::vector<Choice<const Workload*>> known;
   for (const Workload& workload : AllWorkloads())
-    known.push_back({std::string(workload.name), &workload, ""});
-  return Choose("--workload", given, known).at(0);
+    known.push_back({std::string(workload.name), &workload, {}});
+  return ChooseOne("--workload", given, known);
 }
 
 class Display {
@@ -169,6 +169,7 @@ int RunAll(const Flags& flags) {
                                options.supervisor.seconds, variants.size() * scenarios.size(),
                                clock.description()));
   int exit_code = kExitPass;
+  bool any_ran = false;
   for (const Variant* variant : variants) {
     for (const Scenario* scenario : scenarios) {
       if (g_interrupted != 0) break;
@@ -182,12 +183,17 @@ int RunAll(const Flags& flags) {
       display.Done(name, run);
       exit_code =
           WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
+      any_ran = any_ran || run.verdict != Verdict::kSkipped;
       result["runs"].push_back(std::move(run.run));
     }
   }
   display.Table(result["runs"]);
   if (g_interrupted != 0) {
     display.Line("interrupted: the runs above are what was measured");
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  if (!any_ran) {
+    display.Line("nothing was run: that is no pass");
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   if (!flags.json.empty()) {

@@ -14,7 +14,7 @@
 #include "harness/checker/engine.h"
 #include "harness/edn.h"
 #include "harness/html.h"
-#include "nlohmann/json.hpp"
+#include "harness/result.h"
 
 namespace kill9 {
 namespace {
@@ -222,8 +222,7 @@ std::string RenderHtml(const Counterexample& counterexample, const Naming& namin
 }
 
 std::string RenderTrace(const Counterexample& counterexample, const Naming& naming) {
-  using Json = nlohmann::ordered_json;
-  Json events = Json::array();
+    Json events = Json::array();
   std::set<uint32_t> processes;
   uint64_t last = 0;
   for (const Operation& operation : counterexample.operations) {
@@ -271,7 +270,7 @@ std::string RenderTrace(const Counterexample& counterexample, const Naming& nami
     }
   }
   Json trace = {{"displayTimeUnit", "ns"}, {"traceEvents", events}};
-  return trace.dump(1) + "\n";
+  return Dump(trace, 1) + "\n";
 }
 
 absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,

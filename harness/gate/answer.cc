@@ -127,7 +127,7 @@ Answer FromRun(const Step& step, const Outcome& outcome, const Json& run) {
 
 std::vector<Answer> FromResultFile(const Step& step, const Outcome& outcome) {
   std::vector<Answer> answers;
-  const Json result = ReadJson(step.result_file);
+  const Json result = ReadJsonFile(step.result_file).value_or(Json());
   if (result.is_object() && result.contains("runs") && result["runs"].is_array()) {
     for (const Json& run : result["runs"]) {
       if (run.is_object()) answers.push_back(FromRun(step, outcome, run));
@@ -140,6 +140,10 @@ std::vector<Answer> FromResultFile(const Step& step, const Outcome& outcome) {
   if (answers.empty()) return {WithoutResult(step, outcome)};
   int worst = kExitPass;
   for (const Answer& answer : answers) worst = WorseExitCode(worst, ExitCode(answer.verdict));
+  const bool nothing_ran = std::all_of(answers.begin(), answers.end(), [](const Answer& answer) {
+    return answer.verdict == Verdict::kSkipped;
+  });
+  if (nothing_ran) worst = kExitUndecided;
   if (worst != WEXITSTATUS(outcome.status)) {
     Answer contradiction = Frame(step, outcome);
     contradiction.reason =
@@ -162,7 +166,7 @@ void AddFailures(const Json& test, std::vector<std::string>& failures, Answer& a
 
 Answer FromGoogleTest(const Step& step, const Outcome& outcome) {
   if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
-  const Json result = ReadJson(step.result_file);
+  const Json result = ReadJsonFile(step.result_file).value_or(Json());
   if (!result.is_object() || !result.contains("testsuites")) return WithoutResult(step, outcome);
   Answer answer = Frame(step, outcome);
   std::vector<std::string> failures;

@@ -18,7 +18,9 @@ constexpr char kSchema[] = "kill9/gate_memory/1";
 absl::StatusOr<Memory> Memory::Load(const std::string& path) {
   Memory memory;
   if (!std::filesystem::exists(path)) return memory;
-  const Json json = ReadJson(path);
+  absl::StatusOr<Json> read = ReadJsonFile(path);
+  if (!read.ok()) return read.status();
+  const Json& json = *read;
   if (!json.is_object() || !json.contains("schema") || json["schema"] != kSchema ||
       !json.contains("passed_us") || !json["passed_us"].is_object()) {
     return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no memory of a gate"));

@@ -37,22 +37,23 @@ gate::Outcome RunAlone(const gate::Step& step, const volatile std::sig_atomic_t*
 
 // The verdict of a result file's first run that did not pass, and what it says.
 void ReadVerdict(const std::string& file, TierOutcome* outcome) {
-  std::ifstream in(file);
-  const Json result = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (result.is_discarded() || !result.contains("runs")) {
+  const absl::StatusOr<Json> result = ReadJsonFile(file);
+  // A run of nothing shows nothing.
+  if (!result.ok() || !result->is_object() || !result->contains("runs") ||
+      !(*result)["runs"].is_array() || (*result)["runs"].empty()) {
     outcome->verdict = "error";
     return;
   }
-  outcome->verdict = "pass";
-  for (const Json& run : result["runs"]) {
-    const std::string verdict = run.value("verdict", "error");
-    const bool worse = outcome->verdict == "pass" || !outcome->caught();
-    if (verdict == "pass" || verdict == "skipped" || !worse) continue;
+  outcome->verdict = "skipped";
+  for (const Json& run : (*result)["runs"]) {
+    const std::string verdict = TextField(run, "verdict", "error");
+    if (verdict == "pass" && outcome->verdict == "skipped") outcome->verdict = verdict;
+    if (verdict == "pass" || verdict == "skipped" || outcome->caught()) continue;
     outcome->verdict = verdict;
     if (!run.contains("counterexample")) continue;
     const Json& example = run["counterexample"];
     outcome->message =
-        example.is_string() ? example.get<std::string>() : example.value("message", "");
+        example.is_string() ? example.get<std::string>() : TextField(example, "message");
   }
 }
 
@@ -89,6 +90,8 @@ bool TierOutcome::caught() const {
   return std::find(std::begin(kNot), std::end(kNot), verdict) == std::end(kNot);
 }
 
+bool TierOutcome::answered() const { return caught() || verdict == "pass"; }
+
 bool TierOutcome::as_declared(const PlantedBug& bug) const {
   if (!caught()) return false;
   if (tier == "conformance" || tier == "tsan") return true;
@@ -106,8 +109,8 @@ bool PlantedBug::declares(std::string_view tier) const {
 }
 
 absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manifest) {
-  std::ifstream in(manifest);
-  if (!in) {
+  const absl::StatusOr<Json> list = ReadJsonFile(manifest);
+  if (absl::IsNotFound(list.status())) {
     return absl::FailedPreconditionError(absl::StrCat(
         "there is no ", manifest, ": it lies beside a kill9 that was built from the source tree"));
   }
@@ -115,11 +118,11 @@ absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manif
     return absl::InvalidArgumentError(
         absl::StrCat("'", manifest, "' is no manifest of planted bugs", std::string(why)));
   };
-  const Json list = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (!list.is_array()) return malformed("");
+  if (!list.ok()) return malformed(absl::StrCat(": ", std::string(list.status().message())));
+  if (!list->is_array()) return malformed("");
   std::vector<PlantedBug> bugs;
   try {
-    for (const Json& entry : list) {
+    for (const Json& entry : *list) {
       PlantedBug bug;
       entry.at("name").get_to(bug.name);
       entry.at("variant").get_to(bug.variant);

@@ -61,6 +61,8 @@ struct TierOutcome {
   double seconds = 0;   // until the tier's answer: of a bug that is caught, the time to catch it
 
   bool caught() const;
+  // Whether the tier came to a verdict at all, be it that nothing is wrong.
+  bool answered() const;
   // Caught, and by a verdict that the bug declares.
   bool as_declared(const PlantedBug& bug) const;
 };

@@ -83,7 +83,7 @@ void Flatten(const Json& json, const std::string& prefix,
     } else if (value.is_null()) {
       row->emplace_back(name, Cell("-", Mark::kMuted));
     } else {
-      row->emplace_back(name, Cell(JsonText(value)));
+      row->emplace_back(name, Cell(Dump(value)));
     }
   }
 }

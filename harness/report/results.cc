@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -20,9 +19,6 @@ bool IsResult(const Json& json) {
 
 // A result, or a summary of one.
 absl::StatusOr<Json> AsResult(const Json& json, const std::string& path) {
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
-  }
   if (IsResult(json)) return json;
   if (Text(json, "schema") != kSummarySchema) {
     return absl::InvalidArgumentError(
@@ -35,8 +31,9 @@ absl::StatusOr<Json> AsResult(const Json& json, const std::string& path) {
 }
 
 absl::Status LoadFile(const std::string& path, std::vector<ResultFile>* results) {
-  if (!std::ifstream(path)) return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
-  absl::StatusOr<Json> result = AsResult(ReadJson(path), path);
+  absl::StatusOr<Json> json = ReadJsonFile(path);
+  if (!json.ok()) return json.status();
+  absl::StatusOr<Json> result = AsResult(*json, path);
   if (!result.ok()) return result.status();
   results->push_back({std::filesystem::path(path).filename().string(), *std::move(result)});
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/sweep.h"
+#include "variants/registry.h"
 
 namespace kill9::sweep {
 namespace {
@@ -165,12 +166,20 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   return run;
 }
 
+// A file may come from anybody: whatever is not exactly what a sweep writes is an error.
 absl::StatusOr<CellRequest> RequestOf(const Json& run) {
+  const auto wrong = [](std::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a failed run of a sweep: ", std::string(what)));
+  };
   try {
     CellRequest request{};
     const Json& example = run.at("counterexample");
-    std::snprintf(request.variant, sizeof request.variant, "%s",
-                  run.at("variant").get<std::string>().c_str());
+    const std::string variant = run.at("variant").get<std::string>();
+    if (FindVariant(variant) == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat("there is no variant '", variant, "' here"));
+    }
+    std::snprintf(request.variant, sizeof request.variant, "%s", variant.c_str());
     request.operation =
         Named<OperationKind>("operation", run.at("operation").get<std::string>(), kOperationCount);
     request.state = Named<StateKind>("state", run.at("state").get<std::string>(), kStateCount);
@@ -179,6 +188,7 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
     request.place.mode = Named<Mode>("mode", example.at("mode").get<std::string>(), kModeCount);
     request.place.plan = Named<Plan>("plan", example.at("plan").get<std::string>(), kPlanCount);
     const Json& at = example.at("at");
+    if (!at.is_array()) return wrong("'at' is no list of instructions");
     const Count count = PlaceNumbers(request.place.mode);
     // None at all: it fails without any kill.
     if (!at.empty() && (at.size() < count.least || at.size() > count.most)) {
@@ -187,12 +197,17 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
           count.most > count.least ? absl::StrCat(" or ", count.most) : "", " numbers, not ",
           at.size()));
     }
+    for (const Json& one : at) {
+      if (!one.is_number_unsigned() || one.get<uint64_t>() >= kNowhere) {
+        return wrong("'at' is no list of instructions");
+      }
+    }
     for (size_t n = 0; n < 3; ++n) {
       request.place.at[n] = n < at.size() ? at[n].get<uint32_t>() : kNowhere;
     }
     return request;
   } catch (const Json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not a failed run of a sweep: ", error.what()));
+    return wrong(error.what());
   } catch (const std::invalid_argument& error) {
     return absl::InvalidArgumentError(error.what());
   }
