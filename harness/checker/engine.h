@@ -15,8 +15,8 @@
 //     taken effect stay.
 // E4  A configuration is dropped only if it is empty of futures (an open operation is doomed in it)
 //     or if another one dominates it: same effects still owed, at least as much still possible.
-// E5  Optional operations without an end that are alike (same call) take effect in the order of
-//     their calls: any linearization can be renamed so.
+// E5  Operations that are alike (same call, same results) take effect in the order of their ends:
+//     any linearization can be renamed so.
 //
 // So the set is empty exactly if there is no linearization; where the set outgrows its limit, or
 // more operations are open than the mask has bits, the answer is undecided.
@@ -46,6 +46,13 @@ inline bool IsOptional(const Operation& operation) {
   return operation.outcome == Outcome::kCrashed || operation.outcome == Outcome::kUnknown;
 }
 
+// E5. Of a crashed one it does not matter when it crashed.
+inline bool AreAlike(const Operation& a, const Operation& b) {
+  return a.argument == b.argument && a.function == b.function && a.expected == b.expected &&
+         a.result == b.result && a.result_version == b.result_version &&
+         (IsOptional(a) ? IsOptional(b) : a.outcome == b.outcome);
+}
+
 inline bool HasVersion(const Operation& operation) {
   return operation.result_version != 0 ||
          (operation.function == Function::kCompareAndSwap && operation.expected != 0);
@@ -54,6 +61,7 @@ inline bool HasVersion(const Operation& operation) {
 struct EngineLimits {
   uint64_t steps = 1u << 20;  // tried for one return
   size_t configurations = 1u << 16;
+  size_t stream_window = 16;  // a stream is cut no shorter than this: there are many streams
 };
 
 // `traced`: each configuration remembers the order of effects that led to it, for counterexamples.
@@ -91,6 +99,7 @@ class Engine {
     mine.operation = operation;
     mine.number = invoked_++;
     mine.alike = -1;
+    LookForAlike(mine.operation);
     Traits::Set(&open_, slot);
     if (operation.finish < next_finish_) {
       next_finish_ = operation.finish;
@@ -98,7 +107,6 @@ class Engine {
     }
     if (IsOptional(operation)) {
       Traits::Set(&optional_, slot);
-      if (operation.finish == kNever) mine.alike = NewestAlike(slot);
       return Answer::kLinearizable;
     }
     bool observer = Model::IsObserver(operation);
@@ -154,7 +162,7 @@ class Engine {
   struct Slot {
     Operation operation;
     uint32_t number = 0;
-    int alike = -1;  // E5: the slot of the one called before it
+    int alike = -1;  // E5: the slot of the one that takes effect before it; see FindAlike
   };
 
   Answer Fail(int slot) {
@@ -162,20 +170,36 @@ class Engine {
     return Answer::kViolated;
   }
 
-  int NewestAlike(int slot) const {
-    const Operation& operation = slots_[static_cast<size_t>(slot)].operation;
-    int newest = -1;
+  // Most operations are like none that is open: then no order among them is looked for. Observers
+  // do not count: they are placed as soon as they can be.
+  void LookForAlike(const Operation& operation) {
+    if (open_ == Mask{}) has_alike_ = false;
+    knows_alike_ = false;
+    if (has_alike_ || Model::IsObserver(operation)) return;
     Traits::ForEach(open_, [&](int other) {
-      const Slot& candidate = slots_[static_cast<size_t>(other)];
-      const Operation& theirs = candidate.operation;
-      if (other != slot && theirs.finish == kNever && IsOptional(theirs) &&
-          theirs.function == operation.function && theirs.argument == operation.argument &&
-          theirs.expected == operation.expected &&
-          (newest < 0 || slots_[static_cast<size_t>(newest)].number < candidate.number)) {
-        newest = other;
-      }
+      has_alike_ |= AreAlike(slots_[static_cast<size_t>(other)].operation, operation);
     });
-    return newest;
+  }
+
+  // E5. Of those of one end, the one called first.
+  void FindAlike() {
+    if (!has_alike_ || knows_alike_) return;
+    knows_alike_ = true;
+    const auto before = [](const Slot& a, const Slot& b) {
+      return a.operation.finish != b.operation.finish ? a.operation.finish < b.operation.finish
+                                                      : a.number < b.number;
+    };
+    Traits::ForEach(open_, [&](int slot) {
+      Slot& mine = slots_[static_cast<size_t>(slot)];
+      mine.alike = -1;
+      Traits::ForEach(open_, [&](int other) {
+        const Slot& theirs = slots_[static_cast<size_t>(other)];
+        if (!AreAlike(theirs.operation, mine.operation) || !before(theirs, mine)) return;
+        if (mine.alike < 0 || before(slots_[static_cast<size_t>(mine.alike)], theirs)) {
+          mine.alike = other;
+        }
+      });
+    });
   }
 
   void Trace(Configuration* configuration, int slot) {
@@ -217,6 +241,7 @@ class Engine {
     next_.clear();
     steps_ = 0;
     bool alone = Traits::IsOnly(open_, slot);
+    if (!alone) FindAlike();
     for (Configuration& configuration : configurations_) {
       bool done = Traits::Test(configuration.done, slot);
       if (done || optional) {
@@ -245,6 +270,7 @@ class Engine {
     Prune(&configurations_);
     largest_set_ = std::max(largest_set_, configurations_.size());
     Traits::Clear(&open_, slot);
+    knows_alike_ = false;
     Traits::Clear(&observers_, slot);
     Traits::Clear(&optional_, slot);
     next_finish_ = kNever;
@@ -358,6 +384,8 @@ class Engine {
   Mask open_{};
   Mask observers_{};
   Mask optional_{};
+  bool has_alike_ = false;    // since nothing was open
+  bool knows_alike_ = false;  // then: the slots' `alike` is up to date
   uint64_t next_finish_ = kNever;
   int next_slot_ = -1;
   int failed_ = -1;

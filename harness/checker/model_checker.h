@@ -37,6 +37,8 @@ class StreamChecker {
   virtual ~StreamChecker() = default;
   // REQUIRES: keyed operations, by invoke; nothing after an answer that is not kLinearizable.
   virtual Answer Add(const Operation& operation) = 0;
+  // After kViolated: what follows. It is not checked, and kept for HoldsUnder.
+  virtual void Keep(const Operation& operation) = 0;
   virtual Answer Finish() = 0;
   // After kViolated. Whether the history can be shown to meet the (weaker) condition.
   virtual bool HoldsUnder(Condition condition, const Recoveries& recoveries) const = 0;

@@ -18,6 +18,14 @@ size_t ShardOf(uint64_t key, size_t shards) {
   return static_cast<size_t>((key * 0x9e3779b97f4a7c15u) >> 32) % shards;
 }
 
+// The strongest condition, of those weaker than strict, that the history is shown to meet.
+std::optional<Condition> HoldsUnder(const StreamChecker& stream, const Recoveries& recoveries) {
+  for (const Condition condition : {Condition::kRecoverable, Condition::kPending}) {
+    if (stream.HoldsUnder(condition, recoveries)) return condition;
+  }
+  return std::nullopt;
+}
+
 bool ByInvoke(const Operation& a, const Operation& b) { return a.invoke < b.invoke; }
 
 }  // namespace
@@ -29,6 +37,7 @@ class OnlineChecker::Shard {
     std::unique_ptr<StreamChecker> stream;
     Answer answer = Answer::kLinearizable;
     uint64_t failed_at = 0;  // the time of the operation at which it was seen
+    bool forgotten = false;  // a part of what followed
   };
 
   Shard(const OnlineOptions& options, std::atomic<uint64_t>& keys_violating)
@@ -120,10 +129,21 @@ class OnlineChecker::Shard {
     if (key.stream == nullptr) {
       key.stream = options_.model->NewStream(options_.has_versions, options_.limits);
     }
-    if (key.answer != Answer::kLinearizable) return false;
     if (operation->outcome == Outcome::kUnknown) operation->finish = kNever;
+    if (key.answer != Answer::kLinearizable) {
+      if (key.answer == Answer::kViolated) Keep(&key, *operation);
+      return false;
+    }
     Note(&key, key.stream->Add(*operation), operation->invoke);
     return true;
+  }
+
+  void Keep(Key* key, const Operation& operation) {
+    if (++kept_ > options_.kept_limit) {
+      key->forgotten = true;
+    } else {
+      key->stream->Keep(operation);
+    }
   }
 
   void Note(Key* key, Answer answer, uint64_t time) {
@@ -148,6 +168,7 @@ class OnlineChecker::Shard {
   // The thread's own.
   std::vector<Operation> unsettled_;
   absl::flat_hash_map<uint64_t, Key> keys_;
+  size_t kept_ = 0;
   std::atomic<uint64_t> checked_{0};
   std::thread thread_;
 };
@@ -225,23 +246,20 @@ OnlineOutcome OnlineChecker::Finish() {
 void OnlineChecker::Explain(OnlineOutcome* outcome) {
   Recoveries recoveries(recoveries_, recoveries_known_from_);
   const Shard::Key* first = nullptr;
-  outcome->strongest = Condition::kStrict;
+  // Operations that the model does not have were not looked at.
+  bool shown = outcome->keys_undecided == 0 && not_of_the_model_ == 0;
+  Condition weakest = Condition::kStrict;
   for (auto& shard : shards_) {
     for (const auto& [id, key] : shard->keys()) {
-      if (key.answer == Answer::kUndecided) outcome->strongest = std::nullopt;
       if (key.answer != Answer::kViolated) continue;
       if (first == nullptr || key.failed_at < first->failed_at) first = &key;
-      Condition weakest = Condition::kStrict;
-      for (Condition condition : {Condition::kRecoverable, Condition::kPending}) {
-        weakest = condition;
-        if (key.stream->HoldsUnder(condition, recoveries)) break;
-        if (condition == Condition::kPending) outcome->strongest = std::nullopt;
-      }
-      if (outcome->strongest.has_value()) {
-        outcome->strongest = std::max(*outcome->strongest, weakest);
-      }
+      const std::optional<Condition> condition =
+          key.forgotten ? std::nullopt : HoldsUnder(*key.stream, recoveries);
+      shown = shown && condition.has_value();
+      if (shown) weakest = std::max(weakest, *condition);
     }
   }
+  if (shown) outcome->strongest = weakest;
   outcome->counterexample = first->stream->Explain();
   Naming naming;
   if (options_.clock != nullptr) {

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "harness/checker/depth_first.h"
+#include "harness/checker/distinct_values.h"
 #include "harness/checker/engine.h"
 #include "harness/checker/model_checker.h"
 #include "harness/checker/prepare.h"
@@ -20,8 +22,9 @@ namespace kill9 {
 
 // A window is cut no shorter than this, so that a counterexample has something before it.
 inline constexpr size_t kWindowOperations = 64;
-inline constexpr size_t kStreamWindowOperations = 16;  // there are many streams: shorter
 inline constexpr int kShrinkTries = 4000;
+// Steps that the first attempt has for one return, before other ways are tried.
+inline constexpr EngineLimits kFirstAttempt = {.steps = 1u << 12, .configurations = 1u << 10};
 
 // What the engine is given of `recorded` under a condition.
 template <typename Model>
@@ -68,18 +71,54 @@ struct Pass {
   }
 };
 
+// What the engine has no room for, by other ways. `violating`: filled in after kViolated, unless
+// null.
+template <typename Model>
+Answer DecideOtherwise(const std::vector<typename Model::State>& initial,
+                       std::span<const Operation> operations, const EngineLimits& limits,
+                       std::vector<Operation>* violating) {
+  if constexpr (requires { Model::kLossy; }) {
+    if (initial.size() == 1 && initial.front() == Model::Init(/*has_versions=*/false)) {
+      if (auto distinct = CheckDistinctValues(Model::kLossy, operations)) {
+        if (violating != nullptr) *violating = std::move(distinct->violating);
+        return distinct->answer;
+      }
+    }
+    Answer answer = Answer::kViolated;
+    for (const auto& state : initial) {
+      const Answer one = DepthFirst<Model>(operations).Run(state, limits.steps);
+      if (one == Answer::kLinearizable) return one;
+      if (one == Answer::kUndecided) answer = one;
+    }
+    if (violating != nullptr) violating->assign(operations.begin(), operations.end());
+    return answer;
+  }
+  return Answer::kUndecided;
+}
+
+// Whether a part of a window surely violates, within the steps of a first attempt: it is asked
+// often.
+template <typename Model>
+bool Violates(const std::vector<typename Model::State>& initial,
+              std::span<const Operation> operations) {
+  Answer answer = Pass<Model, uint64_t>(initial, kFirstAttempt).Run(operations);
+  if (answer == Answer::kUndecided) {
+    answer = DecideOtherwise<Model>(initial, operations, kFirstAttempt, nullptr);
+  }
+  return answer == Answer::kViolated;
+}
+
 // Finds the smallest violating part of a window and describes it.
 template <typename Model>
 Counterexample ExplainWindow(Condition condition, const std::vector<typename Model::State>& initial,
                              std::span<const Operation> window, std::span<const Operation> recorded,
                              const EngineLimits& limits) {
-  auto violates = [&](std::span<const Operation> some) {
-    return Pass<Model, WideMask>(initial, limits).Run(some) == Answer::kViolated;
-  };
   std::vector<Operation> operations({window.begin(), window.end()});
-  operations = Shrink(std::move(operations), kShrinkTries, violates);
+  operations = Shrink(std::move(operations), kShrinkTries, [&](std::span<const Operation> some) {
+    return Violates<Model>(initial, some);
+  });
   Pass<Model, WideMask, true> pass(initial, limits);
-  pass.Run(operations);
+  const bool placed_all_but_one = pass.Run(operations) == Answer::kViolated;
 
   Counterexample result;
   result.model = Model::kName;
@@ -107,7 +146,8 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
     }
     if (fits) break;
   }
-  result.failed = pass.engine.failed_number();
+  // Where too many overlap to say which one has no place, it is the last one called.
+  result.failed = placed_all_but_one ? pass.engine.failed_number() : operations.size() - 1;
   for (size_t i = 0; i < operations.size(); ++i) {
     bool owed = !is_placed[i] && !IsOptional(operations[i]);
     if (i == result.failed ||
@@ -146,9 +186,12 @@ class EngineStream : public StreamChecker {
 
   Answer Add(const Operation& operation) override {
     Answer answer = engine_.ReturnAllBefore(operation.invoke);
-    if (answer != Answer::kLinearizable) return answer;
+    if (answer != Answer::kLinearizable) {
+      Keep(operation);
+      return answer;
+    }
     if (!engine_.quiescent()) ++overlapping_;
-    if (window_.size() >= kStreamWindowOperations &&
+    if (window_.size() >= limits_.stream_window &&
         (engine_.quiescent() || window_.size() >= kWindowLimit)) {
       Cut();
     }
@@ -156,16 +199,33 @@ class EngineStream : public StreamChecker {
     return engine_.Invoke(operation);
   }
 
+  void Keep(const Operation& operation) override { rest_.push_back(operation); }
   Answer Finish() override { return engine_.Finish(); }
   uint64_t overlapping() const override { return overlapping_; }
 
+  // From each state that the cut may have left: what came before it had its effects strictly, and
+  // a write in limbo has had none unless its value is there. It still can have one if it need not
+  // have come before what came before the cut.
   bool HoldsUnder(Condition condition, const Recoveries& recoveries) const override {
     if (!cut_engine_.quiescent()) return false;
-    std::vector<Operation> operations = limbo_;
-    operations.insert(operations.end(), window_.begin(), window_.end());
-    operations = Prepare<Model>(condition, recoveries, operations);
-    return Pass<Model, WideMask>(cut_engine_.states(), limits_).Run(operations) ==
-           Answer::kLinearizable;
+    std::vector<Operation> ends = limbo_;
+    ExtendFinishes(condition, recoveries, &ends);
+    for (const State& state : cut_engine_.states()) {
+      std::vector<Operation> operations;
+      for (size_t i = 0; i < limbo_.size(); ++i) {
+        const bool too_late = ends[i].finish < cut_call_;
+        if (!too_late && !Model::Holds(state, limbo_[i].argument)) operations.push_back(limbo_[i]);
+      }
+      operations.insert(operations.end(), window_.begin(), window_.end());
+      operations.insert(operations.end(), rest_.begin(), rest_.end());
+      operations = Prepare<Model>(condition, recoveries, operations);
+      Answer answer = Pass<Model, WideMask>({state}, kFirstAttempt).Run(operations);
+      if (answer == Answer::kUndecided) {
+        answer = DecideOtherwise<Model>({state}, operations, limits_, nullptr);
+      }
+      if (answer == Answer::kLinearizable) return true;
+    }
+    return false;
   }
 
   Counterexample Explain() const override {
@@ -192,10 +252,12 @@ class EngineStream : public StreamChecker {
  private:
   // Writes cut off by a death before the window, whose values were not seen: under a weaker
   // condition they may still come. What has been (or may have been) seen is not among them, so that
-  // it is not placed twice.
+  // it is not placed twice: of a write that took effect and was overwritten unseen, the same states
+  // can be reached without it. What overlaps a cut may have been seen before it: it is left out.
   void Cut() {
     for (const Operation& operation : window_) {
-      if (operation.outcome == Outcome::kCrashed && operation.argument != kNothing) {
+      if (cut_engine_.quiescent() && operation.outcome == Outcome::kCrashed &&
+          operation.argument != kNothing) {
         limbo_.push_back(operation);
       }
     }
@@ -204,6 +266,7 @@ class EngineStream : public StreamChecker {
     }
     if (limbo_.size() > kLimboLimit) limbo_.erase(limbo_.begin(), limbo_.end() - kLimboLimit);
     cut_engine_ = engine_;
+    cut_call_ = window_.back().invoke;
     window_.clear();
   }
 
@@ -211,9 +274,9 @@ class EngineStream : public StreamChecker {
     bool sees_some_value = (operation.function == Function::kErase && operation.result == 1) ||
                            operation.function == Function::kCompareAndSwap ||
                            operation.function == Function::kCompareAndSwapValue;
-    if (sees_some_value && operation.outcome != Outcome::kCrashed) {
+    if (sees_some_value) {
       std::erase_if(limbo_,
-                    [&](const Operation& write) { return write.invoke < operation.finish; });
+                    [&](const Operation& write) { return write.invoke <= operation.finish; });
     } else {
       std::erase_if(limbo_,
                     [&](const Operation& write) { return write.argument == operation.result; });
@@ -225,6 +288,8 @@ class EngineStream : public StreamChecker {
   Engine<Model> cut_engine_;
   std::vector<Operation> window_;
   std::vector<Operation> limbo_;
+  uint64_t cut_call_ = 0;        // the last call before the cut
+  std::vector<Operation> rest_;  // what follows a violation
   uint64_t overlapping_ = 0;
 };
 
@@ -245,11 +310,22 @@ class EngineChecker : public ModelChecker {
       operations = prepared;
     }
     auto initial = Model::Init(recorded.versions);
-    Answer answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations, limits,
-                                        counterexample);
+    const EngineLimits attempt = {
+        .steps = std::min(limits.steps, kFirstAttempt.steps),
+        .configurations = std::min(limits.configurations, kFirstAttempt.configurations)};
+    Answer answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations,
+                                        attempt, limits, counterexample);
+    if (answer == Answer::kUndecided) {
+      std::vector<Operation> violating;
+      answer = DecideOtherwise<Model>({initial}, operations, limits, &violating);
+      if (answer == Answer::kViolated && counterexample != nullptr) {
+        *counterexample =
+            ExplainWindow<Model>(condition, {initial}, violating, recorded.operations, limits);
+      }
+    }
     if (answer == Answer::kUndecided) {
       answer = CheckWith<WideMask>(condition, initial, operations, recorded.operations, limits,
-                                   counterexample);
+                                   limits, counterexample);
     }
     return answer;
   }
@@ -263,9 +339,9 @@ class EngineChecker : public ModelChecker {
   template <typename Mask>
   static Answer CheckWith(Condition condition, const typename Model::State& initial,
                           std::span<const Operation> operations,
-                          std::span<const Operation> recorded, const EngineLimits& limits,
-                          Counterexample* counterexample) {
-    Pass<Model, Mask> pass({initial}, limits);
+                          std::span<const Operation> recorded, const EngineLimits& attempt,
+                          const EngineLimits& limits, Counterexample* counterexample) {
+    Pass<Model, Mask> pass({initial}, attempt);
     Answer answer = pass.Run(operations);
     if (answer == Answer::kViolated && counterexample != nullptr) {
       *counterexample =

@@ -2,6 +2,7 @@
 #ifndef KILL9_HARNESS_MODELS_QUEUE_H_
 #define KILL9_HARNESS_MODELS_QUEUE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -39,6 +40,9 @@ struct QueueModel {
   }
   static bool Doomed(const Operation&, const State&) { return false; }
   static bool Dominates(const State& a, const State& b) { return a == b; }
+  static bool Holds(const State& state, uint64_t value) {
+    return std::find(state.begin(), state.end(), value) != state.end();
+  }
   static uint64_t Hash(const State& state) {
     uint64_t hash = state.size();
     for (uint64_t value : state) hash = (hash ^ value) * 0x9e3779b97f4a7c15u;

@@ -102,6 +102,8 @@ struct VersionedSteps {
     return lossy && b.value == kNothing;
   }
 
+  static bool Holds(const State& state, uint64_t value) { return state.value == value; }
+
   static uint64_t Hash(const State& state) {
     return (state.value * 0x9e3779b97f4a7c15u) ^ (state.version * 0xc2b2ae3d27d4eb4fu) ^
            (state.last * 0x165667b19e3779f9u);
