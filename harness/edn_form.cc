@@ -166,7 +166,7 @@ absl::StatusOr<bool> EdnReader::EnterMap(EdnForm* map) {
     absl::Status status = SkipSpace();
     if (!status.ok()) return status;
     if (around_ == Around::kUnknown) {
-      around_ = Around::kNothing;
+      around_ = Around::kNoCollection;
       if (Peek() == '[' || Peek() == '(') {
         around_ = Around::kCollection;
         close_ = Peek() == '[' ? ']' : ')';

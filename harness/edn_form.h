@@ -96,7 +96,7 @@ class EdnReader {
   size_t position_ = 0;
   size_t line_begin_ = 0;
   uint32_t line_ = 1;
-  enum class Around : uint8_t { kUnknown, kNothing, kCollection, kEnded };
+  enum class Around : uint8_t { kUnknown, kNoCollection, kCollection, kEnded };
   Around around_ = Around::kUnknown;  // the maps
   char close_ = 0;
   EdnForm map_;

@@ -408,6 +408,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                      .recording = recording->get(),
                      .segment = nullptr,
                      .location = {},
+                     .usual = {},
                      .inherited = nullptr};
   const WaitableChildren waitable;
   SegmentJanitor janitor;
