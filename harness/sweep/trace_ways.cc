@@ -61,20 +61,22 @@ class Occurrences {
   Scratch<uint32_t> last_;  // by address, the step's number + 1
 };
 
-// The cheapest of the last steps, of as many as asked: the steps that no later one undercuts, their
-// costs growing.
+// The cheapest of the last steps, of as many as asked: the steps that no later one undercuts, so
+// their costs never fall.
 class Cheapest {
  public:
   Cheapest(const Step* steps, uint32_t size) : steps_(steps), candidates_(size) {}
   void Add(uint32_t at) {
-    while (count_ > 0 && steps_[candidates_[count_ - 1]].cost >= steps_[at].cost) --count_;
+    while (count_ > 0 && steps_[candidates_[count_ - 1]].cost > steps_[at].cost) --count_;
     candidates_[count_++] = at;
   }
-  // Of those that are not before `first`; kNone: there is none.
-  uint32_t From(uint32_t first) {
+  // Of those that are not before `first` and do not stand at `address`; kNone: there is none.
+  uint32_t From(uint32_t first, uint64_t address) {
     uint32_t* begin = &candidates_[0];
-    uint32_t* found = std::lower_bound(begin, begin + count_, first);
-    return found == begin + count_ ? kNone : *found;
+    uint32_t* end = begin + count_;
+    uint32_t* found = std::lower_bound(begin, end, first);
+    while (found != end && steps_[*found].address == address) ++found;
+    return found == end ? kNone : *found;
   }
 
  private:
@@ -92,7 +94,7 @@ void PlanBreakpoint(Step* steps, uint32_t at, const WayCosts& costs, Occurrences
   uint32_t before = at;
   for (uint32_t hits = 1; hit_cost < step.cost; ++hits, hit_cost += costs.further_hit) {
     before = occurrences.Before(before);
-    const uint32_t from = cheapest.From(before == kNone ? 0 : before + 1);
+    const uint32_t from = cheapest.From(before == kNone ? 0 : before + 1, step.address);
     if (from != kNone && steps[from].cost + hit_cost < step.cost) {
       step.cost = steps[from].cost + hit_cost;
       step.from = from;
