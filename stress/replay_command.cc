@@ -275,6 +275,10 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
     std::cerr << "kill9 replay: " << request.status().message() << "\n";
     return kExitUsage;
   }
+  if (FindVariant(request->variant) == nullptr) {
+    std::cerr << "kill9 replay: there is no variant '" << request->variant << "' here\n";
+    return kExitUsage;
+  }
   request->replay = request->place.at[0] != sweep::kNowhere;
   request->times = options.times;
   request->most_failures = options.times + 1;

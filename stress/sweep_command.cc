@@ -111,13 +111,13 @@ int Run(SweepArguments& arguments) {
   options.operations =
       ChooseNamed<sweep::OperationKind>("--operation", arguments.operation, sweep::kOperationCount);
   options.states = ChooseNamed<sweep::StateKind>("--state", arguments.state, sweep::kStateCount);
-  if (arguments.second.empty()) {
-    arguments.second = "put_larger";
-  } else if (!options.two_victims && arguments.mode != "two_victims") {
-    throw CLI::ValidationError("--second needs --two-victims: alone it would do nothing");
-  }
+  const bool second_given = !arguments.second.empty();
+  if (!second_given) arguments.second = "put_larger";
   options.second =
       ChooseOne<sweep::OperationKind>("--second", arguments.second, sweep::kOperationCount);
+  if (second_given && !options.two_victims && arguments.mode != "two_victims") {
+    throw CLI::ValidationError("--second needs --two-victims: alone it would do nothing");
+  }
   options.breakpoints = ChooseOne<sweep::BreakpointChoice>("--breakpoints", arguments.breakpoints,
                                                            sweep::kBreakpointChoiceCount);
   RefuseUnused(arguments);

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "variants/hash.h"
 
 namespace kill9 {
 namespace {
@@ -344,21 +345,36 @@ absl::StatusOr<Participant> ParticipantTable::ClaimToRecover() const {
                    "are attaching, or were stopped while they did"));
 }
 
+uint64_t ParticipantTable::Fingerprint() const {
+  uint64_t sum = 0;
+  for (uint32_t slot = 0; slot < participants_; ++slot) {
+    // Acquire: the looks that are compared stay before and after what lies between them. A word
+    // never returns to what it was (P1), so neither does their sum, but by a chance of 2^-64.
+    sum += XXH3_64bits_withSeed(&slot, sizeof slot, word(slot).load(std::memory_order_acquire));
+  }
+  return sum;
+}
+
 absl::StatusOr<Participant> ParticipantTable::ClaimOrRecover(
     absl::FunctionRef<absl::Status(const Participant& recoverer)> recover) const {
   absl::StatusOr<std::optional<Participant>> claimed = ClaimFrom(0, participants_);
   if (!claimed.ok()) return claimed.status();
   if (claimed->has_value()) return **std::move(claimed);
-  absl::Status recovered;
-  {
-    absl::StatusOr<Participant> recoverer = ClaimToRecover();
-    recovered = recoverer.ok() ? recover(*recoverer) : recoverer.status();
+  for (int look = 0;; ++look) {
+    const uint64_t before = Fingerprint();
+    absl::Status recovered;
+    {
+      absl::StatusOr<Participant> recoverer = ClaimToRecover();
+      recovered = recoverer.ok() ? recover(*recoverer) : recoverer.status();
+    }
+    if (!recovered.ok() && !absl::IsResourceExhausted(recovered)) return recovered;
+    claimed = ClaimFrom(0, participants_);
+    if (!claimed.ok()) return claimed.status();
+    if (claimed->has_value()) return **std::move(claimed);
+    // What this one freed went to another, or somebody died behind its look: it looks again, as
+    // long as participants come and go.
+    if (look == kLooks || Fingerprint() == before) return recovered.ok() ? AllTaken() : recovered;
   }
-  if (!recovered.ok() && !absl::IsResourceExhausted(recovered)) return recovered;
-  claimed = ClaimFrom(0, participants_);
-  if (!claimed.ok()) return claimed.status();
-  if (claimed->has_value()) return **std::move(claimed);
-  return recovered.ok() ? AllTaken() : recovered;
 }
 
 absl::Status ParticipantTable::CanTellTheDead() const {

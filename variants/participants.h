@@ -155,7 +155,8 @@ class ParticipantTable {
   // stopped.
   absl::StatusOr<Participant> ClaimToRecover() const;
   // Claim; but if no slot is free, `recover` is called from a recoverer's slot, and then it is tried
-  // once more.
+  // again, as long as other participants come and go meanwhile: what `recover` freed may go to
+  // another, and one that lived when it looked may have died since.
   absl::StatusOr<Participant> ClaimOrRecover(
       absl::FunctionRef<absl::Status(const Participant& recoverer)> recover) const;
   // kFailedPrecondition if the program has closed the segment's descriptor: this process cannot
@@ -193,6 +194,8 @@ class ParticipantTable {
   class Pass;
   // Nullopt: none of them can be had.
   absl::StatusOr<std::optional<Participant>> ClaimFrom(uint32_t first, uint32_t end) const;
+  // Tells whether any participant came or went between two calls.
+  uint64_t Fingerprint() const;
   absl::Status AllTaken() const;
 
   char* base_ = nullptr;

@@ -76,14 +76,12 @@ bool Runner::FillWithDead() {
   for (uint32_t slot = 1; slot < slots; ++slot) {
     if (!StartHolder(kHolderPid + static_cast<pid_t>(slot), false)) return false;
   }
-  // What this state is for: no slot is free, and each is a dead one's that nobody has noticed. To
-  // ask is to notice.
+  // What this state is for: no slot is free, and each is a dead one's that nobody has recovered. To
+  // ask is to notice, so what the asking changes is put back.
   Save(base_);
   for (uint32_t slot = 0; slot < slots; ++slot) {
     uint32_t generation = 0;
-    if (table.state(slot) == ParticipantState::kInUse && table.MarkIfDead(slot, &generation)) {
-      continue;
-    }
+    if (table.MarkIfDead(slot, &generation)) continue;
     Error("participant slot %u of %u is not taken by a dead one", slot, slots);
     return false;
   }

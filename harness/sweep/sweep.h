@@ -62,7 +62,8 @@ absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
 
 // A run of the result file.
 Json RunOf(const CellRequest& request, const CellResult& result);
-// The command that repeats a failure, and back from a run of a result file.
+// The command that repeats a failure, and back from a run of a result file. Whether there is such a
+// variant is for whoever has the list to say.
 std::string RepeatLine(const CellRequest& request, const Place& place);
 absl::StatusOr<CellRequest> RequestOf(const Json& run);
 

@@ -41,18 +41,17 @@ absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Seg
   // Buckets are touched at random: reading ahead would make resident what nobody uses. Best effort.
   madvise(segment->base(), segment->size(), MADV_RANDOM);
   const ParticipantTable table = segment->participants();
-  absl::StatusOr<Participant> participant = table.Claim();
-  if (absl::IsResourceExhausted(participant.status())) {
-    // It holds nothing that others would have to see: all that it changes are words that carry the
-    // victim's generation (RecoverSlot).
+  // A recoverer's slot shows nothing here: all that is changed are words that carry the victim's
+  // generation (RecoverSlot).
+  absl::StatusOr<Participant> participant = table.ClaimOrRecover([&](const Participant&) {
     RecoveryReport report;
     for (uint32_t slot = 0; slot < table.size(); ++slot) {
       uint32_t generation = 0;
       if (table.MarkIfDead(slot, &generation))
         RecoverSlot(*geometry, table, slot, generation, &report);
     }
-    participant = table.Claim();
-  }
+    return absl::OkStatus();
+  });
   if (!participant.ok()) return participant.status();
   std::atomic<uint64_t>& attached = geometry->header->attached_slots;
   // Relaxed: the CAS decides. Sequentially consistent: an opener that does not scan our slot has
