@@ -187,15 +187,13 @@ class Auditor {
     ++report_.capacity.blocks;
   }
 
-  void WalkBlock(Ref ref, size_t bytes, bool hinted) {
+  // Returns the block's count.
+  uint64_t WalkBlock(Ref ref, size_t bytes, bool hinted) {
     visited_.insert(ref);
     BlockState state{Load(context_.block(ref)->state)};
     const bool owned_and_named =
         state.kind() == BlockKind::kOwned && owned_names_.contains({state.owner(), ref});
     if (state.kind() == BlockKind::kNone) Violation("I1", "a block has no state", ref);
-    if (state.count() <= Load(context_.floor(Context::PageOf(ref)))) {
-      Violation("I1", "a block's count has been there before", ref);
-    }
     if (state.kind() == BlockKind::kOwned && !owned_and_named) {
       Violation("I2", "a block is owned by a participant that does not name it", ref);
     }
@@ -212,6 +210,15 @@ class Auditor {
       share = Share::kFree;
     }
     Account(share, bytes);
+    return state.count();
+  }
+
+  // Blocks begin above the floor, which is raised to the highest of their counts: before the page is
+  // free, so it may stand there of one that then was not freed.
+  void CheckFloor(uint32_t number, uint64_t highest) {
+    if (highest < Load(context_.floor(number))) {
+      Violation("I1", "counts of blocks have been there before", number);
+    }
   }
 
   // Returns the number of pages that belong together.
@@ -231,15 +238,19 @@ class Auditor {
         }
         const uint32_t size_class = word.size_class();
         const uint32_t blocks = BlocksInPage(size_class);
+        uint64_t highest = 0;
         for (uint32_t i = 0; i < blocks; ++i) {
           const size_t rest = i + 1 == blocks ? kPageBytes % kClassBytes[size_class] : 0;
-          WalkBlock(Context::RefOf(number, size_class, i), kClassBytes[size_class] + rest,
-                    (hints >> i & 1) != 0);
+          highest = std::max(highest, WalkBlock(Context::RefOf(number, size_class, i),
+                                                kClassBytes[size_class] + rest,
+                                                (hints >> i & 1) != 0));
         }
+        CheckFloor(number, highest);
         return 1;
       }
       case PageKind::kSpanHead:
-        WalkBlock(Context::FirstOf(number), word.argument() * kPageBytes, (hints & 1) != 0);
+        CheckFloor(number, WalkBlock(Context::FirstOf(number), word.argument() * kPageBytes,
+                                     (hints & 1) != 0));
         return std::max<uint32_t>(1, word.argument());
       case PageKind::kOwned: {
         const bool named = page_ranges_.contains({word.argument(), number});

@@ -188,6 +188,9 @@ void Heap::DrainPages(uint32_t first, uint32_t count) {
       empty = state.kind() == BlockKind::kFree;
       highest = std::max(highest, state.count());
     }
+    // Relaxed: the acquires above keep it behind them. If somebody has made the page small again, it
+    // may be anything by now, and what was read may be no count.
+    empty = empty && context_.page(number).word.load(std::memory_order_relaxed) == draining[i].bits;
     if (empty) context_.RaiseFloor(number, highest);
     PageWord next = empty ? draining[i].Next(PageKind::kFree)
                           : draining[i].Next(PageKind::kSmall, draining[i].size_class());
