@@ -190,6 +190,8 @@ std::optional<uint32_t> LockedStore::FreeRow() const {
       return Written::kYes;
     }
     if (place.entry != nullptr && FitsInPlace(*place.entry, value.size())) {
+      if (!shard.IsInItsBlock(*place.entry)) [[unlikely]]
+        return Written::kDamaged;
       Remember(hash, remembered, shard.RefOf(place.entry));
       *result = {true, OverwriteInPlace(session, index, *place.entry, value)};
       return Written::kYes;

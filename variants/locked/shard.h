@@ -126,7 +126,7 @@ class Shard {
         return {{nullptr, 0}, nullptr};
       Entry* entry = At(ref);
       if (entry->MayMatch(hash, key.size())) {
-        if (!IsSound(*entry)) [[unlikely]]
+        if (!IsReadable(*entry)) [[unlikely]]
           return {{nullptr, 0}, nullptr};
         if (SameBytes(entry->key_data(), key.data(), key.size())) return {link, entry};
       }
@@ -136,7 +136,13 @@ class Shard {
   }
   // Whether an entry's fixed part would lie in an arena.
   bool CanBeEntry(Ref ref) const { return ref - first_ref_ < ref_count_; }
-  // Whether key and value lie in the entry's block, and that in the arenas. REQUIRES: CanBeEntry.
+  // Whether key and value of a linked entry lie in the arenas: enough to read them, and without the
+  // block's header, whose line nobody else needs. REQUIRES: CanBeEntry.
+  bool IsReadable(const Entry& entry) const {
+    return OffsetOf(&entry) + Entry::Bytes(entry.key_size, entry.value_size) <= arenas_end_ &&
+           entry.version != kAbsent;
+  }
+  // Whether they lie in the entry's block, and that in the arenas: whoever writes there asks.
   bool IsInItsBlock(const Entry& entry) const {
     const uint64_t payload = OffsetOf(&entry);
     const uint64_t block_bytes = heap.BlockBytes(payload);
