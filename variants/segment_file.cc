@@ -18,6 +18,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "variants/byte_lock.h"
 #include "variants/huge_pages.h"
 
 namespace kill9::segment_file {
@@ -39,22 +40,8 @@ std::string DirectoryOfPath(const std::string& path) {
 }
 
 // False also where somebody else has it.
-bool LockAsCreator(int fd) {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kCreatorsByte;
-  lock.l_len = 1;
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-void UnlockAsCreator(int fd) {
-  struct flock lock {};
-  lock.l_type = F_UNLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kCreatorsByte;
-  lock.l_len = 1;
-  fcntl(fd, F_OFD_SETLK, &lock);
-}
+bool LockAsCreator(int fd) { return SetByteLock(fd, kCreatorsByte, F_WRLCK); }
+void UnlockAsCreator(int fd) { SetByteLock(fd, kCreatorsByte, F_UNLCK); }
 
 // Removes what this user's dead creators have left. Whoever gets the lock of a file knows that its
 // creator is dead, or has not locked it yet: then that one finds its name gone, and takes another.

@@ -28,6 +28,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "variants/byte_lock.h"
 #include "variants/locked/space.h"
 
 namespace kill9::locked {
@@ -38,16 +39,6 @@ constexpr off_t kAdmissionByte = (off_t{1} << 62) - 2;
 constexpr long kPauseNs = 1'000'000;
 
 constexpr uint64_t AdmittedWord(uint32_t generation) { return uint64_t{1} << 32 | generation; }
-
-// Of the file behind `fd`, through a description of its own.
-bool SetLock(int fd, short type) {
-  struct flock lock {};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kAdmissionByte;
-  lock.l_len = 1;
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
 
 }  // namespace
 
@@ -76,11 +67,12 @@ absl::Status Space::Admit(const Participant& owner) {
         "cannot attach: opening the segment's file once more: ", std::strerror(errno)));
   }
   const absl::Cleanup close_it = [fd] {
-    SetLock(fd, F_UNLCK);  // also if a child that was forked meanwhile has the descriptor
+    // Also if a child that was forked meanwhile has the descriptor.
+    SetByteLock(fd, kAdmissionByte, F_UNLCK);
     close(fd);
   };
   while (!AnyOtherIsAdmitted(owner.slot())) {
-    if (SetLock(fd, F_WRLCK)) {
+    if (SetByteLock(fd, kAdmissionByte, F_WRLCK)) {
       if (!AnyOtherIsAdmitted(owner.slot())) ResetMutexes();
       break;
     }
