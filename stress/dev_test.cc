@@ -158,12 +158,17 @@ TEST_F(Dev, TellsAnUndecidedTestFromAFailedOne) {
   Script("cmake", "mkdir -p build/release/Testing/Temporary");
   Script("ninja", "exit 0");
   const std::string list = folder_ + "/build/release/Testing/Temporary/LastTestsFailed.log";
+  // Where all passed ctest leaves no list, and does not remove an old one.
+  Script("ctest", "exit 0");
+  ASSERT_FALSE(std::filesystem::exists(list));
+  EXPECT_EQ(RunDev("test").exit_code, 0);
+  std::filesystem::create_directories(std::filesystem::path(list).parent_path());
+  std::ofstream(list) << "52:gate_was_decided\n";
+  EXPECT_EQ(RunDev("test").exit_code, 0);
   Script("ctest", "echo 52:gate_was_decided > " + list + "; exit 8");
   EXPECT_EQ(RunDev("test").exit_code, 3);
   Script("ctest", "printf '3:edn_test\\n52:gate_was_decided\\n' > " + list + "; exit 8");
   EXPECT_EQ(RunDev("test").exit_code, 8);
-  Script("ctest", "exit 0");
-  EXPECT_EQ(RunDev("test").exit_code, 0);
 }
 
 TEST_F(Dev, ExplainsWrongCommands) {
