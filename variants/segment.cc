@@ -12,9 +12,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "variants/hash.h"
-#include "variants/huge_pages.h"
-#include "variants/segment_file.h"
+#include "variants/segment/hash.h"
+#include "variants/segment/huge_pages.h"
+#include "variants/segment/segment_file.h"
 
 namespace kill9 {
 

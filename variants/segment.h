@@ -35,7 +35,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "variants/participants.h"
+#include "variants/segment/participants.h"
 
 namespace kill9 {
 

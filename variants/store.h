@@ -46,7 +46,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "variants/participants.h"
+#include "variants/segment/participants.h"
 
 namespace kill9 {
 
@@ -111,7 +111,7 @@ struct Traits {
   bool needs_name = false;      // its data are files: the segment cannot be anonymous
   // A value whose stored bytes have changed is never returned. Without it Get returns what is there.
   bool values_checked = false;
-  bool bounded = true;          // false: it takes room beyond the segment's size, and is never full
+  bool bounded = true;  // false: it takes room beyond the segment's size, and is never full
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit
   Progress pin = Progress::kBlocking;    // Pin, release

@@ -8,7 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
-#include "harness/checker/prepare.h"
+#include "harness/checker/search/prepare.h"
 #include "harness/checker/window.h"
 
 namespace kill9 {

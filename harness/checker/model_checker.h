@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/checker/condition.h"
-#include "harness/checker/counterexample.h"
-#include "harness/checker/engine.h"
-#include "harness/history.h"
+#include "harness/checker/counterexample/counterexample.h"
+#include "harness/checker/search/condition.h"
+#include "harness/checker/search/engine.h"
+#include "harness/history/history.h"
 
 namespace kill9 {
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "harness/checker/prepare.h"
+#include "harness/checker/search/prepare.h"
 
 namespace kill9 {
 namespace {

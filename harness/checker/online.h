@@ -32,12 +32,12 @@
 #include <string>
 #include <vector>
 
-#include "harness/checker/condition.h"
-#include "harness/checker/counterexample.h"
+#include "harness/base/clock.h"
+#include "harness/checker/counterexample/counterexample.h"
 #include "harness/checker/model_checker.h"
-#include "harness/clock.h"
-#include "harness/history.h"
-#include "harness/verdict.h"
+#include "harness/checker/search/condition.h"
+#include "harness/history/history.h"
+#include "harness/result/verdict.h"
 
 namespace kill9 {
 

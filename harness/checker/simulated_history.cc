@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "harness/models/versioned_value.h"
-#include "harness/random.h"
+#include "harness/base/random.h"
+#include "harness/checker/search/versioned_value.h"
 
 namespace kill9 {
 namespace {

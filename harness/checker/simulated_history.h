@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "harness/history.h"
+#include "harness/history/history.h"
 
 namespace kill9 {
 

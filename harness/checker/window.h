@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "harness/checker/depth_first.h"
-#include "harness/checker/distinct_values.h"
-#include "harness/checker/engine.h"
+#include "harness/checker/counterexample/shrink.h"
 #include "harness/checker/model_checker.h"
-#include "harness/checker/prepare.h"
-#include "harness/checker/shrink.h"
+#include "harness/checker/search/depth_first.h"
+#include "harness/checker/search/distinct_values.h"
+#include "harness/checker/search/engine.h"
+#include "harness/checker/search/prepare.h"
 
 namespace kill9 {
 

@@ -53,7 +53,7 @@ Answer Frame(const Step& step, const Outcome& outcome) {
   answer.line = step.source_file.empty() ? 0 : 1;
   answer.seconds = outcome.seconds;
   answer.lacked_time =
-      outcome.ending == Ending::kOutOfBudget || outcome.ending == Ending::kOutOfLimit;
+      outcome.ending == ExitReason::kOutOfBudget || outcome.ending == ExitReason::kOutOfLimit;
   return answer;
 }
 
@@ -66,20 +66,20 @@ std::string LogOf(const Step& step) {
 std::optional<Answer> NotProperlyEnded(const Step& step, const Outcome& outcome) {
   Answer answer = Frame(step, outcome);
   switch (outcome.ending) {
-    case Ending::kOutOfBudget:
+    case ExitReason::kOutOfBudget:
       answer.reason = outcome.begun ? "out of budget: it was still running" + LogOf(step)
                                     : "out of budget: it was not begun";
       return answer;
-    case Ending::kOutOfLimit:
+    case ExitReason::kOutOfLimit:
       answer.reason = absl::StrFormat("no answer in %g s%s", step.limit_seconds, LogOf(step));
       return answer;
-    case Ending::kInterrupted:
+    case ExitReason::kInterrupted:
       answer.reason = outcome.begun ? "interrupted" : "interrupted before it was begun";
       return answer;
-    case Ending::kNotStarted:
+    case ExitReason::kNotStarted:
       answer.reason = "no process could be started for it";
       return answer;
-    case Ending::kByItself:
+    case ExitReason::kByItself:
       break;
   }
   if (WIFEXITED(outcome.status)) return std::nullopt;
@@ -221,7 +221,7 @@ std::vector<std::string> FoundBy(const Step& step, const Outcome& outcome, Json&
 // baseline gets what it declares.
 Answer FromExpected(const Step& step, const Outcome& outcome) {
   // The commands of kill9 outlive whatever a store does; a test program may well die of it.
-  const bool may_crash = step.expected == "failed" && outcome.ending == Ending::kByItself;
+  const bool may_crash = step.expected == "failed" && outcome.ending == ExitReason::kByItself;
   if (!may_crash) {
     if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
   }
@@ -256,12 +256,12 @@ std::vector<Answer> Read(const Step& step, const Outcome& outcome) {
     return {answer};
   }
   try {
-    switch (step.reading) {
-      case Reading::kResultFile:
+    switch (step.format) {
+      case ResultFormat::kResultFile:
         return FromResultFile(step, outcome);
-      case Reading::kGoogleTest:
+      case ResultFormat::kGoogleTest:
         return {FromGoogleTest(step, outcome)};
-      case Reading::kExpected:
+      case ResultFormat::kExpected:
         return {FromExpected(step, outcome)};
     }
   } catch (const Json::exception& error) {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "harness/gate/step.h"
-#include "harness/result.h"
-#include "harness/verdict.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
 
 namespace kill9::gate {
 

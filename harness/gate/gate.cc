@@ -54,7 +54,7 @@ Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interru
       planner_(options, pool_, deadline_) {}
 
 absl::StatusOr<GateResult> Gate::Run() {
-  absl::StatusOr<Memory> memory = Memory::Load(options_.memory);
+  absl::StatusOr<PassHistory> memory = PassHistory::Load(options_.memory);
   if (!memory.ok()) return memory.status();
   memory_ = *std::move(memory);
   double shares = 0;

@@ -17,7 +17,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "harness/gate/answer.h"
-#include "harness/gate/memory.h"
+#include "harness/gate/pass_history.h"
 #include "harness/gate/plan.h"
 #include "harness/gate/process_pool.h"
 
@@ -64,7 +64,7 @@ class Gate {
   double deadline_;
   ProcessPool pool_;
   Planner planner_;
-  Memory memory_;
+  PassHistory memory_;
   std::vector<Answer> answers_;
 };
 

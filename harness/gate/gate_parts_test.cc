@@ -11,8 +11,8 @@
 #include "gtest/gtest.h"
 #include "harness/gate/answer.h"
 #include "harness/gate/gate.h"
-#include "harness/gate/memory.h"
 #include "harness/gate/needed_seconds.h"
+#include "harness/gate/pass_history.h"
 #include "harness/gate/plan.h"
 #include "harness/gate/report.h"
 
@@ -41,12 +41,12 @@ class ResultFile : public ::testing::Test {
     step.tier = Tier::kTorture;
     step.result_file = testing::TempDir() + "/result.json";
     std::ofstream(step.result_file) << text;
-    return Read(step, {.ending = Ending::kByItself, .status = exit_code << 8, .begun = true});
+    return Read(step, {.ending = ExitReason::kByItself, .status = exit_code << 8, .begun = true});
   }
 };
 
 TEST(GateMemory, PutsFirstWhatPassedLongestAgo) {
-  Memory memory;
+  PassHistory memory;
   memory.Passed(Named("v", "a"), 30);
   memory.Passed(Named("v", "b"), 10);
   memory.Passed(Named("v", "c"), 20);
@@ -57,7 +57,7 @@ TEST(GateMemory, PutsFirstWhatPassedLongestAgo) {
 }
 
 TEST(GateMemory, DrawsAmongEqualsByTheSeed) {
-  const Memory memory;
+  const PassHistory memory;
   std::vector<std::vector<std::string>> orders;
   for (const uint64_t seed : {1, 1, 2, 3, 4}) {
     std::vector<Step> steps;
@@ -71,16 +71,16 @@ TEST(GateMemory, DrawsAmongEqualsByTheSeed) {
 
 TEST(GateMemory, SurvivesInItsFile) {
   const std::string path = testing::TempDir() + "/memory.json";
-  Memory memory;
+  PassHistory memory;
   memory.Passed(Named("v", "a"), 5);
   ASSERT_TRUE(memory.Save(path).ok());
-  absl::StatusOr<Memory> again = Memory::Load(path);
+  absl::StatusOr<PassHistory> again = PassHistory::Load(path);
   ASSERT_TRUE(again.ok());
   std::vector<Step> steps = {Named("v", "a"), Named("v", "b")};
   again->Order(steps, 1);
   EXPECT_THAT(NamesOf(steps), ElementsAre("b", "a"));
   std::ofstream(path) << "{}";
-  EXPECT_FALSE(Memory::Load(path).ok());
+  EXPECT_FALSE(PassHistory::Load(path).ok());
 }
 
 TEST(GateMemory, GivesEachVariantItsShareFirst) {
@@ -248,7 +248,7 @@ TEST(GateConclusion, TellsWrongFromSlow) {
 
 TEST_F(ResultFile, ThatWasCutOffLackedTimeAndOneThatIsMissingDidNot) {
   const Step step = Named("v", "n");
-  for (const Ending ending : {Ending::kOutOfBudget, Ending::kOutOfLimit}) {
+  for (const ExitReason ending : {ExitReason::kOutOfBudget, ExitReason::kOutOfLimit}) {
     EXPECT_TRUE(Read(step, {.ending = ending, .begun = true})[0].lacked_time);
   }
   EXPECT_FALSE(ReadText("", 0)[0].lacked_time);

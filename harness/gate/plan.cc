@@ -14,10 +14,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "harness/random.h"
-#include "harness/result.h"
-#include "harness/scenario.h"
-#include "harness/sweep/tracee.h"
+#include "harness/base/random.h"
+#include "harness/result/result.h"
+#include "harness/stepper/tracee.h"
+#include "harness/torture/scenario.h"
 
 namespace kill9::gate {
 namespace {
@@ -116,7 +116,7 @@ void Planner::SetWork(Step& step, uint64_t kills) const {
 void Planner::SetFiles(Step& step) const {
   const std::string stem = absl::StrCat(options_.output, "/logs/", FileName(step));
   step.log_file = stem + ".log";
-  if (step.reading != Reading::kExpected) step.result_file = stem + ".json";
+  if (step.format != ResultFormat::kExpected) step.result_file = stem + ".json";
 }
 
 Step Planner::Kill9(Tier tier, const std::string& variant, const std::string& name,
@@ -170,7 +170,7 @@ std::vector<Step> Planner::Baselines() const {
                                  "--counterexamples=" + options_.output + "/logs"});
     }
     Step step = Kill9(Tier::kBaselines, std::string(variant->name()), words[0], words);
-    step.reading = Reading::kExpected;
+    step.format = ResultFormat::kExpected;
     step.expected = std::string(variant->expected_verdict());
     step.limit_seconds = Limit(kBaselineSeconds);
     if (const char* why = sweep::WhyPtraceIsForbidden(); by_sweep && why != nullptr) {
@@ -189,7 +189,7 @@ std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Ti
   list.limit_seconds = kListSeconds;
   bool listed = false;
   pool_.Run({list}, 1, deadline_, [&listed](const Step&, const Outcome& outcome) {
-    listed = outcome.ending == Ending::kByItself && outcome.status == 0;
+    listed = outcome.ending == ExitReason::kByItself && outcome.status == 0;
   });
   // What cannot be listed is run as a whole, and says by its end what is wrong with it.
   if (!listed) return {{"", "*"}};
@@ -249,7 +249,7 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
       Step step{.tier = tier,
                 .variant = group.variant,
                 .name = std::filesystem::path(program).filename().string()};
-      step.reading = Reading::kGoogleTest;
+      step.format = ResultFormat::kGoogleTest;
       step.without_randomisation = tier == Tier::kTsan;
       SetFiles(step);
       step.command = {program, "--gtest_filter=" + group.filter, "--gtest_color=no",

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "harness/gate/memory.h"
+#include "harness/gate/pass_history.h"
 #include "harness/gate/planted.h"
 #include "harness/gate/process_pool.h"
 #include "harness/gate/step.h"
-#include "harness/result.h"
+#include "harness/result/result.h"
 #include "variants/registry.h"
 
 namespace kill9::gate {
@@ -50,7 +50,8 @@ class Planner {
   void SetWork(Step& step, uint64_t kills) const;
 
   // The build's targets of up to `most` planted bugs and controls, those caught longest ago first.
-  absl::StatusOr<std::vector<std::string>> PlantedTargets(const Memory& memory, size_t most) const;
+  absl::StatusOr<std::vector<std::string>> PlantedTargets(const PassHistory& memory,
+                                                          size_t most) const;
 
  private:
   struct TestGroup {

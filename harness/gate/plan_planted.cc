@@ -17,7 +17,7 @@ constexpr double kTestSeconds = 180;
 // declares, the deterministic one before the others.
 absl::StatusOr<Step> Planner::PlantedStep(const PlantedBug& bug) const {
   Step step{.tier = Tier::kPlanted, .variant = bug.variant, .name = bug.name};
-  step.reading = Reading::kExpected;
+  step.format = ResultFormat::kExpected;
   step.source_file = bug.patch;
   step.target = bug.target;
   SetFiles(step);
@@ -61,7 +61,7 @@ absl::StatusOr<std::vector<Step>> Planner::Planted(bool only_built) const {
   return steps;
 }
 
-absl::StatusOr<std::vector<std::string>> Planner::PlantedTargets(const Memory& memory,
+absl::StatusOr<std::vector<std::string>> Planner::PlantedTargets(const PassHistory& memory,
                                                                  size_t most) const {
   absl::StatusOr<std::vector<Step>> steps = Planted(/*only_built=*/false);
   if (!steps.ok()) return steps.status();

@@ -14,8 +14,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "harness/gate/process_pool.h"
-#include "harness/result.h"
-#include "harness/verdict.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
 
 namespace kill9 {
 namespace {
@@ -178,7 +178,7 @@ absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string
     if (!bug.conformance_command.empty()) step.command.push_back(bug.target + "_conformance");
   }
   const gate::Outcome outcome = RunAlone(step, interrupted);
-  if (outcome.ending == gate::Ending::kByItself && outcome.status == 0) return absl::OkStatus();
+  if (outcome.ending == gate::ExitReason::kByItself && outcome.status == 0) return absl::OkStatus();
   return absl::InternalError("the planted bugs could not be built (see above)");
 }
 
@@ -217,9 +217,9 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
   const gate::Outcome ended = RunAlone(step, interrupted);
   outcome.seconds = ended.seconds;
   const bool has_exit_code = WIFEXITED(ended.status);
-  if (ended.ending == gate::Ending::kNotStarted) {
+  if (ended.ending == gate::ExitReason::kNotStarted) {
     outcome.verdict = "error";
-  } else if (ended.ending != gate::Ending::kByItself) {
+  } else if (ended.ending != gate::ExitReason::kByItself) {
     outcome.verdict = tier == "tsan" ? "pass" : "timeout";
   } else if (!of_kill9) {
     ReadTestStatus(ended.status, step.log_file, &outcome);

@@ -19,9 +19,9 @@ struct PlantedBug {
   std::string variant;
   std::string what;  // one sentence
   std::string patch;
-  std::string target;              // what to build
-  bool control = false;            // looks suspicious and is harmless: must pass
-  std::vector<uint32_t> classes;   // of BUG_CLASSES
+  std::string target;             // what to build
+  bool control = false;           // looks suspicious and is harmless: must pass
+  std::vector<uint32_t> classes;  // of BUG_CLASSES
   // that are expected to catch it; of a control: that it must pass
   std::vector<std::string> tiers;
   std::vector<std::string> verdicts;  // that sweep and torture may give

@@ -1,5 +1,4 @@
 #include "harness/gate/process_pool.h"
-#include "harness/die_with_parent.h"
 
 #include <fcntl.h>
 #include <sys/personality.h>
@@ -15,6 +14,8 @@
 #include <ctime>
 #include <fstream>
 #include <string>
+
+#include "harness/base/die_with_parent.h"
 
 namespace kill9::gate {
 namespace {
@@ -81,9 +82,10 @@ void ProcessPool::Run(const std::vector<Step>& steps, size_t parallel, double de
     while (next < steps.size() && (!may_begin || running_.size() < parallel)) {
       const Step& step = steps[next++];
       if (!may_begin) {
-        done(step, {.ending = *interrupted_ != 0 ? Ending::kInterrupted : Ending::kOutOfBudget});
+        done(step,
+             {.ending = *interrupted_ != 0 ? ExitReason::kInterrupted : ExitReason::kOutOfBudget});
       } else if (!Start(step, deadline)) {
-        done(step, {.ending = Ending::kNotStarted});
+        done(step, {.ending = ExitReason::kNotStarted});
       }
     }
     Bound();
@@ -112,16 +114,16 @@ bool ProcessPool::Start(const Step& step, double deadline) {
 void ProcessPool::Bound() {
   const double now = NowSeconds();
   for (Running& running : running_) {
-    if (running.why_asked != Ending::kByItself) {
+    if (running.why_asked != ExitReason::kByItself) {
       if (now >= running.kill_at) kill(-running.pid, SIGKILL);
       continue;
     }
     const bool interrupted = *interrupted_ != 0;
     if (!interrupted && now < running.ask_at) continue;
-    running.why_asked = interrupted ? Ending::kInterrupted
+    running.why_asked = interrupted ? ExitReason::kInterrupted
                         : running.ask_at < running.begin + running.step->limit_seconds
-                            ? Ending::kOutOfBudget
-                            : Ending::kOutOfLimit;
+                            ? ExitReason::kOutOfBudget
+                            : ExitReason::kOutOfLimit;
     running.kill_at = now + kGraceSeconds;
     kill(running.pid, SIGTERM);
   }

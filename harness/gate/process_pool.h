@@ -49,7 +49,7 @@ class ProcessPool {
     pid_t pid;
     double begin;
     double ask_at;  // when it is asked to end
-    Ending why_asked = Ending::kByItself;
+    ExitReason why_asked = ExitReason::kByItself;
     double kill_at;
   };
 

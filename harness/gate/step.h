@@ -15,7 +15,7 @@ inline constexpr int kTiers = 7;
 std::string_view TierName(Tier tier);  // "checker"
 
 // How what a command left is turned into verdicts.
-enum class Reading : uint8_t {
+enum class ResultFormat : uint8_t {
   kResultFile,  // a result file of kill9: its runs are the gate's
   kGoogleTest,  // GoogleTest's JSON
   kExpected,    // a result file, or only an exit code: whether it is what was expected
@@ -29,7 +29,7 @@ struct Step {
   std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
   bool without_randomisation = false;  // of addresses: older ThreadSanitizers cannot live with it
   double limit_seconds = 60;
-  Reading reading = Reading::kResultFile;
+  ResultFormat format = ResultFormat::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none
   std::string log_file = {};     // standard output and error; empty: to our standard error
   std::string source_file = {};  // what an annotation points at where the answer names no line
@@ -50,7 +50,7 @@ bool IsProgram(const std::string& path);
 std::string CommandLine(const Step& step);
 
 // Why a command ended.
-enum class Ending : uint8_t {
+enum class ExitReason : uint8_t {
   kByItself,
   kOutOfLimit,   // of the step
   kOutOfBudget,  // of the gate; or it was never begun
@@ -59,7 +59,7 @@ enum class Ending : uint8_t {
 };
 
 struct Outcome {
-  Ending ending = Ending::kOutOfBudget;
+  ExitReason ending = ExitReason::kOutOfBudget;
   int status = 0;  // as waitpid gives it
   bool begun = false;
   double seconds = 0;

@@ -13,10 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "harness/html.h"
 #include "harness/report/compare.h"
 #include "harness/report/plot.h"
 #include "harness/report/sections.h"
+#include "harness/result/html.h"
 #include "variants/registry.h"
 
 namespace kill9::report {

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "harness/report/document.h"
-#include "harness/result.h"
+#include "harness/result/result.h"
 
 namespace kill9::report {
 

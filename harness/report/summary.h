@@ -14,7 +14,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "harness/result.h"
+#include "harness/result/result.h"
 
 namespace kill9::report {
 

@@ -75,7 +75,7 @@ class KillSweep {
 
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
     CellResult& result = runner_.result();
-    JudgeOrders orders = KillOrders(runner_, trace_, at, plan);
+    JudgeRequest orders = KillOrders(runner_, trace_, at, plan);
     Answer answer;
     if (!runner_.KillAt(job_, trace_, at, orders, &answer)) return;
     ++result.kill_points;
@@ -197,8 +197,8 @@ Count PlaceNumbers(Mode mode) {
   return {2, 2};
 }
 
-JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
-  JudgeOrders orders = runner.orders();
+JudgeRequest KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
+  JudgeRequest orders = runner.orders();
   orders.plan = plan;
   orders.must_happen = at + 1 == trace.size() && (orders.alternatives > 0 || runner.creating());
   return orders;

@@ -14,11 +14,11 @@
 
 #include <cstdint>
 
-#include "harness/sweep/breakpoints.h"
+#include "harness/stepper/breakpoints.h"
+#include "harness/stepper/trace.h"
+#include "harness/stepper/tracee.h"
 #include "harness/sweep/judge.h"
 #include "harness/sweep/scene.h"
-#include "harness/sweep/trace.h"
-#include "harness/sweep/tracee.h"
 
 namespace kill9::sweep {
 
@@ -33,7 +33,7 @@ struct Place {
   Plan plan;
   // kKill: the instruction. kRecovery: the victim's, the recoverer's, and the second recoverer's
   // (kNowhere: none). kTwoVictims: the first victim's, the second's. kStall: the instruction, the
-  // probe. kResume: the instruction, the lap.
+  // probe. kResume: the instruction, the interference.
   uint32_t at[3];
 };
 inline constexpr uint32_t kNowhere = ~uint32_t{0};
@@ -117,8 +117,9 @@ struct CellResult {
   uint32_t probes;                // that were tried, a bit each: not those that the store lacks
   uint64_t blocked[kPlaceCount];  // instructions at which any probe there is blocked
   uint64_t blocked_probe[kProbeCount][kPlaceCount];
-  uint64_t resumed;                      // stopped victims that went on and finished
-  uint64_t resume_points, resume_stops;  // accesses to the segment; stops that went on after a lap
+  uint64_t resumed;  // stopped victims that went on and finished
+  uint64_t resume_points,
+      resume_stops;  // accesses to the segment; stops that went on after a interference
   double kill_seconds, seconds;
   PageFaults page_faults;  // in mode kKill
   uint64_t recovered_participants;

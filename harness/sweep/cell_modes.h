@@ -5,15 +5,15 @@
 
 #include <cstdint>
 
-#include "harness/random.h"
-#include "harness/sweep/lapper.h"
+#include "harness/base/random.h"
+#include "harness/sweep/interferer.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
 
 // What is legal after a kill before step `at` of the request's operation.
-JudgeOrders KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
+JudgeRequest KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
 
 // What a recoverer does: where all participants are dead, it has to attach first.
 OperationKind RecoveryIn(const Scene& scene);
@@ -30,11 +30,12 @@ void StallSweep(Runner& runner, const Job& job, Trace& trace);
 // One such stop, at `at`; which probes are blocked in `blocked`. False: error.
 bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan plan,
                 bool (&blocked)[kProbesInAll]);
-// A victim is stopped right before each of its accesses to the segment, a lapper works on, and the
+// A victim is stopped right before each of its accesses to the segment, a interferer works on, and the
 // victim goes on: what it answers, and what is left, must be legal.
 void ResumeSweep(Runner& runner);
 // One such stop. False: error.
-bool ResumeAfterLap(Runner& runner, const Job& job, Trace& trace, uint32_t at, Lap lap);
+bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint32_t at,
+                             Interference interference);
 Job ResumeJob(const Runner& runner);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const Job& job, Trace& trace);

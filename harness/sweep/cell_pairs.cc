@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "harness/sweep/cell_modes.h"
-#include "variants/hash.h"
+#include "variants/segment/hash.h"
 
 namespace kill9::sweep {
 namespace {
@@ -69,7 +69,7 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
   for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
     uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
     uint32_t second_at = second.state(state).first;
-    JudgeOrders orders = runner.orders();
+    JudgeRequest orders = runner.orders();
     orders.plan = static_cast<Plan>(n % kPlanCount);
     Answer answer;
     if (!runner.KillAt(job, second, second_at, orders, &answer)) return;
@@ -109,7 +109,7 @@ void RecoverySweep(Runner& runner) {
     result.recovery_instructions += recovery.size() - 1;
     for (uint32_t state = 0; Going(runner) && state < recovery.state_count(); ++state) {
       uint32_t at = recovery.state(state).first;
-      JudgeOrders orders = runner.orders();
+      JudgeRequest orders = runner.orders();
       orders.plan = static_cast<Plan>((n + state) % kPlanCount);
       Answer answer;
       if (!runner.KillAt(job, recovery, at, orders, &answer)) return;
@@ -140,7 +140,7 @@ void TwoVictimsSweep(Runner& runner) {
                   .pid = Runner::kOtherPid,
                   .waiting = &first};
   if (!runner.TraceRepeatably(other, other_trace)) return;
-  JudgeOrders orders = runner.orders();
+  JudgeRequest orders = runner.orders();
   if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
     orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
   }

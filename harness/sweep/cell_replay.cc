@@ -20,7 +20,7 @@ bool CountReplay(Runner& runner, const Trace* trace, uint32_t at, const Answer& 
   return true;
 }
 
-bool Once(Runner& runner, const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders) {
+bool Once(Runner& runner, const Job& job, Trace& trace, uint32_t at, const JudgeRequest& orders) {
   if (at > trace.size() || (at == trace.size() && !trace.ends_blocked())) {
     runner.Error("there is no instruction %u: the operation has %u", at, trace.size());
     return false;
@@ -33,7 +33,7 @@ bool Once(Runner& runner, const Job& job, Trace& trace, uint32_t at, const Judge
   return runner.KillAt(job, trace, at, orders, &answer) && CountReplay(runner, &trace, at, answer);
 }
 
-void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
+void ReplayRecovery(Runner& runner, const JudgeRequest& orders) {
   const Place& place = runner.request().place;
   Trace victim_trace, first, second;
   char* left = runner.NewSnapshot();
@@ -57,7 +57,7 @@ void ReplayRecovery(Runner& runner, const JudgeOrders& orders) {
   }
 }
 
-void ReplayTwoVictims(Runner& runner, JudgeOrders orders) {
+void ReplayTwoVictims(Runner& runner, JudgeRequest orders) {
   const CellRequest& request = runner.request();
   Trace other_trace, trace;
   const Job first{.base = runner.base(), .operation = request.operation};
@@ -87,7 +87,7 @@ void ReplayResume(Runner& runner) {
   Trace trace;
   if (!runner.TraceRepeatably(job, trace)) return;
   if (request.place.at[0] >= trace.size() || request.place.at[1] >= kLapCount) {
-    runner.Error("there is no instruction %u or no lap %u", request.place.at[0],
+    runner.Error("there is no instruction %u or no interference %u", request.place.at[0],
                  request.place.at[1]);
     return;
   }
@@ -97,8 +97,8 @@ void ReplayResume(Runner& runner) {
   }
   for (uint32_t n = 0; n < request.times; ++n) {
     const uint32_t before = runner.result().failures;
-    if (!ResumeAfterLap(runner, job, trace, request.place.at[0],
-                        static_cast<Lap>(request.place.at[1]))) {
+    if (!ResumeAfterInterference(runner, job, trace, request.place.at[0],
+                                 static_cast<Interference>(request.place.at[1]))) {
       return;
     }
     ++runner.result().replayed;
@@ -106,7 +106,7 @@ void ReplayResume(Runner& runner) {
   }
 }
 
-void ReplayStall(Runner& runner, const Job& job, Trace& trace, const JudgeOrders& orders) {
+void ReplayStall(Runner& runner, const Job& job, Trace& trace, const JudgeRequest& orders) {
   const CellRequest& request = runner.request();
   if (request.place.at[0] >= trace.size()) {
     runner.Error("there is no instruction %u: the operation has %u", request.place.at[0],
@@ -130,7 +130,7 @@ void ReplayStall(Runner& runner, const Job& job, Trace& trace, const JudgeOrders
 
 void Replay(Runner& runner, const Job& job, Trace& trace) {
   const CellRequest& request = runner.request();
-  JudgeOrders orders = runner.orders();
+  JudgeRequest orders = runner.orders();
   orders.plan = request.place.plan;
   switch (request.place.mode) {
     case Mode::kKill:

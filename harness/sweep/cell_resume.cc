@@ -49,16 +49,17 @@ class ResumePoints {
 };
 ResumePoints points;  // not on the stack, and not allocated (C1)
 
-// Waits until the lapper is through, or waits for the victim.
-bool LapEnds(Runner& runner, pid_t lapper) {
-  Patience patience(lapper, runner.request().watchdog_seconds);
+// Waits until the interferer is through, or waits for the victim.
+bool LapEnds(Runner& runner, pid_t interferer) {
+  StuckDetector stuck_detector(interferer, runner.request().watchdog_seconds);
   int asleep = 0;
   while (runner.stage().probe.load(std::memory_order_acquire) == 0) {
     runner.Nap();
-    const Waiting waiting = HowItWaits(lapper);
+    const Waiting waiting = HowItWaits(interferer);
     asleep = waiting == Waiting::kForOthers ? asleep + 1 : 0;
     constexpr int kAsleepLooks = 3;
-    if (waiting == Waiting::kGone || asleep >= kAsleepLooks || patience.Exhausted()) return false;
+    if (waiting == Waiting::kGone || asleep >= kAsleepLooks || stuck_detector.Exhausted())
+      return false;
   }
   return true;
 }
@@ -73,8 +74,8 @@ const char* Describe(const Answered& answered, char (&text)[160]) {
 }
 
 // What for_each may show: each key that nobody touched once, as it is; the subject as it was.
-const char* WrongVisit(const Runner& runner, const Stage& stage) {
-  static uint8_t seen[Stage::kMostKeys];
+const char* WrongVisit(const Runner& runner, const CellSharedMemory& stage) {
+  static uint8_t seen[CellSharedMemory::kMostKeys];
   const Scene& scene = runner.scene();
   const bool lossless = scene.variant->traits().lossless;
   const uint32_t subject = scene.Subject(runner.request().operation);
@@ -89,8 +90,8 @@ const char* WrongVisit(const Runner& runner, const Stage& stage) {
     };
     const Entry& entry = scene.entries[visit.key];
     bool legal = entry.present && same(entry.id, entry.version);
-    for (uint32_t put = 0; visit.key == subject && put < stage.laps.count; ++put) {
-      const Answered& answered = stage.laps.answered[put];
+    for (uint32_t put = 0; visit.key == subject && put < stage.interferences.count; ++put) {
+      const Answered& answered = stage.interferences.answered[put];
       legal = legal || (answered.kind == Answered::Kind::kPut && answered.yes &&
                         same(answered.id, answered.version));
     }
@@ -104,9 +105,9 @@ const char* WrongVisit(const Runner& runner, const Stage& stage) {
   return nullptr;
 }
 
-Answer JudgeLap(Runner& runner, const JudgeOrders& orders) {
+Answer JudgeLap(Runner& runner, const JudgeRequest& orders) {
   static char message[600];
-  const Stage& stage = runner.stage();
+  const CellSharedMemory& stage = runner.stage();
   const Scene& scene = runner.scene();
   const uint32_t subject = scene.Subject(runner.request().operation);
   if (const char* wrong = WrongVisit(runner, stage);
@@ -115,14 +116,14 @@ Answer JudgeLap(Runner& runner, const JudgeOrders& orders) {
     return {Verdict::kViolation, DecidedOutcome::kNone, wrong};
   }
   const Answered& victims = stage.victim.answered;
-  if (!Fits(scene.variant->traits(), scene.entries[subject], stage.laps, victims,
+  if (!Fits(scene.variant->traits(), scene.entries[subject], stage.interferences, victims,
             stage.read_back[subject])) {
     char text[160];
     int length = std::snprintf(message, sizeof message,
                                "the victim's %s; beside it:", Describe(victims, text));
-    for (uint32_t n = 0; n < stage.laps.count && length < 500; ++n) {
+    for (uint32_t n = 0; n < stage.interferences.count && length < 500; ++n) {
       length += std::snprintf(message + length, sizeof message - static_cast<size_t>(length),
-                              " %s;", Describe(stage.laps.answered[n], text));
+                              " %s;", Describe(stage.interferences.answered[n], text));
     }
     const Entry& last = stage.read_back[subject];
     if (length < 500) {
@@ -141,17 +142,18 @@ Job ResumeJob(const Runner& runner) {
   return {.base = runner.base(), .operation = runner.request().operation, .reports = true};
 }
 
-bool ResumeAfterLap(Runner& runner, const Job& job, Trace& trace, uint32_t at, Lap lap) {
+bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint32_t at,
+                             Interference interference) {
   Runner::Stopped stopped;
   const bool twice = job.operation == OperationKind::kPin;
-  if (!runner.StopBesideLapper(job, trace, at, lap, twice, &stopped)) return false;
+  if (!runner.StopBesideInterferer(job, trace, at, interference, twice, &stopped)) return false;
   runner.LetSurvivorGo();
   bool lapped = LapEnds(runner, stopped.prober);
   if (lapped) ++runner.result().resume_stops;
   Answer answer;
   bool ended = stopped.victim.Continue() == Tracee::Stop::kTrap;  // on the end marker
   int status = 0;
-  // A lapper that waited for a stopped lock owner goes on now.
+  // A interferer that waited for a stopped lock owner goes on now.
   bool read = ended && (lapped || LapEnds(runner, stopped.prober));
   if (read) {
     runner.LetSurvivorGo(2);
@@ -172,15 +174,16 @@ bool ResumeAfterLap(Runner& runner, const Job& job, Trace& trace, uint32_t at, L
     answer = {Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
               "a process that was stopped could not tell what it was answered"};
   } else {
-    JudgeOrders orders = runner.orders();
+    JudgeRequest orders = runner.orders();
     orders.plan = static_cast<Plan>(at % kPlanCount);
     orders.alternatives = 0;
     answer = JudgeLap(runner, orders);
   }
   runner.EndStop(stopped);
   if (answer.verdict != Verdict::kPass) {
-    runner.Fail({Mode::kResume, Plan::kWorkFirst, {at, static_cast<uint32_t>(lap), kNowhere}},
-                &trace, at, answer);
+    runner.Fail(
+        {Mode::kResume, Plan::kWorkFirst, {at, static_cast<uint32_t>(interference), kNowhere}},
+        &trace, at, answer);
   }
   return true;
 }
@@ -194,9 +197,11 @@ void ResumeSweep(Runner& runner) {
   runner.result().resume_points = points.size();
   points.Sample(runner.request().pairs, random);
   for (uint32_t n = 0; n < points.size(); ++n) {
-    for (int lap = 0; lap < kLapCount; ++lap) {
+    for (int interference = 0; interference < kLapCount; ++interference) {
       if (runner.failed() || runner.TooManyFailures()) return;
-      if (!ResumeAfterLap(runner, job, trace, points[n], static_cast<Lap>(lap))) return;
+      if (!ResumeAfterInterference(runner, job, trace, points[n],
+                                   static_cast<Interference>(interference)))
+        return;
     }
   }
 }

@@ -46,7 +46,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
 
 // What may be seen after the victim went on: its effect as well, unless others came before it for
 // certain.
-void AllowVictimsEffect(Runner& runner, JudgeOrders* orders) {
+void AllowVictimsEffect(Runner& runner, JudgeRequest* orders) {
   const OperationKind operation = runner.request().operation;
   const uint32_t subject = runner.scene().Subject(operation);
   orders->alternatives = 0;
@@ -116,7 +116,7 @@ bool ResumeAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
     if (stop == Tracee::Stop::kTrap) {
       stopped.victim.Kill();
       ++runner.result().resumed;
-      JudgeOrders orders = runner.orders();
+      JudgeRequest orders = runner.orders();
       orders.plan = plan;
       if (from == 0) AllowVictimsEffect(runner, &orders);
       answer = from == 0 ? runner.JudgeAsReadBack(orders) : runner.Judgement(orders);

@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/html.h"
-#include "harness/sweep/symbols.h"
+#include "harness/result/html.h"
+#include "harness/stepper/symbols.h"
 
 namespace kill9::sweep {
 namespace {

@@ -9,9 +9,9 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "harness/result.h"
+#include "harness/result/result.h"
+#include "harness/stepper/symbols.h"
 #include "harness/sweep/cell.h"
-#include "harness/sweep/symbols.h"
 
 namespace kill9::sweep {
 

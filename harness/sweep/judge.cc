@@ -18,14 +18,14 @@ std::string FillKey(uint32_t number) { return absl::StrCat("fill-", number); }
 
 }  // namespace
 
-Judge::Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back,
-             Partner* partner)
+Judge::Judge(const Scene& scene, const JudgeRequest& orders, JudgeReport* report, Entry* read_back,
+             RemoteSurvivor* remote_survivor)
     : scene_(scene),
       traits_(scene.variant->traits()),
       orders_(orders),
       report_(report),
       read_back_(read_back),
-      partner_(partner),
+      remote_survivor_(remote_survivor),
       model_(scene.entries),
       newest_(scene.keys.size(), kAbsent),
       undecided_(scene.keys.size(), false) {
@@ -33,7 +33,7 @@ Judge::Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report,
   for (uint32_t n = 0; n < orders.alternatives; ++n) undecided_[orders.alternative[n].key] = true;
 }
 
-void Judge::Stage(const char* stage) {
+void Judge::SetPhase(const char* stage) {
   std::snprintf(report_->stage, sizeof report_->stage, "%s", stage);
 }
 
@@ -57,9 +57,9 @@ std::unique_ptr<Store> Judge::Attach() {
 }
 
 std::unique_ptr<Store> Judge::AttachNewcomer() {
-  if (partner_ == nullptr) return Attach();
-  absl::StatusOr<std::unique_ptr<Store>> store =
-      partner_->Attach([this](const std::string& how) { Fail(Verdict::kSurvivorCrashed, how); });
+  if (remote_survivor_ == nullptr) return Attach();
+  absl::StatusOr<std::unique_ptr<Store>> store = remote_survivor_->Attach(
+      [this](const std::string& how) { Fail(Verdict::kSurvivorCrashed, how); });
   if (!store.ok())
     Fail(Verdict::kAuditFailed, absl::StrCat("cannot attach: ", Piece(store.status())));
   return *std::move(store);
@@ -68,13 +68,13 @@ std::unique_ptr<Store> Judge::AttachNewcomer() {
 void Judge::AttachBefore() {
   report_->verdict = Verdict::kPass;
   if (scene_.all_participants_dead) return;
-  Stage("attach before the kill");
+  SetPhase("attach before the kill");
   before_ = Attach();
 }
 
 void Judge::Run() {
   if (before_ == nullptr) {
-    Stage("survivor attaches to a table of the dead");
+    SetPhase("survivor attaches to a table of the dead");
     before_ = Attach();
   }
   Judgement();
@@ -90,7 +90,7 @@ void Judge::RunCreate() {
 void Judge::Judgement() {
   if (orders_.only_read) {
     Recover(*before_);
-    Stage("read the keys of the scene");
+    SetPhase("read the keys of the scene");
     for (uint32_t key = 0; key < scene_.keys.size(); ++key) {
       absl::StatusOr<Version> version = before_->Get(scene_.keys[key], &read_);
       Entry entry;
@@ -107,43 +107,43 @@ void Judge::Judgement() {
   }
   const uint32_t subject = orders_.alternatives > 0 ? orders_.alternative[0].key : scene_.target;
   if (orders_.plan == Plan::kWorkFirst) {
-    Stage("survivor from before the kill looks");
+    SetPhase("survivor from before the kill looks");
     CheckAll(*before_);
-    Stage("survivor from before the kill works");
+    SetPhase("survivor from before the kill works");
     Work(*before_, subject);
     Put(*before_, scene_.elsewhere);
     Recover(*before_);
     CheckAll(*before_);
     CheckAudit(*before_, 1, false);
-    Stage("survivor attaches after the kill");
+    SetPhase("survivor attaches after the kill");
     after_ = AttachNewcomer();
     CheckAll(*after_);
-    Stage("survivor from after the kill works");
+    SetPhase("survivor from after the kill works");
     Work(*after_, scene_.same_stripe);
     Put(*after_, subject);
     FillAndEmpty(*after_, *before_);
   } else {
     if (orders_.plan == Plan::kLookFirst) {
-      Stage("survivor from before the kill looks");
+      SetPhase("survivor from before the kill looks");
       CheckAll(*before_);
     }
-    Stage("survivor attaches after the kill");
+    SetPhase("survivor attaches after the kill");
     after_ = AttachNewcomer();
     Recover(*after_);
-    Stage("survivor from after the kill looks");
+    SetPhase("survivor from after the kill looks");
     CheckAll(*after_);
     CheckAudit(*after_, 2, false);
-    Stage("survivor from before the kill works");
+    SetPhase("survivor from before the kill works");
     Work(*before_, subject);
     CheckAll(*after_);
-    Stage("survivor from after the kill works");
+    SetPhase("survivor from after the kill works");
     Work(*after_, scene_.elsewhere);
     FillAndEmpty(*before_, *after_);
   }
-  Stage("survivors detach");
+  SetPhase("survivors detach");
   before_.reset();
   after_.reset();
-  Stage("a newcomer audits the emptied store");
+  SetPhase("a newcomer audits the emptied store");
   before_ = Attach();
   CheckAll(*before_);
   CheckAudit(*before_, 1, true);
@@ -161,7 +161,7 @@ void Judge::Seen(uint32_t key, bool present, std::string_view value, Version ver
     bool forgotten = !traits_.lossless && !present;
     bool unchanged = fits(entry);
     for (uint32_t n = 0; n < orders_.alternatives; ++n) {
-      const Alternative& alternative = orders_.alternative[n];
+      const AllowedEffect& alternative = orders_.alternative[n];
       if (alternative.key != key || !fits(alternative.entry)) continue;
       Check(!present || !traits_.has_versions || version > entry.version, Verdict::kViolation,
             Where(key), " was written with version ", version, ", not above ", entry.version);
@@ -234,19 +234,19 @@ void Judge::CheckAll(Store& store) {
 
 void Judge::Recover(Store& store) {
   std::string stage = report_->stage;
-  Stage("recover");
+  SetPhase("recover");
   absl::StatusOr<RecoveryReport> recovery = store.Recover();
   if (recovery.ok()) report_->recovered_participants += recovery->participants;
   Check(recovery.ok() || absl::IsUnimplemented(recovery.status()), Verdict::kAuditFailed,
         recovery.status());
-  Stage(stage.c_str());
+  SetPhase(stage.c_str());
 }
 
 // `attached`: how many participants of the judge itself are.
 void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
   if (!traits_.has_audit) return;
   std::string stage = report_->stage;
-  Stage(emptied ? "audit of the emptied store" : "audit after recovery");
+  SetPhase(emptied ? "audit of the emptied store" : "audit after recovery");
   absl::StatusOr<AuditReport> audit = store.Audit();
   Check(audit.ok(), Verdict::kAuditFailed, audit.status());
   report_->leaked_blocks = static_cast<int64_t>(audit->leaked.blocks);
@@ -279,7 +279,7 @@ void Judge::CheckAudit(Store& store, uint32_t attached, bool emptied) {
         Verdict::kLeak, audit->held.blocks,
         " blocks are held in the emptied store; without a kill ", orders_.held_blocks_at_end);
   }
-  Stage(stage.c_str());
+  SetPhase(stage.c_str());
 }
 
 bool Judge::Full(const absl::Status& status) const { return absl::IsResourceExhausted(status); }
@@ -383,7 +383,7 @@ void Judge::Work(Store& store, uint32_t key) {
 }
 
 void Judge::FillAndEmpty(Store& filler, Store& emptier) {
-  Stage("fill to exhaustion");
+  SetPhase("fill to exhaustion");
   const size_t bytes = std::min<size_t>(scene_.fill_bytes, filler.max_value_bytes());
   value_.resize(bytes);
   const uint32_t most = traits_.lossless && traits_.bounded ? kMostFills : kLossyFills;
@@ -398,7 +398,7 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
   }
   report_->puts_to_exhaustion = count;
   value_.resize(scene_.value_bytes);
-  Stage("look at what fills it");
+  SetPhase("look at what fills it");
   for (uint32_t n = 0; n < count; ++n) {
     absl::StatusOr<Version> version = emptier.Get(FillKey(n), &read_);
     uint32_t id = next_id_ - (count < most ? count : count - 1) + n;
@@ -407,7 +407,7 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
     Check(!version.ok() || IsValue(read_, id, static_cast<uint32_t>(bytes)), Verdict::kViolation,
           "a key put while filling holds another value");
   }
-  Stage("empty it");
+  SetPhase("empty it");
   for (uint32_t n = 0; n < count; ++n) {
     absl::StatusOr<bool> erased = emptier.Erase(FillKey(n));
     Check(erased.ok(), Verdict::kViolation, erased.status());
@@ -418,7 +418,7 @@ void Judge::FillAndEmpty(Store& filler, Store& emptier) {
 }
 
 void Judge::CreateJudgement() {
-  Stage("open what a dying creator left");
+  SetPhase("open what a dying creator left");
   const SegmentLocation location{SegmentKind::kNamed, scene_.created_name};
   SegmentOptions options = scene_.options;
   options.location = location;
@@ -431,7 +431,7 @@ void Judge::CreateJudgement() {
   Check(segment.ok(), Verdict::kAuditFailed, "cannot create it anew: ", segment.status());
   Scene created = scene_;
   created.segment = *std::move(segment);
-  JudgeOrders orders;
+  JudgeRequest orders;
   orders.plan = orders_.plan;
   orders.held_blocks_at_end = orders_.held_blocks_at_end;
   DecidedOutcome outcome = report_->outcome;

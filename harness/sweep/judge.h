@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "harness/sweep/partner.h"
+#include "harness/result/verdict.h"
+#include "harness/sweep/remote_survivor.h"
 #include "harness/sweep/scene.h"
-#include "harness/verdict.h"
 
 namespace kill9::sweep {
 
@@ -25,15 +25,15 @@ enum class Plan : uint8_t {
 inline constexpr int kPlanCount = 3;
 
 // What a key may hold besides what the scene says: the effect of an operation that died.
-struct Alternative {
+struct AllowedEffect {
   uint32_t key = 0;
   Entry entry;
 };
 
-struct JudgeOrders {
+struct JudgeRequest {
   Plan plan = Plan::kWorkFirst;
   uint32_t alternatives = 0;
-  Alternative alternative[2];
+  AllowedEffect alternative[2];
   bool must_happen = false;  // a run without kills: the first alternative must be seen
   bool only_read = false;  // recover, tell what the keys hold (in SharedEntries), and nothing else
   uint32_t live_holders = 0;        // participants besides the judge's own
@@ -59,9 +59,9 @@ struct JudgeReport {
 class Judge {
  public:
   // `read_back`: where only_read puts what the keys hold; as many as the scene has keys.
-  // `partner`: who B is, if not this process as well; null: it is.
-  Judge(const Scene& scene, const JudgeOrders& orders, JudgeReport* report, Entry* read_back,
-        Partner* partner = nullptr);
+  // `remote_survivor`: who B is, if not this process as well; null: it is.
+  Judge(const Scene& scene, const JudgeRequest& orders, JudgeReport* report, Entry* read_back,
+        RemoteSurvivor* remote_survivor = nullptr);
 
   // Before the victim begins: A attaches. Where the scene has no place for it, it does so in Run.
   void AttachBefore();
@@ -71,7 +71,7 @@ class Judge {
   void RunCreate();
 
  private:
-  void Stage(const char* stage);
+  void SetPhase(const char* stage);
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
   // The message's pieces are put together only if there is something to say: a judge checks
   // thousands of things.
@@ -115,10 +115,10 @@ class Judge {
 
   const Scene& scene_;
   const Traits& traits_;
-  JudgeOrders orders_;
+  JudgeRequest orders_;
   JudgeReport* report_;
   Entry* read_back_;
-  Partner* partner_;
+  RemoteSurvivor* remote_survivor_;
   std::vector<Entry> model_;
   std::vector<Version> newest_;
   std::vector<bool> undecided_;

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <ctime>
 
-#include "variants/hash.h"
+#include "variants/segment/hash.h"
 
 namespace kill9::sweep {
 namespace {
@@ -39,8 +39,9 @@ constexpr size_t kStackBytes = size_t{1} << 20;
 
 Runner::Runner(CellArea& area, VariantFinder find)
     : area_(area), variant_(find(area.request.variant)) {
-  stage_ = static_cast<Stage*>(
-      mmap(nullptr, sizeof(Stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  stage_ =
+      static_cast<CellSharedMemory*>(mmap(nullptr, sizeof(CellSharedMemory), PROT_READ | PROT_WRITE,
+                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   size_t length = 0;
   void* head = nullptr;
   syscall(SYS_get_robust_list, 0, &head, &length);
@@ -144,7 +145,7 @@ void Runner::BeVictim(const Job& job) {
 }
 
 // Everything before the victim's first instruction: the segment, the judge, the other victim.
-bool Runner::StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other) {
+bool Runner::StartJob(const Job& job, const JudgeRequest* orders, Tracee* victim, Tracee* other) {
   Restore(job.base);
   if (job.judged) CallJudge(orders != nullptr ? *orders : orders_);
   if (job.waiting != nullptr && !Begin(*job.waiting, other)) return false;
@@ -360,7 +361,7 @@ bool Runner::Bring(const Job& job, const Trace& trace, uint32_t at, Tracee* vict
   return Begin(job, victim) && Reach(*victim, trace, at);
 }
 
-bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,
+bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeRequest& orders,
                       Answer* answer) {
   Tracee victim(0), other(0);
   while (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
@@ -374,7 +375,8 @@ bool Runner::KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrde
   return true;
 }
 
-bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer) {
+bool Runner::KillAt(const Job& job, Trace& trace, uint32_t at, JudgeRequest orders,
+                    Answer* answer) {
   const bool was_new = judgements_ == 0;
   if (!KillOnce(job, trace, at, orders, answer)) return false;
   if (answer->verdict == Verdict::kPass || was_new) return true;

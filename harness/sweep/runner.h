@@ -9,11 +9,11 @@
 #include <string>
 #include <utility>
 
+#include "harness/stepper/shared_bytes.h"
+#include "harness/stepper/uninterruptible.h"
 #include "harness/sweep/cell.h"
-#include "harness/sweep/lapper.h"
-#include "harness/sweep/partner.h"
-#include "harness/sweep/shared_bytes.h"
-#include "harness/sweep/uninterruptible.h"
+#include "harness/sweep/interferer.h"
+#include "harness/sweep/remote_survivor.h"
 
 namespace kill9::sweep {
 
@@ -41,18 +41,18 @@ struct Answer {
 };
 
 // The page that a cell shares with its children.
-struct Stage {
+struct CellSharedMemory {
   std::atomic<uint32_t> called;  // how often the judge was called to attach
   std::atomic<uint32_t> ready;   // the child has attached
   std::atomic<uint32_t> go;      // it may go on
   std::atomic<uint32_t> judged;  // the judge is through, and has detached
-  JudgeOrders orders;            // of the judge
+  JudgeRequest orders;           // of the judge
   std::atomic<uint32_t> probe;   // how many probes of the stall are done
   uint32_t victim_done;
   absl::StatusCode victim_status;
   char victim_message[200];
   JudgeReport report;
-  LapReport laps;
+  LapReport interferences;
   VictimReport victim;
   static constexpr uint32_t kMostKeys = 4096;
   Entry read_back[kMostKeys];
@@ -76,7 +76,7 @@ class Runner {
   bool creating() const { return request().operation == OperationKind::kCreate; }
   bool failed() const { return area_.result.error[0] != '\0'; }
   // The legal outcomes of the request's operation.
-  const JudgeOrders& orders() const { return orders_; }
+  const JudgeRequest& orders() const { return orders_; }
 
   // Steps a victim through the whole operation. False: error.
   bool TraceJob(const Job& job, Trace& trace);
@@ -84,7 +84,7 @@ class Runner {
   bool TraceRepeatably(const Job& job, Trace& trace);
   // Kills a victim exactly before step `at` and lets the survivors judge. False: error (drift).
   // `at` = trace.size() is possible where the trace ends blocked: the victim dies waiting.
-  bool KillAt(const Job& job, Trace& trace, uint32_t at, JudgeOrders orders, Answer* answer);
+  bool KillAt(const Job& job, Trace& trace, uint32_t at, JudgeRequest orders, Answer* answer);
   // The same without a judge; what is left of the shared bytes in `left`, a snapshot.
   bool KillAndLeave(const Job& job, Trace& trace, uint32_t at, char* left);
   // Brings a victim to a step and leaves it stopped there, judge not included.
@@ -97,25 +97,25 @@ class Runner {
   };
   bool StopBesideProber(const Job& job, const Trace& trace, uint32_t at, uint32_t first_probe,
                         Stopped* stopped);
-  // The same beside a lapper, which waits for LetSurvivorGo, laps, sets stage().probe to 1, waits
+  // The same beside a interferer, which waits for LetSurvivorGo, interferences, sets stage().probe to 1, waits
   // for LetSurvivorGo(2), churns once more if `twice`, reads all keys into stage().read_back,
   // detaches and ends.
-  bool StopBesideLapper(const Job& job, const Trace& trace, uint32_t at, Lap lap, bool twice,
-                        Stopped* stopped);
+  bool StopBesideInterferer(const Job& job, const Trace& trace, uint32_t at,
+                            Interference interference, bool twice, Stopped* stopped);
   void LetSurvivorGo(uint32_t word = 1);
   void EndStop(Stopped& stopped);
   void Nap();  // a third of a millisecond, or until the prober is through
   // Judges with what the prober read as the state of the keys.
-  Answer JudgeAsReadBack(const JudgeOrders& orders);
+  Answer JudgeAsReadBack(const JudgeRequest& orders);
   // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
-  void LeaveStopped(const Job& job, const Trace& trace, uint32_t at, const JudgeOrders& orders);
+  void LeaveStopped(const Job& job, const Trace& trace, uint32_t at, const JudgeRequest& orders);
 
   // The judge: a process that attaches when it is called and judges when it is asked. It stays for
   // the next call, so that most kills cost no second fork; one that failed is gone, and what it
   // said is believed only if a new one says it again (KillAt).
-  void CallJudge(const JudgeOrders& orders);
+  void CallJudge(const JudgeRequest& orders);
   Answer AskJudge();
-  Answer Judgement(const JudgeOrders& orders) {
+  Answer Judgement(const JudgeRequest& orders) {
     CallJudge(orders);
     return AskJudge();
   }
@@ -135,7 +135,7 @@ class Runner {
   // Of all that were killed, of judges while they judged, and of this process, so far.
   PageFaults page_faults() const { return {faults_.victims, faults_.judges, OwnPageFaults()}; }
   AddressTable addresses() { return AddressTable(area_.addresses); }
-  Stage& stage() { return *stage_; }
+  CellSharedMemory& stage() { return *stage_; }
 
   char* NewSnapshot() const { return shared_.NewSnapshot(); }
 
@@ -148,15 +148,15 @@ class Runner {
   bool RunWithoutKills();
   bool WaitReady(pid_t child);
   pid_t ForkProber(uint32_t first_probe);
-  pid_t ForkLapper(Lap lap, bool twice);
+  pid_t ForkInterferer(Interference interference, bool twice);
   Tracee StartVictim(const Job& job);
   [[noreturn]] void BeVictim(const Job& job);
   [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
   bool Begin(const Job& job, Tracee* victim);
-  bool StartJob(const Job& job, const JudgeOrders* orders, Tracee* victim, Tracee* other);
+  bool StartJob(const Job& job, const JudgeRequest* orders, Tracee* victim, Tracee* other);
   // Ends all of them before the judge was asked.
   void EndJob(Tracee& victim, Tracee& other);
-  bool KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeOrders& orders,
+  bool KillOnce(const Job& job, Trace& trace, uint32_t at, const JudgeRequest& orders,
                 Answer* answer);
   [[noreturn]] void BeJudge();
   // False: it ended (its status is told), or was blocked and had to be killed (*stuck).
@@ -178,10 +178,10 @@ class Runner {
   const Variant* variant_;
   std::unique_ptr<Scene> scene_;
   std::optional<Decoder> decoder_;
-  Stage* stage_;
+  CellSharedMemory* stage_;
   SharedBytes shared_;
   uint64_t segment_hash_ = 0;
-  PartnerMail* mail_;  // shared with the judge and its partner
+  PartnerMail* mail_;  // shared with the judge and its remote_survivor
   std::string created_path_;
   char* base_ = nullptr;
   char* scratch_ = nullptr;
@@ -190,7 +190,7 @@ class Runner {
   uint64_t robust_head_ = 0;
   const AddressRange vdso_ = VdsoRange();
   const std::optional<uint64_t> restartable_at_ = RestartableSequenceWord();
-  JudgeOrders orders_;
+  JudgeRequest orders_;
   pid_t holder_ = 0;
   static constexpr uint64_t kMostStrays = 50;  // of a cell
   bool strayed_ = false;

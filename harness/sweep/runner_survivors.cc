@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "harness/sweep/futex_word.h"
+#include "harness/stepper/futex_word.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/runner.h"
 
@@ -20,7 +20,7 @@ constexpr long kNapNanoseconds = 300'000;
 
 }  // namespace
 
-void Runner::CallJudge(const JudgeOrders& orders) {
+void Runner::CallJudge(const JudgeRequest& orders) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the call, or the fork, orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->judged.store(0, std::memory_order_relaxed);
@@ -37,8 +37,8 @@ void Runner::CallJudge(const JudgeOrders& orders) {
 }
 
 void Runner::BeJudge() {
-  std::optional<Partner> partner;
-  if (shared_.has_files()) partner.emplace(*scene_, mail_);
+  std::optional<RemoteSurvivor> remote_survivor;
+  if (shared_.has_files()) remote_survivor.emplace(*scene_, mail_);
   for (uint32_t calls = 1;; ++calls) {
     while (stage_->called.load(std::memory_order_acquire) < calls) {
       FutexWait(stage_->called, calls - 1, kLookNanoseconds);
@@ -46,7 +46,7 @@ void Runner::BeJudge() {
     {
       const uint64_t faults = OwnPageFaults();
       Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back,
-                  partner.has_value() ? &*partner : nullptr);
+                  remote_survivor.has_value() ? &*remote_survivor : nullptr);
       if (!creating()) judge.AttachBefore();
       Signal(stage_->ready);
       Await(stage_->go);
@@ -66,16 +66,16 @@ void Runner::DismissJudge() {
   judge_ = 0;
   judgements_ = 0;
   // The judge's child, and this process's once the judge is gone (it is a subreaper).
-  if (mail_->partner > 0) KillAndReap(std::exchange(mail_->partner, 0));
+  if (mail_->remote_survivor > 0) KillAndReap(std::exchange(mail_->remote_survivor, 0));
 }
 
 bool Runner::WaitReady(pid_t child) {
-  Patience patience(child, 20 * request().watchdog_seconds);
+  StuckDetector stuck_detector(child, 20 * request().watchdog_seconds);
   while (stage_->ready.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->ready, 0, kLookNanoseconds);
     siginfo_t info{};
     if (waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-        info.si_pid != 0 || patience.Exhausted()) {
+        info.si_pid != 0 || stuck_detector.Exhausted()) {
       return stage_->ready.load(std::memory_order_acquire) != 0;
     }
   }
@@ -83,7 +83,7 @@ bool Runner::WaitReady(pid_t child) {
 }
 
 bool Runner::AwaitJudgement(int* status, bool* stuck) {
-  Patience patience(judge_, request().watchdog_seconds);
+  StuckDetector stuck_detector(judge_, request().watchdog_seconds);
   while (stage_->judged.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->judged, 0, kJudgeLookNanoseconds);
     if (stage_->judged.load(std::memory_order_acquire) != 0) break;
@@ -91,7 +91,7 @@ bool Runner::AwaitJudgement(int* status, bool* stuck) {
       judge_ = 0;
       return false;
     }
-    if (patience.Exhausted()) {
+    if (stuck_detector.Exhausted()) {
       *stuck = true;
       return false;
     }
@@ -151,12 +151,12 @@ pid_t Runner::ForkProber(uint32_t first_probe) {
   _exit(0);
 }
 
-pid_t Runner::ForkLapper(Lap lap, bool twice) {
+pid_t Runner::ForkInterferer(Interference interference, bool twice) {
   DismissJudge();                                     // as for a prober
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(0, std::memory_order_relaxed);
-  std::memset(static_cast<void*>(&stage_->laps), 0, sizeof stage_->laps);
+  std::memset(static_cast<void*>(&stage_->interferences), 0, sizeof stage_->interferences);
   stage_->victim.visits = 0;
   stage_->victim.strange = false;
   stage_->victim.answered = Answered{};
@@ -165,26 +165,26 @@ pid_t Runner::ForkLapper(Lap lap, bool twice) {
     WaitReady(child);
     return child;
   }
-  Lapper lapper(*scene_, request().operation, &stage_->laps);
+  Interferer interferer(*scene_, request().operation, &stage_->interferences);
   const bool late = scene_->all_participants_dead;
-  if (!late && !lapper.Attach()) _exit(1);
+  if (!late && !interferer.Attach()) _exit(1);
   Signal(stage_->ready);
   Await(stage_->go);
-  if (late && !lapper.Attach()) _exit(1);
-  lapper.Run(lap);
+  if (late && !interferer.Attach()) _exit(1);
+  interferer.Run(interference);
   Signal(stage_->probe);
   while (stage_->go.load(std::memory_order_acquire) < 2) FutexWait(stage_->go, 1, kLookNanoseconds);
-  if (twice) lapper.Churn();
-  ReadKeys(*scene_, lapper.store(), stage_->read_back);
-  lapper.Detach();
+  if (twice) interferer.Churn();
+  ReadKeys(*scene_, interferer.store(), stage_->read_back);
+  interferer.Detach();
   _exit(0);
 }
 
-bool Runner::StopBesideLapper(const Job& job, const Trace& trace, uint32_t at, Lap lap, bool twice,
-                              Stopped* stopped) {
+bool Runner::StopBesideInterferer(const Job& job, const Trace& trace, uint32_t at,
+                                  Interference interference, bool twice, Stopped* stopped) {
   do {
     Restore(job.base);
-    stopped->prober = ForkLapper(lap, twice);
+    stopped->prober = ForkInterferer(interference, twice);
     if (Bring(job, trace, at, &stopped->victim)) return true;
     EndStop(*stopped);
   } while (HasStrayed());
@@ -215,7 +215,7 @@ void Runner::EndStop(Stopped& stopped) {
   stopped.victim.Kill();
 }
 
-Answer Runner::JudgeAsReadBack(const JudgeOrders& orders) {
+Answer Runner::JudgeAsReadBack(const JudgeRequest& orders) {
   DismissJudge();
   std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
   Answer answer = Judgement(orders);
@@ -225,7 +225,7 @@ Answer Runner::JudgeAsReadBack(const JudgeOrders& orders) {
 }
 
 void Runner::LeaveStopped(const Job& job, const Trace& trace, uint32_t at,
-                          const JudgeOrders& orders) {
+                          const JudgeRequest& orders) {
   Tracee victim(0), other(0);
   if (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
     EndJob(victim, other);

@@ -24,7 +24,7 @@ bool Runner::Prepare() {
     return false;
   }
   scene_ = *std::move(scene);
-  if (scene_->keys.size() > Stage::kMostKeys) {
+  if (scene_->keys.size() > CellSharedMemory::kMostKeys) {
     Error("the state has %zu keys, more than the sweep can follow", scene_->keys.size());
     return false;
   }
@@ -37,7 +37,7 @@ bool Runner::Prepare() {
     Error("%s", std::string(opened.message()).c_str());
     return false;
   }
-  if (shared_.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's partner
+  if (shared_.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's remote_survivor
   base_ = NewSnapshot();
   scratch_ = MapBytes(bytes_);
   return MakeStartingState() && ReadEntries() && RunWithoutKills();
@@ -124,7 +124,7 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
 // What the keys hold at the start, as a survivor finds it; then everything is put back.
 bool Runner::ReadEntries() {
   if (!creating()) {
-    JudgeOrders orders = orders_;
+    JudgeRequest orders = orders_;
     orders.only_read = true;
     Answer answer = Judgement(orders);
     if (answer.verdict != Verdict::kPass) {
@@ -145,7 +145,7 @@ bool Runner::RunWithoutKills() {
   orders_.held_blocks_at_end = -1;
   for (Plan plan : {Plan::kWorkFirst, Plan::kRecoverFirst, Plan::kLookFirst}) {
     for (bool with_victim : {false, true}) {
-      JudgeOrders orders = orders_;
+      JudgeRequest orders = orders_;
       orders.plan = plan;
       Restore(base_);
       if (effect.has_value() && with_victim) {

@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/stepper/symbols.h"
 #include "harness/sweep/cell_modes.h"
 #include "harness/sweep/coverage.h"
 #include "harness/sweep/prober.h"
-#include "harness/sweep/symbols.h"
 #include "harness/sweep/worker.h"
 
 namespace kill9::sweep {

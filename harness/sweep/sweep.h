@@ -9,7 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "harness/result.h"
+#include "harness/result/result.h"
 #include "harness/sweep/cell.h"
 
 namespace kill9::sweep {

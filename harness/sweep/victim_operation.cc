@@ -1,6 +1,6 @@
 // What a victim runs between the markers.
 #include "absl/strings/str_cat.h"
-#include "harness/sweep/lapper.h"
+#include "harness/sweep/interferer.h"
 #include "harness/sweep/scene.h"
 
 namespace kill9::sweep {
@@ -131,7 +131,7 @@ absl::Status VictimOperation::Run() {
 void VictimOperation::NoteVisit(const EntryView& view) {
   auto found = scene_.numbers.find(view.key);
   if (found == scene_.numbers.end() || report_->visits == VictimReport::kMostVisits) {
-    report_->strange = report_->strange || !Lapper::IsOwn(view.key);
+    report_->strange = report_->strange || !Interferer::IsOwn(view.key);
     return;
   }
   Visit& visit = report_->visit[report_->visits++];

@@ -17,7 +17,7 @@
 #include <mutex>
 #include <thread>
 
-#include "variants/robust_mutex.h"
+#include "variants/segment/robust_mutex.h"
 
 namespace {
 

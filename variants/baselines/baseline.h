@@ -1,7 +1,7 @@
 // A baseline: the shared table (table.h) behind one way to let processes in. The way is all that
 // differs, and it is all that a baseline's own file contains:
 //
-//     struct Way {                        // lives in TableHeader::guard; zeroed at creation
+//     struct LockPolicy {                        // lives in TableHeader::guard; zeroed at creation
 //       void Format();                    // once, by the creator
 //       bool Enter();                     // true: whoever was in before has died there
 //       void Leave();
@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "variants/baselines/table.h"
-#include "variants/copying_store.h"
 #include "variants/registry.h"
+#include "variants/stores/copying_store.h"
 
 namespace kill9::baselines {
 
@@ -56,12 +56,13 @@ inline Traits CopyingTraits(std::string_view recovery_trigger, std::string_view 
   return traits;
 }
 
-template <typename Way>
+template <typename LockPolicy>
 class BaselineStore : public CopyingStore {
  public:
   BaselineStore(std::shared_ptr<Segment> segment, Table::Overwrite overwrite)
       : CopyingStore("this baseline", std::move(segment)), table_(this->segment(), overwrite) {
-    static_assert(sizeof(Way) <= sizeof(TableHeader::guard) && std::is_standard_layout_v<Way>);
+    static_assert(sizeof(LockPolicy) <= sizeof(TableHeader::guard) &&
+                  std::is_standard_layout_v<LockPolicy>);
   }
 
   static absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment,
@@ -79,15 +80,15 @@ class BaselineStore : public CopyingStore {
   class Inside {
    public:
     explicit Inside(BaselineStore& store)
-        : way_(*reinterpret_cast<Way*>(store.table_.header().guard)) {
-      if (way_.Enter()) store.AfterDeathInside();
+        : policy_(*reinterpret_cast<LockPolicy*>(store.table_.header().guard)) {
+      if (policy_.Enter()) store.AfterDeathInside();
     }
-    ~Inside() { way_.Leave(); }
+    ~Inside() { policy_.Leave(); }
     Inside(const Inside&) = delete;
     Inside& operator=(const Inside&) = delete;
 
    private:
-    Way& way_;
+    LockPolicy& policy_;
   };
 
  private:
@@ -143,7 +144,7 @@ class BaselineStore : public CopyingStore {
   Table table_;
 };
 
-template <typename Way, typename StoreType = BaselineStore<Way>>
+template <typename LockPolicy, typename StoreType = BaselineStore<LockPolicy>>
 class BaselineVariant final : public Variant {
  public:
   explicit BaselineVariant(Description description) : description_(std::move(description)) {}
@@ -158,7 +159,7 @@ class BaselineVariant final : public Variant {
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return Segment::Create(options, {.design = name()}, [&](Segment& segment, SegmentHeader&) {
       absl::Status status = Table::Format(segment, options.expected_entries);
-      if (status.ok()) reinterpret_cast<Way*>(segment.body().data())->Format();
+      if (status.ok()) reinterpret_cast<LockPolicy*>(segment.body().data())->Format();
       return status;
     });
   }

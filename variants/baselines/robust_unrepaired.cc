@@ -3,7 +3,7 @@
 // Its author's case for it: the manual page says that after EOWNERDEAD one calls
 // pthread_mutex_consistent, and then nobody hangs any more.
 #include "variants/baselines/baseline.h"
-#include "variants/robust_mutex.h"
+#include "variants/segment/robust_mutex.h"
 
 namespace kill9 {
 namespace {

@@ -6,7 +6,7 @@
 //
 // Its author's case for it: the count is changed under the mutex only, so it is always exact.
 #include "variants/baselines/baseline.h"
-#include "variants/robust_mutex.h"
+#include "variants/segment/robust_mutex.h"
 
 namespace kill9 {
 namespace {

@@ -15,10 +15,10 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "variants/copying_store.h"
 #include "variants/registry.h"
 #include "variants/segment.h"
 #include "variants/store.h"
+#include "variants/stores/copying_store.h"
 
 namespace kill9::peers {
 

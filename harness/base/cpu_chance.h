@@ -1,0 +1,47 @@
+// What a watchdog may charge a process with: time in which it ran, or slept of its own accord.
+//
+// Not charged is the time in which it was ready and had no CPU, and what passed while the watchdog
+// itself did not run: a paused container or virtual machine stops both. No function here allocates.
+#ifndef KILL9_HARNESS_BASE_CPU_CHANCE_H_
+#define KILL9_HARNESS_BASE_CPU_CHANCE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+namespace kill9 {
+
+// Of a process, by /proc.
+struct ProcessTimes {
+  bool known = false;   // false: there is no such process, or no /proc that shows it
+  char state = '?';     // 'R' ready or running, 'S' and 'D' asleep, 'T' and 't' stopped, 'Z' dead
+  uint64_t ran_ns = 0;  // since its start; up to a clock tick behind
+  uint64_t waited_ns = 0;  // ready without a CPU, since its start; a wait that goes on is not in it
+};
+ProcessTimes ReadProcessTimes(pid_t pid);
+
+// Whether /proc is there and shows this process's own PID namespace: else PIDs mean others in it.
+bool ProcShowsOurPids();
+
+// Looks at one process now and then.
+class CpuChance {
+ public:
+  // From now on `pid` is looked at, which was started at `started_ns` (CLOCK_MONOTONIC).
+  void Begin(pid_t pid, uint64_t started_ns) { *this = CpuChance(pid, started_ns); }
+  // How much of the `charged_ns` before `now_ns` the process had a chance in: all of it if /proc
+  // does not tell.
+  uint64_t Look(uint64_t now_ns, uint64_t charged_ns);
+
+  CpuChance() = default;
+
+ private:
+  CpuChance(pid_t pid, uint64_t started_ns) : pid_(pid), last_ns_(started_ns) {}
+
+  pid_t pid_ = 0;
+  uint64_t last_ns_ = 0;
+  ProcessTimes last_;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_BASE_CPU_CHANCE_H_

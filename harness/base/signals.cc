@@ -1,0 +1,43 @@
+#include "harness/base/signals.h"
+
+#include <initializer_list>
+
+namespace kill9 {
+namespace {
+
+bool IsIgnored(int signal) {
+  struct sigaction action {};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+void ResetSignals() {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    // Handlers are a sanitizer's: exec leaves none of the parent's.
+    if (signal != SIGHUP && IsIgnored(signal)) std::signal(signal, SIG_DFL);
+  }
+  std::signal(SIGXFSZ, SIG_IGN);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void HandleInterrupts(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    if (signal == SIGHUP && IsIgnored(SIGHUP)) continue;
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+WaitableChildren::WaitableChildren() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGCHLD, &action, &before_);
+}
+
+WaitableChildren::~WaitableChildren() { sigaction(SIGCHLD, &before_, nullptr); }
+
+}  // namespace kill9

@@ -1,0 +1,178 @@
+#include "harness/checker/counterexample/counterexample.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/checker/counterexample/shrink.h"
+#include "harness/checker/search/versioned_value.h"
+
+namespace kill9 {
+
+std::string DescribeCall(const Operation& operation, const Naming& naming) {
+  std::string text(FunctionName(operation.function));
+  switch (operation.function) {
+    case Function::kPut:
+    case Function::kCommit:
+    case Function::kEnqueue:
+      absl::StrAppend(&text, " ", naming.Value(operation.argument));
+      break;
+    case Function::kCompareAndSwap:
+      absl::StrAppend(&text, " version ", operation.expected, " to ",
+                      naming.Value(operation.argument));
+      break;
+    case Function::kCompareAndSwapValue:
+      absl::StrAppend(&text, " ", naming.Value(operation.expected), " to ",
+                      naming.Value(operation.argument));
+      break;
+    default:
+      break;
+  }
+  return text;
+}
+
+namespace {
+
+std::string DescribeResult(const Operation& operation, const Naming& naming) {
+  std::string text = DescribeCall(operation, naming);
+  switch (operation.outcome) {
+    case Outcome::kOpen:
+      return text + " (open)";
+    case Outcome::kCrashed:
+      return text + " (crashed)";
+    case Outcome::kUnknown:
+      return text + " (unknown)";
+    case Outcome::kRefused:
+      return text + " (refused)";
+    case Outcome::kFail:
+      if (operation.function == Function::kCompareAndSwap) {
+        return absl::StrCat(text, " -> no: version ", operation.result_version);
+      }
+      return text + " -> failed";
+    case Outcome::kOk:
+      break;
+  }
+  switch (operation.function) {
+    case Function::kGet:
+    case Function::kPin:
+    case Function::kDequeue:
+      absl::StrAppend(&text, " -> ", naming.Value(operation.result));
+      break;
+    case Function::kErase:
+      if (operation.result != kErasedUntold) {
+        absl::StrAppend(&text, operation.result == 1 ? " -> it was there" : " -> it was not there");
+      }
+      break;
+    default:
+      text += " -> ok";
+      break;
+  }
+  if (operation.result_version != 0) {
+    absl::StrAppend(&text, " (version ", operation.result_version, ")");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string DescribeOperation(const Operation& operation, const Naming& naming) {
+  std::string text = DescribeResult(operation, naming);
+  if (IsWeakened(operation)) {
+    // Shrinking took away what it met; the violation does not need it.
+    text += operation.function == Function::kErase ? ", counts as an erase of anything"
+                                                   : ", counts as a put";
+  }
+  return text;
+}
+
+namespace {
+
+// A row for each process; the columns are the moments at which something begins or ends, one after
+// the other.
+class Timeline {
+ public:
+  explicit Timeline(const Counterexample& counterexample) : shown_(counterexample) {
+    std::set<uint64_t> times;
+    for (const Operation& operation : shown_.operations) {
+      times.insert(operation.invoke);
+      times.insert(operation.finish);
+      rows_[operation.process];
+    }
+    size_t column = 0;
+    for (uint64_t time : times) columns_[time] = column++;
+    for (size_t i = 0; i < shown_.operations.size(); ++i) {
+      rows_[shown_.operations[i].process].push_back(i);
+    }
+  }
+
+  std::string Draw() const {
+    const size_t width = std::clamp<size_t>(96 / std::max<size_t>(1, columns_.size()), 2, 8);
+    std::string text;
+    for (const auto& [process, operations] : rows_) {
+      std::string row(columns_.size() * width + 1, ' ');
+      for (size_t i : operations) {
+        const Operation& operation = shown_.operations[i];
+        size_t begin = columns_.at(operation.invoke) * width;
+        size_t end = columns_.at(operation.finish) * width;
+        std::fill(row.begin() + static_cast<ptrdiff_t>(begin),
+                  row.begin() + static_cast<ptrdiff_t>(end), '-');
+        row[begin] = '[';
+        row[end] = operation.outcome == Outcome::kCrashed   ? 'X'
+                   : operation.outcome == Outcome::kUnknown ? '?'
+                                                            : ']';
+        std::string label = absl::StrCat(i + 1, i == shown_.failed ? "!" : "");
+        if (end - begin > label.size()) row.replace(begin + 1, label.size(), label);
+      }
+      while (!row.empty() && row.back() == ' ') row.pop_back();
+      absl::StrAppendFormat(&text, "  P%-5d %s\n", process, row);
+    }
+    return text;
+  }
+
+ private:
+  const Counterexample& shown_;
+  std::map<uint64_t, size_t> columns_;
+  std::map<uint32_t, std::vector<size_t>> rows_;
+};
+
+}  // namespace
+
+std::string RenderText(const Counterexample& counterexample, const Naming& naming) {
+  const std::vector<Operation>& operations = counterexample.operations;
+  std::string text = absl::StrFormat(
+      "key %s is not %s linearizable (model %s): %d operations suffice to show it\n",
+      naming.Key(counterexample.key), std::string(ConditionName(counterexample.condition)),
+      counterexample.model, operations.size());
+  if (!counterexample.initial_states.empty()) {
+    absl::StrAppend(&text, "  before them the key is ");
+    for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  absl::StrAppend(&text, "\n", Timeline(counterexample).Draw(), "\n");
+  const uint64_t start = naming.Nanoseconds(operations.front().invoke);
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& operation = operations[i];
+    bool failed = std::find(counterexample.unplaceable.begin(), counterexample.unplaceable.end(),
+                            i) != counterexample.unplaceable.end();
+    double from = static_cast<double>(naming.Nanoseconds(operation.invoke) - start) / 1e3;
+    double to = static_cast<double>(naming.Nanoseconds(operation.finish) - start) / 1e3;
+    absl::StrAppendFormat(&text, "  %3d%c P%-5d %10.3f us to %10.3f us  %s%s\n", i + 1,
+                          failed ? '!' : ' ', operation.process, from, to,
+                          DescribeOperation(operation, naming),
+                          operation.outcome == Outcome::kCrashed ? ", death of its process" : "");
+  }
+  absl::StrAppend(&text, "\n  the longest linearizable prefix:");
+  for (size_t i = 0; i < counterexample.placed.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? " " : ", ", counterexample.placed[i] + 1);
+  }
+  if (counterexample.placed.empty()) absl::StrAppend(&text, " none");
+  absl::StrAppend(&text, "\n  no place is left for: ", counterexample.failed + 1, " (",
+                  DescribeOperation(operations[counterexample.failed], naming), ")\n");
+  return text;
+}
+
+}  // namespace kill9

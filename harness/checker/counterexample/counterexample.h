@@ -1,0 +1,52 @@
+// A violation in a form that people can read: the smallest window of the history that shows it.
+#ifndef KILL9_HARNESS_CHECKER_COUNTEREXAMPLE_COUNTEREXAMPLE_H_
+#define KILL9_HARNESS_CHECKER_COUNTEREXAMPLE_COUNTEREXAMPLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "harness/checker/search/condition.h"
+#include "harness/history/history.h"
+#include "harness/history/naming.h"
+
+namespace kill9 {
+
+struct Counterexample {
+  std::string model;
+  Condition condition = Condition::kStrict;
+  uint64_t key = 0;
+  std::vector<std::string> initial_states;  // what the object may hold where the window begins
+  std::vector<Operation> operations;  // by invoke; as recorded (a death is a crashed one's finish)
+  // The longest linearizable prefix, in the order of its linearization, and the states it passes
+  // through.
+  std::vector<size_t> placed;
+  std::vector<std::string> states;
+  // Those that had returned by the failure and are not in the prefix: at least the one that failed.
+  std::vector<size_t> unplaceable;
+  size_t failed = 0;  // the operation for which no place is left
+};
+
+// "put v7 -> version 3", "get -> nil", "put v9 (crashed)".
+std::string DescribeOperation(const Operation& operation, const Naming& naming);
+// "P3 put v7 -> version 3".
+std::string DescribeCall(const Operation& operation, const Naming& naming);
+
+// A timeline for the terminal: a row for each process, deaths marked, then what could be placed and
+// what not.
+std::string RenderText(const Counterexample& counterexample, const Naming& naming);
+// One self-contained page.
+std::string RenderHtml(const Counterexample& counterexample, const Naming& naming);
+// Chrome trace-event JSON; opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
+std::string RenderTrace(const Counterexample& counterexample, const Naming& naming);
+
+// Writes <stem>.html, <stem>.trace.json and <stem>.window.edn; returns their names.
+absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,
+                                                             const Naming& naming,
+                                                             const std::string& stem);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_COUNTEREXAMPLE_COUNTEREXAMPLE_H_

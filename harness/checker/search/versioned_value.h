@@ -1,0 +1,203 @@
+// What the register, the cas-register, the map and the cache have in common: the state of one key.
+//
+// V1  Versions of a key grow: a write whose version is known has one greater than every earlier
+//     write's.
+// V2  The version of a write may be unknown (it crashed, or none was recorded). It then is at least
+//     the predecessor's plus one; `last` counts it so, and the first operation that shows the
+//     version fixes it.
+#ifndef KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
+#define KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "harness/history/history.h"
+
+namespace kill9 {
+
+inline constexpr uint64_t kUnknownVersion = ~0ull;
+// `last` of a key none of whose operations carries a version: versions are not looked at.
+inline constexpr uint64_t kNoVersions = ~0ull;
+
+struct VersionedValue {
+  uint64_t value = kNothing;
+  uint64_t version = 0;  // 0: absent
+  uint64_t last = 0;     // the least that the greatest version so far can be
+  bool operator==(const VersionedValue&) const = default;
+};
+
+// `lossy`: the key may be forgotten at any moment, and does not come back.
+template <bool lossy>
+struct VersionedSteps {
+  using State = VersionedValue;
+  static constexpr bool kLossy = lossy;
+
+  static State Init(bool has_versions) {
+    return {.value = kNothing, .version = 0, .last = has_versions ? 0 : kNoVersions};
+  }
+
+  // Whether the operation, with the results it reported, can take effect in *state; *state becomes
+  // what it leaves. Of an operation without results (crashed): whether it can have an effect at
+  // all.
+  static bool Step(const Operation& operation, State* state) {
+    switch (operation.function) {
+      case Function::kPut:
+      case Function::kCommit:
+        return Write(operation, state);
+      case Function::kGet:
+      case Function::kPin:
+        if (operation.result == kNothing) return BecomeAbsent(state);
+        return state->value == operation.result && Show(operation.result_version, state);
+      case Function::kErase:
+        return Erase(operation, state);
+      case Function::kCompareAndSwap:
+        return CompareAndSwap(operation, state);
+      case Function::kCompareAndSwapValue:
+        if (operation.expected == kNothing ? !BecomeAbsent(state)
+                                           : state->value != operation.expected) {
+          return false;
+        }
+        return Write(operation, state);
+      default:
+        return false;
+    }
+  }
+
+  // A successful step of an observer changes the state at most by what it tells of it.
+  static bool IsObserver(const Operation& operation) {
+    switch (operation.function) {
+      case Function::kGet:
+      case Function::kPin:
+        return true;
+      case Function::kErase:
+        return operation.outcome == Outcome::kOk && operation.result == 0;
+      case Function::kCompareAndSwap:
+        return operation.outcome == Outcome::kFail;
+      default:
+        return false;
+    }
+  }
+
+  // Whether no state that can follow `state` allows the (completed) operation: what makes the
+  // search near linear where versions are known.
+  static bool Doomed(const Operation& operation, const State& state) {
+    if (state.last == kNoVersions) return false;
+    uint64_t shown = ShownVersion(operation);
+    if (shown != 0 && shown <= state.last) {
+      if (!CanBe(shown, state)) return true;
+      bool reads = operation.function == Function::kGet || operation.function == Function::kPin;
+      if (reads && state.version == shown && state.value != operation.result) return true;
+    }
+    return WritesVersion(operation) && operation.result_version <= state.last;
+  }
+
+  // Whether whatever can follow b can follow a.
+  static bool Dominates(const State& a, const State& b) {
+    if (a.last > b.last) return false;
+    if (a.value == b.value && a.version == b.version) return true;
+    return lossy && b.value == kNothing;
+  }
+
+  static bool Holds(const State& state, uint64_t value) { return state.value == value; }
+
+  static uint64_t Hash(const State& state) {
+    return (state.value * 0x9e3779b97f4a7c15u) ^ (state.version * 0xc2b2ae3d27d4eb4fu) ^
+           (state.last * 0x165667b19e3779f9u);
+  }
+
+  // Values as {id}: how they are shown is decided where the text is (Naming).
+  static std::string DescribeState(const State& state) {
+    if (state.value == kNothing) return "absent";
+    std::string text = "{" + std::to_string(state.value) + "}";
+    if (state.version != kUnknownVersion)
+      text += " (version " + std::to_string(state.version) + ")";
+    return text;
+  }
+
+ private:
+  static bool BecomeAbsent(State* state) {
+    if (state->value == kNothing) return true;
+    if (!lossy) return false;
+    state->value = kNothing;
+    state->version = 0;
+    return true;
+  }
+
+  // Whether the present value's version can be `version`, which is not 0.
+  static bool CanBe(uint64_t version, const State& state) {
+    if (state.value == kNothing) return false;
+    return state.version == version || (state.version == kUnknownVersion && version >= state.last);
+  }
+
+  // The operation has shown the present value's version (0: not recorded).
+  static bool Show(uint64_t version, State* state) {
+    if (version == 0 || state->version == version) return true;
+    if (!CanBe(version, *state)) return false;
+    state->version = version;
+    state->last = version;
+    return true;
+  }
+
+  static bool Write(const Operation& operation, State* state) {
+    uint64_t version = operation.result_version;
+    if (version == 0) {
+      version = kUnknownVersion;
+      if (state->last != kNoVersions) ++state->last;
+    } else {
+      if (version <= state->last) return false;
+      state->last = version;
+    }
+    state->value = operation.argument;
+    state->version = operation.argument == kNothing ? 0 : version;
+    return true;
+  }
+
+  static bool Erase(const Operation& operation, State* state) {
+    bool told = operation.outcome == Outcome::kOk && operation.result != kErasedUntold;
+    if (told && operation.result == 0) return BecomeAbsent(state);
+    if (told && state->value == kNothing) return false;
+    state->value = kNothing;
+    state->version = 0;
+    return true;
+  }
+
+  static bool CompareAndSwap(const Operation& operation, State* state) {
+    uint64_t shown =
+        operation.outcome == Outcome::kFail ? operation.result_version : operation.expected;
+    if (operation.outcome == Outcome::kFail && shown == operation.expected) return false;
+    if (shown == 0) {
+      if (!BecomeAbsent(state)) return false;
+    } else if (state->value == kNothing || !Show(shown, state)) {
+      return false;
+    }
+    return operation.outcome == Outcome::kFail || Write(operation, state);
+  }
+
+  static uint64_t ShownVersion(const Operation& operation) {
+    switch (operation.function) {
+      case Function::kGet:
+      case Function::kPin:
+        return operation.result == kNothing ? 0 : operation.result_version;
+      case Function::kCompareAndSwap:
+        return operation.outcome == Outcome::kFail ? operation.result_version : operation.expected;
+      default:
+        return 0;
+    }
+  }
+
+  static bool WritesVersion(const Operation& operation) {
+    switch (operation.function) {
+      case Function::kPut:
+      case Function::kCommit:
+      case Function::kCompareAndSwap:
+      case Function::kCompareAndSwapValue:
+        return operation.outcome == Outcome::kOk && operation.result_version != 0;
+      default:
+        return false;
+    }
+  }
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_

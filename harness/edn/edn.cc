@@ -1,0 +1,492 @@
+#include "harness/edn/edn.h"
+
+#include <algorithm>
+#include <array>
+#include <deque>
+#include <iterator>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "harness/edn/edn_form.h"
+#include "harness/edn/edn_value.h"
+
+namespace kill9 {
+namespace {
+
+using Kind = EdnForm::Kind;
+
+struct FunctionAlias {
+  std::string_view name;
+  Function function;
+};
+
+constexpr FunctionAlias kAliases[] = {
+    {":put", Function::kPut},
+    {":write", Function::kPut},
+    {":w", Function::kPut},
+    {":set", Function::kPut},
+    {":get", Function::kGet},
+    {":read", Function::kGet},
+    {":r", Function::kGet},
+    {":erase", Function::kErase},
+    {":delete", Function::kErase},
+    {":remove", Function::kErase},
+    {":cas", Function::kCompareAndSwapValue},
+    {":compare-and-swap", Function::kCompareAndSwap},
+    {":pin", Function::kPin},
+    {":commit", Function::kCommit},
+    {":recover", Function::kRecover},
+    {":attach", Function::kAttach},
+    {":detach", Function::kDetach},
+    {":for-each", Function::kForEach},
+    {":enqueue", Function::kEnqueue},
+    {":dequeue", Function::kDequeue},
+};
+
+// Numbers for values, from `first` on: one for all that are equal.
+class Names {
+ public:
+  explicit Names(uint64_t first) : texts_(first) {}
+  absl::StatusOr<uint64_t> Number(const EdnForm& form) {
+    absl::StatusOr<std::string_view> text = CanonicalText(form, &room_);
+    if (!text.ok()) return text.status();
+    return Number(*text);
+  }
+  uint64_t Number(std::string_view text) {
+    const auto found = numbers_.find(text);
+    if (found != numbers_.end()) return found->second;
+    texts_.emplace_back(text);
+    return numbers_[texts_.back()] = texts_.size() - 1;
+  }
+  std::vector<std::string> Take() {
+    return {std::move_iterator(texts_.begin()), std::move_iterator(texts_.end())};
+  }
+
+ private:
+  std::deque<std::string> texts_;
+  absl::flat_hash_map<std::string_view, uint64_t> numbers_;  // views of texts_
+  std::string room_;
+};
+
+class HistoryReader {
+ public:
+  HistoryReader(std::string_view text, std::string_view name,
+                absl::FunctionRef<bool(Function)> accepts)
+      : reader_(text, name), accepts_(accepts), keys_(0), values_(1) {}
+
+  absl::StatusOr<EdnHistory> Read() {
+    EdnForm form;
+    for (;;) {
+      absl::StatusOr<bool> more = reader_.EnterMap(&form);
+      if (!more.ok()) return more.status();
+      if (!*more) break;
+      absl::Status status = ReadFields();
+      if (status.ok()) status = ReadEvent(form, event_);
+      if (!status.ok()) return status;
+    }
+    for (auto& [process, open] : open_) {
+      if (open == kNone) continue;
+      history_.operations[open].outcome = Outcome::kUnknown;
+      history_.operations[open].finish = kNever;
+    }
+    history_.keys = keys_.Take();
+    history_.values = values_.Take();
+    if (!has_times_) history_.times_ns.clear();
+    return std::move(history_);
+  }
+
+ private:
+  static constexpr size_t kNone = ~size_t{0};
+
+  // The fields of an event; null: it has none such.
+  struct Event {
+    const EdnForm* process = nullptr;
+    const EdnForm* type = nullptr;
+    const EdnForm* function = nullptr;
+    const EdnForm* key = nullptr;
+    const EdnForm* value = nullptr;
+    const EdnForm* version = nullptr;
+    const EdnForm* time = nullptr;
+    const EdnForm* index = nullptr;
+  };
+
+  static const EdnForm** Field(std::string_view name, Event* event) {
+    if (name == ":process") return &event->process;
+    if (name == ":type") return &event->type;
+    if (name == ":f") return &event->function;
+    if (name == ":key") return &event->key;
+    if (name == ":value") return &event->value;
+    if (name == ":version") return &event->version;
+    if (name == ":time") return &event->time;
+    if (name == ":index") return &event->index;
+    return nullptr;
+  }
+
+  // The next event's fields, held by forms_; others are passed over.
+  absl::Status ReadFields() {
+    event_ = Event{};
+    size_t held = 0;
+    for (;;) {
+      absl::StatusOr<bool> more = reader_.NextKey(&name_);
+      if (!more.ok() || !*more) return more.status();
+      const EdnForm** field = Field(name_.text, &event_);
+      if (field != nullptr && *field != nullptr) {
+        return reader_.Error(name_, "the key is there twice");
+      }
+      EdnForm* form = field == nullptr ? &passed_over_ : &forms_[held++];
+      absl::Status status = reader_.ReadValue(form);
+      if (!status.ok()) return status;
+      if (field != nullptr) *field = form;
+    }
+  }
+
+  absl::Status ReadEvent(const EdnForm& form, const Event& event) {
+    if (event.process == nullptr) return reader_.Error(form, "an event needs :process");
+    if (event.type == nullptr) return reader_.Error(form, "an event needs :type");
+    absl::Status status = ReadOrder(event);
+    if (!status.ok() || event.process->kind == Kind::kKeyword) return status;
+    int64_t process = 0;
+    if (!event.process->ToInteger(&process) || process < 0 || process > 0xffffffffll) {
+      return reader_.Error(*event.process, ":process must be a number from 0 on, or a keyword");
+    }
+    std::string_view type = event.type->text;
+    if (type == ":invoke") return Invoke(form, event, static_cast<uint32_t>(process));
+    if (type == ":ok") return Complete(form, event, process, Outcome::kOk);
+    if (type == ":fail") return Complete(form, event, process, Outcome::kFail);
+    if (type == ":info") return Complete(form, event, process, Outcome::kCrashed);
+    return reader_.Error(*event.type, ":type must be :invoke, :ok, :fail or :info");
+  }
+
+  // The order of events is that of the lines; :index and :time must agree.
+  absl::Status ReadOrder(const Event& event) {
+    ++events_;
+    uint64_t time = history_.times_ns.empty() ? 0 : history_.times_ns.back();
+    if (history_.times_ns.empty()) history_.times_ns.push_back(0);
+    if (event.time != nullptr && !event.time->IsNil()) {
+      int64_t value = 0;
+      if (!event.time->ToInteger(&value))
+        return reader_.Error(*event.time, ":time must be a number");
+      if (has_times_ && value < last_time_) {
+        return reader_.Error(*event.time, "the time is before that of an earlier line");
+      }
+      if (!has_times_) first_time_ = value;
+      has_times_ = true;
+      last_time_ = value;
+      // Jepsen's times may begin below zero.
+      time =
+          static_cast<uint64_t>(value) - static_cast<uint64_t>(std::min<int64_t>(0, first_time_));
+    }
+    history_.times_ns.push_back(time);
+    if (event.index != nullptr && !event.index->IsNil()) {
+      int64_t index = 0;
+      if (!event.index->ToInteger(&index)) {
+        return reader_.Error(*event.index, ":index must be a number");
+      }
+      if (has_index_ && index <= last_index_) {
+        return reader_.Error(*event.index, "the index is not greater than that of an earlier line");
+      }
+      has_index_ = true;
+      last_index_ = index;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Invoke(const EdnForm& form, const Event& event, uint32_t process) {
+    auto [entry, inserted] = open_.try_emplace(process, kNone);
+    if (entry->second != kNone) {
+      return reader_.Error(form,
+                           absl::StrCat("process ", process, " has an operation open already"));
+    }
+    Operation operation{};
+    absl::StatusOr<Function> function = ReadFunction(form, event);
+    if (!function.ok()) return function.status();
+    operation.function = *function;
+    operation.invoke = events_;
+    operation.process = process;
+    operation.outcome = Outcome::kOpen;
+    entry->second = history_.operations.size();
+    history_.operations.push_back(operation);
+    if (!IsOnKey(*function)) return absl::OkStatus();
+    return ReadArguments(form, event, &history_.operations.back());
+  }
+
+  absl::StatusOr<Function> ReadFunction(const EdnForm& form, const Event& event) {
+    if (event.function == nullptr) return reader_.Error(form, "an event needs :f");
+    for (const FunctionAlias& alias : kAliases) {
+      if (alias.name != event.function->text) continue;
+      if (IsOnKey(alias.function) && !accepts_(alias.function)) {
+        return reader_.Error(*event.function, "the model has no such operation");
+      }
+      return alias.function;
+    }
+    return reader_.Error(*event.function, "an unknown operation");
+  }
+
+  static bool IsOnKey(Function function) {
+    return function != Function::kRecover && function != Function::kAttach &&
+           function != Function::kDetach && function != Function::kForEach;
+  }
+
+  // The number of a key or value; the error says where it is.
+  absl::StatusOr<uint64_t> NumberOf(const EdnForm& form, Names* names) const {
+    absl::StatusOr<uint64_t> number = names->Number(form);
+    if (!number.ok()) return reader_.Error(form, std::string(number.status().message()));
+    return number;
+  }
+
+  // Splits the event's value into key and payload. A key is either named, or the first of a pair.
+  absl::Status Split(const Event& event, Function function, uint64_t* key,
+                     const EdnForm** payload) {
+    *payload = event.value;
+    bool is_cas =
+        function == Function::kCompareAndSwapValue || function == Function::kCompareAndSwap;
+    const EdnForm* named = event.key;
+    if (named == nullptr && event.value != nullptr && event.value->IsPair() &&
+        (!is_cas || event.value->items[1].IsPair())) {
+      named = &event.value->items[0];
+      *payload = &event.value->items[1];
+    }
+    absl::StatusOr<uint64_t> number =
+        named != nullptr ? NumberOf(*named, &keys_) : keys_.Number(std::string_view());
+    if (number.ok()) *key = *number;
+    return number.status();
+  }
+
+  absl::Status ReadValue(const EdnForm* payload, uint64_t* value) {
+    *value = kNothing;
+    if (payload == nullptr || payload->IsNil()) return absl::OkStatus();
+    absl::StatusOr<uint64_t> number = NumberOf(*payload, &values_);
+    if (number.ok()) *value = *number;
+    return number.status();
+  }
+
+  absl::Status ReadArguments(const EdnForm& form, const Event& event, Operation* operation) {
+    const EdnForm* payload = nullptr;
+    absl::Status status = Split(event, operation->function, &operation->key, &payload);
+    if (!status.ok()) return status;
+    switch (operation->function) {
+      case Function::kPut:
+      case Function::kCommit:
+      case Function::kEnqueue:
+        status = ReadValue(payload, &operation->argument);
+        if (status.ok() && operation->argument == kNothing &&
+            operation->function == Function::kEnqueue) {
+          return reader_.Error(form, "an :enqueue needs a :value");
+        }
+        return status;
+      case Function::kCompareAndSwap:
+      case Function::kCompareAndSwapValue: {
+        if (payload == nullptr || !payload->IsPair()) {
+          return reader_.Error(payload == nullptr ? form : *payload,
+                               "a compare-and-swap needs a :value [old new]");
+        }
+        status = ReadValue(&payload->items[1], &operation->argument);
+        if (!status.ok()) return status;
+        if (operation->function == Function::kCompareAndSwapValue) {
+          return ReadValue(&payload->items[0], &operation->expected);
+        }
+        return ReadVersion(payload->items[0], &operation->expected);
+      }
+      default:
+        return absl::OkStatus();
+    }
+  }
+
+  absl::Status ReadVersion(const EdnForm& form, uint64_t* version) {
+    int64_t value = 0;
+    if (!form.ToInteger(&value) || value < 0) {
+      return reader_.Error(form, "a version must be a number from 0 on");
+    }
+    *version = static_cast<uint64_t>(value);
+    return absl::OkStatus();
+  }
+
+  absl::Status Complete(const EdnForm& form, const Event& event, int64_t process, Outcome outcome) {
+    auto entry = open_.find(static_cast<uint32_t>(process));
+    if (entry == open_.end() || entry->second == kNone) {
+      return reader_.Error(form, absl::StrCat("process ", process, " has no operation open"));
+    }
+    Operation& operation = history_.operations[entry->second];
+    entry->second = kNone;
+    operation.finish = events_;
+    operation.outcome = outcome;
+    if (event.function != nullptr) {
+      absl::StatusOr<Function> function = ReadFunction(form, event);
+      if (!function.ok()) return function.status();
+      if (*function != operation.function) {
+        return reader_.Error(*event.function, "completes another operation than was invoked");
+      }
+    }
+    if (!IsOnKey(operation.function)) return absl::OkStatus();
+    if (outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap &&
+        event.version == nullptr) {
+      operation.outcome = Outcome::kRefused;  // without a version it does not say what it met
+    }
+    if (event.version != nullptr && outcome != Outcome::kCrashed && !event.version->IsNil()) {
+      absl::Status status = ReadVersion(*event.version, &operation.result_version);
+      if (!status.ok()) return status;
+    }
+    return outcome == Outcome::kOk ? ReadResult(form, event, &operation) : absl::OkStatus();
+  }
+
+  absl::Status ReadResult(const EdnForm& form, const Event& event, Operation* operation) {
+    const EdnForm* payload = nullptr;
+    uint64_t key = operation->key;
+    bool names_key = event.key != nullptr || (event.value != nullptr && event.value->IsPair());
+    if (names_key) {
+      absl::Status status = Split(event, operation->function, &key, &payload);
+      if (!status.ok()) return status;
+      if (key != operation->key && event.value != nullptr) {
+        return reader_.Error(*event.value, "completes an operation on another key");
+      }
+    } else {
+      payload = event.value;
+    }
+    switch (operation->function) {
+      case Function::kGet:
+      case Function::kPin:
+      case Function::kDequeue:
+        if (event.value == nullptr) return reader_.Error(form, "a read that is :ok needs a :value");
+        return ReadValue(payload, &operation->result);
+      case Function::kErase: {
+        std::string_view told = payload == nullptr ? std::string_view() : payload->text;
+        operation->result = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
+        return absl::OkStatus();
+      }
+      default:
+        return absl::OkStatus();
+    }
+  }
+
+  EdnReader reader_;
+  absl::FunctionRef<bool(Function)> accepts_;
+  Names keys_;
+  Names values_;
+  Event event_;
+  EdnForm name_;
+  EdnForm passed_over_;
+  std::array<EdnForm, 8> forms_;
+  EdnHistory history_;
+  absl::flat_hash_map<uint32_t, size_t> open_;  // process: its open operation
+  uint64_t events_ = 0;
+  int64_t last_time_ = 0;
+  int64_t first_time_ = 0;
+  int64_t last_index_ = 0;
+  bool has_times_ = false;
+  bool has_index_ = false;
+};
+
+void AppendValue(const Operation& operation, bool completed, const Naming& naming,
+                 std::string* line) {
+  std::string value;
+  switch (operation.function) {
+    case Function::kPut:
+    case Function::kCommit:
+    case Function::kEnqueue:
+      value = naming.Value(operation.argument);
+      break;
+    case Function::kGet:
+    case Function::kPin:
+    case Function::kDequeue:
+      value = completed ? naming.Value(operation.result) : "nil";
+      break;
+    case Function::kErase:
+      value = !completed || operation.result == kErasedUntold ? "nil"
+              : operation.result == 1                         ? "true"
+                                                              : "false";
+      break;
+    case Function::kCompareAndSwap:
+      value = absl::StrCat("[", operation.expected, " ", naming.Value(operation.argument), "]");
+      break;
+    case Function::kCompareAndSwapValue:
+      value = absl::StrCat("[", naming.Value(operation.expected), " ",
+                           naming.Value(operation.argument), "]");
+      break;
+    default:
+      return;
+  }
+  const std::string key = naming.Key(operation.key);
+  if (!key.empty()) absl::StrAppend(line, ", :key ", key);  // a history of one object has no keys
+  absl::StrAppend(line, ", :value ", value);
+}
+
+std::string_view TypeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kOk:
+      return ":ok";
+    case Outcome::kFail:
+    case Outcome::kRefused:
+      return ":fail";
+    default:
+      return ":info";
+  }
+}
+
+}  // namespace
+
+Naming EdnHistory::naming() const {
+  Naming naming;
+  naming.key = [this](uint64_t id) { return id < keys.size() ? keys[id] : absl::StrCat(id); };
+  naming.value = [this](uint64_t id) { return id < values.size() ? values[id] : absl::StrCat(id); };
+  if (!times_ns.empty()) {
+    naming.nanoseconds = [this](uint64_t tick) {
+      return tick < times_ns.size() ? times_ns[tick] : times_ns.back();
+    };
+  }
+  return naming;
+}
+
+absl::StatusOr<EdnHistory> ReadEdn(std::string_view text, std::string_view name,
+                                   absl::FunctionRef<bool(Function)> accepts) {
+  return HistoryReader(text, name, accepts).Read();
+}
+
+std::string WriteEdn(std::span<const Operation> operations, const Naming& naming) {
+  // At one time calls come first: what is not known to be apart overlaps. Only a call of a process
+  // that finished its last operation at the same time has to wait.
+  enum Phase : uint8_t { kCalls, kReturns, kNextCalls };
+  struct Event {
+    uint64_t time;
+    Phase phase;
+    size_t operation;
+  };
+  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, uint64_t> called_by_return;
+  for (const Operation& operation : operations) {
+    called_by_return[{operation.process, operation.finish}] = operation.invoke;
+  }
+  std::vector<Event> events;
+  for (size_t i = 0; i < operations.size(); ++i) {
+    const Operation& operation = operations[i];
+    auto last = called_by_return.find({operation.process, operation.invoke});
+    bool next = last != called_by_return.end() && last->second < operation.invoke;
+    events.push_back({operation.invoke, next ? kNextCalls : kCalls, i});
+    if (operation.outcome != Outcome::kUnknown && operation.outcome != Outcome::kOpen) {
+      events.push_back({operation.finish, kReturns, i});
+    }
+  }
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.time, a.phase, a.operation) < std::tie(b.time, b.phase, b.operation);
+  });
+  std::string text;
+  for (const Event& event : events) {
+    const Operation& operation = operations[event.operation];
+    const bool completes = event.phase == kReturns;
+    absl::StrAppend(&text, "{:process ", operation.process, ", :type ",
+                    std::string(completes ? TypeName(operation.outcome) : ":invoke"),
+                    ", :f :", std::string(FunctionName(operation.function)));
+    AppendValue(operation, completes, naming, &text);
+    bool shows_version =
+        completes &&
+        (operation.result_version != 0 ||
+         (operation.outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap));
+    if (shows_version) absl::StrAppend(&text, ", :version ", operation.result_version);
+    if (completes && operation.outcome == Outcome::kCrashed) text += ", :error :died";
+    absl::StrAppend(&text, ", :time ", naming.Nanoseconds(event.time), "}\n");
+  }
+  return text;
+}
+
+}  // namespace kill9

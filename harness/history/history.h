@@ -1,0 +1,82 @@
+// A history: what every operation of a run was called with, when, and what came of it. It knows
+// nothing of stores or of shared memory. Workers record Operations; the checker reads them; EDN is
+// their outward form.
+//
+// H1  Each process (one incarnation of a worker) has at most one operation open at a time.
+// H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are
+//     ordered across cores: if finish(a) < invoke(b), then a ended before b began.
+//     The reverse need not be seen.
+// H3  A crashed operation's `finish` is the death's:
+//     no earlier than the death,
+//     no later than its reaping.
+#ifndef KILL9_HARNESS_HISTORY_HISTORY_H_
+#define KILL9_HARNESS_HISTORY_HISTORY_H_
+
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace kill9 {
+
+enum class Function : uint8_t {
+  kPut,             // argument = value written; result_version = its version (0: not recorded)
+  kGet,             // result = value read (kNothing: absent); result_version (0: not recorded)
+  kErase,           // result = 1 if it was there, else 0
+  kCompareAndSwap,  // expected (a version), argument; ok: swapped, result_version = the new one;
+                    // fail: it did not match, result_version = the present one (0: absent)
+  kPin,             // reads as kGet; the value is validated again before release
+  kCommit,          // a draft's commit; as kPut
+  kRecover,         // no effect on keys
+  kAttach,
+  kDetach,
+  kForEach,
+  kEnqueue,              // argument; of the queue model
+  kDequeue,              // result (kNothing: the queue was empty)
+  kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
+                         // fail: it had no effect, nothing more is known
+};
+
+enum class Outcome : uint8_t {
+  kOpen,     // invoked, not yet finished
+  kOk,       // completed, with the results recorded
+  kFail,     // completed without any effect; of a compare-and-swap: because of a mismatch
+  kCrashed,  // its process died: it took effect before `finish`, or never
+  kUnknown,  // an :info that is not a death: it may take effect at any later time
+  kRefused,  // completed without any effect and tells nothing of the key (full, too large)
+};
+
+std::string_view FunctionName(Function function);  // "put", "compare-and-swap", …
+
+inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
+// The value of a crashed write that nobody read: equal to no value ever read.
+inline constexpr uint64_t kUnreadValue = ~0ull;
+// The result of an erase that does not tell whether the key was there.
+inline constexpr uint64_t kErasedUntold = 2;
+// The `finish` of an operation that may take effect at any later time.
+inline constexpr uint64_t kNever = ~0ull;
+
+// One operation, as recorded: one cache line.
+struct alignas(64) Operation {
+  uint64_t invoke;  // ticks of the run's clock
+  uint64_t finish;
+  uint32_t process;  // an incarnation's number, never reused in a run
+  Function function;
+  Outcome outcome;
+  uint16_t reserved;  // 0; the checker's own while it makes a counterexample
+  uint64_t key;
+  uint64_t argument;  // the id of the value written: unique in a run where the workload makes it so
+  uint64_t expected;  // compare-and-swap: the expected version (0: absent)
+  uint64_t result;    // the id of the value read
+  uint64_t result_version;
+};
+static_assert(sizeof(Operation) == 64 && std::is_trivially_copyable_v<Operation> &&
+              std::is_standard_layout_v<Operation>);
+
+// Puts operations in the order of their calls. Calls at one time overlap: their order says nothing,
+// but it is the same every time.
+void SortByInvocation(std::vector<Operation>* operations);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_HISTORY_HISTORY_H_

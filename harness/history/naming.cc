@@ -1,0 +1,36 @@
+#include "harness/history/naming.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "harness/history/history.h"
+
+namespace kill9 {
+
+std::string Naming::Key(uint64_t id) const { return key ? key(id) : absl::StrCat(id); }
+
+std::string Naming::Value(uint64_t id) const {
+  if (id == kNothing) return "nil";
+  if (id == kUnreadValue) return "?";
+  return value ? value(id) : absl::StrCat(id);
+}
+
+uint64_t Naming::Nanoseconds(uint64_t ticks) const {
+  return nanoseconds ? nanoseconds(ticks) : ticks;
+}
+
+std::string Naming::State(const std::string& description) const {
+  std::string text;
+  for (size_t i = 0; i < description.size(); ++i) {
+    const size_t end = description[i] == '{' ? description.find('}', i) : std::string::npos;
+    uint64_t id = 0;
+    if (end != std::string::npos && absl::SimpleAtoi(description.substr(i + 1, end - i - 1), &id)) {
+      text += Value(id);
+      i = end;
+    } else {
+      text += description[i];
+    }
+  }
+  return text;
+}
+
+}  // namespace kill9

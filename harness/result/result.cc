@@ -1,0 +1,199 @@
+#include "harness/result/result.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "harness/result/host.h"
+
+namespace kill9 {
+namespace {
+
+std::string& CommandLine() {
+  static std::string* line = new std::string;
+  return *line;
+}
+
+std::string Now() {
+  std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+Json Build() {
+#if defined(__clang__)
+  std::string compiler = absl::StrCat("clang ", __clang_version__);
+#else
+  std::string compiler = absl::StrCat("gcc ", __VERSION__);
+#endif
+#ifdef NDEBUG
+  const char* mode = "release";
+#else
+  const char* mode = "debug";
+#endif
+  return {{"compiler", compiler}, {"mode", mode}, {"version", KILL9_VERSION}};
+}
+
+constexpr uintmax_t kJsonBytesMost = 64u << 20;
+
+// How deeply arrays and objects are nested in a text that may be JSON.
+int NestingOf(std::string_view text) {
+  int nesting = 0, most = 0;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      i += c == '\\';
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      most = std::max(most, ++nesting);
+    } else if (c == ']' || c == '}') {
+      --nesting;
+    }
+  }
+  return most;
+}
+
+// Where a result file is written. It appears whole or not at all. A device or a pipe is written to:
+// a rename would replace it.
+struct Target {
+  bool is_directory;
+  bool in_place;
+  std::string named;    // the file, behind links
+  std::string written;  // at first
+
+  explicit Target(const std::string& path) {
+    std::error_code ignored;
+    const std::filesystem::file_status there = std::filesystem::status(path, ignored);
+    const bool exists = std::filesystem::exists(there);
+    is_directory = std::filesystem::is_directory(there);
+    in_place = exists && !std::filesystem::is_regular_file(there);
+    named = exists ? std::filesystem::canonical(path, ignored).string() : path;
+    written = in_place ? path : absl::StrCat(named, ".", getpid(), ".tmp");
+  }
+};
+
+absl::Status CannotWrite(const std::string& path, int error) {
+  return absl::UnavailableError(
+      absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
+}
+
+}  // namespace
+
+void SetCommandLine(int argc, char** argv) {
+  CommandLine().clear();
+  for (int i = 0; i < argc; ++i) absl::StrAppend(&CommandLine(), i == 0 ? "" : " ", argv[i]);
+}
+
+Json NewResult(std::string_view kind, uint64_t seed) {
+  return {{"schema", "kill9/1"}, {"kind", kind},         {"command", CommandLine()},
+          {"seed", seed},        {"started_at", Now()},  {"host", DescribeHost()},
+          {"build", Build()},    {"runs", Json::array()}};
+}
+
+Json ParseJson(std::string_view text) {
+  return Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+std::string Dump(const Json& json, int indent) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+}
+
+absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_status there = std::filesystem::status(path, error);
+  if (!std::filesystem::exists(there)) {
+    return absl::NotFoundError(absl::StrCat("cannot read '", path, "': ", std::strerror(ENOENT)));
+  }
+  if (!std::filesystem::is_regular_file(there)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no file"));
+  }
+  if (const uintmax_t size = std::filesystem::file_size(path, error); size > kJsonBytesMost) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is too large: ", size, " bytes"));
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  text.assign(std::istreambuf_iterator<char>(file), {});
+  if (!file) {
+    return absl::NotFoundError(absl::StrCat("cannot read '", path, "': ", std::strerror(errno)));
+  }
+  if (NestingOf(text) > kJsonNestingMost) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is nested too deeply"));
+  }
+  Json json = ParseJson(text);
+  if (json.is_discarded()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
+  }
+  return json;
+}
+
+std::string TextField(const Json& object, std::string_view name, std::string_view otherwise) {
+  const auto found = object.is_object() ? object.find(std::string(name)) : object.end();
+  const bool is_text = found != object.end() && found->is_string();
+  return is_text ? found->get<std::string>() : std::string(otherwise);
+}
+
+absl::Status CanWriteResult(const std::string& path) {
+  if (path == "-") return absl::OkStatus();
+  const Target target(path);
+  if (target.is_directory) return CannotWrite(path, EISDIR);
+  if (target.in_place) {
+    return access(path.c_str(), W_OK) == 0 ? absl::OkStatus() : CannotWrite(path, errno);
+  }
+  const int fd = open(target.written.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return CannotWrite(path, errno);
+  close(fd);
+  unlink(target.written.c_str());
+  return absl::OkStatus();
+}
+
+absl::Status WriteResult(const Json& result, const std::string& path) {
+  const std::string text = Dump(result, 2) + "\n";
+  if (path == "-") {
+    errno = 0;
+    std::cout << text << std::flush;
+    return std::cout ? absl::OkStatus() : CannotWrite(path, errno);
+  }
+  const Target target(path);
+  if (target.is_directory) return CannotWrite(path, EISDIR);
+  std::ofstream file(target.written);
+  file << text << std::flush;
+  if (!file ||
+      (!target.in_place && std::rename(target.written.c_str(), target.named.c_str()) != 0)) {
+    const int error = errno;
+    if (!target.in_place) unlink(target.written.c_str());
+    return CannotWrite(path, error);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FinishStandardOutput() {
+  errno = 0;
+  std::cout.flush();
+  const bool flushed = std::fflush(stdout) == 0 && std::cout.good() && std::ferror(stdout) == 0;
+  const int flush_error = errno;
+  // A file system may tell of what is missing when the file is closed.
+  const int copy = flushed ? dup(STDOUT_FILENO) : -1;
+  if (flushed && copy >= 0 && close(copy) == 0) return absl::OkStatus();
+  const int error = flushed ? errno : flush_error;
+  return absl::UnavailableError(absl::StrCat(
+      "cannot write standard output: ", error != 0 ? std::strerror(error) : "an earlier error"));
+}
+
+}  // namespace kill9

@@ -1,0 +1,88 @@
+// All bytes that the processes of a store share: the segment and, where the store keeps files of
+// its own beside the segment's name, those.
+//
+// The sweep compares them at each instruction of a victim and puts them back before the next one.
+// Files are put back in place, in the same inodes, while no process that works with them is left;
+// one that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks,
+// robust lists) ends with the processes. After Open nothing here allocates (C1).
+#ifndef KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
+#define KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+
+namespace kill9::sweep {
+
+// Memory that forked children do not inherit. Aborts if there is none.
+char* MapBytes(size_t bytes);
+
+class SharedBytes {
+ public:
+  static constexpr uint32_t kMostFiles = 8;
+  static constexpr size_t kPageBytes = 4096;
+  static constexpr size_t kMostPages = 8192;  // that are not all zeros, of all files
+
+  // `segment`: mapped, and stays so. `directory`: of the files; empty: there are none.
+  // kResourceExhausted: more files than there is room for.
+  absl::Status Open(char* segment, size_t segment_bytes, const std::string& directory);
+
+  bool has_files() const { return directory_ >= 0; }
+  // The room that a snapshot may take; only what it holds is ever touched.
+  size_t snapshot_bytes() const;
+  char* NewSnapshot() const { return MapBytes(snapshot_bytes()); }
+  // False: see error().
+  bool Save(char* snapshot);
+  // REQUIRES: nobody is attached, but for what Save met.
+  bool Restore(const char* snapshot);
+  uint64_t HashOf(const char* snapshot) const;
+
+  // A word that holds the thread id `own` (0: none) counts as if it held `instead`. A page of zeros
+  // counts as a hole.
+  uint64_t HashSegment(pid_t own, pid_t instead) const;
+  uint64_t HashFiles(pid_t own, pid_t instead);
+
+  const char* error() const { return error_; }
+
+ private:
+  struct File {
+    char name[64];
+    int fd;
+    ino_t inode;
+  };
+  struct SavedFiles {
+    uint64_t pages;
+    uint64_t sizes[kMostFiles];
+  };
+  struct SavedPage {
+    uint32_t file;
+    uint32_t index;
+    char bytes[kPageBytes];
+  };
+
+  SavedFiles& FilesOf(char* snapshot) const;
+  SavedPage* PagesOf(char* snapshot) const;
+  size_t Used(const char* snapshot) const;
+  // Every page of the file that is not all zeros; the last one is filled up with zeros.
+  bool ForEachPage(const File& file,
+                   absl::FunctionRef<bool(uint32_t index, const char* bytes)> visit);
+  bool OnlyKnownFilesAreThere();
+  bool PutBack(const File& file, uint64_t size);
+
+  char* segment_ = nullptr;
+  size_t segment_bytes_ = 0;
+  char* scratch_ = nullptr;  // of the segment, or of a piece of a file
+  int directory_ = -1;
+  uint32_t file_count_ = 0;
+  File files_[kMostFiles] = {};
+  const char* error_ = "";
+};
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_STEPPER_SHARED_BYTES_H_

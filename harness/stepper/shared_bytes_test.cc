@@ -1,0 +1,172 @@
+#include "harness/stepper/shared_bytes.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr size_t kSegmentBytes = 8192;
+constexpr off_t kSparseBytes = off_t{64} << 20;
+
+class SharedBytesTest : public testing::Test {
+ protected:
+  SharedBytesTest() {
+    char pattern[] = "/dev/shm/kill9-shared-bytes-XXXXXX";
+    directory_ = mkdtemp(pattern);
+    std::ofstream(Path("small")) << "hello";
+    std::ofstream(Path("sparse")) << "begins";
+    std::filesystem::resize_file(Path("sparse"), kSparseBytes);
+    EXPECT_TRUE(shared_.Open(segment_, sizeof segment_, directory_).ok());
+    snapshot_ = shared_.NewSnapshot();
+    EXPECT_TRUE(shared_.Save(snapshot_));
+    hash_ = shared_.HashFiles(0, 0);
+  }
+  ~SharedBytesTest() override {
+    munmap(snapshot_, shared_.snapshot_bytes());
+    std::filesystem::remove_all(directory_);
+  }
+
+  std::string Path(const char* name) const { return absl::StrCat(directory_, "/", name); }
+  std::string Read(const char* name) const {
+    std::ifstream file(Path(name));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  ino_t Inode(const char* name) const {
+    struct stat status {};
+    stat(Path(name).c_str(), &status);
+    return status.st_ino;
+  }
+  void Write(const char* name, off_t at, std::string_view text) const {
+    const int fd = open(Path(name).c_str(), O_RDWR);
+    EXPECT_EQ(pwrite(fd, text.data(), text.size(), at), static_cast<ssize_t>(text.size()));
+    close(fd);
+  }
+
+  alignas(8) char segment_[kSegmentBytes] = "segment";
+  std::string directory_;
+  SharedBytes shared_;
+  char* snapshot_ = nullptr;
+  uint64_t hash_ = 0;
+};
+
+TEST_F(SharedBytesTest, PutsBackSegmentAndFilesInTheSameInodes) {
+  const ino_t small = Inode("small"), sparse = Inode("sparse");
+  std::strcpy(segment_, "other");
+  Write("small", 3, "p, longer than before, and over a page");
+  std::filesystem::resize_file(Path("small"), 9000);
+  Write("sparse", 20 << 20, "in a hole");
+  Write("sparse", 0, "ended?");
+  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  ASSERT_TRUE(shared_.Restore(snapshot_)) << shared_.error();
+  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  EXPECT_STREQ(segment_, "segment");
+  EXPECT_EQ(Read("small"), "hello");
+  const std::string read = Read("sparse");
+  EXPECT_EQ(read.size(), static_cast<size_t>(kSparseBytes));
+  EXPECT_EQ(read.substr(0, 6), "begins");
+  EXPECT_EQ(read.find_first_not_of('\0', 6), std::string::npos);
+  EXPECT_EQ(Inode("small"), small);
+  EXPECT_EQ(Inode("sparse"), sparse);
+}
+
+TEST_F(SharedBytesTest, AMappingThatStayedShowsWhatWasPutBack) {
+  const int fd = open(Path("small").c_str(), O_RDWR);
+  char* mapped = static_cast<char*>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  close(fd);
+  ASSERT_NE(mapped, MAP_FAILED);
+  mapped[0] = 'j';
+  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  ASSERT_TRUE(shared_.Restore(snapshot_));
+  EXPECT_EQ(mapped[0], 'h');
+  munmap(mapped, 4096);
+}
+
+TEST_F(SharedBytesTest, OneByteOrOneSizeMakesAnotherHashAndPagesOfZerosDoNot) {
+  Write("sparse", 30 << 20, std::string_view("\0", 1));  // allocates a page
+  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  Write("sparse", 30 << 20, "\1");
+  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  Write("sparse", 30 << 20, std::string_view("\0", 1));
+  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  std::filesystem::resize_file(Path("sparse"), kSparseBytes + 1);
+  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  const uint64_t segment = shared_.HashSegment(0, 0);
+  segment_[kSegmentBytes - 1] = 1;
+  EXPECT_NE(shared_.HashSegment(0, 0), segment);
+}
+
+// The same text in another page or another file is another state.
+TEST_F(SharedBytesTest, ThePlaceOfAPageCounts) {
+  Write("sparse", 4096, "page");
+  const uint64_t first = shared_.HashFiles(0, 0);
+  Write("sparse", 4096, std::string_view("\0\0\0\0", 4));
+  Write("sparse", 8192, "page");
+  EXPECT_NE(shared_.HashFiles(0, 0), first);
+}
+
+TEST_F(SharedBytesTest, AThreadIdThatIsTheVictimsOwnCountsAsTheSame) {
+  constexpr pid_t kVictim = 100;
+  auto with = [this](uint32_t word) {
+    Write("sparse", 4096, {reinterpret_cast<const char*>(&word), sizeof word});
+    std::memcpy(segment_ + 16, &word, sizeof word);
+    return shared_.HashFiles(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim) +
+           shared_.HashSegment(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim);
+  };
+  constexpr uint32_t kWaiters = 0x8000'0000;
+  EXPECT_EQ(with(7001), with(7002));
+  EXPECT_EQ(with(7001 | kWaiters), with(7002 | kWaiters));
+  EXPECT_NE(with(7001), with(7002 | kWaiters));
+}
+
+TEST_F(SharedBytesTest, SnapshotsOfDifferentBytesDiffer) {
+  char* other = shared_.NewSnapshot();
+  ASSERT_TRUE(shared_.Save(other));
+  EXPECT_EQ(shared_.HashOf(other), shared_.HashOf(snapshot_));
+  Write("small", 0, "j");
+  ASSERT_TRUE(shared_.Save(other));
+  EXPECT_NE(shared_.HashOf(other), shared_.HashOf(snapshot_));
+  munmap(other, shared_.snapshot_bytes());
+}
+
+TEST_F(SharedBytesTest, AFileThatCameLaterIsRemoved) {
+  std::ofstream(Path("later")) << "new";
+  ASSERT_TRUE(shared_.Restore(snapshot_));
+  EXPECT_FALSE(std::filesystem::exists(Path("later")));
+}
+
+TEST_F(SharedBytesTest, AFileThatWasReplacedIsAnErrorAndNothingIsPretended) {
+  std::ofstream(Path("new")) << "other";
+  std::filesystem::rename(Path("new"), Path("small"));
+  EXPECT_FALSE(shared_.Restore(snapshot_));
+  EXPECT_NE(std::string(shared_.error()), "");
+}
+
+TEST_F(SharedBytesTest, AFileThatIsGoneIsAnError) {
+  std::filesystem::remove(Path("small"));
+  EXPECT_FALSE(shared_.Restore(snapshot_));
+}
+
+TEST_F(SharedBytesTest, FilesLargerThanASnapshotAreAnError) {
+  const std::string page(4096, 'x');
+  for (size_t n = 0; n <= SharedBytes::kMostPages; ++n) {
+    Write("sparse", static_cast<off_t>(n * page.size()), page);
+  }
+  EXPECT_FALSE(shared_.Save(snapshot_));
+}
+
+}  // namespace
+}  // namespace kill9::sweep

@@ -1,0 +1,125 @@
+#include "harness/stepper/symbols.h"
+
+#include <capstone/capstone.h>
+#include <cxxabi.h>
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <elfutils/libdwfl.h>
+#include <sys/uio.h>
+
+#include <cstdlib>
+#include <unordered_map>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::sweep {
+
+struct Symbols::State {
+  pid_t pid = 0;
+  Dwfl* dwfl = nullptr;
+  Dwfl_Module* program = nullptr;
+  mutable std::unordered_map<uint64_t, SourceLine> lines;
+};
+
+Symbols::Symbols(pid_t pid) : state_(std::make_unique<State>()) {
+  static char* debug_path = nullptr;
+  static const Dwfl_Callbacks kCallbacks = {dwfl_linux_proc_find_elf, dwfl_standard_find_debuginfo,
+                                            nullptr, &debug_path};
+  state_->pid = pid;
+  state_->dwfl = dwfl_begin(&kCallbacks);
+  if (state_->dwfl == nullptr) return;
+  dwfl_report_begin(state_->dwfl);
+  dwfl_linux_proc_report(state_->dwfl, pid);
+  dwfl_report_end(state_->dwfl, nullptr, nullptr);
+  // A worker runs this very program, at the address where programs begin when nothing is random.
+  for (Dwarf_Addr address : {Dwarf_Addr{0x555555554000}, Dwarf_Addr{0x400000}}) {
+    if (state_->program == nullptr) state_->program = dwfl_addrmodule(state_->dwfl, address);
+  }
+}
+
+Symbols::~Symbols() {
+  if (state_->dwfl != nullptr) dwfl_end(state_->dwfl);
+}
+
+SourceLine Symbols::Line(uint64_t address) const {
+  auto [found, fresh] = state_->lines.try_emplace(address);
+  if (!fresh || state_->dwfl == nullptr) return found->second;
+  Dwfl_Line* line = dwfl_getsrc(state_->dwfl, address);
+  int number = 0;
+  const char* file =
+      line == nullptr ? nullptr : dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
+  if (file != nullptr) found->second = {file, number};
+  return found->second;
+}
+
+std::string Symbols::Function(uint64_t address) const {
+  Dwfl_Module* module = state_->dwfl == nullptr ? nullptr : dwfl_addrmodule(state_->dwfl, address);
+  const char* name = module == nullptr ? nullptr : dwfl_module_addrname(module, address);
+  if (name == nullptr) return "?";
+  int status = 0;
+  char* demangled = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+  std::string text = status == 0 ? demangled : name;
+  std::free(demangled);
+  return text;
+}
+
+std::string Symbols::Describe(uint64_t address) const {
+  unsigned char code[15] = {};
+  iovec local{code, sizeof code};
+  iovec remote{reinterpret_cast<void*>(address), sizeof code};
+  std::string text = "?";
+  ssize_t got = process_vm_readv(state_->pid, &local, 1, &remote, 1, 0);
+  csh engine = 0;
+  if (got > 0 && cs_open(CS_ARCH_X86, CS_MODE_64, &engine) == CS_ERR_OK) {
+    cs_insn* instruction = nullptr;
+    if (cs_disasm(engine, code, static_cast<size_t>(got), address, 1, &instruction) == 1) {
+      text = absl::StrCat(instruction->mnemonic, " ", instruction->op_str);
+      cs_free(instruction, 1);
+    }
+    cs_close(&engine);
+  }
+  SourceLine line = Line(address);
+  std::string place =
+      line.file.empty() ? "" : absl::StrCat(" at ", ShortPath(line.file), ":", line.line);
+  return absl::StrCat("`", text, "` in ", Function(address), place);
+}
+
+void Symbols::ForEachLineWithCode(
+    const std::function<bool(std::string_view file)>& wanted,
+    const std::function<void(const std::string& file, int line)>& visit) const {
+  if (state_->program == nullptr) return;
+  Dwarf_Addr bias = 0;
+  Dwarf_Die* unit = nullptr;
+  while ((unit = dwfl_module_nextcu(state_->program, unit, &bias)) != nullptr) {
+    Dwarf_Lines* lines = nullptr;
+    size_t count = 0;
+    if (dwarf_getsrclines(unit, &lines, &count) != 0) continue;
+    const char* last_file = nullptr;
+    bool last_wanted = false;
+    for (size_t n = 0; n < count; ++n) {
+      Dwarf_Line* line = dwarf_onesrcline(lines, n);
+      int number = 0;
+      bool is_statement = false, ends = false;
+      const char* file = dwarf_linesrc(line, nullptr, nullptr);
+      if (file == nullptr || dwarf_lineno(line, &number) != 0 || number == 0) continue;
+      dwarf_linebeginstatement(line, &is_statement);
+      dwarf_lineendsequence(line, &ends);
+      if (ends) continue;
+      if (file != last_file) {
+        last_file = file;
+        last_wanted = wanted(file);
+      }
+      if (last_wanted) visit(file, number);
+    }
+  }
+}
+
+std::string ShortPath(std::string_view file) {
+  for (std::string_view folder : {"/variants/", "/harness/", "/stress/", "/property/"}) {
+    size_t at = file.rfind(folder);
+    if (at != std::string_view::npos) return std::string(file.substr(at + 1));
+  }
+  return std::string(file);
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,48 @@
+// From addresses to source lines, by libdw, for a worker's memory image.
+#ifndef KILL9_HARNESS_STEPPER_SYMBOLS_H_
+#define KILL9_HARNESS_STEPPER_SYMBOLS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace kill9::sweep {
+
+struct SourceLine {
+  std::string file;  // as the compiler was given it; empty: not known
+  int line = 0;
+};
+
+class Symbols {
+ public:
+  // REQUIRES: the process lives, and is this program.
+  explicit Symbols(pid_t pid);
+  ~Symbols();
+  Symbols(const Symbols&) = delete;
+  Symbols& operator=(const Symbols&) = delete;
+
+  SourceLine Line(uint64_t address) const;
+  std::string Function(uint64_t address) const;  // demangled; "?" where there is no symbol
+  // One line for people: instruction, function, file and line.
+  std::string Describe(uint64_t address) const;
+  // Every line of this program that has code, for files that `wanted` accepts.
+  void ForEachLineWithCode(
+      const std::function<bool(std::string_view file)>& wanted,
+      const std::function<void(const std::string& file, int line)>& visit) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The path from the project's own directory on: "variants/store.cc"; as given, if it is none of
+// ours.
+std::string ShortPath(std::string_view file);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_STEPPER_SYMBOLS_H_

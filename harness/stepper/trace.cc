@@ -1,0 +1,271 @@
+#include "harness/stepper/trace.h"
+
+#include <capstone/capstone.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "variants/segment/hash.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr uint32_t kIndexSize = 4 * Trace::kMaxStates;
+
+template <typename T>
+T* Reserve(size_t count) {
+  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::perror("kill9 sweep: no address space for a trace");
+    std::abort();
+  }
+  madvise(memory, count * sizeof(T), MADV_DONTFORK);
+  return static_cast<T*>(memory);
+}
+
+}  // namespace
+
+Trace::Trace()
+    : steps_(Reserve<Step>(kMaxSteps)),
+      states_(Reserve<DistinctState>(kMaxStates)),
+      index_(Reserve<uint32_t>(kIndexSize)) {}
+
+Trace::~Trace() {
+  munmap(steps_, kMaxSteps * sizeof(Step));
+  munmap(states_, kMaxStates * sizeof(DistinctState));
+  munmap(index_, kIndexSize * sizeof(uint32_t));
+}
+
+void Trace::Clear() {
+  size_ = 0;
+  state_count_ = 0;
+  ends_blocked_ = false;
+  madvise(index_, kIndexSize * sizeof(uint32_t), MADV_DONTNEED);  // zero again
+}
+
+uint32_t Trace::FindState(const StateId& id) {
+  for (uint64_t at = XXH3_64bits(&id, sizeof id);; ++at) {
+    uint32_t& slot = index_[at % kIndexSize];
+    if (slot == 0) {
+      if (state_count_ == kMaxStates) return kMaxStates;
+      states_[state_count_] = {id, size_, 0};
+      slot = ++state_count_;
+    }
+    if (states_[slot - 1].id == id) return slot - 1;
+  }
+}
+
+bool Trace::Add(uint64_t address, uint32_t registers, const StateId& id, uint32_t flags) {
+  if (size_ == kMaxSteps) return false;
+  uint32_t state = FindState(id);
+  if (state == kMaxStates) return false;
+  ++states_[state].points;
+  if (size_ > 0 && states_[steps_[size_ - 1].state].id.segment_hash != id.segment_hash) {
+    steps_[size_ - 1].flags |= kChanged;
+  }
+  steps_[size_++] = {address, registers, state, 0, 0, 0, flags};
+  return true;
+}
+
+uint32_t Trace::FirstDifference(const Trace& other) const {
+  uint32_t common = std::min(size_, other.size_);
+  for (uint32_t at = 0; at < common; ++at) {
+    if (steps_[at].address != other.steps_[at].address ||
+        !(states_[steps_[at].state].id == other.states_[other.steps_[at].state].id)) {
+      return at;
+    }
+  }
+  return size_ == other.size_ ? size_ : common;
+}
+
+void AddressTable::AddTrace(const Trace& trace) {
+  // A state is spoken for once any of its instructions was killed at.
+  static uint8_t* killed_states = Reserve<uint8_t>(Trace::kMaxStates);
+  std::memset(killed_states, 0, trace.state_count());
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    if (trace[at].flags & kKilled) killed_states[trace[at].state] = 1;
+  }
+  for (uint32_t at = 0; at < trace.size(); ++at) {
+    const Step& step = trace[at];
+    uint32_t slot = static_cast<uint32_t>(step.address * 0x9E3779B97F4A7C15 >> 40) % kCapacity;
+    uint32_t tried = 0;
+    while (counts_[slot].address != step.address && counts_[slot].address != 0) {
+      slot = (slot + 1) % kCapacity;
+      if (++tried == kCapacity) return;
+    }
+    AddressCount& count = counts_[slot];
+    count.address = step.address;
+    ++count.executed;
+    if (step.flags & kKilled) {
+      ++count.killed;
+    } else if (killed_states[step.state]) {
+      ++count.spoken_for;
+    }
+  }
+}
+
+namespace {
+
+constexpr uint8_t kNoRegister = 0xFF, kUnknownRegister = 0xFE;
+
+// Where user_regs_struct has a register, as a number of 64-bit words.
+uint8_t NumberOf(unsigned reg) {
+#define KILL9_REGISTER(name, field) \
+  case X86_REG_##name:              \
+    return offsetof(user_regs_struct, field) / sizeof(uint64_t);
+  switch (reg) {
+    KILL9_REGISTER(RAX, rax)
+    KILL9_REGISTER(RBX, rbx)
+    KILL9_REGISTER(RCX, rcx)
+    KILL9_REGISTER(RDX, rdx)
+    KILL9_REGISTER(RSI, rsi)
+    KILL9_REGISTER(RDI, rdi)
+    KILL9_REGISTER(RBP, rbp)
+    KILL9_REGISTER(RSP, rsp)
+    KILL9_REGISTER(R8, r8)
+    KILL9_REGISTER(R9, r9)
+    KILL9_REGISTER(R10, r10)
+    KILL9_REGISTER(R11, r11)
+    KILL9_REGISTER(R12, r12)
+    KILL9_REGISTER(R13, r13)
+    KILL9_REGISTER(R14, r14)
+    KILL9_REGISTER(R15, r15)
+    KILL9_REGISTER(RIP, rip)
+    case X86_REG_INVALID:
+    case X86_REG_RIZ:
+      return kNoRegister;
+    default:
+      return kUnknownRegister;
+  }
+#undef KILL9_REGISTER
+}
+
+}  // namespace
+
+void Decoder::FindOperands(const void* decoded, Cached* cached) {
+  const cs_insn& instruction = *static_cast<const cs_insn*>(decoded);
+  if (instruction.id == X86_INS_LEA || instruction.id == X86_INS_NOP) return;
+  const cs_x86& x86 = instruction.detail->x86;
+  for (uint8_t n = 0; n < x86.op_count; ++n) {
+    if (x86.operands[n].type != X86_OP_MEM) continue;
+    const x86_op_mem& memory = x86.operands[n].mem;
+    Operand operand{NumberOf(memory.base), NumberOf(memory.index),
+                    static_cast<uint8_t>(memory.scale), memory.segment == X86_REG_FS, memory.disp};
+    if (memory.base == X86_REG_RIP) operand.displacement += instruction.size;
+    if (cached->operands == 2 || operand.base == kUnknownRegister ||
+        operand.index == kUnknownRegister || memory.segment == X86_REG_GS) {
+      cached->touches_anything = true;
+      return;
+    }
+    cached->operand[cached->operands++] = operand;
+  }
+}
+
+bool Decoder::MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end) {
+  const Cached& cached = Look(registers.rip);
+  if (cached.touches_anything) return true;
+  const auto* words = reinterpret_cast<const unsigned long long*>(&registers);
+  for (uint8_t n = 0; n < cached.operands; ++n) {
+    const Operand& operand = cached.operand[n];
+    uint64_t address = static_cast<uint64_t>(operand.displacement);
+    if (operand.base != kNoRegister) address += words[operand.base];
+    if (operand.index != kNoRegister) address += words[operand.index] * operand.scale;
+    if (operand.thread_local_base) address += registers.fs_base;
+    constexpr uint64_t kWidest = 64;
+    if (address + kWidest > begin && address < end) return true;
+  }
+  return false;
+}
+
+Decoder::Decoder() : cache_(Reserve<Cached>(kCached)) {
+  if (cs_open(CS_ARCH_X86, CS_MODE_64, &engine_) != CS_ERR_OK) {
+    std::fprintf(stderr, "kill9 sweep: capstone does not know x86-64\n");
+    std::abort();
+  }
+  cs_option(engine_, CS_OPT_DETAIL, CS_OPT_ON);
+  instruction_ = cs_malloc(engine_);
+  // Capstone builds a table at its first instruction: now, not between two victims (C1).
+  static constexpr unsigned char kNops[16] = {0x90, 0x90};
+  Classify(reinterpret_cast<uint64_t>(kNops));
+}
+
+Decoder::~Decoder() {
+  cs_free(static_cast<cs_insn*>(instruction_), 1);
+  cs_close(&engine_);
+  munmap(cache_, kCached * sizeof(Cached));
+}
+
+uint32_t Decoder::BytesOf(uint64_t address) { return Look(address).bytes; }
+
+Decoder::Kind Decoder::Classify(uint64_t address) { return Look(address).kind; }
+
+const Decoder::Cached& Decoder::Look(uint64_t address) {
+  Cached& cached = cache_[(address * 0x9E3779B97F4A7C15 >> 40) % kCached];
+  if (cached.address == address) return cached;
+  constexpr size_t kLongest = 15;
+  const uint8_t* code = reinterpret_cast<const uint8_t*>(address);
+  size_t size = kLongest;
+  uint64_t at = address;
+  cs_insn* instruction = static_cast<cs_insn*>(instruction_);
+  Kind kind = kOrdinary;
+  cached = {};
+  cached.touches_anything = true;  // unless it is understood
+  if (cs_disasm_iter(engine_, &code, &size, &at, instruction)) {
+    cached.touches_anything = false;
+    cached.bytes = static_cast<uint8_t>(instruction->size);
+    FindOperands(instruction, &cached);
+    const uint8_t prefix = instruction->detail->x86.prefix[0];
+    switch (instruction->id) {
+      case X86_INS_SYSCALL:
+      case X86_INS_SYSENTER:
+        kind = kSystemCallInstruction;
+        cached.touches_anything = true;
+        break;
+      case X86_INS_RDTSC:
+      case X86_INS_RDTSCP:
+      case X86_INS_RDRAND:
+      case X86_INS_RDSEED:
+      case X86_INS_CPUID:
+        kind = kClockOrChance;
+        break;
+      case X86_INS_MOVSB:
+      case X86_INS_MOVSW:
+      case X86_INS_MOVSD:
+      case X86_INS_MOVSQ:
+      case X86_INS_STOSB:
+      case X86_INS_STOSW:
+      case X86_INS_STOSD:
+      case X86_INS_STOSQ:
+      case X86_INS_CMPSB:
+      case X86_INS_CMPSW:
+      case X86_INS_CMPSD:
+      case X86_INS_CMPSQ:
+      case X86_INS_SCASB:
+      case X86_INS_SCASW:
+      case X86_INS_SCASD:
+      case X86_INS_SCASQ:
+      case X86_INS_LODSB:
+      case X86_INS_LODSW:
+      case X86_INS_LODSD:
+      case X86_INS_LODSQ:
+        // The opcode of SSE's movsd and cmpsd begins with 0x0F.
+        if ((prefix == X86_PREFIX_REP || prefix == X86_PREFIX_REPNE) &&
+            instruction->detail->x86.opcode[0] != 0x0F) {
+          kind = kRepeatedString;
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  cached.address = address;
+  cached.kind = kind;
+  return cached;
+}
+
+}  // namespace kill9::sweep

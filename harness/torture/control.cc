@@ -1,0 +1,119 @@
+#include "harness/torture/control.h"
+
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+#include "harness/base/shared_mapping.h"
+#include "harness/history/history.h"
+
+namespace kill9 {
+
+std::string_view ActivityName(Activity activity) {
+  switch (activity) {
+    case Activity::kStarting:
+      return "starting";
+    case Activity::kAttaching:
+      return "attaching";
+    case Activity::kBetween:
+      return "between operations";
+    case Activity::kOperation:
+      return "in an operation";
+    case Activity::kRecovering:
+      return "in Recover";
+    case Activity::kDetaching:
+      return "detaching";
+    case Activity::kIdle:
+      return "idle";
+    case Activity::kParked:
+      return "parked";
+    case Activity::kAuditing:
+      return "auditing";
+    case Activity::kEnding:
+      return "ending";
+  }
+  std::abort();
+}
+
+const char* WorkerBoard::action_name() const {
+  switch (static_cast<Function>(action.load(std::memory_order_relaxed))) {
+    case Function::kPut:
+      return "Put";
+    case Function::kGet:
+      return "Get";
+    case Function::kErase:
+      return "Erase";
+    case Function::kCompareAndSwap:
+      return "CompareAndSwap";
+    case Function::kPin:
+      return "Pin or its release";
+    case Function::kCommit:
+      return "Reserve, Commit or drop";
+    case Function::kRecover:
+      return "Recover";
+    case Function::kAttach:
+      return "Attach";
+    case Function::kDetach:
+      return "Detach";
+    case Function::kForEach:
+      return "ForEach";
+    default:
+      return "an operation";
+  }
+}
+
+bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
+  uint32_t expected = kNone;
+  if (!state.compare_exchange_strong(expected, kBeingWritten, std::memory_order_acq_rel,
+                                     std::memory_order_acquire)) {
+    return false;
+  }
+  verdict.store(what, std::memory_order_relaxed);  // relaxed: the release of `state` publishes it
+  process.store(finder, std::memory_order_relaxed);
+  const size_t size = std::min(message.size(), sizeof text - 1);
+  std::memcpy(text, message.data(), size);
+  text[size] = '\0';
+  state.store(kReady, std::memory_order_release);  // pairs with the supervisor's acquire
+  return true;
+}
+
+ControlMemory::ControlMemory(uint64_t keys) {
+  auto align = [](size_t bytes) { return (bytes + 4095) / 4096 * 4096; };
+  const size_t keys_at = align(sizeof(Control));
+  const size_t sequences_at = align(keys_at + keys * sizeof(KeyBoard));
+  bytes_ = align(sequences_at + kMaxProcesses * sizeof(std::atomic<uint32_t>));
+  base_ = MapShared(bytes_, sequences_at + 1);
+  if (base_ == nullptr) return;
+  keys_ = reinterpret_cast<KeyBoard*>(base_ + keys_at);
+  sequences_ = reinterpret_cast<std::atomic<uint32_t>*>(base_ + sequences_at);
+  control().audit_slot.store(kSlots, std::memory_order_relaxed);
+}
+
+ControlMemory::~ControlMemory() {
+  if (base_ != nullptr) munmap(base_, bytes_);
+}
+
+void WaitWhile(const std::atomic<uint32_t>& word, uint32_t value, uint64_t timeout_us) {
+  const timespec timeout{static_cast<time_t>(timeout_us / 1'000'000),
+                         static_cast<long>(timeout_us % 1'000'000 * 1000)};
+  syscall(SYS_futex, &word, FUTEX_WAIT, value, &timeout, nullptr, 0);
+}
+
+void ChangeAndWake(std::atomic<uint32_t>& word) {
+  word.fetch_add(1, std::memory_order_release);  // pairs with the waiters' acquire
+  syscall(SYS_futex, &word, FUTEX_WAKE, 1 << 30, nullptr, nullptr, 0);
+}
+
+uint64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace kill9

@@ -1,0 +1,72 @@
+// The history's checker in a process of its own, going along with a run.
+//
+// PROGRESS: the supervisor never waits for it; the workers do, in their rings, when it is far
+// behind. ON CRASH: of the checker: alive() turns false, and the run is undecided.
+#ifndef KILL9_HARNESS_TORTURE_SUPERVISOR_CHECKER_PROCESS_H_
+#define KILL9_HARNESS_TORTURE_SUPERVISOR_CHECKER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "harness/base/clock.h"
+#include "harness/history/history_pipe.h"
+#include "harness/result/result.h"
+#include "harness/torture/supervisor/supervisor.h"
+
+namespace kill9 {
+
+struct CheckerProcessOptions {
+  std::string model;  // "map", "cache"
+  bool has_versions = true;
+  Clock clock;
+  uint32_t processes = 1;           // rings that are drained into one batch
+  std::string counterexample_stem;  // as OnlineOptions'
+};
+
+class CheckerProcess final : public HistorySink {
+ public:
+  // Forks the checker. The supervisor, forked later, feeds it.
+  static absl::StatusOr<std::unique_ptr<CheckerProcess>> Start(
+      const CheckerProcessOptions& options);
+  ~CheckerProcess() override;
+
+  // The supervisor's.
+  bool ready() override;
+  void Feed(const std::vector<Operation>& operations, uint64_t settled) override;
+  bool found_violation() override;
+
+  // The caller's.
+  bool alive();
+  // Nothing is fed any more: waits for the verdict, and some seconds more when `wanted`, which is
+  // called several times a second, has become false. Its fields: verdict, condition (null if none
+  // was shown to hold), operations_checked, overlapping_operations, keys, counterexample,
+  // counterexample_files; null if the checker died.
+  Json Finish(absl::FunctionRef<bool()> wanted);
+
+ private:
+  struct Shared {
+    std::atomic<uint32_t> violated;
+    std::atomic<uint64_t> outcome_bytes;  // 0: none yet
+    char outcome[1 << 18];
+  };
+  CheckerProcess(const CheckerProcessOptions& options, std::unique_ptr<HistoryPipe> pipe,
+                 Shared* shared);
+  [[noreturn]] void Run();
+
+  CheckerProcessOptions options_;
+  std::unique_ptr<HistoryPipe> pipe_;
+  Shared* shared_;
+  pid_t owner_;
+  pid_t pid_ = 0;  // 0: reaped
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_TORTURE_SUPERVISOR_CHECKER_PROCESS_H_

@@ -1,0 +1,168 @@
+// The supervisor's part that does harm: kills and stops from outside. (Timer kills are in
+// worker.cc.)
+#include <sched.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "harness/torture/kill_timer.h"
+#include "harness/torture/supervisor/supervisor.h"
+
+namespace kill9 {
+namespace {
+
+constexpr uint64_t kRecoveryWaitNs = 50'000'000;  // for survivors to notice a death
+constexpr uint64_t kAftermathUs = 300;
+constexpr uint64_t kPollWhileDyingNs = 100'000;
+
+}  // namespace
+
+void Supervisor::WorkFor(uint64_t duration_us) {
+  const uint64_t end = MonotonicNs() + duration_us * 1000;
+  while (!over()) {
+    const uint64_t now = MonotonicNs();
+    if (now >= end) break;
+    if (control_.killing.load(std::memory_order_relaxed) != 0) Inject(now);
+    uint64_t until = end;
+    if (context_.scenario.outside != OutsideKills::kNone && next_kill_ns_ != 0) {
+      until = std::min(until, next_kill_ns_);
+    }
+    if (context_.scenario.stop_interval_us != 0 && next_stop_ns_ != 0) {
+      until = std::min(until, next_stop_ns_);
+    }
+    Wait(until);
+  }
+}
+
+void Supervisor::Inject(uint64_t now_ns) {
+  const Scenario& scenario = context_.scenario;
+  if (scenario.stop_interval_us != 0 && now_ns >= next_stop_ns_) {
+    StopOne(now_ns);
+    next_stop_ns_ = now_ns + random_.Below(uint64_t{scenario.stop_interval_us} * 2000 + 1);
+  }
+  if (scenario.outside != OutsideKills::kNone && now_ns >= next_kill_ns_) {
+    InjectKills(now_ns);
+    next_kill_ns_ =
+        MonotonicNs() + random_.Below(uint64_t{scenario.outside_interval_us} * 2000 + 1);
+  }
+}
+
+void Supervisor::InjectKills(uint64_t) {
+  switch (context_.scenario.outside) {
+    case OutsideKills::kNone:
+      return;
+    case OutsideKills::kOne:
+      return KillOneAndWait();
+    case OutsideKills::kAll:
+      return KillAllAndRestart();
+    case OutsideKills::kStorm: {
+      std::vector<uint32_t> living = Living();
+      if (living.size() < 2) return;
+      const uint64_t victims = std::max<uint64_t>(1, random_.Below(living.size() - 1) + 1);
+      for (uint64_t i = 0; i < victims; ++i) {
+        std::swap(living[i], living[i + random_.Below(living.size() - i)]);
+        Kill(living[i]);
+      }
+      return;
+    }
+  }
+}
+
+bool Supervisor::Kill(uint32_t slot) {
+  Slot& mine = slots_[slot];
+  if (mine.pid == 0 || mine.kill_sent) return false;
+  mine.kill_sent = true;
+  mine.kill_sent_ns = MonotonicNs();
+  mine.charged_ns = mine.looked_ns = 0;
+  Hasten(mine, true);
+  // The PID is this child's: it has not been reaped, so it cannot have been reused.
+  kill(mine.pid, OrderedSignal());
+  return kill(mine.pid, SIGKILL) == 0;
+}
+
+// A victim must have a CPU to die; on a busy machine it would wait for one as long as any other.
+// Best effort, where priorities are allowed.
+void Supervisor::Hasten(Slot& slot, bool dies) {
+  const sched_param first{.sched_priority = 2};
+  if (dies) {
+    sched_setscheduler(slot.pid, SCHED_FIFO, &first);
+  } else {
+    context_.usual.GiveTo(slot.pid);
+  }
+  slot.hastened = dies;
+}
+
+// Hastens those whose timers are due. Returns when the next one is.
+uint64_t Supervisor::HastenDue(uint64_t now_ns) {
+  uint64_t next = ~uint64_t{0};
+  for (uint32_t slot = 0; slot < options_.processes; ++slot) {
+    Slot& mine = slots_[slot];
+    if (mine.pid == 0 || mine.kill_sent) continue;
+    // Relaxed: a hint; a timer that was cleared meanwhile is seen to be at the next look.
+    const uint64_t timer_ns = control_.boards[slot].timer_at_ns.load(std::memory_order_relaxed);
+    const bool is_due = timer_ns != 0 && timer_ns <= now_ns;
+    if (is_due != mine.hastened) Hasten(mine, is_due);
+    if (timer_ns > now_ns) next = std::min(next, timer_ns);
+  }
+  return next;
+}
+
+// One victim; the others must recover and go on before it is replaced, and the account must be
+// exact.
+void Supervisor::KillOneAndWait() {
+  const std::vector<uint32_t> living = Living();
+  if (living.empty()) return;
+  respawn_ = false;
+  const uint32_t victim = living[random_.Below(living.size())];
+  Kill(victim);
+  while (slots_[victim].pid != 0 && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
+  const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_relaxed);
+  const uint64_t bound = MonotonicNs() + kRecoveryWaitNs;
+  // Acquire: pairs with the release of Raise; the recovery is complete.
+  while (control_.recovery_completed.load(std::memory_order_acquire) < deaths && !over() &&
+         MonotonicNs() < bound && living.size() > 1) {
+    Wait(MonotonicNs() + kPollWhileDyingNs);
+  }
+  const uint64_t aftermath = MonotonicNs() + kAftermathUs * 1000;
+  while (MonotonicNs() < aftermath && !over()) Wait(aftermath);
+  Audit(NextDepth());
+  respawn_ = true;
+  if (!over()) SpawnVacant();
+}
+
+void Supervisor::KillAllAndRestart() {
+  respawn_ = false;
+  for (uint32_t slot = 0; slot < options_.processes; ++slot) Kill(slot);
+  while (Anybody() != kSlots && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
+  ++report_.generations;
+  // Sometimes the first of the new generation audits before anybody works.
+  if (random_.Chance(300) && !over()) Audit(NextDepth());
+  respawn_ = true;
+  if (!over()) SpawnVacant();
+}
+
+void Supervisor::StopOne(uint64_t now_ns) {
+  const std::vector<uint32_t> living = Living();
+  if (living.size() < 2) return;
+  const uint32_t slot = living[random_.Below(living.size())];
+  Slot& mine = slots_[slot];
+  if (mine.resume_at_ns != 0) return;
+  times_.NoteStop(mine.process, context_.clock.Now());
+  if (kill(mine.pid, SIGSTOP) != 0) return;
+  mine.resume_at_ns = now_ns + 1 + random_.Below(uint64_t{context_.scenario.stop_us} * 1000);
+  ++report_.stops;
+}
+
+void Supervisor::ResumeDue(uint64_t now_ns, bool all) {
+  if (context_.scenario.stop_interval_us == 0) return;
+  for (Slot& slot : slots_) {
+    if (slot.pid == 0 || slot.resume_at_ns == 0 || (!all && now_ns < slot.resume_at_ns)) continue;
+    slot.resume_at_ns = 0;
+    kill(slot.pid, SIGCONT);
+    times_.NoteResume(slot.process, context_.clock.Now());
+  }
+}
+
+}  // namespace kill9

@@ -1,0 +1,129 @@
+// The supervisor's part that watches whether the workers make progress.
+//
+// A process is charged only with time in which it could have done something, and in which whoever
+// else makes no progress could have, too: it may wait for one of them. Time without a CPU is nobody's,
+// nor is what passes between two looks beyond a look's own length: then the supervisor did not run
+// either, because the machine or the container was paused.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/torture/supervisor/supervisor.h"
+
+namespace kill9 {
+namespace {
+
+constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
+// Without a progress for so many times the bound, and never a chance: the machine is too busy.
+constexpr uint64_t kStarved = 20;
+constexpr uint64_t kUnreapedNs = 5'000'000'000;
+// Outside the store nothing is the design's fault, and slow is not stuck.
+constexpr uint64_t kOutside = 4;
+
+bool IsInStore(Activity activity) {
+  return activity == Activity::kOperation || activity == Activity::kRecovering ||
+         activity == Activity::kAttaching || activity == Activity::kDetaching ||
+         activity == Activity::kAuditing;
+}
+
+double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
+
+}  // namespace
+
+// Who waits in a pause, or was stopped by the scenario, need not progress. Who was sent SIGKILL must
+// die.
+bool Supervisor::MayRest(const Slot& slot, const WorkerBoard& board) const {
+  return slot.resume_at_ns != 0 ||
+         (!slot.kill_sent && board.activity.load(std::memory_order_relaxed) == Activity::kParked);
+}
+
+void Supervisor::Watch(uint64_t now_ns) {
+  if (sink_.found_violation()) {
+    control_.finding.Report(Verdict::kViolation, 0, "the history is not consistent");
+  }
+  const uint64_t looked = std::min(now_ns - std::min(now_ns, watched_ns_), kMostChargedNs);
+  watched_ns_ = now_ns;
+  uint64_t longest = 0;
+  for (uint32_t slot = 0; slot < kSlots; ++slot) {
+    Slot& mine = slots_[slot];
+    if (mine.pid == 0) continue;
+    const WorkerBoard& board = control_.boards[slot];
+    const uint64_t progress = board.progress.load(std::memory_order_relaxed);
+    if (progress != mine.progress || MayRest(mine, board)) {
+      mine.progress = progress;
+      mine.charged_ns = mine.looked_ns = 0;
+    } else {
+      mine.looked_ns += looked;
+    }
+    longest = std::max(longest, mine.looked_ns);
+  }
+  // Most of the time everybody progresses, and /proc need not be read.
+  if (longest < options_.watchdog_us * 1000 / 16) return;
+  const uint64_t charge = ChargeOf(now_ns, looked);
+  for (uint32_t slot = 0; slot < kSlots; ++slot) {
+    if (slots_[slot].pid == 0 || slots_[slot].looked_ns == 0) continue;
+    slots_[slot].charged_ns += charge;
+    if (!over()) WatchOne(slot);
+  }
+}
+
+uint64_t Supervisor::ChargeOf(uint64_t now_ns, uint64_t looked_ns) {
+  uint64_t charge = looked_ns;
+  for (Slot& slot : slots_) {
+    if (slot.pid == 0 || slot.looked_ns == 0) continue;
+    charge = std::min(charge, slot.chance.Look(now_ns, looked_ns));
+  }
+  return charge;
+}
+
+void Supervisor::WatchOne(uint32_t slot) {
+  const Slot& mine = slots_[slot];
+  const uint64_t bound_ns = options_.watchdog_us * 1000;
+  const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
+  if ((IsInStore(activity) || mine.kill_sent) && mine.charged_ns > bound_ns)
+    return ReportStuck(slot);
+  if (mine.looked_ns > bound_ns * kStarved) {
+    control_.finding.Report(
+        Verdict::kUndecided, mine.process,
+        absl::StrFormat(
+            "process %d has made no progress for %.1f s, but it, or another that it may "
+            "wait for, had a CPU for %.1f s of these only: the machine is too busy",
+            mine.process, Seconds(mine.looked_ns), Seconds(mine.charged_ns)));
+  } else if (mine.charged_ns > bound_ns * kOutside) {
+    control_.finding.Report(
+        Verdict::kUndecided, mine.process,
+        absl::StrFormat("process %d does nothing outside the store for %.1f s: stopped by somebody "
+                        "else, or the machine is too busy",
+                        mine.process, Seconds(mine.charged_ns)));
+  }
+}
+
+void Supervisor::ReportStuck(uint32_t slot) {
+  const Slot& mine = slots_[slot];
+  const WorkerBoard& board = control_.boards[slot];
+  if (mine.kill_sent) {
+    // No design can keep a process from dying.
+    control_.finding.Report(
+        Verdict::kUndecided, mine.process,
+        absl::StrFormat(
+            "process %d was sent SIGKILL and has not been reaped for %.1f s: the kernel, "
+            "or a debugger, holds it",
+            mine.process, Seconds(mine.charged_ns)));
+    return;
+  }
+  control_.finding.Report(
+      Verdict::kStuck, mine.process,
+      absl::StrFormat(
+          "process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
+          mine.process, std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
+          board.action_name(), board.key.load(std::memory_order_relaxed), Seconds(mine.charged_ns),
+          report_.kills_total()));
+}
+
+// A process that was sent SIGKILL at the run's end, and does not die.
+bool Supervisor::GivesUpOn(uint32_t slot) const {
+  const uint64_t bound_ns = std::min(options_.watchdog_us * 1000, kUnreapedNs);
+  return slots_[slot].charged_ns > bound_ns || slots_[slot].looked_ns > bound_ns * kOutside;
+}
+
+}  // namespace kill9

@@ -1,0 +1,22 @@
+// What a run did not prove: a kill that always lands between operations tests nothing (BUG_CLASSES
+// 49).
+#ifndef KILL9_HARNESS_TORTURE_SUPERVISOR_VACUITY_H_
+#define KILL9_HARNESS_TORTURE_SUPERVISOR_VACUITY_H_
+
+#include <string>
+
+#include "harness/torture/supervisor/supervisor.h"
+
+namespace kill9 {
+
+// Why a store without some capability cannot be put through the scenario; empty if it can.
+std::string WhyNotApplicable(const Scenario& scenario, const Traits& traits);
+
+// Empty if everything that the scenario needs to have happened did happen.
+std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
+                          const SupervisorReport& report, const Control& control,
+                          uint64_t overlapping_operations);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_TORTURE_SUPERVISOR_VACUITY_H_

@@ -1,0 +1,451 @@
+#include "harness/torture/torture.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/base/die_with_parent.h"
+#include "harness/base/kill_and_reap.h"
+#include "harness/base/signals.h"
+#include "harness/torture/machine_check.h"
+#include "harness/torture/segment_unlinker.h"
+#include "harness/torture/supervisor/checker_process.h"
+#include "harness/torture/supervisor/vacuity.h"
+#include "harness/torture/worker/auditor.h"
+
+namespace kill9 {
+namespace {
+
+constexpr uint32_t kSpareParticipants =
+    4;  // an auditor, the inherited handle, and two for who is on the way
+// A child that has not yet run since its parent forked it shares the parent's life line: until the
+// machine lets it, a killed parent still counts as alive. On a busy machine there are several such
+// at a time.
+constexpr uint32_t kSpareForOrphans = 48;
+constexpr int kExitSkipped = 10;
+constexpr int kExitSetup = 11;
+
+// Asked for before a run; what a segment needs beyond it is Create's to say.
+constexpr uint64_t kSmallMapping = 64u << 10;
+constexpr uint64_t kMostCharged = 200'000'000;  // ns, of one look at the supervisor
+constexpr uint64_t kEndingNs = 60'000'000'000;  // for the end of a run; needed: some ms
+
+// What the supervisor leaves for its caller, in shared memory.
+struct Handover {
+  SupervisorReport report;
+  char message[512];
+};
+static_assert(std::is_trivially_copyable_v<SupervisorReport>);
+
+template <typename Shared>
+Shared* MapShared() {
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return memory == MAP_FAILED ? nullptr : new (memory) Shared();
+}
+
+void Say(Handover& handover, const std::string& message) {
+  message.copy(handover.message, sizeof handover.message - 1);
+}
+
+SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& options) {
+  SegmentOptions segment;
+  segment.location = context.location;
+  segment.size_bytes = context.scenario.segment_bytes;
+  segment.max_participants = options.supervisor.processes;
+  if (!context.scenario.full_table) segment.max_participants += kSpareParticipants;
+  if (context.scenario.inherit_handle) segment.max_participants += kSpareForOrphans;
+  segment.hash_seed = options.seed;
+  return segment;
+}
+
+// A death shall be noted at once, also on a busy machine: until then a victim's operation counts as
+// one that may still take effect. Best effort: it works without. Workers give it back first of all.
+void TakePriority() {
+  const sched_param first{.sched_priority = 1};
+  if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) setpriority(PRIO_PROCESS, 0, -20);
+}
+
+// The supervisor's process, once it is in the right namespace.
+[[noreturn]] void RunSupervisorProcess(RunContext& context, const TortureOptions& options,
+                                       CheckerProcess& checker, Handover& handover) {
+  ResetSignals();
+  context.supervisor = getpid();
+  setpgid(0, 0);                              // Ctrl-C is the caller's
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // children of killed workers come here
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, nullptr);
+  context.errors_fd = memfd_create("kill9-errors", MFD_CLOEXEC);
+  absl::StatusOr<std::shared_ptr<Segment>> segment =
+      context.variant.Create(OptionsFor(context, options));
+  if (!segment.ok()) {
+    Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
+    _exit(kExitSetup);
+  }
+  if (!context.scenario.named_segment) context.segment = *segment;
+  if (context.scenario.inherit_handle) {
+    absl::StatusOr<std::unique_ptr<Store>> inherited = context.variant.Attach(*segment);
+    if (!inherited.ok()) {
+      Say(handover, absl::StrCat("cannot attach: ", inherited.status().ToString()));
+      _exit(kExitSetup);
+    }
+    context.inherited = *std::move(inherited);
+  }
+  segment->reset();
+  context.usual = Priority::OfThisProcess();
+  TakePriority();
+  handover.report = Supervisor(context, options.supervisor, checker).Run();
+  _exit(0);
+}
+
+// Forks the supervisor; for pid_reuse as the first process of a PID namespace of its own.
+pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, CheckerProcess& checker,
+                     Handover& handover) {
+  const pid_t caller = getpid();
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  DieWithParent(caller, kExitOrphan);
+  if (!context.scenario.reuse_pids) RunSupervisorProcess(context, options, checker, handover);
+
+  if (unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
+    Say(handover, absl::StrCat("no PID namespace is allowed here: ", std::strerror(errno)));
+    _exit(kExitSkipped);
+  }
+  ParentPipe parent_pipe;
+  const pid_t inner = fork();
+  if (inner == 0) {
+    parent_pipe.DieWithParent(kExitOrphan);
+    const int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || pwrite(fd, "10", 2, 0) != 2) {
+      Say(handover, absl::StrCat("PIDs cannot be chosen (/proc/sys/kernel/ns_last_pid): ",
+                                 std::strerror(errno)));
+      _exit(kExitSkipped);
+    }
+    close(fd);
+    RunSupervisorProcess(context, options, checker, handover);
+  }
+  int status = 0;
+  while (waitpid(inner, &status, 0) < 0 && errno == EINTR) {
+  }
+  _exit(inner > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitSetup);
+}
+
+uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::*field) {
+  uint64_t sum = 0;
+  for (const WorkerBoard& board : control.boards) {
+    sum += (board.*field).load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+// Waits for the supervisor, showing progress; kills it if it hangs. Nothing is charged that this
+// process did not see pass. False: it cannot be reaped.
+bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memory,
+           const TortureOptions& options, int* status,
+           absl::FunctionRef<bool(const TortureProgress&)> progress) {
+  Control& control = memory.control();
+  const uint64_t begin = MonotonicNs();
+  const uint64_t silence_ns = 30'000'000'000u + options.supervisor.watchdog_us * 4000;
+  uint64_t heartbeat = 0;
+  uint64_t silent_ns = 0;
+  uint64_t ending_ns = 0;  // since the wish to end
+  for (uint64_t last = begin; waitpid(supervisor, status, WNOHANG) == 0;) {
+    const uint64_t now = MonotonicNs();
+    const uint64_t looked = std::min<uint64_t>(now - last, kMostCharged);
+    last = now;
+    const TortureProgress state = {
+        static_cast<double>(now - begin) / 1e9, control.kills.load(std::memory_order_relaxed),
+        SumOfBoards(control, &WorkerBoard::operations),
+        control.finding.state.load(std::memory_order_acquire) != Finding::kNone};
+    if (!progress(state)) control.interrupted.store(1, std::memory_order_relaxed);
+    if (!checker.alive()) control.interrupted.store(2, std::memory_order_relaxed);
+    if (control.interrupted.load(std::memory_order_relaxed) != 0) ending_ns += looked;
+    const uint64_t beat = control.heartbeat.load(std::memory_order_relaxed);
+    silent_ns = beat == heartbeat ? silent_ns + looked : 0;
+    heartbeat = beat;
+    if (silent_ns > silence_ns || ending_ns > kEndingNs) {
+      return KillAndReap(supervisor, status);
+    }
+    usleep(state.seconds < 0.2 ? 5'000 : 20'000);
+  }
+  return true;
+}
+
+// The buckets that are not empty: [middle, count].
+Json Buckets(const Histogram& histogram) {
+  Json buckets = Json::array();
+  for (size_t bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
+    if (const uint64_t count = histogram.count_in(bucket); count > 0) {
+      buckets.push_back({Histogram::MiddleOf(bucket), count});
+    }
+  }
+  return buckets;
+}
+
+Json Counts(const Control& control, const SupervisorReport& report, const Clock& clock) {
+  const auto load = [](const std::atomic<uint64_t>& word) {
+    return word.load(std::memory_order_relaxed);
+  };
+  const auto to_us = [&clock](uint64_t ticks) { return clock.ToNanoseconds(ticks) / 1000; };
+  Json places = Json::object();
+  for (size_t place = 0; place < kActivities; ++place) {
+    std::string name(ActivityName(static_cast<Activity>(place)));
+    std::replace(name.begin(), name.end(), ' ', '_');
+    places[name] = report.kills[place];
+  }
+  const double kills_per_second =
+      report.seconds > 0 ? static_cast<double>(report.kills_total()) / report.seconds : 0;
+  return {{"kills",
+           {{"total", report.kills_total()},
+            {"in_operation", report.kills_in_operation()},
+            {"in_recovery", report.kills_at(Activity::kRecovering)},
+            {"places", places}}},
+          {"kills_per_second", kills_per_second},
+          {"forks", report.forks},
+          {"stops", report.stops},
+          {"generations", report.generations},
+          {"reused_pids", report.reused_pids},
+          {"inherited_refusals", load(control.inherited_refusals)},
+          {"recoveries", load(control.recoveries)},
+          {"recovered",
+           {{"participants", load(control.recovered_participants)},
+            {"blocks", load(control.recovered_blocks)},
+            {"rolled_back", load(control.rolled_back)},
+            {"rolled_forward", load(control.rolled_forward)}}},
+          {"recovery_us",
+           {{"p50", control.recovery_us.Quantile(0.5)},
+            {"p99", control.recovery_us.Quantile(0.99)},
+            {"max", control.recovery_us.largest()},
+            {"samples", control.recovery_us.count()},
+            {"histogram", Buckets(control.recovery_us)}}},
+          {"death_noted_us",
+           {{"p50", control.death_noted_us.Quantile(0.5)},
+            {"p99", control.death_noted_us.Quantile(0.99)},
+            {"max", control.death_noted_us.largest()},
+            {"samples", control.death_noted_us.count()},
+            {"histogram", Buckets(control.death_noted_us)}}},
+          {"longest_wait_us", to_us(report.times.longest_wait)},
+          {"longest_wait_paused_us", to_us(report.times.longest_wait_paused)},
+          {"longest_wait_function", FunctionName(report.times.longest_wait_function)},
+          {"longest_pause_us", to_us(report.times.longest_pause)},
+          {"audits", load(control.audits)},
+          {"fills", load(control.fills)},
+          {"filled_keys", load(control.filled_keys)},
+          {"refused", SumOfBoards(control, &WorkerBoard::refused)},
+          {"leaked_blocks", load(control.leaked_blocks)},
+          {"doubly_owned_blocks", load(control.doubly_owned_blocks)},
+          {"lost_writes", load(control.lost_writes)}};
+}
+
+// What the run comes to: what a process found; then what the checker found; then whether it proves
+// anything.
+Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext& context,
+              const Handover& handover, const Json& checked, int status, std::string* reason) {
+  const Control& control = context.control();
+  const SupervisorReport& report = handover.report;
+  const std::string check = checked.is_null() ? "" : checked["verdict"].get<std::string>();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSkipped) {
+    *reason = handover.message;
+    return Verdict::kSkipped;
+  }
+  if (control.finding.state.load(std::memory_order_acquire) != Finding::kNone) {
+    *reason = control.finding.text;
+    if (report.kills_total() == 0) *reason += " (before any kill)";
+    return control.finding.verdict.load(std::memory_order_relaxed);
+  }
+  if (check == VerdictName(Verdict::kViolation)) {
+    *reason = "the history is not consistent";
+    return Verdict::kViolation;
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    *reason =
+        handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
+  } else if (report.interrupted) {
+    *reason = checked.is_null() ? "interrupted before its end, and before the checker's"
+                                : "interrupted before its end";
+  } else if (checked.is_null()) {
+    *reason = "the checker died";
+  } else if (check == VerdictName(Verdict::kUndecided)) {
+    *reason = absl::StrCat("the checker could not decide ",
+                           checked["keys_undecided"].get<uint64_t>(), " keys");
+  } else if (checked["operations_checked"] != report.operations) {
+    *reason = absl::StrCat("the checker saw ", checked["operations_checked"].get<uint64_t>(),
+                           " of ", report.operations, " operations");
+  } else {
+    *reason = WhatIsMissing(scenario, variant.traits(), report, control,
+                            checked["overlapping_operations"].get<uint64_t>());
+    return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
+  }
+  return Verdict::kUndecided;
+}
+
+// What `kill9 replay` reads instead of the line; the variant and the scenario are the run's.
+Json RepeatFields(const TortureOptions& options) {
+  Json fields = {{"seed", options.seed},
+                 {"seconds", options.supervisor.seconds},
+                 {"processes", options.supervisor.processes},
+                 {"kills", options.supervisor.kills},
+                 {"life_us", options.supervisor.life_us}};
+  if (options.workload != nullptr) fields["workload"] = options.workload->name;
+  return fields;
+}
+
+TortureResult Conclude(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options, const RunContext& context,
+                       const Handover& handover, const Json& checked, int status) {
+  const SupervisorReport& report = handover.report;
+  TortureResult result;
+  result.verdict = Judge(variant, scenario, context, handover, checked, status, &result.reason);
+  result.machine_refused =
+      result.verdict == Verdict::kUndecided &&
+      (context.control().machine_refused.load(std::memory_order_relaxed) != 0 ||
+       (WIFEXITED(status) && WEXITSTATUS(status) == kExitSetup));
+  Json& run = result.run;
+  run = {{"variant", variant.name()},
+         {"scenario", scenario.name},
+         {"verdict", VerdictName(result.verdict)},
+         {"expected_verdict", variant.expected_verdict()}};
+  if (!result.reason.empty()) run["reason"] = result.reason;
+  run["condition"] = checked.is_null() ? Json(nullptr) : checked["condition"];
+  run["seconds"] = report.seconds;
+  run["processes"] = options.supervisor.processes;
+  run["operations"] = report.operations;
+  run["operations_per_second"] =
+      report.seconds > 0 ? static_cast<double>(report.operations) / report.seconds : 0;
+  run["operations_checked"] = checked.is_null() ? Json(0) : checked["operations_checked"];
+  run["overlapping_operations"] = checked.is_null() ? Json(0) : checked["overlapping_operations"];
+  run.update(Counts(context.control(), report, context.clock));
+  run["survivors_crashed"] = result.verdict == Verdict::kSurvivorCrashed ? 1 : 0;
+  if (checked.is_object() && checked.contains("counterexample")) {
+    run["counterexample"] = checked["counterexample"];
+    run["counterexample_files"] = checked["counterexample_files"];
+  }
+  run["repeat"] = RepeatLine(variant, scenario, options);
+  run["repeat_with"] = RepeatFields(options);
+  return result;
+}
+
+TortureResult CannotRun(const Variant& variant, const Scenario& scenario, const std::string& reason,
+                        Verdict verdict = Verdict::kUndecided) {
+  TortureResult result;
+  result.verdict = verdict;
+  result.reason = reason;
+  result.run = {{"variant", variant.name()},
+                {"scenario", scenario.name},
+                {"verdict", VerdictName(result.verdict)},
+                {"reason", reason}};
+  return result;
+}
+
+}  // namespace
+
+std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options) {
+  std::string line = absl::StrFormat(
+      "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
+      std::string(variant.name()), std::string(scenario.name), options.supervisor.seconds,
+      options.supervisor.processes, options.seed);
+  if (options.workload != nullptr) {
+    absl::StrAppend(&line, " --workload=", std::string(options.workload->name));
+  }
+  if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
+  if (options.supervisor.life_us != 0)
+    absl::StrAppend(&line, " --life=", options.supervisor.life_us);
+  return line + "  # best effort: the schedule is the machine's";
+}
+
+TortureResult RunTorture(const Variant& variant, const Scenario& original,
+                         const TortureOptions& options,
+                         absl::FunctionRef<bool(const TortureProgress&)> progress) {
+  Scenario scenario = original;
+  if (const std::string why = WhyNotApplicable(scenario, variant.traits()); !why.empty()) {
+    return CannotRun(variant, scenario, why, Verdict::kSkipped);
+  }
+  if (options.workload != nullptr) scenario.workload = *options.workload;
+  if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
+    scenario.timer.life_us = options.supervisor.life_us;
+  }
+  if (const std::string why = WhatTheMachineRefuses(kSmallMapping); !why.empty()) {
+    TortureResult refused = CannotRun(variant, scenario, why);
+    refused.machine_refused = true;
+    return refused;
+  }
+  const KeyTable keys(scenario.workload.keys, kFillKeys);
+  const WorkloadGenerator generator(scenario.workload,
+                                    AdaptMix(scenario.workload.mix, variant.traits()));
+  const ControlMemory memory(keys.size());
+  Handover* handover = MapShared<Handover>();
+  if (!memory.ok() || handover == nullptr) {
+    return CannotRun(variant, scenario, "no memory for the run's control block");
+  }
+  const std::unique_ptr<Handover, void (*)(Handover*)> unmap(
+      handover, [](Handover* mapped) { munmap(mapped, sizeof(Handover)); });
+  absl::StatusOr<std::unique_ptr<Recording>> recording =
+      Recording::Create({.slots = kSlots, .capacity = kRingCapacity}, Clock::Checked());
+  if (!recording.ok()) return CannotRun(variant, scenario, recording.status().ToString());
+  RunContext context{.variant = variant,
+                     .scenario = scenario,
+                     .seed = options.seed,
+                     .keys = keys,
+                     .generator = generator,
+                     .memory = memory,
+                     .clock = Clock::Checked(),
+                     .recording = recording->get(),
+                     .segment = nullptr,
+                     .location = {},
+                     .usual = {},
+                     .inherited = nullptr};
+  const WaitableChildren waitable;
+  SegmentUnlinker unlinker;
+  if (scenario.named_segment || variant.traits().needs_name) {
+    context.location = {SegmentKind::kNamed,
+                        absl::StrCat("kill9-", getpid(), "-", MonotonicNs() % 1'000'000'000)};
+    if (absl::Status status = unlinker.Watch(context.location); !status.ok()) {
+      return CannotRun(variant, scenario, status.ToString());
+    }
+  }
+  CheckerProcessOptions checking{.model = variant.traits().lossless ? "map" : "cache",
+                                 .has_versions = variant.traits().has_versions,
+                                 .clock = context.clock,
+                                 .processes = options.supervisor.processes,
+                                 .counterexample_stem = ""};
+  if (!options.counterexamples.empty()) {
+    checking.counterexample_stem =
+        absl::StrCat(options.counterexamples, "/", std::string(variant.name()), "-",
+                     std::string(scenario.name), "-", options.seed);
+  }
+  absl::StatusOr<std::unique_ptr<CheckerProcess>> checker = CheckerProcess::Start(checking);
+  if (!checker.ok()) return CannotRun(variant, scenario, checker.status().ToString());
+  const pid_t supervisor = ForkSupervisor(context, options, **checker, *handover);
+  if (supervisor < 0) {
+    return CannotRun(variant, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));
+  }
+  int status = 0;
+  const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
+  bool wanted = context.control().interrupted.load(std::memory_order_relaxed) == 0;
+  const Json checked = (*checker)->Finish([&] {
+    wanted = wanted && progress({});
+    return wanted;
+  });
+  if (!wanted && checked.is_null()) handover->report.interrupted = true;
+  if (!ended)
+    Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");
+  return Conclude(variant, original, options, context, *handover, checked, status);
+}
+
+}  // namespace kill9

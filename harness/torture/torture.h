@@ -1,0 +1,60 @@
+// One torture run: a variant through a scenario, from the segment's creation to the verdict.
+//
+//     caller ─┬─ forks ── supervisor ── forks ── workers
+//             └─ forks ── checker
+// The checker reads what the supervisor drains; its memory is no burden to the supervisor's forks,
+// which have a PID namespace of their own where PIDs are to be reused.
+//
+// The caller only waits, shows progress and passes on the wish to end, so it stays alive whatever
+// the store does. Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and
+// the segment has no name, or one that a unlinker removes (segment_janitor.h).
+#ifndef KILL9_HARNESS_TORTURE_TORTURE_H_
+#define KILL9_HARNESS_TORTURE_TORTURE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "harness/torture/scenario.h"
+#include "harness/torture/supervisor/supervisor.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+
+struct TortureOptions {
+  uint64_t seed = 1;
+  SupervisorOptions supervisor;
+  const Workload* workload = nullptr;  // null: the scenario's own
+  std::string counterexamples;         // a folder for the files of counterexamples; empty: none
+};
+
+// What a running run shows.
+struct TortureProgress {
+  double seconds = 0;
+  uint64_t kills = 0;
+  uint64_t operations = 0;
+  bool found = false;  // something that will be the verdict
+};
+
+struct TortureResult {
+  Verdict verdict = Verdict::kUndecided;
+  std::string reason;  // what was found; why it is vacuous, undecided or skipped; empty for a pass
+  bool machine_refused = false;  // undecided, because the machine lacks what every design needs
+  Json run;                      // as in result files
+};
+
+// `progress` is called several times a second; it returns false to end the run early. Nothing is
+// left behind: no process and no segment.
+TortureResult RunTorture(const Variant& variant, const Scenario& scenario,
+                         const TortureOptions& options,
+                         absl::FunctionRef<bool(const TortureProgress&)> progress);
+
+// How `repeat` lines name the options.
+std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+                       const TortureOptions& options);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_TORTURE_TORTURE_H_

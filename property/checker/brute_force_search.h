@@ -1,0 +1,217 @@
+// The implementation of brute_force.h; included by the one test that uses it.
+#ifndef KILL9_PROPERTY_CHECKER_BRUTE_FORCE_SEARCH_H_
+#define KILL9_PROPERTY_CHECKER_BRUTE_FORCE_SEARCH_H_
+
+#include <deque>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "property/checker/brute_force.h"
+
+namespace kill9 {
+namespace brute_force {
+
+constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
+
+// Versions, by the letter: every write gets a positive integer greater than those of all writes
+// before it in the order. The versions that no operation reported are free; here they are found by
+// trying. `assigned` is the version of each write of the order so far, 0 while it is not yet known.
+struct Cell {
+  bool present = false;
+  uint64_t value = 0;
+  size_t write = 0;  // index into the versions, of the write that is present
+};
+
+class Search {
+ public:
+  Search(std::string_view model, Condition condition, const std::vector<Operation>& history)
+      : lossy_(model == "cache"), queue_(model == "queue") {
+    for (const Operation& operation : history) {
+      if (operation.function == Function::kRecover && operation.outcome == Outcome::kOk) {
+        recoveries_.push_back(operation);
+      }
+    }
+    for (const Operation& operation : history) {
+      if (operation.function == Function::kRecover) continue;
+      if (operation.outcome == Outcome::kRefused) continue;
+      if (operation.outcome == Outcome::kFail && operation.function != Function::kCompareAndSwap) {
+        continue;
+      }
+      Item item{operation, operation.finish, false};
+      if (operation.outcome == Outcome::kUnknown) {
+        item.optional = true;
+        item.end = kEndless;
+      } else if (operation.outcome == Outcome::kCrashed) {
+        item.optional = true;
+        item.end = End(condition, operation.finish);
+      }
+      items_.push_back(item);
+      if (operation.result_version != 0 ||
+          (operation.function == Function::kCompareAndSwap && operation.expected != 0)) {
+        versioned_ = true;
+      }
+    }
+  }
+
+  bool Run() {
+    used_.assign(items_.size(), false);
+    return Place(0);
+  }
+
+ private:
+  struct Item {
+    Operation operation;
+    uint64_t end;
+    bool optional;
+  };
+
+  uint64_t End(Condition condition, uint64_t death) const {
+    if (condition == Condition::kStrict) return death;
+    if (condition == Condition::kPending) return kEndless;
+    if (recoveries_.empty()) return death;
+    uint64_t end = kEndless;
+    for (const Operation& recovery : recoveries_) {
+      if (recovery.invoke > death && recovery.finish < end) end = recovery.finish;
+    }
+    return end;
+  }
+
+  // Tries every operation as the next of the order. `latest` is the greatest call so far: an effect
+  // can come no earlier, so everything that ended before it and is not yet placed can never be.
+  bool Place(uint64_t latest) {
+    bool all = true;
+    for (size_t i = 0; i < items_.size(); ++i) all = all && (used_[i] || items_[i].optional);
+    if (all && VersionsFit()) return true;
+    for (size_t i = 0; i < items_.size(); ++i) {
+      if (used_[i]) continue;
+      uint64_t now = std::max(latest, items_[i].operation.invoke);
+      if (items_[i].end < now) continue;
+      bool overtakes = false;
+      for (size_t j = 0; j < items_.size(); ++j) {
+        overtakes |= !used_[j] && j != i && !items_[j].optional && items_[j].end < now;
+      }
+      if (overtakes) continue;
+      used_[i] = true;
+      // A lossy key may have been forgotten just before, or not.
+      bool found = Try(i, now, false) || (lossy_ && cell_.present && Try(i, now, true));
+      used_[i] = false;
+      if (found) return true;
+    }
+    return false;
+  }
+
+  bool Try(size_t i, uint64_t now, bool forget_first) {
+    Cell cell = cell_;
+    std::deque<uint64_t> queue = queue_items_;
+    size_t versions = versions_.size();
+    std::vector<uint64_t> saved = versions_;
+    if (forget_first) cell_.present = false;
+    bool found = Apply(items_[i].operation, items_[i].optional) && Place(now);
+    cell_ = cell;
+    queue_items_ = queue;
+    versions_ = saved;
+    versions_.resize(versions);
+    return found;
+  }
+
+  // The version of the write that is present is `version`.
+  bool Learn(uint64_t version) {
+    if (version == 0 || !versioned_) return true;
+    uint64_t& known = versions_[cell_.write];
+    if (known != 0 && known != version) return false;
+    known = version;
+    return true;
+  }
+
+  bool Write(const Operation& operation) {
+    cell_.present = operation.argument != kNothing;
+    cell_.value = operation.argument;
+    cell_.write = versions_.size();
+    versions_.push_back(operation.result_version);
+    return true;
+  }
+
+  bool Apply(const Operation& operation, bool crashed) {
+    if (queue_) return ApplyToQueue(operation, crashed);
+    switch (operation.function) {
+      case Function::kPut:
+      case Function::kCommit:
+        return Write(operation);
+      case Function::kGet:
+      case Function::kPin:
+        if (crashed) return true;
+        if (operation.result == kNothing) return !cell_.present;
+        return cell_.present && cell_.value == operation.result && Learn(operation.result_version);
+      case Function::kErase:
+        if (!crashed && operation.result == 0 && cell_.present) return false;
+        if (!crashed && operation.result == 1 && !cell_.present) return false;
+        cell_.present = false;
+        return true;
+      case Function::kCompareAndSwap:
+        if (operation.outcome == Outcome::kFail) {
+          if (operation.result_version == operation.expected) return false;
+          if (operation.result_version == 0) return !cell_.present;
+          return cell_.present && Learn(operation.result_version);
+        }
+        if (operation.expected == 0 ? cell_.present : !cell_.present) return false;
+        if (operation.expected != 0 && !Learn(operation.expected)) return false;
+        return Write(operation);
+      case Function::kCompareAndSwapValue:
+        if (operation.expected == kNothing ? cell_.present
+                                           : !cell_.present || cell_.value != operation.expected) {
+          return false;
+        }
+        return Write(operation);
+      default:
+        return false;
+    }
+  }
+
+  bool ApplyToQueue(const Operation& operation, bool crashed) {
+    if (operation.function == Function::kEnqueue) {
+      queue_items_.push_back(operation.argument);
+      return true;
+    }
+    if (operation.function != Function::kDequeue) return false;
+    if (!crashed && operation.result == kNothing) return queue_items_.empty();
+    if (queue_items_.empty()) return crashed;
+    if (!crashed && queue_items_.front() != operation.result) return false;
+    queue_items_.pop_front();
+    return true;
+  }
+
+  // Whether the versions that nobody reported can be filled in so that all grow.
+  bool VersionsFit() const {
+    if (!versioned_) return true;
+    uint64_t least = 0;
+    for (uint64_t version : versions_) {
+      ++least;
+      if (version == 0) continue;
+      if (version < least) return false;
+      least = version;
+    }
+    return true;
+  }
+
+  bool lossy_;
+  bool queue_;
+  bool versioned_ = false;
+  std::vector<Operation> recoveries_;
+  std::vector<Item> items_;
+  std::vector<bool> used_;
+  Cell cell_;
+  std::deque<uint64_t> queue_items_;
+  std::vector<uint64_t> versions_;
+};
+
+}  // namespace brute_force
+
+inline bool BruteForceLinearizable(std::string_view model, Condition condition,
+                                   const std::vector<Operation>& history) {
+  return brute_force::Search(model, condition, history).Run();
+}
+
+}  // namespace kill9
+
+#endif  // KILL9_PROPERTY_CHECKER_BRUTE_FORCE_SEARCH_H_

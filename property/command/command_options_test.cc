@@ -1,0 +1,180 @@
+// What holds for the options of every command: wrong names, numbers that are none, answers that
+// cannot be written. What was asked for and is not done is never a pass.
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/result/result.h"
+#include "property/command/command_for_tests.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr const char* kCommands[] = {"check",  "list",    "torture", "sweep",
+                                     "replay", "planted", "gate",    "report"};
+
+Ended RunCommand(const std::string& arguments) {
+  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 </dev/null");
+}
+
+std::string Path(const std::string& name) { return testing::TempDir() + "/options_" + name; }
+
+// The options of a command that take a value of this type, as its help tells.
+std::vector<std::string> OptionsOf(const std::string& command, const std::string& type) {
+  std::istringstream help(RunCommand(command + " --help").output);
+  const std::regex form("^ +(--[a-z-]+) " + type + "(:.*|=.*| .*)?$");
+  std::vector<std::string> options;
+  std::smatch match;
+  for (std::string line; std::getline(help, line);) {
+    if (std::regex_match(line, match, form)) options.push_back(match[1]);
+  }
+  return options;
+}
+
+TEST(Options, ThatNameSomethingRefuseWhatThereIsNot) {
+  ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
+                    {{"check --model=nonsense", "register"},
+                     {"check --condition=nonsense", "recoverable"},
+                     {"torture --variant=nonsense", KnownVariants()},
+                     {"torture --scenario=steady,nonsense", "known are: all, steady"},
+                     {"torture --workload=nonsense", "known are: mixed"},
+                     {"torture --workload=mixed,ycsb-a", "takes one name"},
+                     {"sweep --variant=nonsense", KnownVariants()},
+                     {"sweep --operation=nonsense", "known are: all, put_insert"},
+                     {"sweep --state=nonsense", "known are: all, empty"},
+                     {"sweep --second=nonsense", "there is no 'nonsense'"},
+                     {"gate --variant=nonsense", KnownVariants()},
+                     {"gate --tier=nonsense", "known are: all, "},
+                     {"planted --tier=nonsense", "known are: all, conformance, sweep"},
+                     {"planted --tier=sweep,nonsense", "known are: all, conformance, sweep"},
+                     {"planted --name=nonsense", "known are: all, "},
+                     {"planted --name=bugs,nonsense", "known are: all, "},
+                     {"nonsense", "there is no command 'nonsense'"}});
+}
+
+TEST(Options, ThatAreNumbersRefuseWhatIsNone) {
+  size_t numbers = 0;
+  for (const std::string command : kCommands) {
+    for (const char* type : {"FLOAT", "UINT", "INT"}) {
+      for (const std::string& option : OptionsOf(command, type)) {
+        ++numbers;
+        for (const char* value : {"nan", "inf", "-inf", "1e300", "99999999999999999999999", "1x",
+                                  "-99999999999999999999999", "''"}) {
+          const std::string line = command + " " + option + "=" + value;
+          const Ended ended = RunCommand(line);
+          EXPECT_EQ(ended.exit_code, 2) << line << "\n" << ended.output;
+          EXPECT_THAT(ended.output, HasSubstr(option)) << line;
+        }
+      }
+    }
+  }
+  EXPECT_GT(numbers, 20u) << "the help is not read";
+}
+
+TEST(Options, ThatNameAResultFileAreLookedAtFirst) {
+  size_t files = 0;
+  for (const std::string command : kCommands) {
+    for (const std::string& option : OptionsOf(command, "TEXT")) {
+      if (option != "--json" && option != "--junit") continue;
+      ++files;
+      for (const std::string& path : {std::string("/nonexistent/r.json"), testing::TempDir()}) {
+        const Ended ended = RunCommand(command + " " + option + "=" + path);
+        EXPECT_EQ(ended.exit_code, 2) << ended.output;
+        EXPECT_THAT(ended.output, HasSubstr("cannot write the result file '" + path));
+        EXPECT_THAT(ended.output, Not(HasSubstr("seed"))) << "it has begun";
+      }
+    }
+  }
+  EXPECT_GE(files, 5u) << "the help is not read";
+}
+
+TEST(StandardOutput, ThatIsFullIsNoticed) {
+  for (const char* command : {"list", "list --json", "--help", "check --help", "--version"}) {
+    ASSERT_EQ(RunCommand(command).exit_code, 0) << command;
+    const Ended full =
+        RunLine(std::string(KILL9_COMMAND) + " " + command + " 2>&1 >/dev/full </dev/null");
+    EXPECT_EQ(full.exit_code, 2) << command;
+    EXPECT_THAT(full.output, HasSubstr("cannot write standard output"));
+    EXPECT_EQ(RunLine(std::string(KILL9_COMMAND) + " " + command + " 2>/dev/null >&-").exit_code,
+              2);
+  }
+}
+
+TEST(CheckCommand, WritesItsResultWhateverBytesAHistoryHolds) {
+  std::ofstream(Path("bytes.edn")) << "{:process 0, :type :invoke, :f :get, :key \"\xff\"}\n"
+                                      "{:process 0, :type :ok, :f :get, :key \"\xff\", :value 1}";
+  const Ended ended = RunCommand("check " + Path("bytes.edn") + " --json=" + Path("bytes.json") +
+                                 " --counterexample=" + Path("bytes"));
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  const absl::StatusOr<Json> result = ReadJsonFile(Path("bytes.json"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ((*result)["runs"][0]["verdict"], "violation");
+}
+
+TEST(CheckCommand, AHistoryThatSaysNothingIsVacuous) {
+  std::ofstream(Path("nothing.edn")) << "{:process 0, :type :invoke, :f :write, :value 1}\n"
+                                        "{:process 0, :type :fail, :f :write, :value 1}";
+  const Ended ended = RunCommand("check " + Path("nothing.edn"));
+  EXPECT_EQ(ended.exit_code, 3);
+  EXPECT_THAT(ended.output, HasSubstr("vacuous (strongest: unknown)"));
+}
+
+class PlantedCommand : public testing::Test {
+ protected:
+  PlantedCommand() {
+    const Json bug = {{"name", "a_bug"},           {"variant", "cas_slots"},
+                      {"patch", "a.patch"},        {"tiers", {"sweep", "conformance"}},
+                      {"verdicts", {"violation"}}, {"budget_s", 1},
+                      {"command", "/nonexistent"}, {"conformance_command", "/bin/true"}};
+    Json control = bug;
+    control["name"] = "a_control";
+    control["control"] = true;
+    Json caught = bug;
+    caught["name"] = "a_caught_bug";
+    caught["tiers"] = {"conformance"};
+    caught["conformance_command"] = "/bin/false";
+    std::ofstream(Path("manifest.json")) << Json::array({bug, control, caught});
+  }
+  static Ended Planted(const std::string& arguments) {
+    return RunCommand("planted --manifest=" + Path("manifest.json") + " " + arguments);
+  }
+};
+
+TEST_F(PlantedCommand, WhatIsNotBuiltIsNoAnswer) {
+  const Ended ended = Planted("--name=a_bug --json=" + Path("planted.json"));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("not built"));
+  EXPECT_THAT(ended.output, HasSubstr("no answer: a_bug: not_built (sweep)"));
+  EXPECT_THAT(ended.output, HasSubstr("--build builds"));
+  EXPECT_THAT(ended.output, Not(HasSubstr("not caught: a_bug")));
+  const absl::StatusOr<Json> result = ReadJsonFile(Path("planted.json"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ((*result)["runs"][0]["verdict"], "undecided");
+  EXPECT_EQ(Planted("--name=controls").exit_code, 3) << "a control that did not run did not pass";
+}
+
+TEST_F(PlantedCommand, ATierThatRanAndSawNothingHasNotCaughtIt) {
+  const Ended ended = Planted("--name=a_bug --tier=conformance");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("not caught: a_bug"));
+  EXPECT_EQ(Planted("--name=a_caught_bug").exit_code, 0);
+  EXPECT_EQ(Planted("--name=a_control --tier=conformance").exit_code, 0);
+}
+
+TEST_F(PlantedCommand, WhatWasNotAskedIsNoPass) {
+  const Ended ended = Planted("--name=a_caught_bug --tier=tsan");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("none of its tiers was asked"));
+  EXPECT_EQ(Planted("--name=a_caught_bug --seeds=0").exit_code, 2);
+  EXPECT_EQ(Planted("--name=cas_slots,bugs").exit_code, 3);
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,131 @@
+// kill9 torture, started by parents that leave signals and /proc in other states than a shell does.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "property/command/command_for_tests.h"
+#include "property/scaffold/namespaces.h"
+
+namespace kill9 {
+namespace {
+
+// Far more than any run below needs; SIGALRM then ends what would never end.
+constexpr unsigned kNeverEndsSeconds = 150;
+
+// The command, started with `prepare` done in its process, and the reading end of its output.
+struct Started {
+  pid_t pid;
+  int output;
+};
+
+Started Start(const std::function<void()>& prepare, const char* seconds) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) std::abort();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    prepare();
+    alarm(kNeverEndsSeconds);
+    execl(KILL9_COMMAND, "kill9", "torture", "--variant=global_mutex", "--scenario=steady",
+          "--processes=2", seconds, nullptr);
+    _exit(9);
+  }
+  close(ends[1]);
+  return {pid, ends[0]};
+}
+
+// The first line is written when every handler is in place.
+void AwaitFirstLine(const Started& started) {
+  for (char letter = 0; letter != '\n';) ASSERT_EQ(read(started.output, &letter, 1), 1);
+}
+
+int ExitCodeOf(const Started& started) {
+  char buffer[4096];
+  while (read(started.output, buffer, sizeof buffer) > 0) {
+  }
+  close(started.output);
+  int status = 0;
+  waitpid(started.pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+void Block(int signal) {
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, signal);
+  sigprocmask(SIG_BLOCK, &one, nullptr);
+}
+
+TEST(TortureSignals, RunEndsThoughItsParentIgnoredSigchld) {
+  const Started started = Start([] { std::signal(SIGCHLD, SIG_IGN); }, "--seconds=1");
+  EXPECT_EQ(ExitCodeOf(started), 0);
+}
+
+class EndingSignal : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(TortureSignals, EndingSignal, testing::Values(SIGINT, SIGTERM, SIGHUP),
+                         [](const auto& one) {
+                           return one.param == SIGINT    ? "Int"
+                                  : one.param == SIGTERM ? "Term"
+                                                         : "Hup";
+                         });
+
+TEST_P(EndingSignal, EndsTheRunAtOnceThoughItWasBlocked) {
+  const Started started = Start([] { Block(GetParam()); }, "--seconds=600");
+  AwaitFirstLine(started);
+  kill(started.pid, GetParam());
+  EXPECT_EQ(ExitCodeOf(started), 3);
+}
+
+TEST(TortureSignals, HangUpStaysIgnoredAsNohupAsksFor) {
+  const Started started = Start([] { std::signal(SIGHUP, SIG_IGN); }, "--seconds=600");
+  AwaitFirstLine(started);
+  std::ifstream file("/proc/" + std::to_string(started.pid) + "/status");
+  std::string line;
+  while (std::getline(file, line) && line.rfind("SigIgn:", 0) != 0) {
+  }
+  ASSERT_EQ(line.rfind("SigIgn:", 0), 0u);
+  EXPECT_TRUE((std::stoull(line.substr(7), nullptr, 16) >> (SIGHUP - 1)) & 1) << line;
+  kill(started.pid, SIGTERM);
+  EXPECT_EQ(ExitCodeOf(started), 3);
+}
+
+// Processes have other numbers there than /proc shows.
+TEST(TortureSignals, ForkInheritEndsInAPidNamespaceWithTheOuterProc) {
+  constexpr int kProcIsOurs = 78;
+  const int exit_code = InNewPidNamespace([] {
+    char self[32];
+    const ssize_t size = readlink("/proc/self", self, sizeof self - 1);
+    self[size > 0 ? size : 0] = '\0';
+    if (std::atoi(self) == getpid()) return kProcIsOurs;
+    return RunLine("timeout -s KILL " + std::to_string(kNeverEndsSeconds) +
+                   " " KILL9_COMMAND
+                   " torture --variant=global_mutex --scenario=fork_inherit --seconds=0.5 2>&1")
+        .exit_code;
+  });
+  if (exit_code == kNoNamespace) GTEST_SKIP() << "this machine lets us make no PID namespace";
+  EXPECT_TRUE(exit_code == 0 || exit_code == 3) << exit_code;
+}
+
+TEST(TortureSignals, WithoutProcTheMachineIsNamedAndNoDesign) {
+  const Ended ended = RunLine(
+      "unshare --mount --map-root-user sh -c 'mount -t tmpfs none /proc && exec " KILL9_COMMAND
+      " torture --variant=global_mutex --scenario=steady --seconds=0.5' 2>&1");
+  if (ended.output.find("unshare:") != std::string::npos ||
+      ended.output.find("mount:") != std::string::npos) {
+    GTEST_SKIP() << "this machine lets us make no mount namespace: " << ended.output;
+  }
+  if (ended.exit_code == 0) return;  // a design that needs no /proc
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, ::testing::HasSubstr("this machine refuses"));
+}
+
+}  // namespace
+}  // namespace kill9

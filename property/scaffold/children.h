@@ -1,0 +1,182 @@
+// Real processes for tests: forked, killed by SIGKILL, reaped; none outlives its test.
+#ifndef KILL9_PROPERTY_SCAFFOLD_CHILDREN_H_
+#define KILL9_PROPERTY_SCAFFOLD_CHILDREN_H_
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <random>
+#include <string>
+#include <utility>
+
+#include "absl/functional/function_ref.h"
+#include "harness/base/die_with_parent.h"
+
+namespace kill9 {
+
+inline constexpr unsigned kWatchdogSeconds = 120;  // a test that waits longer has found a hang
+
+// The seed of everything random in a test program: KILL9_SEED, else fixed. Printed by whoever uses
+// it.
+inline uint64_t TestSeed() {
+  const char* text = std::getenv("KILL9_SEED");
+  return text != nullptr ? std::strtoull(text, nullptr, 10) : 9;
+}
+
+inline void SleepMicroseconds(uint64_t time_us) {
+  struct timespec time {};
+  time.tv_sec = static_cast<time_t>(time_us / 1'000'000);
+  time.tv_nsec = static_cast<long>(time_us % 1'000'000 * 1000);
+  while (nanosleep(&time, &time) != 0 && errno == EINTR) {
+  }
+}
+
+// One line of talk between a child and its parent, with a bound on every wait.
+class Line {
+ public:
+  explicit Line(int fd) : fd_(fd) {}
+  void Tell(uint64_t word = 1) const {
+    if (send(fd_, &word, sizeof word, MSG_NOSIGNAL) != sizeof word) _exit(97);
+  }
+  // False: the other side has died, or said nothing for kWatchdogSeconds.
+  bool Await(uint64_t* word = nullptr) const {
+    struct pollfd poll_fd {
+      fd_, POLLIN, 0
+    };
+    int ready = 0;
+    do {
+      ready = poll(&poll_fd, 1, static_cast<int>(kWatchdogSeconds * 1000));
+    } while (ready < 0 && errno == EINTR);
+    uint64_t ignored = 0;
+    uint64_t* target = word != nullptr ? word : &ignored;
+    return ready == 1 && recv(fd_, target, sizeof *target, 0) == sizeof *target;
+  }
+
+ private:
+  int fd_;
+};
+
+// A forked process that runs `body` and ends with its result as exit status. It dies with the test,
+// and by itself after kWatchdogSeconds.
+class Child {
+ public:
+  using Body = absl::FunctionRef<int(Line& parent)>;
+
+  explicit Child(Body body) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
+    std::fflush(nullptr);
+    pid_ = fork();
+    if (pid_ < 0) std::abort();
+    if (pid_ == 0) {
+      life_line_->DieWithParent(98);
+      signal(SIGALRM, SIG_DFL);
+      alarm(kWatchdogSeconds);
+      close(ends[0]);
+      Line line(ends[1]);
+      _exit(body(line));
+    }
+    close(ends[1]);
+    fd_ = ends[0];
+  }
+  Child(Child&& other) noexcept
+      : life_line_(std::move(other.life_line_)),
+        pid_(std::exchange(other.pid_, -1)),
+        fd_(std::exchange(other.fd_, -1)) {}
+  Child& operator=(Child&&) = delete;
+  ~Child() {
+    if (pid_ > 0) {
+      kill(pid_, SIGKILL);
+      Reap();
+    }
+    if (fd_ >= 0) close(fd_);
+  }
+
+  pid_t pid() const { return pid_; }
+  Line line() const { return Line(fd_); }
+  void Tell(uint64_t word = 1) const { line().Tell(word); }
+  bool Await(uint64_t* word = nullptr) const { return line().Await(word); }
+
+  void Signal(int number) const { kill(pid_, number); }
+  // Waits for the end and leaves the zombie.
+  void AwaitZombie() const {
+    siginfo_t info{};
+    while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 &&
+           errno == EINTR) {
+    }
+  }
+  void AwaitStopped() const {
+    siginfo_t info{};
+    while (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0 && errno == EINTR) {
+    }
+  }
+  // The wait status.
+  int Reap() {
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return status;
+  }
+  int KillAndReap() {
+    Signal(SIGKILL);
+    return Reap();
+  }
+  // The exit status; or 1000 plus the signal that ended it.
+  int ExitStatus() {
+    int status = Reap();
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+  }
+
+ private:
+  // Not the PID of the parent: it may be in an outer PID namespace, and has none here.
+  std::unique_ptr<ParentPipe> life_line_ = std::make_unique<ParentPipe>();
+  pid_t pid_ = -1;
+  int fd_ = -1;
+};
+
+// In a child: says what failed and ends the body with 1.
+#define CHILD_REQUIRE(condition)                                                         \
+  do {                                                                                   \
+    if (!(condition)) {                                                                  \
+      std::fprintf(stderr, "%s:%d: in the child: %s\n", __FILE__, __LINE__, #condition); \
+      return 1;                                                                          \
+    }                                                                                    \
+  } while (false)
+
+// A value that forked processes share.
+template <typename T>
+class Shared {
+ public:
+  Shared() {
+    void* memory =
+        mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    value_ = new (memory) T{};
+  }
+  ~Shared() { munmap(value_, sizeof(T)); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  T* operator->() const { return value_; }
+  T& operator*() const { return *value_; }
+
+ private:
+  T* value_;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_PROPERTY_SCAFFOLD_CHILDREN_H_

@@ -1,0 +1,41 @@
+// How the sweep tells who waits for others from who waits for a CPU.
+#include <unistd.h>
+
+#include "gtest/gtest.h"
+#include "harness/base/pin_to_core.h"
+#include "harness/stepper/tracee.h"
+#include "property/scaffold/children.h"
+
+namespace kill9::sweep {
+namespace {
+
+TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
+  if (access("/proc/self/schedstat", R_OK) != 0) GTEST_SKIP() << "the kernel does not count it";
+  const auto spin = [](Line&) {
+    PinToCore(0);
+    for (volatile bool spinning = true; spinning;) {
+    }
+    return 0;
+  };
+  Child one(spin);
+  Child other(spin);
+  // Both had their turns on the one CPU.
+  while (CpuSeconds(one.pid()) < 0.2 || CpuSeconds(other.pid()) < 0.2) {
+    ASSERT_NE(HowItWaits(one.pid()), Waiting::kGone);
+    ASSERT_NE(HowItWaits(other.pid()), Waiting::kGone);
+    SleepMicroseconds(1000);
+  }
+  EXPECT_GT(SecondsWithoutCpu(one.pid()), 0.02);
+  EXPECT_GT(SecondsWithoutCpu(other.pid()), 0.02);
+}
+
+TEST(SweepWaiting, ProcessThatIsNoMoreHasWaitedForNothing) {
+  Child child([](Line&) { return 0; });
+  const pid_t pid = child.pid();
+  EXPECT_EQ(child.ExitStatus(), 0);
+  EXPECT_EQ(SecondsWithoutCpu(pid), 0);
+  EXPECT_EQ(HowItWaits(pid), Waiting::kGone);
+}
+
+}  // namespace
+}  // namespace kill9::sweep

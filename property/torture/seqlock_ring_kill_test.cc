@@ -1,0 +1,222 @@
+// Real processes on a small ring, killed and stopped at random while they do everything at once.
+// Every read is judged against what any process had seen before it began, in tables that outlive
+// them all.
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "harness/base/die_with_parent.h"
+#include "variants/stores/seqlock_ring/seqlock_ring.h"
+#include "variants/stores/seqlock_ring/shared_oracle.h"
+
+namespace kill9::ring {
+namespace {
+
+pid_t Fork(const std::function<void()>& body) {
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    DieWithParent(parent);
+    body();
+    _exit(0);
+  }
+  return child;
+}
+
+void Reap(pid_t child) {
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status) || WTERMSIG(status) == SIGKILL)
+      << "a worker crashed, status " << status;
+}
+
+TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
+  constexpr int kWorkers = 4;
+  constexpr int kKills = 250;
+  SharedOracle& oracle = *Shared<SharedOracle>();
+  auto segment = MakeSmallSegment(192 << 10, 12);
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE(absl::StrCat("seed ", seed, " (best effort)"));
+  std::mt19937_64 random(seed);
+  const auto spawn = [&] {
+    const uint64_t worker_seed = random();
+    return Fork([&, worker_seed] {
+      auto store = RingStore::Attach(segment);
+      if (!store.ok()) return oracle.Fault("Attach fails");
+      if (worker_seed % 3 == 0) (*store)->SetPromotionChance(0.3);
+      Worker(oracle, **store, worker_seed).Run();
+    });
+  };
+  std::vector<pid_t> workers;
+  for (int i = 0; i < kWorkers; ++i) workers.push_back(spawn());
+  for (int kill_count = 0; kill_count < kKills && oracle.faults.load(kTestOrder) == 0;
+       ++kill_count) {
+    usleep(static_cast<useconds_t>(random() % 8000));
+    pid_t& victim = workers[random() % kWorkers];
+    const pid_t stopped = workers[random() % kWorkers];
+    if (random() % 4 == 0) {  // somebody sleeps through several laps
+      kill(stopped, SIGSTOP);
+      usleep(static_cast<useconds_t>(random() % 20000));
+      kill(stopped, SIGCONT);
+    }
+    kill(victim, SIGKILL);
+    Reap(victim);
+    victim = spawn();
+  }
+  oracle.over.store(true, kTestOrder);
+  for (pid_t worker : workers) Reap(worker);
+  EXPECT_EQ(oracle.faults.load(kTestOrder), 0u) << oracle.first_fault;
+  EXPECT_GT(oracle.hits.load(kTestOrder), 1000u);
+  EXPECT_GT(oracle.misses.load(kTestOrder), 100u);
+  EXPECT_GT(oracle.pins.load(kTestOrder), 100u);
+  ExpectCleanAfterRecovery(segment);
+  std::printf("%lu hits, %lu misses, %lu writes, %lu pins\n", oracle.hits.load(kTestOrder),
+              oracle.misses.load(kTestOrder), oracle.writes.load(kTestOrder),
+              oracle.pins.load(kTestOrder));
+}
+
+// The child reports through `ready` and then waits to be killed.
+pid_t HolderOf(const std::shared_ptr<Segment>& segment, std::atomic<bool>* ready) {
+  return Fork([&segment, ready] {
+    auto store = RingStore::Attach(segment);
+    std::vector<PinnedValue> pins;
+    std::vector<Draft> drafts;
+    const size_t bytes = (*store)->max_value_bytes() / 24;
+    for (int i = 0; i < kUserHolds; ++i) {
+      const std::string key = absl::StrCat("held", i);
+      if (i % 2 == 0) {
+        if (!(*store)->Put(key, std::string(bytes, 'p')).ok()) break;
+        if (auto pin = (*store)->Pin(key); pin.ok()) pins.push_back(*std::move(pin));
+      } else {
+        auto draft = (*store)->Reserve(key, bytes);
+        if (!draft.ok()) break;
+        drafts.push_back(*std::move(draft));
+      }
+    }
+    ready->store(true);
+    while (true) pause();
+  });
+}
+
+TEST(SeqlockRingKill, RingHeldByAStoppedProcessSaysFullAndByADeadOneIsTakenWithoutRecover) {
+  auto segment = MakeSmallSegment(256 << 10, 8);
+  std::atomic<bool>& ready = *Shared<std::atomic<bool>>();
+  const pid_t holder = HolderOf(segment, &ready);
+  while (!ready.load(kTestOrder)) usleep(100);
+  kill(holder, SIGSTOP);
+  auto store = RingStore::Attach(segment);
+  ASSERT_TRUE(store.ok());
+  const std::string large((*store)->max_value_bytes() / 2, 'x');
+  EXPECT_TRUE(absl::IsResourceExhausted((*store)->Put("key", large).status()));
+  EXPECT_TRUE(absl::IsNotFound((*store)->Get("key", nullptr).status()));
+  auto held = (*store)->Audit();
+  EXPECT_TRUE(held->clean()) << testing::PrintToString(held->violations);
+  EXPECT_GT(held->held.blocks, 0u);
+  kill(holder, SIGKILL);
+  Reap(holder);
+  EXPECT_TRUE((*store)->Put("key", large).ok());
+  EXPECT_EQ((*store)->Audit()->held.blocks, 0u);
+}
+
+TEST(SeqlockRingKill, RecoverReturnsExactlyWhatTheVictimHeld) {
+  auto segment = MakeSmallSegment(1 << 20, 8);
+  auto store = RingStore::Attach(segment);
+  std::atomic<bool>& ready = *Shared<std::atomic<bool>>();
+  const pid_t victim = Fork([&] {
+    auto mine = RingStore::Attach(segment);
+    auto draft = (*mine)->Reserve("draft", 1000);
+    (void)(*mine)->Put("key", "value");
+    auto pin = (*mine)->Pin("key");
+    ready.store(true, kTestOrder);
+    while (true) pause();
+  });
+  while (!ready.load(kTestOrder)) usleep(100);
+  kill(victim, SIGKILL);
+  Reap(victim);
+  auto report = (*store)->Recover();
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->participants, 1u);
+  EXPECT_EQ(report->blocks, UnitsFor(5, 1000) + UnitsFor(3, 5));
+  EXPECT_EQ(report->rolled_back, 1u);
+  EXPECT_EQ((*store)->Recover()->participants, 0u);
+  std::string value;
+  EXPECT_TRUE((*store)->Get("key", &value).ok());
+  EXPECT_TRUE(absl::IsNotFound((*store)->Get("draft", &value).status()));
+}
+
+TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
+  constexpr int kWriters = 3;
+  constexpr uint64_t kKeysEach = 2000;
+  struct Acknowledged {
+    std::atomic<uint64_t> count[kWriters];
+  };
+  Acknowledged& acknowledged = *Shared<Acknowledged>();
+  const std::string path =
+      (std::filesystem::temp_directory_path() / absl::StrCat("kill9-ring-", getpid())).string();
+  SegmentOptions options;
+  options.location = {SegmentKind::kFile, path};
+  options.size_bytes = 32 << 20;  // more than can be written, also while one writer has no CPU
+  options.max_participants = 8;
+  options.expected_entries = 200000;  // no bucket overflows,
+  options.hash_seed = 9;  // and no two keys agree in bucket and tag, where one gives way
+  {
+    auto segment = CreateSegment(options);
+    ASSERT_TRUE(segment.ok()) << segment.status();
+  }
+  std::vector<pid_t> writers;
+  for (int w = 0; w < kWriters; ++w) {
+    writers.push_back(Fork([&, w] {
+      auto segment = SeqlockRing().Open(options.location);
+      auto store = RingStore::Attach(*segment);
+      for (uint64_t i = 0; i < kKeysEach * 20; ++i) {
+        const std::string key = absl::StrCat(w, ":", i % kKeysEach);
+        if (!(*store)->Put(key, MakeValue(i, i, 40)).ok()) return;
+        acknowledged.count[w].store(i + 1, kTestOrder);
+        if (i >= kKeysEach * 3) usleep(100);
+      }
+    }));
+  }
+  const auto slowest = [&] {
+    uint64_t least = UINT64_MAX;
+    for (auto& count : acknowledged.count) least = std::min(least, count.load(kTestOrder));
+    return least;
+  };
+  while (slowest() < 2500) usleep(200);
+  for (pid_t writer : writers) kill(writer, SIGKILL);
+  for (pid_t writer : writers) Reap(writer);
+  auto segment = SeqlockRing().Open(options.location);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  auto store = RingStore::Attach(*segment);
+  ASSERT_TRUE(store.ok());
+  ASSERT_EQ((*store)->ReadCounters().laps, 0u);
+  std::string value;
+  for (int w = 0; w < kWriters; ++w) {
+    const uint64_t count = acknowledged.count[w].load(kTestOrder);
+    for (uint64_t k = 0; k < kKeysEach; ++k) {
+      const uint64_t last = count == 0 ? 0 : k + (count - 1 - k) / kKeysEach * kKeysEach;
+      ASSERT_TRUE((*store)->Get(absl::StrCat(w, ":", k), &value).ok()) << w << ":" << k;
+      uint64_t id = 0;
+      std::memcpy(&id, value.data(), 8);
+      ASSERT_TRUE(id == last || (last + kKeysEach == count && id == count)) << id << " " << count;
+      ASSERT_TRUE(Genuine(id, value));
+    }
+  }
+  store->reset();
+  ExpectCleanAfterRecovery(*segment);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace kill9::ring

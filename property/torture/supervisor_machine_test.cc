@@ -1,0 +1,276 @@
+// The supervisor on a machine that misbehaves: paused, busy, with a debugger, with somebody else who
+// sends signals, or with little to give. No design is blamed for any of it.
+#include <sched.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/base/shared_mapping.h"
+#include "harness/torture/torture.h"
+#include "property/scaffold/planted_store.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr uint64_t kWatchdogUs = 400'000;
+
+// A run that ends by `kills`, far within `seconds`; 0: by the seconds.
+TortureOptions Options(double seconds, uint64_t kills = 0) {
+  TortureOptions options;
+  options.supervisor.kills = kills;
+  options.seed = 7;
+  options.supervisor.seconds = seconds;
+  options.supervisor.processes = 3;
+  options.supervisor.watchdog_us = kWatchdogUs;
+  return options;
+}
+
+// Workers that live long, so that one can be found and met.
+Scenario Lasting() {
+  Scenario scenario = *FindScenario("steady");
+  scenario.timer.life_us = 4'000'000'000;
+  return scenario;
+}
+
+void Sleep(int milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+}
+
+// A wait with a bound far above what is needed; the bound is no claim about speed.
+bool Eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 6000; ++i) {
+    if (condition()) return true;
+    Sleep(10);
+  }
+  return false;
+}
+
+std::vector<pid_t> ChildrenOf(pid_t parent) {
+  const std::string id = std::to_string(parent);
+  std::ifstream file("/proc/" + id + "/task/" + id + "/children");
+  std::vector<pid_t> children;
+  for (pid_t child; file >> child;) {
+    std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    const size_t after_name = line.rfind(')');
+    if (after_name != std::string::npos && line.compare(after_name, 3, ") Z") != 0) {
+      children.push_back(child);
+    }
+  }
+  return children;
+}
+
+// A run in a process of its own, which the test meets from outside.
+class RunningTorture {
+ public:
+  RunningTorture(
+      const Scenario& scenario, TortureOptions options,
+      const std::function<void()>& prepare = [] {})
+      : shared_(new (MapShared(sizeof(Shared), 0)) Shared) {
+    caller_ = fork();
+    if (caller_ != 0) return;
+    prepare();
+    const TortureResult result = RunTorture(
+        *FindVariant("global_mutex"), scenario, options, [this](const TortureProgress& state) {
+          shared_->operations.store(state.operations, std::memory_order_relaxed);
+          return shared_->end.load(std::memory_order_relaxed) == 0;
+        });
+    shared_->verdict.store(result.verdict, std::memory_order_relaxed);
+    result.reason.copy(shared_->reason, sizeof shared_->reason - 1);
+    shared_->longest_pause_us.store(result.run.value("longest_pause_us", uint64_t{0}),
+                                    std::memory_order_relaxed);
+    shared_->done.store(1, std::memory_order_release);
+    _exit(0);
+  }
+  ~RunningTorture() {
+    if (caller_ != 0) kill(caller_, SIGKILL);
+    Reap();
+  }
+
+  pid_t caller() const { return caller_; }
+  // The process whose children are the workers; they are at work.
+  pid_t Supervisor() {
+    pid_t found = 0;
+    EXPECT_TRUE(Eventually([&] {
+      if (shared_->operations.load(std::memory_order_relaxed) == 0) return false;
+      for (const pid_t child : ChildrenOf(caller_)) {
+        if (!ChildrenOf(child).empty()) found = child;
+      }
+      return found != 0;
+    })) << reason();
+    return found;
+  }
+  void AskToEnd() { shared_->end.store(1, std::memory_order_relaxed); }
+  bool IsDone() const { return shared_->done.load(std::memory_order_acquire) != 0; }
+  // Waits for the end.
+  std::string VerdictOf() {
+    EXPECT_TRUE(Eventually([this] { return IsDone(); })) << "the run does not end";
+    if (!IsDone()) return "none";
+    return std::string(VerdictName(shared_->verdict.load(std::memory_order_relaxed)));
+  }
+  std::string reason() const { return shared_->reason; }
+  uint64_t longest_pause_us() const {
+    return shared_->longest_pause_us.load(std::memory_order_relaxed);
+  }
+
+ private:
+  struct Shared {
+    std::atomic<uint32_t> end{0};
+    std::atomic<uint32_t> done{0};
+    std::atomic<uint64_t> operations{0};
+    std::atomic<uint64_t> longest_pause_us{0};
+    std::atomic<Verdict> verdict{Verdict::kUndecided};
+    char reason[1000] = "";
+  };
+  void Reap() { waitpid(caller_, nullptr, 0); }
+
+  Shared* shared_;
+  pid_t caller_ = 0;
+};
+
+// As a paused container is, or a machine whose snapshot is taken.
+TEST(SupervisorOnAMachine, FrozenTreeIsNotStuck) {
+  for (int i = 0; i < 3; ++i) {
+    RunningTorture run(*FindScenario("kill_one_at_a_time"), Options(600, 120));
+    const pid_t supervisor = run.Supervisor();
+    ASSERT_NE(supervisor, 0);
+    kill(run.caller(), SIGSTOP);
+    kill(supervisor, SIGSTOP);  // it starts nobody else
+    const std::vector<pid_t> workers = ChildrenOf(supervisor);
+    EXPECT_FALSE(workers.empty());
+    for (const pid_t worker : workers) kill(worker, SIGSTOP);
+    Sleep(5 * kWatchdogUs / 1000);
+    // The supervisor goes on first, and looks before any worker has moved.
+    kill(supervisor, SIGCONT);
+    Sleep(50);
+    for (const pid_t worker : workers) kill(worker, SIGCONT);
+    kill(run.caller(), SIGCONT);
+    EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
+    EXPECT_GT(run.longest_pause_us(), 4 * kWatchdogUs);  // the premise
+  }
+}
+
+TEST(SupervisorOnAMachine, WorkersWithoutACpuAreNotStuck) {
+  // Of the least weight, on one core, beside many of the usual one: none of them gets it for long.
+  constexpr int kBusy = 24;
+  const auto pin = [] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+  };
+  pin();
+  std::vector<pid_t> busy;
+  RunningTorture run(*FindScenario("kill_one_at_a_time"), Options(600, 120),
+                     [] { setpriority(PRIO_PROCESS, 0, 19); });
+  ASSERT_NE(run.Supervisor(), 0);
+  for (int i = 0; i < kBusy; ++i) {
+    busy.push_back(fork());
+    if (busy.back() != 0) continue;
+    for (volatile bool spinning = true; spinning;) {
+    }
+  }
+  Sleep(8 * kWatchdogUs / 1000);
+  for (const pid_t pid : busy) {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+  }
+  EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
+}
+
+// A stopped worker is charged: nobody of the harness stopped it, and it holds what others wait for.
+TEST(SupervisorOnAMachine, LockHolderThatIsStoppedForEverIsStuck) {
+  const TortureResult result =
+      RunTorture(PlantedVariant(Defect::kStopsItself), *FindScenario("steady"), Options(600),
+                 [](const TortureProgress&) { return true; });
+  EXPECT_EQ(VerdictName(result.verdict), "stuck") << result.reason;
+}
+
+TEST(SupervisorOnAMachine, DeadWorkerThatADebuggerKeepsEndsNoRunLate) {
+  RunningTorture run(Lasting(), Options(600));
+  const pid_t supervisor = run.Supervisor();
+  const std::vector<pid_t> workers = ChildrenOf(supervisor);
+  ASSERT_FALSE(workers.empty());
+  const pid_t victim = workers.front();
+  if (ptrace(PTRACE_SEIZE, victim, nullptr, nullptr) != 0) GTEST_SKIP() << "no ptrace here";
+  run.AskToEnd();  // everybody is killed; the debugger's victim is not reaped
+  EXPECT_EQ(run.VerdictOf(), "undecided") << run.reason();
+  EXPECT_EQ(waitpid(victim, nullptr, __WALL), victim);
+}
+
+// One kill is enough, also if it is noticed only when the victim's own timer would have gone off.
+TEST(SupervisorOnAMachine, KillFromOutsideIsNeverAPass) {
+  Scenario scenario = *FindScenario("steady");
+  scenario.timer.life_us = 300'000;
+  for (int i = 0; i < 3; ++i) {
+    RunningTorture run(scenario, Options(5));
+    const pid_t supervisor = run.Supervisor();
+    ASSERT_NE(supervisor, 0);
+    kill(supervisor, SIGSTOP);
+    const std::vector<pid_t> workers = ChildrenOf(supervisor);
+    ASSERT_FALSE(workers.empty());
+    EXPECT_EQ(kill(workers.front(), SIGKILL), 0);
+    Sleep(2 * 600);  // by now every timer was due
+    kill(supervisor, SIGCONT);
+    EXPECT_EQ(run.VerdictOf(), "undecided");
+    EXPECT_THAT(run.reason(), HasSubstr("did not send"));
+  }
+}
+
+TEST(SupervisorOnAMachine, FullTableOfFilesIsNotTheDesigns) {
+  RunningTorture run(*FindScenario("steady"), Options(1), [] {
+    const rlim_t open_now = 5;  // of which four are in use when a worker attaches
+    const struct rlimit limit { open_now, open_now };
+    setrlimit(RLIMIT_NOFILE, &limit);
+  });
+  EXPECT_EQ(run.VerdictOf(), "undecided");
+  EXPECT_THAT(run.reason(), HasSubstr("oo many open files"));
+}
+
+TEST(SupervisorOnAMachine, MachineWithoutTimersIsNotTheDesigns) {
+  RunningTorture run(*FindScenario("steady"), Options(1), [] {
+    const struct rlimit none { 0, 0 };
+    setrlimit(RLIMIT_SIGPENDING, &none);
+  });
+  EXPECT_EQ(run.VerdictOf(), "undecided");
+  EXPECT_THAT(run.reason(), HasSubstr("refuses a timer"));
+}
+
+TEST(SupervisorOnAMachine, FilesOfLimitedSizeAreNotTheDesigns) {
+  RunningTorture run(*FindScenario("steady"), Options(1), [] {
+    const struct rlimit small { 4096, 4096 };
+    setrlimit(RLIMIT_FSIZE, &small);
+  });
+  EXPECT_EQ(run.VerdictOf(), "undecided");
+  EXPECT_THAT(run.reason(), HasSubstr("ulimit -f"));
+}
+
+TEST(SupervisorOnAMachine, SamplesOfRecoveryAreOfDeaths) {
+  Scenario scenario = *FindScenario("steady");
+  scenario.timer.life_us = 60'000;  // longer than between two audits, which clear the timers
+  const TortureResult result = RunTorture(*FindVariant("global_mutex"), scenario, Options(2),
+                                          [](const TortureProgress&) { return true; });
+  const uint64_t deaths = result.run["kills"]["total"];
+  EXPECT_GT(deaths, 0u);
+  EXPECT_LE(result.run["recovery_us"]["samples"].get<uint64_t>(), deaths);
+  EXPECT_EQ(result.run["death_noted_us"]["samples"].get<uint64_t>(), deaths);
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,189 @@
+// kill9 check: the verdict on histories from files or standard input.
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/checker/checker.h"
+#include "harness/edn/edn.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+struct CheckArguments {
+  std::vector<std::string> files;
+  std::string model = "map";
+  std::string condition = "strict";
+  std::string json;
+  std::string counterexample;  // stem of the files
+  int threads = 0;
+};
+
+absl::StatusOr<std::string> ReadText(const std::string& file) {
+  std::ostringstream text;
+  if (file == "-") {
+    text << std::cin.rdbuf();
+    return text.str();
+  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream || (text << stream.rdbuf()).bad()) {
+    return absl::NotFoundError(absl::StrCat(file, ": cannot be read"));
+  }
+  return text.str();
+}
+
+std::string Quote(const std::string& word) {
+  if (word.find_first_of(" '\"$\\*?;&|<>()") == std::string::npos) return word;
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+Json RunOf(const CheckArguments& arguments, const std::string& file, const CheckOutcome& outcome,
+           double seconds) {
+  Json run = {{"file", file},
+              {"model", arguments.model},
+              {"condition", arguments.condition},
+              {"verdict", VerdictName(outcome.verdict)},
+              {"strongest", nullptr},
+              {"operations", outcome.operations},
+              {"operations_per_second",
+               seconds > 0 ? static_cast<double>(outcome.operations) / seconds : 0.0},
+              {"seconds", seconds},
+              {"keys", outcome.keys},
+              {"keys_violating", outcome.keys_violating},
+              {"keys_undecided", outcome.keys_undecided}};
+  if (outcome.strongest.has_value()) run["strongest"] = ConditionName(*outcome.strongest);
+  return run;
+}
+
+void PrintLine(const std::string& file, const CheckOutcome& outcome, double seconds) {
+  std::string strongest = "none holds";
+  if (outcome.strongest.has_value()) {
+    strongest = absl::StrCat("strongest: ", std::string(ConditionName(*outcome.strongest)));
+  } else if (outcome.verdict != Verdict::kViolation) {
+    strongest = "strongest: unknown";
+  }
+  std::cout << absl::StrFormat(
+      "%s: %s (%s), %d operations on %d keys, %.0f operations/s\n", file,
+      std::string(VerdictName(outcome.verdict)), strongest, outcome.operations, outcome.keys,
+      seconds > 0 ? static_cast<double>(outcome.operations) / seconds : 0.0);
+}
+
+// Where the counterexample of the i-th of several files goes.
+std::string StemOf(const CheckArguments& arguments, size_t i) {
+  if (arguments.files.size() == 1) return arguments.counterexample;
+  return absl::StrCat(arguments.counterexample, "-", i + 1);
+}
+
+// Prints the counterexample, and writes it where asked.
+int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
+         const CheckOutcome& outcome, Json* run) {
+  const std::string& file = arguments.files[i];
+  const Naming naming = history.naming();
+  std::string text = RenderText(*outcome.counterexample, naming);
+  std::string repeat = absl::StrCat("kill9 check ", Quote(file), " --model=", arguments.model,
+                                    " --condition=", arguments.condition);
+  std::cout << "\n" << text << "\n  repeat (deterministic): " << repeat << "\n";
+  (*run)["counterexample"] = text;
+  (*run)["repeat"] = repeat;
+  if (arguments.counterexample.empty()) return kExitFailed;
+  absl::StatusOr<std::vector<std::string>> files =
+      WriteCounterexample(*outcome.counterexample, naming, StemOf(arguments, i));
+  if (!files.ok()) {
+    std::cerr << "kill9: " << files.status().message() << "\n";
+    return kExitUsage;
+  }
+  for (const std::string& written : *files) std::cout << "  written: " << written << "\n";
+  (*run)["counterexample_files"] = *files;
+  return kExitFailed;
+}
+
+int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
+  const std::string& file = arguments.files[i];
+  const ModelChecker& model = *FindModel(arguments.model);
+  absl::StatusOr<std::string> text = ReadText(file);
+  if (!text.ok()) {
+    std::cerr << "kill9: " << text.status().message() << "\n";
+    return kExitUsage;
+  }
+  absl::StatusOr<EdnHistory> history =
+      ReadEdn(*text, file, [&](Function function) { return model.Accepts(function); });
+  if (!history.ok()) {
+    std::cerr << history.status().message() << "\n";
+    return kExitUsage;
+  }
+  CheckOptions options;
+  options.condition = *ParseCondition(arguments.condition);
+  options.threads = arguments.threads;
+  auto begin = std::chrono::steady_clock::now();
+  absl::StatusOr<CheckOutcome> outcome = CheckHistory(model, history->operations, options);
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!outcome.ok()) {
+    std::cerr << "kill9: " << file << ": " << outcome.status().message() << "\n";
+    return kExitUsage;
+  }
+  if (outcome->keys == 0) {  // nothing says anything
+    outcome->verdict = Verdict::kVacuous;
+    outcome->strongest.reset();
+  }
+  Json run = RunOf(arguments, file, *outcome, seconds);
+  PrintLine(file, *outcome, seconds);
+  int exit_code = ExitCode(outcome->verdict);
+  if (outcome->counterexample.has_value()) exit_code = Show(arguments, i, *history, *outcome, &run);
+  (*result)["runs"].push_back(std::move(run));
+  return exit_code;
+}
+
+int Check(CheckArguments arguments) {
+  if (arguments.files.empty()) arguments.files.push_back("-");
+  Json result = NewResult("check", 0);
+  int exit_code = kExitPass;
+  for (size_t i = 0; i < arguments.files.size(); ++i) {
+    exit_code = WorseExitCode(exit_code, CheckFile(arguments, i, &result));
+  }
+  if (!arguments.json.empty()) {
+    absl::Status status = WriteResult(result, arguments.json);
+    if (!status.ok()) {
+      std::cerr << "kill9: " << status.message() << "\n";
+      exit_code = kExitUsage;
+    }
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "check", "checks histories (EDN, ours or Jepsen's) for linearizability");
+  auto arguments = std::make_shared<CheckArguments>();
+  std::vector<std::string> models;
+  for (const ModelChecker* model : AllModels()) models.emplace_back(model->name());
+  command->add_option("histories", arguments->files, "files; - or none: standard input");
+  command->add_option("--model", arguments->model, "what the object is")
+      ->check(CLI::IsMember(models))
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--condition", arguments->condition,
+          "until when an operation cut off by a crash may take effect: its death (strict), the "
+          "end of the recovery (recoverable), any later time (pending)")
+      ->check(CLI::IsMember(std::vector<std::string>{"strict", "recoverable", "pending"}))
+      ->capture_default_str();
+  command->add_option("--json", arguments->json, "result file; - is standard output");
+  command->add_option("--counterexample", arguments->counterexample,
+                      "on a violation, write this name with .html, .trace.json and .window.edn");
+  command->add_option("--threads", arguments->threads, "0: one for each core")
+      ->check(CLI::Range(0, 1024));
+  command->callback([arguments, &exit_code] { exit_code = Check(*arguments); });
+}
+
+}  // namespace kill9

@@ -1,0 +1,291 @@
+// kill9 gate: all tiers over all variants within a budget of time; what CI runs.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/gate/gate.h"
+#include "harness/gate/report.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "stress/command/choices.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+// The first one ends the gate cleanly, the second one at once: what it runs dies with it.
+void OnInterrupt(int) {
+  if (g_interrupted != 0) _exit(kExitUndecided);
+  g_interrupted = 1;
+}
+
+struct Flags {
+  std::string budget;
+  std::string variant = "all";
+  std::string tier = "all";
+  std::string junit;
+  std::string json;
+  size_t planted_targets = 0;
+  gate::GateOptions options;
+};
+
+constexpr double kUsualBudgetSeconds = 300;
+constexpr uint64_t kUsualCells = 8;
+
+// "300", "300s" or "5m".
+double ParseBudget(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  const std::string unit = end;
+  const double seconds = unit == "m" ? number * 60 : number;
+  if (end == text.c_str() || (unit != "" && unit != "s" && unit != "m") || !(seconds >= 1) ||
+      seconds > 1e6) {
+    throw CLI::ValidationError(absl::StrCat(
+        "--budget: '", text, "' is no time; give seconds (300, 300s) or minutes (5m)"));
+  }
+  return seconds;
+}
+
+std::vector<gate::Tier> ChooseTiers(const std::string& given) {
+  std::vector<Choice<gate::Tier>> known;
+  for (int n = 0; n < gate::kTiers; ++n) {
+    const auto tier = static_cast<gate::Tier>(n);
+    known.push_back({std::string(gate::TierName(tier)), tier});
+  }
+  std::vector<gate::Tier> chosen = Choose("--tier", given, known);
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  return chosen;
+}
+
+// Where the programs of a build lie: beside this one.
+absl::Status SetDefaults(gate::GateOptions& options) {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "it needs /proc, to find its programs and to leave none of them behind: /proc/self/exe: ",
+        error.message()));
+  }
+  const std::filesystem::path build = program.parent_path();
+  options.program = program.string();
+  const auto set = [](std::string& option, const std::filesystem::path& path) {
+    if (option.empty()) option = path.lexically_normal().string();
+  };
+  set(options.tests_directory, build);
+  set(options.tsan_program, build / ".." / "tsan" / "threads_test");
+  set(options.planted, build / "planted" / "manifest.json");
+  set(options.output, build / "gate");
+  set(options.memory, std::filesystem::path(options.output) / "memory.json");
+  return absl::OkStatus();
+}
+
+int Fail(const std::string& message) {
+  std::cerr << "kill9 gate: " << message << "\n";
+  return kExitUsage;
+}
+
+// The folder for logs, emptied of what an earlier gate left in it. Two gates cannot share one.
+absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
+  std::error_code error;
+  std::filesystem::create_directories(output, error);
+  const int lock = open((output + "/lock").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (lock < 0) {
+    return absl::PermissionDeniedError(absl::StrCat("cannot write into the folder '", output, "'"));
+  }
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    close(lock);
+    return absl::FailedPreconditionError(
+        absl::StrCat("another gate is at work in '", output, "'; give another --output"));
+  }
+  std::filesystem::remove_all(output + "/logs", error);
+  std::filesystem::create_directories(output + "/logs", error);
+  return lock;
+}
+
+class Display {
+ public:
+  explicit Display(bool to_errors)
+      : out_(to_errors ? std::cerr : std::cout),
+        annotates_(std::getenv("GITHUB_ACTIONS") != nullptr &&
+                   std::string(std::getenv("GITHUB_ACTIONS")) == "true") {}
+
+  void Line(const std::string& text) { out_ << text << std::endl; }
+  void Show(const gate::Answer& answer) {
+    const bool passed = answer.verdict == Verdict::kPass;
+    out_ << absl::StrFormat("%6.1f s  %-9s %-15s %-40s %s\n", gate::NowSeconds() - begin_,
+                            std::string(gate::TierName(answer.tier)), answer.variant, answer.name,
+                            std::string(VerdictName(answer.verdict)));
+    if (!passed) {
+      if (!answer.file.empty()) out_ << "    " << answer.file << ":" << answer.line << "\n";
+      std::string reason = answer.reason;
+      for (size_t at = 0; (at = reason.find('\n', at)) != std::string::npos; at += 5) {
+        reason.replace(at, 1, "\n    ");
+      }
+      if (!reason.empty()) out_ << "    " << reason << "\n";
+    }
+    if (ExitCode(answer.verdict) != kExitPass && !answer.repeat.empty()) {
+      out_ << "    repeat: " << answer.repeat << "\n";
+    }
+    if (annotates_ && !passed) out_ << gate::GithubAnnotation(answer) << "\n";
+    out_ << std::flush;
+  }
+  void Summary(const gate::GateResult& result) {
+    Line("\n" + gate::Table(result.answers));
+    if (const char* path = std::getenv("GITHUB_STEP_SUMMARY"); annotates_ && path != nullptr) {
+      std::ofstream(path, std::ios::app) << gate::Markdown(result.answers);
+    }
+  }
+
+ private:
+  std::ostream& out_;
+  bool annotates_;
+  double begin_ = gate::NowSeconds();
+};
+
+absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
+  if (!flags.junit.empty()) {
+    absl::Status status = gate::WriteJunit(result.answers, flags.junit);
+    if (!status.ok()) return status;
+  }
+  if (flags.json.empty()) return absl::OkStatus();
+  Json json = NewResult("gate", flags.options.seed);
+  if (std::isfinite(flags.options.budget_seconds)) {
+    json["budget_seconds"] = flags.options.budget_seconds;
+  }
+  json["seconds"] = result.seconds;
+  json["exit_code"] = result.exit_code;
+  json["conclusion"] = gate::Conclusion(result);
+  if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
+  json["interrupted"] = g_interrupted != 0;
+  for (const gate::Answer& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
+  return WriteResult(json, flags.json);
+}
+
+// For ./dev: what to build before the gate, so that it has some planted bugs to catch.
+int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
+  absl::StatusOr<gate::PassHistory> memory = gate::PassHistory::Load(options.memory);
+  if (!memory.ok()) return Fail(std::string(memory.status().message()));
+  gate::ProcessPool pool(&g_interrupted);
+  absl::StatusOr<std::vector<std::string>> targets =
+      gate::Planner(options, pool, gate::NowSeconds()).PlantedTargets(*memory, most);
+  if (absl::IsFailedPrecondition(targets.status())) return kExitPass;  // there are none
+  if (!targets.ok()) return Fail(std::string(targets.status().message()));
+  for (const std::string& target : *targets) std::cout << target << "\n";
+  return kExitPass;
+}
+
+int RunGate(Flags& flags) {
+  gate::GateOptions& options = flags.options;
+  if (!flags.budget.empty()) {
+    options.budget_seconds = ParseBudget(flags.budget);
+  } else if (options.by_work()) {
+    options.budget_seconds = std::numeric_limits<double>::infinity();
+  } else {
+    options.budget_seconds = kUsualBudgetSeconds;
+  }
+  options.variants = ChooseVariants(flags.variant);
+  options.tiers = ChooseTiers(flags.tier);
+  options.tiers_are_named = flags.tier != "all";
+  if (options.seed == 0) options.seed = std::random_device{}() | 1;
+  if (absl::Status status = SetDefaults(options); !status.ok()) {
+    return Fail(std::string(status.message()));
+  }
+  if (flags.planted_targets > 0) return PrintPlantedTargets(options, flags.planted_targets);
+  absl::StatusOr<int> lock = TakeOutputFolder(options.output);
+  if (!lock.ok()) return Fail(std::string(lock.status().message()));
+  const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
+  struct sigaction action {};
+  action.sa_handler = OnInterrupt;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Display display(flags.json == "-");
+  const std::string budget = std::isfinite(options.budget_seconds)
+                                 ? absl::StrFormat("%g s", options.budget_seconds)
+                                 : absl::StrFormat("%d kills a run", options.kills);
+  display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
+                               options.output + "/logs"));
+  gate::Gate runner(options, &g_interrupted,
+                    [&display](const gate::Answer& answer) { display.Show(answer); });
+  absl::StatusOr<gate::GateResult> result = runner.Run();
+  if (!result.ok()) return Fail(std::string(result.status().message()));
+  display.Summary(*result);
+  if (absl::Status status = WriteFiles(flags, *result); !status.ok()) {
+    return Fail(std::string(status.message()));
+  }
+  display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
+                               g_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
+                               result->seconds, budget));
+  return result->exit_code;
+}
+
+}  // namespace
+
+void AddGateCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "gate", "all tiers over all designs within a budget of time, for CI");
+  auto flags = std::make_shared<Flags>();
+  gate::GateOptions& options = flags->options;
+  options.seed = 0;
+  options.cells = kUsualCells;
+  command->add_option("--budget", flags->budget,
+                      "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
+  command
+      ->add_option(
+          "--kills", options.kills,
+          "no bound by time: so many kills in each torture run, --cells of each design's sweep")
+      ->check(CLI::Range(uint64_t{10}, uint64_t{1'000'000'000}));
+  command->add_option("--cells", options.cells, "with --kills")
+      ->needs("--kills")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
+  command
+      ->add_option("--variant", flags->variant, "all (the designs), or names with commas between")
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--tier", flags->tier,
+          "all, or checker, property, tsan, baselines, sweep, torture, planted, with commas "
+          "between; one that is named must be able to run")
+      ->capture_default_str();
+  command->add_option("--seed", options.seed, "of all samples; default: drawn and printed");
+  command->add_option("--junit", flags->junit, "JUnit XML file");
+  command->add_option("--json", flags->json, "result file; - for standard output");
+  command->add_option(
+      "--output", options.output,
+      "folder for the logs and counterexamples of what did not pass; default: gate, "
+      "beside this program");
+  command->add_option("--memory", options.memory,
+                      "file that remembers what passed when, so that samples rotate; default: "
+                      "memory.json in the output folder");
+  command->add_option("--tests", options.tests_directory,
+                      "folder of the test programs; default: this program's");
+  command->add_option("--tsan", options.tsan_program,
+                      "threads_test built with ThreadSanitizer; default: ../tsan/threads_test");
+  command->add_option("--planted", options.planted,
+                      "manifest of the planted bugs; default: planted/manifest.json");
+  command->add_option("--planted-targets", flags->planted_targets,
+                      "only print the build's targets of up to so many planted bugs, those caught "
+                      "longest ago first");
+  command->callback([flags, &exit_code] { exit_code = RunGate(*flags); });
+}
+
+}  // namespace kill9

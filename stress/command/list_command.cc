@@ -1,0 +1,84 @@
+// kill9 list: what there is to run.
+#include <iostream>
+
+#include "harness/checker/model_checker.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "harness/torture/scenario.h"
+#include "stress/command/commands.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+namespace {
+
+const char* KindName(Variant::Kind kind) {
+  return kind == Variant::Kind::kDesign     ? "design"
+         : kind == Variant::Kind::kBaseline ? "baseline"
+                                            : "peer";
+}
+
+Json ListVariants() {
+  Json variants = Json::array();
+  for (const Variant* variant : AllVariants()) {
+    variants.push_back({{"name", variant->name()},
+                        {"summary", variant->summary()},
+                        {"kind", KindName(variant->kind())},
+                        {"lossless", variant->traits().lossless},
+                        {"expected_verdict", variant->expected_verdict()}});
+  }
+  return variants;
+}
+
+Json ListScenarios() {
+  Json scenarios = Json::array();
+  for (const Scenario& scenario : AllScenarios()) {
+    scenarios.push_back({{"name", scenario.name}, {"summary", scenario.summary}});
+  }
+  return scenarios;
+}
+
+Json ListModels() {
+  Json models = Json::array();
+  for (const ModelChecker* model : AllModels()) {
+    models.push_back({{"name", model->name()}, {"summary", model->summary()}});
+  }
+  return models;
+}
+
+Json ListMissingPeers() {
+  Json missing = Json::array();
+  for (const auto& [peer, package] : PeerPackages()) {
+    if (FindVariant(peer) != nullptr) continue;
+    missing.push_back({{"name", peer}, {"summary", "needs the package " + std::string(package)}});
+  }
+  return missing;
+}
+
+}  // namespace
+
+void AddListCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand("list", "variants, scenarios, models");
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "as JSON");
+  command->callback([as_json, &exit_code] {
+    Json list = {
+        {"variants", ListVariants()}, {"scenarios", ListScenarios()}, {"models", ListModels()}};
+    if (Json missing = ListMissingPeers(); !missing.empty()) {
+      list["peers that were not built"] = std::move(missing);
+    }
+    if (*as_json) {
+      std::cout << Dump(list, 2) << "\n";
+    } else {
+      for (const auto& [group, entries] : list.items()) {
+        std::cout << group << "\n";
+        for (const Json& entry : entries) {
+          std::cout << "  " << entry["name"].get<std::string>() << ": "
+                    << entry["summary"].get<std::string>() << "\n";
+        }
+      }
+    }
+    exit_code = kExitPass;
+  });
+}
+
+}  // namespace kill9

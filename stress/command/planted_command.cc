@@ -1,0 +1,364 @@
+// kill9 planted: the planted bugs through the tiers that are expected to catch them, and the
+// controls through the tiers that they must pass.
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/base/statistics.h"
+#include "harness/gate/planted.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "stress/command/choices.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+constexpr const char* kTiers[] = {"conformance", "sweep", "torture", "tsan"};
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+struct Flags {
+  std::string manifest = DefaultPlantedManifest();
+  std::string name = "all";
+  std::string tier = "all";
+  uint64_t seed = 9;
+  uint32_t seeds = 1;
+  double budget_seconds = 0;
+  bool every_tier = false;
+  bool build = false;
+  std::string json, markdown;
+};
+
+// Of one bug or control: what each of its tiers said, for each seed.
+struct Outcomes {
+  const PlantedBug* bug = nullptr;
+  std::map<std::string, std::vector<TierOutcome>> of_tier;
+
+  enum class Answer { kAsExpected, kWrong, kUnanswered };
+
+  // A bug: every seed was caught, by one tier at least; a tier that gave no answer may have caught
+  // it. A control: every tier was asked and passed it.
+  Answer answer() const {
+    std::vector<bool> caught, unanswered;
+    for (const auto& [tier, outcomes] : of_tier) {
+      caught.resize(std::max(caught.size(), outcomes.size()));
+      unanswered.resize(caught.size());
+      for (size_t i = 0; i < outcomes.size(); ++i) {
+        if (outcomes[i].caught()) caught[i] = true;
+        if (!outcomes[i].answered()) unanswered[i] = true;
+      }
+    }
+    if (caught.empty()) return Answer::kUnanswered;
+    for (size_t i = 0; i < caught.size(); ++i) {
+      if (caught[i] && bug->control) return Answer::kWrong;
+      if (!caught[i] && !bug->control && !unanswered[i]) return Answer::kWrong;
+    }
+    for (size_t i = 0; i < caught.size(); ++i) {
+      if (unanswered[i] && (bug->control || !caught[i])) return Answer::kUnanswered;
+    }
+    return Answer::kAsExpected;
+  }
+  // Why a tier gave no answer: "not_built (sweep, torture)".
+  std::string WhyUnanswered() const {
+    std::map<std::string, std::vector<std::string>> tiers;
+    for (const auto& [tier, outcomes] : of_tier) {
+      for (const TierOutcome& outcome : outcomes) {
+        if (!outcome.answered()) tiers[outcome.verdict].push_back(tier);
+      }
+    }
+    std::vector<std::string> parts;
+    for (auto& [verdict, names] : tiers) {
+      names.erase(std::unique(names.begin(), names.end()), names.end());
+      parts.push_back(absl::StrCat(verdict, " (", absl::StrJoin(names, ", "), ")"));
+    }
+    return parts.empty() ? "none of its tiers was asked" : absl::StrJoin(parts, "; ");
+  }
+};
+
+struct Summary {
+  size_t runs = 0, caught = 0, answered = 0;
+  double median_seconds = 0, longest_seconds = 0;  // of those that caught it
+};
+
+Summary SummaryOf(const std::vector<TierOutcome>& outcomes) {
+  Summary summary{.runs = outcomes.size()};
+  std::vector<double> seconds;
+  for (const TierOutcome& outcome : outcomes) {
+    if (outcome.answered()) ++summary.answered;
+    if (!outcome.caught()) continue;
+    ++summary.caught;
+    seconds.push_back(outcome.seconds);
+    summary.longest_seconds = std::max(summary.longest_seconds, outcome.seconds);
+  }
+  summary.median_seconds = Median(seconds);
+  return summary;
+}
+
+Json RunOf(const Outcomes& outcomes) {
+  const PlantedBug& bug = *outcomes.bug;
+  Json run = {{"name", bug.name},
+              {"variant", bug.variant},
+              {"control", bug.control},
+              {"classes", bug.classes},
+              {"what", bug.what},
+              {"patch", bug.patch},
+              {"expected_verdicts", bug.verdicts},
+              {"budget_s", bug.budget_seconds}};
+  run["verdict"] = "pass";
+  Json tiers = Json::array();
+  for (const char* tier : kTiers) {
+    const auto found = outcomes.of_tier.find(tier);
+    if (found == outcomes.of_tier.end()) continue;
+    const Summary summary = SummaryOf(found->second);
+    Json verdicts = Json::array(), messages = Json::array(), seconds = Json::array();
+    for (const TierOutcome& outcome : found->second) {
+      verdicts.push_back(outcome.verdict);
+      seconds.push_back(std::round(outcome.seconds * 1000) / 1000);
+      if (!outcome.message.empty() && messages.empty()) messages.push_back(outcome.message);
+      if (outcome.caught() && run["verdict"] == "pass") run["verdict"] = outcome.verdict;
+    }
+    tiers.push_back(
+        {{"tier", tier},
+         {"runs", summary.runs},
+         {"caught", summary.caught},
+         {"verdicts", verdicts},
+         {"seconds", seconds},
+         {"median_seconds_to_catch", std::round(summary.median_seconds * 1000) / 1000}});
+    if (!messages.empty()) tiers.back()["message"] = messages[0];
+  }
+  run["tiers"] = std::move(tiers);
+  run["as_expected"] = outcomes.answer() == Outcomes::Answer::kAsExpected;
+  if (outcomes.answer() == Outcomes::Answer::kUnanswered) {
+    run["verdict"] = "undecided";
+    run["reason"] = outcomes.WhyUnanswered();
+  }
+  run["repeat"] = absl::StrCat("kill9 planted --build --every-tier --name=", bug.name);
+  return run;
+}
+
+// Median seconds; how many of the seeds, if not all; a dash where the tier was not asked.
+std::string Cell(const Outcomes& outcomes, const char* tier) {
+  const auto found = outcomes.of_tier.find(tier);
+  if (found == outcomes.of_tier.end()) return "-";
+  const Summary summary = SummaryOf(found->second);
+  if (summary.answered == 0) return found->second.front().verdict;
+  if (outcomes.bug->control) {
+    return summary.caught == 0 ? "passed" : absl::StrCat("FAILED ", summary.caught, " times");
+  }
+  if (summary.caught == 0) return "missed";
+  std::string text = absl::StrFormat("%.1f", summary.median_seconds);
+  if (summary.caught < summary.runs) {
+    absl::StrAppend(&text, " (", summary.caught, " of ", summary.runs, ")");
+  }
+  return text;
+}
+
+std::string TableOf(const std::vector<Outcomes>& all, bool controls) {
+  std::string text =
+      "| planted | variant | class | what | conformance | sweep | torture | tsan |\n";
+  absl::StrAppend(&text, "|---|---|---|---|---|---|---|---|\n");
+  for (const Outcomes& outcomes : all) {
+    const PlantedBug& bug = *outcomes.bug;
+    if (bug.control != controls) continue;
+    absl::StrAppend(&text, "| `", bug.name, "` | ", bug.variant, " | ",
+                    bug.control ? "-" : absl::StrJoin(bug.classes, ", "), " | ", bug.what);
+    for (const char* tier : kTiers) absl::StrAppend(&text, " | ", Cell(outcomes, tier));
+    absl::StrAppend(&text, " |\n");
+  }
+  return text;
+}
+
+// Replaces what stands between "<!-- MARK -->" and "<!-- end of MARK -->".
+bool ReplaceMarked(std::string* page, const std::string& mark, const std::string& text) {
+  const std::string begin = absl::StrCat("<!-- ", mark, " -->\n");
+  const size_t from = page->find(begin);
+  const size_t to = page->find(absl::StrCat("<!-- end of ", mark, " -->"));
+  if (from == std::string::npos || to == std::string::npos || to < from) return false;
+  page->replace(from + begin.size(), to - from - begin.size(), text);
+  return true;
+}
+
+int WriteMarkdown(const std::string& file, const std::vector<Outcomes>& all) {
+  std::ifstream in(file);
+  std::stringstream read;
+  read << in.rdbuf();
+  std::string page = read.str();
+  if (!ReplaceMarked(&page, "planted bugs", TableOf(all, false)) ||
+      !ReplaceMarked(&page, "controls", TableOf(all, true))) {
+    std::cerr << "kill9: " << file << " has no places marked for the tables\n";
+    return kExitUsage;
+  }
+  std::ofstream out(file);
+  out << page << std::flush;
+  if (out) return kExitPass;
+  std::cerr << "kill9: cannot write '" << file << "': " << std::strerror(errno) << "\n";
+  return kExitUsage;
+}
+
+const char* InWords(const PlantedBug& bug, const TierOutcome& outcome) {
+  if (outcome.caught()) return bug.control ? "FALSE ALARM" : "caught";
+  if (!outcome.answered()) return outcome.verdict == "not_built" ? "not built" : "no answer";
+  return bug.control ? "no alarm" : "not caught";
+}
+
+Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers, const Flags& flags) {
+  Outcomes outcomes{.bug = &bug, .of_tier = {}};
+  const double budget = flags.budget_seconds > 0 ? flags.budget_seconds : bug.budget_seconds;
+  for (uint32_t n = 0; n < flags.seeds && g_interrupted == 0; ++n) {
+    for (const std::string& tier : bug.tiers) {
+      if (!absl::c_linear_search(tiers, tier) || g_interrupted != 0) continue;
+      TierOutcome outcome = RunPlantedTier(bug, tier, flags.seed + n, budget, &g_interrupted);
+      const bool caught = outcome.caught();
+      std::cout << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n", bug.name, tier,
+                                   flags.seed + n, InWords(bug, outcome), outcome.verdict,
+                                   outcome.seconds,
+                                   caught && !outcome.as_declared(bug) && !bug.control
+                                       ? "  (another verdict than declared)"
+                                       : "")
+                << std::flush;
+      if (g_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
+      if (caught && !flags.every_tier) break;
+    }
+  }
+  return outcomes;
+}
+
+// Every one is chosen by its name, its variant, or as one of the bugs or of the controls.
+std::vector<const PlantedBug*> ChooseBugs(const std::string& given,
+                                          const std::vector<PlantedBug>& all) {
+  std::vector<Choice<const PlantedBug*>> known;
+  for (const PlantedBug& bug : all) {
+    const std::string kind = bug.control ? "controls" : "bugs";
+    known.push_back({bug.name, &bug, {"all", kind, bug.variant}});
+  }
+  const std::vector<const PlantedBug*> chosen = Choose("--name", given, known);
+  std::vector<const PlantedBug*> once;
+  for (const PlantedBug& bug : all) {
+    if (absl::c_linear_search(chosen, &bug)) once.push_back(&bug);
+  }
+  return once;
+}
+
+std::vector<std::string> ChooseTiers(const std::string& given) {
+  std::vector<Choice<std::string>> known;
+  for (const char* tier : kTiers) known.push_back({tier, tier});
+  return Choose("--tier", given, known);
+}
+
+// What it comes to, in words and as an exit code: what was not asked, or gave no answer, is not as
+// expected.
+int Conclude(const std::vector<Outcomes>& all) {
+  using Answer = Outcomes::Answer;
+  const auto count = [&all](Answer answer) {
+    return std::count_if(all.begin(), all.end(),
+                         [&](const Outcomes& one) { return one.answer() == answer; });
+  };
+  std::cout << count(Answer::kAsExpected) << " of " << all.size()
+            << " as expected: bugs caught, controls not\n";
+  for (const Outcomes& one : all) {
+    if (one.answer() == Answer::kWrong) {
+      std::cout << (one.bug->control ? "  false alarm: " : "  not caught: ") << one.bug->name
+                << "\n";
+    } else if (one.answer() == Answer::kUnanswered) {
+      std::cout << "  no answer: " << one.bug->name << ": " << one.WhyUnanswered() << "\n";
+    }
+  }
+  const auto not_built = [](const Outcomes& one) {
+    return one.answer() == Answer::kUnanswered &&
+           absl::StrContains(one.WhyUnanswered(), "not_built");
+  };
+  if (std::any_of(all.begin(), all.end(), not_built)) {
+    std::cout << "what is not built, --build builds; of the tsan tier: ./dev tsan\n";
+  }
+  if (g_interrupted != 0) return kExitUndecided;
+  return count(Answer::kWrong) != 0                                    ? kExitFailed
+         : all.empty() || count(Answer::kAsExpected) < std::ssize(all) ? kExitUndecided
+                                                                       : kExitPass;
+}
+
+int Run(const Flags& flags) {
+  const std::vector<std::string> tiers = ChooseTiers(flags.tier);
+  absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(flags.manifest);
+  if (!all.ok()) {
+    std::cerr << "kill9: " << all.status().message() << "\n";
+    return kExitUsage;
+  }
+  const std::vector<const PlantedBug*> bugs = ChooseBugs(flags.name, *all);
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
+  if (flags.build) {
+    std::vector<PlantedBug> chosen;
+    for (const PlantedBug* bug : bugs) chosen.push_back(*bug);
+    absl::Status status = BuildPlanted(chosen, flags.manifest, &g_interrupted);
+    if (!status.ok()) {
+      std::cerr << "kill9: " << status.message() << "\n";
+      return kExitUsage;
+    }
+  }
+  Json result = NewResult("planted", flags.seed);
+  result["seeds"] = flags.seeds;
+  std::vector<Outcomes> outcomes;
+  for (const PlantedBug* bug : bugs) {
+    if (g_interrupted != 0) break;
+    outcomes.push_back(RunOne(*bug, tiers, flags));
+    result["runs"].push_back(RunOf(outcomes.back()));
+  }
+  const int exit_code = Conclude(outcomes);
+  if (!flags.json.empty()) {
+    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
+      std::cerr << "kill9: " << status.message() << "\n";
+      return kExitUsage;
+    }
+  }
+  if (!flags.markdown.empty()) {
+    if (const int code = WriteMarkdown(flags.markdown, outcomes); code != kExitPass) return code;
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddPlantedCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "planted", "bugs planted on purpose, through the tiers that must catch them");
+  auto flags = std::make_shared<Flags>();
+  command
+      ->add_option("--name", flags->name,
+                   "all, bugs, controls, a variant, or names with commas between")
+      ->capture_default_str();
+  command->add_option("--tier", flags->tier, "all, or conformance, sweep, torture, tsan")
+      ->capture_default_str();
+  command->add_flag("--every-tier", flags->every_tier,
+                    "ask every tier that is expected to catch a bug, not only the first that does");
+  command->add_option("--seed", flags->seed, "the first one")->capture_default_str();
+  command->add_option("--seeds", flags->seeds, "how many runs, each of its own seed")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  command
+      ->add_option("--budget", flags->budget_seconds,
+                   "seconds of each tier; default: what the patch declares")
+      ->check(CLI::Range(0.001, 1e6));
+  command->add_flag("--build", flags->build, "build them first");
+  command->add_option("--manifest", flags->manifest, "the list of planted bugs")
+      ->capture_default_str();
+  command->add_option("--json", flags->json, "result file; - for standard output");
+  command->add_option("--markdown", flags->markdown, "a page whose tables are to be rewritten")
+      ->check(CLI::ExistingFile);
+  command->callback([flags, &exit_code] { exit_code = Run(*flags); });
+}
+
+}  // namespace kill9

@@ -1,0 +1,324 @@
+// kill9 replay: repeat the failures of a result file.
+//
+// A failure of the sweep is repeated exactly, and can be stopped at under gdb; those of torture,
+// check and planted by the command with the same options. A file may come from anybody: what is
+// repeated is made anew from its fields, each of which must be one that there is. Its `repeat` lines
+// are for people.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/checker/model_checker.h"
+#include "harness/gate/planted.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "harness/stepper/symbols.h"
+#include "harness/sweep/sweep.h"
+#include "harness/torture/control.h"
+#include "harness/torture/scenario.h"
+#include "stress/command/commands.h"
+#include "stress/command/sweep_replay.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+namespace {
+
+// The process numbers that a worker's victim has out here: it is the child of the worker's child
+// that stands still.
+pid_t OuterPid(pid_t worker) {
+  auto children = [](pid_t pid) {
+    std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+    std::vector<pid_t> found;
+    for (pid_t child = 0; file >> child;) found.push_back(child);
+    return found;
+  };
+  for (pid_t cell : children(worker)) {
+    for (pid_t victim : children(cell)) {
+      std::ifstream file(absl::StrCat("/proc/", victim, "/stat"));
+      std::string text((std::istreambuf_iterator<char>(file)), {});
+      size_t name_ends = text.rfind(')');
+      if (name_ends != std::string::npos && text.size() > name_ends + 2 &&
+          text[name_ends + 2] == 'T') {
+        return victim;
+      }
+    }
+  }
+  return 0;
+}
+
+int Debug(const sweep::CellRequest& request) {
+  absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [](pid_t worker) {
+    pid_t victim = OuterPid(worker);
+    if (victim == 0) {
+      std::cerr << "kill9 replay: the victim is gone\n";
+      return;
+    }
+    std::cerr << "The victim stands right before the instruction, as process " << victim << ".\n";
+    const std::string pid = std::to_string(victim);
+    pid_t gdb = fork();
+    if (gdb == 0) {
+      execlp("gdb", "gdb", "-q", "-p", pid.c_str(), static_cast<char*>(nullptr));
+      std::cerr << "gdb cannot be started; attach with: gdb -p " << pid
+                << "\nEnd of input ends this.\n";
+      char byte = 0;
+      while (read(STDIN_FILENO, &byte, 1) > 0) {
+      }
+      _exit(0);
+    }
+    waitpid(gdb, nullptr, 0);
+  });
+  if (stopped.ok()) return kExitPass;
+  std::cerr << "kill9 replay: " << stopped.status().message() << "\n";
+  return kExitUsage;
+}
+
+// Runs this very program with these arguments. They are made here, and each is one of a command's
+// options: nothing that a file says is read as a command line.
+int RunSelf(std::vector<std::string> words) {
+  words.insert(words.begin(), "kill9");
+  std::cerr << "repeating (best effort, unless it is a check): " << absl::StrJoin(words, " ")
+            << std::endl;
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t child = fork();
+  if (child == 0) {
+    execv("/proc/self/exe", arguments.data());
+    _exit(kExitUsage);
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child) return kExitUsage;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
+}
+
+absl::Status Unusable(std::string_view what) {
+  return absl::InvalidArgumentError(std::string(what));
+}
+
+// A field of `from` as a number within bounds; `otherwise` if there is none.
+template <typename Number>
+absl::StatusOr<Number> NumberField(const Json& from, const char* name, Number least, Number most,
+                                   std::optional<Number> otherwise) {
+  const auto field = from.find(name);
+  if (field == from.end() || field->is_null()) {
+    if (otherwise.has_value()) return *otherwise;
+    return Unusable(absl::StrCat("it does not say '", name, "'"));
+  }
+  const bool is_kind =
+      std::is_integral_v<Number> ? field->is_number_unsigned() : field->is_number();
+  if (!is_kind) return Unusable(absl::StrCat("'", name, "' is no number"));
+  const Number number = field->get<Number>();
+  if (!(number >= least && number <= most)) {
+    return Unusable(absl::StrCat("'", name, "' is out of bounds"));
+  }
+  return number;
+}
+
+// The arguments that repeat a run of torture. Results of before `repeat_with` have the same fields
+// elsewhere.
+absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, const Json& run) {
+  const std::string variant = TextField(run, "variant");
+  const std::string scenario = TextField(run, "scenario");
+  if (FindVariant(variant) == nullptr) return Unusable("there is no variant '" + variant + "'");
+  if (FindScenario(scenario) == nullptr) return Unusable("there is no scenario '" + scenario + "'");
+  const bool has_fields = run.contains("repeat_with");
+  const Json& fields = has_fields ? run["repeat_with"] : run;
+  if (!fields.is_object()) return Unusable("'repeat_with' is no object");
+  const auto seed = NumberField<uint64_t>(has_fields ? fields : result, "seed", 1, UINT64_MAX, {});
+  const auto seconds = NumberField<double>(fields, "seconds", 0.05, 1e6, {});
+  const auto processes = NumberField<uint64_t>(fields, "processes", 1, kMaxWorkers - 2, {});
+  const auto kills = NumberField<uint64_t>(fields, "kills", 0, UINT64_MAX, 0);
+  const auto life_us = NumberField<uint64_t>(fields, "life_us", 0, 100'000'000, 0);
+  for (const absl::Status& status :
+       {seed.status(), seconds.status(), processes.status(), kills.status(), life_us.status()}) {
+    if (!status.ok()) return status;
+  }
+  std::vector<std::string> words = {"torture",
+                                    "--variant=" + variant,
+                                    "--scenario=" + scenario,
+                                    absl::StrFormat("--seconds=%.17g", *seconds),
+                                    absl::StrCat("--processes=", *processes),
+                                    absl::StrCat("--seed=", *seed)};
+  if (*kills != 0) words.push_back(absl::StrCat("--kills=", *kills));
+  if (*life_us != 0) words.push_back(absl::StrCat("--life=", *life_us));
+  if (!fields.contains("workload")) return words;
+  const std::string workload = TextField(fields, "workload");
+  for (const Workload& known : AllWorkloads()) {
+    if (known.name != workload) continue;
+    words.push_back("--workload=" + workload);
+    return words;
+  }
+  return Unusable("there is no workload '" + workload + "'");
+}
+
+absl::StatusOr<std::vector<std::string>> CheckArguments(const Json& run) {
+  const std::string file = TextField(run, "file");
+  const std::string model = TextField(run, "model");
+  const std::string condition = TextField(run, "condition");
+  if (FindModel(model) == nullptr) return Unusable("there is no model '" + model + "'");
+  if (!ParseCondition(condition)) return Unusable("there is no condition '" + condition + "'");
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) {
+    return Unusable("its history, '" + file + "', is not there");
+  }
+  return std::vector<std::string>{"check", "--model=" + model, "--condition=" + condition, "--",
+                                  file};
+}
+
+absl::StatusOr<std::vector<std::string>> PlantedArguments(const Json& result, const Json& run) {
+  const std::string name = TextField(run, "name");
+  const absl::StatusOr<std::vector<PlantedBug>> known = ReadPlantedBugs(DefaultPlantedManifest());
+  if (!known.ok()) return known.status();
+  if (std::none_of(known->begin(), known->end(),
+                   [&](const PlantedBug& bug) { return bug.name == name; })) {
+    return Unusable("there is no planted bug '" + name + "'");
+  }
+  const auto seed = NumberField<uint64_t>(result, "seed", 0, UINT64_MAX, {});
+  if (!seed.ok()) return seed.status();
+  return std::vector<std::string>{"planted", "--every-tier", "--name=" + name,
+                                  absl::StrCat("--seed=", *seed)};
+}
+
+// Only what failed, or was not decided, is repeated. An error: it is no run of a result file.
+absl::StatusOr<bool> Failed(const std::string& kind, const Json& run) {
+  if (!run.is_object()) return Unusable("it is no object");
+  if (kind == "planted") {
+    const auto found = run.find("as_expected");
+    if (found == run.end() || !found->is_boolean()) return Unusable("it has no 'as_expected'");
+    return !found->get<bool>();
+  }
+  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  if (!verdict.has_value()) return Unusable("it has no verdict");
+  return *verdict != Verdict::kPass && *verdict != Verdict::kSkipped;
+}
+
+bool IsSweepRun(const Json& run) {
+  return run.contains("counterexample") && TextField(run["counterexample"], "kind") == "sweep";
+}
+
+int Complain(const std::string& message) {
+  std::cerr << "kill9 replay: " << message << "\n";
+  return kExitUsage;
+}
+
+absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, const Json& result,
+                                                     const Json& run) {
+  if (kind == "torture") return TortureArguments(result, run);
+  if (kind == "check") return CheckArguments(run);
+  if (kind == "planted") return PlantedArguments(result, run);
+  return Unusable("a run of '" + kind + "' without a place");
+}
+
+int ReplayRun(const std::string& kind, const Json& result, const Json& run,
+              const SweepReplayOptions& options) {
+  if (IsSweepRun(run)) return ReplaySweepRun(run, options);
+  absl::StatusOr<std::vector<std::string>> words = ArgumentsOf(kind, result, run);
+  if (!words.ok()) {
+    return Complain(absl::StrCat("a run that failed cannot be repeated: ",
+                                 std::string(words.status().message())));
+  }
+  int exit_code = kExitPass;
+  for (uint32_t n = 0; n < options.times; ++n) {
+    exit_code = WorseExitCode(exit_code, RunSelf(*words));
+  }
+  return exit_code;
+}
+
+int Replay(const std::string& path, const SweepReplayOptions& options) {
+  const absl::StatusOr<Json> read = ReadJsonFile(path);
+  if (!read.ok()) return Complain(std::string(read.status().message()));
+  const Json& result = *read;
+  if (TextField(result, "schema") != "kill9/1" || !result.contains("runs") ||
+      !result["runs"].is_array()) {
+    return Complain(absl::StrCat("'", path, "' is no result file of kill9"));
+  }
+  if (result["runs"].empty()) {
+    Complain(absl::StrCat("there is no run in '", path, "'"));
+    return kExitUndecided;
+  }
+  int exit_code = kExitPass;
+  int repeated = 0;
+  for (size_t n = 0; n < result["runs"].size(); ++n) {
+    const Json& run = result["runs"][n];
+    // The gate's runs are those of other commands.
+    const std::string of_file = TextField(result, "kind");
+    const std::string kind = of_file == "gate" ? TextField(run, "tier") : of_file;
+    const absl::StatusOr<bool> failed = Failed(kind, run);
+    if (!failed.ok()) {
+      return Complain(absl::StrCat("run ", n + 1, " of '", path,
+                                   "' cannot be read: ", std::string(failed.status().message())));
+    }
+    if (!*failed) continue;
+    ++repeated;
+    exit_code = WorseExitCode(exit_code, ReplayRun(kind, result, run, options));
+    if (options.debugger) break;
+  }
+  if (repeated == 0) std::cerr << "kill9 replay: no run of '" << path << "' failed\n";
+  return exit_code;
+}
+
+}  // namespace
+
+int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
+  absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
+  if (!request.ok()) {
+    std::cerr << "kill9 replay: " << request.status().message() << "\n";
+    return kExitUsage;
+  }
+  if (FindVariant(request->variant) == nullptr) {
+    std::cerr << "kill9 replay: there is no variant '" << request->variant << "' here\n";
+    return kExitUsage;
+  }
+  request->replay = request->place.at[0] != sweep::kNowhere;
+  request->times = options.times;
+  request->most_failures = options.times + 1;
+  request->watchdog_seconds = options.watchdog_seconds;
+  if (options.debugger) return Debug(*request);
+  int exit_code = kExitUsage;
+  absl::Status status = sweep::RunCells(
+      {*request}, 1, nullptr, [&](const sweep::CellRequest&, sweep::CellArea& area, pid_t worker) {
+        const sweep::CellResult& found = area.result;
+        std::cerr << sweep::RepeatLine(*request, request->place) << "\n";
+        if (found.failures > 0) {
+          const sweep::Failure& failure = found.failure[0];
+          if (failure.address != 0) {
+            std::cerr << "  before " << sweep::Symbols(worker).Describe(failure.address) << "\n";
+          }
+          std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
+        }
+        if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
+        std::cerr << "  failed " << found.replayed_alike << " times of " << found.replayed << "\n";
+        exit_code = found.failures == 0 && found.error[0] == '\0' ? kExitPass
+                    : found.replayed_alike == found.replayed      ? kExitFailed
+                                                                  : kExitUndecided;
+        // What was not repeated as often as asked for has not passed.
+        const bool cut_short = request->replay && found.replayed < request->times;
+        if (found.failures == 0 && (cut_short || found.error[0] != '\0'))
+          exit_code = kExitUndecided;
+      });
+  if (status.ok()) return exit_code;
+  std::cerr << "kill9 replay: " << status.message() << "\n";
+  return kExitUsage;
+}
+
+void AddReplayCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand("replay", "repeat the failures of a result file");
+  auto path = std::make_shared<std::string>();
+  auto options = std::make_shared<SweepReplayOptions>();
+  command->add_option("file", *path, "a result file")->required();
+  command->add_option("--times", options->times, "how often")->check(CLI::PositiveNumber);
+  command->add_flag("--gdb", options->debugger, "stop at the first failure of a sweep, under gdb");
+  command->callback([path, options, &exit_code] { exit_code = Replay(*path, *options); });
+}
+
+}  // namespace kill9

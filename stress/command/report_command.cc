@@ -1,0 +1,144 @@
+// kill9 report: result files to one HTML page and its Markdown twin; --compare: what got worse.
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/report/compare.h"
+#include "harness/report/plot.h"
+#include "harness/report/sections.h"
+#include "harness/report/summary.h"
+#include "harness/result/verdict.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+constexpr std::string_view kFigureOfReadme = "throughput-95";
+
+struct Flags {
+  std::vector<std::string> inputs;
+  std::vector<std::string> compare;
+  std::string output = ".";
+  std::string summary;
+};
+
+int Complain(const absl::Status& status) {
+  std::cerr << "kill9 report: " << std::string(status.message()) << "\n";
+  return kExitUsage;
+}
+
+absl::Status WriteFile(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text << std::flush;
+  if (!file) return absl::UnavailableError(absl::StrCat("cannot write '", path.string(), "'"));
+  return absl::OkStatus();
+}
+
+absl::Status WriteAll(const report::Document& document, const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory / "plots", error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot make '", directory.string(), "': ", error.message()));
+  }
+  absl::Status status = WriteFile(directory / "report.html", ToHtml(document));
+  status.Update(WriteFile(directory / "report.md", ToMarkdown(document, "plots")));
+  for (const report::Section& section : document.sections) {
+    for (const report::Block& block : section.blocks) {
+      const auto* figure = std::get_if<report::Figure>(&block);
+      if (figure == nullptr) continue;
+      status.Update(WriteFile(directory / "plots" / absl::StrCat(figure->name, ".svg"),
+                              report::AsFile(figure->svg)));
+    }
+  }
+  return status;
+}
+
+// What is committed: summaries, the report that they give, and the one figure of the README.
+absl::Status WriteSummaries(report::Results results, const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  absl::Status status;
+  for (report::ResultFile& file : results.files()) {
+    const Json summary = report::Summarise(file.json);
+    status.Update(WriteFile(directory / file.name, report::SummaryText(summary)));
+    absl::StatusOr<Json> expanded = report::ExpandSummary(summary);
+    if (!expanded.ok()) return expanded.status();
+    file.json = *std::move(expanded);
+  }
+  absl::StatusOr<report::Document> document = report::Compose(results);
+  if (!document.ok()) return document.status();
+  status.Update(WriteFile(directory / "report.md", ToMarkdown(*document, "")));
+  for (const report::Section& section : document->sections) {
+    for (const report::Block& block : section.blocks) {
+      const auto* figure = std::get_if<report::Figure>(&block);
+      if (figure == nullptr || figure->name != kFigureOfReadme) continue;
+      status.Update(
+          WriteFile(directory / absl::StrCat(figure->name, ".svg"), report::AsFile(figure->svg)));
+    }
+  }
+  return status;
+}
+
+int Compare(const Flags& flags) {
+  absl::StatusOr<report::Results> before = report::Results::Load({flags.compare[0]});
+  if (!before.ok()) return Complain(before.status());
+  absl::StatusOr<report::Results> after = report::Results::Load({flags.compare[1]});
+  if (!after.ok()) return Complain(after.status());
+  const report::Comparison comparison = report::Compare(*before, *after);
+  std::cout << Describe(comparison);
+  if (comparison.compared == 0) {
+    std::cerr << "kill9 report: the two have no figure in common\n";
+    return kExitUndecided;
+  }
+  return comparison.worse() ? kExitFailed : kExitPass;
+}
+
+int Make(const Flags& flags) {
+  if (!flags.compare.empty()) return Compare(flags);
+  if (flags.inputs.empty()) {
+    return Complain(absl::InvalidArgumentError("--input: result files, or folders of them"));
+  }
+  absl::StatusOr<report::Results> results = report::Results::Load(flags.inputs);
+  if (!results.ok()) return Complain(results.status());
+  absl::StatusOr<report::Document> document = report::Compose(*results);
+  if (!document.ok()) return Complain(document.status());
+  if (absl::Status status = WriteAll(*document, flags.output); !status.ok()) {
+    return Complain(status);
+  }
+  std::cout << "written: " << flags.output << "/report.html, report.md, plots/\n";
+  if (flags.summary.empty()) return kExitPass;
+  if (absl::Status status = WriteSummaries(*std::move(results), flags.summary); !status.ok()) {
+    return Complain(status);
+  }
+  std::cout << "summaries and their report.md: " << flags.summary << "\n";
+  return kExitPass;
+}
+
+}  // namespace
+
+void AddReportCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "report", "one HTML page and its Markdown twin from result files; or what got worse");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("--input", flags->inputs, "result files, or folders of *.json")
+      ->delimiter(',');
+  command->add_option("--output", flags->output, "folder; made if it is not there")
+      ->capture_default_str();
+  command->add_option("--summary", flags->summary,
+                      "folder for summaries of the results, one run a line, and a report.md from "
+                      "them: small enough to commit");
+  command
+      ->add_option("--compare", flags->compare,
+                   "OLD NEW (files or folders): what got slower or weaker beyond noise; exit 1 if "
+                   "anything did")
+      ->expected(2);
+  command->callback([flags, &exit_code] { exit_code = Make(*flags); });
+}
+
+}  // namespace kill9

@@ -1,0 +1,232 @@
+// kill9 sweep: kill a process at every machine instruction of an operation.
+#include <cmath>
+#include <csignal>
+#include <iostream>
+#include <memory>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "harness/result/verdict.h"
+#include "harness/sweep/sweep.h"
+#include "stress/command/choices.h"
+#include "stress/command/commands.h"
+#include "stress/command/sweep_replay.h"
+
+namespace kill9 {
+namespace {
+
+volatile bool interrupted = false;
+
+struct SweepArguments {
+  std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
+              breakpoints = "first_that_works";
+  std::string mode = "kill", json;
+  std::vector<uint32_t> at;
+  sweep::SweepOptions options;
+};
+
+// All that the sweep has a name for: operations, starting states.
+template <typename T>
+std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int count) {
+  std::vector<Choice<T>> known;
+  for (int i = 0; i < count; ++i) {
+    const auto value = static_cast<T>(i);
+    known.push_back({std::string(sweep::Name(value)), value});
+  }
+  return Choose(flag, given, known);
+}
+template <typename T>
+T ChooseOne(std::string_view flag, const std::string& given, int count) {
+  const std::vector<T> chosen = ChooseNamed<T>(flag, given, count);
+  if (chosen.size() == 1) return chosen.front();
+  throw CLI::ValidationError(absl::StrCat(std::string(flag), " takes one name, not '", given, "'"));
+}
+
+// What was named, and is in no cell, would not be swept: nobody shall take that for a pass.
+template <typename T>
+void RefuseUnused(std::string_view flag, const std::string& given, const std::vector<T>& chosen,
+                  const std::vector<sweep::CellRequest>& cells,
+                  bool (*is_of)(const sweep::CellRequest&, T), std::string_view (*name)(T)) {
+  if (given == "all" || given == "peers" || given == "baselines") return;
+  for (const T one : chosen) {
+    if (absl::c_any_of(cells, [&](const auto& cell) { return is_of(cell, one); })) continue;
+    throw CLI::ValidationError(
+        absl::StrCat(std::string(flag), ": there is nothing to sweep for '", std::string(name(one)),
+                     "' with the other choices (docs/sweep.md tells what applies where)"));
+  }
+}
+
+void RefuseUnused(const SweepArguments& arguments) {
+  const sweep::SweepOptions& options = arguments.options;
+  sweep::SweepOptions whole = options;
+  whole.cells = 0;
+  const std::vector<sweep::CellRequest> cells = PlanCells(whole);
+  using Request = sweep::CellRequest;
+  RefuseUnused<const Variant*>(
+      "--variant", arguments.variant, options.variants, cells,
+      [](const Request& cell, const Variant* variant) { return cell.variant == variant->name(); },
+      [](const Variant* variant) { return variant->name(); });
+  RefuseUnused<sweep::OperationKind>(
+      "--operation", arguments.operation, options.operations, cells,
+      [](const Request& cell, sweep::OperationKind operation) {
+        return cell.operation == operation;
+      },
+      sweep::Name);
+  RefuseUnused<sweep::StateKind>(
+      "--state", arguments.state, options.states, cells,
+      [](const Request& cell, sweep::StateKind state) { return cell.state == state; }, sweep::Name);
+  // While a segment is created nobody else is there, who could be stopped, recovered or met.
+  const bool only_create = absl::c_all_of(
+      cells, [](const Request& cell) { return cell.operation == sweep::OperationKind::kCreate; });
+  if (only_create && (options.stall || options.recovery || options.two_victims || options.resume)) {
+    throw CLI::ValidationError(
+        "--stall, --recovery, --two-victims and --resume say nothing of create");
+  }
+}
+
+int RunPlace(const SweepArguments& arguments) {
+  const sweep::SweepOptions& options = arguments.options;
+  ChooseOne<sweep::Mode>("--mode", arguments.mode, sweep::kModeCount);
+  ChooseOne<sweep::Plan>("--plan", arguments.plan, sweep::kPlanCount);
+  std::vector<sweep::CellRequest> requests = PlanCells(options);
+  if (requests.size() != 1) {
+    std::cerr << "kill9 sweep --at needs one --variant, one --operation and one --state\n";
+    return kExitUsage;
+  }
+  Json run = {{"variant", requests[0].variant},
+              {"operation", sweep::Name(requests[0].operation)},
+              {"state", sweep::Name(requests[0].state)},
+              {"counterexample",
+               {{"mode", arguments.mode},
+                {"plan", arguments.plan},
+                {"second", arguments.second},
+                {"at", arguments.at}}}};
+  return ReplaySweepRun(run, {.watchdog_seconds = options.watchdog_seconds});
+}
+
+int Run(SweepArguments& arguments) {
+  sweep::SweepOptions& options = arguments.options;
+  options.variants = ChooseVariants(arguments.variant);
+  options.operations =
+      ChooseNamed<sweep::OperationKind>("--operation", arguments.operation, sweep::kOperationCount);
+  options.states = ChooseNamed<sweep::StateKind>("--state", arguments.state, sweep::kStateCount);
+  const bool second_given = !arguments.second.empty();
+  if (!second_given) arguments.second = "put_larger";
+  options.second =
+      ChooseOne<sweep::OperationKind>("--second", arguments.second, sweep::kOperationCount);
+  if (second_given && !options.two_victims && arguments.mode != "two_victims") {
+    throw CLI::ValidationError("--second needs --two-victims: alone it would do nothing");
+  }
+  options.breakpoints = ChooseOne<sweep::BreakpointChoice>("--breakpoints", arguments.breakpoints,
+                                                           sweep::kBreakpointChoiceCount);
+  RefuseUnused(arguments);
+  if (!arguments.at.empty()) return RunPlace(arguments);
+  std::signal(SIGINT, [](int) { interrupted = true; });
+  std::signal(SIGTERM, [](int) { interrupted = true; });
+  absl::StatusOr<Json> result = RunSweep(
+      options, &interrupted, [](const std::string& line) { std::cerr << line << std::endl; });
+  if (!result.ok()) {
+    std::cerr << "kill9 sweep: " << result.status().message() << "\n";
+    return kExitUsage;
+  }
+  const bool cut_short = (*result)["interrupted"].get<bool>();
+  if (cut_short) std::cerr << "interrupted: the cells above are what was swept\n";
+  int exit_code = cut_short || (*result)["runs"].empty() ? kExitUndecided : kExitPass;
+  for (const Json& run : (*result)["runs"]) {
+    const std::string verdict = run["verdict"];
+    int of_run = verdict == "pass"                                ? kExitPass
+                 : verdict == "undecided" || verdict == "vacuous" ? kExitUndecided
+                                                                  : kExitFailed;
+    exit_code = WorseExitCode(exit_code, of_run);
+  }
+  if ((*result)["runs"].empty()) std::cerr << "no cell was swept: that is no pass\n";
+  if (!arguments.json.empty()) {
+    if (absl::Status status = WriteResult(*result, arguments.json); !status.ok()) {
+      std::cerr << "kill9 sweep: " << status.message() << "\n";
+      return kExitUsage;
+    }
+  }
+  return exit_code;
+}
+
+CLI::Validator Finite() {
+  return CLI::Validator(
+      [](const std::string& given) {
+        double number = 0;
+        return absl::SimpleAtod(given, &number) && std::isfinite(number)
+                   ? std::string()
+                   : absl::StrCat("'", given, "' is no finite number");
+      },
+      "FINITE");
+}
+
+// What a whole sweep does besides killing once in each state; nothing of it with --at.
+void AddModes(CLI::App& command, sweep::SweepOptions& options, CLI::Option& at) {
+  std::vector<CLI::Option*> not_of_a_place = {
+      command.add_flag("--two-victims", options.two_victims, "kill two processes at once"),
+      command.add_flag("--stall", options.stall,
+                       "stop, as well: whom does a stopped process block?"),
+      command.add_flag("--recovery", options.recovery,
+                       "kill the recoverer, too, at every state it makes"),
+      command.add_flag("--resume", options.resume,
+                       "stop before each access to the segment, let others work on, then go on"),
+      command.add_flag("--full", options.full,
+                       "kill at every instruction, not once in each distinct state"),
+      command.add_option("--sample", options.sample,
+                         "instructions of each cell killed at besides their state's"),
+      command.add_option("--pairs", options.pairs,
+                         "states of each cell paired with a second death (0: all)"),
+      command.add_option("--cells", options.cells,
+                         "a seeded sample of so many operations in states (0: all)"),
+      command
+          .add_option("--seconds", options.seconds,
+                      "cells in a seeded order, none of them begun later than this")
+          ->check(CLI::PositiveNumber & Finite()),
+      command.add_option("--seed", options.seed, "of all samples"),
+  };
+  for (CLI::Option* option : not_of_a_place) option->excludes(&at);
+}
+
+}  // namespace
+
+void AddSweepCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "sweep", "kill a process at every machine instruction of an operation");
+  auto arguments = std::make_shared<SweepArguments>();
+  sweep::SweepOptions& options = arguments->options;
+  command->add_option("--variant", arguments->variant, "names with commas, or all designs");
+  command->add_option("--operation", arguments->operation, "names with commas, or all");
+  command->add_option("--state", arguments->state, "starting states with commas, or all");
+  command->add_option("--second", arguments->second,
+                      "the second victim's operation: put_larger, unless it is said");
+  CLI::Option* at =
+      command->add_option("--at", arguments->at, "repeat one kill, at this instruction");
+  at->delimiter(',');
+  command
+      ->add_option("--mode", arguments->mode,
+                   "with --at: kill, recovery, two_victims, stall, resume")
+      ->needs(at);
+  command->add_option("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
+      ->needs(at);
+  AddModes(*command, options, *at);
+  command
+      ->add_option("--failures", options.most_failures,
+                   "of a cell, in each mode, after which that is left")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--watchdog", options.watchdog_seconds,
+                   "seconds without progress that mean stuck")
+      ->check(CLI::PositiveNumber & Finite());
+  command->add_option("--workers", options.workers, "0: one for each CPU");
+  command->add_option("--breakpoints", arguments->breakpoints,
+                      "how victims are stopped: debug_registers, int3, single_steps");
+  command
+      ->add_option("--coverage", options.coverage_directory,
+                   "a directory for pages of kill coverage")
+      ->excludes(at);
+  command->add_option("--json", arguments->json, "the result file")->excludes(at);
+  command->callback([arguments, &exit_code] { exit_code = Run(*arguments); });
+}
+
+}  // namespace kill9

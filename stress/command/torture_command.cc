@@ -1,0 +1,252 @@
+// kill9 torture: many real processes, killed at random; the main job.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "harness/base/signals.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "harness/torture/scenario.h"
+#include "harness/torture/torture.h"
+#include "stress/command/choices.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+// All runs together, where --seconds is not given: with building, `./dev torture` stays within two
+// minutes.
+constexpr double kDefaultTotalSeconds = 78;
+constexpr double kDefaultSeconds = 10;
+constexpr double kPlainLineSeconds = 10;
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+// The first one ends the run cleanly, the second one at once: the kernel then kills every process
+// of the run.
+void OnInterrupt(int) {
+  if (g_interrupted != 0) _exit(kExitUndecided);
+  g_interrupted = 1;
+}
+
+struct Flags {
+  std::string variant = "all";
+  std::string scenario = "all";
+  std::string workload;
+  double seconds = 0;
+  uint32_t processes = 4;
+  uint64_t seed = 0;
+  uint64_t kills = 0;
+  uint32_t life_us = 0;
+  double watchdog_seconds = 5;
+  std::string json;
+  std::string counterexamples = ".";
+};
+
+std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
+  std::vector<Choice<const Scenario*>> known;
+  for (const Scenario& scenario : AllScenarios())
+    known.push_back({std::string(scenario.name), &scenario});
+  return Choose("--scenario", given, known);
+}
+
+// Null: each scenario's own.
+const Workload* ChooseWorkload(const std::string& given) {
+  if (given.empty()) return nullptr;
+  std::vector<Choice<const Workload*>> known;
+  for (const Workload& workload : AllWorkloads())
+    known.push_back({std::string(workload.name), &workload, {}});
+  return ChooseOne("--workload", given, known);
+}
+
+class Display {
+ public:
+  // JSON on standard output keeps it for itself.
+  explicit Display(bool to_errors)
+      : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
+
+  // On a terminal one line that changes; elsewhere a plain line now and then.
+  void Progress(const std::string& name, const TortureProgress& state) {
+    if (!live_ && state.seconds < next_plain_line_at_) return;
+    next_plain_line_at_ = state.seconds + kPlainLineSeconds;
+    if (!live_ && state.seconds < kPlainLineSeconds) return;
+    out_ << absl::StrFormat("%s%-34s %5.1f s  %8d kills  %11d operations  %s%s",
+                            live_ ? "\r\033[K" : "", name, state.seconds, state.kills,
+                            state.operations, state.found ? "found something" : "clean so far",
+                            live_ ? "" : "\n")
+         << std::flush;
+  }
+  void Done(const std::string& name, const TortureResult& result) {
+    const Json& run = result.run;
+    if (live_) out_ << "\r\033[K";
+    out_ << absl::StrFormat("%-34s %s", name, std::string(VerdictName(result.verdict)));
+    if (run.contains("kills")) {
+      out_ << absl::StrFormat("  %d kills (%d in operations), %d operations, %d audits",
+                              run["kills"]["total"].get<uint64_t>(),
+                              run["kills"]["in_operation"].get<uint64_t>(),
+                              run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
+    }
+    out_ << "\n";
+    if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
+    next_plain_line_at_ = 0;
+    if (run.contains("counterexample")) {
+      out_ << run["counterexample"].get<std::string>() << "\n";
+      for (const Json& file : run["counterexample_files"]) {
+        out_ << "    written: " << file.get<std::string>() << "\n";
+      }
+    }
+    if (ExitCode(result.verdict) != kExitPass && run.contains("repeat")) {
+      out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
+    }
+    out_ << std::flush;
+  }
+  void Table(const Json& runs) {
+    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "variant",
+                            "scenario", "verdict", "kills", "in op", "kills/s", "operations",
+                            "audits", "recovery", "noted", "longest");
+    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "", "", "", "",
+                            "%", "", "", "", "p50 us", "p99 us", "wait us");
+    for (const Json& run : runs) {
+      const std::string verdict = run["verdict"];
+      out_ << absl::StrFormat("%-15s %-19s %-17s", run["variant"].get<std::string>(),
+                              run["scenario"].get<std::string>(), verdict);
+      if (run.contains("kills")) {
+        const uint64_t kills = run["kills"]["total"];
+        const uint64_t inside = run["kills"]["in_operation"];
+        out_ << absl::StrFormat(
+            " %8d %6.1f %7.0f %11d %7d %9d %9d %9d", kills,
+            kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
+            run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
+            run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
+            run["death_noted_us"]["p99"].get<uint64_t>(), run["longest_wait_us"].get<uint64_t>());
+      }
+      out_ << "\n";
+    }
+    out_ << std::flush;
+  }
+  void Line(const std::string& text) { out_ << text << std::endl; }
+
+ private:
+  std::ostream& out_;
+  bool live_;
+  double next_plain_line_at_ = 0;
+};
+
+int RunAll(const Flags& flags) {
+  const std::vector<const Variant*> variants = ChooseVariants(flags.variant);
+  const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
+  TortureOptions options;
+  options.workload = ChooseWorkload(flags.workload);
+  options.seed = flags.seed != 0 ? flags.seed : std::random_device{}() | 1;
+  options.supervisor.processes = flags.processes;
+  options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
+  options.supervisor.seconds = flags.seconds;
+  options.supervisor.kills = flags.kills;
+  options.counterexamples = flags.counterexamples;
+  options.supervisor.life_us = flags.life_us;
+  if (flags.seconds == 0) {
+    const double share =
+        kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
+    options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
+  }
+  HandleInterrupts(OnInterrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  Display display(flags.json == "-");
+  Json result = NewResult("torture", options.seed);
+  const Clock& clock = Clock::Checked();
+  result["clock"] = clock.description();
+  display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
+                               options.supervisor.seconds, variants.size() * scenarios.size(),
+                               clock.description()));
+  int exit_code = kExitPass;
+  bool any_ran = false;
+  for (const Variant* variant : variants) {
+    for (const Scenario* scenario : scenarios) {
+      if (g_interrupted != 0) break;
+      const std::string name =
+          absl::StrFormat("%s %s", std::string(variant->name()), std::string(scenario->name));
+      TortureResult run =
+          RunTorture(*variant, *scenario, options, [&](const TortureProgress& state) {
+            display.Progress(name, state);
+            return g_interrupted == 0;
+          });
+      display.Done(name, run);
+      exit_code =
+          WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
+      any_ran = any_ran || run.verdict != Verdict::kSkipped;
+      result["runs"].push_back(std::move(run.run));
+    }
+  }
+  display.Table(result["runs"]);
+  if (g_interrupted != 0) {
+    display.Line("interrupted: the runs above are what was measured");
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  if (!any_ran) {
+    display.Line("nothing was run: that is no pass");
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  if (!flags.json.empty()) {
+    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
+      std::cerr << "kill9: " << status.message() << "\n";
+      return kExitUsage;
+    }
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddTortureCommand(CLI::App& application, int& exit_code) {
+  CLI::App* command = application.add_subcommand(
+      "torture",
+      "kill real processes at random while others go on, and check what the survivors see");
+  auto flags = std::make_shared<Flags>();
+  command
+      ->add_option("--variant", flags->variant,
+                   "all (the designs), baselines, peers, or names with commas between")
+      ->capture_default_str();
+  command->add_option("--scenario", flags->scenario, "all, or names with commas between")
+      ->capture_default_str();
+  command->add_option("--workload", flags->workload,
+                      "instead of the scenario's own: ycsb-a, mixed, ...");
+  command
+      ->add_option("--seconds", flags->seconds,
+                   "of each scenario of each variant; default: 10, less if there are many")
+      ->check(CLI::Range(0.05, 1e6));
+  command->add_option("--processes", flags->processes, "workers")
+      ->check(CLI::Range(1u, kMaxWorkers - 2))
+      ->capture_default_str();
+  command->add_option("--seed", flags->seed, "of everything random; default: drawn and printed");
+  command->add_option("--kills", flags->kills,
+                      "end a run after so many kills, if that comes first");
+  command
+      ->add_option("--life", flags->life_us,
+                   "microseconds that a worker works before its kill timer goes off, on average; "
+                   "default: the scenario's")
+      ->check(CLI::Range(10u, 100'000'000u));
+  command
+      ->add_option("--watchdog", flags->watchdog_seconds,
+                   "seconds without progress after which a survivor is stuck")
+      ->check(CLI::Range(0.1, 1e4))
+      ->capture_default_str();
+  command
+      ->add_option("--counterexamples", flags->counterexamples,
+                   "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
+      ->check(CLI::ExistingDirectory)
+      ->capture_default_str();
+  command->add_option("--json", flags->json, "result file; - for standard output");
+  command->callback([flags, &exit_code] { exit_code = RunAll(*flags); });
+}
+
+}  // namespace kill9

@@ -1,0 +1,42 @@
+// What the sum of copied words tells of damage.
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "variants/stores/seqlock_ring/words.h"
+
+namespace kill9::ring {
+namespace {
+
+TEST(SeqlockRingWords, SumTellsAnyChangeOfOneWordAndAnyExchangeOfTwo) {
+  std::mt19937_64 random(7);
+  std::vector<uint64_t> words(64);
+  const auto sum = [&words] {
+    return SumOfValue({reinterpret_cast<const char*>(words.data()), words.size() * kWord});
+  };
+  for (uint64_t& word : words) word = random();
+  const uint64_t before = sum();
+  for (uint64_t& word : words) {
+    const uint64_t was = word;
+    // Few bits and many, high ones and low ones.
+    for (const uint64_t change :
+         {uint64_t{1} << 63, uint64_t{1} << 32 | 1, random(), ~uint64_t{0}}) {
+      word = was ^ change;
+      EXPECT_NE(sum(), before);
+      word = was + change;
+      EXPECT_NE(sum(), before);
+    }
+    word = was;
+  }
+  for (size_t i = 0; i < words.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      std::swap(words[i], words[j]);
+      EXPECT_NE(sum(), before) << i << " and " << j;
+      std::swap(words[i], words[j]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kill9::ring
