@@ -1,6 +1,11 @@
 #include "variants/registry.h"
 
-#include <array>
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 
 // The designs: one line each. Every design's folder defines `const Variant& <Name>()`.
 #define KILL9_VARIANTS(VARIANT) \
@@ -53,12 +58,55 @@ KILL9_BASELINES(KILL9_DECLARE)
 KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
 
-std::span<const Variant* const> AllVariants() {
-#define KILL9_LIST(Name) &Name(),
-  static const std::array kVariants = {KILL9_VARIANTS(KILL9_LIST) KILL9_BASELINES(KILL9_LIST)
-                                           KILL9_PEERS(KILL9_LIST)};
+namespace {
+
+struct Lists {
+  std::vector<const Design*> designs;
+  std::vector<const Variant*> variants;
+
+  void Add(const Design& design) {
+    designs.push_back(&design);
+    if (design.kind() == Variant::kKind) variants.push_back(static_cast<const Variant*>(&design));
+  }
+};
+
+Lists& AllLists() {
+  static Lists* lists = [] {
+    Lists* made = new Lists;
+#define KILL9_LIST(Name) made->Add(Name());
+    KILL9_VARIANTS(KILL9_LIST)
+    KILL9_BASELINES(KILL9_LIST)
+    KILL9_PEERS(KILL9_LIST)
 #undef KILL9_LIST
-  return kVariants;
+    return made;
+  }();
+  return *lists;
+}
+
+template <typename T>
+const T* Find(const std::vector<const T*>& list, std::string_view name) {
+  const auto found =
+      std::find_if(list.begin(), list.end(), [name](const T* one) { return one->name() == name; });
+  return found == list.end() ? nullptr : *found;
+}
+
+}  // namespace
+
+std::span<const Design* const> AllDesigns() { return AllLists().designs; }
+const Design* FindDesign(std::string_view name) { return Find(AllLists().designs, name); }
+std::span<const Variant* const> AllVariants() { return AllLists().variants; }
+const Variant* FindVariant(std::string_view name) { return Find(AllLists().variants, name); }
+
+absl::Status AddDesigns(std::span<const Design* const> designs) {
+  std::set<std::string_view> names;
+  for (const Design* design : designs) {
+    if (FindDesign(design->name()) != nullptr || !names.insert(design->name()).second) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("there is a design '", std::string(design->name()), "' already"));
+    }
+  }
+  for (const Design* design : designs) AllLists().Add(*design);
+  return absl::OkStatus();
 }
 
 std::span<const PeerPackage> PeerPackages() {
@@ -67,13 +115,6 @@ std::span<const PeerPackage> PeerPackages() {
                                               {"boost_interprocess", "libboost-dev"},
                                               {"berkeley_db", "libdb-dev"}};
   return kPackages;
-}
-
-const Variant* FindVariant(std::string_view name) {
-  for (const Variant* variant : AllVariants()) {
-    if (variant->name() == name) return variant;
-  }
-  return nullptr;
 }
 
 }  // namespace kill9

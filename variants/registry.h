@@ -1,4 +1,5 @@
-// The list of designs. Adding one: a folder under variants/ and one line in registry.cc.
+// The lists of designs. Adding one: a folder under variants/ and one line in registry.cc. A program
+// that brings designs of its own adds them when it starts (AddDesigns).
 #ifndef KILL9_VARIANTS_REGISTRY_H_
 #define KILL9_VARIANTS_REGISTRY_H_
 
@@ -6,41 +7,41 @@
 #include <span>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/object.h"
 #include "variants/segment.h"
 #include "variants/store.h"
 
 namespace kill9 {
 
-// One store: how to make and open its segments, and how to take part in one.
-class Variant {
+// A design of a store.
+class Variant : public Design {
  public:
-  // The project's own designs, the naive ones that people really ship, and other libraries. Runs
-  // that must pass take designs only.
-  enum class Kind : uint8_t { kDesign, kBaseline, kPeer };
+  static constexpr std::string_view kKind = "store";
 
-  virtual ~Variant() = default;
-  virtual std::string_view name() const = 0;
-  virtual std::string_view summary() const = 0;  // one sentence
-  virtual Kind kind() const { return Kind::kDesign; }
+  std::string_view kind() const final { return kKind; }
+  std::string_view model() const override { return "map"; }
+  const ObjectTraits& object_traits() const final { return traits(); }
   virtual const Traits& traits() const = 0;
-  // What the testbed is expected to say ("pass" of what is meant to be right; `|` between
-  // alternatives), and which command of kill9 says so surely, on every machine: random kills hardly
-  // ever hit a window of one instruction, which the sweep finds at once.
-  virtual std::string_view expected_verdict() const { return "pass"; }
-  // Empty of what is meant to be right.
-  virtual std::string_view shown_by() const { return ""; }
-
-  virtual absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const = 0;
-  virtual absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const = 0;
-  virtual absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const = 0;
-  // A new participant. The store keeps the segment mapped. kResourceExhausted: no slot is free,
-  // even after the dead have been recovered.
+  // As AttachObject.
   virtual absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const = 0;
+  absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject(
+      std::shared_ptr<Segment> segment) const final {
+    return Attach(std::move(segment));
+  }
 };
 
+// Of every kind, those that were added last.
+std::span<const Design* const> AllDesigns();
+const Design* FindDesign(std::string_view name);  // null if there is none
+// The stores among them.
 std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
+
+// Adds a program's own designs; one of kind "store" is a Variant. kAlreadyExists: a name is taken;
+// nothing was added. REQUIRES: called before the lists are first asked for, by one thread.
+absl::Status AddDesigns(std::span<const Design* const> designs);
 
 // What each peer is built from. One whose package was missing at build is no variant.
 struct PeerPackage {

@@ -3,21 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace kill9 {
-namespace {
-
-absl::Status InheritedHandle() {
-  return absl::FailedPreconditionError(
-      "this handle was inherited through fork and belongs to the parent process: attach a new one");
-}
-
-absl::Status LostHandle() {
-  return absl::FailedPreconditionError(
-      "the program has closed the descriptor that proved this participant's life (closefrom?): "
-      "what "
-      "it held may be given back by others; attach a new handle");
-}
-
-}  // namespace
 
 PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
   if (this != &other) {
@@ -33,7 +18,7 @@ PinnedValue& PinnedValue::operator=(PinnedValue&& other) noexcept {
 void PinnedValue::Release() {
   value_ = {};  // what it showed may belong to somebody else from here on
   version_ = kAbsent;
-  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.owns()) {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard().owns()) {
     store->DoReleasePin(hold_);
   }
 }
@@ -50,14 +35,9 @@ Draft& Draft::operator=(Draft&& other) noexcept {
 
 void Draft::Drop() {
   bytes_ = {};
-  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard_.owns()) {
+  if (Store* store = std::exchange(store_, nullptr); store != nullptr && store->guard().owns()) {
     store->DoDropDraft(hold_);
   }
-}
-
-absl::Status Store::CheckHandle() const {
-  if (!guard_.mine()) return InheritedHandle();
-  return guard_.owns() ? absl::OkStatus() : LostHandle();
 }
 
 absl::Status Store::CheckKey(std::string_view key) const {
@@ -79,7 +59,7 @@ absl::Status Store::CheckValue(size_t size) const {
 }
 
 absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value) {
-  if (guard_.mine() && Fits(key) && value.size() <= known_max_value_bytes_) [[likely]] {
+  if (guard().mine() && Fits(key) && value.size() <= known_max_value_bytes_) [[likely]] {
     return DoPut(key, value);
   }
   return PutChecked(key, value);
@@ -93,7 +73,7 @@ absl::StatusOr<Version> Store::PutChecked(std::string_view key, std::string_view
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
-  if (guard_.mine() && Fits(key)) [[likely]]
+  if (guard().mine() && Fits(key)) [[likely]]
     return DoGet(key, value);
   return GetChecked(key, value);
 }
@@ -139,16 +119,6 @@ absl::StatusOr<Version> Store::Commit(Draft draft) {
 absl::Status Store::ForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
   if (absl::Status status = CheckHandle(); !status.ok()) return status;
   return DoForEach(visit);
-}
-
-absl::StatusOr<RecoveryReport> Store::Recover() {
-  if (absl::Status status = CheckHandle(); !status.ok()) return status;
-  return DoRecover();
-}
-
-absl::StatusOr<AuditReport> Store::Audit() {
-  if (absl::Status status = CheckHandle(); !status.ok()) return status;
-  return DoAudit();
 }
 
 }  // namespace kill9

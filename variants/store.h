@@ -1,33 +1,22 @@
-// The store contract: what every design in variants/ implements, and all that the rest of kill9
-// knows of one.
+// The store contract: what every design in variants/stores/ implements, the baselines and the peers
+// with them. It adds to what all shared objects have in common (object.h).
 //
-// A store maps keys to values (bytes) in one segment that any number of processes share. A process
-// takes part through a Store: one attached handle, one *participant*. A Store is used by one thread
-// at a time and dies with its process; what it held then (pins, drafts, half-done operations) is
-// given back by whichever survivor calls Recover(), or by an operation that needs the room.
+// A store maps keys to values (bytes) in one segment that any number of processes share. What a
+// Store holds when its process dies (pins, drafts, half-done operations) is given back by whichever
+// survivor calls Recover(), or by an operation that needs the room.
 //
-// Errors are absl::Status, the same in every design:
+// Errors, beside those of object.h, the same in every design:
 //
 //   kInvalidArgument     key empty or longer than max_key_bytes; value longer than max_value_bytes;
 //                        a version, pin or draft that cannot be one of this store's
 //   kNotFound            the key is absent (no message: a miss allocates nothing)
 //   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing
 //                        changed, nothing leaked
-//   kFailedPrecondition  the handle was inherited through fork (attach one of your own),
-//                        or the program has closed a descriptor that it needs (below),
-//                        or the segment belongs to another design,
-//                        or to another version of it
-//   kDataLoss            the segment is damaged
 //   kUnimplemented       this store does not have the operation; its traits say so
 //
-// A program may close descriptors that it does not know (closefrom(3), as daemons do). A store goes
-// on without its segment's: Get, Put and the others need none; but then this process cannot attach
-// once more, nor tell who is dead, so Recover() is refused, and an operation that would have to
-// recover for room finds none. No number that stands for another file by then is ever closed. Where
-// the segment lies on a file system that keeps locks by descriptor only (overlayfs), closing all
-// descriptors ends the participant: each later operation is refused, and what it held is given back
-// by others, its pinned values with it. An operation that is under way in another thread meanwhile
-// is not protected.
+// Where a program has closed the segment's descriptor (object.h), Get, Put and the others go on; an
+// operation that would have to recover for room finds none. Once the participant has ended by that,
+// its pinned values have, too.
 //
 // Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets:
 // an operation takes effect at one moment between its call and its return, and one cut off by its
@@ -46,7 +35,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "variants/segment/participants.h"
+#include "variants/object.h"
 
 namespace kill9 {
 
@@ -67,51 +56,14 @@ struct EntryView {
   Version version = kAbsent;
 };
 
-// What one Recover() did.
-struct RecoveryReport {
-  uint64_t participants = 0;    // dead participants whose holds were returned
-  uint64_t blocks = 0;          // blocks that came back
-  uint64_t rolled_back = 0;     // half-done operations undone
-  uint64_t rolled_forward = 0;  // half-done operations completed
-};
-
-// The exact account of a quiet segment. A sound one has free + live + held = capacity, for blocks
-// and for bytes, with leaked = 0, doubly_owned = 0 and no violations.
-struct AuditReport {
-  struct Account {
-    uint64_t blocks = 0;
-    uint64_t bytes = 0;
-  };
-  Account capacity;  // all blocks of the segment's space
-  Account free;      // findable by the allocator
-  Account live;      // reachable by a key
-  Account held;      // neither, but a participant (living or dead) holds it: pin, draft, in flight
-  Account leaked;    // none of these: nobody can ever free it
-  uint64_t doubly_owned = 0;            // blocks found twice
-  uint64_t entries = 0;                 // keys present
-  uint64_t participants = 0;            // attached, dead but not yet recovered ones included
-  std::vector<std::string> violations;  // each a broken invariant, by name and place
-
-  bool clean() const { return leaked.blocks == 0 && doubly_owned == 0 && violations.empty(); }
-};
-
-// The progress guarantee of an operation (Herlihy and Shavit): what a process stopped at any
-// instruction can do to the others. The sweep measures it; this is what the design claims.
-enum class Progress : uint8_t { kBlocking, kLockFree, kWaitFree };
-
-struct Traits {
-  bool lossless = true;  // false: a key may be forgotten at any time (never brought back)
+// What a store can do beyond what every object can.
+struct Traits : ObjectTraits {
   bool has_compare_and_swap = true;
   bool has_pin = true;
   bool has_draft = true;
-  bool has_audit = true;
-  bool has_versions = true;     // false: Put, Get and ForEach tell kAbsent instead of a version
-  bool has_recovery = true;     // false: there is nothing to call, and Recover() reports nothing
-  bool tells_recovered = true;  // false: Recover() does not tell all that was recovered
-  bool needs_name = false;      // its data are files: the segment cannot be anonymous
+  bool has_versions = true;  // false: Put, Get and ForEach tell kAbsent instead of a version
   // A value whose stored bytes have changed is never returned. Without it Get returns what is there.
   bool values_checked = false;
-  bool bounded = true;  // false: it takes room beyond the segment's size, and is never full
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit
   Progress pin = Progress::kBlocking;    // Pin, release
@@ -120,8 +72,6 @@ struct Traits {
   // A process whose stripe has no room goes through the others for some: it stands, and can block,
   // in those as well, until it has found some or knows that there is none.
   bool borrows_room = false;
-  std::string_view recovery_trigger;  // a sentence: who starts recovery, and when
-  std::string_view recovery_cost;     // a sentence: what its time depends on
 };
 
 class Store;
@@ -172,16 +122,10 @@ class Draft {
   std::span<char> bytes_;
 };
 
-// One participant of a segment. The public operations check what is common to all designs (the
-// handle is this process's own, the sizes fit) and hand over to the design's Do… functions.
-class Store {
+// The public operations check what is common to all designs (the handle is this process's own, the
+// sizes fit) and hand over to the design's Do… functions.
+class Store : public SharedObject {
  public:
-  // Detaches: what is still held is given back. In a process that inherited the handle through fork
-  // it does nothing to the segment.
-  virtual ~Store() = default;
-  Store(const Store&) = delete;
-  Store& operator=(const Store&) = delete;
-
   // Sets the key; returns the new version (kAbsent if the traits say that there are none).
   absl::StatusOr<Version> Put(std::string_view key, std::string_view value);
   // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if
@@ -203,19 +147,12 @@ class Store {
   // exactly once, one that comes or goes meanwhile at most once. The visitor may call this store's
   // operations.
   absl::Status ForEach(absl::FunctionRef<bool(const EntryView&)> visit);
-  // Repairs after every dead participant. Any participant may call it at any time, several may at
-  // once, and it may die halfway.
-  absl::StatusOr<RecoveryReport> Recover();
-  // The account. REQUIRES: no operation is under way (participants may be attached, and hold
-  // things).
-  absl::StatusOr<AuditReport> Audit();
 
   virtual size_t max_key_bytes() const = 0;    // at least 250
   virtual size_t max_value_bytes() const = 0;  // what the segment could hold if it were empty
 
  protected:
-  explicit Store(const ForkGuard& guard) : guard_(guard) {}
-  const ForkGuard& guard() const { return guard_; }
+  using SharedObject::SharedObject;
 
  private:
   friend class PinnedValue;
@@ -230,14 +167,10 @@ class Store {
   virtual absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) = 0;
   virtual absl::StatusOr<Version> DoCommit(uint64_t hold) = 0;  // always spends the hold
   virtual absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) = 0;
-  virtual absl::StatusOr<RecoveryReport> DoRecover() = 0;
-  virtual absl::StatusOr<AuditReport> DoAudit() = 0;
   // `hold` is what the design put into the PinnedValue or the Draft.
   virtual void DoReleasePin(uint64_t hold) = 0;
   virtual void DoDropDraft(uint64_t hold) = 0;
 
-  // That the handle is this process's own, and not lost.
-  absl::Status CheckHandle() const;
   absl::Status CheckKey(std::string_view key) const;
   absl::Status CheckValue(size_t size) const;
   // Put and Get of a handle that has not asked for its limits yet, or of what must be refused.
@@ -246,12 +179,11 @@ class Store {
   // Whether the key is not empty, and within the limits as far as they are known.
   bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }
   void LearnLimits() {
-    if (guard_.can_be_lost()) return;  // then each operation goes the way that looks at it
+    if (guard().can_be_lost()) return;  // then each operation goes the way that looks at it
     known_max_key_bytes_ = max_key_bytes();
     known_max_value_bytes_ = max_value_bytes();
   }
 
-  ForkGuard guard_;
   // What max_key_bytes() and max_value_bytes() say, once they have been asked; they never change.
   size_t known_max_key_bytes_ = 0;
   size_t known_max_value_bytes_ = 0;

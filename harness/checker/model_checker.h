@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "harness/checker/counterexample/counterexample.h"
 #include "harness/checker/search/condition.h"
 #include "harness/checker/search/engine.h"
@@ -64,6 +65,9 @@ class ModelChecker {
 // All models; adding one: its file, and a line in models.cc.
 std::span<const ModelChecker* const> AllModels();
 const ModelChecker* FindModel(std::string_view name);  // null if there is none
+// Adds a program's own models. kAlreadyExists: a name is taken; those before it were added.
+// REQUIRES: called before the list is first asked for, by one thread.
+absl::Status AddModels(std::span<const ModelChecker* const> models);
 
 }  // namespace kill9
 

@@ -161,7 +161,7 @@ absl::StatusOr<std::vector<Step>> Planner::Sweep() const {
 std::vector<Step> Planner::Baselines() const {
   std::vector<Step> steps;
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() != Variant::Kind::kBaseline) continue;
+    if (variant->role() != Design::Role::kBaseline) continue;
     std::vector<std::string> words = absl::StrSplit(std::string(variant->shown_by()), ' ');
     const bool by_sweep = words[0] == "sweep";
     words.emplace_back(kBaselineWatchdog);

@@ -122,8 +122,8 @@ std::vector<std::string> VariantsIn(const std::vector<Run>& runs, std::string_vi
   const auto rank = [](const std::string& name) {
     const std::span<const Variant* const> all = AllVariants();
     const auto at = std::find(all.begin(), all.end(), FindVariant(name));
-    const int kind = at == all.end() ? 3 : static_cast<int>((*at)->kind());
-    return std::pair(kind, at - all.begin());
+    const int role = at == all.end() ? 3 : static_cast<int>((*at)->role());
+    return std::pair(role, at - all.begin());
   };
   std::stable_sort(values.begin(), values.end(),
                    [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });

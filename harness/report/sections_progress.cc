@@ -194,7 +194,7 @@ MaybeSection Recovery(const Results& results) {
     }
     if (total == 0) continue;
     const Variant* registered = FindVariant(variant);
-    Curve curve{variant, {}, registered != nullptr && registered->kind() != Variant::Kind::kDesign};
+    Curve curve{variant, {}, registered != nullptr && registered->role() != Design::Role::kDesign};
     double seen = 0;
     for (const auto& [microseconds, count] : sum) {
       seen += count;

@@ -60,7 +60,7 @@ class Conformance : public ::testing::TestWithParam<const Variant*> {
     // What really runs, as the segment says it.
     std::string design((*segment)->header().design);
     RecordProperty("design", design);
-    if (variant().kind() == Variant::Kind::kDesign) {
+    if (variant().role() == Design::Role::kDesign) {
       EXPECT_EQ(design, variant().name());
     }
     return *std::move(segment);
@@ -216,7 +216,7 @@ class Conformance : public ::testing::TestWithParam<const Variant*> {
 inline std::vector<const Variant*> ConformingVariants() {
   std::vector<const Variant*> conforming;
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() == Variant::Kind::kDesign) conforming.push_back(variant);
+    if (variant->role() == Design::Role::kDesign) conforming.push_back(variant);
   }
   return conforming;
 }

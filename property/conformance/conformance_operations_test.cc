@@ -14,7 +14,7 @@ INSTANTIATE_FOR_ALL_VARIANTS(ConformanceOperations);
 std::vector<const Variant*> Baselines() {
   std::vector<const Variant*> baselines;
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() == Variant::Kind::kBaseline) baselines.push_back(variant);
+    if (variant->role() == Design::Role::kBaseline) baselines.push_back(variant);
   }
   return baselines;
 }
@@ -26,7 +26,7 @@ TEST(ConformanceRegistry, InstantiatesEveryRegisteredVariantAndNoOther) {
   std::set<std::string> names;
   for (const Variant* variant : AllVariants()) {
     names.insert(std::string(variant->name()));
-    if (variant->kind() == Variant::Kind::kDesign) registered.insert(std::string(variant->name()));
+    if (variant->role() == Design::Role::kDesign) registered.insert(std::string(variant->name()));
   }
   EXPECT_EQ(names.size(), AllVariants().size()) << "two variants share a name";
   EXPECT_FALSE(registered.empty());
@@ -59,7 +59,7 @@ TEST_P(ConformanceOperations, RunsTheDesignThatItNames) {
   std::cout << "[ variant  ] " << variant().name() << ": segment made by design '"
             << segment_->header().design << "'\n";
   std::string_view design(segment_->header().design);
-  if (variant().kind() == Variant::Kind::kDesign) {
+  if (variant().role() == Design::Role::kDesign) {
     EXPECT_EQ(design, variant().name());
   }
   // No other design opens it.

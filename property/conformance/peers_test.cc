@@ -15,7 +15,7 @@ using absl::StatusCode;
 std::vector<const Variant*> Peers() {
   std::vector<const Variant*> peers;
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() == Variant::Kind::kPeer) peers.push_back(variant);
+    if (variant->role() == Design::Role::kPeer) peers.push_back(variant);
   }
   return peers;
 }

@@ -84,7 +84,7 @@ TEST(Planted, ThereAreEnoughOfThemInEachDesignAndEnoughControls) {
   const std::vector<PlantedBug> bugs = Bugs(false);
   EXPECT_GE(bugs.size(), kBugs);
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() != Variant::Kind::kDesign) continue;
+    if (variant->role() != Design::Role::kDesign) continue;
     const auto of_variant = std::count_if(bugs.begin(), bugs.end(), [variant](const PlantedBug& b) {
       return b.variant == variant->name();
     });

@@ -194,7 +194,7 @@ TEST_P(CopyOf, NeedsATrapFlag) { GTEST_SKIP() << "this processor has none"; }
 std::vector<const Variant*> Designs() {
   std::vector<const Variant*> designs;
   for (const Variant* variant : AllVariants()) {
-    if (variant->kind() == Variant::Kind::kDesign) designs.push_back(variant);
+    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
   }
   return designs;
 }

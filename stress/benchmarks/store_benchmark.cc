@@ -314,7 +314,7 @@ class Run {
     for (size_t value_bytes : settings_.value_bytes) {
       for (const Variant* variant : AllVariants()) {
         const limits::SubjectKind kind{std::string(variant->name()),
-                                       variant->kind() == Variant::Kind::kBaseline
+                                       variant->role() == Design::Role::kBaseline
                                            ? limits::SubjectKind::Role::kBaseline
                                            : limits::SubjectKind::Role::kDesign,
                                        nullptr};

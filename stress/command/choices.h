@@ -82,12 +82,12 @@ inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
   }
   std::vector<Choice<const Variant*>> known;
   for (const Variant* variant : AllVariants()) {
-    const Variant::Kind kind = variant->kind();
+    const Design::Role role = variant->role();
     known.push_back({std::string(variant->name()),
                      variant,
-                     {kind == Variant::Kind::kDesign ? "all"
-                      : kind == Variant::Kind::kPeer ? "peers"
-                                                     : "baselines"}});
+                     {role == Design::Role::kDesign ? "all"
+                      : role == Design::Role::kPeer ? "peers"
+                                                    : "baselines"}});
   }
   return Choose("--variant", given, known);
 }

@@ -11,10 +11,10 @@
 namespace kill9 {
 namespace {
 
-const char* KindName(Variant::Kind kind) {
-  return kind == Variant::Kind::kDesign     ? "design"
-         : kind == Variant::Kind::kBaseline ? "baseline"
-                                            : "peer";
+const char* RoleName(Design::Role role) {
+  return role == Design::Role::kDesign     ? "design"
+         : role == Design::Role::kBaseline ? "baseline"
+                                           : "peer";
 }
 
 Json ListVariants() {
@@ -22,7 +22,7 @@ Json ListVariants() {
   for (const Variant* variant : AllVariants()) {
     variants.push_back({{"name", variant->name()},
                         {"summary", variant->summary()},
-                        {"kind", KindName(variant->kind())},
+                        {"kind", RoleName(variant->role())},
                         {"lossless", variant->traits().lossless},
                         {"expected_verdict", variant->expected_verdict()}});
   }

@@ -151,7 +151,7 @@ class BaselineVariant final : public Variant {
 
   std::string_view name() const override { return description_.name; }
   std::string_view summary() const override { return description_.summary; }
-  Kind kind() const override { return Kind::kBaseline; }
+  Role role() const override { return Role::kBaseline; }
   const Traits& traits() const override { return description_.traits; }
   std::string_view expected_verdict() const override { return description_.expected_verdict; }
   std::string_view shown_by() const override { return description_.shown_by; }

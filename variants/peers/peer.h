@@ -55,14 +55,16 @@ class PeerStore : public CopyingStore {
 
 // The traits of a peer that has only what PeerStore has.
 inline Traits PlainTraits(std::string_view recovery_trigger, std::string_view recovery_cost) {
-  return {.has_compare_and_swap = false,
-          .has_pin = false,
-          .has_draft = false,
-          .has_audit = false,
-          .has_versions = false,
-          .tells_recovered = false,
-          .recovery_trigger = recovery_trigger,
-          .recovery_cost = recovery_cost};
+  Traits traits;
+  traits.has_compare_and_swap = false;
+  traits.has_pin = false;
+  traits.has_draft = false;
+  traits.has_audit = false;
+  traits.has_versions = false;
+  traits.tells_recovered = false;
+  traits.recovery_trigger = recovery_trigger;
+  traits.recovery_cost = recovery_cost;
+  return traits;
 }
 
 // The same, of one that keeps its data in files.
@@ -76,7 +78,7 @@ inline Traits AnchoredTraits(std::string_view recovery_trigger, std::string_view
 // The part of a Variant that all peers have in common.
 class PeerVariant : public Variant {
  public:
-  Kind kind() const final { return Kind::kPeer; }
+  Role role() const final { return Role::kPeer; }
   absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const final {
     return Segment::Open(location, {.design = name()});
   }

@@ -79,9 +79,9 @@ std::vector<SubjectKind> Variants() {
   using Role = SubjectKind::Role;
   std::vector<SubjectKind> kinds;
   for (const Variant* variant : AllVariants()) {
-    const Role role = variant->kind() == Variant::Kind::kDesign     ? Role::kDesign
-                      : variant->kind() == Variant::Kind::kBaseline ? Role::kBaseline
-                                                                    : Role::kPeer;
+    const Role role = variant->role() == Design::Role::kDesign     ? Role::kDesign
+                      : variant->role() == Design::Role::kBaseline ? Role::kBaseline
+                                                                   : Role::kPeer;
     kinds.push_back({std::string(variant->name()), role,
                      [variant](const Load& load) { return MakeStore(*variant, load); }});
   }

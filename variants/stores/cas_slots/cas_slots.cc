@@ -16,15 +16,17 @@ class CasSlotsVariant final : public Variant {
     return "lock-free: one CAS of a 64-bit slot word publishes; every block has a findable owner";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .read = Progress::kLockFree,
-        .write = Progress::kLockFree,
-        .pin = Progress::kLockFree,
-        .blocks = Traits::Reach::kNowhere,
-        .recovery_trigger =
-            "Recover(), an attach that finds no slot, or an allocation that finds no room",
-        .recovery_cost = "what the dead participants' ledgers name",
-    };
+    static const Traits traits = [] {
+      Traits own;
+      own.read = Progress::kLockFree;
+      own.write = Progress::kLockFree;
+      own.pin = Progress::kLockFree;
+      own.blocks = Traits::Reach::kNowhere;
+      own.recovery_trigger =
+          "Recover(), an attach that finds no slot, or an allocation that finds no room";
+      own.recovery_cost = "what the dead participants' ledgers name";
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {

@@ -16,12 +16,14 @@ class GlobalMutexVariant final : public locked::LockedVariant {
            "journal";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .recovery_trigger =
-            "the next locker undoes a half-done operation; holds come back by Recover(), by an "
-            "attach that finds no slot, or by an allocation that finds no room",
-        .recovery_cost = "one operation's journal, plus what the dead participant held",
-    };
+    static const Traits traits = [] {
+      Traits own;
+      own.recovery_trigger =
+          "the next locker undoes a half-done operation; holds come back by Recover(), by an "
+          "attach that finds no slot, or by an allocation that finds no room";
+      own.recovery_cost = "one operation's journal, plus what the dead participant held";
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {

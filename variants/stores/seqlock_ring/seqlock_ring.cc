@@ -134,20 +134,23 @@ class SeqlockRingVariant final : public Variant {
     return "a cache: a ring of self-validating records, the newest overwriting the oldest, with a "
            "lock-free index of one-line buckets";
   }
+  std::string_view model() const override { return "cache"; }
   const Traits& traits() const override {
-    static const Traits kTraits = {
-        .lossless = false,
-        .values_checked = true,
-        .read = Progress::kLockFree,
-        .write = Progress::kLockFree,
-        .pin = Progress::kLockFree,
-        .blocks = Traits::Reach::kNowhere,
-        .recovery_trigger =
-            "whoever meets a dead participant's hold when it needs the room, an Attach "
-            "that finds no free slot, or Recover()",
-        .recovery_cost = "the holds of the victim (at most 32), not the size of the segment",
-    };
-    return kTraits;
+    static const Traits traits = [] {
+      Traits own;
+      own.lossless = false;
+      own.values_checked = true;
+      own.read = Progress::kLockFree;
+      own.write = Progress::kLockFree;
+      own.pin = Progress::kLockFree;
+      own.blocks = Traits::Reach::kNowhere;
+      own.recovery_trigger =
+          "whoever meets a dead participant's hold when it needs the room, an Attach "
+          "that finds no free slot, or Recover()";
+      own.recovery_cost = "the holds of the victim (at most 32), not the size of the segment";
+      return own;
+    }();
+    return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return CreateSegment(options);

@@ -44,14 +44,16 @@ class StripedLocksVariant final : public locked::LockedVariant {
     return "N robust mutexes, each over its part of the table and an arena that others borrow from";
   }
   const Traits& traits() const override {
-    static const Traits traits{
-        .blocks = Traits::Reach::kStripe,
-        .borrows_room = true,
-        .recovery_trigger =
-            "the next locker of a stripe undoes its half-done operation; holds come back by "
-            "Recover(), by an attach that finds no slot, or by an allocation that finds no room",
-        .recovery_cost = "one operation's journal, plus what the dead participant held",
-    };
+    static const Traits traits = [] {
+      Traits own;
+      own.blocks = Traits::Reach::kStripe;
+      own.borrows_room = true;
+      own.recovery_trigger =
+          "the next locker of a stripe undoes its half-done operation; holds come back by "
+          "Recover(), by an attach that finds no slot, or by an allocation that finds no room";
+      own.recovery_cost = "one operation's journal, plus what the dead participant held";
+      return own;
+    }();
     return traits;
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
