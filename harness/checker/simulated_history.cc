@@ -77,9 +77,7 @@ class Simulation {
     operation.outcome = Outcome::kOpen;
     operation.key = random_.Below(cells_.size());
     operation.function = ChooseFunction();
-    bool writes = operation.function == Function::kPut || operation.function == Function::kCommit ||
-                  operation.function == Function::kCompareAndSwap;
-    if (writes) {
+    if (RowOf(operation.function).effect == Effect::kWrites) {
       operation.argument = options_.distinct_values == 0
                                ? ++last_value_
                                : 1 + random_.Below(options_.distinct_values);

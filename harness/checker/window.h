@@ -271,9 +271,8 @@ class EngineStream : public StreamChecker {
   }
 
   void Forget(const Operation& operation) {
-    bool sees_some_value = (operation.function == Function::kErase && operation.result == 1) ||
-                           operation.function == Function::kCompareAndSwap ||
-                           operation.function == Function::kCompareAndSwapValue;
+    const bool sees_some_value =
+        ShowsSomeValue(operation) || RowOf(operation.function).expected != Field::kUnused;
     if (sees_some_value) {
       std::erase_if(limbo_,
                     [&](const Operation& write) { return write.invoke <= operation.finish; });

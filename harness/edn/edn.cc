@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <deque>
 #include <iterator>
 #include <optional>
@@ -17,34 +18,6 @@ namespace kill9 {
 namespace {
 
 using Kind = EdnForm::Kind;
-
-struct FunctionAlias {
-  std::string_view name;
-  Function function;
-};
-
-constexpr FunctionAlias kAliases[] = {
-    {":put", Function::kPut},
-    {":write", Function::kPut},
-    {":w", Function::kPut},
-    {":set", Function::kPut},
-    {":get", Function::kGet},
-    {":read", Function::kGet},
-    {":r", Function::kGet},
-    {":erase", Function::kErase},
-    {":delete", Function::kErase},
-    {":remove", Function::kErase},
-    {":cas", Function::kCompareAndSwapValue},
-    {":compare-and-swap", Function::kCompareAndSwap},
-    {":pin", Function::kPin},
-    {":commit", Function::kCommit},
-    {":recover", Function::kRecover},
-    {":attach", Function::kAttach},
-    {":detach", Function::kDetach},
-    {":for-each", Function::kForEach},
-    {":enqueue", Function::kEnqueue},
-    {":dequeue", Function::kDequeue},
-};
 
 // Numbers for values, from `first` on: one for all that are equal.
 class Names {
@@ -113,7 +86,7 @@ class HistoryReader {
     const EdnForm* index = nullptr;
   };
 
-  static const EdnForm** Field(std::string_view name, Event* event) {
+  static const EdnForm** FieldNamed(std::string_view name, Event* event) {
     if (name == ":process") return &event->process;
     if (name == ":type") return &event->type;
     if (name == ":f") return &event->function;
@@ -132,7 +105,7 @@ class HistoryReader {
     for (;;) {
       absl::StatusOr<bool> more = reader_.NextKey(&name_);
       if (!more.ok() || !*more) return more.status();
-      const EdnForm** field = Field(name_.text, &event_);
+      const EdnForm** field = FieldNamed(name_.text, &event_);
       if (field != nullptr && *field != nullptr) {
         return reader_.Error(name_, "the key is there twice");
       }
@@ -209,25 +182,25 @@ class HistoryReader {
     operation.outcome = Outcome::kOpen;
     entry->second = history_.operations.size();
     history_.operations.push_back(operation);
-    if (!IsOnKey(*function)) return absl::OkStatus();
+    if (RowOf(*function).target == Target::kObject) return absl::OkStatus();
     return ReadArguments(form, event, &history_.operations.back());
   }
 
   absl::StatusOr<Function> ReadFunction(const EdnForm& form, const Event& event) {
     if (event.function == nullptr) return reader_.Error(form, "an event needs :f");
-    for (const FunctionAlias& alias : kAliases) {
-      if (alias.name != event.function->text) continue;
-      if (IsOnKey(alias.function) && !accepts_(alias.function)) {
-        return reader_.Error(*event.function, "the model has no such operation");
+    std::string_view name = event.function->text;
+    bool known = false;
+    if (!name.empty() && name.front() == ':') {
+      name.remove_prefix(1);
+      for (const FunctionRow& row : kFunctions) {
+        if (!IsNameOf(row, name)) continue;
+        // Objects of two kinds may give one name to operations of their own.
+        if (row.target == Target::kObject || accepts_(row.function)) return row.function;
+        known = true;
       }
-      return alias.function;
     }
-    return reader_.Error(*event.function, "an unknown operation");
-  }
-
-  static bool IsOnKey(Function function) {
-    return function != Function::kRecover && function != Function::kAttach &&
-           function != Function::kDetach && function != Function::kForEach;
+    return reader_.Error(*event.function,
+                         known ? "the model has no such operation" : "an unknown operation");
   }
 
   // The number of a key or value; the error says where it is.
@@ -241,8 +214,7 @@ class HistoryReader {
   absl::Status Split(const Event& event, Function function, uint64_t* key,
                      const EdnForm** payload) {
     *payload = event.value;
-    bool is_cas =
-        function == Function::kCompareAndSwapValue || function == Function::kCompareAndSwap;
+    const bool is_cas = RowOf(function).expected != Field::kUnused;
     const EdnForm* named = event.key;
     if (named == nullptr && event.value != nullptr && event.value->IsPair() &&
         (!is_cas || event.value->items[1].IsPair())) {
@@ -255,44 +227,49 @@ class HistoryReader {
     return number.status();
   }
 
-  absl::Status ReadValue(const EdnForm* payload, uint64_t* value) {
-    *value = kNothing;
-    if (payload == nullptr || payload->IsNil()) return absl::OkStatus();
-    absl::StatusOr<uint64_t> number = NumberOf(*payload, &values_);
-    if (number.ok()) *value = *number;
-    return number.status();
+  // What an event says of an operation's field; null: nothing.
+  absl::Status ReadField(const EdnForm* payload, Field field, uint64_t* value) {
+    switch (field) {
+      case Field::kUnused:
+        return absl::OkStatus();
+      case Field::kValue:
+      case Field::kRequiredValue: {
+        *value = kNothing;
+        if (payload == nullptr || payload->IsNil()) return absl::OkStatus();
+        absl::StatusOr<uint64_t> number = NumberOf(*payload, &values_);
+        if (number.ok()) *value = *number;
+        return number.status();
+      }
+      case Field::kVersion:
+        return payload == nullptr ? absl::OkStatus() : ReadVersion(*payload, value);
+      case Field::kWasThere: {
+        const std::string_view told = payload == nullptr ? std::string_view() : payload->text;
+        *value = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
+        return absl::OkStatus();
+      }
+    }
+    std::abort();
   }
 
   absl::Status ReadArguments(const EdnForm& form, const Event& event, Operation* operation) {
+    const FunctionRow& row = RowOf(operation->function);
     const EdnForm* payload = nullptr;
     absl::Status status = Split(event, operation->function, &operation->key, &payload);
     if (!status.ok()) return status;
-    switch (operation->function) {
-      case Function::kPut:
-      case Function::kCommit:
-      case Function::kEnqueue:
-        status = ReadValue(payload, &operation->argument);
-        if (status.ok() && operation->argument == kNothing &&
-            operation->function == Function::kEnqueue) {
-          return reader_.Error(form, "an :enqueue needs a :value");
-        }
-        return status;
-      case Function::kCompareAndSwap:
-      case Function::kCompareAndSwapValue: {
-        if (payload == nullptr || !payload->IsPair()) {
-          return reader_.Error(payload == nullptr ? form : *payload,
-                               "a compare-and-swap needs a :value [old new]");
-        }
-        status = ReadValue(&payload->items[1], &operation->argument);
-        if (!status.ok()) return status;
-        if (operation->function == Function::kCompareAndSwapValue) {
-          return ReadValue(&payload->items[0], &operation->expected);
-        }
-        return ReadVersion(payload->items[0], &operation->expected);
+    if (row.expected != Field::kUnused) {
+      if (payload == nullptr || !payload->IsPair()) {
+        return reader_.Error(payload == nullptr ? form : *payload,
+                             "a compare-and-swap needs a :value [old new]");
       }
-      default:
-        return absl::OkStatus();
+      status = ReadField(&payload->items[0], row.expected, &operation->expected);
+      if (!status.ok()) return status;
+      payload = &payload->items[1];
     }
+    status = ReadField(payload, row.argument, &operation->argument);
+    if (status.ok() && row.argument == Field::kRequiredValue && operation->argument == kNothing) {
+      return reader_.Error(form, absl::StrCat(":", std::string(row.name), " needs a :value"));
+    }
+    return status;
   }
 
   absl::Status ReadVersion(const EdnForm& form, uint64_t* version) {
@@ -320,8 +297,8 @@ class HistoryReader {
         return reader_.Error(*event.function, "completes another operation than was invoked");
       }
     }
-    if (!IsOnKey(operation.function)) return absl::OkStatus();
-    if (outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap &&
+    if (RowOf(operation.function).target == Target::kObject) return absl::OkStatus();
+    if (outcome == Outcome::kFail && RowOf(operation.function).expected == Field::kVersion &&
         event.version == nullptr) {
       operation.outcome = Outcome::kRefused;  // without a version it does not say what it met
     }
@@ -345,20 +322,11 @@ class HistoryReader {
     } else {
       payload = event.value;
     }
-    switch (operation->function) {
-      case Function::kGet:
-      case Function::kPin:
-      case Function::kDequeue:
-        if (event.value == nullptr) return reader_.Error(form, "a read that is :ok needs a :value");
-        return ReadValue(payload, &operation->result);
-      case Function::kErase: {
-        std::string_view told = payload == nullptr ? std::string_view() : payload->text;
-        operation->result = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
-        return absl::OkStatus();
-      }
-      default:
-        return absl::OkStatus();
+    const Field result = RowOf(operation->function).result;
+    if (result == Field::kValue && event.value == nullptr) {
+      return reader_.Error(form, "a read that is :ok needs a :value");
     }
+    return ReadField(payload, result, &operation->result);
   }
 
   EdnReader reader_;
@@ -379,34 +347,25 @@ class HistoryReader {
   bool has_index_ = false;
 };
 
+std::string FieldText(Field field, uint64_t value, const Naming& naming) {
+  if (field == Field::kVersion) return absl::StrCat(value);
+  if (field != Field::kWasThere) return naming.Value(value);
+  return value == kErasedUntold ? "nil" : value == 1 ? "true" : "false";
+}
+
 void AppendValue(const Operation& operation, bool completed, const Naming& naming,
                  std::string* line) {
-  std::string value;
-  switch (operation.function) {
-    case Function::kPut:
-    case Function::kCommit:
-    case Function::kEnqueue:
-      value = naming.Value(operation.argument);
-      break;
-    case Function::kGet:
-    case Function::kPin:
-    case Function::kDequeue:
-      value = completed ? naming.Value(operation.result) : "nil";
-      break;
-    case Function::kErase:
-      value = !completed || operation.result == kErasedUntold ? "nil"
-              : operation.result == 1                         ? "true"
-                                                              : "false";
-      break;
-    case Function::kCompareAndSwap:
-      value = absl::StrCat("[", operation.expected, " ", naming.Value(operation.argument), "]");
-      break;
-    case Function::kCompareAndSwapValue:
-      value = absl::StrCat("[", naming.Value(operation.expected), " ",
-                           naming.Value(operation.argument), "]");
-      break;
-    default:
-      return;
+  const FunctionRow& row = RowOf(operation.function);
+  if (row.target == Target::kObject) return;
+  std::string value = "nil";
+  if (row.argument != Field::kUnused) {
+    value = FieldText(row.argument, operation.argument, naming);
+    if (row.expected != Field::kUnused) {
+      value =
+          absl::StrCat("[", FieldText(row.expected, operation.expected, naming), " ", value, "]");
+    }
+  } else if (completed) {
+    value = FieldText(row.result, operation.result, naming);
   }
   const std::string key = naming.Key(operation.key);
   if (!key.empty()) absl::StrAppend(line, ", :key ", key);  // a history of one object has no keys
@@ -476,12 +435,11 @@ std::string WriteEdn(std::span<const Operation> operations, const Naming& naming
     const bool completes = event.phase == kReturns;
     absl::StrAppend(&text, "{:process ", operation.process, ", :type ",
                     std::string(completes ? TypeName(operation.outcome) : ":invoke"),
-                    ", :f :", std::string(FunctionName(operation.function)));
+                    ", :f :", std::string(RowOf(operation.function).name));
     AppendValue(operation, completes, naming, &text);
-    bool shows_version =
-        completes &&
-        (operation.result_version != 0 ||
-         (operation.outcome == Outcome::kFail && operation.function == Function::kCompareAndSwap));
+    bool shows_version = completes && (operation.result_version != 0 ||
+                                       (operation.outcome == Outcome::kFail &&
+                                        RowOf(operation.function).expected == Field::kVersion));
     if (shows_version) absl::StrAppend(&text, ", :version ", operation.result_version);
     if (completes && operation.outcome == Outcome::kCrashed) text += ", :error :died";
     absl::StrAppend(&text, ", :time ", naming.Nanoseconds(event.time), "}\n");

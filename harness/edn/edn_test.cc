@@ -1,6 +1,11 @@
 // EDN in and out: ours, Jepsen's, and what is malformed.
 #include "harness/edn/edn.h"
 
+#include <cstring>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
@@ -22,6 +27,48 @@ Verdict VerdictOf(std::string_view text, std::string_view model,
   EXPECT_TRUE(history.ok()) << history.status();
   if (!history.ok()) return Verdict::kUndecided;
   return CheckHistory(*FindModel(model), history->operations, {.condition = condition})->verdict;
+}
+
+// Calls a function with what its row says that it takes, and has it answer what the row says that it
+// tells; `name` is one of its names.
+std::string OneOperation(const FunctionRow& row, std::string_view name) {
+  const std::string call = absl::StrCat("{:process 0, :f :", std::string(name), ", :type ");
+  const std::string argument = row.expected != Field::kUnused   ? "[0 7]"
+                               : row.argument != Field::kUnused ? "7"
+                                                                : "nil";
+  const std::string result = row.result == Field::kWasThere ? "true"
+                             : row.result == Field::kValue  ? "7"
+                                                            : argument;
+  return absl::StrCat(call, ":invoke, :value ", argument, "}\n", call, ":ok, :value ", result,
+                      "}\n");
+}
+
+TEST(Edn, EachFunctionIsReadByEachOfItsNamesAndReadBackAsItWasWritten) {
+  size_t names_read = 0;
+  for (const FunctionRow& row : kFunctions) {
+    const auto only_this = [&row](Function function) { return function == row.function; };
+    std::vector<std::string> names = {std::string(row.name)};
+    for (const auto alias : absl::StrSplit(std::string(row.aliases), ' ', absl::SkipEmpty())) {
+      names.emplace_back(alias);
+    }
+    for (const std::string& name : names) {
+      SCOPED_TRACE(name);
+      const auto history = ReadEdn(OneOperation(row, name), "h.edn", only_this);
+      ASSERT_TRUE(history.ok()) << history.status();
+      ASSERT_EQ(history->operations.size(), 1u);
+      const Operation& read = history->operations.front();
+      EXPECT_EQ(read.function, row.function);
+      EXPECT_EQ(read.argument != kNothing, row.argument != Field::kUnused);
+      EXPECT_EQ(read.result != kNothing, row.result != Field::kUnused);
+      const std::string written = WriteEdn(history->operations, history->naming());
+      EXPECT_THAT(written, HasSubstr(absl::StrCat(":f :", std::string(row.name))));
+      const auto again = ReadEdn(written, "again.edn", only_this);
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_EQ(std::memcmp(&again->operations.front(), &read, sizeof read), 0) << written;
+      ++names_read;
+    }
+  }
+  EXPECT_GT(names_read, std::size(kFunctions)) << "no function has an alias";
 }
 
 TEST(Edn, ReadsAJepsenVectorWithIndexTimeAndNemesis) {

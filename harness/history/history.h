@@ -13,29 +13,12 @@
 #define KILL9_HARNESS_HISTORY_HISTORY_H_
 
 #include <cstdint>
-#include <string_view>
 #include <type_traits>
 #include <vector>
 
-namespace kill9 {
+#include "harness/history/function.h"
 
-enum class Function : uint8_t {
-  kPut,             // argument = value written; result_version = its version (0: not recorded)
-  kGet,             // result = value read (kNothing: absent); result_version (0: not recorded)
-  kErase,           // result = 1 if it was there, else 0
-  kCompareAndSwap,  // expected (a version), argument; ok: swapped, result_version = the new one;
-                    // fail: it did not match, result_version = the present one (0: absent)
-  kPin,             // reads as kGet; the value is validated again before release
-  kCommit,          // a draft's commit; as kPut
-  kRecover,         // no effect on keys
-  kAttach,
-  kDetach,
-  kForEach,
-  kEnqueue,              // argument; of the queue model
-  kDequeue,              // result (kNothing: the queue was empty)
-  kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
-                         // fail: it had no effect, nothing more is known
-};
+namespace kill9 {
 
 enum class Outcome : uint8_t {
   kOpen,     // invoked, not yet finished
@@ -45,8 +28,6 @@ enum class Outcome : uint8_t {
   kUnknown,  // an :info that is not a death: it may take effect at any later time
   kRefused,  // completed without any effect and tells nothing of the key (full, too large)
 };
-
-std::string_view FunctionName(Function function);  // "put", "compare-and-swap", …
 
 inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
 // The value of a crashed write that nobody read: equal to no value ever read.

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 
 #include "harness/base/shared_mapping.h"
 #include "harness/history/history.h"
@@ -41,31 +42,9 @@ std::string_view ActivityName(Activity activity) {
   std::abort();
 }
 
-const char* WorkerBoard::action_name() const {
-  switch (static_cast<Function>(action.load(std::memory_order_relaxed))) {
-    case Function::kPut:
-      return "Put";
-    case Function::kGet:
-      return "Get";
-    case Function::kErase:
-      return "Erase";
-    case Function::kCompareAndSwap:
-      return "CompareAndSwap";
-    case Function::kPin:
-      return "Pin or its release";
-    case Function::kCommit:
-      return "Reserve, Commit or drop";
-    case Function::kRecover:
-      return "Recover";
-    case Function::kAttach:
-      return "Attach";
-    case Function::kDetach:
-      return "Detach";
-    case Function::kForEach:
-      return "ForEach";
-    default:
-      return "an operation";
-  }
+std::string_view WorkerBoard::action_name() const {
+  const size_t function = action.load(std::memory_order_relaxed);
+  return function < std::size(kFunctions) ? kFunctions[function].call : "an operation";
 }
 
 bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {

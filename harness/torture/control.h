@@ -55,7 +55,7 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint64_t> misses;
   std::atomic<uint64_t> refused;  // the segment was full
 
-  const char* action_name() const;  // for messages
+  std::string_view action_name() const;  // for messages
 };
 
 // Per key, checked and raised by whoever sees a version: what was acknowledged or read once must

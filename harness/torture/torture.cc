@@ -241,7 +241,7 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
             {"histogram", Buckets(control.death_noted_us)}}},
           {"longest_wait_us", to_us(report.times.longest_wait)},
           {"longest_wait_paused_us", to_us(report.times.longest_wait_paused)},
-          {"longest_wait_function", FunctionName(report.times.longest_wait_function)},
+          {"longest_wait_function", RowOf(report.times.longest_wait_function).name},
           {"longest_pause_us", to_us(report.times.longest_pause)},
           {"audits", load(control.audits)},
           {"fills", load(control.fills)},

@@ -16,14 +16,14 @@ namespace {
 
 using History = std::vector<Operation>;
 
-bool Reads(const Operation& operation) {
+bool IsReadOfAValue(const Operation& operation) {
   return operation.outcome == Outcome::kOk && operation.result != kNothing &&
          (operation.function == Function::kGet || operation.function == Function::kPin);
 }
 
-bool Writes(const Operation& operation) {
-  return operation.outcome == Outcome::kOk && operation.result_version != 0 && !Reads(operation) &&
-         operation.argument != kNothing;
+bool IsVersionedWrite(const Operation& operation) {
+  return operation.outcome == Outcome::kOk && operation.result_version != 0 &&
+         !IsReadOfAValue(operation) && operation.argument != kNothing;
 }
 
 // Two reads, one after the other, exchange what they saw.
@@ -32,7 +32,7 @@ bool SwapTwoResults(History* history) {
     for (size_t j = i + 1; j < std::min(i + 200, history->size()); ++j) {
       Operation& first = (*history)[i];
       Operation& second = (*history)[j];
-      if (Reads(first) && Reads(second) && first.key == second.key &&
+      if (IsReadOfAValue(first) && IsReadOfAValue(second) && first.key == second.key &&
           first.finish < second.invoke && first.result_version < second.result_version) {
         std::swap(first.result, second.result);
         std::swap(first.result_version, second.result_version);
@@ -49,8 +49,8 @@ bool MoveAReturn(History* history) {
     for (size_t j = i + 1; j < std::min(i + 200, history->size()); ++j) {
       Operation& read = (*history)[i];
       const Operation& write = (*history)[j];
-      if (Reads(read) && Writes(write) && read.key == write.key && read.result == write.argument &&
-          read.invoke + 1 < write.invoke) {
+      if (IsReadOfAValue(read) && IsVersionedWrite(write) && read.key == write.key &&
+          read.result == write.argument && read.invoke + 1 < write.invoke) {
         read.finish = write.invoke - 1;
         return true;
       }
@@ -63,11 +63,12 @@ bool MoveAReturn(History* history) {
 bool ReviveAValue(History* history) {
   for (size_t k = history->size() * 2 / 3; k < history->size(); ++k) {
     Operation& read = (*history)[k];
-    if (!Reads(read)) continue;
+    if (!IsReadOfAValue(read)) continue;
     const Operation* old = nullptr;
     for (size_t i = 0; i < k; ++i) {
       const Operation& write = (*history)[i];
-      if (write.key != read.key || !Writes(write) || write.finish >= read.invoke) continue;
+      if (write.key != read.key || !IsVersionedWrite(write) || write.finish >= read.invoke)
+        continue;
       if (old != nullptr && old->result_version < write.result_version) {
         read.result = old->argument;
         read.result_version = old->result_version;
@@ -82,7 +83,7 @@ bool ReviveAValue(History* history) {
 // Half of one value and half of another decode as an id that nobody wrote.
 bool TearAValue(History* history) {
   for (size_t i = history->size() / 2; i < history->size(); ++i) {
-    if (!Reads((*history)[i])) continue;
+    if (!IsReadOfAValue((*history)[i])) continue;
     (*history)[i].result |= 1ull << 40;
     return true;
   }
@@ -94,7 +95,7 @@ bool CrossKeys(History* history) {
   for (size_t i = history->size() / 2; i + 1 < history->size(); ++i) {
     Operation& read = (*history)[i];
     const Operation& other = (*history)[i + 1];
-    if (!Reads(read) || !Reads(other) || read.key == other.key) continue;
+    if (!IsReadOfAValue(read) || !IsReadOfAValue(other) || read.key == other.key) continue;
     read.result = other.result;
     read.result_version = other.result_version;
     return true;

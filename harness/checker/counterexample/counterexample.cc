@@ -7,29 +7,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/checker/counterexample/shrink.h"
-#include "harness/checker/search/versioned_value.h"
+#include "harness/checker/search/shown.h"
 
 namespace kill9 {
 
 std::string DescribeCall(const Operation& operation, const Naming& naming) {
-  std::string text(FunctionName(operation.function));
-  switch (operation.function) {
-    case Function::kPut:
-    case Function::kCommit:
-    case Function::kEnqueue:
-      absl::StrAppend(&text, " ", naming.Value(operation.argument));
-      break;
-    case Function::kCompareAndSwap:
-      absl::StrAppend(&text, " version ", operation.expected, " to ",
-                      naming.Value(operation.argument));
-      break;
-    case Function::kCompareAndSwapValue:
-      absl::StrAppend(&text, " ", naming.Value(operation.expected), " to ",
-                      naming.Value(operation.argument));
-      break;
-    default:
-      break;
+  const FunctionRow& row = RowOf(operation.function);
+  std::string text(row.name);
+  if (row.expected == Field::kVersion) {
+    absl::StrAppend(&text, " version ", operation.expected, " to");
+  } else if (row.expected == Field::kValue) {
+    absl::StrAppend(&text, " ", naming.Value(operation.expected), " to");
   }
+  if (row.argument != Field::kUnused) absl::StrAppend(&text, " ", naming.Value(operation.argument));
   return text;
 }
 
@@ -47,27 +37,20 @@ std::string DescribeResult(const Operation& operation, const Naming& naming) {
     case Outcome::kRefused:
       return text + " (refused)";
     case Outcome::kFail:
-      if (operation.function == Function::kCompareAndSwap) {
+      if (ShowsMismatch(operation)) {
         return absl::StrCat(text, " -> no: version ", operation.result_version);
       }
       return text + " -> failed";
     case Outcome::kOk:
       break;
   }
-  switch (operation.function) {
-    case Function::kGet:
-    case Function::kPin:
-    case Function::kDequeue:
-      absl::StrAppend(&text, " -> ", naming.Value(operation.result));
-      break;
-    case Function::kErase:
-      if (operation.result != kErasedUntold) {
-        absl::StrAppend(&text, operation.result == 1 ? " -> it was there" : " -> it was not there");
-      }
-      break;
-    default:
-      text += " -> ok";
-      break;
+  const Field result = RowOf(operation.function).result;
+  if (result == Field::kValue) {
+    absl::StrAppend(&text, " -> ", naming.Value(operation.result));
+  } else if (result != Field::kWasThere) {
+    text += " -> ok";
+  } else if (operation.result != kErasedUntold) {
+    text += operation.result == 1 ? " -> it was there" : " -> it was not there";
   }
   if (operation.result_version != 0) {
     absl::StrAppend(&text, " (version ", operation.result_version, ")");
@@ -81,8 +64,9 @@ std::string DescribeOperation(const Operation& operation, const Naming& naming) 
   std::string text = DescribeResult(operation, naming);
   if (IsWeakened(operation)) {
     // Shrinking took away what it met; the violation does not need it.
-    text += operation.function == Function::kErase ? ", counts as an erase of anything"
-                                                   : ", counts as a put";
+    text += RowOf(operation.function).result == Field::kWasThere
+                ? ", counts as an erase of anything"
+                : ", counts as a put";
   }
   return text;
 }

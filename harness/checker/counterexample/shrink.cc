@@ -6,75 +6,33 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "harness/checker/search/engine.h"
-#include "harness/checker/search/versioned_value.h"
+#include "absl/container/flat_hash_set.h"
+#include "harness/checker/search/shown.h"
 
 namespace kill9 {
 namespace {
 
-// What an operation does to the key, and what it tells of it, apart from any model's state.
-struct Role {
-  bool writes = false;
-  bool removes = false;
-  bool sees_presence = false;  // of a value that it does not name
-  bool sees_absence = false;
-  uint64_t value_seen = kNothing;
-  uint64_t version_seen = 0;
-};
-
-Role RoleOf(const Operation& operation) {
-  Role role;
-  const bool failed = operation.outcome == Outcome::kFail;
-  switch (operation.function) {
-    case Function::kPut:
-    case Function::kCommit:
-    case Function::kEnqueue:
-      role.writes = true;
-      role.removes = operation.argument == kNothing;
-      break;
-    case Function::kGet:
-    case Function::kPin:
-    case Function::kDequeue:
-      role.value_seen = operation.result;
-      role.version_seen = operation.result_version;
-      role.sees_absence = operation.result == kNothing;
-      break;
-    case Function::kErase: {
-      const bool told = operation.outcome == Outcome::kOk;
-      role.removes = !(told && operation.result == 0);
-      role.sees_presence = told && operation.result == 1;
-      role.sees_absence = told && operation.result == 0;
-      break;
-    }
-    case Function::kCompareAndSwap:
-      role.writes = !failed;
-      role.version_seen = failed ? operation.result_version : operation.expected;
-      role.sees_absence = role.version_seen == 0;
-      role.sees_presence = role.version_seen != 0;
-      break;
-    case Function::kCompareAndSwapValue:
-      role.writes = true;
-      role.value_seen = operation.expected;
-      role.sees_absence = operation.expected == kNothing;
-      break;
-    default:
-      break;
-  }
-  return role;
+// Whether the target may hold nothing after it, although it held something before.
+bool Removes(const Operation& operation) {
+  if (RowOf(operation.function).effect == Effect::kRemoves) return !ShowsAbsence(operation);
+  return Writes(operation) && operation.argument == kNothing;
 }
 
 class Dependence {
  public:
   explicit Dependence(std::span<const Operation> operations) : operations_(operations) {
     for (size_t i = 0; i < operations.size(); ++i) {
-      roles_.push_back(RoleOf(operations[i]));
-      const Role& role = roles_.back();
-      if (role.value_seen != kNothing) by_value_[role.value_seen].push_back(i);
-      if (role.version_seen != 0) by_version_[role.version_seen].push_back(i);
-      if (role.sees_presence) presence_.push_back(i);
-      if (role.sees_absence) absence_.push_back(i);
-      if (role.writes && operations[i].result_version != 0) {
-        known_versions_[operations[i].result_version] = true;
+      const Operation& operation = operations[i];
+      if (const uint64_t value = SeenValue(operation); value != kNothing) {
+        by_value_[value].push_back(i);
+      }
+      if (const uint64_t version = ShownVersion(operation); version != 0) {
+        by_version_[version].push_back(i);
+      }
+      if (ShowsSomeValue(operation)) presence_.push_back(i);
+      if (ShowsAbsence(operation)) absence_.push_back(i);
+      if (Writes(operation) && operation.result_version != 0) {
+        known_versions_.insert(operation.result_version);
       }
     }
   }
@@ -87,7 +45,7 @@ class Dependence {
     }
     auto miss = [&](size_t i) {
       if (drop[i]) return;
-      if (roles_[i].writes || roles_[i].removes) {
+      if (Writes(operations_[i]) || Removes(operations_[i])) {
         weaken[i] = true;
       } else {
         drop[i] = true;
@@ -97,8 +55,7 @@ class Dependence {
     while (!work.empty()) {
       size_t i = work.back();
       work.pop_back();
-      if (operations_[i].function == Function::kEnqueue ||
-          operations_[i].function == Function::kDequeue) {
+      if (RowOf(operations_[i].function).target == Target::kQueue) {
         DropFromQueue(i, &drop, &work);
       } else {
         Miss(i, miss);
@@ -118,7 +75,7 @@ class Dependence {
   template <typename Visit>
   void Miss(size_t i, Visit miss) {
     const Operation& gone = operations_[i];
-    if (roles_[i].writes) {
+    if (Writes(gone)) {
       for (size_t j : by_value_[gone.argument]) miss(j);
       if (gone.result_version != 0) {
         for (size_t j : by_version_[gone.result_version]) miss(j);
@@ -127,11 +84,15 @@ class Dependence {
         if (operations_[j].finish > gone.invoke && MayHaveSeen(i, j)) miss(j);
       }
     }
-    if (roles_[i].removes) {
+    if (Removes(gone)) {
       for (size_t j : absence_) {
         if (operations_[j].finish > gone.invoke) miss(j);
       }
     }
+  }
+
+  static uint64_t QueuedValue(const Operation& operation) {
+    return Writes(operation) ? operation.argument : operation.result;
   }
 
   // A value goes as a whole, enqueue and dequeue. Without a dequeue that crashed, or one that found
@@ -139,13 +100,11 @@ class Dependence {
   // not.
   void DropFromQueue(size_t i, std::vector<bool>* drop, std::vector<size_t>* work) {
     const Operation& gone = operations_[i];
-    const uint64_t value = gone.function == Function::kEnqueue ? gone.argument : gone.result;
-    const bool crashed = gone.function == Function::kDequeue && IsOptional(gone);
+    const uint64_t value = QueuedValue(gone);
+    const bool crashed = !Writes(gone) && IsOptional(gone);
     for (size_t j = 0; j < operations_.size(); ++j) {
       const Operation& other = operations_[j];
-      bool same =
-          value != kNothing &&
-          (other.function == Function::kEnqueue ? other.argument == value : other.result == value);
+      const bool same = value != kNothing && QueuedValue(other) == value;
       // Which value a crashed dequeue took is not known: it stays unless all go.
       if ((same || crashed) && !(*drop)[j]) {
         (*drop)[j] = true;
@@ -156,17 +115,16 @@ class Dependence {
 
   // Whether j, which saw some value present, may have seen that of i.
   bool MayHaveSeen(size_t i, size_t j) {
-    uint64_t seen = roles_[j].version_seen;
+    const uint64_t seen = ShownVersion(operations_[j]);
     if (seen == 0) return true;
     uint64_t written = operations_[i].result_version;
     return written != 0 ? seen == written : !known_versions_.contains(seen);
   }
 
   std::span<const Operation> operations_;
-  std::vector<Role> roles_;
   absl::flat_hash_map<uint64_t, std::vector<size_t>> by_value_;
   absl::flat_hash_map<uint64_t, std::vector<size_t>> by_version_;
-  absl::flat_hash_map<uint64_t, bool> known_versions_;
+  absl::flat_hash_set<uint64_t> known_versions_;
   std::vector<size_t> presence_;
   std::vector<size_t> absence_;
 };
@@ -175,7 +133,7 @@ class Dependence {
 
 void Weaken(Operation* operation) {
   operation->reserved = 1;
-  if (operation->function == Function::kErase) {
+  if (RowOf(operation->function).result == Field::kWasThere) {
     operation->result = kErasedUntold;
   } else {
     operation->function = Function::kPut;

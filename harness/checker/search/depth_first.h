@@ -28,6 +28,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "harness/checker/search/engine.h"
+#include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
@@ -51,10 +52,11 @@ class DepthFirst {
     placed_.assign(count / 64 + 1, 0);
     for (const Operation& operation : operations) {
       required_ += !IsOptional(operation);
-      if (const uint64_t value = Written(operation); value != kNothing) {
+      if (const uint64_t value = WrittenValue(operation); value != kNothing) {
         ++values_[value].writers;
       }
-      if (const uint64_t value = Seen(operation); value != kNothing && !IsOptional(operation)) {
+      if (const uint64_t value = SeenValue(operation);
+          value != kNothing && !IsOptional(operation)) {
         Value& seen = values_[value];
         ++seen.readers;
         seen.first_seen = std::min(seen.first_seen, operation.finish);
@@ -116,30 +118,6 @@ class DepthFirst {
     uint64_t latest;
   };
 
-  static uint64_t Written(const Operation& operation) {
-    switch (operation.function) {
-      case Function::kPut:
-      case Function::kCommit:
-      case Function::kCompareAndSwapValue:
-        return operation.argument;
-      case Function::kCompareAndSwap:
-        return operation.outcome == Outcome::kFail ? kNothing : operation.argument;
-      default:
-        return kNothing;
-    }
-  }
-  static uint64_t Seen(const Operation& operation) {
-    switch (operation.function) {
-      case Function::kGet:
-      case Function::kPin:
-        return operation.result;
-      case Function::kCompareAndSwapValue:
-        return operation.expected;
-      default:
-        return kNothing;
-    }
-  }
-
   uint32_t End() const { return static_cast<uint32_t>(operations_.size()); }
 
   // A new frame, with what can come next.
@@ -173,7 +151,7 @@ class DepthFirst {
       }
       if (IsLost(operation, after)) continue;
       choices_[kept] = choices_[i];
-      const auto value = values_.find(Written(operation));
+      const auto value = values_.find(WrittenValue(operation));
       if (value != values_.end() && value->second.readers > 0) {
         choices_[kept].seen_by = value->second.first_seen;
       }
@@ -189,7 +167,7 @@ class DepthFirst {
     if (after.value == state_.value || state_.value == kNothing) return false;
     const auto value = values_.find(state_.value);
     if (value == values_.end() || value->second.writers > 0) return false;
-    return value->second.readers > (Seen(operation) == state_.value && !IsOptional(operation));
+    return value->second.readers > (SeenValue(operation) == state_.value && !IsOptional(operation));
   }
 
   // D2. Those that are alike follow each other as far as D5 orders them alike.
@@ -237,8 +215,9 @@ class DepthFirst {
       *count += static_cast<std::remove_pointer_t<decltype(count)>>(by);
     };
     if (!IsOptional(operation)) add(&required_);
-    if (const uint64_t value = Written(operation); value != kNothing) add(&values_[value].writers);
-    if (const uint64_t value = Seen(operation); value != kNothing && !IsOptional(operation)) {
+    if (const uint64_t value = WrittenValue(operation); value != kNothing)
+      add(&values_[value].writers);
+    if (const uint64_t value = SeenValue(operation); value != kNothing && !IsOptional(operation)) {
       add(&values_[value].readers);
     }
   }

@@ -29,18 +29,14 @@ class Clusters {
   bool Collect() {
     for (size_t i = 0; i < operations_.size(); ++i) {
       const Operation& operation = operations_[i];
-      switch (operation.function) {
-        case Function::kPut:
-        case Function::kCommit:
-          if (operation.argument == kUnreadValue) break;
-          if (operation.argument == kNothing || !AddWrite(i)) return false;
-          break;
-        case Function::kGet:
-        case Function::kPin:
-          reads_.push_back(i);
-          break;
-        default:
-          return false;
+      const FunctionRow& row = RowOf(operation.function);
+      if (row.target != Target::kValue || row.expected != Field::kUnused) return false;
+      if (Reads(operation)) {
+        reads_.push_back(i);
+      } else if (!Writes(operation)) {
+        return false;
+      } else if (operation.argument != kUnreadValue) {
+        if (operation.argument == kNothing || !AddWrite(i)) return false;
       }
     }
     return true;

@@ -33,26 +33,18 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "harness/checker/search/mask.h"
+#include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
 enum class Answer : uint8_t { kLinearizable, kViolated, kUndecided };
 
-inline bool IsOptional(const Operation& operation) {
-  return operation.outcome == Outcome::kCrashed || operation.outcome == Outcome::kUnknown;
-}
-
 // E5. Of a crashed one it does not matter when it crashed.
 inline bool AreAlike(const Operation& a, const Operation& b) {
   return a.argument == b.argument && a.function == b.function && a.expected == b.expected &&
          a.result == b.result && a.result_version == b.result_version &&
          (IsOptional(a) ? IsOptional(b) : a.outcome == b.outcome);
-}
-
-inline bool HasVersion(const Operation& operation) {
-  return operation.result_version != 0 ||
-         (operation.function == Function::kCompareAndSwap && operation.expected != 0);
 }
 
 struct EngineLimits {

@@ -4,28 +4,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "harness/checker/search/engine.h"
+#include "harness/checker/search/shown.h"
 #include "harness/checker/search/versioned_value.h"
 
 namespace kill9 {
 namespace {
-
-bool IsRead(const Operation& operation) {
-  return operation.function == Function::kGet || operation.function == Function::kPin;
-}
-
-bool Writes(const Operation& operation) {
-  switch (operation.function) {
-    case Function::kPut:
-    case Function::kCommit:
-    case Function::kCompareAndSwapValue:
-      return true;
-    case Function::kCompareAndSwap:
-      return operation.outcome != Outcome::kFail;
-    default:
-      return false;
-  }
-}
 
 // What the operations of a key show of the effects of others.
 class Sightings {
@@ -42,7 +25,7 @@ class Sightings {
 
   // Shortens the time of an optional operation. False: nobody can have seen its effect.
   bool Tighten(bool lossy, Operation* operation) const {
-    if (operation->function == Function::kErase || operation->argument == kNothing) {
+    if (WrittenValue(*operation) == kNothing) {
       return !lossy && absence_;
     }
     const Sighting& sighting = values_.at(operation->argument);
@@ -70,29 +53,14 @@ class Sightings {
   };
 
   void Look(const Operation& operation) {
-    if (IsRead(operation)) {
-      See(operation.result, operation);
-    } else if (operation.function == Function::kCompareAndSwapValue) {
-      See(operation.expected, operation);
-    } else if (operation.function == Function::kErase && operation.outcome == Outcome::kOk) {
-      if (operation.result == 0) absence_ = true;
-      if (operation.result == 1) presence_ = true;
-    } else if (operation.function == Function::kCompareAndSwap) {
-      uint64_t version =
-          operation.outcome == Outcome::kFail ? operation.result_version : operation.expected;
-      if (version == 0) {
-        absence_ = true;
-      } else if (!known_versions_.contains(version)) {
-        presence_ = true;
-      }
+    if (const uint64_t value = SeenValue(operation); value != kNothing) See(value, operation);
+    if (ShowsAbsence(operation)) absence_ = true;
+    if (ShowsSomeValue(operation) && !known_versions_.contains(ShownVersion(operation))) {
+      presence_ = true;
     }
   }
 
   void See(uint64_t value, const Operation& operation) {
-    if (value == kNothing) {
-      absence_ = true;
-      return;
-    }
     Sighting& sighting = values_[value];
     sighting.seen = true;
     if (!IsOptional(operation)) {
@@ -129,32 +97,6 @@ uint64_t Recoveries::EndAfter(uint64_t death) const {
       recoveries_.begin(), recoveries_.end(), death,
       [](uint64_t time, const Recovery& recovery) { return time < recovery.invoke; });
   return next == recoveries_.end() ? kNever : next->finish;
-}
-
-bool IsKeyed(Function function) {
-  switch (function) {
-    case Function::kRecover:
-    case Function::kAttach:
-    case Function::kDetach:
-    case Function::kForEach:
-      return false;
-    default:
-      return true;
-  }
-}
-
-bool TellsNothing(const Operation& operation) {
-  switch (operation.outcome) {
-    case Outcome::kRefused:
-      return true;
-    case Outcome::kFail:
-      return operation.function != Function::kCompareAndSwap;
-    case Outcome::kCrashed:
-    case Outcome::kUnknown:
-      return IsRead(operation);
-    default:
-      return false;
-  }
 }
 
 bool ExtendFinishes(Condition condition, const Recoveries& recoveries,

@@ -30,12 +30,6 @@ class Recoveries {
   uint64_t known_from_ = 0;
 };
 
-// Whether the operation concerns keys at all (a recovery or an attachment does not).
-bool IsKeyed(Function function);
-
-// Whether nothing can be learnt from the operation: it had no effect and tells nothing.
-bool TellsNothing(const Operation& operation);
-
 // Sets `finish` of every operation to the end of the time in which it may take effect. Returns
 // whether any got longer than it was.
 bool ExtendFinishes(Condition condition, const Recoveries& recoveries,

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 
+#include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
@@ -65,17 +66,8 @@ struct VersionedSteps {
 
   // A successful step of an observer changes the state at most by what it tells of it.
   static bool IsObserver(const Operation& operation) {
-    switch (operation.function) {
-      case Function::kGet:
-      case Function::kPin:
-        return true;
-      case Function::kErase:
-        return operation.outcome == Outcome::kOk && operation.result == 0;
-      case Function::kCompareAndSwap:
-        return operation.outcome == Outcome::kFail;
-      default:
-        return false;
-    }
+    return operation.outcome == Outcome::kFail || Reads(operation) ||
+           (RowOf(operation.function).effect == Effect::kRemoves && ShowsAbsence(operation));
   }
 
   // Whether no state that can follow `state` allows the (completed) operation: what makes the
@@ -85,8 +77,8 @@ struct VersionedSteps {
     uint64_t shown = ShownVersion(operation);
     if (shown != 0 && shown <= state.last) {
       if (!CanBe(shown, state)) return true;
-      bool reads = operation.function == Function::kGet || operation.function == Function::kPin;
-      if (reads && state.version == shown && state.value != operation.result) return true;
+      if (Reads(operation) && state.version == shown && state.value != operation.result)
+        return true;
     }
     return WritesVersion(operation) && operation.result_version <= state.last;
   }
@@ -162,8 +154,7 @@ struct VersionedSteps {
   }
 
   static bool CompareAndSwap(const Operation& operation, State* state) {
-    uint64_t shown =
-        operation.outcome == Outcome::kFail ? operation.result_version : operation.expected;
+    const uint64_t shown = ShownVersion(operation);
     if (operation.outcome == Outcome::kFail && shown == operation.expected) return false;
     if (shown == 0) {
       if (!BecomeAbsent(state)) return false;
@@ -173,28 +164,8 @@ struct VersionedSteps {
     return operation.outcome == Outcome::kFail || Write(operation, state);
   }
 
-  static uint64_t ShownVersion(const Operation& operation) {
-    switch (operation.function) {
-      case Function::kGet:
-      case Function::kPin:
-        return operation.result == kNothing ? 0 : operation.result_version;
-      case Function::kCompareAndSwap:
-        return operation.outcome == Outcome::kFail ? operation.result_version : operation.expected;
-      default:
-        return 0;
-    }
-  }
-
   static bool WritesVersion(const Operation& operation) {
-    switch (operation.function) {
-      case Function::kPut:
-      case Function::kCommit:
-      case Function::kCompareAndSwap:
-      case Function::kCompareAndSwapValue:
-        return operation.outcome == Outcome::kOk && operation.result_version != 0;
-      default:
-        return false;
-    }
+    return operation.outcome == Outcome::kOk && operation.result_version != 0 && Writes(operation);
   }
 };
 

@@ -270,7 +270,7 @@ void Supervisor::Bury(uint32_t slot, int status, const End& end) {
   const std::string who = absl::StrCat(
       "process ", mine.process, " ", DescribeEnd(status), " ", std::string(ActivityName(activity)),
       activity == Activity::kOperation || activity == Activity::kBetween
-          ? absl::StrCat(" (", board.action_name(), ")")
+          ? absl::StrCat(" (", std::string(board.action_name()), ")")
           : "");
   if (killed) {
     control_.finding.Report(

@@ -116,8 +116,8 @@ void Supervisor::ReportStuck(uint32_t slot) {
       absl::StrFormat(
           "process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
           mine.process, std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
-          board.action_name(), board.key.load(std::memory_order_relaxed), Seconds(mine.charged_ns),
-          report_.kills_total()));
+          std::string(board.action_name()), board.key.load(std::memory_order_relaxed),
+          Seconds(mine.charged_ns), report_.kills_total()));
 }
 
 // A process that was sent SIGKILL at the run's end, and does not die.

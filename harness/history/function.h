@@ -1,0 +1,162 @@
+// The functions of objects: one row says what a call is given, what it tells, and what it does. What
+// reads, writes, checks or shows operations asks the row; only a model's Step and a driver know a
+// function by its name. A new operation of an object is a new row.
+#ifndef KILL9_HARNESS_HISTORY_FUNCTION_H_
+#define KILL9_HARNESS_HISTORY_FUNCTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <string_view>
+
+namespace kill9 {
+
+enum class Function : uint8_t {
+  kPut,             // argument = value written; result_version = its version (0: not recorded)
+  kGet,             // result = value read (kNothing: absent); result_version (0: not recorded)
+  kErase,           // result = 1 if it was there, else 0
+  kCompareAndSwap,  // expected (a version), argument; ok: swapped, result_version = the new one;
+                    // fail: it did not match, result_version = the present one (0: absent)
+  kPin,             // reads as kGet; the value is validated again before release
+  kCommit,          // a draft's commit; as kPut
+  kRecover,         // no effect on keys
+  kAttach,
+  kDetach,
+  kForEach,
+  kEnqueue,              // argument; of the queue model
+  kDequeue,              // result (kNothing: the queue was empty)
+  kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
+                         // fail: it had no effect, nothing more is known
+};
+
+// What an operation is called on.
+enum class Target : uint8_t {
+  kObject,  // the object as a whole: no key, and no model looks at it
+  kValue,   // the one value of a key
+  kQueue,   // the queue of a key
+};
+
+// What a completed operation does to its target.
+enum class Effect : uint8_t {
+  kNone,
+  kWrites,   // what stands in `argument`
+  kRemoves,  // a value, where there was one
+};
+
+// What a field of an operation holds.
+enum class Field : uint8_t {
+  kUnused,
+  kValue,          // the id of a value, or kNothing
+  kRequiredValue,  // never kNothing
+  kVersion,        // a number
+  kWasThere,       // 1, 0, or kErasedUntold
+};
+
+struct FunctionRow {
+  Function function;
+  std::string_view name;     // in EDN with a colon before it
+  std::string_view aliases;  // further names that EDN is read with, a blank between two
+  std::string_view call;     // what a process is doing, in messages
+  Target target = Target::kObject;
+  Effect effect = Effect::kNone;
+  Field argument = Field::kUnused;
+  Field expected = Field::kUnused;
+  Field result = Field::kUnused;
+};
+
+inline constexpr FunctionRow kFunctions[] = {
+    {.function = Function::kPut,
+     .name = "put",
+     .aliases = "write w set",
+     .call = "Put",
+     .target = Target::kValue,
+     .effect = Effect::kWrites,
+     .argument = Field::kValue},
+    {.function = Function::kGet,
+     .name = "get",
+     .aliases = "read r",
+     .call = "Get",
+     .target = Target::kValue,
+     .result = Field::kValue},
+    {.function = Function::kErase,
+     .name = "erase",
+     .aliases = "delete remove",
+     .call = "Erase",
+     .target = Target::kValue,
+     .effect = Effect::kRemoves,
+     .result = Field::kWasThere},
+    {.function = Function::kCompareAndSwap,
+     .name = "compare-and-swap",
+     .aliases = "",
+     .call = "CompareAndSwap",
+     .target = Target::kValue,
+     .effect = Effect::kWrites,
+     .argument = Field::kValue,
+     .expected = Field::kVersion},
+    {.function = Function::kPin,
+     .name = "pin",
+     .aliases = "",
+     .call = "Pin or its release",
+     .target = Target::kValue,
+     .result = Field::kValue},
+    {.function = Function::kCommit,
+     .name = "commit",
+     .aliases = "",
+     .call = "Reserve, Commit or drop",
+     .target = Target::kValue,
+     .effect = Effect::kWrites,
+     .argument = Field::kValue},
+    {.function = Function::kRecover, .name = "recover", .aliases = "", .call = "Recover"},
+    {.function = Function::kAttach, .name = "attach", .aliases = "", .call = "Attach"},
+    {.function = Function::kDetach, .name = "detach", .aliases = "", .call = "Detach"},
+    {.function = Function::kForEach, .name = "for-each", .aliases = "", .call = "ForEach"},
+    {.function = Function::kEnqueue,
+     .name = "enqueue",
+     .aliases = "",
+     .call = "Enqueue",
+     .target = Target::kQueue,
+     .effect = Effect::kWrites,
+     .argument = Field::kRequiredValue},
+    {.function = Function::kDequeue,
+     .name = "dequeue",
+     .aliases = "",
+     .call = "Dequeue",
+     .target = Target::kQueue,
+     .effect = Effect::kRemoves,
+     .result = Field::kValue},
+    {.function = Function::kCompareAndSwapValue,
+     .name = "cas",
+     .aliases = "",
+     .call = "CompareAndSwap",
+     .target = Target::kValue,
+     .effect = Effect::kWrites,
+     .argument = Field::kValue,
+     .expected = Field::kValue},
+};
+
+constexpr bool FunctionsAreInOrder() {
+  for (size_t i = 0; i < std::size(kFunctions); ++i) {
+    if (static_cast<size_t>(kFunctions[i].function) != i) return false;
+  }
+  return true;
+}
+static_assert(FunctionsAreInOrder(), "a function's row is found by its number");
+
+constexpr const FunctionRow& RowOf(Function function) {
+  return kFunctions[static_cast<size_t>(function)];
+}
+
+// Whether EDN may call it so; `name` without the colon.
+constexpr bool IsNameOf(const FunctionRow& row, std::string_view name) {
+  if (name == row.name) return true;
+  for (std::string_view rest = row.aliases; !rest.empty();) {
+    const size_t blank = rest.find(' ');
+    if (rest.substr(0, blank) == name) return true;
+    rest.remove_prefix(blank == rest.npos ? rest.size() : blank + 1);
+  }
+  return false;
+}
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_HISTORY_FUNCTION_H_
