@@ -9,6 +9,7 @@
 #include <random>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "variants/segment.h"
 #include "variants/segment/hash.h"
 
@@ -65,6 +66,15 @@ class SegmentDamage {
       default:
         OverwriteWord();
     }
+  }
+
+  // A header that is wrong and has a right checksum.
+  void ChangeParameter(size_t index, absl::FunctionRef<uint64_t(uint64_t)> change) {
+    SegmentHeader header;
+    std::memcpy(&header, bytes_.data(), sizeof header);
+    header.parameters[index] = change(header.parameters[index]);
+    header.checksum = XXH3_64bits(&header, offsetof(SegmentHeader, checksum));
+    std::memcpy(bytes_.data(), &header, sizeof header);
   }
 
  private:
@@ -133,24 +143,20 @@ class SegmentDamage {
     Store(at, word);
   }
 
-  // A header that is wrong and has a right checksum.
   void ResealHeader() {
-    SegmentHeader header;
-    std::memcpy(&header, bytes_.data(), sizeof header);
-    uint64_t& parameter = header.parameters[Draw(5)];
-    const uint64_t values[] = {0,
-                               1,
-                               parameter + 1,
-                               parameter - 1,
-                               parameter * 2,
-                               parameter / 2,
-                               parameter << Draw(40),
-                               parameter + (uint64_t{1} << Draw(64)),
-                               ~uint64_t{0},
-                               random_()};
-    parameter = values[Draw(std::size(values))];
-    header.checksum = XXH3_64bits(&header, offsetof(SegmentHeader, checksum));
-    std::memcpy(bytes_.data(), &header, sizeof header);
+    ChangeParameter(Draw(5), [this](uint64_t parameter) {
+      const uint64_t values[] = {0,
+                                 1,
+                                 parameter + 1,
+                                 parameter - 1,
+                                 parameter * 2,
+                                 parameter / 2,
+                                 parameter << Draw(40),
+                                 parameter + (uint64_t{1} << Draw(64)),
+                                 ~uint64_t{0},
+                                 random_()};
+      return values[Draw(std::size(values))];
+    });
   }
 
   std::string& bytes_;

@@ -84,7 +84,8 @@ bool Genuine(std::string_view key, std::string_view value) {
 struct Progress {
   uint64_t input;
   char stage[32];
-  char fault[200];  // it returned, but with something that it must not return
+  char fault[200];    // it returned, but with something that it must not return
+  uint64_t attached;  // so many inputs were neither refused by open nor by attach
 };
 
 class Exercise {
@@ -269,11 +270,7 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
   }
 
   // Opens and exercises one input, in a child.
-  void Run(uint64_t input, Progress& progress) const {
-    progress = {.input = input, .stage = "open", .fault = ""};
-    std::string bytes = bases_[input % bases_.size()];
-    const uint64_t seed = TestSeed() * 1'000'003 + input;
-    SegmentDamage(bytes, bases_[(input + 1) % bases_.size()], seed).Do();
+  static void Run(const std::string& bytes, uint64_t seed, Progress& progress) {
     const int fd = memfd_create("kill9-fuzz", MFD_CLOEXEC);
     if (pwrite(fd, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) _exit(96);
     guard_mappings = true;
@@ -290,6 +287,7 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
       }
       return;
     }
+    ++progress.attached;
     Exercise(**store, GetParam()->traits(), seed, progress).All();
     store->reset();
     if (std::memcmp(header.data(), (*segment)->base(), header.size()) != 0) {
@@ -297,42 +295,88 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
     }
   }
 
+  // Inputs `first` to `end`, each made from its number. How many were attached to.
+  uint64_t RunAll(uint64_t first, uint64_t end, absl::FunctionRef<std::string(uint64_t)> make) {
+    Shared<Progress> progress;
+    uint64_t failures = 0;
+    for (uint64_t next = first; next < end && failures < kMostFailures;) {
+      const uint64_t last = std::min(end, next + kInputsPerChild);
+      Child child([&](Line&) {
+        const struct rlimit cpu { kCpuSeconds, kCpuSeconds };
+        const struct rlimit no_core {};
+        setrlimit(RLIMIT_CPU, &cpu);
+        setrlimit(RLIMIT_CORE, &no_core);
+        for (uint64_t input = next; input < last; ++input) {
+          const uint64_t attached = progress->attached;
+          *progress = {.input = input, .stage = "open", .fault = "", .attached = attached};
+          Run(make(input), SeedOf(input), *progress);
+          if (progress->fault[0] != '\0') return 3;
+        }
+        return 0;
+      });
+      const int status = child.ExitStatus();
+      next = status == 0 ? last : progress->input + 1;
+      if (status == 0) continue;
+      ++failures;
+      const std::string what = status == 3 ? progress->fault
+                               : status == 1000 + SIGXCPU || status == 1000 + SIGKILL
+                                   ? "ran for ever"
+                               : status == 1000 + SIGALRM ? "waited for ever"
+                                                          : absl::StrCat("ended with ", status);
+      const ::testing::TestInfo& test = *::testing::UnitTest::GetInstance()->current_test_info();
+      ADD_FAILURE() << GetParam()->name() << ", input " << progress->input << ", in "
+                    << progress->stage << ": " << what
+                    << "\nrepeat (deterministic): KILL9_SEED=" << TestSeed()
+                    << " KILL9_FUZZ_FIRST=" << progress->input
+                    << " KILL9_FUZZ_INPUTS=4 segment_fuzz_test --gtest_filter="
+                    << test.test_suite_name() << "." << test.name();
+    }
+    return progress->attached;
+  }
+  static uint64_t SeedOf(uint64_t input) { return TestSeed() * 1'000'003 + input; }
+
   std::vector<std::string> bases_;
 };
 
 TEST_P(DamagedSegmentOf, IsSurvivedByEveryOperation) {
   const uint64_t first = FromEnvironment("KILL9_FUZZ_FIRST", 0);
-  const uint64_t end = first + FromEnvironment("KILL9_FUZZ_INPUTS", 10'000) / 4;
-  Shared<Progress> progress;
-  uint64_t failures = 0;
-  for (uint64_t next = first; next < end && failures < kMostFailures;) {
-    const uint64_t last = std::min(end, next + kInputsPerChild);
-    Child child([&](Line&) {
-      const struct rlimit cpu { kCpuSeconds, kCpuSeconds };
-      const struct rlimit no_core {};
-      setrlimit(RLIMIT_CPU, &cpu);
-      setrlimit(RLIMIT_CORE, &no_core);
-      for (uint64_t input = next; input < last; ++input) {
-        Run(input, *progress);
-        if (progress->fault[0] != '\0') return 3;
+  const uint64_t inputs = FromEnvironment("KILL9_FUZZ_INPUTS", 10'000) / 4;
+  const uint64_t attached = RunAll(first, first + inputs, [this](uint64_t input) {
+    std::string bytes = bases_[input % bases_.size()];
+    SegmentDamage(bytes, bases_[(input + 1) % bases_.size()], SeedOf(input)).Do();
+    return bytes;
+  });
+  std::printf("%lu inputs, of which %lu were attached to, seed %lu\n", inputs, attached,
+              TestSeed());
+  if (inputs < 1000) return;  // some are repeated
+  EXPECT_GT(attached, inputs / 2) << "the premise: what lies behind attach is reached";
+}
+
+// Each bit of each parameter: a sum or a product that runs over shows here.
+TEST_P(DamagedSegmentOf, IsRefusedOrSurvivedWhateverItsParameters) {
+  constexpr uint64_t kParameters = std::size(SegmentHeader{}.parameters);
+  constexpr uint64_t kChanges = 4;
+  const uint64_t first = FromEnvironment("KILL9_FUZZ_FIRST", 0);
+  const uint64_t attached = RunAll(first, kParameters * 64 * kChanges, [this](uint64_t input) {
+    std::string bytes = bases_[0];
+    SegmentDamage damage(bytes, bytes, 0);
+    damage.ChangeParameter(input % kParameters, [&](uint64_t right) {
+      const uint64_t bit = input / kParameters % 64;
+      switch (input / kParameters / 64) {
+        case 0:
+          return right ^ uint64_t { 1 } << bit;
+        case 1:
+          return right + (uint64_t{1} << bit);
+        case 2:
+          return right - (uint64_t{1} << bit);
+        default:
+          return right << bit;
       }
-      return 0;
     });
-    const int status = child.ExitStatus();
-    next = status == 0 ? last : progress->input + 1;
-    if (status == 0) continue;
-    ++failures;
-    const std::string what = status == 3 ? progress->fault
-                             : status == 1000 + SIGXCPU || status == 1000 + SIGKILL ? "ran for ever"
-                             : status == 1000 + SIGALRM ? "waited for ever"
-                                                        : absl::StrCat("ended with ", status);
-    ADD_FAILURE() << GetParam()->name() << ", input " << progress->input << ", in "
-                  << progress->stage << ": " << what
-                  << "\nrepeat (deterministic): KILL9_SEED=" << TestSeed()
-                  << " KILL9_FUZZ_FIRST=" << progress->input
-                  << " KILL9_FUZZ_INPUTS=4 segment_fuzz_test --gtest_filter=*/"
-                  << GetParam()->name();
-  }
+    return bytes;
+  });
+  if (first != 0) return;  // some are repeated
+  EXPECT_GT(attached, 64u) << "the premise: each design has a parameter that it does not use";
 }
 
 // The trait, measured: whether Get returns a value of which a bit has changed.

@@ -67,7 +67,8 @@ absl::Status Space::Check(const Segment& segment) {
   if (shards == 0 || shards > kMaxShards || !std::has_single_bit(shards) ||
       !std::has_single_bit(buckets) || buckets < 2 || buckets > segment.size() / sizeof(Ref) ||
       segment.size() > kMaxSegmentBytes || arenas_begin > segment.size() ||
-      arena_bytes < kMinimumArenaBytes || shards * arena_bytes > segment.size() - arenas_begin ||
+      arenas_begin % kArenaUnit != 0 || arena_bytes % kArenaUnit != 0 ||
+      arena_bytes < kMinimumArenaBytes || arena_bytes > (segment.size() - arenas_begin) / shards ||
       header.body_offset + sizeof(StoreHeader) +
               shards * (sizeof(ShardHeader) + buckets * sizeof(Ref)) >
           arenas_begin) {
