@@ -27,7 +27,7 @@
 
 namespace kill9 {
 
-inline constexpr unsigned kWatchdogSeconds = 120;  // a test that waits longer has found a hang
+inline constexpr unsigned kWatchdogSeconds = 600;  // a test that waits longer has found a hang
 
 // The seed of everything random in a test program: KILL9_SEED, else fixed. Printed by whoever uses
 // it.

@@ -360,6 +360,12 @@ void Supervisor::EndWorkers() {
 void Supervisor::KillEverything() {
   respawn_ = false;
   ending_ = true;  // from here on nobody's death is a kill of the scenario
+  // Whoever audits goes first: it would miss the others.
+  for (const uint32_t slot : {kAuditorSlot, control_.audit_slot.load(std::memory_order_relaxed)}) {
+    if (slot >= kSlots) continue;
+    Kill(slot);
+    while (slots_[slot].pid != 0 && !GivesUpOn(slot)) Wait(MonotonicNs() + kPollNs);
+  }
   for (uint32_t slot = 0; slot < kSlots; ++slot) Kill(slot);
   while (Anybody() != kSlots && !GivesUpOn(Anybody())) Wait(MonotonicNs() + kPollNs);
 }

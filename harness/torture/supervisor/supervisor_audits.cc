@@ -72,10 +72,11 @@ void Supervisor::Audit(AuditDepth depth) {
       AuditBySurvivor(living[random_.Below(living.size())]);
     }
   }
+  if (over()) return;  // an audit may be under way: who is parked stays so, until the end
   parking_ = false;
   control_.pause.store(0, std::memory_order_release);  // pairs with the workers' acquire
   ChangeAndWake(control_.news);
-  if (respawn_ && !over()) SpawnVacant();
+  if (respawn_) SpawnVacant();
 }
 
 void Supervisor::AuditBySurvivor(uint32_t slot) {
@@ -89,7 +90,7 @@ void Supervisor::AuditBySurvivor(uint32_t slot) {
   while (control_.boards[slot].audited_at.load(std::memory_order_acquire) != pause_ && !over()) {
     Wait(MonotonicNs() + kParkPollNs);
   }
-  control_.audit_slot.store(kSlots, std::memory_order_release);
+  if (!over()) control_.audit_slot.store(kSlots, std::memory_order_release);
 }
 
 void Supervisor::AuditByNewcomer() {

@@ -76,10 +76,11 @@ bool Supervisor::Kill(uint32_t slot) {
   mine.kill_sent = true;
   mine.kill_sent_ns = MonotonicNs();
   mine.charged_ns = mine.looked_ns = 0;
-  Hasten(mine, true);
   // The PID is this child's: it has not been reaped, so it cannot have been reused.
   kill(mine.pid, OrderedSignal());
-  return kill(mine.pid, SIGKILL) == 0;
+  const bool sent = kill(mine.pid, SIGKILL) == 0;
+  Hasten(mine, true);  // not before: it would go on with its work instead of this process
+  return sent;
 }
 
 // A victim must have a CPU to die; on a busy machine it would wait for one as long as any other.
