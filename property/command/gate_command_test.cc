@@ -4,16 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
 #include "property/command/command_for_tests.h"
+#include "property/scaffold/eventually.h"
 
 namespace kill9 {
 namespace {
@@ -240,9 +239,8 @@ TEST_F(GateCommand, EndsCleanlyOnCtrlC) {
     execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
     _exit(9);
   }
-  for (int n = 0; n < 1000 && Read("pid").empty(); ++n) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
+  // Read whole: the line's end comes last.
+  EXPECT_TRUE(Eventually([this] { return Read("pid").find('\n') != std::string::npos; }));
   kill(-pid, SIGINT);
   int status = 0;
   waitpid(pid, &status, 0);

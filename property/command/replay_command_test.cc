@@ -43,7 +43,9 @@ TEST(ReplayCommand, RefusesWhatIsNoResultFile) {
 TEST(ReplayCommand, ATortureResultWithoutAFailureHasNothingToRepeat) {
   const std::string path = Path("replay_torture.json");
   ASSERT_EQ(
-      RunCommand("torture --variant=global_mutex --scenario=steady --seconds=1 --json=" + path)
+      RunCommand(
+          "torture --variant=global_mutex --scenario=steady --seconds=600 --kills=100 --json=" +
+          path)
           .exit_code,
       0);
   const Ended ended = RunCommand("replay " + path);

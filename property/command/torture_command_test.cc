@@ -2,17 +2,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
 #include "property/command/command_for_tests.h"
+#include "property/scaffold/eventually.h"
 
 namespace kill9 {
 namespace {
@@ -25,8 +24,8 @@ Ended RunCommand(const std::string& arguments, const std::string& errors = " 2>&
 
 TEST(TortureCommand, WritesAResultFileWithEveryFieldOfTheSchema) {
   const std::string path = testing::TempDir() + "/torture_result.json";
-  const Ended ended =
-      RunCommand("--variant=global_mutex --scenario=steady --seconds=1 --seed=3 --json=" + path);
+  const Ended ended = RunCommand(
+      "--variant=global_mutex --scenario=steady --seconds=600 --kills=200 --seed=3 --json=" + path);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   std::ifstream file(path);
   const Json result = Json::parse(file);
@@ -70,8 +69,8 @@ TEST(TortureCommand, WritesAResultFileWithEveryFieldOfTheSchema) {
 }
 
 TEST(TortureCommand, PutsAResultOnStandardOutputAlone) {
-  const Ended ended =
-      RunCommand("--variant=global_mutex --scenario=steady --seconds=0.5 --json=-", " 2>/dev/null");
+  const Ended ended = RunCommand(
+      "--variant=global_mutex --scenario=steady --seconds=600 --kills=50 --json=-", " 2>/dev/null");
   EXPECT_FALSE(Json::parse(ended.output, nullptr, false).is_discarded()) << ended.output;
 }
 
@@ -122,11 +121,8 @@ TEST(TortureCommand, EndsCleanlyOnCtrlCAndPrintsWhatWasMeasured) {
     }
     return false;
   };
-  for (int i = 0; i < 1000 && !has_segment(); ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_TRUE(has_segment());
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_TRUE(Eventually(has_segment));
+  SleepMicroseconds(300'000);
   kill(-pid, SIGINT);  // as a terminal does: to the whole group
   int status = 0;
   waitpid(pid, &status, 0);

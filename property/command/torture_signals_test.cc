@@ -18,7 +18,7 @@ namespace kill9 {
 namespace {
 
 // Far more than any run below needs; SIGALRM then ends what would never end.
-constexpr unsigned kNeverEndsSeconds = 150;
+constexpr unsigned kNeverEndsSeconds = 600;
 
 // The command, started with `prepare` done in its process, and the reading end of its output.
 struct Started {
@@ -26,7 +26,7 @@ struct Started {
   int output;
 };
 
-Started Start(const std::function<void()>& prepare, const char* seconds) {
+Started Start(const std::function<void()>& prepare, const char* kills = "--kills=0") {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) std::abort();
   const pid_t pid = fork();
@@ -35,7 +35,7 @@ Started Start(const std::function<void()>& prepare, const char* seconds) {
     prepare();
     alarm(kNeverEndsSeconds);
     execl(KILL9_COMMAND, "kill9", "torture", "--variant=global_mutex", "--scenario=steady",
-          "--processes=2", seconds, nullptr);
+          "--processes=2", "--seconds=600", kills, nullptr);
     _exit(9);
   }
   close(ends[1]);
@@ -65,7 +65,7 @@ void Block(int signal) {
 }
 
 TEST(TortureSignals, RunEndsThoughItsParentIgnoredSigchld) {
-  const Started started = Start([] { std::signal(SIGCHLD, SIG_IGN); }, "--seconds=1");
+  const Started started = Start([] { std::signal(SIGCHLD, SIG_IGN); }, "--kills=100");
   EXPECT_EQ(ExitCodeOf(started), 0);
 }
 
@@ -78,14 +78,14 @@ INSTANTIATE_TEST_SUITE_P(TortureSignals, EndingSignal, testing::Values(SIGINT, S
                          });
 
 TEST_P(EndingSignal, EndsTheRunAtOnceThoughItWasBlocked) {
-  const Started started = Start([] { Block(GetParam()); }, "--seconds=600");
+  const Started started = Start([] { Block(GetParam()); });
   AwaitFirstLine(started);
   kill(started.pid, GetParam());
   EXPECT_EQ(ExitCodeOf(started), 3);
 }
 
 TEST(TortureSignals, HangUpStaysIgnoredAsNohupAsksFor) {
-  const Started started = Start([] { std::signal(SIGHUP, SIG_IGN); }, "--seconds=600");
+  const Started started = Start([] { std::signal(SIGHUP, SIG_IGN); });
   AwaitFirstLine(started);
   std::ifstream file("/proc/" + std::to_string(started.pid) + "/status");
   std::string line;
@@ -107,7 +107,8 @@ TEST(TortureSignals, ForkInheritEndsInAPidNamespaceWithTheOuterProc) {
     if (std::atoi(self) == getpid()) return kProcIsOurs;
     return RunLine("timeout -s KILL " + std::to_string(kNeverEndsSeconds) +
                    " " KILL9_COMMAND
-                   " torture --variant=global_mutex --scenario=fork_inherit --seconds=0.5 2>&1")
+                   " torture --variant=global_mutex --scenario=fork_inherit --seconds=600 "
+                   "--kills=50 2>&1")
         .exit_code;
   });
   if (exit_code == kNoNamespace) GTEST_SKIP() << "this machine lets us make no PID namespace";
@@ -117,7 +118,7 @@ TEST(TortureSignals, ForkInheritEndsInAPidNamespaceWithTheOuterProc) {
 TEST(TortureSignals, WithoutProcTheMachineIsNamedAndNoDesign) {
   const Ended ended = RunLine(
       "unshare --mount --map-root-user sh -c 'mount -t tmpfs none /proc && exec " KILL9_COMMAND
-      " torture --variant=global_mutex --scenario=steady --seconds=0.5' 2>&1");
+      " torture --variant=global_mutex --scenario=steady --seconds=600 --kills=50' 2>&1");
   if (ended.output.find("unshare:") != std::string::npos ||
       ended.output.find("mount:") != std::string::npos) {
     GTEST_SKIP() << "this machine lets us make no mount namespace: " << ended.output;

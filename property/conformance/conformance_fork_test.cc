@@ -1,5 +1,6 @@
 // Conformance: handles that were inherited through fork, and children that outlive their parents.
 #include "property/conformance/conformance.h"
+#include "property/scaffold/eventually.h"
 
 namespace kill9 {
 namespace {
@@ -105,10 +106,7 @@ TEST_P(ConformanceFork, OfAParentIsSeenAlthoughItsChildLivesOn) {
   }
   kill(static_cast<pid_t>(orphan), SIGKILL);
   uint64_t recovered = 0;
-  for (int i = 0; i < 10'000 && recovered == 0; ++i) {
-    recovered = Recover().participants;
-    if (recovered == 0) SleepMicroseconds(1000);
-  }
+  EXPECT_TRUE(Eventually([&] { return (recovered = Recover().participants) != 0; }));
   EXPECT_EQ(recovered, 1u);
   ExpectNothingHeld();
 }

@@ -1,5 +1,6 @@
 // Conformance: participants in several PID namespaces (containers) that share one segment.
 #include "property/conformance/conformance.h"
+#include "property/scaffold/eventually.h"
 #include "property/scaffold/namespaces.h"
 #include "property/scaffold/stepped_child.h"
 
@@ -92,8 +93,11 @@ TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves)
     living.erase(living.begin());
   }
   for (auto& child : living) child->KillAndReap();
-  SleepMicroseconds(50'000);
-  Recover();
+  // Those inside die a moment after their parents.
+  EXPECT_TRUE(Eventually([this] {
+    Recover();
+    return !traits().has_audit || store_->Audit()->participants == 1;
+  }));
   ExpectNothingHeld();
 }
 

@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include "property/scaffold/eventually.h"
 #include "property/scaffold/namespaces.h"
 #include "property/segment/participants_fixture.h"
 
@@ -87,14 +88,13 @@ TEST_F(Participants, OtherPidNamespacesSeeTheSameLivesAndDeaths) {
       return 0;
     });
   });
-  for (int i = 0; i < 10'000 && step->load(std::memory_order_acquire) == 0; ++i) {
+  EXPECT_TRUE(Eventually([&] {
     siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(inside.pid()), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid != 0) {
-      break;
-    }
-    SleepMicroseconds(1000);
-  }
+    return step->load(std::memory_order_acquire) != 0 ||
+           (waitid(P_PID, static_cast<id_t>(inside.pid()), &info, WEXITED | WNOHANG | WNOWAIT) ==
+                0 &&
+            info.si_pid != 0);
+  }));
   uint64_t word = step->load(std::memory_order_acquire);
   if (word == 0) {
     ASSERT_EQ(inside.ExitStatus(), kNoNamespace);
@@ -104,13 +104,10 @@ TEST_F(Participants, OtherPidNamespacesSeeTheSameLivesAndDeaths) {
   EXPECT_FALSE(Dead(slot_inside));
   victim.KillAndReap();
   step->store(1000, std::memory_order_release);
-  for (int i = 0; i < 10'000 && table_.state(outside) != ParticipantState::kDead; ++i) {
-    SleepMicroseconds(1000);
-  }
-  EXPECT_EQ(table_.state(outside), ParticipantState::kDead) << "found by the other namespace";
+  EXPECT_TRUE(Eventually([&] { return table_.state(outside) == ParticipantState::kDead; }))
+      << "not found by the other namespace";
   inside.KillAndReap();  // takes the namespace with it
-  for (int i = 0; i < 10'000 && !Dead(slot_inside); ++i) SleepMicroseconds(1000);
-  EXPECT_TRUE(Dead(slot_inside));
+  EXPECT_TRUE(Eventually([&] { return Dead(slot_inside); }));
 }
 
 }  // namespace

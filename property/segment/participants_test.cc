@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "property/scaffold/eventually.h"
 #include "property/segment/participants_fixture.h"
 
 extern char** environ;
@@ -210,10 +211,8 @@ TEST_P(ParticipantsOffspring, OutlivesTheVictimWithoutHidingItsDeath) {
   victim.KillAndReap();
   ASSERT_EQ(kill(offspring, 0), 0);
   // A spawned one leaves the victim's memory late in its exec, after the victim has gone on.
-  for (int i = 0; i < 10'000 && GetParam() == Offspring::kSpawn && !Dead(slot); ++i) {
-    SleepMicroseconds(1000);
-  }
-  EXPECT_TRUE(Dead(slot));
+  EXPECT_TRUE(GetParam() == Offspring::kSpawn ? Eventually([&] { return Dead(slot); })
+                                              : Dead(slot));
   kill(offspring, SIGKILL);
 }
 INSTANTIATE_TEST_SUITE_P(Ways, ParticipantsOffspring,
@@ -372,9 +371,10 @@ TEST_F(Participants, RecoverersInARaceRecoverEachVictimExactlyOnceAndNeverALivin
     for (Child& victim : victims) victim.Reap();
     killed += kVictims;
     // Each death is found by one of the two, and only then is the next generation let loose.
-    for (int i = 0; i < 60'000 && state->recovered.load(std::memory_order_relaxed) < killed; ++i) {
-      SleepMicroseconds(100);
-    }
+    ASSERT_TRUE(Eventually([&] {
+      return state->recovered.load(std::memory_order_relaxed) >= killed;
+    })) << "round "
+        << round;
     ASSERT_EQ(state->recovered.load(std::memory_order_relaxed), killed) << "round " << round;
   }
   state->stop.store(true, std::memory_order_release);

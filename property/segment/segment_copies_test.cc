@@ -135,11 +135,7 @@ TEST_P(CopyOf, EveryStateOfAPutIsWorkedWith) {
     ASSERT_LT(copies->count, kMostCopies);
     for (uint64_t copy = 0; copy < copies->count; ++copy, ++judged) {
       const int fd = FileOf(copy);
-      ASSERT_EQ(Child([&](Line&) {
-                  alarm(20);  // a watchdog: nothing here waits for anybody
-                  return Judge(fd, value);
-                }).ExitStatus(),
-                0)
+      ASSERT_EQ(Child([&](Line&) { return Judge(fd, value); }).ExitStatus(), 0)
           << "copy " << copy << " of " << copies->count;
       close(fd);
     }
@@ -158,7 +154,6 @@ TEST_P(CopyOf, IsOpenedBySeveralAtOnce) {
     std::vector<Child> openers;
     for (int opener = 0; opener < 3; ++opener) {
       openers.emplace_back([&](Line& parent) {
-        alarm(20);
         auto segment = GetParam()->FromFd(dup(fd));
         CHILD_REQUIRE(segment.ok());
         parent.Tell();
