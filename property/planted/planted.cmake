@@ -101,7 +101,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
     COMMAND ${PATCH_PROGRAM} --force --silent --fuzz=0 -p1 -d ${directory} -i ${patch}
     DEPENDS ${patch} ${PLANTED_ORIGINALS} COMMENT "Planting ${name}" VERBATIM)
 
-  planted_executable(planted_${name} ${directory} kill9 kill9 CLI11::CLI11 ${copies})
+  planted_executable(planted_${name} ${directory} kill9 kill9 kill9_command ${copies})
   add_dependencies(planted planted_${name})
   set(conformance_command)
   if(conformance)

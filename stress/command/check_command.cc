@@ -161,29 +161,25 @@ int Check(CheckArguments arguments) {
 
 }  // namespace
 
-void AddCheckCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
-      "check", "checks histories (EDN, ours or Jepsen's) for linearizability");
+void AddCheckCommand(CommandLine& line) {
+  Command command =
+      line.Add("check", "checks histories (EDN, ours or Jepsen's) for linearizability");
   auto arguments = std::make_shared<CheckArguments>();
   std::vector<std::string> models;
   for (const ModelChecker* model : AllModels()) models.emplace_back(model->name());
-  command->add_option("histories", arguments->files, "files; - or none: standard input");
-  command->add_option("--model", arguments->model, "what the object is")
-      ->check(CLI::IsMember(models))
-      ->capture_default_str();
+  command.Add("histories", arguments->files, "files; - or none: standard input");
+  command.Add("--model", arguments->model, "what the object is").OneOf(models).ShowDefault();
   command
-      ->add_option(
-          "--condition", arguments->condition,
-          "until when an operation cut off by a crash may take effect: its death (strict), the "
-          "end of the recovery (recoverable), any later time (pending)")
-      ->check(CLI::IsMember(std::vector<std::string>{"strict", "recoverable", "pending"}))
-      ->capture_default_str();
-  command->add_option("--json", arguments->json, "result file; - is standard output");
-  command->add_option("--counterexample", arguments->counterexample,
-                      "on a violation, write this name with .html, .trace.json and .window.edn");
-  command->add_option("--threads", arguments->threads, "0: one for each core")
-      ->check(CLI::Range(0, 1024));
-  command->callback([arguments, &exit_code] { exit_code = Check(*arguments); });
+      .Add("--condition", arguments->condition,
+           "until when an operation cut off by a crash may take effect: its death (strict), the "
+           "end of the recovery (recoverable), any later time (pending)")
+      .OneOf({"strict", "recoverable", "pending"})
+      .ShowDefault();
+  command.Add("--json", arguments->json, "result file; - is standard output");
+  command.Add("--counterexample", arguments->counterexample,
+              "on a violation, write this name with .html, .trace.json and .window.edn");
+  command.Add("--threads", arguments->threads, "0: one for each core").Between(0, 1024);
+  command.OnCall([arguments] { return Check(*arguments); });
 }
 
 }  // namespace kill9

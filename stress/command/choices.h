@@ -6,11 +6,11 @@
 #include <string_view>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "stress/command/options.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -23,7 +23,7 @@ struct Choice {
 };
 
 // Every name at its turn, each with what it stands for, in the order of `known`. Throws
-// CLI::ValidationError, which says what there is, on a name that is none of them.
+// UsageError, which says what there is, on a name that is none of them.
 template <typename T>
 std::vector<T> Choose(std::string_view flag, const std::string& given,
                       const std::vector<Choice<T>>& known) {
@@ -43,8 +43,8 @@ std::vector<T> Choose(std::string_view flag, const std::string& given,
       }
     }
     for (const Choice<T>& choice : known) names.push_back(choice.name);
-    throw CLI::ValidationError(absl::StrCat(std::string(flag), ": there is no '", name,
-                                            "'; known are: ", absl::StrJoin(names, ", ")));
+    throw UsageError(absl::StrCat(std::string(flag), ": there is no '", name,
+                                  "'; known are: ", absl::StrJoin(names, ", ")));
   }
   return chosen;
 }
@@ -54,11 +54,11 @@ template <typename T>
 T ChooseOne(std::string_view flag, const std::string& given, const std::vector<Choice<T>>& known) {
   const std::vector<T> chosen = Choose(flag, given, known);
   if (chosen.size() == 1) return chosen[0];
-  throw CLI::ValidationError(
+  throw UsageError(
       absl::StrCat(std::string(flag), ": takes one name, and '", given, "' are several"));
 }
 
-// Throws CLI::ValidationError if `name` is a peer, or the group of them all, that could have been
+// Throws UsageError if `name` is a peer, or the group of them all, that could have been
 // built in and was not.
 inline void RefuseMissingPeer(std::string_view flag, std::string_view name) {
   std::vector<std::string> missing, packages;
@@ -68,7 +68,7 @@ inline void RefuseMissingPeer(std::string_view flag, std::string_view name) {
     packages.emplace_back(package);
   }
   if (missing.empty() || (name == "peers" && missing.size() != PeerPackages().size())) return;
-  throw CLI::ValidationError(
+  throw UsageError(
       absl::StrCat(std::string(flag), ": ", absl::StrJoin(missing, ", "),
                    missing.size() == 1 ? " is" : " are", " not built in, for want of the package",
                    missing.size() == 1 ? " " : "s ", absl::StrJoin(packages, " "),

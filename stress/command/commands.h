@@ -1,20 +1,20 @@
-// The subcommands of kill9. Each lives in a file of its own, <name>_command.cc, adds itself to the
-// application, and in its callback sets the exit code (harness/result/verdict.h).
+// The commands of kill9. Each lives in a file of its own, <name>_command.cc, and adds itself to the
+// command line; what it returns when it is called is the exit code (harness/result/verdict.h).
 #ifndef KILL9_STRESS_COMMAND_COMMANDS_H_
 #define KILL9_STRESS_COMMAND_COMMANDS_H_
 
-#include "CLI/CLI.hpp"
+#include "stress/command/options.h"
 
 namespace kill9 {
 
-void AddCheckCommand(CLI::App& application, int& exit_code);
-void AddListCommand(CLI::App& application, int& exit_code);
-void AddTortureCommand(CLI::App& application, int& exit_code);
-void AddReplayCommand(CLI::App& application, int& exit_code);
-void AddPlantedCommand(CLI::App& application, int& exit_code);
-void AddSweepCommand(CLI::App& application, int& exit_code);
-void AddGateCommand(CLI::App& application, int& exit_code);
-void AddReportCommand(CLI::App& application, int& exit_code);
+void AddCheckCommand(CommandLine& line);
+void AddListCommand(CommandLine& line);
+void AddTortureCommand(CommandLine& line);
+void AddReplayCommand(CommandLine& line);
+void AddPlantedCommand(CommandLine& line);
+void AddSweepCommand(CommandLine& line);
+void AddGateCommand(CommandLine& line);
+void AddReportCommand(CommandLine& line);
 
 }  // namespace kill9
 

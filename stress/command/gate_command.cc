@@ -58,8 +58,8 @@ double ParseBudget(const std::string& text) {
   const double seconds = unit == "m" ? number * 60 : number;
   if (end == text.c_str() || (unit != "" && unit != "s" && unit != "m") || !(seconds >= 1) ||
       seconds > 1e6) {
-    throw CLI::ValidationError(absl::StrCat(
-        "--budget: '", text, "' is no time; give seconds (300, 300s) or minutes (5m)"));
+    throw UsageError(absl::StrCat("--budget: '", text,
+                                  "' is no time; give seconds (300, 300s) or minutes (5m)"));
   }
   return seconds;
 }
@@ -240,52 +240,49 @@ int RunGate(Flags& flags) {
 
 }  // namespace
 
-void AddGateCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
-      "gate", "all tiers over all designs within a budget of time, for CI");
+void AddGateCommand(CommandLine& line) {
+  Command command = line.Add("gate", "all tiers over all designs within a budget of time, for CI");
   auto flags = std::make_shared<Flags>();
   gate::GateOptions& options = flags->options;
   options.seed = 0;
   options.cells = kUsualCells;
-  command->add_option("--budget", flags->budget,
-                      "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
+  command.Add("--budget", flags->budget,
+              "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
+  const Option kills =
+      command
+          .Add(
+              "--kills", options.kills,
+              "no bound by time: so many kills in each torture run, --cells of each design's sweep")
+          .Between(uint64_t{10}, uint64_t{1'000'000'000});
+  command.Add("--cells", options.cells, "with --kills")
+      .Needs(kills)
+      .Between(uint64_t{1}, uint64_t{1'000'000});
+  command.Add("--variant", flags->variant, "all (the designs), or names with commas between")
+      .ShowDefault();
   command
-      ->add_option(
-          "--kills", options.kills,
-          "no bound by time: so many kills in each torture run, --cells of each design's sweep")
-      ->check(CLI::Range(uint64_t{10}, uint64_t{1'000'000'000}));
-  command->add_option("--cells", options.cells, "with --kills")
-      ->needs("--kills")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
-  command
-      ->add_option("--variant", flags->variant, "all (the designs), or names with commas between")
-      ->capture_default_str();
-  command
-      ->add_option(
-          "--tier", flags->tier,
-          "all, or checker, property, tsan, baselines, sweep, torture, planted, with commas "
-          "between; one that is named must be able to run")
-      ->capture_default_str();
-  command->add_option("--seed", options.seed, "of all samples; default: drawn and printed");
-  command->add_option("--junit", flags->junit, "JUnit XML file");
-  command->add_option("--json", flags->json, "result file; - for standard output");
-  command->add_option(
-      "--output", options.output,
-      "folder for the logs and counterexamples of what did not pass; default: gate, "
-      "beside this program");
-  command->add_option("--memory", options.memory,
-                      "file that remembers what passed when, so that samples rotate; default: "
-                      "memory.json in the output folder");
-  command->add_option("--tests", options.tests_directory,
-                      "folder of the test programs; default: this program's");
-  command->add_option("--tsan", options.tsan_program,
-                      "threads_test built with ThreadSanitizer; default: ../tsan/threads_test");
-  command->add_option("--planted", options.planted,
-                      "manifest of the planted bugs; default: planted/manifest.json");
-  command->add_option("--planted-targets", flags->planted_targets,
-                      "only print the build's targets of up to so many planted bugs, those caught "
-                      "longest ago first");
-  command->callback([flags, &exit_code] { exit_code = RunGate(*flags); });
+      .Add("--tier", flags->tier,
+           "all, or checker, property, tsan, baselines, sweep, torture, planted, with commas "
+           "between; one that is named must be able to run")
+      .ShowDefault();
+  command.Add("--seed", options.seed, "of all samples; default: drawn and printed");
+  command.Add("--junit", flags->junit, "JUnit XML file");
+  command.Add("--json", flags->json, "result file; - for standard output");
+  command.Add("--output", options.output,
+              "folder for the logs and counterexamples of what did not pass; default: gate, "
+              "beside this program");
+  command.Add("--memory", options.memory,
+              "file that remembers what passed when, so that samples rotate; default: "
+              "memory.json in the output folder");
+  command.Add("--tests", options.tests_directory,
+              "folder of the test programs; default: this program's");
+  command.Add("--tsan", options.tsan_program,
+              "threads_test built with ThreadSanitizer; default: ../tsan/threads_test");
+  command.Add("--planted", options.planted,
+              "manifest of the planted bugs; default: planted/manifest.json");
+  command.Add("--planted-targets", flags->planted_targets,
+              "only print the build's targets of up to so many planted bugs, those caught "
+              "longest ago first");
+  command.OnCall([flags] { return RunGate(*flags); });
 }
 
 }  // namespace kill9

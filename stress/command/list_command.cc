@@ -56,11 +56,11 @@ Json ListMissingPeers() {
 
 }  // namespace
 
-void AddListCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand("list", "variants, scenarios, models");
+void AddListCommand(CommandLine& line) {
+  Command command = line.Add("list", "variants, scenarios, models");
   auto as_json = std::make_shared<bool>(false);
-  command->add_flag("--json", *as_json, "as JSON");
-  command->callback([as_json, &exit_code] {
+  command.AddFlag("--json", *as_json, "as JSON");
+  command.OnCall([as_json] {
     Json list = {
         {"variants", ListVariants()}, {"scenarios", ListScenarios()}, {"models", ListModels()}};
     if (Json missing = ListMissingPeers(); !missing.empty()) {
@@ -68,16 +68,16 @@ void AddListCommand(CLI::App& application, int& exit_code) {
     }
     if (*as_json) {
       std::cout << Dump(list, 2) << "\n";
-    } else {
-      for (const auto& [group, entries] : list.items()) {
-        std::cout << group << "\n";
-        for (const Json& entry : entries) {
-          std::cout << "  " << entry["name"].get<std::string>() << ": "
-                    << entry["summary"].get<std::string>() << "\n";
-        }
+      return kExitPass;
+    }
+    for (const auto& [group, entries] : list.items()) {
+      std::cout << group << "\n";
+      for (const Json& entry : entries) {
+        std::cout << "  " << entry["name"].get<std::string>() << ": "
+                  << entry["summary"].get<std::string>() << "\n";
       }
     }
-    exit_code = kExitPass;
+    return kExitPass;
   });
 }
 

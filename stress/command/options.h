@@ -1,16 +1,85 @@
-// What holds for the options of every command, so that none has to think of it.
+// The options of kill9 and of its commands. The library that reads command lines is known to
+// options.cc alone: its header takes seconds to compile.
 #ifndef KILL9_STRESS_COMMAND_OPTIONS_H_
 #define KILL9_STRESS_COMMAND_OPTIONS_H_
 
-#include "CLI/CLI.hpp"
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace kill9 {
 
-// Has every command refuse, before it does anything:
-//   - a number that is none, is not finite, does not fit, or is written as another one is read
-//     (010); where a fraction is allowed, it is a time: from 0 to 1e9 seconds;
-//   - a result file (--json, --junit) that cannot be written.
-void CheckOptionsOfAll(CLI::App& application);
+// Thrown by a command that cannot do what its options ask for: exit code kExitUsage.
+class UsageError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What holds of an option besides the type of its value. Where a number is not finite, does not fit
+// its type, or is written as another one is read (010), it is refused anyway; a fraction is a time,
+// from 0 to 1e9 seconds. So is a result file (--json, --junit) that cannot be written.
+class Option {
+ public:
+  explicit Option(CLI::Option* option) : option_(option) {}
+  Option& ShowDefault();  // in the help: what the value is before it is set
+  Option& Between(int least, int most);
+  Option& Between(uint32_t least, uint32_t most) {
+    return Between(uint64_t{least}, uint64_t{most});
+  }
+  Option& Between(uint64_t least, uint64_t most);
+  Option& Between(double least, double most);
+  Option& Positive();
+  Option& OneOf(const std::vector<std::string>& words);
+  Option& ExistingFile();
+  Option& ExistingFolder();
+  Option& Required();
+  Option& SeparatedBy(char delimiter);
+  Option& Values(int count);
+  Option& Needs(const Option& other);
+  Option& Excludes(const Option& other);
+
+ private:
+  CLI::Option* option_;
+};
+
+// One command of kill9.
+class Command {
+ public:
+  Command(CLI::App* application, int* exit_code)
+      : application_(application), exit_code_(exit_code) {}
+
+  // Value: a string, a number, or a vector of them; it outlives the command line. A name without
+  // dashes takes what no option is before.
+  template <typename Value>
+  Option Add(const std::string& name, Value& value, const std::string& help);
+  Option AddFlag(const std::string& name, bool& value, const std::string& help);
+  // What the command does; returns the exit code.
+  void OnCall(std::function<int()> action);
+
+ private:
+  CLI::App* application_;
+  int* exit_code_;
+};
+
+class CommandLine {
+ public:
+  CommandLine(const std::string& what, const std::string& version);
+  ~CommandLine();
+  Command Add(const std::string& name, const std::string& what);
+  // Calls the command that is named. Returns its exit code, or kExitUsage.
+  int Run(int argc, char** argv);
+
+ private:
+  std::unique_ptr<CLI::App> application_;
+  int exit_code_;
+};
 
 }  // namespace kill9
 

@@ -332,33 +332,29 @@ int Run(const Flags& flags) {
 
 }  // namespace
 
-void AddPlantedCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
-      "planted", "bugs planted on purpose, through the tiers that must catch them");
+void AddPlantedCommand(CommandLine& line) {
+  Command command =
+      line.Add("planted", "bugs planted on purpose, through the tiers that must catch them");
   auto flags = std::make_shared<Flags>();
+  command.Add("--name", flags->name, "all, bugs, controls, a variant, or names with commas between")
+      .ShowDefault();
+  command.Add("--tier", flags->tier, "all, or conformance, sweep, torture, tsan").ShowDefault();
+  command.AddFlag("--every-tier", flags->every_tier,
+                  "ask every tier that is expected to catch a bug, not only the first that does");
+  command.Add("--seed", flags->seed, "the first one").ShowDefault();
+  command.Add("--seeds", flags->seeds, "how many runs, each of its own seed")
+      .Between(1u, 1'000'000u)
+      .ShowDefault();
   command
-      ->add_option("--name", flags->name,
-                   "all, bugs, controls, a variant, or names with commas between")
-      ->capture_default_str();
-  command->add_option("--tier", flags->tier, "all, or conformance, sweep, torture, tsan")
-      ->capture_default_str();
-  command->add_flag("--every-tier", flags->every_tier,
-                    "ask every tier that is expected to catch a bug, not only the first that does");
-  command->add_option("--seed", flags->seed, "the first one")->capture_default_str();
-  command->add_option("--seeds", flags->seeds, "how many runs, each of its own seed")
-      ->check(CLI::Range(1u, 1'000'000u))
-      ->capture_default_str();
-  command
-      ->add_option("--budget", flags->budget_seconds,
-                   "seconds of each tier; default: what the patch declares")
-      ->check(CLI::Range(0.001, 1e6));
-  command->add_flag("--build", flags->build, "build them first");
-  command->add_option("--manifest", flags->manifest, "the list of planted bugs")
-      ->capture_default_str();
-  command->add_option("--json", flags->json, "result file; - for standard output");
-  command->add_option("--markdown", flags->markdown, "a page whose tables are to be rewritten")
-      ->check(CLI::ExistingFile);
-  command->callback([flags, &exit_code] { exit_code = Run(*flags); });
+      .Add("--budget", flags->budget_seconds,
+           "seconds of each tier; default: what the patch declares")
+      .Between(0.001, 1e6);
+  command.AddFlag("--build", flags->build, "build them first");
+  command.Add("--manifest", flags->manifest, "the list of planted bugs").ShowDefault();
+  command.Add("--json", flags->json, "result file; - for standard output");
+  command.Add("--markdown", flags->markdown, "a page whose tables are to be rewritten")
+      .ExistingFile();
+  command.OnCall([flags] { return Run(*flags); });
 }
 
 }  // namespace kill9

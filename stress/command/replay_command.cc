@@ -311,14 +311,14 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
   return kExitUsage;
 }
 
-void AddReplayCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand("replay", "repeat the failures of a result file");
+void AddReplayCommand(CommandLine& line) {
+  Command command = line.Add("replay", "repeat the failures of a result file");
   auto path = std::make_shared<std::string>();
   auto options = std::make_shared<SweepReplayOptions>();
-  command->add_option("file", *path, "a result file")->required();
-  command->add_option("--times", options->times, "how often")->check(CLI::PositiveNumber);
-  command->add_flag("--gdb", options->debugger, "stop at the first failure of a sweep, under gdb");
-  command->callback([path, options, &exit_code] { exit_code = Replay(*path, *options); });
+  command.Add("file", *path, "a result file").Required();
+  command.Add("--times", options->times, "how often").Positive();
+  command.AddFlag("--gdb", options->debugger, "stop at the first failure of a sweep, under gdb");
+  command.OnCall([path, options] { return Replay(*path, *options); });
 }
 
 }  // namespace kill9

@@ -122,23 +122,21 @@ int Make(const Flags& flags) {
 
 }  // namespace
 
-void AddReportCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
+void AddReportCommand(CommandLine& line) {
+  Command command = line.Add(
       "report", "one HTML page and its Markdown twin from result files; or what got worse");
   auto flags = std::make_shared<Flags>();
-  command->add_option("--input", flags->inputs, "result files, or folders of *.json")
-      ->delimiter(',');
-  command->add_option("--output", flags->output, "folder; made if it is not there")
-      ->capture_default_str();
-  command->add_option("--summary", flags->summary,
-                      "folder for summaries of the results, one run a line, and a report.md from "
-                      "them: small enough to commit");
+  command.Add("--input", flags->inputs, "result files, or folders of *.json").SeparatedBy(',');
+  command.Add("--output", flags->output, "folder; made if it is not there").ShowDefault();
+  command.Add("--summary", flags->summary,
+              "folder for summaries of the results, one run a line, and a report.md from "
+              "them: small enough to commit");
   command
-      ->add_option("--compare", flags->compare,
-                   "OLD NEW (files or folders): what got slower or weaker beyond noise; exit 1 if "
-                   "anything did")
-      ->expected(2);
-  command->callback([flags, &exit_code] { exit_code = Make(*flags); });
+      .Add("--compare", flags->compare,
+           "OLD NEW (files or folders): what got slower or weaker beyond noise; exit 1 if "
+           "anything did")
+      .Values(2);
+  command.OnCall([flags] { return Make(*flags); });
 }
 
 }  // namespace kill9

@@ -1,11 +1,9 @@
 // kill9 sweep: kill a process at every machine instruction of an operation.
-#include <cmath>
 #include <csignal>
 #include <iostream>
 #include <memory>
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
@@ -40,7 +38,7 @@ template <typename T>
 T ChooseOne(std::string_view flag, const std::string& given, int count) {
   const std::vector<T> chosen = ChooseNamed<T>(flag, given, count);
   if (chosen.size() == 1) return chosen.front();
-  throw CLI::ValidationError(absl::StrCat(std::string(flag), " takes one name, not '", given, "'"));
+  throw UsageError(absl::StrCat(std::string(flag), " takes one name, not '", given, "'"));
 }
 
 // What was named, and is in no cell, would not be swept: nobody shall take that for a pass.
@@ -51,7 +49,7 @@ void RefuseUnused(std::string_view flag, const std::string& given, const std::ve
   if (given == "all" || given == "peers" || given == "baselines") return;
   for (const T one : chosen) {
     if (absl::c_any_of(cells, [&](const auto& cell) { return is_of(cell, one); })) continue;
-    throw CLI::ValidationError(
+    throw UsageError(
         absl::StrCat(std::string(flag), ": there is nothing to sweep for '", std::string(name(one)),
                      "' with the other choices (docs/sweep.md tells what applies where)"));
   }
@@ -80,8 +78,7 @@ void RefuseUnused(const SweepArguments& arguments) {
   const bool only_create = absl::c_all_of(
       cells, [](const Request& cell) { return cell.operation == sweep::OperationKind::kCreate; });
   if (only_create && (options.stall || options.recovery || options.two_victims || options.resume)) {
-    throw CLI::ValidationError(
-        "--stall, --recovery, --two-victims and --resume say nothing of create");
+    throw UsageError("--stall, --recovery, --two-victims and --resume say nothing of create");
   }
 }
 
@@ -116,7 +113,7 @@ int Run(SweepArguments& arguments) {
   options.second =
       ChooseOne<sweep::OperationKind>("--second", arguments.second, sweep::kOperationCount);
   if (second_given && !options.two_victims && arguments.mode != "two_victims") {
-    throw CLI::ValidationError("--second needs --two-victims: alone it would do nothing");
+    throw UsageError("--second needs --two-victims: alone it would do nothing");
   }
   options.breakpoints = ChooseOne<sweep::BreakpointChoice>("--breakpoints", arguments.breakpoints,
                                                            sweep::kBreakpointChoiceCount);
@@ -150,83 +147,64 @@ int Run(SweepArguments& arguments) {
   return exit_code;
 }
 
-CLI::Validator Finite() {
-  return CLI::Validator(
-      [](const std::string& given) {
-        double number = 0;
-        return absl::SimpleAtod(given, &number) && std::isfinite(number)
-                   ? std::string()
-                   : absl::StrCat("'", given, "' is no finite number");
-      },
-      "FINITE");
-}
-
 // What a whole sweep does besides killing once in each state; nothing of it with --at.
-void AddModes(CLI::App& command, sweep::SweepOptions& options, CLI::Option& at) {
-  std::vector<CLI::Option*> not_of_a_place = {
-      command.add_flag("--two-victims", options.two_victims, "kill two processes at once"),
-      command.add_flag("--stall", options.stall,
-                       "stop, as well: whom does a stopped process block?"),
-      command.add_flag("--recovery", options.recovery,
-                       "kill the recoverer, too, at every state it makes"),
-      command.add_flag("--resume", options.resume,
-                       "stop before each access to the segment, let others work on, then go on"),
-      command.add_flag("--full", options.full,
-                       "kill at every instruction, not once in each distinct state"),
-      command.add_option("--sample", options.sample,
-                         "instructions of each cell killed at besides their state's"),
-      command.add_option("--pairs", options.pairs,
-                         "states of each cell paired with a second death (0: all)"),
-      command.add_option("--cells", options.cells,
-                         "a seeded sample of so many operations in states (0: all)"),
+void AddModes(Command& command, sweep::SweepOptions& options, const Option& at) {
+  std::vector<Option> not_of_a_place = {
+      command.AddFlag("--two-victims", options.two_victims, "kill two processes at once"),
+      command.AddFlag("--stall", options.stall,
+                      "stop, as well: whom does a stopped process block?"),
+      command.AddFlag("--recovery", options.recovery,
+                      "kill the recoverer, too, at every state it makes"),
+      command.AddFlag("--resume", options.resume,
+                      "stop before each access to the segment, let others work on, then go on"),
+      command.AddFlag("--full", options.full,
+                      "kill at every instruction, not once in each distinct state"),
+      command.Add("--sample", options.sample,
+                  "instructions of each cell killed at besides their state's"),
+      command.Add("--pairs", options.pairs,
+                  "states of each cell paired with a second death (0: all)"),
+      command.Add("--cells", options.cells,
+                  "a seeded sample of so many operations in states (0: all)"),
       command
-          .add_option("--seconds", options.seconds,
-                      "cells in a seeded order, none of them begun later than this")
-          ->check(CLI::PositiveNumber & Finite()),
-      command.add_option("--seed", options.seed, "of all samples"),
+          .Add("--seconds", options.seconds,
+               "cells in a seeded order, none of them begun later than this")
+          .Positive(),
+      command.Add("--seed", options.seed, "of all samples"),
   };
-  for (CLI::Option* option : not_of_a_place) option->excludes(&at);
+  for (Option& option : not_of_a_place) option.Excludes(at);
 }
 
 }  // namespace
 
-void AddSweepCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
-      "sweep", "kill a process at every machine instruction of an operation");
+void AddSweepCommand(CommandLine& line) {
+  Command command =
+      line.Add("sweep", "kill a process at every machine instruction of an operation");
   auto arguments = std::make_shared<SweepArguments>();
   sweep::SweepOptions& options = arguments->options;
-  command->add_option("--variant", arguments->variant, "names with commas, or all designs");
-  command->add_option("--operation", arguments->operation, "names with commas, or all");
-  command->add_option("--state", arguments->state, "starting states with commas, or all");
-  command->add_option("--second", arguments->second,
-                      "the second victim's operation: put_larger, unless it is said");
-  CLI::Option* at =
-      command->add_option("--at", arguments->at, "repeat one kill, at this instruction");
-  at->delimiter(',');
+  command.Add("--variant", arguments->variant, "names with commas, or all designs");
+  command.Add("--operation", arguments->operation, "names with commas, or all");
+  command.Add("--state", arguments->state, "starting states with commas, or all");
+  command.Add("--second", arguments->second,
+              "the second victim's operation: put_larger, unless it is said");
+  Option at = command.Add("--at", arguments->at, "repeat one kill, at this instruction");
+  at.SeparatedBy(',');
+  command.Add("--mode", arguments->mode, "with --at: kill, recovery, two_victims, stall, resume")
+      .Needs(at);
+  command.Add("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
+      .Needs(at);
+  AddModes(command, options, at);
   command
-      ->add_option("--mode", arguments->mode,
-                   "with --at: kill, recovery, two_victims, stall, resume")
-      ->needs(at);
-  command->add_option("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
-      ->needs(at);
-  AddModes(*command, options, *at);
-  command
-      ->add_option("--failures", options.most_failures,
-                   "of a cell, in each mode, after which that is left")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--watchdog", options.watchdog_seconds,
-                   "seconds without progress that mean stuck")
-      ->check(CLI::PositiveNumber & Finite());
-  command->add_option("--workers", options.workers, "0: one for each CPU");
-  command->add_option("--breakpoints", arguments->breakpoints,
-                      "how victims are stopped: debug_registers, int3, single_steps");
-  command
-      ->add_option("--coverage", options.coverage_directory,
-                   "a directory for pages of kill coverage")
-      ->excludes(at);
-  command->add_option("--json", arguments->json, "the result file")->excludes(at);
-  command->callback([arguments, &exit_code] { exit_code = Run(*arguments); });
+      .Add("--failures", options.most_failures, "of a cell, in each mode, after which that is left")
+      .Positive();
+  command.Add("--watchdog", options.watchdog_seconds, "seconds without progress that mean stuck")
+      .Positive();
+  command.Add("--workers", options.workers, "0: one for each CPU");
+  command.Add("--breakpoints", arguments->breakpoints,
+              "how victims are stopped: debug_registers, int3, single_steps");
+  command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
+      .Excludes(at);
+  command.Add("--json", arguments->json, "the result file").Excludes(at);
+  command.OnCall([arguments] { return Run(*arguments); });
 }
 
 }  // namespace kill9

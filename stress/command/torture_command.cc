@@ -207,46 +207,43 @@ int RunAll(const Flags& flags) {
 
 }  // namespace
 
-void AddTortureCommand(CLI::App& application, int& exit_code) {
-  CLI::App* command = application.add_subcommand(
+void AddTortureCommand(CommandLine& line) {
+  Command command = line.Add(
       "torture",
       "kill real processes at random while others go on, and check what the survivors see");
   auto flags = std::make_shared<Flags>();
   command
-      ->add_option("--variant", flags->variant,
-                   "all (the designs), baselines, peers, or names with commas between")
-      ->capture_default_str();
-  command->add_option("--scenario", flags->scenario, "all, or names with commas between")
-      ->capture_default_str();
-  command->add_option("--workload", flags->workload,
-                      "instead of the scenario's own: ycsb-a, mixed, ...");
+      .Add("--variant", flags->variant,
+           "all (the designs), baselines, peers, or names with commas between")
+      .ShowDefault();
+  command.Add("--scenario", flags->scenario, "all, or names with commas between").ShowDefault();
+  command.Add("--workload", flags->workload, "instead of the scenario's own: ycsb-a, mixed, ...");
   command
-      ->add_option("--seconds", flags->seconds,
-                   "of each scenario of each variant; default: 10, less if there are many")
-      ->check(CLI::Range(0.05, 1e6));
-  command->add_option("--processes", flags->processes, "workers")
-      ->check(CLI::Range(1u, kMaxWorkers - 2))
-      ->capture_default_str();
-  command->add_option("--seed", flags->seed, "of everything random; default: drawn and printed");
-  command->add_option("--kills", flags->kills,
-                      "end a run after so many kills, if that comes first");
+      .Add("--seconds", flags->seconds,
+           "of each scenario of each variant; default: 10, less if there are many")
+      .Between(0.05, 1e6);
+  command.Add("--processes", flags->processes, "workers")
+      .Between(1u, kMaxWorkers - 2)
+      .ShowDefault();
+  command.Add("--seed", flags->seed, "of everything random; default: drawn and printed");
+  command.Add("--kills", flags->kills, "end a run after so many kills, if that comes first");
   command
-      ->add_option("--life", flags->life_us,
-                   "microseconds that a worker works before its kill timer goes off, on average; "
-                   "default: the scenario's")
-      ->check(CLI::Range(10u, 100'000'000u));
+      .Add("--life", flags->life_us,
+           "microseconds that a worker works before its kill timer goes off, on average; "
+           "default: the scenario's")
+      .Between(10u, 100'000'000u);
   command
-      ->add_option("--watchdog", flags->watchdog_seconds,
-                   "seconds without progress after which a survivor is stuck")
-      ->check(CLI::Range(0.1, 1e4))
-      ->capture_default_str();
+      .Add("--watchdog", flags->watchdog_seconds,
+           "seconds without progress after which a survivor is stuck")
+      .Between(0.1, 1e4)
+      .ShowDefault();
   command
-      ->add_option("--counterexamples", flags->counterexamples,
-                   "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
-      ->check(CLI::ExistingDirectory)
-      ->capture_default_str();
-  command->add_option("--json", flags->json, "result file; - for standard output");
-  command->callback([flags, &exit_code] { exit_code = RunAll(*flags); });
+      .Add("--counterexamples", flags->counterexamples,
+           "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
+      .ExistingFolder()
+      .ShowDefault();
+  command.Add("--json", flags->json, "result file; - for standard output");
+  command.OnCall([flags] { return RunAll(*flags); });
 }
 
 }  // namespace kill9
