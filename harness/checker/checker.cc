@@ -8,8 +8,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "harness/checker/model_checker.h"
 #include "harness/checker/search/prepare.h"
-#include "harness/checker/window.h"
 
 namespace kill9 {
 namespace {

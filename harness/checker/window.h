@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -121,7 +122,6 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
   const bool placed_all_but_one = pass.Run(operations) == Answer::kViolated;
 
   Counterexample result;
-  result.model = Model::kName;
   result.condition = condition;
   for (const auto& state : initial) result.initial_states.push_back(Model::DescribeState(state));
   std::vector<bool> is_placed(operations.size(), false);
@@ -181,8 +181,11 @@ class EngineStream : public StreamChecker {
   static constexpr size_t kWindowLimit = 1u << 13;
   static constexpr size_t kLimboLimit = 256;
 
-  EngineStream(bool has_versions, const EngineLimits& limits)
-      : limits_(limits), engine_({Model::Init(has_versions)}, limits), cut_engine_(engine_) {}
+  EngineStream(std::string_view model, bool has_versions, const EngineLimits& limits)
+      : model_(model),
+        limits_(limits),
+        engine_({Model::Init(has_versions)}, limits),
+        cut_engine_(engine_) {}
 
   Answer Add(const Operation& operation) override {
     Answer answer = engine_.ReturnAllBefore(operation.invoke);
@@ -229,13 +232,15 @@ class EngineStream : public StreamChecker {
   }
 
   Counterexample Explain() const override {
+    Counterexample result;
     if (cut_engine_.quiescent()) {
-      return ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(), window_, window_,
-                                  limits_);
+      result =
+          ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(), window_, window_, limits_);
+      result.model = model_;
+      return result;
     }
     // Cut without a quiescent point: shown as it is.
-    Counterexample result;
-    result.model = Model::kName;
+    result.model = model_;
     result.operations = window_;
     result.key = window_.front().key;
     result.failed = window_.size() - 1;
@@ -282,6 +287,7 @@ class EngineStream : public StreamChecker {
     }
   }
 
+  const std::string_view model_;
   EngineLimits limits_;
   Engine<Model> engine_;
   Engine<Model> cut_engine_;
@@ -292,13 +298,27 @@ class EngineStream : public StreamChecker {
   uint64_t overlapping_ = 0;
 };
 
-// A model whose keys are checked by the engine.
+// What a model is called, and which operations it has.
+struct ModelWords {
+  std::string_view name;
+  std::string_view summary;
+  bool (*accepts)(Function function);
+};
+template <typename Model>
+constexpr ModelWords WordsOf() {
+  return {Model::kName, Model::kSummary, &Model::Accepts};
+}
+
+// A model whose keys are checked by the engine. Models that differ in their words only are one type of
+// checker: each type takes seconds to compile.
 template <typename Model>
 class EngineChecker : public ModelChecker {
  public:
-  std::string_view name() const override { return Model::kName; }
-  std::string_view summary() const override { return Model::kSummary; }
-  bool Accepts(Function function) const override { return Model::Accepts(function); }
+  explicit EngineChecker(const ModelWords& words = WordsOf<Model>()) : words_(words) {}
+
+  std::string_view name() const override { return words_.name; }
+  std::string_view summary() const override { return words_.summary; }
+  bool Accepts(Function function) const override { return words_.accepts(function); }
 
   Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
                const KeyHistory& recorded, Counterexample* counterexample) const override {
@@ -320,6 +340,7 @@ class EngineChecker : public ModelChecker {
       if (answer == Answer::kViolated && counterexample != nullptr) {
         *counterexample =
             ExplainWindow<Model>(condition, {initial}, violating, recorded.operations, limits);
+        counterexample->model = words_.name;
       }
     }
     if (answer == Answer::kUndecided) {
@@ -331,24 +352,27 @@ class EngineChecker : public ModelChecker {
 
   std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                            const EngineLimits& limits) const override {
-    return std::make_unique<EngineStream<Model>>(has_versions, limits);
+    return std::make_unique<EngineStream<Model>>(words_.name, has_versions, limits);
   }
 
  private:
   template <typename Mask>
-  static Answer CheckWith(Condition condition, const typename Model::State& initial,
-                          std::span<const Operation> operations,
-                          std::span<const Operation> recorded, const EngineLimits& attempt,
-                          const EngineLimits& limits, Counterexample* counterexample) {
+  Answer CheckWith(Condition condition, const typename Model::State& initial,
+                   std::span<const Operation> operations, std::span<const Operation> recorded,
+                   const EngineLimits& attempt, const EngineLimits& limits,
+                   Counterexample* counterexample) const {
     Pass<Model, Mask> pass({initial}, attempt);
     Answer answer = pass.Run(operations);
     if (answer == Answer::kViolated && counterexample != nullptr) {
       *counterexample =
           ExplainWindow<Model>(condition, pass.cut_states,
                                operations.subspan(pass.cut, pass.end - pass.cut), recorded, limits);
+      counterexample->model = words_.name;
     }
     return answer;
   }
+
+  const ModelWords words_;
 };
 
 }  // namespace kill9

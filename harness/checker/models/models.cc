@@ -1,28 +1,19 @@
-// The list of models. Adding one: a file in harness/checker/models/ and a line here.
+// The list of models. Adding one: a file in harness/checker/models/, its checker in another, and a
+// line here.
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "harness/checker/model_checker.h"
-#include "harness/checker/models/cache.h"
-#include "harness/checker/models/cas_register.h"
-#include "harness/checker/models/map.h"
-#include "harness/checker/models/queue_checker.h"
-#include "harness/checker/models/register.h"
-#include "harness/checker/window.h"
+#include "harness/checker/models/checkers.h"
 
 namespace kill9 {
 namespace {
 
-const EngineChecker<RegisterModel> kRegister;
-const EngineChecker<CasRegisterModel> kCasRegister;
-const EngineChecker<MapModel> kMap;
-const EngineChecker<CacheModel> kCache;
-const QueueChecker kQueue;
-
 std::vector<const ModelChecker*>& Models() {
-  static auto* models =
-      new std::vector<const ModelChecker*>{&kRegister, &kCasRegister, &kMap, &kCache, &kQueue};
+  static auto* models = new std::vector<const ModelChecker*>{
+      &TheRegisterChecker(), &TheCasRegisterChecker(), &TheMapChecker(), &TheCacheChecker(),
+      &TheQueueChecker()};
   return *models;
 }
 

@@ -6,6 +6,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "harness/checker/models/checkers.h"
+#include "harness/checker/window.h"
 
 namespace kill9 {
 namespace {
@@ -209,14 +211,24 @@ Answer QueueChecker::Check(Condition condition, const Recoveries& recoveries,
                                                 recorded.operations, limits);
   }
   if (counterexample->operations.empty()) {
-    counterexample->model = QueueModel::kName;
     counterexample->condition = condition;
     counterexample->key = operations.front().key;
     counterexample->failed = operations.size() - 1;
     counterexample->unplaceable = {counterexample->failed};
     counterexample->operations = std::move(operations);
   }
+  counterexample->model = name();
   return answer;
+}
+
+std::unique_ptr<StreamChecker> QueueChecker::NewStream(bool has_versions,
+                                                       const EngineLimits& limits) const {
+  return std::make_unique<EngineStream<QueueModel>>(name(), has_versions, limits);
+}
+
+const ModelChecker& TheQueueChecker() {
+  static const QueueChecker checker;
+  return checker;
 }
 
 }  // namespace kill9

@@ -19,8 +19,8 @@
 #include <span>
 #include <string_view>
 
+#include "harness/checker/model_checker.h"
 #include "harness/checker/models/queue.h"
-#include "harness/checker/window.h"
 
 namespace kill9 {
 
@@ -32,9 +32,7 @@ class QueueChecker : public ModelChecker {
   Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
                const KeyHistory& recorded, Counterexample* counterexample) const override;
   std::unique_ptr<StreamChecker> NewStream(bool has_versions,
-                                           const EngineLimits& limits) const override {
-    return std::make_unique<EngineStream<QueueModel>>(has_versions, limits);
-  }
+                                           const EngineLimits& limits) const override;
 };
 
 // `operations`: by invoke, each value enqueued once, ends as ExtendFinishes gives them.

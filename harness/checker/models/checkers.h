@@ -1,0 +1,17 @@
+// The checkers of the models, each compiled in a source of its own: an engine takes seconds.
+#ifndef KILL9_HARNESS_CHECKER_MODELS_CHECKERS_H_
+#define KILL9_HARNESS_CHECKER_MODELS_CHECKERS_H_
+
+#include "harness/checker/model_checker.h"
+
+namespace kill9 {
+
+const ModelChecker& TheRegisterChecker();
+const ModelChecker& TheCasRegisterChecker();
+const ModelChecker& TheMapChecker();
+const ModelChecker& TheCacheChecker();
+const ModelChecker& TheQueueChecker();
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_MODELS_CHECKERS_H_
