@@ -10,9 +10,8 @@
 #include <ctime>
 
 namespace kill9 {
-namespace {
 
-bool ReadProc(pid_t pid, const char* name, char* text, size_t size) {
+bool ReadProcFile(pid_t pid, const char* name, char* text, size_t size) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -23,19 +22,17 @@ bool ReadProc(pid_t pid, const char* name, char* text, size_t size) {
   return got > 0;
 }
 
-}  // namespace
-
 ProcessTimes ReadProcessTimes(pid_t pid) {
   ProcessTimes times;
   char text[512];
-  if (!ReadProc(pid, "stat", text, sizeof text)) return times;
+  if (!ReadProcFile(pid, "stat", text, sizeof text)) return times;
   const char* after_name = std::strrchr(text, ')');
   if (after_name == nullptr || after_name[1] == '\0') return times;
   times.state = after_name[2];
   times.known = true;
   unsigned long long ran_ns = 0;
   unsigned long long waited_ns = 0;
-  if (ReadProc(pid, "schedstat", text, sizeof text) &&
+  if (ReadProcFile(pid, "schedstat", text, sizeof text) &&
       std::sscanf(text, "%llu %llu", &ran_ns, &waited_ns) == 2) {
     times.ran_ns = ran_ns;
     times.waited_ns = waited_ns;

@@ -7,9 +7,13 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace kill9 {
+
+// Reads /proc/PID/NAME as a string. False: there is no such process, or no /proc that shows it.
+bool ReadProcFile(pid_t pid, const char* name, char* text, size_t size);
 
 // Of a process, by /proc.
 struct ProcessTimes {

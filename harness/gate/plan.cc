@@ -16,7 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "harness/base/random.h"
 #include "harness/result/result.h"
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/tracee.h"
 #include "harness/torture/scenario.h"
 
 namespace kill9::gate {
@@ -147,7 +147,7 @@ std::vector<Step> Planner::Torture() const {
 }
 
 absl::StatusOr<std::vector<Step>> Planner::Sweep() const {
-  if (const char* why = sweep::WhyPtraceIsForbidden(); why != nullptr) {
+  if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) {
     return absl::FailedPreconditionError(why);
   }
   std::vector<Step> steps;
@@ -173,7 +173,7 @@ std::vector<Step> Planner::Baselines() const {
     step.format = ResultFormat::kExpected;
     step.expected = std::string(variant->expected_verdict());
     step.limit_seconds = Limit(kBaselineSeconds);
-    if (const char* why = sweep::WhyPtraceIsForbidden(); by_sweep && why != nullptr) {
+    if (const char* why = stepper::WhyPtraceIsForbidden(); by_sweep && why != nullptr) {
       step.skipped = why;
     }
     steps.push_back(std::move(step));

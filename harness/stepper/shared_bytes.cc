@@ -3,15 +3,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/futex.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -19,7 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "variants/segment/hash.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 constexpr size_t kPieceBytes = 16 * SharedBytes::kPageBytes;
@@ -37,21 +34,10 @@ void Replace(char* bytes, size_t size, pid_t own, pid_t instead) {
 
 }  // namespace
 
-char* MapBytes(size_t bytes) {
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    std::perror("kill9 sweep: no memory for a snapshot");
-    std::abort();
-  }
-  madvise(memory, bytes, MADV_DONTFORK);
-  return static_cast<char*>(memory);
-}
-
 absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::string& directory) {
   segment_ = segment;
   segment_bytes_ = segment_bytes;
-  scratch_ = MapBytes(std::max(segment_bytes, kPieceBytes));
+  scratch_.emplace(std::max(segment_bytes, kPieceBytes));
   if (directory.empty()) return absl::OkStatus();
   directory_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
@@ -60,18 +46,22 @@ absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::s
     const std::string name = entry.path().filename();
     File file{};
     if (file_count_ == kMostFiles || name.size() >= sizeof file.name) {
-      return absl::ResourceExhaustedError("the store has more files than the sweep can put back");
+      return absl::ResourceExhaustedError("the object has more files than can be put back");
     }
     name.copy(file.name, sizeof file.name - 1);
     file.fd = openat(directory_, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat status {};
     if (file.fd < 0 || fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-      return absl::UnavailableError(absl::StrCat("the sweep cannot put back ", name));
+      return absl::UnavailableError(absl::StrCat("cannot put back ", name));
     }
     file.inode = status.st_ino;
     files_[file_count_++] = file;
   }
   return code ? absl::UnavailableError(code.message()) : absl::OkStatus();
+}
+
+void SharedBytes::WatchName(const std::string& name) {
+  watched_path_ = absl::StrCat("/dev/shm/", name);
 }
 
 size_t SharedBytes::snapshot_bytes() const {
@@ -98,12 +88,12 @@ bool SharedBytes::ForEachPage(const File& file,
   while ((at = lseek(file.fd, at, SEEK_DATA)) >= 0) {
     const off_t end = lseek(file.fd, at, SEEK_HOLE);
     for (at &= ~kMask; at < end;) {
-      const ssize_t got = pread(file.fd, scratch_, kPieceBytes, at);
+      const ssize_t got = pread(file.fd, scratch_->data(), kPieceBytes, at);
       if (got <= 0) break;
       const size_t pages = (static_cast<size_t>(got) + kPageBytes - 1) / kPageBytes;
-      std::memset(scratch_ + got, 0, pages * kPageBytes - static_cast<size_t>(got));
+      std::memset(scratch_->data() + got, 0, pages * kPageBytes - static_cast<size_t>(got));
       for (size_t n = 0; n < pages; ++n) {
-        const char* page = scratch_ + n * kPageBytes;
+        const char* page = scratch_->data() + n * kPageBytes;
         if (std::memcmp(page, kZeros, kPageBytes) == 0) continue;
         if (!visit(static_cast<uint32_t>(static_cast<size_t>(at) / kPageBytes + n), page)) {
           return false;
@@ -135,7 +125,7 @@ bool SharedBytes::Save(char* snapshot) {
       return true;
     });
     if (!all) {
-      error_ = "the store's files are larger than a snapshot";
+      error_ = "the object's files are larger than a snapshot";
       return false;
     }
   }
@@ -175,6 +165,7 @@ bool SharedBytes::PutBack(const File& file, uint64_t size) {
 }
 
 bool SharedBytes::Restore(const char* snapshot) {
+  if (!watched_path_.empty()) unlink(watched_path_.c_str());
   std::memcpy(segment_, snapshot, segment_bytes_);
   if (!has_files()) return true;
   char* from = const_cast<char*>(snapshot);  // which is only read
@@ -190,7 +181,7 @@ bool SharedBytes::Restore(const char* snapshot) {
     good = pwrite(files_[page.file].fd, page.bytes, size, static_cast<off_t>(begin)) ==
            static_cast<ssize_t>(size);
   }
-  if (!good) error_ = "the store removed or replaced a file, which cannot be put back";
+  if (!good) error_ = "the object removed or replaced a file, which cannot be put back";
   return good;
 }
 
@@ -200,13 +191,24 @@ uint64_t SharedBytes::HashOf(const char* snapshot) const {
 
 uint64_t SharedBytes::HashSegment(pid_t own, pid_t instead) const {
   if (own == 0) return XXH3_64bits(segment_, segment_bytes_);
-  std::memcpy(scratch_, segment_, segment_bytes_);
-  Replace(scratch_, segment_bytes_, own, instead);
-  return XXH3_64bits(scratch_, segment_bytes_);
+  std::memcpy(scratch_->data(), segment_, segment_bytes_);
+  Replace(scratch_->data(), segment_bytes_, own, instead);
+  return XXH3_64bits(scratch_->data(), segment_bytes_);
 }
 
-uint64_t SharedBytes::HashFiles(pid_t own, pid_t instead) {
-  uint64_t sum = 0;
+// While a segment is being created, all that others can see of it is its name and what is behind
+// that.
+uint64_t SharedBytes::HashWatched() {
+  if (watched_path_.empty()) return 0;
+  int fd = open(watched_path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t got = read(fd, scratch_->data(), segment_bytes_);
+  close(fd);
+  return got < 0 ? 1 : XXH3_64bits(scratch_->data(), static_cast<size_t>(got));
+}
+
+uint64_t SharedBytes::HashOutside(pid_t own, pid_t instead) {
+  uint64_t sum = HashWatched();
   for (uint32_t n = 0; n < file_count_; ++n) {
     struct stat status {};
     fstat(files_[n].fd, &status);
@@ -221,4 +223,4 @@ uint64_t SharedBytes::HashFiles(pid_t own, pid_t instead) {
   return sum;
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

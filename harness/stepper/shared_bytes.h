@@ -1,8 +1,7 @@
-// All bytes that the processes of a store share: the segment and, where the store keeps files of
-// its own beside the segment's name, those.
+// All bytes that the tracees and whoever works beside them share: the segment and, where an object
+// keeps files of its own beside the segment's name, those.
 //
-// The sweep compares them at each instruction of a victim and puts them back before the next one.
-// Files are put back in place, in the same inodes, while no process that works with them is left;
+// They are compared at each instruction of a tracee and put back before the next one starts. Files are put back in place, in the same inodes, while no process that works with them is left;
 // one that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks,
 // robust lists) ends with the processes. After Open nothing here allocates (C1).
 #ifndef KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
@@ -12,15 +11,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "harness/stepper/process/uninherited_array.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
-// Memory that forked children do not inherit. Aborts if there is none.
-char* MapBytes(size_t bytes);
+using Snapshot = UninheritedArray<char>;
 
 class SharedBytes {
  public:
@@ -32,10 +32,18 @@ class SharedBytes {
   // kResourceExhausted: more files than there is room for.
   absl::Status Open(char* segment, size_t segment_bytes, const std::string& directory);
 
+  // A name under /dev/shm that does not exist yet: what is behind it once it does is shared, too.
+  // Restoring anything removes it.
+  void WatchName(const std::string& name);
+
+  char* segment() const { return segment_; }
+  size_t segment_bytes() const { return segment_bytes_; }
   bool has_files() const { return directory_ >= 0; }
+  // Whether anything is shared besides the segment, at places that are not known.
+  bool outside_segment() const { return has_files() || !watched_path_.empty(); }
   // The room that a snapshot may take; only what it holds is ever touched.
   size_t snapshot_bytes() const;
-  char* NewSnapshot() const { return MapBytes(snapshot_bytes()); }
+  Snapshot NewSnapshot() const { return Snapshot(snapshot_bytes()); }
   // False: see error().
   bool Save(char* snapshot);
   // REQUIRES: nobody is attached, but for what Save met.
@@ -45,7 +53,7 @@ class SharedBytes {
   // A word that holds the thread id `own` (0: none) counts as if it held `instead`. A page of zeros
   // counts as a hole.
   uint64_t HashSegment(pid_t own, pid_t instead) const;
-  uint64_t HashFiles(pid_t own, pid_t instead);
+  uint64_t HashOutside(pid_t own, pid_t instead);
 
   const char* error() const { return error_; }
 
@@ -73,16 +81,18 @@ class SharedBytes {
                    absl::FunctionRef<bool(uint32_t index, const char* bytes)> visit);
   bool OnlyKnownFilesAreThere();
   bool PutBack(const File& file, uint64_t size);
+  uint64_t HashWatched();
 
   char* segment_ = nullptr;
   size_t segment_bytes_ = 0;
-  char* scratch_ = nullptr;  // of the segment, or of a piece of a file
+  std::optional<UninheritedArray<char>> scratch_;  // of the segment, or of a piece of a file
+  std::string watched_path_;
   int directory_ = -1;
   uint32_t file_count_ = 0;
   File files_[kMostFiles] = {};
   const char* error_ = "";
 };
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper
 
 #endif  // KILL9_HARNESS_STEPPER_SHARED_BYTES_H_

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,12 +10,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 constexpr size_t kSegmentBytes = 8192;
@@ -31,14 +31,11 @@ class SharedBytesTest : public testing::Test {
     std::ofstream(Path("sparse")) << "begins";
     std::filesystem::resize_file(Path("sparse"), kSparseBytes);
     EXPECT_TRUE(shared_.Open(segment_, sizeof segment_, directory_).ok());
-    snapshot_ = shared_.NewSnapshot();
-    EXPECT_TRUE(shared_.Save(snapshot_));
-    hash_ = shared_.HashFiles(0, 0);
+    snapshot_.emplace(shared_.snapshot_bytes());
+    EXPECT_TRUE(shared_.Save(snapshot_->data()));
+    hash_ = shared_.HashOutside(0, 0);
   }
-  ~SharedBytesTest() override {
-    munmap(snapshot_, shared_.snapshot_bytes());
-    std::filesystem::remove_all(directory_);
-  }
+  ~SharedBytesTest() override { std::filesystem::remove_all(directory_); }
 
   std::string Path(const char* name) const { return absl::StrCat(directory_, "/", name); }
   std::string Read(const char* name) const {
@@ -59,7 +56,7 @@ class SharedBytesTest : public testing::Test {
   alignas(8) char segment_[kSegmentBytes] = "segment";
   std::string directory_;
   SharedBytes shared_;
-  char* snapshot_ = nullptr;
+  std::optional<Snapshot> snapshot_;
   uint64_t hash_ = 0;
 };
 
@@ -70,9 +67,9 @@ TEST_F(SharedBytesTest, PutsBackSegmentAndFilesInTheSameInodes) {
   std::filesystem::resize_file(Path("small"), 9000);
   Write("sparse", 20 << 20, "in a hole");
   Write("sparse", 0, "ended?");
-  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
-  ASSERT_TRUE(shared_.Restore(snapshot_)) << shared_.error();
-  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
+  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
   EXPECT_STREQ(segment_, "segment");
   EXPECT_EQ(Read("small"), "hello");
   const std::string read = Read("sparse");
@@ -89,21 +86,21 @@ TEST_F(SharedBytesTest, AMappingThatStayedShowsWhatWasPutBack) {
   close(fd);
   ASSERT_NE(mapped, MAP_FAILED);
   mapped[0] = 'j';
-  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
-  ASSERT_TRUE(shared_.Restore(snapshot_));
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  ASSERT_TRUE(shared_.Restore(snapshot_->data()));
   EXPECT_EQ(mapped[0], 'h');
   munmap(mapped, 4096);
 }
 
 TEST_F(SharedBytesTest, OneByteOrOneSizeMakesAnotherHashAndPagesOfZerosDoNot) {
   Write("sparse", 30 << 20, std::string_view("\0", 1));  // allocates a page
-  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
   Write("sparse", 30 << 20, "\1");
-  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
   Write("sparse", 30 << 20, std::string_view("\0", 1));
-  EXPECT_EQ(shared_.HashFiles(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
   std::filesystem::resize_file(Path("sparse"), kSparseBytes + 1);
-  EXPECT_NE(shared_.HashFiles(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
   const uint64_t segment = shared_.HashSegment(0, 0);
   segment_[kSegmentBytes - 1] = 1;
   EXPECT_NE(shared_.HashSegment(0, 0), segment);
@@ -112,10 +109,10 @@ TEST_F(SharedBytesTest, OneByteOrOneSizeMakesAnotherHashAndPagesOfZerosDoNot) {
 // The same text in another page or another file is another state.
 TEST_F(SharedBytesTest, ThePlaceOfAPageCounts) {
   Write("sparse", 4096, "page");
-  const uint64_t first = shared_.HashFiles(0, 0);
+  const uint64_t first = shared_.HashOutside(0, 0);
   Write("sparse", 4096, std::string_view("\0\0\0\0", 4));
   Write("sparse", 8192, "page");
-  EXPECT_NE(shared_.HashFiles(0, 0), first);
+  EXPECT_NE(shared_.HashOutside(0, 0), first);
 }
 
 TEST_F(SharedBytesTest, AThreadIdThatIsTheVictimsOwnCountsAsTheSame) {
@@ -123,7 +120,7 @@ TEST_F(SharedBytesTest, AThreadIdThatIsTheVictimsOwnCountsAsTheSame) {
   auto with = [this](uint32_t word) {
     Write("sparse", 4096, {reinterpret_cast<const char*>(&word), sizeof word});
     std::memcpy(segment_ + 16, &word, sizeof word);
-    return shared_.HashFiles(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim) +
+    return shared_.HashOutside(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim) +
            shared_.HashSegment(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim);
   };
   constexpr uint32_t kWaiters = 0x8000'0000;
@@ -133,31 +130,30 @@ TEST_F(SharedBytesTest, AThreadIdThatIsTheVictimsOwnCountsAsTheSame) {
 }
 
 TEST_F(SharedBytesTest, SnapshotsOfDifferentBytesDiffer) {
-  char* other = shared_.NewSnapshot();
-  ASSERT_TRUE(shared_.Save(other));
-  EXPECT_EQ(shared_.HashOf(other), shared_.HashOf(snapshot_));
+  const Snapshot other = shared_.NewSnapshot();
+  ASSERT_TRUE(shared_.Save(other.data()));
+  EXPECT_EQ(shared_.HashOf(other.data()), shared_.HashOf(snapshot_->data()));
   Write("small", 0, "j");
-  ASSERT_TRUE(shared_.Save(other));
-  EXPECT_NE(shared_.HashOf(other), shared_.HashOf(snapshot_));
-  munmap(other, shared_.snapshot_bytes());
+  ASSERT_TRUE(shared_.Save(other.data()));
+  EXPECT_NE(shared_.HashOf(other.data()), shared_.HashOf(snapshot_->data()));
 }
 
 TEST_F(SharedBytesTest, AFileThatCameLaterIsRemoved) {
   std::ofstream(Path("later")) << "new";
-  ASSERT_TRUE(shared_.Restore(snapshot_));
+  ASSERT_TRUE(shared_.Restore(snapshot_->data()));
   EXPECT_FALSE(std::filesystem::exists(Path("later")));
 }
 
 TEST_F(SharedBytesTest, AFileThatWasReplacedIsAnErrorAndNothingIsPretended) {
   std::ofstream(Path("new")) << "other";
   std::filesystem::rename(Path("new"), Path("small"));
-  EXPECT_FALSE(shared_.Restore(snapshot_));
+  EXPECT_FALSE(shared_.Restore(snapshot_->data()));
   EXPECT_NE(std::string(shared_.error()), "");
 }
 
 TEST_F(SharedBytesTest, AFileThatIsGoneIsAnError) {
   std::filesystem::remove(Path("small"));
-  EXPECT_FALSE(shared_.Restore(snapshot_));
+  EXPECT_FALSE(shared_.Restore(snapshot_->data()));
 }
 
 TEST_F(SharedBytesTest, FilesLargerThanASnapshotAreAnError) {
@@ -165,8 +161,8 @@ TEST_F(SharedBytesTest, FilesLargerThanASnapshotAreAnError) {
   for (size_t n = 0; n <= SharedBytes::kMostPages; ++n) {
     Write("sparse", static_cast<off_t>(n * page.size()), page);
   }
-  EXPECT_FALSE(shared_.Save(snapshot_));
+  EXPECT_FALSE(shared_.Save(snapshot_->data()));
 }
 
 }  // namespace
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

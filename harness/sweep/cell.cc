@@ -12,6 +12,19 @@
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
+
+using stepper::BreakpointChoice;
+using stepper::Breakpoints;
+using stepper::FindBreakpoints;
+using stepper::kInsideString;
+using stepper::kKilled;
+using stepper::kRestartable;
+using stepper::kSystemCall;
+using stepper::kUnrepeatable;
+using stepper::kVdso;
+using stepper::NowSeconds;
+using stepper::Tracee;
+
 namespace {
 
 constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
@@ -25,8 +38,8 @@ constexpr std::array<std::string_view, kProbeCount> kProbeNames = {
 // all.
 class KillSweep {
  public:
-  KillSweep(Runner& runner, Trace& trace, const Job& job)
-      : runner_(runner), trace_(trace), job_(job) {}
+  KillSweep(Runner& runner, Trace& trace, const VictimRun& run)
+      : runner_(runner), trace_(trace), run_(run) {}
 
   void Run() {
     const double start = NowSeconds();
@@ -76,8 +89,8 @@ class KillSweep {
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
     CellResult& result = runner_.result();
     JudgeRequest orders = KillOrders(runner_, trace_, at, plan);
-    Answer answer;
-    if (!runner_.KillAt(job_, trace_, at, orders, &answer)) return;
+    Judgement answer;
+    if (!runner_.KillAt(run_, trace_, at, orders, &answer)) return;
     ++result.kill_points;
     switch (answer.outcome) {
       case DecidedOutcome::kHappened:
@@ -108,7 +121,7 @@ class KillSweep {
 
   Runner& runner_;
   Trace& trace_;
-  const Job& job_;
+  const VictimRun& run_;
   inline static uint8_t known_[Trace::kMaxStates][kPlanCount];
 };
 
@@ -117,7 +130,7 @@ void CountTrace(const Trace& trace, CellResult& result) {
   result.distinct_states = trace.state_count();
   uint32_t dearest = 0;
   for (uint32_t at = 0; at < trace.size(); ++at) {
-    const Step& step = trace[at];
+    const TraceStep& step = trace[at];
     result.system_calls += (step.flags & kSystemCall) != 0;
     result.string_iterations += (step.flags & kInsideString) != 0;
     result.vdso_instructions += (step.flags & kVdso) != 0;
@@ -125,14 +138,14 @@ void CountTrace(const Trace& trace, CellResult& result) {
     result.unrepeatable += (step.flags & kUnrepeatable) != 0;
     if (step.cost > trace[dearest].cost) dearest = at;
   }
-  result.longest_way = trace.StopsOnWay(dearest, WayCostsOf(Tracee::breakpoints()));
+  result.longest_way = trace.StopsOnWay(dearest, stepper::WayCostsOf(Tracee::breakpoints()));
 }
 
 void CountCoverage(Runner& runner, const Trace& trace) {
   runner.addresses().AddTrace(trace);
   CellResult& result = runner.result();
   for (uint32_t at = 0; at < trace.size(); ++at) {
-    const Step& step = trace[at];
+    const TraceStep& step = trace[at];
     if (step.flags & kKilled) {
       ++result.instructions_killed;
     } else if (trace[trace.state(step.state).first].flags & kKilled) {
@@ -154,20 +167,20 @@ bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result) {
 void Sweep(Runner& runner) {
   if (!runner.Prepare()) return;
   const CellRequest& request = runner.request();
-  Job job{.base = runner.base(), .operation = request.operation};
+  const VictimRun run = runner.RunOfOne(request.operation);
   Trace trace;
-  if (!runner.TraceRepeatably(job, trace)) return;
+  if (!runner.TraceRepeatably(run, trace)) return;
   CountTrace(trace, runner.result());
   if (request.replay) {
-    Replay(runner, job, trace);
+    Replay(runner, run, trace);
     return;
   }
-  KillSweep(runner, trace, job).Run();
+  KillSweep(runner, trace, run).Run();
   CountCoverage(runner, trace);
   if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
   runner.BeginMode();
   // A prober that has no place before the victim stops could only try to get one.
-  if (request.stall && !runner.scene().all_participants_dead) StallSweep(runner, job, trace);
+  if (request.stall && !runner.scene().all_participants_dead) StallSweep(runner, run, trace);
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
@@ -214,7 +227,7 @@ void RunCell(CellArea& area, VariantFinder find) {
     CPU_SET(static_cast<size_t>(area.request.cpu), &cpus);
     sched_setaffinity(0, sizeof cpus, &cpus);  // refused: slower, not wrong
   }
-  StartTicker();
+  stepper::StartTicker();
   {
     Runner runner(area, find);
     const BreakpointChoice wanted = area.request.breakpoints;

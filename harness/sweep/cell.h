@@ -14,9 +14,8 @@
 
 #include <cstdint>
 
-#include "harness/stepper/breakpoints.h"
-#include "harness/stepper/trace.h"
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/breakpoints.h"
+#include "harness/stepper/trace/kill_coverage.h"
 #include "harness/sweep/judge.h"
 #include "harness/sweep/scene.h"
 
@@ -28,7 +27,7 @@ std::string_view Name(Mode mode);
 std::string_view Name(Plan plan);  // "work_first"
 
 // A kill, exactly: what replay needs besides the cell.
-struct Place {
+struct KillPoint {
   Mode mode;
   Plan plan;
   // kKill: the instruction. kRecovery: the victim's, the recoverer's, and the second recoverer's
@@ -59,12 +58,12 @@ struct CellRequest {
   uint64_t seed;
   double watchdog_seconds;
   int32_t cpu;  // -1: any
-  BreakpointChoice breakpoints;
-  Place place;
+  stepper::BreakpointChoice breakpoints;
+  KillPoint place;
 };
 
 struct Failure {
-  Place place;
+  KillPoint place;
   Verdict verdict;
   uint32_t instructions;  // of the trace that `place` counts in
   uint64_t address;
@@ -101,10 +100,11 @@ struct CellResult {
   uint32_t restartable_sequences;
   uint32_t unrepeatable;  // instructions after a clock read: their registers are not compared
   uint32_t longest_way;   // stops on the way to the instruction that is dearest to reach
-  Breakpoints stopped_by;
+  stepper::Breakpoints stopped_by;
   uint32_t breakpoints;  // whether debug registers were used
-  uint64_t strayed;      // victims that were replaced: a breakpoint's hits were miscounted, or a
-                         // register was left to chance
+  uint64_t
+      missed_breakpoints;  // victims that were replaced: a breakpoint's hits were miscounted, or a
+                           // register was left to chance
   uint64_t kill_points, instructions_killed, instructions_spoken_for;
   // Of the states that were killed in: their instructions, and those at which survivors failed.
   uint64_t instructions_judged, instructions_not_survived;
@@ -135,7 +135,7 @@ struct CellArea {
   CellRequest request;
   CellResult result;
   uint64_t progress_kill_points;
-  AddressCount addresses[AddressTable::kCapacity];
+  stepper::AddressCount addresses[stepper::AddressTable::kCapacity];
 };
 
 class VariantFinder {

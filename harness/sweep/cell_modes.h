@@ -13,11 +13,13 @@
 namespace kill9::sweep {
 
 // What is legal after a kill before step `at` of the request's operation.
-JudgeRequest KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan);
+JudgeRequest KillOrders(const Runner& runner, const stepper::Trace& trace, uint32_t at, Plan plan);
 
 // What a recoverer does: where all participants are dead, it has to attach first.
 OperationKind RecoveryIn(const Scene& scene);
 
+// The victim of the request and a second one, which gets ready after it.
+VictimRun TwoVictims(const Runner& runner);
 // The recoverer is killed at every distinct state of its recovery, after each distinct thing that
 // the victim's death left; a sample of second recoverers dies as well.
 void RecoverySweep(Runner& runner);
@@ -26,19 +28,19 @@ void RecoverySweep(Runner& runner);
 void TwoVictimsSweep(Runner& runner);
 // A victim is stopped in each distinct state; who is blocked? Then it goes on, and all must be
 // well.
-void StallSweep(Runner& runner, const Job& job, Trace& trace);
+void StallSweep(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 // One such stop, at `at`; which probes are blocked in `blocked`. False: error.
-bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan plan,
+bool StallState(Runner& runner, const VictimRun& run, stepper::Trace& trace, uint32_t at, Plan plan,
                 bool (&blocked)[kProbesInAll]);
 // A victim is stopped right before each of its accesses to the segment, a interferer works on, and the
 // victim goes on: what it answers, and what is left, must be legal.
 void ResumeSweep(Runner& runner);
 // One such stop. False: error.
-bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint32_t at,
-                             Interference interference);
-Job ResumeJob(const Runner& runner);
+bool ResumeAfterInterference(Runner& runner, const VictimRun& run, stepper::Trace& trace,
+                             uint32_t at, Interference interference);
+VictimRun ResumeRun(const Runner& runner);
 // Repeats one place, as often as the request says.
-void Replay(Runner& runner, const Job& job, Trace& trace);
+void Replay(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 
 }  // namespace kill9::sweep
 

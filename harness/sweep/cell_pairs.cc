@@ -5,6 +5,9 @@
 #include "variants/segment/hash.h"
 
 namespace kill9::sweep {
+
+using stepper::NowSeconds;
+
 namespace {
 
 constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
@@ -13,8 +16,12 @@ constexpr uint32_t kSecondRecovererSample = 3;
 
 bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
 
-Job RecoveryOf(const Runner& runner, const char* base, pid_t pid, bool judged) {
-  return {.base = base, .operation = RecoveryIn(runner.scene()), .pid = pid, .judged = judged};
+VictimRun RecoveryOf(const Runner& runner, const stepper::Snapshot& base, pid_t pid, bool judged) {
+  VictimRun run = runner.RunOfOne(RecoveryIn(runner.scene()));
+  run.base = base.data();
+  run.tracee[0].pid = pid;
+  run.judged = judged;
+  return run;
 }
 
 // The order in which states are taken: all of them, or a seeded sample.
@@ -61,18 +68,19 @@ SeenBytes seen;
 
 // A second recoverer dies, too, after the first has died at `at`.
 void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, uint32_t at,
-                         char* left_by, char* left, Trace& second, Random& random) {
-  Job first = RecoveryOf(runner, left_by, kRecovererPid, false);
-  if (!runner.KillAndLeave(first, unjudged, at, left)) return;
-  Job job = RecoveryOf(runner, left, kSecondRecovererPid, true);
-  if (!runner.TraceRepeatably(job, second)) return;
+                         const stepper::Snapshot& left_by, const stepper::Snapshot& left,
+                         Trace& second, Random& random) {
+  const VictimRun first = RecoveryOf(runner, left_by, kRecovererPid, false);
+  if (!runner.KillAndLeave(first, unjudged, at, left.data())) return;
+  const VictimRun run = RecoveryOf(runner, left, kSecondRecovererPid, true);
+  if (!runner.TraceRepeatably(run, second)) return;
   for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
     uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
     uint32_t second_at = second.state(state).first;
     JudgeRequest orders = runner.orders();
     orders.plan = static_cast<Plan>(n % kPlanCount);
-    Answer answer;
-    if (!runner.KillAt(job, second, second_at, orders, &answer)) return;
+    Judgement answer;
+    if (!runner.KillAt(run, second, second_at, orders, &answer)) return;
     ++runner.result().recoverers_recoverer_kill_points;
     if (answer.verdict != Verdict::kPass) {
       runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, second_at}}, &second, second_at,
@@ -87,32 +95,42 @@ OperationKind RecoveryIn(const Scene& scene) {
   return scene.all_participants_dead ? OperationKind::kAttach : OperationKind::kRecover;
 }
 
+VictimRun TwoVictims(const Runner& runner) {
+  VictimRun run = runner.RunOfOne(runner.request().operation);
+  run.tracee[1] = {.operation = static_cast<uint32_t>(runner.request().second),
+                   .number = 1,
+                   .pid = Runner::kOtherPid};
+  run.count = 2;
+  return run;
+}
+
 void RecoverySweep(Runner& runner) {
   const CellRequest& request = runner.request();
   CellResult& result = runner.result();
   Random random(request.seed);
   Trace victim_trace, recovery, unjudged, second;
-  char* left = runner.NewSnapshot();
-  char* left_again = runner.NewSnapshot();
-  Job victim{.base = runner.base(), .operation = request.operation, .judged = false};
+  const stepper::Snapshot left = runner.NewSnapshot();
+  const stepper::Snapshot left_again = runner.NewSnapshot();
+  VictimRun victim = runner.RunOfOne(request.operation);
+  victim.judged = false;
   if (!runner.TraceRepeatably(victim, victim_trace)) return;
   const double start = NowSeconds();
   selection.Choose(victim_trace.state_count(), request.pairs, random);
   seen.Clear();
   for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
     uint32_t victim_at = victim_trace.state(selection[n]).first;
-    if (!runner.KillAndLeave(victim, victim_trace, victim_at, left)) return;
+    if (!runner.KillAndLeave(victim, victim_trace, victim_at, left.data())) return;
     if (!seen.Insert(runner.HashOf(left))) continue;
-    Job job = RecoveryOf(runner, left, kRecovererPid, true);
-    if (!runner.TraceRepeatably(job, recovery)) return;
+    const VictimRun run = RecoveryOf(runner, left, kRecovererPid, true);
+    if (!runner.TraceRepeatably(run, recovery)) return;
     ++result.recovery_states;
     result.recovery_instructions += recovery.size() - 1;
     for (uint32_t state = 0; Going(runner) && state < recovery.state_count(); ++state) {
       uint32_t at = recovery.state(state).first;
       JudgeRequest orders = runner.orders();
       orders.plan = static_cast<Plan>((n + state) % kPlanCount);
-      Answer answer;
-      if (!runner.KillAt(job, recovery, at, orders, &answer)) return;
+      Judgement answer;
+      if (!runner.KillAt(run, recovery, at, orders, &answer)) return;
       ++result.recovery_kill_points;
       if (answer.verdict != Verdict::kPass) {
         runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, kNowhere}}, &recovery, at,
@@ -133,12 +151,8 @@ void TwoVictimsSweep(Runner& runner) {
   CellResult& result = runner.result();
   Random random(request.seed + 1);
   Trace other_trace, trace;
-  const Job first{.base = runner.base(), .operation = request.operation};
-  const Job other{.base = runner.base(),
-                  .operation = request.second,
-                  .id = kSecondVictimId,
-                  .pid = Runner::kOtherPid,
-                  .waiting = &first};
+  VictimRun other = TwoVictims(runner);
+  other.subject = 1;
   if (!runner.TraceRepeatably(other, other_trace)) return;
   JudgeRequest orders = runner.orders();
   if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
@@ -148,12 +162,10 @@ void TwoVictimsSweep(Runner& runner) {
   selection.Choose(other_trace.state_count(), request.pairs, random);
   for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
     const uint32_t other_at = other_trace.state(selection[n]).first;
-    Job job{.base = runner.base(),
-            .operation = request.operation,
-            .other = &other,
-            .other_trace = &other_trace,
-            .other_at = other_at};
-    if (!runner.TraceJob(job, trace)) return;
+    VictimRun run = TwoVictims(runner);
+    run.tracee[1].trace = &other_trace;
+    run.tracee[1].at = other_at;
+    if (!runner.TraceOnce(run, trace)) return;
     ++result.two_victim_pairs;
     second_selection.Choose(trace.state_count(), request.pairs, random);
     // One more where the first victim had to wait for the second: it dies waiting.
@@ -162,8 +174,8 @@ void TwoVictimsSweep(Runner& runner) {
       uint32_t at = state < second_selection.size() ? trace.state(second_selection[state]).first
                                                     : trace.size();
       orders.plan = static_cast<Plan>((n + state) % kPlanCount);
-      Answer answer;
-      if (!runner.KillAt(job, trace, at, orders, &answer)) return;
+      Judgement answer;
+      if (!runner.KillAt(run, trace, at, orders, &answer)) return;
       ++result.two_victim_kill_points;
       if (answer.verdict != Verdict::kPass) {
         runner.Fail({Mode::kTwoVictims, orders.plan, {at, other_at, kNowhere}}, &trace, at, answer);

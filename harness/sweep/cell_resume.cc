@@ -15,6 +15,15 @@
 #include "harness/sweep/cell_modes.h"
 
 namespace kill9::sweep {
+
+using stepper::HowItWaits;
+using stepper::kInsideString;
+using stepper::kTouches;
+using stepper::Reap;
+using stepper::StuckDetector;
+using stepper::Tracee;
+using stepper::Waiting;
+
 namespace {
 
 // The steps to stop at. The last is the end of the operation.
@@ -105,7 +114,7 @@ const char* WrongVisit(const Runner& runner, const CellSharedMemory& stage) {
   return nullptr;
 }
 
-Answer JudgeLap(Runner& runner, const JudgeRequest& orders) {
+Judgement JudgeLap(Runner& runner, const JudgeRequest& orders) {
   static char message[600];
   const CellSharedMemory& stage = runner.stage();
   const Scene& scene = runner.scene();
@@ -138,20 +147,22 @@ Answer JudgeLap(Runner& runner, const JudgeRequest& orders) {
 
 }  // namespace
 
-Job ResumeJob(const Runner& runner) {
-  return {.base = runner.base(), .operation = runner.request().operation, .reports = true};
+VictimRun ResumeRun(const Runner& runner) {
+  VictimRun run = runner.RunOfOne(runner.request().operation);
+  run.tracee[0].tells_all = true;
+  return run;
 }
 
-bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint32_t at,
+bool ResumeAfterInterference(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
                              Interference interference) {
   Runner::Stopped stopped;
-  const bool twice = job.operation == OperationKind::kPin;
-  if (!runner.StopBesideInterferer(job, trace, at, interference, twice, &stopped)) return false;
+  const bool twice = runner.request().operation == OperationKind::kPin;
+  if (!runner.StopBesideInterferer(run, trace, at, interference, twice, &stopped)) return false;
   runner.LetSurvivorGo();
   bool lapped = LapEnds(runner, stopped.prober);
   if (lapped) ++runner.result().resume_stops;
-  Answer answer;
-  bool ended = stopped.victim.Continue() == Tracee::Stop::kTrap;  // on the end marker
+  Judgement answer;
+  bool ended = stopped.victim().Continue() == Tracee::Stop::kTrap;  // on the end marker
   int status = 0;
   // A interferer that waited for a stopped lock owner goes on now.
   bool read = ended && (lapped || LapEnds(runner, stopped.prober));
@@ -170,7 +181,7 @@ bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint3
     answer = {crashed ? Verdict::kSurvivorCrashed : Verdict::kStuck, DecidedOutcome::kNone,
               crashed ? "a survivor crashed beside a stopped process"
                       : "a survivor made no progress after the stopped process had gone on"};
-  } else if (stopped.victim.Continue() != Tracee::Stop::kExited) {
+  } else if (stopped.victim().Continue() != Tracee::Stop::kExited) {
     answer = {Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
               "a process that was stopped could not tell what it was answered"};
   } else {
@@ -191,15 +202,15 @@ bool ResumeAfterInterference(Runner& runner, const Job& job, Trace& trace, uint3
 void ResumeSweep(Runner& runner) {
   Trace trace;
   Random random(runner.request().seed + 2);
-  const Job job = ResumeJob(runner);
-  if (!runner.TraceRepeatably(job, trace)) return;
+  const VictimRun run = ResumeRun(runner);
+  if (!runner.TraceRepeatably(run, trace)) return;
   points.Find(trace);
   runner.result().resume_points = points.size();
   points.Sample(runner.request().pairs, random);
   for (uint32_t n = 0; n < points.size(); ++n) {
     for (int interference = 0; interference < kLapCount; ++interference) {
       if (runner.failed() || runner.TooManyFailures()) return;
-      if (!ResumeAfterInterference(runner, job, trace, points[n],
+      if (!ResumeAfterInterference(runner, run, trace, points[n],
                                    static_cast<Interference>(interference)))
         return;
     }

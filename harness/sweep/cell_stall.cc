@@ -7,6 +7,15 @@
 #include "harness/sweep/prober.h"
 
 namespace kill9::sweep {
+
+using stepper::CpuSeconds;
+using stepper::DistinctState;
+using stepper::HowItWaits;
+using stepper::OwnClock;
+using stepper::Reap;
+using stepper::Tracee;
+using stepper::Waiting;
+
 namespace {
 
 constexpr double kSpinSeconds = 0.2;  // of CPU time: nobody who makes progress needs so long
@@ -63,20 +72,20 @@ void AllowVictimsEffect(Runner& runner, JudgeRequest* orders) {
 }
 
 // One stop at `at`. False: error.
-bool StallAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
+bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
              bool (&blocked)[kProbesInAll], Plan plan) {
   uint32_t next = 0;
   std::fill(std::begin(blocked), std::end(blocked), false);
   while (true) {
     Runner::Stopped stopped;
-    if (!runner.StopBesideProber(job, trace, at, next, &stopped)) return false;
+    if (!runner.StopBesideProber(run, trace, at, next, &stopped)) return false;
     runner.LetSurvivorGo();
     if (!ProbesEnd(runner, stopped.prober)) {
       uint32_t probe =
           std::min(runner.stage().probe.load(std::memory_order_acquire), kProbesInAll - 1);
       if (HowItWaits(stopped.prober) == Waiting::kGone) {
-        Answer answer{Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
-                      "a survivor crashed beside a stopped process"};
+        Judgement answer{Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
+                         "a survivor crashed beside a stopped process"};
         runner.Fail({Mode::kStall, plan, {at, probe, kNowhere}}, &trace, at, answer);
       }
       blocked[probe] = true;
@@ -90,14 +99,14 @@ bool StallAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
 }
 
 // The victim goes on after others have worked; the store must be as sound as after a kill.
-bool ResumeAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
+bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
               const bool (&blocked)[kProbesInAll], Plan plan) {
   // Probes that are blocked are left out: the first that is ends the probing.
   uint32_t first_blocked = static_cast<uint32_t>(
       std::find(std::begin(blocked), std::end(blocked), true) - std::begin(blocked));
   Runner::Stopped stopped;
   uint32_t from = first_blocked == kProbesInAll ? 0 : kProbesInAll;
-  if (!runner.StopBesideProber(job, trace, at, from, &stopped)) return false;
+  if (!runner.StopBesideProber(run, trace, at, from, &stopped)) return false;
   runner.LetSurvivorGo();
   if (!ProbesEnd(runner, stopped.prober)) {
     runner.EndStop(stopped);
@@ -107,19 +116,19 @@ bool ResumeAt(Runner& runner, const Job& job, Trace& trace, uint32_t at,
   int status = 0;
   bool read = Reap(stopped.prober, runner.request().watchdog_seconds, &status);
   stopped.prober = 0;
-  Answer answer;
+  Judgement answer;
   if (!read) {
     answer = {Verdict::kStuck, DecidedOutcome::kNone,
               "a survivor cannot read beside a stopped process"};
   } else {
-    Tracee::Stop stop = stopped.victim.Continue(/*may_block=*/true);
+    Tracee::Stop stop = stopped.victim().Continue(/*may_block=*/true);
     if (stop == Tracee::Stop::kTrap) {
-      stopped.victim.Kill();
+      stopped.victim().Kill();
       ++runner.result().resumed;
       JudgeRequest orders = runner.orders();
       orders.plan = plan;
       if (from == 0) AllowVictimsEffect(runner, &orders);
-      answer = from == 0 ? runner.JudgeAsReadBack(orders) : runner.Judgement(orders);
+      answer = from == 0 ? runner.JudgeAsReadBack(orders) : runner.JudgeNow(orders);
     } else {
       answer = {stop == Tracee::Stop::kBlocked ? Verdict::kStuck : Verdict::kSurvivorCrashed,
                 DecidedOutcome::kNone, "a process that was stopped did not finish when it went on"};
@@ -145,7 +154,7 @@ void JudgeBlocked(Runner& runner, const Trace& trace, uint32_t at, Plan plan,
                   "%s (%s) is blocked by a process that is stopped here; the design declares that "
                   "it never is",
                   std::string_view(Name(ProbeOf(probe))).data(), PlaceName(PlaceOf(probe)));
-    Answer answer{Verdict::kStuck, DecidedOutcome::kNone, message};
+    Judgement answer{Verdict::kStuck, DecidedOutcome::kNone, message};
     runner.Fail({Mode::kStall, plan, {at, probe, kNowhere}}, &trace, at, answer);
     return;
   }
@@ -153,15 +162,15 @@ void JudgeBlocked(Runner& runner, const Trace& trace, uint32_t at, Plan plan,
 
 }  // namespace
 
-bool StallState(Runner& runner, const Job& job, Trace& trace, uint32_t at, Plan plan,
+bool StallState(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at, Plan plan,
                 bool (&blocked)[kProbesInAll]) {
-  if (!StallAt(runner, job, trace, at, blocked, plan)) return false;
-  if (!ResumeAt(runner, job, trace, at, blocked, plan)) return false;
+  if (!StallAt(runner, run, trace, at, blocked, plan)) return false;
+  if (!ResumeAt(runner, run, trace, at, blocked, plan)) return false;
   JudgeBlocked(runner, trace, at, plan, blocked);
   return true;
 }
 
-void StallSweep(Runner& runner, const Job& job, Trace& trace) {
+void StallSweep(Runner& runner, const VictimRun& run, Trace& trace) {
   CellResult& result = runner.result();
   for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
     const Traits& traits = runner.scene().variant->traits();
@@ -172,7 +181,7 @@ void StallSweep(Runner& runner, const Job& job, Trace& trace) {
     const DistinctState& distinct = trace.state(state);
     bool blocked[kProbesInAll];
     Plan plan = static_cast<Plan>(state % kPlanCount);
-    if (!StallState(runner, job, trace, distinct.first, plan, blocked)) return;
+    if (!StallState(runner, run, trace, distinct.first, plan, blocked)) return;
     result.stalled_instructions += distinct.points;
     bool any[kPlaceCount] = {};
     for (uint32_t probe = 0; probe < kProbesInAll; ++probe) {

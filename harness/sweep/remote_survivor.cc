@@ -10,10 +10,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/die_with_parent.h"
-#include "harness/stepper/futex_word.h"
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/futex_word.h"
+#include "harness/stepper/process/tracee.h"
 
 namespace kill9::sweep {
+
+using stepper::ForkAs;
+using stepper::FutexWait;
+using stepper::kLookNanoseconds;
+using stepper::Signal;
+
 namespace {
 
 constexpr pid_t kPartnerPid = 105;

@@ -8,11 +8,20 @@
 #include <cstdio>
 #include <cstring>
 
-#include "harness/stepper/futex_word.h"
+#include "harness/stepper/process/futex_word.h"
 #include "harness/sweep/prober.h"
 #include "harness/sweep/runner.h"
 
 namespace kill9::sweep {
+
+using stepper::Await;
+using stepper::ForkAs;
+using stepper::FutexWait;
+using stepper::KillAndReap;
+using stepper::kLookNanoseconds;
+using stepper::Signal;
+using stepper::StuckDetector;
+
 namespace {
 
 constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does not say so
@@ -38,13 +47,13 @@ void Runner::CallJudge(const JudgeRequest& orders) {
 
 void Runner::BeJudge() {
   std::optional<RemoteSurvivor> remote_survivor;
-  if (shared_.has_files()) remote_survivor.emplace(*scene_, mail_);
+  if (stepper_.shared().has_files()) remote_survivor.emplace(*scene_, mail_);
   for (uint32_t calls = 1;; ++calls) {
     while (stage_->called.load(std::memory_order_acquire) < calls) {
       FutexWait(stage_->called, calls - 1, kLookNanoseconds);
     }
     {
-      const uint64_t faults = OwnPageFaults();
+      const uint64_t faults = stepper::OwnPageFaults();
       Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back,
                   remote_survivor.has_value() ? &*remote_survivor : nullptr);
       if (!creating()) judge.AttachBefore();
@@ -55,7 +64,7 @@ void Runner::BeJudge() {
       } else {
         judge.Run();
       }
-      stage_->report.page_faults = OwnPageFaults() - faults;
+      stage_->report.page_faults = stepper::OwnPageFaults() - faults;
     }
     Signal(stage_->judged);
   }
@@ -99,12 +108,12 @@ bool Runner::AwaitJudgement(int* status, bool* stuck) {
   return true;
 }
 
-Answer Runner::AskJudge() {
+Judgement Runner::AskJudge() {
   Signal(stage_->go);
   int status = 0;
   bool stuck = false;
   JudgeReport& report = stage_->report;
-  Answer answer;
+  Judgement answer;
   const bool ended = AwaitJudgement(&status, &stuck);
   ++judgements_;
   if (stuck) {
@@ -180,15 +189,19 @@ pid_t Runner::ForkInterferer(Interference interference, bool twice) {
   _exit(0);
 }
 
-bool Runner::StopBesideInterferer(const Job& job, const Trace& trace, uint32_t at,
-                                  Interference interference, bool twice, Stopped* stopped) {
+bool Runner::StopBeside(const VictimRun& run, const Trace& trace, uint32_t at, Stopped* stopped,
+                        absl::FunctionRef<pid_t()> fork_survivor) {
+  const auto before = [&] { stopped->prober = fork_survivor(); };
   do {
-    Restore(job.base);
-    stopped->prober = ForkInterferer(interference, twice);
-    if (Bring(job, trace, at, &stopped->victim)) return true;
+    if (stepper_.Bring(run, before, trace, at, &stopped->standing)) return true;
     EndStop(*stopped);
-  } while (HasStrayed());
+  } while (stepper_.MissedBreakpoint());
   return false;
+}
+
+bool Runner::StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
+                                  Interference interference, bool twice, Stopped* stopped) {
+  return StopBeside(run, trace, at, stopped, [&] { return ForkInterferer(interference, twice); });
 }
 
 void Runner::LetSurvivorGo(uint32_t word) { Signal(stage_->go, word); }
@@ -198,41 +211,32 @@ void Runner::Nap() {
   if (now < kProbesInAll) FutexWait(stage_->probe, now, kNapNanoseconds);
 }
 
-bool Runner::StopBesideProber(const Job& job, const Trace& trace, uint32_t at, uint32_t first_probe,
-                              Stopped* stopped) {
-  do {
-    Restore(job.base);
-    stopped->prober = ForkProber(first_probe);
-    if (Bring(job, trace, at, &stopped->victim)) return true;
-    EndStop(*stopped);
-  } while (HasStrayed());
-  return false;
+bool Runner::StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t at,
+                              uint32_t first_probe, Stopped* stopped) {
+  return StopBeside(run, trace, at, stopped, [&] { return ForkProber(first_probe); });
 }
 
 void Runner::EndStop(Stopped& stopped) {
   if (stopped.prober > 0) KillAndReap(stopped.prober);
   stopped.prober = 0;
-  stopped.victim.Kill();
+  stopped.standing.KillAll();
 }
 
-Answer Runner::JudgeAsReadBack(const JudgeRequest& orders) {
+Judgement Runner::JudgeAsReadBack(const JudgeRequest& orders) {
   DismissJudge();
   std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
-  Answer answer = Judgement(orders);
+  Judgement answer = JudgeNow(orders);
   std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
   DismissJudge();
   return answer;
 }
 
-void Runner::LeaveStopped(const Job& job, const Trace& trace, uint32_t at,
+void Runner::LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
                           const JudgeRequest& orders) {
-  Tracee victim(0), other(0);
-  if (!StartJob(job, &orders, &victim, &other) || !Reach(victim, trace, at)) {
-    EndJob(victim, other);
-    return;
-  }
-  pid_t pid = victim.pid();
-  victim.Detach(SIGSTOP);
+  stepper::Stepper::Standing standing;
+  if (!Bring(run, orders, trace, at, &standing)) return;
+  pid_t pid = standing.subject().pid();
+  standing.subject().Detach(SIGSTOP);
   area_.result.stopped_pid = static_cast<uint32_t>(pid);
   int status = 0;
   while (waitpid(pid, &status, 0) != pid && errno == EINTR) {

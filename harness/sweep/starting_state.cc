@@ -12,12 +12,15 @@
 
 namespace kill9::sweep {
 
+using stepper::ForkAs;
+using stepper::KillAndReap;
+using stepper::Tracee;
+
 bool Runner::Prepare() {
   if (variant_ == nullptr) {
     Error("there is no variant '%s'", area_.request.variant);
     return false;
   }
-  decoder_.emplace();
   absl::StatusOr<std::unique_ptr<Scene>> scene = MakeScene(*variant_, request().state);
   if (!scene.ok()) {
     Error("%s", std::string(scene.status().message()).c_str());
@@ -28,30 +31,30 @@ bool Runner::Prepare() {
     Error("the state has %zu keys, more than the sweep can follow", scene_->keys.size());
     return false;
   }
-  created_path_ = absl::StrCat("/dev/shm/", scene_->created_name);
-  bytes_ = scene_->segment->size();
   std::string directory;
   if (variant_->traits().needs_name) directory = *Segment::DirectoryOf(scene_->options.location);
-  if (absl::Status opened = shared_.Open(scene_->segment->base(), bytes_, directory);
+  stepper::SharedBytes& shared = stepper_.shared();
+  if (absl::Status opened =
+          shared.Open(scene_->segment->base(), scene_->segment->size(), directory);
       !opened.ok()) {
     Error("%s", std::string(opened.message()).c_str());
     return false;
   }
-  if (shared_.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's remote_survivor
-  base_ = NewSnapshot();
-  scratch_ = MapBytes(bytes_);
+  if (creating()) shared.WatchName(scene_->created_name);
+  if (shared.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's remote_survivor
+  base_.emplace(shared.snapshot_bytes());
   return MakeStartingState() && ReadEntries() && RunWithoutKills();
 }
 
 bool Runner::MakeStartingState() {
-  Save(base_);
+  stepper_.Save(base_->data());
   if (scene_->state == StateKind::kHalfDonePut && !HalfDone(OperationKind::kPutLarger))
     return false;
   if (scene_->state == StateKind::kHalfDoneErase && !HalfDone(OperationKind::kErase)) return false;
   if (scene_->hold_dead > 0 && !StartHolder(kHolderPid, false)) return false;
   if (scene_->hold_live > 0 && !StartHolder(kHolderPid, true)) return false;
   if (scene_->all_participants_dead && !FillWithDead()) return false;
-  Save(base_);
+  stepper_.Save(base_->data());
   return !failed();
 }
 
@@ -59,13 +62,16 @@ bool Runner::MakeStartingState() {
 // begun.
 bool Runner::HalfDone(OperationKind operation) {
   scene_->entries[scene_->target] = {true, scene_->target + 1, scene_->value_bytes, kAbsent};
-  Job job{.base = base_, .operation = operation, .id = kSecondVictimId, .judged = false};
+  VictimRun run = RunOfOne(operation);
+  run.tracee[0].number = 1;
+  run.judged = false;
   Trace trace;
-  if (!TraceRepeatably(job, trace)) return false;
-  char* left = NewSnapshot();
-  bool good = KillAndLeave(job, trace, trace.state(trace.state_count() / 2).first, left);
-  if (good) Restore(left);
-  return good;
+  if (!TraceRepeatably(run, trace)) return false;
+  const stepper::Snapshot left = NewSnapshot();
+  const uint32_t middle = trace.state(trace.state_count() / 2).first;
+  if (!KillAndLeave(run, trace, middle, left.data())) return false;
+  stepper_.Restore(left.data());
+  return !failed();
 }
 
 // One died in the middle of a put, the others with what they held.
@@ -78,14 +84,14 @@ bool Runner::FillWithDead() {
   }
   // What this state is for: no slot is free, and each is a dead one's that nobody has recovered. To
   // ask is to notice, so what the asking changes is put back.
-  Save(base_);
+  stepper_.Save(base_->data());
   for (uint32_t slot = 0; slot < slots; ++slot) {
     uint32_t generation = 0;
     if (table.MarkIfDead(slot, &generation)) continue;
     Error("participant slot %u of %u is not taken by a dead one", slot, slots);
     return false;
   }
-  Restore(base_);
+  stepper_.Restore(base_->data());
   return true;
 }
 
@@ -126,7 +132,7 @@ bool Runner::ReadEntries() {
   if (!creating()) {
     JudgeRequest orders = orders_;
     orders.only_read = true;
-    Answer answer = Judgement(orders);
+    Judgement answer = JudgeNow(orders);
     if (answer.verdict != Verdict::kPass) {
       Fail({Mode::kKill, Plan::kWorkFirst, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
       Error("the starting state is not sound, without any kill: %s", answer.message);
@@ -135,7 +141,7 @@ bool Runner::ReadEntries() {
     DismissJudge();  // it does not know these entries
     std::copy_n(stage_->read_back, scene_->keys.size(), scene_->entries.begin());
   }
-  Restore(base_);
+  stepper_.Restore(base_->data());
   return true;
 }
 
@@ -147,19 +153,23 @@ bool Runner::RunWithoutKills() {
     for (bool with_victim : {false, true}) {
       JudgeRequest orders = orders_;
       orders.plan = plan;
-      Restore(base_);
+      stepper_.Restore(base_->data());
       if (effect.has_value() && with_victim) {
         orders.alternatives = 1;
         orders.alternative[0] = {scene_->Subject(operation), *effect};
       }
       if (with_victim) {
         // Whether the operation succeeds is asked first: a full store may refuse it.
-        Tracee victim = StartVictim({.base = base_, .operation = operation});
-        bool began = victim.WaitForBegin() == Tracee::Stop::kTrap;
-        bool ended = began && victim.Continue() == Tracee::Stop::kTrap &&
+        stepper::Stepper::Standing standing;
+        const VictimRun run = RunOfOne(operation);
+        if (!stepper_.Ready(
+                run, [] {}, &standing))
+          return false;
+        Tracee& victim = standing.subject();
+        bool ended = victim.Continue() == Tracee::Stop::kTrap &&
                      victim.Continue() == Tracee::Stop::kExited && stage_->victim_done;
         if (!ended) {
-          victim.Kill();
+          standing.KillAll();
           Error("without any kill, the victim did not finish: %s", stage_->victim_message);
           return false;
         }
@@ -169,7 +179,7 @@ bool Runner::RunWithoutKills() {
         }
         orders.must_happen = orders.alternatives > 0 || (creating() && stage_->victim_done);
       }
-      Answer answer = Judgement(orders);
+      Judgement answer = JudgeNow(orders);
       if (answer.verdict != Verdict::kPass) {
         Fail({Mode::kKill, plan, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, answer);
         Error("without any kill: %s", answer.message);
@@ -182,7 +192,7 @@ bool Runner::RunWithoutKills() {
     orders_.alternatives = 1;
     orders_.alternative[0] = {scene_->Subject(operation), *effect};
   }
-  Restore(base_);
+  stepper_.Restore(base_->data());
   return true;
 }
 

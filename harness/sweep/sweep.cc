@@ -10,14 +10,23 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/stepper/symbols.h"
+#include "harness/stepper/trace/symbols.h"
+#include "harness/stepper/zygote.h"
 #include "harness/sweep/cell_modes.h"
-#include "harness/sweep/coverage.h"
+#include "harness/sweep/coverage_pages.h"
 #include "harness/sweep/prober.h"
-#include "harness/sweep/worker.h"
 
 namespace kill9::sweep {
+
+using stepper::KillCoverage;
+using stepper::NowSeconds;
+using stepper::Symbols;
+using stepper::WhySteppingCannotRun;
+using stepper::Zygote;
+
 namespace {
+
+CellArea& AreaOf(Zygote& zygote) { return *static_cast<CellArea*>(zygote.area()); }
 
 template <typename T>
 bool Contains(const std::vector<T>& wanted, T one) {
@@ -39,12 +48,12 @@ std::vector<int> Cpus() {
 class Pool {
  public:
   absl::Status Start(uint32_t count) {
-    if (const char* why = WhyTheSweepCannotRun(); why != nullptr)
+    if (const char* why = WhySteppingCannotRun(); why != nullptr)
       return absl::PermissionDeniedError(why);
     cpus_ = Cpus();
     if (count == 0) count = static_cast<uint32_t>(cpus_.size());
     for (uint32_t n = 0; n < count; ++n) {
-      absl::StatusOr<std::unique_ptr<Worker>> worker = Worker::Start();
+      absl::StatusOr<std::unique_ptr<Zygote>> worker = Zygote::Start(sizeof(CellArea));
       if (!worker.ok()) return worker.status();
       workers_.push_back(*std::move(worker));
     }
@@ -75,14 +84,14 @@ class Pool {
         const CellRequest& request = requests[static_cast<size_t>(busy_[n])];
         busy_[n] = -1;
         if (!workers_[n]->Receive()) return absl::InternalError("a worker of the sweep died");
-        done(request, workers_[n]->area(), workers_[n]->pid());
+        done(request, AreaOf(*workers_[n]), workers_[n]->pid());
       }
     }
   }
 
  private:
   void Begin(size_t worker, const std::vector<CellRequest>& requests, size_t request) {
-    CellArea& area = workers_[worker]->area();
+    CellArea& area = AreaOf(*workers_[worker]);
     std::memset(static_cast<void*>(&area), 0, sizeof area);
     area.request = requests[request];
     area.request.cpu = cpus_[worker % cpus_.size()];
@@ -91,7 +100,7 @@ class Pool {
   }
 
   std::vector<int> cpus_;
-  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Zygote>> workers_;
   std::vector<int64_t> busy_;
 };
 
@@ -157,24 +166,24 @@ absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers
 
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
                                       const std::function<void(pid_t worker)>& attach) {
-  if (const char* why = WhyTheSweepCannotRun(); why != nullptr)
+  if (const char* why = WhySteppingCannotRun(); why != nullptr)
     return absl::PermissionDeniedError(why);
-  absl::StatusOr<std::unique_ptr<Worker>> started = Worker::Start();
+  absl::StatusOr<std::unique_ptr<Zygote>> started = Zygote::Start(sizeof(CellArea));
   if (!started.ok()) return started.status();
-  Worker& worker = **started;
+  Zygote& worker = **started;
   request.replay = 1;
   request.stop = 1;
   request.times = 1;
   request.cpu = Cpus().front();
-  worker.area().request = request;
+  AreaOf(worker).request = request;
   worker.Send();
-  const volatile CellResult& result = worker.area().result;
+  const volatile CellResult& result = AreaOf(worker).result;
   while (result.stopped_pid == 0) {
     pollfd wait{worker.fd(), POLLIN, 0};
     constexpr int kLookMilliseconds = 50;
     if (poll(&wait, 1, kLookMilliseconds) > 0) {
-      return absl::InternalError(worker.area().result.error[0] != '\0'
-                                     ? worker.area().result.error
+      return absl::InternalError(AreaOf(worker).result.error[0] != '\0'
+                                     ? AreaOf(worker).result.error
                                      : "the victim did not get there");
     }
   }
@@ -195,7 +204,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
     }
   }
   Json result = NewResult("sweep", options.seed);
-  Coverage coverage;
+  KillCoverage coverage(IsObjectSource);
   size_t done = 0;
   const double start = NowSeconds();
   uint64_t kills = 0;
@@ -214,7 +223,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
           }
           run["counterexample"] = run["counterexamples"][0];
         }
-        coverage.Add(request, area, worker);
+        coverage.Add(request.variant, std::string(Name(request.operation)), area.addresses, worker);
         std::string line = absl::StrFormat(
             "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills, stopped by %s", done,
             requests.size(), NowSeconds() - start, CellName(request),
@@ -236,12 +245,13 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   result["seconds"] = seconds;
   result["kill_points"] = kills;
   result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
-  result["coverage"] = coverage.Figures();
+  result["coverage"] = CoverageFigures(coverage);
   for (const Json& figures : result["coverage"]) say(CoverageLine(figures));
   say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done,
                       requests.size(), kills, seconds, static_cast<double>(kills) / seconds));
   if (!options.coverage_directory.empty()) {
-    if (absl::Status wrote = coverage.Write(options.coverage_directory, result); !wrote.ok()) {
+    if (absl::Status wrote = WriteCoverage(coverage, options.coverage_directory, result);
+        !wrote.ok()) {
       return wrote;
     }
   }

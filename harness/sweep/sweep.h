@@ -33,7 +33,7 @@ struct SweepOptions {
   double watchdog_seconds = 5;
   uint32_t most_failures = 3;  // of a cell, in each mode; then it is left
   uint32_t workers = 0;        // 0: one for each CPU that this process may use
-  BreakpointChoice breakpoints = BreakpointChoice::kFirstThatWorks;
+  stepper::BreakpointChoice breakpoints = stepper::BreakpointChoice::kFirstThatWorks;
   std::string coverage_directory;  // empty: none
 };
 
@@ -64,7 +64,7 @@ absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
 Json RunOf(const CellRequest& request, const CellResult& result);
 // The command that repeats a failure, and back from a run of a result file. Whether there is such a
 // variant is for whoever has the list to say.
-std::string RepeatLine(const CellRequest& request, const Place& place);
+std::string RepeatLine(const CellRequest& request, const KillPoint& place);
 absl::StatusOr<CellRequest> RequestOf(const Json& run);
 
 // The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.

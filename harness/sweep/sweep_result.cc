@@ -72,7 +72,7 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
 
 }  // namespace
 
-std::string RepeatLine(const CellRequest& request, const Place& place) {
+std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   std::string line = absl::StrCat("kill9 sweep --variant=", request.variant,
                                   " --operation=", std::string(Name(request.operation)),
                                   " --state=", std::string(Name(request.state)));
@@ -144,7 +144,7 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   run["longest_way_stops"] = result.longest_way;
   run["stopped_by"] = Name(result.stopped_by);
   run["hardware_breakpoints"] = result.breakpoints != 0;
-  run["strayed_victims"] = result.strayed;
+  run["strayed_victims"] = result.missed_breakpoints;
   run["hardware_watchpoints"] = false;  // the count register brings a victim inside a string
   run["recoveries"] = result.recovered_participants;
   run["kills"] = {{"total", kills},

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/tracee.h"
 #include "property/conformance/conformance.h"
 
 namespace kill9 {
@@ -34,7 +34,7 @@ class LmdbOpenerDeath : public ::testing::Test {
   void SetUp() override {
     variant_ = FindVariant("lmdb");
     if (variant_ == nullptr) GTEST_SKIP() << "built without LMDB";
-    if (const char* why = sweep::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
+    if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
     SegmentOptions options;
     options.location = place_.Location(SegmentKind::kNamed);
     options.size_bytes = 4 << 20;

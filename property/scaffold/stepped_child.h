@@ -7,7 +7,7 @@
 #include <sys/user.h>
 
 #include "absl/functional/function_ref.h"
-#include "harness/stepper/trace.h"
+#include "harness/stepper/trace/decoder.h"
 #include "property/scaffold/children.h"
 
 namespace kill9 {
@@ -72,7 +72,7 @@ class SteppedChild {
     return registers;
   }
   Child child_;
-  sweep::Decoder decoder_;
+  stepper::Decoder decoder_;
   bool stands_ = false;
 };
 

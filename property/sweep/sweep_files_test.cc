@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/process_wait.h"
 #include "harness/sweep/remote_survivor.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
@@ -112,7 +112,7 @@ class PartnerTest : public testing::Test {
     remote_survivor_ = std::make_unique<RemoteSurvivor>(*scene_, mail_);
   }
   ~PartnerTest() override {
-    if (mail_->remote_survivor > 0) KillAndReap(mail_->remote_survivor);
+    if (mail_->remote_survivor > 0) stepper::KillAndReap(mail_->remote_survivor);
     munmap(mail_, sizeof(PartnerMail));
   }
   [[noreturn]] static void Throw(const std::string& how) { throw std::runtime_error(how); }

@@ -24,6 +24,9 @@
 #include "property/sweep/sweep_main.h"
 
 namespace kill9::sweep {
+
+using stepper::BreakpointChoice;
+
 namespace {
 
 std::vector<CellRequest> Plan(const char* variant, std::vector<OperationKind> operations,
@@ -220,7 +223,7 @@ TEST_P(SweepOfTheUnsteady, PassesEveryTimeWithoutAStray) {
     const Cell cell = RunOne(GetParam(), OperationKind::kPutSame, StateKind::kOneEntry, options);
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
         << cell.result.error << cell.result.failure[0].message;
-    EXPECT_EQ(cell.result.strayed, 0u);
+    EXPECT_EQ(cell.result.missed_breakpoints, 0u);
     EXPECT_EQ(cell.result.instructions_killed + cell.result.instructions_spoken_for,
               cell.result.instructions + 1u);
     EXPECT_LT(cell.result.longest_way, 100u);

@@ -1,12 +1,13 @@
-// How the sweep tells who waits for others from who waits for a CPU.
+// How a tracer tells who waits for others from who waits for a CPU.
 #include <unistd.h>
 
 #include "gtest/gtest.h"
+#include "harness/base/cpu_chance.h"
 #include "harness/base/pin_to_core.h"
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/process_wait.h"
 #include "property/scaffold/children.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
@@ -25,17 +26,17 @@ TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
     ASSERT_NE(HowItWaits(other.pid()), Waiting::kGone);
     SleepMicroseconds(1000);
   }
-  EXPECT_GT(SecondsWithoutCpu(one.pid()), 0.02);
-  EXPECT_GT(SecondsWithoutCpu(other.pid()), 0.02);
+  EXPECT_GT(ReadProcessTimes(one.pid()).waited_ns, 20'000'000u);
+  EXPECT_GT(ReadProcessTimes(other.pid()).waited_ns, 20'000'000u);
 }
 
 TEST(SweepWaiting, ProcessThatIsNoMoreHasWaitedForNothing) {
   Child child([](Line&) { return 0; });
   const pid_t pid = child.pid();
   EXPECT_EQ(child.ExitStatus(), 0);
-  EXPECT_EQ(SecondsWithoutCpu(pid), 0);
+  EXPECT_FALSE(ReadProcessTimes(pid).known);
   EXPECT_EQ(HowItWaits(pid), Waiting::kGone);
 }
 
 }  // namespace
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -22,7 +22,7 @@
 #include "harness/gate/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "harness/stepper/symbols.h"
+#include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/sweep.h"
 #include "harness/torture/control.h"
 #include "harness/torture/scenario.h"
@@ -292,7 +292,7 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
         if (found.failures > 0) {
           const sweep::Failure& failure = found.failure[0];
           if (failure.address != 0) {
-            std::cerr << "  before " << sweep::Symbols(worker).Describe(failure.address) << "\n";
+            std::cerr << "  before " << stepper::Symbols(worker).Describe(failure.address) << "\n";
           }
           std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
         }

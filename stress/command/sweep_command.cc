@@ -30,7 +30,7 @@ std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int 
   std::vector<Choice<T>> known;
   for (int i = 0; i < count; ++i) {
     const auto value = static_cast<T>(i);
-    known.push_back({std::string(sweep::Name(value)), value});
+    known.push_back({std::string(Name(value)), value});
   }
   return Choose(flag, given, known);
 }
@@ -115,8 +115,8 @@ int Run(SweepArguments& arguments) {
   if (second_given && !options.two_victims && arguments.mode != "two_victims") {
     throw UsageError("--second needs --two-victims: alone it would do nothing");
   }
-  options.breakpoints = ChooseOne<sweep::BreakpointChoice>("--breakpoints", arguments.breakpoints,
-                                                           sweep::kBreakpointChoiceCount);
+  options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
+                                                           stepper::kBreakpointChoiceCount);
   RefuseUnused(arguments);
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });

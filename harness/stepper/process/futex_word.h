@@ -1,6 +1,6 @@
 // A word of shared memory by which one process of a cell tells another to go on.
-#ifndef KILL9_HARNESS_STEPPER_FUTEX_WORD_H_
-#define KILL9_HARNESS_STEPPER_FUTEX_WORD_H_
+#ifndef KILL9_HARNESS_STEPPER_PROCESS_FUTEX_WORD_H_
+#define KILL9_HARNESS_STEPPER_PROCESS_FUTEX_WORD_H_
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <ctime>
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
 inline constexpr long kLookNanoseconds = 100'000'000;
 
@@ -29,6 +29,6 @@ inline void Await(std::atomic<uint32_t>& word) {
   while (word.load(std::memory_order_acquire) == 0) FutexWait(word, 0, kLookNanoseconds);
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper
 
-#endif  // KILL9_HARNESS_STEPPER_FUTEX_WORD_H_
+#endif  // KILL9_HARNESS_STEPPER_PROCESS_FUTEX_WORD_H_

@@ -1,6 +1,6 @@
 // From addresses to source lines, by libdw, for a worker's memory image.
-#ifndef KILL9_HARNESS_STEPPER_SYMBOLS_H_
-#define KILL9_HARNESS_STEPPER_SYMBOLS_H_
+#ifndef KILL9_HARNESS_STEPPER_TRACE_SYMBOLS_H_
+#define KILL9_HARNESS_STEPPER_TRACE_SYMBOLS_H_
 
 #include <sys/types.h>
 
@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
 struct SourceLine {
   std::string file;  // as the compiler was given it; empty: not known
@@ -43,6 +43,6 @@ class Symbols {
 // ours.
 std::string ShortPath(std::string_view file);
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper
 
-#endif  // KILL9_HARNESS_STEPPER_SYMBOLS_H_
+#endif  // KILL9_HARNESS_STEPPER_TRACE_SYMBOLS_H_

@@ -1,46 +1,19 @@
 // The cheapest way to each step of a trace: a shortest path whose edges are single steps, breakpoints
 // with counted hits from any step before, and the iterations of a repeated string instruction.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
-#include <cstdio>
-#include <cstdlib>
 
-#include "harness/stepper/trace.h"
+#include "harness/stepper/trace/trace.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 constexpr uint32_t kNone = ~uint32_t{0};
 
-// Memory that forked children do not inherit, given back at once.
-template <typename T>
-class Scratch {
- public:
-  explicit Scratch(size_t count) : bytes_(count * sizeof(T)) {
-    void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-      std::perror("kill9 sweep: no address space for the ways of a trace");
-      std::abort();
-    }
-    items_ = static_cast<T*>(memory);
-  }
-  ~Scratch() { munmap(items_, bytes_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  T& operator[](size_t at) { return items_[at]; }
-
- private:
-  size_t bytes_;
-  T* items_;
-};
-
 // For each step the one before it at the same address.
 class Occurrences {
  public:
-  Occurrences(const Step* steps, uint32_t size)
+  Occurrences(const TraceStep* steps, uint32_t size)
       : previous_(size), slots_(std::bit_ceil(2 * size + 2)), last_(slots_) {
     for (uint32_t at = 0; at < size; ++at) {
       previous_[at] = kNone;
@@ -56,16 +29,16 @@ class Occurrences {
   uint32_t Before(uint32_t at) { return previous_[at]; }
 
  private:
-  Scratch<uint32_t> previous_;
+  UninheritedArray<uint32_t> previous_;
   uint32_t slots_;
-  Scratch<uint32_t> last_;  // by address, the step's number + 1
+  UninheritedArray<uint32_t> last_;  // by address, the step's number + 1
 };
 
 // The cheapest of the last steps, of as many as asked: the steps that no later one undercuts, so
 // their costs never fall.
 class Cheapest {
  public:
-  Cheapest(const Step* steps, uint32_t size) : steps_(steps), candidates_(size) {}
+  Cheapest(const TraceStep* steps, uint32_t size) : steps_(steps), candidates_(size) {}
   void Add(uint32_t at) {
     while (count_ > 0 && steps_[candidates_[count_ - 1]].cost > steps_[at].cost) --count_;
     candidates_[count_++] = at;
@@ -80,16 +53,16 @@ class Cheapest {
   }
 
  private:
-  const Step* steps_;
-  Scratch<uint32_t> candidates_;
+  const TraceStep* steps_;
+  UninheritedArray<uint32_t> candidates_;
   uint32_t count_ = 0;
 };
 
 // By a breakpoint at the step's address, from wherever that is cheapest. The victim may stand at no
 // execution of the address itself: it would be hit, or not, at once.
-void PlanBreakpoint(Step* steps, uint32_t at, const WayCosts& costs, Occurrences& occurrences,
+void PlanBreakpoint(TraceStep* steps, uint32_t at, const WayCosts& costs, Occurrences& occurrences,
                     Cheapest& cheapest) {
-  Step& step = steps[at];
+  TraceStep& step = steps[at];
   uint32_t hit_cost = costs.first_hit;
   uint32_t before = at;
   for (uint32_t hits = 1; hit_cost < step.cost; ++hits, hit_cost += costs.further_hit) {
@@ -108,14 +81,14 @@ void PlanBreakpoint(Step* steps, uint32_t at, const WayCosts& costs, Occurrences
 }  // namespace
 
 void Trace::PlanWays(const WayCosts& costs) {
-  Occurrences occurrences(steps_, size_);
-  Cheapest cheapest(steps_, size_);
+  Occurrences occurrences(steps_.data(), size_);
+  Cheapest cheapest(steps_.data(), size_);
   uint32_t first_iteration = 0;
   for (uint32_t at = 0; at < size_; ++at) {
-    Step& step = steps_[at];
+    TraceStep& step = steps_[at];
     step.from = step.hits = step.cost = 0;
     if (at > 0) {
-      const Step& last = steps_[at - 1];
+      const TraceStep& last = steps_[at - 1];
       // A step of many instructions is crossed by a breakpoint behind it, where there are any.
       step.cost =
           last.cost +
@@ -134,7 +107,8 @@ void Trace::PlanWays(const WayCosts& costs) {
     first_iteration = at;
     // Inside the vDSO, and where a stop begins anew what has begun, no breakpoint is set.
     if (step.flags & kManyInstructions) continue;
-    if (at > 0 && costs.breakpoints) PlanBreakpoint(steps_, at, costs, occurrences, cheapest);
+    if (at > 0 && costs.breakpoints)
+      PlanBreakpoint(steps_.data(), at, costs, occurrences, cheapest);
     cheapest.Add(at);
   }
 }
@@ -142,7 +116,7 @@ void Trace::PlanWays(const WayCosts& costs) {
 uint32_t Trace::StopsOnWay(uint32_t at, const WayCosts& costs) const {
   uint32_t stops = 0;
   while (at > 0) {
-    const Step& step = steps_[at];
+    const TraceStep& step = steps_[at];
     if (step.hits == 0) {
       stops += at - step.from;
     } else if (step.flags & kInsideString) {
@@ -155,4 +129,4 @@ uint32_t Trace::StopsOnWay(uint32_t at, const WayCosts& costs) const {
   return stops;
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -1,4 +1,4 @@
-#include "harness/stepper/uninterruptible.h"
+#include "harness/stepper/process/uninterruptible.h"
 
 #include <elf.h>
 #include <sys/auxv.h>
@@ -11,7 +11,7 @@
 #define KILL9_HAVE_RSEQ
 #endif
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
 AddressRange VdsoRange() {
   const uint64_t begin = getauxval(AT_SYSINFO_EHDR);
@@ -48,4 +48,4 @@ AddressRange RestartableSequence(uint64_t word) {
   return {};
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -1,23 +1,20 @@
-#include "harness/sweep/coverage.h"
-
-#include <sys/stat.h>
+#include "harness/sweep/coverage_pages.h"
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/result/html.h"
-#include "harness/stepper/symbols.h"
 
 namespace kill9::sweep {
 namespace {
 
-bool IsStoreSource(std::string_view file) {
-  return file.find("/variants/") != std::string_view::npos || file.rfind("variants/", 0) == 0;
-}
+using stepper::AddressCount;
+using stepper::KillCoverage;
 
 constexpr char kHead[] = R"(<!doctype html><meta charset="utf-8"><title>kill9: kill coverage</title>
 <style>
@@ -30,132 +27,32 @@ pre { font: 12px/1.45 ui-monospace, monospace; overflow-x: auto; margin: 0; }
 </style>
 )";
 
-}  // namespace
-
-void Coverage::FindLinesWithCode() {
-  symbols_->ForEachLineWithCode(IsStoreSource, [this](const std::string& file, int line) {
-    std::string name = ShortPath(file);
-    with_code_[name].insert(line);
-    paths_[name] = file;
-  });
+// A file belongs to a variant if it lies in a folder of its name, or if the variant ran any of it.
+bool Belongs(const std::string& variant, const KillCoverage::Group& counts,
+             const std::string& file) {
+  return absl::StrContains(file, absl::StrCat("/", variant, "/")) || counts.lines.contains(file);
 }
 
-void Coverage::Add(const CellRequest& request, const CellArea& area, pid_t worker) {
-  if (symbols_ == nullptr) {
-    symbols_ = std::make_unique<Symbols>(worker);
-    FindLinesWithCode();
-  }
-  OfVariant& counts = variants_[request.variant];
-  for (const AddressCount& count : area.addresses) {
-    if (count.address == 0) continue;
-    AddressCount& sum = counts.addresses[count.address];
-    sum.address = count.address;
-    sum.executed += count.executed;
-    sum.killed += count.killed;
-    sum.spoken_for += count.spoken_for;
-    const SourceLine line = symbols_->Line(count.address);
-    if (line.file.empty() || !IsStoreSource(line.file)) {
-      counts.outside += count.executed;
-      continue;
-    }
-    std::string name = ShortPath(line.file);
-    paths_[name] = line.file;
-    LineCount& of_line = counts.lines[name][line.line];
-    of_line.executed += count.executed;
-    of_line.killed += count.killed;
-    of_line.spoken_for += count.spoken_for;
-    of_line.operations.insert(std::string(Name(request.operation)));
-  }
+double Share(uint64_t part, uint64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// A file belongs to a variant if it lies in its folder, or if the variant ran any of it.
-bool Coverage::Belongs(const std::string& variant, const std::string& file) const {
-  return file.rfind(absl::StrCat("variants/", variant, "/"), 0) == 0 ||
-         variants_.at(variant).lines.count(file) > 0;
-}
-
-std::string CoverageLine(const Json& figures) {
-  return absl::StrFormat(
-      "%s: kill coverage %.2f %% of %d instructions: %d killed at themselves, %d spoken for by a "
-      "kill in the same state; %d of %d source lines with code reached",
-      figures["variant"].get<std::string>(), 100 * figures["kill_coverage"].get<double>(),
-      figures["instructions_executed"].get<uint64_t>(),
-      figures["instructions_killed_at"].get<uint64_t>(),
-      figures["instructions_spoken_for"].get<uint64_t>(), figures["lines_reached"].get<uint64_t>(),
-      figures["lines_with_code"].get<uint64_t>());
-}
-
-Json Coverage::Figures() const {
-  Json figures = Json::array();
-  for (const auto& [variant, counts] : variants_) {
-    uint64_t executed = 0, killed = 0, spoken_for = 0, addresses_killed = 0, addresses_covered = 0;
-    for (const auto& [address, count] : counts.addresses) {
-      executed += count.executed;
-      killed += count.killed;
-      spoken_for += count.spoken_for;
-      addresses_killed += count.killed > 0;
-      addresses_covered += count.killed + count.spoken_for > 0;
-    }
-    uint64_t with_code = 0, reached = 0, lines_killed = 0, lines_covered = 0;
-    Json never = Json::object();
-    for (const auto& [file, lines] : with_code_) {
-      if (!Belongs(variant, file)) continue;
-      auto of_file = counts.lines.find(file);
-      Json of_this = Json::array();
-      for (int line : lines) {
-        ++with_code;
-        const LineCount* found = nullptr;
-        if (of_file != counts.lines.end()) {
-          auto at = of_file->second.find(line);
-          if (at != of_file->second.end()) found = &at->second;
-        }
-        if (found == nullptr) {
-          of_this.push_back(line);
-          continue;
-        }
-        ++reached;
-        lines_killed += found->killed > 0;
-        lines_covered += found->killed + found->spoken_for > 0;
-      }
-      if (!of_this.empty()) never[file] = of_this;
-    }
-    auto share = [](uint64_t part, uint64_t whole) {
-      return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-    };
-    figures.push_back({{"variant", variant},
-                       {"instructions_executed", executed},
-                       {"instructions_killed_at", killed},
-                       {"instructions_spoken_for", spoken_for},
-                       {"kill_coverage", share(killed + spoken_for, executed)},
-                       {"kill_coverage_direct", share(killed, executed)},
-                       {"instructions_outside_the_store", counts.outside},
-                       {"addresses", counts.addresses.size()},
-                       {"addresses_killed_at", addresses_killed},
-                       {"addresses_covered", addresses_covered},
-                       {"lines_with_code", with_code},
-                       {"lines_reached", reached},
-                       {"lines_killed_at", lines_killed},
-                       {"lines_covered", lines_covered},
-                       {"lines_never_reached", never}});
-  }
-  return figures;
-}
-
-std::string Coverage::Page(const std::string& variant, const OfVariant& counts) const {
+std::string Page(const KillCoverage& coverage, const std::string& variant,
+                 const KillCoverage::Group& counts) {
   std::string page = absl::StrCat(kHead, "<h1>Kill coverage of ", EscapeHtml(variant), "</h1>\n");
   absl::StrAppend(
       &page,
       "<p>Each line shows: instructions executed, killed at, spoken for by a kill in the same "
       "state. <span class=k>Killed at and survived</span>, <span class=s>spoken "
       "for</span>, <span class=n>never reached by an operation of the sweep</span>.</p>\n");
-  for (const auto& [file, lines] : with_code_) {
-    if (!Belongs(variant, file)) continue;
+  for (const auto& [file, lines] : coverage.lines_with_code()) {
+    if (!Belongs(variant, counts, file)) continue;
     auto of_file = counts.lines.find(file);
     absl::StrAppend(&page, "<h2>", EscapeHtml(file), "</h2>\n<pre>");
-    std::ifstream source(paths_.at(file));
+    std::ifstream source(coverage.PathOf(file));
     std::string text;
     for (int number = 1; std::getline(source, text); ++number) {
-      const LineCount* found = nullptr;
+      const KillCoverage::LineCount* found = nullptr;
       if (of_file != counts.lines.end()) {
         auto at = of_file->second.find(number);
         if (at != of_file->second.end()) found = &at->second;
@@ -166,7 +63,7 @@ std::string Coverage::Page(const std::string& variant, const OfVariant& counts) 
       if (found != nullptr) {
         kind = found->killed > 0 ? "k" : found->spoken_for > 0 ? "s" : "";
         gutter = absl::StrFormat("%8d %6d %8d", found->executed, found->killed, found->spoken_for);
-        for (const std::string& operation : found->operations)
+        for (const std::string& operation : found->labels)
           absl::StrAppend(&operations, operation, " ");
       } else if (lines.count(number) > 0) {
         kind = "n";
@@ -181,8 +78,78 @@ std::string Coverage::Page(const std::string& variant, const OfVariant& counts) 
   }
   return page;
 }
+}  // namespace
 
-absl::Status Coverage::Write(const std::string& directory, const Json& result) const {
+bool IsObjectSource(std::string_view file) {
+  return file.find("/variants/") != std::string_view::npos || file.starts_with("variants/");
+}
+
+std::string CoverageLine(const Json& figures) {
+  return absl::StrFormat(
+      "%s: kill coverage %.2f %% of %d instructions: %d killed at themselves, %d spoken for by a "
+      "kill in the same state; %d of %d source lines with code reached",
+      figures["variant"].get<std::string>(), 100 * figures["kill_coverage"].get<double>(),
+      figures["instructions_executed"].get<uint64_t>(),
+      figures["instructions_killed_at"].get<uint64_t>(),
+      figures["instructions_spoken_for"].get<uint64_t>(), figures["lines_reached"].get<uint64_t>(),
+      figures["lines_with_code"].get<uint64_t>());
+}
+
+Json CoverageFigures(const KillCoverage& coverage) {
+  Json figures = Json::array();
+  for (const auto& [variant, counts] : coverage.groups()) {
+    uint64_t executed = 0, killed = 0, spoken_for = 0, addresses_killed = 0, addresses_covered = 0;
+    for (const auto& [address, count] : counts.addresses) {
+      executed += count.executed;
+      killed += count.killed;
+      spoken_for += count.spoken_for;
+      addresses_killed += count.killed > 0;
+      addresses_covered += count.killed + count.spoken_for > 0;
+    }
+    uint64_t with_code = 0, reached = 0, lines_killed = 0, lines_covered = 0;
+    Json never = Json::object();
+    for (const auto& [file, lines] : coverage.lines_with_code()) {
+      if (!Belongs(variant, counts, file)) continue;
+      auto of_file = counts.lines.find(file);
+      Json of_this = Json::array();
+      for (int line : lines) {
+        ++with_code;
+        const KillCoverage::LineCount* found = nullptr;
+        if (of_file != counts.lines.end()) {
+          auto at = of_file->second.find(line);
+          if (at != of_file->second.end()) found = &at->second;
+        }
+        if (found == nullptr) {
+          of_this.push_back(line);
+          continue;
+        }
+        ++reached;
+        lines_killed += found->killed > 0;
+        lines_covered += found->killed + found->spoken_for > 0;
+      }
+      if (!of_this.empty()) never[file] = of_this;
+    }
+    figures.push_back({{"variant", variant},
+                       {"instructions_executed", executed},
+                       {"instructions_killed_at", killed},
+                       {"instructions_spoken_for", spoken_for},
+                       {"kill_coverage", Share(killed + spoken_for, executed)},
+                       {"kill_coverage_direct", Share(killed, executed)},
+                       {"instructions_outside_the_store", counts.outside},
+                       {"addresses", counts.addresses.size()},
+                       {"addresses_killed_at", addresses_killed},
+                       {"addresses_covered", addresses_covered},
+                       {"lines_with_code", with_code},
+                       {"lines_reached", reached},
+                       {"lines_killed_at", lines_killed},
+                       {"lines_covered", lines_covered},
+                       {"lines_never_reached", never}});
+  }
+  return figures;
+}
+
+absl::Status WriteCoverage(const KillCoverage& coverage, const std::string& directory,
+                           const Json& result) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   auto write = [&directory](const std::string& name, const std::string& text) -> absl::Status {
@@ -192,7 +159,7 @@ absl::Status Coverage::Write(const std::string& directory, const Json& result) c
     return absl::UnavailableError(
         absl::StrCat("cannot write '", directory, "/", name, "': ", std::strerror(errno)));
   };
-  Json figures = Figures();
+  Json figures = CoverageFigures(coverage);
   std::string index = absl::StrCat(
       kHead, "<h1>Kill coverage</h1>\n<p>", EscapeHtml(result.at("command").get<std::string>()),
       "</p>\n<table><tr><th>variant<th>instructions executed<th>killed at"
@@ -214,8 +181,8 @@ absl::Status Coverage::Write(const std::string& directory, const Json& result) c
   if (absl::Status status = write("index.html", index); !status.ok()) return status;
   if (absl::Status status = write("coverage.json", figures.dump(2) + "\n"); !status.ok())
     return status;
-  for (const auto& [variant, counts] : variants_) {
-    absl::Status status = write(absl::StrCat(variant, ".html"), Page(variant, counts));
+  for (const auto& [variant, counts] : coverage.groups()) {
+    absl::Status status = write(absl::StrCat(variant, ".html"), Page(coverage, variant, counts));
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

@@ -1,12 +1,12 @@
 // Code that does not repeat instruction by instruction when it is stopped in the middle: the vDSO, and
 // restartable sequences.
-#ifndef KILL9_HARNESS_STEPPER_UNINTERRUPTIBLE_H_
-#define KILL9_HARNESS_STEPPER_UNINTERRUPTIBLE_H_
+#ifndef KILL9_HARNESS_STEPPER_PROCESS_UNINTERRUPTIBLE_H_
+#define KILL9_HARNESS_STEPPER_PROCESS_UNINTERRUPTIBLE_H_
 
 #include <cstdint>
 #include <optional>
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
 struct AddressRange {
   uint64_t begin = 0, end = 0;
@@ -24,6 +24,6 @@ std::optional<uint64_t> RestartableSequenceWord();
 // The instructions of the sequence that such a word names, of this program; empty for 0.
 AddressRange RestartableSequence(uint64_t word);
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper
 
-#endif  // KILL9_HARNESS_STEPPER_UNINTERRUPTIBLE_H_
+#endif  // KILL9_HARNESS_STEPPER_PROCESS_UNINTERRUPTIBLE_H_

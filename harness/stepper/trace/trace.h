@@ -5,16 +5,15 @@
 // list that the kernel will walk, and the number of system calls made (descriptors, locks and names
 // change only by those). Two instructions in the same state leave the same thing behind, so one
 // kill speaks for both; a seeded sample is killed all the same, to keep this honest.
-#ifndef KILL9_HARNESS_STEPPER_TRACE_H_
-#define KILL9_HARNESS_STEPPER_TRACE_H_
+#ifndef KILL9_HARNESS_STEPPER_TRACE_TRACE_H_
+#define KILL9_HARNESS_STEPPER_TRACE_TRACE_H_
 
-#include <sys/types.h>
-#include <sys/user.h>
-
-#include <cstddef>
 #include <cstdint>
 
-namespace kill9::sweep {
+#include "harness/stepper/process/breakpoints.h"
+#include "harness/stepper/process/uninherited_array.h"
+
+namespace kill9::stepper {
 
 struct StateId {
   uint64_t segment_hash;
@@ -44,7 +43,7 @@ inline constexpr uint32_t kTouches = 64;  // the instruction may read or write t
 inline constexpr uint32_t kRestartable = 128;
 inline constexpr uint32_t kManyInstructions = kVdso | kRestartable;
 
-struct Step {
+struct TraceStep {
   uint64_t address;
   uint32_t registers;  // a hash of all of them
   uint32_t state;      // an index of DistinctState
@@ -57,24 +56,11 @@ struct Step {
   uint32_t flags;
 };
 
-// What the parts of a way cost, in quarters of a stop.
-struct WayCosts {
-  bool breakpoints = false;  // else only single steps
-  uint32_t step = 4;
-  uint32_t first_hit = 0, further_hit = 0;  // what setting the breakpoint costs is in the first
-  bool steps_over = false;  // a further hit steps over the instruction: not a repeated string one
-};
-
-// Fixed memory that forked children do not inherit: nothing is allocated while victims are forked.
+// Of fixed size: nothing is allocated while victims are forked.
 class Trace {
  public:
   static constexpr uint32_t kMaxSteps = 4u << 20;
   static constexpr uint32_t kMaxStates = 64u << 10;
-
-  Trace();
-  ~Trace();
-  Trace(const Trace&) = delete;
-  Trace& operator=(const Trace&) = delete;
 
   void Clear();
   // False: there is no room for more.
@@ -85,8 +71,8 @@ class Trace {
   uint32_t StopsOnWay(uint32_t at, const WayCosts& costs) const;
 
   uint32_t size() const { return size_; }
-  Step& operator[](uint32_t at) { return steps_[at]; }
-  const Step& operator[](uint32_t at) const { return steps_[at]; }
+  TraceStep& operator[](uint32_t at) { return steps_[at]; }
+  const TraceStep& operator[](uint32_t at) const { return steps_[at]; }
   uint32_t state_count() const { return state_count_; }
   const DistinctState& state(uint32_t index) const { return states_[index]; }
   bool ends_blocked() const { return ends_blocked_; }
@@ -98,75 +84,14 @@ class Trace {
  private:
   uint32_t FindState(const StateId& id);
 
-  Step* steps_;
-  DistinctState* states_;
-  uint32_t* index_;  // of states, by hash
+  UninheritedArray<TraceStep> steps_{kMaxSteps};
+  UninheritedArray<DistinctState> states_{kMaxStates};
+  UninheritedArray<uint32_t> index_{4 * kMaxStates};  // of states, by hash
   uint32_t size_ = 0;
   uint32_t state_count_ = 0;
   bool ends_blocked_ = false;
 };
 
-// Counts by address, over all traces of a cell: what coverage is made of.
-struct AddressCount {
-  uint64_t address;
-  uint64_t executed;
-  uint64_t killed;
-  uint64_t spoken_for;
-};
-class AddressTable {
- public:
-  static constexpr uint32_t kCapacity = 32u << 10;
-  static constexpr size_t kBytes = kCapacity * sizeof(AddressCount);
-  explicit AddressTable(AddressCount* counts) : counts_(counts) {}
-  void AddTrace(const Trace& trace);
+}  // namespace kill9::stepper
 
- private:
-  AddressCount* counts_;
-};
-
-// What the instruction at an address is, as far as the sweep must know (by Capstone, each address
-// once). The tracer has the same code at the same addresses as its victims.
-class Decoder {
- public:
-  Decoder();
-  ~Decoder();
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
-
-  enum Kind : uint8_t {
-    kOrdinary = 1,
-    kSystemCallInstruction,
-    kRepeatedString,  // interruptible between iterations
-    kClockOrChance,   // rdtsc, rdrand and their like: not the same in every run
-  };
-  Kind Classify(uint64_t address);
-  // Whether the instruction that is about to run may read or write memory in [begin, end). True for
-  // system calls, and where it cannot be told.
-  bool MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end);
-  uint32_t BytesOf(uint64_t address);  // of the instruction
-
- private:
-  static constexpr size_t kCached = 1u << 16;
-  struct Operand {  // of memory: numbers of registers (kNoRegister: none)
-    uint8_t base, index, scale;
-    bool thread_local_base;
-    int64_t displacement;
-  };
-  struct Cached {
-    uint64_t address;
-    Kind kind;
-    bool touches_anything;
-    uint8_t bytes;
-    uint8_t operands;
-    Operand operand[2];
-  };
-  const Cached& Look(uint64_t address);
-  void FindOperands(const void* instruction, Cached* cached);
-  size_t engine_ = 0;
-  void* instruction_ = nullptr;
-  Cached* cache_;
-};
-
-}  // namespace kill9::sweep
-
-#endif  // KILL9_HARNESS_STEPPER_TRACE_H_
+#endif  // KILL9_HARNESS_STEPPER_TRACE_TRACE_H_

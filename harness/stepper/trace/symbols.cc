@@ -1,4 +1,4 @@
-#include "harness/stepper/symbols.h"
+#include "harness/stepper/trace/symbols.h"
 
 #include <capstone/capstone.h>
 #include <cxxabi.h>
@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 
 struct Symbols::State {
   pid_t pid = 0;
@@ -122,4 +122,4 @@ std::string ShortPath(std::string_view file) {
   return std::string(file);
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -1,114 +1,11 @@
-#include "harness/stepper/trace.h"
+#include "harness/stepper/trace/decoder.h"
 
 #include <capstone/capstone.h>
-#include <sys/mman.h>
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
-#include "variants/segment/hash.h"
-
-namespace kill9::sweep {
-namespace {
-
-constexpr uint32_t kIndexSize = 4 * Trace::kMaxStates;
-
-template <typename T>
-T* Reserve(size_t count) {
-  void* memory = mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    std::perror("kill9 sweep: no address space for a trace");
-    std::abort();
-  }
-  madvise(memory, count * sizeof(T), MADV_DONTFORK);
-  return static_cast<T*>(memory);
-}
-
-}  // namespace
-
-Trace::Trace()
-    : steps_(Reserve<Step>(kMaxSteps)),
-      states_(Reserve<DistinctState>(kMaxStates)),
-      index_(Reserve<uint32_t>(kIndexSize)) {}
-
-Trace::~Trace() {
-  munmap(steps_, kMaxSteps * sizeof(Step));
-  munmap(states_, kMaxStates * sizeof(DistinctState));
-  munmap(index_, kIndexSize * sizeof(uint32_t));
-}
-
-void Trace::Clear() {
-  size_ = 0;
-  state_count_ = 0;
-  ends_blocked_ = false;
-  madvise(index_, kIndexSize * sizeof(uint32_t), MADV_DONTNEED);  // zero again
-}
-
-uint32_t Trace::FindState(const StateId& id) {
-  for (uint64_t at = XXH3_64bits(&id, sizeof id);; ++at) {
-    uint32_t& slot = index_[at % kIndexSize];
-    if (slot == 0) {
-      if (state_count_ == kMaxStates) return kMaxStates;
-      states_[state_count_] = {id, size_, 0};
-      slot = ++state_count_;
-    }
-    if (states_[slot - 1].id == id) return slot - 1;
-  }
-}
-
-bool Trace::Add(uint64_t address, uint32_t registers, const StateId& id, uint32_t flags) {
-  if (size_ == kMaxSteps) return false;
-  uint32_t state = FindState(id);
-  if (state == kMaxStates) return false;
-  ++states_[state].points;
-  if (size_ > 0 && states_[steps_[size_ - 1].state].id.segment_hash != id.segment_hash) {
-    steps_[size_ - 1].flags |= kChanged;
-  }
-  steps_[size_++] = {address, registers, state, 0, 0, 0, flags};
-  return true;
-}
-
-uint32_t Trace::FirstDifference(const Trace& other) const {
-  uint32_t common = std::min(size_, other.size_);
-  for (uint32_t at = 0; at < common; ++at) {
-    if (steps_[at].address != other.steps_[at].address ||
-        !(states_[steps_[at].state].id == other.states_[other.steps_[at].state].id)) {
-      return at;
-    }
-  }
-  return size_ == other.size_ ? size_ : common;
-}
-
-void AddressTable::AddTrace(const Trace& trace) {
-  // A state is spoken for once any of its instructions was killed at.
-  static uint8_t* killed_states = Reserve<uint8_t>(Trace::kMaxStates);
-  std::memset(killed_states, 0, trace.state_count());
-  for (uint32_t at = 0; at < trace.size(); ++at) {
-    if (trace[at].flags & kKilled) killed_states[trace[at].state] = 1;
-  }
-  for (uint32_t at = 0; at < trace.size(); ++at) {
-    const Step& step = trace[at];
-    uint32_t slot = static_cast<uint32_t>(step.address * 0x9E3779B97F4A7C15 >> 40) % kCapacity;
-    uint32_t tried = 0;
-    while (counts_[slot].address != step.address && counts_[slot].address != 0) {
-      slot = (slot + 1) % kCapacity;
-      if (++tried == kCapacity) return;
-    }
-    AddressCount& count = counts_[slot];
-    count.address = step.address;
-    ++count.executed;
-    if (step.flags & kKilled) {
-      ++count.killed;
-    } else if (killed_states[step.state]) {
-      ++count.spoken_for;
-    }
-  }
-}
-
+namespace kill9::stepper {
 namespace {
 
 constexpr uint8_t kNoRegister = 0xFF, kUnknownRegister = 0xFE;
@@ -182,9 +79,9 @@ bool Decoder::MayTouch(const user_regs_struct& registers, uint64_t begin, uint64
   return false;
 }
 
-Decoder::Decoder() : cache_(Reserve<Cached>(kCached)) {
+Decoder::Decoder() {
   if (cs_open(CS_ARCH_X86, CS_MODE_64, &engine_) != CS_ERR_OK) {
-    std::fprintf(stderr, "kill9 sweep: capstone does not know x86-64\n");
+    std::fprintf(stderr, "kill9: capstone does not know x86-64\n");
     std::abort();
   }
   cs_option(engine_, CS_OPT_DETAIL, CS_OPT_ON);
@@ -197,7 +94,6 @@ Decoder::Decoder() : cache_(Reserve<Cached>(kCached)) {
 Decoder::~Decoder() {
   cs_free(static_cast<cs_insn*>(instruction_), 1);
   cs_close(&engine_);
-  munmap(cache_, kCached * sizeof(Cached));
 }
 
 uint32_t Decoder::BytesOf(uint64_t address) { return Look(address).bytes; }
@@ -268,4 +164,4 @@ const Decoder::Cached& Decoder::Look(uint64_t address) {
   return cached;
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -1,68 +1,20 @@
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/tracee.h"
 
-#include <fcntl.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <optional>
 #include <utility>
 
-extern "C" const char kill9_sweep_end[];  // a label in MarkEnd
+extern "C" const char kill9_stepper_end[];  // a label in MarkEnd
 
-namespace kill9::sweep {
-namespace {
-
-size_t ReadProc(pid_t pid, const char* name, char* text, size_t size) {
-  char path[48];
-  std::snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  ssize_t got = read(fd, text, size - 1);
-  close(fd);
-  text[got < 0 ? 0 : got] = '\0';
-  return got < 0 ? 0 : static_cast<size_t>(got);
-}
-
-int LastPidFile() {
-  static const int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
-  return fd;
-}
-
-bool WritePid(pid_t pid) {
-  char text[16];
-  int length = std::snprintf(text, sizeof text, "%d", pid);
-  return LastPidFile() >= 0 &&
-         pwrite(LastPidFile(), text, static_cast<size_t>(length), 0) == length;
-}
-
-constexpr long kTickMicroseconds = 250'000;
-constexpr long kFineTickMicroseconds = 2'000;
-bool pid_namespace = false;
-
-// Interrupts waitpid every so often, so that a wait has a bound. Timers are not inherited by fork.
-void SetTicker(long microseconds) {
-  itimerval value{};
-  value.it_interval.tv_usec = microseconds;
-  value.it_value = value.it_interval;
-  setitimer(ITIMER_REAL, &value, nullptr);
-}
-
-}  // namespace
-
+namespace kill9::stepper {
 // What a victim did before may have left something in the registers that a call may change: its
 // random identity, for one. So that it begins the same every time, they begin as zero.
 [[gnu::noinline]] void MarkBegin() {
@@ -74,136 +26,11 @@ void SetTicker(long microseconds) {
       : "memory", "cc", "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11");
 }
 [[gnu::noinline]] void MarkEnd() {
-  asm volatile(".globl kill9_sweep_end\nkill9_sweep_end: int3" ::: "memory");
+  asm volatile(".globl kill9_stepper_end\nkill9_stepper_end: int3" ::: "memory");
 }
-uint64_t EndAddress() { return reinterpret_cast<uint64_t>(kill9_sweep_end); }
+uint64_t EndAddress() { return reinterpret_cast<uint64_t>(kill9_stepper_end); }
 
 void TraceMe() { ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }
-
-double NowSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-Waiting HowItWaits(pid_t pid) {
-  char text[512];
-  if (ReadProc(pid, "stat", text, sizeof text) == 0) return Waiting::kGone;
-  const char* after_name = std::strrchr(text, ')');
-  if (after_name == nullptr || after_name[1] == '\0') return Waiting::kGone;
-  char state = after_name[2];
-  if (state == 'Z' || state == 'X') return Waiting::kGone;
-  if (state != 'S' && state != 'D') return Waiting::kNo;
-  if (ReadProc(pid, "syscall", text, sizeof text) == 0) return Waiting::kForATime;
-  long number = -1;
-  if (std::sscanf(text, "%ld", &number) != 1) return Waiting::kNo;  // "running"
-  // Whether a futex wait has a time-out is not asked: a mutex whose waiters look again now and then
-  // (RobustMutex) is as held as one whose waiters sleep until they are woken.
-  const bool for_others =
-      number == SYS_futex || number == SYS_fcntl || number == SYS_flock || number == SYS_semop;
-  return for_others ? Waiting::kForOthers : Waiting::kForATime;
-}
-
-double CpuSeconds(pid_t pid) {
-  clockid_t clock = 0;
-  timespec used{};
-  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
-}
-
-uint64_t OwnPageFaults() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_minflt);
-}
-
-double SecondsWithoutCpu(pid_t pid) {
-  char text[128];
-  unsigned long long ran_ns = 0;
-  unsigned long long waited_ns = 0;
-  if (ReadProc(pid, "schedstat", text, sizeof text) == 0 ||
-      std::sscanf(text, "%llu %llu", &ran_ns, &waited_ns) != 2) {
-    return 0;
-  }
-  return static_cast<double>(waited_ns) * 1e-9;
-}
-
-OwnClock::OwnClock(pid_t pid)
-    : pid_(pid), looked_(NowSeconds()), without_cpu_(SecondsWithoutCpu(pid)) {}
-
-double OwnClock::Seconds() {
-  const double now = NowSeconds();
-  const double without_cpu = SecondsWithoutCpu(pid_);
-  const double passed = std::min(now - looked_, kMostPerLook);
-  seconds_ += std::max(0.0, passed - (without_cpu - without_cpu_));
-  looked_ = now;
-  without_cpu_ = without_cpu;
-  return seconds_;
-}
-
-pid_t ForkAs(pid_t wanted) {
-  if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
-  pid_t child = fork();
-  // In a namespace the death of its first process ends all others.
-  if (child == 0 && !pid_namespace) prctl(PR_SET_PDEATHSIG, SIGKILL);
-  return child;
-}
-
-bool PidsRepeat() { return pid_namespace; }
-void UsePidNamespace() { pid_namespace = true; }
-
-void StartTicker() {
-  struct sigaction action {};
-  action.sa_handler = [](int) {};  // without SA_RESTART: the system call returns EINTR
-  sigaction(SIGALRM, &action, nullptr);
-  SetTicker(kTickMicroseconds);
-}
-
-StuckDetector::StuckDetector(pid_t pid, double limit_seconds)
-    : pid_(pid), limit_seconds_(limit_seconds), clock_(pid), cpu_start_(CpuSeconds(pid)) {}
-
-bool StuckDetector::Exhausted() {
-  const double elapsed = clock_.Seconds();
-  if (elapsed < limit_seconds_ / 8) return false;
-  const Waiting waiting = HowItWaits(pid_);
-  if (waiting != Waiting::kForOthers)
-    asleep_since_ = -1;
-  else if (asleep_since_ < 0)
-    asleep_since_ = elapsed;
-  // Longer than a lock takes whose waiters look again every second.
-  if (asleep_since_ >= 0 && elapsed - asleep_since_ >= std::max(1.5, limit_seconds_ / 4)) {
-    return true;
-  }
-  const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
-  return elapsed >= limit_seconds_ &&
-         (busy || waiting != Waiting::kNo || elapsed >= 20 * limit_seconds_);
-}
-
-bool Reap(pid_t pid, double limit_seconds, int* status) {
-  if (waitpid(pid, status, WNOHANG) == pid) return true;
-  StuckDetector stuck_detector(pid, limit_seconds);
-  while (true) {
-    pid_t got = waitpid(pid, status, 0);
-    if (got == pid) return true;
-    if (got < 0 && errno != EINTR) return false;
-    if (!stuck_detector.Exhausted()) continue;
-    KillAndReap(pid);
-    return false;
-  }
-}
-
-uint64_t KillAndReap(pid_t pid) {
-  kill(pid, SIGKILL);
-  while (true) {
-    int status = 0;
-    rusage usage{};
-    pid_t got = wait4(pid, &status, 0, &usage);
-    if (got == pid && (WIFSIGNALED(status) || WIFEXITED(status))) {
-      return static_cast<uint64_t>(usage.ru_minflt);
-    }
-    if (got < 0 && errno != EINTR) return 0;  // not a child, or reaped before
-  }
-}
 
 Tracee::Stop Tracee::Interpret(int status) {
   if (WIFSTOPPED(status)) {
@@ -228,7 +55,7 @@ Tracee::Stop Tracee::Wait() {
 }
 
 Tracee::Stop Tracee::WaitOrBlocked() {
-  SetTicker(kFineTickMicroseconds);
+  FineTicker ticker;
   StuckDetector stuck_detector(pid_, kLimitSeconds);  // for one that spins
   int asleep = 0;
   int status = 0;
@@ -242,7 +69,6 @@ Tracee::Stop Tracee::WaitOrBlocked() {
     asleep = HowItWaits(pid_) == Waiting::kForOthers ? asleep + 1 : 0;
     if (stuck_detector.Exhausted()) break;
   }
-  SetTicker(kTickMicroseconds);
   return stop;
 }
 
@@ -353,9 +179,10 @@ void Tracee::Detach(int signal) {
   ptrace(PTRACE_DETACH, pid_, nullptr, static_cast<uint64_t>(signal));
 }
 
-const char* WhyTheSweepCannotRun() {
+const char* WhySteppingCannotRun() {
   if (access("/proc/self/stat", R_OK) != 0 || access("/proc/self/exe", X_OK) != 0) {
-    return "the sweep needs /proc: its workers are this program started anew (/proc/self/exe), and "
+    return "stepping a process needs /proc: zygotes are this program started anew "
+           "(/proc/self/exe), and "
            "how a process waits is told there alone. Mount it: mount -t proc proc /proc";
   }
   return WhyPtraceIsForbidden();
@@ -369,9 +196,10 @@ const char* WhyPtraceIsForbidden() {
       WEXITSTATUS(status) == 0) {
     return nullptr;
   }
-  return "the sweep needs ptrace(2), and this machine forbids it. In a container: start it with "
+  return "stepping a process needs ptrace(2), and this machine forbids it. In a container: start "
+         "it with "
          "--cap-add=SYS_PTRACE (and, with Docker before 19.03 or an old kernel, --security-opt "
          "seccomp=unconfined). Elsewhere: sysctl kernel.yama.ptrace_scope must not be 3.";
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

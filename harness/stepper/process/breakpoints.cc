@@ -1,12 +1,12 @@
-#include "harness/stepper/breakpoints.h"
+#include "harness/stepper/process/breakpoints.h"
 
 #include <unistd.h>
 
 #include <array>
 
-#include "harness/stepper/tracee.h"
+#include "harness/stepper/process/tracee.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 constexpr std::array<std::string_view, kBreakpointsCount> kNames = {"debug_registers", "int3",
@@ -75,4 +75,4 @@ WayCosts WayCostsOf(Breakpoints breakpoints) {
   return {};
 }
 
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

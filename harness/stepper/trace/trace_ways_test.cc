@@ -5,10 +5,10 @@
 #include <vector>
 
 #include "harness/base/random.h"
-#include "harness/stepper/breakpoints.h"
-#include "harness/stepper/trace.h"
+#include "harness/stepper/process/breakpoints.h"
+#include "harness/stepper/trace/trace.h"
 
-namespace kill9::sweep {
+namespace kill9::stepper {
 namespace {
 
 // Loops within loops, calls into the vDSO and repeated string instructions, drawn from a seed.
@@ -72,7 +72,7 @@ TEST_P(TraceWays, LeadToTheirStepsAtTheLeastCost) {
               std::min(least[at], least[from] + costs.first_hit + (hits - 1) * costs.further_hit);
         }
       }
-      const Step& step = trace[at];
+      const TraceStep& step = trace[at];
       ASSERT_EQ(step.cost, least[at]) << "seed " << seed << ", step " << at;
       ASSERT_LT(step.from, at);
       if (step.hits == 0) continue;
@@ -97,4 +97,4 @@ INSTANTIATE_TEST_SUITE_P(Ways, TraceWays,
                          [](const auto& one) { return std::string(Name(one.param)); });
 
 }  // namespace
-}  // namespace kill9::sweep
+}  // namespace kill9::stepper

@@ -1,0 +1,27 @@
+// The kill coverage of a sweep for people and for result files.
+#ifndef KILL9_HARNESS_SWEEP_COVERAGE_PAGES_H_
+#define KILL9_HARNESS_SWEEP_COVERAGE_PAGES_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "harness/result/result.h"
+#include "harness/stepper/trace/kill_coverage.h"
+
+namespace kill9::sweep {
+
+// Whether a source file is an object's, not the harness's.
+bool IsObjectSource(std::string_view file);
+
+// For each variant: shares by executed instruction and by address, lines, lines never reached.
+Json CoverageFigures(const stepper::KillCoverage& coverage);
+// A variant's figures as a sentence: how much was killed at, and how much only spoken for.
+std::string CoverageLine(const Json& figures);
+// One HTML page of annotated source for each variant, an index, and coverage.json.
+absl::Status WriteCoverage(const stepper::KillCoverage& coverage, const std::string& directory,
+                           const Json& result);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_SWEEP_COVERAGE_PAGES_H_
