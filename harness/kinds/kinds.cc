@@ -1,10 +1,39 @@
+// The list of kinds. Adding one: its driver, and a line here.
 #include "harness/kinds/kinds.h"
 
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/store_driver/store_driver.h"
 #include "variants/registry.h"
 
 namespace kill9 {
+namespace {
+
+std::vector<const TortureDriver*>& TortureDrivers() {
+  static auto* drivers = new std::vector<const TortureDriver*>{new StoreDriver};
+  return *drivers;
+}
+
+}  // namespace
+
+std::span<const TortureDriver* const> AllTortureDrivers() { return TortureDrivers(); }
+
+const TortureDriver* FindTortureDriver(std::string_view kind) {
+  for (const TortureDriver* driver : AllTortureDrivers()) {
+    if (driver->kind() == kind) return driver;
+  }
+  return nullptr;
+}
 
 absl::Status RegisterOwn(const Own& own) {
+  for (const TortureDriver* driver : own.torture_drivers) {
+    if (FindTortureDriver(driver->kind()) != nullptr) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("there is a kind '", std::string(driver->kind()), "' already"));
+    }
+    TortureDrivers().push_back(driver);
+  }
   if (absl::Status status = AddModels(own.models); !status.ok()) return status;
   return AddDesigns(own.designs);
 }

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "harness/checker/model_checker.h"
+#include "harness/torture/driver.h"
 #include "variants/object.h"
 
 namespace kill9 {
@@ -14,6 +15,7 @@ namespace kill9 {
 struct Own {
   std::span<const Design* const> designs = {};
   std::span<const ModelChecker* const> models = {};
+  std::span<const TortureDriver* const> torture_drivers = {};  // of kinds that are new
 };
 
 // kAlreadyExists: a name is taken; the program cannot go on. REQUIRES: called before any list is

@@ -9,10 +9,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <iterator>
 
 #include "harness/base/shared_mapping.h"
-#include "harness/history/history.h"
 
 namespace kill9 {
 
@@ -42,11 +40,6 @@ std::string_view ActivityName(Activity activity) {
   std::abort();
 }
 
-std::string_view WorkerBoard::action_name() const {
-  const size_t function = action.load(std::memory_order_relaxed);
-  return function < std::size(kFunctions) ? kFunctions[function].call : "an operation";
-}
-
 bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
   uint32_t expected = kNone;
   if (!state.compare_exchange_strong(expected, kBeingWritten, std::memory_order_acq_rel,
@@ -62,17 +55,18 @@ bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
   return true;
 }
 
-ControlMemory::ControlMemory(uint64_t keys) {
-  auto align = [](size_t bytes) { return (bytes + 4095) / 4096 * 4096; };
-  const size_t keys_at = align(sizeof(Control));
-  const size_t sequences_at = align(keys_at + keys * sizeof(KeyBoard));
-  bytes_ = align(sequences_at + kMaxProcesses * sizeof(std::atomic<uint32_t>));
-  base_ = MapShared(bytes_, sequences_at + 1);
-  if (base_ == nullptr) return;
-  keys_ = reinterpret_cast<KeyBoard*>(base_ + keys_at);
-  sequences_ = reinterpret_cast<std::atomic<uint32_t>*>(base_ + sequences_at);
-  control().audit_slot.store(kSlots, std::memory_order_relaxed);
+namespace {
+
+constexpr size_t kBoardsAt = (sizeof(Control) + 4095) / 4096 * 4096;
+
+}  // namespace
+
+ControlMemory::ControlMemory(const BoardsSize& boards) : bytes_(kBoardsAt + boards.bytes) {
+  base_ = MapShared(bytes_, kBoardsAt + boards.eager_bytes);
+  if (base_ != nullptr) control().audit_slot.store(kSlots, std::memory_order_relaxed);
 }
+
+char* ControlMemory::boards() const { return base_ + kBoardsAt; }
 
 ControlMemory::~ControlMemory() {
   if (base_ != nullptr) munmap(base_, bytes_);

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "harness/base/histogram.h"
+#include "harness/history/history.h"
 #include "harness/result/verdict.h"
 
 namespace kill9 {
@@ -26,7 +27,7 @@ enum class Activity : uint8_t {
   kStarting,
   kAttaching,
   kBetween,    // between operations
-  kOperation,  // inside an operation of the store
+  kOperation,  // inside an operation of the object
   kRecovering,
   kDetaching,
   kIdle,
@@ -41,29 +42,18 @@ std::string_view ActivityName(Activity activity);
 struct alignas(128) WorkerBoard {
   std::atomic<uint32_t> process;  // written by the supervisor before the fork
   std::atomic<Activity> activity;
-  std::atomic<uint8_t> action;  // what it does there, for messages only
+  std::atomic<Function> function;  // what it does there, and to what: for messages only
   std::atomic<uint8_t>
       attached;  // between operations it tells whether a participant is counted for it
-  std::atomic<uint64_t> key;
+  std::atomic<uint64_t> subject;
   std::atomic<uint64_t> progress;     // grows with each step; the watchdog's evidence of life
   std::atomic<uint32_t> parked_at;    // the pause it has reached
   std::atomic<uint32_t> audited_at;   // the pause whose audit it has completed
   std::atomic<uint64_t> timer_at_ns;  // when its kill timer goes off (CLOCK_MONOTONIC); 0: not set
-  std::atomic<uint32_t> held;         // pins and drafts that it holds
+  std::atomic<uint32_t> held;         // what it holds beyond an operation
   // Counts over all incarnations of the slot.
   std::atomic<uint64_t> operations;
-  std::atomic<uint64_t> misses;
   std::atomic<uint64_t> refused;  // the segment was full
-
-  std::string_view action_name() const;  // for messages
-};
-
-// Per key, checked and raised by whoever sees a version: what was acknowledged or read once must
-// not be undone.
-struct KeyBoard {
-  std::atomic<uint64_t> floor;       // the greatest version seen in an operation that has returned
-  std::atomic<uint64_t> emptied_at;  // the floor when the auditor last emptied the store
-  std::atomic<uint64_t> last_written;  // the greatest version returned by a write
 };
 
 // What makes a run fail; the first one stays.
@@ -80,7 +70,7 @@ struct Finding {
 
 enum class AuditDepth : uint8_t {
   kAccount,  // recover, account, contents
-  kFill,     // and fill the store until it is full, and remove that again
+  kFill,     // and fill the object until it is full, and remove that again
   kEmpty,    // and remove everything: all of the space must be free
 };
 
@@ -110,11 +100,8 @@ struct Control {
   alignas(128) Histogram recovery_us;
   Histogram death_noted_us;
 
-  alignas(128) std::atomic<uint64_t> inserts;  // of Action::kInsert
-  std::atomic<uint64_t> lost_writes;
-  std::atomic<uint64_t> audits;
-  std::atomic<uint64_t> fills;        // audits that filled the store until it was full
-  std::atomic<uint64_t> filled_keys;  // that they put
+  alignas(128) std::atomic<uint64_t> audits;
+  std::atomic<uint64_t> fills;  // audits that filled the object until it was full
   std::atomic<uint64_t> leaked_blocks;
   std::atomic<uint64_t> doubly_owned_blocks;
   std::atomic<uint64_t> inherited_refusals;  // operations on an inherited handle that were refused
@@ -131,29 +118,39 @@ struct Control {
   std::array<WorkerBoard, kSlots> boards;
 };
 
-// The run's shared memory: the control block, the keys' boards and what each process has written so
-// far.
+// What the kind's driver shares among a run's processes, beside the control block.
+struct BoardsSize {
+  size_t bytes = 0;
+  size_t eager_bytes = 0;  // of their beginning, what has its memory at once
+};
+
+// The run's shared memory: the control block, and behind it the driver's boards.
 class ControlMemory {
  public:
-  explicit ControlMemory(uint64_t keys);
+  explicit ControlMemory(const BoardsSize& boards);
   ~ControlMemory();
   ControlMemory(const ControlMemory&) = delete;
   ControlMemory& operator=(const ControlMemory&) = delete;
 
   bool ok() const { return base_ != nullptr; }
   Control& control() const { return *reinterpret_cast<Control*>(base_); }
-  KeyBoard& key(uint64_t key) const { return keys_[key]; }
-  // The last sequence number that `process` has used for a value, before the store sees it.
-  std::atomic<uint32_t>& sequence(uint32_t process) const {
-    return sequences_[process % kMaxProcesses];
-  }
+  char* boards() const;  // page-aligned, all zero
 
  private:
   char* base_ = nullptr;
   size_t bytes_ = 0;
-  KeyBoard* keys_ = nullptr;
-  std::atomic<uint32_t>* sequences_ = nullptr;
 };
+
+// Raises `word` to at least `value`; returns what it was before.
+inline uint64_t Raise(std::atomic<uint64_t>& word, uint64_t value) {
+  // Acquire and release: who reads the raised word before an operation has seen the operation that
+  // raised it.
+  uint64_t seen = word.load(std::memory_order_acquire);
+  while (seen < value && !word.compare_exchange_weak(seen, value, std::memory_order_acq_rel,
+                                                     std::memory_order_acquire)) {
+  }
+  return seen;
+}
 
 // Futexes between processes. A wait ends at the latest after `timeout_us`.
 void WaitWhile(const std::atomic<uint32_t>& word, uint32_t value, uint64_t timeout_us);

@@ -1,5 +1,5 @@
 // The victim's own timer, whose signal is SIGKILL: it goes off at any instruction of the victim's
-// work, costs the supervisor nothing, and needs no handler that could disturb the store.
+// work, costs the supervisor nothing, and needs no handler that could disturb the object.
 #ifndef KILL9_HARNESS_TORTURE_KILL_TIMER_H_
 #define KILL9_HARNESS_TORTURE_KILL_TIMER_H_
 

@@ -10,11 +10,10 @@
 #include <memory>
 
 #include "harness/history/recorder.h"
-#include "harness/store_driver/keys.h"
-#include "harness/store_driver/workload.h"
 #include "harness/torture/control.h"
+#include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
-#include "variants/registry.h"
+#include "variants/object.h"
 
 namespace kill9 {
 
@@ -36,11 +35,10 @@ struct Priority {
 };
 
 struct RunContext {
-  const Variant& variant;
+  const Design& design;
   const Scenario& scenario;
   uint64_t seed;
-  const KeyTable& keys;
-  const WorkloadGenerator& generator;
+  const PreparedRun& prepared;
   const ControlMemory& memory;
   const Clock& clock;
   Recording* recording;
@@ -48,10 +46,11 @@ struct RunContext {
   std::shared_ptr<Segment> segment;  // inherited by the workers; null if they open `location`
   SegmentLocation location;
   pid_t supervisor = 0;
-  Priority usual;                    // the workers'; the supervisor takes a higher one
-  int errors_fd = -1;                // where workers' standard error goes
-  int unborn_fd = -1;                // held by a worker, and by its children until fork is done
-  std::unique_ptr<Store> inherited;  // the supervisor's own handle, for scenarios that inherit one
+  Priority usual;      // the workers'; the supervisor takes a higher one
+  int errors_fd = -1;  // where workers' standard error goes
+  int unborn_fd = -1;  // held by a worker, and by its children until fork is done
+  // The supervisor's own handle, for scenarios that inherit one.
+  std::unique_ptr<SharedObject> inherited;
 
   Control& control() const { return memory.control(); }
 };

@@ -1,12 +1,11 @@
-// Scenarios: who is killed or stopped, when and where, while which work goes on; as data.
+// Scenarios: who is killed or stopped, when and where; as data. Which work goes on meanwhile is the
+// kind's driver's to say (driver.h).
 #ifndef KILL9_HARNESS_TORTURE_SCENARIO_H_
 #define KILL9_HARNESS_TORTURE_SCENARIO_H_
 
 #include <cstdint>
 #include <span>
 #include <string_view>
-
-#include "harness/store_driver/workload.h"
 
 namespace kill9 {
 
@@ -31,7 +30,6 @@ struct TimerKills {
 struct Scenario {
   std::string_view name;
   std::string_view summary;
-  Workload workload;
   uint64_t segment_bytes = 4u << 20;
   TimerKills timer = {};
   OutsideKills outside = OutsideKills::kNone;
@@ -56,7 +54,7 @@ struct Scenario {
     bool kills_in_recovery = false;
     bool kills_in_attach = false;
     bool stops = false;
-    bool refusals = false;  // writes refused because the segment was full (lossless stores)
+    bool refusals = false;  // of a lossless object, because the segment was full
     bool generations = false;
     bool reused_pids = false;
     bool inherited = false;
@@ -64,6 +62,9 @@ struct Scenario {
   Needs needs = {};
 };
 
+// Those that any kind of object can be put through.
+std::span<const Scenario> CommonScenarios();
+// Those of all kinds, each name once.
 std::span<const Scenario> AllScenarios();
 const Scenario* FindScenario(std::string_view name);  // null if there is none
 

@@ -20,11 +20,11 @@
 #include "harness/base/die_with_parent.h"
 #include "harness/base/kill_and_reap.h"
 #include "harness/base/signals.h"
+#include "harness/torture/driver.h"
 #include "harness/torture/machine_check.h"
 #include "harness/torture/segment_unlinker.h"
 #include "harness/torture/supervisor/checker_process.h"
 #include "harness/torture/supervisor/vacuity.h"
-#include "harness/torture/worker/auditor.h"
 
 namespace kill9 {
 namespace {
@@ -92,14 +92,14 @@ void TakePriority() {
   sigprocmask(SIG_BLOCK, &child, nullptr);
   context.errors_fd = memfd_create("kill9-errors", MFD_CLOEXEC);
   absl::StatusOr<std::shared_ptr<Segment>> segment =
-      context.variant.Create(OptionsFor(context, options));
+      context.design.Create(OptionsFor(context, options));
   if (!segment.ok()) {
     Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
     _exit(kExitSetup);
   }
   if (!context.scenario.named_segment) context.segment = *segment;
   if (context.scenario.inherit_handle) {
-    absl::StatusOr<std::unique_ptr<Store>> inherited = context.variant.Attach(*segment);
+    absl::StatusOr<std::unique_ptr<SharedObject>> inherited = context.design.AttachObject(*segment);
     if (!inherited.ok()) {
       Say(handover, absl::StrCat("cannot attach: ", inherited.status().ToString()));
       _exit(kExitSetup);
@@ -245,16 +245,14 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
           {"longest_pause_us", to_us(report.times.longest_pause)},
           {"audits", load(control.audits)},
           {"fills", load(control.fills)},
-          {"filled_keys", load(control.filled_keys)},
           {"refused", SumOfBoards(control, &WorkerBoard::refused)},
           {"leaked_blocks", load(control.leaked_blocks)},
-          {"doubly_owned_blocks", load(control.doubly_owned_blocks)},
-          {"lost_writes", load(control.lost_writes)}};
+          {"doubly_owned_blocks", load(control.doubly_owned_blocks)}};
 }
 
 // What the run comes to: what a process found; then what the checker found; then whether it proves
 // anything.
-Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext& context,
+Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& context,
               const Handover& handover, const Json& checked, int status, std::string* reason) {
   const Control& control = context.control();
   const SupervisorReport& report = handover.report;
@@ -287,7 +285,7 @@ Verdict Judge(const Variant& variant, const Scenario& scenario, const RunContext
     *reason = absl::StrCat("the checker saw ", checked["operations_checked"].get<uint64_t>(),
                            " of ", report.operations, " operations");
   } else {
-    *reason = WhatIsMissing(scenario, variant.traits(), report, control,
+    *reason = WhatIsMissing(scenario, design.object_traits(), report, control,
                             checked["overlapping_operations"].get<uint64_t>());
     return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
   }
@@ -301,25 +299,25 @@ Json RepeatFields(const TortureOptions& options) {
                  {"processes", options.supervisor.processes},
                  {"kills", options.supervisor.kills},
                  {"life_us", options.supervisor.life_us}};
-  if (options.workload != nullptr) fields["workload"] = options.workload->name;
+  if (!options.workload.empty()) fields["workload"] = options.workload;
   return fields;
 }
 
-TortureResult Conclude(const Variant& variant, const Scenario& scenario,
+TortureResult Conclude(const Design& design, const Scenario& scenario,
                        const TortureOptions& options, const RunContext& context,
                        const Handover& handover, const Json& checked, int status) {
   const SupervisorReport& report = handover.report;
   TortureResult result;
-  result.verdict = Judge(variant, scenario, context, handover, checked, status, &result.reason);
+  result.verdict = Judge(design, scenario, context, handover, checked, status, &result.reason);
   result.machine_refused =
       result.verdict == Verdict::kUndecided &&
       (context.control().machine_refused.load(std::memory_order_relaxed) != 0 ||
        (WIFEXITED(status) && WEXITSTATUS(status) == kExitSetup));
   Json& run = result.run;
-  run = {{"variant", variant.name()},
+  run = {{"variant", design.name()},
          {"scenario", scenario.name},
          {"verdict", VerdictName(result.verdict)},
-         {"expected_verdict", variant.expected_verdict()}};
+         {"expected_verdict", design.expected_verdict()}};
   if (!result.reason.empty()) run["reason"] = result.reason;
   run["condition"] = checked.is_null() ? Json(nullptr) : checked["condition"];
   run["seconds"] = report.seconds;
@@ -330,22 +328,23 @@ TortureResult Conclude(const Variant& variant, const Scenario& scenario,
   run["operations_checked"] = checked.is_null() ? Json(0) : checked["operations_checked"];
   run["overlapping_operations"] = checked.is_null() ? Json(0) : checked["overlapping_operations"];
   run.update(Counts(context.control(), report, context.clock));
+  run.update(context.prepared.Counts());
   run["survivors_crashed"] = result.verdict == Verdict::kSurvivorCrashed ? 1 : 0;
   if (checked.is_object() && checked.contains("counterexample")) {
     run["counterexample"] = checked["counterexample"];
     run["counterexample_files"] = checked["counterexample_files"];
   }
-  run["repeat"] = RepeatLine(variant, scenario, options);
+  run["repeat"] = RepeatLine(design, scenario, options);
   run["repeat_with"] = RepeatFields(options);
   return result;
 }
 
-TortureResult CannotRun(const Variant& variant, const Scenario& scenario, const std::string& reason,
+TortureResult CannotRun(const Design& design, const Scenario& scenario, const std::string& reason,
                         Verdict verdict = Verdict::kUndecided) {
   TortureResult result;
   result.verdict = verdict;
   result.reason = reason;
-  result.run = {{"variant", variant.name()},
+  result.run = {{"variant", design.name()},
                 {"scenario", scenario.name},
                 {"verdict", VerdictName(result.verdict)},
                 {"reason", reason}};
@@ -354,55 +353,63 @@ TortureResult CannotRun(const Variant& variant, const Scenario& scenario, const 
 
 }  // namespace
 
-std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+std::string RepeatLine(const Design& design, const Scenario& scenario,
                        const TortureOptions& options) {
   std::string line = absl::StrFormat(
       "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
-      std::string(variant.name()), std::string(scenario.name), options.supervisor.seconds,
+      std::string(design.name()), std::string(scenario.name), options.supervisor.seconds,
       options.supervisor.processes, options.seed);
-  if (options.workload != nullptr) {
-    absl::StrAppend(&line, " --workload=", std::string(options.workload->name));
-  }
+  if (!options.workload.empty()) absl::StrAppend(&line, " --workload=", options.workload);
   if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
   if (options.supervisor.life_us != 0)
     absl::StrAppend(&line, " --life=", options.supervisor.life_us);
   return line + "  # best effort: the schedule is the machine's";
 }
 
-TortureResult RunTorture(const Variant& variant, const Scenario& original,
+TortureResult RunTorture(const Design& design, const Scenario& original,
                          const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress) {
   Scenario scenario = original;
-  if (const std::string why = WhyNotApplicable(scenario, variant.traits()); !why.empty()) {
-    return CannotRun(variant, scenario, why, Verdict::kSkipped);
+  const TortureDriver* driver = FindTortureDriver(design.kind());
+  if (driver == nullptr) {
+    return CannotRun(design, scenario,
+                     absl::StrCat("nothing drives a ", std::string(design.kind())));
   }
-  if (options.workload != nullptr) scenario.workload = *options.workload;
+  const auto same = [&scenario](const Scenario& one) { return one.name == scenario.name; };
+  if (!std::any_of(driver->scenarios().begin(), driver->scenarios().end(), same)) {
+    return CannotRun(design, scenario,
+                     absl::StrCat("a ", std::string(design.kind()), " has no such scenario"),
+                     Verdict::kSkipped);
+  }
+  if (const std::string why = WhyNotApplicable(scenario, design.object_traits()); !why.empty()) {
+    return CannotRun(design, scenario, why, Verdict::kSkipped);
+  }
   if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
     scenario.timer.life_us = options.supervisor.life_us;
   }
   if (const std::string why = WhatTheMachineRefuses(kSmallMapping); !why.empty()) {
-    TortureResult refused = CannotRun(variant, scenario, why);
+    TortureResult refused = CannotRun(design, scenario, why);
     refused.machine_refused = true;
     return refused;
   }
-  const KeyTable keys(scenario.workload.keys, kFillKeys);
-  const WorkloadGenerator generator(scenario.workload,
-                                    AdaptMix(scenario.workload.mix, variant.traits()));
-  const ControlMemory memory(keys.size());
+  const absl::StatusOr<std::unique_ptr<PreparedRun>> prepared =
+      driver->Prepare(design, scenario, options.workload);
+  if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
+  const ControlMemory memory((*prepared)->boards_size());
   Handover* handover = MapShared<Handover>();
   if (!memory.ok() || handover == nullptr) {
-    return CannotRun(variant, scenario, "no memory for the run's control block");
+    return CannotRun(design, scenario, "no memory for the run's control block");
   }
+  (*prepared)->UseBoards(memory.boards());
   const std::unique_ptr<Handover, void (*)(Handover*)> unmap(
       handover, [](Handover* mapped) { munmap(mapped, sizeof(Handover)); });
   absl::StatusOr<std::unique_ptr<Recording>> recording =
       Recording::Create({.slots = kSlots, .capacity = kRingCapacity}, Clock::Checked());
-  if (!recording.ok()) return CannotRun(variant, scenario, recording.status().ToString());
-  RunContext context{.variant = variant,
+  if (!recording.ok()) return CannotRun(design, scenario, recording.status().ToString());
+  RunContext context{.design = design,
                      .scenario = scenario,
                      .seed = options.seed,
-                     .keys = keys,
-                     .generator = generator,
+                     .prepared = **prepared,
                      .memory = memory,
                      .clock = Clock::Checked(),
                      .recording = recording->get(),
@@ -412,28 +419,28 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
                      .inherited = nullptr};
   const WaitableChildren waitable;
   SegmentUnlinker unlinker;
-  if (scenario.named_segment || variant.traits().needs_name) {
+  if (scenario.named_segment || design.object_traits().needs_name) {
     context.location = {SegmentKind::kNamed,
                         absl::StrCat("kill9-", getpid(), "-", MonotonicNs() % 1'000'000'000)};
     if (absl::Status status = unlinker.Watch(context.location); !status.ok()) {
-      return CannotRun(variant, scenario, status.ToString());
+      return CannotRun(design, scenario, status.ToString());
     }
   }
-  CheckerProcessOptions checking{.model = variant.traits().lossless ? "map" : "cache",
-                                 .has_versions = variant.traits().has_versions,
+  CheckerProcessOptions checking{.model = std::string(design.model()),
+                                 .has_versions = driver->RecordsVersions(design),
                                  .clock = context.clock,
                                  .processes = options.supervisor.processes,
                                  .counterexample_stem = ""};
   if (!options.counterexamples.empty()) {
     checking.counterexample_stem =
-        absl::StrCat(options.counterexamples, "/", std::string(variant.name()), "-",
+        absl::StrCat(options.counterexamples, "/", std::string(design.name()), "-",
                      std::string(scenario.name), "-", options.seed);
   }
   absl::StatusOr<std::unique_ptr<CheckerProcess>> checker = CheckerProcess::Start(checking);
-  if (!checker.ok()) return CannotRun(variant, scenario, checker.status().ToString());
+  if (!checker.ok()) return CannotRun(design, scenario, checker.status().ToString());
   const pid_t supervisor = ForkSupervisor(context, options, **checker, *handover);
   if (supervisor < 0) {
-    return CannotRun(variant, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));
+    return CannotRun(design, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));
   }
   int status = 0;
   const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
@@ -445,7 +452,7 @@ TortureResult RunTorture(const Variant& variant, const Scenario& original,
   if (!wanted && checked.is_null()) handover->report.interrupted = true;
   if (!ended)
     Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");
-  return Conclude(variant, original, options, context, *handover, checked, status);
+  return Conclude(design, original, options, context, *handover, checked, status);
 }
 
 }  // namespace kill9

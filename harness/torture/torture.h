@@ -1,4 +1,4 @@
-// One torture run: a variant through a scenario, from the segment's creation to the verdict.
+// One torture run: a design through a scenario, from the segment's creation to the verdict.
 //
 //     caller ─┬─ forks ── supervisor ── forks ── workers
 //             └─ forks ── checker
@@ -6,8 +6,8 @@
 // which have a PID namespace of their own where PIDs are to be reused.
 //
 // The caller only waits, shows progress and passes on the wish to end, so it stays alive whatever
-// the store does. Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and
-// the segment has no name, or one that a unlinker removes (segment_janitor.h).
+// the object does. Whichever of them dies, the kernel kills what it started (PR_SET_PDEATHSIG), and
+// the segment has no name, or one that an unlinker removes (segment_unlinker.h).
 #ifndef KILL9_HARNESS_TORTURE_TORTURE_H_
 #define KILL9_HARNESS_TORTURE_TORTURE_H_
 
@@ -19,15 +19,15 @@
 #include "harness/result/verdict.h"
 #include "harness/torture/scenario.h"
 #include "harness/torture/supervisor/supervisor.h"
-#include "variants/registry.h"
+#include "variants/object.h"
 
 namespace kill9 {
 
 struct TortureOptions {
   uint64_t seed = 1;
   SupervisorOptions supervisor;
-  const Workload* workload = nullptr;  // null: the scenario's own
-  std::string counterexamples;         // a folder for the files of counterexamples; empty: none
+  std::string workload;         // one of its driver's; empty: the scenario's own
+  std::string counterexamples;  // a folder for the files of counterexamples; empty: none
 };
 
 // What a running run shows.
@@ -47,12 +47,12 @@ struct TortureResult {
 
 // `progress` is called several times a second; it returns false to end the run early. Nothing is
 // left behind: no process and no segment.
-TortureResult RunTorture(const Variant& variant, const Scenario& scenario,
+TortureResult RunTorture(const Design& design, const Scenario& scenario,
                          const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress);
 
 // How `repeat` lines name the options.
-std::string RepeatLine(const Variant& variant, const Scenario& scenario,
+std::string RepeatLine(const Design& design, const Scenario& scenario,
                        const TortureOptions& options);
 
 }  // namespace kill9

@@ -15,6 +15,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -25,6 +26,7 @@
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/sweep.h"
 #include "harness/torture/control.h"
+#include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "stress/command/commands.h"
 #include "stress/command/sweep_replay.h"
@@ -153,8 +155,8 @@ absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, co
   if (*life_us != 0) words.push_back(absl::StrCat("--life=", *life_us));
   if (!fields.contains("workload")) return words;
   const std::string workload = TextField(fields, "workload");
-  for (const Workload& known : AllWorkloads()) {
-    if (known.name != workload) continue;
+  for (const TortureDriver* driver : AllTortureDrivers()) {
+    if (!absl::c_linear_search(driver->workloads(), workload)) continue;
     words.push_back("--workload=" + workload);
     return words;
   }

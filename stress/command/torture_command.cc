@@ -15,6 +15,7 @@
 #include "harness/base/signals.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
+#include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "harness/torture/torture.h"
 #include "stress/command/choices.h"
@@ -59,12 +60,15 @@ std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
   return Choose("--scenario", given, known);
 }
 
-// Null: each scenario's own.
-const Workload* ChooseWorkload(const std::string& given) {
-  if (given.empty()) return nullptr;
-  std::vector<Choice<const Workload*>> known;
-  for (const Workload& workload : AllWorkloads())
-    known.push_back({std::string(workload.name), &workload, {}});
+// Empty: each scenario's own.
+std::string ChooseWorkload(const std::string& given) {
+  if (given.empty()) return "";
+  std::vector<Choice<std::string>> known;
+  for (const TortureDriver* driver : AllTortureDrivers()) {
+    for (const std::string_view name : driver->workloads()) {
+      known.push_back({std::string(name), std::string(name), {}});
+    }
+  }
   return ChooseOne("--workload", given, known);
 }
 

@@ -28,7 +28,7 @@ namespace kill9 {
 struct RunTimesReport {
   uint64_t longest_wait = 0;
   uint64_t longest_wait_paused = 0;
-  Function longest_wait_function = Function::kGet;
+  Function longest_wait_function = Function::kAttach;
   uint64_t longest_pause = 0;
 };
 

@@ -239,6 +239,11 @@ uint64_t Supervisor::OrderedBefore(uint32_t slot, uint64_t noted_ns) const {
   return timer_was_due ? std::min(timer_ns, mine.kill_sent_ns) : mine.kill_sent_ns;
 }
 
+std::string Supervisor::DescribeStep(const WorkerBoard& board) const {
+  return context_.prepared.DescribeStep(board.function.load(std::memory_order_relaxed),
+                                        board.subject.load(std::memory_order_relaxed));
+}
+
 void Supervisor::Bury(uint32_t slot, int status, const End& end) {
   Slot& mine = slots_[slot];
   WorkerBoard& board = control_.boards[slot];
@@ -270,7 +275,7 @@ void Supervisor::Bury(uint32_t slot, int status, const End& end) {
   const std::string who = absl::StrCat(
       "process ", mine.process, " ", DescribeEnd(status), " ", std::string(ActivityName(activity)),
       activity == Activity::kOperation || activity == Activity::kBetween
-          ? absl::StrCat(" (", std::string(board.action_name()), ")")
+          ? absl::StrCat(" (", DescribeStep(board), ")")
           : "");
   if (killed) {
     control_.finding.Report(
@@ -309,7 +314,7 @@ SupervisorReport Supervisor::Run() {
   const uint64_t latest =
       end + std::max(kLeastExtensionNs, static_cast<uint64_t>(options_.seconds * 1e9));
   const auto proves_nothing = [this] {
-    return !WhatIsMissing(context_.scenario, context_.variant.traits(), report_, control_,
+    return !WhatIsMissing(context_.scenario, context_.design.object_traits(), report_, control_,
                           /*overlapping_operations=*/1)
                 .empty();
   };

@@ -1,7 +1,7 @@
 // The supervisor of one run: a small, single-threaded process that forks the workers, kills and
 // stops them as the scenario says, reaps and replaces them, watches that the others go on, pauses
-// them for audits, and ends with a verdict. It never uses a store itself (but for attaching the
-// handle that fork_inherit's workers inherit), so a broken store cannot take it down.
+// them for audits, and ends with a verdict. It never uses the object itself (but for attaching the
+// handle that fork_inherit's workers inherit), so a broken one cannot take it down.
 //
 // U1  Nothing outlives the supervisor: workers ask the kernel to be killed with it
 //     (PR_SET_PDEATHSIG).
@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "harness/base/cpu_chance.h"
+#include "harness/base/random.h"
 #include "harness/torture/run_context.h"
 #include "harness/torture/supervisor/run_times.h"
 
@@ -30,7 +31,7 @@ struct SupervisorOptions {
   uint32_t processes = 4;
   uint64_t kills = 0;    // ends after so many, if that comes first; 0: no limit
   uint32_t life_us = 0;  // instead of the scenario's TimerKills::life_us; 0: the scenario's
-  // A worker inside the store without progress for so long is stuck: time in which it, and whoever
+  // A worker inside the object without progress for so long is stuck: time in which it, and whoever
   // else makes no progress, could have run (supervisor_watch.cc).
   uint64_t watchdog_us = 5'000'000;
 };
@@ -108,6 +109,7 @@ class Supervisor {
   void Reap();
   uint64_t OrderedBefore(uint32_t slot, uint64_t noted_ns) const;
   void Bury(uint32_t slot, int status, const End& end);
+  std::string DescribeStep(const WorkerBoard& board) const;
   bool WasSentOrderedSignal(pid_t pid) const;
   void BuryStranger(pid_t pid, int status);
   void Drain();

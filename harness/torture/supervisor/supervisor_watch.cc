@@ -17,10 +17,10 @@ constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
 // Without a progress for so many times the bound, and never a chance: the machine is too busy.
 constexpr uint64_t kStarved = 20;
 constexpr uint64_t kUnreapedNs = 5'000'000'000;
-// Outside the store nothing is the design's fault, and slow is not stuck.
+// Outside the object nothing is the design's fault, and slow is not stuck.
 constexpr uint64_t kOutside = 4;
 
-bool IsInStore(Activity activity) {
+bool IsInObject(Activity activity) {
   return activity == Activity::kOperation || activity == Activity::kRecovering ||
          activity == Activity::kAttaching || activity == Activity::kDetaching ||
          activity == Activity::kAuditing;
@@ -80,7 +80,7 @@ void Supervisor::WatchOne(uint32_t slot) {
   const Slot& mine = slots_[slot];
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
-  if ((IsInStore(activity) || mine.kill_sent) && mine.charged_ns > bound_ns)
+  if ((IsInObject(activity) || mine.kill_sent) && mine.charged_ns > bound_ns)
     return ReportStuck(slot);
   if (mine.looked_ns > bound_ns * kStarved) {
     control_.finding.Report(
@@ -92,9 +92,10 @@ void Supervisor::WatchOne(uint32_t slot) {
   } else if (mine.charged_ns > bound_ns * kOutside) {
     control_.finding.Report(
         Verdict::kUndecided, mine.process,
-        absl::StrFormat("process %d does nothing outside the store for %.1f s: stopped by somebody "
-                        "else, or the machine is too busy",
-                        mine.process, Seconds(mine.charged_ns)));
+        absl::StrFormat(
+            "process %d does nothing outside the object for %.1f s: stopped by somebody "
+            "else, or the machine is too busy",
+            mine.process, Seconds(mine.charged_ns)));
   }
 }
 
@@ -113,11 +114,10 @@ void Supervisor::ReportStuck(uint32_t slot) {
   }
   control_.finding.Report(
       Verdict::kStuck, mine.process,
-      absl::StrFormat(
-          "process %d has been %s (%s of key %d) for %.1f s without progress, after %d kills",
-          mine.process, std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
-          std::string(board.action_name()), board.key.load(std::memory_order_relaxed),
-          Seconds(mine.charged_ns), report_.kills_total()));
+      absl::StrFormat("process %d has been %s (%s) for %.1f s without progress, after %d kills",
+                      mine.process,
+                      std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
+                      DescribeStep(board), Seconds(mine.charged_ns), report_.kills_total()));
 }
 
 // A process that was sent SIGKILL at the run's end, and does not die.

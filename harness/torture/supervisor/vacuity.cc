@@ -4,17 +4,17 @@
 
 namespace kill9 {
 
-std::string WhyNotApplicable(const Scenario& scenario, const Traits& traits) {
+std::string WhyNotApplicable(const Scenario& scenario, const ObjectTraits& traits) {
   if (scenario.needs.kills_in_recovery && !traits.has_recovery) {
-    return "this store has no recovery that one could be killed in";
+    return "this design has no recovery that one could be killed in";
   }
   if (scenario.needs.refusals && !traits.bounded) {
-    return "this store takes room beyond its segment's size: it is never full";
+    return "this design takes room beyond its segment's size: it is never full";
   }
   return "";
 }
 
-std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
+std::string WhatIsMissing(const Scenario& scenario, const ObjectTraits& traits,
                           const SupervisorReport& report, const Control& control,
                           uint64_t overlapping_operations) {
   const Scenario::Needs& needs = scenario.needs;

@@ -9,11 +9,11 @@
 
 namespace kill9 {
 
-// Why a store without some capability cannot be put through the scenario; empty if it can.
-std::string WhyNotApplicable(const Scenario& scenario, const Traits& traits);
+// Why a design without some capability cannot be put through the scenario; empty if it can.
+std::string WhyNotApplicable(const Scenario& scenario, const ObjectTraits& traits);
 
 // Empty if everything that the scenario needs to have happened did happen.
-std::string WhatIsMissing(const Scenario& scenario, const Traits& traits,
+std::string WhatIsMissing(const Scenario& scenario, const ObjectTraits& traits,
                           const SupervisorReport& report, const Control& control,
                           uint64_t overlapping_operations);
 

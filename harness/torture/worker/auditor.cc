@@ -42,7 +42,7 @@ void CheckRecovered(Client& client) {
 
 AuditReport CheckAccount(Client& client, const char* when) {
   client.Enter(Activity::kAuditing);
-  absl::StatusOr<AuditReport> report = client.store().Audit();
+  absl::StatusOr<AuditReport> report = client.object().Audit();
   client.Enter(Activity::kBetween);
   client.Progress();
   Control& control = client.context().control();
@@ -84,48 +84,24 @@ AuditReport CheckAccount(Client& client, const char* when) {
   return *std::move(report);
 }
 
-// Puts ever smaller values under keys of the auditor's own until the smallest is refused; removes
-// them.
 void CheckFilling(Client& client) {
-  const uint64_t first = client.context().keys.workload_keys();
-  Control& control = client.context().control();
-  uint64_t filled = 0;
-  bool full = false;
-  const size_t largest = std::min<size_t>(client.store().max_value_bytes(), 256u << 10);
-  for (size_t size = largest; filled < kFillKeys; size /= 8) {
-    while (filled < kFillKeys && client.Put(first + filled, static_cast<uint32_t>(size))) ++filled;
-    if (size < kSmallestNamedValue) {
-      full = filled < kFillKeys;
-      break;
-    }
+  if (client.Fill()) {
+    client.context().control().fills.fetch_add(1, std::memory_order_relaxed);
   }
-  if (full) control.fills.fetch_add(1, std::memory_order_relaxed);
-  control.filled_keys.fetch_add(filled, std::memory_order_relaxed);
   CheckAccount(client, "of the full segment");
-  for (uint64_t i = 0; i < filled; ++i) {
-    if (!client.Erase(first + i) && client.context().variant.traits().lossless) {
-      client.Fail(Verdict::kViolation,
-                  absl::StrCat("fill key ", i, " of ", filled, ", just put, was gone"));
-    }
-  }
+  client.RemoveFilling();
   CheckAccount(client, "after filling the segment");
 }
 
 void CheckEmptying(Client& client) {
-  const RunContext& context = client.context();
-  for (uint64_t key = 0; key < context.keys.workload_keys(); ++key) {
-    client.Erase(key);
-    KeyBoard& board = context.memory.key(key);
-    // Relaxed: the segment is quiet, and the pause that ends orders it before the workers' next
-    // operations.
-    board.emptied_at.store(board.floor.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  }
+  client.Empty();
   const AuditReport report = CheckAccount(client, "of the emptied segment");
   if (report.entries != 0) {
     client.Fail(Verdict::kAuditFailed,
-                absl::StrCat(report.entries, " keys are left after every key was erased"));
+                absl::StrCat(report.entries, " entries are left after all were removed"));
   }
-  if (!context.variant.traits().lossless || HoldsOfWorkers(context.control()) != 0) return;
+  const RunContext& context = client.context();
+  if (!context.design.object_traits().lossless || HoldsOfWorkers(context.control()) != 0) return;
   if (report.free.blocks != report.capacity.blocks || report.free.bytes != report.capacity.bytes) {
     client.Fail(Verdict::kLeak,
                 absl::StrCat("not all of the emptied segment is free: ", Describe(report)));
@@ -138,9 +114,9 @@ void RunAudit(Client& client, AuditDepth depth) {
   Control& control = client.context().control();
   const uint64_t begin = MonotonicNs();
   CheckRecovered(client);
-  const Traits& traits = client.context().variant.traits();
+  const ObjectTraits& traits = client.context().design.object_traits();
   if (traits.has_audit) CheckAccount(client, "after recovery");
-  client.ForEach();
+  client.Visit();
   if (traits.has_audit && traits.lossless && depth != AuditDepth::kAccount) CheckFilling(client);
   if (traits.has_audit && depth == AuditDepth::kEmpty) CheckEmptying(client);
   control.audits.fetch_add(1, std::memory_order_relaxed);

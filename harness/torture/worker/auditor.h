@@ -1,16 +1,13 @@
 // The audit of a quiet segment, driven through one client while every other worker is parked:
-// recovery until nothing is left to recover, the exact account, the contents; and, as deep as
-// asked, filling the store until it is full and emptying it, which shows leaks and cut free lists
-// that an account of a half-full segment may not.
+// recovery until nothing is left to recover, the exact account, the contents; and, as deep as asked,
+// filling the object until it is full and emptying it, which shows leaks and cut free lists that an
+// account of a half-full segment may not.
 #ifndef KILL9_HARNESS_TORTURE_WORKER_AUDITOR_H_
 #define KILL9_HARNESS_TORTURE_WORKER_AUDITOR_H_
 
-#include "harness/store_driver/client.h"
+#include "harness/torture/worker/client.h"
 
 namespace kill9 {
-
-// Keys that only the auditor writes, to fill the store: numbers from KeyTable::workload_keys() on.
-inline constexpr uint64_t kFillKeys = 8192;
 
 // REQUIRES: the client is attached, nothing else is under way. Returns only if the audit found
 // nothing; its findings are audit_failed, leak or violation.

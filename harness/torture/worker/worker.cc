@@ -7,11 +7,12 @@
 #include <algorithm>
 #include <csignal>
 #include <ctime>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/die_with_parent.h"
-#include "harness/store_driver/client.h"
 #include "harness/torture/worker/auditor.h"
+#include "harness/torture/worker/client.h"
 
 namespace kill9 {
 namespace {
@@ -37,7 +38,7 @@ class Worker {
         control_(context.control()),
         slot_(slot),
         random_(context.seed, process),
-        client_(context, slot, process) {}
+        client_(context.prepared.NewClient(context, slot, process)) {}
 
   [[noreturn]] void Run() {
     TryInheritedHandle();
@@ -53,11 +54,11 @@ class Worker {
       }
       RecoverIfAsked();
       if (context_.scenario.stays_operations != 0 && left_-- == 0) Reattach();
-      Act();
+      if (!client_->Act(random_)) Rest();
     }
-    client_.timer().Clear();
-    client_.Detach();
-    client_.Enter(Activity::kEnding);
+    client_->timer().Clear();
+    client_->Detach();
+    client_->Enter(Activity::kEnding);
     _exit(kExitDone);
   }
 
@@ -66,8 +67,8 @@ class Worker {
 
   void SetTimer(uint64_t within_ns) {
     const uint64_t when = MonotonicNs() + random_.Below(within_ns + 1);
-    client_.board().timer_at_ns.store(when, std::memory_order_relaxed);
-    client_.timer().Set(when);
+    client_->board().timer_at_ns.store(when, std::memory_order_relaxed);
+    client_->timer().Set(when);
   }
 
   uint64_t LifeNs() const { return uint64_t{context_.scenario.timer.life_us} * 2000; }
@@ -99,14 +100,14 @@ class Worker {
     if (fresh) ChooseAim();
     const bool now = aimed_ && aim_ == Aim::kAttach && context_.scenario.timer.life_us != 0;
     if (now) SetTimer(kAttachWindowNs);
-    client_.Attach();
+    client_->Attach();
     if (fresh && !now) SetLifeTimer();
     left_ = random_.Below(uint64_t{context_.scenario.stays_operations} + 1);
   }
 
   void Reattach() {
     if (aimed_ && aim_ == Aim::kDetach) SetTimer(kDetachWindowNs);
-    client_.Detach();
+    client_->Detach();
     Attach();
   }
 
@@ -126,92 +127,44 @@ class Worker {
       const uint64_t average = control_.recovery_ns.load(std::memory_order_relaxed);
       SetTimer(std::clamp<uint64_t>(average * 5 / 4, 2'000, 2'000'000));
     }
-    client_.Recover();
+    client_->Recover();
   }
 
   void Park(uint32_t pause) {
-    client_.timer().Clear();
-    client_.board().timer_at_ns.store(0, std::memory_order_relaxed);
-    if (pause % 4 != 0) client_.ReleaseAll();  // now and then the audit meets live holds
-    client_.Enter(Activity::kParked);
+    client_->timer().Clear();
+    client_->board().timer_at_ns.store(0, std::memory_order_relaxed);
+    if (pause % 4 != 0) client_->ReleaseAll();  // now and then the audit meets live holds
+    client_->Enter(Activity::kParked);
     // Release: pairs with the supervisor's acquire; nothing of this worker's is under way any more.
-    client_.board().parked_at.store(pause, std::memory_order_release);
+    client_->board().parked_at.store(pause, std::memory_order_release);
     for (;;) {
       // Acquire: pairs with ChangeAndWake; what is new is seen below, or the wait does not begin.
       const uint32_t news = control_.news.load(std::memory_order_acquire);
       if (control_.pause.load(std::memory_order_acquire) != pause) break;
       if (control_.audit_slot.load(std::memory_order_acquire) == slot_ &&
-          client_.board().audited_at.load(std::memory_order_relaxed) != pause) {
-        RunAudit(client_, control_.audit_depth.load(std::memory_order_relaxed));
-        client_.Enter(Activity::kParked);
-        client_.board().audited_at.store(pause, std::memory_order_release);
+          client_->board().audited_at.load(std::memory_order_relaxed) != pause) {
+        RunAudit(*client_, control_.audit_depth.load(std::memory_order_relaxed));
+        client_->Enter(Activity::kParked);
+        client_->board().audited_at.store(pause, std::memory_order_release);
         continue;
       }
       WaitWhile(control_.news, news, kParkedWaitUs);
     }
-    client_.Enter(Activity::kBetween);
+    client_->Enter(Activity::kBetween);
     if (aimed_ && context_.scenario.timer.life_us != 0) SetTimer(LifeNs());
   }
 
-  void Act() {
-    const WorkloadGenerator& generator = context_.generator;
-    const Action action = generator.NextAction(random_);
-    if (client_.holds() > 0 && random_.Chance(client_.holds() > 2 ? 600 : 250)) {
-      client_.ReleaseOne(/*commit=*/random_.Chance(700));
-    }
-    const uint64_t key =
-        generator.NextKey(random_, control_.inserts.load(std::memory_order_relaxed));
-    switch (action) {
-      case Action::kGet:
-        client_.Get(key);
-        return;
-      case Action::kPut:
-        client_.Put(key, generator.NextSize(random_));
-        return;
-      case Action::kErase: {
-        const uint64_t erasable = generator.ErasableKey(key);
-        if (erasable < generator.keys()) client_.Erase(erasable);
-        return;
-      }
-      case Action::kCompareAndSwap: {
-        Version expected = client_.Get(key);
-        if (random_.Chance(100)) expected = expected > 1 ? expected - 1 : 1;
-        client_.CompareAndSwap(key, expected, generator.NextSize(random_));
-        return;
-      }
-      case Action::kPin:
-        client_.Pin(key);
-        return;
-      case Action::kDraft:
-        client_.Draft(key, generator.NextSize(random_), random_);
-        return;
-      case Action::kReadModifyWrite:
-        client_.Get(key);
-        client_.Put(key, generator.NextSize(random_));
-        return;
-      case Action::kInsert:
-        client_.Put(control_.inserts.fetch_add(1, std::memory_order_relaxed) % generator.keys(),
-                    generator.NextSize(random_));
-        return;
-      case Action::kForEach:
-        client_.ForEach();
-        return;
-      case Action::kIdle:
-        return Idle();
-    }
-  }
-
-  void Idle() {
+  void Rest() {
     if (context_.scenario.inherit_handle) return ForkChild();
-    client_.Enter(Activity::kIdle);
+    client_->Enter(Activity::kIdle);
     const timespec pause{0, static_cast<long>(random_.Below(20'000))};
     nanosleep(&pause, nullptr);
-    client_.Enter(Activity::kBetween);
-    client_.Progress();
+    client_->Enter(Activity::kBetween);
+    client_->Progress();
   }
 
   // Every operation on a handle that came through fork must be refused, and change nothing.
-  static void CheckRefused(const RunContext& context, Store& store, const char* whose) {
+  static void CheckRefused(const RunContext& context, SharedObject& inherited, const char* whose) {
     Control& control = context.control();
     const auto require = [&control, whose](const char* operation, const absl::Status& status) {
       if (absl::IsFailedPrecondition(status)) {
@@ -224,15 +177,9 @@ class Worker {
                        "was not refused: ", status.ToString()));
       _exit(kExitFinding);
     };
-    const std::string_view key = context.keys.text(0);
-    require("Get", store.Get(key, nullptr).status());
-    require("Put", store.Put(key, "not to be seen").status());
-    require("Erase", store.Erase(key).status());
-    require("Recover", store.Recover().status());
-    require("Audit", store.Audit().status());
-    require("ForEach", store.ForEach([](const EntryView&) { return true; }));
-    if (context.variant.traits().has_pin) require("Pin", store.Pin(key).status());
-    if (context.variant.traits().has_draft) require("Reserve", store.Reserve(key, 64).status());
+    context.prepared.CallEach(inherited, require);
+    require("Recover", inherited.Recover().status());
+    require("Audit", inherited.Audit().status());
   }
 
   void TryInheritedHandle() {
@@ -247,9 +194,9 @@ class Worker {
     int status = 0;
     while (waitpid(-1, &status, WNOHANG) > 0) {  // earlier children
       if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
-        client_.Fail(Verdict::kSurvivorCrashed,
-                     absl::StrCat("a child that used the inherited handle died of signal ",
-                                  WTERMSIG(status)));
+        client_->Fail(Verdict::kSurvivorCrashed,
+                      absl::StrCat("a child that used the inherited handle died of signal ",
+                                   WTERMSIG(status)));
       }
     }
     if (fork() != 0) return;
@@ -257,7 +204,7 @@ class Worker {
     KillTimer end;
     if (!end.ok()) _exit(kExitDone);
     end.Set(MonotonicNs() + kChildLifeNs);
-    CheckRefused(context_, client_.store(), "the parent");
+    CheckRefused(context_, client_->object(), "the parent");
     for (;;) pause();
   }
 
@@ -265,7 +212,7 @@ class Worker {
   Control& control_;
   const uint32_t slot_;
   Random random_;
-  Client client_;
+  std::unique_ptr<Client> client_;
   bool aimed_ = false;
   Aim aim_ = Aim::kAnywhere;
   uint64_t left_ = 0;  // operations until it detaches
@@ -283,11 +230,12 @@ void RunWorker(const RunContext& context, uint32_t slot, uint32_t process) {
 
 void RunFreshAuditor(const RunContext& context, uint32_t process) {
   DieWithSupervisor(context);
-  Client* client = new Client(context, kAuditorSlot, process);
-  client->Attach();
-  RunAudit(*client, context.control().audit_depth.load(std::memory_order_acquire));
-  client->Detach();
-  client->Enter(Activity::kEnding);
+  // Never destroyed, as a worker's.
+  Client& client = *context.prepared.NewClient(context, kAuditorSlot, process).release();
+  client.Attach();
+  RunAudit(client, context.control().audit_depth.load(std::memory_order_acquire));
+  client.Detach();
+  client.Enter(Activity::kEnding);
   _exit(kExitDone);
 }
 

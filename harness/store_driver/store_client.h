@@ -1,0 +1,87 @@
+// A store in use (harness/torture/worker/client.h).
+//
+// What a client finds by itself, without the history's checker: values that are torn, another
+// key's, or were never written; versions that run backwards or repeat; a key without its
+// acknowledged value; a pinned value that changes; a status that the contract does not allow.
+#ifndef KILL9_HARNESS_STORE_DRIVER_STORE_CLIENT_H_
+#define KILL9_HARNESS_STORE_DRIVER_STORE_CLIENT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/store_driver/store_driver.h"
+#include "harness/store_driver/value.h"
+#include "harness/torture/worker/client.h"
+
+namespace kill9 {
+
+class StoreClient final : public Client {
+ public:
+  StoreClient(const RunContext& context, const StoreRun& run, uint32_t slot, uint32_t process);
+
+  bool Act(Random& random) override;
+  void ReleaseAll() override;
+  void Visit() override { ForEach(); }
+  bool Fill() override;
+  void RemoveFilling() override;
+  void Empty() override;
+
+ private:
+  struct HeldPin {
+    PinnedValue pin;
+    uint64_t key;
+    ValueId id;
+  };
+  struct HeldDraft {
+    kill9::Draft draft;
+    uint64_t key;
+    ValueId id;
+  };
+  struct Seen {  // of a key's board, before an operation begins
+    Version floor;
+    bool must_exist;
+  };
+
+  // The version read; kAbsent for a miss.
+  Version Get(uint64_t key);
+  bool Put(uint64_t key, uint32_t size);  // false: refused, the segment is full
+  bool Erase(uint64_t key);               // whether it was there
+  void CompareAndSwap(uint64_t key, Version expected, uint32_t size);
+  void Pin(uint64_t key);
+  void Draft(uint64_t key, uint32_t size, Random& random);
+  void ForEach();
+  // Gives up the oldest hold (a draft is committed if `commit`); nothing if there is none.
+  void ReleaseOne(bool commit);
+  size_t holds() const { return pins_.size() + drafts_.size(); }
+  Store& store() { return static_cast<Store&>(object()); }
+
+  Seen Look(uint64_t key) const;
+  ValueId NextId();
+  void CheckRead(const char* operation, uint64_t key, const Seen& seen, Version version,
+                 std::string_view value);
+  void CheckMiss(const char* operation, uint64_t key, const Seen& seen);
+  void CheckWritten(const char* operation, uint64_t key, const Seen& seen, Version version);
+  void CheckVersion(const char* operation, uint64_t key, const Seen& seen, Version version);
+  void CheckBytes(const char* operation, uint64_t key, std::string_view value);
+  [[noreturn]] void FailStatus(const char* operation, uint64_t key, const absl::Status& status);
+  [[noreturn]] void FailLostWrite(const std::string& message);
+  std::string Name(uint64_t key) const;
+  void CommitDraft(HeldDraft held);
+  void ReleasePin(HeldPin held);
+
+  const StoreRun& run_;
+  const StoreBoards& boards_;
+  const bool lossless_;
+  const bool has_versions_;
+  std::vector<HeldPin> pins_;
+  std::vector<HeldDraft> drafts_;
+  std::string buffer_;  // what Get reads into
+  std::string value_;   // what is written
+  uint32_t sequence_ = 0;
+  uint64_t filled_ = 0;  // keys put by Fill
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_STORE_DRIVER_STORE_CLIENT_H_

@@ -1,0 +1,115 @@
+#include "harness/store_driver/store_driver.h"
+
+#include "absl/strings/str_cat.h"
+#include "harness/store_driver/store_client.h"
+
+namespace kill9 {
+namespace {
+
+// Keys that only the auditor writes, to fill the store: numbers from KeyTable::workload_keys() on.
+constexpr uint64_t kFillKeys = 8192;
+
+Scenario HotKey() {
+  return {.name = "hot_key",
+          .summary = "nearly all operations meet on one key",
+          .timer = {.life_us = 1500, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+Scenario LargeValues() {
+  return {.name = "large_values",
+          .summary = "values from nothing to 64 KiB, so that deaths fall into copies",
+          .segment_bytes = 16u << 20,
+          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30}};
+}
+
+// The work that goes on in a scenario.
+Workload WorkloadOf(std::string_view scenario) {
+  const auto mixed = [](KeyDistribution distribution, uint64_t keys, ValueSizes sizes) {
+    Workload workload = *FindWorkload("mixed");
+    workload.distribution = distribution;
+    workload.keys = keys;
+    workload.sizes = sizes;
+    return workload;
+  };
+  constexpr ValueSizes kSmall = {24, 160, false};
+  constexpr ValueSizes kToOnePage = {0, 4096, true};
+  if (scenario == "kill_one_at_a_time") return mixed(KeyDistribution::kZipfian, 256, kToOnePage);
+  if (scenario == "kill_all") return mixed(KeyDistribution::kUniform, 256, kToOnePage);
+  if (scenario == "churn") return mixed(KeyDistribution::kUniform, 64, kSmall);
+  if (scenario == "full_table") return mixed(KeyDistribution::kUniform, 64, kSmall);
+  if (scenario == "full_segment") return mixed(KeyDistribution::kUniform, 1024, {0, 8192, false});
+  if (scenario == "hot_key") return mixed(KeyDistribution::kHotspot, 100, {8, 512, true});
+  if (scenario == "large_values") return mixed(KeyDistribution::kUniform, 128, {0, 64 << 10, true});
+  return mixed(KeyDistribution::kUniform, 256, kSmall);
+}
+
+}  // namespace
+
+StoreRun::StoreRun(const Variant& variant, const Workload& workload)
+    : traits_(variant.traits()),
+      keys_(workload.keys, kFillKeys),
+      generator_(workload, AdaptMix(workload.mix, variant.traits())),
+      boards_(keys_.size()) {}
+
+std::unique_ptr<Client> StoreRun::NewClient(const RunContext& context, uint32_t slot,
+                                            uint32_t process) const {
+  return std::make_unique<StoreClient>(context, *this, slot, process);
+}
+
+void StoreRun::CallEach(SharedObject& inherited, Told told) const {
+  Store& store = static_cast<Store&>(inherited);
+  const std::string_view key = keys_.text(0);
+  told("Get", store.Get(key, nullptr).status());
+  told("Put", store.Put(key, "not to be seen").status());
+  told("Erase", store.Erase(key).status());
+  told("ForEach", store.ForEach([](const EntryView&) { return true; }));
+  if (traits_.has_pin) told("Pin", store.Pin(key).status());
+  if (traits_.has_draft) told("Reserve", store.Reserve(key, 64).status());
+}
+
+std::string StoreRun::DescribeStep(Function function, uint64_t subject) const {
+  return absl::StrCat(std::string(RowOf(function).call), " of key ", subject);
+}
+
+Json StoreRun::Counts() const {
+  const StoreCounts& counts = boards_.counts();
+  return {{"filled_keys", counts.filled_keys.load(std::memory_order_relaxed)},
+          {"lost_writes", counts.lost_writes.load(std::memory_order_relaxed)}};
+}
+
+std::span<const Scenario> StoreDriver::scenarios() const {
+  static const auto* scenarios = [] {
+    auto* all = new std::vector<Scenario>;
+    for (const Scenario& scenario : CommonScenarios()) {
+      all->push_back(scenario);
+      if (scenario.name == "full_segment") all->insert(all->end(), {HotKey(), LargeValues()});
+    }
+    return all;
+  }();
+  return *scenarios;
+}
+
+std::vector<std::string_view> StoreDriver::workloads() const {
+  std::vector<std::string_view> names;
+  for (const Workload& workload : AllWorkloads()) names.push_back(workload.name);
+  return names;
+}
+
+bool StoreDriver::RecordsVersions(const Design& design) const {
+  return static_cast<const Variant&>(design).traits().has_versions;
+}
+
+absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::Prepare(const Design& design,
+                                                                  const Scenario& scenario,
+                                                                  std::string_view workload) const {
+  const Variant& variant = static_cast<const Variant&>(design);
+  if (workload.empty()) return std::make_unique<StoreRun>(variant, WorkloadOf(scenario.name));
+  const Workload* named = FindWorkload(workload);
+  if (named == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("a store has no workload '", std::string(workload), "'"));
+  }
+  return std::make_unique<StoreRun>(variant, *named);
+}
+
+}  // namespace kill9

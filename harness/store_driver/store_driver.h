@@ -1,0 +1,57 @@
+// Stores in torture: their workloads and scenarios, and what one run of them shares.
+#ifndef KILL9_HARNESS_STORE_DRIVER_STORE_DRIVER_H_
+#define KILL9_HARNESS_STORE_DRIVER_STORE_DRIVER_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/store_driver/keys.h"
+#include "harness/store_driver/store_boards.h"
+#include "harness/store_driver/workload.h"
+#include "harness/torture/driver.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+
+class StoreRun final : public PreparedRun {
+ public:
+  StoreRun(const Variant& variant, const Workload& workload);
+
+  BoardsSize boards_size() const override { return boards_.size(); }
+  void UseBoards(char* boards) override { boards_.Use(boards); }
+  std::unique_ptr<Client> NewClient(const RunContext& context, uint32_t slot,
+                                    uint32_t process) const override;
+  void CallEach(SharedObject& inherited, Told told) const override;
+  std::string DescribeStep(Function function, uint64_t subject) const override;
+  Json Counts() const override;
+
+  const Traits& traits() const { return traits_; }
+  const KeyTable& keys() const { return keys_; }
+  const WorkloadGenerator& generator() const { return generator_; }
+  const StoreBoards& boards() const { return boards_; }
+
+ private:
+  const Traits& traits_;
+  const KeyTable keys_;
+  const WorkloadGenerator generator_;
+  StoreBoards boards_;
+};
+
+class StoreDriver final : public TortureDriver {
+ public:
+  std::string_view kind() const override { return Variant::kKind; }
+  // The common ones; and hot_key and large_values, which are a store's.
+  std::span<const Scenario> scenarios() const override;
+  std::vector<std::string_view> workloads() const override;
+  bool RecordsVersions(const Design& design) const override;
+  absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
+                                                       const Scenario& scenario,
+                                                       std::string_view workload) const override;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_STORE_DRIVER_STORE_DRIVER_H_

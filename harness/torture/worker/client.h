@@ -1,0 +1,85 @@
+// An object in use by one process of a run: what workers and auditors of every kind have in common.
+// Every operation is recorded, announced on the worker's board, and what comes back is checked at once.
+// A kind's driver derives from it and adds the kind's own operations.
+//
+// The first finding ends the process (kExitFinding): every call below returns only if nothing was
+// found.
+#ifndef KILL9_HARNESS_TORTURE_WORKER_CLIENT_H_
+#define KILL9_HARNESS_TORTURE_WORKER_CLIENT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "harness/base/random.h"
+#include "harness/torture/kill_timer.h"
+#include "harness/torture/run_context.h"
+
+namespace kill9 {
+
+class Client {
+ public:
+  Client(const RunContext& context, uint32_t slot, uint32_t process);
+  virtual ~Client() = default;
+
+  void Attach();
+  void Detach();
+  RecoveryReport Recover();
+
+  // One random step: calls, records, checks. False: the step is to rest for a moment, which is the
+  // caller's to do. REQUIRES, here and below: attached.
+  virtual bool Act(Random& random) = 0;
+  // Gives up what is held beyond an operation.
+  virtual void ReleaseAll() {}
+  // Looks at all that the object contains, and checks it.
+  virtual void Visit() = 0;
+  // Adds until the object is full; whether it came to that. RemoveFilling takes it all out again.
+  virtual bool Fill() { return false; }
+  virtual void RemoveFilling() {}
+  // Removes all that the object contains. REQUIRES: the segment is quiet.
+  virtual void Empty() {}
+
+  [[noreturn]] void Fail(Verdict verdict, const std::string& message);
+
+  SharedObject& object() { return *object_; }
+  WorkerBoard& board() { return board_; }
+  uint32_t process() const { return process_; }
+  const RunContext& context() const { return context_; }
+  DeathTimer& timer() { return timer_; }
+  // As the activity of a step that is not an operation of its own.
+  void Enter(Activity activity) { board_.activity.store(activity, std::memory_order_relaxed); }
+  void Progress();
+
+ protected:
+  // An operation, from its announcement to its record. `subject`: the part of the object that the
+  // operation concerns; the checker looks at each part on its own.
+  void Begin(Function function, uint64_t subject, uint64_t argument = kNothing,
+             uint64_t expected = 0);
+  void End(Outcome outcome, uint64_t result = kNothing, uint64_t version = 0);
+  // A call that is not recorded, from its announcement to its end.
+  void BeginUnrecorded(Function function, uint64_t subject);
+  void EndUnrecorded();
+  // That the segment was full.
+  void NoteRefused();
+  void NoteHeld(size_t holds) {
+    board_.held.store(static_cast<uint32_t>(holds), std::memory_order_relaxed);
+  }
+  [[noreturn]] void FailMachine(const std::string& message);
+
+ private:
+  [[noreturn]] void FailToAttach(Verdict verdict, const char* what, const absl::Status& status);
+  void Announce(Function function, uint64_t subject);
+
+  const RunContext& context_;
+  Control& control_;
+  WorkerBoard& board_;
+  const uint32_t process_;
+  Recorder recorder_;
+  DeathTimer timer_;
+  std::shared_ptr<Segment> segment_;
+  std::unique_ptr<SharedObject> object_;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_TORTURE_WORKER_CLIENT_H_
