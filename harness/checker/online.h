@@ -4,7 +4,7 @@
 // run.
 //
 //     OnlineChecker checker({.model = FindModel("map"), .threads = 1, .clock = &recording->clock(),
-//                            .counterexample_stem = "results/run-7"});
+//                            .counterexample_stem = "run-7"});
 //     while (running) {
 //       batch.clear();
 //       uint64_t settled = recording->Drain(&batch);

@@ -1,4 +1,4 @@
-// Histories as EDN (DESIGN section 7): ours, and what Jepsen and its kin write.
+// Histories as EDN (docs/design.md): ours, and what Jepsen and its kin write.
 //
 // Written: one map a line, an event each, in the order of time:
 //     {:process 0, :type :invoke, :f :put, :key 3, :value 17, :time 1200}

@@ -21,7 +21,7 @@ struct PlantedBug {
   std::string patch;
   std::string target;             // what to build
   bool control = false;           // looks suspicious and is harmless: must pass
-  std::vector<uint32_t> classes;  // of BUG_CLASSES
+  std::vector<uint32_t> classes;  // of docs/bug_classes.md
   // that are expected to catch it; of a control: that it must pass
   std::vector<std::string> tiers;
   std::vector<std::string> verdicts;  // that sweep and torture may give
@@ -54,8 +54,8 @@ absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string
 
 struct TierOutcome {
   std::string tier;
-  // DESIGN section 5; of conformance: "failed", of tsan: "data_race" or "failed"; "not_built";
-  // "error" (of usage or environment); "timeout" (no answer in the budget and a grace).
+  // As docs/design.md names them; of conformance: "failed", of tsan: "data_race" or "failed";
+  // "not_built"; "error" (of usage or environment); "timeout" (no answer in the budget and a grace).
   std::string verdict;
   std::string message;  // the failure's first words
   double seconds = 0;   // until the tier's answer: of a bug that is caught, the time to catch it

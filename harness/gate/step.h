@@ -27,7 +27,7 @@ struct Step {
   std::string name = {};     // scenario, test program, planted bug
   std::vector<std::string> command = {};
   std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
-  bool without_randomisation = false;  // of addresses: older ThreadSanitizers cannot live with it
+  bool without_randomisation = false;  // of addresses, which an older ThreadSanitizer cannot live with
   double limit_seconds = 60;
   ResultFormat format = ResultFormat::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none

@@ -16,7 +16,7 @@
 //         fork(); …
 //     worker (forked)
 //         Recorder recorder = recording->recorder(slot);
-//         recorder.Begin(Function::kPut, key, value_id);
+//         recorder.Begin(Function::kPut, key, argument);
 //         auto version = store->Put(...);
 //         recorder.End(Outcome::kOk, kNothing, *version);
 //

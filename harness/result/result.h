@@ -1,4 +1,4 @@
-// Result files: JSON, one object, schema "kill9/1" (DESIGN section 7). Keys in snake_case, units
+// Result files: JSON, one object, schema "kill9/1" (docs/design.md). Keys in snake_case, units
 // last.
 #ifndef KILL9_HARNESS_RESULT_RESULT_H_
 #define KILL9_HARNESS_RESULT_RESULT_H_

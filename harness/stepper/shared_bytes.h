@@ -3,7 +3,8 @@
 //
 // They are compared at each instruction of a tracee and put back before the next one starts. Files are put back in place, in the same inodes, while no process that works with them is left;
 // one that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks,
-// robust lists) ends with the processes. After Open nothing here allocates (C1).
+// robust lists) ends with the processes. After Open nothing here allocates, so that
+// all victims that are forked from this process are alike.
 #ifndef KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 #define KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 

@@ -35,7 +35,7 @@ struct JudgeRequest {
   uint32_t alternatives = 0;
   AllowedEffect alternative[2];
   bool must_happen = false;  // a run without kills: the first alternative must be seen
-  bool only_read = false;  // recover, tell what the keys hold (in SharedEntries), and nothing else
+  bool only_read = false;  // recover, tell what the keys hold (in CellSharedMemory), and nothing else
   uint32_t live_holders = 0;        // participants besides the judge's own
   int64_t held_blocks_at_end = -1;  // as in the run without kills; -1: not known yet
 };

@@ -1,6 +1,7 @@
-// The checker that goes along with a run, against the brute force and against the check of the whole
-// history: the same verdict, and of the strongest condition never more than the truth. Histories are
-// cut after every few operations, so that most of what a violation needs is forgotten by then.
+// The checker that goes along with a run, against the brute force and against the check of the
+// whole history: the same verdict, and of the strongest condition never more than the truth.
+// Histories are cut after every few operations, so that most of what a violation needs is forgotten
+// by then.
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>

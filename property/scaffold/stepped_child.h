@@ -27,7 +27,8 @@ class SteppedChild {
     stands_ = WIFSTOPPED(status);
   }
 
-  // Steps until `there`, asked before each instruction. False: the child has ended, or gone too far.
+  // Steps until `there`, asked before each instruction. False: the child has ended, or gone too
+  // far.
   bool StepUntil(absl::FunctionRef<bool()> there) {
     constexpr int kMostSteps = 3'000'000;
     for (int step = 0; stands_ && step < kMostSteps; ++step) {

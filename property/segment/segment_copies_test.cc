@@ -1,7 +1,7 @@
-// Copies of a segment's file that were taken in the middle of an operation, as backups, snapshots and
-// restarts of the machine leave them: at every instruction of a Put after which the bytes differ. The
-// process that was copied lives on, stopped there, so that what the copy says of it names a living
-// thread; and it has nothing to do with the copy.
+// Copies of a segment's file that were taken in the middle of an operation, as backups, snapshots
+// and restarts of the machine leave them: at every instruction of a Put after which the bytes
+// differ. The process that was copied lives on, stopped there, so that what the copy says of it
+// names a living thread; and it has nothing to do with the copy.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,10 +1,11 @@
-// Damaged segments: whatever bytes an operation finds, it returns, and touches nothing outside of the
-// segment. Every design, 10,000 inputs in all, or as many as KILL9_FUZZ_INPUTS says.
+// Damaged segments: whatever bytes an operation finds, it returns, and touches nothing outside of
+// the segment. Every design, 10,000 inputs in all, or as many as KILL9_FUZZ_INPUTS says.
 //
-// An input is a base (a segment that was left in order, or in the middle of an operation by a killed
-// process) and damage (SegmentDamage). A child opens it and goes through all operations, with so much
-// unmapped memory around the segment that no offset in it leads anywhere else. A child is good for many
-// inputs; one that it dies at is told by its number, which with the seed makes the same input again.
+// An input is a base (a segment that was left in order, or in the middle of an operation by a
+// killed process) and damage (SegmentDamage). A child opens it and goes through all operations,
+// with so much unmapped memory around the segment that no offset in it leads anywhere else. A child
+// is good for many inputs; one that it dies at is told by its number, which with the seed makes the
+// same input again.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>

@@ -48,7 +48,8 @@ struct ArrayBody {
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
 };
 
-// Whether slots are counted apart from what says that they are live: a death may leave them counted.
+// Whether slots are counted apart from what says that they are live: a death may leave them
+// counted.
 inline bool Counts(ArrayBug bug) {
   return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly;
 }

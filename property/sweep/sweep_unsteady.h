@@ -1,5 +1,5 @@
-// What an operation may do that is not the same instruction by instruction every time, or is not one
-// instruction at a time: the sweep must bring its victims through all of it.
+// What an operation may do that is not the same instruction by instruction every time, or is not
+// one instruction at a time: the sweep must bring its victims through all of it.
 #ifndef KILL9_PROPERTY_SWEEP_SWEEP_UNSTEADY_H_
 #define KILL9_PROPERTY_SWEEP_SWEEP_UNSTEADY_H_
 

@@ -1,8 +1,8 @@
 // Whether a ThreadSanitizer can be believed about variants/: `./dev` builds this with each clang
 // that it might use, and takes the first that passes both ways.
 //
-//   tsan_probe clean   every kind of lock that variants/ uses, taken and handed over: nothing to report
-//   tsan_probe race    the same counters without a lock: a data race, exit 66
+//   tsan_probe clean   every kind of lock that variants/ uses, taken and handed over: nothing to
+//   report tsan_probe race    the same counters without a lock: a data race, exit 66
 //
 // An older run-time library does not know every function that takes a lock (that of clang 14:
 // pthread_mutex_clocklock), and reports a race in all that such a lock guards.

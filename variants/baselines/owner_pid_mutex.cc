@@ -25,7 +25,7 @@ struct OwnerPidMutex {
     const pid_t self = getpid();
     for (int spins = 0;; ++spins) {
       pid_t owner = 0;
-      // Acquire: pairs with Leave's release.
+      // Acquire: pairs with the release of Leave. Relaxed on failure: it looks again.
       if (word.compare_exchange_weak(owner, self, std::memory_order_acquire,
                                      std::memory_order_relaxed)) {
         return false;
@@ -41,7 +41,7 @@ struct OwnerPidMutex {
       sched_yield();
     }
   }
-  // Release: pairs with Enter's acquire.
+  // Release: pairs with the acquire of Enter.
   void Leave() { word.store(0, std::memory_order_release); }
 
   std::atomic<pid_t> word;

@@ -400,7 +400,8 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   // In this order: whoever has closed the descriptor since, the answer was that of our file.
   if (IsLocked(file_->number(), ByteOf(slot)) || !file_->Intact()) return false;
   if (StateOf(seen) == ParticipantState::kLeaving) {
-    // It has left, and died, or is about to do this itself. Release: as there.
+    // It has left, and died, or is about to do this itself. Release: as there. It fails if another
+    // did it first.
     word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kFree, GenerationOf(seen)),
                                        std::memory_order_release, std::memory_order_relaxed);
     return false;
@@ -418,7 +419,8 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
 
 bool ParticipantTable::MarkRecovered(uint32_t slot, uint32_t generation) const {
   uint64_t expected = Pack(ParticipantState::kDead, generation);
-  // Release: pairs with the acquire of Claim (the ledger is empty, P3).
+  // Release: pairs with the acquire of Claim (the ledger is empty, P3). It fails if another
+  // recoverer was first.
   return word(slot).compare_exchange_strong(expected, Pack(ParticipantState::kFree, generation),
                                             std::memory_order_release, std::memory_order_relaxed);
 }

@@ -18,10 +18,10 @@
 // shares all memory, has not yet execed.
 //
 // Some file systems keep their locks on another description than mappings do (overlayfs). Claim
-// finds this out, once a file system, and keeps the descriptor there. A program that closes it loses
-// the lock; ForkGuard::owns() tells, so that each operation of its Store is refused. A fork's child
-// closes it; a child of a raw clone delays the news of its parent's death until it exits or execs;
-// Release unlocks for all who share the description.
+// finds this out, once a file system, and keeps the descriptor there. A program that closes it
+// loses the lock; ForkGuard::owns() tells, so that each operation of its Store is refused. A fork's
+// child closes it; a child of a raw clone delays the news of its parent's death until it exits or
+// execs; Release unlocks for all who share the description.
 //
 // State of a slot, one 64-bit word, generation in the upper 32 bits:
 //
@@ -48,8 +48,8 @@
 //     from a dead recoverer to the next.
 //
 // No slot is withheld by who has left it: it is Free only after its lock is (a process that stands
-// in Leaving with the lock has not left yet). A Free slot's lock is held only by who is claiming it,
-// so a claimer that finds nothing else looks again for a while.
+// in Leaving with the lock has not left yet). A Free slot's lock is held only by who is claiming
+// it, so a claimer that finds nothing else looks again for a while.
 //
 // PROGRESS: Release, MarkIfDead and MarkRecovered never wait for another process. Claim and
 // ClaimToRecover wait at most 0.1 s, and only for processes that are claiming at this moment, or in
@@ -154,9 +154,9 @@ class ParticipantTable {
   // A recoverer's slot (P4). kResourceExhausted also if all stay taken, by processes that are
   // stopped.
   absl::StatusOr<Participant> ClaimToRecover() const;
-  // Claim; but if no slot is free, `recover` is called from a recoverer's slot, and then it is tried
-  // again, as long as other participants come and go meanwhile: what `recover` freed may go to
-  // another, and one that lived when it looked may have died since.
+  // Claim; but if no slot is free, `recover` is called from a recoverer's slot, and then it is
+  // tried again, as long as other participants come and go meanwhile: what `recover` freed may go
+  // to another, and one that lived when it looked may have died since.
   absl::StatusOr<Participant> ClaimOrRecover(
       absl::FunctionRef<absl::Status(const Participant& recoverer)> recover) const;
   // kFailedPrecondition if the program has closed the segment's descriptor: this process cannot

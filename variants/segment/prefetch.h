@@ -1,4 +1,5 @@
-// Asking for a cache line before it is needed. The address may be anything: a prefetch never faults.
+// Asking for a cache line before it is needed. The address may be anything: a prefetch never
+// faults.
 #ifndef KILL9_VARIANTS_SEGMENT_PREFETCH_H_
 #define KILL9_VARIANTS_SEGMENT_PREFETCH_H_
 

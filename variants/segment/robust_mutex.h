@@ -33,8 +33,8 @@ class RobustMutex {
 
   enum class Acquired { kClean, kOwnerDied, kBusy, kUnusable };
 
-  // Makes it as Format does, and then as its owner's death would leave it if `owner_died`. REQUIRES:
-  // no living process holds it, or waits for it.
+  // Makes it as Format does, and then as its owner's death would leave it if `owner_died`.
+  // REQUIRES: no living process holds it, or waits for it.
   void Reset(bool owner_died) {
     RobustMutex fresh;
     std::memset(&fresh, 0, sizeof fresh);

@@ -1,5 +1,6 @@
 // A store that only copies values in and out: what it answers to the operations that it does not
-// have. Baselines and peers are of this kind; what they lack their traits declare, and nobody fakes.
+// have. Baselines and peers are of this kind; what they lack their traits declare, and nobody
+// fakes.
 #ifndef KILL9_VARIANTS_STORES_COPYING_STORE_H_
 #define KILL9_VARIANTS_STORES_COPYING_STORE_H_
 

@@ -47,7 +47,8 @@ struct FilledStore {
   size_t at = 0;
 };
 
-// In a forked child, which then dies. The body leaves behind, on purpose, what the child shall hold.
+// In a forked child, which then dies. The body leaves behind, on purpose, what the child shall
+// hold.
 inline void RunAndDie(absl::FunctionRef<void()> body) {
   const pid_t child = fork();
   if (child == 0) {

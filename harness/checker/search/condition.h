@@ -1,4 +1,4 @@
-// How long after its process's death an operation may still take effect (DESIGN section 5).
+// How long after its process's death an operation may still take effect (docs/design.md).
 #ifndef KILL9_HARNESS_CHECKER_SEARCH_CONDITION_H_
 #define KILL9_HARNESS_CHECKER_SEARCH_CONDITION_H_
 

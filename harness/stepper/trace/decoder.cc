@@ -86,7 +86,7 @@ Decoder::Decoder() {
   }
   cs_option(engine_, CS_OPT_DETAIL, CS_OPT_ON);
   instruction_ = cs_malloc(engine_);
-  // Capstone builds a table at its first instruction: now, not between two victims (C1).
+  // Capstone builds a table at its first instruction: now, not between two victims.
   static constexpr unsigned char kNops[16] = {0x90, 0x90};
   Classify(reinterpret_cast<uint64_t>(kNops));
 }

@@ -252,7 +252,7 @@ void Supervisor::Bury(uint32_t slot, int status, const End& end) {
   mine.pid = 0;
   if (mine.unborn_fd >= 0) unborn_.push_back(mine.unborn_fd);
   mine.unborn_fd = -1;
-  // H3: the death is no later than this reading.
+  // H3 (history.h): the death is no later than this reading.
   const bool open = context_.recording->CloseCrashed(slot, end.noted);
   // Release: pairs with the workers' acquire; who sees the count finds the victim dead.
   control_.deaths_reaped.fetch_add(1, std::memory_order_release);

@@ -1,5 +1,5 @@
-// What a run did not prove: a kill that always lands between operations tests nothing (BUG_CLASSES
-// 49).
+// What a run did not prove: a kill that always lands between operations tests nothing (class 49
+// of docs/bug_classes.md).
 #ifndef KILL9_HARNESS_TORTURE_SUPERVISOR_VACUITY_H_
 #define KILL9_HARNESS_TORTURE_SUPERVISOR_VACUITY_H_
 

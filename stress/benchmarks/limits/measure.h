@@ -53,7 +53,7 @@ Costs MeasureCosts(Subject& subject, const Load& load, uint64_t seed);
 double OverheadBytes(const Variant& variant, size_t value_bytes);
 
 // What no store can be faster than: nanoseconds of each, by name (copy_64, cas_uncontended,
-// robust_lock, cache_line_round_trip, ...).
+// robust_mutex, cache_line_round_trip, ...).
 struct Limit {
   std::string name;
   double nanoseconds;

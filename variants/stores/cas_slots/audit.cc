@@ -213,8 +213,8 @@ class Auditor {
     return state.count();
   }
 
-  // Blocks begin above the floor, which is raised to the highest of their counts: before the page is
-  // free, so it may stand there of one that then was not freed.
+  // Blocks begin above the floor, which is raised to the highest of their counts: before the page
+  // is free, so it may stand there of one that then was not freed.
   void CheckFloor(uint32_t number, uint64_t highest) {
     if (highest < Load(context_.floor(number))) {
       Violation("I1", "counts of blocks have been there before", number);

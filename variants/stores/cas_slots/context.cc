@@ -186,7 +186,8 @@ void Context::CollectHolds(std::vector<Ref>& held) const {
       add(*word);
     }
     if (state != ParticipantState::kDead) continue;
-    // These lead recoverers to blocks; while their participant lives they lead nobody.
+    // These lead recoverers to blocks; while their participant lives they lead nobody. Seq_cst: as
+    // above.
     for (const SharedWord& word : ledger.drafts) add(word);
     if (uint32_t start = Named(ledger.page_start.load(std::memory_order_seq_cst)); start != 0) {
       held.push_back(FirstOf(start - 1));

@@ -98,8 +98,8 @@ class Context {
     Prefetch(at, kToWrite);
     Prefetch(at + kLineBytes, kToWrite);
   }
-  // The block's number in its page, if a block begins there in a page of such a word, which has been
-  // checked; else -1.
+  // The block's number in its page, if a block begins there in a page of such a word, which has
+  // been checked; else -1.
   static int NumberOf(Ref ref, PageWord word);
 
   // What a ledger word says when it names something.

@@ -76,7 +76,7 @@ void Heap::GiveBack(SharedWord& word, Ref ref) {
   BlockState freed = state.Next(BlockKind::kFree);
   // Release: pairs with the acquire of Take: the next owner writes after this one.
   block->state.store(freed.bits, std::memory_order_release);
-  // Acquire: pairs with the release that made the page what it is.
+  // Acquire: pairs with the releases of Format and BuildSpan, which made the page what it is.
   PageWord page{context_.page(Context::PageOf(ref)).word.load(std::memory_order_acquire)};
   Keep({ref, freed, page}, /*clean=*/true);  // nobody can have held what was never published
   Context::Clear(word);
@@ -241,8 +241,8 @@ bool Heap::RefillFromFreePages(uint32_t size_class) {
 bool Heap::TakeHinted(uint32_t number, uint32_t size_class) {
   Page& page = context_.page(number);
   if (unused_.size() < BlocksInPage(size_class)) MakeRoom();
-  // Publish: the page cannot be drained while this block in it is named and the word is what it
-  // was.
+  // Seq_cst, after Publish: pairs with DrainPages. The page cannot be drained while this block in
+  // it is named and the word is what it was.
   context_.Publish(ledger_.scratch, Context::FirstOf(number));
   PageWord word{page.word.load(std::memory_order_seq_cst)};
   if (word.kind() == PageKind::kSmall && word.size_class() == size_class) {
@@ -264,7 +264,7 @@ bool Heap::TakeHinted(uint32_t number, uint32_t size_class) {
       left &= ~(uint64_t{1} << i);
       const uint32_t cache_word = numbers[static_cast<size_t>(i)];
       Cached& cached = cached_[cache_word];
-      // Acquire: pairs with the release with which it became Free.
+      // Acquire: pairs with the release of GiveBack, or of whoever else freed it.
       cached.state = {context_.block(cached.ref)->state.load(std::memory_order_acquire)};
       if ((cleared >> i & 1) != 0 && cached.state.kind() == BlockKind::kFree) {
         lists_[size_class].dirty.push(cache_word);

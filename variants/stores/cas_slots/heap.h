@@ -158,8 +158,8 @@ KILL9_ALWAYS_INLINE Ref Heap::Allocate(SharedWord& word, size_t bytes) {
 // that its state is not Owned(victim), and hints it if it is Free. Dies after → Owned(victim) and
 // named: freed.
 KILL9_ALWAYS_INLINE bool Heap::Take(SharedWord& word, Cached cached) {
-  // Publish: keeps the page from being drained once its word has been seen unchanged; pairs with
-  // DrainPages.
+  // Seq_cst, after Publish: pairs with DrainPages. Once the word has been seen unchanged the page
+  // cannot be drained.
   context_.Publish(word, cached.ref);
   Page& page = context_.page(Context::PageOf(cached.ref));
   if (PageWord{page.word.load(std::memory_order_seq_cst)} != cached.page) return false;

@@ -188,8 +188,8 @@ void Heap::DrainPages(uint32_t first, uint32_t count) {
       empty = state.kind() == BlockKind::kFree;
       highest = std::max(highest, state.count());
     }
-    // Relaxed: the acquires above keep it behind them. If somebody has made the page small again, it
-    // may be anything by now, and what was read may be no count.
+    // Relaxed: the acquires above keep it behind them. If somebody has made the page small again,
+    // it may be anything by now, and what was read may be no count.
     empty = empty && context_.page(number).word.load(std::memory_order_relaxed) == draining[i].bits;
     if (empty) context_.RaiseFloor(number, highest);
     PageWord next = empty ? draining[i].Next(PageKind::kFree)
@@ -210,6 +210,7 @@ void Heap::DissolveSpan(uint32_t number) {
       context_.Checked(number, PageWord{page.word.load(std::memory_order_relaxed)});
   if (word.kind() != PageKind::kSpanHead || page.hints.load(std::memory_order_relaxed) == 0) return;
   const Ref ref = Context::FirstOf(number);
+  // Seq_cst, after Publish: as in Take.
   context_.Publish(ledger_.scratch, ref);
   if (PageWord{page.word.load(std::memory_order_seq_cst)} == word) {
     // Acquire: as in TakeHinted.
@@ -223,7 +224,8 @@ void Heap::DissolveSpan(uint32_t number) {
         Dissolve(ref, word);
         return;
       }
-      BlockState owned{context_.block(ref)->state.load(std::memory_order_relaxed)};  // its owner's
+      // Relaxed: as its owner.
+      BlockState owned{context_.block(ref)->state.load(std::memory_order_relaxed)};
       // Release: pairs with Take. The hint still stands, or is set again.
       context_.block(ref)->state.store(owned.Next(BlockKind::kFree).bits,
                                        std::memory_order_release);

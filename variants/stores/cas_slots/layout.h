@@ -7,16 +7,15 @@
 //     Empty(clock)                  no key; `clock` is greater than every version ever given here
 //     Entry(ref, tag)               one key, in the entry block `ref`
 //     Pair(first, second)           two keys, in these entry blocks
-//     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries, immutable
-//                                   but for `erased`, which strikes out items one bit each
+//     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries and
+//                                   never changes; `erased` strikes out items, one bit each
 //
 // The slot's clock counts the changes of the word. Empty's word has it. Of the others it is the
 // clock field of the block that the word names, of a Pair the larger of the two; of a Node plus one
-// for each item struck out; an Entry that has been one of a Pair, whose other entry was erased, lags
-// behind it by no more than the tag can tell. The tag is the clock's low bits. An entry's version is
-// the clock of its publication, so versions grow at every change of the slot, across erase and
-// re-insert too. There is no probing, hence nothing that
-// decays under churn.
+// for each item struck out; an Entry that has been one of a Pair, whose other entry was erased,
+// lags behind it by no more than the tag can tell. The tag is the clock's low bits. An entry's
+// version is the clock of its publication, so versions grow at every change of the slot, across
+// erase and re-insert too. There is no probing, hence nothing that decays under churn.
 //
 // The heap is an array of 2 KiB pages, each described by two words outside the page: the page word
 // says what the page is, the hints say which of its blocks may be free. A block starts with its
@@ -55,8 +54,8 @@
 // which each Context has a copy of its own): where it does not fit, the operation ends with
 // kDataLoss, and a page of no kind is left alone. A wrong word that fits may show wrong values, or
 // spoil others, but leads nobody out of the mapping, and into no loop: a slot leads to entries, or
-// through one node to entries, and each loop is over a number of things that was checked, or goes on
-// only while others change what it looks at.
+// through one node to entries, and each loop is over a number of things that was checked, or goes
+// on only while others change what it looks at.
 #ifndef KILL9_VARIANTS_STORES_CAS_SLOTS_LAYOUT_H_
 #define KILL9_VARIANTS_STORES_CAS_SLOTS_LAYOUT_H_
 
@@ -262,8 +261,8 @@ struct PageWord {
   constexpr PageWord NextDraining(uint32_t participant) const {
     return Next(PageKind::kDraining, participant << 5 | size_class());
   }
-  // What the page at `number` can be, among so many; else (the segment is damaged) a word of no kind,
-  // which everybody leaves alone.
+  // What the page at `number` can be, among so many; else (the segment is damaged) a word of no
+  // kind, which everybody leaves alone.
   constexpr PageWord Checked(uint32_t number, uint32_t pages) const {
     switch (kind()) {
       case PageKind::kFree:
@@ -313,7 +312,8 @@ struct alignas(64) Ledger {
 
   SharedWord page_start;  // the pages being built, drained or dissolved; set after page_count,
   SharedWord page_count;  // cleared before it
-  SharedWord cache_end;   // of `cache`, how many words have ever been used; never lowered
+  SharedWord cache_end;   // no word of `cache` at or beyond it names anything; 0 again only when
+                          // all have been cleared
   uint64_t reserved[5];
 
   SharedWord drafts[kDrafts];

@@ -218,7 +218,7 @@ BlockHeader* Victim::Genuine(Ref ref) {
     if (Context::NumberOf(ref, word) < 0) return nullptr;
     if (word.kind() != PageKind::kDraining) return context_.block(ref);
     // Whoever drains it may have scanned before the hold was there: stop it. Release: its writes,
-    // if any, come before what follows.
+    // if any, come before what follows. If it fails, the next look says why.
     shared.compare_exchange_strong(word.bits, word.Next(PageKind::kSmall, word.size_class()).bits,
                                    std::memory_order_acq_rel, std::memory_order_relaxed);
   }

@@ -1,24 +1,24 @@
 // Who may lock mutexes, and what is done with those of another time or place.
 //
-// The kernel frees a robust mutex whose owner dies because the owner's thread has it in its list. The
-// bytes of a copy have no such list behind them: a file that was copied in the middle of an operation
-// (a backup, a snapshot, a machine that was switched off) names an owner that nobody will ever declare
-// dead; and the thread id may be a living one's. So:
+// The kernel frees a robust mutex whose owner dies because the owner's thread has it in its list.
+// The bytes of a copy have no such list behind them: a file that was copied in the middle of an
+// operation (a backup, a snapshot, a machine that was switched off) names an owner that nobody will
+// ever declare dead; and the thread id may be a living one's. So:
 //
-// M1  Whoever locks a mutex of the segment owns a slot of its table, whose byte lock in this very file
-//     says that he lives, and is admitted: his ledger says so (L6).
-// M2  He is admitted if, after he has claimed his slot, he sees a living participant who is admitted;
-//     or by himself, holding the admission lock of the file, if nobody is, after he has reset all
-//     mutexes.
+// M1  Whoever locks a mutex of the segment owns a slot of its table, whose byte lock in this very
+//     file says that he lives, and is admitted: his ledger says so (L6).
+// M2  He is admitted if, after he has claimed his slot, he sees a living participant who is
+//     admitted; or by himself, holding the admission lock of the file, if nobody is, after he has
+//     reset all mutexes.
 //
-// While somebody holds the admission lock and has seen that nobody is admitted, nobody can come to be
-// (M2), so no process holds a mutex or waits for one: a word that names an owner names nobody. A mutex
-// that is not free is set to what its owner's death would have left, so whoever locks it next undoes
-// the journal first (D2). What has mapped the segment without attaching locks nothing, and is not
-// disturbed.
+// While somebody holds the admission lock and has seen that nobody is admitted, nobody can come to
+// be (M2), so no process holds a mutex or waits for one: a word that names an owner names nobody. A
+// mutex that is not free is set to what its owner's death would have left, so whoever locks it next
+// undoes the journal first (D2). What has mapped the segment without attaching locks nothing, and
+// is not disturbed.
 //
-// dies while it holds the lock -> the kernel drops the lock, nobody is admitted, the next one begins
-// anew;  is stopped there -> whoever attaches waits
+// dies while it holds the lock -> the kernel drops the lock, nobody is admitted, the next one
+// begins anew;  is stopped there -> whoever attaches waits
 #include <fcntl.h>
 #include <unistd.h>
 

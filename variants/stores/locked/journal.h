@@ -13,9 +13,9 @@
 //     and the victim had not begun, or the victim's own journal, which nobody else touches: its
 //     slot is not recovered before its shard's mutex has been taken (L4).
 // J6  `shard` names the shard that the journal is about from before that shard's `writer` names the
-//     journal until after it no longer does. So recovery finds a victim's transaction without looking
-//     at every shard, and no shard names the journal of a slot that has been returned. A session that
-//     only reads writes nothing here.
+//     journal until after it no longer does. So recovery finds a victim's transaction without
+//     looking at every shard, and no shard names the journal of a slot that has been returned. A
+//     session that only reads writes nothing here.
 // J7  A transaction is made of words, or it is one image: the old bytes of one run, complete before
 //     count says kImage, which then are overwritten. Never both, so the order of undoing is plain.
 //
@@ -84,8 +84,8 @@ class Journal {
     std::atomic_signal_fence(std::memory_order_seq_cst);  // the plain stores stay below
   }
 
-  // Remembers `bytes` bytes from *first, which the caller then overwrites by plain stores: all of the
-  // transaction. REQUIRES: the transaction is empty so far, bytes <= kImageBytes.
+  // Remembers `bytes` bytes from *first, which the caller then overwrites by plain stores: all of
+  // the transaction. REQUIRES: the transaction is empty so far, bytes <= kImageBytes.
   void SaveImage(void* first, uint64_t bytes) {
     if (!open_) Open();
     area_.image.offset = static_cast<uint64_t>(static_cast<char*>(first) - base_);
@@ -118,8 +118,8 @@ class Journal {
     return true;
   }
 
-  // The end of the session: nobody is `writer` (J5). REQUIRES: committed, marked damaged, or nothing
-  // written.
+  // The end of the session: nobody is `writer` (J5). REQUIRES: committed, marked damaged, or
+  // nothing written.
   void Close() {
     if (!open_) return;
     if (damaged_) [[unlikely]]

@@ -50,10 +50,10 @@ struct Ledger {
 
   Journal::Area journal;
   uint64_t rows[kRows];  // Hold::Pack
-  // L5  The PID namespace, by inode, in which the participant, or the process that recovers in order
-  //     to become one (P4), locks mutexes: in the low half. In the high half the generation that it
-  //     is true of: what an earlier owner of the slot left says nothing. Written before the first
-  //     lock, by the slot's owner (AttachStore); read by whoever attaches.
+  // L5  The PID namespace, by inode, in which the participant, or the process that recovers in
+  //     order to become one (P4), locks mutexes: in the low half. In the high half the generation
+  //     that it is true of: what an earlier owner of the slot left says nothing. Written before the
+  //     first lock, by the slot's owner (AttachStore); read by whoever attaches.
   std::atomic<uint64_t> pid_namespace;
   // L6  The slot's owner locks no mutex before this names its generation (Space::Admit). 1 << 32 |
   //     generation. Written by the owner; read by whoever attaches.

@@ -28,8 +28,8 @@ void FillHeader(Entry* entry, uint64_t hash, std::string_view key, size_t value_
   std::memcpy(entry->key_data(), key.data(), key.size());
 }
 
-// From an entry's version to the end of a value of this size: what an overwrite in place changes (the
-// key lies in between).
+// From an entry's version to the end of a value of this size: what an overwrite in place changes
+// (the key lies in between).
 uint64_t ImageBytes(const Entry& entry, size_t value_size) {
   return Entry::Bytes(entry.key_size, value_size) - offsetof(Entry, version);
 }
@@ -47,8 +47,9 @@ void CopyIn(char* to, std::string_view value) {
   if (!value.empty()) std::memcpy(to, value.data(), value.size());
 }
 
-// As assign, but a string that need not grow, most often of the same size, is not looked at further.
-// Not inlined: of a size that it knows a bound of, GCC makes `rep movs`, which is slow to start.
+// As assign, but a string that need not grow, most often of the same size, is not looked at
+// further. Not inlined: of a size that it knows a bound of, GCC makes `rep movs`, which is slow to
+// start.
 [[gnu::noinline]] void CopyOut(std::string* to, std::string_view value) {
   if (value.size() > to->size()) {
     to->assign(value);
@@ -165,7 +166,8 @@ std::optional<uint32_t> LockedStore::FreeRow() const {
   entry.version = space_.shard(index).NextVersion();
   entry.value_size = static_cast<uint32_t>(value.size());
   CopyIn(entry.value_data(), value);
-  // dies before -> undone: the key has its old version and value;  dies after -> it has the new ones
+  // dies before -> undone: the key has its old version and value;  dies after -> it has the new
+  // ones
   // a successor sees all of one or all of the other
   (void)session.journal.Commit();  // nothing that could be damaged was followed
   return entry.version;
@@ -283,9 +285,9 @@ void LockedStore::Retire(ShardGuard& session, uint32_t index, Entry* entry) {
                       Hold{Hold::Kind::kOwn, arena, payload}.Pack());
 }
 
-// The key's own arena first, then what can be borrowed without waiting, then what the dead hold, and
-// last the busy ones, looked at now and then for a while: a stopped holder of another shard's mutex
-// is none of this key's business, and what only its arena could give counts as not there.
+// The key's own arena first, then what can be borrowed without waiting, then what the dead hold,
+// and last the busy ones, looked at now and then for a while: a stopped holder of another shard's
+// mutex is none of this key's business, and what only its arena could give counts as not there.
 absl::Status LockedStore::ReserveInto(uint32_t row, uint64_t hash, std::string_view key,
                                       size_t value_size) {
   const uint32_t home = space_.ShardOf(hash);

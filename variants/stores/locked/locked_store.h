@@ -3,9 +3,9 @@
 //
 // A value becomes visible by linking its entry into a chain, in one journaled transaction under the
 // mutex of the key's shard; the transaction's commit is the operation's linearization point.
-// An overwrite links a new entry in the old one's place, and the old one's block is freed at once, or
-// by its last pin. A small value whose block fits and that nobody pins is overwritten in place: the
-// journal keeps the old bytes until the commit.
+// An overwrite links a new entry in the old one's place, and the old one's block is freed at once,
+// or by its last pin. A small value whose block fits and that nobody pins is overwritten in place:
+// the journal keeps the old bytes until the commit.
 //
 // At most one shard's mutex is held at any time, so no death can leave two shards half changed.
 // What an operation owns between two shards (a block borrowed from another arena, on its way in or
@@ -83,8 +83,8 @@ class LockedStore final : public Store {
 
   // A value that is copied outside the mutex.
   absl::StatusOr<Version> GetLarge(uint64_t hash, std::string_view key, std::string* value);
-  // Put (no expectation) and CompareAndSwap, all in one transaction. kNoRoom: the key's own arena has
-  // none. Writes *result if it is kYes.
+  // Put (no expectation) and CompareAndSwap, all in one transaction. kNoRoom: the key's own arena
+  // has none. Writes *result if it is kYes.
   enum class Written : uint8_t { kYes, kNoRoom, kDamaged };
   Written WriteAtHome(uint64_t hash, std::string_view key, std::string_view value,
                       std::optional<Version> expected, CasResult* result);

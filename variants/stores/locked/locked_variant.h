@@ -1,5 +1,5 @@
-// What the variants of variants/stores/locked have in common: all but the number of shards that a segment
-// is created with, and what they say of themselves.
+// What the variants of variants/stores/locked have in common: all but the number of shards that a
+// segment is created with, and what they say of themselves.
 #ifndef KILL9_VARIANTS_STORES_LOCKED_LOCKED_VARIANT_H_
 #define KILL9_VARIANTS_STORES_LOCKED_LOCKED_VARIANT_H_
 

@@ -31,8 +31,9 @@ absl::StatusOr<RecoveryReport> Space::RecoverDead() {
     uint32_t generation = 0;
     if (!participants_.MarkIfDead(slot, &generation)) continue;
     sound &= RecoverSlot(slot, report);
-    // Only who holds the recovery mutex returns slots, so this cannot be another's; but a recoverer's
-    // may have gone to the next one already (P4), whose ledger has neither journal nor rows.
+    // Only who holds the recovery mutex returns slots, so this cannot be another's; but a
+    // recoverer's may have gone to the next one already (P4), whose ledger has neither journal nor
+    // rows.
     report.participants += participants_.MarkRecovered(slot, generation) ? 1 : 0;
   }
   mutex.Unlock();

@@ -30,8 +30,8 @@ namespace kill9::locked {
 
 inline constexpr size_t kMaxKeyBytes = 1024;
 
-// Names an entry in a chain: its offset / 16, 0: none. Half a word, so that the buckets, which every
-// operation reads at random, take half the cache.
+// Names an entry in a chain: its offset / 16, 0: none. Half a word, so that the buckets, which
+// every operation reads at random, take half the cache.
 using Ref = uint32_t;
 inline constexpr uint64_t kRefUnit = 16;
 inline constexpr uint64_t kMaxSegmentBytes = (uint64_t{1} << 32) * kRefUnit;
@@ -66,8 +66,8 @@ struct Entry {
     return MayMatch(hash, wanted.size()) && SameBytes(key_data(), wanted.data(), wanted.size());
   }
 };
-// With the heap's header of 16 bytes, a key of 16 and a value of 64: two lines, the value in its own.
-// The version and the sizes are one run of words (OverwriteInPlace).
+// With the heap's header of 16 bytes, a key of 16 and a value of 64: two lines, the value in its
+// own. The version and the sizes are one run of words (OverwriteInPlace).
 static_assert(sizeof(Entry) == 32 && offsetof(Entry, key_size) == offsetof(Entry, version) + 8 &&
               std::is_trivially_copyable_v<Entry> && std::is_standard_layout_v<Entry>);
 
@@ -87,8 +87,8 @@ struct ShardHeader {
   // Written under the mutex, outside the journal: a version that an undone operation took is never
   // given again.
   Version last_version;
-  uint64_t
-      writer;  // whose journal has this shard's unfinished transaction (J5): JournalOwner::id, 0: nobody's
+  // Whose journal has this shard's unfinished transaction (J5): JournalOwner::id, or 0.
+  uint64_t writer;
   alignas(64) Heap::Header heap;
 };
 static_assert(std::is_standard_layout_v<ShardHeader> && offsetof(ShardHeader, heap) == 64);

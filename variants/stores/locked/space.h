@@ -97,8 +97,8 @@ class Space {
   void ResetMutexes();
   // Undoes what the journal of this id says of the shard.
   Journal::Undone UndoJournal(uint64_t id, uint32_t index) const;
-  // Whether a transaction can have changed these bytes: a shard's heap, buckets, entries and blocks,
-  // or a ledger's rows.
+  // Whether a transaction can have changed these bytes: a shard's heap, buckets, entries and
+  // blocks, or a ledger's rows.
   bool MayChange(uint64_t offset, uint64_t bytes) const;
   JournalOwner RecoveryJournalOwner() const {
     return {header_->recovery_journal, JournalOwner::kRecoverer};

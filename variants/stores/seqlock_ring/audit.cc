@@ -4,6 +4,9 @@
 // ring from being used).
 //
 // I1 is about words over time and I2's second half is about a moment; the rest is checked here.
+//
+// Acquire throughout, and relaxed after an acquire: the segment is quiet, and the audit sees all
+// that those who left or died had stored.
 #include <algorithm>
 #include <bit>
 #include <vector>

@@ -82,15 +82,17 @@ uint64_t NextVersion(Bucket& bucket) {
 bool Publish(Bucket& bucket, const View& view, uint64_t entry, uint64_t* evictions) {
   if (view.found) {
     uint64_t expected = view.found.word;
-    // The commit point of an update. Release: pairs with Find. Dies before -> the old value; dies
-    // after -> the new one; a successor sees -> one of them.
+    // The commit point of an update. Release: pairs with Find. Relaxed on failure: the caller looks
+    // again. Dies before -> the old value; dies after -> the new one; a successor sees -> one of
+    // them.
     return view.found.place->compare_exchange_strong(expected, entry, std::memory_order_acq_rel,
                                                      std::memory_order_relaxed);
   }
   uint64_t expected = view.control;
   const uint64_t staged = WithKind(entry, kStaged + ChooseSlot(bucket, entry));
-  // The commit point of an insertion (D1). Release: pairs with Find. Dies before -> absent; dies
-  // after -> present in control; a successor sees -> a staged entry, and settles it.
+  // The commit point of an insertion (D1). Release: pairs with Find. Relaxed on failure: as above.
+  // Dies before -> absent; dies after -> present in control; a successor sees -> a staged entry,
+  // and settles it.
   if (!bucket.control.compare_exchange_strong(expected, staged, std::memory_order_acq_rel,
                                               std::memory_order_relaxed)) {
     return false;
@@ -101,9 +103,10 @@ bool Publish(Bucket& bucket, const View& view, uint64_t entry, uint64_t* evictio
 
 bool Remove(const Found& found) {
   uint64_t expected = found.word;
-  // The commit point of an erase. Release: a later insertion's version must follow ours
-  // (NextVersion). Dies before -> present; dies after -> absent; a successor sees -> a slot that
-  // nobody owns.
+  // The commit point of an erase. Release: pairs with the acquires of ViewForWriting; a later
+  // insertion's version must follow ours (NextVersion). Relaxed on failure: as above. Dies before
+  // -> present;
+  // dies after -> absent; a successor sees -> a slot that nobody owns.
   return found.place->compare_exchange_strong(expected, WithKind(found.word, kVacant),
                                               std::memory_order_acq_rel, std::memory_order_relaxed);
 }

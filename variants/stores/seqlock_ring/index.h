@@ -31,8 +31,8 @@ struct Found {
   bool Unchanged() const { return place->load(std::memory_order_acquire) == word; }
 };
 
-// One bit for each slot that holds an entry of the tag. No branch depends on which slot it is: such a
-// branch is mispredicted five times in six, after a cache miss, and then nothing of the next
+// One bit for each slot that holds an entry of the tag. No branch depends on which slot it is: such
+// a branch is mispredicted five times in six, after a cache miss, and then nothing of the next
 // operation overlaps with this one's wait for the record.
 [[gnu::always_inline]] inline uint32_t SlotsOf(const Bucket& bucket, uint64_t tag) {
   uint32_t slots = 0;

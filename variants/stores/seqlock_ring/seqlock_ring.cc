@@ -77,8 +77,8 @@ void RingStore::Clear() {
   const uint64_t floor = cursor << geometry_.chunk_unit_bits;
   // Relaxed: the CAS decides.
   uint64_t seen = geometry_.header->floor.load(std::memory_order_relaxed);
-  // The commit point. Release: pairs with Cleared. Dies before -> nothing; dies after -> all is
-  // cleared; a successor sees -> one of them.
+  // The commit point. Release: pairs with IsCleared. Relaxed on failure: as above. Dies before ->
+  // nothing; dies after -> all is cleared; a successor sees -> one of them.
   while (seen < floor && !geometry_.header->floor.compare_exchange_weak(
                              seen, floor, std::memory_order_acq_rel, std::memory_order_relaxed)) {
   }

@@ -52,7 +52,7 @@ TEST_F(BrokenRing, EntryInAnotherBucketIsSeen) {
   Bucket& wrong = &bucket() == store_->geometry().buckets ? store_->geometry().buckets[1]
                                                           : store_->geometry().buckets[0];
   wrong.slots[5].store(found().word, kTestOrder);
-  found().place->store(0);
+  found().place->store(0, kTestOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I4")));
 }
 
@@ -75,7 +75,7 @@ TEST_F(BrokenRing, OverlapOfLiveRecordsIsSeen) {
   WriteHead(address, "key", 5);
   WriteValue(address, 3, "value");
   forged.Seal(store_->geometry(), 1);
-  found().place->store(forged.entry());
+  found().place->store(forged.entry(), kTestOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I6")));
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }

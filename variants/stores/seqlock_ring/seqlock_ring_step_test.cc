@@ -1,7 +1,8 @@
-// A record is overwritten while it is read: before each of the reader's accesses to it, and so far that each
-// word of the record's head is the last one to go. The record's page is closed, so that every access faults; the
-// fault's handler is the writer, opens the page for the one instruction (the processor's trap flag), and the
-// trap's handler closes it again. So each schedule of the two runs once.
+// A record is overwritten while it is read: before each of the reader's accesses to it, and so far
+// that each word of the record's head is the last one to go. The record's page is closed, so that
+// every access faults; the fault's handler is the writer, opens the page for the one instruction
+// (the processor's trap flag), and the trap's handler closes it again. So each schedule of the two
+// runs once.
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -84,8 +85,8 @@ class OverwrittenWhileRead : public ::testing::Test {
     sigaction(SIGSEGV, &fault_before_, nullptr);
   }
 
-  // Runs `read` once for each of its accesses to the record and each number of words that the writer
-  // overwrites there. `read` judges what it has read, and says whether it found the record.
+  // Runs `read` once for each of its accesses to the record and each number of words that the
+  // writer overwrites there. `read` judges what it has read, and says whether it found the record.
   void ReadAtEachAccess(absl::FunctionRef<bool()> read) {
     uint64_t found = 0;
     uint64_t runs = 0;

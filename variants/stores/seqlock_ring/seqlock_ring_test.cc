@@ -379,7 +379,7 @@ TEST(SeqlockRing, StagedEntryOfADeadWriterIsVisibleAndSettledByTheNextOnlyOnce) 
   const Found found = Find(bucket, TagOfHash(hash));
   const uint64_t vacant = WithKind(0x123456, kVacant);
   const uint64_t staged = WithKind(found.word, kStaged + 3);
-  found.place->store(vacant);
+  found.place->store(vacant, kTestOrder);
   bucket.control.store(staged, kTestOrder);
   std::string value;
   EXPECT_TRUE(store->Get("key", &value).ok());

@@ -38,8 +38,8 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
   ExpectCleanAfterRecovery(segment);
 }
 
-// Class 32: one participant moves a record to the front whenever it has become old, while the other,
-// the only one that writes it, puts a newer value at just about that time.
+// Class 32: one participant moves a record to the front whenever it has become old, while the
+// other, the only one that writes it, puts a newer value at just about that time.
 TEST(SeqlockRingThreads, MovingARecordNeverPutsAnOldValueOverANewerOne) {
   constexpr int kRounds = 5000;
   constexpr int kMostRounds = 100 * kRounds;  // where the mover seldom gets a processor

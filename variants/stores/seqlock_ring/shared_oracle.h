@@ -26,7 +26,7 @@
 namespace kill9::ring {
 
 inline constexpr uint64_t kKeys = 48;
-// Of all atomics of the tests: this is a judge, not a store.
+// Seq_cst for all atomics of the tests: this is a judge, not a store.
 inline constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;
 
 // Shared by all processes of a test.

@@ -149,12 +149,13 @@ void Space::MapPages(uint64_t first_chunk, uint64_t count) {
   }
 }
 
-// Whether what will be written there is cleared already. The floor is never above the cursor (Clear),
-// and both only rise.
+// Whether what will be written there is cleared already. The floor is never above the cursor
+// (Clear), and both only rise.
 bool Space::LooksCleared(uint64_t sequence) const {
   // Acquire: pairs with Clear.
   const uint64_t floor = geometry_.header->floor.load(std::memory_order_acquire);
-  // Loaded after the floor, which was taken from an earlier cursor. Relaxed: its own order suffices.
+  // Loaded after the floor, which was taken from an earlier cursor. Relaxed: its own order
+  // suffices.
   const uint64_t cursor = geometry_.header->cursor.load(std::memory_order_relaxed);
   return geometry_.SequenceOf(floor) > std::max(sequence, cursor);
 }
@@ -207,6 +208,7 @@ absl::Status Space::NewLease(uint64_t units) {
     passed += step;
     if (held_until_chunk >
         chunk + step) {  // past a long hold in one go, unless others moved the cursor
+      // Relaxed: as above, the cursor orders nothing else.
       uint64_t expected = next;
       const uint64_t jump = held_until_chunk - chunk - step;
       if (geometry_.ChunkOf(next) != 0 &&

@@ -27,18 +27,19 @@ inline void StoreWord(char* address, uint64_t word) {
   WordAt(address).store(word, std::memory_order_release);
 }
 
-// Two words, which one instruction moves where there are 16-byte registers. Each is loaded and stored
-// as one; which of the two first, nobody may rely on.
+// Two words, which one instruction moves where there are 16-byte registers. Each is loaded and
+// stored as one; which of the two first, nobody may rely on.
 typedef uint64_t WordPair [[gnu::vector_size(2 * sizeof(uint64_t))]];
 inline constexpr size_t kPairBytes = sizeof(WordPair);
 typedef WordPair UnalignedPair [[gnu::aligned(kWord), gnu::may_alias]];
 
-// As two LoadWords.
+// As LoadWord twice.
 [[gnu::always_inline]] inline WordPair LoadPair(const char* address) {
 #if defined(__x86_64__)
   if constexpr (!kThreadSanitizer) {
     WordPair pair;
-    // All loads of this processor acquire; "memory" keeps the compiler from moving others before it.
+    // All loads of this processor acquire; "memory" keeps the compiler from moving others before
+    // it.
     asm volatile("movdqu %1, %0"
                  : "=x"(pair)
                  : "m"(*reinterpret_cast<const UnalignedPair*>(address))
@@ -48,11 +49,12 @@ typedef WordPair UnalignedPair [[gnu::aligned(kWord), gnu::may_alias]];
 #endif
   return WordPair{LoadWord(address), LoadWord(address + kWord)};
 }
-// As two StoreWords.
+// As StoreWord twice.
 [[gnu::always_inline]] inline void StorePair(char* address, WordPair pair) {
 #if defined(__x86_64__)
   if constexpr (!kThreadSanitizer) {
-    // All stores of this processor release; "memory" keeps the compiler from moving others after it.
+    // All stores of this processor release; "memory" keeps the compiler from moving others after
+    // it.
     asm volatile("movdqu %1, %0"
                  : "=m"(*reinterpret_cast<UnalignedPair*>(address))
                  : "x"(pair)
@@ -65,11 +67,11 @@ typedef WordPair UnalignedPair [[gnu::aligned(kWord), gnu::may_alias]];
 }
 
 // A checksum of whole words, taken while they are copied: of random damage it misses one in 2^64,
-// and none that is confined to one word. The words of each lane have the weights 3, 5, 7... from the
-// last one back (John G. Fletcher, An arithmetic checksum for serial transmissions, 1982: a sum of
-// sums): odd, so that no change of a word is lost. Two instructions a pair: a library's hash (XXH3)
-// would need the bytes once more, and every instruction of a Get keeps the next one's fetches out of
-// the processor's window.
+// and none that is confined to one word. The words of each lane have the weights 3, 5, 7... from
+// the last one back (John G. Fletcher, An arithmetic checksum for serial transmissions, 1982: a sum
+// of sums): odd, so that no change of a word is lost. Two instructions a pair: a library's hash
+// (XXH3) would need the bytes once more, and every instruction of a Get keeps the next one's
+// fetches out of the processor's window.
 class PairSum {
  public:
   [[gnu::always_inline]] void Add(WordPair pair) {
@@ -91,8 +93,8 @@ constexpr uint64_t FirstBytes(uint64_t word, size_t bytes) {
   return bytes == kWord ? word : word & ((uint64_t{1} << bytes * 8) - 1);
 }
 
-// Moves `bytes` bytes in pairs, and returns the sum of their number and of them. load(offset, bytes)
-// gives a pair that has so many bytes, then zeros; store(offset, pair, bytes).
+// Moves `bytes` bytes in pairs, and returns the sum of their number and of them. load(offset,
+// bytes) gives a pair that has so many bytes, then zeros; store(offset, pair, bytes).
 template <typename Load, typename Store>
 [[gnu::always_inline]] inline uint64_t MovePairs(size_t bytes, Load load, Store store) {
   PairSum sum;
