@@ -1,6 +1,5 @@
 // The supervisor on a machine that misbehaves: paused, busy, with a debugger, with somebody else
 // who sends signals, or with little to give. No design is blamed for any of it.
-#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
