@@ -32,14 +32,14 @@ uint32_t Heap::BinOf(uint64_t bytes) {
                             kBins - 1);
 }
 
-Heap::Block* Heap::Find(Journal& journal, uint64_t bytes) const {
+uint64_t Heap::Find(Journal& journal, uint64_t bytes) const {
   constexpr int kGlances = 8;  // at the request's own bin, whose blocks may be too small
   const uint32_t own = BinOf(bytes);
   uint64_t payload = header_->bins[own];
   for (int i = 0; i < kGlances && payload != 0; ++i) {
     if (!IsFreeBlock(payload)) break;  // told below
-    Block* block = BlockOf(payload);
-    if (SizeOf(block) >= bytes) return block;
+    const Block* block = BlockOf(payload);
+    if (SizeOf(block) >= bytes) return payload;
     payload = block->next;
   }
   // Any block of a higher bin will do; of the last bin, only a search can tell.
@@ -47,8 +47,9 @@ Heap::Block* Heap::Find(Journal& journal, uint64_t bytes) const {
     const uint64_t word = header_->bitmap[bin / 64] >> bin % 64;
     if (word != 0) {
       bin += static_cast<uint32_t>(std::countr_zero(word));
-      if (bin < kBins - 1) return BlockOf(header_->bins[bin]);
-      break;
+      if (bin == kBins - 1) break;
+      if (header_->bins[bin] == 0) journal.MarkDamaged();
+      return header_->bins[bin];
     }
     bin = (bin / 64 + 1) * 64;
   }
@@ -57,12 +58,12 @@ Heap::Block* Heap::Find(Journal& journal, uint64_t bytes) const {
     for (; rest != 0; rest = BlockOf(rest)->next) {
       if (!IsFreeBlock(rest) || --blocks_left == 0) {
         journal.MarkDamaged();
-        return nullptr;
+        return 0;
       }
-      if (SizeOf(BlockOf(rest)) >= bytes) return BlockOf(rest);
+      if (SizeOf(BlockOf(rest)) >= bytes) return rest;
     }
   }
-  return nullptr;
+  return 0;
 }
 
 void Heap::Unlink(Journal& journal, Block* block) {
@@ -123,12 +124,13 @@ uint64_t Heap::Allocate(Journal& journal, uint64_t payload_bytes) {
 }
 
 uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
-  Block* block = Find(journal, bytes);
-  if (block == nullptr) return 0;
-  if (!IsFreeBlock(PayloadOf(block)) || SizeOf(block) < bytes) {
+  const uint64_t found = Find(journal, bytes);
+  if (found == 0) return 0;
+  if (!IsFreeBlock(found) || SizeOf(BlockOf(found)) < bytes) {
     journal.MarkDamaged();
     return 0;
   }
+  Block* block = BlockOf(found);
   const uint64_t whole = SizeOf(block);
   Unlink(journal, block);
   if (journal.damaged()) return 0;
@@ -150,10 +152,10 @@ uint64_t Heap::Take(Journal& journal, uint64_t bytes) {
 }
 
 void Heap::Free(Journal& journal, uint64_t payload) {
-  Block* block = BlockOf(payload);
-  if (!Contains(payload) || !Used(block) || !SizeFits(block)) [[unlikely]] {
+  if (!Contains(payload) || !Used(BlockOf(payload)) || !SizeFits(BlockOf(payload))) [[unlikely]] {
     return journal.MarkDamaged();
   }
+  Block* block = BlockOf(payload);
   const uint64_t bytes = SizeOf(block);
   if (bytes > kListedBytes) {
     Merge(journal, payload);
@@ -205,7 +207,7 @@ void Heap::Merge(Journal& journal, uint64_t payload) {
     }
     Block* before = BlockOf(payload_before);
     if (!Used(before)) {
-      if (SizeOf(before) != previous_bytes) return journal.MarkDamaged();
+      if (!SizeFits(before) || SizeOf(before) != previous_bytes) return journal.MarkDamaged();
       Unlink(journal, before);
       bytes += SizeOf(before);
       block = before;
@@ -230,7 +232,7 @@ void Heap::CheckBins(absl::flat_hash_set<uint64_t>& findable,
         break;
       }
       const Block* block = BlockOf(payload);
-      if (Used(block) || BinOf(SizeOf(block)) != bin || block->previous != previous) {
+      if (!IsFreeBlock(payload) || BinOf(SizeOf(block)) != bin || block->previous != previous) {
         violations.push_back(
             absl::StrCat("H4: block ", payload, " does not belong into bin ", bin));
       }

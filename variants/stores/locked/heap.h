@@ -141,7 +141,8 @@ class Heap {
   }
   // Blocks that there can be: a longer list is a ring.
   uint64_t most_blocks() const { return (end_ - begin_) / kMinimumBlockBytes + 1; }
-  Block* Find(Journal& journal, uint64_t bytes) const;
+  // The payload of a block that may be large enough; 0: there is none. What it says is not checked.
+  uint64_t Find(Journal& journal, uint64_t bytes) const;
   uint64_t Take(Journal& journal, uint64_t bytes);
   void Merge(Journal& journal, uint64_t payload);
   bool FlushLists(Journal& journal);
