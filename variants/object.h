@@ -1,11 +1,12 @@
 // What all shared objects have in common, and all that the harness knows of one.
 //
 // An object lies in one segment that any number of processes share. A process takes part through a
-// SharedObject: one attached handle, one *participant*. A handle is used by one thread at a time and
+// SharedObject: one attached handle, one *participant*. A handle is used by one thread at a time
+// and
 // dies with its process. What it held then is given back by whichever survivor calls Recover().
 //
-// An object *kind* is a contract: a header with a class derived from SharedObject (store.h is one). A
-// *design* is one implementation of a kind.
+// An object *kind* is a contract: a header with a class derived from SharedObject (store.h is one).
+// A *design* is one implementation of a kind.
 //
 // Errors are absl::Status, the same in every kind and design:
 //
@@ -15,12 +16,12 @@
 //                        or to another version of it
 //   kDataLoss            the segment is damaged
 //
-// A program may close descriptors that it does not know (closefrom(3), as daemons do). An object goes
-// on without its segment's; but then this process cannot attach once more, nor tell who is dead, so
-// Recover() is refused. No number that stands for another file by then is ever closed. Where the
-// segment lies on a file system that keeps locks by descriptor only (overlayfs), closing all
-// descriptors ends the participant: each later operation is refused, and what it held is given back
-// by others. An operation that is under way in another thread meanwhile is not protected.
+// A program may close descriptors that it does not know (closefrom(3), as daemons do). An object
+// goes on without its segment's; but then this process cannot attach once more, nor tell who is
+// dead, so Recover() is refused. No number that stands for another file by then is ever closed.
+// Where the segment lies on a file system that keeps locks by descriptor only (overlayfs), closing
+// all descriptors ends the participant: each later operation is refused, and what it held is given
+// back by others. An operation that is under way in another thread meanwhile is not protected.
 #ifndef KILL9_VARIANTS_OBJECT_H_
 #define KILL9_VARIANTS_OBJECT_H_
 
