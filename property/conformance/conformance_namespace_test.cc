@@ -62,16 +62,30 @@ TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
 TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves) {
   constexpr int kNamespaces = 6;
   constexpr int kDeaths = 150;
+  constexpr uint64_t kOperationsBetween = 300;  // two deaths
+  struct Counts {
+    std::atomic<uint64_t> operations;
+    std::atomic<uint64_t> faults;  // statuses that nothing explains
+  };
+  Shared<Counts> seen;
   Make();
-  auto first_of_another = [this](Line& parent) {
+  auto first_of_another = [&](Line& parent) {
+    setpgid(0, 0);  // to be stopped as one
     return InNewPidNamespace([&] {
       auto store = variant().Attach(segment_);
       parent.Tell(store.ok());
       std::mt19937_64 random(TestSeed());
       for (uint64_t n = 0; store.ok(); ++n) {
-        const std::string key = absl::StrCat("key-", random() % 4);
-        (void)(*store)->Put(key, Bytes(100 + n % 900, n));
-        (void)(*store)->Erase(key);
+        // Mostly one key: whoever dies shall wait for another, or be waited for.
+        const std::string key = absl::StrCat("key-", random() % 4 / 3);
+        const absl::Status put = (*store)->Put(key, Bytes(100 + n % 900, n)).status();
+        const absl::Status erased = (*store)->Erase(key).status();
+        seen->operations.fetch_add(2, std::memory_order_relaxed);
+        for (const absl::Status& status : {put, erased}) {
+          if (!status.ok() && !absl::IsResourceExhausted(status)) {
+            seen->faults.fetch_add(1, std::memory_order_relaxed);
+          }
+        }
       }
       return 0;
     });
@@ -87,10 +101,18 @@ TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves)
       ASSERT_TRUE(living.back()->Await(&attached));
       if (attached == 0) GTEST_SKIP() << variant().name() << " refuses them";
     }
-    SleepMicroseconds(3000);
+    const uint64_t enough = seen->operations.load(std::memory_order_relaxed) + kOperationsBetween;
+    ASSERT_TRUE(
+        Eventually([&] { return seen->operations.load(std::memory_order_relaxed) >= enough; }));
+    // Who is slow, and may hold what the victim waits for, keeps it.
+    const pid_t slow = living[1 + static_cast<size_t>(death) % (kNamespaces - 1)]->pid();
+    kill(-slow, SIGSTOP);
+    SleepMicroseconds(500);
     // The outer process dies, and with it, by PR_SET_PDEATHSIG, the one in the namespace.
     living.front()->KillAndReap();
     living.erase(living.begin());
+    SleepMicroseconds(500);
+    kill(-slow, SIGCONT);
   }
   for (auto& child : living) child->KillAndReap();
   // Those inside die a moment after their parents.
@@ -98,6 +120,7 @@ TEST_P(ConformanceNamespace, ParticipantsOfManyDoNotTakeOneAnotherForThemselves)
     Recover();
     return !traits().has_audit || store_->Audit()->participants == 1;
   }));
+  EXPECT_EQ(seen->faults.load(std::memory_order_relaxed), 0u);
   ExpectNothingHeld();
 }
 
