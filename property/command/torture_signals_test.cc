@@ -123,9 +123,21 @@ TEST(TortureSignals, WithoutProcTheMachineIsNamedAndNoDesign) {
       ended.output.find("mount:") != std::string::npos) {
     GTEST_SKIP() << "this machine lets us make no mount namespace: " << ended.output;
   }
-  if (ended.exit_code == 0) return;  // a design that needs no /proc
   EXPECT_EQ(ended.exit_code, 2) << ended.output;
   EXPECT_THAT(ended.output, ::testing::HasSubstr("this machine refuses"));
+}
+
+TEST(TortureSignals, WithoutAPlaceForItsSegmentTheMachineIsNamedAndNoDesign) {
+  const Ended ended = RunLine(
+      "unshare --mount --map-root-user sh -c 'mount -t tmpfs -o ro none /dev/shm && "
+      "exec " KILL9_COMMAND
+      " torture --variant=global_mutex --scenario=kill_all --seconds=600 --kills=10' 2>&1");
+  if (ended.output.find("unshare:") != std::string::npos ||
+      ended.output.find("mount:") != std::string::npos) {
+    GTEST_SKIP() << "this machine lets us make no mount namespace: " << ended.output;
+  }
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, ::testing::HasSubstr("/dev/shm/': Read-only file system"));
 }
 
 }  // namespace

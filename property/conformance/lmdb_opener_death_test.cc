@@ -20,6 +20,7 @@
 
 #include "harness/stepper/process/tracee.h"
 #include "property/conformance/conformance.h"
+#include "property/scaffold/eventually.h"
 
 namespace kill9 {
 namespace {
@@ -98,12 +99,11 @@ class LmdbOpenerDeath : public ::testing::Test {
   // Until the child is inside fcntl(2), where an opener waits for the exclusive one.
   static bool WaitsForAFileLock(pid_t child) {
     const std::string fcntl_number = absl::StrCat(SYS_fcntl, " ");
-    for (int i = 0; i < 10'000; ++i, usleep(1'000)) {
+    return Eventually([&] {
       std::ifstream file(absl::StrCat("/proc/", child, "/syscall"));
       std::string line;
-      if (std::getline(file, line) && line.rfind(fcntl_number, 0) == 0) return true;
-    }
-    return false;
+      return std::getline(file, line) && line.rfind(fcntl_number, 0) == 0;
+    });
   }
 
   // What somebody sees of the last of `puts` commits who waited for an opener that then died

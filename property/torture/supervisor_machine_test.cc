@@ -2,6 +2,7 @@
 // who sends signals, or with little to give. No design is blamed for any of it.
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,18 +73,31 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   return children;
 }
 
+// Whether a process waits in pause(2).
+bool IsInPause(pid_t pid) {
+#ifdef SYS_pause
+  const std::string number = std::to_string(SYS_pause) + " ";
+#else
+  const std::string number = std::to_string(SYS_ppoll) + " ";
+#endif
+  std::ifstream file("/proc/" + std::to_string(pid) + "/syscall");
+  std::string line;
+  return std::getline(file, line) && line.rfind(number, 0) == 0;
+}
+
 // A run in a process of its own, which the test meets from outside.
 class RunningTorture {
  public:
   RunningTorture(
       const Scenario& scenario, TortureOptions options,
-      const std::function<void()>& prepare = [] {})
+      const std::function<void()>& prepare = [] {},
+      const Variant& variant = *FindVariant("global_mutex"))
       : shared_(new (MapShared(sizeof(Shared), 0)) Shared) {
     caller_ = fork();
     if (caller_ != 0) return;
     prepare();
-    const TortureResult result = RunTorture(
-        *FindVariant("global_mutex"), scenario, options, [this](const TortureProgress& state) {
+    const TortureResult result =
+        RunTorture(variant, scenario, options, [this](const TortureProgress& state) {
           shared_->operations.store(state.operations, std::memory_order_relaxed);
           return shared_->end.load(std::memory_order_relaxed) == 0;
         });
@@ -231,15 +245,22 @@ TEST(SupervisorOnAMachine, LockHolderThatIsStoppedForEverIsStuck) {
   EXPECT_EQ(VerdictName(result.verdict), "stuck") << result.reason;
 }
 
+// Its last operation is open for ever, and never comes out of its ring.
 TEST(SupervisorOnAMachine, DeadWorkerThatADebuggerKeepsEndsNoRunLate) {
-  RunningTorture run(Lasting(), Options());
+  TortureOptions options = Options();
+  options.supervisor.watchdog_us = 60'000'000;
+  RunningTorture run(
+      Lasting(), options, [] {}, PlantedVariant(Defect::kHangs));
   const pid_t supervisor = run.Supervisor();
   const std::vector<pid_t> workers = ChildrenOf(supervisor);
   ASSERT_FALSE(workers.empty());
   const pid_t victim = workers.front();
   if (ptrace(PTRACE_SEIZE, victim, nullptr, nullptr) != 0) GTEST_SKIP() << "no ptrace here";
+  // Inside an operation, where it hangs.
+  EXPECT_TRUE(Eventually([victim] { return IsInPause(victim); }));
   run.AskToEnd();  // everybody is killed; the debugger's victim is not reaped
-  EXPECT_EQ(run.VerdictOf(), "undecided") << run.reason();
+  EXPECT_EQ(run.VerdictOf(), "undecided");
+  EXPECT_THAT(run.reason(), HasSubstr("interrupted"));
   EXPECT_EQ(waitpid(victim, nullptr, __WALL), victim);
 }
 
