@@ -7,7 +7,6 @@
 #ifndef KILL9_PROPERTY_CONFORMANCE_CONFORMANCE_H_
 #define KILL9_PROPERTY_CONFORMANCE_CONFORMANCE_H_
 
-#include <cstring>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -22,22 +21,10 @@
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
 #include "property/scaffold/places.h"
+#include "property/scaffold/values.h"
 #include "variants/registry.h"
 
 namespace kill9 {
-
-// Bytes that tell what they should be: `size` of them, zeros included, different for each seed.
-inline std::string Bytes(size_t size, uint64_t seed) {
-  std::string bytes(size, '\0');
-  std::mt19937_64 random(seed);
-  size_t at = 0;
-  for (; at + 8 <= size; at += 8) {
-    uint64_t word = random();
-    std::memcpy(bytes.data() + at, &word, 8);
-  }
-  for (uint64_t word = random(); at < size; ++at, word >>= 8) bytes[at] = static_cast<char>(word);
-  return bytes;
-}
 
 inline std::string VariantTestName(const ::testing::TestParamInfo<const Variant*>& info) {
   return std::string(info.param->name());

@@ -259,7 +259,6 @@ TEST_P(ConformanceDeath, AtAnyMomentLosesNothingAcknowledgedAndLeaksNothing) {
   };
   Shared<All> all;
   std::mt19937_64 random(TestSeed());
-  std::cout << "[ seed     ] KILL9_SEED=" << TestSeed() << " (best effort: kills are timed)\n";
   uint64_t kills = 0;
   uint64_t half_done = 0;
   uint64_t happened = 0;
@@ -321,12 +320,8 @@ TEST_P(ConformanceDeath, AtAnyMomentLosesNothingAcknowledgedAndLeaksNothing) {
       victims.emplace_back([&](Line& parent) { return work(victim, seed, parent); });
     }
     for (Child& victim : victims) ASSERT_TRUE(victim.Await());
-    SleepMicroseconds(random() % 3000);
-    for (Child& victim : victims) victim.Signal(SIGKILL);
-    for (Child& victim : victims) {
-      ASSERT_EQ(victim.ExitStatus(), 1000 + SIGKILL);
-      ++kills;
-    }
+    ASSERT_TRUE(KillAllAfter(victims, random() % 3000));
+    kills += victims.size();
     // A survivor's first operation may come before recovery and must simply work.
     if (round % 2 == 0) ExpectAbsent("never put");
     // At most: a victim may have died between detaching and attaching, and one may have recovered
@@ -406,20 +401,14 @@ TEST_P(ConformanceDeath, OfRecoverersInTheMiddleOfItIsRecoveredByTheNext) {
     for (Child& victim : victims) victim.KillAndReap();
     uint64_t dead = victims.size();
     for (int i = 0; i < 2; ++i) {
-      std::vector<Child> recoverers;
-      for (int j = 0; j < 2; ++j) {
-        recoverers.emplace_back([&](Line& parent) {
-          auto store = variant().Attach(segment_);
-          CHILD_REQUIRE(store.ok());
-          parent.Tell();
-          CHILD_REQUIRE((*store)->Recover().ok());
-          for (;;) pause();
-        });
-      }
-      for (Child& recoverer : recoverers) ASSERT_TRUE(recoverer.Await());
-      SleepMicroseconds(random() % 60);
-      for (Child& recoverer : recoverers) recoverer.Signal(SIGKILL);
-      for (Child& recoverer : recoverers) ASSERT_EQ(recoverer.ExitStatus(), 1000 + SIGKILL);
+      std::vector<Child> recoverers = ReadyChildren(2, [&](Line& parent) {
+        auto store = variant().Attach(segment_);
+        CHILD_REQUIRE(store.ok());
+        parent.Tell();
+        CHILD_REQUIRE((*store)->Recover().ok());
+        for (;;) pause();
+      });
+      ASSERT_TRUE(KillAllAfter(recoverers, random() % 60));
       dead += recoverers.size();
     }
     EXPECT_LE(Recover().participants, dead);

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <thread>
 
 #include "property/conformance/conformance.h"
@@ -34,23 +33,15 @@ uint64_t Steps() {
 std::string KeyName(uint32_t key) { return absl::StrCat("key-", key); }
 
 std::string ValueOf(uint32_t key, uint32_t writer, uint64_t sequence) {
-  static constexpr std::array<size_t, 6> kSizes = {0, 8, 100, 1000, 5000, 20'000};
-  return absl::StrCat(key, " ", writer, " ", sequence, ".") +
-         Bytes(kSizes[(sequence * 5 + writer) % kSizes.size()], sequence * 100 + writer * 10 + key);
+  static constexpr std::array<size_t, 6> kSizes = {0, 28, 100, 1000, 5000, 20'000};
+  return ValueOf(key, MakeValueId(writer, static_cast<uint32_t>(sequence)),
+                 kSizes[(sequence * 5 + writer) % kSizes.size()]);
 }
 
 // Whether `value` is one that some thread has put under `key`, to the last byte.
 bool Valid(uint32_t key, std::string_view value) {
-  std::array<uint64_t, 3> numbers{};
-  const char* at = value.data();
-  const char* end = at + value.size();
-  for (uint64_t& number : numbers) {
-    auto [next, error] = std::from_chars(at, end, number);
-    if (error != std::errc() || next == end) return false;
-    at = next + 1;
-  }
-  return numbers[0] == key && numbers[1] < kThreads &&
-         value == ValueOf(key, static_cast<uint32_t>(numbers[1]), numbers[2]);
+  const ValueId id = CheckValue(key, value).id;
+  return ProcessOf(id) < kThreads && value == ValueOf(key, ProcessOf(id), SequenceOf(id));
 }
 
 class Threads : public Conformance {

@@ -21,6 +21,7 @@
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "harness/base/die_with_parent.h"
@@ -29,11 +30,15 @@ namespace kill9 {
 
 inline constexpr unsigned kWatchdogSeconds = 600;  // a test that waits longer has found a hang
 
-// The seed of everything random in a test program: KILL9_SEED, else fixed. Printed by whoever uses
-// it.
+// The seed of everything random in a test program: KILL9_SEED, else fixed. Its first use prints it.
 inline uint64_t TestSeed() {
-  const char* text = std::getenv("KILL9_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 10) : 9;
+  static const uint64_t seed = [] {
+    const char* text = std::getenv("KILL9_SEED");
+    const uint64_t value = text != nullptr ? std::strtoull(text, nullptr, 10) : 9;
+    std::printf("[ seed     ] KILL9_SEED=%lu\n", value);
+    return value;
+  }();
+  return seed;
 }
 
 inline void SleepMicroseconds(uint64_t time_us) {
@@ -147,6 +152,24 @@ class Child {
   pid_t pid_ = -1;
   int fd_ = -1;
 };
+
+// So many children of one body, each of which has told its parent that it is ready.
+inline std::vector<Child> ReadyChildren(int count, Child::Body body) {
+  std::vector<Child> children;
+  for (int i = 0; i < count; ++i) children.emplace_back(body);
+  for (const Child& child : children) {
+    if (!child.Await()) std::abort();
+  }
+  return children;
+}
+// Lets them work for so long, kills all at once, and reaps them. False: one had ended by itself.
+inline bool KillAllAfter(std::vector<Child>& children, uint64_t work_us) {
+  SleepMicroseconds(work_us);
+  for (const Child& child : children) child.Signal(SIGKILL);
+  bool all_killed = true;
+  for (Child& child : children) all_killed &= child.ExitStatus() == 1000 + SIGKILL;
+  return all_killed;
+}
 
 // In a child: says what failed and ends the body with 1.
 #define CHILD_REQUIRE(condition)                                                         \

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/values.h"
 #include "property/segment/segment_damage.h"
 #include "variants/registry.h"
 
@@ -65,20 +66,16 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 std::string KeyOf(uint64_t key) {
   return absl::StrCat("key-", key, std::string(key % 7 == 0 ? 20 + key : 0, 'k'));
 }
-// Key and number, then bytes that follow from them.
 std::string ValueOf(uint64_t key, uint64_t number) {
   std::mt19937_64 random(key << 32 ^ number);
-  std::string value(16 + random() % (random() % 10 == 0 ? 5000 : 200), '\0');
-  for (size_t at = 16; at < value.size(); ++at) value[at] = static_cast<char>(random());
-  std::memcpy(value.data(), &key, 8);
-  std::memcpy(value.data() + 8, &number, 8);
-  return value;
+  return ValueOf(key, number, 16 + random() % (random() % 10 == 0 ? 5000 : 200));
 }
 bool Genuine(std::string_view key, std::string_view value) {
-  uint64_t words[2];
-  if (value.size() < sizeof words) return false;
-  std::memcpy(words, value.data(), sizeof words);
-  return words[0] < kKeys && KeyOf(words[0]) == key && ValueOf(words[0], words[1]) == value;
+  if (value.size() < kWholeValueBytes) return false;
+  uint64_t id_and_key[2];
+  std::memcpy(id_and_key, value.data(), sizeof id_and_key);
+  return id_and_key[1] < kKeys && KeyOf(id_and_key[1]) == key &&
+         ValueOf(id_and_key[1], id_and_key[0]) == value;
 }
 
 // What goes on in a child, for its parent to tell.

@@ -2,81 +2,60 @@
 // Every read is judged against what any process had seen before it began, in tables that outlive
 // them all.
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "harness/base/die_with_parent.h"
+#include "property/scaffold/children.h"
 #include "variants/stores/seqlock_ring/seqlock_ring.h"
 #include "variants/stores/seqlock_ring/shared_oracle.h"
 
 namespace kill9::ring {
 namespace {
 
-pid_t Fork(const std::function<void()>& body) {
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child == 0) {
-    DieWithParent(parent);
-    body();
-    _exit(0);
-  }
-  return child;
-}
-
-void Reap(pid_t child) {
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status) || WTERMSIG(status) == SIGKILL)
-      << "a worker crashed, status " << status;
-}
-
 TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
   constexpr int kWorkers = 4;
   constexpr int kKills = 250;
-  SharedOracle& oracle = *Shared<SharedOracle>();
+  Shared<SharedOracle> shared;
+  SharedOracle& oracle = *shared;
   auto segment = MakeSmallSegment(192 << 10, 12);
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(absl::StrCat("seed ", seed, " (best effort)"));
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(TestSeed());
   const auto spawn = [&] {
-    const uint64_t worker_seed = random();
-    return Fork([&, worker_seed] {
+    const uint64_t seed = random();
+    return std::make_unique<Child>([&, seed](Line&) {
       auto store = RingStore::Attach(segment);
-      if (!store.ok()) return oracle.Fault("Attach fails");
-      if (worker_seed % 3 == 0) (*store)->SetPromotionChance(0.3);
-      Worker(oracle, **store, worker_seed).Run();
+      CHILD_REQUIRE(store.ok());
+      if (seed % 3 == 0) (*store)->SetPromotionChance(0.3);
+      Worker(oracle, **store, seed).Run();
+      return 0;
     });
   };
-  std::vector<pid_t> workers;
+  std::vector<std::unique_ptr<Child>> workers;
   for (int i = 0; i < kWorkers; ++i) workers.push_back(spawn());
   for (int kill_count = 0; kill_count < kKills && oracle.faults.load(kTestOrder) == 0;
        ++kill_count) {
-    usleep(static_cast<useconds_t>(random() % 8000));
-    pid_t& victim = workers[random() % kWorkers];
-    const pid_t stopped = workers[random() % kWorkers];
+    SleepMicroseconds(random() % 8000);
+    std::unique_ptr<Child>& victim = workers[random() % kWorkers];
+    const Child& stopped = *workers[random() % kWorkers];
     if (random() % 4 == 0) {  // somebody sleeps through several laps
-      kill(stopped, SIGSTOP);
-      usleep(static_cast<useconds_t>(random() % 20000));
-      kill(stopped, SIGCONT);
+      stopped.Signal(SIGSTOP);
+      SleepMicroseconds(random() % 20'000);
+      stopped.Signal(SIGCONT);
     }
-    kill(victim, SIGKILL);
-    Reap(victim);
+    victim->Signal(SIGKILL);
+    ASSERT_EQ(victim->ExitStatus(), 1000 + SIGKILL);
     victim = spawn();
   }
   oracle.over.store(true, kTestOrder);
-  for (pid_t worker : workers) Reap(worker);
+  for (auto& worker : workers) EXPECT_EQ(worker->ExitStatus(), 0);
   EXPECT_EQ(oracle.faults.load(kTestOrder), 0u) << oracle.first_fault;
   EXPECT_GT(oracle.hits.load(kTestOrder), 1000u);
   EXPECT_GT(oracle.misses.load(kTestOrder), 100u);
@@ -87,9 +66,9 @@ TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
               oracle.pins.load(kTestOrder));
 }
 
-// The child reports through `ready` and then waits to be killed.
-pid_t HolderOf(const std::shared_ptr<Segment>& segment, std::atomic<bool>* ready) {
-  return Fork([&segment, ready] {
+// Holds all that one participant can, and waits to be killed.
+Child HolderOf(const std::shared_ptr<Segment>& segment) {
+  return Child([&segment](Line& parent) {
     auto store = RingStore::Attach(segment);
     std::vector<PinnedValue> pins;
     std::vector<Draft> drafts;
@@ -105,17 +84,17 @@ pid_t HolderOf(const std::shared_ptr<Segment>& segment, std::atomic<bool>* ready
         drafts.push_back(*std::move(draft));
       }
     }
-    ready->store(true);
-    while (true) pause();
+    parent.Tell();
+    for (;;) pause();
+    return 0;
   });
 }
 
 TEST(SeqlockRingKill, RingHeldByAStoppedProcessSaysFullAndByADeadOneIsTakenWithoutRecover) {
   auto segment = MakeSmallSegment(256 << 10, 8);
-  std::atomic<bool>& ready = *Shared<std::atomic<bool>>();
-  const pid_t holder = HolderOf(segment, &ready);
-  while (!ready.load(kTestOrder)) usleep(100);
-  kill(holder, SIGSTOP);
+  Child holder = HolderOf(segment);
+  ASSERT_TRUE(holder.Await());
+  holder.Signal(SIGSTOP);
   auto store = RingStore::Attach(segment);
   ASSERT_TRUE(store.ok());
   const std::string large((*store)->max_value_bytes() / 2, 'x');
@@ -124,8 +103,7 @@ TEST(SeqlockRingKill, RingHeldByAStoppedProcessSaysFullAndByADeadOneIsTakenWitho
   auto held = (*store)->Audit();
   EXPECT_TRUE(held->clean()) << testing::PrintToString(held->violations);
   EXPECT_GT(held->held.blocks, 0u);
-  kill(holder, SIGKILL);
-  Reap(holder);
+  holder.KillAndReap();
   EXPECT_TRUE((*store)->Put("key", large).ok());
   EXPECT_EQ((*store)->Audit()->held.blocks, 0u);
 }
@@ -133,18 +111,17 @@ TEST(SeqlockRingKill, RingHeldByAStoppedProcessSaysFullAndByADeadOneIsTakenWitho
 TEST(SeqlockRingKill, RecoverReturnsExactlyWhatTheVictimHeld) {
   auto segment = MakeSmallSegment(1 << 20, 8);
   auto store = RingStore::Attach(segment);
-  std::atomic<bool>& ready = *Shared<std::atomic<bool>>();
-  const pid_t victim = Fork([&] {
+  Child victim([&](Line& parent) {
     auto mine = RingStore::Attach(segment);
     auto draft = (*mine)->Reserve("draft", 1000);
     (void)(*mine)->Put("key", "value");
     auto pin = (*mine)->Pin("key");
-    ready.store(true, kTestOrder);
-    while (true) pause();
+    parent.Tell();
+    for (;;) pause();
+    return 0;
   });
-  while (!ready.load(kTestOrder)) usleep(100);
-  kill(victim, SIGKILL);
-  Reap(victim);
+  ASSERT_TRUE(victim.Await());
+  victim.KillAndReap();
   auto report = (*store)->Recover();
   ASSERT_TRUE(report.ok());
   EXPECT_EQ(report->participants, 1u);
@@ -162,7 +139,7 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
   struct Acknowledged {
     std::atomic<uint64_t> count[kWriters];
   };
-  Acknowledged& acknowledged = *Shared<Acknowledged>();
+  Shared<Acknowledged> acknowledged;
   const std::string path =
       (std::filesystem::temp_directory_path() / absl::StrCat("kill9-ring-", getpid())).string();
   SegmentOptions options;
@@ -175,27 +152,28 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
     auto segment = CreateSegment(options);
     ASSERT_TRUE(segment.ok()) << segment.status();
   }
-  std::vector<pid_t> writers;
+  std::vector<Child> writers;
   for (int w = 0; w < kWriters; ++w) {
-    writers.push_back(Fork([&, w] {
+    writers.emplace_back([&, w](Line&) {
       auto segment = SeqlockRing().Open(options.location);
       auto store = RingStore::Attach(*segment);
       for (uint64_t i = 0; i < kKeysEach * 20; ++i) {
         const std::string key = absl::StrCat(w, ":", i % kKeysEach);
-        if (!(*store)->Put(key, MakeValue(i, i, 40)).ok()) return;
-        acknowledged.count[w].store(i + 1, kTestOrder);
-        if (i >= kKeysEach * 3) usleep(100);
+        if (!(*store)->Put(key, ValueOf(i, i, 40)).ok()) return 0;
+        acknowledged->count[w].store(i + 1, kTestOrder);
+        if (i >= kKeysEach * 3) SleepMicroseconds(100);
       }
-    }));
+      return 0;
+    });
   }
   const auto slowest = [&] {
     uint64_t least = UINT64_MAX;
-    for (auto& count : acknowledged.count) least = std::min(least, count.load(kTestOrder));
+    for (auto& count : acknowledged->count) least = std::min(least, count.load(kTestOrder));
     return least;
   };
-  while (slowest() < 2500) usleep(200);
-  for (pid_t writer : writers) kill(writer, SIGKILL);
-  for (pid_t writer : writers) Reap(writer);
+  while (slowest() < 2500) SleepMicroseconds(200);
+  for (Child& writer : writers) writer.Signal(SIGKILL);  // one may have written all, and ended
+  for (Child& writer : writers) writer.Reap();
   auto segment = SeqlockRing().Open(options.location);
   ASSERT_TRUE(segment.ok()) << segment.status();
   auto store = RingStore::Attach(*segment);
@@ -203,14 +181,14 @@ TEST(SeqlockRingKill, FileBackedRingLosesNoCompleteRecordWhenAllAreKilled) {
   ASSERT_EQ((*store)->ReadCounters().laps, 0u);
   std::string value;
   for (int w = 0; w < kWriters; ++w) {
-    const uint64_t count = acknowledged.count[w].load(kTestOrder);
+    const uint64_t count = acknowledged->count[w].load(kTestOrder);
     for (uint64_t k = 0; k < kKeysEach; ++k) {
       const uint64_t last = count == 0 ? 0 : k + (count - 1 - k) / kKeysEach * kKeysEach;
       ASSERT_TRUE((*store)->Get(absl::StrCat(w, ":", k), &value).ok()) << w << ":" << k;
       uint64_t id = 0;
       std::memcpy(&id, value.data(), 8);
       ASSERT_TRUE(id == last || (last + kKeysEach == count && id == count)) << id << " " << count;
-      ASSERT_TRUE(Genuine(id, value));
+      ASSERT_TRUE(IsValueOf(id, value));
     }
   }
   store->reset();

@@ -2,8 +2,6 @@
 // sizes, caches that withhold nothing, and real deaths. What it has in common with the other
 // designs is in the conformance suite.
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -19,6 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "property/scaffold/children.h"
+#include "property/scaffold/values.h"
 #include "variants/registry.h"
 #include "variants/stores/cas_slots/cas_slots_store.h"
 
@@ -54,21 +54,6 @@ void ExpectSound(Store& store) {
 
 std::string Key(uint64_t number) { return absl::StrCat("key-", number); }
 
-// A value that says which key and which number it is of, to its last byte.
-std::string ValueOf(uint64_t key, uint64_t number, size_t bytes) {
-  std::string value = absl::StrCat(key, ":", number, ":");
-  while (value.size() < bytes)
-    value.push_back(static_cast<char>('a' + (number + value.size()) % 26));
-  return value;
-}
-
-bool IsValueOf(uint64_t key, const std::string& value) {
-  uint64_t of = 0;
-  uint64_t number = 0;
-  if (std::sscanf(value.c_str(), "%lu:%lu:", &of, &number) != 2 || of != key) return false;
-  return value == ValueOf(key, number, value.size());
-}
-
 // One operation, chosen by `dice`. False: it read what nobody can have written.
 bool OneOperation(Store& store, uint64_t key, std::string value, uint64_t dice) {
   const std::string text = Key(key);
@@ -78,7 +63,7 @@ bool OneOperation(Store& store, uint64_t key, std::string value, uint64_t dice) 
       return true;
     case 1: {
       absl::StatusOr<PinnedValue> pin = store.Pin(text);
-      return !pin.ok() || IsValueOf(key, std::string(pin->value()));
+      return !pin.ok() || IsValueOf(key, pin->value());
     }
     case 2: {
       absl::StatusOr<Draft> draft = store.Reserve(text, value.size());
@@ -110,7 +95,7 @@ TEST(CasSlotsTest, ManyKeysInOneSlotBehaveAsAMap) {
   std::unique_ptr<Store> store = Attach(segment);
   std::map<uint64_t, std::pair<std::string, Version>> model;
   std::map<uint64_t, Version> newest;
-  std::mt19937_64 random(1);
+  std::mt19937_64 random(TestSeed());
   uint64_t full = 0;
   for (int i = 0; i < 60'000; ++i) {
     uint64_t key = random() % 700;
@@ -436,7 +421,7 @@ TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
 }
 
 // What a victim does until it is killed: everything, on few keys, with values of many sizes.
-[[noreturn]] void WorkUntilKilled(const std::shared_ptr<Segment>& segment, uint64_t seed) {
+int WorkUntilKilled(const std::shared_ptr<Segment>& segment, uint64_t seed) {
   // A clock of the victim's own processor time: it dies while it works, however busy the machine
   // is.
   sigevent event{};
@@ -445,19 +430,18 @@ TEST(CasSlotsTest, TheAuditFindsBlocksThatNobodyCanFindAndBlocksThatTwoOwn) {
   timer_t timer{};
   itimerspec when{};
   when.it_value.tv_nsec = static_cast<long>(seed % 6'000'000) + 1;
-  if (timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer) != 0 ||
-      timer_settime(timer, 0, &when, nullptr) != 0) {
-    _exit(13);
-  }
+  CHILD_REQUIRE(timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer) == 0 &&
+                timer_settime(timer, 0, &when, nullptr) == 0);
   absl::StatusOr<std::unique_ptr<Store>> attached = TheVariant().Attach(segment);
-  if (!attached.ok()) _exit(absl::IsResourceExhausted(attached.status()) ? 0 : 10);
+  if (absl::IsResourceExhausted(attached.status())) return 0;
+  CHILD_REQUIRE(attached.ok());
   Store& store = **attached;
   std::mt19937_64 random(seed);
   std::vector<PinnedValue> pins;
   for (uint64_t i = 0;; ++i) {
     const uint64_t key = random() % 60;
     const size_t bytes = random() % 8 == 0 ? random() % 9000 : random() % 300;
-    if (!OneOperation(store, key, ValueOf(key, i, bytes), random())) _exit(11);
+    CHILD_REQUIRE(OneOperation(store, key, ValueOf(key, i, bytes), random()));
     // Some pins that last, so that deaths leave pins behind.
     absl::StatusOr<PinnedValue> pin = store.Pin(Key(key));
     if (pin.ok()) pins.push_back(*std::move(pin));
@@ -470,25 +454,20 @@ class CasSlotsKillTest : public ::testing::TestWithParam<std::pair<uint64_t, uin
 TEST_P(CasSlotsKillTest, NothingIsLostAndSurvivorsGoOnWhenProcessesAreKilled) {
   const auto [size_bytes, expected_entries] = GetParam();
   std::shared_ptr<Segment> segment = MakeSegment(size_bytes, expected_entries, 8);
-  std::mt19937_64 random(size_bytes);
+  std::mt19937_64 random(TestSeed() + size_bytes);
   uint64_t recovered = 0;
   uint64_t undone = 0;
   // Until some deaths have fallen between the two ends of a change.
   constexpr int kRounds = 60;
   constexpr int kMostRounds = 50 * kRounds;
   for (int round = 0; round < kRounds || (undone < 5 && round < kMostRounds); ++round) {
-    std::vector<pid_t> victims;
+    std::vector<Child> victims;
     for (int i = 0; i < 4; ++i) {
-      pid_t pid = fork();
-      ASSERT_GE(pid, 0);
       const uint64_t seed = random();
-      if (pid == 0) WorkUntilKilled(segment, seed);
-      victims.push_back(pid);
+      victims.emplace_back([&, seed](Line&) { return WorkUntilKilled(segment, seed); });
     }
-    for (pid_t pid : victims) {
-      int status = 0;
-      ASSERT_EQ(waitpid(pid, &status, 0), pid);
-      ASSERT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0) << WEXITSTATUS(status);
+    for (Child& victim : victims) {
+      EXPECT_THAT(victim.ExitStatus(), ::testing::AnyOf(0, 1000 + SIGKILL));
     }
     absl::StatusOr<std::unique_ptr<Store>> survivor = TheVariant().Attach(segment);
     ASSERT_TRUE(survivor.ok()) << survivor.status();

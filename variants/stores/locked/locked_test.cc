@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "property/scaffold/children.h"
 #include "variants/registry.h"
 #include "variants/stores/locked/locked_store.h"
 #include "variants/stores/locked/space.h"
@@ -78,7 +77,7 @@ TEST(HeapTest, KeepsItsInvariantsAndMergesBackToOneBlock) {
   Arena arena(256 << 10);
   Heap heap = arena.heap();
   Journal journal(arena.base(), arena.journal_area(), 1, 0, arena.writer);
-  std::mt19937_64 random(7);
+  std::mt19937_64 random(TestSeed());
   std::vector<uint64_t> live;
   for (int i = 0; i < 20'000; ++i) {
     if (random() % 2 == 0 || live.empty()) {
@@ -133,7 +132,7 @@ TEST(HeapTest, ServesARequestThatOnlyOneBlockOfItsOwnBinCanSatisfy) {
 TEST(JournalTest, UndoRestoresTheHeapAfterAnyCutTransaction) {
   Arena arena(64 << 10);
   Heap heap = arena.heap();
-  std::mt19937_64 random(11);
+  std::mt19937_64 random(TestSeed());
   std::vector<uint64_t> live;
   size_t undone = 0;
   for (int i = 0; i < 20'000; ++i) {
@@ -332,13 +331,14 @@ TEST_F(BorrowingTest, AGetThatFindsNoMemoryForItsCopyHoldsNothingAfterwards) {
 TEST_F(BorrowingTest, NothingBorrowedIsLostWhoeverDies) {
   const int count = FillBeyondTheOwnArena();
   for (int i = 0; i < count; ++i) Key(i);
-  std::mt19937_64 random(3);
+  std::mt19937_64 random(TestSeed());
   for (int round = 0; round < 200; ++round) {
-    const pid_t victim = fork();
-    if (victim == 0) {
+    const uint64_t seed = random();
+    Child victim([&](Line&) {
+      std::mt19937_64 choices(seed);
       std::unique_ptr<Store> store = Attach();
       std::vector<PinnedValue> pins;
-      for (uint64_t i = random();; ++i) {
+      for (uint64_t i = choices();; ++i) {
         const std::string& key = keys_[i * 7919 % keys_.size()];
         if (i % 16 == 0) pins.clear();
         if (absl::StatusOr<PinnedValue> pin = store->Pin(key); pin.ok()) {
@@ -347,10 +347,10 @@ TEST_F(BorrowingTest, NothingBorrowedIsLostWhoeverDies) {
         store->Erase(key).IgnoreError();
         store->Put(key, std::string(i % 11'000, 'w')).IgnoreError();
       }
-    }
-    usleep(500 + static_cast<useconds_t>(random() % 2'000));
-    kill(victim, SIGKILL);
-    ASSERT_EQ(waitpid(victim, nullptr, 0), victim);
+      return 0;
+    });
+    SleepMicroseconds(500 + random() % 2'000);
+    ASSERT_EQ(victim.KillAndReap(), SIGKILL);
     ASSERT_TRUE(store_->Recover().ok());
     const AuditReport report = Audit();
     ASSERT_EQ(report.held.blocks, 0u);

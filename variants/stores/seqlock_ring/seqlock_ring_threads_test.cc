@@ -15,17 +15,15 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
   constexpr int kThreads = 4;
   constexpr uint64_t kHits = kThreadSanitizer ? 20'000 : 200'000;
   constexpr uint64_t kPins = kHits / 10;
-  SharedOracle& oracle = *Shared<SharedOracle>();
+  SharedOracle oracle{};
   auto segment = MakeSmallSegment(192 << 10, 8);
-  const uint64_t seed = std::random_device{}();
-  SCOPED_TRACE(absl::StrCat("seed ", seed, " (best effort)"));
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
       auto store = RingStore::Attach(segment);
       if (!store.ok()) return oracle.Fault("Attach fails");
       if (i == 0) (*store)->SetPromotionChance(0.3);
-      Worker(oracle, **store, seed + static_cast<uint64_t>(i)).Run();
+      Worker(oracle, **store, TestSeed() + static_cast<uint64_t>(i)).Run();
     });
   }
   while (oracle.faults.load(kTestOrder) == 0 &&
@@ -104,7 +102,7 @@ TEST(SeqlockRingThreads, OneBucketUnderContentionNeverHoldsATagTwice) {
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&, i] {
         auto store = RingStore::Attach(*segment);
-        std::mt19937_64 random(static_cast<uint64_t>(round * kThreads + i));
+        std::mt19937_64 random(TestSeed() + static_cast<uint64_t>(round * kThreads + i));
         for (int step = 0; step < 2000; ++step) {
           const std::string& key = keys[random() % keys.size()];
           if (random() % 2 == 0) {

@@ -3,15 +3,11 @@
 #ifndef KILL9_VARIANTS_STORES_SEQLOCK_RING_SHARED_ORACLE_H_
 #define KILL9_VARIANTS_STORES_SEQLOCK_RING_SHARED_ORACLE_H_
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
-#include <cstring>
 #include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <string_view>
@@ -20,7 +16,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "variants/segment/hash.h"
+#include "property/scaffold/children.h"
+#include "property/scaffold/values.h"
 #include "variants/stores/seqlock_ring/seqlock_ring.h"
 
 namespace kill9::ring {
@@ -52,13 +49,6 @@ struct SharedOracle {
   }
 };
 
-template <typename T>
-T* Shared() {
-  void* memory =
-      mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return new (memory) T;
-}
-
 inline void Raise(std::atomic<uint64_t>& to, uint64_t value) {
   uint64_t seen = to.load(kTestOrder);
   while (seen < value && !to.compare_exchange_weak(seen, value, kTestOrder, kTestOrder)) {
@@ -66,26 +56,6 @@ inline void Raise(std::atomic<uint64_t>& to, uint64_t value) {
 }
 
 inline std::string KeyName(uint64_t key) { return absl::StrCat("key-", key * 7919); }
-
-// Key, a random number, a hash of the rest: torn, foreign and damaged values show.
-inline std::string MakeValue(uint64_t key, uint64_t random, size_t bytes) {
-  std::string value(std::max<size_t>(bytes, 24), '\0');
-  std::mt19937_64 filler(random);
-  for (size_t i = 24; i < value.size(); ++i) value[i] = static_cast<char>(filler() >> 40);
-  std::memcpy(value.data(), &key, 8);
-  std::memcpy(value.data() + 8, &random, 8);
-  const uint64_t hash = XXH3_64bits_withSeed(value.data() + 24, value.size() - 24, key ^ random);
-  std::memcpy(value.data() + 16, &hash, 8);
-  return value;
-}
-
-inline bool Genuine(uint64_t key, std::string_view value) {
-  if (value.size() < 24) return false;
-  uint64_t words[3];
-  std::memcpy(words, value.data(), 24);
-  return words[0] == key &&
-         words[2] == XXH3_64bits_withSeed(value.data() + 24, value.size() - 24, key ^ words[1]);
-}
 
 class Worker {
  public:
@@ -124,7 +94,7 @@ class Worker {
       oracle_.Fault("%s of key %lu: version %lu came back after %lu was gone", what, key, version,
                     before.gone);
     }
-    if (value != nullptr && !Genuine(key, *value)) {
+    if (value != nullptr && !IsValueOf(key, *value)) {
       oracle_.Fault("%s of key %lu: torn or foreign value, version %lu", what, key, version);
     }
     Raise(oracle_.visible[key], version);
@@ -153,7 +123,7 @@ class Worker {
     const Before before = Look(key);
     const uint64_t kind = Draw(1000);
     if (kind < 350) {
-      JudgeWrite("Put", key, before, store_.Put(name, MakeValue(key, random_(), DrawSize())));
+      JudgeWrite("Put", key, before, store_.Put(name, ValueOf(key, random_(), DrawSize())));
     } else if (kind < 700) {
       Get(key, name, before);
     } else if (kind < 760) {
@@ -191,7 +161,7 @@ class Worker {
     auto present = store_.Get(name, nullptr);
     const Version expected = present.ok() ? *present : kAbsent;
     const Before between = Look(key);
-    auto result = store_.CompareAndSwap(name, expected, MakeValue(key, random_(), DrawSize()));
+    auto result = store_.CompareAndSwap(name, expected, ValueOf(key, random_(), DrawSize()));
     if (!result.ok()) return;
     if (result->swapped) {
       JudgeWrite("CompareAndSwap", key, before, result->version);
@@ -221,14 +191,14 @@ class Worker {
     for (uint64_t i = Draw(30); i > 0; --i) {
       const uint64_t other = Draw(kKeys);
       const Before before_put = Look(other);
-      auto version = store_.Put(KeyName(other), MakeValue(other, random_(), DrawSize()));
+      auto version = store_.Put(KeyName(other), ValueOf(other, random_(), DrawSize()));
       JudgeWrite("Put", other, before_put, version);
     }
-    if (!Genuine(key, value)) oracle_.Fault("a pinned value of key %lu changed", key);
+    if (!IsValueOf(key, value)) oracle_.Fault("a pinned value of key %lu changed", key);
   }
 
   void Fill(uint64_t key, const std::string& name) {
-    const std::string value = MakeValue(key, random_(), DrawSize());
+    const std::string value = ValueOf(key, random_(), DrawSize());
     auto draft = store_.Reserve(name, value.size());
     if (!draft.ok()) return;
     value.copy(draft->bytes().data(), value.size() / 2);
