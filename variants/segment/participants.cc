@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/byte_lock.h"
 #include "variants/segment/hash.h"
 
 namespace kill9 {
@@ -35,31 +36,7 @@ constexpr ParticipantState StateOf(uint64_t word) {
 }
 constexpr uint32_t GenerationOf(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 
-struct flock ByteLock(off_t byte) {
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = byte;
-  lock.l_len = 1;
-  return lock;
-}
 off_t ByteOf(uint32_t slot) { return kLockBase + static_cast<off_t>(slot); }
-
-// 0, or the error.
-int TryLock(int fd, off_t byte) {
-  struct flock lock = ByteLock(byte);
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
-}
-void Unlock(int fd, off_t byte) {
-  struct flock lock = ByteLock(byte);
-  lock.l_type = F_UNLCK;
-  fcntl(fd, F_OFD_SETLK, &lock);
-}
-// Whether another description than that of `fd` holds the lock. Also true if it cannot be told.
-bool IsLocked(int fd, off_t byte) {
-  struct flock lock = ByteLock(byte);
-  return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
 
 size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
@@ -139,12 +116,12 @@ class LivenessLocks {
     const off_t byte = kTrialBase + static_cast<off_t>(random >> 4);
     const int fd = Reopen(file);
     if (fd < 0) return false;
-    void* page = TryLock(fd, byte) == 0 ? MapProof(fd) : nullptr;
+    void* page = TryLockByte(fd, byte) == 0 ? MapProof(fd) : nullptr;
     close(fd);
     if (page == nullptr) return false;
-    const bool stays = IsLocked(file.number(), byte);
+    const bool stays = IsByteLocked(file.number(), byte);
     munmap(page, PageBytes());
-    return stays && !IsLocked(file.number(), byte);
+    return stays && !IsByteLocked(file.number(), byte);
   }
 
   std::mutex mutex_;
@@ -217,7 +194,7 @@ void Participant::Release() {
   } else {
     std::lock_guard<std::mutex> no_fork(LivenessLocks::Get().mutex());
     LivenessLocks::Get().Strike(proof.get());
-    if (proof->Intact()) Unlock(proof->number(), ByteOf(slot_));
+    if (proof->Intact()) UnlockByte(proof->number(), ByteOf(slot_));
     proof->Close();
   }
   uint64_t leaving = Pack(ParticipantState::kLeaving, generation_);
@@ -254,7 +231,7 @@ class ParticipantTable::Pass {
     const bool of_recoverer = slot >= table_.participants_;
     // Relaxed: only a hint of where to try; the CAS below decides.
     if (!Claimable(word.load(std::memory_order_relaxed), of_recoverer)) return std::nullopt;
-    if (const int error = TryLock(fd_, ByteOf(slot)); error != 0) {
+    if (const int error = TryLockByte(fd_, ByteOf(slot)); error != 0) {
       if (error != EAGAIN && error != EACCES) {
         return absl::FailedPreconditionError(absl::StrCat(
             "cannot attach: the segment's file takes no locks: ", std::strerror(error)));
@@ -273,7 +250,7 @@ class ParticipantTable::Pass {
         return HandOver(word, slot, generation);
       }
     }
-    Unlock(fd_, ByteOf(slot));
+    UnlockByte(fd_, ByteOf(slot));
     return std::nullopt;
   }
 
@@ -398,7 +375,7 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   if (StateOf(seen) == ParticipantState::kDead) return true;
   if (StateOf(seen) == ParticipantState::kFree) return false;
   // In this order: whoever has closed the descriptor since, the answer was that of our file.
-  if (IsLocked(file_->number(), ByteOf(slot)) || !file_->Intact()) return false;
+  if (IsByteLocked(file_->number(), ByteOf(slot)) || !file_->Intact()) return false;
   if (StateOf(seen) == ParticipantState::kLeaving) {
     // It has left, and died, or is about to do this itself. Release: as there. It fails if another
     // did it first.

@@ -40,8 +40,8 @@ std::string DirectoryOfPath(const std::string& path) {
 }
 
 // False also where somebody else has it.
-bool LockAsCreator(int fd) { return SetByteLock(fd, kCreatorsByte, F_WRLCK); }
-void UnlockAsCreator(int fd) { SetByteLock(fd, kCreatorsByte, F_UNLCK); }
+bool LockAsCreator(int fd) { return TryLockByte(fd, kCreatorsByte) == 0; }
+void UnlockAsCreator(int fd) { UnlockByte(fd, kCreatorsByte); }
 
 // Removes what this user's dead creators have left. Whoever gets the lock of a file knows that its
 // creator is dead, or has not locked it yet: then that one finds its name gone, and takes another.

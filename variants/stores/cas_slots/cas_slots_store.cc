@@ -13,10 +13,6 @@
 namespace kill9::cas_slots {
 namespace {
 
-bool IsErased(SlotWord word, uint32_t item) {
-  return item < kErasableItems && (word.erased() >> item & 1) != 0;
-}
-
 inline bool HasKey(BlockHeader* entry, std::string_view key) {
   return entry->key_bytes == key.size() && SameBytes(entry->key(), key.data(), key.size());
 }
@@ -165,11 +161,6 @@ bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& fou
   found.node = node;
   found.clock = node->clock + static_cast<uint64_t>(std::popcount(found.word.erased()));
   return true;
-}
-
-KILL9_ALWAYS_INLINE void CasSlotsStore::ReleaseHolds(const Found& found) {
-  Context::Clear(ledger_.entry_hold);
-  if (found.used_node_hold) Context::Clear(ledger_.node_hold);
 }
 
 KILL9_ALWAYS_INLINE Version CasSlotsStore::Read(const Found& found, std::string* value) {
@@ -474,75 +465,6 @@ absl::StatusOr<PinnedValue> CasSlotsStore::DoPin(std::string_view key) {
 void CasSlotsStore::DoReleasePin(uint64_t hold) {
   Context::Clear(ledger_.pins[hold]);
   used_pins_ &= ~(uint64_t{1} << hold);
-}
-
-absl::StatusOr<Ref> CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<std::string>& seen,
-                                             uint32_t pin) {
-  Found found;
-  found.slot = slot;
-  bool changed = false;
-  Ref result = 0;
-  const auto look_at = [&](Ref ref) {
-    BlockHeader* entry = HoldEntry(ledger_.entry_hold, ref, found);
-    changed = entry == nullptr;
-    if (changed) return;
-    std::string_view key(entry->key(), entry->key_bytes);
-    if (std::find(seen.begin(), seen.end(), key) == seen.end()) result = ref;
-  };
-  do {
-    // Acquire: as in Locate.
-    found.word = SlotWord{context_.slot(slot).load(std::memory_order_acquire)};
-    changed = false;
-    switch (found.word.kind()) {
-      case SlotKind::kEmpty:
-        break;
-      case SlotKind::kEntry:
-        look_at(found.word.ref());
-        break;
-      case SlotKind::kPair:
-        look_at(found.word.first());
-        if (!changed && result == 0) look_at(found.word.second());
-        break;
-      case SlotKind::kNode: {
-        found.used_node_hold = true;
-        BlockHeader* node = HoldNode(found);
-        changed = node == nullptr;
-        if (changed) break;
-        for (uint32_t i = 0; !changed && result == 0 && i < node->items; ++i) {
-          if (!IsErased(found.word, i)) look_at(ItemRef(node->item()[i]));
-        }
-        break;
-      }
-    }
-  } while (changed && !found.damaged);
-  if (found.damaged) return ReportDamage(found);
-  if (result != 0) context_.Note(ledger_.pins[pin], result);
-  ReleaseHolds(found);
-  return result;
-}
-
-// A key belongs to one slot, so seeing it once in its slot is seeing it once.
-absl::Status CasSlotsStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
-  std::optional<uint32_t> pin = TakePinNumber();
-  if (!pin.has_value()) {
-    return absl::ResourceExhaustedError("no pin is left for the visit of the entries");
-  }
-  const absl::Cleanup release = [this, &pin] { DoReleasePin(*pin); };  // the visitor may throw
-  bool go_on = true;
-  std::vector<std::string> seen;
-  for (uint64_t slot = 0; go_on && slot < context_.slot_count(); ++slot) {
-    seen.clear();
-    while (go_on) {
-      const absl::StatusOr<Ref> ref = PinUnseen(slot, seen, *pin);
-      if (!ref.ok()) return ref.status();
-      if (*ref == 0) break;
-      BlockHeader* entry = context_.block(*ref);
-      seen.emplace_back(entry->key(), entry->key_bytes);
-      go_on = visit(
-          {{entry->key(), entry->key_bytes}, {entry->value(), entry->value_bytes}, entry->clock});
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<RecoveryReport> CasSlotsStore::DoRecover() {

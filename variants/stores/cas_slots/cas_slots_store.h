@@ -76,7 +76,10 @@ class CasSlotsStore final : public Store {
   BlockHeader* HoldNode(Found& found);
   absl::Status ReportDamage(const Found& found);
   absl::Status Full() const;  // tells what lacked_bytes_ says
-  void ReleaseHolds(const Found& found);
+  void ReleaseHolds(const Found& found) {
+    Context::Clear(ledger_.entry_hold);
+    if (found.used_node_hold) Context::Clear(ledger_.node_hold);
+  }
   // Copies the value of the entry that was found, which is there, and releases the holds.
   Version Read(const Found& found, std::string* value);
   absl::StatusOr<Version> GetAnywhere(std::string_view key, uint64_t hash, std::string* value);

@@ -130,6 +130,10 @@ struct SlotWord {
   constexpr bool TagIs(uint64_t clock) const { return bits >> 50 == (clock & ((1u << 14) - 1)); }
   friend constexpr bool operator==(SlotWord, SlotWord) = default;
 };
+
+inline bool IsErased(SlotWord word, uint32_t item) {
+  return item < kErasableItems && (word.erased() >> item & 1) != 0;
+}
 static_assert(SlotWord::Entry(~Ref{0}, 5).ref() == ~Ref{0} &&
               SlotWord::Entry(1, 5).ClockFrom(5) == 5 &&
               SlotWord::Entry(1, (uint64_t{1} << 40) + 1).ClockFrom((uint64_t{1} << 40) - 1) ==

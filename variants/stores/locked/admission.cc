@@ -68,17 +68,18 @@ absl::Status Space::Admit(const Participant& owner) {
   }
   const absl::Cleanup close_it = [fd] {
     // Also if a child that was forked meanwhile has the descriptor.
-    SetByteLock(fd, kAdmissionByte, F_UNLCK);
+    UnlockByte(fd, kAdmissionByte);
     close(fd);
   };
   while (!AnyOtherIsAdmitted(owner.slot())) {
-    if (SetByteLock(fd, kAdmissionByte, F_WRLCK)) {
+    const int error = TryLockByte(fd, kAdmissionByte);
+    if (error == 0) {
       if (!AnyOtherIsAdmitted(owner.slot())) ResetMutexes();
       break;
     }
-    if (errno != EAGAIN && errno != EACCES) {
+    if (error != EAGAIN && error != EACCES) {
       return absl::FailedPreconditionError(
-          absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(errno)));
+          absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
     }
     const timespec pause{0, kPauseNs};
     nanosleep(&pause, nullptr);
