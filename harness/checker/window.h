@@ -276,15 +276,8 @@ class EngineStream : public StreamChecker {
   }
 
   void Forget(const Operation& operation) {
-    const bool sees_some_value =
-        ShowsSomeValue(operation) || RowOf(operation.function).expected != Field::kUnused;
-    if (sees_some_value) {
-      std::erase_if(limbo_,
-                    [&](const Operation& write) { return write.invoke <= operation.finish; });
-    } else {
-      std::erase_if(limbo_,
-                    [&](const Operation& write) { return write.argument == operation.result; });
-    }
+    std::erase_if(limbo_,
+                  [&](const Operation& crashed) { return Model::MayHaveSeen(operation, crashed); });
   }
 
   const std::string_view model_;

@@ -241,7 +241,9 @@ class HistoryReader {
         return number.status();
       }
       case Field::kVersion:
-        return payload == nullptr ? absl::OkStatus() : ReadVersion(*payload, value);
+      case Field::kNumber:
+        if (payload == nullptr) return absl::OkStatus();
+        return ReadNumber(*payload, field == Field::kVersion ? "a version" : "a sum", value);
       case Field::kWasThere: {
         const std::string_view told = payload == nullptr ? std::string_view() : payload->text;
         *value = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
@@ -272,12 +274,12 @@ class HistoryReader {
     return status;
   }
 
-  absl::Status ReadVersion(const EdnForm& form, uint64_t* version) {
+  absl::Status ReadNumber(const EdnForm& form, const char* what, uint64_t* number) {
     int64_t value = 0;
     if (!form.ToInteger(&value) || value < 0) {
-      return reader_.Error(form, "a version must be a number from 0 on");
+      return reader_.Error(form, absl::StrCat(what, " must be a number from 0 on"));
     }
-    *version = static_cast<uint64_t>(value);
+    *number = static_cast<uint64_t>(value);
     return absl::OkStatus();
   }
 
@@ -303,7 +305,7 @@ class HistoryReader {
       operation.outcome = Outcome::kRefused;  // without a version it does not say what it met
     }
     if (event.version != nullptr && outcome != Outcome::kCrashed && !event.version->IsNil()) {
-      absl::Status status = ReadVersion(*event.version, &operation.result_version);
+      absl::Status status = ReadNumber(*event.version, "a version", &operation.result_version);
       if (!status.ok()) return status;
     }
     return outcome == Outcome::kOk ? ReadResult(form, event, &operation) : absl::OkStatus();
@@ -323,7 +325,7 @@ class HistoryReader {
       payload = event.value;
     }
     const Field result = RowOf(operation->function).result;
-    if (result == Field::kValue && event.value == nullptr) {
+    if ((result == Field::kValue || result == Field::kNumber) && event.value == nullptr) {
       return reader_.Error(form, "a read that is :ok needs a :value");
     }
     return ReadField(payload, result, &operation->result);
@@ -348,7 +350,7 @@ class HistoryReader {
 };
 
 std::string FieldText(Field field, uint64_t value, const Naming& naming) {
-  if (field == Field::kVersion) return absl::StrCat(value);
+  if (field == Field::kVersion || field == Field::kNumber) return absl::StrCat(value);
   if (field != Field::kWasThere) return naming.Value(value);
   return value == kErasedUntold ? "nil" : value == 1 ? "true" : "false";
 }

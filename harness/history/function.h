@@ -27,13 +27,16 @@ enum class Function : uint8_t {
   kDequeue,              // result (kNothing: the queue was empty)
   kCompareAndSwapValue,  // as kCompareAndSwap, but expected is a value (Jepsen's :cas [old new]);
                          // fail: it had no effect, nothing more is known
+  kAdd,                  // argument, a number; of a counter
+  kRead,                 // result, a number
 };
 
 // What an operation is called on.
 enum class Target : uint8_t {
-  kObject,  // the object as a whole: no key, and no model looks at it
-  kValue,   // the one value of a key
-  kQueue,   // the queue of a key
+  kObject,   // the object as a whole: no key, and no model looks at it
+  kValue,    // the one value of a key
+  kQueue,    // the queue of a key
+  kCounter,  // the number of a key
 };
 
 // What a completed operation does to its target.
@@ -41,6 +44,7 @@ enum class Effect : uint8_t {
   kNone,
   kWrites,   // what stands in `argument`
   kRemoves,  // a value, where there was one
+  kAdds,     // `argument`, a number, to the one that is there
 };
 
 // What a field of an operation holds.
@@ -49,6 +53,7 @@ enum class Field : uint8_t {
   kValue,          // the id of a value, or kNothing
   kRequiredValue,  // never kNothing
   kVersion,        // a number
+  kNumber,         // itself: no value has it as its id
   kWasThere,       // 1, 0, or kErasedUntold
 };
 
@@ -132,6 +137,19 @@ inline constexpr FunctionRow kFunctions[] = {
      .effect = Effect::kWrites,
      .argument = Field::kValue,
      .expected = Field::kValue},
+    {.function = Function::kAdd,
+     .name = "add",
+     .aliases = "",
+     .call = "Add",
+     .target = Target::kCounter,
+     .effect = Effect::kAdds,
+     .argument = Field::kNumber},
+    {.function = Function::kRead,
+     .name = "read",
+     .aliases = "",
+     .call = "Read",
+     .target = Target::kCounter,
+     .result = Field::kNumber},
 };
 
 constexpr bool FunctionsAreInOrder() {

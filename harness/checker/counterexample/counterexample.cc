@@ -19,7 +19,11 @@ std::string DescribeCall(const Operation& operation, const Naming& naming) {
   } else if (row.expected == Field::kValue) {
     absl::StrAppend(&text, " ", naming.Value(operation.expected), " to");
   }
-  if (row.argument != Field::kUnused) absl::StrAppend(&text, " ", naming.Value(operation.argument));
+  if (row.argument == Field::kNumber) {
+    absl::StrAppend(&text, " ", operation.argument);
+  } else if (row.argument != Field::kUnused) {
+    absl::StrAppend(&text, " ", naming.Value(operation.argument));
+  }
   return text;
 }
 
@@ -47,6 +51,8 @@ std::string DescribeResult(const Operation& operation, const Naming& naming) {
   const Field result = RowOf(operation.function).result;
   if (result == Field::kValue) {
     absl::StrAppend(&text, " -> ", naming.Value(operation.result));
+  } else if (result == Field::kNumber) {
+    absl::StrAppend(&text, " -> ", operation.result);
   } else if (result != Field::kWasThere) {
     text += " -> ok";
   } else if (operation.result != kErasedUntold) {

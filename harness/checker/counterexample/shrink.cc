@@ -31,6 +31,7 @@ class Dependence {
       }
       if (ShowsSomeValue(operation)) presence_.push_back(i);
       if (ShowsAbsence(operation)) absence_.push_back(i);
+      if (RowOf(operation.function).result == Field::kNumber) sums_.push_back(i);
       if (Writes(operation) && operation.result_version != 0) {
         known_versions_.insert(operation.result_version);
       }
@@ -89,6 +90,11 @@ class Dependence {
         if (operations_[j].finish > gone.invoke) miss(j);
       }
     }
+    if (RowOf(gone.function).effect == Effect::kAdds) {
+      for (size_t j : sums_) {
+        if (operations_[j].finish > gone.invoke) miss(j);
+      }
+    }
   }
 
   static uint64_t QueuedValue(const Operation& operation) {
@@ -127,6 +133,7 @@ class Dependence {
   absl::flat_hash_set<uint64_t> known_versions_;
   std::vector<size_t> presence_;
   std::vector<size_t> absence_;
+  std::vector<size_t> sums_;  // what shows a number to which others have added
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
@@ -42,6 +43,9 @@ struct QueueModel {
   static bool Dominates(const State& a, const State& b) { return a == b; }
   static bool Holds(const State& state, uint64_t value) {
     return std::find(state.begin(), state.end(), value) != state.end();
+  }
+  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
+    return MayHaveSeenValue(seer, crashed);
   }
   static uint64_t Hash(const State& state) {
     uint64_t hash = state.size();

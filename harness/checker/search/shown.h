@@ -84,6 +84,14 @@ inline bool ShowsSomeValue(const Operation& operation) {
   return row.expected == Field::kVersion && ShownVersion(operation) != 0;
 }
 
+// Whether `seer` may have seen what `crashed` wrote: a value by its name, or by its presence alone.
+inline bool MayHaveSeenValue(const Operation& seer, const Operation& crashed) {
+  if (ShowsSomeValue(seer) || RowOf(seer.function).expected != Field::kUnused) {
+    return crashed.invoke <= seer.finish;
+  }
+  return crashed.argument == seer.result;
+}
+
 }  // namespace kill9
 
 #endif  // KILL9_HARNESS_CHECKER_SEARCH_SHOWN_H_

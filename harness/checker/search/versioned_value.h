@@ -91,6 +91,9 @@ struct VersionedSteps {
   }
 
   static bool Holds(const State& state, uint64_t value) { return state.value == value; }
+  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
+    return MayHaveSeenValue(seer, crashed);
+  }
 
   static uint64_t Hash(const State& state) {
     return (state.value * 0x9e3779b97f4a7c15u) ^ (state.version * 0xc2b2ae3d27d4eb4fu) ^
