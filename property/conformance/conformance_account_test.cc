@@ -129,26 +129,6 @@ TEST_P(ConformanceAccount, RecoveryWithNobodyDeadDoesNothing) {
   ExpectValue("key", "value");
 }
 
-TEST_P(ConformanceAccount, AttachingAndDetachingManyTimesLeavesNothing) {
-  Make(8 * kMiB, 4);
-  int before = dup(0);
-  close(before);
-  for (int round = 0; round < 2000; ++round) {
-    auto visitor = Attach();
-    Put(*visitor, absl::StrCat("key-", round % 50), Bytes(100, static_cast<uint64_t>(round)));
-    ExpectValue(*store_, absl::StrCat("key-", round % 50),
-                Bytes(100, static_cast<uint64_t>(round)));
-  }
-  int after = dup(0);
-  close(after);
-  EXPECT_EQ(after, before) << "descriptors leaked";
-  AuditReport audit = ExpectSoundAccount();
-  if (traits().has_audit) {
-    EXPECT_EQ(audit.participants, 1u);
-  }
-  EXPECT_EQ(audit.held.blocks, 0u);
-}
-
 TEST_P(ConformanceAccount, DetachingLeavesTheDataAndGivesTheSlotBack) {
   Make(8 * kMiB, 3);
   auto other = Attach();
@@ -161,24 +141,6 @@ TEST_P(ConformanceAccount, DetachingLeavesTheDataAndGivesTheSlotBack) {
     EXPECT_EQ(one.participants, 1u);
   }
   ExpectValue("key", "value");
-}
-
-TEST_P(ConformanceAccount, NoSlotLeftIsAClearErrorAndTheOthersGoOn) {
-  Make(8 * kMiB, 3);
-  std::vector<std::unique_ptr<Store>> stores;
-  for (int i = 0; i < 2; ++i) stores.push_back(Attach());
-  for (int i = 0; i < 5; ++i) {
-    absl::Status full = variant().Attach(segment_).status();
-    EXPECT_EQ(full.code(), StatusCode::kResourceExhausted) << full;
-    EXPECT_THAT(std::string(full.message()), ::testing::HasSubstr("3"));
-  }
-  for (auto& store : stores) {
-    Put(*store, "key", "value");
-    ExpectValue(*store, "key", "value");
-  }
-  stores.pop_back();
-  auto again = Attach();
-  ExpectValue(*again, "key", "value");
 }
 
 TEST_P(ConformanceAccount, TwoSegmentsAreTwoStores) {

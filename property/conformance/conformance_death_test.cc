@@ -38,17 +38,6 @@ class ConformanceDeath : public Conformance {
 };
 INSTANTIATE_FOR_ALL_VARIANTS(ConformanceDeath);
 
-TEST_P(ConformanceDeath, OfAnIdleParticipantIsRecovered) {
-  Make();
-  REQUIRE_TRAIT(SurvivesDeaths());
-  Version version = Put("key", "value");
-  for (int round = 0; round < 5; ++round) {
-    Victim([](Store& store) { return store.Get("key", nullptr).ok() ? 0 : 1; }).KillAndReap();
-    ExpectRecovered(1);
-    ExpectValue("key", "value", version);
-  }
-}
-
 TEST_P(ConformanceDeath, GivesPinsBack) {
   Make();
   REQUIRE_TRAIT(SurvivesDeaths() && traits().has_pin);
@@ -190,20 +179,6 @@ TEST_P(ConformanceDeath, OfAnyPinnerFreesASharedBlockExactlyWithTheLastLivingOne
     }
     second.reset();
     ExpectSameRoom(ExpectSoundAccount(), empty);
-  }
-}
-
-TEST_P(ConformanceDeath, GivesTheSlotBackToWhoeverAttaches) {
-  Make(8 * kMiB, 3);
-  REQUIRE_TRAIT(SurvivesDeaths());
-  for (int round = 0; round < 20; ++round) {
-    std::vector<Child> victims;
-    for (int i = 0; i < 2; ++i) victims.push_back(Victim([](Store&) { return 0; }));
-    EXPECT_EQ(variant().Attach(segment_).status().code(), StatusCode::kResourceExhausted);
-    victims[static_cast<size_t>(round) % 2].KillAndReap();
-    auto successor = Attach();  // without anybody's calling Recover()
-    Put(*successor, "key", "value");
-    EXPECT_EQ(variant().Attach(segment_).status().code(), StatusCode::kResourceExhausted);
   }
 }
 
