@@ -11,8 +11,12 @@
 
 namespace kill9 {
 
-int Main(int argc, char** argv) {
+int Main(int argc, char** argv, const Own& own) {
   ResetSignals();
+  if (absl::Status status = RegisterOwn(own); !status.ok()) {
+    std::cerr << "kill9: " << status.message() << "\n";
+    return kExitUsage;
+  }
   if (std::optional<int> done = sweep::RunIfWorker(argc, argv)) return *done;
   SetCommandLine(argc, argv);
   CommandLine line("kill9: what happens to the others when one process is killed, anywhere?",
