@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -253,10 +254,11 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
 // What the run comes to: what a process found; then what the checker found; then whether it proves
 // anything.
 Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& context,
-              const Handover& handover, const Json& checked, int status, std::string* reason) {
+              const Handover& handover, const std::optional<CheckedHistory>& checked, int status,
+              std::string* reason) {
   const Control& control = context.control();
   const SupervisorReport& report = handover.report;
-  const std::string check = checked.is_null() ? "" : checked["verdict"].get<std::string>();
+  const Verdict check = checked.has_value() ? checked->verdict : Verdict::kUndecided;
   if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSkipped) {
     *reason = handover.message;
     return Verdict::kSkipped;
@@ -266,7 +268,7 @@ Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& 
     if (report.kills_total() == 0) *reason += " (before any kill)";
     return control.finding.verdict.load(std::memory_order_relaxed);
   }
-  if (check == VerdictName(Verdict::kViolation)) {
+  if (check == Verdict::kViolation) {
     *reason = "the history is not consistent";
     return Verdict::kViolation;
   }
@@ -274,19 +276,18 @@ Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& 
     *reason =
         handover.message[0] != '\0' ? handover.message : "the supervisor did not end properly";
   } else if (report.interrupted) {
-    *reason = checked.is_null() ? "interrupted before its end, and before the checker's"
-                                : "interrupted before its end";
-  } else if (checked.is_null()) {
+    *reason = !checked.has_value() ? "interrupted before its end, and before the checker's"
+                                   : "interrupted before its end";
+  } else if (!checked.has_value()) {
     *reason = "the checker died";
-  } else if (check == VerdictName(Verdict::kUndecided)) {
-    *reason = absl::StrCat("the checker could not decide ",
-                           checked["keys_undecided"].get<uint64_t>(), " keys");
-  } else if (checked["operations_checked"] != report.operations) {
-    *reason = absl::StrCat("the checker saw ", checked["operations_checked"].get<uint64_t>(),
-                           " of ", report.operations, " operations");
+  } else if (check == Verdict::kUndecided) {
+    *reason = absl::StrCat("the checker could not decide ", checked->keys_undecided, " keys");
+  } else if (checked->operations_checked != report.operations) {
+    *reason = absl::StrCat("the checker saw ", checked->operations_checked, " of ",
+                           report.operations, " operations");
   } else {
     *reason = WhatIsMissing(scenario, design.object_traits(), report, control,
-                            checked["overlapping_operations"].get<uint64_t>());
+                            checked->overlapping_operations);
     return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
   }
   return Verdict::kUndecided;
@@ -305,7 +306,8 @@ Json RepeatFields(const TortureOptions& options) {
 
 TortureResult Conclude(const Design& design, const Scenario& scenario,
                        const TortureOptions& options, const RunContext& context,
-                       const Handover& handover, const Json& checked, int status) {
+                       const Handover& handover, const std::optional<CheckedHistory>& checked,
+                       int status) {
   const SupervisorReport& report = handover.report;
   TortureResult result;
   result.verdict = Judge(design, scenario, context, handover, checked, status, &result.reason);
@@ -319,20 +321,23 @@ TortureResult Conclude(const Design& design, const Scenario& scenario,
          {"verdict", VerdictName(result.verdict)},
          {"expected_verdict", design.expected_verdict()}};
   if (!result.reason.empty()) run["reason"] = result.reason;
-  run["condition"] = checked.is_null() ? Json(nullptr) : checked["condition"];
+  run["condition"] = nullptr;
+  if (checked.has_value() && checked->strongest.has_value()) {
+    run["condition"] = ConditionName(*checked->strongest);
+  }
   run["seconds"] = report.seconds;
   run["processes"] = options.supervisor.processes;
   run["operations"] = report.operations;
   run["operations_per_second"] =
       report.seconds > 0 ? static_cast<double>(report.operations) / report.seconds : 0;
-  run["operations_checked"] = checked.is_null() ? Json(0) : checked["operations_checked"];
-  run["overlapping_operations"] = checked.is_null() ? Json(0) : checked["overlapping_operations"];
+  run["operations_checked"] = checked.has_value() ? checked->operations_checked : 0;
+  run["overlapping_operations"] = checked.has_value() ? checked->overlapping_operations : 0;
   run.update(Counts(context.control(), report, context.clock));
   run.update(context.prepared.Counts());
   run["survivors_crashed"] = result.verdict == Verdict::kSurvivorCrashed ? 1 : 0;
-  if (checked.is_object() && checked.contains("counterexample")) {
-    run["counterexample"] = checked["counterexample"];
-    run["counterexample_files"] = checked["counterexample_files"];
+  if (checked.has_value() && !checked->counterexample.empty()) {
+    run["counterexample"] = checked->counterexample;
+    run["counterexample_files"] = checked->counterexample_files;
   }
   run["repeat"] = RepeatLine(design, scenario, options);
   run["repeat_with"] = RepeatFields(options);
@@ -445,11 +450,11 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   int status = 0;
   const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
   bool wanted = context.control().interrupted.load(std::memory_order_relaxed) == 0;
-  const Json checked = (*checker)->Finish([&] {
+  const std::optional<CheckedHistory> checked = (*checker)->Finish([&] {
     wanted = wanted && progress({});
     return wanted;
   });
-  if (!wanted && checked.is_null()) handover->report.interrupted = true;
+  if (!wanted && !checked.has_value()) handover->report.interrupted = true;
   if (!ended)
     Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");
   return Conclude(design, original, options, context, *handover, checked, status);

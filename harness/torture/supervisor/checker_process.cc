@@ -4,13 +4,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <climits>
+#include <type_traits>
 #include <utility>
 
 #include "harness/base/die_with_parent.h"
 #include "harness/base/kill_and_reap.h"
 #include "harness/base/signals.h"
 #include "harness/checker/online.h"
-#include "harness/result/verdict.h"
 #include "harness/torture/run_context.h"
 
 namespace kill9 {
@@ -21,21 +23,64 @@ constexpr useconds_t kIdleUs = 500;
 constexpr useconds_t kFinishingUs = 5'000;
 constexpr int kUnwantedLooks = 600;  // some seconds
 
-Json ToJson(const OnlineOutcome& outcome) {
-  Json json = {{"verdict", VerdictName(outcome.verdict)}, {"condition", nullptr}};
-  if (outcome.strongest.has_value()) json["condition"] = ConditionName(*outcome.strongest);
-  json["operations_checked"] = outcome.operations_checked;
-  json["overlapping_operations"] = outcome.overlapping_operations;
-  json["keys_violating"] = outcome.keys_violating;
-  json["keys_undecided"] = outcome.keys_undecided;
-  if (!outcome.counterexample_text.empty()) {
-    json["counterexample"] = outcome.counterexample_text.substr(0, 100'000);
-    json["counterexample_files"] = outcome.counterexample_files;
+constexpr size_t kTextMost = 100'000;
+constexpr size_t kFilesMost = 4;
+
+// CheckedHistory on its way from the checker's process to the caller's.
+struct Message {
+  Verdict verdict;
+  bool has_strongest;
+  Condition strongest;
+  uint64_t operations_checked;
+  uint64_t overlapping_operations;
+  uint64_t keys_undecided;
+  uint64_t files;
+  char counterexample[kTextMost + 1];
+  char file[kFilesMost][PATH_MAX];
+};
+static_assert(std::is_trivially_copyable_v<Message>);
+
+template <size_t size>
+void Copy(const std::string& text, char (&room)[size]) {
+  room[text.copy(room, size - 1)] = '\0';
+}
+
+void Write(const OnlineOutcome& outcome, Message* message) {
+  message->verdict = outcome.verdict;
+  message->has_strongest = outcome.strongest.has_value();
+  message->strongest = outcome.strongest.value_or(Condition::kStrict);
+  message->operations_checked = outcome.operations_checked;
+  message->overlapping_operations = outcome.overlapping_operations;
+  message->keys_undecided = outcome.keys_undecided;
+  Copy(outcome.counterexample_text, message->counterexample);
+  message->files = std::min(outcome.counterexample_files.size(), kFilesMost);
+  for (size_t i = 0; i < message->files; ++i) {
+    Copy(outcome.counterexample_files[i], message->file[i]);
   }
-  return json;
+}
+
+CheckedHistory Read(const Message& message) {
+  CheckedHistory checked{.verdict = message.verdict,
+                         .strongest = std::nullopt,
+                         .operations_checked = message.operations_checked,
+                         .overlapping_operations = message.overlapping_operations,
+                         .keys_undecided = message.keys_undecided,
+                         .counterexample = message.counterexample,
+                         .counterexample_files = {}};
+  if (message.has_strongest) checked.strongest = message.strongest;
+  for (size_t i = 0; i < message.files; ++i) {
+    checked.counterexample_files.emplace_back(message.file[i]);
+  }
+  return checked;
 }
 
 }  // namespace
+
+struct CheckerProcess::Shared {
+  std::atomic<uint32_t> violated;
+  std::atomic<uint32_t> has_message;
+  Message message;  // written by the checker before has_message, read by Finish
+};
 
 CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
                                std::unique_ptr<HistoryPipe> pipe, Shared* shared)
@@ -88,11 +133,8 @@ void CheckerProcess::Run() {
       usleep(kIdleUs);
     }
   }
-  const std::string text = Dump(ToJson(checker.Finish()));
-  if (text.size() <= sizeof shared_->outcome) {
-    text.copy(shared_->outcome, text.size());
-    shared_->outcome_bytes.store(text.size(), std::memory_order_release);  // pairs with Finish
-  }
+  Write(checker.Finish(), &shared_->message);
+  shared_->has_message.store(1, std::memory_order_release);  // pairs with Finish
   _exit(0);
 }
 
@@ -113,16 +155,16 @@ bool CheckerProcess::alive() {
   return pid_ != 0;
 }
 
-Json CheckerProcess::Finish(absl::FunctionRef<bool()> wanted) {
+std::optional<CheckedHistory> CheckerProcess::Finish(absl::FunctionRef<bool()> wanted) {
   pipe_->Close();
   for (int unwanted = 0; alive() && unwanted < kUnwantedLooks;) {
     if (!wanted()) ++unwanted;
     usleep(kFinishingUs);
   }
   if (pid_ != 0) KillAndReap(std::exchange(pid_, 0), nullptr);
-  const uint64_t size = shared_->outcome_bytes.load(std::memory_order_acquire);
-  if (size == 0) return nullptr;
-  return ParseJson({shared_->outcome, size});
+  // Pairs with Run.
+  if (shared_->has_message.load(std::memory_order_acquire) == 0) return std::nullopt;
+  return Read(shared_->message);
 }
 
 }  // namespace kill9

@@ -10,14 +10,16 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "harness/base/clock.h"
+#include "harness/checker/search/condition.h"
 #include "harness/history/history_pipe.h"
-#include "harness/result/result.h"
+#include "harness/result/verdict.h"
 #include "harness/torture/supervisor/supervisor.h"
 
 namespace kill9 {
@@ -28,6 +30,17 @@ struct CheckerProcessOptions {
   Clock clock;
   uint32_t processes = 1;           // rings that are drained into one batch
   std::string counterexample_stem;  // as OnlineOptions'
+};
+
+// What the checker found of a run.
+struct CheckedHistory {
+  Verdict verdict = Verdict::kUndecided;  // kPass, kViolation, kUndecided, kVacuous
+  std::optional<Condition> strongest;     // nothing: none was shown to hold
+  uint64_t operations_checked = 0;
+  uint64_t overlapping_operations = 0;
+  uint64_t keys_undecided = 0;
+  std::string counterexample;  // empty: none
+  std::vector<std::string> counterexample_files;
 };
 
 class CheckerProcess final : public HistorySink {
@@ -45,17 +58,11 @@ class CheckerProcess final : public HistorySink {
   // The caller's.
   bool alive();
   // Nothing is fed any more: waits for the verdict, and some seconds more when `wanted`, which is
-  // called several times a second, has become false. Its fields: verdict, condition (null if none
-  // was shown to hold), operations_checked, overlapping_operations, keys, counterexample,
-  // counterexample_files; null if the checker died.
-  Json Finish(absl::FunctionRef<bool()> wanted);
+  // called several times a second, has become false. Nothing if the checker died.
+  std::optional<CheckedHistory> Finish(absl::FunctionRef<bool()> wanted);
 
  private:
-  struct Shared {
-    std::atomic<uint32_t> violated;
-    std::atomic<uint64_t> outcome_bytes;  // 0: none yet
-    char outcome[1 << 18];
-  };
+  struct Shared;
   CheckerProcess(const CheckerProcessOptions& options, std::unique_ptr<HistoryPipe> pipe,
                  Shared* shared);
   [[noreturn]] void Run();
