@@ -2,8 +2,7 @@
 //
 // An object lies in one segment that any number of processes share. A process takes part through a
 // SharedObject: one attached handle, one *participant*. A handle is used by one thread at a time
-// and
-// dies with its process. What it held then is given back by whichever survivor calls Recover().
+// and dies with its process. What it held then is given back by whichever survivor calls Recover().
 //
 // An object *kind* is a contract: a header with a class derived from SharedObject (store.h is one).
 // A *design* is one implementation of a kind.

@@ -1,5 +1,5 @@
-// What a program outside the tree adds to the project's own lists: designs, and for a kind of its own
-// all that the harness needs to know of it.
+// What a program outside the tree adds to the project's own lists: designs, and for a kind of its
+// own all that the harness needs to know of it.
 #ifndef KILL9_HARNESS_KINDS_KINDS_H_
 #define KILL9_HARNESS_KINDS_KINDS_H_
 

@@ -1,6 +1,6 @@
-// What the processes of a run on a store share beside the control block, so that each can check at once
-// what it sees against what the others have seen. Every field tolerates that any worker is killed at
-// any moment: each is a single atomic word.
+// What the processes of a run on a store share beside the control block, so that each can check at
+// once what it sees against what the others have seen. Every field tolerates that any worker is
+// killed at any moment: each is a single atomic word.
 #ifndef KILL9_HARNESS_STORE_DRIVER_STORE_BOARDS_H_
 #define KILL9_HARNESS_STORE_DRIVER_STORE_BOARDS_H_
 

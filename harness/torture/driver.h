@@ -2,8 +2,8 @@
 // block) knows only: attach, act, recover, audit, detach, and a stream of recorded operations.
 //
 // A driver is stateless, one object for each kind. For each run it prepares a PreparedRun before
-// anything forks; in each worker and auditor that makes the Client (worker/client.h) that turns random
-// steps into calls.
+// anything forks; in each worker and auditor that makes the Client (worker/client.h) that turns
+// random steps into calls.
 #ifndef KILL9_HARNESS_TORTURE_DRIVER_H_
 #define KILL9_HARNESS_TORTURE_DRIVER_H_
 

@@ -46,7 +46,8 @@ absl::Status SegmentUnlinker::Watch(const SegmentLocation& location) {
 SegmentUnlinker::~SegmentUnlinker() {
   if (keep_ < 0) return;
   close(keep_);
-  // A process that cannot be reaped may hold the pipe for long: the unlinker outlives this one then.
+  // A process that cannot be reaped may hold the pipe for long: the unlinker outlives this one
+  // then.
   constexpr int kLooks = 2000;
   for (int look = 0; look < kLooks && waitpid(pid_, nullptr, WNOHANG) == 0; ++look) usleep(2'000);
 }

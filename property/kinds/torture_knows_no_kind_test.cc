@@ -1,5 +1,5 @@
-// Torture drives objects of any kind: what it says of one kind it would say wrongly of another. So none
-// of its sources names a kind's contract, its driver, its operations or what it is made of.
+// Torture drives objects of any kind: what it says of one kind it would say wrongly of another. So
+// none of its sources names a kind's contract, its driver, its operations or what it is made of.
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Lines of a source that name a kind, each with its number. Atomic stores and the keys of the checker's
-// counts are none.
+// Lines of a source that name a kind, each with its number. Atomic stores and the keys of the
+// checker's counts are none.
 std::vector<std::string> LinesThatNameAKind(std::istream& source) {
   static const std::regex kHarmless(R"((\.|->)store\(|\bkeys_(violating|undecided)|"[a-z ]*keys")");
   static const std::regex kOfAKind(
@@ -39,7 +39,8 @@ TEST(Torture, NamesNoKindOfObject) {
        fs::recursive_directory_iterator(fs::path(KILL9_SOURCE_DIR) / "harness/torture")) {
     const std::string extension = entry.path().extension();
     const std::string name = entry.path().filename();
-    // A test's premise may be a store's history. The checker's outcome is of keys, whatever they are.
+    // A test's premise may be a store's history. The checker's outcome is of keys, whatever they
+    // are.
     if ((extension != ".h" && extension != ".cc") || name.ends_with("_test.cc") ||
         name.starts_with("checker_process")) {
       continue;

@@ -2,6 +2,7 @@
 #ifndef KILL9_STRESS_COMMAND_CHOICES_H_
 #define KILL9_STRESS_COMMAND_CHOICES_H_
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,20 +77,29 @@ inline void RefuseMissingPeer(std::string_view flag, std::string_view name) {
 }
 
 // --variant: "all" designs, "baselines", "peers", or names.
-inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
+template <typename DesignType>
+std::vector<const DesignType*> ChooseAmong(std::span<const DesignType* const> designs,
+                                           const std::string& given) {
   for (const std::string& name : std::vector<std::string>(absl::StrSplit(given, ','))) {
     RefuseMissingPeer("--variant", name);
   }
-  std::vector<Choice<const Variant*>> known;
-  for (const Variant* variant : AllVariants()) {
-    const Design::Role role = variant->role();
-    known.push_back({std::string(variant->name()),
-                     variant,
+  std::vector<Choice<const DesignType*>> known;
+  for (const DesignType* design : designs) {
+    const Design::Role role = design->role();
+    known.push_back({std::string(design->name()),
+                     design,
                      {role == Design::Role::kDesign ? "all"
                       : role == Design::Role::kPeer ? "peers"
                                                     : "baselines"}});
   }
   return Choose("--variant", given, known);
+}
+inline std::vector<const Design*> ChooseDesigns(const std::string& given) {
+  return ChooseAmong(AllDesigns(), given);
+}
+// The stores among them.
+inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
+  return ChooseAmong(AllVariants(), given);
 }
 
 }  // namespace kill9

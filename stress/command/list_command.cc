@@ -19,12 +19,13 @@ const char* RoleName(Design::Role role) {
 
 Json ListVariants() {
   Json variants = Json::array();
-  for (const Variant* variant : AllVariants()) {
-    variants.push_back({{"name", variant->name()},
-                        {"summary", variant->summary()},
-                        {"kind", RoleName(variant->role())},
-                        {"lossless", variant->traits().lossless},
-                        {"expected_verdict", variant->expected_verdict()}});
+  for (const Design* design : AllDesigns()) {
+    variants.push_back({{"name", design->name()},
+                        {"summary", design->summary()},
+                        {"kind", RoleName(design->role())},
+                        {"object", design->kind()},
+                        {"lossless", design->object_traits().lossless},
+                        {"expected_verdict", design->expected_verdict()}});
   }
   return variants;
 }

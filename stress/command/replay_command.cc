@@ -131,7 +131,7 @@ absl::StatusOr<Number> NumberField(const Json& from, const char* name, Number le
 absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, const Json& run) {
   const std::string variant = TextField(run, "variant");
   const std::string scenario = TextField(run, "scenario");
-  if (FindVariant(variant) == nullptr) return Unusable("there is no variant '" + variant + "'");
+  if (FindDesign(variant) == nullptr) return Unusable("there is no variant '" + variant + "'");
   if (FindScenario(scenario) == nullptr) return Unusable("there is no scenario '" + scenario + "'");
   const bool has_fields = run.contains("repeat_with");
   const Json& fields = has_fields ? run["repeat_with"] : run;

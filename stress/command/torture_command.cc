@@ -146,7 +146,7 @@ class Display {
 };
 
 int RunAll(const Flags& flags) {
-  const std::vector<const Variant*> variants = ChooseVariants(flags.variant);
+  const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
   const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
   TortureOptions options;
   options.workload = ChooseWorkload(flags.workload);
@@ -159,7 +159,7 @@ int RunAll(const Flags& flags) {
   options.supervisor.life_us = flags.life_us;
   if (flags.seconds == 0) {
     const double share =
-        kDefaultTotalSeconds / static_cast<double>(variants.size() * scenarios.size());
+        kDefaultTotalSeconds / static_cast<double>(designs.size() * scenarios.size());
     options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
   }
   HandleInterrupts(OnInterrupt);
@@ -170,17 +170,17 @@ int RunAll(const Flags& flags) {
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
   display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
-                               options.supervisor.seconds, variants.size() * scenarios.size(),
+                               options.supervisor.seconds, designs.size() * scenarios.size(),
                                clock.description()));
   int exit_code = kExitPass;
   bool any_ran = false;
-  for (const Variant* variant : variants) {
+  for (const Design* design : designs) {
     for (const Scenario* scenario : scenarios) {
       if (g_interrupted != 0) break;
       const std::string name =
-          absl::StrFormat("%s %s", std::string(variant->name()), std::string(scenario->name));
+          absl::StrFormat("%s %s", std::string(design->name()), std::string(scenario->name));
       TortureResult run =
-          RunTorture(*variant, *scenario, options, [&](const TortureProgress& state) {
+          RunTorture(*design, *scenario, options, [&](const TortureProgress& state) {
             display.Progress(name, state);
             return g_interrupted == 0;
           });

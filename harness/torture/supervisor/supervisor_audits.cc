@@ -24,8 +24,8 @@ AuditDepth Supervisor::NextDepth() {
 }
 
 // Children of dead workers: none may still be inside fork, where it holds its parent's open files
-// (docs/bug_classes.md, false findings: a check that runs beside live workers). It holds the end of its
-// parent's pipe as well until then: no /proc is asked, whose PIDs may be another namespace's.
+// (docs/bug_classes.md, false findings: a check that runs beside live workers). It holds the end of
+// its parent's pipe as well until then: no /proc is asked, whose PIDs may be another namespace's.
 bool Supervisor::OrphansArePastFork() {
   std::erase_if(unborn_, [](int fd) {
     struct pollfd end {

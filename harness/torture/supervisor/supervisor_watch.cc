@@ -1,9 +1,9 @@
 // The supervisor's part that watches whether the workers make progress.
 //
 // A process is charged only with time in which it could have done something, and in which whoever
-// else makes no progress could have, too: it may wait for one of them. Time without a CPU is nobody's,
-// nor is what passes between two looks beyond a look's own length: then the supervisor did not run
-// either, because the machine or the container was paused.
+// else makes no progress could have, too: it may wait for one of them. Time without a CPU is
+// nobody's, nor is what passes between two looks beyond a look's own length: then the supervisor
+// did not run either, because the machine or the container was paused.
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -30,8 +30,8 @@ double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 }  // namespace
 
-// Who waits in a pause, or was stopped by the scenario, need not progress. Who was sent SIGKILL must
-// die.
+// Who waits in a pause, or was stopped by the scenario, need not progress. Who was sent SIGKILL
+// must die.
 bool Supervisor::MayRest(const Slot& slot, const WorkerBoard& board) const {
   return slot.resume_at_ns != 0 ||
          (!slot.kill_sent && board.activity.load(std::memory_order_relaxed) == Activity::kParked);

@@ -1,7 +1,7 @@
 // The audit of a quiet segment, driven through one client while every other worker is parked:
-// recovery until nothing is left to recover, the exact account, the contents; and, as deep as asked,
-// filling the object until it is full and emptying it, which shows leaks and cut free lists that an
-// account of a half-full segment may not.
+// recovery until nothing is left to recover, the exact account, the contents; and, as deep as
+// asked, filling the object until it is full and emptying it, which shows leaks and cut free lists
+// that an account of a half-full segment may not.
 #ifndef KILL9_HARNESS_TORTURE_WORKER_AUDITOR_H_
 #define KILL9_HARNESS_TORTURE_WORKER_AUDITOR_H_
 

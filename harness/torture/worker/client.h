@@ -1,6 +1,6 @@
 // An object in use by one process of a run: what workers and auditors of every kind have in common.
-// Every operation is recorded, announced on the worker's board, and what comes back is checked at once.
-// A kind's driver derives from it and adds the kind's own operations.
+// Every operation is recorded, announced on the worker's board, and what comes back is checked at
+// once. A kind's driver derives from it and adds the kind's own operations.
 //
 // The first finding ends the process (kExitFinding): every call below returns only if nothing was
 // found.
