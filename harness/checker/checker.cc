@@ -63,8 +63,8 @@ absl::StatusOr<ByKey> SplitByKey(const ModelChecker& model, std::span<const Oper
 }
 
 // What was found of one key.
-struct KeyAnswer {
-  Answer asked = Answer::kLinearizable;
+struct KeyResult {
+  SearchResult asked = SearchResult::kLinearizable;
   int strongest = 0;  // index in kConditions; 3: none; 4: undecided
 };
 
@@ -124,18 +124,19 @@ class HistoryCheck {
     return gathered;
   }
 
-  KeyAnswer CheckKey(const KeyHistory& recorded) const {
-    KeyAnswer answer;
+  KeyResult CheckKey(const KeyHistory& recorded) const {
+    KeyResult answer;
     answer.strongest = kNone;
     for (int i = 0; i < kNone; ++i) {
-      Answer one = model_.Check(kConditions[i], recoveries_, options_.limits, recorded, nullptr);
+      SearchResult one =
+          model_.Check(kConditions[i], recoveries_, options_.limits, recorded, nullptr);
       if (kConditions[i] == options_.condition) answer.asked = one;
-      if (one == Answer::kLinearizable) {
+      if (one == SearchResult::kLinearizable) {
         answer.strongest = std::min(answer.strongest, i);
         if (kConditions[i] < options_.condition) answer.asked = one;
         break;
       }
-      if (one == Answer::kUndecided) answer.strongest = kUnclear;
+      if (one == SearchResult::kUndecided) answer.strongest = kUnclear;
       if (!recorded.optional) {  // the conditions do not differ
         answer.asked = one;
         break;
@@ -152,11 +153,11 @@ class HistoryCheck {
     size_t first = answers_.size();
     for (size_t key = 0; key < answers_.size(); ++key) {
       strongest = std::max(strongest, answers_[key].strongest);
-      if (answers_[key].asked == Answer::kViolated) {
+      if (answers_[key].asked == SearchResult::kViolated) {
         ++outcome.keys_violating;
         first = std::min(first, key);
       }
-      outcome.keys_undecided += answers_[key].asked == Answer::kUndecided;
+      outcome.keys_undecided += answers_[key].asked == SearchResult::kUndecided;
     }
     if (strongest < kNone) outcome.strongest = kConditions[strongest];
     outcome.verdict = outcome.keys_violating != 0   ? Verdict::kViolation
@@ -176,7 +177,7 @@ class HistoryCheck {
   const CheckOptions& options_;
   ByKey by_key_;
   Recoveries recoveries_;
-  std::vector<KeyAnswer> answers_;
+  std::vector<KeyResult> answers_;
   std::atomic<size_t> next_{0};
 };
 

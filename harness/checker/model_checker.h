@@ -37,10 +37,10 @@ class StreamChecker {
  public:
   virtual ~StreamChecker() = default;
   // REQUIRES: keyed operations, by invoke; nothing after an answer that is not kLinearizable.
-  virtual Answer Add(const Operation& operation) = 0;
+  virtual SearchResult Add(const Operation& operation) = 0;
   // After kViolated: what follows. It is not checked, and kept for HoldsUnder.
   virtual void Keep(const Operation& operation) = 0;
-  virtual Answer Finish() = 0;
+  virtual SearchResult Finish() = 0;
   // After kViolated. Whether the history can be shown to meet the (weaker) condition.
   virtual bool HoldsUnder(Condition condition, const Recoveries& recoveries) const = 0;
   virtual Counterexample Explain() const = 0;
@@ -55,9 +55,9 @@ class ModelChecker {
   virtual std::string_view summary() const = 0;
   virtual bool Accepts(Function function) const = 0;
   // `counterexample`: filled in after kViolated, unless null.
-  virtual Answer Check(Condition condition, const Recoveries& recoveries,
-                       const EngineLimits& limits, const KeyHistory& recorded,
-                       Counterexample* counterexample) const = 0;
+  virtual SearchResult Check(Condition condition, const Recoveries& recoveries,
+                             const EngineLimits& limits, const KeyHistory& recorded,
+                             Counterexample* counterexample) const = 0;
   virtual std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                                    const EngineLimits& limits) const = 0;
 };

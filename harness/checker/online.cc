@@ -35,7 +35,7 @@ class OnlineChecker::Shard {
  public:
   struct Key {
     std::unique_ptr<StreamChecker> stream;
-    Answer answer = Answer::kLinearizable;
+    SearchResult answer = SearchResult::kLinearizable;
     uint64_t failed_at = 0;  // the time of the operation at which it was seen
     bool forgotten = false;  // a part of what followed
   };
@@ -106,7 +106,7 @@ class OnlineChecker::Shard {
     }
     Take({}, kNever);
     for (auto& [id, key] : keys_) {
-      if (key.answer == Answer::kLinearizable) Note(&key, key.stream->Finish(), kNever);
+      if (key.answer == SearchResult::kLinearizable) Note(&key, key.stream->Finish(), kNever);
     }
   }
 
@@ -130,8 +130,8 @@ class OnlineChecker::Shard {
       key.stream = options_.model->NewStream(options_.has_versions, options_.limits);
     }
     if (operation->outcome == Outcome::kUnknown) operation->finish = kNever;
-    if (key.answer != Answer::kLinearizable) {
-      if (key.answer == Answer::kViolated) Keep(&key, *operation);
+    if (key.answer != SearchResult::kLinearizable) {
+      if (key.answer == SearchResult::kViolated) Keep(&key, *operation);
       return false;
     }
     Note(&key, key.stream->Add(*operation), operation->invoke);
@@ -146,12 +146,12 @@ class OnlineChecker::Shard {
     }
   }
 
-  void Note(Key* key, Answer answer, uint64_t time) {
-    if (answer == Answer::kLinearizable) return;
+  void Note(Key* key, SearchResult answer, uint64_t time) {
+    if (answer == SearchResult::kLinearizable) return;
     key->answer = answer;
     key->failed_at = time;
     // relaxed: a hint to stop early.
-    if (answer == Answer::kViolated) keys_violating_.fetch_add(1, std::memory_order_relaxed);
+    if (answer == SearchResult::kViolated) keys_violating_.fetch_add(1, std::memory_order_relaxed);
   }
 
   const OnlineOptions& options_;
@@ -227,8 +227,8 @@ OnlineOutcome OnlineChecker::Finish() {
     outcome.overlapping_operations += shard->overlapping();
     outcome.backlog_most = std::max(outcome.backlog_most, shard->backlog_most());
     for (const auto& [id, key] : shard->keys()) {
-      outcome.keys_violating += key.answer == Answer::kViolated;
-      outcome.keys_undecided += key.answer == Answer::kUndecided;
+      outcome.keys_violating += key.answer == SearchResult::kViolated;
+      outcome.keys_undecided += key.answer == SearchResult::kUndecided;
     }
   }
   if (outcome.keys_violating != 0) {
@@ -251,7 +251,7 @@ void OnlineChecker::Explain(OnlineOutcome* outcome) {
   Condition weakest = Condition::kStrict;
   for (auto& shard : shards_) {
     for (const auto& [id, key] : shard->keys()) {
-      if (key.answer != Answer::kViolated) continue;
+      if (key.answer != SearchResult::kViolated) continue;
       if (first == nullptr || key.failed_at < first->failed_at) first = &key;
       const std::optional<Condition> condition =
           key.forgotten ? std::nullopt : HoldsUnder(*key.stream, recoveries);

@@ -52,18 +52,18 @@ struct Pass {
   Pass(std::vector<State> initial, const EngineLimits& limits)
       : engine(initial, limits), cut_states(std::move(initial)) {}
 
-  Answer Run(std::span<const Operation> operations) {
+  SearchResult Run(std::span<const Operation> operations) {
     for (; end < operations.size(); ++end) {
       const Operation& operation = operations[end];
-      Answer answer = engine.ReturnAllBefore(operation.invoke);
-      if (answer == Answer::kLinearizable) {
+      SearchResult answer = engine.ReturnAllBefore(operation.invoke);
+      if (answer == SearchResult::kLinearizable) {
         if (end - cut >= kWindowOperations && engine.quiescent()) {
           cut = end;
           cut_states = engine.states();
         }
         answer = engine.Invoke(operation);
       }
-      if (answer != Answer::kLinearizable) {
+      if (answer != SearchResult::kLinearizable) {
         end = std::min(end + 1, operations.size());
         return answer;
       }
@@ -75,9 +75,9 @@ struct Pass {
 // What the engine has no room for, by other ways. `violating`: filled in after kViolated, unless
 // null.
 template <typename Model>
-Answer DecideOtherwise(const std::vector<typename Model::State>& initial,
-                       std::span<const Operation> operations, const EngineLimits& limits,
-                       std::vector<Operation>* violating) {
+SearchResult DecideOtherwise(const std::vector<typename Model::State>& initial,
+                             std::span<const Operation> operations, const EngineLimits& limits,
+                             std::vector<Operation>* violating) {
   if constexpr (requires { Model::kLossy; }) {
     if (initial.size() == 1 && initial.front() == Model::Init(/*has_versions=*/false)) {
       if (auto distinct = CheckDistinctValues(Model::kLossy, operations)) {
@@ -85,16 +85,16 @@ Answer DecideOtherwise(const std::vector<typename Model::State>& initial,
         return distinct->answer;
       }
     }
-    Answer answer = Answer::kViolated;
+    SearchResult answer = SearchResult::kViolated;
     for (const auto& state : initial) {
-      const Answer one = DepthFirst<Model>(operations).Run(state, limits.steps);
-      if (one == Answer::kLinearizable) return one;
-      if (one == Answer::kUndecided) answer = one;
+      const SearchResult one = DepthFirst<Model>(operations).Run(state, limits.steps);
+      if (one == SearchResult::kLinearizable) return one;
+      if (one == SearchResult::kUndecided) answer = one;
     }
     if (violating != nullptr) violating->assign(operations.begin(), operations.end());
     return answer;
   }
-  return Answer::kUndecided;
+  return SearchResult::kUndecided;
 }
 
 // Whether a part of a window surely violates, within the steps of a first attempt: it is asked
@@ -102,11 +102,11 @@ Answer DecideOtherwise(const std::vector<typename Model::State>& initial,
 template <typename Model>
 bool Violates(const std::vector<typename Model::State>& initial,
               std::span<const Operation> operations) {
-  Answer answer = Pass<Model, uint64_t>(initial, kFirstAttempt).Run(operations);
-  if (answer == Answer::kUndecided) {
+  SearchResult answer = Pass<Model, uint64_t>(initial, kFirstAttempt).Run(operations);
+  if (answer == SearchResult::kUndecided) {
     answer = DecideOtherwise<Model>(initial, operations, kFirstAttempt, nullptr);
   }
-  return answer == Answer::kViolated;
+  return answer == SearchResult::kViolated;
 }
 
 // Finds the smallest violating part of a window and describes it.
@@ -119,7 +119,7 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
     return Violates<Model>(initial, some);
   });
   Pass<Model, WideMask, true> pass(initial, limits);
-  const bool placed_all_but_one = pass.Run(operations) == Answer::kViolated;
+  const bool placed_all_but_one = pass.Run(operations) == SearchResult::kViolated;
 
   Counterexample result;
   result.condition = condition;
@@ -187,9 +187,9 @@ class EngineStream : public StreamChecker {
         engine_({Model::Init(has_versions)}, limits),
         cut_engine_(engine_) {}
 
-  Answer Add(const Operation& operation) override {
-    Answer answer = engine_.ReturnAllBefore(operation.invoke);
-    if (answer != Answer::kLinearizable) {
+  SearchResult Add(const Operation& operation) override {
+    SearchResult answer = engine_.ReturnAllBefore(operation.invoke);
+    if (answer != SearchResult::kLinearizable) {
       Keep(operation);
       return answer;
     }
@@ -203,7 +203,7 @@ class EngineStream : public StreamChecker {
   }
 
   void Keep(const Operation& operation) override { rest_.push_back(operation); }
-  Answer Finish() override { return engine_.Finish(); }
+  SearchResult Finish() override { return engine_.Finish(); }
   uint64_t overlapping() const override { return overlapping_; }
 
   // From each state that the cut may have left: what came before it had its effects strictly, and
@@ -222,11 +222,11 @@ class EngineStream : public StreamChecker {
       operations.insert(operations.end(), window_.begin(), window_.end());
       operations.insert(operations.end(), rest_.begin(), rest_.end());
       operations = Prepare<Model>(condition, recoveries, operations);
-      Answer answer = Pass<Model, WideMask>({state}, kFirstAttempt).Run(operations);
-      if (answer == Answer::kUndecided) {
+      SearchResult answer = Pass<Model, WideMask>({state}, kFirstAttempt).Run(operations);
+      if (answer == SearchResult::kUndecided) {
         answer = DecideOtherwise<Model>({state}, operations, limits_, nullptr);
       }
-      if (answer == Answer::kLinearizable) return true;
+      if (answer == SearchResult::kLinearizable) return true;
     }
     return false;
   }
@@ -313,8 +313,8 @@ class EngineChecker : public ModelChecker {
   std::string_view summary() const override { return words_.summary; }
   bool Accepts(Function function) const override { return words_.accepts(function); }
 
-  Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
-               const KeyHistory& recorded, Counterexample* counterexample) const override {
+  SearchResult Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
+                     const KeyHistory& recorded, Counterexample* counterexample) const override {
     std::vector<Operation> prepared;
     std::span<const Operation> operations = recorded.operations;
     if (recorded.optional) {
@@ -325,18 +325,18 @@ class EngineChecker : public ModelChecker {
     const EngineLimits attempt = {
         .steps = std::min(limits.steps, kFirstAttempt.steps),
         .configurations = std::min(limits.configurations, kFirstAttempt.configurations)};
-    Answer answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations,
-                                        attempt, limits, counterexample);
-    if (answer == Answer::kUndecided) {
+    SearchResult answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations,
+                                              attempt, limits, counterexample);
+    if (answer == SearchResult::kUndecided) {
       std::vector<Operation> violating;
       answer = DecideOtherwise<Model>({initial}, operations, limits, &violating);
-      if (answer == Answer::kViolated && counterexample != nullptr) {
+      if (answer == SearchResult::kViolated && counterexample != nullptr) {
         *counterexample =
             ExplainWindow<Model>(condition, {initial}, violating, recorded.operations, limits);
         counterexample->model = words_.name;
       }
     }
-    if (answer == Answer::kUndecided) {
+    if (answer == SearchResult::kUndecided) {
       answer = CheckWith<WideMask>(condition, initial, operations, recorded.operations, limits,
                                    limits, counterexample);
     }
@@ -350,13 +350,13 @@ class EngineChecker : public ModelChecker {
 
  private:
   template <typename Mask>
-  Answer CheckWith(Condition condition, const typename Model::State& initial,
-                   std::span<const Operation> operations, std::span<const Operation> recorded,
-                   const EngineLimits& attempt, const EngineLimits& limits,
-                   Counterexample* counterexample) const {
+  SearchResult CheckWith(Condition condition, const typename Model::State& initial,
+                         std::span<const Operation> operations, std::span<const Operation> recorded,
+                         const EngineLimits& attempt, const EngineLimits& limits,
+                         Counterexample* counterexample) const {
     Pass<Model, Mask> pass({initial}, attempt);
-    Answer answer = pass.Run(operations);
-    if (answer == Answer::kViolated && counterexample != nullptr) {
+    SearchResult answer = pass.Run(operations);
+    if (answer == SearchResult::kViolated && counterexample != nullptr) {
       *counterexample =
           ExplainWindow<Model>(condition, pass.cut_states,
                                operations.subspan(pass.cut, pass.end - pass.cut), recorded, limits);

@@ -32,9 +32,9 @@ bool StreamAccepts(std::string_view model, const History& history) {
   for (Operation operation : history) {
     if (!IsKeyed(operation.function) || TellsNothing(operation)) continue;
     if (operation.outcome == Outcome::kUnknown) operation.finish = kNever;
-    if (stream->Add(operation) != Answer::kLinearizable) return false;
+    if (stream->Add(operation) != SearchResult::kLinearizable) return false;
   }
-  return stream->Finish() == Answer::kLinearizable;
+  return stream->Finish() == SearchResult::kLinearizable;
 }
 
 // The ways that are taken where the engine has no room: whether each that applies gives the answer.
@@ -52,7 +52,7 @@ Otherwise DecideOtherwise(Condition condition, const History& history, bool lega
                });
   const bool versions = KeyHistory::Of(keyed).versions;
   keyed = Prepare<Model>(condition, Recoveries(history), keyed);
-  const Answer expected = legal ? Answer::kLinearizable : Answer::kViolated;
+  const SearchResult expected = legal ? SearchResult::kLinearizable : SearchResult::kViolated;
   Otherwise result;
   result.agree = DepthFirst<Model>(keyed).Run(Model::Init(versions), 1u << 20) == expected;
   if (versions) return result;
@@ -62,7 +62,7 @@ Otherwise DecideOtherwise(Condition condition, const History& history, bool lega
     // What it shows as a violation is one by itself.
     if (!legal) {
       result.agree &= DepthFirst<Model>(distinct->violating).Run(Model::Init(false), 1u << 20) ==
-                      Answer::kViolated;
+                      SearchResult::kViolated;
     }
   }
   return result;
@@ -184,10 +184,10 @@ int HistoriesToDisagreement(std::string_view model, Condition asked, Condition c
                  [](const Operation& operation) {
                    return IsKeyed(operation.function) && !TellsNothing(operation);
                  });
-    Answer answer = EngineChecker<Faulty>().Check(checked, Recoveries(history), {},
-                                                  KeyHistory::Of(keyed), nullptr);
+    SearchResult answer = EngineChecker<Faulty>().Check(checked, Recoveries(history), {},
+                                                        KeyHistory::Of(keyed), nullptr);
     bool legal = BruteForceLinearizable(model, asked, history);
-    if ((answer == Answer::kLinearizable) != legal) return i;
+    if ((answer == SearchResult::kLinearizable) != legal) return i;
   }
   return kHistories;
 }

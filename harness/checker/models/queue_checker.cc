@@ -68,12 +68,12 @@ class DistinctQueue {
     return true;
   }
 
-  Answer Decide() {
+  SearchResult Decide() {
     tries_ = 0;
     taken_by_.assign(crashed_dequeues_.size(), false);
     bool possible = Try();
-    if (possible) return Answer::kLinearizable;
-    return tries_ > kTriesMost ? Answer::kUndecided : Answer::kViolated;
+    if (possible) return SearchResult::kLinearizable;
+    return tries_ > kTriesMost ? SearchResult::kUndecided : SearchResult::kViolated;
   }
 
  private:
@@ -186,25 +186,25 @@ bool AreDistinct(std::span<const Operation> operations) {
 
 }  // namespace
 
-Answer CheckDistinctQueue(std::span<const Operation> operations) {
+SearchResult CheckDistinctQueue(std::span<const Operation> operations) {
   DistinctQueue queue;
-  if (!queue.Collect(operations)) return Answer::kViolated;
+  if (!queue.Collect(operations)) return SearchResult::kViolated;
   return queue.Decide();
 }
 
-Answer QueueChecker::Check(Condition condition, const Recoveries& recoveries,
-                           const EngineLimits& limits, const KeyHistory& recorded,
-                           Counterexample* counterexample) const {
+SearchResult QueueChecker::Check(Condition condition, const Recoveries& recoveries,
+                                 const EngineLimits& limits, const KeyHistory& recorded,
+                                 Counterexample* counterexample) const {
   if (!AreDistinct(recorded.operations)) {
     return EngineChecker<QueueModel>().Check(condition, recoveries, limits, recorded,
                                              counterexample);
   }
   std::vector<Operation> operations =
       Prepare<QueueModel>(condition, recoveries, recorded.operations);
-  Answer answer = CheckDistinctQueue(operations);
-  if (answer != Answer::kViolated || counterexample == nullptr) return answer;
+  SearchResult answer = CheckDistinctQueue(operations);
+  if (answer != SearchResult::kViolated || counterexample == nullptr) return answer;
   operations = Shrink(std::move(operations), kShrinkTries, [](std::span<const Operation> some) {
-    return CheckDistinctQueue(some) == Answer::kViolated;
+    return CheckDistinctQueue(some) == SearchResult::kViolated;
   });
   if (operations.size() <= kTracedMost) {
     *counterexample = ExplainWindow<QueueModel>(condition, {QueueModel::State{}}, operations,

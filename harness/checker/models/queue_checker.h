@@ -29,14 +29,14 @@ class QueueChecker : public ModelChecker {
   std::string_view name() const override { return QueueModel::kName; }
   std::string_view summary() const override { return QueueModel::kSummary; }
   bool Accepts(Function function) const override { return QueueModel::Accepts(function); }
-  Answer Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
-               const KeyHistory& recorded, Counterexample* counterexample) const override;
+  SearchResult Check(Condition condition, const Recoveries& recoveries, const EngineLimits& limits,
+                     const KeyHistory& recorded, Counterexample* counterexample) const override;
   std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                            const EngineLimits& limits) const override;
 };
 
 // `operations`: by invoke, each value enqueued once, ends as ExtendFinishes gives them.
-Answer CheckDistinctQueue(std::span<const Operation> operations);
+SearchResult CheckDistinctQueue(std::span<const Operation> operations);
 
 }  // namespace kill9
 

@@ -65,22 +65,23 @@ class DepthFirst {
   }
 
   // `steps`: operations placed, at the most. Called once.
-  Answer Run(const State& initial, uint64_t steps) {
+  SearchResult Run(const State& initial, uint64_t steps) {
     for (const auto& [value, use] : values_) {
-      if (use.readers > 0 && use.writers == 0 && value != initial.value) return Answer::kViolated;
+      if (use.readers > 0 && use.writers == 0 && value != initial.value)
+        return SearchResult::kViolated;
     }
     state_ = initial;
     Open();
     while (required_ > 0) {
       Frame& frame = frames_.back();
       if (frame.next == choices_.size()) {
-        if (frames_.size() == 1) return Answer::kViolated;
+        if (frames_.size() == 1) return SearchResult::kViolated;
         choices_.resize(frame.first);
         frames_.pop_back();
         TakeBack();
         continue;
       }
-      if (steps-- == 0) return Answer::kUndecided;
+      if (steps-- == 0) return SearchResult::kUndecided;
       const uint32_t choice = choices_[frame.next++].operation;
       Place(choice);
       if (!tried_.insert(Key()).second) {
@@ -89,7 +90,7 @@ class DepthFirst {
       }
       Open();
     }
-    return Answer::kLinearizable;
+    return SearchResult::kLinearizable;
   }
 
  private:
@@ -112,7 +113,7 @@ class DepthFirst {
     size_t first;
     size_t next;
   };
-  struct Step {
+  struct Placement {
     uint32_t operation;
     State state;  // before it
     uint64_t latest;
@@ -247,7 +248,7 @@ class DepthFirst {
   std::vector<uint32_t> next_, previous_;  // the rest, a ring by invoke; the last is its anchor
   std::vector<uint64_t> placed_;           // a bit each
   absl::flat_hash_map<uint64_t, Value> values_;
-  std::vector<Step> path_;
+  std::vector<Placement> path_;
   std::vector<Frame> frames_;
   std::vector<Choice> choices_;
   absl::flat_hash_set<std::string> tried_;

@@ -42,7 +42,7 @@ class Clusters {
     return true;
   }
 
-  DistinctValuesAnswer Decide() {
+  DistinctValuesResult Decide() {
     for (const size_t read : reads_) {
       if (!AddRead(read)) return Violated();
     }
@@ -50,7 +50,7 @@ class Clusters {
       if (cluster.read == kNoOperation && IsOptional(operations_[cluster.write])) continue;
       (IsForward(cluster) ? forward_ : backward_).push_back(cluster);
     }
-    return FindConflict() ? Violated() : DistinctValuesAnswer{};
+    return FindConflict() ? Violated() : DistinctValuesResult{};
   }
 
  private:
@@ -119,7 +119,7 @@ class Clusters {
     return false;
   }
 
-  DistinctValuesAnswer Violated() const {
+  DistinctValuesResult Violated() const {
     std::vector<size_t> numbers;
     for (const Cluster& cluster : conflict_) {
       for (const size_t i :
@@ -129,7 +129,7 @@ class Clusters {
     }
     std::sort(numbers.begin(), numbers.end());
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-    DistinctValuesAnswer answer{.answer = Answer::kViolated, .violating = {}};
+    DistinctValuesResult answer{.answer = SearchResult::kViolated, .violating = {}};
     for (const size_t i : numbers) answer.violating.push_back(operations_[i]);
     return answer;
   }
@@ -146,7 +146,7 @@ class Clusters {
 
 }  // namespace
 
-std::optional<DistinctValuesAnswer> CheckDistinctValues(bool lossy,
+std::optional<DistinctValuesResult> CheckDistinctValues(bool lossy,
                                                         std::span<const Operation> operations) {
   Clusters clusters(lossy, operations);
   if (!clusters.Collect()) return std::nullopt;

@@ -26,14 +26,14 @@
 
 namespace kill9 {
 
-struct DistinctValuesAnswer {
-  Answer answer = Answer::kLinearizable;  // or kViolated
-  std::vector<Operation> violating;       // then: a part of the history that violates, by invoke
+struct DistinctValuesResult {
+  SearchResult answer = SearchResult::kLinearizable;  // or kViolated
+  std::vector<Operation> violating;  // then: a part of the history that violates, by invoke
 };
 
 // `operations`: by invoke, ends as ExtendFinishes gives them, versions not looked at; the key is
 // absent before them. Nothing: there is more than writes and reads, or a value is written twice.
-std::optional<DistinctValuesAnswer> CheckDistinctValues(bool lossy,
+std::optional<DistinctValuesResult> CheckDistinctValues(bool lossy,
                                                         std::span<const Operation> operations);
 
 }  // namespace kill9

@@ -38,7 +38,7 @@
 
 namespace kill9 {
 
-enum class Answer : uint8_t { kLinearizable, kViolated, kUndecided };
+enum class SearchResult : uint8_t { kLinearizable, kViolated, kUndecided };
 
 // E5. Of a crashed one it does not matter when it crashed.
 inline bool AreAlike(const Operation& a, const Operation& b) {
@@ -78,11 +78,11 @@ class Engine {
 
   // The next operation's call. REQUIRES: in the order of `invoke`; its `finish` is when it
   // returned, at the latest took effect, or kNever.
-  Answer Invoke(const Operation& operation) {
-    Answer answer = ReturnAllBefore(operation.invoke);
-    if (answer != Answer::kLinearizable) return answer;
+  SearchResult Invoke(const Operation& operation) {
+    SearchResult answer = ReturnAllBefore(operation.invoke);
+    if (answer != SearchResult::kLinearizable) return answer;
     int slot = Traits::FirstZero(open_);
-    if (slot < 0) return Answer::kUndecided;
+    if (slot < 0) return SearchResult::kUndecided;
     if (static_cast<size_t>(slot) == slots_.size()) slots_.emplace_back();
     Slot& mine = slots_[static_cast<size_t>(slot)];
     mine.operation = operation;
@@ -96,14 +96,14 @@ class Engine {
     }
     if (IsOptional(operation)) {
       Traits::Set(&optional_, slot);
-      return Answer::kLinearizable;
+      return SearchResult::kLinearizable;
     }
     bool observer = Model::IsObserver(operation);
     if (observer) Traits::Set(&observers_, slot);
     if (observer) {
       for (Configuration& configuration : configurations_) TakeEffectIfFree(&configuration, slot);
     }
-    if (configurations_.size() == 1) return Answer::kLinearizable;
+    if (configurations_.size() == 1) return SearchResult::kLinearizable;
     auto doomed = [&](const Configuration& configuration) {
       return !Traits::Test(configuration.done, slot) &&
              Model::Doomed(operation, configuration.state);
@@ -113,19 +113,19 @@ class Engine {
       return Fail(slot);
     }
     std::erase_if(configurations_, doomed);
-    return Answer::kLinearizable;
+    return SearchResult::kLinearizable;
   }
 
   // No more operations: everything returns. What ends at kNever just stays possible.
-  Answer Finish() { return ReturnAllBefore(kNever); }
+  SearchResult Finish() { return ReturnAllBefore(kNever); }
 
   // Returns of what finished before `time`, in order.
-  Answer ReturnAllBefore(uint64_t time) {
+  SearchResult ReturnAllBefore(uint64_t time) {
     while (next_finish_ < time) {
-      Answer answer = Return(next_slot_);
-      if (answer != Answer::kLinearizable) return answer;
+      SearchResult answer = Return(next_slot_);
+      if (answer != SearchResult::kLinearizable) return answer;
     }
-    return Answer::kLinearizable;
+    return SearchResult::kLinearizable;
   }
 
   bool quiescent() const { return open_ == Mask{}; }
@@ -154,9 +154,9 @@ class Engine {
     int alike = -1;  // E5: the slot of the one that takes effect before it; see FindAlike
   };
 
-  Answer Fail(int slot) {
+  SearchResult Fail(int slot) {
     failed_ = slot;
-    return Answer::kViolated;
+    return SearchResult::kViolated;
   }
 
   // Most operations are like none that is open: then no order among them is looked for. Observers
@@ -225,7 +225,7 @@ class Engine {
     return alive;
   }
 
-  Answer Return(int slot) {
+  SearchResult Return(int slot) {
     const bool optional = IsOptional(slots_[static_cast<size_t>(slot)].operation);
     next_.clear();
     steps_ = 0;
@@ -246,14 +246,14 @@ class Engine {
           Keep(after);
         }
       } else if (!Explore(configuration, slot)) {
-        return Answer::kUndecided;
+        return SearchResult::kUndecided;
       }
     }
     if (next_.empty()) {
       before_failure_ = configurations_;
       return Fail(slot);
     }
-    if (next_.size() > limits_.configurations) return Answer::kUndecided;
+    if (next_.size() > limits_.configurations) return SearchResult::kUndecided;
     known_.clear();
     std::swap(configurations_, next_);
     Prune(&configurations_);
@@ -270,7 +270,7 @@ class Engine {
         next_slot_ = other;
       }
     });
-    return Answer::kLinearizable;
+    return SearchResult::kLinearizable;
   }
 
   // Every way from `from` over open operations that ends with `last` taking effect. False: too
