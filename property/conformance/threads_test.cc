@@ -32,7 +32,7 @@ uint64_t Steps() {
 
 std::string KeyName(uint32_t key) { return absl::StrCat("key-", key); }
 
-std::string ValueOf(uint32_t key, uint32_t writer, uint64_t sequence) {
+std::string ValueBy(uint32_t key, uint32_t writer, uint64_t sequence) {
   static constexpr std::array<size_t, 6> kSizes = {0, 28, 100, 1000, 5000, 20'000};
   return ValueOf(key, MakeValueId(writer, static_cast<uint32_t>(sequence)),
                  kSizes[(sequence * 5 + writer) % kSizes.size()]);
@@ -41,7 +41,7 @@ std::string ValueOf(uint32_t key, uint32_t writer, uint64_t sequence) {
 // Whether `value` is one that some thread has put under `key`, to the last byte.
 bool Valid(uint32_t key, std::string_view value) {
   const ValueId id = CheckValue(key, value).id;
-  return ProcessOf(id) < kThreads && value == ValueOf(key, ProcessOf(id), SequenceOf(id));
+  return ProcessOf(id) < kThreads && value == ValueBy(key, ProcessOf(id), SequenceOf(id));
 }
 
 class Threads : public Conformance {
@@ -100,7 +100,7 @@ class Threads : public Conformance {
         case 1:
         case 2:
         case 3: {
-          absl::StatusOr<Version> version = store_->Put(name, ValueOf(key, id_, step));
+          absl::StatusOr<Version> version = store_->Put(name, ValueBy(key, id_, step));
           Accept(version.status());
           if (version.ok()) Saw(key, *version);
           return;
@@ -144,7 +144,7 @@ class Threads : public Conformance {
     void CompareAndSwap(uint32_t key, const std::string& name, uint64_t step) {
       if (!variant_.traits().has_compare_and_swap) return;
       absl::StatusOr<CasResult> result =
-          store_->CompareAndSwap(name, last_[key], ValueOf(key, id_, step));
+          store_->CompareAndSwap(name, last_[key], ValueBy(key, id_, step));
       Accept(result.status());
       if (result.ok() && result->version != kAbsent) Saw(key, result->version);
     }
@@ -183,7 +183,7 @@ class Threads : public Conformance {
     }
     void DraftValue(uint32_t key, const std::string& name, uint64_t step) {
       if (!variant_.traits().has_draft) return;
-      const std::string value = ValueOf(key, id_, step);
+      const std::string value = ValueBy(key, id_, step);
       absl::StatusOr<Draft> draft = store_->Reserve(name, value.size());
       Accept(draft.status());
       if (!draft.ok() || random_() % 4 == 0) return;  // dropped

@@ -66,7 +66,7 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 std::string KeyOf(uint64_t key) {
   return absl::StrCat("key-", key, std::string(key % 7 == 0 ? 20 + key : 0, 'k'));
 }
-std::string ValueOf(uint64_t key, uint64_t number) {
+std::string NumberedValue(uint64_t key, uint64_t number) {
   std::mt19937_64 random(key << 32 ^ number);
   return ValueOf(key, number, 16 + random() % (random() % 10 == 0 ? 5000 : 200));
 }
@@ -75,7 +75,7 @@ bool Genuine(std::string_view key, std::string_view value) {
   uint64_t id_and_key[2];
   std::memcpy(id_and_key, value.data(), sizeof id_and_key);
   return id_and_key[1] < kKeys && KeyOf(id_and_key[1]) == key &&
-         ValueOf(id_and_key[1], id_and_key[0]) == value;
+         NumberedValue(id_and_key[1], id_and_key[0]) == value;
 }
 
 // What goes on in a child, for its parent to tell.
@@ -160,7 +160,7 @@ class Exercise {
   void One() {
     const uint64_t key = random_() % kKeys;
     const std::string name = KeyOf(key);
-    const std::string value = ValueOf(key, random_() % 1000);
+    const std::string value = NumberedValue(key, random_() % 1000);
     if (value.size() > store_.max_value_bytes()) return;  // a header may say less, and add up
     switch (random_() % 8) {
       case 0:
@@ -235,14 +235,14 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
       Progress ignored{};
       Exercise exercise(*store, GetParam()->traits(), number, ignored);
       for (uint64_t key = 0; key < kKeys; ++key) {
-        CHILD_REQUIRE(store->Put(KeyOf(key), ValueOf(key, number)).ok());
+        CHILD_REQUIRE(store->Put(KeyOf(key), NumberedValue(key, number)).ok());
       }
       if (number == 0) return 0;
       const auto pin = store->Pin(KeyOf(3));
       const auto draft = store->Reserve(KeyOf(4), 100);
       KillAfterSteps(100 + (number * 7919) % 900);
       for (uint64_t i = 0;; ++i) {
-        (void)store->Put(KeyOf(i % kKeys), ValueOf(i % kKeys, number + i));
+        (void)store->Put(KeyOf(i % kKeys), NumberedValue(i % kKeys, number + i));
         (void)store->Erase(KeyOf((i + 9) % kKeys));
       }
     });
@@ -384,7 +384,7 @@ TEST_P(DamagedSegmentOf, ValuesAreCheckedIfTheTraitsSaySo) {
   options.max_participants = 3;
   auto segment = *GetParam()->Create(options);
   auto store = *GetParam()->Attach(segment);
-  const std::string value = ValueOf(1, 1);
+  const std::string value = NumberedValue(1, 1);
   ASSERT_TRUE(store->Put("key", value).ok());
   const std::span<char> body = segment->body();
   const auto found = std::search(body.begin(), body.end(), value.begin(), value.end());
