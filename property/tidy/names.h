@@ -238,8 +238,9 @@ inline Findings UnknownPaths(const Tree& tree) {
       for (size_t part = 0; part < fixed.size();) {
         const size_t end = std::min(fixed.find('/', part), fixed.size());
         const std::string_view name = std::string_view(fixed).substr(part, end - part);
-        const bool capitals =
-            name.size() > 1 && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == name.npos;
+        const std::string_view stem = name.substr(0, name.find('.'));
+        const bool capitals = stem.size() > 1 && !IsMarkdown(name) &&
+                              stem.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == stem.npos;
         if (capitals || name.find_first_of("*{}") != name.npos) {
           fixed.resize(part == 0 ? 0 : part - 1);
           break;

@@ -202,14 +202,14 @@ TEST(TidyNames, InvariantThatIsNotDefinedIsFound) {
 }
 
 TEST(TidyNames, PathThatIsNotThereIsFound) {
-  const Tree tree = TreeOf(
-      {{"docs/a.md",
-        "`shard.h`, `locked/shard.h`, variants/locked/, variants/locked/*.h, variants/NAME/x.h.\n"
-        "[b](b.md), [c](../variants/locked/shard.h); property/{a,b}/c.\n"
-        "`gone.h`\nvariants/shard.h\nharness/gone/\nthe results/b and/or\n"},
-       {"docs/b.md", "a.cc-like\n"},
-       {"property/x.cc", "// variants/lock: a prefix\n"},
-       {"variants/locked/shard.h", "// docs/b.md\n// shard.cc\n"}});
+  const Tree tree = TreeOf({{"docs/a.md",
+                             "`shard.h`, `locked/shard.h`, variants/locked/, variants/locked/*.h, "
+                             "variants/NAME/x.h, variants/FILE.cc.\n"
+                             "[b](b.md), [c](../variants/locked/shard.h); property/{a,b}/c.\n"
+                             "`gone.h`\nvariants/shard.h\nharness/gone/\nthe results/b and/or\n"},
+                            {"docs/b.md", "a.cc-like\n"},
+                            {"property/x.cc", "// variants/lock: a prefix\n"},
+                            {"variants/locked/shard.h", "// docs/b.md\n// shard.cc\n"}});
   EXPECT_THAT(Found(UnknownPaths(tree)),
               ElementsAre("docs/a.md:3", "docs/a.md:4", "docs/a.md:5", "docs/a.md:6",
                           "property/x.cc:1", "variants/locked/shard.h:2"));
