@@ -1,8 +1,8 @@
 # Planted bugs: patches over the real variants (docs/planted_bugs.md).
 #
-# Every patch is checked to apply in every build. What one makes of kill9 is built on demand only, and of it
-# only the sources that the patch touches: they come before the libraries when linking, so the libraries'
-# versions of them stay out.
+# Every patch is checked to apply in every build. What one makes of kill9 is built on demand only,
+# and of it only the sources that the patch touches: they come before the libraries when linking, so
+# the libraries' versions of them stay out.
 #
 #   planted_NAME              the kill9 command, with that bug:    planted/NAME/kill9
 #   planted_NAME_conformance  one property test likewise, where that tier is expected to catch it
@@ -38,10 +38,12 @@ function(planted_sources patch result)
       list(APPEND sources ${touched})
     elseif(touched MATCHES "^variants/(stores/locked/|segment/robust_mutex)")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/stores/locked/*.cc
-        ${CMAKE_SOURCE_DIR}/variants/stores/global_mutex/*.cc ${CMAKE_SOURCE_DIR}/variants/stores/striped_locks/*.cc)
+        ${CMAKE_SOURCE_DIR}/variants/stores/global_mutex/*.cc
+        ${CMAKE_SOURCE_DIR}/variants/stores/striped_locks/*.cc)
       list(APPEND sources ${found})
     elseif(touched MATCHES "^variants/stores/(cas_slots|seqlock_ring)/")
-      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/stores/${CMAKE_MATCH_1}/*.cc)
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
+        ${CMAKE_SOURCE_DIR}/variants/stores/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
     else()
       message(FATAL_ERROR "${patch}: who includes ${touched}? Say so in planted.cmake.")
@@ -54,7 +56,8 @@ endfunction()
 
 function(planted_executable target directory output objects libraries)
   add_executable(${target} EXCLUDE_FROM_ALL ${ARGN} $<TARGET_OBJECTS:${objects}>)
-  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${directory} OUTPUT_NAME ${output})
+  set_target_properties(${target} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${directory} OUTPUT_NAME ${output})
   target_include_directories(${target} BEFORE PRIVATE ${directory})
   # What a bug leaves unused is no error.
   target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1 -g1> -Wno-error)
@@ -87,7 +90,8 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   list(TRANSFORM touched REPLACE "^\\+\\+\\+ b/([^\t ]+).*" "${CMAKE_SOURCE_DIR}/\\1")
   set(stamp ${directory}/applies)
   add_custom_command(OUTPUT ${stamp}
-    COMMAND ${PATCH_PROGRAM} --dry-run --force --silent --fuzz=0 -p1 -d ${CMAKE_SOURCE_DIR} -i ${patch}
+    COMMAND ${PATCH_PROGRAM} --dry-run --force --silent --fuzz=0 -p1
+      -d ${CMAKE_SOURCE_DIR} -i ${patch}
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
     COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
     DEPENDS ${patch} ${touched} COMMENT "Does ${relative} apply?" VERBATIM)
@@ -117,8 +121,8 @@ foreach(patch IN LISTS PLANTED_PATCHES)
     planted_executable(planted_${name}_threads ${directory} threads threads_test
       "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
     add_dependencies(planted_threads planted_${name}_threads)
-    string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads" tsan_command
-      "${tsan}")
+    string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads"
+      tsan_command "${tsan}")
   endif()
 
   string(REPLACE ", " "," lists "${classes}|${tiers}|${verdict}")
@@ -127,8 +131,8 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   string(REGEX REPLACE "^([^|]*)\\|([^|]*)\\|([^|]*)$" "\\3" verdict "${lists}")
   string(REPLACE "," "\", \"" tiers "${tiers}")
   string(REPLACE "," "\", \"" verdict "${verdict}")
-  string(APPEND PLANTED_MANIFEST "${separator}  {\"name\": \"${name}\", \"variant\": \"${variant}\", \
-\"control\": ${control},
+  string(APPEND PLANTED_MANIFEST
+    "${separator}  {\"name\": \"${name}\", \"variant\": \"${variant}\", \"control\": ${control},
    \"what\": \"${what}\",
    \"classes\": [${classes}], \"tiers\": [\"${tiers}\"], \"verdicts\": [\"${verdict}\"], \
 \"budget_s\": ${budget_s},
@@ -140,4 +144,5 @@ foreach(patch IN LISTS PLANTED_PATCHES)
 endforeach()
 
 add_custom_target(planted_patches ALL DEPENDS ${PLANTED_STAMPS})
-file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/planted/manifest.json CONTENT "[\n${PLANTED_MANIFEST}\n]\n" @ONLY)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/planted/manifest.json
+  CONTENT "[\n${PLANTED_MANIFEST}\n]\n" @ONLY)

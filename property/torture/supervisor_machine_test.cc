@@ -35,7 +35,8 @@ using ::testing::HasSubstr;
 
 constexpr uint64_t kWatchdogUs = 400'000;
 
-// A run that ends by `kills`, far within its seconds; 0: only when something is found, or it is asked.
+// A run that ends by `kills`, far within its seconds; 0: only when something is found, or it is
+// asked.
 TortureOptions Options(uint64_t kills = 0) {
   TortureOptions options;
   options.seed = 7;
@@ -204,8 +205,8 @@ class WaitsForACpu {
   uint64_t count_ = 0;
 };
 
-// Ends when the workers have waited for long, often enough: a machine that is busy with other things
-// needs no more work for that.
+// Ends when the workers have waited for long, often enough: a machine that is busy with other
+// things needs no more work for that.
 TEST(SupervisorOnAMachine, WorkersWithoutACpuAreNotStuck) {
   // Of the least weight, on one core, beside many of the usual one: none of them gets it for long.
   constexpr int kBusy = 8;

@@ -1,5 +1,6 @@
-# Whether the gate that ctest has just run came to an answer. An undecided one is `Skipped` in ctest's summary,
-# which alone would let it pass; this test then fails, and says what the gate lacked.
+# Whether the gate that ctest has just run came to an answer. An undecided one is `Skipped` in
+# ctest's summary, which alone would let it pass; this test then fails, and says what the gate
+# lacked.
 if(NOT EXISTS ${RESULT})
   message(FATAL_ERROR "the gate left no result (${RESULT})")
 endif()

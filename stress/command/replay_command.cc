@@ -2,8 +2,8 @@
 //
 // A failure of the sweep is repeated exactly, and can be stopped at under gdb; those of torture,
 // check and planted by the command with the same options. A file may come from anybody: what is
-// repeated is made anew from its fields, each of which must be one that there is. Its `repeat` lines
-// are for people.
+// repeated is made anew from its fields, each of which must be one that there is. Its `repeat`
+// lines are for people.
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
-// Who turns small pages back into free ones stands between announcing that and looking at the blocks,
-// and the others go on: the page is something else by then.
+// Who turns small pages back into free ones stands between announcing that and looking at the
+// blocks, and the others go on: the page is something else by then.
 #include <string>
 
 #include "absl/strings/str_cat.h"
