@@ -200,10 +200,10 @@ class DepthFirst {
   }
 
   void TakeBack() {
-    const Step& step = path_.back();
-    const uint32_t i = step.operation;
-    state_ = step.state;
-    latest_ = step.latest;
+    const Placement& placement = path_.back();
+    const uint32_t i = placement.operation;
+    state_ = placement.state;
+    latest_ = placement.latest;
     next_[previous_[i]] = i;
     previous_[next_[i]] = i;
     placed_[i / 64] &= ~(1ull << (i % 64));
