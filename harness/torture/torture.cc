@@ -356,6 +356,31 @@ TortureResult CannotRun(const Design& design, const Scenario& scenario, const st
   return result;
 }
 
+// Empty if the driver has the scenario, and the design what it takes.
+std::string WhySkipped(const TortureDriver& driver, const Design& design,
+                       const Scenario& scenario) {
+  const auto same = [&scenario](const Scenario& one) { return one.name == scenario.name; };
+  if (!std::any_of(driver.scenarios().begin(), driver.scenarios().end(), same)) {
+    return absl::StrCat("a ", std::string(design.kind()), " has no such scenario");
+  }
+  return WhyNotApplicable(scenario, design.object_traits());
+}
+
+CheckerProcessOptions CheckingOf(const RunContext& context, const TortureDriver& driver,
+                                 const TortureOptions& options) {
+  CheckerProcessOptions checking{.model = std::string(context.design.model()),
+                                 .has_versions = driver.RecordsVersions(context.design),
+                                 .clock = context.clock,
+                                 .processes = options.supervisor.processes,
+                                 .counterexample_stem = ""};
+  if (!options.counterexamples.empty()) {
+    checking.counterexample_stem =
+        absl::StrCat(options.counterexamples, "/", std::string(context.design.name()), "-",
+                     std::string(context.scenario.name), "-", options.seed);
+  }
+  return checking;
+}
+
 }  // namespace
 
 std::string RepeatLine(const Design& design, const Scenario& scenario,
@@ -380,13 +405,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
     return CannotRun(design, scenario,
                      absl::StrCat("nothing drives a ", std::string(design.kind())));
   }
-  const auto same = [&scenario](const Scenario& one) { return one.name == scenario.name; };
-  if (!std::any_of(driver->scenarios().begin(), driver->scenarios().end(), same)) {
-    return CannotRun(design, scenario,
-                     absl::StrCat("a ", std::string(design.kind()), " has no such scenario"),
-                     Verdict::kSkipped);
-  }
-  if (const std::string why = WhyNotApplicable(scenario, design.object_traits()); !why.empty()) {
+  if (const std::string why = WhySkipped(*driver, design, scenario); !why.empty()) {
     return CannotRun(design, scenario, why, Verdict::kSkipped);
   }
   if (options.supervisor.life_us != 0 && scenario.timer.life_us != 0) {
@@ -431,17 +450,8 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
       return CannotRun(design, scenario, status.ToString());
     }
   }
-  CheckerProcessOptions checking{.model = std::string(design.model()),
-                                 .has_versions = driver->RecordsVersions(design),
-                                 .clock = context.clock,
-                                 .processes = options.supervisor.processes,
-                                 .counterexample_stem = ""};
-  if (!options.counterexamples.empty()) {
-    checking.counterexample_stem =
-        absl::StrCat(options.counterexamples, "/", std::string(design.name()), "-",
-                     std::string(scenario.name), "-", options.seed);
-  }
-  absl::StatusOr<std::unique_ptr<CheckerProcess>> checker = CheckerProcess::Start(checking);
+  absl::StatusOr<std::unique_ptr<CheckerProcess>> checker =
+      CheckerProcess::Start(CheckingOf(context, *driver, options));
   if (!checker.ok()) return CannotRun(design, scenario, checker.status().ToString());
   const pid_t supervisor = ForkSupervisor(context, options, **checker, *handover);
   if (supervisor < 0) {

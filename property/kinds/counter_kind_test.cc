@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
+#include "harness/edn/edn.h"
 #include "harness/report/document.h"
 #include "harness/report/results.h"
 #include "harness/report/sections.h"
@@ -206,6 +207,24 @@ TEST_F(CounterKindTest, CounterexampleKeepsTheAdditionsThatItNeeds) {
   EXPECT_EQ(std::count_if(outcome.counterexample->operations.begin(),
                           outcome.counterexample->operations.end(), adds),
             8);
+}
+
+TEST_F(CounterKindTest, HistoryIsWrittenAndReadAsEdn) {
+  const std::vector<Operation> history = {
+      Make(1, Function::kAdd, 1, 10, 20), Make(2, Function::kRead, 1, 30, 40),
+      Make(1, Function::kAdd, 1, 50, 60, Outcome::kCrashed), Make(2, Function::kRead, 0, 70, 80)};
+  const std::string text = WriteEdn(history, {});
+  EXPECT_THAT(text, HasSubstr(":f :add, :key 0, :value 1"));
+  absl::StatusOr<EdnHistory> read = ReadEdn(text, "counter", CounterModel::Accepts);
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->operations.size(), history.size());
+  for (size_t i = 0; i < history.size(); ++i) {
+    EXPECT_EQ(read->operations[i].function, history[i].function);
+    EXPECT_EQ(read->operations[i].argument, history[i].argument);
+    EXPECT_EQ(read->operations[i].result, history[i].result);
+    EXPECT_EQ(read->operations[i].outcome, history[i].outcome);
+  }
+  EXPECT_EQ(Check(read->operations).verdict, Verdict::kViolation);
 }
 
 }  // namespace
