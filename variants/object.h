@@ -21,6 +21,12 @@
 // Where the segment lies on a file system that keeps locks by descriptor only (overlayfs), closing
 // all descriptors ends the participant: each later operation is refused, and what it held is given
 // back by others. An operation that is under way in another thread meanwhile is not protected.
+//
+// Of a file that was copied in the middle of an operation, or that is of before a restart of the
+// machine, a mutex may name a holder that never held it here, or that lives and is another process.
+// Attach waits for none of these: who attaches while no participant lives resets them, and what was
+// under way in the copy is repaired as after the deaths of its processes. No participant of the
+// original lives in a copy: a life is a lock on the file's own bytes.
 #ifndef KILL9_VARIANTS_OBJECT_H_
 #define KILL9_VARIANTS_OBJECT_H_
 
