@@ -37,6 +37,7 @@ class StreamChecker {
  public:
   virtual ~StreamChecker() = default;
   // REQUIRES: keyed operations, by invoke; nothing after an answer that is not kLinearizable.
+  // kLinearizable may also mean that Finish will tell: what was added is kept until then.
   virtual SearchResult Add(const Operation& operation) = 0;
   // After kViolated: what follows. It is not checked, and kept for HoldsUnder.
   virtual void Keep(const Operation& operation) = 0;

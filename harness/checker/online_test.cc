@@ -88,6 +88,46 @@ TEST(OnlineChecker, SaysThatALateEffectIsPendingAtBest) {
   EXPECT_EQ(whole->strongest, Condition::kPending);
 }
 
+// The engine alone has room for 64 open operations, and for twelve writes in any order.
+TEST(OnlineChecker, DecidesAnyNumberOfOverlappingWritesWithoutVersions) {
+  for (const uint64_t writes : {13, 70, 250}) {
+    for (const bool equal : {false, true}) {
+      for (const bool legal : {true, false}) {
+        SCOPED_TRACE(testing::Message() << writes << " writes, " << (equal ? "equal" : "distinct")
+                                        << (legal ? "" : ", and a read of what nobody wrote"));
+        std::vector<Operation> history;
+        for (uint64_t i = 0; i < writes; ++i) {
+          Operation write{};
+          write.process = static_cast<uint32_t>(i);
+          write.function = Function::kPut;
+          write.argument = equal ? 7 : 1000 + i;
+          write.invoke = 10;
+          write.finish = 20;
+          history.push_back(write);
+        }
+        Operation read{};
+        read.process = static_cast<uint32_t>(writes);
+        read.function = Function::kGet;
+        read.result = !legal ? 8 : equal ? 7 : 1000;
+        read.invoke = 30;
+        read.finish = 40;
+        for (int again = 0; again < 20; ++again) {
+          history.push_back(read);
+          read.invoke += 20;
+          read.finish += 20;
+        }
+        const OnlineOutcome outcome =
+            FeedInOrderOfReturn({.model = FindModel("map"), .has_versions = false}, history, 5);
+        EXPECT_EQ(outcome.verdict, legal ? Verdict::kPass : Verdict::kViolation);
+        EXPECT_EQ(outcome.counterexample_text == "", legal);
+        if (!legal) continue;
+        EXPECT_EQ(outcome.operations_checked, history.size());
+        EXPECT_EQ(outcome.strongest, Condition::kStrict);
+      }
+    }
+  }
+}
+
 TEST(OnlineChecker, NothingToCheckIsVacuous) {
   OnlineChecker checker({.model = FindModel("map")});
   EXPECT_EQ(checker.Finish().verdict, Verdict::kVacuous);

@@ -180,6 +180,8 @@ class EngineStream : public StreamChecker {
   // open then is kept, and the operations before it are not shown by a counterexample.
   static constexpr size_t kWindowLimit = 1u << 13;
   static constexpr size_t kLimboLimit = 256;
+  // What the engine has no room for is kept, so many operations, and decided by other ways at the end.
+  static constexpr size_t kUndecidedLimit = 1u << 16;
 
   EngineStream(std::string_view model, bool has_versions, const EngineLimits& limits)
       : model_(model),
@@ -188,7 +190,9 @@ class EngineStream : public StreamChecker {
         cut_engine_(engine_) {}
 
   SearchResult Add(const Operation& operation) override {
+    if (engine_gave_up_) return Defer(operation);
     SearchResult answer = engine_.ReturnAllBefore(operation.invoke);
+    if (answer == SearchResult::kUndecided) return Defer(operation);
     if (answer != SearchResult::kLinearizable) {
       Keep(operation);
       return answer;
@@ -198,12 +202,20 @@ class EngineStream : public StreamChecker {
         (engine_.quiescent() || window_.size() >= kWindowLimit)) {
       Cut();
     }
+    answer = engine_.Invoke(operation);
+    if (answer == SearchResult::kUndecided) return Defer(operation);
     window_.push_back(operation);
-    return engine_.Invoke(operation);
+    return answer;
   }
 
   void Keep(const Operation& operation) override { rest_.push_back(operation); }
-  SearchResult Finish() override { return engine_.Finish(); }
+  SearchResult Finish() override {
+    const SearchResult answer = engine_gave_up_ ? SearchResult::kUndecided : engine_.Finish();
+    if (answer != SearchResult::kUndecided || !cut_engine_.quiescent()) return answer;
+    window_.insert(window_.end(), rest_.begin(), rest_.end());
+    rest_.clear();
+    return DecideOtherwise<Model>(cut_engine_.states(), window_, limits_, &violating_);
+  }
   uint64_t overlapping() const override { return overlapping_; }
 
   // From each state that the cut may have left: what came before it had its effects strictly, and
@@ -234,8 +246,8 @@ class EngineStream : public StreamChecker {
   Counterexample Explain() const override {
     Counterexample result;
     if (cut_engine_.quiescent()) {
-      result =
-          ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(), window_, window_, limits_);
+      result = ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(),
+                                    violating_.empty() ? window_ : violating_, window_, limits_);
       result.model = model_;
       return result;
     }
@@ -255,6 +267,19 @@ class EngineStream : public StreamChecker {
   }
 
  private:
+  // Undecided at once where the states before it are not known, or there is too much of it.
+  SearchResult Defer(const Operation& operation) {
+    if (!engine_gave_up_) {
+      engine_gave_up_ = true;
+      for (const Operation& one : window_) last_finish_ = std::max(last_finish_, one.finish);
+    }
+    if (last_finish_ >= operation.invoke) ++overlapping_;
+    last_finish_ = std::max(last_finish_, operation.finish);
+    Keep(operation);
+    return cut_engine_.quiescent() && rest_.size() <= kUndecidedLimit ? SearchResult::kLinearizable
+                                                                      : SearchResult::kUndecided;
+  }
+
   // Writes cut off by a death before the window, whose values were not seen: under a weaker
   // condition they may still come. What has been (or may have been) seen is not among them, so that
   // it is not placed twice: of a write that took effect and was overwritten unseen, the same states
@@ -287,7 +312,10 @@ class EngineStream : public StreamChecker {
   std::vector<Operation> window_;
   std::vector<Operation> limbo_;
   uint64_t cut_call_ = 0;        // the last call before the cut
-  std::vector<Operation> rest_;  // what follows a violation
+  std::vector<Operation> rest_;  // what follows a violation, or the engine has no room for
+  bool engine_gave_up_ = false;
+  uint64_t last_finish_ = 0;          // since then, of what was added
+  std::vector<Operation> violating_;  // found otherwise
   uint64_t overlapping_ = 0;
 };
 

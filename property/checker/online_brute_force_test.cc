@@ -28,12 +28,15 @@ int Rank(const std::optional<Condition>& strongest) {
                                : static_cast<int>(std::size(kConditions));
 }
 
-OnlineOutcome Feed(std::string_view model, size_t window, size_t batch, History history) {
+// `configurations`: the engine has room for these; what it cannot decide so is decided otherwise.
+OnlineOutcome Feed(std::string_view model, size_t window, size_t configurations, History history) {
+  const size_t batch = 1 + window;
   const bool versions = std::any_of(history.begin(), history.end(), HasVersion);
   std::sort(history.begin(), history.end(),
             [](const Operation& a, const Operation& b) { return a.finish < b.finish; });
-  OnlineChecker checker(
-      {.model = FindModel(model), .has_versions = versions, .limits = {.stream_window = window}});
+  OnlineChecker checker({.model = FindModel(model),
+                         .has_versions = versions,
+                         .limits = {.configurations = configurations, .stream_window = window}});
   for (size_t begin = 0; begin < history.size(); begin += batch) {
     const size_t end = std::min(begin + batch, history.size());
     uint64_t settled = kNever;
@@ -55,8 +58,9 @@ int StrongestByBruteForce(std::string_view model, const History& history) {
 class Online : public testing::TestWithParam<std::string> {
  protected:
   // Compares, and counts what was found.
-  void Compare(const History& history, int truth, size_t window) {
-    const OnlineOutcome outcome = Feed(GetParam(), window, 1 + window, history);
+  void Compare(const History& history, int truth, size_t window,
+               size_t configurations = EngineLimits{}.configurations) {
+    const OnlineOutcome outcome = Feed(GetParam(), window, configurations, history);
     const Verdict expected = truth == 0 ? Verdict::kPass : Verdict::kViolation;
     ASSERT_EQ(outcome.verdict, expected) << WriteEdn(history, {});
     ASSERT_GE(Rank(outcome.strongest), truth) << WriteEdn(history, {});
@@ -79,6 +83,7 @@ TEST_P(Online, NeverTellsMoreThanTheTruthOfASmallHistory) {
     if (nothing) continue;
     const int truth = StrongestByBruteForce(GetParam(), history);
     for (const size_t window : {1, 2, 4}) Compare(history, truth, window);
+    for (const size_t window : {1, 4}) Compare(history, truth, window, 1);
   }
   std::cout << GetParam() << ": violating " << violating_ << ", of which a weaker condition holds "
             << weaker_ << ", told " << shown_ << "\n";
@@ -93,6 +98,7 @@ TEST_P(Online, NeverTellsMoreThanTheTruthOfALongerHistory) {
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     ASSERT_NE(outcome->verdict, Verdict::kUndecided);
     for (const size_t window : {2, 16}) Compare(history, Rank(outcome->strongest), window);
+    Compare(history, Rank(outcome->strongest), 2, 2);
   }
   std::cout << GetParam() << ": violating " << violating_ << ", of which a weaker condition holds "
             << weaker_ << ", told " << shown_ << "\n";
