@@ -110,8 +110,8 @@ struct ClockOrder {
 };
 
 // Runs `rounds` messages each way between neighbouring cores among those this process may run on
-// (each with the next, the last with the first); fewer if two of them take seconds. `read(core)` reads the clock under test, on that
-// core.
+// (each with the next, the last with the first); fewer if two of them take seconds. `read(core)`
+// reads the clock under test, on that core.
 ClockOrder CheckClockOrder(absl::FunctionRef<uint64_t(int core)> read, int rounds);
 
 }  // namespace kill9

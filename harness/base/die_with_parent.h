@@ -17,8 +17,8 @@ inline void DieWithParent(pid_t parent, int status = 1) {
   if (getppid() != parent) _exit(status);
 }
 
-// The same for a child that is the first process of a PID namespace, where its parent has no PID that
-// it could ask for. Made before the fork; the parent keeps it as long as the child shall live.
+// The same for a child that is the first process of a PID namespace, where its parent has no PID
+// that it could ask for. Made before the fork; the parent keeps it as long as the child shall live.
 class ParentPipe {
  public:
   ParentPipe() {

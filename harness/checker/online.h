@@ -16,8 +16,8 @@
 //
 // A history without an operation is kVacuous. The condition checked is strict; after a violation
 // the keys that violate are examined under the weaker ones, from the last quiescent point before it
-// to the end of the run: `strongest` is one that is shown to hold, possibly weaker than what a check
-// of the whole history would show, never stronger.
+// to the end of the run: `strongest` is one that is shown to hold, possibly weaker than what a
+// check of the whole history would show, never stronger.
 //
 // Make it before or after forking workers, as suits; its threads do nothing but check.
 #ifndef KILL9_HARNESS_CHECKER_ONLINE_H_
@@ -46,7 +46,8 @@ struct OnlineOptions {
   int threads = 1;
   bool has_versions = true;         // the operations carry versions
   size_t backlog_limit = 1u << 19;  // operations fed and not yet checked, above which Feed waits
-  // Operations kept of what follows violations, by each thread. Beyond, no condition is shown to hold.
+  // Operations kept of what follows violations, by each thread. Beyond, no condition is shown to
+  // hold.
   size_t kept_limit = 1u << 18;
   EngineLimits limits = {};
   const Clock* clock = nullptr;  // of the operations' times; null: nanoseconds

@@ -29,8 +29,8 @@ Verdict VerdictOf(std::string_view text, std::string_view model,
   return CheckHistory(*FindModel(model), history->operations, {.condition = condition})->verdict;
 }
 
-// Calls a function with what its row says that it takes, and has it answer what the row says that it
-// tells; `name` is one of its names.
+// Calls a function with what its row says that it takes, and has it answer what the row says that
+// it tells; `name` is one of its names.
 std::string OneOperation(const FunctionRow& row, std::string_view name) {
   const std::string call = absl::StrCat("{:process 0, :f :", std::string(name), ", :type ");
   const std::string argument = row.expected != Field::kUnused   ? "[0 7]"

@@ -27,7 +27,7 @@ struct Step {
   std::string name = {};     // scenario, test program, planted bug
   std::vector<std::string> command = {};
   std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
-  bool without_randomisation = false;  // of addresses, which an older ThreadSanitizer cannot live with
+  bool without_randomisation = false;  // of addresses: older ThreadSanitizer run-times need it
   double limit_seconds = 60;
   ResultFormat format = ResultFormat::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none

@@ -64,7 +64,8 @@ struct Document {
 };
 
 std::string ToHtml(const Document& document);
-// Figures are linked as `<figures>/<name>.svg`; with an empty `figures`, their captions stand alone.
+// Figures are linked as `<figures>/<name>.svg`; with an empty `figures`, their captions stand
+// alone.
 std::string ToMarkdown(const Document& document, const std::string& figures);
 
 }  // namespace kill9::report

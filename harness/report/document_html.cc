@@ -11,33 +11,42 @@ namespace kill9::report {
 namespace {
 
 constexpr std::string_view kStyle = R"css(
-:root { color-scheme: light dark; --ink: #1c2128; --paper: #ffffff; --soft: #f3f4f6; --line: #d4d8dd;
-  --muted: #5b6470; --good: #d9f2df; --bad: #fbd9d5; --open: #fdeec4; --heat: 214, 69, 48; --link: #0a58ca; }
+:root { color-scheme: light dark; --ink: #1c2128; --paper: #ffffff; --soft: #f3f4f6;
+  --line: #d4d8dd;
+  --muted: #5b6470; --good: #d9f2df; --bad: #fbd9d5; --open: #fdeec4; --heat: 214, 69, 48;
+  --link: #0a58ca; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e4e7eb; --paper: #14181d; --soft: #1d2329; --line: #39414a; --muted: #9aa4af;
     --good: #17452a; --bad: #66251e; --open: #574513; --heat: 232, 99, 74; --link: #7db3ff; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 90rem; padding: 1rem; color: var(--ink); background: var(--paper);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-h1 { line-height: 1.2; margin: .5rem 0; } h2 { margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line); }
+h1 { line-height: 1.2; margin: .5rem 0; } h2 { margin: 2.5rem 0 .5rem;
+  border-bottom: 1px solid var(--line); }
 a { color: var(--link); } nav { display: flex; flex-wrap: wrap; gap: .3rem 1rem; margin: 1rem 0; }
 p { max-width: 48rem; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; font-size: .85rem; }
-th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: right; white-space: nowrap; }
+th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: right;
+  white-space: nowrap; }
 th { background: var(--soft); text-align: center; font-weight: 600; white-space: normal; }
-td:first-child, th:first-child { text-align: left; position: sticky; left: 0; background: var(--soft); }
+td:first-child, th:first-child { text-align: left; position: sticky; left: 0;
+  background: var(--soft); }
 td.text { text-align: left; }
 td.words { white-space: normal; text-align: left; min-width: 14rem; }
-.good { background: var(--good); } .bad { background: var(--bad); } .open { background: var(--open); }
+.good { background: var(--good); } .bad { background: var(--bad); }
+  .open { background: var(--open); }
 .muted { color: var(--muted); }
 .good a, .bad a, .open a { color: inherit; }
-pre { background: var(--soft); border: 1px solid var(--line); padding: .6rem; overflow-x: auto; font-size: .8rem; }
+pre { background: var(--soft); border: 1px solid var(--line); padding: .6rem; overflow-x: auto;
+  font-size: .8rem; }
 details { margin: .4rem 0; } summary { cursor: pointer; }
 details:target { outline: 2px solid var(--link); }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .5rem 0; font-size: .9rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem .8rem; margin: .5rem 0;
+  font-size: .9rem; }
 dt { color: var(--muted); } dd { margin: 0; min-width: 0; }
-figure { margin: 1rem 0; } figure svg { width: 100%; min-width: 34rem; max-width: 56rem; height: auto; display: block; }
+figure { margin: 1rem 0; } figure svg { width: 100%; min-width: 34rem; max-width: 56rem;
+  height: auto; display: block; }
 figcaption { color: var(--muted); font-size: .9rem; max-width: 48rem; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dt { margin-top: .3rem; } }
 )css";

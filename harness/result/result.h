@@ -26,7 +26,8 @@ Json ParseJson(std::string_view text);
 // Remembers the command line that NewResult and repeat lines quote. Called once, by main.
 void SetCommandLine(int argc, char** argv);
 
-// The text of a JSON value, whatever bytes its strings hold: what is no UTF-8 is replaced by U+FFFD.
+// The text of a JSON value, whatever bytes its strings hold: what is no UTF-8 is replaced by
+// U+FFFD.
 std::string Dump(const Json& json, int indent = -1);
 
 // Reads a JSON file that anybody may have made: a regular file of a sensible size, nested no deeper

@@ -32,8 +32,8 @@ void StallSweep(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 // One such stop, at `at`; which probes are blocked in `blocked`. False: error.
 bool StallState(Runner& runner, const VictimRun& run, stepper::Trace& trace, uint32_t at, Plan plan,
                 bool (&blocked)[kProbesInAll]);
-// A victim is stopped right before each of its accesses to the segment, a interferer works on, and the
-// victim goes on: what it answers, and what is left, must be legal.
+// A victim is stopped right before each of its accesses to the segment, a interferer works on, and
+// the victim goes on: what it answers, and what is left, must be legal.
 void ResumeSweep(Runner& runner);
 // One such stop. False: error.
 bool ResumeAfterInterference(Runner& runner, const VictimRun& run, stepper::Trace& trace,

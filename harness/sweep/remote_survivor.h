@@ -48,8 +48,8 @@ struct PartnerMail {
 // the remote_survivor inherits no handle.
 class RemoteSurvivor {
  public:
-  // Forks the remote_survivor, which ends with this process. `died` is called with what happened to it if
-  // it ends in the middle of an operation, and does not return.
+  // Forks the remote_survivor, which ends with this process. `died` is called with what happened to
+  // it if it ends in the middle of an operation, and does not return.
   RemoteSurvivor(const Scene& scene, PartnerMail* mail);
 
   using Died = std::function<void(const std::string& how)>;

@@ -97,9 +97,9 @@ class Runner {
                   absl::FunctionRef<pid_t()> fork_survivor);
   bool StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t at, uint32_t first_probe,
                         Stopped* stopped);
-  // The same beside a interferer, which waits for LetSurvivorGo, interferences, sets stage().probe to 1, waits
-  // for LetSurvivorGo(2), churns once more if `twice`, reads all keys into stage().read_back,
-  // detaches and ends.
+  // The same beside a interferer, which waits for LetSurvivorGo, interferences, sets stage().probe
+  // to 1, waits for LetSurvivorGo(2), churns once more if `twice`, reads all keys into
+  // stage().read_back, detaches and ends.
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
                             Interference interference, bool twice, Stopped* stopped);
   void LetSurvivorGo(uint32_t word = 1);

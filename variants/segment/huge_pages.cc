@@ -35,7 +35,7 @@ char* MapForHugePages(int fd, size_t size) {
     return static_cast<char*>(mmap(at, size, kAccess, MAP_SHARED | flags, fd, 0));
   };
   if (size < kFewestBytesInHugePages) return map(nullptr, 0);
-  // Addresses enough to choose from are taken first; the file then replaces some of them.
+  // Reserve size + 2 MiB, then map the file at the first 2 MiB boundary.
   const size_t taken_bytes = size + kHugePageBytes;
   void* taken =
       mmap(nullptr, taken_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

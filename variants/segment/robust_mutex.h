@@ -65,7 +65,7 @@ class RobustMutex {
   void Unlock() { Check(pthread_mutex_unlock(&mutex_)); }
 
  private:
-  // Lock, after a first look that found `error`. Out of line: few come here.
+  // Lock, after a first attempt that returned `error`. Not inlined: the slow path.
   [[gnu::noinline]] Acquired Wait(int error) {
     for (int i = 0; error == EBUSY && i < kGlances; ++i) {
       Pause();
@@ -101,7 +101,7 @@ class RobustMutex {
 #endif
   }
 
-  // glibc's trylock leaves a mutex that is not recoverable taken by who asked (2.36).
+  // glibc 2.36: a trylock of a mutex that is not recoverable leaves it owned by the caller.
   [[gnu::noinline]] Acquired GiveUp() {
     int* const word = &mutex_.__data.__lock;
     if ((__atomic_load_n(word, __ATOMIC_RELAXED) & FUTEX_TID_MASK) == gettid()) {

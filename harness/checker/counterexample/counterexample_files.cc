@@ -21,19 +21,25 @@ namespace {
 
 constexpr char kStyle[] = R"(
 :root { color-scheme: light dark; --ink: #1b1f24; --dim: #667; --paper: #fff; --line: #d8dce2;
-  --bar: #dbe9ff; --edge: #4878c8; --bad: #ffd9d6; --bad-edge: #c62f26; --death: #c62f26; --point: #173f7a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --dim: #9aa3ad; --paper: #15181c; --line: #343a42;
-  --bar: #1d3557; --edge: #6f9de0; --bad: #571d1d; --bad-edge: #ff7a70; --death: #ff7a70; --point: #cfe1ff; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem; }
+  --bar: #dbe9ff; --edge: #4878c8; --bad: #ffd9d6; --bad-edge: #c62f26; --death: #c62f26;
+  --point: #173f7a; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --dim: #9aa3ad; --paper: #15181c;
+  --line: #343a42;
+  --bar: #1d3557; --edge: #6f9de0; --bad: #571d1d; --bad-edge: #ff7a70; --death: #ff7a70;
+  --point: #cfe1ff; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  margin: 2rem; }
 h1 { font-size: 1.35rem; margin: 0 0 .3rem; } p { margin: .3rem 0 .8rem; max-width: 60rem; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; margin: 1rem 0; }
 svg { display: block; font: 12px system-ui, sans-serif; } svg text { fill: var(--ink); }
 .grid { stroke: var(--line); } .bar { fill: var(--bar); stroke: var(--edge); }
 .bad .bar { fill: var(--bad); stroke: var(--bad-edge); stroke-width: 2; }
 .optional .bar { stroke-dasharray: 5 3; } .death { stroke: var(--death); stroke-width: 2.5; }
-svg .dim { fill: var(--dim); } .path { fill: none; stroke: var(--point); stroke-width: 1.3; opacity: .55; }
+svg .dim { fill: var(--dim); } .path { fill: none; stroke: var(--point); stroke-width: 1.3;
+  opacity: .55; }
 .point { fill: var(--point); } .dim { color: var(--dim); }
-table { border-collapse: collapse; margin-top: 1rem; } td, th { text-align: left; padding: .2rem .9rem .2rem 0;
+table { border-collapse: collapse; margin-top: 1rem; } td, th { text-align: left;
+  padding: .2rem .9rem .2rem 0;
   border-bottom: 1px solid var(--line); vertical-align: top; } td.n { text-align: right; }
 tr.bad td { color: var(--bad-edge); font-weight: 600; } code { font-size: .92em; }
 )";

@@ -36,8 +36,8 @@ bool ExtendFinishes(Condition condition, const Recoveries& recoveries,
                     std::vector<Operation>* operations);
 
 // Removes crashed and unknown operations whose effect nobody can have seen, and gives others the
-// earliest end that loses no linearization. For models of harness/checker/search/versioned_value.h; `lossy`
-// as there. The order is kept.
+// earliest end that loses no linearization. For models of harness/checker/search/versioned_value.h;
+// `lossy` as there. The order is kept.
 void DropUnseen(bool lossy, std::vector<Operation>* operations);
 
 }  // namespace kill9

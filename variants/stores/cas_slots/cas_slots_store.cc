@@ -75,8 +75,8 @@ CasSlotsStore::Found CasSlotsStore::LocateAnywhere(std::string_view key, uint64_
   Found found;
   found.slot = context_.SlotOf(hash);
   for (;;) {
-    // What was named in vain may be anybody's by now: under a target, recovery would take it for
-    // what this participant had removed (I7).
+    // Clear a hold that did not validate: its block may belong to somebody else now. Under a
+    // target, recovery would take it for a block that this participant had removed (I7).
     Context::Clear(ledger_.entry_hold);
     if (found.used_node_hold) Context::Clear(ledger_.node_hold);
     // Acquire: pairs with Commit.

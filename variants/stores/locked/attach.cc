@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segm
       segment->participants().ClaimOrRecover([&](const Participant& recoverer) {
         absl::Status status = EnterNamespace(space, recoverer, pid_namespace);
         if (status.ok()) status = space.Admit(recoverer);
-        // Who is attached then is told of damage by its operations.
+        // If there is damage, the participant's operations report it.
         if (status.ok()) space.RecoverDead().IgnoreError();
         return status;
       });
@@ -90,7 +90,7 @@ LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participa
       max_value_bytes_(
           std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0), UINT32_MAX)),
       hints_(space_.bucket_count(), space_.ref_count()) {
-  // P3: it holds nothing. What stands there nevertheless is damage, and means nothing.
+  // P3: the slot holds nothing. Anything found there is damage, and is ignored.
   for (uint64_t& row : ledger_.rows) {
     if (row != 0) row = 0;
   }

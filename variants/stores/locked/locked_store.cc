@@ -45,9 +45,8 @@ void CopyIn(char* to, std::string_view value) {
   if (!value.empty()) std::memcpy(to, value.data(), value.size());
 }
 
-// As assign, but a string that need not grow, most often of the same size, is not looked at
-// further. Not inlined: of a size that it knows a bound of, GCC makes `rep movs`, which is slow to
-// start.
+// As assign, but faster for a string that need not grow, which most often has the same size. Not
+// inlined: where GCC can bound the size it emits `rep movs`, which starts slowly.
 [[gnu::noinline]] void CopyOut(std::string* to, std::string_view value) {
   if (value.size() > to->size()) {
     to->assign(value);

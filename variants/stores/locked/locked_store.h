@@ -62,7 +62,7 @@ class LockedStore final : public Store {
     return space_.RecoverDead();
   }
   absl::StatusOr<AuditReport> DoAudit() override { return space_.Audit(journal_owner_); }
-  // Damage can be told by the next operation; the row is empty in any case.
+  // The next operation can report damage; the row is empty in any case.
   void DoReleasePin(uint64_t row) override {
     space_.ReleaseRow(ledger_.rows[row], journal_owner_).IgnoreError();
   }

@@ -22,7 +22,7 @@ constexpr uint64_t kNoHint = UINT64_MAX;
 // there.
 constexpr bool kPrivateDrafts = kThreadSanitizer;
 
-// Not in line: the registers of a Get suffice for one of its two ways to a record.
+// Not inlined: the registers of a Get suffice for one of its two ways to a record.
 [[gnu::noinline]] Found Look(Bucket& bucket, uint64_t tag) { return Find(bucket, tag); }
 
 absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }

@@ -25,7 +25,7 @@ RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
       space_(geometry_, table_, participant_.slot(), participant_.generation()),
       hints_(geometry_.bucket_count * kEntriesPerBucket, geometry_.ring_units() * kSlotsOfHint) {
   random_ += participant_.slot() * 0xd1342543de82ef95;
-  // P3: the slot holds nothing. What stands there nevertheless is damage, and means nothing.
+  // P3: the slot holds nothing. Anything found there is damage, and is ignored.
   space_.EndHold(kPutHold);
 }
 
