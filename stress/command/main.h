@@ -7,8 +7,8 @@
 namespace kill9 {
 
 // All that kill9 does, over its own designs and those of `own`. Returns the exit code. REQUIRES:
-// called once, at the beginning of main(): nothing has started a thread. The program is run again as
-// a part of the command (by the sweep), and must come here then, too.
+// called once, at the beginning of main(): nothing has started a thread. The program is run again
+// as a part of the command (by the sweep), and must come here then, too.
 int Main(int argc, char** argv, const Own& own = {});
 
 }  // namespace kill9
