@@ -103,6 +103,54 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
   return absl::OkStatus();
 }
 
+// Whether these sizes make a segment whose body has at least a page.
+absl::Status CheckSizes(const SegmentOptions& options, uint64_t size, uint64_t body_offset) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (options.max_participants == 0 ||
+      options.max_participants > ParticipantTable::kMaxParticipants) {
+    return absl::InvalidArgumentError(absl::StrCat("max_participants is ", options.max_participants,
+                                                   "; 1 to ", ParticipantTable::kMaxParticipants,
+                                                   " are possible"));
+  }
+  if (size < kMinimumBytes || size < options.size_bytes || body_offset + page > size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a segment of ", options.size_bytes, " bytes is too small: at least ",
+                     std::max(kMinimumBytes, body_offset + page), " for ", options.max_participants,
+                     " participants"));
+  }
+  if (options.expected_entries > size) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a segment of ", size, " bytes cannot hold the expected ",
+                     options.expected_entries, " entries: at most one for each byte"));
+  }
+  return absl::OkStatus();
+}
+
+// Where the file of a new segment comes to lie; empty: the segment is anonymous.
+absl::StatusOr<std::string> PathOfNew(const SegmentOptions& options, uint64_t size) {
+  if (options.location.kind == SegmentKind::kAnonymous) {
+    // Nothing else limits anonymous memory: asking for more would wake the kernel's out-of-memory
+    // killer.
+    const uint64_t memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                            static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    if (size > memory) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no room for a segment of ", size, " bytes: the machine has ", memory));
+    }
+    return std::string();
+  }
+  if (size > kMaximumFileBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a segment of ", size, " bytes is too large: a file has at most ", kMaximumFileBytes));
+  }
+  absl::StatusOr<std::string> path = PathOf(options.location);
+  if (path.ok() && access(path->c_str(), F_OK) == 0) {  // said early; Publish decides
+    return absl::AlreadyExistsError(
+        absl::StrCat(Describe(options.location), " exists already: open it, or remove it first"));
+  }
+  return path;
+}
+
 }  // namespace
 
 Segment::~Segment() { munmap(base_, size_); }
@@ -128,48 +176,10 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
       (kHeaderBytes + ParticipantTable::Bytes(options.max_participants, layout.ledger_bytes) +
        page - 1) /
       page * page;
-  if (options.max_participants == 0 ||
-      options.max_participants > ParticipantTable::kMaxParticipants) {
-    return absl::InvalidArgumentError(absl::StrCat("max_participants is ", options.max_participants,
-                                                   "; 1 to ", ParticipantTable::kMaxParticipants,
-                                                   " are possible"));
-  }
-  if (size < kMinimumBytes || size < options.size_bytes || body_offset + page > size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a segment of ", options.size_bytes, " bytes is too small: at least ",
-                     std::max(kMinimumBytes, body_offset + page), " for ", options.max_participants,
-                     " participants"));
-  }
-
-  if (options.expected_entries > size) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("a segment of ", size, " bytes cannot hold the expected ",
-                     options.expected_entries, " entries: at most one for each byte"));
-  }
-
-  std::string path;
-  if (options.location.kind == SegmentKind::kAnonymous) {
-    // Nothing else limits anonymous memory: asking for more would wake the kernel's out-of-memory
-    // killer.
-    uint64_t memory = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * page;
-    if (size > memory) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("no room for a segment of ", size, " bytes: the machine has ", memory));
-    }
-  } else {
-    if (size > kMaximumFileBytes) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a segment of ", size, " bytes is too large: a file has at most ", kMaximumFileBytes));
-    }
-    absl::StatusOr<std::string> name = PathOf(options.location);
-    if (!name.ok()) return name.status();
-    path = *std::move(name);
-    if (access(path.c_str(), F_OK) == 0) {  // said early; Publish decides
-      return absl::AlreadyExistsError(
-          absl::StrCat(Describe(options.location), " exists already: open it, or remove it first"));
-    }
-  }
-  absl::StatusOr<NewFile> file = path.empty() ? NewFile::Anonymous() : NewFile::In(path);
+  if (absl::Status status = CheckSizes(options, size, body_offset); !status.ok()) return status;
+  absl::StatusOr<std::string> path = PathOfNew(options, size);
+  if (!path.ok()) return path.status();
+  absl::StatusOr<NewFile> file = path->empty() ? NewFile::Anonymous() : NewFile::In(*path);
   if (!file.ok()) return file.status();
 
   // Of a file only what is used shall become resident, and disks have no huge pages.
@@ -205,7 +215,7 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
   header.checksum = Checksum(header);
 
   if (options.location.kind != SegmentKind::kAnonymous) {
-    if (absl::Status status = file->Publish((*segment)->fd(), path); !status.ok()) {
+    if (absl::Status status = file->Publish((*segment)->fd(), *path); !status.ok()) {
       return status;
     }
   }
