@@ -76,7 +76,7 @@ class CasSlotsStore final : public Store {
   BlockHeader* HoldNode(Found& found);
   absl::Status ReportDamage(const Found& found);
   absl::Status Full() const;  // tells what lacked_bytes_ says
-  void ReleaseHolds(const Found& found) {
+  KILL9_ALWAYS_INLINE void ReleaseHolds(const Found& found) {
     Context::Clear(ledger_.entry_hold);
     if (found.used_node_hold) Context::Clear(ledger_.node_hold);
   }
