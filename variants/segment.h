@@ -21,8 +21,8 @@
 //     refuses what another user owns, and names that are symbolic links (docs/threat_model.md).
 //     Unlink removes segments only, and of directories only those that MakeDirectory made.
 // S6  A segment's file may be a copy, or of before a restart of the machine, taken in the middle of
-//     any operation: Open takes it as any other. Nobody believes what it says of participants and of
-//     who holds a mutex: locks on the file's own bytes tell who lives, and the first participant
+//     any operation: Open takes it as any other. Nobody believes what it says of participants and
+//     of who holds a mutex: locks on the file's own bytes tell who lives, and the first participant
 //     that attaches resets what nobody living can hold.
 #ifndef KILL9_VARIANTS_SEGMENT_H_
 #define KILL9_VARIANTS_SEGMENT_H_
@@ -104,7 +104,8 @@ class Segment {
                                                          Format format);
   // Errors: kNotFound, kPermissionDenied, kInvalidArgument (not a segment), kFailedPrecondition
   // (another version or design), kDataLoss (truncated or damaged). kPermissionDenied also of a file
-  // that another user owns (SegmentLocation::of_any_user). Waits for nobody, whatever the bytes say.
+  // that another user owns (SegmentLocation::of_any_user). Waits for nobody, whatever the bytes
+  // say.
   static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location,
                                                        const SegmentLayout& layout);
   // Takes over (on an error too) a descriptor of a segment that another process passed on, whoever
