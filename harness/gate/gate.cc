@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/gate/needed_seconds.h"
+#include "harness/gate/plan/needed_seconds.h"
 
 namespace kill9::gate {
 namespace {
@@ -35,16 +35,16 @@ int64_t UnixTimeUs() {
 
 size_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
-size_t VariantsOf(const std::vector<Step>& steps) {
+size_t VariantsOf(const std::vector<GateStep>& steps) {
   std::set<std::string> variants;
-  for (const Step& step : steps) variants.insert(step.variant);
+  for (const GateStep& step : steps) variants.insert(step.variant);
   return variants.size();
 }
 
 }  // namespace
 
 Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
-           std::function<void(const Answer&)> answered)
+           std::function<void(const StepResult&)> answered)
     : options_(options),
       interrupted_(interrupted),
       answered_(std::move(answered)),
@@ -60,10 +60,10 @@ absl::StatusOr<GateResult> Gate::Run() {
   double shares = 0;
   for (const Tier tier : options_.tiers) shares += kShares[static_cast<size_t>(tier)];
   // Checker and property tests first, together: their programs run side by side.
-  std::vector<Step> tests;
+  std::vector<GateStep> tests;
   for (const Tier tier : options_.tiers) {
     const double share = kShares[static_cast<size_t>(tier)];
-    absl::StatusOr<std::vector<Step>> steps = PlanOrSkip(tier);
+    absl::StatusOr<std::vector<GateStep>> steps = PlanOrSkip(tier);
     if (!steps.ok()) return steps.status();
     if (tier == Tier::kChecker || tier == Tier::kProperty) {
       tests.insert(tests.end(), steps->begin(), steps->end());
@@ -76,7 +76,7 @@ absl::StatusOr<GateResult> Gate::Run() {
   }
   RunSteps(tests, Cores());
   if (const int killed = pool_.EndOrphans(); killed > 0) {
-    Answer left;
+    StepResult left;
     left.name = "processes left behind";
     left.verdict = Verdict::kViolation;
     left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
@@ -86,7 +86,7 @@ absl::StatusOr<GateResult> Gate::Run() {
   GateResult result{.answers = std::move(answers_), .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
   bool any_passed = false;
-  for (const Answer& answer : result.answers) {
+  for (const StepResult& answer : result.answers) {
     any_passed = any_passed || answer.verdict == Verdict::kPass;
     result.exit_code = WorseExitCode(result.exit_code, ExitCode(answer.verdict));
   }
@@ -100,7 +100,7 @@ std::string Conclusion(const GateResult& result) {
   if (result.exit_code == kExitPass) return "the gate is open: pass";
   size_t wrong = 0;
   size_t undecided = 0;
-  for (const Answer& answer : result.answers) {
+  for (const StepResult& answer : result.answers) {
     const int code = ExitCode(answer.verdict);
     if (code == kExitFailed) ++wrong;
     if (code == kExitUndecided) ++undecided;
@@ -114,16 +114,16 @@ std::string Conclusion(const GateResult& result) {
   return text;
 }
 
-absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
-  absl::StatusOr<std::vector<Step>> steps = planner_.Plan(tier);
+absl::StatusOr<std::vector<GateStep>> Gate::PlanOrSkip(Tier tier) {
+  absl::StatusOr<std::vector<GateStep>> steps = planner_.Plan(tier);
   if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
-    Answer skipped;
+    StepResult skipped;
     skipped.tier = tier;
     skipped.name = "all";
     skipped.verdict = Verdict::kSkipped;
     skipped.reason = std::string(steps.status().message());
     Add(std::move(skipped));
-    return std::vector<Step>();
+    return std::vector<GateStep>();
   }
   if (steps.ok()) return steps;
   return absl::Status(steps.status().code(),
@@ -131,13 +131,13 @@ absl::StatusOr<std::vector<Step>> Gate::PlanOrSkip(Tier tier) {
                                    std::string(steps.status().message())));
 }
 
-void Gate::RunTier(Tier tier, std::vector<Step> steps, double until) {
+void Gate::RunTier(Tier tier, std::vector<GateStep> steps, double until) {
   if (Planner::IsSample(tier)) {
     RunSample(std::move(steps), until);
   } else if (tier == Tier::kBaselines) {
-    for (const Step& step : steps) {
+    for (const GateStep& step : steps) {
       if (step.skipped.empty()) {
-        RunUntilDecided(step, [](Step&) {});
+        RunUntilDecided(step, [](GateStep&) {});
       } else {
         Take(step, Read(step, {}));
       }
@@ -147,7 +147,7 @@ void Gate::RunTier(Tier tier, std::vector<Step> steps, double until) {
   }
 }
 
-void Gate::RunSample(std::vector<Step> steps, double until) {
+void Gate::RunSample(std::vector<GateStep> steps, double until) {
   if (steps.empty()) return;
   memory_.Order(steps, options_.seed);
   if (options_.by_work() && steps[0].tier != Tier::kPlanted) return RunByWork(steps);
@@ -160,13 +160,13 @@ void Gate::RunSample(std::vector<Step> steps, double until) {
   }
 }
 
-void Gate::RunTorture(const std::vector<Step>& steps, double until) {
+void Gate::RunTorture(const std::vector<GateStep>& steps, double until) {
   const double least_each = kLeastTortureSeconds + kTortureOverheadSeconds;
   // What a busy machine leaves of the time: the last run must not be cut off.
   constexpr double kUsable = 0.75;
   until = NowSeconds() + kUsable * std::max(0.0, until - NowSeconds());
   const double fit = (until - NowSeconds()) / least_each;
-  std::vector<Step> chosen =
+  std::vector<GateStep> chosen =
       FairShare(steps, std::max(VariantsOf(steps), static_cast<size_t>(fit)));
   for (size_t n = 0; n < chosen.size(); ++n) {
     const double left = (until - NowSeconds()) / static_cast<double>(chosen.size() - n);
@@ -176,26 +176,26 @@ void Gate::RunTorture(const std::vector<Step>& steps, double until) {
   }
 }
 
-void Gate::RunPlanted(const std::vector<Step>& steps, double until) {
+void Gate::RunPlanted(const std::vector<GateStep>& steps, double until) {
   // One bug of each variant and one control whatever the share; then as many as it allows.
   std::set<std::string> seen;
-  std::vector<Step> first;
-  std::vector<Step> others;
-  for (const Step& step : steps) {
+  std::vector<GateStep> first;
+  std::vector<GateStep> others;
+  for (const GateStep& step : steps) {
     const bool is_new = seen.insert(step.must_pass() ? "control" : step.variant).second;
     (is_new ? first : others).push_back(step);
   }
   RunSteps(first, 1);
-  for (const Step& step : FairShare(others, others.size())) {
+  for (const GateStep& step : FairShare(others, others.size())) {
     if (NowSeconds() >= until) return;
     RunSteps({step}, 1);
   }
 }
 
-void Gate::RunByWork(const std::vector<Step>& steps) {
-  for (const Step& step : steps) {
+void Gate::RunByWork(const std::vector<GateStep>& steps) {
+  for (const GateStep& step : steps) {
     uint64_t kills = options_.kills;
-    RunUntilDecided(step, [&](Step& sized) {
+    RunUntilDecided(step, [&](GateStep& sized) {
       planner_.SetWork(sized, kills);
       kills *= kMoreKills;
     });
@@ -204,16 +204,16 @@ void Gate::RunByWork(const std::vector<Step>& steps) {
 
 // What proved nothing, since too few were killed or the machine was too busy, is tried again: that
 // turns no wrong answer into a right one.
-void Gate::RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size) {
-  std::vector<Answer> answers;
+void Gate::RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep&)> size) {
+  std::vector<StepResult> answers;
   bool undecided = true;
   for (int tries = 0; undecided && tries < kMostTries; ++tries) {
-    Step sized = step;
+    GateStep sized = step;
     size(sized);
-    pool_.Run({sized}, 1, deadline_, [&answers](const Step& one, const Outcome& outcome) {
+    pool_.Run({sized}, 1, deadline_, [&answers](const GateStep& one, const Outcome& outcome) {
       answers = Read(one, outcome);
     });
-    undecided = std::any_of(answers.begin(), answers.end(), [](const Answer& answer) {
+    undecided = std::any_of(answers.begin(), answers.end(), [](const StepResult& answer) {
       return ExitCode(answer.verdict) == kExitUndecided && !answer.lacked_time;
     });
     if (*interrupted_ != 0) break;
@@ -221,14 +221,15 @@ void Gate::RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size
   Take(step, std::move(answers));
 }
 
-void Gate::RunSteps(const std::vector<Step>& steps, size_t parallel) {
-  pool_.Run(steps, parallel, deadline_,
-            [this](const Step& step, const Outcome& outcome) { Take(step, Read(step, outcome)); });
+void Gate::RunSteps(const std::vector<GateStep>& steps, size_t parallel) {
+  pool_.Run(steps, parallel, deadline_, [this](const GateStep& step, const Outcome& outcome) {
+    Take(step, Read(step, outcome));
+  });
 }
 
-void Gate::Take(const Step& step, std::vector<Answer> answers) {
+void Gate::Take(const GateStep& step, std::vector<StepResult> answers) {
   bool all_passed = true;
-  for (Answer& answer : answers) {
+  for (StepResult& answer : answers) {
     all_passed = all_passed && answer.verdict == Verdict::kPass;
     Add(std::move(answer));
   }
@@ -239,7 +240,7 @@ void Gate::Take(const Step& step, std::vector<Answer> answers) {
   if (!step.result_file.empty()) std::filesystem::remove(step.result_file, ignored);
 }
 
-void Gate::Add(Answer answer) {
+void Gate::Add(StepResult answer) {
   answered_(answer);
   answers_.push_back(std::move(answer));
 }

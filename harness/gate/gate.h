@@ -16,15 +16,15 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "harness/gate/answer.h"
-#include "harness/gate/pass_history.h"
-#include "harness/gate/plan.h"
-#include "harness/gate/process_pool.h"
+#include "harness/gate/plan/pass_history.h"
+#include "harness/gate/plan/plan.h"
+#include "harness/gate/run/process_pool.h"
+#include "harness/gate/run/step_result.h"
 
 namespace kill9::gate {
 
 struct GateResult {
-  std::vector<Answer> answers;
+  std::vector<StepResult> answers;
   int exit_code = 0;
   double seconds = 0;
   double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
@@ -38,34 +38,34 @@ class Gate {
  public:
   // `answered` is called for each answer as it comes.
   Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
-       std::function<void(const Answer&)> answered);
+       std::function<void(const StepResult&)> answered);
 
   // An error is one of usage or environment. No process is left behind.
   absl::StatusOr<GateResult> Run();
 
  private:
   // No steps if the tier cannot run here; that is an answer, or, if it was named, an error.
-  absl::StatusOr<std::vector<Step>> PlanOrSkip(Tier tier);
-  void RunTier(Tier tier, std::vector<Step> steps, double until);
-  void RunSample(std::vector<Step> steps, double until);
-  void RunTorture(const std::vector<Step>& steps, double until);
-  void RunPlanted(const std::vector<Step>& steps, double until);
-  void RunByWork(const std::vector<Step>& steps);
+  absl::StatusOr<std::vector<GateStep>> PlanOrSkip(Tier tier);
+  void RunTier(Tier tier, std::vector<GateStep> steps, double until);
+  void RunSample(std::vector<GateStep> steps, double until);
+  void RunTorture(const std::vector<GateStep>& steps, double until);
+  void RunPlanted(const std::vector<GateStep>& steps, double until);
+  void RunByWork(const std::vector<GateStep>& steps);
   // `size` fills in how much of it is run, at each try.
-  void RunUntilDecided(const Step& step, absl::FunctionRef<void(Step&)> size);
-  void RunSteps(const std::vector<Step>& steps, size_t parallel);
-  void Take(const Step& step, std::vector<Answer> answers);
-  void Add(Answer answer);
+  void RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep&)> size);
+  void RunSteps(const std::vector<GateStep>& steps, size_t parallel);
+  void Take(const GateStep& step, std::vector<StepResult> answers);
+  void Add(StepResult answer);
 
   const GateOptions& options_;
   const volatile std::sig_atomic_t* interrupted_;
-  std::function<void(const Answer&)> answered_;
+  std::function<void(const StepResult&)> answered_;
   double begin_;
   double deadline_;
   ProcessPool pool_;
   Planner planner_;
   PassHistory memory_;
-  std::vector<Answer> answers_;
+  std::vector<StepResult> answers_;
 };
 
 }  // namespace kill9::gate

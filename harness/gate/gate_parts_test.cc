@@ -9,12 +9,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "harness/gate/answer.h"
 #include "harness/gate/gate.h"
-#include "harness/gate/needed_seconds.h"
-#include "harness/gate/pass_history.h"
-#include "harness/gate/plan.h"
+#include "harness/gate/plan/needed_seconds.h"
+#include "harness/gate/plan/pass_history.h"
+#include "harness/gate/plan/plan.h"
 #include "harness/gate/report.h"
+#include "harness/gate/run/step_result.h"
 
 namespace kill9::gate {
 namespace {
@@ -23,21 +23,21 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-Step Named(const std::string& variant, const std::string& name) {
+GateStep Named(const std::string& variant, const std::string& name) {
   return {.tier = Tier::kPlanted, .variant = variant, .name = name};
 }
 
-std::vector<std::string> NamesOf(const std::vector<Step>& steps) {
+std::vector<std::string> NamesOf(const std::vector<GateStep>& steps) {
   std::vector<std::string> names;
-  for (const Step& step : steps) names.push_back(step.name);
+  for (const GateStep& step : steps) names.push_back(step.name);
   return names;
 }
 
 class ResultFile : public ::testing::Test {
  protected:
   // What is read from a result file of this text, after this exit code.
-  std::vector<Answer> ReadText(const std::string& text, int exit_code) {
-    Step step = Named("v", "n");
+  std::vector<StepResult> ReadText(const std::string& text, int exit_code) {
+    GateStep step = Named("v", "n");
     step.tier = Tier::kTorture;
     step.result_file = testing::TempDir() + "/result.json";
     std::ofstream(step.result_file) << text;
@@ -50,8 +50,8 @@ TEST(GateMemory, PutsFirstWhatPassedLongestAgo) {
   memory.Passed(Named("v", "a"), 30);
   memory.Passed(Named("v", "b"), 10);
   memory.Passed(Named("v", "c"), 20);
-  std::vector<Step> steps = {Named("v", "a"), Named("v", "b"), Named("v", "never"),
-                             Named("v", "c")};
+  std::vector<GateStep> steps = {Named("v", "a"), Named("v", "b"), Named("v", "never"),
+                                 Named("v", "c")};
   memory.Order(steps, 1);
   EXPECT_THAT(NamesOf(steps), ElementsAre("never", "b", "c", "a"));
 }
@@ -60,7 +60,7 @@ TEST(GateMemory, DrawsAmongEqualsByTheSeed) {
   const PassHistory memory;
   std::vector<std::vector<std::string>> orders;
   for (const uint64_t seed : {1, 1, 2, 3, 4}) {
-    std::vector<Step> steps;
+    std::vector<GateStep> steps;
     for (const char* name : {"a", "b", "c", "d", "e", "f"}) steps.push_back(Named("v", name));
     memory.Order(steps, seed);
     orders.push_back(NamesOf(steps));
@@ -76,7 +76,7 @@ TEST(GateMemory, SurvivesInItsFile) {
   ASSERT_TRUE(memory.Save(path).ok());
   absl::StatusOr<PassHistory> again = PassHistory::Load(path);
   ASSERT_TRUE(again.ok());
-  std::vector<Step> steps = {Named("v", "a"), Named("v", "b")};
+  std::vector<GateStep> steps = {Named("v", "a"), Named("v", "b")};
   again->Order(steps, 1);
   EXPECT_THAT(NamesOf(steps), ElementsAre("b", "a"));
   std::ofstream(path) << "{}";
@@ -84,8 +84,8 @@ TEST(GateMemory, SurvivesInItsFile) {
 }
 
 TEST(GateMemory, GivesEachVariantItsShareFirst) {
-  const std::vector<Step> steps = {Named("v", "v1"), Named("v", "v2"), Named("v", "v3"),
-                                   Named("w", "w1")};
+  const std::vector<GateStep> steps = {Named("v", "v1"), Named("v", "v2"), Named("v", "v3"),
+                                       Named("w", "w1")};
   EXPECT_THAT(NamesOf(FairShare(steps, 2)), ElementsAre("v1", "w1"));
   EXPECT_THAT(NamesOf(FairShare(steps, 3)), ElementsAre("v1", "w1", "v2"));
 }
@@ -106,7 +106,7 @@ TEST_F(ResultFile, ThatContradictsItsExitCodeIsUndecided) {
 TEST_F(ResultFile, WithoutRunsOrOfAnotherKindIsUndecided) {
   for (const char* text : {"", "nonsense", "[]", R"({"runs": []})", R"({"runs": [3]})",
                            R"({"runs": [{"verdict": "fine"}]})", R"({"runs": [{"verdict": 7}]})"}) {
-    for (const Answer& answer : ReadText(text, 0)) {
+    for (const StepResult& answer : ReadText(text, 0)) {
       EXPECT_EQ(answer.verdict, Verdict::kUndecided) << text;
       EXPECT_FALSE(answer.reason.empty()) << text;
     }
@@ -124,8 +124,8 @@ TEST_F(ResultFile, OfASweepTellsTheLine) {
   EXPECT_EQ(answers[0].repeat, "kill9 sweep --at=3");
 }
 
-Answer Failed() {
-  Answer answer;
+StepResult Failed() {
+  StepResult answer;
   answer.tier = Tier::kSweep;
   answer.variant = "v";
   answer.name = "put, same";
@@ -144,9 +144,9 @@ TEST(GatePlan, LeavesWhatRunsWriteInTheGatesOwnFolder) {
   ProcessPool pool(&never);
   Planner planner(options, pool, 0);
   for (const Tier tier : {Tier::kTorture, Tier::kBaselines}) {
-    const absl::StatusOr<std::vector<Step>> steps = planner.Plan(tier);
+    const absl::StatusOr<std::vector<GateStep>> steps = planner.Plan(tier);
     ASSERT_TRUE(steps.ok() && !steps->empty());
-    for (const Step& step : *steps) {
+    for (const GateStep& step : *steps) {
       if (step.command[1] != "torture") continue;  // a sweep writes none
       EXPECT_THAT(step.command, Contains("--counterexamples=here/logs")) << step.Id();
     }
@@ -160,10 +160,10 @@ TEST(GatePlan, TakesForEachBaselineWhatShowsItSurely) {
   const volatile std::sig_atomic_t never = 0;
   ProcessPool pool(&never);
   Planner planner(options, pool, 0);
-  const absl::StatusOr<std::vector<Step>> steps = planner.Plan(Tier::kBaselines);
+  const absl::StatusOr<std::vector<GateStep>> steps = planner.Plan(Tier::kBaselines);
   ASSERT_TRUE(steps.ok());
   size_t swept = 0;
-  for (const Step& step : *steps) {
+  for (const GateStep& step : *steps) {
     const std::string shown_by(FindVariant(step.variant)->shown_by());
     ASSERT_EQ(step.command[1], shown_by.substr(0, shown_by.find(' '))) << step.Id();
     if (step.command[1] == "sweep") ++swept;
@@ -185,26 +185,26 @@ TEST(GatePlan, BoundsByKillsWhatIsToBeBoundedByWork) {
   const volatile std::sig_atomic_t never = 0;
   ProcessPool pool(&never);
   Planner planner(options, pool, 0);
-  Step torture = Named("global_mutex", "steady");
+  GateStep torture = Named("global_mutex", "steady");
   torture.tier = Tier::kTorture;
   planner.SetWork(torture, 280);
   EXPECT_THAT(torture.command, Contains("--kills=280"));
-  Step sweep = Named("global_mutex", "sample");
+  GateStep sweep = Named("global_mutex", "sample");
   sweep.tier = Tier::kSweep;
   planner.SetWork(sweep, 280);
   EXPECT_THAT(sweep.command, ElementsAre("--cells=3"));
 }
 
 // Answers of one tier: some that ended after so many seconds, some that lacked time.
-Answer Ended(Tier tier, double seconds) {
-  Answer answer;
+StepResult Ended(Tier tier, double seconds) {
+  StepResult answer;
   answer.tier = tier;
   answer.verdict = Verdict::kPass;
   answer.seconds = seconds;
   return answer;
 }
-Answer CutOff(Tier tier, double seconds) {
-  Answer answer = Ended(tier, seconds);
+StepResult CutOff(Tier tier, double seconds) {
+  StepResult answer = Ended(tier, seconds);
   answer.verdict = Verdict::kUndecided;
   answer.lacked_time = true;
   return answer;
@@ -216,14 +216,14 @@ TEST(GateNeededSeconds, AreNoneWhereNothingLackedTime) {
 
 TEST(GateNeededSeconds, FollowFromWhatTheOthersOfTheTierTook) {
   // 40 s, and three more of 10 s each, one of which has had 4 already.
-  const std::vector<Answer> answers = {Ended(Tier::kTorture, 12), Ended(Tier::kTorture, 8),
-                                       CutOff(Tier::kTorture, 4), CutOff(Tier::kTorture, 0),
-                                       CutOff(Tier::kTorture, 0)};
+  const std::vector<StepResult> answers = {Ended(Tier::kTorture, 12), Ended(Tier::kTorture, 8),
+                                           CutOff(Tier::kTorture, 4), CutOff(Tier::kTorture, 0),
+                                           CutOff(Tier::kTorture, 0)};
   EXPECT_EQ(NeededSeconds(answers, 40, 2), 90);  // 1.25 * 66, in tens
 }
 
 TEST(GateNeededSeconds, CountTestsSideBySide) {
-  std::vector<Answer> answers = {Ended(Tier::kProperty, 10)};
+  std::vector<StepResult> answers = {Ended(Tier::kProperty, 10)};
   for (int n = 0; n < 8; ++n) answers.push_back(CutOff(Tier::kProperty, 0));
   EXPECT_EQ(NeededSeconds(answers, 10, 1), 120);
   EXPECT_EQ(NeededSeconds(answers, 10, 4), 40);
@@ -247,7 +247,7 @@ TEST(GateConclusion, TellsWrongFromSlow) {
 }
 
 TEST_F(ResultFile, ThatWasCutOffLackedTimeAndOneThatIsMissingDidNot) {
-  const Step step = Named("v", "n");
+  const GateStep step = Named("v", "n");
   for (const ExitReason ending : {ExitReason::kOutOfBudget, ExitReason::kOutOfLimit}) {
     EXPECT_TRUE(Read(step, {.ending = ending, .begun = true})[0].lacked_time);
   }
@@ -255,9 +255,9 @@ TEST_F(ResultFile, ThatWasCutOffLackedTimeAndOneThatIsMissingDidNot) {
 }
 
 TEST(GateStep, ThatCannotRunHereIsSkippedWithItsReason) {
-  Step step = Named("v", "n");
+  GateStep step = Named("v", "n");
   step.skipped = "ptrace is forbidden";
-  const std::vector<Answer> answers = Read(step, {});
+  const std::vector<StepResult> answers = Read(step, {});
   ASSERT_EQ(answers.size(), 1);
   EXPECT_EQ(answers[0].verdict, Verdict::kSkipped);
   EXPECT_EQ(answers[0].reason, "ptrace is forbidden");
@@ -287,7 +287,7 @@ exit $code
   const volatile std::sig_atomic_t never = 0;
   for (const uint64_t kills : {100, 99}) {
     options.kills = kills;
-    const absl::StatusOr<GateResult> result = Gate(options, &never, [](const Answer&) {}).Run();
+    const absl::StatusOr<GateResult> result = Gate(options, &never, [](const StepResult&) {}).Run();
     ASSERT_TRUE(result.ok());
     EXPECT_GE(result->answers.size(), 10);
     EXPECT_EQ(result->exit_code, kills == 100 ? kExitPass : kExitUndecided);
@@ -301,7 +301,7 @@ TEST(GateReport, EscapesAnnotations) {
             "::error file=a.cc,line=3,title=kill9 sweep%3A v put%2C same%3A leak::50%25 lost%0Aand "
             "<more>?");
   EXPECT_EQ(GithubAnnotation([] {
-              Answer answer = Failed();
+              StepResult answer = Failed();
               answer.verdict = Verdict::kPass;
               return answer;
             }()),

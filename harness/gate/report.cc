@@ -23,9 +23,9 @@ struct Sum {
   double seconds = 0;
 };
 
-Sum SumOf(const std::vector<Answer>& answers, Tier tier) {
+Sum SumOf(const std::vector<StepResult>& answers, Tier tier) {
   Sum sum;
-  for (const Answer& answer : answers) {
+  for (const StepResult& answer : answers) {
     if (answer.tier != tier) continue;
     ++sum.answers;
     sum.seconds += answer.seconds;
@@ -42,7 +42,7 @@ Sum SumOf(const std::vector<Answer>& answers, Tier tier) {
   return sum;
 }
 
-std::string Title(const Answer& answer) {
+std::string Title(const StepResult& answer) {
   return absl::StrCat("kill9 ", std::string(TierName(answer.tier)), ": ", answer.variant,
                       answer.variant.empty() ? "" : " ", answer.name, ": ",
                       std::string(VerdictName(answer.verdict)));
@@ -57,13 +57,13 @@ std::string Printable(std::string text) {
   return text;
 }
 
-std::string WithRepeat(const Answer& answer) {
+std::string WithRepeat(const StepResult& answer) {
   std::string text = answer.reason;
   if (!answer.repeat.empty()) absl::StrAppend(&text, "\nrepeat: ", answer.repeat);
   return Printable(text);
 }
 
-void AddTestCase(pugi::xml_node suite, const Answer& answer) {
+void AddTestCase(pugi::xml_node suite, const StepResult& answer) {
   pugi::xml_node test = suite.append_child("testcase");
   std::string of = absl::StrCat("kill9.", std::string(TierName(answer.tier)));
   if (!answer.variant.empty()) absl::StrAppend(&of, ".", answer.variant);
@@ -95,7 +95,7 @@ std::string EscapeProperty(const std::string& text) {
 
 }  // namespace
 
-absl::Status WriteJunit(const std::vector<Answer>& answers, const std::string& path) {
+absl::Status WriteJunit(const std::vector<StepResult>& answers, const std::string& path) {
   pugi::xml_document document;
   pugi::xml_node declaration = document.append_child(pugi::node_declaration);
   declaration.append_attribute("version") = "1.0";
@@ -112,7 +112,7 @@ absl::Status WriteJunit(const std::vector<Answer>& answers, const std::string& p
     suite.append_attribute("errors") = static_cast<unsigned long long>(sum.undecided);
     suite.append_attribute("skipped") = static_cast<unsigned long long>(sum.skipped);
     suite.append_attribute("time") = absl::StrFormat("%.3f", sum.seconds).c_str();
-    for (const Answer& answer : answers) {
+    for (const StepResult& answer : answers) {
       if (answer.tier == static_cast<Tier>(n)) AddTestCase(suite, answer);
     }
   }
@@ -121,7 +121,7 @@ absl::Status WriteJunit(const std::vector<Answer>& answers, const std::string& p
       absl::StrCat("cannot write the JUnit file '", path, "': ", std::strerror(errno)));
 }
 
-std::string GithubAnnotation(const Answer& answer) {
+std::string GithubAnnotation(const StepResult& answer) {
   if (answer.verdict == Verdict::kPass) return "";
   const bool failed = ExitCode(answer.verdict) == kExitFailed;
   std::string line = failed                                ? "::error "
@@ -134,7 +134,7 @@ std::string GithubAnnotation(const Answer& answer) {
                       "::", EscapeData(WithRepeat(answer)));
 }
 
-std::string Markdown(const std::vector<Answer>& answers) {
+std::string Markdown(const std::vector<StepResult>& answers) {
   std::string text =
       "### kill9 gate\n\n| tier | answers | passed | failed | undecided | skipped |\n"
       "|---|---|---|---|---|---|\n";
@@ -145,14 +145,14 @@ std::string Markdown(const std::vector<Answer>& answers) {
     absl::StrAppend(&text, "| ", std::string(TierName(tier)), " | ", sum.answers, " | ", sum.passed,
                     " | ", sum.failed, " | ", sum.undecided, " | ", sum.skipped, " |\n");
   }
-  for (const Answer& answer : answers) {
+  for (const StepResult& answer : answers) {
     if (answer.verdict == Verdict::kPass) continue;
     absl::StrAppend(&text, "\n**", Title(answer), "**\n\n```\n", WithRepeat(answer), "\n```\n");
   }
   return text;
 }
 
-std::string Table(const std::vector<Answer>& answers) {
+std::string Table(const std::vector<StepResult>& answers) {
   std::string text = absl::StrFormat("%-10s %8s %8s %8s %10s %8s %9s\n", "tier", "answers",
                                      "passed", "failed", "undecided", "skipped", "seconds");
   for (int n = 0; n < kTiers; ++n) {

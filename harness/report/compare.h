@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "harness/report/results.h"
+#include "harness/report/results/results.h"
 
 namespace kill9::report {
 

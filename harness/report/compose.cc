@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "harness/report/sections.h"
+#include "harness/report/sections/sections.h"
 #include "variants/registry.h"
 
 namespace kill9::report {

@@ -14,8 +14,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/report/compare.h"
-#include "harness/report/plot.h"
-#include "harness/report/sections.h"
+#include "harness/report/document/plot.h"
+#include "harness/report/sections/sections.h"
 #include "harness/result/html.h"
 #include "variants/registry.h"
 

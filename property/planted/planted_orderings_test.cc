@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "harness/gate/planted.h"
+#include "harness/gate/plan/planted.h"
 #include "variants/segment/thread_sanitizer.h"
 
 namespace kill9 {

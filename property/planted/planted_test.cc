@@ -1,7 +1,7 @@
 // What is planted, as data: every bug class has its bug or a reason, every variant its share, and
 // the patches say all that a tier needs to know. (That they apply is checked by the build, that
 // they compile and are caught by `kill9 planted` and `kill9 gate`.)
-#include "harness/gate/planted.h"
+#include "harness/gate/plan/planted.h"
 
 #include <gtest/gtest.h>
 

@@ -129,7 +129,7 @@ class Display {
                    std::string(std::getenv("GITHUB_ACTIONS")) == "true") {}
 
   void Line(const std::string& text) { out_ << text << std::endl; }
-  void Show(const gate::Answer& answer) {
+  void Show(const gate::StepResult& answer) {
     const bool passed = answer.verdict == Verdict::kPass;
     out_ << absl::StrFormat("%6.1f s  %-9s %-15s %-40s %s\n", gate::NowSeconds() - begin_,
                             std::string(gate::TierName(answer.tier)), answer.variant, answer.name,
@@ -176,7 +176,7 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   json["conclusion"] = gate::Conclusion(result);
   if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
   json["interrupted"] = g_interrupted != 0;
-  for (const gate::Answer& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
+  for (const gate::StepResult& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
   return WriteResult(json, flags.json);
 }
 
@@ -225,7 +225,7 @@ int RunGate(Flags& flags) {
   display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
                                options.output + "/logs"));
   gate::Gate runner(options, &g_interrupted,
-                    [&display](const gate::Answer& answer) { display.Show(answer); });
+                    [&display](const gate::StepResult& answer) { display.Show(answer); });
   absl::StatusOr<gate::GateResult> result = runner.Run();
   if (!result.ok()) return Fail(std::string(result.status().message()));
   display.Summary(*result);

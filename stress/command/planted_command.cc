@@ -19,7 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/base/statistics.h"
-#include "harness/gate/planted.h"
+#include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/choices.h"
@@ -49,11 +49,11 @@ struct Outcomes {
   const PlantedBug* bug = nullptr;
   std::map<std::string, std::vector<TierOutcome>> of_tier;
 
-  enum class Answer { kAsExpected, kWrong, kUnanswered };
+  enum class Conclusion { kAsExpected, kWrong, kUnanswered };
 
   // A bug: every seed was caught, by one tier at least; a tier that gave no answer may have caught
   // it. A control: every tier was asked and passed it.
-  Answer answer() const {
+  Conclusion conclusion() const {
     std::vector<bool> caught, unanswered;
     for (const auto& [tier, outcomes] : of_tier) {
       caught.resize(std::max(caught.size(), outcomes.size()));
@@ -63,15 +63,15 @@ struct Outcomes {
         if (!outcomes[i].answered()) unanswered[i] = true;
       }
     }
-    if (caught.empty()) return Answer::kUnanswered;
+    if (caught.empty()) return Conclusion::kUnanswered;
     for (size_t i = 0; i < caught.size(); ++i) {
-      if (caught[i] && bug->control) return Answer::kWrong;
-      if (!caught[i] && !bug->control && !unanswered[i]) return Answer::kWrong;
+      if (caught[i] && bug->control) return Conclusion::kWrong;
+      if (!caught[i] && !bug->control && !unanswered[i]) return Conclusion::kWrong;
     }
     for (size_t i = 0; i < caught.size(); ++i) {
-      if (unanswered[i] && (bug->control || !caught[i])) return Answer::kUnanswered;
+      if (unanswered[i] && (bug->control || !caught[i])) return Conclusion::kUnanswered;
     }
-    return Answer::kAsExpected;
+    return Conclusion::kAsExpected;
   }
   // Why a tier gave no answer: "not_built (sweep, torture)".
   std::string WhyUnanswered() const {
@@ -142,8 +142,8 @@ Json RunOf(const Outcomes& outcomes) {
     if (!messages.empty()) tiers.back()["message"] = messages[0];
   }
   run["tiers"] = std::move(tiers);
-  run["as_expected"] = outcomes.answer() == Outcomes::Answer::kAsExpected;
-  if (outcomes.answer() == Outcomes::Answer::kUnanswered) {
+  run["as_expected"] = outcomes.conclusion() == Outcomes::Conclusion::kAsExpected;
+  if (outcomes.conclusion() == Outcomes::Conclusion::kUnanswered) {
     run["verdict"] = "undecided";
     run["reason"] = outcomes.WhyUnanswered();
   }
@@ -263,32 +263,32 @@ std::vector<std::string> ChooseTiers(const std::string& given) {
 // What it comes to, in words and as an exit code: what was not asked, or gave no answer, is not as
 // expected.
 int Conclude(const std::vector<Outcomes>& all) {
-  using Answer = Outcomes::Answer;
-  const auto count = [&all](Answer answer) {
+  using Conclusion = Outcomes::Conclusion;
+  const auto count = [&all](Conclusion conclusion) {
     return std::count_if(all.begin(), all.end(),
-                         [&](const Outcomes& one) { return one.answer() == answer; });
+                         [&](const Outcomes& one) { return one.conclusion() == conclusion; });
   };
-  std::cout << count(Answer::kAsExpected) << " of " << all.size()
+  std::cout << count(Conclusion::kAsExpected) << " of " << all.size()
             << " as expected: bugs caught, controls not\n";
   for (const Outcomes& one : all) {
-    if (one.answer() == Answer::kWrong) {
+    if (one.conclusion() == Conclusion::kWrong) {
       std::cout << (one.bug->control ? "  false alarm: " : "  not caught: ") << one.bug->name
                 << "\n";
-    } else if (one.answer() == Answer::kUnanswered) {
+    } else if (one.conclusion() == Conclusion::kUnanswered) {
       std::cout << "  no answer: " << one.bug->name << ": " << one.WhyUnanswered() << "\n";
     }
   }
   const auto not_built = [](const Outcomes& one) {
-    return one.answer() == Answer::kUnanswered &&
+    return one.conclusion() == Conclusion::kUnanswered &&
            absl::StrContains(one.WhyUnanswered(), "not_built");
   };
   if (std::any_of(all.begin(), all.end(), not_built)) {
     std::cout << "what is not built, --build builds; of the tsan tier: ./dev tsan\n";
   }
   if (g_interrupted != 0) return kExitUndecided;
-  return count(Answer::kWrong) != 0                                    ? kExitFailed
-         : all.empty() || count(Answer::kAsExpected) < std::ssize(all) ? kExitUndecided
-                                                                       : kExitPass;
+  return count(Conclusion::kWrong) != 0                                    ? kExitFailed
+         : all.empty() || count(Conclusion::kAsExpected) < std::ssize(all) ? kExitUndecided
+                                                                           : kExitPass;
 }
 
 int Run(const Flags& flags) {

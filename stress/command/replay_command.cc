@@ -20,7 +20,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/checker/model_checker.h"
-#include "harness/gate/planted.h"
+#include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/stepper/trace/symbols.h"

@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/report/compare.h"
-#include "harness/report/plot.h"
-#include "harness/report/sections.h"
-#include "harness/report/summary.h"
+#include "harness/report/document/plot.h"
+#include "harness/report/results/summary.h"
+#include "harness/report/sections/sections.h"
 #include "harness/result/verdict.h"
 #include "stress/command/commands.h"
 

@@ -4,7 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
-#include "harness/report/document.h"
+#include "harness/report/document/document.h"
 #include "harness/result/html.h"
 
 namespace kill9::report {

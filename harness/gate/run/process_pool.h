@@ -7,8 +7,8 @@
 //     (PR_SET_CHILD_SUBREAPER) and is waited for; what is still there kOrphanSeconds after the last
 //     command is killed, and told.
 // G3  Commands die with this process (PR_SET_PDEATHSIG), however it ends.
-#ifndef KILL9_HARNESS_GATE_PROCESS_POOL_H_
-#define KILL9_HARNESS_GATE_PROCESS_POOL_H_
+#ifndef KILL9_HARNESS_GATE_RUN_PROCESS_POOL_H_
+#define KILL9_HARNESS_GATE_RUN_PROCESS_POOL_H_
 
 #include <sys/types.h>
 
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "harness/gate/step.h"
+#include "harness/gate/plan/step.h"
 
 namespace kill9::gate {
 
@@ -37,15 +37,15 @@ class ProcessPool {
   // Runs the steps in their order, at most `parallel` at a time; `done` is called as each ends, and
   // for those that were never begun. `deadline` is in NowSeconds().
   // ENSURES: none of the commands lives.
-  void Run(const std::vector<Step>& steps, size_t parallel, double deadline,
-           absl::FunctionRef<void(const Step&, const Outcome&)> done);
+  void Run(const std::vector<GateStep>& steps, size_t parallel, double deadline,
+           absl::FunctionRef<void(const GateStep&, const Outcome&)> done);
 
   // Waits for orphans; kills those that stay. Returns how many had to be killed.
   int EndOrphans();
 
  private:
   struct Running {
-    const Step* step;
+    const GateStep* step;
     pid_t pid;
     double begin;
     double ask_at;  // when it is asked to end
@@ -56,11 +56,11 @@ class ProcessPool {
   static constexpr double kGraceSeconds = 3;
   static constexpr double kOrphanSeconds = 3;
 
-  bool Start(const Step& step, double deadline);
+  bool Start(const GateStep& step, double deadline);
   // Asks and kills those whose time is over.
   void Bound();
   // Reaps one process that has ended, if there is one.
-  bool Reap(absl::FunctionRef<void(const Step&, const Outcome&)> done);
+  bool Reap(absl::FunctionRef<void(const GateStep&, const Outcome&)> done);
 
   const volatile std::sig_atomic_t* interrupted_;
   std::vector<Running> running_;
@@ -68,4 +68,4 @@ class ProcessPool {
 
 }  // namespace kill9::gate
 
-#endif  // KILL9_HARNESS_GATE_PROCESS_POOL_H_
+#endif  // KILL9_HARNESS_GATE_RUN_PROCESS_POOL_H_

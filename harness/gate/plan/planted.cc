@@ -1,4 +1,4 @@
-#include "harness/gate/planted.h"
+#include "harness/gate/plan/planted.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "harness/gate/process_pool.h"
+#include "harness/gate/run/process_pool.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 
@@ -27,11 +27,11 @@ constexpr int kDataRaceExit = 66;  // ThreadSanitizer's
 const volatile std::sig_atomic_t kNeverInterrupted = 0;
 
 // Runs one command until it ends, its limit is over, or we are interrupted.
-gate::Outcome RunAlone(const gate::Step& step, const volatile std::sig_atomic_t* interrupted) {
+gate::Outcome RunAlone(const gate::GateStep& step, const volatile std::sig_atomic_t* interrupted) {
   gate::ProcessPool pool(interrupted == nullptr ? &kNeverInterrupted : interrupted);
   gate::Outcome outcome;
   pool.Run({step}, 1, std::numeric_limits<double>::infinity(),
-           [&outcome](const gate::Step&, const gate::Outcome& one) { outcome = one; });
+           [&outcome](const gate::GateStep&, const gate::Outcome& one) { outcome = one; });
   return outcome;
 }
 
@@ -171,7 +171,7 @@ std::vector<std::string> PlantedCommand(const PlantedBug& bug, std::string_view 
 absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string& manifest,
                           const volatile std::sig_atomic_t* interrupted) {
   const std::filesystem::path build = std::filesystem::path(manifest).parent_path().parent_path();
-  gate::Step step{.command = {"cmake", "--build", build, "--target"}};
+  gate::GateStep step{.command = {"cmake", "--build", build, "--target"}};
   step.limit_seconds = kBuildSeconds;
   for (const PlantedBug& bug : bugs) {
     step.command.push_back(bug.target);
@@ -197,7 +197,7 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
   };
   const bool of_kill9 = tier == "sweep" || tier == "torture";
   const std::string json = absl::StrCat(directory, "/result.json");
-  gate::Step step;
+  gate::GateStep step;
   step.log_file = absl::StrCat(directory, "/output");
   step.command = PlantedCommand(bug, tier, budget_seconds, json, directory);
   if (step.command.empty() || !gate::IsProgram(step.command[0])) {

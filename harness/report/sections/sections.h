@@ -1,13 +1,13 @@
 // The sections of the comparison, each made from the result files alone; what designs claim comes
 // from the registry. A section without results is left out, but for Choose and Repeat.
-#ifndef KILL9_HARNESS_REPORT_SECTIONS_H_
-#define KILL9_HARNESS_REPORT_SECTIONS_H_
+#ifndef KILL9_HARNESS_REPORT_SECTIONS_SECTIONS_H_
+#define KILL9_HARNESS_REPORT_SECTIONS_SECTIONS_H_
 
 #include <optional>
 
 #include "absl/status/statusor.h"
-#include "harness/report/document.h"
-#include "harness/report/results.h"
+#include "harness/report/document/document.h"
+#include "harness/report/results/results.h"
 
 namespace kill9::report {
 
@@ -42,4 +42,4 @@ const Json* SpeedOf(const Results& results, const std::string& subject, int read
 
 }  // namespace kill9::report
 
-#endif  // KILL9_HARNESS_REPORT_SECTIONS_H_
+#endif  // KILL9_HARNESS_REPORT_SECTIONS_SECTIONS_H_

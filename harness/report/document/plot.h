@@ -1,7 +1,7 @@
 // Plots by gnuplot (its svg terminal), as SVG that stands in an HTML page: no names from anywhere,
 // ids of its own, and the page's own ink.
-#ifndef KILL9_HARNESS_REPORT_PLOT_H_
-#define KILL9_HARNESS_REPORT_PLOT_H_
+#ifndef KILL9_HARNESS_REPORT_DOCUMENT_PLOT_H_
+#define KILL9_HARNESS_REPORT_DOCUMENT_PLOT_H_
 
 #include <string>
 #include <utility>
@@ -37,4 +37,4 @@ std::string AsFile(const std::string& svg);
 
 }  // namespace kill9::report
 
-#endif  // KILL9_HARNESS_REPORT_PLOT_H_
+#endif  // KILL9_HARNESS_REPORT_DOCUMENT_PLOT_H_

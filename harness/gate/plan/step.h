@@ -1,6 +1,6 @@
 // A step of the gate: one command that is run in a process of its own, and how its answer is read.
-#ifndef KILL9_HARNESS_GATE_STEP_H_
-#define KILL9_HARNESS_GATE_STEP_H_
+#ifndef KILL9_HARNESS_GATE_PLAN_STEP_H_
+#define KILL9_HARNESS_GATE_PLAN_STEP_H_
 
 #include <cstdint>
 #include <string>
@@ -21,7 +21,7 @@ enum class ResultFormat : uint8_t {
   kExpected,    // a result file, or only an exit code: whether it is what was expected
 };
 
-struct Step {
+struct GateStep {
   Tier tier = Tier::kProperty;
   std::string variant = {};  // empty: of no single one
   std::string name = {};     // scenario, test program, planted bug
@@ -47,7 +47,7 @@ struct Step {
 bool IsProgram(const std::string& path);
 
 // The command as a line for a shell.
-std::string CommandLine(const Step& step);
+std::string CommandLine(const GateStep& step);
 
 // Why a command ended.
 enum class ExitReason : uint8_t {
@@ -67,4 +67,4 @@ struct Outcome {
 
 }  // namespace kill9::gate
 
-#endif  // KILL9_HARNESS_GATE_STEP_H_
+#endif  // KILL9_HARNESS_GATE_PLAN_STEP_H_

@@ -1,4 +1,4 @@
-#include "harness/gate/answer.h"
+#include "harness/gate/run/step_result.h"
 
 #include <sys/wait.h>
 
@@ -34,7 +34,7 @@ std::string FromRoot(const std::string& file) {
 }
 
 // Takes "file:line" apart, if that is what it is.
-void SetPlace(const std::string& text, Answer& answer) {
+void SetPlace(const std::string& text, StepResult& answer) {
   const size_t colon = text.rfind(':');
   if (colon == std::string::npos || colon == 0) return;
   const int line = std::atoi(text.c_str() + colon + 1);
@@ -43,8 +43,8 @@ void SetPlace(const std::string& text, Answer& answer) {
   answer.line = line;
 }
 
-Answer Frame(const Step& step, const Outcome& outcome) {
-  Answer answer;
+StepResult Frame(const GateStep& step, const Outcome& outcome) {
+  StepResult answer;
   answer.tier = step.tier;
   answer.variant = step.variant;
   answer.name = step.name;
@@ -57,14 +57,14 @@ Answer Frame(const Step& step, const Outcome& outcome) {
   return answer;
 }
 
-std::string LogOf(const Step& step) {
+std::string LogOf(const GateStep& step) {
   const std::string tail = Tail(step.log_file, kReasonBytes);
   return tail.empty() ? "" : absl::StrCat("; its last words:\n", tail);
 }
 
 // The answer to a command that did not come to an end of its own, or came to a bad one.
-std::optional<Answer> NotProperlyEnded(const Step& step, const Outcome& outcome) {
-  Answer answer = Frame(step, outcome);
+std::optional<StepResult> NotProperlyEnded(const GateStep& step, const Outcome& outcome) {
+  StepResult answer = Frame(step, outcome);
   switch (outcome.ending) {
     case ExitReason::kOutOfBudget:
       answer.reason = outcome.begun ? "out of budget: it was still running" + LogOf(step)
@@ -89,15 +89,15 @@ std::optional<Answer> NotProperlyEnded(const Step& step, const Outcome& outcome)
   return answer;
 }
 
-Answer WithoutResult(const Step& step, const Outcome& outcome) {
-  Answer answer = Frame(step, outcome);
+StepResult WithoutResult(const GateStep& step, const Outcome& outcome) {
+  StepResult answer = Frame(step, outcome);
   answer.reason =
       absl::StrFormat("exit code %d and no result%s", WEXITSTATUS(outcome.status), LogOf(step));
   return answer;
 }
 
-Answer FromRun(const Step& step, const Outcome& outcome, const Json& run) {
-  Answer answer = Frame(step, outcome);
+StepResult FromRun(const GateStep& step, const Outcome& outcome, const Json& run) {
+  StepResult answer = Frame(step, outcome);
   const std::string verdict = run.value("verdict", "");
   if (std::optional<Verdict> known = FindVerdict(verdict)) {
     answer.verdict = *known;
@@ -125,27 +125,27 @@ Answer FromRun(const Step& step, const Outcome& outcome, const Json& run) {
   return answer;
 }
 
-std::vector<Answer> FromResultFile(const Step& step, const Outcome& outcome) {
-  std::vector<Answer> answers;
+std::vector<StepResult> FromResultFile(const GateStep& step, const Outcome& outcome) {
+  std::vector<StepResult> answers;
   const Json result = ReadJsonFile(step.result_file).value_or(Json());
   if (result.is_object() && result.contains("runs") && result["runs"].is_array()) {
     for (const Json& run : result["runs"]) {
       if (run.is_object()) answers.push_back(FromRun(step, outcome, run));
     }
   }
-  if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) {
+  if (std::optional<StepResult> bad = NotProperlyEnded(step, outcome)) {
     answers.push_back(*std::move(bad));
     return answers;
   }
   if (answers.empty()) return {WithoutResult(step, outcome)};
   int worst = kExitPass;
-  for (const Answer& answer : answers) worst = WorseExitCode(worst, ExitCode(answer.verdict));
-  const bool nothing_ran = std::all_of(answers.begin(), answers.end(), [](const Answer& answer) {
-    return answer.verdict == Verdict::kSkipped;
-  });
+  for (const StepResult& answer : answers) worst = WorseExitCode(worst, ExitCode(answer.verdict));
+  const bool nothing_ran =
+      std::all_of(answers.begin(), answers.end(),
+                  [](const StepResult& answer) { return answer.verdict == Verdict::kSkipped; });
   if (nothing_ran) worst = kExitUndecided;
   if (worst != WEXITSTATUS(outcome.status)) {
-    Answer contradiction = Frame(step, outcome);
+    StepResult contradiction = Frame(step, outcome);
     contradiction.reason =
         absl::StrFormat("exit code %d contradicts the verdicts of its result (%d)%s",
                         WEXITSTATUS(outcome.status), worst, LogOf(step));
@@ -155,7 +155,7 @@ std::vector<Answer> FromResultFile(const Step& step, const Outcome& outcome) {
 }
 
 // GoogleTest: a failure's text begins with "file:line\n".
-void AddFailures(const Json& test, std::vector<std::string>& failures, Answer& answer) {
+void AddFailures(const Json& test, std::vector<std::string>& failures, StepResult& answer) {
   for (const Json& failure : test["failures"]) {
     const std::string text = failure.value("failure", "");
     if (answer.line == 0) SetPlace(text.substr(0, text.find('\n')), answer);
@@ -164,11 +164,11 @@ void AddFailures(const Json& test, std::vector<std::string>& failures, Answer& a
   }
 }
 
-Answer FromGoogleTest(const Step& step, const Outcome& outcome) {
-  if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
+StepResult FromGoogleTest(const GateStep& step, const Outcome& outcome) {
+  if (std::optional<StepResult> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
   const Json result = ReadJsonFile(step.result_file).value_or(Json());
   if (!result.is_object() || !result.contains("testsuites")) return WithoutResult(step, outcome);
-  Answer answer = Frame(step, outcome);
+  StepResult answer = Frame(step, outcome);
   std::vector<std::string> failures;
   uint64_t run = 0;
   uint64_t skipped = 0;
@@ -201,14 +201,14 @@ Answer FromGoogleTest(const Step& step, const Outcome& outcome) {
 }
 
 // The verdicts that the command gave; without a result file what its exit code says.
-std::vector<std::string> FoundBy(const Step& step, const Outcome& outcome, Json& detail) {
+std::vector<std::string> FoundBy(const GateStep& step, const Outcome& outcome, Json& detail) {
   std::vector<std::string> found;
   if (step.result_file.empty()) {
     const bool passed = WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == kExitPass;
     found.emplace_back(passed ? "pass" : "failed");
     return found;
   }
-  for (Answer& answer : FromResultFile(step, outcome)) {
+  for (StepResult& answer : FromResultFile(step, outcome)) {
     found.emplace_back(VerdictName(answer.verdict));
     if (detail.is_null() || ExitCode(answer.verdict) == kExitFailed) {
       detail = std::move(answer.detail);
@@ -219,13 +219,13 @@ std::vector<std::string> FoundBy(const Step& step, const Outcome& outcome, Json&
 
 // Whether the command gave the verdict that it must: a planted bug is caught, a control passes, a
 // baseline gets what it declares.
-Answer FromExpected(const Step& step, const Outcome& outcome) {
+StepResult FromExpected(const GateStep& step, const Outcome& outcome) {
   // The commands of kill9 outlive whatever a store does; a test program may well die of it.
   const bool may_crash = step.expected == "failed" && outcome.ending == ExitReason::kByItself;
   if (!may_crash) {
-    if (std::optional<Answer> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
+    if (std::optional<StepResult> bad = NotProperlyEnded(step, outcome)) return *std::move(bad);
   }
-  Answer answer = Frame(step, outcome);
+  StepResult answer = Frame(step, outcome);
   const std::vector<std::string> found = FoundBy(step, outcome, answer.detail);
   const std::vector<std::string> wanted = absl::StrSplit(step.expected, '|');
   const auto is_wanted = [&wanted](const std::string& one) {
@@ -247,9 +247,9 @@ Answer FromExpected(const Step& step, const Outcome& outcome) {
 
 }  // namespace
 
-std::vector<Answer> Read(const Step& step, const Outcome& outcome) {
+std::vector<StepResult> Read(const GateStep& step, const Outcome& outcome) {
   if (!step.skipped.empty()) {
-    Answer answer = Frame(step, outcome);
+    StepResult answer = Frame(step, outcome);
     answer.lacked_time = false;
     answer.verdict = Verdict::kSkipped;
     answer.reason = step.skipped;
@@ -265,14 +265,14 @@ std::vector<Answer> Read(const Step& step, const Outcome& outcome) {
         return {FromExpected(step, outcome)};
     }
   } catch (const Json::exception& error) {
-    Answer answer = Frame(step, outcome);
+    StepResult answer = Frame(step, outcome);
     answer.reason = absl::StrCat("its result cannot be read: ", error.what());
     return {answer};
   }
   std::abort();
 }
 
-Json RunOf(const Answer& answer) {
+Json RunOf(const StepResult& answer) {
   Json run = {{"tier", TierName(answer.tier)},
               {"variant", answer.variant},
               {"scenario", answer.name},

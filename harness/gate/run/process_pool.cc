@@ -1,4 +1,4 @@
-#include "harness/gate/process_pool.h"
+#include "harness/gate/run/process_pool.h"
 
 #include <fcntl.h>
 #include <sys/personality.h>
@@ -22,7 +22,7 @@ namespace {
 
 constexpr unsigned kLookMicroseconds = 10'000;
 
-[[noreturn]] void Become(const Step& step, pid_t parent) {
+[[noreturn]] void Become(const GateStep& step, pid_t parent) {
   setpgid(0, 0);
   DieWithParent(parent, kCannotRunExit);
   sigset_t none;
@@ -74,13 +74,13 @@ ProcessPool::ProcessPool(const volatile std::sig_atomic_t* interrupted)
 
 ProcessPool::~ProcessPool() { EndOrphans(); }
 
-void ProcessPool::Run(const std::vector<Step>& steps, size_t parallel, double deadline,
-                      absl::FunctionRef<void(const Step&, const Outcome&)> done) {
+void ProcessPool::Run(const std::vector<GateStep>& steps, size_t parallel, double deadline,
+                      absl::FunctionRef<void(const GateStep&, const Outcome&)> done) {
   size_t next = 0;
   while (next < steps.size() || !running_.empty()) {
     const bool may_begin = *interrupted_ == 0 && NowSeconds() < deadline;
     while (next < steps.size() && (!may_begin || running_.size() < parallel)) {
-      const Step& step = steps[next++];
+      const GateStep& step = steps[next++];
       if (!may_begin) {
         done(step,
              {.ending = *interrupted_ != 0 ? ExitReason::kInterrupted : ExitReason::kOutOfBudget});
@@ -95,7 +95,7 @@ void ProcessPool::Run(const std::vector<Step>& steps, size_t parallel, double de
   }
 }
 
-bool ProcessPool::Start(const Step& step, double deadline) {
+bool ProcessPool::Start(const GateStep& step, double deadline) {
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return false;
@@ -129,7 +129,7 @@ void ProcessPool::Bound() {
   }
 }
 
-bool ProcessPool::Reap(absl::FunctionRef<void(const Step&, const Outcome&)> done) {
+bool ProcessPool::Reap(absl::FunctionRef<void(const GateStep&, const Outcome&)> done) {
   siginfo_t info{};
   if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return false;
   const pid_t pid = info.si_pid;
@@ -143,7 +143,7 @@ bool ProcessPool::Reap(absl::FunctionRef<void(const Step&, const Outcome&)> done
   Outcome outcome{
       .ending = found->why_asked, .begun = true, .seconds = NowSeconds() - found->begin};
   waitpid(pid, &outcome.status, 0);
-  const Step& step = *found->step;
+  const GateStep& step = *found->step;
   running_.erase(found);
   done(step, outcome);
   return true;

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/report/plot.h"
-#include "harness/report/sections.h"
+#include "harness/report/document/plot.h"
+#include "harness/report/sections/sections.h"
 
 namespace kill9::report {
 namespace {

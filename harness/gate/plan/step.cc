@@ -1,4 +1,4 @@
-#include "harness/gate/step.h"
+#include "harness/gate/plan/step.h"
 
 #include <unistd.h>
 
@@ -31,11 +31,11 @@ bool IsProgram(const std::string& path) {
   return std::filesystem::is_regular_file(path) && access(path.c_str(), X_OK) == 0;
 }
 
-std::string Step::Id() const {
+std::string GateStep::Id() const {
   return absl::StrCat(std::string(TierName(tier)), ":", variant, ":", name);
 }
 
-std::string CommandLine(const Step& step) {
+std::string CommandLine(const GateStep& step) {
   std::string line;
   for (const std::vector<std::string>& words : {step.environment, step.command}) {
     for (const std::string& word : words)

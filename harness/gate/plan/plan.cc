@@ -1,4 +1,4 @@
-#include "harness/gate/plan.h"
+#include "harness/gate/plan/plan.h"
 
 #include <unistd.h>
 
@@ -38,7 +38,7 @@ constexpr double kBaselineSeconds = 120;
 constexpr double kTortureMoreSeconds = 60;
 constexpr double kSweepMoreSeconds = 90;
 
-std::string FileName(const Step& step) {
+std::string FileName(const GateStep& step) {
   std::string name = step.Id();
   for (char& byte : name) {
     if (std::isalnum(static_cast<unsigned char>(byte)) == 0) byte = '_';
@@ -73,7 +73,7 @@ bool Planner::IsSample(Tier tier) {
   return tier == Tier::kTorture || tier == Tier::kSweep || tier == Tier::kPlanted;
 }
 
-absl::StatusOr<std::vector<Step>> Planner::Plan(Tier tier) {
+absl::StatusOr<std::vector<GateStep>> Planner::Plan(Tier tier) {
   switch (tier) {
     case Tier::kChecker:
     case Tier::kProperty:
@@ -97,13 +97,13 @@ double Planner::Limit(double least_seconds) const {
                                      : kLimitWithoutBudget);
 }
 
-void Planner::SetSeconds(Step& step, double seconds) const {
+void Planner::SetSeconds(GateStep& step, double seconds) const {
   step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
   step.limit_seconds =
       Limit(3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds));
 }
 
-void Planner::SetWork(Step& step, uint64_t kills) const {
+void Planner::SetWork(GateStep& step, uint64_t kills) const {
   if (step.tier == Tier::kSweep) {
     step.command.push_back(absl::StrCat("--cells=", options_.cells));
   } else {
@@ -113,15 +113,15 @@ void Planner::SetWork(Step& step, uint64_t kills) const {
   step.limit_seconds = Limit(0);
 }
 
-void Planner::SetFiles(Step& step) const {
+void Planner::SetFiles(GateStep& step) const {
   const std::string stem = absl::StrCat(options_.output, "/logs/", FileName(step));
   step.log_file = stem + ".log";
   if (step.format != ResultFormat::kExpected) step.result_file = stem + ".json";
 }
 
-Step Planner::Kill9(Tier tier, const std::string& variant, const std::string& name,
-                    std::vector<std::string> arguments) const {
-  Step step{.tier = tier, .variant = variant, .name = name};
+GateStep Planner::Kill9(Tier tier, const std::string& variant, const std::string& name,
+                        std::vector<std::string> arguments) const {
+  GateStep step{.tier = tier, .variant = variant, .name = name};
   SetFiles(step);
   step.command = {options_.program};
   step.command.insert(step.command.end(), arguments.begin(), arguments.end());
@@ -133,8 +133,8 @@ Step Planner::Kill9(Tier tier, const std::string& variant, const std::string& na
   return step;
 }
 
-std::vector<Step> Planner::Torture() const {
-  std::vector<Step> steps;
+std::vector<GateStep> Planner::Torture() const {
+  std::vector<GateStep> steps;
   for (const Variant* variant : options_.variants) {
     for (const Scenario& scenario : AllScenarios()) {
       const std::string name(scenario.name);
@@ -146,11 +146,11 @@ std::vector<Step> Planner::Torture() const {
   return steps;
 }
 
-absl::StatusOr<std::vector<Step>> Planner::Sweep() const {
+absl::StatusOr<std::vector<GateStep>> Planner::Sweep() const {
   if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) {
     return absl::FailedPreconditionError(why);
   }
-  std::vector<Step> steps;
+  std::vector<GateStep> steps;
   for (const Variant* variant : options_.variants) {
     steps.push_back(Kill9(Tier::kSweep, std::string(variant->name()), "sample",
                           {"sweep", "--recovery", "--pairs=1"}));
@@ -158,8 +158,8 @@ absl::StatusOr<std::vector<Step>> Planner::Sweep() const {
   return steps;
 }
 
-std::vector<Step> Planner::Baselines() const {
-  std::vector<Step> steps;
+std::vector<GateStep> Planner::Baselines() const {
+  std::vector<GateStep> steps;
   for (const Variant* variant : AllVariants()) {
     if (variant->role() != Design::Role::kBaseline) continue;
     std::vector<std::string> words = absl::StrSplit(std::string(variant->shown_by()), ' ');
@@ -169,7 +169,7 @@ std::vector<Step> Planner::Baselines() const {
       words.insert(words.end(), {kBaselineKills, kNoBoundByTime,
                                  "--counterexamples=" + options_.output + "/logs"});
     }
-    Step step = Kill9(Tier::kBaselines, std::string(variant->name()), words[0], words);
+    GateStep step = Kill9(Tier::kBaselines, std::string(variant->name()), words[0], words);
     step.format = ResultFormat::kExpected;
     step.expected = std::string(variant->expected_verdict());
     step.limit_seconds = Limit(kBaselineSeconds);
@@ -182,13 +182,14 @@ std::vector<Step> Planner::Baselines() const {
 }
 
 std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Tier tier) {
-  Step list{.tier = tier, .name = "list of " + std::filesystem::path(program).filename().string()};
+  GateStep list{.tier = tier,
+                .name = "list of " + std::filesystem::path(program).filename().string()};
   SetFiles(list);
   list.command = {program, "--gtest_list_tests"};
   list.without_randomisation = tier == Tier::kTsan;
   list.limit_seconds = kListSeconds;
   bool listed = false;
-  pool_.Run({list}, 1, deadline_, [&listed](const Step&, const Outcome& outcome) {
+  pool_.Run({list}, 1, deadline_, [&listed](const GateStep&, const Outcome& outcome) {
     listed = outcome.ending == ExitReason::kByItself && outcome.status == 0;
   });
   // What cannot be listed is run as a whole, and says by its end what is wrong with it.
@@ -222,7 +223,7 @@ std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Ti
   return groups;
 }
 
-absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
+absl::StatusOr<std::vector<GateStep>> Planner::Tests(Tier tier) {
   std::vector<std::string> programs;
   if (tier == Tier::kTsan) {
     if (!IsProgram(options_.tsan_program)) {
@@ -243,12 +244,12 @@ absl::StatusOr<std::vector<Step>> Planner::Tests(Tier tier) {
         "there are no test programs in ", options_.tests_directory, " (./dev gate builds them)"));
   }
   std::sort(programs.begin(), programs.end());
-  std::vector<Step> steps;
+  std::vector<GateStep> steps;
   for (const std::string& program : programs) {
     for (const TestGroup& group : GroupsOf(program, tier)) {
-      Step step{.tier = tier,
-                .variant = group.variant,
-                .name = std::filesystem::path(program).filename().string()};
+      GateStep step{.tier = tier,
+                    .variant = group.variant,
+                    .name = std::filesystem::path(program).filename().string()};
       step.format = ResultFormat::kGoogleTest;
       step.without_randomisation = tier == Tier::kTsan;
       SetFiles(step);

@@ -1,6 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "harness/report/document.h"
+#include "harness/report/document/document.h"
 
 namespace kill9::report {
 namespace {

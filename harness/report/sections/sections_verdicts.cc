@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "harness/report/sections.h"
+#include "harness/report/sections/sections.h"
 #include "harness/sweep/scene.h"
 #include "variants/registry.h"
 

@@ -1,4 +1,4 @@
-#include "harness/gate/pass_history.h"
+#include "harness/gate/plan/pass_history.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -35,26 +35,27 @@ absl::Status PassHistory::Save(const std::string& path) const {
   return WriteResult({{"schema", kSchema}, {"passed_us", passed_}}, path);
 }
 
-void PassHistory::Order(std::vector<Step>& steps, uint64_t seed) const {
+void PassHistory::Order(std::vector<GateStep>& steps, uint64_t seed) const {
   Random random(seed);
   for (size_t left = steps.size(); left > 1; --left) {
     std::swap(steps[left - 1], steps[random.Below(left)]);
   }
-  const auto passed_at = [this](const Step& step) {
+  const auto passed_at = [this](const GateStep& step) {
     const auto found = passed_.find(step.Id());
     return found == passed_.end() ? INT64_MIN : found->second;
   };
-  std::stable_sort(steps.begin(), steps.end(),
-                   [&](const Step& a, const Step& b) { return passed_at(a) < passed_at(b); });
+  std::stable_sort(steps.begin(), steps.end(), [&](const GateStep& a, const GateStep& b) {
+    return passed_at(a) < passed_at(b);
+  });
 }
 
-std::vector<Step> FairShare(const std::vector<Step>& steps, size_t most) {
+std::vector<GateStep> FairShare(const std::vector<GateStep>& steps, size_t most) {
   std::map<std::string, size_t> taken_of;
-  std::vector<std::pair<size_t, const Step*>> turns;
-  for (const Step& step : steps) turns.emplace_back(taken_of[step.variant]++, &step);
+  std::vector<std::pair<size_t, const GateStep*>> turns;
+  for (const GateStep& step : steps) turns.emplace_back(taken_of[step.variant]++, &step);
   std::stable_sort(turns.begin(), turns.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<Step> chosen;
+  std::vector<GateStep> chosen;
   for (const auto& [turn, step] : turns) {
     if (chosen.size() < most) chosen.push_back(*step);
   }

@@ -1,4 +1,4 @@
-#include "harness/report/plot.h"
+#include "harness/report/document/plot.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

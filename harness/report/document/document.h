@@ -1,7 +1,7 @@
 // A report as data, and its two forms: one HTML file that needs nothing from anywhere, and its
 // Markdown twin. Sections are filled by sections.h; this knows nothing of what they say.
-#ifndef KILL9_HARNESS_REPORT_DOCUMENT_H_
-#define KILL9_HARNESS_REPORT_DOCUMENT_H_
+#ifndef KILL9_HARNESS_REPORT_DOCUMENT_DOCUMENT_H_
+#define KILL9_HARNESS_REPORT_DOCUMENT_DOCUMENT_H_
 
 #include <string>
 #include <utility>
@@ -70,4 +70,4 @@ std::string ToMarkdown(const Document& document, const std::string& figures);
 
 }  // namespace kill9::report
 
-#endif  // KILL9_HARNESS_REPORT_DOCUMENT_H_
+#endif  // KILL9_HARNESS_REPORT_DOCUMENT_DOCUMENT_H_

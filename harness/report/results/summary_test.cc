@@ -1,5 +1,5 @@
 // A summary tells what its result tells, in less room, in an order of its own, and is read back.
-#include "harness/report/summary.h"
+#include "harness/report/results/summary.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "harness/gate/needed_seconds.h"
+#include "harness/gate/plan/needed_seconds.h"
 
 #include <algorithm>
 #include <array>
@@ -20,10 +20,10 @@ bool RunsSideBySide(Tier tier) {
   return tier == Tier::kChecker || tier == Tier::kProperty || tier == Tier::kTsan;
 }
 
-double MeanSeconds(const std::vector<Answer>& answers, Tier tier) {
+double MeanSeconds(const std::vector<StepResult>& answers, Tier tier) {
   double sum = 0;
   double count = 0;
-  for (const Answer& answer : answers) {
+  for (const StepResult& answer : answers) {
     if (answer.tier != tier || answer.lacked_time || answer.verdict == Verdict::kSkipped) continue;
     sum += answer.seconds;
     ++count;
@@ -33,10 +33,10 @@ double MeanSeconds(const std::vector<Answer>& answers, Tier tier) {
 
 }  // namespace
 
-double NeededSeconds(const std::vector<Answer>& answers, double seconds, size_t cores) {
+double NeededSeconds(const std::vector<StepResult>& answers, double seconds, size_t cores) {
   double more = 0;
   bool any = false;
-  for (const Answer& answer : answers) {
+  for (const StepResult& answer : answers) {
     if (!answer.lacked_time) continue;
     any = true;
     const double whole =

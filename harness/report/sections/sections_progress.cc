@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/report/plot.h"
-#include "harness/report/sections.h"
+#include "harness/report/document/plot.h"
+#include "harness/report/sections/sections.h"
 #include "harness/sweep/prober.h"
 #include "variants/registry.h"
 

@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "harness/gate/plan.h"
+#include "harness/gate/plan/plan.h"
 
 namespace kill9::gate {
 namespace {
@@ -15,8 +15,8 @@ constexpr double kTestSeconds = 180;
 
 // One tier is enough to catch a bug, and to let a control pass: the first of those that the patch
 // declares, the deterministic one before the others.
-absl::StatusOr<Step> Planner::PlantedStep(const PlantedBug& bug) const {
-  Step step{.tier = Tier::kPlanted, .variant = bug.variant, .name = bug.name};
+absl::StatusOr<GateStep> Planner::PlantedStep(const PlantedBug& bug) const {
+  GateStep step{.tier = Tier::kPlanted, .variant = bug.variant, .name = bug.name};
   step.format = ResultFormat::kExpected;
   step.source_file = bug.patch;
   step.target = bug.target;
@@ -41,12 +41,12 @@ absl::StatusOr<Step> Planner::PlantedStep(const PlantedBug& bug) const {
       absl::StrCat("the planted bug '", step.name, "' has no command for any of its tiers"));
 }
 
-absl::StatusOr<std::vector<Step>> Planner::Planted(bool only_built) const {
+absl::StatusOr<std::vector<GateStep>> Planner::Planted(bool only_built) const {
   const absl::StatusOr<std::vector<PlantedBug>> bugs = ReadPlantedBugs(options_.planted);
   if (!bugs.ok()) return bugs.status();
-  std::vector<Step> steps;
+  std::vector<GateStep> steps;
   for (const PlantedBug& bug : *bugs) {
-    absl::StatusOr<Step> step = PlantedStep(bug);
+    absl::StatusOr<GateStep> step = PlantedStep(bug);
     if (!step.ok()) return step.status();
     const bool wanted =
         std::any_of(options_.variants.begin(), options_.variants.end(),
@@ -63,11 +63,11 @@ absl::StatusOr<std::vector<Step>> Planner::Planted(bool only_built) const {
 
 absl::StatusOr<std::vector<std::string>> Planner::PlantedTargets(const PassHistory& memory,
                                                                  size_t most) const {
-  absl::StatusOr<std::vector<Step>> steps = Planted(/*only_built=*/false);
+  absl::StatusOr<std::vector<GateStep>> steps = Planted(/*only_built=*/false);
   if (!steps.ok()) return steps.status();
   memory.Order(*steps, options_.seed);
   std::vector<std::string> targets;
-  for (const Step& step : FairShare(*steps, most)) targets.push_back(step.target);
+  for (const GateStep& step : FairShare(*steps, most)) targets.push_back(step.target);
   return targets;
 }
 

@@ -1,19 +1,19 @@
 // What a step's command said, as verdicts. Nothing that is missing, cut off or contradictory is
 // ever read as a pass.
-#ifndef KILL9_HARNESS_GATE_ANSWER_H_
-#define KILL9_HARNESS_GATE_ANSWER_H_
+#ifndef KILL9_HARNESS_GATE_RUN_STEP_RESULT_H_
+#define KILL9_HARNESS_GATE_RUN_STEP_RESULT_H_
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "harness/gate/step.h"
+#include "harness/gate/plan/step.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 
 namespace kill9::gate {
 
-struct Answer {
+struct StepResult {
   Tier tier = Tier::kProperty;
   std::string variant;
   std::string name;
@@ -28,14 +28,14 @@ struct Answer {
 };
 
 // One answer, or as many as the command's result file has runs. Never none.
-std::vector<Answer> Read(const Step& step, const Outcome& outcome);
+std::vector<StepResult> Read(const GateStep& step, const Outcome& outcome);
 
 // A run of the gate's result file.
-Json RunOf(const Answer& answer);
+Json RunOf(const StepResult& answer);
 
 // The last lines of a file, for people; empty if there is none.
 std::string Tail(const std::string& path, size_t most_bytes);
 
 }  // namespace kill9::gate
 
-#endif  // KILL9_HARNESS_GATE_ANSWER_H_
+#endif  // KILL9_HARNESS_GATE_RUN_STEP_RESULT_H_

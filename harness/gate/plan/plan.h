@@ -1,16 +1,16 @@
 // Which steps each tier has.
-#ifndef KILL9_HARNESS_GATE_PLAN_H_
-#define KILL9_HARNESS_GATE_PLAN_H_
+#ifndef KILL9_HARNESS_GATE_PLAN_PLAN_H_
+#define KILL9_HARNESS_GATE_PLAN_PLAN_H_
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "harness/gate/pass_history.h"
-#include "harness/gate/planted.h"
-#include "harness/gate/process_pool.h"
-#include "harness/gate/step.h"
+#include "harness/gate/plan/pass_history.h"
+#include "harness/gate/plan/planted.h"
+#include "harness/gate/plan/step.h"
+#include "harness/gate/run/process_pool.h"
 #include "harness/result/result.h"
 #include "variants/registry.h"
 
@@ -42,12 +42,12 @@ class Planner {
 
   // Steps of all that the tier has, or why it cannot run here. Torture's and the sweep's lack their
   // bound (SetSeconds, SetWork).
-  absl::StatusOr<std::vector<Step>> Plan(Tier tier);
+  absl::StatusOr<std::vector<GateStep>> Plan(Tier tier);
 
   // Whether one of `steps` in this tier is as good as another, so that a sample is enough.
   static bool IsSample(Tier tier);
-  void SetSeconds(Step& step, double seconds) const;
-  void SetWork(Step& step, uint64_t kills) const;
+  void SetSeconds(GateStep& step, double seconds) const;
+  void SetWork(GateStep& step, uint64_t kills) const;
 
   // The build's targets of up to `most` planted bugs and controls, those caught longest ago first.
   absl::StatusOr<std::vector<std::string>> PlantedTargets(const PassHistory& memory,
@@ -61,19 +61,19 @@ class Planner {
 
   // A limit is there to end what hangs, not what is slow: a larger budget means a slower machine.
   double Limit(double least_seconds) const;
-  std::vector<Step> Torture() const;
-  absl::StatusOr<std::vector<Step>> Sweep() const;
-  std::vector<Step> Baselines() const;
+  std::vector<GateStep> Torture() const;
+  absl::StatusOr<std::vector<GateStep>> Sweep() const;
+  std::vector<GateStep> Baselines() const;
   // Those of the manifest that are built, or all.
-  absl::StatusOr<std::vector<Step>> Planted(bool only_built) const;
-  absl::StatusOr<Step> PlantedStep(const PlantedBug& bug) const;
-  absl::StatusOr<std::vector<Step>> Tests(Tier tier);
+  absl::StatusOr<std::vector<GateStep>> Planted(bool only_built) const;
+  absl::StatusOr<GateStep> PlantedStep(const PlantedBug& bug) const;
+  absl::StatusOr<std::vector<GateStep>> Tests(Tier tier);
   // What a test program has: its tests by variant, and those of none.
   std::vector<TestGroup> GroupsOf(const std::string& program, Tier tier);
-  Step Kill9(Tier tier, const std::string& variant, const std::string& name,
-             std::vector<std::string> arguments) const;
+  GateStep Kill9(Tier tier, const std::string& variant, const std::string& name,
+                 std::vector<std::string> arguments) const;
   // Fills in what follows from the rest: log and result file.
-  void SetFiles(Step& step) const;
+  void SetFiles(GateStep& step) const;
 
   const GateOptions& options_;
   ProcessPool& pool_;
@@ -82,4 +82,4 @@ class Planner {
 
 }  // namespace kill9::gate
 
-#endif  // KILL9_HARNESS_GATE_PLAN_H_
+#endif  // KILL9_HARNESS_GATE_PLAN_PLAN_H_

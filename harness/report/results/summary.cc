@@ -1,4 +1,4 @@
-#include "harness/report/summary.h"
+#include "harness/report/results/summary.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "harness/report/results.h"
+#include "harness/report/results/results.h"
 
 namespace kill9::report {
 namespace {

@@ -1,4 +1,4 @@
-#include "harness/report/results.h"
+#include "harness/report/results/results.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/report/summary.h"
+#include "harness/report/results/summary.h"
 #include "variants/registry.h"
 
 namespace kill9::report {

@@ -1,6 +1,6 @@
 // Planted bugs (property/planted): what they are, and running one of them through a tier.
-#ifndef KILL9_HARNESS_GATE_PLANTED_H_
-#define KILL9_HARNESS_GATE_PLANTED_H_
+#ifndef KILL9_HARNESS_GATE_PLAN_PLANTED_H_
+#define KILL9_HARNESS_GATE_PLAN_PLANTED_H_
 
 #include <csignal>
 #include <cstdint>
@@ -75,4 +75,4 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_GATE_PLANTED_H_
+#endif  // KILL9_HARNESS_GATE_PLAN_PLANTED_H_

@@ -1,6 +1,6 @@
 // The result files that a report is made from, and what several sections ask of them.
-#ifndef KILL9_HARNESS_REPORT_RESULTS_H_
-#define KILL9_HARNESS_REPORT_RESULTS_H_
+#ifndef KILL9_HARNESS_REPORT_RESULTS_RESULTS_H_
+#define KILL9_HARNESS_REPORT_RESULTS_RESULTS_H_
 
 #include <functional>
 #include <string>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "harness/report/document.h"
+#include "harness/report/document/document.h"
 #include "harness/result/result.h"
 
 namespace kill9::report {
@@ -65,4 +65,4 @@ std::string Percent(double share);
 
 }  // namespace kill9::report
 
-#endif  // KILL9_HARNESS_REPORT_RESULTS_H_
+#endif  // KILL9_HARNESS_REPORT_RESULTS_RESULTS_H_

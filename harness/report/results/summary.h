@@ -7,8 +7,8 @@
 //     "runs"     one array a run, in the order of the columns; null: the run lacks the field.
 // Fractions keep five digits. What only one machine on one day can say of a run that passed (its
 // seconds, its rate) and what is long and derived (source lines, histograms) is left out.
-#ifndef KILL9_HARNESS_REPORT_SUMMARY_H_
-#define KILL9_HARNESS_REPORT_SUMMARY_H_
+#ifndef KILL9_HARNESS_REPORT_RESULTS_SUMMARY_H_
+#define KILL9_HARNESS_REPORT_RESULTS_SUMMARY_H_
 
 #include <string>
 #include <string_view>
@@ -32,4 +32,4 @@ absl::StatusOr<Json> ExpandSummary(const Json& summary);
 
 }  // namespace kill9::report
 
-#endif  // KILL9_HARNESS_REPORT_SUMMARY_H_
+#endif  // KILL9_HARNESS_REPORT_RESULTS_SUMMARY_H_
