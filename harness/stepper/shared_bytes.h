@@ -1,10 +1,11 @@
 // All bytes that the tracees and whoever works beside them share: the segment and, where an object
 // keeps files of its own beside the segment's name, those.
 //
-// They are compared at each instruction of a tracee and put back before the next one starts. Files are put back in place, in the same inodes, while no process that works with them is left;
-// one that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks,
-// robust lists) ends with the processes. After Open nothing here allocates, so that
-// all victims that are forked from this process are alike.
+// They are compared at each instruction of a tracee and put back before the next one starts. Files
+// are put back in place, in the same inodes, while no process that works with them is left; one
+// that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks, robust
+// lists) ends with the processes. After Open nothing here allocates, so that all victims that are
+// forked from this process are alike.
 #ifndef KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 #define KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 

@@ -19,6 +19,7 @@ namespace {
 // What a word that holds a tracee's own thread id counts as, where thread ids do not repeat.
 constexpr pid_t kAnyTracee = 100;
 constexpr size_t kStackBytes = size_t{1} << 20;
+constexpr size_t kFreshBytes = 2048;  // of its top
 
 // The flags that arithmetic leaves are not compared: a random number that is compared with another
 // (an identity, freed memory under malloc's eyes) leaves flags that are equal in two traces by
@@ -37,6 +38,12 @@ bool BreakpointsWork() { return Tracee::breakpoints() != Breakpoints::kSingleSte
 
 }  // namespace
 
+struct Stepper::Fresh {
+  ucontext_t context;
+  Stepper* stepper;
+  TraceeStart start;
+};
+
 Stepper::Stepper(const Owner& owner) : owner_(owner) {
   size_t length = 0;
   void* head = nullptr;
@@ -44,6 +51,8 @@ Stepper::Stepper(const Owner& owner) : owner_(owner) {
   robust_head_ = reinterpret_cast<uint64_t>(head);
   tracee_stack_ = static_cast<char*>(mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  static_assert(sizeof(Fresh) <= kFreshBytes);
+  fresh_ = reinterpret_cast<Fresh*>(tracee_stack_ + kStackBytes - kFreshBytes);
 }
 
 Stepper::~Stepper() { munmap(tracee_stack_, kStackBytes); }
@@ -83,29 +92,25 @@ StateId Stepper::Capture(const Tracee& victim, uint64_t system_calls, bool segme
           victim.Word(robust_head_ + kPendingOffset), system_calls};
 }
 
-// C1: a victim's stack and registers do not depend on where in this program it was forked.
-[[noreturn]] void Stepper::OnFreshStack(char* stack, void (*run)()) {
-  static ucontext_t context;
-  getcontext(&context);
-  context.uc_stack.ss_sp = stack;
-  context.uc_stack.ss_size = kStackBytes;
-  context.uc_link = nullptr;
-  for (int r = REG_R8; r <= REG_RCX; ++r) context.uc_mcontext.gregs[r] = 0;
-  makecontext(&context, run, 0);
-  setcontext(&context);
-  std::abort();
-}
-
+// C1: a tracee's stack and registers do not depend on where in this program it was forked. What it
+// is started with is copied to the top of its stack: a register may hold the address, and a page that
+// it touches anyway is no page more.
 Tracee Stepper::Start(const TraceeStart& start) {
   pid_t child = ForkAs(start.pid);
   if (child != 0) return Tracee(child);
-  // Copied: a register may hold the address of what was asked for, which must not depend on the
-  // caller (C1).
-  static Stepper* stepper;
-  static TraceeStart start_of_child;
-  stepper = this;
-  start_of_child = start;
-  OnFreshStack(tracee_stack_, [] { stepper->owner_.body(stepper->owner_.self, start_of_child); });
+  fresh_->stepper = this;
+  fresh_->start = start;
+  ucontext_t& context = fresh_->context;
+  getcontext(&context);
+  context.uc_stack.ss_sp = tracee_stack_;
+  context.uc_stack.ss_size = kStackBytes - kFreshBytes;
+  context.uc_link = nullptr;
+  for (int r = REG_R8; r <= REG_RCX; ++r) context.uc_mcontext.gregs[r] = 0;
+  makecontext(
+      &context, [] { fresh_->stepper->owner_.body(fresh_->stepper->owner_.self, fresh_->start); },
+      0);
+  setcontext(&context);
+  std::abort();
 }
 
 bool Stepper::Begin(const TraceeStart& start, Tracee* tracee) {
@@ -299,7 +304,7 @@ bool Stepper::IsElsewhere(const Trace& trace, const user_regs_struct& registers,
   return false;
 }
 
-// C2. A tracee that strayed to another step is never used: another takes its place, and it is
+// C2. A tracee that stands at another step is never used: another takes its place, and it is
 // counted.
 bool Stepper::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
   const uint32_t last = at < trace.size() ? at : trace.size() - 1;

@@ -1,5 +1,5 @@
-// Brings forked processes to single machine instructions of what they run, as often as asked, in the
-// same state each time.
+// Brings forked processes to single machine instructions of what they run, as often as asked, in
+// the same state each time.
 //
 // The process that has a Stepper is the zygote and tracer of all its tracees: it allocates nothing
 // between them, so that every tracee begins with the same memory.
@@ -106,7 +106,7 @@ class Stepper {
   void Error(const char* format, ...) __attribute__((format(printf, 2, 3)));
 
  private:
-  [[noreturn]] static void OnFreshStack(char* stack, void (*run)());
+  struct Fresh;  // what a tracee begins with
   Tracee Start(const TraceeStart& start);
   bool Begin(const TraceeStart& start, Tracee* tracee);
   bool StartAll(const SteppedRun& run, Before before, Standing* standing);
@@ -125,6 +125,7 @@ class Stepper {
   Decoder decoder_;
   uint64_t segment_hash_ = 0;
   char* tracee_stack_ = nullptr;
+  inline static Fresh* fresh_ = nullptr;
   uint64_t robust_head_ = 0;
   const AddressRange vdso_ = VdsoRange();
   const std::optional<uint64_t> restartable_at_ = RestartableSequenceWord();

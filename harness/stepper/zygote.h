@@ -1,10 +1,10 @@
 // A zygote: this program started anew, with a memory image that does not depend on who asked for
 // what. All processes that are stepped descend from one.
 //
-// Address-space randomisation is off, the arguments and the environment are always the same, and all
-// that is asked comes through shared memory, the area: so an operation gives the same trace whoever
-// asks for it. Where the machine allows, a zygote is the first process of a PID namespace of its own
-// (thread ids repeat, and nothing can outlive it) with a private /dev/shm.
+// Address-space randomisation is off, the arguments and the environment are always the same, and
+// all that is asked comes through shared memory, the area: so an operation gives the same trace
+// whoever asks for it. Where the machine allows, a zygote is the first process of a PID namespace
+// of its own (thread ids repeat, and nothing can outlive it) with a private /dev/shm.
 #ifndef KILL9_HARNESS_STEPPER_ZYGOTE_H_
 #define KILL9_HARNESS_STEPPER_ZYGOTE_H_
 

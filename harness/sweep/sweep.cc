@@ -10,11 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/random.h"
+#include "harness/kinds/sweep_kinds.h"
+#include "harness/stepper/process/tracee.h"
 #include "harness/stepper/trace/symbols.h"
 #include "harness/stepper/zygote.h"
-#include "harness/sweep/cell_modes.h"
 #include "harness/sweep/coverage_pages.h"
-#include "harness/sweep/prober.h"
 
 namespace kill9::sweep {
 
@@ -28,9 +29,44 @@ namespace {
 
 CellArea& AreaOf(Zygote& zygote) { return *static_cast<CellArea*>(zygote.area()); }
 
-template <typename T>
-bool Contains(const std::vector<T>& wanted, T one) {
+bool Contains(const std::vector<std::string>& wanted, std::string_view one) {
   return wanted.empty() || std::find(wanted.begin(), wanted.end(), one) != wanted.end();
+}
+
+void CopyName(std::string_view name, std::span<char> to) {
+  to[name.copy(to.data(), to.size() - 1)] = '\0';
+}
+
+using NamesOfDriver = std::span<const std::string_view> (SweepDriver::*)() const;
+std::vector<std::string> NamesOfAll(NamesOfDriver names_of) {
+  std::vector<std::string> names;
+  for (const SweepDriver* driver : AllSweepDrivers()) {
+    for (std::string_view name : (driver->*names_of)()) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+CellRequest RequestFor(const SweepOptions& options, const Design& design,
+                       std::string_view operation, std::string_view state) {
+  CellRequest request{};
+  CopyName(design.name(), request.variant);
+  CopyName(operation, request.operation);
+  CopyName(options.second, request.second);
+  CopyName(state, request.state);
+  request.full = options.full;
+  request.stall = options.stall;
+  request.recovery = options.recovery;
+  request.two_victims = options.two_victims;
+  request.resume = options.resume;
+  request.sample = options.sample;
+  request.pairs = options.pairs;
+  request.most_failures = options.most_failures;
+  request.seed = options.seed;
+  request.watchdog_seconds = options.watchdog_seconds;
+  request.breakpoints = options.breakpoints;
+  return request;
 }
 
 std::vector<int> Cpus() {
@@ -105,41 +141,28 @@ class Pool {
 };
 
 std::string CellName(const CellRequest& request) {
-  return absl::StrCat(request.variant, " ", std::string(Name(request.operation)), " ",
-                      std::string(Name(request.state)));
+  return absl::StrCat(request.variant, " ", request.operation, " ", request.state);
 }
 
 }  // namespace
 
+std::vector<std::string> OperationNames() { return NamesOfAll(&SweepDriver::operations); }
+std::vector<std::string> StateNames() { return NamesOfAll(&SweepDriver::states); }
+
 std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   std::vector<CellRequest> requests;
-  for (const Variant* variant : options.variants) {
-    for (int o = 0; o < kOperationCount; ++o) {
-      for (int s = 0; s < kStateCount; ++s) {
-        OperationKind operation = static_cast<OperationKind>(o);
-        StateKind state = static_cast<StateKind>(s);
-        if (!Contains(options.operations, operation) || !Contains(options.states, state) ||
-            !Applies(variant->traits(), operation, state)) {
+  for (const Design* design : options.variants) {
+    const SweepDriver* driver = FindSweepDriver(design->kind());
+    if (driver == nullptr) continue;
+    for (uint32_t operation = 0; operation < driver->operations().size(); ++operation) {
+      if (!Contains(options.operations, driver->operations()[operation])) continue;
+      for (uint32_t state = 0; state < driver->states().size(); ++state) {
+        if (!Contains(options.states, driver->states()[state]) ||
+            !driver->Applies(*design, operation, state)) {
           continue;
         }
-        CellRequest request{};
-        std::snprintf(request.variant, sizeof request.variant, "%s",
-                      std::string(variant->name()).c_str());
-        request.operation = operation;
-        request.second = options.second;
-        request.state = state;
-        request.full = options.full;
-        request.stall = options.stall;
-        request.recovery = options.recovery;
-        request.two_victims = options.two_victims;
-        request.resume = options.resume;
-        request.sample = options.sample;
-        request.pairs = options.pairs;
-        request.most_failures = options.most_failures;
-        request.seed = options.seed;
-        request.watchdog_seconds = options.watchdog_seconds;
-        request.breakpoints = options.breakpoints;
-        requests.push_back(request);
+        requests.push_back(
+            RequestFor(options, *design, driver->operations()[operation], driver->states()[state]));
       }
     }
   }
@@ -196,8 +219,8 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   std::vector<CellRequest> requests = PlanCells(options);
   if (requests.empty())
     return absl::InvalidArgumentError("no operation in a state to sweep is left");
-  for (const Variant* variant : options.variants) {
-    if (options.resume && variant->traits().needs_name) {
+  for (const Design* variant : options.variants) {
+    if (options.resume && variant->object_traits().needs_name) {
       return absl::UnimplementedError(absl::StrCat(
           "--resume stops before accesses to the segment; ", std::string(variant->name()),
           " keeps its data in files, whose places in memory the sweep does not know"));
@@ -223,7 +246,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
           }
           run["counterexample"] = run["counterexamples"][0];
         }
-        coverage.Add(request.variant, std::string(Name(request.operation)), area.addresses, worker);
+        coverage.Add(request.variant, request.operation, area.addresses, worker);
         std::string line = absl::StrFormat(
             "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills, stopped by %s", done,
             requests.size(), NowSeconds() - start, CellName(request),
@@ -233,7 +256,8 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         if (area.result.error[0] != '\0') absl::StrAppend(&line, "\n    ", area.result.error);
         if (area.result.failures > 0) {
           absl::StrAppend(&line, "\n    ", run["counterexample"]["message"].get<std::string>(),
-                          "\n    repeat (deterministic): ", run["repeat"].get<std::string>());
+                          "\n", area.result.failure[0].window,
+                          "    repeat (deterministic): ", run["repeat"].get<std::string>());
         }
         say(line);
         result["runs"].push_back(std::move(run));

@@ -10,20 +10,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/result/result.h"
-#include "harness/sweep/cell.h"
+#include "harness/sweep/cell/cell.h"
 
 namespace kill9::sweep {
 
 struct SweepOptions {
-  std::vector<const Variant*> variants;
-  std::vector<OperationKind> operations;  // empty: all that apply
-  std::vector<StateKind> states;          // empty: all that apply
+  std::vector<const Design*> variants;
+  std::vector<std::string> operations;  // empty: all that apply
+  std::vector<std::string> states;      // empty: all that apply
   bool full = false;  // kill at every instruction, not once in each distinct state
   bool stall = false;
   bool recovery = false;
   bool two_victims = false;
   bool resume = false;
-  OperationKind second = OperationKind::kPutLarger;
+  std::string second = "put_larger";
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
                        // are stopped before in resume; 0: all
@@ -36,6 +36,10 @@ struct SweepOptions {
   stepper::BreakpointChoice breakpoints = stepper::BreakpointChoice::kFirstThatWorks;
   std::string coverage_directory;  // empty: none
 };
+
+// The names of operations and starting states, of all kinds of objects, each once.
+std::vector<std::string> OperationNames();
+std::vector<std::string> StateNames();
 
 struct Cell {
   CellRequest request;

@@ -1,10 +1,11 @@
 // Runs of a sweep in a result file, and the lines that repeat their failures.
+#include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 
 #include "absl/strings/str_cat.h"
-#include "harness/sweep/prober.h"
+#include "absl/strings/str_join.h"
+#include "harness/kinds/sweep_kinds.h"
 #include "harness/sweep/sweep.h"
 
 namespace kill9::sweep {
@@ -27,22 +28,23 @@ double Share(uint64_t part, uint64_t whole) {
 }
 
 Json StallOf(const CellResult& result) {
-  if (result.stalled_instructions == 0) return nullptr;
-  Json stall;
-  for (uint32_t place = 0; place < kPlaceCount; ++place) {
-    stall[PlaceName(place)] = Share(result.blocked[place], result.stalled_instructions);
-  }
-  for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
+  const SweepDriver* driver = FindSweepDriver(result.kind);
+  if (result.stalled_instructions == 0 || driver == nullptr) return nullptr;
+  const auto share_at = [&result](const uint64_t(&blocked)[kNearnessCount]) {
+    Json shares;
+    for (uint32_t where = 0; where < kNearnessCount; ++where) {
+      shares[std::string(Name(static_cast<Nearness>(where)))] =
+          Share(blocked[where], result.stalled_instructions);
+    }
+    return shares;
+  };
+  Json stall = share_at(result.blocked);
+  for (uint32_t probe = 0; probe < driver->probes().size(); ++probe) {
     if (!(result.probes & 1u << probe)) continue;
-    Json& of_probe = stall["by_operation"][std::string(Name(static_cast<Probe>(probe)))];
-    if (probe >= kProbeForEach) {
-      of_probe = Share(result.blocked_probe[probe][0], result.stalled_instructions);
-      continue;
-    }
-    for (uint32_t place = 0; place < kPlaceCount; ++place) {
-      of_probe[PlaceName(place)] =
-          Share(result.blocked_probe[probe][place], result.stalled_instructions);
-    }
+    const auto& [name, has_place] = driver->probes()[probe];
+    const auto& blocked = result.blocked_probe[probe];
+    stall["by_operation"][std::string(name)] =
+        has_place ? share_at(blocked) : Json(Share(blocked[0], result.stalled_instructions));
   }
   stall["resumed"] = result.resumed;
   return stall;
@@ -55,12 +57,13 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
                   {"verdict", VerdictName(failure.verdict)},
                   {"message", failure.message}};
   if (request.two_victims || failure.place.mode == Mode::kTwoVictims) {
-    example["second"] = Name(request.second);
+    example["second"] = request.second;
   }
   example["at"] = Json::array();
   for (uint32_t at : failure.place.at) {
     if (at != kNowhere) example["at"].push_back(at);
   }
+  if (failure.window[0] != '\0') example["history"] = failure.window;
   if (failure.address != 0) {
     example["instructions"] = failure.instructions;
     example["address"] = failure.address;
@@ -74,13 +77,12 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
 
 std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   std::string line = absl::StrCat("kill9 sweep --variant=", request.variant,
-                                  " --operation=", std::string(Name(request.operation)),
-                                  " --state=", std::string(Name(request.state)));
+                                  " --operation=", request.operation, " --state=", request.state);
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
                   " --plan=", std::string(Name(place.plan)));
   if (place.mode == Mode::kTwoVictims) {
-    absl::StrAppend(&line, " --second=", std::string(Name(request.second)));
+    absl::StrAppend(&line, " --second=", request.second);
   }
   absl::StrAppend(&line, " --at=", place.at[0]);
   for (int n = 1; n < 3 && place.at[n] != kNowhere; ++n) absl::StrAppend(&line, ",", place.at[n]);
@@ -89,10 +91,9 @@ std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
 
 Json RunOf(const CellRequest& request, const CellResult& result) {
   Json run = {{"variant", request.variant},
-              {"scenario", absl::StrCat("sweep:", std::string(Name(request.operation)), ":",
-                                        std::string(Name(request.state)))},
-              {"operation", Name(request.operation)},
-              {"state", Name(request.state)},
+              {"scenario", absl::StrCat("sweep:", request.operation, ":", request.state)},
+              {"operation", request.operation},
+              {"state", request.state},
               {"verdict", VerdictName(result.verdict)},
               {"seconds", result.seconds},
               {"instructions", result.instructions},
@@ -176,11 +177,18 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
     const Json& example = run.at("counterexample");
     const std::string variant = run.at("variant").get<std::string>();
     std::snprintf(request.variant, sizeof request.variant, "%s", variant.c_str());
-    request.operation =
-        Named<OperationKind>("operation", run.at("operation").get<std::string>(), kOperationCount);
-    request.state = Named<StateKind>("state", run.at("state").get<std::string>(), kStateCount);
-    request.second =
-        Named<OperationKind>("operation", example.value("second", "put_larger"), kOperationCount);
+    const auto copy = [](const char* what, const std::string& name,
+                         const std::vector<std::string>& known, std::span<char> to) {
+      if (std::find(known.begin(), known.end(), name) == known.end()) {
+        throw std::invalid_argument(absl::StrCat("there is no ", what, " '", name,
+                                                 "'; known are: ", absl::StrJoin(known, ", ")));
+      }
+      to[name.copy(to.data(), to.size() - 1)] = '\0';
+    };
+    const std::vector<std::string> operations = OperationNames();
+    copy("operation", run.at("operation").get<std::string>(), operations, request.operation);
+    copy("state", run.at("state").get<std::string>(), StateNames(), request.state);
+    copy("operation", example.value("second", "put_larger"), operations, request.second);
     request.place.mode = Named<Mode>("mode", example.at("mode").get<std::string>(), kModeCount);
     request.place.plan = Named<Plan>("plan", example.at("plan").get<std::string>(), kPlanCount);
     const Json& at = example.at("at");

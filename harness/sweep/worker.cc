@@ -7,7 +7,7 @@
 namespace kill9::sweep {
 namespace {
 
-VariantFinder finder;  // of this program
+DesignFinder finder;  // of this program
 
 void Ended(void* area, const char* how) {
   CellResult& result = static_cast<CellArea*>(area)->result;
@@ -18,7 +18,7 @@ void Ended(void* area, const char* how) {
 
 }  // namespace
 
-std::optional<int> RunIfWorker(int argc, char** argv, VariantFinder find) {
+std::optional<int> RunIfWorker(int argc, char** argv, DesignFinder find) {
   finder = find;
   return stepper::RunIfZygote(
       argc, argv,

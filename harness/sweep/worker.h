@@ -4,13 +4,13 @@
 
 #include <optional>
 
-#include "harness/sweep/cell.h"
+#include "harness/sweep/cell/cell.h"
 
 namespace kill9::sweep {
 
-// To be called first in main: if this process was started to sweep cells, it does, and the exit code
-// is returned. `find` knows the variants that requests may name.
-std::optional<int> RunIfWorker(int argc, char** argv, VariantFinder find = VariantFinder());
+// To be called first in main: if this process was started to sweep cells, it does, and the exit
+// code is returned. `find` knows the designs that requests may name.
+std::optional<int> RunIfWorker(int argc, char** argv, DesignFinder find = DesignFinder());
 
 }  // namespace kill9::sweep
 

@@ -1,6 +1,5 @@
 // The sweep of stores that keep their data in files of their own: LMDB and tdb, where installed.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <csignal>
 #include <stdexcept>
@@ -8,7 +7,7 @@
 #include <vector>
 
 #include "harness/stepper/process/process_wait.h"
-#include "harness/sweep/remote_survivor.h"
+#include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
@@ -16,11 +15,11 @@
 namespace kill9::sweep {
 namespace {
 
-std::vector<Cell> Sweep(const char* name, std::vector<OperationKind> operations,
+std::vector<Cell> Sweep(const char* name, std::vector<std::string> operations,
                         SweepOptions options = {}) {
   options.variants = {FindVariant(name)};
   options.operations = std::move(operations);
-  options.states = {StateKind::kOneEntry};
+  options.states = {"one_entry"};
   options.watchdog_seconds = 2;
   std::vector<Cell> cells;
   absl::Status status = RunCells(PlanCells(options), 0, nullptr,
@@ -37,8 +36,7 @@ TEST(SweepOfFiles, APutThatIsKilledIsDoneOrNotAndEveryKillMeetsTheSameFiles) {
   options.stall = true;
   options.recovery = true;
   options.pairs = 2;
-  const std::vector<Cell> cells =
-      Sweep("lmdb", {OperationKind::kPutSame, OperationKind::kGet}, options);
+  const std::vector<Cell> cells = Sweep("lmdb", {"put_same", "get"}, options);
   ASSERT_EQ(cells.size(), 2u);
   for (const Cell& cell : cells) {
     const CellResult& result = cell.result;
@@ -48,7 +46,7 @@ TEST(SweepOfFiles, APutThatIsKilledIsDoneOrNotAndEveryKillMeetsTheSameFiles) {
     EXPECT_EQ(result.instructions_not_survived, 0u);
     EXPECT_GT(result.recovery_kill_points, 0u);
     EXPECT_EQ(result.probes & 1u << kProbeAttach, 0u);
-    if (cell.request.operation == OperationKind::kGet) continue;
+    if (std::string_view(cell.request.operation) == "get") continue;
     EXPECT_GT(result.happened, 0u);
     EXPECT_GT(result.did_not_happen, 0u);
     EXPECT_GT(result.blocked_probe[kProbePut][0], 0u);  // one writer at a time
@@ -58,7 +56,7 @@ TEST(SweepOfFiles, APutThatIsKilledIsDoneOrNotAndEveryKillMeetsTheSameFiles) {
 
 TEST(SweepOfFiles, AnUpdateInPlaceThatNobodyRepairsIsFoundAndReplays) {
   if (FindVariant("tdb") == nullptr) GTEST_SKIP() << "tdb is not installed";
-  const std::vector<Cell> cells = Sweep("tdb", {OperationKind::kPutSame});
+  const std::vector<Cell> cells = Sweep("tdb", {"put_same"});
   ASSERT_EQ(cells.size(), 1u);
   const CellResult& result = cells[0].result;
   ASSERT_EQ(result.verdict, Verdict::kViolation) << result.error;
@@ -93,39 +91,35 @@ TEST(SweepOfFiles, WhatAStoreDoesNotHaveIsNotPlanned) {
   traits.bounded = false;
   traits.needs_name = true;
   traits.has_recovery = false;
-  EXPECT_FALSE(Applies(traits, OperationKind::kPutSame, StateKind::kFullSegment));
-  EXPECT_FALSE(Applies(traits, OperationKind::kCreate, StateKind::kEmpty));
-  EXPECT_FALSE(Applies(traits, OperationKind::kRecover, StateKind::kOneEntry));
-  EXPECT_TRUE(Applies(traits, OperationKind::kPutSame, StateKind::kSplit));
-  EXPECT_TRUE(Applies(Traits{}, OperationKind::kCreate, StateKind::kEmpty));
+  EXPECT_FALSE(Applies(traits, StoreOperation::kPutSame, StoreState::kFullSegment));
+  EXPECT_FALSE(Applies(traits, StoreOperation::kCreate, StoreState::kEmpty));
+  EXPECT_FALSE(Applies(traits, StoreOperation::kRecover, StoreState::kOneEntry));
+  EXPECT_TRUE(Applies(traits, StoreOperation::kPutSame, StoreState::kSplit));
+  EXPECT_TRUE(Applies(Traits{}, StoreOperation::kCreate, StoreState::kEmpty));
 }
 
-class PartnerTest : public testing::Test {
+class RemoteSurvivorTest : public testing::Test {
  protected:
-  PartnerTest() {
-    absl::StatusOr<std::unique_ptr<Scene>> scene =
-        MakeScene(*FindArrayVariant("array"), StateKind::kOneEntry);
+  RemoteSurvivorTest() {
+    absl::StatusOr<std::unique_ptr<StoreScene>> scene =
+        MakeStoreScene(*FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry);
     EXPECT_TRUE(scene.ok()) << scene.status();
     scene_ = *std::move(scene);
-    mail_ = static_cast<PartnerMail*>(mmap(nullptr, sizeof(PartnerMail), PROT_READ | PROT_WRITE,
-                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    remote_survivor_ = std::make_unique<RemoteSurvivor>(*scene_, mail_);
+    remote_survivor_ = std::make_unique<RemoteSurvivor>(scene_->design(), scene_->segment());
   }
-  ~PartnerTest() override {
-    if (mail_->remote_survivor > 0) stepper::KillAndReap(mail_->remote_survivor);
-    munmap(mail_, sizeof(PartnerMail));
+  ~RemoteSurvivorTest() override {
+    if (remote_survivor_->pid() > 0) stepper::KillAndReap(remote_survivor_->pid());
   }
   [[noreturn]] static void Throw(const std::string& how) { throw std::runtime_error(how); }
 
-  std::unique_ptr<Scene> scene_;
-  PartnerMail* mail_ = nullptr;
+  std::unique_ptr<StoreScene> scene_;
   std::unique_ptr<RemoteSurvivor> remote_survivor_;
 };
 
-TEST_F(PartnerTest, AnswersAsAStoreInThisProcessWould) {
+TEST_F(RemoteSurvivorTest, AnswersAsAStoreInThisProcessWould) {
   absl::StatusOr<std::unique_ptr<Store>> there = remote_survivor_->Attach(Throw);
   ASSERT_TRUE(there.ok()) << there.status();
-  absl::StatusOr<std::unique_ptr<Store>> here = scene_->variant->Attach(scene_->segment);
+  absl::StatusOr<std::unique_ptr<Store>> here = scene_->design().Attach(scene_->segment());
   ASSERT_TRUE(here.ok());
   ASSERT_TRUE((*there)->Put("key", "value of the remote_survivor").ok());
   std::string read;
@@ -157,14 +151,14 @@ TEST_F(PartnerTest, AnswersAsAStoreInThisProcessWould) {
   EXPECT_TRUE(remote_survivor_->Attach(Throw).ok());  // and attaches again
 }
 
-TEST_F(PartnerTest, ItsDeathIsTold) {
+TEST_F(RemoteSurvivorTest, ItsDeathIsTold) {
   absl::StatusOr<std::unique_ptr<Store>> there =
       remote_survivor_->Attach([](const std::string& how) {
         EXPECT_EQ(how, "died by signal 9 (KILL)");
         throw std::runtime_error(how);
       });
   ASSERT_TRUE(there.ok());
-  kill(mail_->remote_survivor, SIGKILL);
+  kill(remote_survivor_->pid(), SIGKILL);
   EXPECT_THROW((*there)->Put("key", "value").IgnoreError(), std::runtime_error);
   there->release();  // whose remote_survivor is gone cannot detach
 }

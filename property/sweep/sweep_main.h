@@ -11,8 +11,13 @@
 
 namespace kill9::sweep {
 
+inline const Design* FindDesignOfTests(std::string_view name) {
+  const Design* variant = FindArrayVariant(name);
+  return variant != nullptr ? variant : FindDesign(name);
+}
+
 inline int RunTestsOrWorker(int argc, char** argv) {
-  if (const std::optional<int> done = RunIfWorker(argc, argv, VariantFinder(FindArrayVariant))) {
+  if (const std::optional<int> done = RunIfWorker(argc, argv, DesignFinder(FindDesignOfTests))) {
     return *done;
   }
   testing::InitGoogleTest(&argc, argv);

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/store_driver/sweep/store_operations.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
@@ -29,8 +30,8 @@ using stepper::BreakpointChoice;
 
 namespace {
 
-std::vector<CellRequest> Plan(const char* variant, std::vector<OperationKind> operations,
-                              std::vector<StateKind> states, SweepOptions options = {}) {
+std::vector<CellRequest> Plan(const char* variant, std::vector<std::string> operations,
+                              std::vector<std::string> states, SweepOptions options = {}) {
   options.variants = {FindArrayVariant(variant)};
   options.operations = std::move(operations);
   options.states = std::move(states);
@@ -49,7 +50,7 @@ std::vector<Cell> RunAll(const std::vector<CellRequest>& requests) {
   return cells;
 }
 
-Cell RunOne(const char* variant, OperationKind operation, StateKind state,
+Cell RunOne(const char* variant, const char* operation, const char* state,
             SweepOptions options = {}) {
   std::vector<Cell> cells = RunAll(Plan(variant, {operation}, {state}, options));
   EXPECT_EQ(cells.size(), 1u);
@@ -78,13 +79,11 @@ TEST(SweepSharpness, AStoreThatIsRightPassesAtEveryInstructionOfEveryOperation) 
   options.stall = true;
   options.resume = true;
   options.pairs = 4;
-  std::vector<Cell> cells = RunAll(Plan("array", {OperationKind::kPutSame, OperationKind::kErase},
-                                        {StateKind::kOneEntry}, options));
+  std::vector<Cell> cells = RunAll(Plan("array", {"put_same", "erase"}, {"one_entry"}, options));
   ASSERT_EQ(cells.size(), 2u);
   for (const Cell& cell : cells) {
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
-        << Name(cell.request.operation) << ": " << cell.result.error
-        << cell.result.failure[0].message;
+        << cell.request.operation << ": " << cell.result.error << cell.result.failure[0].message;
     EXPECT_EQ(cell.result.instructions_killed, cell.result.instructions + 1u);
     EXPECT_GT(cell.result.happened, 0u);
     EXPECT_GT(cell.result.did_not_happen, 0u);
@@ -100,17 +99,14 @@ TEST(SweepSharpness, AStoreThatIsRightPassesAtEveryInstructionOfEveryOperation) 
 }
 
 TEST(SweepSharpness, AttachDetachRecoverAndCreatePass) {
-  for (const Cell& cell : RunAll(
-           Plan("array", {OperationKind::kAttach, OperationKind::kDetach, OperationKind::kCreate},
-                {StateKind::kEmpty}))) {
+  for (const Cell& cell : RunAll(Plan("array", {"attach", "detach", "create"}, {"empty"}))) {
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
-        << Name(cell.request.operation) << ": " << cell.result.error
-        << cell.result.failure[0].message;
+        << cell.request.operation << ": " << cell.result.error << cell.result.failure[0].message;
   }
 }
 
 TEST(SweepSharpness, AWindowOfOneInstructionIsFoundAndReplays100TimesOf100) {
-  Cell cell = RunOne("array_one_instruction_window", OperationKind::kPutSame, StateKind::kOneEntry);
+  Cell cell = RunOne("array_one_instruction_window", "put_same", "one_entry");
   ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
   const CellResult again = RepeatFirstFailure(cell, 100);
   EXPECT_EQ(again.replayed, 100u) << again.error;
@@ -121,13 +117,13 @@ TEST(SweepSharpness, AWindowOfOneInstructionIsFoundAndReplays100TimesOf100) {
 
 struct Planted {
   const char* variant;
-  OperationKind operation;
+  const char* operation;
   Verdict verdict;
 };
 class SweepPlanted : public testing::TestWithParam<Planted> {};
 
 TEST_P(SweepPlanted, IsFoundWithItsVerdict) {
-  Cell cell = RunOne(GetParam().variant, GetParam().operation, StateKind::kOneEntry);
+  Cell cell = RunOne(GetParam().variant, GetParam().operation, "one_entry");
   EXPECT_EQ(cell.result.verdict, GetParam().verdict)
       << VerdictName(cell.result.verdict) << " " << cell.result.error
       << cell.result.failure[0].message;
@@ -136,29 +132,27 @@ TEST_P(SweepPlanted, IsFoundWithItsVerdict) {
 
 INSTANTIATE_TEST_SUITE_P(
     Bugs, SweepPlanted,
-    testing::Values(
-        Planted{"array_consistent_without_repair", OperationKind::kPutSame, Verdict::kViolation},
-        Planted{"array_not_robust", OperationKind::kGet, Verdict::kStuck},
-        Planted{"array_leak", OperationKind::kPutSame, Verdict::kLeak},
-        Planted{"array_acknowledges_early", OperationKind::kPutSame, Verdict::kViolation}),
+    testing::Values(Planted{"array_consistent_without_repair", "put_same", Verdict::kViolation},
+                    Planted{"array_not_robust", "get", Verdict::kStuck},
+                    Planted{"array_leak", "put_same", Verdict::kLeak},
+                    Planted{"array_acknowledges_early", "put_same", Verdict::kViolation}),
     [](const auto& planted) { return std::string(planted.param.variant); });
 
 TEST(SweepSharpness, ADeclaredLockFreeReadThatIsBlockedIsStuck) {
   SweepOptions options;
   options.stall = true;
-  Cell cell =
-      RunOne("array_claims_lock_free", OperationKind::kPutSame, StateKind::kOneEntry, options);
+  Cell cell = RunOne("array_claims_lock_free", "put_same", "one_entry", options);
   EXPECT_EQ(cell.result.verdict, Verdict::kStuck) << cell.result.error;
   EXPECT_EQ(cell.result.failure[0].place.mode, Mode::kStall);
 }
 
 // No kill finds it, and no stop: the reader must go on after others have used its slot again.
 TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndReplays) {
-  Cell killed = RunOne("array_reads_unlocked", OperationKind::kGet, StateKind::kOneEntry);
+  Cell killed = RunOne("array_reads_unlocked", "get", "one_entry");
   EXPECT_EQ(killed.result.verdict, Verdict::kPass) << killed.result.failure[0].message;
   SweepOptions options;
   options.resume = true;
-  Cell cell = RunOne("array_reads_unlocked", OperationKind::kGet, StateKind::kOneEntry, options);
+  Cell cell = RunOne("array_reads_unlocked", "get", "one_entry", options);
   ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
   EXPECT_EQ(cell.result.failure[0].place.mode, Mode::kResume);
   EXPECT_GT(cell.result.resume_stops, 0u);
@@ -178,7 +172,7 @@ TEST_P(SweepStoppedBy, KillsAtTheSameInstructionsAndFindsTheSame) {
   SweepOptions options;
   options.breakpoints = GetParam();
   options.full = GetParam() != BreakpointChoice::kSingleSteps;  // which takes long
-  const Cell cell = RunOne("array", OperationKind::kPutSame, StateKind::kOneEntry, options);
+  const Cell cell = RunOne("array", "put_same", "one_entry", options);
   if (IsRefused(cell)) GTEST_SKIP() << cell.result.error;
   EXPECT_EQ(cell.result.verdict, Verdict::kPass)
       << cell.result.error << cell.result.failure[0].message;
@@ -191,11 +185,9 @@ TEST_P(SweepStoppedBy, KillsAtTheSameInstructionsAndFindsTheSame) {
     EXPECT_LT(cell.result.longest_way, cell.result.instructions / 10);
   }
   options.full = false;
-  const Cell window = RunOne("array_one_instruction_window", OperationKind::kPutSame,
-                             StateKind::kOneEntry, options);
+  const Cell window = RunOne("array_one_instruction_window", "put_same", "one_entry", options);
   options.breakpoints = BreakpointChoice::kSingleSteps;
-  const Cell stepped = RunOne("array_one_instruction_window", OperationKind::kPutSame,
-                              StateKind::kOneEntry, options);
+  const Cell stepped = RunOne("array_one_instruction_window", "put_same", "one_entry", options);
   ASSERT_EQ(window.result.verdict, Verdict::kViolation) << window.result.error;
   EXPECT_EQ(window.result.instructions, stepped.result.instructions);
   EXPECT_EQ(window.result.distinct_states, stepped.result.distinct_states);
@@ -211,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, SweepStoppedBy,
 // Int3: it never miscounts, so any victim that strays does so by the operation.
 class SweepOfTheUnsteady : public testing::TestWithParam<const char*> {};
 
-TEST_P(SweepOfTheUnsteady, PassesEveryTimeWithoutAStray) {
+TEST_P(SweepOfTheUnsteady, PassesEveryTimeWithoutAMissedBreakpoint) {
   SweepOptions options;
   options.breakpoints = BreakpointChoice::kInt3;
   options.sample = 40;
@@ -220,7 +212,7 @@ TEST_P(SweepOfTheUnsteady, PassesEveryTimeWithoutAStray) {
   constexpr int kRounds = 3;
   for (int round = 0; round < kRounds; ++round) {
     options.seed = static_cast<uint64_t>(round) + 1;
-    const Cell cell = RunOne(GetParam(), OperationKind::kPutSame, StateKind::kOneEntry, options);
+    const Cell cell = RunOne(GetParam(), "put_same", "one_entry", options);
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
         << cell.result.error << cell.result.failure[0].message;
     EXPECT_EQ(cell.result.missed_breakpoints, 0u);
@@ -254,29 +246,28 @@ TEST(SweepSharpness, ARecoveryByWhoHasNoPlaceIsKilledThroughoutWhereAllParticipa
   SweepOptions options;
   options.recovery = true;
   options.two_victims = true;
-  options.second = OperationKind::kAttach;
+  options.second = "attach";
   options.resume = true;
   options.pairs = 4;
-  const auto attach = [&options](const char* variant, StateKind state) {
-    return RunOne(variant, OperationKind::kAttach, state, options).result;
+  const auto attach = [&options](const char* variant, const char* state) {
+    return RunOne(variant, "attach", state, options).result;
   };
-  const CellResult right = attach("array", StateKind::kAllParticipantsDead);
+  const CellResult right = attach("array", "all_participants_dead");
   EXPECT_EQ(right.verdict, Verdict::kPass) << right.error << right.failure[0].message;
   EXPECT_GE(right.recovered_participants, 8u);
   EXPECT_GT(right.recovery_kill_points, 0u);
   EXPECT_GT(right.two_victim_kill_points, 0u);
   EXPECT_GT(right.resume_points, 0u);
-  const CellResult wrong = attach("array_guest_returns_early", StateKind::kAllParticipantsDead);
+  const CellResult wrong = attach("array_guest_returns_early", "all_participants_dead");
   EXPECT_EQ(wrong.verdict, Verdict::kLeak) << wrong.error;
-  const CellResult elsewhere = attach("array_guest_returns_early", StateKind::kOneEntry);
+  const CellResult elsewhere = attach("array_guest_returns_early", "one_entry");
   EXPECT_EQ(elsewhere.verdict, Verdict::kPass) << elsewhere.error << elsewhere.failure[0].message;
   // A store that cannot be attached to before its dead are recovered is no starting state.
-  EXPECT_FALSE(Applies(Traits{}, OperationKind::kPutSame, StateKind::kAllParticipantsDead));
+  EXPECT_FALSE(Applies(Traits{}, StoreOperation::kPutSame, StoreState::kAllParticipantsDead));
 }
 
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {
-  Cell cell = RunOne("array_takes_as_long_as_the_clock_says", OperationKind::kPutSame,
-                     StateKind::kOneEntry);
+  Cell cell = RunOne("array_takes_as_long_as_the_clock_says", "put_same", "one_entry");
   EXPECT_EQ(cell.result.verdict, Verdict::kUndecided);
   EXPECT_NE(std::string(cell.result.error).find("not the same every time"), std::string::npos)
       << cell.result.error;
@@ -287,12 +278,13 @@ TEST(SweepSharpness, KeysOfTheCollisionChainShareABucketInEveryLosslessDesign) {
   for (const char* name : {"global_mutex", "striped_locks", "cas_slots"}) {
     SweepOptions options;
     options.variants = {FindVariant(name)};
-    options.operations = {OperationKind::kGet};
-    options.states = {StateKind::kOneEntry, StateKind::kCollisionChain};
+    options.operations = {"get"};
+    options.states = {"one_entry", "collision_chain"};
     options.sample = 0;
     uint32_t instructions[2] = {};
     for (const Cell& cell : RunAll(PlanCells(options))) {
-      instructions[cell.request.state == StateKind::kCollisionChain] = cell.result.instructions;
+      instructions[std::string_view(cell.request.state) == "collision_chain"] =
+          cell.result.instructions;
     }
     EXPECT_GT(instructions[0], 0u) << name;
     EXPECT_GT(instructions[1], instructions[0]) << name;
@@ -307,11 +299,23 @@ TEST(SweepSharpness, GlobalMutexPassesASeededSampleOfStatesAndOperations) {
   options.pairs = 2;
   for (const Cell& cell : RunAll(PlanCells(options))) {
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
-        << Name(cell.request.operation) << " " << Name(cell.request.state) << ": "
-        << cell.result.error << cell.result.failure[0].message;
+        << cell.request.operation << " " << cell.request.state << ": " << cell.result.error
+        << cell.result.failure[0].message;
     EXPECT_EQ(cell.result.instructions_killed + cell.result.instructions_spoken_for,
               cell.result.instructions + 1u);
   }
+}
+
+TEST(SweepCoverage, ADesignsOwnFilesCountThatNoOperationReached) {
+  SweepOptions options;
+  options.variants = {FindVariant("global_mutex")};
+  options.operations = {"detach"};
+  options.states = {"one_entry"};
+  const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  ASSERT_TRUE(result.ok()) << result.status();
+  const Json& never = result->at("coverage")[0]["lines_never_reached"];
+  EXPECT_TRUE(never.contains("variants/stores/global_mutex/global_mutex.cc")) << never;
+  EXPECT_FALSE(never.contains("variants/stores/seqlock_ring/index.cc")) << never;
 }
 
 // Answers `request` of ptrace with `error` (0: as if it had been done) where its address is `from`

@@ -51,14 +51,8 @@ const Known kNotYet[] = {{"LongLines", "CMakeLists.txt"},
                          {"LongFunctions", "harness/torture/torture.cc"},
                          {"LongFunctions", "property/conformance/"},
                          {"FullFolders", "harness/gate"},
-                         {"FullFolders", "harness/sweep"},
                          {"IncludesAgainstTheGrain", "harness/report/"},
-                         {"TypesDefinedTwice", "property/conformance/model_system.h"},
-                         {"UnknownNames", "harness/stepper/tracee.h"},
-                         {"GoneWords", "docs/sweep.md"},
-                         {"GoneWords", "harness/stepper/"},
-                         {"GoneWords", "harness/sweep/"},
-                         {"GoneWords", "property/sweep/"}};
+                         {"TypesDefinedTwice", "property/conformance/model_system.h"}};
 
 class Tidy : public testing::TestWithParam<Rule> {};
 

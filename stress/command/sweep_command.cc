@@ -24,7 +24,12 @@ struct SweepArguments {
   sweep::SweepOptions options;
 };
 
-// All that the sweep has a name for: operations, starting states.
+std::vector<std::string> ChooseNames(std::string_view flag, const std::string& given,
+                                     const std::vector<std::string>& names) {
+  std::vector<Choice<std::string>> known;
+  for (const std::string& name : names) known.push_back({name, name});
+  return Choose(flag, given, known);
+}
 template <typename T>
 std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int count) {
   std::vector<Choice<T>> known;
@@ -35,22 +40,26 @@ std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int 
   return Choose(flag, given, known);
 }
 template <typename T>
-T ChooseOne(std::string_view flag, const std::string& given, int count) {
-  const std::vector<T> chosen = ChooseNamed<T>(flag, given, count);
+T OnlyOne(std::string_view flag, const std::string& given, const std::vector<T>& chosen) {
   if (chosen.size() == 1) return chosen.front();
   throw UsageError(absl::StrCat(std::string(flag), " takes one name, not '", given, "'"));
 }
+template <typename T>
+T ChooseOne(std::string_view flag, const std::string& given, int count) {
+  return OnlyOne(flag, given, ChooseNamed<T>(flag, given, count));
+}
 
 // What was named, and is in no cell, would not be swept: nobody shall take that for a pass.
-template <typename T>
-void RefuseUnused(std::string_view flag, const std::string& given, const std::vector<T>& chosen,
+template <size_t size>
+void RefuseUnused(std::string_view flag, const std::string& given,
+                  const std::vector<std::string>& chosen,
                   const std::vector<sweep::CellRequest>& cells,
-                  bool (*is_of)(const sweep::CellRequest&, T), std::string_view (*name)(T)) {
+                  char (sweep::CellRequest::*name)[size]) {
   if (given == "all" || given == "peers" || given == "baselines") return;
-  for (const T one : chosen) {
-    if (absl::c_any_of(cells, [&](const auto& cell) { return is_of(cell, one); })) continue;
+  for (const std::string& one : chosen) {
+    if (absl::c_any_of(cells, [&](const auto& cell) { return cell.*name == one; })) continue;
     throw UsageError(
-        absl::StrCat(std::string(flag), ": there is nothing to sweep for '", std::string(name(one)),
+        absl::StrCat(std::string(flag), ": there is nothing to sweep for '", one,
                      "' with the other choices (docs/sweep.md tells what applies where)"));
   }
 }
@@ -61,22 +70,15 @@ void RefuseUnused(const SweepArguments& arguments) {
   whole.cells = 0;
   const std::vector<sweep::CellRequest> cells = PlanCells(whole);
   using Request = sweep::CellRequest;
-  RefuseUnused<const Variant*>(
-      "--variant", arguments.variant, options.variants, cells,
-      [](const Request& cell, const Variant* variant) { return cell.variant == variant->name(); },
-      [](const Variant* variant) { return variant->name(); });
-  RefuseUnused<sweep::OperationKind>(
-      "--operation", arguments.operation, options.operations, cells,
-      [](const Request& cell, sweep::OperationKind operation) {
-        return cell.operation == operation;
-      },
-      sweep::Name);
-  RefuseUnused<sweep::StateKind>(
-      "--state", arguments.state, options.states, cells,
-      [](const Request& cell, sweep::StateKind state) { return cell.state == state; }, sweep::Name);
+  std::vector<std::string> variants;
+  for (const Design* variant : options.variants) variants.emplace_back(variant->name());
+  RefuseUnused("--variant", arguments.variant, variants, cells, &Request::variant);
+  RefuseUnused("--operation", arguments.operation, options.operations, cells, &Request::operation);
+  RefuseUnused("--state", arguments.state, options.states, cells, &Request::state);
   // While a segment is created nobody else is there, who could be stopped, recovered or met.
-  const bool only_create = absl::c_all_of(
-      cells, [](const Request& cell) { return cell.operation == sweep::OperationKind::kCreate; });
+  const bool only_create = absl::c_all_of(cells, [](const Request& cell) {
+    return std::string_view(cell.operation) == sweep::kCreateName;
+  });
   if (only_create && (options.stall || options.recovery || options.two_victims || options.resume)) {
     throw UsageError("--stall, --recovery, --two-victims and --resume say nothing of create");
   }
@@ -92,8 +94,8 @@ int RunPlace(const SweepArguments& arguments) {
     return kExitUsage;
   }
   Json run = {{"variant", requests[0].variant},
-              {"operation", sweep::Name(requests[0].operation)},
-              {"state", sweep::Name(requests[0].state)},
+              {"operation", requests[0].operation},
+              {"state", requests[0].state},
               {"counterexample",
                {{"mode", arguments.mode},
                 {"plan", arguments.plan},
@@ -104,19 +106,21 @@ int RunPlace(const SweepArguments& arguments) {
 
 int Run(SweepArguments& arguments) {
   sweep::SweepOptions& options = arguments.options;
-  options.variants = ChooseVariants(arguments.variant);
-  options.operations =
-      ChooseNamed<sweep::OperationKind>("--operation", arguments.operation, sweep::kOperationCount);
-  options.states = ChooseNamed<sweep::StateKind>("--state", arguments.state, sweep::kStateCount);
+  for (const Variant* variant : ChooseVariants(arguments.variant)) {
+    options.variants.push_back(variant);
+  }
+  const std::vector<std::string> operations = sweep::OperationNames();
+  options.operations = ChooseNames("--operation", arguments.operation, operations);
+  options.states = ChooseNames("--state", arguments.state, sweep::StateNames());
   const bool second_given = !arguments.second.empty();
   if (!second_given) arguments.second = "put_larger";
   options.second =
-      ChooseOne<sweep::OperationKind>("--second", arguments.second, sweep::kOperationCount);
+      OnlyOne("--second", arguments.second, ChooseNames("--second", arguments.second, operations));
   if (second_given && !options.two_victims && arguments.mode != "two_victims") {
     throw UsageError("--second needs --two-victims: alone it would do nothing");
   }
   options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
-                                                           stepper::kBreakpointChoiceCount);
+                                                             stepper::kBreakpointChoiceCount);
   RefuseUnused(arguments);
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });

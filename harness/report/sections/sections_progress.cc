@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/sections/sections.h"
-#include "harness/sweep/prober.h"
+#include "harness/store_driver/sweep/store_operations.h"
 #include "variants/registry.h"
 
 namespace kill9::report {
@@ -42,8 +42,11 @@ const char* ReachName(const Traits& traits) {
 
 // What a probe met at one place in one run: a share, or less than 0.
 double ShareIn(const Json& run, std::string_view probe, std::string_view place) {
-  const auto victims = sweep::FindOperation(Text(run, "operation"));
-  if (place == "elsewhere" && victims.has_value() && sweep::TakesNoKey(*victims)) return -1;
+  const auto victims = sweep::IndexOf(sweep::StoreOperationNames(), Text(run, "operation"));
+  if (place == "elsewhere" && victims.has_value() &&
+      sweep::TakesNoKey(static_cast<sweep::StoreOperation>(*victims))) {
+    return -1;
+  }
   const Json* share = Find(run, {"stall", "by_operation", probe});
   if (share == nullptr) return -1;
   if (share->is_number()) return share->get<double>();  // of operations that have no place

@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "harness/report/sections/sections.h"
-#include "harness/sweep/scene.h"
+#include "harness/store_driver/sweep/store_operations.h"
 #include "variants/registry.h"
 
 namespace kill9::report {
@@ -74,7 +74,8 @@ std::vector<std::string> OperationsOf(const std::vector<Run>& runs) {
   std::vector<std::string> operations = ValuesOf(runs, "operation");
   std::stable_sort(operations.begin(), operations.end(),
                    [](const std::string& a, const std::string& b) {
-                     const auto left = sweep::FindOperation(a), right = sweep::FindOperation(b);
+                     const auto names = sweep::StoreOperationNames();
+                     const auto left = sweep::IndexOf(names, a), right = sweep::IndexOf(names, b);
                      return left.has_value() && (!right.has_value() || *left < *right);
                    });
   return operations;

@@ -16,7 +16,8 @@ constexpr uint32_t kTried = 3;  // hits
 
 [[gnu::noinline]] void BreakHere(uint64_t visit) { asm volatile("" : : "D"(visit) : "memory"); }
 
-// A child that comes by a function often enough stands there at the third visit, and goes on unharmed.
+// A child that comes by a function often enough stands there at the third visit, and goes on
+// unharmed.
 bool Works(Breakpoints breakpoints) {
   Tracee::UseBreakpoints(breakpoints);
   Tracee child(ForkAs(0));
@@ -61,8 +62,8 @@ std::optional<Breakpoints> FindBreakpoints(BreakpointChoice choice) {
   return std::nullopt;
 }
 
-// Setting a debug register is two short system calls. An int3 is two that write to the victim's code,
-// and the copy of a page; a further hit stops once to step over it.
+// Setting a debug register is two short system calls. An int3 is two that write to the victim's
+// code, and the copy of a page; a further hit stops once to step over it.
 WayCosts WayCostsOf(Breakpoints breakpoints) {
   switch (breakpoints) {
     case Breakpoints::kDebugRegisters:

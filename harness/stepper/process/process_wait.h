@@ -1,5 +1,5 @@
-// Processes that are forked, waited for and reaped: how one waits, how long it may go on, and when it
-// counts as stuck. No function here allocates.
+// Processes that are forked, waited for and reaped: how one waits, how long it may go on, and when
+// it counts as stuck. No function here allocates.
 #ifndef KILL9_HARNESS_STEPPER_PROCESS_PROCESS_WAIT_H_
 #define KILL9_HARNESS_STEPPER_PROCESS_PROCESS_WAIT_H_
 

@@ -138,7 +138,7 @@ Tracee::Stop Tracee::RunInsideString(uint64_t bytes, uint32_t iterations) {
   if (ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) != 0) return Stop::kExited;
   if (Stop stop = RunTo(before.rip + bytes, 1); stop != Stop::kTrap) return stop;
   registers = Registers();
-  if (registers.rip != before.rip + bytes || registers.rcx != 0) return Stop::kTrap;  // strayed
+  if (registers.rip != before.rip + bytes || registers.rcx != 0) return Stop::kTrap;  // elsewhere
   registers.rip = before.rip;
   registers.rcx = before.rcx - iterations;
   return ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) == 0 ? Stop::kTrap : Stop::kExited;

@@ -1,5 +1,5 @@
-// Code that does not repeat instruction by instruction when it is stopped in the middle: the vDSO, and
-// restartable sequences.
+// Code that does not repeat instruction by instruction when it is stopped in the middle: the vDSO,
+// and restartable sequences.
 #ifndef KILL9_HARNESS_STEPPER_PROCESS_UNINTERRUPTIBLE_H_
 #define KILL9_HARNESS_STEPPER_PROCESS_UNINTERRUPTIBLE_H_
 
@@ -17,9 +17,9 @@ struct AddressRange {
 // begin again where the kernel has changed the clock meanwhile.
 AddressRange VdsoRange();
 
-// Where this thread's word is that names the restartable sequence it is in (rseq(2), `rseq_cs`), the same
-// in every forked child; nothing where the C library registers none. The kernel sends a thread that was
-// stopped inside a sequence to its abort handler, which as a rule begins it again.
+// Where this thread's word is that names the restartable sequence it is in (rseq(2), `rseq_cs`),
+// the same in every forked child; nothing where the C library registers none. The kernel sends a
+// thread that was stopped inside a sequence to its abort handler, which as a rule begins it again.
 std::optional<uint64_t> RestartableSequenceWord();
 // The instructions of the sequence that such a word names, of this program; empty for 0.
 AddressRange RestartableSequence(uint64_t word);

@@ -1,5 +1,5 @@
-// Kill coverage: at which instructions and source lines a process has been killed, which ones a kill
-// in the same state speaks for, and which lines no trace ever reached.
+// Kill coverage: at which instructions and source lines a process has been killed, which ones a
+// kill in the same state speaks for, and which lines no trace ever reached.
 #ifndef KILL9_HARNESS_STEPPER_TRACE_KILL_COVERAGE_H_
 #define KILL9_HARNESS_STEPPER_TRACE_KILL_COVERAGE_H_
 

@@ -1,5 +1,6 @@
-// The cheapest way to each step of a trace: a shortest path whose edges are single steps, breakpoints
-// with counted hits from any step before, and the iterations of a repeated string instruction.
+// The cheapest way to each step of a trace: a shortest path whose edges are single steps,
+// breakpoints with counted hits from any step before, and the iterations of a repeated string
+// instruction.
 #include <algorithm>
 #include <bit>
 

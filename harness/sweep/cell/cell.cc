@@ -1,4 +1,4 @@
-#include "harness/sweep/cell.h"
+#include "harness/sweep/cell/cell.h"
 
 #include <sched.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include <cstdio>
 #include <cstring>
 
-#include "harness/sweep/cell_modes.h"
-#include "harness/sweep/runner.h"
+#include "harness/sweep/cell/cell_modes.h"
+#include "harness/sweep/cell/runner.h"
 
 namespace kill9::sweep {
 
@@ -31,8 +31,6 @@ constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recove
                                                                  "stall", "resume"};
 constexpr std::array<std::string_view, kPlanCount> kPlanNames = {"work_first", "recover_first",
                                                                  "look_first"};
-constexpr std::array<std::string_view, kProbeCount> kProbeNames = {
-    "get", "put", "erase", "cas", "pin", "draft", "for_each", "recover", "attach"};
 
 // Kills in every distinct state under each plan, in a sample of all instructions, and (full) in
 // all.
@@ -71,7 +69,7 @@ class KillSweep {
   bool Going() const { return !runner_.failed() && !runner_.TooManyFailures(); }
   // Looking first says nothing new where the operation changes nothing that could be seen.
   int Plans() const {
-    return runner_.orders().alternatives > 0 ? kPlanCount : static_cast<int>(Plan::kLookFirst);
+    return runner_.has_effect() ? kPlanCount : static_cast<int>(Plan::kLookFirst);
   }
 
   // A state that is not survived under one plan is not killed in under the others.
@@ -88,9 +86,9 @@ class KillSweep {
 
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
     CellResult& result = runner_.result();
-    JudgeRequest orders = KillOrders(runner_, trace_, at, plan);
+    JudgeRequest to_judge = KillRequest(runner_, trace_, at, plan);
     Judgement answer;
-    if (!runner_.KillAt(run_, trace_, at, orders, &answer)) return;
+    if (!runner_.KillAt(run_, trace_, at, to_judge, &answer)) return;
     ++result.kill_points;
     switch (answer.outcome) {
       case DecidedOutcome::kHappened:
@@ -154,15 +152,17 @@ void CountCoverage(Runner& runner, const Trace& trace) {
   }
 }
 
-bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result) {
+bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool may_stall) {
   if (result.kill_points == 0) return false;
-  if (request.operation == OperationKind::kCreate) return true;
+  if (std::string_view(request.operation) == kCreateName) return true;
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&
-         (!request.stall || result.stalled_instructions > 0 ||
-          request.state == StateKind::kAllParticipantsDead);
+         (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
+
+// A prober that has no place before the victim stops could only try to get one.
+bool MayStall(const Runner& runner) { return !runner.scene().making().all_participants_dead; }
 
 void Sweep(Runner& runner) {
   if (!runner.Prepare()) return;
@@ -177,10 +177,9 @@ void Sweep(Runner& runner) {
   }
   KillSweep(runner, trace, run).Run();
   CountCoverage(runner, trace);
-  if (request.operation == OperationKind::kCreate) return;  // nobody else is there to be met
+  if (runner.creating()) return;  // nobody else is there to be met
   runner.BeginMode();
-  // A prober that has no place before the victim stops could only try to get one.
-  if (request.stall && !runner.scene().all_participants_dead) StallSweep(runner, run, trace);
+  if (request.stall && MayStall(runner)) StallSweep(runner, run, trace);
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
@@ -193,7 +192,6 @@ void Sweep(Runner& runner) {
 
 std::string_view Name(Mode mode) { return kModeNames[static_cast<size_t>(mode)]; }
 std::string_view Name(Plan plan) { return kPlanNames[static_cast<size_t>(plan)]; }
-std::string_view Name(Probe probe) { return kProbeNames[static_cast<size_t>(probe)]; }
 
 Count PlaceNumbers(Mode mode) {
   switch (mode) {
@@ -210,14 +208,14 @@ Count PlaceNumbers(Mode mode) {
   return {2, 2};
 }
 
-JudgeRequest KillOrders(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
-  JudgeRequest orders = runner.orders();
-  orders.plan = plan;
-  orders.must_happen = at + 1 == trace.size() && (orders.alternatives > 0 || runner.creating());
-  return orders;
+JudgeRequest KillRequest(const Runner& runner, const Trace& trace, uint32_t at, Plan plan) {
+  JudgeRequest to_judge = runner.to_judge();
+  to_judge.plan = plan;
+  to_judge.returned = at + 1 == trace.size();
+  return to_judge;
 }
 
-void RunCell(CellArea& area, VariantFinder find) {
+void RunCell(CellArea& area, DesignFinder find) {
   CellResult& result = area.result;
   std::memset(static_cast<void*>(&result), 0, sizeof result);
   const double start = NowSeconds();
@@ -228,6 +226,7 @@ void RunCell(CellArea& area, VariantFinder find) {
     sched_setaffinity(0, sizeof cpus, &cpus);  // refused: slower, not wrong
   }
   stepper::StartTicker();
+  bool ran = false;
   {
     Runner runner(area, find);
     const BreakpointChoice wanted = area.request.breakpoints;
@@ -237,6 +236,7 @@ void RunCell(CellArea& area, VariantFinder find) {
       result.stopped_by = *found;
       result.breakpoints = *found == Breakpoints::kDebugRegisters;
       Sweep(runner);
+      ran = AllThatWasAskedRan(area.request, result, runner.scene_made() && MayStall(runner));
     } else {
       runner.Error("this machine has no breakpoints by %s", std::string(Name(wanted)).c_str());
     }
@@ -245,7 +245,7 @@ void RunCell(CellArea& area, VariantFinder find) {
     result.verdict = Verdict::kPass;
     if (result.error[0] != '\0')
       result.verdict = Verdict::kUndecided;
-    else if (!area.request.replay && !AllThatWasAskedRan(area.request, result))
+    else if (!area.request.replay && !ran)
       result.verdict = Verdict::kVacuous;
   }
   result.seconds = NowSeconds() - start;

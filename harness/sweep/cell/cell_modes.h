@@ -1,22 +1,17 @@
 // The ways of sweeping a cell, besides killing once at each instruction. Each records what it finds
 // in the runner's result.
-#ifndef KILL9_HARNESS_SWEEP_CELL_MODES_H_
-#define KILL9_HARNESS_SWEEP_CELL_MODES_H_
+#ifndef KILL9_HARNESS_SWEEP_CELL_CELL_MODES_H_
+#define KILL9_HARNESS_SWEEP_CELL_CELL_MODES_H_
 
 #include <cstdint>
 
 #include "harness/base/random.h"
-#include "harness/sweep/interferer.h"
-#include "harness/sweep/prober.h"
-#include "harness/sweep/runner.h"
+#include "harness/sweep/cell/runner.h"
 
 namespace kill9::sweep {
 
-// What is legal after a kill before step `at` of the request's operation.
-JudgeRequest KillOrders(const Runner& runner, const stepper::Trace& trace, uint32_t at, Plan plan);
-
-// What a recoverer does: where all participants are dead, it has to attach first.
-OperationKind RecoveryIn(const Scene& scene);
+// What a judge is told of a kill before step `at` of the request's operation.
+JudgeRequest KillRequest(const Runner& runner, const stepper::Trace& trace, uint32_t at, Plan plan);
 
 // The victim of the request and a second one, which gets ready after it.
 VictimRun TwoVictims(const Runner& runner);
@@ -31,17 +26,17 @@ void TwoVictimsSweep(Runner& runner);
 void StallSweep(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 // One such stop, at `at`; which probes are blocked in `blocked`. False: error.
 bool StallState(Runner& runner, const VictimRun& run, stepper::Trace& trace, uint32_t at, Plan plan,
-                bool (&blocked)[kProbesInAll]);
-// A victim is stopped right before each of its accesses to the segment, a interferer works on, and
+                bool (&blocked)[kMostProbesInAll]);
+// A victim is stopped right before each of its accesses to the segment, an interferer works on, and
 // the victim goes on: what it answers, and what is left, must be legal.
 void ResumeSweep(Runner& runner);
 // One such stop. False: error.
 bool ResumeAfterInterference(Runner& runner, const VictimRun& run, stepper::Trace& trace,
-                             uint32_t at, Interference interference);
+                             uint32_t at, uint32_t interference);
 VictimRun ResumeRun(const Runner& runner);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 
 }  // namespace kill9::sweep
 
-#endif  // KILL9_HARNESS_SWEEP_CELL_MODES_H_
+#endif  // KILL9_HARNESS_SWEEP_CELL_CELL_MODES_H_

@@ -1,17 +1,20 @@
-#include "harness/sweep/remote_survivor.h"
+#include "harness/store_driver/sweep/remote_survivor.h"
 
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/die_with_parent.h"
 #include "harness/stepper/process/futex_word.h"
-#include "harness/stepper/process/tracee.h"
+#include "harness/stepper/process/process_wait.h"
 
 namespace kill9::sweep {
 
@@ -22,7 +25,7 @@ using stepper::Signal;
 
 namespace {
 
-constexpr pid_t kPartnerPid = 105;
+constexpr pid_t kRemotePid = 105;
 
 // What for_each visits, one after the other in the mail's data.
 struct Visited {
@@ -35,31 +38,31 @@ struct Visited {
 class RemoteStore final : public CopyingStore {
  public:
   explicit RemoteStore(RemoteSurvivor& remote_survivor)
-      : CopyingStore(remote_survivor.scene_.variant->name(), remote_survivor.scene_.segment),
+      : CopyingStore(remote_survivor.variant_.name(), remote_survivor.segment_),
         remote_survivor_(remote_survivor),
         max_key_bytes_(remote_survivor.mail_->max_key_bytes),
         max_value_bytes_(remote_survivor.mail_->max_value_bytes) {}
-  ~RemoteStore() override { remote_survivor_.Ask(PartnerMail::Kind::kDetach).IgnoreError(); }
+  ~RemoteStore() override { remote_survivor_.Ask(Mailbox::Kind::kDetach).IgnoreError(); }
 
   size_t max_key_bytes() const override { return max_key_bytes_; }
   size_t max_value_bytes() const override { return max_value_bytes_; }
 
  private:
-  const PartnerMail& mail() const { return *remote_survivor_.mail_; }
+  const Mailbox& mail() const { return *remote_survivor_.mail_; }
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override {
-    absl::Status status = remote_survivor_.Ask(PartnerMail::Kind::kPut, key, value);
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kPut, key, value);
     if (!status.ok()) return status;
     return mail().version;
   }
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override {
-    absl::Status status = remote_survivor_.Ask(PartnerMail::Kind::kGet, key);
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kGet, key);
     if (!status.ok()) return status;
     if (value != nullptr) value->assign(mail().data, mail().bytes);
     return mail().version;
   }
   absl::StatusOr<bool> DoErase(std::string_view key) override {
-    absl::Status status = remote_survivor_.Ask(PartnerMail::Kind::kErase, key);
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kErase, key);
     if (!status.ok()) return status;
     return mail().yes;
   }
@@ -67,7 +70,7 @@ class RemoteStore final : public CopyingStore {
     return Lacks("CompareAndSwap");
   }
   absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override {
-    absl::Status status = remote_survivor_.Ask(PartnerMail::Kind::kForEach);
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kForEach);
     const std::string entries(mail().data, mail().bytes);  // the visitor may ask for more
     for (size_t at = 0; at < entries.size();) {
       Visited visited;
@@ -83,7 +86,7 @@ class RemoteStore final : public CopyingStore {
     return status;
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
-    absl::Status status = remote_survivor_.Ask(PartnerMail::Kind::kRecover);
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kRecover);
     if (!status.ok()) return status;
     return mail().recovery;
   }
@@ -92,28 +95,34 @@ class RemoteStore final : public CopyingStore {
   size_t max_key_bytes_, max_value_bytes_;
 };
 
-RemoteSurvivor::RemoteSurvivor(const Scene& scene, PartnerMail* mail) : scene_(scene), mail_(mail) {
-  mail_->asked.store(0, std::memory_order_relaxed);  // the fork orders them
-  mail_->answered.store(0, std::memory_order_relaxed);
+RemoteSurvivor::RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> segment)
+    : variant_(variant), segment_(std::move(segment)) {
+  void* memory =
+      mmap(nullptr, sizeof(Mailbox), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    std::perror("kill9 sweep: no memory for the mail of two survivors");
+    std::abort();
+  }
+  mail_ = static_cast<Mailbox*>(memory);
   const pid_t parent = getpid();
-  const pid_t child = ForkAs(kPartnerPid);
-  if (child == 0) {
+  pid_ = ForkAs(kRemotePid);
+  if (pid_ == 0) {
     DieWithParent(parent);
     Serve();
   }
-  mail_->remote_survivor = child;
 }
+
+RemoteSurvivor::~RemoteSurvivor() { munmap(mail_, sizeof(Mailbox)); }
 
 absl::StatusOr<std::unique_ptr<Store>> RemoteSurvivor::Attach(Died died) {
   died_ = std::move(died);
-  absl::Status status = Ask(PartnerMail::Kind::kAttach);
+  absl::Status status = Ask(Mailbox::Kind::kAttach);
   if (!status.ok()) return status;
   return std::make_unique<RemoteStore>(*this);
 }
 
-absl::Status RemoteSurvivor::Ask(PartnerMail::Kind kind, std::string_view key,
-                                 std::string_view value) {
-  if (key.size() > PartnerMail::kMostKeyBytes || value.size() > PartnerMail::kMostBytes) {
+absl::Status RemoteSurvivor::Ask(Mailbox::Kind kind, std::string_view key, std::string_view value) {
+  if (key.size() > Mailbox::kMostKeyBytes || value.size() > Mailbox::kMostBytes) {
     return absl::InternalError("too much for the sweep's mail");
   }
   mail_->kind = kind;
@@ -125,10 +134,10 @@ absl::Status RemoteSurvivor::Ask(PartnerMail::Kind kind, std::string_view key,
     FutexWait(mail_->answered, number - 1, kLookNanoseconds);
     int status = 0;
     if (mail_->answered.load(std::memory_order_acquire) == number ||
-        waitpid(mail_->remote_survivor, &status, WNOHANG) != mail_->remote_survivor) {
+        waitpid(pid_, &status, WNOHANG) != pid_) {
       continue;
     }
-    mail_->remote_survivor = 0;
+    pid_ = 0;
     died_(WIFSIGNALED(status) ? absl::StrCat("died by signal ", WTERMSIG(status), " (",
                                              sigabbrev_np(WTERMSIG(status)), ")")
                               : absl::StrCat("ended with status ", WEXITSTATUS(status)));
@@ -144,7 +153,7 @@ void RemoteSurvivor::Serve() {
     const absl::Status status = Do();
     mail_->code = status.code();
     const size_t size = std::string_view(status.message().data(), status.message().size())
-                            .copy(mail_->message, PartnerMail::kMostMessageBytes - 1);
+                            .copy(mail_->message, Mailbox::kMostMessageBytes - 1);
     mail_->message[size] = '\0';
     Signal(mail_->answered, number);
   }
@@ -158,35 +167,35 @@ absl::Status RemoteSurvivor::Do() {
     return version.status();
   };
   switch (mail_->kind) {
-    case PartnerMail::Kind::kAttach: {
-      absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant->Attach(scene_.segment);
+    case Mailbox::Kind::kAttach: {
+      absl::StatusOr<std::unique_ptr<Store>> store = variant_.Attach(segment_);
       if (!store.ok()) return store.status();
       store_ = *std::move(store);
       mail_->max_key_bytes = store_->max_key_bytes();
       mail_->max_value_bytes = store_->max_value_bytes();
       return absl::OkStatus();
     }
-    case PartnerMail::Kind::kDetach:
+    case Mailbox::Kind::kDetach:
       store_.reset();
       return absl::OkStatus();
-    case PartnerMail::Kind::kPut:
+    case Mailbox::Kind::kPut:
       return note(store_->Put(key, value));
-    case PartnerMail::Kind::kGet: {
+    case Mailbox::Kind::kGet: {
       std::string read;
       absl::Status status = note(store_->Get(key, &read));
       if (!status.ok()) return status;
-      if (read.size() > PartnerMail::kMostBytes) return absl::InternalError("a value is too large");
+      if (read.size() > Mailbox::kMostBytes) return absl::InternalError("a value is too large");
       mail_->bytes = read.copy(mail_->data, read.size());
       return absl::OkStatus();
     }
-    case PartnerMail::Kind::kErase: {
+    case Mailbox::Kind::kErase: {
       absl::StatusOr<bool> erased = store_->Erase(key);
       mail_->yes = erased.ok() && *erased;
       return erased.status();
     }
-    case PartnerMail::Kind::kForEach:
+    case Mailbox::Kind::kForEach:
       return DoForEach();
-    case PartnerMail::Kind::kRecover: {
+    case Mailbox::Kind::kRecover: {
       absl::StatusOr<RecoveryReport> recovery = store_->Recover();
       if (recovery.ok()) mail_->recovery = *recovery;
       return recovery.status();
@@ -201,8 +210,8 @@ absl::Status RemoteSurvivor::DoForEach() {
   absl::Status status = store_->ForEach([this, &fits](const EntryView& view) {
     const Visited visited{static_cast<uint32_t>(view.key.size()),
                           static_cast<uint32_t>(view.value.size()), view.version};
-    fits = mail_->bytes + sizeof visited + view.key.size() + view.value.size() <=
-           PartnerMail::kMostBytes;
+    fits =
+        mail_->bytes + sizeof visited + view.key.size() + view.value.size() <= Mailbox::kMostBytes;
     if (!fits) return false;
     char* to = mail_->data + mail_->bytes;
     std::memcpy(to, &visited, sizeof visited);

@@ -9,8 +9,7 @@
 #include <cstring>
 
 #include "harness/stepper/process/futex_word.h"
-#include "harness/sweep/prober.h"
-#include "harness/sweep/runner.h"
+#include "harness/sweep/cell/runner.h"
 
 namespace kill9::sweep {
 
@@ -26,15 +25,29 @@ namespace {
 
 constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does not say so
 constexpr long kNapNanoseconds = 300'000;
+constexpr int kExitFinding = 2;
+
+// What a survivor finds beside a stopped process is told by its exit code; why, in the report.
+class SurvivorFindings final : public Findings {
+ public:
+  explicit SurvivorFindings(JudgeReport* report) : report_(report) {}
+  [[noreturn]] void Fail(Verdict verdict, const std::string& message) override {
+    report_->Say(verdict, message, "");
+    _exit(kExitFinding);
+  }
+
+ private:
+  JudgeReport* report_;
+};
 
 }  // namespace
 
-void Runner::CallJudge(const JudgeRequest& orders) {
+void Runner::CallJudge(const JudgeRequest& request) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the call, or the fork, orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->judged.store(0, std::memory_order_relaxed);
   std::memset(static_cast<void*>(&stage_->report), 0, sizeof stage_->report);
-  stage_->orders = orders;
+  stage_->request = request;
   if (judge_ == 0) {
     stage_->called.store(0, std::memory_order_relaxed);
     judgements_ = 0;
@@ -46,24 +59,19 @@ void Runner::CallJudge(const JudgeRequest& orders) {
 }
 
 void Runner::BeJudge() {
-  std::optional<RemoteSurvivor> remote_survivor;
-  if (stepper_.shared().has_files()) remote_survivor.emplace(*scene_, mail_);
+  stage_->remote_survivor = scene_->ForkRemoteSurvivor();
+  HistoryCheck check(*scene_, beginning_);
   for (uint32_t calls = 1;; ++calls) {
     while (stage_->called.load(std::memory_order_acquire) < calls) {
       FutexWait(stage_->called, calls - 1, kLookNanoseconds);
     }
     {
       const uint64_t faults = stepper::OwnPageFaults();
-      Judge judge(*scene_, stage_->orders, &stage_->report, stage_->read_back,
-                  remote_survivor.has_value() ? &*remote_survivor : nullptr);
-      if (!creating()) judge.AttachBefore();
+      Judge judge(*scene_, stage_->request, &stage_->report, stage_->history, check);
+      judge.AttachBefore();
       Signal(stage_->ready);
       Await(stage_->go);
-      if (creating()) {
-        judge.RunCreate();
-      } else {
-        judge.Run();
-      }
+      judge.Run();
       stage_->report.page_faults = stepper::OwnPageFaults() - faults;
     }
     Signal(stage_->judged);
@@ -75,11 +83,11 @@ void Runner::DismissJudge() {
   judge_ = 0;
   judgements_ = 0;
   // The judge's child, and this process's once the judge is gone (it is a subreaper).
-  if (mail_->remote_survivor > 0) KillAndReap(std::exchange(mail_->remote_survivor, 0));
+  if (stage_->remote_survivor > 0) KillAndReap(std::exchange(stage_->remote_survivor, 0));
 }
 
 bool Runner::WaitReady(pid_t child) {
-  StuckDetector stuck_detector(child, 20 * request().watchdog_seconds);
+  StuckDetector stuck_detector(child, 20 * area_.request.watchdog_seconds);
   while (stage_->ready.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->ready, 0, kLookNanoseconds);
     siginfo_t info{};
@@ -92,7 +100,7 @@ bool Runner::WaitReady(pid_t child) {
 }
 
 bool Runner::AwaitJudgement(int* status, bool* stuck) {
-  StuckDetector stuck_detector(judge_, request().watchdog_seconds);
+  StuckDetector stuck_detector(judge_, area_.request.watchdog_seconds);
   while (stage_->judged.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->judged, 0, kJudgeLookNanoseconds);
     if (stage_->judged.load(std::memory_order_acquire) != 0) break;
@@ -131,11 +139,29 @@ Judgement Runner::AskJudge() {
     answer.verdict = report.verdict;
   }
   if (answer.verdict != Verdict::kPass) DismissJudge();
+  if (!report.done) {
+    CheckHistoryAfterDeath();
+    if (report.window[0] != '\0') answer.verdict = report.verdict;
+  }
   answer.outcome = report.outcome;
   answer.message = report.message;
+  answer.window = report.window;
   faults_.judges += report.page_faults;
   area_.result.recovered_participants += report.recovered_participants;
   return answer;
+}
+
+void Runner::CheckHistoryAfterDeath() {
+  const pid_t child = ForkAs(kJudgePid);
+  if (child == 0) {
+    const HistoryCheck::Found found = HistoryCheck(*scene_, beginning_).Check(stage_->history);
+    if (found.verdict == Verdict::kViolation) {
+      stage_->report.Say(found.verdict, found.message, found.window);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  stepper::Reap(child, area_.request.watchdog_seconds, &status);
 }
 
 pid_t Runner::ForkProber(uint32_t first_probe) {
@@ -148,50 +174,60 @@ pid_t Runner::ForkProber(uint32_t first_probe) {
     WaitReady(child);
     return child;
   }
-  Prober prober(*scene_, request().operation);
-  if (!prober.Attach()) _exit(1);
+  SurvivorFindings findings(&stage_->report);
+  absl::StatusOr<std::unique_ptr<Survivor>> prober =
+      scene_->NewSurvivor(kProber, findings, stage_->history.SurvivorLog());
+  if (!prober.ok()) _exit(1);
   Signal(stage_->ready);
   Await(stage_->go);
-  for (uint32_t probe = first_probe; probe < kProbesInAll; ++probe) {
-    prober.Run(probe);
+  for (uint32_t probe = first_probe; probe < probes_in_all(); ++probe) {
+    const bool once = NearnessOf(probe) == Nearness::kSame;
+    const uint32_t kind = ProbeOf(probe);
+    if (scene_->IsTried(kind) && (once || driver_->probes()[kind].has_place)) {
+      (*prober)->Probe(kind, NearnessOf(probe));
+    }
     Signal(stage_->probe, probe + 1);
   }
-  if (first_probe == 0) prober.ReadBack(stage_->read_back);
   _exit(0);
 }
 
-pid_t Runner::ForkInterferer(Interference interference, bool twice) {
+pid_t Runner::ForkInterferer(uint32_t interference, bool twice) {
   DismissJudge();                                     // as for a prober
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(0, std::memory_order_relaxed);
-  std::memset(static_cast<void*>(&stage_->interferences), 0, sizeof stage_->interferences);
-  stage_->victim.visits = 0;
-  stage_->victim.strange = false;
-  stage_->victim.answered = Answered{};
   pid_t child = ForkAs(kJudgePid);
   if (child != 0) {
     WaitReady(child);
     return child;
   }
-  Interferer interferer(*scene_, request().operation, &stage_->interferences);
-  const bool late = scene_->all_participants_dead;
-  if (!late && !interferer.Attach()) _exit(1);
+  SurvivorFindings findings(&stage_->report);
+  std::unique_ptr<Survivor> interferer;
+  const auto attach = [&] {
+    absl::StatusOr<std::unique_ptr<Survivor>> attached =
+        scene_->NewSurvivor(kInterferer, findings, stage_->history.SurvivorLog());
+    if (!attached.ok()) _exit(1);
+    interferer = *std::move(attached);
+  };
+  const bool late = scene_->making().all_participants_dead;
+  if (!late) attach();
   Signal(stage_->ready);
   Await(stage_->go);
-  if (late && !interferer.Attach()) _exit(1);
-  interferer.Run(interference);
+  if (late) attach();
+  interferer->Interfere(interference);
   Signal(stage_->probe);
   while (stage_->go.load(std::memory_order_acquire) < 2) FutexWait(stage_->go, 1, kLookNanoseconds);
-  if (twice) interferer.Churn();
-  ReadKeys(*scene_, interferer.store(), stage_->read_back);
-  interferer.Detach();
+  if (twice) interferer->Churn();
+  interferer.reset();
   _exit(0);
 }
 
 bool Runner::StopBeside(const VictimRun& run, const Trace& trace, uint32_t at, Stopped* stopped,
                         absl::FunctionRef<pid_t()> fork_survivor) {
-  const auto before = [&] { stopped->prober = fork_survivor(); };
+  const auto before = [&] {
+    BeginHistory(run);
+    stopped->prober = fork_survivor();
+  };
   do {
     if (stepper_.Bring(run, before, trace, at, &stopped->standing)) return true;
     EndStop(*stopped);
@@ -200,7 +236,7 @@ bool Runner::StopBeside(const VictimRun& run, const Trace& trace, uint32_t at, S
 }
 
 bool Runner::StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
-                                  Interference interference, bool twice, Stopped* stopped) {
+                                  uint32_t interference, bool twice, Stopped* stopped) {
   return StopBeside(run, trace, at, stopped, [&] { return ForkInterferer(interference, twice); });
 }
 
@@ -208,7 +244,7 @@ void Runner::LetSurvivorGo(uint32_t word) { Signal(stage_->go, word); }
 
 void Runner::Nap() {
   uint32_t now = stage_->probe.load(std::memory_order_acquire);
-  if (now < kProbesInAll) FutexWait(stage_->probe, now, kNapNanoseconds);
+  if (now < probes_in_all()) FutexWait(stage_->probe, now, kNapNanoseconds);
 }
 
 bool Runner::StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t at,
@@ -222,19 +258,24 @@ void Runner::EndStop(Stopped& stopped) {
   stopped.standing.KillAll();
 }
 
-Judgement Runner::JudgeAsReadBack(const JudgeRequest& orders) {
-  DismissJudge();
-  std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
-  Judgement answer = JudgeNow(orders);
-  std::swap_ranges(scene_->entries.begin(), scene_->entries.end(), stage_->read_back);
-  DismissJudge();
-  return answer;
+Judgement Runner::JudgeSurvivor(pid_t prober, int status) {
+  if (prober == 0 && WIFEXITED(status) && WEXITSTATUS(status) == kExitFinding) {
+    return {stage_->report.verdict, DecidedOutcome::kNone, stage_->report.message};
+  }
+  const bool crashed = prober == 0 ? WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL
+                                   : stepper::HowItWaits(prober) == stepper::Waiting::kGone;
+  if (crashed) {
+    return {Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
+            "a survivor crashed beside a stopped process"};
+  }
+  return {Verdict::kStuck, DecidedOutcome::kNone,
+          "a survivor made no progress after the stopped process had gone on"};
 }
 
 void Runner::LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
-                          const JudgeRequest& orders) {
+                          const JudgeRequest& request) {
   stepper::Stepper::Standing standing;
-  if (!Bring(run, orders, trace, at, &standing)) return;
+  if (!Bring(run, request, trace, at, &standing)) return;
   pid_t pid = standing.subject().pid();
   standing.subject().Detach(SIGSTOP);
   area_.result.stopped_pid = static_cast<uint32_t>(pid);

@@ -1,7 +1,7 @@
 // The runs that a cell is made of: trace a victim, bring one to an instruction, kill it, have it
 // judged.
-#ifndef KILL9_HARNESS_SWEEP_RUNNER_H_
-#define KILL9_HARNESS_SWEEP_RUNNER_H_
+#ifndef KILL9_HARNESS_SWEEP_CELL_RUNNER_H_
+#define KILL9_HARNESS_SWEEP_CELL_RUNNER_H_
 
 #include <atomic>
 #include <memory>
@@ -11,9 +11,8 @@
 
 #include "harness/stepper/process/futex_word.h"
 #include "harness/stepper/stepper.h"
-#include "harness/sweep/cell.h"
-#include "harness/sweep/interferer.h"
-#include "harness/sweep/remote_survivor.h"
+#include "harness/sweep/cell/cell.h"
+#include "harness/sweep/driver/driver.h"
 
 namespace kill9::sweep {
 
@@ -21,6 +20,9 @@ using stepper::SteppedRun;
 using stepper::Trace;
 using stepper::TraceeStart;
 using stepper::TraceStep;
+
+// The number of a victim that recovers what another one left.
+inline constexpr uint32_t kRecoverer = 2;
 
 // A run of victims, and whether survivors attach before they do.
 struct VictimRun : SteppedRun {
@@ -31,50 +33,68 @@ struct Judgement {
   Verdict verdict = Verdict::kPass;
   DecidedOutcome outcome = DecidedOutcome::kNone;
   const char* message = "";
+  const char* window = "";  // of the history, where that is not legal
 };
 
-// The page that a cell shares with its children.
+// What a cell shares with its children.
 struct CellSharedMemory {
   std::atomic<uint32_t> called;  // how often the judge was called to attach
   std::atomic<uint32_t> ready;   // the child has attached
   std::atomic<uint32_t> go;      // it may go on
   std::atomic<uint32_t> judged;  // the judge is through, and has detached
-  JudgeRequest orders;           // of the judge
+  JudgeRequest request;          // of the judge
+  pid_t remote_survivor;         // the judge's other process; 0: none
   std::atomic<uint32_t> probe;   // how many probes of the stall are done
   uint32_t victim_done;
-  absl::StatusCode victim_status;
   char victim_message[200];
+  CellHistory history;  // of the victims in the page that they touch anyway
   JudgeReport report;
-  LapReport interferences;
-  VictimReport victim;
-  static constexpr uint32_t kMostKeys = 4096;
-  Entry read_back[kMostKeys];
 };
+
+inline constexpr uint32_t kMostProbesInAll = kMostProbes * kNearnessCount;
+// The probes in their order: each kind, at each nearness.
+constexpr uint32_t ProbeOf(uint32_t index) { return index / kNearnessCount; }
+constexpr Nearness NearnessOf(uint32_t index) {
+  return static_cast<Nearness>(index % kNearnessCount);
+}
 
 class Runner {
  public:
   static constexpr pid_t kVictimPid = 100, kJudgePid = 101, kOtherPid = 102, kHolderPid = 60;
 
-  Runner(CellArea& area, VariantFinder find);
+  Runner(CellArea& area, DesignFinder find);
   ~Runner();
 
-  // Makes the scene and passes the runs without kills (C3). False: see error() and failures.
+  // Makes the scene and passes the runs without kills. False: see error() and failures.
   bool Prepare();
 
   const CellRequest& request() const { return area_.request; }
   CellResult& result() { return area_.result; }
   const Scene& scene() const { return *scene_; }
+  bool scene_made() const { return scene_ != nullptr; }
   const char* base() const { return base_->data(); }
   uint64_t HashOf(const stepper::Snapshot& left) const {
     return stepper_.shared().HashOf(left.data());
   }
-  bool creating() const { return request().operation == OperationKind::kCreate; }
+  const SweepDriver& driver() const { return *driver_; }
+  uint32_t probes_in_all() const {
+    return static_cast<uint32_t>(driver_->probes().size()) * kNearnessCount;
+  }
+  bool creating() const { return std::string_view(request().operation) == kCreateName; }
+  // What a recoverer does: where all participants are dead, it has to attach first.
+  std::string_view recovery() const {
+    return scene_->making().all_participants_dead ? kAttachName : kRecoverName;
+  }
   bool failed() const { return stepper_.failed(); }
-  // The legal outcomes of the request's operation.
-  const JudgeRequest& orders() const { return orders_; }
+  // What a judge is told in every run of the cell.
+  const JudgeRequest& to_judge() const { return to_judge_; }
+  // Whether the request's operation, if nobody kills it, has an effect that others can see.
+  bool has_effect() const { return has_effect_; }
 
   // A run of one victim, from the cell's starting state.
-  VictimRun RunOfOne(OperationKind operation) const;
+  VictimRun RunOfOne(std::string_view operation) const;
+  // An index of the driver's operations. REQUIRES: there is one of this name.
+  uint32_t OperationOf(std::string_view name) const;
   // Steps the subject through the whole operation. False: error.
   bool TraceOnce(const VictimRun& run, Trace& trace);
   // Traces it twice; two traces that differ are an error.
@@ -87,7 +107,7 @@ class Runner {
   // The same without a judge; what is left of the shared bytes in `left`, a snapshot.
   bool KillAndLeave(const VictimRun& run, Trace& trace, uint32_t at, char* left);
   // A victim stopped at a step beside a prober, which waits for LetSurvivorGo and then runs its
-  // probes from `first_probe` on, and reads all keys into stage().read_back.
+  // probes from `first_probe` on.
   struct Stopped {
     stepper::Stepper::Standing standing;
     pid_t prober = 0;
@@ -97,27 +117,26 @@ class Runner {
                   absl::FunctionRef<pid_t()> fork_survivor);
   bool StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t at, uint32_t first_probe,
                         Stopped* stopped);
-  // The same beside a interferer, which waits for LetSurvivorGo, interferences, sets stage().probe
-  // to 1, waits for LetSurvivorGo(2), churns once more if `twice`, reads all keys into
-  // stage().read_back, detaches and ends.
+  // The same beside an interferer, which waits for LetSurvivorGo, interferes, sets stage().probe to
+  // 1, waits for LetSurvivorGo(2), churns once more if `twice`, detaches and ends.
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
-                            Interference interference, bool twice, Stopped* stopped);
+                            uint32_t interference, bool twice, Stopped* stopped);
   void LetSurvivorGo(uint32_t word = 1);
   void EndStop(Stopped& stopped);
   void Nap();  // a third of a millisecond, or until the prober is through
-  // Judges with what the prober read as the state of the keys.
-  Judgement JudgeAsReadBack(const JudgeRequest& orders);
+  // Of one that ended, or was ended, beside a stopped process; `prober` 0: it is reaped.
+  Judgement JudgeSurvivor(pid_t prober, int status);
   // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
   void LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
-                    const JudgeRequest& orders);
+                    const JudgeRequest& request);
 
   // The judge: a process that attaches when it is called and judges when it is asked. It stays for
   // the next call, so that most kills cost no second fork; one that failed is gone, and what it
   // said is believed only if a new one says it again (KillAt).
-  void CallJudge(const JudgeRequest& orders);
+  void CallJudge(const JudgeRequest& request);
   Judgement AskJudge();
-  Judgement JudgeNow(const JudgeRequest& orders) {
-    CallJudge(orders);
+  Judgement JudgeNow(const JudgeRequest& request) {
+    CallJudge(request);
     return AskJudge();
   }
   // Ends it: the next one is forked anew. Needed before anything changes that it inherited.
@@ -145,15 +164,23 @@ class Runner {
 
  private:
   bool MakeStartingState();
-  bool HalfDone(OperationKind operation);
+  bool HalfDone(uint32_t operation);
   bool FillWithDead();
   bool StartHolder(pid_t pid, bool lives);
-  bool ReadEntries();
   bool RunWithoutKills();
+  // One such run: the judge alone, or after a victim that nobody kills.
+  bool RunWithoutKill(Plan plan, bool with_victim);
   bool WaitReady(pid_t child);
   pid_t ForkProber(uint32_t first_probe);
-  pid_t ForkInterferer(Interference interference, bool twice);
+  pid_t ForkInterferer(uint32_t interference, bool twice);
+  std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool tells_all);
+  void BuildVictims();
   [[noreturn]] static void BeVictim(void* self, const TraceeStart& start);
+  // The history of a run begins; those who died before it belong to it only where it begins with
+  // what they left.
+  void BeginHistory(const SteppedRun& run);
+  // The victims of a run are dead, the first one's operation had returned or not.
+  void CloseVictims(const VictimRun& run, bool returned);
   // Calls the judge, if it is to be there.
   void BeforeVictims(const VictimRun& run, const JudgeRequest& request);
   // Brings the victims of a run to where they stand, others in the place of those that missed a
@@ -163,17 +190,29 @@ class Runner {
   bool KillOnce(const VictimRun& run, Trace& trace, uint32_t at, const JudgeRequest& request,
                 Judgement* judgement);
   [[noreturn]] void BeJudge();
+  // A survivor that cannot say what it saw any more: the history may.
+  void CheckHistoryAfterDeath();
   // False: it ended (its status is told), or was blocked and had to be killed (*stuck).
   bool AwaitJudgement(int* status, bool* stuck);
 
   CellArea& area_;
-  const Variant* variant_;
+  const Design* design_;
+  const SweepDriver* driver_ = nullptr;
   std::unique_ptr<Scene> scene_;
+  std::vector<Operation> beginning_;  // of every history of the cell
+  // Made here, so that each victim inherits what it needs: else it would take memory, and touch the
+  // code that does.
+  struct BuiltVictim {
+    uint32_t operation, number;
+    bool tells_all;
+    std::unique_ptr<Victim> victim;
+  };
+  std::vector<BuiltVictim> built_;
   CellSharedMemory* stage_;
-  PartnerMail* mail_;  // shared with the judge and its remote_survivor
   stepper::Stepper stepper_;
   std::optional<stepper::Snapshot> base_;
-  JudgeRequest orders_;
+  JudgeRequest to_judge_;
+  bool has_effect_ = false;
   pid_t holder_ = 0;
   uint32_t failures_before_ = 0;  // the present mode
   PageFaults faults_{};
@@ -183,4 +222,4 @@ class Runner {
 
 }  // namespace kill9::sweep
 
-#endif  // KILL9_HARNESS_SWEEP_RUNNER_H_
+#endif  // KILL9_HARNESS_SWEEP_CELL_RUNNER_H_

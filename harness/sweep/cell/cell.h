@@ -4,20 +4,16 @@
 // it allocates nothing more, so that every victim begins with the same memory. What it finds it
 // writes into memory that the driver shares.
 //
-// C1  Every victim begins with the same segment bytes, the same private memory and the same thread
-//     id.
-// C2  At each kill the instruction pointer, the registers and the segment are compared with the
-//     trace's: a difference (drift) ends the cell with an error.
-// C3  Nothing that a judge finds is believed unless the judge also passed without any kill.
-#ifndef KILL9_HARNESS_SWEEP_CELL_H_
-#define KILL9_HARNESS_SWEEP_CELL_H_
+// What a judge finds is believed only because it also passed without any kill.
+#ifndef KILL9_HARNESS_SWEEP_CELL_CELL_H_
+#define KILL9_HARNESS_SWEEP_CELL_CELL_H_
 
 #include <cstdint>
 
 #include "harness/stepper/process/breakpoints.h"
 #include "harness/stepper/trace/kill_coverage.h"
-#include "harness/sweep/judge.h"
-#include "harness/sweep/scene.h"
+#include "harness/sweep/judge/judge.h"
+#include "variants/registry.h"
 
 namespace kill9::sweep {
 
@@ -43,10 +39,11 @@ struct Count {
 Count PlaceNumbers(Mode mode);
 
 struct CellRequest {
+  static constexpr size_t kMostNameBytes = 32;
   char variant[48];
-  OperationKind operation;
-  OperationKind second;  // of the second victim
-  StateKind state;
+  char operation[kMostNameBytes];
+  char second[kMostNameBytes];  // of the second victim
+  char state[kMostNameBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
   uint8_t stall, recovery, two_victims, resume;
   uint8_t replay;  // only `place`, `times` times
@@ -68,24 +65,10 @@ struct Failure {
   uint32_t instructions;  // of the trace that `place` counts in
   uint64_t address;
   uint64_t segment_hash;
-  char message[400];
+  char message[kMostMessageBytes];
+  char window[kMostWindowBytes];  // of the history, where that is not legal
 };
 inline constexpr uint32_t kMostFailures = 16;
-
-enum Probe : uint8_t {
-  kProbeGet,
-  kProbePut,
-  kProbeErase,
-  kProbeCas,
-  kProbePin,
-  kProbeDraft,
-  kProbeForEach,
-  kProbeRecover,
-  kProbeAttach,
-};
-inline constexpr int kProbeCount = 9;
-std::string_view Name(Probe probe);
-inline constexpr int kPlaceCount = 3;  // same_key, same_stripe, elsewhere
 
 struct PageFaults {
   uint64_t victims, judges, tracer;
@@ -114,9 +97,10 @@ struct CellResult {
       recoverers_recoverer_kill_points;
   uint64_t two_victim_kill_points, two_victim_pairs;
   uint64_t stalled_instructions;
-  uint32_t probes;                // that were tried, a bit each: not those that the store lacks
-  uint64_t blocked[kPlaceCount];  // instructions at which any probe there is blocked
-  uint64_t blocked_probe[kProbeCount][kPlaceCount];
+  char kind[32];                     // of the object
+  uint32_t probes;                   // that were tried, a bit each: not those that it lacks
+  uint64_t blocked[kNearnessCount];  // instructions at which any probe there is blocked
+  uint64_t blocked_probe[kMostProbes][kNearnessCount];
   uint64_t resumed;  // stopped victims that went on and finished
   uint64_t resume_points,
       resume_stops;  // accesses to the segment; stops that went on after a interference
@@ -138,19 +122,19 @@ struct CellArea {
   stepper::AddressCount addresses[stepper::AddressTable::kCapacity];
 };
 
-class VariantFinder {
+class DesignFinder {
  public:
-  using Function = const Variant* (*)(std::string_view name);
-  explicit VariantFinder(Function function = FindVariant) : function_(function) {}
-  const Variant* operator()(std::string_view name) const { return function_(name); }
+  using Function = const Design* (*)(std::string_view name);
+  explicit DesignFinder(Function function = FindDesign) : function_(function) {}
+  const Design* operator()(std::string_view name) const { return function_(name); }
 
  private:
   Function function_;
 };
 
 // Runs the cell that the area asks for, in this process.
-void RunCell(CellArea& area, VariantFinder find);
+void RunCell(CellArea& area, DesignFinder find);
 
 }  // namespace kill9::sweep
 
-#endif  // KILL9_HARNESS_SWEEP_CELL_H_
+#endif  // KILL9_HARNESS_SWEEP_CELL_CELL_H_

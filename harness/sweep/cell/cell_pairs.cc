@@ -1,7 +1,7 @@
 // Two deaths: of a victim and of its recoverer, or of two victims at once.
 #include <algorithm>
 
-#include "harness/sweep/cell_modes.h"
+#include "harness/sweep/cell/cell_modes.h"
 #include "variants/segment/hash.h"
 
 namespace kill9::sweep {
@@ -17,7 +17,8 @@ constexpr uint32_t kSecondRecovererSample = 3;
 bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
 
 VictimRun RecoveryOf(const Runner& runner, const stepper::Snapshot& base, pid_t pid, bool judged) {
-  VictimRun run = runner.RunOfOne(RecoveryIn(runner.scene()));
+  VictimRun run = runner.RunOfOne(runner.recovery());
+  run.tracee[0].number = kRecoverer;
   run.base = base.data();
   run.tracee[0].pid = pid;
   run.judged = judged;
@@ -77,13 +78,13 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
   for (uint32_t n = 0; Going(runner) && n < kSecondRecovererSample; ++n) {
     uint32_t state = static_cast<uint32_t>(random.Below(second.state_count()));
     uint32_t second_at = second.state(state).first;
-    JudgeRequest orders = runner.orders();
-    orders.plan = static_cast<Plan>(n % kPlanCount);
+    JudgeRequest to_judge = runner.to_judge();
+    to_judge.plan = static_cast<Plan>(n % kPlanCount);
     Judgement answer;
-    if (!runner.KillAt(run, second, second_at, orders, &answer)) return;
+    if (!runner.KillAt(run, second, second_at, to_judge, &answer)) return;
     ++runner.result().recoverers_recoverer_kill_points;
     if (answer.verdict != Verdict::kPass) {
-      runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, second_at}}, &second, second_at,
+      runner.Fail({Mode::kRecovery, to_judge.plan, {victim_at, at, second_at}}, &second, second_at,
                   answer);
     }
   }
@@ -91,13 +92,9 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
 
 }  // namespace
 
-OperationKind RecoveryIn(const Scene& scene) {
-  return scene.all_participants_dead ? OperationKind::kAttach : OperationKind::kRecover;
-}
-
 VictimRun TwoVictims(const Runner& runner) {
   VictimRun run = runner.RunOfOne(runner.request().operation);
-  run.tracee[1] = {.operation = static_cast<uint32_t>(runner.request().second),
+  run.tracee[1] = {.operation = runner.OperationOf(runner.request().second),
                    .number = 1,
                    .pid = Runner::kOtherPid};
   run.count = 2;
@@ -127,13 +124,13 @@ void RecoverySweep(Runner& runner) {
     result.recovery_instructions += recovery.size() - 1;
     for (uint32_t state = 0; Going(runner) && state < recovery.state_count(); ++state) {
       uint32_t at = recovery.state(state).first;
-      JudgeRequest orders = runner.orders();
-      orders.plan = static_cast<Plan>((n + state) % kPlanCount);
+      JudgeRequest to_judge = runner.to_judge();
+      to_judge.plan = static_cast<Plan>((n + state) % kPlanCount);
       Judgement answer;
-      if (!runner.KillAt(run, recovery, at, orders, &answer)) return;
+      if (!runner.KillAt(run, recovery, at, to_judge, &answer)) return;
       ++result.recovery_kill_points;
       if (answer.verdict != Verdict::kPass) {
-        runner.Fail({Mode::kRecovery, orders.plan, {victim_at, at, kNowhere}}, &recovery, at,
+        runner.Fail({Mode::kRecovery, to_judge.plan, {victim_at, at, kNowhere}}, &recovery, at,
                     answer);
       }
     }
@@ -154,10 +151,7 @@ void TwoVictimsSweep(Runner& runner) {
   VictimRun other = TwoVictims(runner);
   other.subject = 1;
   if (!runner.TraceRepeatably(other, other_trace)) return;
-  JudgeRequest orders = runner.orders();
-  if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
-    orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
-  }
+  JudgeRequest to_judge = runner.to_judge();
   const double start = NowSeconds();
   selection.Choose(other_trace.state_count(), request.pairs, random);
   for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
@@ -173,12 +167,13 @@ void TwoVictimsSweep(Runner& runner) {
     for (uint32_t state = 0; Going(runner) && state < kills; ++state) {
       uint32_t at = state < second_selection.size() ? trace.state(second_selection[state]).first
                                                     : trace.size();
-      orders.plan = static_cast<Plan>((n + state) % kPlanCount);
+      to_judge.plan = static_cast<Plan>((n + state) % kPlanCount);
       Judgement answer;
-      if (!runner.KillAt(run, trace, at, orders, &answer)) return;
+      if (!runner.KillAt(run, trace, at, to_judge, &answer)) return;
       ++result.two_victim_kill_points;
       if (answer.verdict != Verdict::kPass) {
-        runner.Fail({Mode::kTwoVictims, orders.plan, {at, other_at, kNowhere}}, &trace, at, answer);
+        runner.Fail({Mode::kTwoVictims, to_judge.plan, {at, other_at, kNowhere}}, &trace, at,
+                    answer);
       }
     }
   }

@@ -4,7 +4,7 @@
 
 #include <csignal>
 
-#include "harness/sweep/cell_modes.h"
+#include "harness/sweep/cell/cell_modes.h"
 
 namespace kill9::sweep {
 namespace {
@@ -21,20 +21,21 @@ bool CountReplay(Runner& runner, const Trace* trace, uint32_t at, const Judgemen
 }
 
 bool Once(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
-          const JudgeRequest& orders) {
+          const JudgeRequest& to_judge) {
   if (at > trace.size() || (at == trace.size() && !trace.ends_blocked())) {
     runner.Error("there is no instruction %u: the operation has %u", at, trace.size());
     return false;
   }
   if (runner.request().stop) {
-    runner.LeaveStopped(run, trace, at, orders);
+    runner.LeaveStopped(run, trace, at, to_judge);
     return false;
   }
   Judgement answer;
-  return runner.KillAt(run, trace, at, orders, &answer) && CountReplay(runner, &trace, at, answer);
+  return runner.KillAt(run, trace, at, to_judge, &answer) &&
+         CountReplay(runner, &trace, at, answer);
 }
 
-void ReplayRecovery(Runner& runner, const JudgeRequest& orders) {
+void ReplayRecovery(Runner& runner, const JudgeRequest& to_judge) {
   const KillPoint& place = runner.request().place;
   Trace victim_trace, first, second;
   const stepper::Snapshot left = runner.NewSnapshot();
@@ -45,13 +46,14 @@ void ReplayRecovery(Runner& runner, const JudgeRequest& orders) {
   const bool two = place.at[2] != kNowhere;
   for (uint32_t n = 0; n < runner.request().times; ++n) {
     if (!runner.KillAndLeave(victim, victim_trace, place.at[0], left.data())) return;
-    VictimRun recovery = runner.RunOfOne(RecoveryIn(runner.scene()));
+    VictimRun recovery = runner.RunOfOne(runner.recovery());
+    recovery.tracee[0].number = kRecoverer;
     recovery.base = left.data();
     recovery.tracee[0].pid = kRecovererPid;
     recovery.judged = !two;
     if (!runner.TraceRepeatably(recovery, first)) return;
     if (!two) {
-      if (!Once(runner, recovery, first, place.at[1], orders)) return;
+      if (!Once(runner, recovery, first, place.at[1], to_judge)) return;
       continue;
     }
     if (!runner.KillAndLeave(recovery, first, place.at[1], left_again.data())) return;
@@ -59,26 +61,24 @@ void ReplayRecovery(Runner& runner, const JudgeRequest& orders) {
     again.base = left_again.data();
     again.tracee[0].pid = kSecondRecovererPid;
     again.judged = true;
-    if (!runner.TraceRepeatably(again, second) || !Once(runner, again, second, place.at[2], orders))
+    if (!runner.TraceRepeatably(again, second) ||
+        !Once(runner, again, second, place.at[2], to_judge))
       return;
   }
 }
 
-void ReplayTwoVictims(Runner& runner, JudgeRequest orders) {
+void ReplayTwoVictims(Runner& runner, const JudgeRequest& to_judge) {
   const CellRequest& request = runner.request();
   Trace other_trace, trace;
   VictimRun other = TwoVictims(runner);
   other.subject = 1;
   if (!runner.TraceRepeatably(other, other_trace)) return;
-  if (auto effect = EffectOf(runner.scene(), request.second, kSecondVictimId); effect.has_value()) {
-    orders.alternative[orders.alternatives++] = {runner.scene().Subject(request.second), *effect};
-  }
   VictimRun run = TwoVictims(runner);
   run.tracee[1].trace = &other_trace;
   run.tracee[1].at = request.place.at[1];
   if (!runner.TraceOnce(run, trace)) return;
   for (uint32_t n = 0; n < request.times; ++n) {
-    if (!Once(runner, run, trace, request.place.at[0], orders)) return;
+    if (!Once(runner, run, trace, request.place.at[0], to_judge)) return;
   }
 }
 
@@ -87,19 +87,19 @@ void ReplayResume(Runner& runner) {
   const VictimRun run = ResumeRun(runner);
   Trace trace;
   if (!runner.TraceRepeatably(run, trace)) return;
-  if (request.place.at[0] >= trace.size() || request.place.at[1] >= kLapCount) {
+  if (request.place.at[0] >= trace.size() ||
+      request.place.at[1] >= runner.driver().interferences()) {
     runner.Error("there is no instruction %u or no interference %u", request.place.at[0],
                  request.place.at[1]);
     return;
   }
   if (request.stop) {
-    runner.LeaveStopped(run, trace, request.place.at[0], runner.orders());
+    runner.LeaveStopped(run, trace, request.place.at[0], runner.to_judge());
     return;
   }
   for (uint32_t n = 0; n < request.times; ++n) {
     const uint32_t before = runner.result().failures;
-    if (!ResumeAfterInterference(runner, run, trace, request.place.at[0],
-                                 static_cast<Interference>(request.place.at[1]))) {
+    if (!ResumeAfterInterference(runner, run, trace, request.place.at[0], request.place.at[1])) {
       return;
     }
     ++runner.result().replayed;
@@ -107,7 +107,7 @@ void ReplayResume(Runner& runner) {
   }
 }
 
-void ReplayStall(Runner& runner, const VictimRun& run, Trace& trace, const JudgeRequest& orders) {
+void ReplayStall(Runner& runner, const VictimRun& run, Trace& trace, const JudgeRequest& to_judge) {
   const CellRequest& request = runner.request();
   if (request.place.at[0] >= trace.size()) {
     runner.Error("there is no instruction %u: the operation has %u", request.place.at[0],
@@ -115,11 +115,11 @@ void ReplayStall(Runner& runner, const VictimRun& run, Trace& trace, const Judge
     return;
   }
   if (request.stop) {
-    runner.LeaveStopped(run, trace, request.place.at[0], orders);
+    runner.LeaveStopped(run, trace, request.place.at[0], to_judge);
     return;
   }
   for (uint32_t n = 0; n < request.times; ++n) {
-    bool blocked[kProbesInAll];
+    bool blocked[kMostProbesInAll];
     uint32_t before = runner.result().failures;
     if (!StallState(runner, run, trace, request.place.at[0], request.place.plan, blocked)) return;
     ++runner.result().replayed;
@@ -131,23 +131,23 @@ void ReplayStall(Runner& runner, const VictimRun& run, Trace& trace, const Judge
 
 void Replay(Runner& runner, const VictimRun& run, Trace& trace) {
   const CellRequest& request = runner.request();
-  JudgeRequest orders = runner.orders();
-  orders.plan = request.place.plan;
+  JudgeRequest to_judge = runner.to_judge();
+  to_judge.plan = request.place.plan;
   switch (request.place.mode) {
     case Mode::kKill:
-      orders = KillOrders(runner, trace, request.place.at[0], request.place.plan);
+      to_judge = KillRequest(runner, trace, request.place.at[0], request.place.plan);
       for (uint32_t n = 0; n < request.times; ++n) {
-        if (!Once(runner, run, trace, request.place.at[0], orders)) return;
+        if (!Once(runner, run, trace, request.place.at[0], to_judge)) return;
       }
       return;
     case Mode::kRecovery:
-      ReplayRecovery(runner, orders);
+      ReplayRecovery(runner, to_judge);
       return;
     case Mode::kTwoVictims:
-      ReplayTwoVictims(runner, orders);
+      ReplayTwoVictims(runner, to_judge);
       return;
     case Mode::kStall:
-      ReplayStall(runner, run, trace, orders);
+      ReplayStall(runner, run, trace, to_judge);
       return;
     case Mode::kResume:
       ReplayResume(runner);

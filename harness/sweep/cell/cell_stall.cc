@@ -1,10 +1,12 @@
 // Stall: whom does a process block that stops (and does not die) at an instruction?
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
-#include "harness/sweep/cell_modes.h"
-#include "harness/sweep/prober.h"
+#include "harness/sweep/cell/cell_modes.h"
 
 namespace kill9::sweep {
 
@@ -30,7 +32,7 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
   OwnClock clock(prober);
   double since = 0;
   double cpu_since = CpuSeconds(prober);
-  while (seen < kProbesInAll) {
+  while (seen < runner.probes_in_all()) {
     runner.Nap();
     uint32_t now = done.load(std::memory_order_acquire);
     if (now != seen) {
@@ -53,27 +55,9 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
   return true;
 }
 
-// What may be seen after the victim went on: its effect as well, unless others came before it for
-// certain.
-void AllowVictimsEffect(Runner& runner, JudgeRequest* orders) {
-  const OperationKind operation = runner.request().operation;
-  const uint32_t subject = runner.scene().Subject(operation);
-  orders->alternatives = 0;
-  std::optional<Entry> effect = EffectOf(runner.scene(), operation, kVictimId);
-  if (!effect.has_value() && operation == OperationKind::kErase) effect = Entry{};
-  if (!effect.has_value()) return;
-  // Its version is gone, if others wrote the key while it stood still.
-  if (operation == OperationKind::kCompareAndSwapHit && runner.stage().read_back[subject].present &&
-      runner.stage().read_back[subject].id == kJudgeId) {
-    return;
-  }
-  orders->alternatives = 1;
-  orders->alternative[0] = {subject, *effect};
-}
-
 // One stop at `at`. False: error.
 bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
-             bool (&blocked)[kProbesInAll], Plan plan) {
+             bool (&blocked)[kMostProbesInAll], Plan plan) {
   uint32_t next = 0;
   std::fill(std::begin(blocked), std::end(blocked), false);
   while (true) {
@@ -81,12 +65,13 @@ bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
     if (!runner.StopBesideProber(run, trace, at, next, &stopped)) return false;
     runner.LetSurvivorGo();
     if (!ProbesEnd(runner, stopped.prober)) {
-      uint32_t probe =
-          std::min(runner.stage().probe.load(std::memory_order_acquire), kProbesInAll - 1);
+      uint32_t probe = std::min(runner.stage().probe.load(std::memory_order_acquire),
+                                runner.probes_in_all() - 1);
       if (HowItWaits(stopped.prober) == Waiting::kGone) {
-        Judgement answer{Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
-                         "a survivor crashed beside a stopped process"};
-        runner.Fail({Mode::kStall, plan, {at, probe, kNowhere}}, &trace, at, answer);
+        int status = 0;
+        Reap(std::exchange(stopped.prober, 0), runner.request().watchdog_seconds, &status);
+        runner.Fail({Mode::kStall, plan, {at, probe, kNowhere}}, &trace, at,
+                    runner.JudgeSurvivor(0, status));
       }
       blocked[probe] = true;
       next = probe + 1;
@@ -100,12 +85,12 @@ bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
 
 // The victim goes on after others have worked; the store must be as sound as after a kill.
 bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
-              const bool (&blocked)[kProbesInAll], Plan plan) {
+              const bool (&blocked)[kMostProbesInAll], Plan plan) {
   // Probes that are blocked are left out: the first that is ends the probing.
-  uint32_t first_blocked = static_cast<uint32_t>(
-      std::find(std::begin(blocked), std::end(blocked), true) - std::begin(blocked));
+  const bool any_blocked =
+      std::find(std::begin(blocked), std::end(blocked), true) != std::end(blocked);
   Runner::Stopped stopped;
-  uint32_t from = first_blocked == kProbesInAll ? 0 : kProbesInAll;
+  const uint32_t from = any_blocked ? runner.probes_in_all() : 0;
   if (!runner.StopBesideProber(run, trace, at, from, &stopped)) return false;
   runner.LetSurvivorGo();
   if (!ProbesEnd(runner, stopped.prober)) {
@@ -114,21 +99,20 @@ bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
     return false;
   }
   int status = 0;
-  bool read = Reap(stopped.prober, runner.request().watchdog_seconds, &status);
+  const bool survived = Reap(stopped.prober, runner.request().watchdog_seconds, &status) &&
+                        WIFEXITED(status) && WEXITSTATUS(status) == 0;
   stopped.prober = 0;
   Judgement answer;
-  if (!read) {
-    answer = {Verdict::kStuck, DecidedOutcome::kNone,
-              "a survivor cannot read beside a stopped process"};
+  if (!survived) {
+    answer = runner.JudgeSurvivor(0, status);
   } else {
     Tracee::Stop stop = stopped.victim().Continue(/*may_block=*/true);
-    if (stop == Tracee::Stop::kTrap) {
-      stopped.victim().Kill();
+    if (stop == Tracee::Stop::kTrap) stop = stopped.victim().Continue();  // from the end marker
+    if (stop == Tracee::Stop::kExited) {
       ++runner.result().resumed;
-      JudgeRequest orders = runner.orders();
-      orders.plan = plan;
-      if (from == 0) AllowVictimsEffect(runner, &orders);
-      answer = from == 0 ? runner.JudgeAsReadBack(orders) : runner.JudgeNow(orders);
+      JudgeRequest to_judge = runner.to_judge();
+      to_judge.plan = plan;
+      answer = runner.JudgeNow(to_judge);
     } else {
       answer = {stop == Tracee::Stop::kBlocked ? Verdict::kStuck : Verdict::kSurvivorCrashed,
                 DecidedOutcome::kNone, "a process that was stopped did not finish when it went on"};
@@ -142,18 +126,17 @@ bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
 }
 
 void JudgeBlocked(Runner& runner, const Trace& trace, uint32_t at, Plan plan,
-                  const bool (&blocked)[kProbesInAll]) {
-  const OperationKind victims = runner.request().operation;
-  for (uint32_t probe = 0; probe < kProbesInAll; ++probe) {
-    if (!blocked[probe] ||
-        !DeclaredUnblocked(runner.scene(), victims, ProbeOf(probe), PlaceOf(probe))) {
+                  const bool (&blocked)[kMostProbesInAll]) {
+  for (uint32_t probe = 0; probe < runner.probes_in_all(); ++probe) {
+    if (!blocked[probe] || !runner.scene().DeclaredUnblocked(ProbeOf(probe), NearnessOf(probe))) {
       continue;
     }
     char message[200];
     std::snprintf(message, sizeof message,
                   "%s (%s) is blocked by a process that is stopped here; the design declares that "
                   "it never is",
-                  std::string_view(Name(ProbeOf(probe))).data(), PlaceName(PlaceOf(probe)));
+                  runner.driver().probes()[ProbeOf(probe)].name.data(),
+                  Name(NearnessOf(probe)).data());
     Judgement answer{Verdict::kStuck, DecidedOutcome::kNone, message};
     runner.Fail({Mode::kStall, plan, {at, probe, kNowhere}}, &trace, at, answer);
     return;
@@ -163,7 +146,7 @@ void JudgeBlocked(Runner& runner, const Trace& trace, uint32_t at, Plan plan,
 }  // namespace
 
 bool StallState(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at, Plan plan,
-                bool (&blocked)[kProbesInAll]) {
+                bool (&blocked)[kMostProbesInAll]) {
   if (!StallAt(runner, run, trace, at, blocked, plan)) return false;
   if (!ResumeAt(runner, run, trace, at, blocked, plan)) return false;
   JudgeBlocked(runner, trace, at, plan, blocked);
@@ -172,26 +155,27 @@ bool StallState(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
 
 void StallSweep(Runner& runner, const VictimRun& run, Trace& trace) {
   CellResult& result = runner.result();
-  for (uint32_t probe = 0; probe < kProbeCount; ++probe) {
-    const Traits& traits = runner.scene().variant->traits();
-    if (IsTried(traits, static_cast<Probe>(probe))) result.probes |= 1u << probe;
+  const std::span<const ProbeName> probes = runner.driver().probes();
+  for (uint32_t probe = 0; probe < probes.size(); ++probe) {
+    if (runner.scene().IsTried(probe)) result.probes |= 1u << probe;
   }
   for (uint32_t state = 0; state < trace.state_count(); ++state) {
     if (runner.failed() || runner.TooManyFailures()) return;
     const DistinctState& distinct = trace.state(state);
-    bool blocked[kProbesInAll];
+    bool blocked[kMostProbesInAll];
     Plan plan = static_cast<Plan>(state % kPlanCount);
     if (!StallState(runner, run, trace, distinct.first, plan, blocked)) return;
     result.stalled_instructions += distinct.points;
-    bool any[kPlaceCount] = {};
-    for (uint32_t probe = 0; probe < kProbesInAll; ++probe) {
+    bool any[kNearnessCount] = {};
+    for (uint32_t probe = 0; probe < runner.probes_in_all(); ++probe) {
       if (!blocked[probe]) continue;
-      result.blocked_probe[ProbeOf(probe)][PlaceOf(probe)] += distinct.points;
-      // for_each, recover and attach concern no key: they are shown by themselves.
-      if (ProbeOf(probe) < kProbeForEach) any[PlaceOf(probe)] = true;
+      const auto where = static_cast<uint32_t>(NearnessOf(probe));
+      result.blocked_probe[ProbeOf(probe)][where] += distinct.points;
+      // What works on the whole object has no place: it is shown by itself.
+      if (probes[ProbeOf(probe)].has_place) any[where] = true;
     }
-    for (uint32_t place = 0; place < kPlaceCount; ++place) {
-      if (any[place]) result.blocked[place] += distinct.points;
+    for (uint32_t where = 0; where < kNearnessCount; ++where) {
+      if (any[where]) result.blocked[where] += distinct.points;
     }
   }
 }

@@ -3,8 +3,8 @@
 // The judge lets two survivors take turns. Most stores may be attached twice in one process; those
 // that keep files may not (tdb refuses, LMDB's manual forbids it, since closing one would drop the
 // other's file locks), so there the second survivor is a process of its own.
-#ifndef KILL9_HARNESS_SWEEP_REMOTE_SURVIVOR_H_
-#define KILL9_HARNESS_SWEEP_REMOTE_SURVIVOR_H_
+#ifndef KILL9_HARNESS_STORE_DRIVER_SWEEP_REMOTE_SURVIVOR_H_
+#define KILL9_HARNESS_STORE_DRIVER_SWEEP_REMOTE_SURVIVOR_H_
 
 #include <sys/types.h>
 
@@ -17,13 +17,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "harness/sweep/scene.h"
+#include "variants/registry.h"
 #include "variants/stores/copying_store.h"
 
 namespace kill9::sweep {
 
 // What is asked and answered, in memory that both share.
-struct PartnerMail {
+struct Mailbox {
   enum class Kind : uint8_t { kAttach, kDetach, kPut, kGet, kErase, kForEach, kRecover };
   static constexpr size_t kMostKeyBytes = 1 << 10;
   static constexpr size_t kMostBytes = 1 << 20;  // of a value, or of all that for_each visits
@@ -31,7 +31,6 @@ struct PartnerMail {
 
   std::atomic<uint32_t> asked;     // how often
   std::atomic<uint32_t> answered;  // the same, once the answer is there
-  pid_t remote_survivor;           // 0: none
   Kind kind;
   bool yes;
   absl::StatusCode code;
@@ -45,13 +44,17 @@ struct PartnerMail {
 };
 
 // REQUIRES: used by the process that made it, which has not attached yet when it makes it, so that
-// the remote_survivor inherits no handle.
+// the other process inherits no handle.
 class RemoteSurvivor {
  public:
-  // Forks the remote_survivor, which ends with this process. `died` is called with what happened to
-  // it if it ends in the middle of an operation, and does not return.
-  RemoteSurvivor(const Scene& scene, PartnerMail* mail);
+  // Forks it; it ends with this process. Aborts if there is no memory for the mail.
+  RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> segment);
+  ~RemoteSurvivor();
+  RemoteSurvivor(const RemoteSurvivor&) = delete;
+  RemoteSurvivor& operator=(const RemoteSurvivor&) = delete;
+  pid_t pid() const { return pid_; }
 
+  // Called with what happened to it if it ends in the middle of an operation; does not return.
   using Died = std::function<void(const std::string& how)>;
   // One at a time: the store that it returned before is gone.
   absl::StatusOr<std::unique_ptr<Store>> Attach(Died died);
@@ -62,14 +65,16 @@ class RemoteSurvivor {
   absl::Status Do();
   absl::Status DoForEach();
   // Asks, and waits for the answer.
-  absl::Status Ask(PartnerMail::Kind kind, std::string_view key = {}, std::string_view value = {});
+  absl::Status Ask(Mailbox::Kind kind, std::string_view key = {}, std::string_view value = {});
 
-  const Scene& scene_;
-  PartnerMail* mail_;
+  const Variant& variant_;
+  std::shared_ptr<Segment> segment_;
+  Mailbox* mail_;
+  pid_t pid_ = 0;
   Died died_;
-  std::unique_ptr<Store> store_;  // in the remote_survivor's own process only
+  std::unique_ptr<Store> store_;  // in its own process only
 };
 
 }  // namespace kill9::sweep
 
-#endif  // KILL9_HARNESS_SWEEP_REMOTE_SURVIVOR_H_
+#endif  // KILL9_HARNESS_STORE_DRIVER_SWEEP_REMOTE_SURVIVOR_H_

@@ -1,0 +1,37 @@
+#include "harness/kinds/sweep_kinds.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/store_driver/sweep/store_sweep.h"
+
+namespace kill9 {
+namespace {
+
+std::vector<const sweep::SweepDriver*>& Drivers() {
+  static auto* drivers = new std::vector<const sweep::SweepDriver*>{new sweep::StoreSweep};
+  return *drivers;
+}
+
+}  // namespace
+
+std::span<const sweep::SweepDriver* const> AllSweepDrivers() { return Drivers(); }
+
+const sweep::SweepDriver* FindSweepDriver(std::string_view kind) {
+  for (const sweep::SweepDriver* driver : Drivers()) {
+    if (driver->kind() == kind) return driver;
+  }
+  return nullptr;
+}
+
+absl::Status AddSweepDrivers(std::span<const sweep::SweepDriver* const> drivers) {
+  for (const sweep::SweepDriver* driver : drivers) {
+    if (FindSweepDriver(driver->kind()) == nullptr) continue;
+    return absl::AlreadyExistsError(
+        absl::StrCat("there is a sweep of the kind '", std::string(driver->kind()), "' already"));
+  }
+  Drivers().insert(Drivers().end(), drivers.begin(), drivers.end());
+  return absl::OkStatus();
+}
+
+}  // namespace kill9

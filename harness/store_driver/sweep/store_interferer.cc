@@ -1,0 +1,99 @@
+// What others do while a victim stands still in the middle of its operation: an interferer, which
+// uses what the victim uses; a prober, which sees who is blocked.
+#include <algorithm>
+#include <utility>
+
+#include "harness/store_driver/sweep/store_survivor.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr uint32_t kChurnKeys = 6;
+constexpr uint32_t kChurns = 120;  // more than a heap may keep aside before it uses space again
+constexpr uint32_t kMostFills = 400;
+constexpr uint32_t kLossyFills = 48;  // once through the smallest segment, and more
+
+}  // namespace
+
+// Its keys are no scene's, and are gone afterwards: what it does is in no history.
+void StoreSurvivor::Churn() {
+  value_.resize(kValueBytes);
+  for (uint32_t n = 0; n < kChurns; ++n) {
+    FillValue(NextId(), kStrangeKey, value_);
+    store_->Put(InterferenceKey(n % kChurnKeys), value_).IgnoreError();
+  }
+  value_.resize(std::min<size_t>(kFillBytes, store_->max_value_bytes()));
+  const uint32_t most = scene_.traits().lossless ? kMostFills : kLossyFills;
+  uint32_t count = kChurnKeys;
+  for (; count < most; ++count) {
+    FillValue(NextId(), kStrangeKey, value_);
+    if (!store_->Put(InterferenceKey(count), value_).ok()) break;
+  }
+  for (uint32_t n = 0; n < count; ++n) store_->Erase(InterferenceKey(n)).IgnoreError();
+}
+
+void StoreSurvivor::Interfere(uint32_t way) {
+  const uint64_t key = scene_.At(Nearness::kSame);
+  switch (way) {
+    case 0:  // the key is there all the time
+      Get(key);
+      Put(key, kValueBytes);
+      Put(key, kValueBytes);
+      Get(key);
+      Put(key, kSmallerBytes);  // leaves the old room to others
+      Churn();
+      Get(key);
+      return;
+    case 1:  // it goes, comes back, and goes
+      Erase(key);
+      Get(key);
+      Churn();
+      Put(key, kValueBytes);
+      Get(key);
+      Erase(key);
+      Churn();
+      return;
+    default:  // it is only looked at; all else changes
+      Get(key);
+      Churn();
+      Get(key);
+      return;
+  }
+}
+
+void StoreSurvivor::Probe(uint32_t probe, Nearness where) {
+  const uint64_t key = scene_.At(where);
+  switch (probe) {
+    case kProbeGet:
+      Get(key);
+      return;
+    case kProbePut:
+      Put(key, kValueBytes);
+      return;
+    case kProbeErase:
+      Erase(key);
+      return;
+    case kProbeCas:
+      CompareAndSwap(key, kAbsent);
+      return;
+    case kProbePin:
+      Pin(key).IgnoreError();
+      return;
+    case kProbeDraft:
+      PutDraft(key, /*commit=*/true);
+      return;
+    case kProbeForEach:
+      store_->ForEach([](const EntryView&) { return true; }).IgnoreError();
+      return;
+    case kProbeRecover:
+      store_->Recover().IgnoreError();
+      return;
+    case kProbeAttach:
+      scene_.design().Attach(scene_.segment()).IgnoreError();
+      return;
+    default:
+      return;
+  }
+}
+
+}  // namespace kill9::sweep

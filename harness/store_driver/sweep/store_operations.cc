@@ -1,0 +1,73 @@
+#include "harness/store_driver/sweep/store_operations.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr std::string_view kOperationNames[] = {
+    "put_insert", "put_same", "put_larger", "put_smaller", "get",     "get_again", "erase",
+    "cas_hit",    "cas_miss", "pin",        "release",     "reserve", "commit",    "drop",
+    "for_each",   "attach",   "detach",     "recover",     "create"};
+constexpr std::string_view kStateNames[] = {
+    "empty",        "one_entry",      "collision_pair", "collision_chain", "full_table",
+    "full_segment", "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase",
+    "split",        "merge",          "first_block",    "last_block",      "all_participants_dead"};
+
+constexpr ProbeName kProbeNames[] = {
+    {"get"},          {"put"},   {"erase"},           {"cas"},
+    {"pin"},          {"draft"}, {"for_each", false}, {"recover", false},
+    {"attach", false}};
+
+bool IsFull(StoreState state) {
+  return state == StoreState::kFullTable || state == StoreState::kFullSegment ||
+         state == StoreState::kFirstBlock || state == StoreState::kLastBlock;
+}
+
+}  // namespace
+
+std::span<const std::string_view> StoreOperationNames() { return kOperationNames; }
+std::span<const std::string_view> StoreStateNames() { return kStateNames; }
+std::span<const ProbeName> StoreProbeNames() { return kProbeNames; }
+
+bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
+  switch (operation) {
+    case StoreOperation::kCompareAndSwapHit:
+    case StoreOperation::kCompareAndSwapMiss:
+      if (!traits.has_compare_and_swap) return false;
+      break;
+    case StoreOperation::kPin:
+    case StoreOperation::kRelease:
+      if (!traits.has_pin) return false;
+      break;
+    case StoreOperation::kReserve:
+    case StoreOperation::kCommit:
+    case StoreOperation::kDrop:
+      if (!traits.has_draft) return false;
+      break;
+    case StoreOperation::kRecover:
+      if (!traits.has_recovery) return false;
+      break;
+    default:
+      break;
+  }
+  if ((state == StoreState::kPinnedByLive || state == StoreState::kPinnedByDead) &&
+      !traits.has_pin) {
+    return false;
+  }
+  if (!traits.bounded && IsFull(state)) return false;
+  if (state == StoreState::kAllParticipantsDead) {
+    return operation == StoreOperation::kAttach && traits.has_recovery && !traits.needs_name;
+  }
+  // While a segment is made, only its name and what is behind that are looked at, no other files.
+  if (operation == StoreOperation::kCreate)
+    return state == StoreState::kEmpty && !traits.needs_name;
+  if (state != StoreState::kEmpty) return true;
+  return operation != StoreOperation::kPutSame && operation != StoreOperation::kPutLarger &&
+         operation != StoreOperation::kPutSmaller && operation != StoreOperation::kRelease;
+}
+
+bool TakesNoKey(StoreOperation operation) {
+  return operation == StoreOperation::kForEach || operation == StoreOperation::kRecover ||
+         operation == StoreOperation::kAttach || operation == StoreOperation::kDetach;
+}
+
+}  // namespace kill9::sweep

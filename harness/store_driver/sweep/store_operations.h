@@ -1,0 +1,77 @@
+// The operations of a store, its starting states and its probes, as the sweep names them.
+#ifndef KILL9_HARNESS_STORE_DRIVER_SWEEP_STORE_OPERATIONS_H_
+#define KILL9_HARNESS_STORE_DRIVER_SWEEP_STORE_OPERATIONS_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "harness/sweep/driver/driver.h"
+#include "variants/store.h"
+
+namespace kill9::sweep {
+
+enum class StoreOperation : uint8_t {
+  kPutInsert,
+  kPutSame,
+  kPutLarger,
+  kPutSmaller,
+  kGet,
+  kGetAgain,  // of a key that it has just read: what it remembers, it must not believe
+  kErase,
+  kCompareAndSwapHit,
+  kCompareAndSwapMiss,
+  kPin,
+  kRelease,
+  kReserve,
+  kCommit,
+  kDrop,
+  kForEach,
+  kAttach,  // this one and the following are the sweep's own
+  kDetach,
+  kRecover,
+  kCreate,
+};
+std::span<const std::string_view> StoreOperationNames();  // "put_insert"
+
+enum class StoreState : uint8_t {
+  kEmpty,
+  kOneEntry,
+  kCollisionPair,
+  kCollisionChain,
+  kFullTable,
+  kFullSegment,
+  kPinnedByLive,
+  kPinnedByDead,
+  kHalfDonePut,
+  kHalfDoneErase,
+  kSplit,
+  kMerge,
+  kFirstBlock,
+  kLastBlock,
+  kAllParticipantsDead,  // whoever attaches must recover first
+};
+std::span<const std::string_view> StoreStateNames();  // "one_entry"
+
+enum StoreProbe : uint32_t {
+  kProbeGet,
+  kProbePut,
+  kProbeErase,
+  kProbeCas,
+  kProbePin,
+  kProbeDraft,
+  kProbeForEach,
+  kProbeRecover,
+  kProbeAttach,
+};
+std::span<const ProbeName> StoreProbeNames();
+
+// Whether the operation says something in this state that it does not say in another, and the
+// design has it.
+bool Applies(const Traits& traits, StoreOperation operation, StoreState state);
+// Goes through the whole store: beside such a victim there is no elsewhere.
+bool TakesNoKey(StoreOperation operation);
+
+}  // namespace kill9::sweep
+
+#endif  // KILL9_HARNESS_STORE_DRIVER_SWEEP_STORE_OPERATIONS_H_

@@ -1,0 +1,223 @@
+#include "harness/store_driver/sweep/store_victim.h"
+
+#include <optional>
+#include <utility>
+
+namespace kill9::sweep {
+namespace {
+
+uint32_t BytesWritten(StoreOperation operation) {
+  if (operation == StoreOperation::kPutLarger) return kLargerBytes;
+  return operation == StoreOperation::kPutSmaller ? kSmallerBytes : kValueBytes;
+}
+
+// As histories know it; nothing where it has no effect on keys, and shows none.
+std::optional<Function> FunctionOf(StoreOperation operation) {
+  switch (operation) {
+    case StoreOperation::kPutInsert:
+    case StoreOperation::kPutSame:
+    case StoreOperation::kPutLarger:
+    case StoreOperation::kPutSmaller:
+      return Function::kPut;
+    case StoreOperation::kGet:
+    case StoreOperation::kGetAgain:
+      return Function::kGet;
+    case StoreOperation::kErase:
+      return Function::kErase;
+    case StoreOperation::kCompareAndSwapHit:
+    case StoreOperation::kCompareAndSwapMiss:
+      return Function::kCompareAndSwap;
+    case StoreOperation::kPin:
+      return Function::kPin;
+    case StoreOperation::kCommit:
+      return Function::kCommit;
+    case StoreOperation::kForEach:
+      return Function::kForEach;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool TakesValue(Function function) {
+  return function == Function::kPut || function == Function::kCommit ||
+         function == Function::kCompareAndSwap;
+}
+
+}  // namespace
+
+StoreVictim::StoreVictim(const StoreScene& scene, StoreOperation operation, uint32_t number,
+                         bool tells_all, OperationLog log)
+    : scene_(scene),
+      operation_(operation),
+      process_(kVictims + number),
+      tells_all_(tells_all),
+      log_(log),
+      key_number_(scene.Subject(operation)),
+      key_(scene.key(key_number_)),
+      id_(MakeValueId(process_, 1)),
+      value_(BytesWritten(operation), '\0') {
+  FillValue(id_, key_number_, value_);
+  // Room for what is read: growing it would be the string's instructions, not the store's.
+  read_.reserve(size_t{16} << 10);
+  if (tells_all_) visits_.reserve(2 * scene.key_count());
+}
+
+absl::Status StoreVictim::Take(const absl::StatusOr<Version>& version) {
+  if (version.ok()) answered_ = *version;
+  return version.status();
+}
+
+absl::Status StoreVictim::Prepare() {
+  absl::StatusOr<std::unique_ptr<Store>> store = scene_.design().Attach(scene_.segment());
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  absl::Status status = GetReady();
+  const std::optional<Function> function = FunctionOf(operation_);
+  if (!status.ok() || !function.has_value()) return status;
+  announced_ = &log_.Begin(process_, *function, key_number_, TakesValue(*function) ? id_ : kNothing,
+                           expected_);
+  return status;
+}
+
+absl::Status StoreVictim::GetReady() {
+  switch (operation_) {
+    case StoreOperation::kCompareAndSwapHit:
+    case StoreOperation::kCompareAndSwapMiss: {
+      absl::StatusOr<Version> version = store_->Get(key_, nullptr);
+      if (version.ok()) expected_ = *version;
+      // A version that no entry of the scene has: another's, or any at all for an absent key.
+      if (operation_ == StoreOperation::kCompareAndSwapMiss) expected_ += uint64_t{1} << 40;
+      return absl::OkStatus();
+    }
+    case StoreOperation::kGetAgain: {
+      absl::Status status = store_->Get(key_, &read_).status();
+      return absl::IsNotFound(status) ? absl::OkStatus() : status;
+    }
+    case StoreOperation::kRelease: {
+      absl::StatusOr<PinnedValue> pin = store_->Pin(key_);
+      if (pin.ok()) pin_ = *std::move(pin);
+      return absl::IsNotFound(pin.status()) ? absl::OkStatus() : pin.status();
+    }
+    case StoreOperation::kCommit:
+    case StoreOperation::kDrop: {
+      absl::StatusOr<Draft> draft = store_->Reserve(key_, value_.size());
+      if (draft.ok()) {
+        draft_ = *std::move(draft);
+        value_.copy(draft_.bytes().data(), value_.size());
+      }
+      // In a full segment there is nothing to commit: the operation is then a misuse, refused.
+      return absl::IsResourceExhausted(draft.status()) ? absl::OkStatus() : draft.status();
+    }
+    default:
+      return absl::OkStatus();
+  }
+}
+
+void StoreVictim::Run() {
+  switch (operation_) {
+    case StoreOperation::kPutInsert:
+    case StoreOperation::kPutSame:
+    case StoreOperation::kPutLarger:
+    case StoreOperation::kPutSmaller:
+      status_ = Take(store_->Put(key_, value_));
+      return;
+    case StoreOperation::kGet:
+    case StoreOperation::kGetAgain:
+      status_ = Take(store_->Get(key_, &read_));
+      return;
+    case StoreOperation::kErase: {
+      absl::StatusOr<bool> erased = store_->Erase(key_);
+      yes_ = erased.ok() && *erased;
+      status_ = erased.status();
+      return;
+    }
+    case StoreOperation::kCompareAndSwapHit:
+    case StoreOperation::kCompareAndSwapMiss: {
+      absl::StatusOr<CasResult> result = store_->CompareAndSwap(key_, expected_, value_);
+      status_ = result.status();
+      if (!result.ok()) return;
+      answered_ = result->version;
+      yes_ = result->swapped;
+      return;
+    }
+    case StoreOperation::kPin: {
+      absl::StatusOr<PinnedValue> pin = store_->Pin(key_);
+      if (pin.ok()) pin_ = *std::move(pin);
+      status_ = pin.status();
+      return;
+    }
+    case StoreOperation::kRelease:
+      pin_.Release();
+      return;
+    case StoreOperation::kReserve: {
+      absl::StatusOr<Draft> draft = store_->Reserve(key_, value_.size());
+      if (draft.ok()) draft_ = *std::move(draft);
+      return;
+    }
+    case StoreOperation::kCommit:
+      status_ = Take(store_->Commit(std::move(draft_)));
+      return;
+    case StoreOperation::kDrop:
+      draft_.Drop();
+      return;
+    case StoreOperation::kForEach:
+      status_ = store_->ForEach([this](const EntryView& view) {
+        if (tells_all_) NoteVisit(view);
+        return true;
+      });
+      return;
+    default:
+      return;  // the sweep's own
+  }
+}
+
+// No tick of the history's time here: that is another one in every run, and this is traced.
+void StoreVictim::NoteVisit(const EntryView& view) {
+  if (IsInterferenceKey(view.key) || visits_.size() == visits_.capacity()) return;
+  const std::optional<uint32_t> known = scene_.NumberOf(view.key);
+  const uint64_t key = known.has_value() ? *known : kStrangeKey;
+  visits_.push_back({key, ReadId(key, view.value), view.version});
+}
+
+// Each key was seen at some moment of the whole visit, and those that were not shown were absent at
+// one. A key that is shown once more shows a value that nobody wrote.
+void StoreVictim::RecordVisits() {
+  std::vector<bool> shown(scene_.key_count(), false);
+  const auto record = [this](uint64_t key, uint64_t value, Version version) {
+    Operation& visit = log_.Begin(process_, Function::kGet, key);
+    log_.End(visit, Outcome::kOk, value, version);
+    visit.invoke = announced_->invoke;
+    visit.finish = announced_->finish;
+  };
+  for (const Visit& visit : visits_) {
+    const bool again = visit.key < shown.size() && shown[visit.key];
+    record(visit.key, again ? kUnreadValue : visit.value, visit.version);
+    if (visit.key < shown.size()) shown[visit.key] = true;
+  }
+  for (uint32_t key = 0; status_.ok() && key < shown.size(); ++key) {
+    if (!shown[key]) record(key, kNothing, kAbsent);
+  }
+}
+
+void StoreVictim::Record() {
+  if (announced_ == nullptr) return;
+  const Function function = announced_->function;
+  const bool reads = function == Function::kGet || function == Function::kPin;
+  uint64_t result = kNothing;
+  Outcome outcome = status_.ok() ? Outcome::kOk : Outcome::kRefused;
+  if (reads && status_.ok()) {
+    // A pin: what it shows now.
+    result = ReadId(key_number_, function == Function::kPin ? pin_.value() : read_);
+    if (function == Function::kPin) answered_ = pin_.version();
+  } else if (reads && absl::IsNotFound(status_)) {
+    outcome = Outcome::kOk;
+  } else if (function == Function::kErase) {
+    result = yes_;
+  } else if (function == Function::kCompareAndSwap && status_.ok() && !yes_) {
+    outcome = Outcome::kFail;
+  }
+  log_.End(*announced_, outcome, result, answered_);
+  if (function == Function::kForEach && tells_all_) RecordVisits();
+}
+
+}  // namespace kill9::sweep

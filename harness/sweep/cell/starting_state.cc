@@ -1,0 +1,208 @@
+// How a cell makes its starting state: through a scene, holders that live or die, a victim that
+// left its work half done; and the runs without kills that come before any result is believed.
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/checker/search/shown.h"
+#include "harness/kinds/sweep_kinds.h"
+#include "harness/sweep/cell/runner.h"
+
+namespace kill9::sweep {
+
+using stepper::ForkAs;
+using stepper::KillAndReap;
+using stepper::Tracee;
+
+namespace {
+
+// Of an operation that completed.
+bool HadEffect(const Operation& operation) {
+  const FunctionRow& row = RowOf(operation.function);
+  const bool was_there = row.result != Field::kWasThere || operation.result != 0;
+  return operation.outcome == Outcome::kOk && IsKeyed(operation.function) &&
+         row.effect != Effect::kNone && was_there;
+}
+
+}  // namespace
+
+bool Runner::Prepare() {
+  if (design_ == nullptr) {
+    Error("there is no variant '%s'", area_.request.variant);
+    return false;
+  }
+  const std::string kind(design_->kind());
+  std::snprintf(area_.result.kind, sizeof area_.result.kind, "%s", kind.c_str());
+  driver_ = FindSweepDriver(kind);
+  if (driver_ == nullptr) {
+    Error("there is no sweep of objects of the kind '%s'", kind.c_str());
+    return false;
+  }
+  const auto operation = IndexOf(driver_->operations(), request().operation);
+  const auto state = IndexOf(driver_->states(), request().state);
+  if (!operation.has_value() || !state.has_value()) {
+    Error("objects of the kind '%s' have no operation '%s' or no state '%s'", kind.c_str(),
+          request().operation, request().state);
+    return false;
+  }
+  absl::StatusOr<std::unique_ptr<Scene>> scene = driver_->MakeScene(*design_, *operation, *state);
+  if (!scene.ok()) {
+    Error("%s", std::string(scene.status().message()).c_str());
+    return false;
+  }
+  scene_ = *std::move(scene);
+  beginning_.assign(scene_->beginning().begin(), scene_->beginning().end());
+  stage_->history.time = beginning_.empty() ? 0 : beginning_.back().finish;
+  std::string directory;
+  if (design_->object_traits().needs_name) {
+    directory = *Segment::DirectoryOf(scene_->options().location);
+  }
+  stepper::SharedBytes& shared = stepper_.shared();
+  Segment& segment = *scene_->segment();
+  if (absl::Status opened = shared.Open(segment.base(), segment.size(), directory); !opened.ok()) {
+    Error("%s", std::string(opened.message()).c_str());
+    return false;
+  }
+  if (creating()) {
+    // One a cell, always of the same length.
+    const std::string name = absl::StrFormat("kill9-sweep-create-%08d", getpid());
+    name.copy(to_judge_.created_name, sizeof to_judge_.created_name - 1);
+    shared.WatchName(name);
+  }
+  if (shared.has_files()) prctl(PR_SET_CHILD_SUBREAPER, 1);  // of a judge's remote survivor
+  base_.emplace(shared.snapshot_bytes());
+  BuildVictims();
+  return MakeStartingState() && RunWithoutKills();
+}
+
+bool Runner::MakeStartingState() {
+  const Scene::Making making = scene_->making();
+  stepper_.Save(base_->data());
+  if (making.half_done.has_value() && !HalfDone(*making.half_done)) return false;
+  if (making.dead_holder && !StartHolder(kHolderPid, false)) return false;
+  if (making.live_holder && !StartHolder(kHolderPid, true)) return false;
+  if (making.all_participants_dead && !FillWithDead()) return false;
+  stepper_.Save(base_->data());
+  return !failed();
+}
+
+// A victim that dies in the middle: of its distinct states, not of its instructions, so that it has
+// begun.
+bool Runner::HalfDone(uint32_t operation) {
+  constexpr uint32_t kNumber = kMostVictims - 1;
+  VictimRun run = RunOfOne(driver_->operations()[operation]);
+  run.tracee[0].number = kNumber;
+  run.judged = false;
+  Trace trace;
+  if (!TraceRepeatably(run, trace)) return false;
+  const stepper::Snapshot left = NewSnapshot();
+  const uint32_t middle = trace.state(trace.state_count() / 2).first;
+  if (!KillAndLeave(run, trace, middle, left.data())) return false;
+  for (const Operation& died : stage_->history.VictimLog(kNumber).operations()) {
+    beginning_.push_back(died);
+  }
+  stepper_.Restore(left.data());
+  return !failed();
+}
+
+// One died in the middle of its operation, the others with what they held.
+bool Runner::FillWithDead() {
+  const ParticipantTable table = scene_->segment()->participants();
+  const uint32_t slots = scene_->options().max_participants;  // those of recoverers stay free
+  for (uint32_t slot = 1; slot < slots; ++slot) {
+    if (!StartHolder(kHolderPid + static_cast<pid_t>(slot), false)) return false;
+  }
+  // What this state is for: no slot is free, and each is a dead one's that nobody has recovered. To
+  // ask is to notice, so what the asking changes is put back.
+  stepper_.Save(base_->data());
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    uint32_t generation = 0;
+    if (table.MarkIfDead(slot, &generation)) continue;
+    Error("participant slot %u of %u is not taken by a dead one", slot, slots);
+    return false;
+  }
+  stepper_.Restore(base_->data());
+  return true;
+}
+
+bool Runner::StartHolder(pid_t pid, bool lives) {
+  stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
+  pid_t child = ForkAs(pid);
+  if (child == 0) {
+    absl::StatusOr<std::unique_ptr<SharedObject>> object = design_->AttachObject(scene_->segment());
+    if (!object.ok()) _exit(1);
+    const std::shared_ptr<void> held = scene_->Hold(**object);
+    if (held == nullptr) _exit(1);
+    stage_->ready.store(1, std::memory_order_release);
+    while (true) pause();
+  }
+  if (!WaitReady(child)) {
+    KillAndReap(child);
+    Error("no participant could attach and hold what the state needs");
+    return false;
+  }
+  if (lives) {
+    holder_ = child;
+  } else {
+    KillAndReap(child);
+  }
+  to_judge_.live_holders = lives ? 1 : 0;
+  return true;
+}
+
+// Whether the operation succeeds is asked first: a full object may refuse it.
+bool Runner::RunWithoutKill(Plan plan, bool with_victim) {
+  const VictimRun run = RunOfOne(request().operation);
+  JudgeRequest to_judge = to_judge_;
+  to_judge.plan = plan;
+  stepper_.Restore(base());
+  BeginHistory(run);
+  if (with_victim) {
+    stepper::Stepper::Standing standing;
+    if (!stepper_.Ready(
+            run, [] {}, &standing))
+      return false;
+    Tracee& victim = standing.subject();
+    const bool ended = victim.Continue() == Tracee::Stop::kTrap &&
+                       victim.Continue() == Tracee::Stop::kExited && stage_->victim_done;
+    if (!ended) {
+      standing.KillAll();
+      Error("without any kill, the victim did not finish: %s", stage_->victim_message);
+      return false;
+    }
+    const std::span<Operation> recorded = stage_->history.VictimLog(0).operations();
+    if (!recorded.empty()) {
+      to_judge_.completed = recorded.front();
+      // Another one each time, if versions are of a clock.
+      if (to_judge_.completed.outcome == Outcome::kOk) to_judge_.completed.result_version = 0;
+    }
+    to_judge.completed = to_judge_.completed;
+    to_judge.returned = true;
+  }
+  const Judgement judgement = JudgeNow(to_judge);
+  if (judgement.verdict != Verdict::kPass) {
+    Fail({Mode::kKill, plan, {kNowhere, kNowhere, kNowhere}}, nullptr, 0, judgement);
+    Error("without any kill: %s", judgement.message);
+    return false;
+  }
+  if (!with_victim) to_judge_.held_blocks_at_end = stage_->report.held_blocks_at_end;
+  return true;
+}
+
+bool Runner::RunWithoutKills() {
+  to_judge_.completed.outcome = Outcome::kOpen;
+  for (Plan plan : {Plan::kWorkFirst, Plan::kRecoverFirst, Plan::kLookFirst}) {
+    to_judge_.held_blocks_at_end = -1;
+    if (!RunWithoutKill(plan, false) || !RunWithoutKill(plan, true)) return false;
+  }
+  has_effect_ = HadEffect(to_judge_.completed);
+  stepper_.Restore(base());
+  return !failed();
+}
+
+}  // namespace kill9::sweep
