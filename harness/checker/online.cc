@@ -72,6 +72,8 @@ class OnlineChecker::Shard {
 
   // relaxed: a count for progress lines; the final one is read after join.
   uint64_t checked() const { return checked_.load(std::memory_order_relaxed); }
+  // relaxed: a hint.
+  bool saw_overlap() const { return saw_overlap_.load(std::memory_order_relaxed); }
   // After Stop.
   const absl::flat_hash_map<uint64_t, Key>& keys() const { return keys_; }
   uint64_t backlog_most() const { return backlog_most_; }
@@ -122,6 +124,8 @@ class OnlineChecker::Shard {
     }
     unsettled_.erase(unsettled_.begin(), rest);
     checked_.fetch_add(checked, std::memory_order_relaxed);  // a count
+    // relaxed, as in saw_overlap(). Once it is known, nobody adds up again.
+    if (!saw_overlap() && overlapping() != 0) saw_overlap_.store(true, std::memory_order_relaxed);
   }
 
   bool Check(Operation* operation) {
@@ -170,6 +174,7 @@ class OnlineChecker::Shard {
   absl::flat_hash_map<uint64_t, Key> keys_;
   size_t kept_ = 0;
   std::atomic<uint64_t> checked_{0};
+  std::atomic<bool> saw_overlap_{false};
   std::thread thread_;
 };
 
@@ -204,6 +209,11 @@ uint64_t OnlineChecker::operations_checked() const {
   uint64_t sum = not_keyed_.load(std::memory_order_relaxed);  // a count
   for (const auto& shard : shards_) sum += shard->checked();
   return sum;
+}
+
+bool OnlineChecker::saw_overlap() const {
+  return std::any_of(shards_.begin(), shards_.end(),
+                     [](const auto& shard) { return shard->saw_overlap(); });
 }
 
 // The older half is forgotten when there are too many; a death before what is known counts as

@@ -82,6 +82,7 @@ class OnlineChecker {
 
   // Whether a violation has been found so far. Any thread.
   bool violated() const { return keys_violating_.load(std::memory_order_relaxed) != 0; }  // a hint
+  bool saw_overlap() const;  // whether two operations of one key overlapped so far; a hint
   uint64_t operations_checked() const;  // any thread
 
   // No operation follows. Called once.

@@ -78,6 +78,7 @@ CheckedHistory Read(const Message& message) {
 
 struct CheckerProcess::Shared {
   std::atomic<uint32_t> violated;
+  std::atomic<uint32_t> saw_overlap;
   std::atomic<uint32_t> has_message;
   Message message;  // written by the checker before has_message, read by Finish
 };
@@ -127,6 +128,7 @@ void CheckerProcess::Run() {
       checker.Feed(batch, settled);
       // Relaxed: news; the verdict comes with Finish.
       if (checker.violated()) shared_->violated.store(1, std::memory_order_relaxed);
+      if (checker.saw_overlap()) shared_->saw_overlap.store(1, std::memory_order_relaxed);
     } else if (closed) {
       break;
     } else {
@@ -148,6 +150,10 @@ void CheckerProcess::Feed(const std::vector<Operation>& operations, uint64_t set
 
 bool CheckerProcess::found_violation() {
   return shared_->violated.load(std::memory_order_relaxed) != 0;
+}
+
+bool CheckerProcess::saw_overlap() {
+  return shared_->saw_overlap.load(std::memory_order_relaxed) != 0;
 }
 
 bool CheckerProcess::alive() {

@@ -54,6 +54,7 @@ class CheckerProcess final : public HistorySink {
   bool ready() override;
   void Feed(const std::vector<Operation>& operations, uint64_t settled) override;
   bool found_violation() override;
+  bool saw_overlap() override;
 
   // The caller's.
   bool alive();

@@ -46,6 +46,8 @@ class HistorySink {
   virtual void Feed(const std::vector<Operation>& operations, uint64_t settled) = 0;
   // The checker has found a violation; the run can end.
   virtual bool found_violation() = 0;
+  // The checker has seen two operations of one key overlap; without any a run proves nothing.
+  virtual bool saw_overlap() = 0;
 };
 
 // What the supervisor counted; workers' counts are in Control.
