@@ -90,7 +90,7 @@ bool HistoryCheck::IsLegal(const Operation* instead) {
   if (instead != nullptr) operations.push_back(*instead);
   SortByInvocation(&operations);
   return model_->Check(Condition::kStrict, Recoveries(), {}, KeyHistory::Of(operations), nullptr) ==
-         Answer::kLinearizable;
+         SearchResult::kLinearizable;
 }
 
 DecidedOutcome HistoryCheck::OutcomeOf(const Operation& completed) {
