@@ -109,6 +109,20 @@ TEST(Supervisor, CallsARunWithoutKillsVacuous) {
   EXPECT_THAT(result.reason, HasSubstr("nobody was killed"));
 }
 
+// Where there are more processes than cores, few operations overlap in a short run.
+TEST(Supervisor, GoesOnUntilTwoOperationsHaveOverlapped) {
+  const OnOneCore pinned;
+  for (int run = 0; run < 5; ++run) {
+    TortureOptions options = Options();
+    options.supervisor.seconds = 0.02;
+    options.supervisor.processes = 2;
+    const TortureResult result =
+        RunTorture(PlantedVariant(Defect::kNone), *FindScenario("steady"), options, Continue);
+    EXPECT_EQ(VerdictName(result.verdict), "pass") << result.reason;
+    EXPECT_GT(result.run["overlapping_operations"].get<uint64_t>(), 0u);
+  }
+}
+
 TEST(Supervisor, TellsAFindingBeforeAnyKillApart) {
   const TortureResult result = RunPlanted(Defect::kAuditLies);
   EXPECT_THAT(result.reason, HasSubstr("before any kill"));
