@@ -36,9 +36,8 @@ std::string OneOperation(const FunctionRow& row, std::string_view name) {
   const std::string argument = row.expected != Field::kUnused   ? "[0 7]"
                                : row.argument != Field::kUnused ? "7"
                                                                 : "nil";
-  const std::string result = row.result == Field::kWasThere ? "true"
-                             : row.result == Field::kValue  ? "7"
-                                                            : argument;
+  const bool tells = row.result == Field::kValue || row.result == Field::kNumber;
+  const std::string result = row.result == Field::kWasThere ? "true" : tells ? "7" : argument;
   return absl::StrCat(call, ":invoke, :value ", argument, "}\n", call, ":ok, :value ", result,
                       "}\n");
 }

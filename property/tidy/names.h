@@ -130,7 +130,7 @@ inline Findings UnknownPartners(const Tree& tree) {
     if (!IsIn(path, "variants") || !IsSource(path)) continue;
     const std::vector<Word> words = WordsOf(file.comments);
     // Whether only a space, or a line's end within one comment, is before the word.
-    const auto follows = [&file](const std::vector<Word>& words, size_t i) {
+    const auto follows = [&file, &words](size_t i) {
       const size_t before = words[i - 1].at + words[i - 1].text.size();
       const std::string between = file.comments.substr(before, words[i].at - before);
       return between.find_first_not_of(" /\n") == between.npos &&
@@ -140,7 +140,7 @@ inline Findings UnknownPartners(const Tree& tree) {
       const bool led = std::any_of(kLeads.begin(), kLeads.end(), [&](const auto& lead) {
         return words[i - 1].text == lead[1] && (lead[0].empty() || words[i - 2].text == lead[0]);
       });
-      if (!led || !follows(words, i)) continue;
+      if (!led || !follows(i)) continue;
       // The names that follow: "Release and MarkRecovered".
       for (size_t w = i;; w += 2) {
         const std::string_view name = words[w].text;
@@ -149,8 +149,8 @@ inline Findings UnknownPartners(const Tree& tree) {
           findings.push_back({path, LineOf(file.text, words[w].at),
                               Cat("refers to ", name, ", which is not there")});
         }
-        const bool goes_on = w + 2 < words.size() && words[w + 1].text == "and" &&
-                             follows(words, w + 1) && follows(words, w + 2);
+        const bool goes_on =
+            w + 2 < words.size() && words[w + 1].text == "and" && follows(w + 1) && follows(w + 2);
         if (!goes_on) break;
       }
     }

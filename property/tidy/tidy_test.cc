@@ -59,9 +59,8 @@ class Tidy : public testing::TestWithParam<Rule> {};
 TEST_P(Tidy, ThisCheckoutKeepsTheRule) {
   ASSERT_TRUE(ThisCheckout().contains("variants/store.h")) << "no checkout at " KILL9_SOURCE_DIR;
   for (const Finding& finding : GetParam().check(ThisCheckout())) {
-    const bool known = std::any_of(std::begin(kNotYet), std::end(kNotYet), [&](const Known& known) {
-      return std::string_view(known.rule) == GetParam().name &&
-             finding.path.starts_with(known.path);
+    const bool known = std::any_of(std::begin(kNotYet), std::end(kNotYet), [&](const Known& one) {
+      return std::string_view(one.rule) == GetParam().name && finding.path.starts_with(one.path);
     });
     if (!known) ADD_FAILURE() << finding;
   }

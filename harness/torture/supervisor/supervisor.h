@@ -46,7 +46,7 @@ class HistorySink {
   virtual void Feed(const std::vector<Operation>& operations, uint64_t settled) = 0;
   // The checker has found a violation; the run can end.
   virtual bool found_violation() = 0;
-  // The checker has seen two operations of one key overlap; without any a run proves nothing.
+  // The checker has seen two operations overlap on one part of the object; without any a run proves nothing.
   virtual bool saw_overlap() = 0;
 };
 
@@ -123,6 +123,7 @@ class Supervisor {
   bool GivesUpOn(uint32_t slot) const;
   bool over() const;
   bool enough_kills() const;
+  bool proves_nothing() const;  // something that the scenario needs has not happened yet
 
   void WorkFor(uint64_t duration_us);
   void Inject(uint64_t now_ns);
