@@ -25,8 +25,8 @@ namespace kill9 {
 namespace {
 
 // All runs together, where --seconds is not given: a second for each design in each scenario. A
-// run that has proved nothing by then goes on. So the first verdict after a fresh clone, which waits
-// for the build, comes within some four minutes.
+// run that has proved nothing by then goes on. So the first verdict after a fresh clone, which
+// waits for the build, comes within some four minutes.
 constexpr double kDefaultTotalSeconds = 52;
 constexpr double kDefaultSeconds = 10;
 constexpr double kPlainLineSeconds = 10;
