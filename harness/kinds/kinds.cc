@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/kinds/sweep_kinds.h"
 #include "harness/store_driver/store_driver.h"
 #include "variants/registry.h"
 
@@ -34,6 +35,7 @@ absl::Status RegisterOwn(const Own& own) {
     }
     TortureDrivers().push_back(driver);
   }
+  if (absl::Status status = AddSweepDrivers(own.sweep_drivers); !status.ok()) return status;
   if (absl::Status status = AddModels(own.models); !status.ok()) return status;
   return AddDesigns(own.designs);
 }

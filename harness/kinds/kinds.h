@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "harness/checker/model_checker.h"
+#include "harness/sweep/driver/driver.h"
 #include "harness/torture/driver.h"
 #include "variants/object.h"
 
@@ -15,11 +16,14 @@ namespace kill9 {
 struct Own {
   std::span<const Design* const> designs = {};
   std::span<const ModelChecker* const> models = {};
-  std::span<const TortureDriver* const> torture_drivers = {};  // of kinds that are new
+  // Of kinds that are new.
+  std::span<const TortureDriver* const> torture_drivers = {};
+  std::span<const sweep::SweepDriver* const> sweep_drivers = {};
 };
 
 // kAlreadyExists: a name is taken; the program cannot go on. REQUIRES: called before any list is
-// asked for, by one thread; what `own` names lives as long as the program.
+// asked for, by one thread, and again where the sweep runs the program anew (before RunIfWorker,
+// harness/sweep/worker.h); what `own` names lives as long as the program.
 absl::Status RegisterOwn(const Own& own);
 
 }  // namespace kill9

@@ -6,15 +6,22 @@
 #include "property/kinds/counter/counter_designs.h"
 #include "property/kinds/counter/counter_driver.h"
 #include "property/kinds/counter/counter_model.h"
+#include "property/kinds/counter/counter_sweep.h"
 
 namespace kill9 {
 
 inline const Own& CounterKind() {
   static const CounterDriver driver;
-  static const Design* const designs[] = {&AtomicCounterDesign(), &ForgetfulCounterDesign()};
+  static const sweep::CounterSweep sweep_driver;
+  static const Design* const designs[] = {&AtomicCounterDesign(), &ForgetfulCounterDesign(),
+                                          &RedoingCounterDesign()};
   static const ModelChecker* const models[] = {&CounterChecker()};
   static const TortureDriver* const drivers[] = {&driver};
-  static const Own own = {.designs = designs, .models = models, .torture_drivers = drivers};
+  static const sweep::SweepDriver* const sweep_drivers[] = {&sweep_driver};
+  static const Own own = {.designs = designs,
+                          .models = models,
+                          .torture_drivers = drivers,
+                          .sweep_drivers = sweep_drivers};
   return own;
 }
 
