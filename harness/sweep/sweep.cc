@@ -48,12 +48,12 @@ std::vector<std::string> NamesOfAll(NamesOfDriver names_of) {
   return names;
 }
 
-CellRequest RequestFor(const SweepOptions& options, const Design& design,
+CellRequest RequestFor(const SweepOptions& options, const Design& design, std::string_view second,
                        std::string_view operation, std::string_view state) {
   CellRequest request{};
   CopyName(design.name(), request.variant);
   CopyName(operation, request.operation);
-  CopyName(options.second, request.second);
+  CopyName(second, request.second);
   CopyName(state, request.state);
   request.full = options.full;
   request.stall = options.stall;
@@ -154,6 +154,7 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   for (const Design* design : options.variants) {
     const SweepDriver* driver = FindSweepDriver(design->kind());
     if (driver == nullptr) continue;
+    const std::string_view second = options.second.empty() ? driver->second() : options.second;
     for (uint32_t operation = 0; operation < driver->operations().size(); ++operation) {
       if (!Contains(options.operations, driver->operations()[operation])) continue;
       for (uint32_t state = 0; state < driver->states().size(); ++state) {
@@ -161,8 +162,8 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
             !driver->Applies(*design, operation, state)) {
           continue;
         }
-        requests.push_back(
-            RequestFor(options, *design, driver->operations()[operation], driver->states()[state]));
+        requests.push_back(RequestFor(options, *design, second, driver->operations()[operation],
+                                      driver->states()[state]));
       }
     }
   }

@@ -23,7 +23,7 @@ struct SweepOptions {
   bool recovery = false;
   bool two_victims = false;
   bool resume = false;
-  std::string second = "put_larger";
+  std::string second;   // empty: the kind's own
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
                        // are stopped before in resume; 0: all

@@ -81,7 +81,7 @@ std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
                   " --plan=", std::string(Name(place.plan)));
-  if (place.mode == Mode::kTwoVictims) {
+  if (place.mode == Mode::kTwoVictims && request.second[0] != '\0') {
     absl::StrAppend(&line, " --second=", request.second);
   }
   absl::StrAppend(&line, " --at=", place.at[0]);
@@ -188,7 +188,8 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
     const std::vector<std::string> operations = OperationNames();
     copy("operation", run.at("operation").get<std::string>(), operations, request.operation);
     copy("state", run.at("state").get<std::string>(), StateNames(), request.state);
-    copy("operation", example.value("second", "put_larger"), operations, request.second);
+    const std::string second = example.value("second", "");
+    if (!second.empty()) copy("operation", second, operations, request.second);
     request.place.mode = Named<Mode>("mode", example.at("mode").get<std::string>(), kModeCount);
     request.place.plan = Named<Plan>("plan", example.at("plan").get<std::string>(), kPlanCount);
     const Json& at = example.at("at");

@@ -1,9 +1,11 @@
-// A program that is the kill9 command with two designs of its own: one that is right, and one that
-// guards nothing.
+// A program that is the kill9 command with designs of its own: a store that is right, one that
+// guards nothing, and a kind that the tree does not have.
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "property/kinds/counter/counter_kind.h"
 #include "stress/command/main.h"
 #include "variants/registry.h"
 
@@ -45,6 +47,9 @@ class OwnDesign final : public kill9::Variant {
 int main(int argc, char** argv) {
   static const OwnDesign guarded("own_guarded", "global_mutex");
   static const OwnDesign unguarded("own_unguarded", "unsynchronised_hash");
-  static const kill9::Design* const designs[] = {&guarded, &unguarded};
-  return kill9::Main(argc, argv, {.designs = designs});
+  kill9::Own own = kill9::CounterKind();
+  static std::vector<const kill9::Design*> designs(own.designs.begin(), own.designs.end());
+  designs.insert(designs.end(), {&guarded, &unguarded});
+  own.designs = designs;
+  return kill9::Main(argc, argv, own);
 }

@@ -45,7 +45,6 @@ std::vector<Cell> Swept(const std::vector<CellRequest>& requests) {
 
 TEST(CounterSweep, EveryModePassesOnWhatIsRight) {
   SweepOptions options = Of("atomic_counter");
-  options.second = "add";
   options.stall = options.recovery = options.two_victims = options.resume = true;
   options.pairs = 3;
   const std::vector<Cell> cells = Swept(PlanCells(options));
@@ -71,6 +70,16 @@ TEST(CounterSweep, EveryModePassesOnWhatIsRight) {
       EXPECT_GT(cell.result.did_not_happen, 0u) << run;
     }
   }
+}
+
+TEST(CounterSweep, ASecondVictimCannotDoWhatACounterDoesNotHave) {
+  SweepOptions options = Of("atomic_counter", {"add"}, {"zero"});
+  options.two_victims = true;
+  options.second = "erase";
+  const std::vector<Cell> cells = Swept(PlanCells(options));
+  ASSERT_EQ(cells.size(), 1u);
+  EXPECT_EQ(cells[0].result.verdict, Verdict::kUndecided);
+  EXPECT_THAT(std::string(cells[0].result.error), HasSubstr("have no operation 'erase'"));
 }
 
 TEST(CounterSweep, EachInstructionOfAnAdditionAndOfAReadIsKilledAt) {

@@ -28,7 +28,6 @@ std::vector<Cell> Sweep(const Design& design, std::vector<std::string> operation
   SweepOptions options;
   options.variants = {&design};
   options.operations = std::move(operations);
-  options.second = "write";
   options.full = options.stall = options.recovery = options.two_victims = options.resume = true;
   options.pairs = 3;
   options.watchdog_seconds = 2;

@@ -232,6 +232,7 @@ class RegisterSweep final : public SweepDriver {
                                                   kDetachName, kRecoverName, kCreateName};
     return kNames;
   }
+  std::string_view second() const override { return "write"; }
   std::span<const std::string_view> states() const override {
     static constexpr std::string_view kNames[] = {"unwritten"};
     return kNames;

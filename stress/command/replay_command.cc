@@ -277,7 +277,7 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
     std::cerr << "kill9 replay: " << request.status().message() << "\n";
     return kExitUsage;
   }
-  if (FindVariant(request->variant) == nullptr) {
+  if (FindDesign(request->variant) == nullptr) {
     std::cerr << "kill9 replay: there is no variant '" << request->variant << "' here\n";
     return kExitUsage;
   }

@@ -5,6 +5,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "harness/kinds/sweep_kinds.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/choices.h"
@@ -64,6 +65,17 @@ void RefuseUnused(std::string_view flag, const std::string& given,
   }
 }
 
+// The second victim works on the same object as the first.
+void RefuseSecond(const sweep::SweepOptions& options) {
+  if (options.second.empty()) return;
+  for (const Design* variant : options.variants) {
+    const sweep::SweepDriver* driver = FindSweepDriver(variant->kind());
+    if (driver == nullptr || sweep::IndexOf(driver->operations(), options.second)) continue;
+    throw UsageError(absl::StrCat("--second: objects of the kind '", std::string(variant->kind()),
+                                  "' have no operation '", options.second, "'"));
+  }
+}
+
 void RefuseUnused(const SweepArguments& arguments) {
   const sweep::SweepOptions& options = arguments.options;
   sweep::SweepOptions whole = options;
@@ -99,29 +111,28 @@ int RunPlace(const SweepArguments& arguments) {
               {"counterexample",
                {{"mode", arguments.mode},
                 {"plan", arguments.plan},
-                {"second", arguments.second},
+                {"second", requests[0].second},
                 {"at", arguments.at}}}};
   return ReplaySweepRun(run, {.watchdog_seconds = options.watchdog_seconds});
 }
 
 int Run(SweepArguments& arguments) {
   sweep::SweepOptions& options = arguments.options;
-  for (const Variant* variant : ChooseVariants(arguments.variant)) {
-    options.variants.push_back(variant);
-  }
+  options.variants = ChooseDesigns(arguments.variant);
   const std::vector<std::string> operations = sweep::OperationNames();
   options.operations = ChooseNames("--operation", arguments.operation, operations);
   options.states = ChooseNames("--state", arguments.state, sweep::StateNames());
-  const bool second_given = !arguments.second.empty();
-  if (!second_given) arguments.second = "put_larger";
-  options.second =
-      OnlyOne("--second", arguments.second, ChooseNames("--second", arguments.second, operations));
-  if (second_given && !options.two_victims && arguments.mode != "two_victims") {
-    throw UsageError("--second needs --two-victims: alone it would do nothing");
+  if (!arguments.second.empty()) {
+    options.second = OnlyOne("--second", arguments.second,
+                             ChooseNames("--second", arguments.second, operations));
+    if (!options.two_victims && arguments.mode != "two_victims") {
+      throw UsageError("--second needs --two-victims: alone it would do nothing");
+    }
   }
   options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
                                                              stepper::kBreakpointChoiceCount);
   RefuseUnused(arguments);
+  RefuseSecond(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
@@ -189,7 +200,7 @@ void AddSweepCommand(CommandLine& line) {
   command.Add("--operation", arguments->operation, "names with commas, or all");
   command.Add("--state", arguments->state, "starting states with commas, or all");
   command.Add("--second", arguments->second,
-              "the second victim's operation: put_larger, unless it is said");
+              "the second victim's operation: of stores put_larger, unless it is said");
   Option at = command.Add("--at", arguments->at, "repeat one kill, at this instruction");
   at.SeparatedBy(',');
   command.Add("--mode", arguments->mode, "with --at: kill, recovery, two_victims, stall, resume")

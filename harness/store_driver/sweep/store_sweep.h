@@ -16,6 +16,7 @@ class StoreSweep final : public SweepDriver {
  public:
   std::string_view kind() const override;
   std::span<const std::string_view> operations() const override { return StoreOperationNames(); }
+  std::string_view second() const override { return "put_larger"; }
   std::span<const std::string_view> states() const override { return StoreStateNames(); }
   std::span<const ProbeName> probes() const override { return StoreProbeNames(); }
   uint32_t interferences() const override { return 3; }

@@ -42,7 +42,7 @@ struct CellRequest {
   static constexpr size_t kMostNameBytes = 32;
   char variant[48];
   char operation[kMostNameBytes];
-  char second[kMostNameBytes];  // of the second victim
+  char second[kMostNameBytes];  // of the second victim; empty: the kind's own
   char state[kMostNameBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
   uint8_t stall, recovery, two_victims, resume;

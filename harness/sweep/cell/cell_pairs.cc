@@ -94,9 +94,8 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
 
 VictimRun TwoVictims(const Runner& runner) {
   VictimRun run = runner.RunOfOne(runner.request().operation);
-  run.tracee[1] = {.operation = runner.OperationOf(runner.request().second),
-                   .number = 1,
-                   .pid = Runner::kOtherPid};
+  run.tracee[1] = {
+      .operation = runner.OperationOf(runner.second()), .number = 1, .pid = Runner::kOtherPid};
   run.count = 2;
   return run;
 }

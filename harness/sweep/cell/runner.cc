@@ -61,7 +61,7 @@ void Runner::BuildVictims() {
   };
   build(request().operation, 0, false);
   build(request().operation, 0, true);
-  build(request().second, 1, false);
+  build(second(), 1, false);
   build(recovery(), kRecoverer, false);
 }
 

@@ -80,6 +80,9 @@ class Runner {
   uint32_t probes_in_all() const {
     return static_cast<uint32_t>(driver_->probes().size()) * kNearnessCount;
   }
+  std::string_view second() const {
+    return request().second[0] != '\0' ? request().second : driver_->second();
+  }
   bool creating() const { return std::string_view(request().operation) == kCreateName; }
   // What a recoverer does: where all participants are dead, it has to attach first.
   std::string_view recovery() const {

@@ -50,6 +50,11 @@ bool Runner::Prepare() {
           request().operation, request().state);
     return false;
   }
+  if (!IndexOf(driver_->operations(), second()).has_value()) {
+    Error("objects of the kind '%s' have no operation '%s'", kind.c_str(),
+          std::string(second()).c_str());
+    return false;
+  }
   absl::StatusOr<std::unique_ptr<Scene>> scene = driver_->MakeScene(*design_, *operation, *state);
   if (!scene.ok()) {
     Error("%s", std::string(scene.status().message()).c_str());

@@ -145,6 +145,8 @@ class SweepDriver {
   virtual ~SweepDriver() = default;
   virtual std::string_view kind() const = 0;  // as Design::kind
   virtual std::span<const std::string_view> operations() const = 0;
+  // What a second victim does, where nobody says: one of the operations.
+  virtual std::string_view second() const = 0;
   virtual std::span<const std::string_view> states() const = 0;
   virtual std::span<const ProbeName> probes() const = 0;
   virtual uint32_t interferences() const = 0;

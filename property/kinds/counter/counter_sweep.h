@@ -167,6 +167,7 @@ class CounterSweep final : public SweepDriver {
                                                   kDetachName, kRecoverName, kCreateName};
     return kNames;
   }
+  std::string_view second() const override { return "add"; }
   std::span<const std::string_view> states() const override {
     static constexpr std::string_view kNames[] = {"zero", "three", "half_added"};
     return kNames;
