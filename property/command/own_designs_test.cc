@@ -17,7 +17,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 Ended RunOwn(const std::string& arguments) {
-  return RunLine(std::string(KILL9_OWN_DESIGNS_COMMAND) + " " + arguments + " 2>&1");
+  return RunLine(absl::StrCat(KILL9_OWN_DESIGNS_COMMAND " ", arguments, " 2>&1"));
 }
 
 TEST(OwnDesigns, StandInTheListBesideTheProjectsOwn) {
