@@ -157,14 +157,16 @@ class RunningTorture {
 
 // As a paused container is, or a machine whose snapshot is taken.
 TEST(SupervisorOnAMachine, FrozenTreeIsNotStuck) {
-  for (int i = 0; i < 3; ++i) {
-    RunningTorture run(*FindScenario("kill_one_at_a_time"), Options(120));
+  // The premise: the freeze came in the middle of a run. It may come as one ends.
+  constexpr int kMostRuns = 20;
+  int frozen = 0;
+  for (int i = 0; i < kMostRuns && frozen < 3; ++i) {
+    RunningTorture run(*FindScenario("kill_one_at_a_time"), Options(600));
     const pid_t supervisor = run.Supervisor();
     ASSERT_NE(supervisor, 0);
     kill(run.caller(), SIGSTOP);
     kill(supervisor, SIGSTOP);  // it starts nobody else
     const std::vector<pid_t> workers = ChildrenOf(supervisor);
-    EXPECT_FALSE(workers.empty());
     for (const pid_t worker : workers) kill(worker, SIGSTOP);
     Sleep(5 * kWatchdogUs / 1000);
     // The supervisor goes on first, and looks before any worker has moved.
@@ -173,8 +175,9 @@ TEST(SupervisorOnAMachine, FrozenTreeIsNotStuck) {
     for (const pid_t worker : workers) kill(worker, SIGCONT);
     kill(run.caller(), SIGCONT);
     EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
-    EXPECT_GT(run.longest_pause_us(), 4 * kWatchdogUs);  // the premise
+    if (run.longest_pause_us() > 4 * kWatchdogUs) ++frozen;
   }
+  EXPECT_EQ(frozen, 3) << "hardly any run was frozen in its middle";
 }
 
 // Looks for times in which a process is ready and gets no CPU.
