@@ -3,6 +3,8 @@
 #ifndef KILL9_HARNESS_SWEEP_CELL_CELL_MODES_H_
 #define KILL9_HARNESS_SWEEP_CELL_CELL_MODES_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "harness/base/random.h"
@@ -13,6 +15,10 @@ namespace kill9::sweep {
 // What a judge is told of a kill before step `at` of the request's operation.
 JudgeRequest KillRequest(const Runner& runner, const stepper::Trace& trace, uint32_t at, Plan plan);
 
+inline constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
+
+// A recoverer of what `base` holds, which must live as long as the run.
+VictimRun RecoveryOf(const Runner& runner, const stepper::Snapshot& base, pid_t pid, bool judged);
 // The victim of the request and a second one, which gets ready after it.
 VictimRun TwoVictims(const Runner& runner);
 // The recoverer is killed at every distinct state of its recovery, after each distinct thing that

@@ -10,20 +10,10 @@ using stepper::NowSeconds;
 
 namespace {
 
-constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
 // Of the second recoverer's states, after a death of the first.
 constexpr uint32_t kSecondRecovererSample = 3;
 
 bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
-
-VictimRun RecoveryOf(const Runner& runner, const stepper::Snapshot& base, pid_t pid, bool judged) {
-  VictimRun run = runner.RunOfOne(runner.recovery());
-  run.tracee[0].number = kRecoverer;
-  run.base = base.data();
-  run.tracee[0].pid = pid;
-  run.judged = judged;
-  return run;
-}
 
 // The order in which states are taken: all of them, or a seeded sample.
 class Selection {
@@ -91,6 +81,15 @@ void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, ui
 }
 
 }  // namespace
+
+VictimRun RecoveryOf(const Runner& runner, const stepper::Snapshot& base, pid_t pid, bool judged) {
+  VictimRun run = runner.RunOfOne(runner.recovery());
+  run.tracee[0].number = kRecoverer;
+  run.base = base.data();
+  run.tracee[0].pid = pid;
+  run.judged = judged;
+  return run;
+}
 
 VictimRun TwoVictims(const Runner& runner) {
   VictimRun run = runner.RunOfOne(runner.request().operation);

@@ -9,8 +9,6 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr pid_t kRecovererPid = 103, kSecondRecovererPid = 104;
-
 bool CountReplay(Runner& runner, const Trace* trace, uint32_t at, const Judgement& answer) {
   ++runner.result().replayed;
   if (answer.verdict != Verdict::kPass) {
@@ -46,21 +44,14 @@ void ReplayRecovery(Runner& runner, const JudgeRequest& to_judge) {
   const bool two = place.at[2] != kNowhere;
   for (uint32_t n = 0; n < runner.request().times; ++n) {
     if (!runner.KillAndLeave(victim, victim_trace, place.at[0], left.data())) return;
-    VictimRun recovery = runner.RunOfOne(runner.recovery());
-    recovery.tracee[0].number = kRecoverer;
-    recovery.base = left.data();
-    recovery.tracee[0].pid = kRecovererPid;
-    recovery.judged = !two;
+    const VictimRun recovery = RecoveryOf(runner, left, kRecovererPid, !two);
     if (!runner.TraceRepeatably(recovery, first)) return;
     if (!two) {
       if (!Once(runner, recovery, first, place.at[1], to_judge)) return;
       continue;
     }
     if (!runner.KillAndLeave(recovery, first, place.at[1], left_again.data())) return;
-    VictimRun again = recovery;
-    again.base = left_again.data();
-    again.tracee[0].pid = kSecondRecovererPid;
-    again.judged = true;
+    const VictimRun again = RecoveryOf(runner, left_again, kSecondRecovererPid, true);
     if (!runner.TraceRepeatably(again, second) ||
         !Once(runner, again, second, place.at[2], to_judge))
       return;

@@ -58,11 +58,12 @@ void CopyIn(char* to, std::string_view value) {
 
 }  // namespace
 
-std::optional<uint32_t> LockedStore::FreeRow() const {
+absl::StatusOr<uint32_t> LockedStore::FreeRow() const {
   for (uint32_t row = 0; row < Ledger::kPublicRows; ++row) {
     if (ledger_.rows[row] == 0) return row;
   }
-  return std::nullopt;
+  return absl::ResourceExhaustedError(
+      absl::StrCat("this participant holds ", Ledger::kPublicRows, " pins and drafts already"));
 }
 
 [[gnu::always_inline]] inline Version LockedStore::OverwriteInPlace(ShardGuard& session,
@@ -344,11 +345,8 @@ bool LockedStore::PinInto(ShardGuard& session, uint32_t index, Entry* entry, uin
 }
 
 absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
-  const std::optional<uint32_t> row = FreeRow();
-  if (!row.has_value()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("this participant holds ", Ledger::kPublicRows, " pins and drafts already"));
-  }
+  const absl::StatusOr<uint32_t> row = FreeRow();
+  if (!row.ok()) return row.status();
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
@@ -364,11 +362,8 @@ absl::StatusOr<PinnedValue> LockedStore::DoPin(std::string_view key) {
 }
 
 absl::StatusOr<Draft> LockedStore::DoReserve(std::string_view key, size_t size) {
-  const std::optional<uint32_t> row = FreeRow();
-  if (!row.has_value()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("this participant holds ", Ledger::kPublicRows, " pins and drafts already"));
-  }
+  const absl::StatusOr<uint32_t> row = FreeRow();
+  if (!row.ok()) return row.status();
   if (absl::Status status = ReserveInto(*row, space_.Hash(key), key, size); !status.ok())
     return status;
   Entry* const entry = space_.OwnedEntry(ledger_.rows[*row]);

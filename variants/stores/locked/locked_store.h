@@ -73,7 +73,7 @@ class LockedStore final : public Store {
   [[gnu::always_inline]] ShardGuard Enter(uint32_t shard) {
     return space_.Enter(shard, journal_owner_);
   }
-  std::optional<uint32_t> FreeRow() const;
+  absl::StatusOr<uint32_t> FreeRow() const;
   // Where the key's entry was found last (0: nothing is remembered), which nobody believes.
   Ref Recall(uint64_t hash) const { return static_cast<Ref>(hints_.Recall(hash, 0)); }
   // Where it is in truth. Most often that is where it was: then the hint's line stays clean.
