@@ -2,24 +2,18 @@
 // (property/kinds/counter/counter_kind.h).
 #include "property/kinds/counter/counter_kind.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
-#include "harness/report/document/document.h"
-#include "harness/report/results/results.h"
-#include "harness/report/sections/sections.h"
 #include "harness/result/result.h"
 #include "harness/torture/torture.h"
+#include "property/kinds/report_of.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -126,23 +120,13 @@ TEST_F(CounterKindTest, IsInTheReport) {
   Json file = NewResult("torture", 7);
   file["runs"].push_back(Run("atomic_counter", "steady").run);
   file["runs"].push_back(Run("forgetful_counter", "steady", /*kills=*/100'000).run);
-  const std::string path =
-      (std::filesystem::path(testing::TempDir()) / absl::StrCat("counter-", getpid(), ".json"))
-          .string();
-  ASSERT_TRUE(WriteResult(file, path).ok());
-  absl::StatusOr<report::Results> results = report::Results::Load({path});
-  ASSERT_TRUE(results.ok()) << results.status();
-  absl::StatusOr<report::Document> document = report::Compose(*results);
-  std::filesystem::remove(path);
-  ASSERT_TRUE(document.ok()) << document.status();
-  const std::string text = ToMarkdown(*document, "");
+  const std::string text = ReportOf(file);
   EXPECT_THAT(text, HasSubstr("| atomic\\_counter | pass "));
   EXPECT_THAT(text, HasSubstr("| forgetful\\_counter | [violation "));
   EXPECT_THAT(text, HasSubstr("is not strict linearizable (model counter)"));
 }
 
-// ---- The model
-// -----------------------------------------------------------------------------------
+// ---- The model ----------------------------------------------------------------------------------
 
 Operation Make(uint32_t process, Function function, uint64_t number, uint64_t invoke,
                uint64_t finish, Outcome outcome = Outcome::kOk) {

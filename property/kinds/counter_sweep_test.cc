@@ -1,22 +1,16 @@
 // The counter joins the sweep by its driver and the same line (property/kinds/counter/
 // counter_kind.h): every mode runs on it, and what is wrong with a design of it is found.
-#include <unistd.h>
-
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/kinds/sweep_kinds.h"
-#include "harness/report/document/document.h"
-#include "harness/report/results/results.h"
-#include "harness/report/sections/sections.h"
 #include "harness/sweep/sweep.h"
 #include "harness/sweep/worker.h"
 #include "property/kinds/counter/counter_kind.h"
+#include "property/kinds/report_of.h"
 
 namespace kill9::sweep {
 namespace {
@@ -143,16 +137,7 @@ TEST(CounterSweep, IsInTheReport) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ((*file)["coverage"][0]["variant"], "atomic_counter");
   EXPECT_EQ((*file)["coverage"][0]["kill_coverage"], 1.0);
-  const std::string path =
-      (std::filesystem::path(testing::TempDir()) / absl::StrCat("counters-", getpid(), ".json"))
-          .string();
-  ASSERT_TRUE(WriteResult(*file, path).ok());
-  absl::StatusOr<report::Results> results = report::Results::Load({path});
-  ASSERT_TRUE(results.ok()) << results.status();
-  absl::StatusOr<report::Document> document = report::Compose(*results);
-  std::filesystem::remove(path);
-  ASSERT_TRUE(document.ok()) << document.status();
-  const std::string text = ToMarkdown(*document, "");
+  const std::string text = ReportOf(*file);
   EXPECT_THAT(text, HasSubstr("| variant | add | read |"));
   EXPECT_THAT(text, HasSubstr("| atomic\\_counter | pass "));
   EXPECT_THAT(text, HasSubstr("| redoing\\_counter | [violation "));

@@ -87,7 +87,7 @@ class Child {
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ == 0) {
-      life_line_->DieWithParent(98);
+      parent_pipe_->DieWithParent(98);
       signal(SIGALRM, SIG_DFL);
       alarm(kWatchdogSeconds);
       close(ends[0]);
@@ -98,7 +98,7 @@ class Child {
     fd_ = ends[0];
   }
   Child(Child&& other) noexcept
-      : life_line_(std::move(other.life_line_)),
+      : parent_pipe_(std::move(other.parent_pipe_)),
         pid_(std::exchange(other.pid_, -1)),
         fd_(std::exchange(other.fd_, -1)) {}
   Child& operator=(Child&&) = delete;
@@ -148,7 +148,7 @@ class Child {
 
  private:
   // Not the PID of the parent: it may be in an outer PID namespace, and has none here.
-  std::unique_ptr<ParentPipe> life_line_ = std::make_unique<ParentPipe>();
+  std::unique_ptr<ParentPipe> parent_pipe_ = std::make_unique<ParentPipe>();
   pid_t pid_ = -1;
   int fd_ = -1;
 };

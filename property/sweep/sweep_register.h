@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "harness/sweep/driver/driver.h"
+#include "property/scaffold/plain_sweep.h"
 #include "variants/object.h"
 
 namespace kill9 {
@@ -109,23 +109,13 @@ inline uint64_t RegisterValue(uint32_t process, uint32_t sequence) {
   return half << 32 | half;
 }
 
-class RegisterVictim final : public Victim {
+class RegisterVictim final : public PlainVictim {
  public:
   RegisterVictim(const Scene& scene, uint32_t operation, uint32_t number, OperationLog log)
-      : scene_(scene),
+      : PlainVictim(scene, number, log),
         writes_(operation == kWriteRegister),
-        process_(kVictims + number),
-        value_(RegisterValue(process_, 1)),
-        log_(log) {}
-  absl::Status Prepare() override {
-    absl::StatusOr<std::unique_ptr<SharedObject>> object =
-        scene_.design().AttachObject(scene_.segment());
-    if (!object.ok()) return object.status();
-    object_ = *std::move(object);
-    announced_ = &log_.Begin(process_, writes_ ? Function::kPut : Function::kGet, 0,
-                             writes_ ? value_ : kNothing);
-    return absl::OkStatus();
-  }
+        value_(RegisterValue(process_, 1)) {}
+
   void Run() override {
     RegisterObject& object = static_cast<RegisterObject&>(*object_);
     if (writes_) {
@@ -137,29 +127,23 @@ class RegisterVictim final : public Victim {
   void Record() override { log_.End(*announced_, Outcome::kOk, read_); }
 
  private:
-  const Scene& scene_;
+  Operation& Announce() override {
+    return log_.Begin(process_, writes_ ? Function::kPut : Function::kGet, 0,
+                      writes_ ? value_ : kNothing);
+  }
+
   const bool writes_;
-  const uint32_t process_;
   const uint64_t value_;
-  OperationLog log_;
   uint64_t read_ = kNothing;
-  std::unique_ptr<SharedObject> object_;
-  Operation* announced_ = nullptr;
 };
 
-class RegisterSurvivor final : public Survivor {
+class RegisterSurvivor final : public PlainSurvivor {
  public:
-  RegisterSurvivor(CellProcess process, std::unique_ptr<SharedObject> object, OperationLog log)
-      : process_(process), object_(std::move(object)), log_(log) {}
-  SharedObject& object() override { return *object_; }
+  using PlainSurvivor::PlainSurvivor;
+
   void Look() override {
     Operation& read = log_.Begin(process_, Function::kGet, 0);
     log_.End(read, Outcome::kOk, Register().Read());
-  }
-  void Work(Nearness where) override {
-    Look();
-    Write(where);
-    Look();
   }
   void Write(Nearness) override {
     const uint64_t value = RegisterValue(process_, ++sequence_);
@@ -167,34 +151,19 @@ class RegisterSurvivor final : public Survivor {
     Register().Write(value);
     log_.End(write, Outcome::kOk);
   }
-  uint32_t Fill() override { return 0; }  // it is never full
-  void Empty(uint32_t) override {}
-  void CheckContents(const AuditReport&) override {}
-  void Interfere(uint32_t) override { Work(Nearness::kSame); }
-  void Churn() override {}
-  void Probe(uint32_t probe, Nearness where) override {
-    probe == kWriteRegister ? Write(where) : Look();
-  }
 
  private:
-  RegisterObject& Register() { return static_cast<RegisterObject&>(*object_); }
+  RegisterObject& Register() { return static_cast<RegisterObject&>(object()); }
 
-  const uint32_t process_;
-  std::unique_ptr<SharedObject> object_;
-  OperationLog log_;
   uint32_t sequence_ = 0;
 };
 
-class RegisterScene final : public Scene {
+class RegisterScene final : public PlainScene {
  public:
-  RegisterScene(const Design& design, std::shared_ptr<Segment> segment)
-      : design_(design), segment_(std::move(segment)) {}
-  const Design& design() const override { return design_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
-  std::span<const Operation> beginning() const override { return {}; }
+  using PlainScene::PlainScene;
+
   std::unique_ptr<Scene> In(std::shared_ptr<Segment> segment) const override {
-    return std::make_unique<RegisterScene>(design_, std::move(segment));
+    return std::make_unique<RegisterScene>(design(), std::move(segment));
   }
   std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool,
                                     OperationLog log) const override {
@@ -202,26 +171,10 @@ class RegisterScene final : public Scene {
   }
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings&,
                                                         OperationLog log) const override {
-    absl::StatusOr<std::unique_ptr<SharedObject>> object = design_.AttachObject(segment_);
+    absl::StatusOr<std::unique_ptr<SharedObject>> object = design().AttachObject(segment());
     if (!object.ok()) return object.status();
     return std::make_unique<RegisterSurvivor>(process, *std::move(object), log);
   }
-  std::shared_ptr<void> Hold(SharedObject&) const override { return nullptr; }
-  bool IsTried(uint32_t) const override { return true; }
-  bool DeclaredUnblocked(uint32_t, Nearness) const override { return true; }
-
-  static SegmentOptions SmallSegment() {
-    SegmentOptions options;
-    options.size_bytes = 64 << 10;
-    options.max_participants = 8;
-    options.hash_seed = 9;  // a creation must be the same every time
-    return options;
-  }
-
- private:
-  const Design& design_;
-  std::shared_ptr<Segment> segment_;
-  SegmentOptions options_ = SmallSegment();
 };
 
 class RegisterSweep final : public SweepDriver {

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "harness/sweep/driver/driver.h"
 #include "property/kinds/counter/counter.h"
+#include "property/scaffold/plain_sweep.h"
 
 namespace kill9::sweep {
 
@@ -19,19 +19,11 @@ namespace kill9::sweep {
 enum CounterOperation : uint32_t { kAddToCounter, kReadCounter };
 enum CounterState : uint32_t { kZero, kThree, kHalfAdded };
 
-class CounterVictim final : public Victim {
+class CounterVictim final : public PlainVictim {
  public:
   CounterVictim(const Scene& scene, bool adds, uint32_t number, OperationLog log)
-      : scene_(scene), adds_(adds), process_(kVictims + number), log_(log) {}
+      : PlainVictim(scene, number, log), adds_(adds) {}
 
-  absl::Status Prepare() override {
-    absl::StatusOr<std::unique_ptr<SharedObject>> object =
-        scene_.design().AttachObject(scene_.segment());
-    if (!object.ok()) return object.status();
-    object_ = *std::move(object);
-    announced_ = &log_.Begin(process_, adds_ ? Function::kAdd : Function::kRead, /*key=*/0, adds_);
-    return absl::OkStatus();
-  }
   void Run() override {
     Counter& counter = static_cast<Counter&>(*object_);
     if (adds_) {
@@ -46,33 +38,26 @@ class CounterVictim final : public Victim {
   }
 
  private:
-  const Scene& scene_;
+  Operation& Announce() override {
+    return log_.Begin(process_, adds_ ? Function::kAdd : Function::kRead, /*key=*/0, adds_);
+  }
+
   const bool adds_;
-  const uint32_t process_;
-  OperationLog log_;
-  std::unique_ptr<SharedObject> object_;
-  Operation* announced_ = nullptr;
   absl::Status status_;
   absl::StatusOr<uint64_t> sum_ = 0;
 };
 
-class CounterSurvivor final : public Survivor {
+class CounterSurvivor final : public PlainSurvivor {
  public:
   CounterSurvivor(CellProcess process, std::unique_ptr<SharedObject> object, Findings& findings,
                   OperationLog log)
-      : process_(process), object_(std::move(object)), findings_(findings), log_(log) {}
+      : PlainSurvivor(process, std::move(object), log), findings_(findings) {}
 
-  SharedObject& object() override { return *object_; }
   void Look() override {
     Operation& read = log_.Begin(process_, Function::kRead, /*key=*/0);
     const absl::StatusOr<uint64_t> sum = counter().Read();
     findings_.Check(sum.ok(), Verdict::kViolation, "Read failed: ", sum.status());
     log_.End(read, Outcome::kOk, *sum);
-  }
-  void Work(Nearness where) override {
-    Look();
-    Write(where);
-    Look();
   }
   void Write(Nearness) override {
     Operation& add = log_.Begin(process_, Function::kAdd, /*key=*/0, /*argument=*/1);
@@ -80,36 +65,21 @@ class CounterSurvivor final : public Survivor {
     findings_.Check(status.ok(), Verdict::kViolation, "Add failed: ", status);
     log_.End(add, Outcome::kOk);
   }
-  uint32_t Fill() override { return 0; }  // it is never full
-  void Empty(uint32_t) override {}
-  void CheckContents(const AuditReport&) override {}
-  void Interfere(uint32_t) override { Work(Nearness::kSame); }
-  void Churn() override {}
-  void Probe(uint32_t probe, Nearness where) override {
-    probe == kAddToCounter ? Write(where) : Look();
-  }
 
  private:
-  Counter& counter() { return static_cast<Counter&>(*object_); }
+  Counter& counter() { return static_cast<Counter&>(object()); }
 
-  const uint32_t process_;
-  std::unique_ptr<SharedObject> object_;
   Findings& findings_;
-  OperationLog log_;
 };
 
-class CounterScene final : public Scene {
+class CounterScene final : public PlainScene {
  public:
-  CounterScene(const Design& design, std::shared_ptr<Segment> segment)
-      : design_(design), segment_(std::move(segment)) {}
+  using PlainScene::PlainScene;
 
-  const Design& design() const override { return design_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
   Making making() const override { return making_; }
   std::span<const Operation> beginning() const override { return beginning_; }
   std::unique_ptr<Scene> In(std::shared_ptr<Segment> segment) const override {
-    return std::make_unique<CounterScene>(design_, std::move(segment));
+    return std::make_unique<CounterScene>(design(), std::move(segment));
   }
   std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool,
                                     OperationLog log) const override {
@@ -117,18 +87,15 @@ class CounterScene final : public Scene {
   }
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override {
-    absl::StatusOr<std::unique_ptr<SharedObject>> object = design_.AttachObject(segment_);
+    absl::StatusOr<std::unique_ptr<SharedObject>> object = design().AttachObject(segment());
     if (!object.ok()) return object.status();
     return std::make_unique<CounterSurvivor>(process, *std::move(object), findings, log);
   }
-  std::shared_ptr<void> Hold(SharedObject&) const override { return nullptr; }
-  bool IsTried(uint32_t) const override { return true; }
-  bool DeclaredUnblocked(uint32_t, Nearness) const override { return true; }
 
   absl::Status Make(uint32_t state) {
     if (state == kHalfAdded) making_.half_done = kAddToCounter;
     if (state != kThree) return absl::OkStatus();
-    absl::StatusOr<std::unique_ptr<SharedObject>> object = design_.AttachObject(segment_);
+    absl::StatusOr<std::unique_ptr<SharedObject>> object = design().AttachObject(segment());
     if (!object.ok()) return object.status();
     for (uint64_t time = 1; time < 6; time += 2) {
       if (absl::Status added = static_cast<Counter&>(**object).Add(); !added.ok()) return added;
@@ -143,18 +110,8 @@ class CounterScene final : public Scene {
     }
     return absl::OkStatus();
   }
-  static SegmentOptions SmallSegment() {
-    SegmentOptions options;
-    options.size_bytes = 64 << 10;
-    options.max_participants = 8;
-    options.hash_seed = 9;  // a creation must be the same every time
-    return options;
-  }
 
  private:
-  const Design& design_;
-  std::shared_ptr<Segment> segment_;
-  SegmentOptions options_ = SmallSegment();
   Making making_;
   std::vector<Operation> beginning_;
 };
