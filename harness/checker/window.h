@@ -180,7 +180,8 @@ class EngineStream : public StreamChecker {
   // open then is kept, and the operations before it are not shown by a counterexample.
   static constexpr size_t kWindowLimit = 1u << 13;
   static constexpr size_t kLimboLimit = 256;
-  // What the engine has no room for is kept, so many operations, and decided by other ways at the end.
+  // What the engine has no room for is kept, so many operations, and decided by other ways at the
+  // end.
   static constexpr size_t kUndecidedLimit = 1u << 16;
 
   EngineStream(std::string_view model, bool has_versions, const EngineLimits& limits)
@@ -330,8 +331,8 @@ constexpr ModelWords WordsOf() {
   return {Model::kName, Model::kSummary, &Model::Accepts};
 }
 
-// A model whose keys are checked by the engine. Models that differ in their words only are one type of
-// checker: each type takes seconds to compile.
+// A model whose keys are checked by the engine. Models that differ in their words only are one type
+// of checker: each type takes seconds to compile.
 template <typename Model>
 class EngineChecker : public ModelChecker {
  public:

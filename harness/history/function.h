@@ -1,6 +1,6 @@
-// The functions of objects: one row says what a call is given, what it tells, and what it does. What
-// reads, writes, checks or shows operations asks the row; only a model's Step and a driver know a
-// function by its name. A new operation of an object is a new row.
+// The functions of objects: one row says what a call is given, what it tells, and what it does.
+// What reads, writes, checks or shows operations asks the row; only a model's Step and a driver
+// know a function by its name. A new operation of an object is a new row.
 #ifndef KILL9_HARNESS_HISTORY_FUNCTION_H_
 #define KILL9_HARNESS_HISTORY_FUNCTION_H_
 

@@ -93,8 +93,8 @@ StateId Stepper::Capture(const Tracee& victim, uint64_t system_calls, bool segme
 }
 
 // C1: a tracee's stack and registers do not depend on where in this program it was forked. What it
-// is started with is copied to the top of its stack: a register may hold the address, and a page that
-// it touches anyway is no page more.
+// is started with is copied to the top of its stack: a register may hold the address, and a page
+// that it touches anyway is no page more.
 Tracee Stepper::Start(const TraceeStart& start) {
   pid_t child = ForkAs(start.pid);
   if (child != 0) return Tracee(child);

@@ -45,14 +45,7 @@ struct Known {
   const char* rule;
   const char* path;  // of a file, or the beginning of several
 };
-const Known kNotYet[] = {{"LongLines", "CMakeLists.txt"},
-                         {"LongLines", "harness/"},
-                         {"LongFiles", "harness/edn/edn_value.cc"},
-                         {"LongFunctions", "harness/torture/torture.cc"},
-                         {"LongFunctions", "property/conformance/"},
-                         {"FullFolders", "harness/gate"},
-                         {"IncludesAgainstTheGrain", "harness/report/"},
-                         {"TypesDefinedTwice", "property/conformance/model_system.h"}};
+const Known kNotYet[] = {{"LongFunctions", "property/conformance/"}};
 
 class Tidy : public testing::TestWithParam<Rule> {};
 

@@ -5,8 +5,8 @@
 //
 // D1  An observer that fits the state and leaves it as it is is placed at once, unless a crashed
 //     operation would come too late by that: everything else can follow it as well.
-// D2  Of operations that are alike the one that returns first is placed first (as E5 of engine.h), if
-//     no crashed operation would come too late by that.
+// D2  Of operations that are alike the one that returns first is placed first (as E5 of engine.h),
+//     if no crashed operation would come too late by that.
 // D3  A value that a completed operation still has to see is not overwritten if nobody is left who
 //     writes it.
 // D4  A set of placed operations with the state that they led to is tried once.

@@ -1,5 +1,5 @@
-// What an operation writes, and what it shows of the effects of others, apart from any model's state.
-// Of what crashed: what it would.
+// What an operation writes, and what it shows of the effects of others, apart from any model's
+// state. Of what crashed: what it would.
 #ifndef KILL9_HARNESS_CHECKER_SEARCH_SHOWN_H_
 #define KILL9_HARNESS_CHECKER_SEARCH_SHOWN_H_
 

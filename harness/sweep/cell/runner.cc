@@ -52,7 +52,8 @@ std::unique_ptr<Victim> Runner::NewVictim(uint32_t operation, uint32_t number, b
   return scene_->NewVictim(operation, number, tells_all, stage_->history.VictimLog(number));
 }
 
-// Those of every mode, whichever was asked for: a trace must be the same when a failure is repeated.
+// Those of every mode, whichever was asked for: a trace must be the same when a failure is
+// repeated.
 void Runner::BuildVictims() {
   const auto build = [this](std::string_view name, uint32_t number, bool tells_all) {
     const std::optional<uint32_t> operation = IndexOf(driver_->operations(), name);

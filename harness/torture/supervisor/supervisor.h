@@ -46,7 +46,8 @@ class HistorySink {
   virtual void Feed(const std::vector<Operation>& operations, uint64_t settled) = 0;
   // The checker has found a violation; the run can end.
   virtual bool found_violation() = 0;
-  // The checker has seen two operations overlap on one part of the object; without any a run proves nothing.
+  // The checker has seen two operations overlap on one part of the object; without any a run proves
+  // nothing.
   virtual bool saw_overlap() = 0;
 };
 
