@@ -100,6 +100,7 @@ TEST(OnlineChecker, DecidesAnyNumberOfOverlappingWritesWithoutVersions) {
           Operation write{};
           write.process = static_cast<uint32_t>(i);
           write.function = Function::kPut;
+          write.outcome = Outcome::kOk;
           write.argument = equal ? 7 : 1000 + i;
           write.invoke = 10;
           write.finish = 20;
@@ -108,6 +109,7 @@ TEST(OnlineChecker, DecidesAnyNumberOfOverlappingWritesWithoutVersions) {
         Operation read{};
         read.process = static_cast<uint32_t>(writes);
         read.function = Function::kGet;
+        read.outcome = Outcome::kOk;
         read.result = !legal ? 8 : equal ? 7 : 1000;
         read.invoke = 30;
         read.finish = 40;
@@ -125,6 +127,46 @@ TEST(OnlineChecker, DecidesAnyNumberOfOverlappingWritesWithoutVersions) {
         EXPECT_EQ(outcome.strongest, Condition::kStrict);
       }
     }
+  }
+}
+
+// A window of so many operations is cut although the reader is still at work. What it saw of a
+// write that a death cut off after that cut is then in no window; and the write is still no longer
+// to come.
+TEST(OnlineChecker, ALateEffectIsNotOneThatALongReadHasSeen) {
+  constexpr uint64_t kTorn = 5, kAfter = 9;
+  constexpr uint64_t kMoreThanAWindow = 10'000;
+  for (const bool seen : {true, false}) {
+    std::vector<Operation> history;
+    uint64_t now = 1;
+    const auto add = [&](uint32_t process, Function function, uint64_t value) -> Operation& {
+      Operation operation{};
+      operation.process = process;
+      operation.function = function;
+      (function == Function::kPut ? operation.argument : operation.result) = value;
+      operation.outcome = Outcome::kOk;
+      operation.invoke = now++;
+      operation.finish = now++;
+      history.push_back(operation);
+      return history.back();
+    };
+    add(0, Function::kGet, seen ? kTorn : kNothing);
+    for (uint64_t i = 0; i < kMoreThanAWindow; ++i) add(1, Function::kGet, kNothing);
+    add(2, Function::kPut, kTorn).outcome = Outcome::kCrashed;
+    history[0].finish = now++;
+    add(1, Function::kPut, kAfter);
+    for (uint64_t i = 0; i < kMoreThanAWindow; ++i) add(1, Function::kGet, kAfter);
+    add(1, Function::kGet, kTorn);
+    const OnlineOutcome outcome =
+        FeedInOrderOfReturn({.model = FindModel("map"), .has_versions = false}, history, 100);
+    EXPECT_EQ(outcome.verdict, Verdict::kViolation);
+    // Unseen, its effect may have come at the end: what is told may be weaker, never stronger.
+    if (seen) {
+      EXPECT_FALSE(outcome.strongest.has_value());
+    }
+    const auto whole = CheckHistory(*FindModel("map"), history, {});
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    EXPECT_EQ(whole->strongest.has_value(), !seen);
   }
 }
 
