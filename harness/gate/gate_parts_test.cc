@@ -14,6 +14,7 @@
 #include "harness/gate/plan/pass_history.h"
 #include "harness/gate/plan/plan.h"
 #include "harness/gate/report.h"
+#include "variants/registry.h"
 #include "harness/gate/run/step_result.h"
 
 namespace kill9::gate {
@@ -138,7 +139,7 @@ StepResult Failed() {
 
 TEST(GatePlan, LeavesWhatRunsWriteInTheGatesOwnFolder) {
   GateOptions options;
-  options.variants = {FindVariant("global_mutex")};
+  options.designs = {FindDesign("global_mutex")};
   options.output = "here";
   const volatile std::sig_atomic_t never = 0;
   ProcessPool pool(&never);
@@ -181,7 +182,7 @@ TEST(GatePlan, BoundsByKillsWhatIsToBeBoundedByWork) {
   options.budget_seconds = std::numeric_limits<double>::infinity();
   options.kills = 70;
   options.cells = 3;
-  options.variants = {FindVariant("global_mutex")};
+  options.designs = {FindDesign("global_mutex")};
   const volatile std::sig_atomic_t never = 0;
   ProcessPool pool(&never);
   Planner planner(options, pool, 0);
@@ -271,7 +272,7 @@ TEST(GateByWork, TriesAgainWithMoreKillsWhatProvedNothing) {
   GateOptions options;
   options.budget_seconds = std::numeric_limits<double>::infinity();
   options.kills = 100;
-  options.variants = {FindVariant("global_mutex")};
+  options.designs = {FindDesign("global_mutex")};
   options.tiers = {Tier::kTorture};
   options.output = folder;
   options.memory = folder + "/memory.json";

@@ -14,7 +14,9 @@ namespace kill9 {
 namespace {
 
 using testing::AllOf;
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 Ended RunOwn(const std::string& arguments) {
   return RunLine(absl::StrCat(KILL9_OWN_DESIGNS_COMMAND " ", arguments, " 2>&1"));
@@ -47,6 +49,16 @@ TEST(OwnDesigns, OneThatIsWrongFailsBoth) {
   const Ended sweep =
       RunOwn("sweep --variant=own_unguarded --operation=put_same --state=one_entry");
   EXPECT_EQ(sweep.exit_code, 1) << sweep.output;
+}
+
+TEST(OwnDesigns, OnesOfANewKindPassTheGate) {
+  const Ended gate =
+      RunOwn("gate --variant=atomic_counter --tier=sweep,torture --kills=100 --cells=2 --output=" +
+             testing::TempDir() + absl::StrCat("/gate_of_counters-", getpid()));
+  EXPECT_EQ(gate.exit_code, 0) << gate.output;
+  EXPECT_THAT(gate.output, ContainsRegex("sweep +atomic_counter +sweep:[a-z_:]+ +pass"));
+  EXPECT_THAT(gate.output, ContainsRegex("torture +atomic_counter +steady +pass"));
+  EXPECT_THAT(gate.output, Not(HasSubstr("hot_key")));  // a scenario of stores
 }
 
 TEST(OwnDesigns, OnesOfANewKindAreTorturedAndSwept) {

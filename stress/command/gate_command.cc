@@ -202,7 +202,7 @@ int RunGate(Flags& flags) {
   } else {
     options.budget_seconds = kUsualBudgetSeconds;
   }
-  options.variants = ChooseVariants(flags.variant);
+  options.designs = ChooseDesigns(flags.variant);
   options.tiers = ChooseTiers(flags.tier);
   options.tiers_are_named = flags.tier != "all";
   if (options.seed == 0) options.seed = std::random_device{}() | 1;

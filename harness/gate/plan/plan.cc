@@ -15,9 +15,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "harness/base/random.h"
+#include "harness/kinds/sweep_kinds.h"
 #include "harness/result/result.h"
 #include "harness/stepper/process/tracee.h"
-#include "harness/torture/scenario.h"
+#include "harness/torture/driver.h"
+#include "variants/registry.h"
 
 namespace kill9::gate {
 namespace {
@@ -53,8 +55,9 @@ uint64_t HashOf(const std::string& text) {
   return hash;
 }
 
-// The names' beginnings that belong to a tier. A variant's own tests begin with its name.
-bool Belongs(const std::string& name, Tier tier, const std::vector<const Variant*>& variants) {
+// Which test programs belong to a tier, by name. A kind's conformance is conformance_… or
+// KIND_conformance_…; a design's own tests begin with its name.
+bool Belongs(const std::string& name, Tier tier, const std::vector<const Design*>& designs) {
   if (!absl::EndsWith(name, "_test")) return false;
   if (tier == Tier::kChecker) {
     return absl::StartsWith(name, "checker_") || absl::StartsWith(name, "online_");
@@ -62,8 +65,9 @@ bool Belongs(const std::string& name, Tier tier, const std::vector<const Variant
   for (const char* start : {"conformance_", "model_property_", "segment_", "participants_"}) {
     if (absl::StartsWith(name, start)) return true;
   }
-  return std::any_of(variants.begin(), variants.end(), [&](const Variant* variant) {
-    return absl::StartsWith(name, std::string(variant->name()) + "_");
+  return std::any_of(designs.begin(), designs.end(), [&](const Design* design) {
+    return absl::StartsWith(name, std::string(design->name()) + "_") ||
+           absl::StartsWith(name, std::string(design->kind()) + "_conformance_");
   });
 }
 
@@ -135,11 +139,13 @@ GateStep Planner::Kill9(Tier tier, const std::string& variant, const std::string
 
 std::vector<GateStep> Planner::Torture() const {
   std::vector<GateStep> steps;
-  for (const Variant* variant : options_.variants) {
-    for (const Scenario& scenario : AllScenarios()) {
+  for (const Design* design : options_.designs) {
+    const TortureDriver* driver = FindTortureDriver(design->kind());
+    if (driver == nullptr) continue;
+    for (const Scenario& scenario : driver->scenarios()) {
       const std::string name(scenario.name);
       steps.push_back(Kill9(
-          Tier::kTorture, std::string(variant->name()), name,
+          Tier::kTorture, std::string(design->name()), name,
           {"torture", "--scenario=" + name, "--counterexamples=" + options_.output + "/logs"}));
     }
   }
@@ -151,8 +157,9 @@ absl::StatusOr<std::vector<GateStep>> Planner::Sweep() const {
     return absl::FailedPreconditionError(why);
   }
   std::vector<GateStep> steps;
-  for (const Variant* variant : options_.variants) {
-    steps.push_back(Kill9(Tier::kSweep, std::string(variant->name()), "sample",
+  for (const Design* design : options_.designs) {
+    if (FindSweepDriver(design->kind()) == nullptr) continue;
+    steps.push_back(Kill9(Tier::kSweep, std::string(design->name()), "sample",
                           {"sweep", "--recovery", "--pairs=1"}));
   }
   return steps;
@@ -160,18 +167,18 @@ absl::StatusOr<std::vector<GateStep>> Planner::Sweep() const {
 
 std::vector<GateStep> Planner::Baselines() const {
   std::vector<GateStep> steps;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->role() != Design::Role::kBaseline) continue;
-    std::vector<std::string> words = absl::StrSplit(std::string(variant->shown_by()), ' ');
+  for (const Design* baseline : AllDesigns()) {
+    if (baseline->role() != Design::Role::kBaseline) continue;
+    std::vector<std::string> words = absl::StrSplit(std::string(baseline->shown_by()), ' ');
     const bool by_sweep = words[0] == "sweep";
     words.emplace_back(kBaselineWatchdog);
     if (!by_sweep) {
       words.insert(words.end(), {kBaselineKills, kNoBoundByTime,
                                  "--counterexamples=" + options_.output + "/logs"});
     }
-    GateStep step = Kill9(Tier::kBaselines, std::string(variant->name()), words[0], words);
+    GateStep step = Kill9(Tier::kBaselines, std::string(baseline->name()), words[0], words);
     step.format = ResultFormat::kExpected;
-    step.expected = std::string(variant->expected_verdict());
+    step.expected = std::string(baseline->expected_verdict());
     step.limit_seconds = Limit(kBaselineSeconds);
     if (const char* why = stepper::WhyPtraceIsForbidden(); by_sweep && why != nullptr) {
       step.skipped = why;
@@ -209,15 +216,15 @@ std::vector<Planner::TestGroup> Planner::GroupsOf(const std::string& program, Ti
   }
   std::vector<TestGroup> groups;
   for (const std::string& suffix : suffixes) {
-    const bool wanted =
-        std::any_of(options_.variants.begin(), options_.variants.end(),
-                    [&](const Variant* variant) { return variant->name() == suffix; });
+    const bool wanted = std::any_of(options_.designs.begin(), options_.designs.end(),
+                                    [&](const Design* design) { return design->name() == suffix; });
     if (wanted) groups.push_back({suffix, "*/" + suffix});
-    if (!wanted && FindVariant(suffix) == nullptr) has_other_tests = true;
+    if (!wanted && FindDesign(suffix) == nullptr) has_other_tests = true;
   }
   std::vector<std::string> others;
-  for (const Variant* variant : AllVariants())
-    others.push_back(absl::StrCat("*/", std::string(variant->name())));
+  for (const Design* design : AllDesigns()) {
+    others.push_back(absl::StrCat("*/", std::string(design->name())));
+  }
   if (has_other_tests) groups.push_back({"", "*-" + absl::StrJoin(others, ":")});
   std::filesystem::remove(list.log_file);
   return groups;
@@ -234,7 +241,7 @@ absl::StatusOr<std::vector<GateStep>> Planner::Tests(Tier tier) {
   } else if (std::filesystem::is_directory(options_.tests_directory)) {
     for (const auto& entry : std::filesystem::directory_iterator(options_.tests_directory)) {
       const std::string name = entry.path().filename().string();
-      if (Belongs(name, tier, options_.variants) && IsProgram(entry.path())) {
+      if (Belongs(name, tier, options_.designs) && IsProgram(entry.path())) {
         programs.push_back(entry.path().string());
       }
     }

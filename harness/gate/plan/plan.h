@@ -12,7 +12,7 @@
 #include "harness/gate/plan/step.h"
 #include "harness/gate/run/process_pool.h"
 #include "harness/result/result.h"
-#include "variants/registry.h"
+#include "variants/object.h"
 
 namespace kill9::gate {
 
@@ -22,7 +22,7 @@ struct GateOptions {
   uint64_t kills = 0;  // of each torture run
   uint64_t cells = 0;  // of each design's sweep
   bool by_work() const { return kills != 0; }
-  std::vector<const Variant*> variants;  // each must pass
+  std::vector<const Design*> designs;  // each must pass
   std::vector<Tier> tiers;
   bool tiers_are_named = false;  // one that cannot run is then an error of the environment
   uint64_t seed = 1;

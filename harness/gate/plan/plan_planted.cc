@@ -49,8 +49,8 @@ absl::StatusOr<std::vector<GateStep>> Planner::Planted(bool only_built) const {
     absl::StatusOr<GateStep> step = PlantedStep(bug);
     if (!step.ok()) return step.status();
     const bool wanted =
-        std::any_of(options_.variants.begin(), options_.variants.end(),
-                    [&](const Variant* variant) { return variant->name() == step->variant; });
+        std::any_of(options_.designs.begin(), options_.designs.end(),
+                    [&](const Design* variant) { return variant->name() == step->variant; });
     if (wanted && (!only_built || IsProgram(step->command[0]))) steps.push_back(*step);
   }
   if (steps.empty()) {
