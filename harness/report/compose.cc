@@ -2,13 +2,13 @@
 // whole.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/report/sections/sections.h"
-#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
@@ -52,9 +52,10 @@ Cell WorstCell(const Results& results, const std::string& kind, const std::strin
   return cell;
 }
 
-Cell KeepsEverything(const Variant* variant) {
-  if (variant == nullptr) return {"-", Mark::kMuted};
-  return Cell(variant->traits().lossless ? "yes" : "no");
+Cell KeepsEverything(const Json& design) {
+  const Json* lossless = Find(design, {"lossless"});
+  if (lossless == nullptr || !lossless->is_boolean()) return {"-", Mark::kMuted};
+  return Cell(lossless->get<bool>() ? "yes" : "no");
 }
 
 Cell RatioCell(const Json* run) {
@@ -67,6 +68,45 @@ Cell LatencyCell(const Json* run, std::string_view operation) {
   const Json* all = run != nullptr ? Find(*run, {"latency_ns", operation}) : nullptr;
   if (all == nullptr || Number(*all, "samples") == 0) return {"-", Mark::kMuted};
   return Cell(Short(Number(*all, "p99")));
+}
+
+Cell RoomCell(const Results& results, const std::string& variant) {
+  Cell cell("-", Mark::kMuted);
+  for (const Run& run : results.Of("store_benchmark", "measure", "room")) {
+    if (Text(*run.json, "subject") == variant && Number(*run.json, "value_bytes") == 64) {
+      cell = Cell(Short(std::round(Number(*run.json, "overhead_bytes_per_entry"))));
+    }
+  }
+  return cell;
+}
+
+// What was measured, of that which a file describes.
+std::vector<std::string> DescribedIn(const Results& results) {
+  std::vector<Run> all;
+  for (const char* kind : {"torture", "sweep", "store_benchmark"}) {
+    const std::vector<Run> runs = results.Of(kind);
+    all.insert(all.end(), runs.begin(), runs.end());
+  }
+  std::vector<std::string> names = results.VariantsIn(all);
+  for (std::string& subject : results.VariantsIn(all, "subject")) {
+    if (std::find(names.begin(), names.end(), subject) == names.end()) {
+      names.push_back(std::move(subject));
+    }
+  }
+  std::erase_if(names, [&](const std::string& name) { return results.DesignOf(name).empty(); });
+  return names;
+}
+
+// A column that says nothing of any row is none.
+Table WithoutEmptyColumns(Table table) {
+  for (size_t column = table.head.size(); column-- > 0;) {
+    const bool empty = std::all_of(table.rows.begin(), table.rows.end(),
+                                   [&](const auto& row) { return row[column].text == "-"; });
+    if (!empty) continue;
+    table.head.erase(table.head.begin() + static_cast<ptrdiff_t>(column));
+    for (auto& row : table.rows) row.erase(row.begin() + static_cast<ptrdiff_t>(column));
+  }
+  return table;
 }
 
 // The runs of a file with the same keys, each flattened to one row.
@@ -126,62 +166,46 @@ std::string HostsOf(const Results& results) {
 }  // namespace
 
 MaybeSection Choose(const Results& results) {
-  std::vector<Run> all;
-  for (const char* kind : {"torture", "sweep", "store_benchmark"}) {
-    const std::vector<Run> runs = results.Of(kind);
-    all.insert(all.end(), runs.begin(), runs.end());
-  }
-  std::set<std::string> present;
-  for (const Run& run : all) {
-    present.insert(Text(*run.json, "variant"));
-    present.insert(Text(*run.json, "subject"));
-  }
-  Table table{.head = {"variant", "torture's worst verdict", "the sweep's", "keeps everything",
-                       "kills", "reads: ratio", "half writes: ratio", "get p99 ns", "put p99 ns",
-                       "recovery p50 us", "blocked elsewhere", "bytes an entry"}};
-  std::vector<std::string> names, not_built;
-  for (const Variant* variant : AllVariants()) names.emplace_back(variant->name());
-  for (const auto& [peer, package] : PeerPackages()) {
-    if (FindVariant(peer) != nullptr || !present.contains(std::string(peer))) continue;
-    names.emplace_back(peer);
-    not_built.push_back(absl::StrCat(std::string(peer), " (", std::string(package), ")"));
-  }
-  for (const std::string& name : names) {
-    if (!present.contains(name)) continue;
-    const Variant* variant = FindVariant(name);
+  std::map<std::string, Table> tables;  // by kind of object
+  for (const std::string& name : DescribedIn(results)) {
+    const Json& design = results.DesignOf(name);
+    Table& table = tables[Text(design, "object")];
+    table.head = {"variant",
+                  "torture's worst verdict",
+                  "the sweep's",
+                  "keeps everything",
+                  "kills",
+                  "reads: ratio",
+                  "half writes: ratio",
+                  "get p99 ns",
+                  "put p99 ns",
+                  "recovery p50 us",
+                  "blocked elsewhere",
+                  "bytes an entry"};
     const Json* reads = SpeedOf(results, name, 95);
     const Json* writes = SpeedOf(results, name, 50);
     const double recovery = RecoveryUs(results, name);
     const double blocked = std::max(BlockedShare(results, name, "get", "elsewhere"),
                                     BlockedShare(results, name, "put", "elsewhere"));
-    Cell room("-", Mark::kMuted);
-    for (const Run& run : results.Of("store_benchmark", "measure", "room")) {
-      if (Text(*run.json, "subject") == name && Number(*run.json, "value_bytes") == 64) {
-        room = Cell(Short(std::round(Number(*run.json, "overhead_bytes_per_entry"))));
-      }
-    }
     table.rows.push_back(
         {name, WorstCell(results, "torture", name), WorstCell(results, "sweep", name),
-         KeepsEverything(variant), Short(TotalKills(results, name)), RatioCell(reads),
+         KeepsEverything(design), Short(TotalKills(results, name)), RatioCell(reads),
          RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
-         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), std::move(room)});
+         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), RoomCell(results, name)});
   }
-  if (table.rows.empty()) return std::nullopt;
+  if (tables.empty()) return std::nullopt;
   Section section{"choose", "Which one should I choose?"};
-  section.blocks = {
-      Paragraph{
-          "Every cell is a figure of these runs; a dash was not measured. First look at the "
-          "verdict: a design whose survivors hang or read torn values is no choice, however "
-          "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
-          "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
-          "share of instructions at which a stopped process keeps others from keys that it "
-          "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value."},
-      std::move(table)};
-  if (!not_built.empty()) {
-    section.blocks.push_back(Paragraph{
-        absl::StrCat("The kill9 that wrote this was built without ", absl::StrJoin(not_built, ", "),
-                     ": what these claim is not told here, what was measured of them is.")});
+  section.blocks = {Paragraph{
+      "Every cell is a figure of these runs; a dash was not measured. First look at the "
+      "verdict: a design whose survivors hang or read torn values is no choice, however "
+      "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
+      "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
+      "share of instructions at which a stopped process keeps others from keys that it "
+      "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value."}};
+  for (auto& [object, table] : tables) {
+    if (tables.size() > 1) section.blocks.push_back(Paragraph{absl::StrCat("Kind: ", object, ".")});
+    section.blocks.push_back(WithoutEmptyColumns(std::move(table)));
   }
   return section;
 }

@@ -13,11 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/report/compare.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/sections/sections.h"
 #include "harness/result/html.h"
-#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
@@ -40,7 +40,7 @@ class Folder {
     std::ofstream(path_ + "/" + name) << text;
   }
   void Write(const std::string& name, std::string_view kind, Json runs) const {
-    Json json = NewResult(kind, 1);
+    Json json = NewResultOfDesigns(kind, 1);
     json["runs"] = std::move(runs);
     Write(name, json.dump());
   }
@@ -236,21 +236,51 @@ TEST(Report, ShowsWhatIsNotSurvivedOfSweepsThatWentToTheirEnd) {
   EXPECT_THAT(html, HasSubstr("`mov [rax], rbx` in tear"));
 }
 
-TEST(Report, ShowsPeersThatThisProgramWasBuiltWithoutAndSaysSo) {
+// Of a program with other designs, or of a kind that this one has never heard of.
+Json ResultOfOthers() {
+  Json json = NewResult("sweep", 1);
+  json["kinds"] = {{"tape", {{"operations", {"wind", "play"}}, {"without_place", {"wind"}}}}};
+  json["designs"] = {
+      {"reel",
+       {{"kind", "baseline"},
+        {"object", "tape"},
+        {"lossless", false},
+        {"claims", {{{"of", "reading"}, {"progress", "lock-free"}, {"probes", {"get", "put"}}}}},
+        {"blocks", "one reel"}}},
+      {"cassette", {{"kind", "design"}, {"object", "tape"}, {"lossless", true}}}};
+  json["runs"] = {Sweep("reel", "play", 0.5), Sweep("reel", "wind", 0),
+                  Sweep("cassette", "wind", 0)};
+  // A victim that goes through the whole object says nothing of elsewhere.
+  json["runs"][1]["stall"]["by_operation"]["get"]["elsewhere"] = 0.875;
+  return json;
+}
+
+TEST(Report, TellsOfDesignsThatOnlyTheFileDescribes) {
   Folder folder;
-  std::vector<Json> runs;
-  bool all_built = true;
-  for (const auto& [peer, package] : PeerPackages()) {
-    runs.push_back(Sweep(std::string(peer), "get", 0));
-    all_built = all_built && FindVariant(peer) != nullptr;
-  }
-  folder.Write("sweep.json", "sweep", runs);
+  folder.Write("sweep.json", ResultOfOthers().dump());
+  folder.Write("torture.json", "torture", {Torture("global_mutex", "steady", "pass")});
   const std::string html = ToHtml(MakeAll(folder));
+  EXPECT_THAT(Complaints(html), IsEmpty());
   const std::string choose = html.substr(0, html.find("id=\"verdicts\""));
-  for (const auto& [peer, package] : PeerPackages()) {
-    EXPECT_THAT(choose, HasSubstr(">" + std::string(peer) + "</td>"));
-  }
-  EXPECT_EQ(choose.find("was built without") == std::string::npos, all_built);
+  EXPECT_THAT(choose, HasSubstr("Kind: tape."));
+  EXPECT_LT(choose.find(">cassette</td>"), choose.find(">reel</td>"));  // the design first
+  EXPECT_THAT(html, HasSubstr(">lock-free</td>"));
+  EXPECT_THAT(html, HasSubstr("does not hold"));
+  EXPECT_THAT(html, HasSubstr("one reel"));
+  EXPECT_THAT(html, Not(HasSubstr("87.5 %")));
+  // In the order that the kind's sweep has, not in that of the runs.
+  EXPECT_LT(html.find("<th>wind</th>"), html.find("<th>play</th>"));
+}
+
+TEST(Report, TellsOfRunsThatNoFileDescribes) {
+  Folder folder;
+  Json json = ResultOfOthers();
+  json["kinds"] = "none";
+  json["designs"] = Json::array({1, "reel"});
+  folder.Write("sweep.json", json.dump());
+  const std::string html = ToHtml(MakeAll(folder));
+  EXPECT_THAT(Complaints(html), IsEmpty());
+  EXPECT_THAT(html, HasSubstr(">reel</td>"));
 }
 
 TEST(Report, ShowsForeignTextAsTextOnly) {

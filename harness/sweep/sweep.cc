@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/base/random.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/stepper/process/tracee.h"
 #include "harness/stepper/trace/symbols.h"
@@ -227,7 +228,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
           " keeps its data in files, whose places in memory the sweep does not know"));
     }
   }
-  Json result = NewResult("sweep", options.seed);
+  Json result = NewResultOfDesigns("sweep", options.seed);
   KillCoverage coverage(IsObjectSource);
   size_t done = 0;
   const double start = NowSeconds();

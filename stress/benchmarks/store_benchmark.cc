@@ -21,6 +21,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
 #include "harness/base/statistics.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/measure.h"
 #include "stress/command/choices.h"
@@ -125,7 +126,7 @@ void Say(const std::string& line) { std::cerr << line << std::endl; }
 class Run {
  public:
   explicit Run(const Settings& settings)
-      : settings_(settings), result_(NewResult("store_benchmark", 1)) {}
+      : settings_(settings), result_(NewResultOfDesigns("store_benchmark", 1)) {}
 
   int All() {
     if (settings_.has("limits")) Limits();

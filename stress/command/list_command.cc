@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "harness/checker/model_checker.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/scenario.h"
@@ -10,12 +11,6 @@
 
 namespace kill9 {
 namespace {
-
-const char* RoleName(Design::Role role) {
-  return role == Design::Role::kDesign     ? "design"
-         : role == Design::Role::kBaseline ? "baseline"
-                                           : "peer";
-}
 
 Json ListVariants() {
   Json variants = Json::array();

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/driver.h"
@@ -167,7 +168,7 @@ int RunAll(const Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");
-  Json result = NewResult("torture", options.seed);
+  Json result = NewResultOfDesigns("torture", options.seed);
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
   display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,

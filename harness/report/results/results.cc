@@ -1,6 +1,7 @@
 #include "harness/report/results/results.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <system_error>
@@ -8,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/results/summary.h"
-#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
@@ -62,6 +62,7 @@ absl::StatusOr<Results> Results::Load(const std::vector<std::string>& paths) {
   for (const std::string& path : files) {
     if (absl::Status status = LoadFile(path, &results.files_); !status.ok()) return status;
   }
+  for (const ResultFile& file : results.files_) results.TakeDesigns(file.json);
   return results;
 }
 
@@ -106,6 +107,16 @@ const Json* Find(const Json& json, std::initializer_list<std::string_view> path)
   return at;
 }
 
+std::vector<std::string> Strings(const Json& json, std::string_view field) {
+  std::vector<std::string> strings;
+  const Json* values = Find(json, {field});
+  if (values == nullptr || !values->is_array()) return strings;
+  for (const Json& value : *values) {
+    if (value.is_string()) strings.push_back(value.get<std::string>());
+  }
+  return strings;
+}
+
 std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view field) {
   std::vector<std::string> values;
   for (const Run& run : runs) {
@@ -117,17 +128,56 @@ std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view
   return values;
 }
 
-std::vector<std::string> VariantsIn(const std::vector<Run>& runs, std::string_view field) {
+void Results::TakeDesigns(const Json& result) {
+  const auto take = [&result](const char* field, Json* all) {
+    const Json* told = Find(result, {field});
+    if (told == nullptr || !told->is_object()) return;
+    for (const auto& [name, what] : told->items()) {
+      if (!all->contains(name)) (*all)[name] = what;
+    }
+  };
+  take("designs", &designs_);
+  take("kinds", &kinds_);
+}
+
+const Json& Results::DesignOf(std::string_view name) const {
+  static const auto* nothing = new Json(Json::object());
+  const Json* design = Find(designs_, {name});
+  return design != nullptr ? *design : *nothing;
+}
+
+std::vector<std::string> Results::VariantsIn(const std::vector<Run>& runs,
+                                             std::string_view field) const {
   std::vector<std::string> values = ValuesOf(runs, field);
-  const auto rank = [](const std::string& name) {
-    const std::span<const Variant* const> all = AllVariants();
-    const auto at = std::find(all.begin(), all.end(), FindVariant(name));
-    const int role = at == all.end() ? 3 : static_cast<int>((*at)->role());
-    return std::pair(role, at - all.begin());
+  constexpr std::array<std::string_view, 3> kRoles = {"design", "baseline", "peer"};
+  const auto rank = [&](const std::string& name) {
+    const auto role = std::find(kRoles.begin(), kRoles.end(), Text(DesignOf(name), "kind"));
+    return std::pair(role - kRoles.begin(), std::distance(designs_.begin(), designs_.find(name)));
   };
   std::stable_sort(values.begin(), values.end(),
                    [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
   return values;
+}
+
+std::vector<std::string> Results::OperationsIn(const std::vector<Run>& runs) const {
+  std::vector<std::string> known;
+  for (const Json& kind : kinds_) {
+    for (const std::string& operation : Strings(kind, "operations")) known.push_back(operation);
+  }
+  std::vector<std::string> operations = ValuesOf(runs, "operation");
+  const auto rank = [&known](const std::string& operation) {
+    return std::find(known.begin(), known.end(), operation) - known.begin();
+  };
+  std::stable_sort(operations.begin(), operations.end(),
+                   [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+  return operations;
+}
+
+bool Results::HasPlace(std::string_view variant, std::string_view operation) const {
+  const Json* kind = Find(kinds_, {Text(DesignOf(variant), "object")});
+  if (kind == nullptr) return true;
+  const std::vector<std::string> without = Strings(*kind, "without_place");
+  return std::find(without.begin(), without.end(), operation) == without.end();
 }
 
 int Badness(std::string_view verdict) {

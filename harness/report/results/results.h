@@ -38,19 +38,32 @@ class Results {
   // Those of them whose field has the value.
   std::vector<Run> Of(std::string_view kind, std::string_view field, std::string_view value) const;
 
+  // What the first file that knows the design tells of it; an empty object if none does.
+  const Json& DesignOf(std::string_view name) const;
+  // The names of what the runs are of: the project's designs first, then baselines, then peers, in
+  // the files' order; what no file describes comes last.
+  std::vector<std::string> VariantsIn(const std::vector<Run>& runs,
+                                      std::string_view field = "variant") const;
+  // The operations of a sweep's runs, in the sweep's own order: runs come as they ended.
+  std::vector<std::string> OperationsIn(const std::vector<Run>& runs) const;
+  // False: the operation goes through the whole object.
+  bool HasPlace(std::string_view variant, std::string_view operation) const;
+
  private:
+  void TakeDesigns(const Json& result);
+
   std::vector<ResultFile> files_;
+  Json designs_ = Json::object();
+  Json kinds_ = Json::object();
 };
 
 // A field, or what it is instead: never throws.
 std::string Text(const Json& run, std::string_view field, std::string_view otherwise = "");
 double Number(const Json& run, std::string_view field, double otherwise = 0);  // finite
 const Json* Find(const Json& json, std::initializer_list<std::string_view> path);
+std::vector<std::string> Strings(const Json& json, std::string_view field);  // of an array
 
-// In the order in which they first come; the project's designs first, then baselines, then peers,
-// as registered.
-std::vector<std::string> VariantsIn(const std::vector<Run>& runs,
-                                    std::string_view field = "variant");
+// In the order in which they first come.
 std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view field);
 
 // Of several verdicts: the one that tells the worst. "" is better than all.

@@ -97,6 +97,29 @@ std::vector<std::string> ColumnsOf(const std::vector<Fields>& runs) {
   return columns;
 }
 
+// Of the designs and kinds that a result describes, those that its runs are of.
+void KeepDescriptionsOf(const std::vector<Fields>& runs, Json* result) {
+  const auto designs = result->find("designs");
+  if (designs == result->end() || !designs->is_object()) return;
+  std::set<std::string> named, objects;
+  for (const Fields& run : runs) {
+    named.insert(TextOf(run, "variant"));
+    named.insert(TextOf(run, "subject"));
+  }
+  const auto keep = [](const std::set<std::string>& names, Json* all) {
+    Json kept = Json::object();
+    for (const auto& [name, what] : all->items()) {
+      if (names.contains(name)) kept[name] = what;
+    }
+    *all = std::move(kept);
+  };
+  keep(named, &*designs);
+  for (const Json& design : *designs) objects.insert(Text(design, "object"));
+  if (const auto kinds = result->find("kinds"); kinds != result->end() && kinds->is_object()) {
+    keep(objects, &*kinds);
+  }
+}
+
 // kInvalidArgument where a path goes through something that is no object.
 absl::Status SetPath(const std::string& path, const Json& value, Json* run) {
   Json* at = run;
@@ -131,6 +154,7 @@ Json Summarise(const Json& result) {
     if (run.is_object()) Flatten(run, "", LeftOut(kind), &runs.back());
   }
   if (kind == "sweep") SortCells(&runs);
+  KeepDescriptionsOf(runs, &summary);
 
   Json same = Json::object();
   std::vector<std::string> columns = ColumnsOf(runs);

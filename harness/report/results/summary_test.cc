@@ -56,6 +56,16 @@ TEST(Summary, ReadBackSaysTheSameOfEachRun) {
   EXPECT_FALSE((*back)["runs"][0].contains("counterexample"));
 }
 
+TEST(Summary, DescribesWhatItsRunsAreOf) {
+  Json result = SweepOf({Cell("get", "one_entry", 5, 0.25)});
+  result["kinds"] = {{"store", {{"operations", {"get"}}}}, {"tape", {{"operations", {"wind"}}}}};
+  result["designs"] = {{"cas_slots", {{"object", "store"}}}, {"reel", {{"object", "tape"}}}};
+  ASSERT_EQ(result["runs"][0]["variant"], "cas_slots");
+  const Json summary = Summarise(result);
+  EXPECT_EQ(summary["designs"], Json({{"cas_slots", {{"object", "store"}}}}));
+  EXPECT_EQ(summary["kinds"], Json({{"store", {{"operations", {"get"}}}}}));
+}
+
 TEST(Summary, OfAnExpandedSummaryIsTheSame) {
   Json found = Cell("put_same", "one_entry", 9, 0.5);
   found["reason"] = std::string(3000, 'x');

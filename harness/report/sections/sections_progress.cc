@@ -6,45 +6,16 @@
 #include "absl/strings/str_format.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/sections/sections.h"
-#include "harness/store_driver/sweep/store_operations.h"
-#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
 
 constexpr std::string_view kPlaces[] = {"same_key", "same_stripe", "elsewhere"};
-constexpr std::string_view kWriteProbes[] = {"put", "erase", "cas", "draft"};
-
-const char* ProgressName(Progress progress) {
-  switch (progress) {
-    case Progress::kBlocking:
-      return "blocking";
-    case Progress::kLockFree:
-      return "lock-free";
-    case Progress::kWaitFree:
-      return "wait-free";
-  }
-  return "";
-}
-
-const char* ReachName(const Traits& traits) {
-  switch (traits.blocks) {
-    case Traits::Reach::kNowhere:
-      return "nowhere";
-    case Traits::Reach::kStripe:
-      return traits.borrows_room ? "its stripe; without room, those it looks through"
-                                 : "its stripe";
-    case Traits::Reach::kStore:
-      return "the store";
-  }
-  return "";
-}
 
 // What a probe met at one place in one run: a share, or less than 0.
-double ShareIn(const Json& run, std::string_view probe, std::string_view place) {
-  const auto victims = sweep::IndexOf(sweep::StoreOperationNames(), Text(run, "operation"));
-  if (place == "elsewhere" && victims.has_value() &&
-      sweep::TakesNoKey(static_cast<sweep::StoreOperation>(*victims))) {
+double ShareIn(const Results& results, const Json& run, std::string_view probe,
+               std::string_view place) {
+  if (place == "elsewhere" && !results.HasPlace(Text(run, "variant"), Text(run, "operation"))) {
     return -1;
   }
   const Json* share = Find(run, {"stall", "by_operation", probe});
@@ -69,16 +40,16 @@ double BlockedAnywhere(const Results& results, const std::string& variant, std::
   return worst;
 }
 
-std::vector<Cell> GuaranteeRow(const std::string& variant, const char* what, Progress claimed,
-                               double share) {
+std::vector<Cell> GuaranteeRow(const std::string& variant, const Json& claim, double share) {
+  const std::string claimed = Text(claim, "progress");
   const bool blocks = share > 0;
   Cell holds("not measured", Mark::kMuted);
   if (share >= 0) {
     // Blocking is what happens or does not: it promises nothing.
-    const bool kept = claimed == Progress::kBlocking || !blocks;
+    const bool kept = claimed == "blocking" || !blocks;
     holds = {kept ? "holds" : "does not hold", kept ? Mark::kGood : Mark::kBad};
   }
-  return {variant, what, ProgressName(claimed), ShareCell(share), std::move(holds)};
+  return {variant, Text(claim, "of"), claimed, ShareCell(share), std::move(holds)};
 }
 
 }  // namespace
@@ -87,7 +58,7 @@ double BlockedShare(const Results& results, const std::string& variant, std::str
                     std::string_view where) {
   double worst = -1;
   for (const Run& run : results.Of("sweep", "variant", variant)) {
-    worst = std::max(worst, ShareIn(*run.json, probe, where));
+    worst = std::max(worst, ShareIn(results, *run.json, probe, where));
   }
   return worst;
 }
@@ -96,26 +67,31 @@ MaybeSection ProgressGuarantees(const Results& results) {
   Table table{.head = {"variant", "operation", "claimed", "blocked while somebody is stopped",
                        "the claim"}};
   Table reach{.head = {"variant", "claims to block", "same key", "same stripe", "elsewhere"}};
-  for (const std::string& name : VariantsIn(results.Of("sweep"))) {
-    const Variant* variant = FindVariant(name);
-    if (variant == nullptr) continue;
-    const Traits& traits = variant->traits();
-    double write = -1;
-    for (const std::string_view probe : kWriteProbes) {
-      write = std::max(write, BlockedAnywhere(results, name, probe));
+  for (const std::string& name : results.VariantsIn(results.Of("sweep"))) {
+    const Json& design = results.DesignOf(name);
+    const Json* claims = Find(design, {"claims"});
+    if (claims == nullptr || !claims->is_array()) continue;
+    std::vector<std::string> probes;
+    bool measured = false;
+    std::vector<std::vector<Cell>> rows;
+    for (const Json& claim : *claims) {
+      double share = -1;
+      for (const std::string& probe : Strings(claim, "probes")) {
+        share = std::max(share, BlockedAnywhere(results, name, probe));
+        probes.push_back(probe);
+      }
+      measured = measured || share >= 0;
+      rows.push_back(GuaranteeRow(name, claim, share));
     }
-    const double read = BlockedAnywhere(results, name, "get");
-    if (read < 0 && write < 0) continue;
-    table.rows.push_back(GuaranteeRow(name, "read", traits.read, read));
-    table.rows.push_back(GuaranteeRow(name, "write", traits.write, write));
-    if (traits.has_pin) {
-      table.rows.push_back(
-          GuaranteeRow(name, "pin", traits.pin, BlockedAnywhere(results, name, "pin")));
-    }
-    reach.rows.push_back({name, ReachName(traits)});
+    if (!measured) continue;
+    table.rows.insert(table.rows.end(), rows.begin(), rows.end());
+    reach.rows.push_back({name, Text(design, "blocks")});
     for (const std::string_view place : kPlaces) {
-      reach.rows.back().push_back(ShareCell(std::max(BlockedShare(results, name, "get", place),
-                                                     BlockedShare(results, name, "put", place))));
+      double share = -1;
+      for (const std::string& probe : probes) {
+        share = std::max(share, BlockedShare(results, name, probe, place));
+      }
+      reach.rows.back().push_back(ShareCell(share));
     }
   }
   if (table.rows.empty()) return std::nullopt;
@@ -124,7 +100,7 @@ MaybeSection ProgressGuarantees(const Results& results) {
       Paragraph{"A victim is stopped in every distinct state of an operation while a "
                 "survivor tries the others. The share is that of the victim's machine instructions "
                 "at which the survivor waits, the worst of all cells that were swept."},
-      std::move(table), Paragraph{"Where a stopped process is felt (reads and writes):"},
+      std::move(table), Paragraph{"Where a stopped process is felt, by any of these operations:"},
       std::move(reach)};
   return section;
 }
@@ -144,7 +120,7 @@ MaybeSection Stalls(const Results& results) {
   Table table{.head = {"stopped in"}};
   for (const std::string& probe : probes) table.head.push_back(probe);
   std::map<std::string, size_t> rows;
-  for (const std::string& variant : VariantsIn(stalled)) {
+  for (const std::string& variant : results.VariantsIn(stalled)) {
     for (const Run& run : stalled) {
       if (Text(*run.json, "variant") != variant) continue;
       const std::string name = absl::StrCat(variant, " ", Text(*run.json, "operation"));
@@ -155,7 +131,7 @@ MaybeSection Stalls(const Results& results) {
       }
       for (size_t i = 0; i < probes.size(); ++i) {
         Cell& cell = table.rows[at->second][1 + i];
-        const double share = ShareIn(*run.json, probes[i], "same_key");
+        const double share = ShareIn(results, *run.json, probes[i], "same_key");
         if (share > cell.shade) cell = ShareCell(share);
       }
     }
@@ -178,7 +154,7 @@ MaybeSection Recovery(const Results& results) {
             .x_label = "microseconds from a kill to the next completed operation",
             .y_label = "share of kills, %",
             .logarithmic_x = true};
-  for (const std::string& variant : VariantsIn(runs)) {
+  for (const std::string& variant : results.VariantsIn(runs)) {
     std::map<double, double> sum;  // of all scenarios that passed
     double total = 0;
     for (const Run& run : runs) {
@@ -196,8 +172,8 @@ MaybeSection Recovery(const Results& results) {
       }
     }
     if (total == 0) continue;
-    const Variant* registered = FindVariant(variant);
-    Curve curve{variant, {}, registered != nullptr && registered->role() != Design::Role::kDesign};
+    const std::string role = Text(results.DesignOf(variant), "kind");
+    Curve curve{variant, {}, role == "baseline" || role == "peer"};
     double seen = 0;
     for (const auto& [microseconds, count] : sum) {
       seen += count;

@@ -167,7 +167,7 @@ MaybeSection Latency(const Results& results) {
               .y_label = "nanoseconds",
               .logarithmic_y = true,
               .x_names = {"p50", "p99", "p99.9"}};
-    for (const std::string& subject : VariantsIn(runs, "subject")) {
+    for (const std::string& subject : results.VariantsIn(runs, "subject")) {
       const Json* run = SpeedOf(results, subject);
       const Json* all = run != nullptr ? Find(*run, {"latency_ns", operation}) : nullptr;
       if (all == nullptr) continue;
@@ -218,7 +218,7 @@ MaybeSection GrowthAndRoom(const Results& results) {
     Table table{.head = {"variant"}};
     const std::vector<std::string> sizes = ValuesOf(room, "value_bytes");
     for (const std::string& size : sizes) table.head.push_back(absl::StrCat(size, "-byte values"));
-    for (const std::string& variant : VariantsIn(room, "subject")) {
+    for (const std::string& variant : results.VariantsIn(room, "subject")) {
       table.rows.push_back({variant});
       for (const std::string& size : sizes) {
         Cell cell("-", Mark::kMuted);

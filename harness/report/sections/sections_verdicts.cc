@@ -7,8 +7,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "harness/report/sections/sections.h"
-#include "harness/store_driver/sweep/store_operations.h"
-#include "variants/registry.h"
 
 namespace kill9::report {
 namespace {
@@ -51,7 +49,7 @@ Cell ToCell(const Summary& summary) {
 }
 
 // Rows: variants; columns: `columns`, values of `field`.
-Table Matrix(const std::vector<Run>& runs, const std::string& field,
+Table Matrix(const Results& results, const std::vector<Run>& runs, const std::string& field,
              const std::vector<std::string>& columns) {
   std::map<std::pair<std::string, std::string>, Summary> cells;
   for (const Run& run : runs) {
@@ -60,7 +58,7 @@ Table Matrix(const std::vector<Run>& runs, const std::string& field,
   Table table;
   table.head = {"variant"};
   table.head.insert(table.head.end(), columns.begin(), columns.end());
-  for (const std::string& variant : VariantsIn(runs)) {
+  for (const std::string& variant : results.VariantsIn(runs)) {
     table.rows.push_back({variant});
     for (const std::string& column : columns) {
       table.rows.back().push_back(ToCell(cells[{variant, column}]));
@@ -69,27 +67,15 @@ Table Matrix(const std::vector<Run>& runs, const std::string& field,
   return table;
 }
 
-// In the sweep's own order; runs come in the order in which they ended.
-std::vector<std::string> OperationsOf(const std::vector<Run>& runs) {
-  std::vector<std::string> operations = ValuesOf(runs, "operation");
-  std::stable_sort(operations.begin(), operations.end(),
-                   [](const std::string& a, const std::string& b) {
-                     const auto names = sweep::StoreOperationNames();
-                     const auto left = sweep::IndexOf(names, a), right = sweep::IndexOf(names, b);
-                     return left.has_value() && (!right.has_value() || *left < *right);
-                   });
-  return operations;
-}
-
 // Of each variant and operation: the largest share, over its starting states, of instructions at
 // which a kill was not survived. Only of sweeps that were not left after their first failures.
-std::optional<Table> NotSurvived(const std::vector<Run>& sweep) {
+std::optional<Table> NotSurvived(const Results& results) {
   struct Worst {
     double share = -1, instructions = 0;
   };
   std::map<std::pair<std::string, std::string>, Worst> cells;
   std::vector<Run> told;
-  for (const Run& run : sweep) {
+  for (const Run& run : results.Of("sweep")) {
     const Json* lost = Find(*run.json, {"not_survived"});
     // All instructions of the operation, and the place after its last.
     if (lost == nullptr || Number(*lost, "of") != Number(*run.json, "instructions") + 1) continue;
@@ -99,10 +85,10 @@ std::optional<Table> NotSurvived(const std::vector<Run>& sweep) {
     worst = {Number(*lost, "share"), Number(*lost, "instructions")};
   }
   if (told.empty()) return std::nullopt;
-  const std::vector<std::string> operations = OperationsOf(told);
+  const std::vector<std::string> operations = results.OperationsIn(told);
   Table table{.head = {"variant"}};
   table.head.insert(table.head.end(), operations.begin(), operations.end());
-  for (const std::string& variant : VariantsIn(told)) {
+  for (const std::string& variant : results.VariantsIn(told)) {
     table.rows.push_back({variant});
     for (const std::string& operation : operations) {
       const Worst& worst = cells[{variant, operation}];
@@ -169,15 +155,15 @@ MaybeSection Verdicts(const Results& results) {
                   "variant and scenario. A cell is the worst verdict and the number of kills; a "
                   "failure links to its description. For baselines and peers a failure is a "
                   "finding about that design, not an error of the run."});
-    section.blocks.push_back(Matrix(torture, "scenario", ValuesOf(torture, "scenario")));
+    section.blocks.push_back(Matrix(results, torture, "scenario", ValuesOf(torture, "scenario")));
   }
   if (!sweep.empty()) {
     section.blocks.push_back(
         Paragraph{"Sweep: a process killed exactly before each machine instruction of an "
                   "operation, in every starting state that was asked for; the number counts kills, "
                   "each of which speaks for all instructions that leave the same bytes."});
-    section.blocks.push_back(Matrix(sweep, "operation", OperationsOf(sweep)));
-    if (std::optional<Table> lost = NotSurvived(sweep); lost.has_value()) {
+    section.blocks.push_back(Matrix(results, sweep, "operation", results.OperationsIn(sweep)));
+    if (std::optional<Table> lost = NotSurvived(results); lost.has_value()) {
       section.blocks.push_back(Paragraph{
           "The share of an operation's instructions (and how many they are) at which a kill is not "
           "survived: the others hang, crash, or see what no order of operations explains. The "

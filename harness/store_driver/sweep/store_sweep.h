@@ -23,6 +23,8 @@ class StoreSweep final : public SweepDriver {
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
   absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
                                                    uint32_t state) const override;
+  bool HasPlace(uint32_t operation) const override;
+  Claims ClaimsOf(const Design& design) const override;
 };
 
 }  // namespace kill9::sweep

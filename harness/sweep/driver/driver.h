@@ -140,6 +140,17 @@ struct ProbeName {
   bool has_place = true;  // it works on something: at each nearness
 };
 
+// What a design claims of some operations, and the probes that measure it.
+struct ProgressClaim {
+  std::string_view of;  // "read"
+  Progress progress;
+  std::vector<std::string_view> probes;
+};
+struct Claims {
+  std::vector<ProgressClaim> progress;
+  std::string_view blocks;  // in words: where a stopped process is felt
+};
+
 class SweepDriver {
  public:
   virtual ~SweepDriver() = default;
@@ -155,6 +166,10 @@ class SweepDriver {
   virtual bool Applies(const Design& design, uint32_t operation, uint32_t state) const = 0;
   virtual absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
                                                            uint32_t state) const = 0;
+  // Whether the operation is on one thing. Beside a victim that goes through the whole object there
+  // is no elsewhere.
+  virtual bool HasPlace(uint32_t /*operation*/) const { return true; }
+  virtual Claims ClaimsOf(const Design& /*design*/) const { return {}; }
 };
 
 inline constexpr uint32_t kMostProbes = 16;
