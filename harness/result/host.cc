@@ -16,6 +16,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -46,6 +47,28 @@ std::string Hypervisor() {
 #else
   return "unknown";
 #endif
+}
+
+// The processor's maker and what it has of that by which the C library chooses its string
+// functions: where these differ, one call is not the same way through the machine.
+std::string StringInstructions() {
+  constexpr std::string_view kFlags[] = {"sse4_2",   "avx",      "avx2", "avx512f",
+                                         "avx512vl", "avx512bw", "bmi2", "movbe",
+                                         "erms",     "fsrm",     "rtm"};
+  std::ifstream info("/proc/cpuinfo");
+  std::string line, found;
+  while (std::getline(info, line) && !line.empty()) {  // of the first processor
+    const size_t value = std::min(line.size(), line.find(": ") + 2);
+    if (line.rfind("vendor_id", 0) == 0) found = line.substr(value);
+    if (line.rfind("flags", 0) != 0) continue;
+    const std::string flags = " " + line.substr(value) + " ";
+    for (const std::string_view flag : kFlags) {
+      if (flags.find(" " + std::string(flag) + " ") == std::string::npos) continue;
+      found += ' ';
+      found += flag;
+    }
+  }
+  return found;
 }
 
 // The median of what `once` took, in microseconds; null if it ever failed.
@@ -98,7 +121,7 @@ const Json& DescribeHost() {
                     {"machine", name.machine},      {"processor", ProcessorName()},
                     {"hypervisor", Hypervisor()},   {"cores", std::thread::hardware_concurrency()},
                     {"memory_bytes", memory_bytes}, {"page_fault_us", PageFaultUs()},
-                    {"fork_us", ForkUs()}};
+                    {"fork_us", ForkUs()},          {"string_instructions", StringInstructions()}};
   }();
   return *host;
 }

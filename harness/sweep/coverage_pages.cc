@@ -148,6 +148,29 @@ Json CoverageFigures(const KillCoverage& coverage) {
   return figures;
 }
 
+void AddLineSets(const KillCoverage& coverage, Json* figures) {
+  for (Json& one : *figures) {
+    const std::string variant = one["variant"];
+    const KillCoverage::Group& counts = coverage.groups().at(variant);
+    Json& sets = one["line_sets"] = Json::object();
+    for (const auto& [file, with_code] : coverage.lines_with_code()) {
+      if (!Belongs(variant, counts, file)) continue;
+      Json& set = sets[file] = {{"with_code", with_code},
+                                {"reached", Json::array()},
+                                {"killed_at", Json::array()},
+                                {"covered", Json::array()}};
+      const auto of_file = counts.lines.find(file);
+      if (of_file == counts.lines.end()) continue;
+      for (const auto& [line, count] : of_file->second) {
+        if (!with_code.contains(line)) continue;
+        set["reached"].push_back(line);
+        if (count.killed > 0) set["killed_at"].push_back(line);
+        if (count.killed + count.spoken_for > 0) set["covered"].push_back(line);
+      }
+    }
+  }
+}
+
 absl::Status WriteCoverage(const KillCoverage& coverage, const std::string& directory,
                            const Json& result) {
   std::error_code error;

@@ -16,6 +16,10 @@ bool IsObjectSource(std::string_view file);
 
 // For each variant: shares by executed instruction and by address, lines, lines never reached.
 Json CoverageFigures(const stepper::KillCoverage& coverage);
+// Adds to figures of a shard the "line_sets" from which those of all shards are put together: of
+// each file that belongs to the variant the lines "with_code", "reached", "killed_at" and
+// "covered".
+void AddLineSets(const stepper::KillCoverage& coverage, Json* figures);
 // A variant's figures as a sentence: how much was killed at, and how much only spoken for.
 std::string CoverageLine(const Json& figures);
 // One HTML page of annotated source for each variant, an index, and coverage.json.

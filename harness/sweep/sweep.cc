@@ -145,6 +145,19 @@ std::string CellName(const CellRequest& request) {
   return absl::StrCat(request.variant, " ", request.operation, " ", request.state);
 }
 
+// Of the cells those that are the shard's.
+absl::Status KeepShare(const Shard& shard, std::vector<CellRequest>* requests, Json* result) {
+  std::vector<std::string> units;
+  for (const CellRequest& request : *requests) units.push_back(CellName(request));
+  const absl::StatusOr<std::vector<size_t>> share = ShareOf(shard, units);
+  if (!share.ok()) return share.status();
+  std::vector<CellRequest> mine;
+  for (const size_t unit : *share) mine.push_back((*requests)[unit]);
+  *requests = std::move(mine);
+  (*result)["shard"] = DescribeShard(shard, units);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::vector<std::string> OperationNames() { return NamesOfAll(&SweepDriver::operations); }
@@ -229,6 +242,11 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
     }
   }
   Json result = NewResultOfDesigns("sweep", options.seed);
+  if (!options.shard.whole()) {
+    if (absl::Status status = KeepShare(options.shard, &requests, &result); !status.ok()) {
+      return status;
+    }
+  }
   KillCoverage coverage(IsObjectSource);
   size_t done = 0;
   const double start = NowSeconds();
@@ -239,6 +257,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         ++done;
         kills += area.progress_kill_points;
         Json run = RunOf(request, area.result);
+        if (!options.shard.whole()) run["unit"] = CellName(request);
         if (area.result.failures > 0) {
           Symbols symbols(worker);
           for (Json& example : run["counterexamples"]) {
@@ -273,6 +292,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
   result["coverage"] = CoverageFigures(coverage);
   for (const Json& figures : result["coverage"]) say(CoverageLine(figures));
+  if (!options.shard.whole()) AddLineSets(coverage, &result["coverage"]);
   say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done,
                       requests.size(), kills, seconds, static_cast<double>(kills) / seconds));
   if (!options.coverage_directory.empty()) {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/result/result.h"
+#include "harness/result/shard.h"
 #include "harness/sweep/cell/cell.h"
 
 namespace kill9::sweep {
@@ -30,6 +31,7 @@ struct SweepOptions {
   uint32_t cells = 0;  // 0: all; else a seeded sample of so many
   double seconds = 0;  // 0: no limit; else cells come in a seeded order, and none is begun later
   uint64_t seed = 1;
+  Shard shard;  // of the cells
   double watchdog_seconds = 5;
   uint32_t most_failures = 3;  // of a cell, in each mode; then it is left
   uint32_t workers = 0;        // 0: one for each CPU that this process may use
@@ -46,7 +48,8 @@ struct Cell {
   CellResult result;
 };
 
-// The cells that the options ask for; `variant`, operation and state are the request's.
+// The cells that the options ask for, of all shards; `variant`, operation and state are the
+// request's.
 std::vector<CellRequest> PlanCells(const SweepOptions& options);
 
 // Runs cells in workers; `done` is called for each in the order in which they end. An error: the

@@ -24,7 +24,7 @@
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/measure.h"
-#include "stress/command/choices.h"
+#include "stress/command/arguments/choices.h"
 
 namespace kill9 {
 namespace {

@@ -3,7 +3,7 @@
 #ifndef KILL9_STRESS_COMMAND_COMMANDS_H_
 #define KILL9_STRESS_COMMAND_COMMANDS_H_
 
-#include "stress/command/options.h"
+#include "stress/command/arguments/options.h"
 
 namespace kill9 {
 
@@ -15,6 +15,7 @@ void AddPlantedCommand(CommandLine& line);
 void AddSweepCommand(CommandLine& line);
 void AddGateCommand(CommandLine& line);
 void AddReportCommand(CommandLine& line);
+void AddMergeCommand(CommandLine& line);
 
 }  // namespace kill9
 

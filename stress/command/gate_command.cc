@@ -23,7 +23,7 @@
 #include "harness/gate/report.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "stress/command/choices.h"
+#include "stress/command/arguments/choices.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {

@@ -29,6 +29,7 @@ int Main(int argc, char** argv, const Own& own) {
   AddPlantedCommand(line);
   AddGateCommand(line);
   AddReportCommand(line);
+  AddMergeCommand(line);
   const int exit_code = line.Run(argc, argv);
   // An answer that did not arrive is none.
   if (absl::Status status = FinishStandardOutput(); !status.ok()) {

@@ -22,7 +22,8 @@
 #include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "stress/command/choices.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -41,7 +42,7 @@ struct Flags {
   double budget_seconds = 0;
   bool every_tier = false;
   bool build = false;
-  std::string json, markdown;
+  std::string shard, json, markdown;
 };
 
 // Of one bug or control: what each of its tiers said, for each seed.
@@ -254,6 +255,14 @@ std::vector<const PlantedBug*> ChooseBugs(const std::string& given,
   return once;
 }
 
+std::vector<const PlantedBug*> ShareOfBugs(const Shard& shard,
+                                           const std::vector<std::string>& names,
+                                           const std::vector<const PlantedBug*>& bugs) {
+  std::vector<const PlantedBug*> mine;
+  for (const size_t bug : ChooseShare(shard, names)) mine.push_back(bugs[bug]);
+  return mine;
+}
+
 std::vector<std::string> ChooseTiers(const std::string& given) {
   std::vector<Choice<std::string>> known;
   for (const char* tier : kTiers) known.push_back({tier, tier});
@@ -298,7 +307,11 @@ int Run(const Flags& flags) {
     std::cerr << "kill9: " << all.status().message() << "\n";
     return kExitUsage;
   }
-  const std::vector<const PlantedBug*> bugs = ChooseBugs(flags.name, *all);
+  std::vector<const PlantedBug*> bugs = ChooseBugs(flags.name, *all);
+  std::vector<std::string> units;
+  for (const PlantedBug* bug : bugs) units.push_back(bug->name);
+  const Shard shard = ChooseShard(flags.shard);
+  if (!shard.whole()) bugs = ShareOfBugs(shard, units, bugs);
   for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
   if (flags.build) {
     std::vector<PlantedBug> chosen;
@@ -311,11 +324,13 @@ int Run(const Flags& flags) {
   }
   Json result = NewResult("planted", flags.seed);
   result["seeds"] = flags.seeds;
+  if (!shard.whole()) result["shard"] = DescribeShard(shard, units);
   std::vector<Outcomes> outcomes;
   for (const PlantedBug* bug : bugs) {
     if (g_interrupted != 0) break;
     outcomes.push_back(RunOne(*bug, tiers, flags));
     result["runs"].push_back(RunOf(outcomes.back()));
+    if (!shard.whole()) result["runs"].back()["unit"] = bug->name;
   }
   const int exit_code = Conclude(outcomes);
   if (!flags.json.empty()) {
@@ -350,6 +365,7 @@ void AddPlantedCommand(CommandLine& line) {
            "seconds of each tier; default: what the patch declares")
       .Between(0.001, 1e6);
   command.AddFlag("--build", flags->build, "build them first");
+  command.Add("--shard", flags->shard, kShardHelp);
   command.Add("--manifest", flags->manifest, "the list of planted bugs").ShowDefault();
   command.Add("--json", flags->json, "result file; - for standard output");
   command.Add("--markdown", flags->markdown, "a page whose tables are to be rewritten")

@@ -8,7 +8,8 @@
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
-#include "stress/command/choices.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/sweep_replay.h"
 
@@ -20,7 +21,7 @@ volatile bool interrupted = false;
 struct SweepArguments {
   std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
               breakpoints = "first_that_works";
-  std::string mode = "kill", json;
+  std::string mode = "kill", shard, json;
   std::vector<uint32_t> at;
   sweep::SweepOptions options;
 };
@@ -133,6 +134,10 @@ int Run(SweepArguments& arguments) {
                                                              stepper::kBreakpointChoiceCount);
   RefuseUnused(arguments);
   RefuseSecond(options);
+  options.shard = ChooseShard(arguments.shard);
+  if (!options.shard.whole() && options.seconds > 0) {
+    throw UsageError("--shard and --seconds: what ends by time is no part that others complete");
+  }
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
@@ -213,6 +218,7 @@ void AddSweepCommand(CommandLine& line) {
       .Positive();
   command.Add("--watchdog", options.watchdog_seconds, "seconds without progress that mean stuck")
       .Positive();
+  command.Add("--shard", arguments->shard, kShardHelp).Excludes(at);
   command.Add("--workers", options.workers, "0: one for each CPU");
   command.Add("--breakpoints", arguments->breakpoints,
               "how victims are stopped: debug_registers, int3, single_steps");

@@ -19,7 +19,7 @@
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "harness/torture/torture.h"
-#include "stress/command/choices.h"
+#include "stress/command/arguments/choices.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {

@@ -1,6 +1,6 @@
 // What flags of kill9 name: one thing, several with commas between, or a group of them.
-#ifndef KILL9_STRESS_COMMAND_CHOICES_H_
-#define KILL9_STRESS_COMMAND_CHOICES_H_
+#ifndef KILL9_STRESS_COMMAND_ARGUMENTS_CHOICES_H_
+#define KILL9_STRESS_COMMAND_ARGUMENTS_CHOICES_H_
 
 #include <span>
 #include <string>
@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "stress/command/options.h"
+#include "stress/command/arguments/options.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -104,4 +104,4 @@ inline std::vector<const Variant*> ChooseVariants(const std::string& given) {
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_CHOICES_H_
+#endif  // KILL9_STRESS_COMMAND_ARGUMENTS_CHOICES_H_

@@ -1,4 +1,4 @@
-#include "stress/command/options.h"
+#include "stress/command/arguments/options.h"
 
 #include <charconv>
 #include <exception>

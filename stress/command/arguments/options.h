@@ -1,7 +1,7 @@
 // The options of kill9 and of its commands. The library that reads command lines is known to
 // options.cc alone: its header takes seconds to compile.
-#ifndef KILL9_STRESS_COMMAND_OPTIONS_H_
-#define KILL9_STRESS_COMMAND_OPTIONS_H_
+#ifndef KILL9_STRESS_COMMAND_ARGUMENTS_OPTIONS_H_
+#define KILL9_STRESS_COMMAND_ARGUMENTS_OPTIONS_H_
 
 #include <cstdint>
 #include <functional>
@@ -83,4 +83,4 @@ class CommandLine {
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_OPTIONS_H_
+#endif  // KILL9_STRESS_COMMAND_ARGUMENTS_OPTIONS_H_

@@ -1,0 +1,144 @@
+// A run in shards, merged, says what the whole run says; what is missing is no pass.
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/result/result.h"
+#include "property/command/command_for_tests.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Shards : public testing::Test {
+ protected:
+  Shards() : folder_(absl::StrCat(testing::TempDir(), "/shards-", getpid())) {
+    std::filesystem::create_directories(folder_ + "/parts");
+  }
+  ~Shards() override { std::filesystem::remove_all(folder_); }
+
+  static Ended Kill9(const std::string& arguments) {
+    return RunLine(absl::StrCat(KILL9_COMMAND " ", arguments, " 2>&1"));
+  }
+  Json Read(const std::string& name) const {
+    const absl::StatusOr<Json> json = ReadJsonFile(folder_ + "/" + name);
+    EXPECT_TRUE(json.ok()) << json.status();
+    return json.ok() ? *json : Json();
+  }
+
+  std::string folder_;
+};
+
+// What a cell's run says that does not depend on the machine's load.
+std::map<std::string, Json> CellsOf(const Json& result) {
+  std::map<std::string, Json> cells;
+  for (const Json& run : result["runs"]) {
+    Json& cell = cells[run["scenario"].get<std::string>()];
+    for (const char* field : {"variant", "operation", "state", "verdict", "instructions",
+                              "kill_points", "distinct_segment_states", "outcomes"}) {
+      cell[field] = run[field];
+    }
+  }
+  return cells;
+}
+
+TEST_F(Shards, OfASweepMergedAreTheWholeSweep) {
+  const std::string sweep =
+      "sweep --variant=global_mutex,cas_slots --operation=get,erase --state=empty,one_entry "
+      "--seed=3 --json=" +
+      folder_;
+  ASSERT_EQ(Kill9(sweep + "/whole.json").exit_code, 0);
+  for (const int index : {1, 2, 3}) {
+    const Ended part = Kill9(absl::StrCat(sweep, "/parts/", index, ".json --shard=", index, "/3"));
+    ASSERT_EQ(part.exit_code, 0) << part.output;
+  }
+  // Into the folder itself, twice: what was merged before is no shard.
+  for (int again = 0; again < 2; ++again) {
+    const Ended merge =
+        Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/parts/all.json"));
+    EXPECT_EQ(merge.exit_code, 0) << merge.output;
+    EXPECT_THAT(merge.output, HasSubstr("3 shards, 8 runs: 8 pass"));
+  }
+  const Json whole = Read("whole.json");
+  const Json merged = Read("parts/all.json");
+  ASSERT_EQ(whole["runs"].size(), 8u);
+  EXPECT_EQ(CellsOf(merged), CellsOf(whole));
+  ASSERT_EQ(merged["coverage"].size(), 2u);
+  for (size_t n = 0; n < 2; ++n) {
+    for (const char* field :
+         {"variant", "instructions_executed", "lines_with_code", "lines_reached", "lines_killed_at",
+          "lines_never_reached", "kill_coverage"}) {
+      EXPECT_EQ(merged["coverage"][n][field], whole["coverage"][n][field]) << field;
+    }
+  }
+}
+
+TEST_F(Shards, OneThatIsMissingLeavesTheWholeUndecided) {
+  const Ended part = Kill9(absl::StrCat(
+      "sweep --variant=global_mutex --operation=get --state=empty,one_entry --shard=1/2 --json=",
+      folder_, "/parts/1.json"));
+  ASSERT_EQ(part.exit_code, 0) << part.output;
+  const Ended merge =
+      Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json"));
+  EXPECT_EQ(merge.exit_code, 3);
+  EXPECT_THAT(merge.output, HasSubstr("undecided: shard 2/2 is missing"));
+  EXPECT_EQ(Read("all.json")["runs"].size(), 2u);
+}
+
+// Two bugs that are not built: no tier answers, in a shard as in the whole.
+TEST_F(Shards, OfThePlantedBugsAreMergedAsWell) {
+  Json manifest = Json::array();
+  for (const char* name : {"one", "other"}) {
+    manifest.push_back({{"name", name},
+                        {"variant", "cas_slots"},
+                        {"tiers", {"sweep"}},
+                        {"verdicts", {"leak"}},
+                        {"patch", "none.patch"},
+                        {"target", "planted_none"},
+                        {"what", "a bug"},
+                        {"budget_s", 1},
+                        {"command", "/nonexistent/kill9"},
+                        {"sweep", "--operation=get --state=empty"}});
+  }
+  std::ofstream(folder_ + "/manifest.json") << manifest.dump();
+  const auto planted = [&](const std::string& more) {
+    return Kill9(absl::StrCat("planted --manifest=", folder_, "/manifest.json ", more));
+  };
+  for (const int index : {1, 2}) {
+    const Ended part =
+        planted(absl::StrCat("--shard=", index, "/2 --json=", folder_, "/parts/", index, ".json"));
+    EXPECT_EQ(part.exit_code, 3) << part.output;
+    EXPECT_THAT(part.output, HasSubstr("0 of 1 as expected"));
+  }
+  const Ended merge =
+      Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json"));
+  EXPECT_EQ(merge.exit_code, 3) << merge.output;
+  const Json merged = Read("all.json");
+  ASSERT_EQ(merged["runs"].size(), 2u);
+  EXPECT_EQ(merged["runs"][0]["name"], "one");
+  EXPECT_EQ(merged["runs"][1]["name"], "other");
+  EXPECT_EQ(planted("--shard=1/3").exit_code, 2);
+}
+
+TEST_F(Shards, ThatWouldHaveNothingToDoOrAreNoneAreRefused) {
+  const std::string cells = "sweep --variant=global_mutex --operation=get --state=empty ";
+  for (const char* wrong : {"--shard=2/2", "--shard=0/1", "--shard=3/2", "--shard=half",
+                            "--shard=1/2 --seconds=5", "--shard=1/2 --at=5"}) {
+    const Ended ended = Kill9(cells + wrong);
+    EXPECT_EQ(ended.exit_code, 2) << wrong << ": " << ended.output;
+  }
+  EXPECT_EQ(Kill9("merge /nonexistent --json=-").exit_code, 2);
+  const Ended nothing = Kill9(absl::StrCat("merge ", folder_, "/parts --json=-"));
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_THAT(nothing.output, HasSubstr("there is no *.json"));
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,111 @@
+// kill9 merge: the results of all shards of a run as one.
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/result/merge.h"
+#include "harness/result/verdict.h"
+#include "stress/command/commands.h"
+
+namespace kill9 {
+namespace {
+
+struct Flags {
+  std::string folder;
+  std::string json;
+};
+
+int Complain(const absl::Status& status) {
+  std::cerr << "kill9 merge: " << std::string(status.message()) << "\n";
+  return kExitUsage;
+}
+
+// All *.json of the folder but the file that is to be written.
+absl::StatusOr<std::vector<ShardResult>> Load(const Flags& flags) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(flags.folder, error)) {
+    if (entry.path().extension() != ".json") continue;
+    if (!flags.json.empty() && fs::equivalent(entry.path(), flags.json, error)) continue;
+    files.push_back(entry.path().string());
+  }
+  if (files.empty()) {
+    return absl::NotFoundError(absl::StrCat("there is no *.json in '", flags.folder, "'"));
+  }
+  std::sort(files.begin(), files.end());
+  std::vector<ShardResult> shards;
+  for (const std::string& file : files) {
+    absl::StatusOr<Json> json = ReadJsonFile(file);
+    if (!json.ok()) return json.status();
+    shards.push_back({file, *std::move(json)});
+  }
+  return shards;
+}
+
+// Of a planted bug, what counts is whether it was expected.
+bool IsAsExpected(const Json& run) { return run.value("as_expected", Json()) == Json(true); }
+
+int ExitCodeOf(const Json& run) {
+  if (IsAsExpected(run)) return kExitPass;
+  if (run.contains("as_expected") && TextField(run, "verdict") == "pass") return kExitFailed;
+  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  return verdict.has_value() ? ExitCode(*verdict) : kExitFailed;
+}
+
+int Tell(const Json& merged) {
+  std::map<std::string, size_t> counts;
+  int exit_code = kExitPass;
+  bool any_ran = false;
+  for (const Json& run : merged["runs"]) {
+    const std::string verdict = TextField(run, "verdict");
+    ++counts[IsAsExpected(run) ? "as expected" : verdict];
+    any_ran = any_ran || verdict != "skipped";
+    const int code = ExitCodeOf(run);
+    exit_code = WorseExitCode(exit_code, code);
+    if (code == kExitPass) continue;
+    std::cerr << absl::StrCat(TextField(run, "variant"), " ", TextField(run, "scenario"),
+                              TextField(run, "name"), ": ", verdict, ": ", TextField(run, "reason"),
+                              "\n");
+  }
+  std::string line = absl::StrCat(merged["merged_shards"].get<size_t>(), " shards, ",
+                                  merged["runs"].size(), " runs:");
+  for (const auto& [verdict, count] : counts) absl::StrAppend(&line, " ", count, " ", verdict);
+  std::cerr << line << "\n";
+  if (!any_ran) {
+    std::cerr << "nothing was run: that is no pass\n";
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  return exit_code;
+}
+
+int Run(const Flags& flags) {
+  absl::StatusOr<std::vector<ShardResult>> shards = Load(flags);
+  if (!shards.ok()) return Complain(shards.status());
+  absl::StatusOr<Json> merged = MergeShards(*shards);
+  if (!merged.ok()) return Complain(merged.status());
+  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok()) return Complain(status);
+  return Tell(*merged);
+}
+
+}  // namespace
+
+void AddMergeCommand(CommandLine& line) {
+  Command command = line.Add("merge", "the results of all shards of a run as one");
+  auto flags = std::make_shared<Flags>();
+  command.Add("DIR", flags->folder, "the folder in which the shards' result files lie")
+      .ExistingFolder()
+      .Required();
+  command.Add("--json", flags->json, "the result file of the whole; - for standard output")
+      .Required();
+  command.OnCall([flags] { return Run(*flags); });
+}
+
+}  // namespace kill9
