@@ -62,8 +62,9 @@ struct Traits : ObjectTraits {
   bool has_pin = true;
   bool has_draft = true;
   bool has_versions = true;  // false: Put, Get and ForEach tell kAbsent instead of a version
-  // A value whose stored bytes have changed is never returned. Without it Get returns what is
-  // there.
+  // A value of which one word (8 bytes) was damaged is never returned; one that was damaged in
+  // several only if its checksum, of 64 bits, is the same by chance. Without it Get returns what
+  // is there.
   bool values_checked = false;
   Progress read = Progress::kBlocking;   // Get
   Progress write = Progress::kBlocking;  // Put, Erase, CompareAndSwap, Reserve, Commit

@@ -39,5 +39,25 @@ TEST(SeqlockRingWords, SumTellsAnyChangeOfOneWordAndAnyExchangeOfTwo) {
   }
 }
 
+// As words.h and docs/threat_model.md say.
+TEST(SeqlockRingWords, SumDoesNotTellFlipsOfTheHighestBitOfTwoWordsOfALane) {
+  std::mt19937_64 random(TestSeed());
+  std::vector<uint64_t> words(64);
+  const auto sum = [&words] {
+    return SumOfValue({reinterpret_cast<const char*>(words.data()), words.size() * kWord});
+  };
+  for (uint64_t& word : words) word = random();
+  const uint64_t before = sum();
+  const auto after_flips = [&](int bit, size_t one, size_t other) {
+    for (const size_t at : {one, other}) words[at] ^= uint64_t{1} << bit;
+    const uint64_t after = sum();
+    for (const size_t at : {one, other}) words[at] ^= uint64_t{1} << bit;
+    return after;
+  };
+  EXPECT_EQ(after_flips(63, 4, 30), before);
+  EXPECT_NE(after_flips(63, 4, 31), before);
+  EXPECT_NE(after_flips(40, 4, 30), before);
+}
+
 }  // namespace
 }  // namespace kill9::ring

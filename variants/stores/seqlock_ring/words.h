@@ -67,11 +67,13 @@ typedef WordPair UnalignedPair [[gnu::aligned(kWord), gnu::may_alias]];
 }
 
 // A checksum of whole words, taken while they are copied: of random damage it misses one in 2^64,
-// and none that is confined to one word. The words of each lane have the weights 3, 5, 7... from
-// the last one back (John G. Fletcher, An arithmetic checksum for serial transmissions, 1982: a sum
-// of sums): odd, so that no change of a word is lost. Two instructions a pair: a library's hash
-// (XXH3) would need the bytes once more, and every instruction of a Get keeps the next one's
-// fetches out of the processor's window.
+// and none that is confined to one word. Flips of the highest bit of two words of a lane it does
+// not see: what is added up modulo 2^64 has no place above that bit, and a sum that had (of halves,
+// in three more instructions a pair) would make the copy of a value half as long again. The words
+// of each lane have the weights 3, 5, 7... from the last one back (John G. Fletcher, An arithmetic
+// checksum for serial transmissions, 1982: a sum of sums): odd, so that no change of a word is
+// lost. Two instructions a pair: a library's hash (XXH3) would need the bytes once more, and every
+// instruction of a Get keeps the next one's fetches out of the processor's window.
 class PairSum {
  public:
   [[gnu::always_inline]] void Add(WordPair pair) {
