@@ -56,6 +56,17 @@ struct EntryView {
   Version version = kAbsent;
 };
 
+// Where a design goes another way with the size of what it stores. The harness makes keys and
+// values on both sides of each edge, so that its runs meet them by intent and not by luck.
+struct SizeEdges {
+  uint32_t max_key_bytes = 250;
+  // An entry takes overhead_bytes, its key padded to a multiple of key_unit_bytes, and its value.
+  uint32_t overhead_bytes = 0;
+  uint32_t key_unit_bytes = 1;
+  std::span<const uint32_t> entry_bytes;  // the largest such sum of each way
+  std::span<const uint32_t> value_bytes;  // the longest value of each way
+};
+
 // What a store can do beyond what every object can.
 struct Traits : ObjectTraits {
   bool has_compare_and_swap = true;
@@ -74,6 +85,7 @@ struct Traits : ObjectTraits {
   // A process whose stripe has no room goes through the others for some: it stands, and can block,
   // in those as well, until it has found some or knows that there is none.
   bool borrows_room = false;
+  SizeEdges edges = {};
 };
 
 class Store;

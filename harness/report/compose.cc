@@ -249,8 +249,9 @@ absl::StatusOr<Document> Compose(const Results& results) {
   Document document{.title = "kill9: what happens to the others when one process is killed",
                     .lead = absl::StrFormat("Made from %d runs in %d result files, measured on %s.",
                                             runs, results.files().size(), HostsOf(results))};
-  for (auto* make : {&Choose, &Verdicts, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted,
-                     &Speed, &Latency, &GrowthAndRoom, &Recovery, &Failures, &Others, &Repeat}) {
+  for (auto* make :
+       {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted, &Speed,
+        &Latency, &GrowthAndRoom, &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);
     if (!section.ok()) return section.status();
     if (section->has_value()) document.sections.push_back(**std::move(section));

@@ -3,23 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace kill9 {
-namespace {
-
-constexpr size_t kLongKeyBytes = 250;
-
-std::string KeyText(uint64_t key) {
-  if (key % 16 == 3 && key < 1600) return std::string(1, static_cast<char>(128 + key / 16));
-  std::string text = absl::StrCat("key-", key);
-  if (key % 16 == 7) text.append(kLongKeyBytes - text.size(), '.');
-  return text;
-}
-
-}  // namespace
-
 std::string_view KeyDistributionName(KeyDistribution distribution) {
   switch (distribution) {
     case KeyDistribution::kUniform:
@@ -28,31 +16,31 @@ std::string_view KeyDistributionName(KeyDistribution distribution) {
       return "zipfian";
     case KeyDistribution::kHotspot:
       return "hotspot";
+    case KeyDistribution::kOneHot:
+      return "one_hot";
     case KeyDistribution::kLatest:
       return "latest";
   }
   std::abort();
 }
 
-KeyTable::KeyTable(uint64_t count, uint64_t extra) : workload_keys_(count) {
-  texts_.reserve(count + extra);
-  for (uint64_t key = 0; key < count; ++key) texts_.push_back(KeyText(key));
-  for (uint64_t key = count; key < count + extra; ++key)
-    texts_.push_back(absl::StrCat("key-", key));
+KeyTable::KeyTable(std::vector<std::string> texts, uint64_t extra)
+    : workload_keys_(texts.size()), texts_(std::move(texts)) {
+  texts_.reserve(workload_keys_ + extra);
+  for (uint64_t i = 0; i < extra; ++i) texts_.push_back(absl::StrCat("fill-", i));
+  numbers_.reserve(texts_.size());
+  for (uint64_t key = 0; key < texts_.size(); ++key) numbers_.emplace(texts_[key], key);
 }
 
 uint64_t KeyTable::Find(std::string_view text) const {
-  uint64_t key = size();
-  if (text.size() == 1) {
-    key = (static_cast<unsigned char>(text[0]) - 128u) * 16u + 3;
-  } else if (text.size() > 4) {
-    key = std::strtoull(std::string(text.substr(4)).c_str(), nullptr, 10);
-  }
-  return key < size() && texts_[key] == text ? key : size();
+  const auto found = numbers_.find(text);
+  return found == numbers_.end() ? size() : found->second;
 }
 
 KeyChooser::KeyChooser(KeyDistribution distribution, uint64_t count)
-    : distribution_(distribution), count_(count), hot_(std::max<uint64_t>(1, count / 100)) {
+    : distribution_(distribution),
+      count_(count),
+      hot_(std::max<uint64_t>(1, count / (distribution == KeyDistribution::kOneHot ? 1000 : 100))) {
   if (distribution != KeyDistribution::kZipfian && distribution != KeyDistribution::kLatest) return;
   for (uint64_t i = 1; i <= count; ++i) zeta_ += 1 / std::pow(static_cast<double>(i), theta_);
   const double zeta_of_two = 1 + std::pow(0.5, theta_);
@@ -74,6 +62,7 @@ uint64_t KeyChooser::Choose(Random& random, uint64_t latest) const {
     case KeyDistribution::kUniform:
       return random.Below(count_);
     case KeyDistribution::kHotspot:
+    case KeyDistribution::kOneHot:
       return random.Below(100) < 95 ? random.Below(hot_) : random.Below(count_);
     case KeyDistribution::kZipfian: {
       // Scattered, so that the popular keys are not neighbours.

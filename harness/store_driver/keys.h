@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "harness/base/random.h"
 
 namespace kill9 {
@@ -15,17 +16,20 @@ enum class KeyDistribution : uint8_t {
   kUniform,
   kZipfian,  // of constant 0.99, scattered over the keys, as YCSB's (Cooper et al. 2010)
   kHotspot,  // 95 of 100 operations go to 1 key of 100 (at least one)
+  kOneHot,   // 95 of 100 operations go to 1 key of 1000 (at least one)
   kLatest,   // zipfian, counted back from the key inserted last
 };
 
 std::string_view KeyDistributionName(KeyDistribution distribution);
 
-// The texts of keys 0 to count-1: most are short, one of sixteen has 250 bytes (all that every
-// store takes), one a single byte while they last. Made before the workers fork, shared by all.
+// The keys of a run, by number. Made before the workers fork, shared by all.
 class KeyTable {
  public:
-  // `extra` more keys follow that no workload takes; the auditor fills the store with them.
-  explicit KeyTable(uint64_t count, uint64_t extra = 0);
+  // `texts` are the workload's; `extra` more keys follow that no workload takes: the auditor fills
+  // the store with them.
+  explicit KeyTable(std::vector<std::string> texts, uint64_t extra = 0);
+  KeyTable(const KeyTable&) = delete;
+  KeyTable& operator=(const KeyTable&) = delete;
   std::string_view text(uint64_t key) const { return texts_[key]; }
   uint64_t size() const { return texts_.size(); }
   uint64_t workload_keys() const { return workload_keys_; }
@@ -35,6 +39,7 @@ class KeyTable {
  private:
   uint64_t workload_keys_;
   std::vector<std::string> texts_;
+  absl::flat_hash_map<std::string_view, uint64_t> numbers_;  // of the texts
 };
 
 class KeyChooser {

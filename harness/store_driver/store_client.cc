@@ -15,6 +15,8 @@ namespace {
 // The floor of a key whose store has no versions: the key has been there, more is not known.
 constexpr Version kSomeVersion = 1;
 
+constexpr uint64_t kMostFilledBytes = 64u << 20;
+
 // The id at the head of a value, before its bytes are checked.
 ValueId PeekId(std::string_view value) {
   if (value.size() < kSmallestNamedValue) return TinyValueId(value.size());
@@ -39,14 +41,14 @@ bool StoreClient::Act(Random& random) {
   if (holds() > 0 && random.Chance(holds() > 2 ? 600 : 250)) {
     ReleaseOne(/*commit=*/random.Chance(700));
   }
-  std::atomic<uint64_t>& inserts = boards_.counts().inserts;
-  const uint64_t key = generator.NextKey(random, inserts.load(std::memory_order_relaxed));
+  const uint64_t key =
+      generator.NextKey(random, boards_.counts().inserts.load(std::memory_order_relaxed));
   switch (action) {
     case Action::kGet:
       Get(key);
       return true;
     case Action::kPut:
-      Put(key, generator.NextSize(random));
+      Put(key, SizeFor(key, random));
       return true;
     case Action::kErase: {
       const uint64_t erasable = generator.ErasableKey(key);
@@ -56,22 +58,21 @@ bool StoreClient::Act(Random& random) {
     case Action::kCompareAndSwap: {
       Version expected = Get(key);
       if (random.Chance(100)) expected = expected > 1 ? expected - 1 : 1;
-      CompareAndSwap(key, expected, generator.NextSize(random));
+      CompareAndSwap(key, expected, SizeFor(key, random));
       return true;
     }
     case Action::kPin:
       Pin(key);
       return true;
     case Action::kDraft:
-      Draft(key, generator.NextSize(random), random);
+      Draft(key, SizeFor(key, random), random);
       return true;
     case Action::kReadModifyWrite:
       Get(key);
-      Put(key, generator.NextSize(random));
+      Put(key, SizeFor(key, random));
       return true;
     case Action::kInsert:
-      Put(inserts.fetch_add(1, std::memory_order_relaxed) % generator.keys(),
-          generator.NextSize(random));
+      Insert(random);
       return true;
     case Action::kForEach:
       ForEach();
@@ -80,6 +81,16 @@ bool StoreClient::Act(Random& random) {
       return false;
   }
   std::abort();
+}
+
+uint32_t StoreClient::SizeFor(uint64_t key, Random& random) const {
+  return run_.generator().NextSize(random, run_.keys().text(key).size());
+}
+
+void StoreClient::Insert(Random& random) {
+  std::atomic<uint64_t>& inserts = boards_.counts().inserts;
+  const uint64_t key = inserts.fetch_add(1, std::memory_order_relaxed) % run_.generator().keys();
+  Put(key, SizeFor(key, random));
 }
 
 std::string StoreClient::Name(uint64_t key) const {
@@ -359,8 +370,10 @@ void StoreClient::ForEach() {
   }
 }
 
-// Puts ever smaller values under keys of the auditor's own until the smallest is refused.
+// Puts ever smaller values under keys of the auditor's own until the smallest is refused. Large
+// segments are not filled: it would take longer than the run.
 bool StoreClient::Fill() {
+  if (context().segment_options.size_bytes > kMostFilledBytes) return false;
   const uint64_t first = run_.keys().workload_keys();
   const uint64_t most = run_.keys().size() - first;
   bool full = false;

@@ -46,7 +46,9 @@ class StoreClient final : public Client {
   // The version read; kAbsent for a miss.
   Version Get(uint64_t key);
   bool Put(uint64_t key, uint32_t size);  // false: refused, the segment is full
-  bool Erase(uint64_t key);               // whether it was there
+  void Insert(Random& random);            // the next key in turn
+  uint32_t SizeFor(uint64_t key, Random& random) const;
+  bool Erase(uint64_t key);  // whether it was there
   void CompareAndSwap(uint64_t key, Version expected, uint32_t size);
   void Pin(uint64_t key);
   void Draft(uint64_t key, uint32_t size, Random& random);

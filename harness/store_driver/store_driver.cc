@@ -1,7 +1,12 @@
 #include "harness/store_driver/store_driver.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "harness/store_driver/shape/draw_shape.h"
+#include "harness/store_driver/shape/shape_classes.h"
 #include "harness/store_driver/store_client.h"
+#include "variants/segment/hash.h"
 
 namespace kill9 {
 namespace {
@@ -43,12 +48,43 @@ Workload WorkloadOf(std::string_view scenario) {
   return mixed(KeyDistribution::kUniform, 256, kSmall);
 }
 
+constexpr std::string_view kUsual = "usual";
+constexpr std::string_view kDrawn = "drawn";
+
+// Changes *shape as the request says.
+absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scenario,
+                                   const ShapeRequest& request, const ShapeBounds& bounds,
+                                   StoreShape* shape) {
+  if (request.text != kDrawn) {
+    if (absl::Status status = ParseShape(request.text, shape); !status.ok()) return status;
+    return FitShape(variant, *shape, request.seed, bounds);
+  }
+  // Each design draws one of its own in each scenario.
+  Random random(request.seed, XXH3_64bits(scenario.name.data(), scenario.name.size()) ^
+                                  XXH3_64bits(variant.name().data(), variant.name().size()));
+  absl::StatusOr<DrawnShape> drawn = DrawShape(variant, *shape, request.seed, bounds, random);
+  if (!drawn.ok()) return drawn.status();
+  *shape = drawn->shape;
+  return std::move(drawn->trial);
+}
+
+Json ToJson(const std::vector<ShapeDimension>& dimensions) {
+  Json json = Json::object();
+  for (const ShapeDimension& dimension : dimensions) {
+    json[std::string(dimension.name)] = dimension.classes;
+  }
+  return json;
+}
+
 }  // namespace
 
-StoreRun::StoreRun(const Variant& variant, const Workload& workload)
+StoreRun::StoreRun(const Variant& variant, const Workload& workload, const StoreShape& shape,
+                   std::vector<std::string> keys, uint32_t participants)
     : traits_(variant.traits()),
-      keys_(workload.keys, kFillKeys),
-      generator_(workload, AdaptMix(workload.mix, variant.traits())),
+      shape_(shape),
+      participants_(participants),
+      keys_(std::move(keys), kFillKeys),
+      generator_(workload, WithoutAbsent(AdaptMix(workload.mix, traits_), shape), traits_.edges),
       boards_(keys_.size()) {}
 
 std::unique_ptr<Client> StoreRun::NewClient(const RunContext& context, uint32_t slot,
@@ -77,6 +113,8 @@ Json StoreRun::Counts() const {
           {"lost_writes", counts.lost_writes.load(std::memory_order_relaxed)}};
 }
 
+Json StoreRun::shape_classes() const { return ToJson(ClassesOf(shape_, participants_)); }
+
 std::span<const Scenario> StoreDriver::scenarios() const {
   static const auto* scenarios = [] {
     auto* all = new std::vector<Scenario>;
@@ -102,14 +140,60 @@ bool StoreDriver::RecordsVersions(const Design& design) const {
 absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::Prepare(const Design& design,
                                                                   const Scenario& scenario,
                                                                   std::string_view workload) const {
-  const Variant& variant = static_cast<const Variant&>(design);
-  if (workload.empty()) return std::make_unique<StoreRun>(variant, WorkloadOf(scenario.name));
-  const Workload* named = FindWorkload(workload);
-  if (named == nullptr) {
-    return absl::NotFoundError(
-        absl::StrCat("a store has no workload '", std::string(workload), "'"));
-  }
-  return std::make_unique<StoreRun>(variant, *named);
+  ShapeRequest usual;
+  usual.usual_participants = 0;
+  return PrepareShaped(design, scenario, workload, usual);
 }
+
+absl::Status StoreDriver::CheckShape(const std::string& text) const {
+  if (text == kUsual || text == kDrawn) return absl::OkStatus();
+  StoreShape shape;
+  return ParseShape(text, &shape);
+}
+
+// The usual shape is made without a trial: so it is of other libraries, too.
+absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
+    const Design& design, const Scenario& scenario, std::string_view workload,
+    const ShapeRequest& request) const {
+  const Variant& variant = static_cast<const Variant&>(design);
+  Workload work = WorkloadOf(scenario.name);
+  if (!workload.empty()) {
+    const Workload* named = FindWorkload(workload);
+    if (named == nullptr) {
+      return absl::NotFoundError(
+          absl::StrCat("a store has no workload '", std::string(workload), "'"));
+    }
+    work = *named;
+  }
+  StoreShape shape{.segment_bytes = scenario.segment_bytes,
+                   .participants = request.usual_participants,
+                   .keys = work.keys,
+                   .distribution = work.distribution,
+                   .sizes = work.sizes};
+  if (request.text == kUsual) {
+    return std::make_unique<StoreRun>(variant, work, shape, PlainKeys(shape.keys),
+                                      request.least_participants);
+  }
+  if (variant.traits().needs_name) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(variant.name()), " has the usual shape only"));
+  }
+  ShapeBounds bounds = BoundsOf(scenario);
+  bounds.least_participants = request.least_participants;
+  bounds.most_participants = request.most_participants;
+  bounds.keeps_work = !workload.empty();
+  const absl::StatusOr<ShapeTrial> trial = ShapeTo(variant, scenario, request, bounds, &shape);
+  if (!trial.ok()) return trial.status();
+  work.keys = shape.keys;
+  work.distribution = shape.distribution;
+  work.sizes = shape.sizes;
+  std::vector<std::string> keys =
+      KeysOf(shape.family, shape.keys, variant.traits().edges.max_key_bytes,
+             [&](std::string_view key) { return trial->segment->Hash(key); });
+  return std::make_unique<StoreRun>(variant, work, shape, std::move(keys),
+                                    request.least_participants);
+}
+
+Json StoreDriver::shape_classes() const { return ToJson(AllShapeClasses()); }
 
 }  // namespace kill9

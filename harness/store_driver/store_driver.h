@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "harness/store_driver/keys.h"
+#include "harness/store_driver/shape/shape.h"
 #include "harness/store_driver/store_boards.h"
 #include "harness/store_driver/workload.h"
 #include "harness/torture/driver.h"
@@ -18,7 +19,9 @@ namespace kill9 {
 
 class StoreRun final : public PreparedRun {
  public:
-  StoreRun(const Variant& variant, const Workload& workload);
+  // `keys`: the texts of the workload's. `participants`: that take part at a time.
+  StoreRun(const Variant& variant, const Workload& workload, const StoreShape& shape,
+           std::vector<std::string> keys, uint32_t participants);
 
   BoardsSize boards_size() const override { return boards_.size(); }
   void UseBoards(char* boards) override { boards_.Use(boards); }
@@ -27,6 +30,9 @@ class StoreRun final : public PreparedRun {
   void CallEach(SharedObject& inherited, Told told) const override;
   std::string DescribeStep(Function function, uint64_t subject) const override;
   Json Counts() const override;
+  void ShapeSegment(SegmentOptions* options) const override { ApplyTo(shape_, options); }
+  std::string shape() const override { return ShapeText(shape_); }
+  Json shape_classes() const override;
 
   const Traits& traits() const { return traits_; }
   const KeyTable& keys() const { return keys_; }
@@ -35,6 +41,8 @@ class StoreRun final : public PreparedRun {
 
  private:
   const Traits& traits_;
+  const StoreShape shape_;
+  const uint32_t participants_;
   const KeyTable keys_;
   const WorkloadGenerator generator_;
   StoreBoards boards_;
@@ -50,6 +58,11 @@ class StoreDriver final : public TortureDriver {
   absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
                                                        const Scenario& scenario,
                                                        std::string_view workload) const override;
+  absl::Status CheckShape(const std::string& text) const override;
+  absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
+      const Design& design, const Scenario& scenario, std::string_view workload,
+      const ShapeRequest& request) const override;
+  Json shape_classes() const override;
 };
 
 }  // namespace kill9

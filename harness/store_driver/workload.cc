@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 namespace kill9 {
 namespace {
@@ -31,6 +32,11 @@ constexpr std::array kWorkloads = {
     Workload{"ycsb-f", Mix{}.With(Action::kGet, 500).With(Action::kReadModifyWrite, 500),
              KeyDistribution::kZipfian, kYcsbKeys, kYcsbSizes},
 };
+
+// Nothing, beside a word, what ends within one; a page, and what is no power of two; the sizes at
+// which C libraries, kernels and processors go another way.
+constexpr uint32_t kCommonEdges[] = {0,    1,    8,    9,       24,      64,     197,
+                                     1024, 4096, 9000, 1 << 15, 1 << 16, 1 << 20};
 
 constexpr bool SharesAddUp() {
   for (const Workload& workload : kWorkloads) {
@@ -67,8 +73,12 @@ Mix AdaptMix(const Mix& mix, const Traits& traits) {
   return adapted;
 }
 
-WorkloadGenerator::WorkloadGenerator(const Workload& workload, const Mix& mix)
-    : chooser_(workload.distribution, workload.keys), keys_(workload.keys), sizes_(workload.sizes) {
+WorkloadGenerator::WorkloadGenerator(const Workload& workload, const Mix& mix,
+                                     const SizeEdges& edges)
+    : chooser_(workload.distribution, workload.keys),
+      keys_(workload.keys),
+      sizes_(workload.sizes),
+      edges_(edges) {
   size_t at = 0;
   for (size_t action = 0; action < kActions; ++action) {
     for (uint16_t i = 0; i < mix.per_mille[action]; ++i) {
@@ -86,8 +96,29 @@ uint64_t WorkloadGenerator::ErasableKey(uint64_t key) const {
   return odd < keys_ ? odd : keys_ > 1 ? 1 : keys_;
 }
 
-uint32_t WorkloadGenerator::NextSize(Random& random) const {
+// One of the edges, or its neighbour.
+uint32_t WorkloadGenerator::EdgeSize(Random& random, size_t key_bytes) const {
+  const uint64_t common = std::size(kCommonEdges), own = edges_.value_bytes.size();
+  const uint64_t drawn = random.Below(common + own + edges_.entry_bytes.size() + 1);
+  const uint64_t beside = random.Below(3);  // 0: one less; 1: the edge; 2: one more
+  uint64_t size = sizes_.largest;
+  if (drawn < common) {
+    size = kCommonEdges[drawn];
+  } else if (drawn < common + own) {
+    size = edges_.value_bytes[drawn - common];
+  } else if (drawn < common + own + edges_.entry_bytes.size()) {
+    const uint64_t unit = edges_.key_unit_bytes;
+    const uint64_t before = edges_.overhead_bytes + (key_bytes + unit - 1) / unit * unit;
+    const uint64_t entry = edges_.entry_bytes[drawn - common - own];
+    size = entry > before ? entry - before : 0;
+  }
+  return static_cast<uint32_t>(
+      std::clamp<uint64_t>(size + beside, sizes_.smallest + uint64_t{1}, sizes_.largest + 1) - 1);
+}
+
+uint32_t WorkloadGenerator::NextSize(Random& random, size_t key_bytes) const {
   if (sizes_.smallest == sizes_.largest) return sizes_.smallest;
+  if (sizes_.at_edges) return EdgeSize(random, key_bytes);
   const uint32_t span = sizes_.largest - sizes_.smallest;
   if (!sizes_.spread) return sizes_.smallest + static_cast<uint32_t>(random.Below(span + 1u));
   const uint64_t doublings = static_cast<uint64_t>(std::bit_width(span));

@@ -43,6 +43,11 @@ struct ValueSizes {
   uint32_t smallest = 64;
   uint32_t largest = 64;
   bool spread = false;
+  // Sizes at the edges of the design's ways, and at those that users have, as far as they lie
+  // between the two; `spread` then says nothing.
+  bool at_edges = false;
+
+  friend bool operator==(const ValueSizes&, const ValueSizes&) = default;
 };
 
 struct Workload {
@@ -65,20 +70,24 @@ constexpr bool IsPermanent(uint64_t key) { return key % 2 == 0; }
 
 class WorkloadGenerator {
  public:
-  WorkloadGenerator(const Workload& workload, const Mix& mix);
+  WorkloadGenerator(const Workload& workload, const Mix& mix, const SizeEdges& edges = {});
   Action NextAction(Random& random) const;
   uint64_t NextKey(Random& random, uint64_t latest) const {
     return chooser_.Choose(random, latest);
   }
   // An erasable key (IsPermanent), or `keys` if the workload has none.
   uint64_t ErasableKey(uint64_t key) const;
-  uint32_t NextSize(Random& random) const;
+  // Of a value for a key of so many bytes.
+  uint32_t NextSize(Random& random, size_t key_bytes) const;
   uint64_t keys() const { return keys_; }
 
  private:
+  uint32_t EdgeSize(Random& random, size_t key_bytes) const;
+
   KeyChooser chooser_;
   uint64_t keys_;
   ValueSizes sizes_;
+  SizeEdges edges_;
   std::array<Action, 1000> actions_{};
 };
 

@@ -9,13 +9,14 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/base/histogram.h"
+#include "harness/store_driver/shape/key_family.h"
 #include "harness/torture/scenario.h"
 
 namespace kill9 {
 namespace {
 
 TEST(Keys, HaveDistinctTextsOfOneToTwoHundredFiftyBytes) {
-  const KeyTable table(2000, 100);
+  const KeyTable table(PlainKeys(2000), 100);
   std::set<std::string_view> texts;
   size_t longest = 0;
   for (uint64_t key = 0; key < table.size(); ++key) {
@@ -78,9 +79,9 @@ TEST(Workload, FollowsFromItsSeed) {
   for (int i = 0; i < 1000; ++i) {
     EXPECT_EQ(generator.NextAction(one), generator.NextAction(same));
     EXPECT_EQ(generator.NextKey(one, 0), generator.NextKey(same, 0));
-    const uint32_t size = generator.NextSize(one);
-    EXPECT_EQ(size, generator.NextSize(same));
-    differences += generator.NextSize(other) != size;
+    const uint32_t size = generator.NextSize(one, 8);
+    EXPECT_EQ(size, generator.NextSize(same, 8));
+    differences += generator.NextSize(other, 8) != size;
   }
   EXPECT_GT(differences, 500);
 }
@@ -114,7 +115,7 @@ TEST(Workload, SizesReachBothEnds) {
     const WorkloadGenerator generator(workload, workload.mix);
     Random random(1);
     std::set<uint32_t> sizes;
-    for (int i = 0; i < 20'000; ++i) sizes.insert(generator.NextSize(random));
+    for (int i = 0; i < 20'000; ++i) sizes.insert(generator.NextSize(random, 8));
     EXPECT_EQ(*sizes.begin(), 0u);
     EXPECT_EQ(*sizes.rbegin(), 20u);
   }

@@ -28,6 +28,16 @@ namespace kill9 {
 class Client;
 struct RunContext;
 
+// How a run differs from its scenario's usual one in size and content. What a shape is, is the
+// kind's to say.
+struct ShapeRequest {
+  // "usual"; "drawn" from the seed; or what an earlier run told, or a part of it.
+  std::string text = "usual";
+  uint64_t seed = 1;  // of what is drawn, and of the segment's hash
+  // Of the table: how many the run needs at least, has by itself, and can have.
+  uint32_t least_participants = 1, usual_participants = 1, most_participants = 4096;
+};
+
 // A kind's part of one run: the same in all its processes, but for what lies in its boards.
 class PreparedRun {
  public:
@@ -47,6 +57,13 @@ class PreparedRun {
   }
   // What the kind counted, as fields of the run's result.
   virtual Json Counts() const { return Json::object(); }
+
+  // What the shape asks of the segment.
+  virtual void ShapeSegment(SegmentOptions* /*options*/) const {}
+  // What --shape= repeats; empty: the kind has no shapes.
+  virtual std::string shape() const { return ""; }
+  // Of which classes it is, by dimension: {"segment": ["to 8 MiB"], …}.
+  virtual Json shape_classes() const { return Json::object(); }
 };
 
 class TortureDriver {
@@ -62,6 +79,20 @@ class TortureDriver {
   virtual absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
                                                                const Scenario& scenario,
                                                                std::string_view workload) const = 0;
+
+  // Whether a ShapeRequest's text is one. kInvalidArgument says what is wrong.
+  virtual absl::Status CheckShape(const std::string& text) const {
+    if (text == "usual" || text == "drawn") return absl::OkStatus();
+    return absl::InvalidArgumentError("a " + std::string(kind()) + " has no shapes");
+  }
+  // As Prepare, in a shape. A kind that has none has the usual one only.
+  virtual absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
+      const Design& design, const Scenario& scenario, std::string_view workload,
+      const ShapeRequest& /*shape*/) const {
+    return Prepare(design, scenario, workload);
+  }
+  // All classes of shapes that there are, by dimension.
+  virtual Json shape_classes() const { return Json::object(); }
 };
 
 // One for each kind (harness/kinds/kinds.cc).

@@ -45,6 +45,7 @@ struct RunContext {
 
   std::shared_ptr<Segment> segment;  // inherited by the workers; null if they open `location`
   SegmentLocation location;
+  SegmentOptions segment_options = {};
   pid_t supervisor = 0;
   Priority usual;      // the workers'; the supervisor takes a higher one
   int errors_fd = -1;  // where workers' standard error goes

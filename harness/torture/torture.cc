@@ -62,14 +62,29 @@ void Say(Handover& handover, const std::string& message) {
   message.copy(handover.message, sizeof handover.message - 1);
 }
 
-SegmentOptions OptionsFor(const RunContext& context, const TortureOptions& options) {
+ShapeRequest ShapeOf(const Design& design, const Scenario& scenario,
+                     const TortureOptions& options) {
+  ShapeRequest request{.text = options.shape, .seed = options.seed};
+  // Baselines and other libraries are shown as they are: what is expected of them is of the usual
+  // shape.
+  if (request.text == "drawn" && design.role() != Design::Role::kDesign) request.text = "usual";
+  request.least_participants = request.usual_participants = options.supervisor.processes;
+  if (!scenario.full_table) request.usual_participants += kSpareParticipants;
+  if (scenario.inherit_handle) {
+    request.usual_participants += kSpareForOrphans;
+    request.least_participants = request.usual_participants;
+  }
+  if (scenario.full_table) request.most_participants = request.least_participants;
+  return request;
+}
+
+SegmentOptions OptionsFor(const Scenario& scenario, const ShapeRequest& shape,
+                          const PreparedRun& prepared) {
   SegmentOptions segment;
-  segment.location = context.location;
-  segment.size_bytes = context.scenario.segment_bytes;
-  segment.max_participants = options.supervisor.processes;
-  if (!context.scenario.full_table) segment.max_participants += kSpareParticipants;
-  if (context.scenario.inherit_handle) segment.max_participants += kSpareForOrphans;
-  segment.hash_seed = options.seed;
+  segment.size_bytes = scenario.segment_bytes;
+  segment.max_participants = shape.usual_participants;
+  segment.hash_seed = shape.seed;
+  prepared.ShapeSegment(&segment);
   return segment;
 }
 
@@ -92,8 +107,7 @@ void TakePriority() {
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, nullptr);
   context.errors_fd = memfd_create("kill9-errors", MFD_CLOEXEC);
-  absl::StatusOr<std::shared_ptr<Segment>> segment =
-      context.design.Create(OptionsFor(context, options));
+  absl::StatusOr<std::shared_ptr<Segment>> segment = context.design.Create(context.segment_options);
   if (!segment.ok()) {
     Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
     _exit(kExitSetup);
@@ -294,13 +308,14 @@ Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& 
 }
 
 // What `kill9 replay` reads instead of the line; the variant and the scenario are the run's.
-Json RepeatFields(const TortureOptions& options) {
+Json RepeatFields(const TortureOptions& options, const std::string& shape) {
   Json fields = {{"seed", options.seed},
                  {"seconds", options.supervisor.seconds},
                  {"processes", options.supervisor.processes},
                  {"kills", options.supervisor.kills},
                  {"life_us", options.supervisor.life_us}};
   if (!options.workload.empty()) fields["workload"] = options.workload;
+  if (!shape.empty()) fields["shape"] = shape;
   return fields;
 }
 
@@ -339,8 +354,13 @@ TortureResult Conclude(const Design& design, const Scenario& scenario,
     run["counterexample"] = checked->counterexample;
     run["counterexample_files"] = checked->counterexample_files;
   }
-  run["repeat"] = RepeatLine(design, scenario, options);
-  run["repeat_with"] = RepeatFields(options);
+  const std::string shape = context.prepared.shape();
+  if (!shape.empty()) {
+    run["shape"] = {
+        {"text", shape}, {"kind", design.kind()}, {"classes", context.prepared.shape_classes()}};
+  }
+  run["repeat"] = RepeatLine(design, scenario, options, shape);
+  run["repeat_with"] = RepeatFields(options, shape);
   return result;
 }
 
@@ -384,12 +404,13 @@ CheckerProcessOptions CheckingOf(const RunContext& context, const TortureDriver&
 }  // namespace
 
 std::string RepeatLine(const Design& design, const Scenario& scenario,
-                       const TortureOptions& options) {
+                       const TortureOptions& options, const std::string& shape) {
   std::string line = absl::StrFormat(
       "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
       std::string(design.name()), std::string(scenario.name), options.supervisor.seconds,
       options.supervisor.processes, options.seed);
   if (!options.workload.empty()) absl::StrAppend(&line, " --workload=", options.workload);
+  if (!shape.empty()) absl::StrAppend(&line, " --shape=", shape);
   if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
   if (options.supervisor.life_us != 0)
     absl::StrAppend(&line, " --life=", options.supervisor.life_us);
@@ -416,8 +437,9 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
     refused.machine_refused = true;
     return refused;
   }
+  const ShapeRequest shape = ShapeOf(design, scenario, options);
   const absl::StatusOr<std::unique_ptr<PreparedRun>> prepared =
-      driver->Prepare(design, scenario, options.workload);
+      driver->PrepareShaped(design, scenario, options.workload, shape);
   if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
   const ControlMemory memory((*prepared)->boards_size());
   Handover* handover = MapShared<Handover>();
@@ -439,6 +461,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
                      .recording = recording->get(),
                      .segment = nullptr,
                      .location = {},
+                     .segment_options = OptionsFor(scenario, shape, **prepared),
                      .usual = {},
                      .inherited = nullptr};
   const WaitableChildren waitable;
@@ -450,6 +473,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
       return CannotRun(design, scenario, status.ToString());
     }
   }
+  context.segment_options.location = context.location;
   absl::StatusOr<std::unique_ptr<CheckerProcess>> checker =
       CheckerProcess::Start(CheckingOf(context, *driver, options));
   if (!checker.ok()) return CannotRun(design, scenario, checker.status().ToString());

@@ -27,6 +27,7 @@ struct TortureOptions {
   uint64_t seed = 1;
   SupervisorOptions supervisor;
   std::string workload;         // one of its driver's; empty: the scenario's own
+  std::string shape = "usual";  // ShapeRequest::text (driver.h)
   std::string counterexamples;  // a folder for the files of counterexamples; empty: none
 };
 
@@ -51,9 +52,9 @@ TortureResult RunTorture(const Design& design, const Scenario& scenario,
                          const TortureOptions& options,
                          absl::FunctionRef<bool(const TortureProgress&)> progress);
 
-// How `repeat` lines name the options.
+// How `repeat` lines name the options. `shape`: that of the run; empty: the kind has none.
 std::string RepeatLine(const Design& design, const Scenario& scenario,
-                       const TortureOptions& options);
+                       const TortureOptions& options, const std::string& shape = "");
 
 }  // namespace kill9
 

@@ -82,7 +82,8 @@ TEST(ReplayCommand, AFailureOfTortureIsRepeatedFromItsFields) {
   const Ended ended = RunCommand(
       "replay " + WriteRuns("replay_torture_fields.json", "torture", Json::array({run})));
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("--processes=2 --seed=7 --kills=20 --workload=mixed"));
+  EXPECT_THAT(ended.output,
+              HasSubstr("--processes=2 --seed=7 --kills=20 --shape=usual --workload=mixed"));
   EXPECT_THAT(ended.output, HasSubstr("pass"));
 }
 
@@ -131,6 +132,8 @@ TEST(ReplayCommand, AFileThatMeansHarmIsRefused) {
       fields("seconds", 1e300),
       fields("processes", 1000000),
       fields("workload", "mixed --json=" + victim),
+      fields("shape", "usual --json=" + victim),
+      fields("shape", "stripes=3"),
       with(sweep, "variant", "nonsense"),
       with(sweep, "operation", Json::array()),
       example("mode", "bogus"),

@@ -17,6 +17,7 @@ namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Ended RunCommand(const std::string& arguments, const std::string& errors = " 2>&1") {
   return RunLine(std::string(KILL9_COMMAND) + " torture " + arguments + errors);
@@ -81,7 +82,45 @@ TEST(TortureCommand, ExplainsWrongFlags) {
                      {"--workload=nonsense", "known are: mixed, ycsb-a"},
                      {"--seconds=-1", "--seconds"},
                      {"--processes=0", "--processes"},
+                     {"--shape=nonsense", "--shape: 'nonsense' is no key=value"},
+                     {"--shape=stripes=3", "--shape: stripes: 3 is no power of two"},
                      {"--nonsense", "--nonsense"}});
+}
+
+// A shape is drawn from the seed, told, and repeated by its text.
+TEST(TortureCommand, RepeatsTheShapeThatItHasDrawn) {
+  const std::string path = testing::TempDir() + "/torture_shape.json";
+  const auto run = [&path](const std::string& arguments) {
+    const Ended ended =
+        RunCommand("--variant=striped_locks --scenario=steady --seconds=600 --kills=30 --json=" +
+                   path + " " + arguments);
+    EXPECT_EQ(ended.exit_code, 0) << ended.output;
+    std::ifstream file(path);
+    Json result = Json::parse(file);
+    const std::string text = result["runs"][0]["shape"]["text"];
+    EXPECT_THAT(ended.output, HasSubstr("shape " + text));
+    EXPECT_THAT(ended.output, HasSubstr("classes were seen; by no run: "));
+    EXPECT_THAT(result["runs"][0]["repeat"].get<std::string>(), HasSubstr(" --shape=" + text));
+    EXPECT_EQ(result["runs"][0]["repeat_with"]["shape"], text);
+    EXPECT_TRUE(result["shape_classes"]["store"]["family"].is_array());
+    return result["runs"][0]["shape"];
+  };
+  const Json drawn = run("--seed=4"), other = run("--seed=5");
+  EXPECT_EQ(run("--seed=4"), drawn);
+  EXPECT_NE(drawn["text"], other["text"]);
+  const Json given = run("--seed=6 --shape=" + drawn["text"].get<std::string>());
+  EXPECT_EQ(given["text"], drawn["text"]);
+  EXPECT_THAT(run("--seed=4 --shape=usual")["text"].get<std::string>(),
+              HasSubstr("segment=4194304,entries=0,stripes=0,participants=8,keys=256,"));
+  std::filesystem::remove(path);
+}
+
+TEST(TortureCommand, EndsAfterTheFirstRunThatFailsIfThatIsAsked) {
+  const Ended ended = RunCommand(
+      "--variant=robust_unrepaired --scenario=steady,kill_storm --seconds=60 --fail-fast");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("robust_unrepaired steady"));
+  EXPECT_THAT(ended.output, Not(HasSubstr("robust_unrepaired kill_storm")));
 }
 
 TEST(TortureCommand, KnowsEachPeerOrNamesThePackageThatItWasBuiltWithout) {

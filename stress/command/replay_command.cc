@@ -153,6 +153,15 @@ absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, co
                                     absl::StrCat("--seed=", *seed)};
   if (*kills != 0) words.push_back(absl::StrCat("--kills=", *kills));
   if (*life_us != 0) words.push_back(absl::StrCat("--life=", *life_us));
+  // Results of before there were shapes are of the usual ones.
+  std::string shape = "usual";
+  if (fields.contains("shape")) shape = TextField(fields, "shape");
+  const TortureDriver* shaped = FindTortureDriver(FindDesign(variant)->kind());
+  if (shaped == nullptr) return Unusable("nothing drives a " + variant);
+  if (const absl::Status status = shaped->CheckShape(shape); !status.ok()) {
+    return Unusable("'shape': " + std::string(status.message()));
+  }
+  words.push_back("--shape=" + shape);
   if (!fields.contains("workload")) return words;
   const std::string workload = TextField(fields, "workload");
   for (const TortureDriver* driver : AllTortureDrivers()) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/report/results/shape_coverage.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/driver.h"
@@ -30,6 +31,7 @@ namespace {
 // waits for the build, comes within some four minutes.
 constexpr double kDefaultTotalSeconds = 52;
 constexpr double kDefaultSeconds = 10;
+constexpr uint64_t kMostRounds = 10;
 constexpr double kPlainLineSeconds = 10;
 
 volatile std::sig_atomic_t g_interrupted = 0;
@@ -45,6 +47,7 @@ struct Flags {
   std::string variant = "all";
   std::string scenario = "all";
   std::string workload;
+  std::string shape = "drawn";
   double seconds = 0;
   uint32_t processes = 4;
   uint64_t seed = 0;
@@ -53,7 +56,23 @@ struct Flags {
   double watchdog_seconds = 5;
   std::string json;
   std::string counterexamples = ".";
+  bool fail_fast = false;
 };
+
+// How the runs share the time, where --seconds is not given. Where they are few, each is made
+// several times: a shape tells more than a second more of the same.
+struct Shares {
+  uint64_t rounds = 1;
+  double seconds = 0;  // of each run
+};
+Shares SharesOf(const Flags& flags, size_t runs) {
+  if (flags.seconds != 0) return {1, flags.seconds};
+  const double share = kDefaultTotalSeconds / static_cast<double>(runs);
+  if (flags.shape != "drawn" || flags.kills != 0 || share < 2) {
+    return {1, std::clamp(share, 0.5, kDefaultSeconds)};
+  }
+  return {std::min<uint64_t>(static_cast<uint64_t>(share), kMostRounds), 1};
+}
 
 std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
   std::vector<Choice<const Scenario*>> known;
@@ -72,6 +91,26 @@ std::string ChooseWorkload(const std::string& given) {
     }
   }
   return ChooseOne("--workload", given, known);
+}
+
+// A shape is a kind's: each kind that is run must know it.
+void RequireShape(const std::string& text, const std::vector<const Design*>& designs) {
+  for (const Design* design : designs) {
+    const TortureDriver* driver = FindTortureDriver(design->kind());
+    if (driver == nullptr) continue;
+    const absl::Status status = driver->CheckShape(text);
+    if (!status.ok()) throw UsageError("--shape: " + std::string(status.message()));
+  }
+}
+
+// For each kind, by dimension, the classes of shapes that there are.
+Json ShapeClasses() {
+  Json all = Json::object();
+  for (const TortureDriver* driver : AllTortureDrivers()) {
+    const Json classes = driver->shape_classes();
+    if (!classes.empty()) all[std::string(driver->kind())] = classes;
+  }
+  return all;
 }
 
 class Display {
@@ -102,6 +141,8 @@ class Display {
                               run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
     }
     out_ << "\n";
+    if (run.contains("shape"))
+      out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
     if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
     next_plain_line_at_ = 0;
     if (run.contains("counterexample")) {
@@ -139,6 +180,22 @@ class Display {
     }
     out_ << std::flush;
   }
+  void Shapes(const Json& result) {
+    const std::vector<report::ShapeCoverage> coverage = report::CoverageOfShapes({&result});
+    size_t all = 0, seen = 0;
+    for (const report::ShapeCoverage& one : coverage) {
+      for (const auto& [name, runs] : one.classes) {
+        ++all;
+        seen += runs > 0 ? 1 : 0;
+      }
+    }
+    if (seen == 0) return;
+    out_ << absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
+    if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
+      out_ << "; by no run: " << unseen;
+    }
+    out_ << std::endl;
+  }
   void Line(const std::string& text) { out_ << text << std::endl; }
 
  private:
@@ -152,18 +209,17 @@ int RunAll(const Flags& flags) {
   const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
   TortureOptions options;
   options.workload = ChooseWorkload(flags.workload);
+  RequireShape(flags.shape, designs);
+  options.shape = flags.shape;
   options.seed = flags.seed != 0 ? flags.seed : std::random_device{}() | 1;
   options.supervisor.processes = flags.processes;
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
-  options.supervisor.seconds = flags.seconds;
   options.supervisor.kills = flags.kills;
   options.counterexamples = flags.counterexamples;
   options.supervisor.life_us = flags.life_us;
-  if (flags.seconds == 0) {
-    const double share =
-        kDefaultTotalSeconds / static_cast<double>(designs.size() * scenarios.size());
-    options.supervisor.seconds = std::clamp(share, 0.5, kDefaultSeconds);
-  }
+  const size_t runs = designs.size() * scenarios.size();
+  const Shares shares = SharesOf(flags, runs);
+  options.supervisor.seconds = shares.seconds;
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -171,29 +227,36 @@ int RunAll(const Flags& flags) {
   Json result = NewResultOfDesigns("torture", options.seed);
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
+  result["shape_classes"] = ShapeClasses();
   display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
-                               options.supervisor.seconds, designs.size() * scenarios.size(),
+                               options.supervisor.seconds, runs * shares.rounds,
                                clock.description()));
   int exit_code = kExitPass;
   bool any_ran = false;
-  for (const Design* design : designs) {
-    for (const Scenario* scenario : scenarios) {
-      if (g_interrupted != 0) break;
-      const std::string name =
-          absl::StrFormat("%s %s", std::string(design->name()), std::string(scenario->name));
-      TortureResult run =
-          RunTorture(*design, *scenario, options, [&](const TortureProgress& state) {
-            display.Progress(name, state);
-            return g_interrupted == 0;
-          });
-      display.Done(name, run);
-      exit_code =
-          WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
-      any_ran = any_ran || run.verdict != Verdict::kSkipped;
-      result["runs"].push_back(std::move(run.run));
+  const auto run_one = [&](const Design& design, const Scenario& scenario) {
+    const std::string name =
+        absl::StrFormat("%s %s", std::string(design.name()), std::string(scenario.name));
+    TortureResult run = RunTorture(design, scenario, options, [&](const TortureProgress& state) {
+      display.Progress(name, state);
+      return g_interrupted == 0;
+    });
+    display.Done(name, run);
+    exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
+    any_ran = any_ran || run.verdict != Verdict::kSkipped;
+    result["runs"].push_back(std::move(run.run));
+  };
+  const auto done = [&] {
+    return g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed);
+  };
+  for (uint64_t round = 0; round < shares.rounds; ++round, ++options.seed) {
+    for (const Design* design : designs) {
+      for (const Scenario* scenario : scenarios) {
+        if (!done()) run_one(*design, *scenario);
+      }
     }
   }
   display.Table(result["runs"]);
+  display.Shapes(result);
   if (g_interrupted != 0) {
     display.Line("interrupted: the runs above are what was measured");
     exit_code = WorseExitCode(exit_code, kExitUndecided);
@@ -225,6 +288,11 @@ void AddTortureCommand(CommandLine& line) {
   command.Add("--scenario", flags->scenario, "all, or names with commas between").ShowDefault();
   command.Add("--workload", flags->workload, "instead of the scenario's own: ycsb-a, mixed, ...");
   command
+      .Add("--shape", flags->shape,
+           "of the run: drawn from the seed; usual, the scenario's own; or key=value with commas "
+           "between, as a run prints it")
+      .ShowDefault();
+  command
       .Add("--seconds", flags->seconds,
            "of each scenario of each variant; default: 10, less if there are many")
       .Between(0.05, 1e6);
@@ -248,6 +316,7 @@ void AddTortureCommand(CommandLine& line) {
            "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
       .ExistingFolder()
       .ShowDefault();
+  command.AddFlag("--fail-fast", flags->fail_fast, "end after the first run that fails");
   command.Add("--json", flags->json, "result file; - for standard output");
   command.OnCall([flags] { return RunAll(*flags); });
 }

@@ -15,6 +15,7 @@ using MaybeSection = absl::StatusOr<std::optional<Section>>;
 
 MaybeSection Choose(const Results& results);
 MaybeSection Verdicts(const Results& results);  // torture and sweep, by variant, scenario and tier
+MaybeSection Shapes(const Results& results);    // of torture
 MaybeSection Failures(const Results& results);  // what the verdicts link to
 MaybeSection ProgressGuarantees(const Results& results);
 MaybeSection Stalls(const Results& results);

@@ -65,7 +65,8 @@ void Supervisor::Audit(AuditDepth depth) {
   if (ParkAll()) {
     control_.audit_depth.store(depth, std::memory_order_relaxed);
     const std::vector<uint32_t> living = Living();
-    const bool is_full = context_.scenario.full_table && living.size() == options_.processes;
+    const size_t attached = living.size() + (context_.inherited != nullptr ? 1 : 0);
+    const bool is_full = attached >= context_.segment_options.max_participants;
     if (living.empty() || (!is_full && random_.Chance(400))) {
       AuditByNewcomer();
     } else {

@@ -80,7 +80,7 @@ void Client::FailMachine(const std::string& message) {
 
 // A design is blamed only where the machine gives what attaching needs.
 void Client::FailToAttach(Verdict verdict, const char* what, const absl::Status& status) {
-  const std::string refused = WhatTheMachineRefuses(context_.scenario.segment_bytes);
+  const std::string refused = WhatTheMachineRefuses(context_.segment_options.size_bytes);
   if (!refused.empty()) FailMachine(absl::StrCat(what, ": ", refused));
   Fail(verdict, absl::StrCat(what, ": ", status.ToString()));
 }

@@ -3,11 +3,24 @@
 // Read layout.h first (slot words, blocks, pages, ledgers; I1-I7), then cas_slots_store.cc (Commit
 // is the commit point of everything), heap.cc, recovery.cc, audit.cc. The argument for crash
 // safety, instruction by instruction, is in docs/decisions/2026-11-22-cas-slots.md.
+#include <array>
+#include <iterator>
+
 #include "variants/registry.h"
 #include "variants/stores/cas_slots/cas_slots_store.h"
 
 namespace kill9 {
 namespace {
+
+// The small block sizes, then spans of one page and more.
+constexpr auto kEntryEdges = [] {
+  constexpr uint32_t kSpans[] = {1, 2, 3, 8, 32};  // in pages
+  std::array<uint32_t, cas_slots::kClasses + std::size(kSpans)> edges{};
+  size_t count = 0;
+  for (const uint32_t bytes : cas_slots::kClassBytes) edges[count++] = bytes;
+  for (const uint32_t pages : kSpans) edges[count++] = pages * cas_slots::kPageBytes;
+  return edges;
+}();
 
 class CasSlotsVariant final : public Variant {
  public:
@@ -22,6 +35,11 @@ class CasSlotsVariant final : public Variant {
       own.write = Progress::kLockFree;
       own.pin = Progress::kLockFree;
       own.blocks = Traits::Reach::kNowhere;
+      own.edges = {.max_key_bytes = cas_slots::kMaxKeyBytes,
+                   .overhead_bytes = sizeof(cas_slots::BlockHeader),
+                   .key_unit_bytes = 1,
+                   .entry_bytes = kEntryEdges,
+                   .value_bytes = {}};
       own.recovery_trigger =
           "Recover(), an attach that finds no slot, or an allocation that finds no room";
       own.recovery_cost = "what the dead participants' ledgers name";

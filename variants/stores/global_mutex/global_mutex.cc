@@ -18,6 +18,7 @@ class GlobalMutexVariant final : public locked::LockedVariant {
   const Traits& traits() const override {
     static const Traits traits = [] {
       Traits own;
+      own.edges = locked::kSizeEdges;
       own.recovery_trigger =
           "the next locker undoes a half-done operation; holds come back by Recover(), by an "
           "attach that finds no slot, or by an allocation that finds no room";

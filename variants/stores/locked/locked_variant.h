@@ -3,6 +3,8 @@
 #ifndef KILL9_VARIANTS_STORES_LOCKED_LOCKED_VARIANT_H_
 #define KILL9_VARIANTS_STORES_LOCKED_LOCKED_VARIANT_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -11,6 +13,18 @@
 #include "variants/stores/locked/locked_store.h"
 
 namespace kill9::locked {
+
+// Of an entry: the smallest block; what the journal's image has room for; the largest block that is
+// listed when it is freed.
+inline constexpr uint32_t kEntryEdges[] = {
+    Heap::kMinimumBlockBytes - Heap::kBlockHeaderBytes + sizeof(Entry),
+    offsetof(Entry, version) + Journal::kImageBytes, Heap::kListedBytes - Heap::kBlockHeaderBytes};
+inline constexpr uint32_t kValueEdges[] = {kCopyUnderMutexBytes};
+inline constexpr SizeEdges kSizeEdges = {.max_key_bytes = kMaxKeyBytes,
+                                         .overhead_bytes = sizeof(Entry),
+                                         .key_unit_bytes = 8,
+                                         .entry_bytes = kEntryEdges,
+                                         .value_bytes = kValueEdges};
 
 class LockedVariant : public Variant {
  public:

@@ -127,6 +127,10 @@ Counters RingStore::ReadCounters() {
 
 // ---- The variant --------------------------------------------------------------------------------
 
+// Of a record: one unit and two; a chunk, of each size that there is (layout.cc), and two of them.
+constexpr uint32_t kEntryEdges[] = {64,      128,      1 << 10,  2 << 10, 4 << 10,
+                                    8 << 10, 16 << 10, 32 << 10, 64 << 10};
+
 class SeqlockRingVariant final : public Variant {
  public:
   std::string_view name() const override { return "seqlock_ring"; }
@@ -144,6 +148,11 @@ class SeqlockRingVariant final : public Variant {
       own.write = Progress::kLockFree;
       own.pin = Progress::kLockFree;
       own.blocks = Traits::Reach::kNowhere;
+      own.edges = {.max_key_bytes = ring::kMaxKeyBytes,
+                   .overhead_bytes = ring::kRecordHeaderBytes,
+                   .key_unit_bytes = ring::kWord,
+                   .entry_bytes = kEntryEdges,
+                   .value_bytes = {}};
       own.recovery_trigger =
           "whoever meets a dead participant's hold when it needs the room, an Attach "
           "that finds no free slot, or Recover()";

@@ -48,6 +48,7 @@ class StripedLocksVariant final : public locked::LockedVariant {
       Traits own;
       own.blocks = Traits::Reach::kStripe;
       own.borrows_room = true;
+      own.edges = locked::kSizeEdges;
       own.recovery_trigger =
           "the next locker of a stripe undoes its half-done operation; holds come back by "
           "Recover(), by an attach that finds no slot, or by an allocation that finds no room";

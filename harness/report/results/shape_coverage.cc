@@ -1,0 +1,75 @@
+#include "harness/report/results/shape_coverage.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "harness/report/results/results.h"
+
+namespace kill9::report {
+namespace {
+
+void AddClasses(const std::string& kind, const Json& dimensions,
+                std::vector<ShapeCoverage>* coverage) {
+  if (!dimensions.is_object()) return;
+  for (const auto& [dimension, names] : dimensions.items()) {
+    auto at = std::find_if(coverage->begin(), coverage->end(), [&](const ShapeCoverage& one) {
+      return one.kind == kind && one.dimension == dimension;
+    });
+    if (at == coverage->end()) at = coverage->insert(at, {kind, dimension, {}});
+    for (const Json& name : names) {
+      if (!name.is_string()) continue;
+      const auto same = [&](const auto& known) { return known.first == name.get<std::string>(); };
+      if (std::any_of(at->classes.begin(), at->classes.end(), same)) continue;
+      at->classes.emplace_back(name.get<std::string>(), 0);
+    }
+  }
+}
+
+void Count(const Json& run, std::vector<ShapeCoverage>* coverage) {
+  const Json* classes = Find(run, {"shape", "classes"});
+  const Json* shape = Find(run, {"shape"});
+  if (classes == nullptr || !classes->is_object()) return;
+  const std::string kind = Text(*shape, "kind");
+  AddClasses(kind, *classes, coverage);
+  for (ShapeCoverage& one : *coverage) {
+    const auto seen = classes->find(one.dimension);
+    if (one.kind != kind || seen == classes->end()) continue;
+    for (auto& [name, runs] : one.classes) {
+      runs += static_cast<uint64_t>(std::count(seen->begin(), seen->end(), Json(name)));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<ShapeCoverage> CoverageOfShapes(const std::vector<const Json*>& results) {
+  std::vector<ShapeCoverage> coverage;
+  for (const Json* result : results) {
+    const Json* kinds = Find(*result, {"shape_classes"});
+    if (kinds == nullptr || !kinds->is_object()) continue;
+    for (const auto& [kind, dimensions] : kinds->items()) AddClasses(kind, dimensions, &coverage);
+  }
+  for (const Json* result : results) {
+    const Json* runs = Find(*result, {"runs"});
+    if (runs == nullptr) continue;
+    for (const Json& run : *runs) Count(run, &coverage);
+  }
+  return coverage;
+}
+
+std::string UnseenIn(const std::vector<ShapeCoverage>& coverage) {
+  std::vector<std::string> unseen;
+  for (const ShapeCoverage& one : coverage) {
+    std::vector<std::string> names;
+    for (const auto& [name, runs] : one.classes) {
+      if (runs == 0) names.push_back(name);
+    }
+    if (!names.empty()) {
+      unseen.push_back(absl::StrCat(one.dimension, ": ", absl::StrJoin(names, ", ")));
+    }
+  }
+  return absl::StrJoin(unseen, "; ");
+}
+
+}  // namespace kill9::report
