@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "variants/room.h"
 
 namespace kill9 {
 namespace {
@@ -16,6 +17,8 @@ namespace {
 constexpr Version kSomeVersion = 1;
 
 constexpr uint64_t kMostFilledBytes = 64u << 20;
+constexpr size_t kFewHolds = 16;  // as many pins and drafts every ledger has room for
+constexpr int kPutsOfVisit = 32;
 
 // The id at the head of a value, before its bytes are checked.
 ValueId PeekId(std::string_view value) {
@@ -270,7 +273,13 @@ void StoreClient::Pin(uint64_t key) {
     NoteHeld(holds());
     return;
   }
-  if (absl::IsResourceExhausted(pin.status())) return End(Outcome::kRefused);
+  if (absl::IsResourceExhausted(pin.status())) {
+    End(Outcome::kRefused);
+    if (holds() >= kFewHolds) return;
+    Fail(Verdict::kViolation,
+         absl::StrCat("Pin of ", Name(key), " was refused to a process that holds ", holds(), ": ",
+                      pin.status().ToString()));
+  }
   if (!absl::IsNotFound(pin.status())) FailStatus("Pin", key, pin.status());
   End(Outcome::kOk);
   CheckMiss("Pin", key, seen);
@@ -370,6 +379,39 @@ void StoreClient::ForEach() {
   }
 }
 
+void StoreClient::Visit() {
+  ForEach();
+  if (!lossless_) CheckKept();
+}
+
+// Nobody else works: what was just put is there, in a lossy store, too.
+void StoreClient::CheckKept() {
+  Random random(context().seed, process());
+  for (int i = 0; i < kPutsOfVisit; ++i) {
+    const uint64_t key = random.Below(run_.generator().keys());
+    const uint32_t size = SizeFor(key, random);
+    if (!Put(key, size)) {
+      CheckRefusal(key, size);
+    } else if (Get(key) == kAbsent && has_versions_) {
+      Fail(Verdict::kViolation, absl::StrCat(Name(key),
+                                             " is not there, though this process has just "
+                                             "put ",
+                                             size, " bytes under it and nobody else works"));
+    }
+  }
+}
+
+// Nobody else works: a refusal needs a reason.
+void StoreClient::CheckRefusal(uint64_t key, size_t value_bytes) {
+  auto* tells_room = dynamic_cast<TellsRoom*>(&store());
+  if (tells_room == nullptr) return;
+  const absl::StatusOr<bool> has_room = tells_room->HasRoom(run_.keys().text(key), value_bytes);
+  if (!has_room.ok()) FailStatus("HasRoom", key, has_room.status());
+  if (!*has_room) return;
+  Fail(Verdict::kViolation, absl::StrCat("Put of ", value_bytes, " bytes under ", Name(key),
+                                         " was refused, though the segment has room for them"));
+}
+
 // Puts ever smaller values under keys of the auditor's own until the smallest is refused. Large
 // segments are not filled: it would take longer than the run.
 bool StoreClient::Fill() {
@@ -381,6 +423,7 @@ bool StoreClient::Fill() {
   const size_t largest = std::min<size_t>(store().max_value_bytes(), 256u << 10);
   for (size_t size = largest; filled_ < most; size /= 8) {
     while (filled_ < most && Put(first + filled_, static_cast<uint32_t>(size))) ++filled_;
+    if (filled_ < most) CheckRefusal(first + filled_, size);
     if (size < kSmallestNamedValue) {
       full = filled_ < most;
       break;

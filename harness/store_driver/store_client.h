@@ -2,7 +2,8 @@
 //
 // What a client finds by itself, without the history's checker: values that are torn, another
 // key's, or were never written; versions that run backwards or repeat; a key without its
-// acknowledged value; a pinned value that changes; a status that the contract does not allow.
+// acknowledged value; a pinned value that changes; a status that the contract does not allow; while
+// nobody else works, a refusal without need, and a put that is not there.
 #ifndef KILL9_HARNESS_STORE_DRIVER_STORE_CLIENT_H_
 #define KILL9_HARNESS_STORE_DRIVER_STORE_CLIENT_H_
 
@@ -22,7 +23,7 @@ class StoreClient final : public Client {
 
   bool Act(Random& random) override;
   void ReleaseAll() override;
-  void Visit() override { ForEach(); }
+  void Visit() override;
   bool Fill() override;
   void RemoveFilling() override;
   void Empty() override;
@@ -65,6 +66,8 @@ class StoreClient final : public Client {
   void CheckMiss(const char* operation, uint64_t key, const Seen& seen);
   void CheckWritten(const char* operation, uint64_t key, const Seen& seen, Version version);
   void CheckVersion(const char* operation, uint64_t key, const Seen& seen, Version version);
+  void CheckKept();
+  void CheckRefusal(uint64_t key, size_t value_bytes);
   void CheckBytes(const char* operation, uint64_t key, std::string_view value);
   [[noreturn]] void FailStatus(const char* operation, uint64_t key, const absl::Status& status);
   [[noreturn]] void FailLostWrite(const std::string& message);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "variants/room.h"
 #include "variants/store.h"
 #include "variants/stores/cas_slots/context.h"
 #include "variants/stores/cas_slots/heap.h"
@@ -21,13 +22,14 @@ absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segm
 // The account of a quiet segment; walks all of it.
 AuditReport AuditSegment(const Context& context);
 
-class CasSlotsStore final : public Store {
+class CasSlotsStore final : public Store, public TellsRoom {
  public:
   CasSlotsStore(std::shared_ptr<Segment> segment, Participant participant);
   ~CasSlotsStore() override;
 
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
   size_t max_value_bytes() const override { return max_value_bytes_; }
+  absl::StatusOr<bool> HasRoom(std::string_view key, size_t value_bytes) override;
 
  private:
   // What a slot word led to, for one key. The entry, the others and the node are held until

@@ -1,5 +1,7 @@
 // The audit of the locked designs: the invariants of heap.h, shard.h and ledger.h as code, and the
 // account.
+#include <algorithm>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "variants/stores/locked/space.h"
@@ -167,5 +169,24 @@ class Auditor {
 }  // namespace
 
 AuditReport Space::Audit(JournalOwner hand) { return Auditor(*this).Run(hand); }
+
+absl::StatusOr<bool> Space::HasRoom(uint64_t payload_bytes, JournalOwner hand) {
+  const uint64_t wanted = Heap::BlockBytesFor(payload_bytes);
+  std::vector<std::string> ignored;
+  for (uint32_t i = 0; i < shard_count(); ++i) {
+    ShardGuard session = Enter(i, hand);
+    if (!session.entered) return Damaged();
+    uint64_t row = 0, longest = 0;
+    shard(i).heap.Walk(
+        [&](const Heap::BlockView& block) {
+          // What is listed is free, and becomes one with its neighbours when room is short.
+          row = !block.used || block.findable ? row + block.bytes : 0;
+          longest = std::max(longest, row);
+        },
+        ignored);
+    if (longest >= wanted) return true;
+  }
+  return false;
+}
 
 }  // namespace kill9::locked

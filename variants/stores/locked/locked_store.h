@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 
+#include "variants/room.h"
 #include "variants/segment.h"
 #include "variants/segment/prefetch_hints.h"
 #include "variants/store.h"
@@ -39,13 +40,16 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
 // kResourceExhausted: no participant slot is free, even after recovery. kDataLoss: damaged.
 absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment);
 
-class LockedStore final : public Store {
+class LockedStore final : public Store, public TellsRoom {
  public:
   LockedStore(std::shared_ptr<Segment> segment, Participant participant);
   ~LockedStore() override;
 
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
   size_t max_value_bytes() const override { return max_value_bytes_; }
+  absl::StatusOr<bool> HasRoom(std::string_view key, size_t value_bytes) override {
+    return space_.HasRoom(Entry::Bytes(key.size(), value_bytes), journal_owner_);
+  }
 
  private:
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;

@@ -90,6 +90,9 @@ class Space {
   absl::Status Admit(const Participant& owner);
 
   AuditReport Audit(JournalOwner hand);
+  // Whether some arena has so many bytes in a row that nothing uses (audit.cc). kDataLoss: a shard
+  // cannot be entered.
+  absl::StatusOr<bool> HasRoom(uint64_t payload_bytes, JournalOwner hand);
 
  private:
   bool AnyOtherIsAdmitted(uint32_t own_slot) const;

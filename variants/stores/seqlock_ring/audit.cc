@@ -264,4 +264,38 @@ absl::StatusOr<AuditReport> RingStore::DoAudit() {
   return auditor.Finish();
 }
 
+// Chunks that nobody holds, twice as many in a row as the record takes: an opener that goes by its
+// own steps then meets as many as it needs.
+absl::StatusOr<bool> RingStore::HasRoom(std::string_view key, size_t value_bytes) {
+  const uint64_t units = UnitsFor(key.size(), value_bytes);
+  const uint64_t wanted = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
+  std::vector<bool> held(geometry_.chunk_count);
+  bool any_held = false;
+  for (uint32_t slot = 0; slot < table_.size(); ++slot) {
+    const Ledger& ledger = table_.ledger_as<Ledger>(slot);
+    // Acquire: pairs with the holder's store.
+    uint32_t bits = static_cast<uint32_t>(ledger.claims.load(std::memory_order_acquire));
+    for (; bits != 0; bits &= bits - 1) {
+      const Hold& hold = ledger.holds[std::countr_zero(bits)];
+      // Relaxed: the segment is quiet.
+      const uint64_t first = geometry_.UnitOf(hold.position.load(std::memory_order_relaxed));
+      const uint64_t count = hold.units.load(std::memory_order_relaxed) & ~kWriteHold;
+      any_held = true;
+      for (uint64_t unit = first; unit < first + count && unit < geometry_.ring_units();
+           unit += geometry_.chunk_units()) {
+        held[unit >> geometry_.chunk_unit_bits] = true;
+      }
+      const uint64_t last = std::min(first + count, geometry_.ring_units()) - 1;
+      held[last >> geometry_.chunk_unit_bits] = true;
+    }
+  }
+  if (!any_held) return wanted <= geometry_.chunk_count;
+  uint64_t row = 0;
+  for (const bool one : held) {
+    row = one ? 0 : row + 1;
+    if (row >= 2 * wanted) return true;
+  }
+  return false;
+}
+
 }  // namespace kill9::ring

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "variants/registry.h"
+#include "variants/room.h"
 #include "variants/segment.h"
 #include "variants/segment/participants.h"
 #include "variants/segment/prefetch_hints.h"
@@ -32,13 +33,14 @@ namespace ring {
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
                                                        uint64_t first_lap = 1);
 
-class RingStore final : public Store {
+class RingStore final : public Store, public TellsRoom {
  public:
   static absl::StatusOr<std::unique_ptr<RingStore>> Attach(std::shared_ptr<Segment> segment);
   ~RingStore() override;
 
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
   size_t max_value_bytes() const override;
+  absl::StatusOr<bool> HasRoom(std::string_view key, size_t value_bytes) override;
 
   // Forgets everything, in constant time. What is being written meanwhile may be forgotten too.
   void Clear();
