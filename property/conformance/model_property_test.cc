@@ -8,6 +8,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/state.h>
 
+#include "harness/store_driver/shape/draw_shape.h"
 #include "property/conformance/model_system.h"
 
 namespace kill9 {
@@ -19,21 +20,21 @@ class StepCommand : public rc::state::Command<NoState, System> {
  public:
   StepCommand() {
     using rc::gen::inRange;
-    step_.action = *rc::gen::weightedElement<Action>({
-        {8, Action::kPut},
-        {4, Action::kGet},
-        {3, Action::kErase},
-        {4, Action::kCompareAndSwap},
-        {3, Action::kPin},
-        {2, Action::kReleasePin},
-        {3, Action::kReserve},
-        {2, Action::kCommit},
-        {1, Action::kDrop},
-        {1, Action::kForEach},
-        {1, Action::kRecover},
-        {2, Action::kAudit},
-        {1, Action::kReattach},
-        {3, Action::kDie},
+    step_.action = *rc::gen::weightedElement<ModelAction>({
+        {8, ModelAction::kPut},
+        {4, ModelAction::kGet},
+        {3, ModelAction::kErase},
+        {4, ModelAction::kCompareAndSwap},
+        {3, ModelAction::kPin},
+        {2, ModelAction::kReleasePin},
+        {3, ModelAction::kReserve},
+        {2, ModelAction::kCommit},
+        {1, ModelAction::kDrop},
+        {1, ModelAction::kForEach},
+        {1, ModelAction::kRecover},
+        {2, ModelAction::kAudit},
+        {1, ModelAction::kReattach},
+        {3, ModelAction::kDie},
     });
     step_.participant = *inRange<uint32_t>(0, System::kParticipants);
     step_.key = *inRange<uint32_t>(0, System::kKeys);
@@ -42,8 +43,9 @@ class StepCommand : public rc::state::Command<NoState, System> {
                                  inRange<uint32_t>(0, 120'000));
     step_.seed = *inRange<uint64_t>(0, 1'000'000);
     step_.expected = *inRange<uint32_t>(0, 5);
-    step_.dying_in = *rc::gen::element(Action::kPut, Action::kPut, Action::kErase, Action::kGet,
-                                       Action::kReserve, Action::kRecover, Action::kReattach);
+    step_.dying_in = *rc::gen::element(ModelAction::kPut, ModelAction::kPut, ModelAction::kErase,
+                                       ModelAction::kGet, ModelAction::kReserve,
+                                       ModelAction::kRecover, ModelAction::kReattach);
     step_.delay_ns = *rc::gen::oneOf(inRange<uint32_t>(0, 5'000), inRange<uint32_t>(0, 50'000));
     step_.held = *inRange<uint32_t>(0, 4);
   }
@@ -52,7 +54,7 @@ class StepCommand : public rc::state::Command<NoState, System> {
     out << kActionNames[static_cast<int>(step_.action)] << "(participant " << step_.participant
         << ", key " << step_.key << ", size " << step_.size << ", seed " << step_.seed << ", which "
         << step_.which << ", expected " << step_.expected;
-    if (step_.action == Action::kDie) {
+    if (step_.action == ModelAction::kDie) {
       out << ", in " << kActionNames[static_cast<int>(step_.dying_in)] << " after "
           << step_.delay_ns << " ns, holding " << step_.held;
     }
@@ -74,17 +76,21 @@ TEST_P(ModelProperty, EveryParticipantSeesAPlainMapWhoeverDies) {
             << "' (deterministic but for the moments of death: best effort)\n";
   Counts counts;
   EXPECT_TRUE(rc::check([&] {
-    SegmentOptions options;
-    options.size_bytes = 512 << 10;  // soon full
-    options.max_participants = 8;
-    options.hash_seed = TestSeed();
-    absl::StatusOr<std::shared_ptr<Segment>> segment = variant().Create(options);
-    if (absl::IsInvalidArgument(segment.status())) {  // a design that needs more for the same
-      options.size_bytes = 4 * kMiB;
-      segment = variant().Create(options);
-    }
-    RC_ASSERT(segment.ok());
-    System system(variant(), *segment, counts);
+    // A shape of its own for each: soon full, and often without a slot to spare.
+    const uint64_t shape_seed = *rc::gen::inRange<uint64_t>(0, 1'000'000);
+    Random random(shape_seed);
+    ShapeBounds bounds{.least_participants = System::kParticipants + 1, .always_full = true};
+    bounds.most_segment_bytes = kMiB;
+    const absl::StatusOr<DrawnShape> drawn =
+        DrawShape(variant(), StoreShape{.segment_bytes = 512 << 10, .participants = 8}, shape_seed,
+                  bounds, random);
+    RC_ASSERT(drawn.ok());
+    const std::shared_ptr<Segment>& segment = drawn->trial.segment;
+    RC_LOG() << "shape seed " << shape_seed << ": " << ShapeText(drawn->shape) << std::endl;
+    System system(variant(), segment,
+                  KeysOf(drawn->shape.family, System::kKeys, variant().traits().edges.max_key_bytes,
+                         [&](std::string_view key) { return segment->Hash(key); }),
+                  counts);
     rc::state::check(NoState{}, system, rc::state::gen::execOneOfWithArgs<StepCommand>());
     system.Finish();
   }));

@@ -7,7 +7,7 @@
 
 namespace kill9 {
 
-enum class Action : uint8_t {
+enum class ModelAction : uint8_t {
   kPut,
   kGet,
   kErase,
@@ -28,8 +28,8 @@ inline constexpr const char* kActionNames[] = {
     "Commit", "Drop", "ForEach", "Recover",        "Audit", "Reattach",   "Die"};
 
 struct Step {
-  Action action = Action::kGet;
-  Action dying_in = Action::kPut;  // kDie: the victim's operation
+  ModelAction action = ModelAction::kGet;
+  ModelAction dying_in = ModelAction::kPut;  // kDie: the victim's operation
   uint32_t participant = 0;
   uint32_t key = 0;
   uint32_t which = 0;  // of the pins or drafts held
@@ -54,8 +54,10 @@ class System {
   static constexpr uint32_t kParticipants = 3;
   static constexpr uint32_t kKeys = 16;
 
-  System(const Variant& variant, std::shared_ptr<Segment> segment, Counts& counts)
-      : variant_(variant), segment_(std::move(segment)), counts_(counts) {
+  // `keys`: kKeys different ones.
+  System(const Variant& variant, std::shared_ptr<Segment> segment, std::vector<std::string> keys,
+         Counts& counts)
+      : variant_(variant), segment_(std::move(segment)), keys_(std::move(keys)), counts_(counts) {
     for (uint32_t i = 0; i < kParticipants; ++i) stores_.push_back(Attach());
     empty_ = Audit();
   }
@@ -65,37 +67,37 @@ class System {
     Store& store = *stores_[step.participant];
     const std::string key = Key(step.key);
     switch (step.action) {
-      case Action::kPut:
+      case ModelAction::kPut:
         return DoPut(store, key, ValueOf(step));
-      case Action::kGet:
+      case ModelAction::kGet:
         return Observe(store, key);
-      case Action::kErase:
+      case ModelAction::kErase:
         return DoErase(store, key);
-      case Action::kCompareAndSwap:
+      case ModelAction::kCompareAndSwap:
         return DoCompareAndSwap(store, key, step);
-      case Action::kPin:
+      case ModelAction::kPin:
         return DoPin(step.participant, key);
-      case Action::kReleasePin:
+      case ModelAction::kReleasePin:
         if (pins_.empty()) return;
         std::swap(pins_[step.which % pins_.size()], pins_.back());
         RC_ASSERT(pins_.back().pin.value() == pins_.back().value);
         pins_.pop_back();
         return;
-      case Action::kReserve:
+      case ModelAction::kReserve:
         return DoReserve(step.participant, key, ValueOf(step));
-      case Action::kCommit:
-      case Action::kDrop:
+      case ModelAction::kCommit:
+      case ModelAction::kDrop:
         return EndDraft(step);
-      case Action::kForEach:
+      case ModelAction::kForEach:
         return DoForEach(store);
-      case Action::kRecover:
+      case ModelAction::kRecover:
         return DoRecover(store);
-      case Action::kAudit:
+      case ModelAction::kAudit:
         Audit();
         return;
-      case Action::kReattach:
+      case ModelAction::kReattach:
         return Reattach(step.participant);
-      case Action::kDie:
+      case ModelAction::kDie:
         return Die(step);
     }
   }
@@ -133,10 +135,7 @@ class System {
     std::string value;
   };
 
-  static std::string Key(uint32_t key) {
-    // Short ones, and one of the greatest length that every design takes.
-    return key == 0 ? std::string(250, 'k') : absl::StrCat("key-", key);
-  }
+  const std::string& Key(uint32_t key) const { return keys_[key]; }
   std::string ValueOf(const Step& step) const {
     return Bytes(std::min<size_t>(step.size, stores_[0]->max_value_bytes()), step.seed);
   }
@@ -236,7 +235,7 @@ class System {
     Drafted drafted = std::move(drafts_.back());
     drafts_.pop_back();
     Store& store = *stores_[drafted.participant];
-    if (step.action == Action::kCommit) {
+    if (step.action == ModelAction::kCommit) {
       absl::StatusOr<Version> version = store.Commit(std::move(drafted.draft));
       if (!Refused(version.status())) SetVersion(drafted.key, drafted.value, *version);
     } else {
@@ -328,15 +327,15 @@ class System {
       moment->began.store(true, std::memory_order_release);
       absl::Status status;
       switch (step.dying_in) {
-        case Action::kErase:
+        case ModelAction::kErase:
           status = store.Erase(key).status();
           break;
-        case Action::kGet: {
+        case ModelAction::kGet: {
           std::string ignored;
           store.Get(key, &ignored).status().IgnoreError();
           break;
         }
-        case Action::kReserve: {
+        case ModelAction::kReserve: {
           absl::StatusOr<Draft> draft = store.Reserve(key, value.size());
           status = draft.status();
           if (!draft.ok()) break;
@@ -344,10 +343,10 @@ class System {
           status = store.Commit(*std::move(draft)).status();
           break;
         }
-        case Action::kRecover:
+        case ModelAction::kRecover:
           status = store.Recover().status();
           break;
-        case Action::kReattach: {
+        case ModelAction::kReattach: {
           pins.clear();
           drafts.clear();
           attached->reset();
@@ -370,12 +369,13 @@ class System {
     const bool acknowledged = moment->acknowledged.load(std::memory_order_acquire);
     const bool cut_off = !acknowledged && moment->began.load(std::memory_order_acquire);
     if (cut_off) ++counts_.cut_off;
-    if (step.dying_in == Action::kGet || step.dying_in == Action::kRecover ||
-        step.dying_in == Action::kReattach || moment->refused.load(std::memory_order_acquire)) {
+    if (step.dying_in == ModelAction::kGet || step.dying_in == ModelAction::kRecover ||
+        step.dying_in == ModelAction::kReattach ||
+        moment->refused.load(std::memory_order_acquire)) {
       return Observe(*stores_[step.participant], key);
     }
     // It happened, or it did not: what a survivor finds now must stay.
-    const bool erases = step.dying_in == Action::kErase;
+    const bool erases = step.dying_in == ModelAction::kErase;
     std::string found;
     absl::StatusOr<Version> got = stores_[step.participant]->Get(key, &found);
     if (absl::IsNotFound(got.status())) {
@@ -400,6 +400,7 @@ class System {
 
   const Variant& variant_;
   std::shared_ptr<Segment> segment_;
+  const std::vector<std::string> keys_;
   Counts& counts_;
   std::vector<std::unique_ptr<Store>> stores_;
   std::map<std::string, Present> model_;

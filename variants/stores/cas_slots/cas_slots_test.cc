@@ -89,65 +89,6 @@ bool OneOperation(Store& store, uint64_t key, std::string value, uint64_t dice) 
   }
 }
 
-TEST(CasSlotsTest, ManyKeysInOneSlotBehaveAsAMap) {
-  // 64 KiB of pages and one expected entry: a few slots for hundreds of keys.
-  std::shared_ptr<Segment> segment = MakeSegment(160 << 10, 1);
-  std::unique_ptr<Store> store = Attach(segment);
-  std::map<uint64_t, std::pair<std::string, Version>> model;
-  std::map<uint64_t, Version> newest;
-  std::mt19937_64 random(TestSeed());
-  uint64_t full = 0;
-  for (int i = 0; i < 60'000; ++i) {
-    uint64_t key = random() % 700;
-    std::string text = Key(key);
-    switch (random() % 4) {
-      case 0:
-      case 1: {
-        std::string value = ValueOf(key, static_cast<uint64_t>(i), random() % 60);
-        absl::StatusOr<Version> version = store->Put(text, value);
-        if (!version.ok()) {
-          EXPECT_TRUE(absl::IsResourceExhausted(version.status()));
-          ++full;
-          break;
-        }
-        EXPECT_GT(*version, newest[key]);
-        newest[key] = *version;
-        model[key] = {value, *version};
-        break;
-      }
-      case 2: {
-        absl::StatusOr<bool> erased = store->Erase(text);
-        if (erased.ok()) {
-          EXPECT_EQ(*erased, model.erase(key) == 1);
-        } else {
-          EXPECT_TRUE(absl::IsResourceExhausted(erased.status()));
-        }
-        break;
-      }
-      default: {
-        std::string value;
-        absl::StatusOr<Version> version = store->Get(text, &value);
-        auto expected = model.find(key);
-        ASSERT_EQ(version.ok(), expected != model.end());
-        if (version.ok()) {
-          EXPECT_EQ(value, expected->second.first);
-          EXPECT_EQ(*version, expected->second.second);
-        }
-      }
-    }
-  }
-  std::map<std::string, std::string> seen;
-  ASSERT_TRUE(store
-                  ->ForEach([&](const EntryView& entry) {
-                    EXPECT_TRUE(seen.emplace(entry.key, entry.value).second);
-                    return true;
-                  })
-                  .ok());
-  EXPECT_EQ(seen.size(), model.size());
-  ExpectSound(*store);
-  EXPECT_GT(newest.size(), 0u);
-}
-
 TEST(CasSlotsTest, FillingToExhaustionAndEmptyingGivesTheSameRoomAgainForEverySize) {
   std::shared_ptr<Segment> segment = MakeSegment(2 << 20, 0);
   std::unique_ptr<Store> store = Attach(segment);
