@@ -4,9 +4,10 @@ namespace kill9::sweep {
 namespace {
 
 constexpr std::string_view kOperationNames[] = {
-    "put_insert", "put_same", "put_larger", "put_smaller", "get",     "get_again", "erase",
-    "cas_hit",    "cas_miss", "pin",        "release",     "reserve", "commit",    "drop",
-    "for_each",   "attach",   "detach",     "recover",     "create"};
+    "put_insert", "put_same", "put_larger",    "put_smaller", "get",          "get_again",
+    "get_large",  "erase",    "erase_large",   "cas_hit",     "cas_miss",     "pin",
+    "release",    "reserve",  "reserve_large", "commit",      "commit_large", "drop",
+    "for_each",   "attach",   "detach",        "recover",     "create"};
 constexpr std::string_view kStateNames[] = {
     "empty",        "one_entry",      "collision_pair", "collision_chain", "full_table",
     "full_segment", "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase",
@@ -39,7 +40,9 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
       if (!traits.has_pin) return false;
       break;
     case StoreOperation::kReserve:
+    case StoreOperation::kReserveLarge:
     case StoreOperation::kCommit:
+    case StoreOperation::kCommitLarge:
     case StoreOperation::kDrop:
       if (!traits.has_draft) return false;
       break;
@@ -54,6 +57,9 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
     return false;
   }
   if (!traits.bounded && IsFull(state)) return false;
+  // In one scene, and without the copying of their bytes, of which each would be a state of its
+  // own: that is torture's.
+  if (IsOfLargeValues(operation)) return state == StoreState::kOneEntry;
   if (state == StoreState::kAllParticipantsDead) {
     return operation == StoreOperation::kAttach && traits.has_recovery && !traits.needs_name;
   }
@@ -63,6 +69,11 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
   if (state != StoreState::kEmpty) return true;
   return operation != StoreOperation::kPutSame && operation != StoreOperation::kPutLarger &&
          operation != StoreOperation::kPutSmaller && operation != StoreOperation::kRelease;
+}
+
+bool IsOfLargeValues(StoreOperation operation) {
+  return operation == StoreOperation::kReserveLarge || operation == StoreOperation::kCommitLarge ||
+         operation == StoreOperation::kGetLarge || operation == StoreOperation::kEraseLarge;
 }
 
 bool TakesNoKey(StoreOperation operation) {

@@ -18,13 +18,17 @@ enum class StoreOperation : uint8_t {
   kPutSmaller,
   kGet,
   kGetAgain,  // of a key that it has just read: what it remembers, it must not believe
+  kGetLarge,
   kErase,
+  kEraseLarge,
   kCompareAndSwapHit,
   kCompareAndSwapMiss,
   kPin,
   kRelease,
   kReserve,
+  kReserveLarge,  // beyond what designs store in their usual way: spans, chains of chunks
   kCommit,
+  kCommitLarge,
   kDrop,
   kForEach,
   kAttach,  // this one and the following are the sweep's own
@@ -69,6 +73,8 @@ std::span<const ProbeName> StoreProbeNames();
 // Whether the operation says something in this state that it does not say in another, and the
 // design has it.
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state);
+// The key that it takes has a large value, or gets one.
+bool IsOfLargeValues(StoreOperation operation);
 // Goes through the whole store: beside such a victim there is no elsewhere.
 bool TakesNoKey(StoreOperation operation);
 

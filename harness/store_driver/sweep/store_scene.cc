@@ -227,7 +227,10 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
       settings = {{scene_.elsewhere_, kValueBytes}, {scene_.target_, kValueBytes}};
       break;
   }
-  if (scene_.state_ == StoreState::kOneEntry) settings = {{scene_.target_, kValueBytes}};
+  if (scene_.state_ == StoreState::kOneEntry) {
+    const bool large = IsOfLargeValues(scene_.operation_);
+    settings = {{scene_.target_, large ? kLargeBytes : kValueBytes}};
+  }
   for (const Setting& setting : settings) {
     absl::Status status = setting.bytes == 0 ? Erase(setting.key) : Put(setting.key, setting.bytes);
     if (!status.ok()) return status;
@@ -407,7 +410,8 @@ bool StoreScene::DeclaredUnblocked(uint32_t probe, Nearness where) const {
   if (progress != Progress::kBlocking || traits().blocks == Traits::Reach::kNowhere) return true;
   const bool takes_room =
       operation_ == StoreOperation::kPutInsert || operation_ == StoreOperation::kPutLarger ||
-      operation_ == StoreOperation::kPutSmaller || operation_ == StoreOperation::kReserve;
+      operation_ == StoreOperation::kPutSmaller || operation_ == StoreOperation::kReserve ||
+      operation_ == StoreOperation::kReserveLarge;
   const bool borrowing = traits().borrows_room && full_ && takes_room;
   const bool wanders = borrowing || TakesNoKey(operation_);
   return traits().blocks == Traits::Reach::kStripe && where == Nearness::kElsewhere && !wanders;

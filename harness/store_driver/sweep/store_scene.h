@@ -21,9 +21,11 @@
 
 namespace kill9::sweep {
 
-inline constexpr uint32_t kValueBytes = 200;
-inline constexpr uint32_t kLargerBytes = 900;
-inline constexpr uint32_t kSmallerBytes = 40;
+// No multiples of anything: what is rounded the wrong way shows.
+inline constexpr uint32_t kValueBytes = 197;
+inline constexpr uint32_t kLargerBytes = 901;
+inline constexpr uint32_t kSmallerBytes = 37;
+inline constexpr uint32_t kLargeBytes = 4999;
 inline constexpr uint32_t kFillBytes =
     3000;  // values of this size exhaust a segment in some dozens
 

@@ -8,6 +8,7 @@ namespace {
 
 uint32_t BytesWritten(StoreOperation operation) {
   if (operation == StoreOperation::kPutLarger) return kLargerBytes;
+  if (IsOfLargeValues(operation)) return kLargeBytes;
   return operation == StoreOperation::kPutSmaller ? kSmallerBytes : kValueBytes;
 }
 
@@ -21,8 +22,10 @@ std::optional<Function> FunctionOf(StoreOperation operation) {
       return Function::kPut;
     case StoreOperation::kGet:
     case StoreOperation::kGetAgain:
+    case StoreOperation::kGetLarge:
       return Function::kGet;
     case StoreOperation::kErase:
+    case StoreOperation::kEraseLarge:
       return Function::kErase;
     case StoreOperation::kCompareAndSwapHit:
     case StoreOperation::kCompareAndSwapMiss:
@@ -30,6 +33,7 @@ std::optional<Function> FunctionOf(StoreOperation operation) {
     case StoreOperation::kPin:
       return Function::kPin;
     case StoreOperation::kCommit:
+    case StoreOperation::kCommitLarge:
       return Function::kCommit;
     case StoreOperation::kForEach:
       return Function::kForEach;
@@ -99,6 +103,7 @@ absl::Status StoreVictim::GetReady() {
       return absl::IsNotFound(pin.status()) ? absl::OkStatus() : pin.status();
     }
     case StoreOperation::kCommit:
+    case StoreOperation::kCommitLarge:
     case StoreOperation::kDrop: {
       absl::StatusOr<Draft> draft = store_->Reserve(key_, value_.size());
       if (draft.ok()) {
@@ -123,9 +128,11 @@ void StoreVictim::Run() {
       return;
     case StoreOperation::kGet:
     case StoreOperation::kGetAgain:
+    case StoreOperation::kGetLarge:
       status_ = Take(store_->Get(key_, &read_));
       return;
-    case StoreOperation::kErase: {
+    case StoreOperation::kErase:
+    case StoreOperation::kEraseLarge: {
       absl::StatusOr<bool> erased = store_->Erase(key_);
       yes_ = erased.ok() && *erased;
       status_ = erased.status();
@@ -149,12 +156,14 @@ void StoreVictim::Run() {
     case StoreOperation::kRelease:
       pin_.Release();
       return;
-    case StoreOperation::kReserve: {
+    case StoreOperation::kReserve:
+    case StoreOperation::kReserveLarge: {
       absl::StatusOr<Draft> draft = store_->Reserve(key_, value_.size());
       if (draft.ok()) draft_ = *std::move(draft);
       return;
     }
     case StoreOperation::kCommit:
+    case StoreOperation::kCommitLarge:
       status_ = Take(store_->Commit(std::move(draft_)));
       return;
     case StoreOperation::kDrop:
