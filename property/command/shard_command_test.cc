@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -90,6 +91,32 @@ TEST_F(Shards, OneThatIsMissingLeavesTheWholeUndecided) {
   EXPECT_EQ(merge.exit_code, 3);
   EXPECT_THAT(merge.output, HasSubstr("undecided: shard 2/2 is missing"));
   EXPECT_EQ(Read("all.json")["runs"].size(), 2u);
+}
+
+TEST_F(Shards, OfTortureMergedHaveEachRunOnce) {
+  const std::string torture =
+      "torture --variant=global_mutex,cas_slots --scenario=steady,hot_key --seed=7 --rounds=2 "
+      "--kills=50 --seconds=600 ";
+  for (const int index : {1, 2}) {
+    const Ended part = Kill9(
+        absl::StrCat(torture, "--json=", folder_, "/parts/", index, ".json --shard=", index, "/2"));
+    ASSERT_EQ(part.exit_code, 0) << part.output;
+    EXPECT_EQ(Read(absl::StrCat("parts/", index, ".json"))["runs"].size(), 4u);
+  }
+  const Ended merge =
+      Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json"));
+  EXPECT_EQ(merge.exit_code, 0) << merge.output;
+  std::set<std::string> seen;
+  for (const Json& run : Read("all.json")["runs"]) {
+    EXPECT_EQ(run["verdict"], "pass");
+    EXPECT_THAT(run["repeat"].get<std::string>(),
+                ::testing::AnyOf(HasSubstr("--seed=7"), HasSubstr("--seed=8")));
+    seen.insert(run["repeat"]);
+  }
+  EXPECT_EQ(seen.size(), 8u);
+  const Ended without_seed = Kill9("torture --variant=global_mutex --shard=1/2");
+  EXPECT_EQ(without_seed.exit_code, 2);
+  EXPECT_THAT(without_seed.output, HasSubstr("--shard needs --seed"));
 }
 
 // Two bugs that are not built: no tier answers, in a shard as in the whole.

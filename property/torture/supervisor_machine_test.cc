@@ -249,6 +249,33 @@ TEST(SupervisorOnAMachine, LockHolderThatIsStoppedForEverIsStuck) {
   EXPECT_EQ(VerdictName(result.verdict), "stuck") << result.reason;
 }
 
+// A loaded machine takes its time to end a killed process, here a debugger does: the design has no
+// part in it.
+TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
+  Scenario scenario = Lasting();
+  scenario.outside = OutsideKills::kOne;
+  scenario.outside_interval_us = 20'000;
+  RunningTorture run(scenario, Options(200));
+  const pid_t supervisor = run.Supervisor();
+  ASSERT_NE(supervisor, 0);
+  pid_t victim = 0;
+  EXPECT_TRUE(Eventually([&] {  // one that was not killed meanwhile
+    for (const pid_t worker : ChildrenOf(supervisor)) {
+      if (ptrace(PTRACE_SEIZE, worker, nullptr, nullptr) != 0) continue;
+      victim = worker;
+      return true;
+    }
+    return false;
+  }));
+  if (victim == 0) GTEST_SKIP() << "no ptrace here";
+  siginfo_t ended{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(victim), &ended, WEXITED | WNOWAIT | __WALL), 0);
+  Sleep(2 * kWatchdogUs / 1000);
+  EXPECT_FALSE(run.IsDone()) << run.reason();
+  EXPECT_EQ(waitpid(victim, nullptr, __WALL), victim);
+  EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
+}
+
 // Its last operation is open for ever, and never comes out of its ring.
 TEST(SupervisorOnAMachine, DeadWorkerThatADebuggerKeepsEndsNoRunLate) {
   TortureOptions options = Options();

@@ -21,6 +21,7 @@
 #include "harness/torture/scenario.h"
 #include "harness/torture/torture.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -54,6 +55,8 @@ struct Flags {
   uint64_t kills = 0;
   uint32_t life_us = 0;
   double watchdog_seconds = 5;
+  uint64_t rounds = 0;  // 0: as SharesOf says
+  std::string shard;
   std::string json;
   std::string counterexamples = ".";
   bool fail_fast = false;
@@ -66,7 +69,9 @@ struct Shares {
   double seconds = 0;  // of each run
 };
 Shares SharesOf(const Flags& flags, size_t runs) {
-  if (flags.seconds != 0) return {1, flags.seconds};
+  const uint64_t rounds = std::max<uint64_t>(1, flags.rounds);
+  if (flags.seconds != 0) return {rounds, flags.seconds};
+  if (flags.rounds != 0) return {rounds, kDefaultSeconds};
   const double share = kDefaultTotalSeconds / static_cast<double>(runs);
   if (flags.shape != "drawn" || flags.kills != 0 || share < 2) {
     return {1, std::clamp(share, 0.5, kDefaultSeconds)};
@@ -204,7 +209,45 @@ class Display {
   double next_plain_line_at_ = 0;
 };
 
+// One run of torture.
+struct Unit {
+  const Design* design;
+  const Scenario* scenario;
+  uint64_t seed;
+
+  std::string Name() const {
+    return absl::StrFormat("%s %s", std::string(design->name()), std::string(scenario->name));
+  }
+};
+
+std::vector<Unit> UnitsOf(const std::vector<const Design*>& designs,
+                          const std::vector<const Scenario*>& scenarios, uint64_t seed,
+                          uint64_t rounds) {
+  std::vector<Unit> units;
+  for (uint64_t round = 0; round < rounds; ++round) {
+    for (const Design* design : designs) {
+      for (const Scenario* scenario : scenarios) {
+        units.push_back({design, scenario, seed + round});
+      }
+    }
+  }
+  return units;
+}
+
+// What --shard names a unit: seeds are different runs.
+std::vector<std::string> NamesOf(const std::vector<Unit>& units) {
+  std::vector<std::string> names;
+  for (const Unit& unit : units) {
+    names.push_back(absl::StrFormat("%s seed %d", unit.Name(), unit.seed));
+  }
+  return names;
+}
+
 int RunAll(const Flags& flags) {
+  const Shard shard = ChooseShard(flags.shard);
+  if (!shard.whole() && flags.seed == 0) {
+    throw UsageError("--shard needs --seed: the parts of a run have one seed");
+  }
   const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
   const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
   TortureOptions options;
@@ -217,8 +260,10 @@ int RunAll(const Flags& flags) {
   options.supervisor.kills = flags.kills;
   options.counterexamples = flags.counterexamples;
   options.supervisor.life_us = flags.life_us;
-  const size_t runs = designs.size() * scenarios.size();
-  const Shares shares = SharesOf(flags, runs);
+  const Shares shares = SharesOf(flags, designs.size() * scenarios.size());
+  const std::vector<Unit> units = UnitsOf(designs, scenarios, options.seed, shares.rounds);
+  const std::vector<std::string> names = NamesOf(units);
+  const std::vector<size_t> share = ChooseShare(shard, names);
   options.supervisor.seconds = shares.seconds;
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
@@ -227,38 +272,33 @@ int RunAll(const Flags& flags) {
   Json result = NewResultOfDesigns("torture", options.seed);
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
+  result["interrupted"] = false;
+  if (!shard.whole()) result["shard"] = DescribeShard(shard, names);
   result["shape_classes"] = ShapeClasses();
   display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
-                               options.supervisor.seconds, runs * shares.rounds,
-                               clock.description()));
+                               options.supervisor.seconds, share.size(), clock.description()));
   int exit_code = kExitPass;
   bool any_ran = false;
-  const auto run_one = [&](const Design& design, const Scenario& scenario) {
-    const std::string name =
-        absl::StrFormat("%s %s", std::string(design.name()), std::string(scenario.name));
-    TortureResult run = RunTorture(design, scenario, options, [&](const TortureProgress& state) {
-      display.Progress(name, state);
-      return g_interrupted == 0;
-    });
-    display.Done(name, run);
+  for (const size_t n : share) {
+    if (g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
+    const Unit& unit = units[n];
+    options.seed = unit.seed;
+    TortureResult run =
+        RunTorture(*unit.design, *unit.scenario, options, [&](const TortureProgress& state) {
+          display.Progress(unit.Name(), state);
+          return g_interrupted == 0;
+        });
+    display.Done(unit.Name(), run);
+    if (!shard.whole()) run.run["unit"] = names[n];
     exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
     any_ran = any_ran || run.verdict != Verdict::kSkipped;
     result["runs"].push_back(std::move(run.run));
-  };
-  const auto done = [&] {
-    return g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed);
-  };
-  for (uint64_t round = 0; round < shares.rounds; ++round, ++options.seed) {
-    for (const Design* design : designs) {
-      for (const Scenario* scenario : scenarios) {
-        if (!done()) run_one(*design, *scenario);
-      }
-    }
   }
   display.Table(result["runs"]);
   display.Shapes(result);
   if (g_interrupted != 0) {
     display.Line("interrupted: the runs above are what was measured");
+    result["interrupted"] = true;
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   if (!any_ran) {
@@ -296,6 +336,11 @@ void AddTortureCommand(CommandLine& line) {
       .Add("--seconds", flags->seconds,
            "of each scenario of each variant; default: 10, less if there are many")
       .Between(0.05, 1e6);
+  command
+      .Add("--rounds", flags->rounds,
+           "so many runs of each, with the seeds that follow; default: 1, more if there are few")
+      .Between(uint64_t{1}, uint64_t{1'000'000'000});
+  command.Add("--shard", flags->shard, kShardHelp);
   command.Add("--processes", flags->processes, "workers")
       .Between(1u, kMaxWorkers - 2)
       .ShowDefault();

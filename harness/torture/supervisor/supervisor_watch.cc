@@ -80,8 +80,11 @@ void Supervisor::WatchOne(uint32_t slot) {
   const Slot& mine = slots_[slot];
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
-  if ((IsInObject(activity) || mine.kill_sent) && mine.charged_ns > bound_ns)
+  // Of what keeps a killed process from being reaped nothing is the object's.
+  const uint64_t stuck_ns = mine.kill_sent ? bound_ns * kOutside : bound_ns;
+  if ((IsInObject(activity) || mine.kill_sent) && mine.charged_ns > stuck_ns) {
     return ReportStuck(slot);
+  }
   if (mine.looked_ns > bound_ns * kStarved) {
     control_.finding.Report(
         Verdict::kUndecided, mine.process,
