@@ -276,9 +276,10 @@ void StoreClient::Pin(uint64_t key) {
   if (absl::IsResourceExhausted(pin.status())) {
     End(Outcome::kRefused);
     if (holds() >= kFewHolds) return;
-    Fail(Verdict::kViolation,
-         absl::StrCat("Pin of ", Name(key), " was refused to a process that holds ", holds(), ": ",
-                      pin.status().ToString()));
+    Fail(Verdict::kLeak,
+         absl::StrCat("Pin of ", Name(key),
+                      " was refused, though of all that this process has held ",
+                      "it has given back all but ", holds(), ": ", pin.status().ToString()));
   }
   if (!absl::IsNotFound(pin.status())) FailStatus("Pin", key, pin.status());
   End(Outcome::kOk);

@@ -46,15 +46,18 @@ std::string KeyOf(KeyFamily family, uint64_t key, size_t max_key_bytes) {
   std::abort();
 }
 
-// Among so many some 8 pairs agree in 32 bits of a hash, and one in four agrees with another in 18.
-constexpr uint32_t kCandidates = 1 << 18;
+// Among so many some 32 pairs agree in 32 bits of a hash, and half of them with another in 18.
+constexpr uint32_t kCandidates = 1 << 19;
 
 struct Candidate {
   uint64_t hash;
   uint32_t number;
 };
 
-std::string TextOf(const Candidate& candidate) { return absl::StrCat("t", candidate.number); }
+// Equal at both ends: who compares too little of two keys takes them for one.
+std::string TextOf(const Candidate& candidate) {
+  return "twins of" + BigEndian(candidate.number) + "one hash";
+}
 
 // Takes whoever agrees with its neighbour in `order`, in the order of that.
 template <typename Order>
