@@ -62,6 +62,7 @@ class StoreSurvivor final : public Survivor {
   uint32_t sequence_ = 0;
   uint64_t present_ = 0;  // keys of the scene that were there when last looked at
   std::vector<bool> visited_;
+  std::vector<bool> shown_;  // by get, of the last look
   std::unique_ptr<Store> store_;
 };
 
