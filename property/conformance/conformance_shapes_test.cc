@@ -311,6 +311,40 @@ TEST_P(ConformanceShapes, TakesTheLargestValueUnderTheLongestKeyThatItPromises) 
   }
 }
 
+// Whoever finds no room recovers the dead first: their drafts are no reason to refuse.
+TEST_P(ConformanceShapes, RoomThatTheDeadHoldIsFoundByWhoNeedsIt) {
+  REQUIRE_TRAIT(traits().has_draft);
+  REQUIRE_TRAIT(traits().has_recovery);
+  constexpr size_t kBytes = 5000;
+  Make(1 * kMiB);
+  uint64_t filled = 0;
+  for (int round = 0; round < 5; ++round) {
+    Child victim([&](Line& parent) {
+      auto store = variant().Attach(segment_);
+      CHILD_REQUIRE(store.ok());
+      std::vector<Draft> held;
+      for (int i = 0; i < 20; ++i) {
+        absl::StatusOr<Draft> draft = (*store)->Reserve("of the dead", kBytes);
+        if (!draft.ok()) break;
+        held.push_back(*std::move(draft));
+      }
+      CHILD_REQUIRE(!held.empty());
+      parent.Tell();
+      for (;;) pause();
+    });
+    ASSERT_TRUE(victim.Await());
+    if (round == 0 && lossless()) filled = Fill(*store_, kBytes);
+    victim.KillAndReap();
+    // As many as the victim held; nobody has called Recover().
+    const absl::StatusOr<Version> put = store_->Put("in its place", Bytes(kBytes, 1));
+    EXPECT_TRUE(put.ok()) << put.status();
+    EXPECT_TRUE(store_->Erase("in its place").value_or(false));
+  }
+  if (lossless()) {
+    EXPECT_GT(filled, 50u) << "the segment was never full";
+  }
+}
+
 // Who knows which keys collide in one segment must not know it of another.
 TEST_P(ConformanceShapes, TwoSegmentsHashKeysOfEveryLengthDifferently) {
   SegmentOptions options;
