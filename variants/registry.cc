@@ -14,6 +14,9 @@
   VARIANT(SeqlockRing)          \
   VARIANT(CasSlots)
 
+// Of channels: `const ChannelDesign& <Name>()`.
+#define KILL9_CHANNELS(CHANNEL) CHANNEL(MutexVector)
+
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).
 #define KILL9_BASELINES(VARIANT)     \
@@ -57,12 +60,16 @@ KILL9_VARIANTS(KILL9_DECLARE)
 KILL9_BASELINES(KILL9_DECLARE)
 KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
+#define KILL9_DECLARE_CHANNEL(Name) const ChannelDesign& Name();
+KILL9_CHANNELS(KILL9_DECLARE_CHANNEL)
+#undef KILL9_DECLARE_CHANNEL
 
 namespace {
 
 struct Lists {
   std::vector<const Design*> designs;
   std::vector<const Variant*> variants;
+  std::vector<const ChannelDesign*> channels;
 
   void Add(const Design& design) {
     designs.push_back(&design);
@@ -75,6 +82,9 @@ Lists& AllLists() {
     Lists* made = new Lists;
 #define KILL9_LIST(Name) made->Add(Name());
     KILL9_VARIANTS(KILL9_LIST)
+#define KILL9_LIST_CHANNEL(Name) made->channels.push_back(&Name());
+    KILL9_CHANNELS(KILL9_LIST_CHANNEL)
+#undef KILL9_LIST_CHANNEL
     KILL9_BASELINES(KILL9_LIST)
     KILL9_PEERS(KILL9_LIST)
 #undef KILL9_LIST
@@ -96,6 +106,7 @@ std::span<const Design* const> AllDesigns() { return AllLists().designs; }
 const Design* FindDesign(std::string_view name) { return Find(AllLists().designs, name); }
 std::span<const Variant* const> AllVariants() { return AllLists().variants; }
 const Variant* FindVariant(std::string_view name) { return Find(AllLists().variants, name); }
+std::span<const ChannelDesign* const> AllChannels() { return AllLists().channels; }
 
 absl::Status AddDesigns(std::span<const Design* const> designs) {
   std::set<std::string_view> names;

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/channel.h"
 #include "variants/object.h"
 #include "variants/segment.h"
 #include "variants/store.h"
@@ -38,6 +39,8 @@ const Design* FindDesign(std::string_view name);  // null if there is none
 // The stores among them.
 std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
+// The channels: a list of their own.
+std::span<const ChannelDesign* const> AllChannels();
 
 // Adds a program's own designs; one of kind "store" is a Variant. kAlreadyExists: a name is taken;
 // nothing was added. REQUIRES: called before the lists are first asked for, by one thread.

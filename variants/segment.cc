@@ -87,7 +87,8 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
                      " bytes), this program reads ", layout.layout_version, " (",
                      layout.ledger_bytes, "): create it anew, or use the program that made it"));
   }
-  if (file_bytes != header.size_bytes) {
+  const bool may_be_shorter = layout.grows && file_bytes < header.size_bytes;
+  if (file_bytes != header.size_bytes && !may_be_shorter) {
     return absl::DataLossError(absl::StrCat(
         what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged", ": ", file_bytes,
         " bytes instead of ", header.size_bytes, "; remove it and create it anew"));
@@ -99,6 +100,11 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
       header.body_offset >= header.size_bytes) {
     return absl::DataLossError(absl::StrCat(
         what, " is damaged: its header contradicts itself; remove it and create it anew"));
+  }
+  if (may_be_shorter && file_bytes <= header.body_offset) {
+    return absl::DataLossError(absl::StrCat(what, " is truncated: ", file_bytes,
+                                            " bytes do not hold what its header tells of; remove "
+                                            "it and create it anew"));
   }
   return absl::OkStatus();
 }
@@ -167,15 +173,18 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
   return std::shared_ptr<Segment>(new Segment(fd, base, size));
 }
 
+uint64_t Segment::BodyOffset(uint32_t max_participants, size_t ledger_bytes) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t table_end = kHeaderBytes + ParticipantTable::Bytes(max_participants, ledger_bytes);
+  return (table_end + page - 1) / page * page;
+}
+
 absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& options,
                                                          const SegmentLayout& layout,
                                                          Format format) {
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t size = (options.size_bytes + page - 1) / page * page;
-  const uint64_t body_offset =
-      (kHeaderBytes + ParticipantTable::Bytes(options.max_participants, layout.ledger_bytes) +
-       page - 1) /
-      page * page;
+  const uint64_t body_offset = BodyOffset(options.max_participants, layout.ledger_bytes);
   if (absl::Status status = CheckSizes(options, size, body_offset); !status.ok()) return status;
   absl::StatusOr<std::string> path = PathOfNew(options, size);
   if (!path.ok()) return path.status();
@@ -185,12 +194,15 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
   // Of a file only what is used shall become resident, and disks have no huge pages.
   const Pages pages =
       options.location.kind == SegmentKind::kFile ? Pages::kAsTheyAre : Pages::kHuge;
-  if (absl::Status status = AllocateRoom(file->fd(), size, pages, "a segment"); !status.ok()) {
+  const uint64_t first_bytes =
+      layout.grows ? std::min(size, body_offset + layout.first_body_bytes) : size;
+  if (absl::Status status = AllocateRoom(file->fd(), first_bytes, pages, "a segment");
+      !status.ok()) {
     return status;
   }
-  if (options.location.kind == SegmentKind::kAnonymous) {
-    fcntl(file->fd(), F_ADD_SEALS,
-          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);  // best effort: no SIGBUS later
+  if (options.location.kind == SegmentKind::kAnonymous) {  // best effort: no SIGBUS later
+    const int seals = F_SEAL_SHRINK | F_SEAL_SEAL | (layout.grows ? 0 : F_SEAL_GROW);
+    fcntl(file->fd(), F_ADD_SEALS, seals);
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = Map(file->Release(), size);
   if (!segment.ok()) return segment.status();
@@ -244,9 +256,28 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::FromChecked(int fd, const std:
     close(fd);
     return status;
   }
-  absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, file_bytes);
+  absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, header.size_bytes);
   if (segment.ok()) (*segment)->body_offset_ = header.body_offset;
   return segment;
+}
+
+absl::StatusOr<uint64_t> Segment::file_bytes() const {
+  struct stat stat {};
+  if (!fd_.Intact() || fstat(fd_.number(), &stat) != 0) {
+    return absl::FailedPreconditionError("the program has closed the segment's descriptor");
+  }
+  return static_cast<uint64_t>(stat.st_size);
+}
+
+absl::Status Segment::Grow(uint64_t have_bytes, uint64_t bytes) {
+  if (bytes > size_) {
+    return absl::ResourceExhaustedError(absl::StrCat("the segment has at most ", size_, " bytes"));
+  }
+  if (!fd_.Intact()) {
+    return absl::ResourceExhaustedError(
+        "the program has closed the segment's descriptor (closefrom?): the segment cannot grow");
+  }
+  return segment_file::ExtendRoom(fd_.number(), have_bytes, bytes, "a longer segment");
 }
 
 absl::Status Segment::Unlink(const SegmentLocation& location) {

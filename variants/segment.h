@@ -12,7 +12,8 @@
 //     linked to its name: whoever opens the name finds a complete segment or none, and a creator
 //     that dies leaves nothing. Where the file system has no nameless files, a creator that dies
 //     leaves one with a temporary name, which the next creator in that directory removes.
-// S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
+// S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later. One
+//     that grows is mapped as a whole, and touched only where Grow has allocated room.
 // S3  Open checks the header and the length through read(2) before it maps anything: what is
 //     truncated, foreign, damaged, of another version, design or size is an error that says so. A
 //     copy with holes gets its room first (S2).
@@ -88,12 +89,19 @@ struct SegmentLayout {
   std::string_view design;  // at most 31 bytes
   uint32_t layout_version = 1;
   size_t ledger_bytes = 0;
+  // The file is made longer by and by, up to size_bytes (Segment::Grow), and is never made shorter.
+  // It may be opened at any length, which its design must ask for (file_bytes).
+  bool grows = false;
+  uint64_t first_body_bytes = 0;  // of one that grows: how much of its body is there at creation
 };
 
 class Segment {
  public:
   static constexpr size_t kHeaderBytes = 4096;
   static constexpr uint32_t kFormatVersion = 2;
+
+  // Where the body of a segment begins: at a page.
+  static uint64_t BodyOffset(uint32_t max_participants, size_t ledger_bytes);
 
   // Fills in header.parameters and lays out the (zeroed) body. Nobody else sees the segment yet.
   using Format = absl::FunctionRef<absl::Status(Segment& segment, SegmentHeader& header)>;
@@ -133,6 +141,14 @@ class Segment {
   char* base() const { return base_; }
   size_t size() const { return size_; }
   int fd() const { return fd_.number(); }
+  // Whether fd() is still the segment's: a program may have closed it (object.h). A system call.
+  bool has_descriptor() const { return fd_.Intact(); }
+  // How long the file is. kFailedPrecondition: the program has closed the descriptor.
+  absl::StatusOr<uint64_t> file_bytes() const;
+  // Gives the file room for the first `bytes` of the segment: from then on they can be touched, by
+  // all who have mapped it. `have_bytes`: how much room there surely is. kResourceExhausted if there
+  // is no room, or no descriptor. ON CRASH: the file is as long as it was, or longer.
+  absl::Status Grow(uint64_t have_bytes, uint64_t bytes);
   std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
   ParticipantTable participants() const;
   // The seeded hash: the same in every process that maps this segment.

@@ -203,8 +203,10 @@ absl::Status NewFile::Publish(int fd, const std::string& path) {
 
 // ---- Room ---------------------------------------------------------------------------------------
 
-absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what) {
-  // Beyond this limit the kernel would not say no, it would send SIGXFSZ.
+namespace {
+
+// Beyond this limit the kernel would not say no, it would send SIGXFSZ.
+absl::Status CheckFileLimit(uint64_t size, const std::string& what) {
   struct rlimit limit {};
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
       size > limit.rlim_cur) {
@@ -212,10 +214,23 @@ absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string&
         "no room for ", what, " of ", size, " bytes: this process may write files of at most ",
         limit.rlim_cur, " bytes (ulimit -f)"));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what) {
+  if (absl::Status status = CheckFileLimit(size, what); !status.ok()) return status;
   if (pages == Pages::kHuge) AllocateHugePages(fd, size);
+  return ExtendRoom(fd, 0, size, what);
+}
+
+absl::Status ExtendRoom(int fd, uint64_t from, uint64_t size, const std::string& what) {
+  if (absl::Status status = CheckFileLimit(size, what); !status.ok()) return status;
+  if (from >= size) return absl::OkStatus();
   int error = 0;
   do {
-    error = posix_fallocate(fd, 0, static_cast<off_t>(size));
+    error = posix_fallocate(fd, static_cast<off_t>(from), static_cast<off_t>(size - from));
   } while (error == EINTR);
   if (error == 0) return absl::OkStatus();
   return ErrnoStatus(error, absl::StrCat("no room for ", what, " of ", size, " bytes"));

@@ -44,6 +44,8 @@ class NewFile {
 enum class Pages : uint8_t { kAsTheyAre, kHuge };
 // Gives the whole file its room (S2), so that no access to the mapping can fail later.
 absl::Status AllocateRoom(int fd, uint64_t size, Pages pages, const std::string& what);
+// The same for what lies behind the first `from` bytes, which have theirs.
+absl::Status ExtendRoom(int fd, uint64_t from, uint64_t size, const std::string& what);
 // A copy of a segment's file may have holes; writing to one on a full disk would be a SIGBUS.
 absl::Status FillHoles(int fd, uint64_t size, const std::string& what);
 

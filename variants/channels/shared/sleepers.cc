@@ -1,0 +1,133 @@
+#include "variants/channels/shared/sleepers.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9 {
+namespace {
+
+constexpr int64_t kFirstLookNs = 500'000;
+constexpr int64_t kLastLookNs = 1'000'000'000;  // two seconds in all
+constexpr int64_t kPollNs = 20'000'000;         // without inotify
+
+int64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+}
+
+timespec ToTimespec(int64_t ns) { return {ns / 1'000'000'000, ns % 1'000'000'000}; }
+
+std::string PathOf(const Segment& segment) { return absl::StrCat("/proc/self/fd/", segment.fd()); }
+
+// Reads all that the watch has to say; whether a description was closed.
+bool ReadEvents(int fd) {
+  bool closed = false;
+  alignas(inotify_event) char buffer[4096];
+  for (;;) {
+    const ssize_t got = read(fd, buffer, sizeof buffer);
+    if (got <= 0) return closed;
+    for (ssize_t at = 0; at < got;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+      // An overflow may have swallowed a death.
+      closed |= (event->mask & (IN_CLOSE_WRITE | IN_Q_OVERFLOW)) != 0;
+      at += static_cast<ssize_t>(sizeof *event + event->len);
+    }
+  }
+}
+
+}  // namespace
+
+Sleeper::Sleeper(const Segment& segment, const SleepersPage& page)
+    : segment_(segment), page_at_(reinterpret_cast<const char*>(&page) - segment.base()) {
+  const int fd = open(PathOf(segment_).c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return;
+  teller_.emplace(fd);
+  void* page_of_file =
+      mmap(nullptr, SleepersPage::kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, page_at_);
+  if (page_of_file == MAP_FAILED) return;
+  // A child has nothing to tell.
+  madvise(page_of_file, SleepersPage::kBytes, MADV_DONTFORK);
+  teller_page_ = page_of_file;
+}
+
+Sleeper::~Sleeper() {
+  if (teller_page_ != nullptr) munmap(teller_page_, SleepersPage::kBytes);
+}
+
+void Sleeper::WakeAll(SleepersWord& word, uint64_t announced) {
+  const bool told =
+      teller_.has_value() && teller_->Intact() && pwrite(teller_->number(), "", 1, page_at_) == 1;
+  // Without a descriptor, and where the disk is full: a hole in the page is a change, too.
+  if (!told && teller_page_ != nullptr) {
+    madvise(teller_page_, SleepersPage::kBytes, MADV_REMOVE);
+  }
+  // dies before -> all were woken, and the announcement stays;  dies after -> all were woken
+  // Seq_cst: as in Wake. It fails if somebody has announced since, who may not have been told (W2).
+  word.announced.compare_exchange_strong(announced, 0, std::memory_order_seq_cst,
+                                         std::memory_order_relaxed);
+}
+
+void Sleeper::Watch() {
+  if (is_watching() || !segment_.has_descriptor()) return;
+  watch_.reset();
+  const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (fd < 0) return;
+  if (inotify_add_watch(fd, PathOf(segment_).c_str(), IN_MODIFY | IN_CLOSE_WRITE) < 0) {
+    close(fd);
+    return;
+  }
+  watch_.emplace(fd);
+}
+
+void Sleeper::Announce(SleepersWord& word) {
+  // Relaxed: the numbers need only differ.
+  const uint64_t mine = word.last.fetch_add(1, std::memory_order_relaxed) + 1;
+  // Seq_cst: with Wake's load (W1).
+  word.announced.store(mine, std::memory_order_seq_cst);
+}
+
+bool Sleeper::Sleep(Deadline deadline) {
+  int64_t most_ns = std::numeric_limits<int64_t>::max();
+  if (!deadline.forever()) {
+    most_ns = deadline.monotonic_ns() - MonotonicNs();
+    if (most_ns <= 0) return false;
+  }
+  if (!is_watching()) {
+    const timespec pause = ToTimespec(std::min(most_ns, kPollNs));
+    nanosleep(&pause, nullptr);
+    return true;
+  }
+  if (next_look_ns_ != 0) most_ns = std::min(most_ns, next_look_ns_);
+  const timespec timeout = ToTimespec(most_ns);
+  pollfd watched{watch_->number(), POLLIN, 0};
+  const bool forever = most_ns == std::numeric_limits<int64_t>::max();
+  const int ready = ppoll(&watched, 1, forever ? nullptr : &timeout, nullptr);
+  if (ready == 1) {
+    if (ReadEvents(watch_->number())) next_look_ns_ = kFirstLookNs;
+  } else if (next_look_ns_ != 0) {
+    next_look_ns_ = next_look_ns_ >= kLastLookNs ? 0 : 2 * next_look_ns_;
+  }
+  return true;
+}
+
+void Sleeper::ForgetTold() {
+  if (is_watching() && ReadEvents(watch_->number())) next_look_ns_ = kFirstLookNs;
+}
+
+int Sleeper::descriptor() {
+  Watch();
+  return is_watching() ? watch_->number() : -1;
+}
+
+}  // namespace kill9

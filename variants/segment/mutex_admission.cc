@@ -1,0 +1,115 @@
+#include "variants/segment/mutex_admission.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <string>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "variants/segment/byte_lock.h"
+
+namespace kill9 {
+namespace {
+
+// Below the bytes of participants, and of creators (segment_file.cc).
+constexpr off_t kAdmissionByte = (off_t{1} << 62) - 2;
+constexpr long kPauseNs = 1'000'000;
+
+constexpr uint64_t AdmittedWord(uint32_t generation) { return uint64_t{1} << 32 | generation; }
+
+MutexAdmission& Of(const ParticipantTable& table, uint32_t slot) {
+  return table.ledger_as<MutexAdmission>(slot);
+}
+
+// 0 if it cannot be told. (The kernel numbers namespaces by 32 bits.)
+uint32_t OwnPidNamespace() {
+  struct stat stat {};
+  return ::stat("/proc/self/ns/pid", &stat) == 0 ? static_cast<uint32_t>(stat.st_ino) : 0;
+}
+
+absl::Status CheckNamespace(const ParticipantTable& table, uint32_t mine) {
+  if (mine == 0) {
+    return absl::FailedPreconditionError(
+        "cannot attach: /proc/self/ns/pid cannot be read (is /proc mounted?)");
+  }
+  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+    // Seq_cst: of two that attach from two namespaces, at least one sees the other's word (M3).
+    const uint64_t word = Of(table, slot).pid_namespace.load(std::memory_order_seq_cst);
+    const uint32_t other = static_cast<uint32_t>(word);
+    uint32_t generation = 0;
+    if (other == 0 || other == mine || table.state(slot) != ParticipantState::kInUse ||
+        table.MarkIfDead(slot, &generation) || word >> 32 != generation) {
+      continue;
+    }
+    return absl::FailedPreconditionError(
+        "cannot attach: a participant of another PID namespace is attached, and robust mutexes "
+        "cannot tell threads of two namespaces apart; run all participants in one");
+  }
+  return absl::OkStatus();
+}
+
+bool AnyOtherIsAdmitted(const ParticipantTable& table, uint32_t own_slot) {
+  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+    if (slot == own_slot || table.state(slot) != ParticipantState::kInUse) continue;
+    // Acquire: pairs with the release of AdmitToMutexes: who sees it sees the mutexes reset.
+    const uint64_t admitted = Of(table, slot).admitted.load(std::memory_order_acquire);
+    if (admitted != AdmittedWord(table.generation(slot))) continue;
+    uint32_t generation = 0;
+    if (table.MarkIfDead(slot, &generation)) continue;
+    if (table.state(slot) == ParticipantState::kInUse && AdmittedWord(generation) == admitted) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::Status CheckMutexNamespace(const ParticipantTable& table) {
+  return CheckNamespace(table, OwnPidNamespace());
+}
+
+absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& owner,
+                            int file_descriptor, absl::FunctionRef<void()> reset) {
+  MutexAdmission& mine = Of(table, owner.slot());
+  const uint32_t pid_namespace = OwnPidNamespace();
+  // Seq_cst: with CheckNamespace's load, one sees the other.
+  mine.pid_namespace.store(uint64_t{owner.generation()} << 32 | pid_namespace,
+                           std::memory_order_seq_cst);
+  if (absl::Status status = CheckNamespace(table, pid_namespace); !status.ok()) return status;
+
+  const std::string path = absl::StrCat("/proc/self/fd/", file_descriptor);
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "cannot attach: opening the segment's file once more: ", std::strerror(errno)));
+  }
+  const absl::Cleanup close_it = [fd] {
+    // Also if a child that was forked meanwhile has the descriptor.
+    UnlockByte(fd, kAdmissionByte);
+    close(fd);
+  };
+  while (!AnyOtherIsAdmitted(table, owner.slot())) {
+    const int error = TryLockByte(fd, kAdmissionByte);
+    if (error == 0) {
+      if (!AnyOtherIsAdmitted(table, owner.slot())) reset();
+      break;
+    }
+    if (error != EAGAIN && error != EACCES) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
+    }
+    const timespec pause{0, kPauseNs};
+    nanosleep(&pause, nullptr);
+  }
+  // Release: the mutexes come first. Before the admission lock is dropped.
+  mine.admitted.store(AdmittedWord(owner.generation()), std::memory_order_release);
+  return absl::OkStatus();
+}
+
+}  // namespace kill9

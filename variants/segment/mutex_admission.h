@@ -1,0 +1,59 @@
+// Who may lock the robust mutexes of a segment, and what is done with those of another time or
+// place.
+//
+// The kernel frees a robust mutex whose owner dies because the owner's thread has it in its list.
+// The bytes of a copy have no such list behind them: a file that was copied in the middle of an
+// operation (a backup, a snapshot, a machine that was switched off) names an owner that nobody will
+// ever declare dead; and the thread id may be a living one's. So:
+//
+// M1  Whoever locks a mutex of the segment owns a slot of its table, whose byte lock in this very
+//     file says that it lives, and is admitted: its ledger says so.
+// M2  It is admitted if, after it has claimed its slot, it sees a living participant that is
+//     admitted; or by itself, holding the admission lock of the file, if nobody is, after it has
+//     reset all mutexes.
+// M3  All who live and lock are of one PID namespace. A robust mutex knows its owner by a thread
+//     id, which means something in one namespace only: if a waiter dies whose id in its own equals
+//     the owner's in another, the kernel takes the mutex from its living owner (handle_futex_death
+//     compares nothing else).
+//
+// While somebody holds the admission lock and has seen that nobody is admitted, nobody can come to
+// be (M2), so no process holds a mutex or waits for one: a word that names an owner names nobody.
+//
+// dies while it holds the lock -> the kernel drops the lock, nobody is admitted, the next one
+// begins anew;  is stopped there -> whoever attaches waits
+#ifndef KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
+#define KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "variants/segment/participants.h"
+
+namespace kill9 {
+
+// What a participant's ledger begins with, in a design that uses AdmitToMutexes. Both words name
+// the generation that they are true of: what an earlier owner of the slot left says nothing.
+struct MutexAdmission {
+  // generation << 32 | the PID namespace's inode. Written by the slot's owner before its first
+  // lock; read by whoever attaches.
+  std::atomic<uint64_t> pid_namespace;
+  // 1 << 32 | generation. Written by the owner; read by whoever attaches.
+  std::atomic<uint64_t> admitted;
+};
+
+// That no living participant is of another PID namespace (M3): said early, before a slot is
+// claimed; AdmitToMutexes decides.
+absl::Status CheckMutexNamespace(const ParticipantTable& table);
+
+// Admits the owner of a slot. `reset`: makes every mutex of the segment one that nobody holds, and
+// those that are not free such that the next locker repairs (RobustMutex::Reset).
+// kFailedPrecondition: a participant of another PID namespace is attached; or the file takes no
+// locks. `file_descriptor`: the segment's.
+absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& owner,
+                            int file_descriptor, absl::FunctionRef<void()> reset);
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
