@@ -29,6 +29,14 @@ enum class Function : uint8_t {
                          // fail: it had no effect, nothing more is known
   kAdd,                  // argument, a number; of a counter
   kRead,                 // result, a number
+  // Of a channel; `argument`, or `result`, is a message. result_version: twice its sequence, plus 1
+  // if it was marked redelivered; 0: not recorded.
+  kSend,         // argument
+  kReceive,      // result (kNothing: there was none): taken and acknowledged
+  kTake,         // result (kNothing: there was none): this process's until it gives it up
+  kAcknowledge,  // argument: it never comes again
+  kReturn,       // argument: it comes again
+  kCount,        // result: how many messages there are that were not acknowledged
 };
 
 // What an operation is called on.
@@ -149,6 +157,47 @@ inline constexpr FunctionRow kFunctions[] = {
      .aliases = "",
      .call = "Read",
      .target = Target::kCounter,
+     .result = Field::kNumber},
+    {.function = Function::kSend,
+     .name = "send",
+     .aliases = "",
+     .call = "Send or Commit",
+     .target = Target::kQueue,
+     .effect = Effect::kWrites,
+     .argument = Field::kRequiredValue},
+    {.function = Function::kReceive,
+     .name = "receive",
+     .aliases = "",
+     .call = "Receive",
+     .target = Target::kQueue,
+     .effect = Effect::kRemoves,
+     .result = Field::kValue},
+    {.function = Function::kTake,
+     .name = "take",
+     .aliases = "",
+     .call = "Take",
+     .target = Target::kQueue,
+     .effect = Effect::kRemoves,
+     .result = Field::kValue},
+    {.function = Function::kAcknowledge,
+     .name = "acknowledge",
+     .aliases = "",
+     .call = "Acknowledge",
+     .target = Target::kQueue,
+     .effect = Effect::kRemoves,
+     .argument = Field::kRequiredValue},
+    {.function = Function::kReturn,
+     .name = "return",
+     .aliases = "",
+     .call = "Return",
+     .target = Target::kQueue,
+     .effect = Effect::kRemoves,
+     .argument = Field::kRequiredValue},
+    {.function = Function::kCount,
+     .name = "count",
+     .aliases = "",
+     .call = "Look",
+     .target = Target::kQueue,
      .result = Field::kNumber},
 };
 

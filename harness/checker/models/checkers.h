@@ -11,6 +11,8 @@ const ModelChecker& TheCasRegisterChecker();
 const ModelChecker& TheMapChecker();
 const ModelChecker& TheCacheChecker();
 const ModelChecker& TheQueueChecker();
+const ModelChecker& TheChannelChecker();
+const ModelChecker& TheSenderOrderChecker();
 
 }  // namespace kill9
 

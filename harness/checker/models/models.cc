@@ -12,8 +12,8 @@ namespace {
 
 std::vector<const ModelChecker*>& Models() {
   static auto* models = new std::vector<const ModelChecker*>{
-      &TheRegisterChecker(), &TheCasRegisterChecker(), &TheMapChecker(), &TheCacheChecker(),
-      &TheQueueChecker()};
+      &TheRegisterChecker(), &TheCasRegisterChecker(), &TheMapChecker(),        &TheCacheChecker(),
+      &TheQueueChecker(),    &TheChannelChecker(),     &TheSenderOrderChecker()};
   return *models;
 }
 
