@@ -80,7 +80,7 @@ constexpr bool Receives(MemberRole role) { return (static_cast<uint8_t>(role) & 
 // How to take part.
 struct Membership {
   MemberRole role = MemberRole::kBoth;
-  // Of a broadcast: where a subscriber that comes late begins. In a queue everybody gets what waits.
+  // Of a broadcast: where a late subscriber begins. In a queue everybody gets what waits.
   enum class Start : uint8_t { kNext, kOldest } start = Start::kNext;
 };
 

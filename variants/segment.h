@@ -12,8 +12,8 @@
 //     linked to its name: whoever opens the name finds a complete segment or none, and a creator
 //     that dies leaves nothing. Where the file system has no nameless files, a creator that dies
 //     leaves one with a temporary name, which the next creator in that directory removes.
-// S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later. One
-//     that grows is mapped as a whole, and touched only where Grow has allocated room.
+// S2  Its room is allocated at creation: a full disk is an error of Create, never a SIGBUS later.
+//     One that grows is mapped as a whole, and touched only where Grow has allocated room.
 // S3  Open checks the header and the length through read(2) before it maps anything: what is
 //     truncated, foreign, damaged, of another version, design or size is an error that says so. A
 //     copy with holes gets its room first (S2).
@@ -146,8 +146,8 @@ class Segment {
   // How long the file is. kFailedPrecondition: the program has closed the descriptor.
   absl::StatusOr<uint64_t> file_bytes() const;
   // Gives the file room for the first `bytes` of the segment: from then on they can be touched, by
-  // all who have mapped it. `have_bytes`: how much room there surely is. kResourceExhausted if there
-  // is no room, or no descriptor. ON CRASH: the file is as long as it was, or longer.
+  // all who have mapped it. `have_bytes`: how much room there surely is. kResourceExhausted if
+  // there is no room, or no descriptor. ON CRASH: the file is as long as it was, or longer.
   absl::Status Grow(uint64_t have_bytes, uint64_t bytes);
   std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
   ParticipantTable participants() const;

@@ -13,8 +13,9 @@
 // V1  Everything is read and written under the mutex, but for the bytes of drafts (their owner
 //     writes them), of taken messages (nobody does) and of payloads on their way in or out.
 // V2  The truth is: the chain (`head`, each extent's `next`), each log extent's `end`, the records
-//     before it, the rows of the ledgers, `closed`, `grown`, and that `sent` is above all sequences.
-//     Each operation changes the truth by one store, its commit point, after all that it rests on.
+//     before it, the rows of the ledgers, `closed`, `grown`, and that `sent` is above all
+//     sequences. Each operation changes the truth by one store, its commit point, after all that it
+//     rests on.
 // V3  Everything else (the kinds of extents, their counts, `tail`, the cursor, the sums) follows
 //     from the truth. It may be half-changed when its changer dies, so whoever gets the mutex of a
 //     dead owner makes all of it anew (Rebuild) before the mutex is consistent.
@@ -33,8 +34,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "variants/channels/shared/mutex_admission.h"
 #include "variants/channels/shared/sleepers.h"
-#include "variants/segment/mutex_admission.h"
 #include "variants/segment/robust_mutex.h"
 
 namespace kill9::mutex_vector {

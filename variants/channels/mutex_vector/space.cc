@@ -250,7 +250,8 @@ Record& Space::PlaceInLog(uint32_t log_bytes) {
 void Space::Publish(Record& record) {
   Extent& extent = extent_table_[header_->tail - 1];
   const uint32_t end = EndOf(header_->tail - 1) + record.BytesInLog();
-  // Commit point. Release: pairs with the mutex of who repairs; the record and its bytes come first.
+  // Commit point. Release: pairs with the mutex of who repairs; the record and its bytes come
+  // first.
   // dies before -> never sent;  dies after -> sent
   extent.end.store(end, std::memory_order_release);
   ++extent.live;

@@ -68,8 +68,8 @@ class Space {
   Record& Append(const Payload& payload);
   // A payload for a draft, named by `row`. As MakeRoomInLog. ON CRASH: the row names it, or nobody.
   absl::StatusOr<bool> Reserve(uint32_t size, std::atomic<uint64_t>& row);
-  // Takes the payload out of the row and sends it. ON CRASH: the message is there, or the payload is
-  // free.
+  // Takes the payload out of the row and sends it. ON CRASH: the message is there, or the payload
+  // is free.
   Record& Commit(std::atomic<uint64_t>& row);
   void Drop(std::atomic<uint64_t>& row);
 
@@ -84,7 +84,7 @@ class Space {
 
   // Makes everything anew that follows from the truth (V3). False: the truth contradicts itself.
   bool Rebuild();
-  void Audit(AuditReport& report);
+  void Audit(AuditReport& report) const;
 
  private:
   // Visits the log, the oldest message first, until `visit` returns false. False: it is damaged.
@@ -131,6 +131,14 @@ class Space {
   void DropLogExtent(uint32_t extent);
   // Gives up the log's only extent if it has no message. Whether it did.
   bool GiveUpEmptyLog();
+
+  // The audit's parts, in the order of the invariants.
+  struct AuditState;
+  bool AuditChain(AuditState& state) const;  // false: broken
+  void AuditRecords(AuditState& state) const;
+  void AuditRows(AuditState& state) const;
+  void AuditExtents(AuditState& state) const;
+  void UsePayload(AuditState& state, const Payload& payload, bool by_draft) const;
 
   bool RebuildLog();
   bool RebuildRows();

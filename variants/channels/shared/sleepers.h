@@ -9,8 +9,8 @@
 //                  (participants.h), however its process ended (IN_CLOSE_WRITE)
 //
 // So a process that dies between a change and its wake-up, or that was woken and dies, takes
-// nothing with it: its death is itself a wake-up of all. The means is also the descriptor that epoll
-// takes.
+// nothing with it: its death is itself a wake-up of all. The means is also the descriptor that
+// epoll takes.
 //
 // W1  Who is about to sleep announces it, looks once more, and only then sleeps. Who changes
 //     something looks for an announcement after the change. So one of the two sees the other.

@@ -1,4 +1,4 @@
-#include "variants/segment/mutex_admission.h"
+#include "variants/channels/shared/mutex_admission.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

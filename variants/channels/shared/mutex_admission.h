@@ -21,8 +21,8 @@
 //
 // dies while it holds the lock -> the kernel drops the lock, nobody is admitted, the next one
 // begins anew;  is stopped there -> whoever attaches waits
-#ifndef KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
-#define KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
+#ifndef KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
+#define KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
 
 #include <atomic>
 #include <cstdint>
@@ -56,4 +56,4 @@ absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& ow
 
 }  // namespace kill9
 
-#endif  // KILL9_VARIANTS_SEGMENT_MUTEX_ADMISSION_H_
+#endif  // KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
