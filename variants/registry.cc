@@ -74,6 +74,9 @@ struct Lists {
   void Add(const Design& design) {
     designs.push_back(&design);
     if (design.kind() == Variant::kKind) variants.push_back(static_cast<const Variant*>(&design));
+    if (design.kind() == ChannelDesign::kKind) {
+      channels.push_back(static_cast<const ChannelDesign*>(&design));
+    }
   }
 };
 
@@ -82,9 +85,7 @@ Lists& AllLists() {
     Lists* made = new Lists;
 #define KILL9_LIST(Name) made->Add(Name());
     KILL9_VARIANTS(KILL9_LIST)
-#define KILL9_LIST_CHANNEL(Name) made->channels.push_back(&Name());
-    KILL9_CHANNELS(KILL9_LIST_CHANNEL)
-#undef KILL9_LIST_CHANNEL
+    KILL9_CHANNELS(KILL9_LIST)
     KILL9_BASELINES(KILL9_LIST)
     KILL9_PEERS(KILL9_LIST)
 #undef KILL9_LIST

@@ -39,10 +39,11 @@ const Design* FindDesign(std::string_view name);  // null if there is none
 // The stores among them.
 std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
-// The channels: a list of their own.
+// The channels among them.
 std::span<const ChannelDesign* const> AllChannels();
 
-// Adds a program's own designs; one of kind "store" is a Variant. kAlreadyExists: a name is taken;
+// Adds a program's own designs; one of kind "store" is a Variant,
+// one of kind "channel" a ChannelDesign. kAlreadyExists: a name is taken;
 // nothing was added. REQUIRES: called before the lists are first asked for, by one thread.
 absl::Status AddDesigns(std::span<const Design* const> designs);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/channel_driver/channel_driver.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/store_driver/store_driver.h"
 #include "variants/registry.h"
@@ -12,7 +13,7 @@ namespace kill9 {
 namespace {
 
 std::vector<const TortureDriver*>& TortureDrivers() {
-  static auto* drivers = new std::vector<const TortureDriver*>{new StoreDriver};
+  static auto* drivers = new std::vector<const TortureDriver*>{new StoreDriver, new ChannelDriver};
   return *drivers;
 }
 

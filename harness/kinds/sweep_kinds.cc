@@ -3,13 +3,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/channel_driver/sweep/channel_sweep.h"
 #include "harness/store_driver/sweep/store_sweep.h"
 
 namespace kill9 {
 namespace {
 
 std::vector<const sweep::SweepDriver*>& Drivers() {
-  static auto* drivers = new std::vector<const sweep::SweepDriver*>{new sweep::StoreSweep};
+  static auto* drivers =
+      new std::vector<const sweep::SweepDriver*>{new sweep::StoreSweep, new sweep::ChannelSweep};
   return *drivers;
 }
 

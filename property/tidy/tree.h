@@ -70,7 +70,7 @@ struct File {
 // By path, from the root of the repository.
 using Tree = std::map<std::string, File>;
 
-inline constexpr std::string_view kRootFolders[] = {"variants", "harness", "stress",
+inline constexpr std::string_view kRootFolders[] = {"variants", "harness", "apps", "stress",
                                                     "property", "results", "docs"};
 
 inline std::string FolderOf(std::string_view path) {

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -182,7 +183,11 @@ bool Runner::RunWithoutKill(Plan plan, bool with_victim) {
     }
     const std::span<Operation> recorded = stage_->history.VictimLog(0).operations();
     if (!recorded.empty()) {
-      to_judge_.completed = recorded.front();
+      // The one that was announced last; what else is told of it has its call's time and follows
+      // it.
+      to_judge_.completed = *std::max_element(
+          recorded.begin(), recorded.end(),
+          [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; });
       // Another one each time, if versions are of a clock.
       if (to_judge_.completed.outcome == Outcome::kOk) to_judge_.completed.result_version = 0;
     }

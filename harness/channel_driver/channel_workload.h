@@ -1,0 +1,40 @@
+// What the members of a channel do in torture: how often they send and receive, and what.
+#ifndef KILL9_HARNESS_CHANNEL_DRIVER_CHANNEL_WORKLOAD_H_
+#define KILL9_HARNESS_CHANNEL_DRIVER_CHANNEL_WORKLOAD_H_
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "harness/base/random.h"
+
+namespace kill9 {
+
+struct ChannelWorkload {
+  std::string_view name;
+  // In thousandths of the steps; the rest receives.
+  uint16_t sends = 480;
+  uint16_t rests = 5;
+  // A message is at least as long as its name (harness/store_driver/value.h).
+  uint32_t smallest_bytes = 8;
+  uint32_t largest_bytes = 160;
+  // In thousandths of the calls: those that wait for a while, if they must.
+  uint16_t waits = 100;
+  // Who sends or receives only, by turns of the processes' numbers: one to one, many to one and so
+  // on. 0: everybody does both.
+  uint8_t senders = 0;
+  uint8_t receivers = 0;
+
+  bool MaySend(uint32_t process) const {
+    return senders == 0 || process % (uint32_t{senders} + receivers) < senders;
+  }
+  bool MayReceive(uint32_t process) const { return senders == 0 || !MaySend(process); }
+  uint32_t NextSize(Random& random) const;
+};
+
+std::span<const ChannelWorkload> AllChannelWorkloads();
+const ChannelWorkload* FindChannelWorkload(std::string_view name);  // null if there is none
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHANNEL_DRIVER_CHANNEL_WORKLOAD_H_

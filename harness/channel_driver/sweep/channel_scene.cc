@@ -1,0 +1,358 @@
+#include "harness/channel_driver/sweep/channel_scene.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
+constexpr uint32_t kParticipants = 8;
+constexpr uint32_t kSeveral = 4;
+constexpr uint32_t kHolder = 100;  // the first one, as a process of the history
+
+}  // namespace
+
+std::string MessageOf(ValueId id, uint32_t bytes) {
+  std::string message(bytes, '\0');
+  FillValue(id, /*key=*/0, message);
+  return message;
+}
+
+// Of what nobody has sent so, a number that no message has.
+ValueId IdOf(std::string_view bytes) {
+  const ValueCheck check = CheckValue(/*key=*/0, bytes);
+  return check.defect == ValueDefect::kNone ? check.id : kUnreadValue;
+}
+
+void ChannelScene::Record(Function function, uint64_t argument, uint64_t result, uint64_t version) {
+  Operation operation{};
+  operation.invoke = ++time_;
+  operation.finish = ++time_;
+  operation.process = kMaker;
+  operation.function = function;
+  operation.outcome = Outcome::kOk;
+  operation.argument = argument;
+  operation.result = result;
+  operation.result_version = version;
+  beginning_.push_back(operation);
+}
+
+absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
+  const ValueId id = MakeValueId(kMaker, ++sequence_);
+  const absl::StatusOr<Sequence> sent = channel.Send(MessageOf(id, bytes), Deadline::None());
+  if (absl::IsDeadlineExceeded(sent.status()) || absl::IsResourceExhausted(sent.status())) {
+    return false;
+  }
+  if (!sent.ok()) return sent.status();
+  Record(Function::kSend, id, kNothing, *sent * 2);
+  return true;
+}
+
+absl::Status ChannelScene::Make(uint64_t size_bytes) {
+  options_.size_bytes = size_bytes;
+  options_.max_participants = kParticipants;
+  options_.hash_seed = kHashSeed;
+  absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
+  if (!segment.ok()) return segment.status();
+  segment_ = *std::move(segment);
+  absl::StatusOr<std::unique_ptr<Channel>> channel = design_.Attach(segment_, {});
+  if (!channel.ok()) return channel.status();
+  if ((*channel)->max_message_bytes() < 4 * kLargeMessageBytes) {
+    return absl::OutOfRangeError("too small for large messages");
+  }
+  // A segment that grows is at its full length: what is compared and restored has one size.
+  absl::StatusOr<bool> room = true;
+  for (const uint32_t size : {kFillMessageBytes, kSmallMessageBytes}) {
+    while (room.ok() && *room) room = Send(**channel, size);
+    if (!room.ok()) return room.status();
+    room = true;
+  }
+  if (state_ == ChannelState::kFull) return absl::OkStatus();
+  std::string message;
+  for (;;) {
+    const absl::StatusOr<MessageInfo> info = (*channel)->Receive(&message, Deadline::None());
+    if (!info.ok()) break;
+    Record(Function::kReceive, kNothing, IdOf(message), info->sequence * 2);
+  }
+  // Another one is worked on, which the victim creates: nothing was done to that before.
+  if (operation_ == ChannelOperation::kCreate) beginning_.clear();
+  std::vector<uint32_t> sizes;
+  if (state_ == ChannelState::kLargeMessage) sizes = {kLargeMessageBytes, kSmallMessageBytes};
+  if (state_ == ChannelState::kOneMessage) sizes = {kSmallMessageBytes};
+  if (state_ >= ChannelState::kTakenByLive || state_ == ChannelState::kSeveral) {
+    // Who finds no message would recover the dead.
+    sizes.assign(making().all_participants_dead ? kParticipants : kSeveral, kSmallMessageBytes);
+  }
+  const size_t first = beginning_.size();
+  for (const uint32_t size : sizes) {
+    room = Send(**channel, size);
+    if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
+  }
+  // What the holders will take, each the oldest message that is left (Hold).
+  const size_t taken = making().all_participants_dead                 ? kParticipants - 1
+                       : making().live_holder || making().dead_holder ? 1
+                                                                      : 0;
+  for (size_t i = 0; i < taken; ++i) {
+    const Operation sent = beginning_[first + i];
+    Record(Function::kTake, kNothing, sent.argument, sent.result_version);
+    beginning_.back().process = kHolder + static_cast<uint32_t>(i);
+  }
+  return absl::OkStatus();
+}
+
+Scene::Making ChannelScene::making() const {
+  Making making;
+  making.live_holder = state_ == ChannelState::kTakenByLive;
+  making.dead_holder = state_ == ChannelState::kTakenByDead;
+  making.all_participants_dead = state_ == ChannelState::kAllParticipantsDead;
+  const auto half_done = [&making](ChannelOperation operation) {
+    making.half_done = static_cast<uint32_t>(operation);
+  };
+  if (state_ == ChannelState::kHalfSent || making.all_participants_dead) {
+    half_done(ChannelOperation::kSend);
+  }
+  if (state_ == ChannelState::kHalfSentLarge) half_done(ChannelOperation::kSendLarge);
+  if (state_ == ChannelState::kHalfAcknowledged) half_done(ChannelOperation::kAcknowledge);
+  return making;
+}
+
+Naming ChannelScene::naming() const {
+  Naming naming;
+  naming.key = [](uint64_t) { return std::string("the channel"); };
+  naming.value = [](uint64_t id) {
+    if (id == kUnreadValue) return std::string("(that nobody sent)");
+    return absl::StrCat("m", ProcessOf(id), ".", SequenceOf(id));
+  };
+  return naming;
+}
+
+std::unique_ptr<Scene> ChannelScene::In(std::shared_ptr<Segment> other) const {
+  auto scene = std::make_unique<ChannelScene>(design_, operation_, ChannelState::kEmpty);
+  scene->options_ = options_;
+  scene->segment_ = std::move(other);
+  return scene;
+}
+
+std::unique_ptr<Victim> ChannelScene::NewVictim(uint32_t operation, uint32_t number, bool,
+                                                OperationLog log) const {
+  return std::make_unique<ChannelVictim>(*this, static_cast<ChannelOperation>(operation), number,
+                                         log);
+}
+
+absl::StatusOr<std::unique_ptr<Survivor>> ChannelScene::NewSurvivor(CellProcess process,
+                                                                    Findings& findings,
+                                                                    OperationLog log) const {
+  absl::StatusOr<std::unique_ptr<Channel>> channel = design_.Attach(segment_, {});
+  if (!channel.ok()) return channel.status();
+  return std::make_unique<ChannelSurvivor>(*this, process, *std::move(channel), findings, log);
+}
+
+// A message that was taken and a draft. The take is in the history already (Make).
+std::shared_ptr<void> ChannelScene::Hold(SharedObject& object) const {
+  struct Held {
+    TakenMessage taken;
+    MessageDraft draft;
+  };
+  Channel& channel = static_cast<Channel&>(object);
+  auto held = std::make_shared<Held>();
+  absl::StatusOr<TakenMessage> taken = channel.Take(Deadline::None());
+  if (taken.ok()) held->taken = *std::move(taken);
+  absl::StatusOr<MessageDraft> draft = channel.Reserve(kSmallMessageBytes, Deadline::None());
+  if (draft.ok()) held->draft = *std::move(draft);
+  return taken.ok() || draft.ok() ? held : nullptr;
+}
+
+bool ChannelScene::DeclaredUnblocked(uint32_t probe, Nearness) const {
+  const ChannelTraits& traits = design_.traits();
+  switch (probe) {
+    case kTrySend:
+    case kTryDraft:
+      return traits.send != Progress::kBlocking;
+    case kTryTake:
+    case kTryReceive:
+      return traits.receive != Progress::kBlocking;
+    default:
+      return traits.send != Progress::kBlocking && traits.receive != Progress::kBlocking;
+  }
+}
+
+// ---- The victim ---------------------------------------------------------------------------------
+
+ChannelVictim::ChannelVictim(const ChannelScene& scene, ChannelOperation operation, uint32_t number,
+                             OperationLog log)
+    : scene_(scene),
+      operation_(operation),
+      process_(kVictims + number),
+      log_(log),
+      message_(MessageOf(MakeValueId(process_, 1), operation == ChannelOperation::kSendLarge
+                                                       ? kLargeMessageBytes
+                                                       : kSmallMessageBytes)),
+      second_(MessageOf(MakeValueId(process_, 2), kSmallMessageBytes)) {
+  // Room for what is read: growing it would be the string's instructions, not the channel's.
+  read_.reserve(size_t{16} << 10);
+  announced_.reserve(64);
+}
+
+absl::Status ChannelVictim::Prepare() {
+  absl::StatusOr<std::unique_ptr<Channel>> channel = scene_.design().Attach(scene_.segment(), {});
+  if (!channel.ok()) return channel.status();
+  channel_ = *std::move(channel);
+  if (absl::Status status = GetReady(); !status.ok()) return status;
+  switch (operation_) {
+    case ChannelOperation::kSend:
+    case ChannelOperation::kSendLarge:
+      Announce(Function::kSend, MakeValueId(process_, 1));
+      break;
+    case ChannelOperation::kSendMany:
+      Announce(Function::kSend, MakeValueId(process_, 1));
+      Announce(Function::kSend, MakeValueId(process_, 2));
+      break;
+    case ChannelOperation::kCommit:
+      // In a full channel there is nothing to commit.
+      Announce(Function::kSend, MakeValueId(process_, 1));
+      break;
+    case ChannelOperation::kReceive:
+      Announce(Function::kReceive);
+      break;
+    case ChannelOperation::kTake:
+    case ChannelOperation::kDrain:
+      Announce(Function::kTake);
+      break;
+    default:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+void ChannelVictim::NoteTaken(const Message& message) {
+  Operation& take = log_.Begin(process_, Function::kTake, 0);
+  log_.End(take, Outcome::kOk, IdOf(message.bytes),
+           message.info.sequence * 2 + (message.info.redelivered ? 1 : 0));
+}
+
+absl::Status ChannelVictim::GetReady() {
+  const bool acknowledges = operation_ == ChannelOperation::kAcknowledge ||
+                            operation_ == ChannelOperation::kAcknowledgeBatch;
+  const Function gives_up = acknowledges ? Function::kAcknowledge : Function::kReturn;
+  switch (operation_) {
+    case ChannelOperation::kCommit:
+    case ChannelOperation::kDrop: {
+      absl::StatusOr<MessageDraft> draft = channel_->Reserve(message_.size(), Deadline::None());
+      if (draft.ok()) {
+        draft_ = *std::move(draft);
+        message_.copy(draft_.bytes().data(), message_.size());
+      }
+      return absl::OkStatus();
+    }
+    case ChannelOperation::kAcknowledge:
+    case ChannelOperation::kReturn: {
+      absl::StatusOr<TakenMessage> taken = channel_->Take(Deadline::None());
+      if (!taken.ok()) return absl::OkStatus();  // the operation is then a misuse, refused
+      taken_ = *std::move(taken);
+      NoteTaken({taken_.bytes(), taken_.info()});
+      Announce(gives_up, IdOf(taken_.bytes()));
+      return absl::OkStatus();
+    }
+    case ChannelOperation::kAcknowledgeBatch:
+    case ChannelOperation::kReturnBatch: {
+      absl::StatusOr<MessageBatch> batch = channel_->Drain(Channel::kAll, Deadline::None());
+      if (!batch.ok()) return absl::OkStatus();
+      batch_ = *std::move(batch);
+      for (const Message& message : batch_) NoteTaken(message);
+      for (const Message& message : batch_) Announce(gives_up, IdOf(message.bytes));
+      return absl::OkStatus();
+    }
+    default:
+      return absl::OkStatus();
+  }
+}
+
+void ChannelVictim::Run() {
+  const auto take_sequence = [this](const absl::StatusOr<Sequence>& sent) {
+    status_ = sent.status();
+    if (sent.ok()) sequence_ = *sent;
+  };
+  switch (operation_) {
+    case ChannelOperation::kSend:
+    case ChannelOperation::kSendLarge:
+      return take_sequence(channel_->Send(message_, Deadline::None()));
+    case ChannelOperation::kSendMany: {
+      const std::string_view both[] = {message_, second_};
+      const absl::StatusOr<size_t> sent = channel_->SendMany(both, Deadline::None());
+      status_ = sent.status();
+      sequence_ = sent.ok() ? *sent : 0;  // how many were sent
+      return;
+    }
+    case ChannelOperation::kReserve: {
+      absl::StatusOr<MessageDraft> draft = channel_->Reserve(message_.size(), Deadline::None());
+      if (draft.ok()) draft_ = *std::move(draft);
+      return;
+    }
+    case ChannelOperation::kCommit:
+      return take_sequence(channel_->Commit(std::move(draft_)));
+    case ChannelOperation::kDrop:
+      draft_.Drop();
+      return;
+    case ChannelOperation::kReceive: {
+      const absl::StatusOr<MessageInfo> info = channel_->Receive(&read_, Deadline::None());
+      got_ = info.ok();
+      if (got_) info_ = *info;
+      return;
+    }
+    case ChannelOperation::kTake: {
+      absl::StatusOr<TakenMessage> taken = channel_->Take(Deadline::None());
+      got_ = taken.ok();
+      if (got_) taken_ = *std::move(taken);
+      return;
+    }
+    case ChannelOperation::kDrain: {
+      absl::StatusOr<MessageBatch> batch = channel_->Drain(1, Deadline::None());
+      got_ = batch.ok();
+      if (got_) batch_ = *std::move(batch);
+      return;
+    }
+    case ChannelOperation::kAcknowledge:
+      status_ = channel_->Acknowledge(std::move(taken_));
+      return;
+    case ChannelOperation::kReturn:
+      status_ = channel_->Return(std::move(taken_));
+      return;
+    case ChannelOperation::kAcknowledgeBatch:
+      status_ = channel_->Acknowledge(std::move(batch_));
+      return;
+    case ChannelOperation::kReturnBatch:
+      status_ = channel_->Return(std::move(batch_));
+      return;
+    case ChannelOperation::kClose:
+      status_ = channel_->Close();
+      return;
+    default:
+      return;  // the sweep's own
+  }
+}
+
+void ChannelVictim::Record() {
+  if (operation_ == ChannelOperation::kTake && got_) info_ = taken_.info();
+  if (operation_ == ChannelOperation::kDrain && got_) info_ = batch_[0].info;
+  const std::string_view bytes = operation_ == ChannelOperation::kTake && got_    ? taken_.bytes()
+                                 : operation_ == ChannelOperation::kDrain && got_ ? batch_[0].bytes
+                                                                                  : read_;
+  for (size_t i = 0; i < announced_.size(); ++i) {
+    Operation& operation = *announced_[i];
+    const bool takes =
+        operation.function == Function::kReceive || operation.function == Function::kTake;
+    if (takes) {
+      const uint64_t version = info_.sequence * 2 + (info_.redelivered ? 1 : 0);
+      log_.End(operation, Outcome::kOk, got_ ? IdOf(bytes) : kNothing, got_ ? version : 0);
+    } else if (operation_ == ChannelOperation::kSendMany) {
+      log_.End(operation, i < sequence_ ? Outcome::kOk : Outcome::kRefused);
+    } else {
+      log_.End(operation, status_.ok() ? Outcome::kOk : Outcome::kRefused, kNothing,
+               status_.ok() ? sequence_ * 2 : 0);
+    }
+  }
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,163 @@
+// Survivors of the sweep of channels.
+#include "harness/channel_driver/sweep/channel_scene.h"
+
+namespace kill9::sweep {
+
+// No room, and no message: all else that a call may say is no answer. A closed channel is one that
+// the victim closed.
+void ChannelSurvivor::Allow(const char* what, const absl::Status& status) {
+  findings_.Check(status.ok() || absl::IsDeadlineExceeded(status) ||
+                      absl::IsResourceExhausted(status) || absl::IsOutOfRange(status),
+                  Verdict::kAuditFailed, what, ": ", status);
+}
+
+bool ChannelSurvivor::Send(uint32_t bytes) {
+  const ValueId id = MakeValueId(process_, ++sequence_);
+  const std::string message = MessageOf(id, bytes);
+  Operation& send = log_.Begin(process_, Function::kSend, 0, id);
+  const absl::StatusOr<Sequence> sent = channel_->Send(message, Deadline::None());
+  Allow("send", sent.status());
+  log_.End(send, sent.ok() ? Outcome::kOk : Outcome::kRefused, kNothing, sent.ok() ? *sent * 2 : 0);
+  return sent.ok();
+}
+
+void ChannelSurvivor::SendDraft(bool commit) {
+  absl::StatusOr<MessageDraft> draft = channel_->Reserve(kSmallMessageBytes, Deadline::None());
+  Allow("reserve", draft.status());
+  if (!draft.ok()) return;
+  const ValueId id = MakeValueId(process_, ++sequence_);
+  FillValue(id, /*key=*/0, draft->bytes());
+  if (!commit) {
+    draft->Drop();
+    return;
+  }
+  Operation& send = log_.Begin(process_, Function::kSend, 0, id);
+  const absl::StatusOr<Sequence> sent = channel_->Commit(*std::move(draft));
+  Allow("commit", sent.status());
+  log_.End(send, sent.ok() ? Outcome::kOk : Outcome::kRefused, kNothing, sent.ok() ? *sent * 2 : 0);
+}
+
+bool ChannelSurvivor::Receive() {
+  Operation& receive = log_.Begin(process_, Function::kReceive, 0);
+  const absl::StatusOr<MessageInfo> info = channel_->Receive(&read_, Deadline::None());
+  Allow("receive", info.status());
+  if (info.ok()) {
+    log_.End(receive, Outcome::kOk, IdOf(read_), info->sequence * 2 + (info->redelivered ? 1 : 0));
+  } else {
+    log_.End(receive, Outcome::kOk);
+  }
+  return info.ok();
+}
+
+bool ChannelSurvivor::Take(TakenMessage* taken) {
+  Operation& take = log_.Begin(process_, Function::kTake, 0);
+  absl::StatusOr<TakenMessage> got = channel_->Take(Deadline::None());
+  Allow("take", got.status());
+  if (!got.ok()) {
+    log_.End(take, Outcome::kOk);
+    return false;
+  }
+  *taken = *std::move(got);
+  log_.End(take, Outcome::kOk, IdOf(taken->bytes()),
+           taken->info().sequence * 2 + (taken->info().redelivered ? 1 : 0));
+  return true;
+}
+
+void ChannelSurvivor::GiveUp(TakenMessage taken, bool acknowledge) {
+  Operation& operation = log_.Begin(
+      process_, acknowledge ? Function::kAcknowledge : Function::kReturn, 0, IdOf(taken.bytes()));
+  const absl::Status status =
+      acknowledge ? channel_->Acknowledge(std::move(taken)) : channel_->Return(std::move(taken));
+  findings_.Check(status.ok(), Verdict::kAuditFailed, "giving a message up: ", status);
+  log_.End(operation, Outcome::kOk);
+}
+
+void ChannelSurvivor::Look() {
+  std::vector<TakenMessage> taken;
+  for (TakenMessage one; Take(&one);) taken.push_back(std::move(one));
+  seen_ = taken.size();
+  for (TakenMessage& one : taken) GiveUp(std::move(one), /*acknowledge=*/false);
+}
+
+void ChannelSurvivor::Work(Nearness) {
+  Send(kSmallMessageBytes);
+  TakenMessage first, second;
+  const bool has_first = Take(&first);
+  const bool has_second = Take(&second);
+  Send(kLargeMessageBytes);
+  SendDraft(/*commit=*/true);
+  SendDraft(/*commit=*/false);
+  if (has_first) GiveUp(std::move(first), /*acknowledge=*/true);
+  if (has_second) GiveUp(std::move(second), /*acknowledge=*/false);
+  Receive();
+  Look();
+}
+
+uint32_t ChannelSurvivor::Fill() {
+  uint32_t count = 0;
+  while (count < kMostFills && Send(kFillMessageBytes)) ++count;
+  return count;
+}
+
+void ChannelSurvivor::Empty(uint32_t) {
+  while (Receive()) {
+  }
+  Operation& count = log_.Begin(process_, Function::kCount, 0);
+  const absl::StatusOr<Occupancy> occupancy = channel_->Look();
+  findings_.Check(occupancy.ok(), Verdict::kAuditFailed, "look: ", occupancy.status());
+  log_.End(count, Outcome::kOk, occupancy->waiting + occupancy->taken);
+  seen_ = 0;
+}
+
+// The live holder's message is among what there is.
+void ChannelSurvivor::CheckContents(const AuditReport& audit) {
+  const uint64_t held = scene_.making().live_holder ? 1 : 0;
+  findings_.Check(audit.entries == seen_ + held, Verdict::kAuditFailed, "the audit finds ",
+                  audit.entries, " messages, the last look found ", seen_);
+}
+
+void ChannelSurvivor::Interfere(uint32_t way) {
+  if (way == 0) {
+    Work(Nearness::kSame);
+  } else {
+    Send(kSmallMessageBytes);
+    Receive();
+  }
+}
+
+void ChannelSurvivor::Churn() {
+  Fill();
+  Empty(0);
+}
+
+void ChannelSurvivor::Probe(uint32_t probe, Nearness) {
+  switch (probe) {
+    case kTrySend:
+      Send(kSmallMessageBytes);
+      return;
+    case kTryDraft:
+      return SendDraft(/*commit=*/true);
+    case kTryTake: {
+      TakenMessage taken;
+      if (Take(&taken)) GiveUp(std::move(taken), /*acknowledge=*/false);
+      return;
+    }
+    case kTryReceive:
+      Receive();
+      return;
+    case kTryLook:
+      channel_->Look().IgnoreError();
+      return;
+    case kTryRecover:
+      channel_->Recover().IgnoreError();
+      return;
+    default: {
+      absl::StatusOr<std::unique_ptr<Channel>> other = scene_.design().Attach(scene_.segment(), {});
+      findings_.Check(other.ok() || absl::IsResourceExhausted(other.status()),
+                      Verdict::kAuditFailed, "attach: ", other.status());
+      return;
+    }
+  }
+}
+
+}  // namespace kill9::sweep

@@ -1,0 +1,86 @@
+#include "harness/channel_driver/sweep/channel_sweep.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "harness/channel_driver/sweep/channel_scene.h"
+
+namespace kill9::sweep {
+namespace {
+
+constexpr uint64_t kSmallestBytes = 64 << 10;
+constexpr uint64_t kLargestBytes = 4 << 20;
+
+}  // namespace
+
+std::span<const std::string_view> ChannelSweep::operations() const {
+  static constexpr std::string_view kNames[] = {
+      "send",         "send_large", "send_many",   "reserve",   "commit",     "drop",
+      "receive",      "take",       "acknowledge", "return",    "drain",      "acknowledge_batch",
+      "return_batch", "close",      kAttachName,   kDetachName, kRecoverName, kCreateName};
+  static_assert(std::size(kNames) == static_cast<size_t>(ChannelOperation::kCreate) + 1);
+  return kNames;
+}
+
+std::span<const std::string_view> ChannelSweep::states() const {
+  static constexpr std::string_view kNames[] = {"empty",
+                                                "one_message",
+                                                "several",
+                                                "large_message",
+                                                "full",
+                                                "taken_by_live",
+                                                "taken_by_dead",
+                                                "half_sent",
+                                                "half_sent_large",
+                                                "half_acknowledged",
+                                                "all_participants_dead"};
+  static_assert(std::size(kNames) == static_cast<size_t>(ChannelState::kAllParticipantsDead) + 1);
+  return kNames;
+}
+
+std::span<const ProbeName> ChannelSweep::probes() const {
+  static constexpr ProbeName kNames[] = {{"send", false},    {"draft", false}, {"take", false},
+                                         {"receive", false}, {"look", false},  {"recover", false},
+                                         {"attach", false}};
+  return kNames;
+}
+
+bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
+                           uint32_t state_index) const {
+  const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
+  const ChannelOperation operation = static_cast<ChannelOperation>(operation_index);
+  const ChannelState state = static_cast<ChannelState>(state_index);
+  const bool drafts = operation == ChannelOperation::kReserve ||
+                      operation == ChannelOperation::kCommit ||
+                      operation == ChannelOperation::kDrop;
+  const bool takes =
+      operation >= ChannelOperation::kTake && operation <= ChannelOperation::kReturnBatch;
+  if ((drafts && !traits.has_draft) || (takes && !traits.has_take)) return false;
+  const bool taken = state == ChannelState::kTakenByLive || state == ChannelState::kTakenByDead ||
+                     state == ChannelState::kHalfAcknowledged;
+  if (taken && !traits.has_take) return false;
+  // What is created is empty; who attaches to a table of the dead recovers first.
+  if (operation == ChannelOperation::kCreate) return state == ChannelState::kEmpty;
+  if (state == ChannelState::kAllParticipantsDead) return operation == ChannelOperation::kAttach;
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeScene(const Design& design,
+                                                               uint32_t operation,
+                                                               uint32_t state) const {
+  absl::Status status;
+  // The smallest segment that a design can do something with: each byte is compared at each
+  // instruction.
+  for (uint64_t size = kSmallestBytes; size <= kLargestBytes; size *= 2) {
+    auto scene = std::make_unique<ChannelScene>(static_cast<const ChannelDesign&>(design),
+                                                static_cast<ChannelOperation>(operation),
+                                                static_cast<ChannelState>(state));
+    status = scene->Make(size);
+    if (status.ok()) return scene;
+  }
+  return absl::Status(status.code(),
+                      absl::StrCat("cannot make the state ", std::string(states()[state]), ": ",
+                                   std::string(status.message())));
+}
+
+}  // namespace kill9::sweep

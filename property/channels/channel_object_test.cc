@@ -1,0 +1,82 @@
+// Channels join what every object must do (property/conformance/object_conformance.h).
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "property/conformance/object_conformance.h"
+#include "variants/channel.h"
+
+namespace kill9 {
+namespace {
+
+constexpr uint64_t kKept = 64;
+
+// Sends the number, and takes out the oldest one where there are many.
+absl::Status SendNumber(SharedObject& object, uint64_t n) {
+  Channel& channel = static_cast<Channel&>(object);
+  const absl::Status sent = channel.Send(absl::StrCat(n), Deadline::None()).status();
+  if (!sent.ok()) return sent;
+  const absl::StatusOr<Occupancy> occupancy = channel.Look();
+  if (!occupancy.ok() || occupancy->waiting <= kKept) return occupancy.status();
+  std::string oldest;
+  return channel.Receive(&oldest, Deadline::None()).status();
+}
+
+// The last numbers are there, one after the other.
+absl::Status FindNumbers(SharedObject& object, bool, uint64_t first, uint64_t end) {
+  Channel& channel = static_cast<Channel&>(object);
+  std::vector<TakenMessage> taken;
+  std::vector<uint64_t> numbers;
+  for (;;) {
+    absl::StatusOr<TakenMessage> one = channel.Take(Deadline::None());
+    if (absl::IsDeadlineExceeded(one.status())) break;
+    if (!one.ok()) return one.status();
+    uint64_t number = 0;
+    if (!absl::SimpleAtoi(std::string(one->bytes()), &number)) return absl::DataLossError("no number");
+    numbers.push_back(number);
+    taken.push_back(*std::move(one));
+  }
+  for (TakenMessage& one : taken) {
+    if (absl::Status status = channel.Return(std::move(one)); !status.ok()) return status;
+  }
+  if (numbers.empty()) {
+    return first == 0 ? absl::OkStatus() : absl::DataLossError("nothing is there");
+  }
+  if (numbers.back() + 1 < first || numbers.back() >= end) {
+    return absl::DataLossError(absl::StrCat("the last number is ", numbers.back()));
+  }
+  for (size_t i = 1; i < numbers.size(); ++i) {
+    if (numbers[i] != numbers[i - 1] + 1) {
+      return absl::DataLossError(absl::StrCat(numbers[i], " follows ", numbers[i - 1]));
+    }
+  }
+  const uint64_t least = std::min(first, kKept - 1);
+  if (numbers.size() >= least) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("only ", numbers.size(), " are left"));
+}
+
+std::vector<absl::Status> CallEach(SharedObject& object) {
+  Channel& channel = static_cast<Channel&>(object);
+  const std::string_view one[] = {"one"};
+  std::string message;
+  return {channel.Send("", Deadline::None()).status(),
+          channel.SendMany(one, Deadline::None()).status(),
+          channel.Reserve(1, Deadline::None()).status(),
+          channel.Receive(&message, Deadline::None()).status(),
+          channel.Take(Deadline::None()).status(),
+          channel.Drain(1, Deadline::None()).status(),
+          channel.Close(),
+          channel.Look().status(),
+          channel.ReadinessDescriptor().status()};
+}
+
+const ObjectKind kChannels = {ChannelDesign::kKind, SendNumber, FindNumbers, CallEach};
+
+INSTANTIATE_TEST_SUITE_P(Channels, ObjectConformance, ::testing::ValuesIn(CasesOf(kChannels)),
+                         ObjectTestName);
+
+}  // namespace
+}  // namespace kill9
