@@ -7,6 +7,7 @@
 #   planted_NAME              the kill9 command, with that bug:    planted/NAME/kill9
 #   planted_NAME_conformance  one property test likewise, where that tier is expected to catch it
 #   planted_NAME_threads      threads_test likewise, for the tsan preset
+#   planted_NAME_explore      kill9-explore likewise, where there is a clang
 #   planted                   the first two, for all; planted_threads: the third
 #
 # planted/manifest.json lists them all, for `kill9 planted` and `kill9 gate`.
@@ -123,6 +124,18 @@ foreach(patch IN LISTS PLANTED_PATCHES)
     add_dependencies(planted_threads planted_${name}_threads)
     string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads"
       tsan_command "${tsan}")
+  endif()
+
+  if(KILL9_HAVE_EXPLORER)
+    kill9_explored(explored ${directory} ${copies})
+    set(unchanged ${EXPLORED_DESIGNS})
+    foreach(source IN LISTS sources)
+      list(REMOVE_ITEM unchanged ${CMAKE_BINARY_DIR}/explore/${source}.o)
+    endforeach()
+    kill9_explore_program(planted_${name}_explore EXCLUDE_FROM_ALL ${explored} ${unchanged}
+      stress/command/explore/explore_main.cc)
+    set_target_properties(planted_${name}_explore PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY ${directory} OUTPUT_NAME kill9-explore)
   endif()
 
   string(REPLACE ", " "," lists "${classes}|${tiers}|${verdict}")

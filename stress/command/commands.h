@@ -13,6 +13,8 @@ void AddTortureCommand(CommandLine& line);
 void AddReplayCommand(CommandLine& line);
 void AddPlantedCommand(CommandLine& line);
 void AddSweepCommand(CommandLine& line);
+// `argv`: what main was given, for the program that this one hands over to.
+void AddExploreCommand(CommandLine& line, char** argv);
 void AddGateCommand(CommandLine& line);
 void AddReportCommand(CommandLine& line);
 void AddMergeCommand(CommandLine& line);

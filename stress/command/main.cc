@@ -25,6 +25,7 @@ int Main(int argc, char** argv, const Own& own) {
   AddListCommand(line);
   AddTortureCommand(line);
   AddSweepCommand(line);
+  AddExploreCommand(line, argv);
   AddReplayCommand(line);
   AddPlantedCommand(line);
   AddGateCommand(line);

@@ -1,9 +1,9 @@
 // kill9 replay: repeat the failures of a result file.
 //
-// A failure of the sweep is repeated exactly, and can be stopped at under gdb; those of torture,
-// check and planted by the command with the same options. A file may come from anybody: what is
-// repeated is made anew from its fields, each of which must be one that there is. Its `repeat`
-// lines are for people.
+// A failure of the sweep is repeated exactly, and can be stopped at under gdb; one of explore by
+// its token; those of torture, check and planted by the command with the same options. A file may
+// come from anybody: what is repeated is made anew from its fields, each of which must be one that
+// there is. Its `repeat` lines are for people.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -227,6 +227,10 @@ absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, co
   if (kind == "torture") return TortureArguments(result, run);
   if (kind == "check") return CheckArguments(run);
   if (kind == "planted") return PlantedArguments(result, run);
+  // The explorer takes a token for what it is, and refuses what is none.
+  if (kind == "explore" && !TextField(run, "token").empty()) {
+    return std::vector<std::string>{"explore", "--token=" + TextField(run, "token")};
+  }
   return Unusable("a run of '" + kind + "' without a place");
 }
 

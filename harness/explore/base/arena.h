@@ -1,0 +1,57 @@
+// The private memory of explored code: everything that it allocates. After each schedule it is as
+// it was after the scene was made, whatever was allocated, freed, or left behind by the dead.
+#ifndef KILL9_HARNESS_EXPLORE_BASE_ARENA_H_
+#define KILL9_HARNESS_EXPLORE_BASE_ARENA_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kill9::explore {
+
+class Arena {
+ public:
+  static Arena& Get() { return the_; }
+
+  // While it is on, operator new and malloc take from the arena.
+  bool on = false;
+
+  void* Allocate(size_t bytes, size_t alignment);
+  bool Contains(const void* memory) const {
+    return static_cast<size_t>(static_cast<const char*>(memory) - begin_) < kBytes;
+  }
+  // The bytes of an allocation, as realloc needs them.
+  static size_t BytesOf(const void* memory) { return static_cast<const size_t*>(memory)[-1]; }
+  // What is there now is what Restore brings back.
+  void Save();
+  void Restore();
+  // What is there now stays for ever, and Save is about what follows: explored code keeps some
+  // things for as long as its process lives.
+  void KeepAll() { first_ = used_; }
+
+ private:
+  constexpr Arena() = default;
+  void Map();
+  static constexpr size_t kBytes = size_t{64} << 20;
+  static constinit Arena the_;  // the very first allocation of the program asks for it
+  char* begin_ = nullptr;
+  size_t first_ = 0;  // of what Save saves
+  size_t used_ = 0;
+  size_t kept_ = 0;
+  char* copy_ = nullptr;
+};
+
+// The explorer's own code, called from explored code, allocates elsewhere.
+class OutsideArena {
+ public:
+  OutsideArena() : was_on_(Arena::Get().on) { Arena::Get().on = false; }
+  ~OutsideArena() { Arena::Get().on = was_on_; }
+  OutsideArena(const OutsideArena&) = delete;
+  OutsideArena& operator=(const OutsideArena&) = delete;
+
+ private:
+  bool was_on_;
+};
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_BASE_ARENA_H_

@@ -1,0 +1,92 @@
+#include "harness/explore/runtime/kernel.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "harness/explore/runtime/machine.h"
+
+namespace kill9::explore {
+
+int Kernel::Open(int owner) {
+  for (int i = 0; i < kMost; ++i) {
+    if (references_[i] != 0) continue;
+    references_[i] = 1;
+    owner_[i] = owner;
+    return i;
+  }
+  return kNone;
+}
+
+bool Kernel::DropReference(int description) {
+  if (--references_[description] > 0) return false;
+  UnlockAll(description);
+  return true;
+}
+
+void Kernel::UnlockAll(int description) {
+  for (ByteLock& lock : locks_) {
+    if (lock.description == description) lock.description = kNone;
+  }
+}
+
+int Kernel::HolderOf(off_t byte) const {
+  for (const ByteLock& lock : locks_) {
+    if (lock.description != kNone && lock.byte == byte) return lock.description;
+  }
+  return kNone;
+}
+
+bool Kernel::Lock(off_t byte, int description) {
+  const int holder = HolderOf(byte);
+  if (holder != kNone) return holder == description;
+  for (ByteLock& lock : locks_) {
+    if (lock.description != kNone) continue;
+    lock = {byte, description};
+    return true;
+  }
+  return false;
+}
+
+void Kernel::Unlock(off_t byte, int description) {
+  for (ByteLock& lock : locks_) {
+    if (lock.byte == byte && lock.description == description) lock.description = kNone;
+  }
+}
+
+void Kernel::Release(int owner) {
+  for (int i = 0; i < kMost; ++i) {
+    if (references_[i] == 0 || owner_[i] != owner) continue;
+    references_[i] = 0;
+    UnlockAll(i);
+  }
+}
+
+uint64_t Kernel::Hash() const {
+  uint64_t hash = 0;
+  for (const ByteLock& lock : locks_) {
+    if (lock.description == kNone) continue;
+    hash +=
+        Mix(static_cast<uint64_t>(lock.byte), static_cast<uint64_t>(owner_[lock.description]) + 1);
+  }
+  return hash;
+}
+
+void RobustList::Add(uint32_t* word) {
+  if (count == kMost) {
+    std::fputs("kill9-explore: a thread holds more robust mutexes than it keeps account of\n",
+               stderr);
+    std::abort();
+  }
+  held[count++] = word;
+}
+
+void RobustList::Remove(const uint32_t* word) {
+  for (int i = 0; i < count; ++i) {
+    if (held[i] != word) continue;
+    for (; i + 1 < count; ++i) held[i] = held[i + 1];
+    --count;
+    return;
+  }
+}
+
+}  // namespace kill9::explore

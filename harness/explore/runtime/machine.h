@@ -1,0 +1,442 @@
+// The machine on which explored code runs: one segment, some participants, a kernel that knows of
+// robust mutexes and byte locks, and nothing that happens by chance.
+//
+// Each participant is a fiber. It runs until it is about to touch a *contended* word, one that
+// another living participant touches as well; there the machine asks a Chooser whose turn it is. A
+// stretch between two such places is a *turn*. Turns need not be cut further: what a turn does
+// besides its first access commutes with all that others do meanwhile. Which words are contended is
+// found out by running: a schedule in which a word proves to be so says it by `grew`, and whoever
+// explores exhaustively begins anew then. (docs/explore.md has the argument.)
+//
+// Death is a move. At any place where the segment differs from how it was when the machine last
+// asked, the participant whose turn it is may die. What the kernel does for the dead then are moves
+// of their own, each of which may come late: one for each mutex in its robust list, one for its byte
+// locks.
+//
+// Under TSO a participant's stores wait in a buffer, first in, first out; that the first of them
+// reaches the segment is a move. While a fiber runs, the segment shows it its own buffer: so native
+// loads are right.
+#ifndef KILL9_HARNESS_EXPLORE_RUNTIME_MACHINE_H_
+#define KILL9_HARNESS_EXPLORE_RUNTIME_MACHINE_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/explore/base/fiber.h"
+#include "harness/explore/runtime/kernel.h"
+#include "harness/history/history.h"
+#include "harness/result/verdict.h"
+
+namespace kill9::explore {
+
+enum class MemoryModel : uint8_t { kSc, kTso };
+constexpr std::string_view ModelName(MemoryModel model) {
+  return model == MemoryModel::kSc ? "sc" : "tso";
+}
+
+inline constexpr int kMostParticipants = 6;
+// Looks at what is left when all others have ended.
+inline constexpr int kAuditor = kMostParticipants;
+inline constexpr int kMostDeaths = 3;
+inline constexpr int kNobody = -1;
+
+enum class MoveKind : uint8_t {
+  kRun,    // the participant goes on to the next contended word
+  kDrain,  // the oldest store in its buffer reaches the segment
+  kEvent,  // the kernel does the next thing for a dead participant
+  kKill,
+};
+struct Move {
+  MoveKind kind = MoveKind::kRun;
+  int8_t fiber = 0;
+  bool operator==(const Move&) const = default;
+};
+
+// A place where the machine asks.
+struct Question {
+  std::span<const Move> moves;
+  uint64_t state = 0;  // a hash of all that what follows depends on
+  int running = kNobody;
+  bool inside_turn = false;  // only: go on, or die
+  // All participants have ended: shall the auditor look? There are no moves.
+  bool ended = false;
+};
+
+class Chooser {
+ public:
+  static constexpr int kAbandon = -1;
+  virtual ~Chooser() = default;
+  // The index of a move, or kAbandon: nothing new can follow.
+  virtual int Choose(const Question& question) = 0;
+};
+
+// What a schedule can end with, besides its normal end.
+struct Finding {
+  Verdict verdict = Verdict::kPass;
+  std::string message;
+};
+
+enum class AccessKind : uint8_t { kRead, kWrite, kUpdate, kFence, kCall, kDeath, kEvent, kDrain };
+
+// One thing that happened, for people.
+struct Step {
+  int fiber;
+  AccessKind kind;
+  uintptr_t code;    // where in the program
+  uint64_t offset;   // in the segment
+  uint64_t value;    // read, or (kWrite) written; of an update: read
+  uint64_t written;  // of an update
+  const char* what;  // of a call, an event
+};
+
+// What is explored: a segment in a starting state, and what its participants do.
+class Scene {
+ public:
+  virtual ~Scene() = default;
+  // Makes the segment and attaches the participants (machine.ActAs); explored code, once.
+  virtual void Make() = 0;
+  virtual int participants() const = 0;
+  // All that the participant does: on its fiber.
+  virtual void Run(int participant) = 0;
+  // Looks at what is left: on a fiber of its own, when all others have ended.
+  virtual Finding Judge() = 0;
+};
+
+struct MachineLimits {
+  MemoryModel model = MemoryModel::kSc;
+  int deaths = 0;
+  uint64_t steps = 20'000;      // of one participant
+  bool ask_everywhere = false;  // at every access: for schedules that are given step by step
+  bool trace = false;
+  // Every access that no hook has seen is a finding: the segment is not accessible but for the
+  // instruction that follows a hook. Slow.
+  bool prove_hooks = false;
+};
+
+// What every hook asks first.
+struct ExploredSegment {
+  char* base = nullptr;
+  size_t bytes = 0;
+  bool exploring = false;  // explored code runs on a fiber
+};
+inline constinit ExploredSegment explored_segment;
+
+class Machine {
+ public:
+  static Machine& Get() { return *the_; }
+
+  // Makes the scene: what each schedule begins with.
+  void Load(Scene& scene, const MachineLimits& limits);
+  void set_limits(const MachineLimits& limits) { limits_ = limits; }
+
+  enum class Ending : uint8_t { kComplete, kAbandoned };
+  // Runs the scene once. The finding's verdict is kPass where nothing was wrong.
+  Ending RunSchedule(Chooser& chooser, Finding* finding);
+
+  // Since the last Load: whether a word proved contended, since this was asked last.
+  bool TakeGrew();
+  bool grew() const { return grew_; }
+  uint64_t contended_words() const { return contended_words_; }
+  std::vector<uint64_t> Contended() const;
+  // REQUIRES: loaded, not asked everywhere.
+  void SetContended(std::span<const uint64_t> words);
+
+  // ---- For scenes.
+  // In Make: who attaches now.
+  void ActAs(int participant) { acting_ = participant; }
+  // An operation of the running participant begins: asks, then notes the call.
+  void BeginOperation(const char* what, bool must_not_wait);
+  // It returns: from here on what it told counts. The participant writes it down, and says so.
+  void EndOperation(uint64_t hash_of_results);
+  void AfterOperation();
+  // Moments of the schedule, in their order.
+  uint64_t Tick() { return ++time_; }
+  // When the operation of this participant that death cut off ended: at the kernel's last event.
+  bool died(int participant) const { return fibers_[participant].dead; }
+  uint64_t time_of_death(int participant) const { return fibers_[participant].end_of_death; }
+  int deaths() const { return deaths_; }
+  // Whether an operation of the participant has returned in this schedule.
+  bool returned(int participant) const { return fibers_[participant].operations > 0; }
+  // Of the present schedule: a wrong thing that the running fiber has seen. Does not return.
+  [[noreturn]] void Fail(Verdict verdict, std::string message);
+
+  // ---- For whoever replays.
+  uint64_t steps_of(int participant) const { return fibers_[participant].steps; }
+  const std::vector<Step>& trace() const { return trace_; }
+
+  // ---- For hooks (hooks.cc, memory.cc, libc.cc).
+  static bool Covers(const void* address) {
+    return static_cast<size_t>(static_cast<const char*>(address) - explored_segment.base) <
+           explored_segment.bytes;
+  }
+  static bool exploring() { return explored_segment.exploring; }
+  int running() const { return phase_ == Phase::kOutside ? acting_ : running_; }
+  void NoteMapping(char* base, size_t bytes);  // the segment's
+
+  // Before a plain load or store, which the code then makes itself.
+  void Read(const void* address, size_t bytes, uintptr_t code);
+  void Write(void* address, size_t bytes, uintptr_t code);
+  // These load and store themselves. `bytes`: 1, 2, 4 or 8, aligned.
+  uint64_t Load(const void* address, size_t bytes, bool seq_cst, uintptr_t code);
+  void Store(void* address, size_t bytes, uint64_t value, bool seq_cst, uintptr_t code);
+  // Returns what was there; `update` gives the new value from it, or false: nothing is stored.
+  template <typename Update>
+  uint64_t ReadModifyWrite(void* address, size_t bytes, uintptr_t code, Update update);
+  void Fence(bool seq_cst, uintptr_t code);
+  void BarrierOfAll(uintptr_t code);  // membarrier(2)
+
+  // ---- For the simulated C library.
+  // Waits until the word differs from what it is now, or nobody else can go on.
+  void WaitForChange(const void* address);
+  // Waits for a wake-up at the address. False: the time was up, which happens only where nobody
+  // else can go on.
+  bool WaitForWake(const void* address);
+  // Lets others go on until something has changed.
+  void Sleep();
+  void Wake(const void* address, int count);
+  // An attempt has found the word taken. A second one that finds the same waits for a change: to
+  // look at what stays as it is changes nothing.
+  void NoteBusy(const uint32_t* word);
+  // What only the holder of a mutex reads and writes: no scheduling point.
+  uint32_t LoadOfHolder(const uint32_t* address);
+  void StoreOfHolder(uint32_t* address, uint32_t value);
+  Kernel& kernel() { return kernel_; }
+  void KernelChanged() {
+    kernel_hash_ = kernel_.Hash();
+    ++writes_;
+  }
+  // Participants ask who lives: the time of each death's last event matters from now on.
+  void NoteQuestionOfLife();
+  RobustList& robust_list() { return fibers_[running_].robust; }
+  // Before a read or write of what is no memory; and what the running fiber was told then.
+  void TouchResource(uint32_t resource, bool write, uintptr_t code);
+  void Answer(uint64_t value) {
+    if (exploring()) Saw(fibers_[running_], value);
+  }
+  int thread_id(int fiber) const { return kFirstThreadId + fiber; }
+  int NumberOf(int thread_id) const { return thread_id - kFirstThreadId; }
+  // Whether the kernel still knows the process.
+  bool Exists(int fiber) const {
+    return fiber >= 0 && fiber <= kAuditor && !fibers_[static_cast<size_t>(fiber)].buried;
+  }
+  // Ends the running fiber's schedule: a signal said that it crashed.
+  [[noreturn]] void Crash(const char* how);
+  // Explored code has touched the segment, and no hook was called before.
+  [[noreturn]] void FailUnseen(uintptr_t code);
+  // The code may touch these bytes next, natively.
+  void Allow(const void* address, size_t bytes) {
+    allowed_ = static_cast<const char*>(address);
+    allowed_bytes_ = bytes;
+  }
+  bool IsAllowed(const void* address) const {
+    return static_cast<size_t>(static_cast<const char*>(address) - allowed_) < allowed_bytes_;
+  }
+  bool proves_hooks() const { return proving_; }
+  // REQUIRES: proves_hooks.
+  void SetAccess(bool possible);
+
+ private:
+  enum class Phase : uint8_t { kOutside, kTurns, kAudit };
+  enum class Wait : uint8_t { kNone, kChange, kWake, kSleep };
+
+  struct Buffered {
+    uint64_t word, mask, value;
+    uint64_t under;  // what the segment showed before it
+  };
+  static constexpr int kMostBuffered = 512;
+  static constexpr int kFirstThreadId = 1'000'000;
+
+  // What a fiber has at its start is all zeros.
+  struct FiberState {
+    uint64_t seen = 0;  // a hash of all that it has read
+    uint64_t steps = 0;
+    uint64_t next_word = 0;
+    bool next_writes = false;
+    Wait wait = Wait::kNone;
+    uint64_t wait_word = 0, wait_value = 0;
+    bool woken = false;
+    uint64_t busy_word = 0, busy_value = 0;  // of the last attempt that found it taken
+    uint32_t timeouts = 0;                   // since the segment changed last
+    uint64_t timeout_writes = 0;
+    bool granted = false;  // its next access to a contended word needs no question
+    bool started = false, ended = false, dead = false, buried = false;
+    bool changed = false;  // its death now would be another one than before its last turn
+    bool in_operation = false, must_not_wait = false;
+    uint64_t changes = 0;  // that it has made to the segment, or put into its buffer
+    uint64_t asked = 0;    // of them, and of its robust list, when its death was last offered
+    uint64_t end_of_death = 0;
+    uint64_t operations = 0;
+    // A plain store that the code is about to make, or has made since: so many words, at ...
+    int unsettled = 0;
+    char* unsettled_address = nullptr;
+    size_t unsettled_bytes = 0;
+    uint64_t unsettled_old[3] = {};
+    uintptr_t unsettled_code = 0;
+    int error = 0;  // errno
+    int buffered = 0;
+    bool buffer_shown = false;
+  };
+  struct Fiber : FiberState {
+    Stack stack;
+    RobustList robust;
+    std::array<Buffered, kMostBuffered> buffer;
+  };
+
+  void ResetSegment();
+  void StartFiber(int fiber);
+  static void FiberMain();
+  void RunFiber();
+  void SwitchTo(int fiber);
+  [[noreturn]] void LeaveSchedule(Ending ending);
+
+  // Asks whose turn it is until it is this fiber's again. Returns when it is.
+  void AskForTurn();
+  void AskInsideTurn(bool always);
+  void Proceed();  // the running fiber cannot go on: to somebody who can
+  // The next fiber to run; kAuditor if all have ended, kNobody if nobody has run yet and nothing
+  // new can follow.
+  int Decide();
+  void GatherMoves();
+  bool CanRun(const Fiber& fiber) const;
+  bool HasEnded(const Fiber& fiber) const { return fiber.ended || (fiber.dead && fiber.buried); }
+  void GatherTimeouts();
+  bool OffersBurial(int number) const;
+  uint64_t StateHash() const;
+  uint64_t HashOf(int number) const;
+  void Kill(int fiber);
+  void Event(int fiber);
+  void Block(Wait wait);
+  void EndMutexOfDead(int fiber, uint32_t* word, bool pending);
+
+  uint64_t WordOf(const void* address) const {
+    return static_cast<uint64_t>(static_cast<const char*>(address) - explored_segment.base) / 8;
+  }
+  uint64_t* At(uint64_t word) { return reinterpret_cast<uint64_t*>(base_) + word; }
+  // Half a word, as a mutex has it.
+  uint32_t* AtHalf(const uint32_t* address) {
+    return reinterpret_cast<uint32_t*>(
+        base_ + (reinterpret_cast<const char*>(address) - explored_segment.base));
+  }
+  const uint64_t* At(uint64_t word) const {
+    return reinterpret_cast<const uint64_t*>(base_) + word;
+  }
+  void Before(uint64_t word, bool write, uintptr_t code);
+  void Track(uint64_t word, bool write);
+  void MarkContended(uint64_t word);
+  void Settle() {
+    if (fibers_[running_].unsettled != 0) SettleNow();
+  }
+  void SettleNow();
+  bool buffers() const { return limits_.model == MemoryModel::kTso && phase_ == Phase::kTurns; }
+  // The segment's word has this value from now on, for all.
+  void Change(uint64_t word, uint64_t old_value, uint64_t value);
+  void MakeDirty(uint64_t word);
+  void Push(uint64_t word, uint64_t mask, uint64_t value, uint64_t under);
+  void ShowBuffer(Fiber& fiber);
+  void HideBuffer(Fiber& fiber);
+  void DrainOne(Fiber& fiber);
+  void DrainAll(Fiber& fiber);
+  void Saw(Fiber& fiber, uint64_t value);
+  void Trace(AccessKind kind, uintptr_t code, uint64_t word, uint64_t value, uint64_t written = 0,
+             const char* what = nullptr);
+  void TraceOf(int fiber, AccessKind kind, const char* what, uint64_t word = 0, uint64_t value = 0);
+
+  void Enter(Phase phase) {
+    phase_ = phase;
+    explored_segment.exploring = phase != Phase::kOutside;
+  }
+  static Machine* const the_;
+
+  Scene* scene_ = nullptr;
+  MachineLimits limits_;
+  Phase phase_ = Phase::kOutside;
+  int acting_ = 0;
+  int running_ = kNobody;
+  void* outside_ = nullptr;  // the stack of RunSchedule
+  Chooser* chooser_ = nullptr;
+  Ending ending_ = Ending::kComplete;
+  Finding finding_;
+
+  char* base_ = nullptr;  // as the machine itself touches it; explored code: explored_segment.base
+  bool proving_ = false;
+  const char* allowed_ = nullptr;
+  size_t allowed_bytes_ = 0;
+  uint64_t words_ = 0;
+  std::vector<uint64_t> beginning_;  // the segment as the scene was made
+
+  uint32_t schedule_ = 0;
+  struct Touched {
+    uint32_t schedule = 0;
+    uint8_t readers = 0, writers = 0;
+    bool dirty = false;
+  };
+  std::vector<Touched> touched_;  // words, then resources
+  std::vector<uint64_t> dirty_;
+  std::vector<uint8_t> contended_;
+  uint64_t contended_words_ = 0;
+  bool grew_ = false;
+  bool locks_are_asked_ = false;  // some participant asks the kernel who lives
+
+  uint64_t memory_hash_ = 0;
+  uint64_t history_hash_ = 0;  // of calls and returns, and what was told
+  uint64_t writes_ = 0;
+  uint64_t time_ = 0;
+  uint64_t returned_ = 0;  // a bit for each operation that has returned
+  int deaths_ = 0;
+  int participants_ = 0;
+  bool just_killed_ = false;
+  uint8_t living_ = 0;  // bits of participants that have not died
+  uint64_t kernel_hash_ = 0;
+  uintptr_t code_ = 0;  // of the access that was asked for last
+
+  Kernel kernel_, kernel_at_beginning_;
+  std::array<RobustList, kMostParticipants + 1> robust_at_beginning_;
+  std::array<Fiber, kMostParticipants + 1> fibers_;
+  std::array<Move, 4 * kMostParticipants> moves_;
+  int move_count_ = 0;
+  std::vector<Step> trace_;
+};
+
+// Mixes two words; a weak but fast hash.
+inline uint64_t Mix(uint64_t a, uint64_t b) {
+  const auto product =
+      static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15) * (b ^ 0xd6e8feb86659fd93);
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+inline uint64_t MaskOf(size_t bytes) {
+  return bytes == 8 ? ~uint64_t{0} : (uint64_t{1} << bytes * 8) - 1;
+}
+
+template <typename Update>
+uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, uintptr_t code, Update update) {
+  const uint64_t word = WordOf(address);
+  const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
+  Before(word, true, code);
+  Fiber& fiber = fibers_[running_];
+  if (limits_.model == MemoryModel::kTso) DrainAll(fiber);
+  const uint64_t whole = *At(word);
+  const uint64_t old_value = whole >> shift & MaskOf(bytes);
+  uint64_t new_value = 0;
+  const bool stores = update(old_value, &new_value);
+  new_value &= MaskOf(bytes);
+  if (stores) {
+    const uint64_t mask = MaskOf(bytes) << shift;
+    MakeDirty(word);
+    *At(word) = (whole & ~mask) | new_value << shift;
+    Change(word, whole, *At(word));
+  }
+  Saw(fiber, old_value);
+  if (limits_.trace) {
+    Trace(stores ? AccessKind::kUpdate : AccessKind::kRead, code, word, old_value, new_value);
+  }
+  return old_value;
+}
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_RUNTIME_MACHINE_H_

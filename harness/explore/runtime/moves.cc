@@ -1,0 +1,351 @@
+// Whose turn it is: the questions that the machine asks, and what each move does.
+#include <linux/futex.h>
+
+#include <cerrno>
+
+#include "harness/explore/base/arena.h"
+#include "harness/explore/runtime/machine.h"
+
+namespace kill9::explore {
+namespace {
+
+// So often in a row may a participant's time be up, while nothing changes, before it is stuck. More
+// than a mutex takes looks before it sleeps.
+constexpr uint32_t kMostTimeouts = 64;
+
+}  // namespace
+
+bool Machine::CanRun(const Fiber& fiber) const {
+  if (fiber.ended || fiber.dead) return false;
+  switch (fiber.wait) {
+    case Wait::kNone:
+      return true;
+    case Wait::kChange:
+      return *At(fiber.wait_word) != fiber.wait_value;
+    case Wait::kWake:
+      return fiber.woken;
+    case Wait::kSleep:
+      return writes_ != fiber.wait_value;
+  }
+  return false;
+}
+
+// The last thing that the kernel does for a dead process drops its byte locks, and ends the
+// operation that its death cut off. When that happens is of no consequence unless somebody asks for
+// the locks, or calls an operation that may come before or after it.
+bool Machine::OffersBurial(int) const {
+  if (just_killed_ || locks_are_asked_) return true;
+  for (int i = 0; i < participants_; ++i) {
+    const Fiber& other = fibers_[i];
+    if (!other.dead && !other.ended && !other.in_operation) return true;
+  }
+  return false;
+}
+
+void Machine::GatherMoves() {
+  move_count_ = 0;
+  const auto add = [this](MoveKind kind, int fiber) {
+    moves_[move_count_++] = {kind, static_cast<int8_t>(fiber)};
+  };
+  if (running_ >= 0 && running_ < participants_ && CanRun(fibers_[running_])) {
+    add(MoveKind::kRun, running_);
+  }
+  for (int i = 0; i < participants_; ++i) {
+    if (i != running_ && CanRun(fibers_[i])) add(MoveKind::kRun, i);
+  }
+  const bool somebody_runs = move_count_ > 0;
+  bool burials_left_out = false;
+  for (int i = 0; i < participants_; ++i) {
+    const Fiber& fiber = fibers_[i];
+    if (fiber.buffered > 0) {
+      add(MoveKind::kDrain, i);
+    } else if (fiber.dead && !fiber.buried) {
+      if (!fiber.robust.empty() || OffersBurial(i)) {
+        add(MoveKind::kEvent, i);
+      } else {
+        burials_left_out = true;
+      }
+    }
+  }
+  if (move_count_ == 0 && burials_left_out) {
+    for (int i = 0; i < participants_; ++i) {
+      if (fibers_[i].dead && !fibers_[i].buried) add(MoveKind::kEvent, i);
+    }
+  }
+  if (!somebody_runs && move_count_ == 0) GatherTimeouts();
+  if (deaths_ >= limits_.deaths) return;
+  for (int i = 0; i < participants_; ++i) {
+    const Fiber& fiber = fibers_[i];
+    if (fiber.dead || fiber.ended || (fiber.operations == 0 && !fiber.in_operation)) continue;
+    if (fiber.changed || limits_.ask_everywhere) add(MoveKind::kKill, i);
+  }
+}
+
+// Everybody who lives waits for something that nobody will do.
+void Machine::GatherTimeouts() {
+  for (int i = 0; i < participants_; ++i) {
+    Fiber& fiber = fibers_[i];
+    if (fiber.ended || fiber.dead) continue;
+    if (fiber.timeout_writes != writes_) {
+      fiber.timeout_writes = writes_;
+      fiber.timeouts = 0;
+    }
+    if (fiber.timeouts >= kMostTimeouts) continue;
+    moves_[move_count_++] = {MoveKind::kRun, static_cast<int8_t>(i)};
+  }
+  if (move_count_ > 0) return;
+  for (int i = 0; i < participants_; ++i) {
+    if (fibers_[i].ended || fibers_[i].dead) continue;
+    Fail(Verdict::kStuck, "participant " + std::string(1, static_cast<char>('a' + i)) +
+                              " waits for something that nobody will do");
+  }
+}
+
+uint64_t Machine::HashOf(int number) const {
+  const Fiber& fiber = fibers_[number];
+  if (fiber.dead) {
+    uint64_t hash = fiber.buried ? 5 : 3;
+    for (int i = 0; i < fiber.robust.count; ++i) {
+      hash = Mix(hash, reinterpret_cast<uintptr_t>(fiber.robust.held[i]));
+    }
+    hash = Mix(hash, reinterpret_cast<uintptr_t>(fiber.robust.pending));
+    for (int i = 0; i < fiber.buffered; ++i) {
+      const Buffered& store = fiber.buffer[i];
+      hash = Mix(Mix(hash, store.word * 3 + store.mask), store.value);
+    }
+    return hash;
+  }
+  return Mix(fiber.seen ^ static_cast<uint64_t>(fiber.buffered) << 48,
+             fiber.steps << 8 | static_cast<uint64_t>(fiber.wait) << 4 |
+                 uint64_t{fiber.ended} << 3 | uint64_t{fiber.woken} << 2 |
+                 uint64_t{fiber.granted} << 1 | uint64_t{fiber.timeouts != 0});
+}
+
+uint64_t Machine::StateHash() const {
+  uint64_t hash = memory_hash_ ^ Mix(history_hash_, kernel_hash_ + (just_killed_ ? 1 : 0));
+  for (int i = 0; i < participants_; ++i) {
+    hash += Mix(HashOf(i), static_cast<uint64_t>(i) + 11);
+  }
+  return hash;
+}
+
+int Machine::Decide() {
+  for (;;) {
+    GatherMoves();
+    if (move_count_ == 0) {
+      // What the auditor will find depends on this alone.
+      const Question last{
+          .moves = {}, .state = Mix(memory_hash_, history_hash_ ^ kernel_hash_), .ended = true};
+      if (chooser_->Choose(last) == Chooser::kAbandon) LeaveSchedule(Ending::kAbandoned);
+      return kAuditor;
+    }
+    const Question question{.moves = {moves_.data(), static_cast<size_t>(move_count_)},
+                            .state = StateHash(),
+                            .running = running_};
+    const int choice = chooser_->Choose(question);
+    if (choice == Chooser::kAbandon) {
+      if (running_ == kNobody) return kNobody;
+      LeaveSchedule(Ending::kAbandoned);
+    }
+    const Move move = moves_[choice];
+    Fiber& fiber = fibers_[move.fiber];
+    switch (move.kind) {
+      case MoveKind::kRun:
+        just_killed_ = false;
+        if (!fiber.started || fiber.wait != Wait::kNone) fiber.granted = true;
+        if (fiber.wait != Wait::kNone && !CanRun(fiber)) ++fiber.timeouts;
+        fiber.started = true;
+        fiber.wait = Wait::kNone;
+        fiber.changed = false;
+        return move.fiber;
+      case MoveKind::kDrain:
+        if (limits_.trace)
+          TraceOf(move.fiber, AccessKind::kDrain, "reaches the segment", fiber.buffer[0].word,
+                  fiber.buffer[0].value);
+        DrainOne(fiber);
+        break;
+      case MoveKind::kEvent:
+        Event(move.fiber);
+        break;
+      case MoveKind::kKill:
+        Kill(move.fiber);
+        break;
+    }
+  }
+}
+
+void Machine::AskForTurn() {
+  const OutsideArena outside;
+  Fiber& fiber = fibers_[running_];
+  HideBuffer(fiber);
+  const int next = Decide();
+  if (next != running_) SwitchTo(next);
+  ShowBuffer(fiber);
+}
+
+void Machine::AskInsideTurn(bool always) {
+  if (phase_ != Phase::kTurns || deaths_ >= limits_.deaths) return;
+  if (limits_.ask_everywhere) return AskForTurn();
+  Fiber& fiber = fibers_[running_];
+  // Not the segment's own hash: it may be as it was, and others elsewhere.
+  const uint64_t now = Mix(fiber.changes, static_cast<uint64_t>(fiber.robust.count) * 2 +
+                                              (fiber.robust.pending != nullptr ? 1 : 0));
+  if (!always && fiber.asked == now) return;
+  fiber.asked = now;
+  const OutsideArena outside;
+  moves_[0] = {MoveKind::kRun, static_cast<int8_t>(running_)};
+  moves_[1] = {MoveKind::kKill, static_cast<int8_t>(running_)};
+  const int choice =
+      chooser_->Choose({.moves = {moves_.data(), 2}, .running = running_, .inside_turn = true});
+  if (choice == Chooser::kAbandon) LeaveSchedule(Ending::kAbandoned);
+  if (choice == 0) return;
+  HideBuffer(fiber);
+  Kill(running_);
+  Proceed();
+}
+
+void Machine::Proceed() {
+  Arena::Get().on = false;
+  const int next = Decide();
+  if (next != running_) SwitchTo(next);
+}
+
+// ---- Waiting ------------------------------------------------------------------------------------
+
+void Machine::Block(Wait wait) {
+  const OutsideArena outside;
+  Settle();
+  Fiber& fiber = fibers_[running_];
+  if (fiber.must_not_wait) {
+    Fail(Verdict::kStuck, "an operation that must never wait for another participant waits");
+  }
+  if (phase_ == Phase::kAudit) {
+    Fail(Verdict::kStuck, "after all others had ended, the auditor waits for one of them");
+  }
+  fiber.wait = wait;
+  fiber.woken = false;
+  HideBuffer(fiber);
+  Proceed();
+  ShowBuffer(fiber);
+}
+
+void Machine::WaitForChange(const void* address) {
+  Settle();
+  Fiber& fiber = fibers_[running_];
+  fiber.wait_word = WordOf(address);
+  HideBuffer(fiber);
+  fiber.wait_value = *At(fiber.wait_word);
+  Block(Wait::kChange);
+}
+
+void Machine::NoteBusy(const uint32_t* word) {
+  Fiber& fiber = fibers_[running_];
+  const uint64_t at = WordOf(word) + 1;
+  if (fiber.busy_word == at && fiber.busy_value == *At(at - 1)) WaitForChange(word);
+  fiber.busy_word = at;
+  fiber.busy_value = *At(at - 1);
+}
+
+bool Machine::WaitForWake(const void* address) {
+  Fiber& fiber = fibers_[running_];
+  fiber.wait_word = WordOf(address);
+  Block(Wait::kWake);
+  return fiber.woken;
+}
+
+void Machine::Sleep() {
+  if (phase_ == Phase::kOutside) return;
+  fibers_[running_].wait_value = writes_;
+  Block(Wait::kSleep);
+}
+
+void Machine::Wake(const void* address, int count) {
+  // In the order of their numbers: the kernel's is that in which they came, which a stopped waiter
+  // makes any.
+  for (int i = 0; i < participants_ && count > 0; ++i) {
+    Fiber& fiber = fibers_[i];
+    if (fiber.dead || fiber.wait != Wait::kWake || fiber.woken ||
+        fiber.wait_word != WordOf(address)) {
+      continue;
+    }
+    fiber.woken = fiber.changed = true;
+    --count;
+  }
+}
+
+// ---- Death --------------------------------------------------------------------------------------
+
+void Machine::NoteQuestionOfLife() {
+  if (phase_ != Phase::kTurns || limits_.deaths == 0 || locks_are_asked_) return;
+  locks_are_asked_ = grew_ = true;
+}
+
+void Machine::Kill(int number) {
+  Fiber& fiber = fibers_[number];
+  fiber.dead = true;
+  fiber.wait = Wait::kNone;
+  ++deaths_;
+  just_killed_ = true;
+  living_ = static_cast<uint8_t>(living_ & ~(1u << number));
+  // The kernel touches these words when it comes to it.
+  for (int i = 0; i < fiber.robust.count; ++i) MarkContended(WordOf(fiber.robust.held[i]));
+  if (fiber.robust.pending != nullptr) MarkContended(WordOf(fiber.robust.pending));
+  if (limits_.trace) TraceOf(number, AccessKind::kDeath, "dies");
+}
+
+void Machine::Event(int number) {
+  Fiber& fiber = fibers_[number];
+  if (fiber.robust.count > 0) {
+    EndMutexOfDead(number, fiber.robust.held[--fiber.robust.count], false);
+    return;
+  }
+  if (fiber.robust.pending != nullptr) {
+    uint32_t* const word = fiber.robust.pending;
+    fiber.robust.pending = nullptr;
+    EndMutexOfDead(number, word, true);
+    return;
+  }
+  fiber.buried = true;
+  fiber.end_of_death = Tick();
+  kernel_.Release(number);
+  KernelChanged();
+  const int bit = 48 + number;
+  returned_ |= uint64_t{1} << bit;
+  history_hash_ += Mix(static_cast<uint64_t>(bit) + 1, fiber.in_operation ? 2 : 1);
+  if (limits_.trace) TraceOf(number, AccessKind::kEvent, "its byte locks are free");
+}
+
+// As handle_futex_death of Linux.
+void Machine::EndMutexOfDead(int number, uint32_t* word, bool pending) {
+  const uint32_t value = *AtHalf(word);
+  if ((value & FUTEX_TID_MASK) != static_cast<uint32_t>(thread_id(number))) {
+    if (pending && value == 0) Wake(word, 1);
+    return;
+  }
+  const uint64_t at = WordOf(word);
+  const uint64_t old_value = *At(at);
+  MakeDirty(at);
+  *AtHalf(word) = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+  Change(at, old_value, *At(at));
+  if ((value & FUTEX_WAITERS) != 0) Wake(word, 1);
+  if (limits_.trace) {
+    TraceOf(number, AccessKind::kEvent, "its mutex says that its owner died", at, *At(at));
+  }
+}
+
+// ---- For people ---------------------------------------------------------------------------------
+
+void Machine::Trace(AccessKind kind, uintptr_t code, uint64_t word, uint64_t value,
+                    uint64_t written, const char* what) {
+  if (phase_ == Phase::kAudit) return;
+  const OutsideArena outside;
+  trace_.push_back({running_, kind, code, word * 8, value, written, what});
+}
+
+void Machine::TraceOf(int fiber, AccessKind kind, const char* what, uint64_t word, uint64_t value) {
+  if (phase_ == Phase::kAudit) return;
+  const OutsideArena outside;
+  trace_.push_back({fiber, kind, 0, word * 8, value, value, what});
+}
+
+}  // namespace kill9::explore

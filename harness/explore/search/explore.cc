@@ -1,0 +1,149 @@
+#include "harness/explore/search/explore.h"
+
+#include <chrono>
+
+namespace kill9::explore {
+namespace {
+
+// At the beginning, to find the words that several participants touch.
+constexpr uint64_t kFirstAtRandom = 60;
+constexpr uint64_t kMostStates = 60'000'000;  // 17 bytes each
+constexpr uint64_t kLooksAtTheClock = 64;     // once in so many schedules
+
+class Explorer {
+ public:
+  Explorer(Scene& scene, const ExploreOptions& options)
+      : options_(options),
+        limits_{
+            .model = options.model, .deaths = options.deaths, .prove_hooks = options.prove_hooks},
+        machine_(Machine::Get()),
+        began_(std::chrono::steady_clock::now()) {
+    machine_.Load(scene, limits_);
+  }
+
+  ExploreResult Run() {
+    Random random(options_.seed, options_.deaths);
+    // Before anything is found exhaustively, so that little is begun anew.
+    result_.strategy = Strategy::kRandom;
+    for (uint64_t i = 0; i < kFirstAtRandom && !Over(1); ++i) RunAtRandom(random);
+    if (options_.strategy != Strategy::kRandom && !found()) RunExhaustively();
+    if (options_.strategy != Strategy::kExhaustive && !found() && !result_.exhaustive &&
+        !result_.unsteady) {
+      result_.strategy = Strategy::kRandom;
+      while (!found() && !Over(1)) RunAtRandom(random);
+      result_.distinct_states += random.states();
+    }
+    if (found()) Shorten();
+    if (found() && options_.model == MemoryModel::kTso) result_.contended = machine_.Contended();
+    result_.contended_words = machine_.contended_words();
+    result_.seconds = Seconds();
+    return std::move(result_);
+  }
+
+ private:
+  bool found() const { return result_.finding.verdict != Verdict::kPass; }
+  double Seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+  }
+  bool Over(double share) {
+    if (found() || result_.unsteady) return true;
+    if (options_.interrupted != nullptr && *options_.interrupted) return true;
+    if (options_.schedules != 0 && result_.schedules >= options_.schedules) return true;
+    return result_.schedules % kLooksAtTheClock == 0 && Seconds() > options_.budget_seconds * share;
+  }
+
+  void RunOnce(Chooser& chooser) {
+    Recorder recorder(chooser, machine_);
+    Finding finding;
+    machine_.RunSchedule(recorder, &finding);
+    ++result_.schedules;
+    result_.deaths += static_cast<uint64_t>(machine_.deaths());
+    if (finding.verdict == Verdict::kPass) return;
+    // Which stores wait in a buffer changed in the middle of it: it could not be repeated, and comes
+    // again, since all begins anew.
+    if (options_.model == MemoryModel::kTso && machine_.grew()) return;
+    result_.finding = finding;
+    result_.schedule = recorder.schedule();
+  }
+
+  void RunAtRandom(Random& random) {
+    machine_.TakeGrew();
+    random.Begin();
+    RunOnce(random);
+  }
+
+  void RunExhaustively() {
+    result_.strategy = Strategy::kExhaustive;
+    const double share = options_.strategy == Strategy::kAuto ? 0.5 : 1;
+    Exhaustive exhaustive(options_.preemptions);
+    machine_.TakeGrew();
+    bool more = true;
+    while (more && !Over(share) && exhaustive.states() < kMostStates) {
+      exhaustive.Begin();
+      RunOnce(exhaustive);
+      result_.unsteady |= exhaustive.unsteady();
+      if (machine_.TakeGrew()) {
+        exhaustive.Restart();
+      } else {
+        more = exhaustive.Next();
+      }
+    }
+    result_.exhaustive = !more && !found() && !result_.unsteady;
+    result_.distinct_states = exhaustive.states();
+  }
+
+  Replayed Try(const Schedule& schedule) { return Replay(schedule, limits_); }
+  bool Fails(const Schedule& schedule) {
+    return Try(schedule).finding.verdict == result_.finding.verdict;
+  }
+
+  // Deaths first, then whose turn it is: each that is not needed.
+  void Shorten() {
+    Schedule& schedule = result_.schedule;
+    if (!Fails(schedule)) {
+      result_.unsteady = true;
+      return;
+    }
+    for (bool shorter = true; shorter;) {
+      shorter = false;
+      for (size_t i = schedule.size(); i-- > 0;) {
+        Schedule without = schedule;
+        without.erase(without.begin() + static_cast<ptrdiff_t>(i));
+        if (!Fails(without)) continue;
+        schedule = without;
+        shorter = true;
+      }
+    }
+    limits_.trace = true;
+    Replayed last = Try(schedule);
+    result_.finding = last.finding;
+    result_.steps = std::move(last.steps);
+  }
+
+  const ExploreOptions& options_;
+  MachineLimits limits_;
+  Machine& machine_;
+  const std::chrono::steady_clock::time_point began_;
+  ExploreResult result_;
+};
+
+}  // namespace
+
+ExploreResult Explore(Scene& scene, const ExploreOptions& options) {
+  return Explorer(scene, options).Run();
+}
+
+Replayed Replay(const Schedule& schedule, const MachineLimits& limits) {
+  Machine& machine = Machine::Get();
+  MachineLimits everywhere = limits;
+  everywhere.ask_everywhere = true;
+  machine.set_limits(everywhere);
+  Follower follower(schedule, machine);
+  Replayed replayed;
+  machine.RunSchedule(follower, &replayed.finding);
+  replayed.steps = machine.trace();
+  machine.set_limits(limits);
+  return replayed;
+}
+
+}  // namespace kill9::explore

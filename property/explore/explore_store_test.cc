@@ -1,0 +1,132 @@
+// The stores, explored: what holds of each design, and that what is wrong with a baseline is seen.
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "harness/explore/scenes/store_scene.h"
+#include "harness/explore/search/explore.h"
+#include "variants/registry.h"
+
+namespace kill9::explore {
+namespace {
+
+ExploreResult ExploreStore(const Variant& variant, const std::string& scenario,
+                           const ExploreOptions& options) {
+  StoreScene scene(variant, *ParseStoreScenario(scenario));
+  return Explore(scene, options);
+}
+
+class ExploreDesigns : public testing::TestWithParam<const Variant*> {};
+
+std::vector<const Variant*> Designs() {
+  std::vector<const Variant*> designs;
+  for (const Variant* variant : AllVariants()) {
+    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
+  }
+  return designs;
+}
+
+void ExpectAllSchedulesPass(const Variant& variant, const std::string& scenario, MemoryModel model,
+                            int deaths) {
+  const ExploreResult result = ExploreStore(
+      variant, scenario,
+      {.model = model, .deaths = deaths, .strategy = Strategy::kExhaustive, .budget_seconds = 600});
+  EXPECT_EQ(result.finding.verdict, Verdict::kPass)
+      << scenario << ": " << result.finding.message << Render(result.schedule);
+  EXPECT_TRUE(result.exhaustive) << scenario;
+  // That there was something to explore.
+  EXPECT_GT(result.contended_words, 0u) << scenario;
+  EXPECT_GT(result.schedules, 60u) << scenario;
+  EXPECT_EQ(result.deaths > 0, deaths > 0) << scenario;
+}
+
+TEST_P(ExploreDesigns, EveryScheduleWithOneDeathIsLegal) {
+  for (const char* scenario : {"put+get", "put+erase", "erase+erase", "put+recover", "get+erase",
+                               "pin+erase", "erase+recover", "recover+recover", "put+get@empty"}) {
+    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kSc, 1);
+  }
+}
+
+TEST_P(ExploreDesigns, EveryScheduleWithStoreBuffersIsLegal) {
+  for (const char* scenario : {"put+get", "get+erase", "pin+erase"}) {
+    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kTso, 0);
+  }
+}
+
+TEST_P(ExploreDesigns, EveryScheduleOfARecoveryBesideASurvivorIsLegal) {
+  ExpectAllSchedulesPass(*GetParam(), "erase+get+recover", MemoryModel::kSc, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ExploreDesigns, testing::ValuesIn(Designs()),
+                         [](const auto& design) { return std::string(design.param->name()); });
+
+TEST(ExploreBaselines, DeathInALockedStoreIsSeen) {
+  const ExploreResult result = ExploreStore(*FindVariant("one_semaphore"), "put+get",
+                                            {.deaths = 1,
+                                             .strategy = Strategy::kExhaustive,
+                                             .schedules = 100'000,
+                                             .budget_seconds = 600});
+  EXPECT_EQ(result.finding.verdict, Verdict::kStuck) << result.finding.message;
+}
+
+TEST(ExploreBaselines, InterleavingsWithoutALockAreSeen) {
+  const ExploreResult result = ExploreStore(
+      *FindVariant("unsynchronised_hash"), "put+get",
+      {.strategy = Strategy::kExhaustive, .schedules = 100'000, .budget_seconds = 600});
+  EXPECT_NE(result.finding.verdict, Verdict::kPass);
+  // Shortened: nothing of it can be left out.
+  for (size_t i = 0; i < result.schedule.size(); ++i) {
+    Schedule without = result.schedule;
+    without.erase(without.begin() + static_cast<ptrdiff_t>(i));
+    EXPECT_NE(Replay(without, {}).finding.verdict, result.finding.verdict) << i;
+  }
+}
+
+// At random, the same seed finds the same.
+TEST(ExploreBaselines, RandomSchedulesRepeat) {
+  const ExploreOptions options = {
+      .strategy = Strategy::kRandom, .schedules = 10'000, .budget_seconds = 600, .seed = 7};
+  const Variant& variant = *FindVariant("unsynchronised_hash");
+  const ExploreResult first = ExploreStore(variant, "put+get", options);
+  const ExploreResult second = ExploreStore(variant, "put+get", options);
+  EXPECT_NE(first.finding.verdict, Verdict::kPass);
+  EXPECT_EQ(first.schedules, second.schedules);
+  EXPECT_EQ(Render(first.schedule), Render(second.schedule));
+}
+
+// With fewer preemptions there are fewer schedules, and all of them are had.
+TEST(ExploreBounds, PreemptionsBoundTheSchedules) {
+  const Variant& variant = *FindVariant("cas_slots");
+  uint64_t last = 0;
+  for (const int preemptions : {0, 1, 2, Exhaustive::kUnbounded}) {
+    const ExploreResult result = ExploreStore(
+        variant, "put+get",
+        {.preemptions = preemptions, .strategy = Strategy::kExhaustive, .budget_seconds = 600});
+    EXPECT_TRUE(result.exhaustive) << preemptions;
+    EXPECT_TRUE(preemptions != 0 || result.schedules > last);
+    last = result.schedules;
+  }
+}
+
+TEST(ExploreScenarios, AreRefusedByWhatIsWrongWithThem) {
+  EXPECT_FALSE(ParseStoreScenario("put+bogus").ok());
+  EXPECT_FALSE(ParseStoreScenario("").ok());
+  EXPECT_FALSE(ParseStoreScenario("put+get+get+get+get+get+get").ok());
+  EXPECT_FALSE(ParseStoreScenario("put,put,put,put,put,put,put").ok());
+  EXPECT_TRUE(ParseStoreScenario("put,get+erase@empty").ok());
+}
+
+TEST(ExploreTokens, WhatIsNoTokenIsRefused) {
+  for (const char* text :
+       {"", "x", "a:b:sc:1", "a:b:c11:1:a1", "a:b:sc:4:a1", "a:b:sc:1:z1", "a:b:sc:1:a",
+        "a:b:sc:1:!", "a:b:sc:1:!a3", "a:b:sc:1:a1:x3", "a:b:sc:1:a1:w3:w4", "a:b:sc:-1:a1"}) {
+    EXPECT_FALSE(ParseToken(text).has_value()) << text;
+  }
+  const char* const token = "a:b+c:tso:2:a12.!b.~b.^a.b3:w1,w22";
+  const std::optional<Token> parsed = ParseToken(token);
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(Render(*parsed), token);
+}
+
+}  // namespace
+}  // namespace kill9::explore

@@ -1,0 +1,46 @@
+// Small programs that are compiled to be explored: an interpreter of random ones, and algorithms
+// with a bug that somebody really published, each beside its repaired form.
+#ifndef KILL9_PROPERTY_EXPLORE_PROGRAMS_PROGRAMS_H_
+#define KILL9_PROPERTY_EXPLORE_PROGRAMS_PROGRAMS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "harness/explore/scenes/program_scene.h"
+
+namespace kill9::explore {
+
+enum class Code : uint8_t {
+  kLoad,   // tells word
+  kStore,  // word = operand
+  kStoreSeqCst,
+  kPlainStore,
+  kPlainLoad,
+  kFetchAdd,        // tells what was there
+  kCompareAndSwap,  // word 0 -> operand; tells what was there
+  kFence,           // seq_cst
+};
+struct Instruction {
+  Code code;
+  uint8_t word;
+  uint8_t operand;
+};
+using Thread = std::vector<Instruction>;
+
+// Runs a thread; what it tells goes to `results`, one for each instruction.
+void Interpret(char* memory, const Thread& thread, uint64_t* results);
+
+// A published bug: the program is wrong, or (`repaired`) right.
+struct PublicBug {
+  const char* name;
+  const char* what;
+  int deaths;
+  MemoryModel model;  // the strongest that shows it
+  Program (*make)(bool repaired);
+};
+const std::vector<PublicBug>& PublicBugs();
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_PROPERTY_EXPLORE_PROGRAMS_PROGRAMS_H_

@@ -1,0 +1,25 @@
+// The options of kill9 explore, for both programs that know them: kill9, which hands over, and
+// kill9-explore, which does it (docs/explore.md).
+#ifndef KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ARGUMENTS_H_
+#define KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ARGUMENTS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "stress/command/arguments/options.h"
+
+namespace kill9 {
+
+struct ExploreArguments {
+  std::string variant = "all", scenario = "put+get", model = "sc", strategy = "auto", json, token;
+  uint32_t deaths = 1, times = 1;
+  int preemptions = -1;
+  uint64_t schedules = 0, seed = 1;
+  double budget_seconds = 10;
+};
+
+void AddExploreOptions(Command& command, ExploreArguments& arguments);
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ARGUMENTS_H_

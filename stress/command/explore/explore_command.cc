@@ -1,0 +1,81 @@
+// kill9 explore: every interleaving of a few operations, and every death in them. The work is done
+// by kill9-explore, a program beside this one: its designs are compiled for the explorer.
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/commands.h"
+#include "stress/command/explore/explore_arguments.h"
+
+namespace kill9 {
+namespace {
+
+constexpr const char* kMissing =
+    "kill9-explore is not beside kill9: it was not built, or there was no clang to build it with "
+    "(./dev explore builds it)";
+
+int Skip(const ExploreArguments& arguments) {
+  std::cerr << "kill9 explore: skipped: " << kMissing << "\n";
+  if (arguments.json.empty()) return ExitCode(Verdict::kSkipped);
+  Json result = NewResult("explore", arguments.seed);
+  for (const Design* design : ChooseDesigns(arguments.variant)) {
+    result["runs"].push_back({{"variant", design->name()},
+                              {"scenario", arguments.scenario},
+                              {"verdict", VerdictName(Verdict::kSkipped)},
+                              {"reason", kMissing}});
+  }
+  if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {
+    std::cerr << "kill9 explore: " << status.message() << "\n";
+    return kExitUsage;
+  }
+  return ExitCode(Verdict::kSkipped);
+}
+
+}  // namespace
+
+void AddExploreOptions(Command& command, ExploreArguments& arguments) {
+  command.Add("--variant", arguments.variant, "names with commas, or all designs");
+  command.Add("--scenario", arguments.scenario,
+              "operations of participants: put+get, put,get+erase@empty; or pairs: every two "
+              "operations");
+  command.Add("--model", arguments.model, "the memory model: sc or tso");
+  command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
+  command.Add("--strategy", arguments.strategy,
+              "auto, exhaustive or random: auto goes on at random where half of the budget was "
+              "not enough for all");
+  command
+      .Add("--preemptions", arguments.preemptions,
+           "at most so many switches away from who could go on; -1: any number")
+      .Between(-1, 16);
+  command.Add("--budget", arguments.budget_seconds, "seconds for each scenario").Positive();
+  command.Add("--schedules", arguments.schedules,
+              "at most so many in each scenario (0: as the budget says)");
+  command.Add("--seed", arguments.seed, "of random schedules");
+  command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
+  command.Add("--times", arguments.times, "with --token: how often").Positive();
+  command.Add("--json", arguments.json, "the result file");
+}
+
+void AddExploreCommand(CommandLine& line, char** argv) {
+  Command command =
+      line.Add("explore", "every interleaving of a few operations, and every death in them");
+  auto arguments = std::make_shared<ExploreArguments>();
+  AddExploreOptions(command, *arguments);
+  command.OnCall([arguments, argv] {
+    std::error_code ignored;
+    const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", ignored);
+    const std::string program = own.parent_path() / "kill9-explore";
+    if (access(program.c_str(), X_OK) != 0) return Skip(*arguments);
+    execv(program.c_str(), argv);
+    std::cerr << "kill9 explore: cannot run '" << program << "'\n";
+    return kExitUsage;
+  });
+}
+
+}  // namespace kill9
