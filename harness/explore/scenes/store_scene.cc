@@ -157,18 +157,27 @@ void StoreScene::Fill(Store& store) const {
   }
 }
 
-// How many entries it takes until the key is forgotten: tried out in a segment of its own.
-size_t StoreScene::EntriesUntilForgotten() const {
+// Whether the key is forgotten after so many other entries: tried out in a segment of its own, and
+// looked at once, since a store may keep for longer what is read.
+bool StoreScene::IsForgottenAfter(size_t entries) const {
   absl::StatusOr<std::shared_ptr<Segment>> segment = NewSegment();
   if (!segment.ok()) CannotMake(segment.status());
   absl::StatusOr<std::unique_ptr<Store>> trial = variant_.Attach(*segment);
   if (!trial.ok()) CannotMake(trial.status());
   PutKey(**trial).IgnoreError();
-  size_t entries = 0;
-  for (; entries < kFillers && (*trial)->Get(kKeyText, nullptr).ok(); ++entries) {
-    PutFiller(**trial, entries).IgnoreError();
+  for (size_t i = 0; i < entries; ++i) PutFiller(**trial, i).IgnoreError();
+  return !(*trial)->Get(kKeyText, nullptr).ok();
+}
+
+// As many as leave it there.
+size_t StoreScene::MostBesideTheKey() const {
+  size_t fits = 0, too_many = 1;
+  for (; too_many < kFillers && !IsForgottenAfter(too_many); too_many *= 2) fits = too_many;
+  while (too_many - fits > 1) {
+    const size_t middle = (fits + too_many) / 2;
+    (IsForgottenAfter(middle) ? too_many : fits) = middle;
   }
-  return entries;
+  return fits;
 }
 
 void StoreScene::Make() {
@@ -183,7 +192,7 @@ void StoreScene::Make() {
     of_[static_cast<size_t>(number)].store = store->release();
   };
   // Before the scene's own segment: the machine knows one at a time.
-  const size_t forgotten_after = full && !lossless ? EntriesUntilForgotten() : 0;
+  const size_t beside_the_key = full && !lossless ? MostBesideTheKey() : 0;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = NewSegment();
   if (!segment.ok()) CannotMake(segment.status());
   attach(*segment, kAuditor);
@@ -202,8 +211,9 @@ void StoreScene::Make() {
   } else if (full && lossless) {
     Fill(maker);
   }
-  for (size_t i = 0; i + 1 < forgotten_after; ++i) PutFiller(maker, i).IgnoreError();
+  for (size_t i = 0; i < beside_the_key; ++i) PutFiller(maker, i).IgnoreError();
   for (int i = 0; i < participants(); ++i) attach(*segment, i);
+  if (full && !lossless) return;  // who reads the key may make it stay
   // Each knows the store before the schedule begins, as one that has run for a while does.
   for (int i = 0; i < participants(); ++i) {
     machine.ActAs(i);

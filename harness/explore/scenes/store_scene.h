@@ -3,8 +3,8 @@
 //     put+get          one participant puts, another gets
 //     put,get+erase    the first does two things
 //     put+put@empty    in an empty store; without it, the key is there
-//     get+put@full     the key is there, and there is room for one more entry of its size; of a
-//                      store that forgets: the next entry takes the key's own room
+//     get+put@full     the key is there, and room for one more entry of its size; in a store that
+//                      forgets, as many others as leave the key there
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_STORE_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_STORE_SCENE_H_
 
@@ -70,7 +70,8 @@ class StoreScene : public Scene {
   absl::StatusOr<std::shared_ptr<Segment>> NewSegment() const;
   absl::StatusOr<Version> PutKey(Store& store) const;
   void Fill(Store& store) const;
-  size_t EntriesUntilForgotten() const;
+  bool IsForgottenAfter(size_t entries) const;
+  size_t MostBesideTheKey() const;
   absl::Status PutFiller(Store& store, size_t number) const;
   void Do(int participant, size_t number, StoreCall call);
   void Finish(Operation& operation, const absl::Status& status, uint64_t result, Version version);
