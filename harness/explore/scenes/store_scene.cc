@@ -127,7 +127,8 @@ StoreScene::~StoreScene() = default;
 absl::StatusOr<std::shared_ptr<Segment>> StoreScene::NewSegment() const {
   SegmentOptions options;
   options.max_participants = static_cast<uint32_t>(participants()) + 1;
-  options.expected_entries = 4;
+  // Full of bytes, before its index is.
+  options.expected_entries = scenario_.beginning == Beginning::kFull ? 1024 : 4;
   options.stripes = 1;
   options.hash_seed = 1;
   absl::StatusOr<std::shared_ptr<Segment>> segment = absl::UnknownError("");
