@@ -37,6 +37,12 @@ function(planted_sources patch result)
     string(REGEX REPLACE "^\\+\\+\\+ b/([^\t ]+).*" "\\1" touched "${line}")
     if(touched MATCHES "\\.cc$")
       list(APPEND sources ${touched})
+    elseif(touched MATCHES "^variants/segment/short_bytes")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/stores/locked/*.cc
+        ${CMAKE_SOURCE_DIR}/variants/stores/global_mutex/*.cc
+        ${CMAKE_SOURCE_DIR}/variants/stores/striped_locks/*.cc
+        ${CMAKE_SOURCE_DIR}/variants/stores/cas_slots/*.cc)
+      list(APPEND sources ${found})
     elseif(touched MATCHES "^variants/(stores/locked/|segment/robust_mutex)")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/stores/locked/*.cc
         ${CMAKE_SOURCE_DIR}/variants/stores/global_mutex/*.cc

@@ -98,6 +98,9 @@ bool TierOutcome::as_declared(const PlantedBug& bug) const {
   return std::find(bug.verdicts.begin(), bug.verdicts.end(), verdict) != bug.verdicts.end();
 }
 
+// The arguments of a bug that an ordinary run of torture must find.
+constexpr const char* kAllScenarios = "--scenario=all";
+
 std::string DefaultPlantedManifest() {
   std::error_code ignored;
   const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -161,7 +164,13 @@ std::vector<std::string> PlantedCommand(const PlantedBug& bug, std::string_view 
     words.push_back(std::move(word));
   }
   if (tier == "torture") {
-    words.push_back(absl::StrFormat("--seconds=%g", budget_seconds));
+    // All scenarios: what the command does by itself, whose runs share a minute.
+    if (bug.torture == kAllScenarios) {
+      words.push_back("--fail-fast");
+    } else {
+      words.push_back("--shape=usual");  // what it was written for
+      words.push_back(absl::StrFormat("--seconds=%g", budget_seconds));
+    }
     words.push_back(absl::StrCat("--counterexamples=", folder));
   }
   words.push_back(absl::StrCat("--json=", result));
