@@ -164,7 +164,7 @@ struct Litmus {
 };
 
 const Code L = Code::kLoad, S = Code::kStore, F = Code::kFence, X = Code::kStoreSeqCst,
-           A = Code::kFetchAdd;
+           A = Code::kFetchAdd, C = Code::kCompareAndSwap;
 constexpr uint8_t x = 0, y = 1;
 
 std::vector<Litmus> AllLitmus() {
@@ -223,6 +223,12 @@ std::vector<Litmus> AllLitmus() {
        {},
        false,
        false},
+      {"others act before a fence",
+       {{{C, y, 1}, {S, x, 2}, {S, y, 3}}, {{S, x, 4}, {L, y, 0}, {F, x, 0}, {C, x, 7}}},
+       {{0, 0, 0}, {0, 0, 0, 4}},
+       {4, 3, 0},
+       false,
+       true},
       {"atomicity of updates", {{{A, x, 1}}, {{A, x, 1}}}, {{0}, {0}}, {}, false, false},
   };
 }

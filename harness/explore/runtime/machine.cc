@@ -388,7 +388,12 @@ void Machine::StoreOfHolder(uint32_t* address, uint32_t value) {
 
 void Machine::Fence(bool seq_cst, uintptr_t) {
   Settle();
-  if (seq_cst && buffers()) DrainAll(fibers_[running_]);
+  Fiber& fiber = fibers_[running_];
+  if (!seq_cst || !buffers() || fiber.buffered == 0) return;
+  // That its stores reach the segment is seen by others: they may act before.
+  if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
+  DrainAll(fiber);
+  ++fiber.steps;
 }
 
 void Machine::BarrierOfAll(uintptr_t code) {
