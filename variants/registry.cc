@@ -15,7 +15,9 @@
   VARIANT(CasSlots)
 
 // Of channels: `const ChannelDesign& <Name>()`.
-#define KILL9_CHANNELS(CHANNEL) CHANNEL(MutexVector)
+#define KILL9_CHANNELS(CHANNEL) \
+  CHANNEL(MutexVector)          \
+  CHANNEL(SlotRing)
 
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).

@@ -1,0 +1,132 @@
+// slot_ring: the operations of one member. Invariants R1-R9 are in layout.h.
+#ifndef KILL9_VARIANTS_CHANNELS_SLOT_RING_SLOT_RING_H_
+#define KILL9_VARIANTS_CHANNELS_SLOT_RING_SLOT_RING_H_
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "variants/channel.h"
+#include "variants/channels/shared/sleepers.h"
+#include "variants/channels/slot_ring/context.h"
+#include "variants/channels/slot_ring/ring.h"
+#include "variants/channels/slot_ring/space.h"
+
+namespace kill9::slot_ring {
+
+// Recovers the dead if no participant slot is free.
+absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
+                                                      const Membership& membership);
+
+// The account of a quiet segment; walks all of it.
+AuditReport AuditSegment(const Context& context);
+
+class SlotRing final : public Channel {
+ public:
+  SlotRing(std::shared_ptr<Segment> segment, Participant participant, MemberRole role);
+  ~SlotRing() override;
+
+  size_t max_message_bytes() const override { return max_message_bytes_; }
+
+ private:
+  absl::StatusOr<Sequence> DoSend(std::string_view message, Deadline deadline) override;
+  absl::StatusOr<size_t> DoSendMany(std::span<const std::string_view> messages,
+                                    Deadline deadline) override;
+  absl::StatusOr<MessageDraft> DoReserve(size_t size, Deadline deadline) override;
+  absl::StatusOr<Sequence> DoCommit(uint64_t hold) override;
+  absl::StatusOr<MessageInfo> DoReceive(std::string* message, Deadline deadline) override;
+  absl::StatusOr<TakenMessage> DoTake(Deadline deadline) override;
+  absl::StatusOr<MessageBatch> DoDrain(size_t most, Deadline deadline) override;
+  absl::Status DoAcknowledge(uint64_t hold) override;
+  absl::Status DoAcknowledgeBatch(uint64_t hold) override;
+  absl::Status DoReturn(uint64_t hold) override;
+  absl::Status DoReturnBatch(uint64_t hold) override;
+  void DoDropDraft(uint64_t hold) override;
+  absl::Status DoClose() override;
+  absl::StatusOr<Occupancy> DoLook() override;
+  absl::StatusOr<int> DoReadinessDescriptor() override;
+  absl::StatusOr<RecoveryReport> DoRecover() override;
+  absl::StatusOr<AuditReport> DoAudit() override;
+
+  struct Draft {
+    Ref ref = 0;
+    size_t size = 0;
+  };
+
+  // What an attempt came to: nullopt, there was nothing to be had.
+  // `glance`: one of many in a short time.
+  using Attempt = absl::FunctionRef<std::optional<absl::Status>(bool glance)>;
+
+  // Tries until it is OK or an error, or the deadline. `opposite`: who must come for it.
+  absl::Status Wait(Deadline deadline, MemberRole opposite, Attempt attempt);
+  SleepersWord& AwaitedFrom(MemberRole opposite) const {
+    return opposite == MemberRole::kSender ? context_.header().for_message
+                                           : context_.header().for_room;
+  }
+  void WakeReceivers() { sleeper_.Wake(context_.header().for_message); }
+  void WakeSenders() { sleeper_.Wake(context_.header().for_room); }
+  // After an acknowledgement.
+  void WakeAfterEnd() {
+    WakeSenders();
+    sleeper_.Wake(context_.header().for_end);
+  }
+  absl::Status SleepAndTry(Deadline deadline, MemberRole opposite, Attempt attempt);
+  // Whether the last living member of that role has gone since it was told.
+  bool HaveAllLeft(MemberRole role);
+  uint32_t Count(MemberRole role) const;
+  // What a receiver is told that has come to the mark of the end: nullopt, as long as something may
+  // come again.
+  std::optional<absl::Status> AtTheEnd();
+  bool IsAnythingTaken() const;
+  bool HasTaken(uint32_t participant, uint64_t slot_number) const;
+  RecoveryReport RecoverAndWake();
+
+  absl::StatusOr<Ref> Allocate(size_t size, Deadline deadline);
+  absl::StatusOr<Ref> AllocateSlowly(size_t size, Deadline deadline);
+  absl::StatusOr<Sequence> SendAllocated(Ref ref);
+  // Takes one message, named by `name`.
+  absl::Status TakeOne(SharedWord& name, Deadline deadline, Held* held);
+  absl::Status TakeSlowly(SharedWord& name, Deadline deadline, Held* held);
+  // Takes what is there, into batch_.
+  TakeResult FillBatch(size_t most);
+  void NameInBatch(uint64_t number);
+  absl::Status GiveUpBatch(bool (Ring::*give_up)(const Held&));
+  std::string_view BytesOf(const Held& held) const {
+    return {context_.bytes(held.slot.ref), held.size};
+  }
+  static MessageInfo InfoOf(const Held& held) {
+    return {.sequence = held.position + 1, .redelivered = held.slot.redelivered()};
+  }
+
+  std::shared_ptr<Segment> segment_;
+  Participant participant_;
+  const Context context_;
+  Ledger& ledger_;
+  const size_t max_message_bytes_;
+  Ring ring_;
+  Space space_;
+  Sleeper sleeper_;
+  uint64_t told_arrivals_[2] = {0, 0};  // of senders, and of receivers, when it was told last
+  bool has_descriptor_ = false;
+  bool waits_for_end_ = false;
+
+  uint64_t used_taken_ = 0;   // bit i: taken[i] names something
+  uint64_t used_drafts_ = 0;  // bit i: drafts_[i] is one
+  std::array<Held, kTakenHolds> taken_;
+  std::array<Draft, kDraftHolds> drafts_;
+  // A batch, while it is out.
+  bool has_batch_ = false;
+  uint64_t batch_covered_ = 0;  // slots from its first one that the ledger names
+  uint64_t batch_first_ = 0;
+  uint64_t batch_taken_ = 0;  // bit i: taken[i] names one of its messages
+  std::vector<Held> batch_;
+  std::vector<Message> batch_messages_;
+};
+
+}  // namespace kill9::slot_ring
+
+#endif  // KILL9_VARIANTS_CHANNELS_SLOT_RING_SLOT_RING_H_

@@ -1,0 +1,268 @@
+#include "variants/channels/slot_ring/space.h"
+
+#include <algorithm>
+
+namespace kill9::slot_ring {
+namespace {
+
+// How many of its retired chunks a participant looks at before it takes a fresh one: those it used
+// last are still in its caches, and most likely gone.
+constexpr size_t kLooksAtRetired = 2;
+
+}  // namespace
+
+std::optional<Ref> Space::Allocate(uint64_t bytes, bool thoroughly) {
+  const uint64_t granules = Context::GranulesFor(bytes);
+  if (granules > context_.chunk_granules() / 2) return AllocateSpan(bytes, thoroughly);
+  if (open_ == kNone || granules > context_.chunk_granules() - open_end_) {
+    CloseOpen();
+    if (!OpenAnother(thoroughly)) return std::nullopt;
+  }
+  const Ref ref = open_last_ = Append(open_, open_end_, bytes);
+  open_end_ += static_cast<uint32_t>(granules);
+  ++open_unreleased_;
+  return ref;
+}
+
+// Dies before the store of `end` -> there is no such message;  after -> one that no slot has: free
+Ref Space::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
+  const Ref ref = context_.FirstOf(chunk) + at;
+  Record& record = context_.record(ref);
+  // Relaxed, both: the chunk is this participant's; the CAS that sends the message publishes them,
+  // and so does the one that retires the chunk.
+  record.position.store(0, std::memory_order_relaxed);
+  record.size.store(bytes, std::memory_order_relaxed);
+  // Release: pairs with the acquire of TakeOver, by way of the recovery that retires the chunk.
+  context_.chunk(chunk).end.store(at + Context::GranulesFor(bytes), std::memory_order_release);
+  return ref;
+}
+
+void Space::Release(Ref ref) {
+  const uint32_t chunk = context_.ChunkOf(ref);
+  if (chunk == open_) {
+    --open_unreleased_;
+    return;
+  }
+  const auto busy = std::find_if(busy_.begin(), busy_.end(),
+                                 [chunk](const Busy& one) { return one.chunk == chunk; });
+  if (--busy->unreleased > 0) return;
+  const Busy gone = *busy;
+  *busy = busy_.back();
+  busy_.pop_back();
+  Retire(chunk, gone.is_span ? retired_spans_ : retired_small_, gone.last);
+}
+
+void Space::Leave() { CloseOpen(); }
+
+void Space::CloseOpen() {
+  if (open_ == kNone) return;
+  if (open_unreleased_ > 0) {
+    busy_.push_back({open_, open_unreleased_, false, open_last_});
+  } else {
+    Retire(open_, retired_small_, open_last_);
+  }
+  open_ = kNone;
+  open_end_ = 0;
+  open_unreleased_ = 0;
+}
+
+bool Space::OpenAnother(bool thoroughly) {
+  uint32_t chunk = kNone;
+  if (!ReopenRetired(retired_small_, 0, &chunk) && !ClaimFree(&chunk)) {
+    if (!thoroughly) return false;
+    Gather();
+    if (!ClaimFree(&chunk)) return false;
+  }
+  open_ = chunk;
+  open_end_ = 0;
+  open_unreleased_ = 0;
+  open_last_ = context_.FirstOf(chunk);
+  return true;
+}
+
+std::optional<Ref> Space::AllocateSpan(uint64_t bytes, bool thoroughly) {
+  const uint64_t chunk_bytes = uint64_t{context_.chunk_granules()} * kGranuleBytes;
+  const uint32_t count = static_cast<uint32_t>((bytes + chunk_bytes - 1) / chunk_bytes);
+  uint32_t head = kNone;
+  if (!ReopenRetired(retired_spans_, count, &head)) {
+    std::optional<uint32_t> built = BuildSpan(count);
+    if (!built.has_value() && thoroughly) {
+      CloseOpen();
+      Gather();
+      built = BuildSpan(count);
+    }
+    if (!built.has_value()) return std::nullopt;
+    head = *built;
+  }
+  busy_.push_back({head, 1, true, context_.FirstOf(head)});
+  return Append(head, 0, bytes);
+}
+
+// Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. The oldest
+// goes first; where a message is held for long in it, the next.
+bool Space::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head) {
+  for (size_t look = 0; look < kLooksAtRetired && look < retired.size();) {
+    const auto at = retired.begin() + static_cast<ptrdiff_t>(look);
+    // A hint, and nearly always right: TakeOver and AllGone decide.
+    if (context_.IsInSlot(at->last)) {
+      ++look;
+      continue;
+    }
+    const Retired one = *at;
+    retired.erase(at);
+    if (!TakeOver(one.chunk)) continue;  // others were first
+    if (!AllGone(one.chunk)) {
+      Retire(one.chunk, retired, one.last);
+      ++look;
+      continue;
+    }
+    Chunk& chunk = context_.chunk(one.chunk);
+    // Relaxed: this participant's own.
+    if (chunk.span.load(std::memory_order_relaxed) != (chunks > 1 ? chunks : 0)) {
+      Free(one.chunk);
+      continue;
+    }
+    // Release: as in Append.
+    chunk.end.store(0, std::memory_order_release);
+    *head = one.chunk;
+    return true;
+  }
+  return false;
+}
+
+bool Space::ClaimFree(uint32_t* chunk) {
+  for (uint32_t step = 0; step < context_.chunk_count(); ++step) {
+    const uint32_t number = search_;
+    search_ = search_ + 1 == context_.chunk_count() ? 0 : search_ + 1;
+    if (ClaimRow(number, 1)) {
+      *chunk = number;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Owns free chunks in a row, or none of them. Dies at any instruction -> those that are Owned are
+// retired, with nothing in them.
+bool Space::ClaimRow(uint32_t first, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    SharedWord& shared = context_.chunk(first + i).word;
+    ChunkWord word{shared.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
+    // Acquire: pairs with the release with which the chunk became Free: `end` and `span` are 0, and
+    // what was in it is past.
+    if (word.kind() == ChunkKind::kFree &&
+        shared.compare_exchange_strong(word.bits,
+                                       word.Next(ChunkKind::kOwned, context_.index()).bits,
+                                       std::memory_order_acquire, std::memory_order_relaxed)) {
+      continue;
+    }
+    while (i-- > 0) Free(first + i);
+    return false;
+  }
+  return true;
+}
+
+// Looks for free chunks in a row from the far end, away from where small messages begin.
+// Dies before `span` is set -> each chunk is retired for itself;  after -> those that are a Body by
+// then are freed with the head, the others for themselves.
+std::optional<uint32_t> Space::BuildSpan(uint32_t count) {
+  uint32_t run = 0;
+  for (uint32_t number = context_.chunk_count(); number-- > 0;) {
+    // Relaxed: only a look.
+    const ChunkWord word{context_.chunk(number).word.load(std::memory_order_relaxed)};
+    run = word.kind() == ChunkKind::kFree ? run + 1 : 0;
+    if (run < count || !ClaimRow(number, count)) continue;
+    if (count == 1) return number;
+    // Release: pairs with the acquire of TakeOver, by way of the recovery that retires the head.
+    context_.chunk(number).span.store(count, std::memory_order_release);
+    for (uint32_t i = 1; i < count; ++i) {
+      SharedWord& body = context_.chunk(number + i).word;
+      const ChunkWord owned{body.load(std::memory_order_relaxed)};  // relaxed: its own
+      // Release: after `span`.
+      body.store(owned.Next(ChunkKind::kBody, number).bits, std::memory_order_release);
+    }
+    return number;
+  }
+  return std::nullopt;
+}
+
+bool Space::AllGone(uint32_t number) const {
+  // Relaxed, here and below: the chunk is this participant's; TakeOver acquired it.
+  const uint64_t end = std::min<uint64_t>(
+      context_.chunk(number).end.load(std::memory_order_relaxed), context_.slot_count());
+  const bool span = context_.chunk(number).span.load(std::memory_order_relaxed) != 0;
+  const uint64_t limit = span ? end : std::min<uint64_t>(end, context_.chunk_granules());
+  const Ref first = context_.FirstOf(number);
+  for (uint64_t at = 0; at < limit;) {
+    const Ref ref = first + static_cast<Ref>(at);
+    if (ref >= context_.slot_count()) break;
+    if (context_.IsInSlot(ref)) return false;
+    const uint64_t size = context_.record(ref).size.load(std::memory_order_relaxed);
+    at += Context::GranulesFor(std::min(size, context_.slot_count() * kGranuleBytes));
+  }
+  return true;
+}
+
+// Dies before the head is Free -> it is retired, and all is done once more: a body that is Free by
+// then, or another's, is left alone.
+void Space::Free(uint32_t number) {
+  Chunk& chunk = context_.chunk(number);
+  // Relaxed: this participant's own.
+  const uint64_t span = chunk.span.load(std::memory_order_relaxed);
+  // The last first, so that those which are left follow the head.
+  for (uint64_t i = std::min<uint64_t>(span, context_.chunk_count() - number); i-- > 1;) {
+    SharedWord& body = context_.chunk(number + static_cast<uint32_t>(i)).word;
+    ChunkWord word{body.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
+    // Release: pairs with ClaimRow; what was in it is past.
+    if (word.IsBodyOf(number)) {
+      body.compare_exchange_strong(word.bits, word.Next(ChunkKind::kFree).bits,
+                                   std::memory_order_release, std::memory_order_relaxed);
+    }
+  }
+  // Release, all three: pairs with ClaimRow (R7), and keeps the order for recovery.
+  chunk.span.store(0, std::memory_order_release);
+  chunk.end.store(0, std::memory_order_release);
+  const ChunkWord owned{chunk.word.load(std::memory_order_relaxed)};  // relaxed: its own
+  chunk.word.store(owned.Next(ChunkKind::kFree).bits, std::memory_order_release);
+}
+
+void Space::Disown(uint32_t number) {
+  SharedWord& word = context_.chunk(number).word;
+  const ChunkWord owned{word.load(std::memory_order_relaxed)};  // relaxed: its own
+  // Release: pairs with the acquire of TakeOver, for the records, `end` and `span`.
+  word.store(owned.Next(ChunkKind::kRetired).bits, std::memory_order_release);
+}
+
+void Space::Retire(uint32_t number, std::deque<Retired>& retired, Ref last) {
+  Disown(number);
+  retired.push_back({number, last});
+}
+
+bool Space::TakeOver(uint32_t number) {
+  SharedWord& shared = context_.chunk(number).word;
+  ChunkWord word{shared.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
+  // Acquire: pairs with the release of Retire, or of the recovery that retired it.
+  return word.kind() == ChunkKind::kRetired &&
+         shared.compare_exchange_strong(word.bits,
+                                        word.Next(ChunkKind::kOwned, context_.index()).bits,
+                                        std::memory_order_acquire, std::memory_order_relaxed);
+}
+
+void Space::Gather() {
+  std::vector<bool> freed(context_.chunk_count(), false);
+  for (uint32_t number = 0; number < context_.chunk_count(); ++number) {
+    // Most chunks are not gone, as a look at their first message tells.
+    if (context_.IsInSlot(context_.FirstOf(number)) || !TakeOver(number)) continue;
+    if (AllGone(number)) {
+      Free(number);
+      freed[number] = true;
+    } else {
+      Disown(number);
+    }
+  }
+  const auto is_freed = [&freed](const Retired& one) { return freed[one.chunk]; };
+  std::erase_if(retired_small_, is_freed);
+  std::erase_if(retired_spans_, is_freed);
+}
+
+}  // namespace kill9::slot_ring
