@@ -270,7 +270,7 @@ absl::Status SlotRing::DoReturnBatch(uint64_t) { return GiveUpBatch(&Ring::GiveB
 // ---- The rest.
 
 absl::Status SlotRing::DoClose() {
-  ring_.Close();
+  if (ring_.Close() == SendResult::kDamaged) return Damaged();
   WakeReceivers();
   WakeSenders();
   return absl::OkStatus();

@@ -65,6 +65,9 @@ class Ring {
   Cursor At(uint64_t position) const;
   // To the next position, or to the hint if that is further.
   void Advance(Cursor& cursor, const SharedWord& hint) const;
+  // Of the positions that one call has passed. The hints are never so far behind (they lag by the
+  // positions at which somebody died): then the words contradict each other.
+  bool IsTooFar(uint64_t passed) const { return passed > 2 * context_.slot_count(); }
   static void Raise(SharedWord& hint, uint64_t position);
   int64_t LapsAhead(const Slot& slot, const Cursor& cursor) const {
     return codec().LapsAhead(slot.lap, cursor.lap);
@@ -106,7 +109,7 @@ inline void Ring::Advance(Cursor& cursor, const SharedWord& hint) const {
 }
 
 inline SendResult Ring::Send(Ref ref, uint64_t* position) {
-  for (;;) {
+  for (uint64_t passed = 0; !IsTooFar(passed);) {
     SharedWord& shared = context_.slot(tail_.number);
     // Acquire: pairs with the releases of whoever changed the word, so that what a later look finds
     // is not older.
@@ -144,11 +147,13 @@ inline SendResult Ring::Send(Ref ref, uint64_t* position) {
       }
     }
     Advance(tail_, context_.header().tail_hint);
+    ++passed;
   }
+  return SendResult::kDamaged;
 }
 
 inline TakeResult Ring::FindHead(uint64_t* word) {
-  for (;;) {
+  for (uint64_t passed = 0; !IsTooFar(passed); ++passed) {
     // Acquire: as in Send; and pairs with its CAS, for the record.
     *word = context_.slot(head_.number).load(std::memory_order_acquire);
     const Slot slot = codec().Unpack(*word);
@@ -162,6 +167,7 @@ inline TakeResult Ring::FindHead(uint64_t* word) {
     Advance(head_, context_.header().head_hint);
     if (head_.position % kHintEvery == 0) Raise(context_.header().head_hint, head_.position);
   }
+  return TakeResult::kDamaged;
 }
 
 // REQUIRES: the ledger names the slot.
