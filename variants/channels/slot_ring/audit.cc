@@ -94,8 +94,8 @@ class Auditor {
       if (position % context_.slot_count() != number) {
         Violation("R3", "a message is in another's slot", number);
       }
+      ++report_.entries;
       if (slot.kind == SlotKind::kFull) {
-        ++report_.entries;
         if (slot.redelivered() && Load(context_.region(Context::RegionOf(number))) == 0) {
           Violation("R5", "what came back was not counted", number);
         }
