@@ -1,4 +1,7 @@
 // Conformance of channels: what each operation does while nobody dies.
+#include <filesystem>
+#include <system_error>
+
 #include "property/channels/channel_conformance.h"
 
 namespace kill9 {
@@ -274,6 +277,38 @@ TEST_P(ChannelOperations, WhoLeavesReturnsWhatItHeld) {
   const AuditReport audit = ExpectSoundAccount();
   EXPECT_EQ(audit.entries, 0u);
   EXPECT_EQ(audit.held.blocks, 0u);
+}
+
+// The kernel takes long to end what a sleeper watches with, on a busy machine seconds: nobody shall
+// wait for that who leaves.
+TEST_P(ChannelOperations, WhoLeavesKeepsWhatItWatchedWithForTheNext) {
+  Make();
+  const auto watching = [] {
+    uint64_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code ignored;
+      count += std::filesystem::read_symlink(entry.path(), ignored) == "anon_inode:inotify";
+    }
+    return count;
+  };
+  const auto wait = [](Channel& channel) {
+    std::string message;
+    return channel.Receive(&message, Deadline::After(std::chrono::milliseconds(1))).status().code();
+  };
+  ASSERT_EQ(wait(*channel_), StatusCode::kDeadlineExceeded);
+  uint64_t most = 0;
+  for (int i = 0; i < 20; ++i) {
+    std::unique_ptr<Channel> receiver = Attach(MemberRole::kReceiver);
+    ASSERT_EQ(wait(*receiver), StatusCode::kDeadlineExceeded);
+    const uint64_t there = watching();
+    ASSERT_GE(there, 1u) << "the premise: there is inotify here";
+    receiver = nullptr;
+    EXPECT_EQ(watching(), there);
+    if (i == 0) most = there;
+    EXPECT_EQ(there, most) << "each handle has one of its own";
+  }
+  Send("still heard");
+  EXPECT_EQ(Receive(), "still heard");
 }
 
 }  // namespace

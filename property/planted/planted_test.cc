@@ -25,7 +25,7 @@ namespace {
 // of kinds to come.
 constexpr uint32_t kClasses = 46, kFirstOfShapes = 79, kLastOfShapes = 84;
 constexpr uint32_t kFirstOfChannels = 51, kLastOfChannels = 62;
-constexpr size_t kBugs = 119, kBugsOfEachStore = 23, kBugsOfEachChannel = 8, kControls = 10;
+constexpr size_t kBugs = 131, kBugsOfEachStore = 23, kBugsOfEachChannel = 8, kControls = 10;
 constexpr const char* kFolder = KILL9_SOURCE_DIR "/property/planted";
 
 std::vector<PlantedBug> Bugs(bool controls) {

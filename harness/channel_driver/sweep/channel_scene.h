@@ -136,7 +136,8 @@ class ChannelSurvivor final : public Survivor {
   std::unique_ptr<Channel> channel_;
   std::string read_;
   uint32_t sequence_ = 0;
-  uint64_t seen_ = 0;  // by the last look
+  uint64_t seen_ = 0;     // by the last look
+  bool sees_all_ = true;  // false: it ran out of holds
 };
 
 }  // namespace kill9::sweep

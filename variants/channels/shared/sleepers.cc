@@ -10,7 +10,10 @@
 #include <ctime>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 
 namespace kill9 {
@@ -46,6 +49,54 @@ bool ReadEvents(int fd) {
   }
 }
 
+// Instances of inotify that watch nothing, of this process. A child does not take its parent's: one
+// queue would tell both.
+class Spares {
+ public:
+  std::unique_ptr<Descriptor> Take() {
+    std::unique_ptr<Descriptor> taken;
+    WithList([&taken](List& list) {
+      while (!list.empty() && taken == nullptr) {
+        if (list.back().owner == getpid() && list.back().watch->Intact()) {
+          taken = std::move(list.back().watch);
+        }
+        list.pop_back();
+      }
+    });
+    return taken;
+  }
+  void Give(std::unique_ptr<Descriptor> watch) {
+    constexpr size_t kMost = 16;
+    WithList([&watch](List& list) {
+      if (list.size() < kMost) list.push_back({getpid(), std::move(watch)});
+    });
+  }
+
+ private:
+  struct Spare {
+    pid_t owner;
+    std::unique_ptr<Descriptor> watch;
+  };
+  using List = std::vector<Spare>;
+
+  // Never waits: who was forked while another thread was in here finds it busy for ever, and does
+  // without.
+  void WithList(absl::FunctionRef<void(List&)> use) {
+    // Acquire and release: of the list, between threads.
+    if (busy_.test_and_set(std::memory_order_acquire)) return;
+    use(list_);
+    busy_.clear(std::memory_order_release);
+  }
+
+  std::atomic_flag busy_;
+  List list_;
+};
+
+Spares& TheSpares() {
+  static auto* spares = new Spares;  // until the process ends
+  return *spares;
+}
+
 }  // namespace
 
 Sleeper::Sleeper(const Segment& segment, const SleepersPage& page)
@@ -62,6 +113,11 @@ Sleeper::Sleeper(const Segment& segment, const SleepersPage& page)
 }
 
 Sleeper::~Sleeper() {
+  if (is_watching()) {
+    inotify_rm_watch(watch_->number(), watched_);
+    ReadEvents(watch_->number());
+    TheSpares().Give(std::move(watch_));
+  }
   if (teller_page_ != nullptr) munmap(teller_page_, SleepersPage::kBytes);
 }
 
@@ -80,14 +136,15 @@ void Sleeper::WakeAll(SleepersWord& word, uint64_t announced) {
 
 void Sleeper::Watch() {
   if (is_watching() || !segment_.has_descriptor()) return;
-  watch_.reset();
-  const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-  if (fd < 0) return;
-  if (inotify_add_watch(fd, PathOf(segment_).c_str(), IN_MODIFY | IN_CLOSE_WRITE) < 0) {
-    close(fd);
-    return;
+  watch_ = TheSpares().Take();
+  if (watch_ == nullptr) {
+    const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0) return;
+    watch_ = std::make_unique<Descriptor>(fd);
   }
-  watch_.emplace(fd);
+  watched_ =
+      inotify_add_watch(watch_->number(), PathOf(segment_).c_str(), IN_MODIFY | IN_CLOSE_WRITE);
+  if (watched_ < 0) watch_.reset();
 }
 
 void Sleeper::Announce(SleepersWord& word) {

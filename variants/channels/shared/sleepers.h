@@ -22,6 +22,9 @@
 // the death. So after such news the sleeper looks again, each time after twice as long, until two
 // seconds are over. Other than that it does nothing until it is woken.
 //
+// To close an instance of inotify, the kernel waits for all processors, on a busy machine for
+// seconds. So nobody who leaves closes one: his process keeps it for its next handle.
+//
 // Where there is no inotify (its instances are used up, the program has closed the descriptors), a
 // sleeper looks every 20 ms: polling, but nobody is forgotten.
 #ifndef KILL9_VARIANTS_CHANNELS_SHARED_SLEEPERS_H_
@@ -32,6 +35,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "variants/channel.h"
@@ -88,7 +92,7 @@ class Sleeper {
 
  private:
   void WakeAll(SleepersWord& word, uint64_t announced);
-  bool is_watching() const { return watch_.has_value() && watch_->Intact(); }
+  bool is_watching() const { return watch_ != nullptr && watch_->Intact(); }
 
   const Segment& segment_;
   const off_t page_at_;
@@ -96,7 +100,8 @@ class Sleeper {
   // descriptor, and by a mapping of the page, which is left if the program closes the descriptor.
   std::optional<Descriptor> teller_;
   void* teller_page_ = nullptr;
-  std::optional<Descriptor> watch_;
+  std::unique_ptr<Descriptor> watch_;
+  int watched_ = -1;          // what is watched, as inotify numbers it
   int64_t next_look_ns_ = 0;  // how long the next sleep may last after a death's news; 0: no such
 };
 
