@@ -26,6 +26,7 @@ class ChannelClient final : public Client {
   bool Fill() override;
   void RemoveFilling() override { ReceiveAll(); }
   void Empty() override { Visit(); }
+  bool HoldsStay() const override { return true; }
 
  private:
   struct Held {

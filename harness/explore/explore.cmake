@@ -16,7 +16,8 @@ else()
 endif()
 
 # As the compiler shall instrument: every access, and nothing else.
-set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE -DKILL9_VERSION="${PROJECT_VERSION}"
+set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE
+  -DKILL9_VERSION="${PROJECT_VERSION}"
   -fPIE -fno-omit-frame-pointer -fsanitize=thread -I${CMAKE_SOURCE_DIR}
   -mllvm -tsan-instrument-read-before-write=1 -mllvm -tsan-instrument-func-entry-exit=0
   -mllvm -tsan-handle-cxx-exceptions=0)
@@ -24,7 +25,8 @@ set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE
 # A clang is believed by its effect: an access calls the hook, a function call none.
 if(NOT KILL9_EXPLORE_REASON)
   set(probe ${CMAKE_BINARY_DIR}/explore/probe)
-  file(WRITE ${probe}.cc "#include <atomic>\n#include <optional>\nint Plain(int* word) { return *word; }\n"
+  file(WRITE ${probe}.cc "#include <atomic>\n#include <optional>\n"
+    "int Plain(int* word) { return *word; }\n"
     "int Atomic(std::atomic<int>& word) { return word.load(std::memory_order_acquire); }\n")
   execute_process(COMMAND ${KILL9_EXPLORE_CLANG} ${KILL9_EXPLORE_FLAGS} -S -o ${probe}.s ${probe}.cc
     RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -46,8 +48,8 @@ if(KILL9_EXPLORE_REASON)
   return()
 endif()
 
-# kill9_explored(RESULT ROOT SOURCE...): objects of these sources, compiled to be explored. What they include
-# is looked for in the folder ROOT first.
+# kill9_explored(RESULT ROOT SOURCE...): objects of these sources, compiled to be explored. What
+# they include is looked for in the folder ROOT first.
 function(kill9_explored result root)
   set(objects)
   foreach(source IN LISTS ARGN)
@@ -76,17 +78,19 @@ file(GLOB_RECURSE EXPLORE_SOURCES CONFIGURE_DEPENDS harness/explore/*.cc)
 list(FILTER EXPLORE_SOURCES EXCLUDE REGEX "_test\\.cc$")
 add_library(kill9_explorer STATIC ${EXPLORE_SOURCES})
 target_link_libraries(kill9_explorer PUBLIC kill9_harness)
-# What explored code calls by these names comes to the runtime; the standard library, too, whose copies of
-# bytes nobody has instrumented: so it is linked from its archive.
-set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open close fcntl mmap munmap madvise
-  fstat syscall nanosleep usleep sched_yield clock_gettime getpid gettid kill getrandom sem_wait sem_trywait
+# What explored code calls by these names comes to the runtime; the standard library, too, whose
+# copies of bytes nobody has instrumented: so it is linked from its archive.
+set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open close fcntl mmap
+  munmap madvise fstat syscall nanosleep usleep sched_yield clock_gettime getpid gettid kill
+  getrandom
+  sem_wait sem_trywait
   sem_post pthread_mutex_lock pthread_mutex_trylock pthread_mutex_clocklock pthread_mutex_timedlock
   pthread_mutex_unlock pthread_mutex_consistent _ZSt11_Hash_bytesPKvmm)
 list(TRANSFORM wrapped PREPEND "-Wl,--wrap=")
 target_link_options(kill9_explorer PUBLIC ${wrapped} -static-libstdc++)
 
-# kill9_explore_program(TARGET SOURCE_OR_OBJECT...). The explored objects come first: of functions that are
-# defined in several objects the first is linked.
+# kill9_explore_program(TARGET SOURCE_OR_OBJECT...). The explored objects come first: of functions
+# that are defined in several objects the first is linked.
 function(kill9_explore_program target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE kill9_explorer kill9_command)

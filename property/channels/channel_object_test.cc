@@ -12,7 +12,7 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kKept = 64;
+constexpr uint64_t kKept = 32;  // no more than a member may hold
 
 // Sends the number, and takes out the oldest one where there are many.
 absl::Status SendNumber(SharedObject& object, uint64_t n) {
@@ -28,25 +28,26 @@ absl::Status SendNumber(SharedObject& object, uint64_t n) {
 // The last numbers are there, one after the other.
 absl::Status FindNumbers(SharedObject& object, bool, uint64_t first, uint64_t end) {
   Channel& channel = static_cast<Channel&>(object);
-  std::vector<TakenMessage> taken;
   std::vector<uint64_t> numbers;
-  for (;;) {
-    absl::StatusOr<TakenMessage> one = channel.Take(Deadline::None());
-    if (absl::IsDeadlineExceeded(one.status())) break;
-    if (!one.ok()) return one.status();
-    uint64_t number = 0;
-    if (!absl::SimpleAtoi(std::string(one->bytes()), &number)) return absl::DataLossError("no number");
-    numbers.push_back(number);
-    taken.push_back(*std::move(one));
-  }
-  for (TakenMessage& one : taken) {
-    if (absl::Status status = channel.Return(std::move(one)); !status.ok()) return status;
+  absl::StatusOr<MessageBatch> batch = channel.Drain(Channel::kAll, Deadline::None());
+  if (batch.ok()) {
+    for (const Message& message : *batch) {
+      uint64_t number = 0;
+      if (!absl::SimpleAtoi(std::string(message.bytes), &number)) {
+        return absl::DataLossError("no number");
+      }
+      numbers.push_back(number);
+    }
+    if (absl::Status status = channel.Return(*std::move(batch)); !status.ok()) return status;
+  } else if (!absl::IsDeadlineExceeded(batch.status())) {
+    return batch.status();
   }
   if (numbers.empty()) {
     return first == 0 ? absl::OkStatus() : absl::DataLossError("nothing is there");
   }
   if (numbers.back() + 1 < first || numbers.back() >= end) {
-    return absl::DataLossError(absl::StrCat("the last number is ", numbers.back()));
+    return absl::DataLossError(absl::StrCat("the last number is ", numbers.back(), " of ",
+                                            numbers.size(), "; expected ", first, " to ", end));
   }
   for (size_t i = 1; i < numbers.size(); ++i) {
     if (numbers[i] != numbers[i - 1] + 1) {

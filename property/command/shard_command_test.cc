@@ -107,7 +107,8 @@ TEST_F(Shards, OfTortureMergedHaveEachRunOnce) {
       Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json"));
   EXPECT_EQ(merge.exit_code, 0) << merge.output;
   std::set<std::string> seen;
-  for (const Json& run : Read("all.json")["runs"]) {
+  const Json merged = Read("all.json");
+  for (const Json& run : merged["runs"]) {
     EXPECT_EQ(run["verdict"], "pass");
     EXPECT_THAT(run["repeat"].get<std::string>(),
                 ::testing::AnyOf(HasSubstr("--seed=7"), HasSubstr("--seed=8")));

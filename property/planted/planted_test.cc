@@ -21,8 +21,8 @@
 namespace kill9 {
 namespace {
 
-// Those of all kinds, or of stores; of channels; of shapes. What is between is the testbed's own, or
-// of kinds to come.
+// Those of all kinds, or of stores; of channels; of shapes. What is between is the testbed's own,
+// or of kinds to come.
 constexpr uint32_t kClasses = 46, kFirstOfShapes = 79, kLastOfShapes = 84;
 constexpr uint32_t kFirstOfChannels = 51, kLastOfChannels = 62;
 constexpr size_t kBugs = 131, kBugsOfEachStore = 23, kBugsOfEachChannel = 8, kControls = 10;

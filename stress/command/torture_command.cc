@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -90,8 +91,10 @@ std::vector<const Scenario*> ChooseScenarios(const std::string& given) {
 std::string ChooseWorkload(const std::string& given) {
   if (given.empty()) return "";
   std::vector<Choice<std::string>> known;
+  std::set<std::string> names;  // kinds may call theirs alike
   for (const TortureDriver* driver : AllTortureDrivers()) {
     for (const std::string_view name : driver->workloads()) {
+      if (!names.insert(std::string(name)).second) continue;
       known.push_back({std::string(name), std::string(name), {}});
     }
   }

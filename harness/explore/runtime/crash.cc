@@ -14,8 +14,8 @@ constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
 
 constexpr greg_t kTrapFlag = 0x100;
 
-// Explored code touches a segment that is not accessible: it may where a hook was called for it just
-// before, and then for one instruction.
+// Explored code touches a segment that is not accessible: it may where a hook was called for it
+// just before, and then for one instruction.
 bool LetPass(int signal, const siginfo_t& about, ucontext_t& context) {
   Machine& machine = Machine::Get();
   greg_t& flags = context.uc_mcontext.gregs[REG_EFL];

@@ -10,8 +10,8 @@
 //
 // Death is a move. At any place where the segment differs from how it was when the machine last
 // asked, the participant whose turn it is may die. What the kernel does for the dead then are moves
-// of their own, each of which may come late: one for each mutex in its robust list, one for its byte
-// locks.
+// of their own, each of which may come late: one for each mutex in its robust list, one for its
+// byte locks.
 //
 // Under TSO a participant's stores wait in a buffer, first in, first out; that the first of them
 // reaches the segment is a move. While a fiber runs, the segment shows it its own buffer: so native

@@ -59,8 +59,8 @@ class Explorer {
     ++result_.schedules;
     result_.deaths += static_cast<uint64_t>(machine_.deaths());
     if (finding.verdict == Verdict::kPass) return;
-    // Which stores wait in a buffer changed in the middle of it: it could not be repeated, and comes
-    // again, since all begins anew.
+    // Which stores wait in a buffer changed in the middle of it: it could not be repeated, and
+    // comes again, since all begins anew.
     if (options_.model == MemoryModel::kTso && machine_.grew()) return;
     result_.finding = finding;
     result_.schedule = recorder.schedule();

@@ -38,6 +38,8 @@ class Client {
   virtual void RemoveFilling() {}
   // Removes all that the object contains. REQUIRES: the segment is quiet.
   virtual void Empty() {}
+  // Whether what others hold stays among the entries that an audit counts when all is removed.
+  virtual bool HoldsStay() const { return false; }
 
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
 
