@@ -25,13 +25,18 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string ProcessorName() {
+// A field of /proc/cpuinfo, of the first processor; "" if there is none.
+std::string CpuInfo(std::string_view field) {
   std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line)) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with(field)) return line.substr(std::min(line.size(), line.find(':') + 2));
   }
-  return "unknown";
+  return "";
+}
+
+std::string ProcessorName() {
+  const std::string name = CpuInfo("model name");
+  return name.empty() ? "unknown" : name;
 }
 
 std::string Hypervisor() {
@@ -55,18 +60,12 @@ std::string StringInstructions() {
   constexpr std::string_view kFlags[] = {"sse4_2",   "avx",      "avx2", "avx512f",
                                          "avx512vl", "avx512bw", "bmi2", "movbe",
                                          "erms",     "fsrm",     "rtm"};
-  std::ifstream info("/proc/cpuinfo");
-  std::string line, found;
-  while (std::getline(info, line) && !line.empty()) {  // of the first processor
-    const size_t value = std::min(line.size(), line.find(": ") + 2);
-    if (line.rfind("vendor_id", 0) == 0) found = line.substr(value);
-    if (line.rfind("flags", 0) != 0) continue;
-    const std::string flags = " " + line.substr(value) + " ";
-    for (const std::string_view flag : kFlags) {
-      if (flags.find(" " + std::string(flag) + " ") == std::string::npos) continue;
-      found += ' ';
-      found += flag;
-    }
+  const std::string flags = " " + CpuInfo("flags") + " ";
+  std::string found = CpuInfo("vendor_id");
+  for (const std::string_view flag : kFlags) {
+    if (flags.find(" " + std::string(flag) + " ") == std::string::npos) continue;
+    found += ' ';
+    found += flag;
   }
   return found;
 }

@@ -7,16 +7,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/stable_hash.h"
 
 namespace kill9 {
 namespace {
-
-// FNV-1a: the same on every machine.
-uint64_t HashOf(std::string_view text) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
-  return hash;
-}
 
 std::optional<uint32_t> ParseCount(std::string_view text) {
   uint32_t number = 0;
@@ -52,7 +46,7 @@ absl::StatusOr<std::vector<size_t>> ShareOf(const Shard& shard,
   std::vector<size_t> dealt(units.size());
   std::iota(dealt.begin(), dealt.end(), size_t{0});
   std::sort(dealt.begin(), dealt.end(), [&](size_t a, size_t b) {
-    return std::pair(HashOf(units[a]), units[a]) < std::pair(HashOf(units[b]), units[b]);
+    return std::pair(StableHash(units[a]), units[a]) < std::pair(StableHash(units[b]), units[b]);
   });
   std::vector<size_t> share;
   for (size_t n = shard.index - 1; n < dealt.size(); n += shard.of) share.push_back(dealt[n]);

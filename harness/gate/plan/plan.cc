@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "harness/base/random.h"
+#include "harness/base/stable_hash.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/result.h"
 #include "harness/stepper/process/tracee.h"
@@ -46,13 +47,6 @@ std::string FileName(const GateStep& step) {
     if (std::isalnum(static_cast<unsigned char>(byte)) == 0) byte = '_';
   }
   return name;
-}
-
-// FNV-1a.
-uint64_t HashOf(const std::string& text) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
-  return hash;
 }
 
 // Which test programs belong to a tier, by name. A kind's conformance is conformance_… or
@@ -132,7 +126,7 @@ GateStep Planner::Kill9(Tier tier, const std::string& variant, const std::string
   step.command.push_back("--variant=" + variant);
   // A seed of its own, so that not every variant is swept at the same cells.
   step.command.push_back(
-      absl::StrCat("--seed=", 1 + Random(options_.seed, HashOf(step.Id())).Below(1u << 31)));
+      absl::StrCat("--seed=", 1 + Random(options_.seed, StableHash(step.Id())).Below(1u << 31)));
   step.command.push_back("--json=" + step.result_file);
   return step;
 }

@@ -379,7 +379,9 @@ absl::StatusOr<MessageBatch> MutexVectorChannel::DoDrain(size_t most, Deadline d
   return MessageBatch(this, 0, batch_messages_);
 }
 
-absl::Status MutexVectorChannel::AcknowledgeOffsets(std::span<const uint64_t> offsets) {
+absl::Status MutexVectorChannel::GiveUp(std::span<const uint64_t> offsets,
+                                        void (Space::*give_up)(Record&),
+                                        void (MutexVectorChannel::*tell)()) {
   holds_ -= offsets.size();
   bool all = true;
   {
@@ -387,28 +389,19 @@ absl::Status MutexVectorChannel::AcknowledgeOffsets(std::span<const uint64_t> of
     if (!session.entered) return Damaged();
     for (const uint64_t offset : offsets) {
       Record* const record = Held(offset);
-      if (record != nullptr) space_.Acknowledge(*record);
+      if (record != nullptr) (space_.*give_up)(*record);
       all &= record != nullptr;
     }
   }
-  TellOfRoom();
+  (this->*tell)();
   return all ? absl::OkStatus() : NotHeld();
 }
 
+absl::Status MutexVectorChannel::AcknowledgeOffsets(std::span<const uint64_t> offsets) {
+  return GiveUp(offsets, &Space::Acknowledge, &MutexVectorChannel::TellOfRoom);
+}
 absl::Status MutexVectorChannel::ReturnOffsets(std::span<const uint64_t> offsets) {
-  holds_ -= offsets.size();
-  bool all = true;
-  {
-    const Session session(space_);
-    if (!session.entered) return Damaged();
-    for (const uint64_t offset : offsets) {
-      Record* const record = Held(offset);
-      if (record != nullptr) space_.PutBack(*record);
-      all &= record != nullptr;
-    }
-  }
-  TellOfMessages();
-  return all ? absl::OkStatus() : NotHeld();
+  return GiveUp(offsets, &Space::PutBack, &MutexVectorChannel::TellOfMessages);
 }
 
 absl::Status MutexVectorChannel::DoAcknowledge(uint64_t hold) {

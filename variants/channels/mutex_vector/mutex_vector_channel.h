@@ -84,6 +84,9 @@ class MutexVectorChannel final : public Channel {
   absl::StatusOr<Record*> Oldest();
   absl::Status SendLarge(std::string_view message, Deadline deadline, Sequence* sequence);
   absl::StatusOr<Sequence> CommitRow(uint32_t row);
+  // Gives up what is held, and tells who may wait for that.
+  absl::Status GiveUp(std::span<const uint64_t> offsets, void (Space::*give_up)(Record&),
+                      void (MutexVectorChannel::*tell)());
   absl::Status AcknowledgeOffsets(std::span<const uint64_t> offsets);
   absl::Status ReturnOffsets(std::span<const uint64_t> offsets);
   void TellOfMessages() { sleeper_.Wake(header().for_messages); }
