@@ -6,11 +6,13 @@
 #include <deque>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "harness/edn/edn_form.h"
 #include "harness/edn/edn_value.h"
 
@@ -189,18 +191,26 @@ class HistoryReader {
   absl::StatusOr<Function> ReadFunction(const EdnForm& form, const Event& event) {
     if (event.function == nullptr) return reader_.Error(form, "an event needs :f");
     std::string_view name = event.function->text;
-    bool known = false;
     if (!name.empty() && name.front() == ':') {
       name.remove_prefix(1);
       for (const FunctionRow& row : kFunctions) {
         if (!IsNameOf(row, name)) continue;
         // Objects of two kinds may give one name to operations of their own.
         if (row.target == Target::kObject || accepts_(row.function)) return row.function;
-        known = true;
       }
     }
     return reader_.Error(*event.function,
-                         known ? "the model has no such operation" : "an unknown operation");
+                         absl::StrCat("the model has no operation ",
+                                      std::string(event.function->text), "; it has ", Accepted()));
+  }
+
+  // The names of the operations that the model has.
+  std::string Accepted() const {
+    std::set<std::string> names;
+    for (const FunctionRow& row : kFunctions) {
+      if (accepts_(row.function)) names.insert(absl::StrCat(":", std::string(row.name)));
+    }
+    return absl::StrJoin(names, ", ");
   }
 
   // The number of a key or value; the error says where it is.

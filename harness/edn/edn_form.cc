@@ -72,7 +72,10 @@ absl::Status EdnReader::SkipTag() {
   const uint32_t column = Column();
   const size_t begin = ++position_;
   while (!AtEnd() && !EndsAtom(text_[position_])) ++position_;
-  if (position_ == begin) return Error(line_, column, "a tag without a name");
+  if (position_ == begin)
+    return Error(line_, column,
+                 "a '#' with no tag after it. A history is EDN, one map a line, as {:process 0, "
+                 ":type :invoke, :f :read}");
   return absl::OkStatus();
 }
 

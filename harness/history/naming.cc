@@ -8,6 +8,11 @@ namespace kill9 {
 
 std::string Naming::Key(uint64_t id) const { return key ? key(id) : absl::StrCat(id); }
 
+std::string Naming::Subject(uint64_t id) const {
+  const std::string name = Key(id);
+  return name.empty() ? "the object" : absl::StrCat("key ", name);
+}
+
 std::string Naming::Value(uint64_t id) const {
   if (id == kNothing) return "nil";
   if (id == kUnreadValue) return "?";

@@ -245,7 +245,7 @@ absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards) try {
   }
   Json merged = first.result->json;
   merged.erase("shard");
-  merged["command"] = NewResult("", 0)["command"];
+  merged["command"] = CommandLineGiven();
   MergeFrame(parts, missing.empty(), &merged);
   merged["runs"] = Json::array();
   for (const std::string& unit : first.units) {

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "harness/result/build_info.h"
 #include "harness/result/host.h"
 
 namespace kill9 {
@@ -35,17 +36,10 @@ std::string Now() {
 }
 
 Json Build() {
-#if defined(__clang__)
-  std::string compiler = absl::StrCat("clang ", __clang_version__);
-#else
-  std::string compiler = absl::StrCat("gcc ", __VERSION__);
-#endif
-#ifdef NDEBUG
-  const char* mode = "release";
-#else
-  const char* mode = "debug";
-#endif
-  return {{"compiler", compiler}, {"mode", mode}, {"version", KILL9_VERSION}};
+  return {{"compiler", BuildCompiler()},
+          {"mode", BuildMode()},
+          {"version", KILL9_VERSION},
+          {"commit", BuildCommit()}};
 }
 
 constexpr uintmax_t kJsonBytesMost = 64u << 20;
@@ -100,6 +94,8 @@ void SetCommandLine(int argc, char** argv) {
   CommandLine().clear();
   for (int i = 0; i < argc; ++i) absl::StrAppend(&CommandLine(), i == 0 ? "" : " ", argv[i]);
 }
+
+const std::string& CommandLineGiven() { return CommandLine(); }
 
 Json NewResult(std::string_view kind, uint64_t seed) {
   return {{"schema", "kill9/1"}, {"kind", kind},         {"command", CommandLine()},

@@ -25,6 +25,7 @@ Json ParseJson(std::string_view text);
 
 // Remembers the command line that NewResult and repeat lines quote. Called once, by main.
 void SetCommandLine(int argc, char** argv);
+const std::string& CommandLineGiven();
 
 // The text of a JSON value, whatever bytes its strings hold: what is no UTF-8 is replaced by
 // U+FFFD.

@@ -68,9 +68,12 @@ int Serve(bool in_namespace, const ZygoteWork& work) {
     int ended = 0;
     while (waitpid(child, &ended, 0) != child && errno == EINTR) {
     }
-    char how[64];
-    std::snprintf(how, sizeof how, "%s %d", WIFSIGNALED(ended) ? "signal" : "status",
-                  WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
+    char how[96];
+    if (WIFSIGNALED(ended)) {
+      std::snprintf(how, sizeof how, "signal %d (%s)", WTERMSIG(ended), strsignal(WTERMSIG(ended)));
+    } else {
+      std::snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(ended));
+    }
     work.ended(area, how);
     if (write(kSocket, &kDone, 1) != 1) break;
   }

@@ -276,7 +276,9 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
             std::string(Name(area.result.stopped_by)));
         if (area.result.error[0] != '\0') absl::StrAppend(&line, "\n    ", area.result.error);
         if (area.result.failures > 0) {
-          absl::StrAppend(&line, "\n    ", run["counterexample"]["message"].get<std::string>(),
+          const std::string place = TextField(run["counterexample"], "place");
+          absl::StrAppend(&line, place.empty() ? "" : "\n    before ", place, "\n    ",
+                          run["counterexample"]["message"].get<std::string>(),
                           "\n", area.result.failure[0].window,
                           "    repeat (deterministic): ", run["repeat"].get<std::string>());
         }

@@ -12,7 +12,10 @@ DesignFinder finder;  // of this program
 void Ended(void* area, const char* how) {
   CellResult& result = static_cast<CellArea*>(area)->result;
   if (result.finished) return;
-  std::snprintf(result.error, sizeof result.error, "the sweep's own process died (%s)", how);
+  std::snprintf(
+      result.error, sizeof result.error,
+      "the process that works on this cell ended by %s, in the object's code or in the sweep's",
+      how);
   result.verdict = Verdict::kUndecided;
 }
 

@@ -218,7 +218,7 @@ TEST_F(GateCommand, WhatWasNotBegunIsUndecided) {
            std::string(kTests) + "sleep 600\n");
   }
   EXPECT_EQ(Run("--tier=property --budget=3"), 3);
-  EXPECT_THAT(output_, HasSubstr("out of budget: it was not begun"));
+  EXPECT_THAT(output_, HasSubstr("not begun: the budget was used up"));
   EXPECT_EQ(Json::parse(Read("gate.json"))["runs"].size(), 42);
 }
 

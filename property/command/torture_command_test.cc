@@ -91,9 +91,9 @@ TEST(TortureCommand, ExplainsWrongFlags) {
 TEST(TortureCommand, RepeatsTheShapeThatItHasDrawn) {
   const std::string path = testing::TempDir() + "/torture_shape.json";
   const auto run = [&path](const std::string& arguments) {
-    const Ended ended =
-        RunCommand("--variant=striped_locks --scenario=steady --seconds=600 --kills=30 --json=" +
-                   path + " " + arguments);
+    const Ended ended = RunCommand(
+        "--variant=striped_locks --scenario=steady --seconds=600 --kills=30 --json=" + path + " " +
+        arguments);
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
     std::ifstream file(path);
     Json result = Json::parse(file);

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "build_commit.h"
 #include "harness/base/clock.h"
 #include "harness/checker/checker.h"
 #include "harness/checker/online.h"
 #include "harness/checker/simulated_history.h"
 #include "harness/history/recorder.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 
 namespace kill9 {
@@ -195,6 +197,7 @@ void Recording(Bench* bench) {
 
 int Main(int argc, char** argv) {
   SetCommandLine(argc, argv);
+  SetBuildCommit(kBuildCommit);
   Bench bench;
   Recording(&bench);
   Online(&bench);

@@ -16,9 +16,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "build_commit.h"
 #include "harness/base/clock.h"
 #include "harness/base/statistics.h"
 #include "harness/history/recorder.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "variants/registry.h"
 
@@ -123,6 +125,7 @@ Rate Round(const Variant& variant, uint32_t processes, bool recorded, Tally* tal
 
 int Main(int argc, char** argv) {
   SetCommandLine(argc, argv);
+  SetBuildCommit(kBuildCommit);
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 11;
   const Variant* variant = FindVariant("global_mutex");
   void* memory =

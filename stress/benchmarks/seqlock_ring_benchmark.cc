@@ -24,8 +24,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "build_commit.h"
 #include "harness/base/die_with_parent.h"
 #include "harness/base/statistics.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/subject.h"
 #include "variants/stores/seqlock_ring/seqlock_ring.h"
@@ -352,6 +354,7 @@ void LargeFile(Json& runs, int rounds) {
 
 int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
   const std::string path = argc > 1 ? argv[1] : "";
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
   const int milliseconds = argc > 3 ? std::atoi(argv[3]) : 300;

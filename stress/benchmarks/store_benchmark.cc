@@ -19,9 +19,11 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
+#include "build_commit.h"
 #include "harness/base/signals.h"
 #include "harness/base/statistics.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/measure.h"
 #include "stress/command/arguments/choices.h"
@@ -350,6 +352,7 @@ static void CheckSubject(const std::string& flag, const std::string& name) {
 int main(int argc, char** argv) {
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
   kill9::Settings settings;
   CLI::App application{"Designs, peers and limits side by side"};
   application.add_option("--parts", settings.parts, "speed, limits, growth, room")

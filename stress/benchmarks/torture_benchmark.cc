@@ -25,10 +25,12 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_format.h"
+#include "build_commit.h"
 #include "harness/base/die_with_parent.h"
 #include "harness/base/random.h"
 #include "harness/base/signals.h"
 #include "harness/base/statistics.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "harness/torture/control.h"
 #include "harness/torture/kill_timer.h"
@@ -247,6 +249,7 @@ Json MeasureKills(const Variant& variant, int rounds) {
 int main(int argc, char** argv) {
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
   const kill9::Variant* variant = kill9::FindVariant(argc > 1 ? argv[1] : "global_mutex");
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
   if (variant == nullptr || rounds < 1) {

@@ -179,6 +179,9 @@ void AddCheckCommand(CommandLine& line) {
   command.Add("--counterexample", arguments->counterexample,
               "on a violation, write this name with .html, .trace.json and .window.edn");
   command.Add("--threads", arguments->threads, "0: one for each core").Between(0, 1024);
+  command.Example("history.edn", "is this history of a map strictly linearizable?");
+  command.Example("--model=queue --condition=recoverable a.edn b.edn",
+                  "two histories of a queue, each crashed operation until its recovery");
   command.OnCall([arguments] { return Check(*arguments); });
 }
 

@@ -246,6 +246,7 @@ void AddGateCommand(CommandLine& line) {
   gate::GateOptions& options = flags->options;
   options.seed = 0;
   options.cells = kUsualCells;
+  command.Group("What is run, and how much");
   command.Add("--budget", flags->budget,
               "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
   const Option kills =
@@ -265,11 +266,13 @@ void AddGateCommand(CommandLine& line) {
            "between; one that is named must be able to run")
       .ShowDefault();
   command.Add("--seed", options.seed, "of all samples; default: drawn and printed");
+  command.Group("What comes of it");
   command.Add("--junit", flags->junit, "JUnit XML file");
   command.Add("--json", flags->json, "result file; - for standard output");
   command.Add("--output", options.output,
               "folder for the logs and counterexamples of what did not pass; default: gate, "
               "beside this program");
+  command.Group("Where things are");
   command.Add("--memory", options.memory,
               "file that remembers what passed when, so that samples rotate; default: "
               "memory.json in the output folder");
@@ -282,6 +285,8 @@ void AddGateCommand(CommandLine& line) {
   command.Add("--planted-targets", flags->planted_targets,
               "only print the build's targets of up to so many planted bugs, those caught "
               "longest ago first");
+  command.Example("--budget=5m --json=gate.json --junit=gate.xml", "what a CI job runs");
+  command.Example("--tier=torture,sweep --variant=cas_slots", "two tiers over one design");
   command.OnCall([flags] { return RunGate(*flags); });
 }
 

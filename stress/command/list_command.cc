@@ -56,6 +56,7 @@ void AddListCommand(CommandLine& line) {
   Command command = line.Add("list", "variants, scenarios, models");
   auto as_json = std::make_shared<bool>(false);
   command.AddFlag("--json", *as_json, "as JSON");
+  command.Example("", "the names that other commands take");
   command.OnCall([as_json] {
     Json list = {
         {"variants", ListVariants()}, {"scenarios", ListScenarios()}, {"models", ListModels()}};

@@ -3,7 +3,9 @@
 #include <iostream>
 #include <optional>
 
+#include "build_commit.h"
 #include "harness/base/signals.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/worker.h"
@@ -19,8 +21,9 @@ int Main(int argc, char** argv, const Own& own) {
   }
   if (std::optional<int> done = sweep::RunIfWorker(argc, argv)) return *done;
   SetCommandLine(argc, argv);
+  SetBuildCommit(kBuildCommit);
   CommandLine line("kill9: what happens to the others when one process is killed, anywhere?",
-                   "kill9 " KILL9_VERSION);
+                   VersionLine("kill9"));
   AddCheckCommand(line);
   AddListCommand(line);
   AddTortureCommand(line);

@@ -105,6 +105,7 @@ void AddMergeCommand(CommandLine& line) {
       .Required();
   command.Add("--json", flags->json, "the result file of the whole; - for standard output")
       .Required();
+  command.Example("parts --json=whole.json", "one result of the files parts/*.json");
   command.OnCall([flags] { return Run(*flags); });
 }
 

@@ -370,6 +370,8 @@ void AddPlantedCommand(CommandLine& line) {
   command.Add("--json", flags->json, "result file; - for standard output");
   command.Add("--markdown", flags->markdown, "a page whose tables are to be rewritten")
       .ExistingFile();
+  command.Example("--name=cas_slots --build", "the bugs planted in one design, built first");
+  command.Example("--name=all --shard=1/4 --json=1.json", "a quarter of all");
   command.OnCall([flags] { return Run(*flags); });
 }
 

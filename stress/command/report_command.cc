@@ -136,6 +136,8 @@ void AddReportCommand(CommandLine& line) {
            "OLD NEW (files or folders): what got slower or weaker beyond noise; exit 1 if "
            "anything did")
       .Values(2);
+  command.Example("--input=results/reference --output=page", "a page of the results in a folder");
+  command.Example("--compare old.json new.json", "exit code 1 if anything got slower or weaker");
   command.OnCall([flags] { return Make(*flags); });
 }
 

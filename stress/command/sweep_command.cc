@@ -11,7 +11,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
-#include "stress/command/sweep_replay.h"
+#include "stress/command/replay/sweep_replay.h"
 
 namespace kill9 {
 namespace {
@@ -149,15 +149,15 @@ int Run(SweepArguments& arguments) {
   }
   const bool cut_short = (*result)["interrupted"].get<bool>();
   if (cut_short) std::cerr << "interrupted: the cells above are what was swept\n";
-  int exit_code = cut_short || (*result)["runs"].empty() ? kExitUndecided : kExitPass;
+  int exit_code = cut_short ? kExitUndecided : kExitPass;
+  bool any_ran = false;
   for (const Json& run : (*result)["runs"]) {
-    const std::string verdict = run["verdict"];
-    int of_run = verdict == "pass"                                ? kExitPass
-                 : verdict == "undecided" || verdict == "vacuous" ? kExitUndecided
-                                                                  : kExitFailed;
-    exit_code = WorseExitCode(exit_code, of_run);
+    const Verdict verdict = FindVerdict(TextField(run, "verdict")).value_or(Verdict::kUndecided);
+    any_ran = any_ran || verdict != Verdict::kSkipped;
+    exit_code = WorseExitCode(exit_code, ExitCode(verdict));
   }
-  if ((*result)["runs"].empty()) std::cerr << "no cell was swept: that is no pass\n";
+  if (!any_ran) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  if (!any_ran) std::cerr << "no cell was swept: that is no pass\n";
   if (!arguments.json.empty()) {
     if (absl::Status status = WriteResult(*result, arguments.json); !status.ok()) {
       std::cerr << "kill9 sweep: " << status.message() << "\n";
@@ -225,6 +225,10 @@ void AddSweepCommand(CommandLine& line) {
   command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
       .Excludes(at);
   command.Add("--json", arguments->json, "the result file").Excludes(at);
+  command.Example("--variant=cas_slots --operation=put_same --state=one_entry",
+                  "one cell: one operation from one starting state");
+  command.Example("--variant=all --stall --json=sweep.json",
+                  "all of it, and whom a stopped one blocks");
   command.OnCall([arguments] { return Run(*arguments); });
 }
 

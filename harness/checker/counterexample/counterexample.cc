@@ -132,11 +132,11 @@ class Timeline {
 std::string RenderText(const Counterexample& counterexample, const Naming& naming) {
   const std::vector<Operation>& operations = counterexample.operations;
   std::string text = absl::StrFormat(
-      "key %s is not %s linearizable (model %s): %d operations suffice to show it\n",
-      naming.Key(counterexample.key), std::string(ConditionName(counterexample.condition)),
+      "%s is not %s linearizable (model %s): %d operations suffice to show it\n",
+      naming.Subject(counterexample.key), std::string(ConditionName(counterexample.condition)),
       counterexample.model, operations.size());
   if (!counterexample.initial_states.empty()) {
-    absl::StrAppend(&text, "  before them the key is ");
+    absl::StrAppend(&text, "  before them it is ");
     for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
       absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
     }

@@ -42,7 +42,8 @@ std::string RenderHtml(const Counterexample& counterexample, const Naming& namin
 // Chrome trace-event JSON; opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
 std::string RenderTrace(const Counterexample& counterexample, const Naming& naming);
 
-// Writes <stem>.html, <stem>.trace.json and <stem>.window.edn; returns their names.
+// Writes <stem>.html, <stem>.trace.json and <stem>.window.edn, and makes the folder if it is not
+// there; returns their names.
 absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,
                                                              const Naming& naming,
                                                              const std::string& stem);

@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/checker/counterexample/counterexample.h"
@@ -200,6 +202,11 @@ std::string OrderTable(const Counterexample& shown, const Naming& naming) {
   return html + "</table>\n";
 }
 
+std::string Capital(std::string text) {
+  if (!text.empty()) text[0] = absl::ascii_toupper(text[0]);
+  return text;
+}
+
 absl::Status WriteFile(const std::string& path, const std::string& text) {
   std::ofstream file(path);
   file << text << std::flush;
@@ -211,7 +218,7 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
 
 std::string RenderHtml(const Counterexample& counterexample, const Naming& naming) {
   std::string title =
-      absl::StrCat("Key ", EscapeHtml(naming.Key(counterexample.key)), " is not ",
+      absl::StrCat(Capital(EscapeHtml(naming.Subject(counterexample.key))), " is not ",
                    std::string(ConditionName(counterexample.condition)), " linearizable");
   return absl::StrCat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n<title>",
                       title, "</title>\n<style>", kStyle, "</style></head><body>\n<h1>", title,
@@ -285,6 +292,8 @@ absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexampl
                                                              const Naming& naming,
                                                              const std::string& stem) {
   std::vector<std::string> files = {stem + ".html", stem + ".trace.json", stem + ".window.edn"};
+  std::error_code ignored;  // a file that cannot be written tells it
+  std::filesystem::create_directories(std::filesystem::path(stem).parent_path(), ignored);
   absl::Status status = WriteFile(files[0], RenderHtml(counterexample, naming));
   status.Update(WriteFile(files[1], RenderTrace(counterexample, naming)));
   status.Update(WriteFile(files[2], WriteEdn(counterexample.operations, naming)));

@@ -67,8 +67,10 @@ std::optional<StepResult> NotProperlyEnded(const GateStep& step, const Outcome& 
   StepResult answer = Frame(step, outcome);
   switch (outcome.ending) {
     case ExitReason::kOutOfBudget:
-      answer.reason = outcome.begun ? "out of budget: it was still running" + LogOf(step)
-                                    : "out of budget: it was not begun";
+      answer.reason = outcome.begun
+                          ? "out of budget: it was still running" + LogOf(step)
+                          : "not begun: the budget was used up by what comes before it; a larger "
+                            "--budget, or fewer tiers (--tier), reach it";
       return answer;
     case ExitReason::kOutOfLimit:
       answer.reason = absl::StrFormat("no answer in %g s%s", step.limit_seconds, LogOf(step));

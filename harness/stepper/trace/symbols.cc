@@ -63,6 +63,14 @@ std::string Symbols::Function(uint64_t address) const {
   return text;
 }
 
+void Symbols::Unwind(int (*take)(Dwfl_Frame*, void*), void* argument) const {
+  if (state_->dwfl == nullptr) return;
+  if (dwfl_linux_proc_attach(state_->dwfl, state_->pid, /*assume_ptrace_stopped=*/false) != 0) {
+    return;
+  }
+  dwfl_getthread_frames(state_->dwfl, state_->pid, take, argument);
+}
+
 std::string Symbols::Describe(uint64_t address) const {
   unsigned char code[15] = {};
   iovec local{code, sizeof code};

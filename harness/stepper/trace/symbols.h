@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+extern "C" typedef struct Dwfl_Frame Dwfl_Frame;
+
 namespace kill9::stepper {
 
 struct SourceLine {
@@ -27,6 +29,9 @@ class Symbols {
 
   SourceLine Line(uint64_t address) const;
   std::string Function(uint64_t address) const;  // demangled; "?" where there is no symbol
+  // The calls of the process's first thread, the innermost first, as dwfl_thread_getframes tells
+  // them; it is stopped by ptrace meanwhile.
+  void Unwind(int (*take)(Dwfl_Frame*, void*), void* argument) const;
   // One line for people: instruction, function, file and line.
   std::string Describe(uint64_t address) const;
   // Every line of this program that has code, for files that `wanted` accepts.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "stress/command/arguments/nearest.h"
 #include "stress/command/arguments/options.h"
 #include "variants/registry.h"
 
@@ -44,8 +45,8 @@ std::vector<T> Choose(std::string_view flag, const std::string& given,
       }
     }
     for (const Choice<T>& choice : known) names.push_back(choice.name);
-    throw UsageError(absl::StrCat(std::string(flag), ": there is no '", name,
-                                  "'; known are: ", absl::StrJoin(names, ", ")));
+    throw UsageError(absl::StrCat(std::string(flag), ": there is no '", name, "'; known are: ",
+                                  absl::StrJoin(names, ", "), DidYouMean(name, names)));
   }
   return chosen;
 }

@@ -60,14 +60,21 @@ class Command {
   template <typename Value>
   Option Add(const std::string& name, Value& value, const std::string& help);
   Option AddFlag(const std::string& name, bool& value, const std::string& help);
+  // The options that are added from here on stand under this title in the help.
+  void Group(const std::string& title) { group_ = title; }
+  // For the end of the help: a command line, and what it does.
+  void Example(const std::string& arguments, const std::string& what);
   // What the command does; returns the exit code.
   void OnCall(std::function<int()> action);
 
  private:
   CLI::App* application_;
   int* exit_code_;
+  std::string group_;
 };
 
+// `kill9 help [COMMAND]` is what `kill9 [COMMAND] --help` is. Options may stand in a file, too,
+// that --config names before the command: [torture] and below it seconds=3, as CLI11 reads them.
 class CommandLine {
  public:
   CommandLine(const std::string& what, const std::string& version);
@@ -77,6 +84,9 @@ class CommandLine {
   int Run(int argc, char** argv);
 
  private:
+  int Complain(const std::string& message) const;
+  int Unexpected(const std::vector<std::string>& words) const;
+
   std::unique_ptr<CLI::App> application_;
   int exit_code_;
 };

@@ -60,6 +60,9 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
   command.Add("--times", arguments.times, "with --token: how often").Positive();
   command.Add("--json", arguments.json, "the result file");
+  command.Example("--variant=cas_slots --scenario=put+get --deaths=1",
+                  "every interleaving of two operations with every death of one participant");
+  command.Example("--token=TOKEN --times=10", "a finding again, as its token tells it");
 }
 
 void AddExploreCommand(CommandLine& line, char** argv) {

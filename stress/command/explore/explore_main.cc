@@ -6,10 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "build_commit.h"
 #include "harness/base/signals.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "harness/explore/search/explore.h"
 #include "harness/explore/search/table.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
@@ -186,7 +188,9 @@ int Run(const ExploreArguments& arguments) {
 int main(int argc, char** argv) {
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
-  kill9::CommandLine line("kill9-explore: what kill9 explore runs", "kill9 " KILL9_VERSION);
+  kill9::SetBuildCommit(kBuildCommit);
+  kill9::CommandLine line("kill9-explore: what kill9 explore runs",
+                          kill9::VersionLine("kill9-explore"));
   kill9::Command command =
       line.Add("explore", "every interleaving of a few operations, and every death in them");
   auto arguments = std::make_shared<kill9::ExploreArguments>();

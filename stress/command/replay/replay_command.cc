@@ -1,7 +1,8 @@
 // kill9 replay: repeat the failures of a result file.
 //
 // A failure of the sweep is repeated exactly, and can be stopped at under gdb; one of explore by
-// its token; those of torture, check and planted by the command with the same options. A file may
+// its token; those of check and planted by the command with the same options. For one of torture,
+// which is the machine's, a cell of the sweep is looked for; else torture is run again. A file may
 // come from anybody: what is repeated is made anew from its fields, each of which must be one that
 // there is. Its `repeat` lines are for people.
 #include <sys/wait.h>
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -23,66 +23,16 @@
 #include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "harness/stepper/trace/symbols.h"
-#include "harness/sweep/sweep.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "stress/command/commands.h"
-#include "stress/command/sweep_replay.h"
+#include "stress/command/replay/sweep_replay.h"
+#include "stress/command/replay/torture_replay.h"
 #include "variants/registry.h"
 
 namespace kill9 {
 namespace {
-
-// The process numbers that a worker's victim has out here: it is the child of the worker's child
-// that stands still.
-pid_t OuterPid(pid_t worker) {
-  auto children = [](pid_t pid) {
-    std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
-    std::vector<pid_t> found;
-    for (pid_t child = 0; file >> child;) found.push_back(child);
-    return found;
-  };
-  for (pid_t cell : children(worker)) {
-    for (pid_t victim : children(cell)) {
-      std::ifstream file(absl::StrCat("/proc/", victim, "/stat"));
-      std::string text((std::istreambuf_iterator<char>(file)), {});
-      size_t name_ends = text.rfind(')');
-      if (name_ends != std::string::npos && text.size() > name_ends + 2 &&
-          text[name_ends + 2] == 'T') {
-        return victim;
-      }
-    }
-  }
-  return 0;
-}
-
-int Debug(const sweep::CellRequest& request) {
-  absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [](pid_t worker) {
-    pid_t victim = OuterPid(worker);
-    if (victim == 0) {
-      std::cerr << "kill9 replay: the victim is gone\n";
-      return;
-    }
-    std::cerr << "The victim stands right before the instruction, as process " << victim << ".\n";
-    const std::string pid = std::to_string(victim);
-    pid_t gdb = fork();
-    if (gdb == 0) {
-      execlp("gdb", "gdb", "-q", "-p", pid.c_str(), static_cast<char*>(nullptr));
-      std::cerr << "gdb cannot be started; attach with: gdb -p " << pid
-                << "\nEnd of input ends this.\n";
-      char byte = 0;
-      while (read(STDIN_FILENO, &byte, 1) > 0) {
-      }
-      _exit(0);
-    }
-    waitpid(gdb, nullptr, 0);
-  });
-  if (stopped.ok()) return kExitPass;
-  std::cerr << "kill9 replay: " << stopped.status().message() << "\n";
-  return kExitUsage;
-}
 
 // Runs this very program with these arguments. They are made here, and each is one of a command's
 // options: nothing that a file says is read as a command line.
@@ -242,6 +192,11 @@ int ReplayRun(const std::string& kind, const Json& result, const Json& run,
     return Complain(absl::StrCat("a run that failed cannot be repeated: ",
                                  std::string(words.status().message())));
   }
+  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  if (kind == "torture" && verdict.has_value() && ExitCode(*verdict) == kExitFailed &&
+      ExplainTorture(*FindDesign(TextField(run, "variant")), run, options)) {
+    return kExitFailed;
+  }
   int exit_code = kExitPass;
   for (uint32_t n = 0; n < options.times; ++n) {
     exit_code = WorseExitCode(exit_code, RunSelf(*words));
@@ -249,7 +204,14 @@ int ReplayRun(const std::string& kind, const Json& result, const Json& run,
   return exit_code;
 }
 
-int Replay(const std::string& path, const SweepReplayOptions& options) {
+// What torture keeps of its failures is a folder (torture/findings.h).
+std::string ResultIn(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored) ? absl::StrCat(path, "/result.json") : path;
+}
+
+int Replay(const std::string& given, const SweepReplayOptions& options) {
+  const std::string path = ResultIn(given);
   const absl::StatusOr<Json> read = ReadJsonFile(path);
   if (!read.ok()) return Complain(std::string(read.status().message()));
   const Json& result = *read;
@@ -284,55 +246,16 @@ int Replay(const std::string& path, const SweepReplayOptions& options) {
 
 }  // namespace
 
-int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
-  absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
-  if (!request.ok()) {
-    std::cerr << "kill9 replay: " << request.status().message() << "\n";
-    return kExitUsage;
-  }
-  if (FindDesign(request->variant) == nullptr) {
-    std::cerr << "kill9 replay: there is no variant '" << request->variant << "' here\n";
-    return kExitUsage;
-  }
-  request->replay = request->place.at[0] != sweep::kNowhere;
-  request->times = options.times;
-  request->most_failures = options.times + 1;
-  request->watchdog_seconds = options.watchdog_seconds;
-  if (options.debugger) return Debug(*request);
-  int exit_code = kExitUsage;
-  absl::Status status = sweep::RunCells(
-      {*request}, 1, nullptr, [&](const sweep::CellRequest&, sweep::CellArea& area, pid_t worker) {
-        const sweep::CellResult& found = area.result;
-        std::cerr << sweep::RepeatLine(*request, request->place) << "\n";
-        if (found.failures > 0) {
-          const sweep::Failure& failure = found.failure[0];
-          if (failure.address != 0) {
-            std::cerr << "  before " << stepper::Symbols(worker).Describe(failure.address) << "\n";
-          }
-          std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
-        }
-        if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
-        std::cerr << "  failed " << found.replayed_alike << " times of " << found.replayed << "\n";
-        exit_code = found.failures == 0 && found.error[0] == '\0' ? kExitPass
-                    : found.replayed_alike == found.replayed      ? kExitFailed
-                                                                  : kExitUndecided;
-        // What was not repeated as often as asked for has not passed.
-        const bool cut_short = request->replay && found.replayed < request->times;
-        if (found.failures == 0 && (cut_short || found.error[0] != '\0'))
-          exit_code = kExitUndecided;
-      });
-  if (status.ok()) return exit_code;
-  std::cerr << "kill9 replay: " << status.message() << "\n";
-  return kExitUsage;
-}
-
 void AddReplayCommand(CommandLine& line) {
   Command command = line.Add("replay", "repeat the failures of a result file");
   auto path = std::make_shared<std::string>();
   auto options = std::make_shared<SweepReplayOptions>();
-  command.Add("file", *path, "a result file").Required();
+  command.Add("file", *path, "a result file, or a folder of what torture kept").Required();
   command.Add("--times", options->times, "how often").Positive();
   command.AddFlag("--gdb", options->debugger, "stop at the first failure of a sweep, under gdb");
+  command.Example("kill9-out/latest",
+                  "from the failures that torture found last to the instruction and source line");
+  command.Example("sweep.json --gdb", "stop where the victim of a sweep's failure dies, under gdb");
   command.OnCall([path, options] { return Replay(*path, *options); });
 }
 

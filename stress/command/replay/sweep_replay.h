@@ -1,6 +1,6 @@
 // Repeats a failure of the sweep.
-#ifndef KILL9_STRESS_COMMAND_SWEEP_REPLAY_H_
-#define KILL9_STRESS_COMMAND_SWEEP_REPLAY_H_
+#ifndef KILL9_STRESS_COMMAND_REPLAY_SWEEP_REPLAY_H_
+#define KILL9_STRESS_COMMAND_REPLAY_SWEEP_REPLAY_H_
 
 #include <cstdint>
 
@@ -20,4 +20,4 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options);
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_SWEEP_REPLAY_H_
+#endif  // KILL9_STRESS_COMMAND_REPLAY_SWEEP_REPLAY_H_

@@ -15,7 +15,6 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/result_of_designs.h"
-#include "harness/report/results/shape_coverage.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/driver.h"
@@ -24,6 +23,8 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
+#include "stress/command/torture/display.h"
+#include "stress/command/torture/findings.h"
 
 namespace kill9 {
 namespace {
@@ -34,7 +35,6 @@ namespace {
 constexpr double kDefaultTotalSeconds = 52;
 constexpr double kDefaultSeconds = 10;
 constexpr uint64_t kMostRounds = 10;
-constexpr double kPlainLineSeconds = 10;
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
@@ -59,8 +59,9 @@ struct Flags {
   uint64_t rounds = 0;  // 0: as SharesOf says
   std::string shard;
   std::string json;
-  std::string counterexamples = ".";
+  std::string counterexamples;  // empty: as Findings says
   bool fail_fast = false;
+  bool quiet = false;
 };
 
 // How the runs share the time, where --seconds is not given. Where they are few, each is made
@@ -121,97 +122,6 @@ Json ShapeClasses() {
   return all;
 }
 
-class Display {
- public:
-  // JSON on standard output keeps it for itself.
-  explicit Display(bool to_errors)
-      : out_(to_errors ? std::cerr : std::cout), live_(isatty(to_errors ? 2 : 1) != 0) {}
-
-  // On a terminal one line that changes; elsewhere a plain line now and then.
-  void Progress(const std::string& name, const TortureProgress& state) {
-    if (!live_ && state.seconds < next_plain_line_at_) return;
-    next_plain_line_at_ = state.seconds + kPlainLineSeconds;
-    if (!live_ && state.seconds < kPlainLineSeconds) return;
-    out_ << absl::StrFormat("%s%-34s %5.1f s  %8d kills  %11d operations  %s%s",
-                            live_ ? "\r\033[K" : "", name, state.seconds, state.kills,
-                            state.operations, state.found ? "found something" : "clean so far",
-                            live_ ? "" : "\n")
-         << std::flush;
-  }
-  void Done(const std::string& name, const TortureResult& result) {
-    const Json& run = result.run;
-    if (live_) out_ << "\r\033[K";
-    out_ << absl::StrFormat("%-34s %s", name, std::string(VerdictName(result.verdict)));
-    if (run.contains("kills")) {
-      out_ << absl::StrFormat("  %d kills (%d in operations), %d operations, %d audits",
-                              run["kills"]["total"].get<uint64_t>(),
-                              run["kills"]["in_operation"].get<uint64_t>(),
-                              run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
-    }
-    out_ << "\n";
-    if (run.contains("shape"))
-      out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
-    if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
-    next_plain_line_at_ = 0;
-    if (run.contains("counterexample")) {
-      out_ << run["counterexample"].get<std::string>() << "\n";
-      for (const Json& file : run["counterexample_files"]) {
-        out_ << "    written: " << file.get<std::string>() << "\n";
-      }
-    }
-    if (ExitCode(result.verdict) != kExitPass && run.contains("repeat")) {
-      out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
-    }
-    out_ << std::flush;
-  }
-  void Table(const Json& runs) {
-    out_ << absl::StrFormat("\n%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "variant",
-                            "scenario", "verdict", "kills", "in op", "kills/s", "operations",
-                            "audits", "recovery", "noted", "longest");
-    out_ << absl::StrFormat("%-15s %-19s %-17s %8s %6s %7s %11s %7s %9s %9s %9s\n", "", "", "", "",
-                            "%", "", "", "", "p50 us", "p99 us", "wait us");
-    for (const Json& run : runs) {
-      const std::string verdict = run["verdict"];
-      out_ << absl::StrFormat("%-15s %-19s %-17s", run["variant"].get<std::string>(),
-                              run["scenario"].get<std::string>(), verdict);
-      if (run.contains("kills")) {
-        const uint64_t kills = run["kills"]["total"];
-        const uint64_t inside = run["kills"]["in_operation"];
-        out_ << absl::StrFormat(
-            " %8d %6.1f %7.0f %11d %7d %9d %9d %9d", kills,
-            kills == 0 ? 0.0 : 100.0 * static_cast<double>(inside) / static_cast<double>(kills),
-            run["kills_per_second"].get<double>(), run["operations"].get<uint64_t>(),
-            run["audits"].get<uint64_t>(), run["recovery_us"]["p50"].get<uint64_t>(),
-            run["death_noted_us"]["p99"].get<uint64_t>(), run["longest_wait_us"].get<uint64_t>());
-      }
-      out_ << "\n";
-    }
-    out_ << std::flush;
-  }
-  void Shapes(const Json& result) {
-    const std::vector<report::ShapeCoverage> coverage = report::CoverageOfShapes({&result});
-    size_t all = 0, seen = 0;
-    for (const report::ShapeCoverage& one : coverage) {
-      for (const auto& [name, runs] : one.classes) {
-        ++all;
-        seen += runs > 0 ? 1 : 0;
-      }
-    }
-    if (seen == 0) return;
-    out_ << absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
-    if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
-      out_ << "; by no run: " << unseen;
-    }
-    out_ << std::endl;
-  }
-  void Line(const std::string& text) { out_ << text << std::endl; }
-
- private:
-  std::ostream& out_;
-  bool live_;
-  double next_plain_line_at_ = 0;
-};
-
 // One run of torture.
 struct Unit {
   const Design* design;
@@ -261,7 +171,9 @@ int RunAll(const Flags& flags) {
   options.supervisor.processes = flags.processes;
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
   options.supervisor.kills = flags.kills;
-  options.counterexamples = flags.counterexamples;
+  const Findings findings;
+  const bool keep = flags.counterexamples.empty();
+  options.counterexamples = keep ? findings.folder() : flags.counterexamples;
   options.supervisor.life_us = flags.life_us;
   const Shares shares = SharesOf(flags, designs.size() * scenarios.size());
   const std::vector<Unit> units = UnitsOf(designs, scenarios, options.seed, shares.rounds);
@@ -271,7 +183,7 @@ int RunAll(const Flags& flags) {
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
 
-  Display display(flags.json == "-");
+  Display display({flags.json == "-", flags.quiet, share.size()});
   Json result = NewResultOfDesigns("torture", options.seed);
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
@@ -281,7 +193,7 @@ int RunAll(const Flags& flags) {
   display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
                                options.supervisor.seconds, share.size(), clock.description()));
   int exit_code = kExitPass;
-  bool any_ran = false;
+  bool any_ran = false, any_failed = false;
   for (const size_t n : share) {
     if (g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
     const Unit& unit = units[n];
@@ -294,6 +206,7 @@ int RunAll(const Flags& flags) {
     display.Done(unit.Name(), run);
     if (!shard.whole()) run.run["unit"] = names[n];
     exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
+    any_failed = any_failed || ExitCode(run.verdict) == kExitFailed;
     any_ran = any_ran || run.verdict != Verdict::kSkipped;
     result["runs"].push_back(std::move(run.run));
   }
@@ -308,6 +221,13 @@ int RunAll(const Flags& flags) {
     display.Line("nothing was run: that is no pass");
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
+  std::string kept;
+  if (keep && any_failed) {
+    const absl::Status status = findings.Keep(result);
+    if (status.ok()) kept = findings.folder();
+    if (!status.ok()) std::cerr << "kill9: " << status.message() << "\n";
+  }
+  display.Summary(kept);
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
       std::cerr << "kill9: " << status.message() << "\n";
@@ -324,6 +244,7 @@ void AddTortureCommand(CommandLine& line) {
       "torture",
       "kill real processes at random while others go on, and check what the survivors see");
   auto flags = std::make_shared<Flags>();
+  command.Group("What is run");
   command
       .Add("--variant", flags->variant,
            "all (the designs), baselines, peers, or names with commas between")
@@ -335,6 +256,7 @@ void AddTortureCommand(CommandLine& line) {
            "of the run: drawn from the seed; usual, the scenario's own; or key=value with commas "
            "between, as a run prints it")
       .ShowDefault();
+  command.Group("How much of it");
   command
       .Add("--seconds", flags->seconds,
            "of each scenario of each variant; default: 10, less if there are many")
@@ -347,6 +269,7 @@ void AddTortureCommand(CommandLine& line) {
   command.Add("--processes", flags->processes, "workers")
       .Between(1u, kMaxWorkers - 2)
       .ShowDefault();
+  command.Group("How");
   command.Add("--seed", flags->seed, "of everything random; default: drawn and printed");
   command.Add("--kills", flags->kills, "end a run after so many kills, if that comes first");
   command
@@ -359,13 +282,20 @@ void AddTortureCommand(CommandLine& line) {
            "seconds without progress after which a survivor is stuck")
       .Between(0.1, 1e4)
       .ShowDefault();
+  command.Group("What comes of it");
   command
       .Add("--counterexamples", flags->counterexamples,
-           "folder for the files that explain a violation (HTML, Perfetto trace, EDN)")
-      .ExistingFolder()
-      .ShowDefault();
+           "folder for the files that explain a violation (HTML, Perfetto trace, EDN); default: "
+           "kill9-out/TIME, made if something is found, where kill9 replay takes it up")
+      .ExistingFolder();
   command.AddFlag("--fail-fast", flags->fail_fast, "end after the first run that fails");
+  command.AddFlag("--quiet", flags->quiet, "show what failed, and the summary");
   command.Add("--json", flags->json, "result file; - for standard output");
+  command.Example("", "every design in every scenario, some minutes");
+  command.Example("--variant=cas_slots --scenario=kill_recoverer --seconds=60",
+                  "one design in one scenario, for a minute");
+  command.Example("--variant=robust_unrepaired --fail-fast",
+                  "how a failure looks: this baseline repairs nothing");
   command.OnCall([flags] { return RunAll(*flags); });
 }
 

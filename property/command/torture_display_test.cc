@@ -1,0 +1,142 @@
+// What torture shows on terminals of several widths, and from its failure to the guilty line.
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/result/result.h"
+#include "harness/stepper/process/tracee.h"
+#include "property/command/command_for_tests.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Folder(const std::string& name) {
+  const std::string folder = testing::TempDir() + "/display_" + name;
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return folder;
+}
+
+Ended RunIn(const std::string& folder, const std::string& arguments) {
+  return RunLine("cd " + folder + " && " + std::string(KILL9_COMMAND) + " " + arguments +
+                 " 2>&1 </dev/null");
+}
+
+// What the command writes to a terminal of so many columns.
+std::string OnTerminal(unsigned short columns, std::vector<std::string> words,
+                       const char* no_colour = nullptr) {
+  winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
+  int terminal = -1;
+  const pid_t pid = forkpty(&terminal, nullptr, nullptr, &size);
+  if (pid == 0) {
+    setenv("TERM", "xterm", 1);
+    unsetenv("COLUMNS");
+    unsetenv("NO_COLOR");
+    if (no_colour != nullptr) setenv("NO_COLOR", no_colour, 1);
+    words.insert(words.begin(), "kill9");
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    execv(KILL9_COMMAND, arguments.data());
+    _exit(9);
+  }
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = read(terminal, buffer, sizeof buffer)) > 0 || errno == EINTR;) {
+    if (got > 0) text.append(buffer, static_cast<size_t>(got));
+  }
+  close(terminal);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return text;
+}
+
+const std::vector<std::string> kShortRun = {"torture", "--variant=global_mutex",
+                                            "--scenario=steady,kill_all", "--seconds=1"};
+
+// The lines that are overwritten, and the table: what is wider than the terminal would be broken.
+TEST(TortureDisplay, IsAsWideAsTheTerminal) {
+  const std::string narrow = OnTerminal(60, kShortRun), wide = OnTerminal(200, kShortRun);
+  EXPECT_THAT(wide, HasSubstr("wait us"));
+  EXPECT_THAT(narrow, Not(HasSubstr("wait us")));
+  EXPECT_THAT(narrow, HasSubstr("verdict"));
+  EXPECT_THAT(wide, HasSubstr("[1/2, global_mutex steady]"));
+  EXPECT_THAT(wide, ContainsRegex("\\[2/2, ~[0-9]+ s left, global_mutex kill_all\\]"));
+  size_t overwritten = 0;
+  const std::vector<std::string> lines = absl::StrSplit(narrow, absl::ByAnyChar("\r\n"));
+  for (const std::string& line : lines) {
+    if (!line.starts_with("\033[K[")) continue;
+    ++overwritten;
+    EXPECT_LE(line.size() - 3, 60u) << line;
+  }
+  EXPECT_GE(overwritten, 4u);
+}
+
+TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
+  EXPECT_THAT(OnTerminal(80, kShortRun), HasSubstr("\033[32mpass\033[0m"));
+  EXPECT_THAT(OnTerminal(80, kShortRun, "1"), Not(HasSubstr("\033[32m")));
+  const std::string folder = Folder("plain");
+  const Ended plain =
+      RunIn(folder, "torture --variant=global_mutex --scenario=steady --kills=20 --seconds=600");
+  EXPECT_THAT(plain.output, Not(HasSubstr("\033[")));
+  EXPECT_THAT(plain.output, HasSubstr("\n1 run: 1 pass\n"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder)) << "a pass leaves nothing in the folder";
+}
+
+TEST(TortureDisplay, IsQuietIfThatIsAsked) {
+  const Ended quiet =
+      RunIn(Folder("quiet"),
+            "torture --variant=global_mutex --scenario=steady --kills=20 --seconds=600 --quiet");
+  EXPECT_EQ(quiet.exit_code, 0);
+  EXPECT_THAT(quiet.output, Not(HasSubstr("shape ")));
+  EXPECT_THAT(quiet.output, Not(HasSubstr("kills/s")));
+  EXPECT_THAT(quiet.output, HasSubstr("1 run: 1 pass\n"));
+}
+
+// From a red verdict to the source line of the object, without a debugger.
+TEST(TortureDisplay, AFailureIsKeptAndLeadsToItsSourceLine) {
+  const std::string folder = Folder("failure");
+  const Ended failed = RunIn(folder,
+                             "torture --variant=robust_unrepaired --scenario=hot_key "
+                             "--seconds=600 --fail-fast");
+  ASSERT_EQ(failed.exit_code, 1) << failed.output;
+  EXPECT_THAT(failed.output, HasSubstr("1 run: 1 violation\n"));
+  const size_t summary = failed.output.rfind("robust_unrepaired hot_key: violation: ");
+  ASSERT_NE(summary, std::string::npos) << failed.output;
+  EXPECT_GT(failed.output.find("kill9 replay kill9-out/2", summary), summary);
+  std::ifstream file(folder + "/kill9-out/latest/result.json");
+  const Json kept = Json::parse(file, nullptr, false);
+  ASSERT_TRUE(kept.is_object());
+  ASSERT_EQ(kept["runs"].size(), 1u);
+  EXPECT_EQ(kept["runs"][0]["verdict"], "violation");
+
+  const Ended replayed = RunIn(folder, "replay kill9-out/latest");
+  if (stepper::WhySteppingCannotRun() != nullptr) {
+    EXPECT_THAT(replayed.output, HasSubstr("no cell of the sweep was looked for"));
+    GTEST_SKIP() << stepper::WhySteppingCannotRun();
+  }
+  EXPECT_EQ(replayed.exit_code, 1) << replayed.output;
+  EXPECT_THAT(replayed.output, HasSubstr("the same, each time:\nkill9 sweep "));
+  EXPECT_THAT(replayed.output, HasSubstr("failed 1 times of 1\n"));
+  EXPECT_THAT(replayed.output,
+              ContainsRegex("where the victim stands:\n(    #.*\n)*    #[0-9]+ +[A-Za-z_:~]+ +"
+                            "variants/[a-z_/]+[.](cc|h):[0-9]+\n"));
+}
+
+}  // namespace
+}  // namespace kill9

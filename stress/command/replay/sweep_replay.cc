@@ -1,0 +1,133 @@
+#include "stress/command/replay/sweep_replay.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/result/verdict.h"
+#include "harness/stepper/trace/backtrace.h"
+#include "harness/stepper/trace/symbols.h"
+#include "harness/sweep/sweep.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+namespace {
+
+// The process numbers that a worker's victim has out here: it is the child of the worker's child
+// that stands still.
+pid_t OuterPid(pid_t worker) {
+  auto children = [](pid_t pid) {
+    std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+    std::vector<pid_t> found;
+    for (pid_t child = 0; file >> child;) found.push_back(child);
+    return found;
+  };
+  for (pid_t cell : children(worker)) {
+    for (pid_t victim : children(cell)) {
+      std::ifstream file(absl::StrCat("/proc/", victim, "/stat"));
+      std::string text((std::istreambuf_iterator<char>(file)), {});
+      size_t name_ends = text.rfind(')');
+      if (name_ends != std::string::npos && text.size() > name_ends + 2 &&
+          text[name_ends + 2] == 'T') {
+        return victim;
+      }
+    }
+  }
+  return 0;
+}
+
+// Where the victim of request.place stands: its calls, down to the object's own.
+std::string StackOfTheVictim(const sweep::CellRequest& request) {
+  std::string text;
+  const absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [&text](pid_t worker) {
+    if (const pid_t victim = OuterPid(worker); victim != 0) {
+      text = stepper::RenderStack(stepper::Backtrace(victim));
+    }
+  });
+  return stopped.ok() ? text : "";
+}
+
+int Debug(const sweep::CellRequest& request) {
+  absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [](pid_t worker) {
+    pid_t victim = OuterPid(worker);
+    if (victim == 0) {
+      std::cerr << "kill9 replay: the victim is gone\n";
+      return;
+    }
+    std::cerr << "The victim stands right before the instruction, as process " << victim << ".\n";
+    const std::string pid = std::to_string(victim);
+    pid_t gdb = fork();
+    if (gdb == 0) {
+      execlp("gdb", "gdb", "-q", "-p", pid.c_str(), static_cast<char*>(nullptr));
+      std::cerr << "gdb cannot be started; attach with: gdb -p " << pid
+                << "\nEnd of input ends this.\n";
+      char byte = 0;
+      while (read(STDIN_FILENO, &byte, 1) > 0) {
+      }
+      _exit(0);
+    }
+    waitpid(gdb, nullptr, 0);
+  });
+  if (stopped.ok()) return kExitPass;
+  std::cerr << "kill9 replay: " << stopped.status().message() << "\n";
+  return kExitUsage;
+}
+
+}  // namespace
+
+int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
+  absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
+  if (!request.ok()) {
+    std::cerr << "kill9 replay: " << request.status().message() << "\n";
+    return kExitUsage;
+  }
+  if (FindDesign(request->variant) == nullptr) {
+    std::cerr << "kill9 replay: there is no variant '" << request->variant << "' here\n";
+    return kExitUsage;
+  }
+  request->replay = request->place.at[0] != sweep::kNowhere;
+  request->times = options.times;
+  request->most_failures = options.times + 1;
+  request->watchdog_seconds = options.watchdog_seconds;
+  if (options.debugger) return Debug(*request);
+  int exit_code = kExitUsage;
+  bool failed = false;
+  absl::Status status = sweep::RunCells(
+      {*request}, 1, nullptr, [&](const sweep::CellRequest&, sweep::CellArea& area, pid_t worker) {
+        const sweep::CellResult& found = area.result;
+        failed = found.failures > 0;
+        std::cerr << sweep::RepeatLine(*request, request->place) << "\n";
+        if (found.failures > 0) {
+          const sweep::Failure& failure = found.failure[0];
+          if (failure.address != 0) {
+            std::cerr << "  before " << stepper::Symbols(worker).Describe(failure.address) << "\n";
+          }
+          std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
+          std::cerr << failure.window;
+        }
+        if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
+        std::cerr << "  failed " << found.replayed_alike << " times of " << found.replayed << "\n";
+        exit_code = found.failures == 0 && found.error[0] == '\0' ? kExitPass
+                    : found.replayed_alike == found.replayed      ? kExitFailed
+                                                                  : kExitUndecided;
+        // What was not repeated as often as asked for has not passed.
+        const bool cut_short = request->replay && found.replayed < request->times;
+        if (found.failures == 0 && (cut_short || found.error[0] != '\0'))
+          exit_code = kExitUndecided;
+      });
+  if (status.ok() && failed && request->replay) {
+    if (const std::string stack = StackOfTheVictim(*request); !stack.empty()) {
+      std::cerr << "  where the victim stands:\n" << stack;
+    }
+  }
+  if (status.ok()) return exit_code;
+  std::cerr << "kill9 replay: " << status.message() << "\n";
+  return kExitUsage;
+}
+
+}  // namespace kill9

@@ -1,0 +1,35 @@
+// What the command knows of the terminal that it writes to.
+#ifndef KILL9_STRESS_COMMAND_TERMINAL_H_
+#define KILL9_STRESS_COMMAND_TERMINAL_H_
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "harness/result/verdict.h"
+
+namespace kill9 {
+
+class Terminal {
+ public:
+  // Of the open file `fd`: 1 or 2.
+  explicit Terminal(int fd);
+
+  bool is_live() const { return live_; }  // a terminal, where a line may be overwritten
+  // Columns of a line; without limit where it is no terminal, unless COLUMNS says how many.
+  size_t columns() const { return columns_; }
+  // The text, cut to the line's width.
+  std::string Fit(std::string_view text) const;
+  // The verdict's name: a pass in green, what was found in red, anything else in yellow. Without
+  // colour where it is no terminal, where NO_COLOR is set (no-color.org), and where TERM is dumb.
+  std::string Paint(Verdict verdict) const;
+
+ private:
+  bool live_;
+  bool coloured_;
+  size_t columns_;
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_COMMAND_TERMINAL_H_

@@ -1,0 +1,189 @@
+#include "stress/command/torture/display.h"
+
+#include <algorithm>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/report/results/shape_coverage.h"
+
+namespace kill9 {
+namespace {
+
+constexpr double kPlainLineSeconds = 10;
+constexpr double kLiveLineSeconds = 0.1;
+
+// A column of the closing table: its title in two lines, and a run's entry.
+struct Column {
+  const char* title;
+  const char* below;
+  int width;  // negative: to the left
+  std::string (*entry)(const Json& run);
+};
+
+uint64_t Number(const Json& run, const char* object, const char* field) {
+  return run[object][field].get<uint64_t>();
+}
+
+constexpr Column kColumns[] = {
+    {"variant", "", -17, [](const Json& run) { return TextField(run, "variant"); }},
+    {"scenario", "", -18, [](const Json& run) { return TextField(run, "scenario"); }},
+    {"verdict", "", -17, [](const Json& run) { return TextField(run, "verdict"); }},
+    {"kills", "", 8, [](const Json& run) { return absl::StrCat(Number(run, "kills", "total")); }},
+    {"in op", "%", 6,
+     [](const Json& run) {
+       const auto kills = static_cast<double>(Number(run, "kills", "total"));
+       const auto inside = static_cast<double>(Number(run, "kills", "in_operation"));
+       return absl::StrFormat("%.1f", kills == 0 ? 0.0 : 100 * inside / kills);
+     }},
+    {"kills/s", "", 7,
+     [](const Json& run) {
+       return absl::StrFormat("%.0f", run["kills_per_second"].get<double>());
+     }},
+    {"operations", "", 11,
+     [](const Json& run) { return absl::StrCat(run["operations"].get<uint64_t>()); }},
+    {"audits", "", 7, [](const Json& run) { return absl::StrCat(run["audits"].get<uint64_t>()); }},
+    {"recovery", "p50 us", 9,
+     [](const Json& run) { return absl::StrCat(Number(run, "recovery_us", "p50")); }},
+    {"noted", "p99 us", 9,
+     [](const Json& run) { return absl::StrCat(Number(run, "death_noted_us", "p99")); }},
+    {"longest", "wait us", 9,
+     [](const Json& run) { return absl::StrCat(run["longest_wait_us"].get<uint64_t>()); }},
+};
+constexpr size_t kNameColumns = 3;  // of a run that was skipped, too
+
+std::string Padded(const std::string& text, int width) {
+  return absl::StrFormat("%*s ", width, text);
+}
+
+}  // namespace
+
+Display::Display(const Options& options)
+    : out_(options.to_errors ? std::cerr : std::cout),
+      terminal_(options.to_errors ? 2 : 1),
+      options_(options) {}
+
+std::string Display::TimeLeft(double seconds_of_this) const {
+  if (done_ == 0) return "";
+  const double each = seconds_ / static_cast<double>(done_);
+  const double left = each * static_cast<double>(options_.runs - done_) - seconds_of_this;
+  return absl::StrFormat("~%.0f s left, ", std::max(0.0, left));
+}
+
+void Display::Progress(const std::string& name, const TortureProgress& state) {
+  seconds_before_ = std::max(seconds_before_, state.seconds);
+  if (state.seconds < next_line_at_) return;
+  next_line_at_ = state.seconds + (terminal_.is_live() ? kLiveLineSeconds : kPlainLineSeconds);
+  if (!terminal_.is_live() && (options_.quiet || state.seconds < kPlainLineSeconds)) return;
+  const std::string line =
+      absl::StrFormat("[%d/%d, %s%s] %.1f s  %d kills  %d operations  %s", done_ + 1, options_.runs,
+                      TimeLeft(state.seconds), name, state.seconds, state.kills, state.operations,
+                      state.found ? "found something" : "clean so far");
+  if (terminal_.is_live()) {
+    out_ << "\r\033[K" << terminal_.Fit(line) << std::flush;
+  } else {
+    out_ << line << std::endl;
+  }
+}
+
+void Display::Done(const std::string& name, const TortureResult& result) {
+  const Json& run = result.run;
+  ++done_;
+  seconds_ += std::exchange(seconds_before_, 0);
+  next_line_at_ = 0;
+  verdicts_.resize(std::max<size_t>(verdicts_.size(), static_cast<size_t>(result.verdict) + 1));
+  ++verdicts_[static_cast<size_t>(result.verdict)];
+  const bool passed = ExitCode(result.verdict) == kExitPass;
+  if (!passed) failures_.push_back({name, result.verdict, result.reason});
+  if (terminal_.is_live()) out_ << "\r\033[K";
+  if (options_.quiet && passed) return;
+  out_ << absl::StrFormat("%-34s ", name) << terminal_.Paint(result.verdict);
+  if (run.contains("kills")) {
+    out_ << absl::StrFormat("  %d kills (%d in operations), %d operations, %d audits",
+                            Number(run, "kills", "total"), Number(run, "kills", "in_operation"),
+                            run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
+  }
+  out_ << "\n";
+  if (run.contains("shape")) {
+    out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
+  }
+  if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
+  if (run.contains("counterexample")) {
+    out_ << run["counterexample"].get<std::string>() << "\n";
+    for (const Json& file : run["counterexample_files"]) {
+      out_ << "    written: " << file.get<std::string>() << "\n";
+    }
+  }
+  if (!passed && run.contains("repeat")) {
+    out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
+  }
+  out_ << std::flush;
+}
+
+void Display::Table(const Json& runs) {
+  if (options_.quiet) return;
+  size_t columns = 0, width = 0;
+  for (const Column& column : kColumns) {
+    width += static_cast<size_t>(std::abs(column.width)) + (columns == 0 ? 0 : 1);
+    if (width > terminal_.columns() && columns >= kNameColumns) break;
+    ++columns;
+  }
+  std::string titles, below;
+  for (size_t n = 0; n < columns; ++n) {
+    absl::StrAppend(&titles, Padded(kColumns[n].title, kColumns[n].width));
+    absl::StrAppend(&below, Padded(kColumns[n].below, kColumns[n].width));
+  }
+  out_ << "\n" << titles << "\n";
+  if (below.find_first_not_of(' ') != std::string::npos) out_ << below << "\n";
+  for (const Json& run : runs) {
+    for (size_t n = 0; n < (run.contains("kills") ? columns : kNameColumns); ++n) {
+      out_ << Padded(kColumns[n].entry(run), kColumns[n].width);
+    }
+    out_ << "\n";
+  }
+  out_ << std::flush;
+}
+
+void Display::Shapes(const Json& result) {
+  if (options_.quiet) return;
+  const std::vector<report::ShapeCoverage> coverage = report::CoverageOfShapes({&result});
+  size_t all = 0, seen = 0;
+  for (const report::ShapeCoverage& one : coverage) {
+    for (const auto& [name, runs] : one.classes) {
+      ++all;
+      seen += runs > 0 ? 1 : 0;
+    }
+  }
+  if (seen == 0) return;
+  out_ << absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
+  if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
+    out_ << "; by no run: " << unseen;
+  }
+  out_ << std::endl;
+}
+
+void Display::Summary(const std::string& kept) {
+  out_ << "\n";
+  for (const Failure& failure : failures_) {
+    out_ << failure.name << ": " << terminal_.Paint(failure.verdict);
+    if (!failure.reason.empty()) {
+      out_ << ": " << failure.reason.substr(0, failure.reason.find('\n'));
+    }
+    out_ << "\n";
+  }
+  if (!kept.empty()) {
+    out_ << "kept in " << kept << "; from there to the cause: kill9 replay " << kept << "\n";
+  }
+  std::vector<std::string> counts;
+  for (size_t n = 0; n < verdicts_.size(); ++n) {
+    if (verdicts_[n] == 0) continue;
+    counts.push_back(absl::StrCat(verdicts_[n], " ", terminal_.Paint(static_cast<Verdict>(n))));
+  }
+  out_ << done_ << (done_ == 1 ? " run: " : " runs: ") << absl::StrJoin(counts, ", ") << std::endl;
+}
+
+void Display::Line(const std::string& text) { out_ << text << std::endl; }
+
+}  // namespace kill9

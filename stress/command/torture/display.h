@@ -1,0 +1,59 @@
+// What torture shows while it runs, and at its end.
+#ifndef KILL9_STRESS_COMMAND_TORTURE_DISPLAY_H_
+#define KILL9_STRESS_COMMAND_TORTURE_DISPLAY_H_
+
+#include <cstddef>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "harness/result/result.h"
+#include "harness/torture/torture.h"
+#include "stress/command/terminal.h"
+
+namespace kill9 {
+
+class Display {
+ public:
+  struct Options {
+    bool to_errors = false;  // JSON on standard output keeps it for itself
+    bool quiet = false;      // only what failed, and the summary
+    size_t runs = 1;         // in all
+  };
+  explicit Display(const Options& options);
+
+  // On a terminal one line that changes, ten times a second at most; elsewhere a plain line now
+  // and then.
+  void Progress(const std::string& name, const TortureProgress& state);
+  void Done(const std::string& name, const TortureResult& result);
+  // All runs of the result: a table, as wide as the terminal allows.
+  void Table(const Json& runs);
+  void Shapes(const Json& result);
+  // What did not pass once more, what can be typed next, and how many runs ended how: the last
+  // lines. `kept`: the folder of what was found; empty: none.
+  void Summary(const std::string& kept);
+  void Line(const std::string& text);
+
+ private:
+  struct Failure {
+    std::string name;
+    Verdict verdict;
+    std::string reason;
+  };
+  // So many seconds are left, as the runs so far tell.
+  std::string TimeLeft(double seconds_of_this) const;
+
+  std::ostream& out_;
+  Terminal terminal_;
+  Options options_;
+  size_t done_ = 0;
+  double seconds_ = 0;         // of the runs that are done
+  double seconds_before_ = 0;  // of this one, as it was last shown
+  double next_line_at_ = 0;
+  std::vector<Failure> failures_;
+  std::vector<size_t> verdicts_;  // how many runs ended with each
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_COMMAND_TORTURE_DISPLAY_H_
