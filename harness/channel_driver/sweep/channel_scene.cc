@@ -1,5 +1,7 @@
 #include "harness/channel_driver/sweep/channel_scene.h"
 
+#include <unistd.h>
+
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +56,10 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
   options_.size_bytes = size_bytes;
   options_.max_participants = kParticipants;
   options_.hash_seed = kHashSeed;
+  if (design_.traits().needs_name) {
+    options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-channel-", getpid())};
+    Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
+  }
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
   if (!segment.ok()) return segment.status();
   segment_ = *std::move(segment);

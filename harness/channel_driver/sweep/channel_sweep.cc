@@ -56,8 +56,10 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
   const bool takes =
       operation >= ChannelOperation::kTake && operation <= ChannelOperation::kReturnBatch;
   if ((drafts && !traits.has_draft) || (takes && !traits.has_take)) return false;
+  // The dead hold what they have taken.
   const bool taken = state == ChannelState::kTakenByLive || state == ChannelState::kTakenByDead ||
-                     state == ChannelState::kHalfAcknowledged;
+                     state == ChannelState::kHalfAcknowledged ||
+                     state == ChannelState::kAllParticipantsDead;
   if (taken && !traits.has_take) return false;
   // What is created is empty; who attaches to a table of the dead recovers first.
   if (operation == ChannelOperation::kCreate) return state == ChannelState::kEmpty;
