@@ -44,8 +44,9 @@ constexpr uint64_t kLeastMessageBytes = 32 << 10;
 constexpr uint64_t kMostMessages = 64;
 
 // Each slot has room for the largest message: few large ones, or many small ones.
-uint64_t MessageBytes(uint64_t size_bytes) {
-  return std::max(kLeastMessageBytes, size_bytes / kMostMessages);
+uint64_t MessageBytes(const SegmentOptions& options) {
+  if (options.expected_entries != 0) return options.size_bytes / options.expected_entries;
+  return std::max(kLeastMessageBytes, options.size_bytes / kMostMessages);
 }
 
 boost::posix_time::ptime TimeOf(Deadline deadline) {
@@ -129,7 +130,7 @@ class BoostQueueDesign final : public ChannelDesign {
 
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return peers::CreateAnchor(options, kName, [&](const peers::Anchor& anchor) -> absl::Status {
-      const uint64_t message_bytes = MessageBytes(options.size_bytes);
+      const uint64_t message_bytes = MessageBytes(options);
       try {
         shared_directory = anchor.directory;
         ip::message_queue(ip::create_only, kFile, options.size_bytes / message_bytes,
