@@ -170,6 +170,20 @@ std::shared_ptr<void> ChannelScene::Hold(SharedObject& object) const {
   return taken.ok() || draft.ok() ? held : nullptr;
 }
 
+bool ChannelScene::IsTried(uint32_t probe) const {
+  const ChannelTraits& traits = design_.traits();
+  switch (probe) {
+    case kTryDraft:
+      return traits.has_draft;
+    case kTryTake:
+      return traits.has_take;
+    case kTryRecover:
+      return traits.has_recovery;
+    default:
+      return true;
+  }
+}
+
 bool ChannelScene::DeclaredUnblocked(uint32_t probe, Nearness) const {
   const ChannelTraits& traits = design_.traits();
   switch (probe) {

@@ -67,6 +67,14 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
   return true;
 }
 
+Claims ChannelSweep::ClaimsOf(const Design& design) const {
+  const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
+  const bool blocks = traits.send == Progress::kBlocking || traits.receive == Progress::kBlocking;
+  return {.progress = {{"send", traits.send, {"send", "draft"}},
+                       {"receive", traits.receive, {"take", "receive"}}},
+          .blocks = blocks ? "the channel" : "nowhere"};
+}
+
 absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeScene(const Design& design,
                                                                uint32_t operation,
                                                                uint32_t state) const {
