@@ -7,7 +7,8 @@
 //     sizes      messages of one size, copied in and out
 //     in_place   messages of one size, filled and read in place
 //     many       1 and 4 senders and receivers
-//     echo       64 bytes there and back: spinning, and asleep before each message
+//     echo       64 bytes there and back: spinning, polling by calls that do not wait, and asleep
+//                before each message
 //     kills      one side is killed again and again: what becomes of the messages
 //
 //     channel_benchmark [--parts=stream,echo] [--transports=a,b] [--messages=N] [--rounds=5]
@@ -37,7 +38,6 @@ using transports::Wait;
 constexpr size_t kBatch = 64;
 constexpr size_t kMostBytes = 155;
 constexpr uint64_t kBytesOfSizes = 64 << 20;
-constexpr size_t kEchoBytes = 64;
 constexpr unsigned kRestUs = 100;
 
 const std::vector<std::string> kParts = {"stream", "sizes", "in_place", "many", "echo", "kills"};
@@ -47,6 +47,7 @@ struct Settings {
   std::vector<std::string> transports;
   size_t messages = 1'550'000;
   size_t echoes = 20'000;
+  size_t echo_bytes = 64;
   unsigned rounds = 5;
   uint64_t kills = 200;
   std::string json;
@@ -98,8 +99,7 @@ class Benchmark {
     if (settings_.has("in_place")) InPlace();
     if (settings_.has("many")) Many();
     if (settings_.has("echo")) {
-      Echoes(Wait::kSpinning);
-      Echoes(Wait::kSleeping);
+      for (const Wait wait : {Wait::kSpinning, Wait::kPolling, Wait::kSleeping}) Echoes(wait);
     }
     if (settings_.has("kills")) Kills();
     if (settings_.json.empty()) return 0;
@@ -243,24 +243,30 @@ class Benchmark {
   }
 
   void Echoes(Wait wait) {
-    const bool spins = wait == Wait::kSpinning;
+    const bool sleeps = wait == Wait::kSleeping;
+    const char* const name = wait == Wait::kSpinning  ? "spinning"
+                             : wait == Wait::kPolling ? "polling"
+                                                      : "sleeping";
+    const char* const reference = sleeps ? "bare_futex_ring" : "bare_ring";
     std::map<std::string, std::vector<double>> medians;
     std::map<std::string, Histogram> all;
-    const size_t count = spins ? settings_.echoes : settings_.echoes / 10;
+    const size_t count = sleeps ? settings_.echoes / 10 : settings_.echoes;
     for (unsigned round = 0; round < settings_.rounds; ++round) {
       for (const TransportKind& kind : kinds_) {
-        if (!(spins ? kind.spins : kind.sleeps)) continue;
+        const bool can = wait == Wait::kSpinning  ? kind.spins
+                         : wait == Wait::kPolling ? kind.polls || kind.name == reference
+                                                  : kind.sleeps;
+        if (!can) continue;
         medians[kind.name].push_back(EchoOnce(kind, count, wait, &all[kind.name]));
       }
     }
-    const char* reference = spins ? "bare_ring" : "bare_futex_ring";
-    std::printf("\nround trip of %zu bytes, %s: p50, p99 ns, ratio of p50 to %s\n", kEchoBytes,
-                spins ? "spinning" : "asleep before each", reference);
+    std::printf("\nround trip of %zu bytes, %s: p50, p99 ns, ratio of p50 to %s\n",
+                settings_.echo_bytes, name, reference);
     for (const TransportKind& kind : kinds_) {
       if (!medians.contains(kind.name)) continue;
       Json run = RunOf(kind, "echo");
-      run["wait"] = spins ? "spinning" : "sleeping";
-      run["message_bytes"] = kEchoBytes;
+      run["wait"] = name;
+      run["message_bytes"] = settings_.echo_bytes;
       const Histogram& histogram = all[kind.name];
       run["round_trip_ns"] = {{"p50", histogram.Quantile(0.5)},
                               {"p99", histogram.Quantile(0.99)},
@@ -282,10 +288,10 @@ class Benchmark {
   }
 
   // The median of one round; its times are added to `all`.
-  static double EchoOnce(const TransportKind& kind, size_t count, Wait wait, Histogram* all) {
+  double EchoOnce(const TransportKind& kind, size_t count, Wait wait, Histogram* all) const {
     const transports::SharedHistogram times;
     const unsigned rest_us = wait == Wait::kSleeping ? kRestUs : 0;
-    if (!transports::Echo(kind, kEchoBytes, count, wait, rest_us, times.get())) return 0;
+    if (!transports::Echo(kind, settings_.echo_bytes, count, wait, rest_us, times.get())) return 0;
     all->Add(*times);
     return static_cast<double>(times->Quantile(0.5));
   }
@@ -345,6 +351,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember(known));
   application.add_option("--messages", settings.messages)->check(CLI::Range(1000, 100'000'000));
   application.add_option("--echoes", settings.echoes)->check(CLI::Range(100, 100'000'000));
+  application.add_option("--echo-bytes", settings.echo_bytes)->check(CLI::Range(1, 1 << 20));
   application.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
   application.add_option("--kills", settings.kills)->check(CLI::Range(1, 1'000'000));
   application.add_option("--json", settings.json, "the result file");

@@ -78,17 +78,18 @@ class ChannelPort final : public PortOf<ChannelPort> {
   }
 
  private:
-  // Calls until there is a result. Of a spinning end, again and again. That the other side has gone
+  // Calls until there is a result. A spinning end is one that waits: a design looks for some
+  // microseconds before it sleeps. That the other side has gone
   // is no result: another one may come.
   template <typename Call>
   typename std::invoke_result_t<Call, Deadline>::value_type Again(Call call) {
     for (;;) {
-      auto result = call(wait_ == Wait::kSleeping ? Deadline::Never() : Deadline::None());
+      auto result = call(wait_ == Wait::kPolling ? Deadline::None() : Deadline::Never());
       if (result.ok()) return *std::move(result);
       if (!absl::IsDeadlineExceeded(result.status()) && !absl::IsUnavailable(result.status())) {
         Die(result.status().ToString());
       }
-      if (wait_ == Wait::kSpinning) Pause();
+      if (wait_ == Wait::kPolling) Pause();
     }
   }
 
@@ -151,6 +152,7 @@ std::vector<TransportKind> Designs() {
                      .batches = role != Design::Role::kPeer,
                      .many = true,
                      .spins = true,
+                     .polls = true,
                      .sleeps = true,
                      .in_place = traits.has_draft && traits.has_take,
                      .make = [design](size_t largest_bytes) {

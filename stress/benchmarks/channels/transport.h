@@ -72,8 +72,9 @@ struct Part {
   bool in_order = true;  // one sender and one receiver: each message is known
 };
 
-// How an end waits.
-enum class Wait : uint8_t { kSpinning, kSleeping };
+// How an end waits: it looks again and again; it calls again and again with calls that do not wait
+// (what differs of a channel only); it sleeps in the kernel.
+enum class Wait : uint8_t { kSpinning, kPolling, kSleeping };
 enum class Side : uint8_t { kSends, kReceives };
 
 // One end, in the process that opened it.
@@ -149,6 +150,7 @@ struct TransportKind {
   bool batches = false;   // there is a call that sends, or takes, many
   bool many = false;      // any number of senders and of receivers
   bool spins = false;     // an end can wait without the kernel
+  bool polls = false;     // it can also be asked by calls that do not wait
   bool sleeps = false;    // an end can wait in the kernel
   bool in_place = false;  // messages are filled and read in place
   bool reopens = true;    // an end may be opened anew when its process has died
