@@ -89,6 +89,8 @@ Cell ChannelRatioCell(const Json* run, std::string_view reference) {
 
 Cell LostCell(const Json* run) {
   if (run == nullptr || Number(*run, "kills") == 0) return {"-", Mark::kMuted};
+  // What is left inside then is nobody's loss alone.
+  if (Text(*run, "stuck") == "true") return {"stuck", Mark::kBad};
   const double lost = Number(*run, "lost") / Number(*run, "kills");
   return {Short(lost), lost == 0 ? Mark::kGood : Mark::kBad};
 }

@@ -134,8 +134,9 @@ void AddKills(const Results& results, Section* section) {
   if (runs.empty()) return;
   section->blocks.push_back(Paragraph{
       "One side is killed again and again and begins anew, the other goes on. Lost: sent, "
-      "and never used by anybody. Marked: came again, and was told to; unmarked: came "
-      "twice. Torn: bytes that nobody had sent so. Stuck: nothing came through any more."});
+      "and never used by anybody; what is left inside counts, where it got stuck. Marked: "
+      "came again, and was told to; unmarked: came twice. Torn: bytes that nobody had sent "
+      "so. Stuck: nothing came through any more."});
   Table table{.head = {"subject", "killed", "kills", "messages", "lost", "marked", "unmarked",
                        "torn", "longest pause ms", "stuck"}};
   for (const std::string& subject : Subjects(results, "kills")) {
