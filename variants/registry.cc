@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 
+namespace kill9 {
+
 // The designs: one line each. Every design's folder defines `const Variant& <Name>()`.
 #define KILL9_VARIANTS(VARIANT) \
   VARIANT(GlobalMutex)          \
@@ -27,6 +29,7 @@
   VARIANT(OwnerPidMutexWithWatchDog) \
   VARIANT(RobustMutexUnrepaired)     \
   VARIANT(SharedReferenceCount)
+#define KILL9_CHANNEL_BASELINES(CHANNEL) CHANNEL(VectorUnderASemaphore)
 
 // Other libraries behind the same interface, those whose packages were found at build.
 #ifdef KILL9_HAVE_LMDB
@@ -41,8 +44,10 @@
 #endif
 #ifdef KILL9_HAVE_BOOST_INTERPROCESS
 #define KILL9_PEER_BOOST(VARIANT) VARIANT(BoostInterprocess)
+#define KILL9_CHANNEL_PEERS(CHANNEL) CHANNEL(BoostMessageQueue)
 #else
 #define KILL9_PEER_BOOST(VARIANT)
+#define KILL9_CHANNEL_PEERS(CHANNEL)
 #endif
 #ifdef KILL9_HAVE_BERKELEY_DB
 #define KILL9_PEER_BERKELEY(VARIANT) VARIANT(BerkeleyDb)
@@ -55,8 +60,6 @@
   KILL9_PEER_BOOST(VARIANT)  \
   KILL9_PEER_BERKELEY(VARIANT)
 
-namespace kill9 {
-
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_VARIANTS(KILL9_DECLARE)
 KILL9_BASELINES(KILL9_DECLARE)
@@ -64,6 +67,8 @@ KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
 #define KILL9_DECLARE_CHANNEL(Name) const ChannelDesign& Name();
 KILL9_CHANNELS(KILL9_DECLARE_CHANNEL)
+KILL9_CHANNEL_BASELINES(KILL9_DECLARE_CHANNEL)
+KILL9_CHANNEL_PEERS(KILL9_DECLARE_CHANNEL)
 #undef KILL9_DECLARE_CHANNEL
 
 namespace {
@@ -89,7 +94,9 @@ Lists& AllLists() {
     KILL9_VARIANTS(KILL9_LIST)
     KILL9_CHANNELS(KILL9_LIST)
     KILL9_BASELINES(KILL9_LIST)
+    KILL9_CHANNEL_BASELINES(KILL9_LIST)
     KILL9_PEERS(KILL9_LIST)
+    KILL9_CHANNEL_PEERS(KILL9_LIST)
 #undef KILL9_LIST
     return made;
   }();
@@ -127,6 +134,7 @@ std::span<const PeerPackage> PeerPackages() {
   static constexpr PeerPackage kPackages[] = {{"lmdb", "liblmdb-dev"},
                                               {"tdb", "libtdb-dev"},
                                               {"boost_interprocess", "libboost-dev"},
+                                              {"boost_message_queue", "libboost-dev"},
                                               {"berkeley_db", "libdb-dev"}};
   return kPackages;
 }

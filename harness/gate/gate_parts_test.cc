@@ -165,16 +165,16 @@ TEST(GatePlan, TakesForEachBaselineWhatShowsItSurely) {
   ASSERT_TRUE(steps.ok());
   size_t swept = 0;
   for (const GateStep& step : *steps) {
-    const std::string shown_by(FindVariant(step.variant)->shown_by());
+    const std::string shown_by(FindDesign(step.variant)->shown_by());
     ASSERT_EQ(step.command[1], shown_by.substr(0, shown_by.find(' '))) << step.Id();
     if (step.command[1] == "sweep") ++swept;
     if (step.command[1] == "torture") {
       EXPECT_THAT(step.command, Contains("--kills=20000")) << step.Id();
     }
-    EXPECT_EQ(step.expected, FindVariant(step.variant)->expected_verdict());
+    EXPECT_EQ(step.expected, FindDesign(step.variant)->expected_verdict());
   }
   EXPECT_GE(swept, 2);
-  EXPECT_EQ(FindVariant("owner_pid_mutex")->shown_by().substr(0, 6), "sweep ");
+  EXPECT_EQ(FindDesign("owner_pid_mutex")->shown_by().substr(0, 6), "sweep ");
 }
 
 TEST(GatePlan, BoundsByKillsWhatIsToBeBoundedByWork) {

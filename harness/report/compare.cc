@@ -36,6 +36,15 @@ std::string CaseOf(const Json& run) {
                       Text(run, "processes"), " processes");
 }
 
+// The fields of a run of channel_benchmark that say which case it is.
+std::string ChannelCaseOf(const Json& run) {
+  std::string name = absl::StrCat(Text(run, "subject"), ", ", Text(run, "measure"));
+  for (const char* field : {"batch", "message_bytes", "senders", "receivers", "wait"}) {
+    if (!Text(run, field).empty()) absl::StrAppend(&name, ", ", field, " ", Text(run, field));
+  }
+  return name;
+}
+
 // The ratio to the reference is compared, not the rate: machines are disturbed as a whole. The
 // reference itself is a bare table, and no design.
 Figures SpeedOf(const Results& results) {
@@ -51,6 +60,13 @@ Figures SpeedOf(const Results& results) {
                 absl::StrCat(Text(*run.json, "subject"), ", ", Text(*run.json, "entries"),
                              " entries, ", field),
                 false, &figures);
+    }
+  }
+  for (const Run& run : results.Of("channel_benchmark")) {
+    if (Text(*run.json, "role") == "limit") continue;
+    const bool is_time = Text(*run.json, "measure") == "echo";
+    for (const char* field : {"ratio_to_bare_ring", "ratio_to_bare_futex_ring"}) {
+      AddSpread(*run.json, field, ChannelCaseOf(*run.json), !is_time, &figures);
     }
   }
   return figures;

@@ -14,8 +14,8 @@ namespace kill9::report {
 namespace {
 
 const std::set<std::string>& KindsWithSections() {
-  static const auto* kinds =
-      new std::set<std::string>{"torture", "sweep", "store_benchmark", "planted"};
+  static const auto* kinds = new std::set<std::string>{"torture", "sweep", "store_benchmark",
+                                                       "channel_benchmark", "planted"};
   return *kinds;
 }
 
@@ -80,10 +80,25 @@ Cell RoomCell(const Results& results, const std::string& variant) {
   return cell;
 }
 
+Cell ChannelRatioCell(const Json* run, std::string_view reference) {
+  const Json* ratio =
+      run != nullptr ? Find(*run, {absl::StrCat("ratio_to_", std::string(reference))}) : nullptr;
+  if (ratio == nullptr) return {"-", Mark::kMuted};
+  return Cell(absl::StrFormat("%.2f", Number(*ratio, "median")));
+}
+
+Cell LostCell(const Json* run) {
+  if (run == nullptr || Number(*run, "kills") == 0) return {"-", Mark::kMuted};
+  // What is left inside then is nobody's loss alone.
+  if (Text(*run, "stuck") == "true") return {"stuck", Mark::kBad};
+  const double lost = Number(*run, "lost") / Number(*run, "kills");
+  return {Short(lost), lost == 0 ? Mark::kGood : Mark::kBad};
+}
+
 // What was measured, of that which a file describes.
 std::vector<std::string> DescribedIn(const Results& results) {
   std::vector<Run> all;
-  for (const char* kind : {"torture", "sweep", "store_benchmark"}) {
+  for (const char* kind : {"torture", "sweep", "store_benchmark", "channel_benchmark"}) {
     const std::vector<Run> runs = results.Of(kind);
     all.insert(all.end(), runs.begin(), runs.end());
   }
@@ -181,7 +196,16 @@ MaybeSection Choose(const Results& results) {
                   "put p99 ns",
                   "recovery p50 us",
                   "blocked elsewhere",
-                  "bytes an entry"};
+                  "bytes an entry",
+                  "messages: ratio",
+                  "batched: ratio",
+                  "round trip, spinning: ratio",
+                  "asleep: ratio",
+                  "lost, each death of a receiver"};
+    const auto channel = [&](std::string_view measure, std::string_view field,
+                             std::string_view value) {
+      return ChannelRunOf(results, measure, name, field, value);
+    };
     const Json* reads = SpeedOf(results, name, 95);
     const Json* writes = SpeedOf(results, name, 50);
     const double recovery = RecoveryUs(results, name);
@@ -192,17 +216,25 @@ MaybeSection Choose(const Results& results) {
          KeepsEverything(design), Short(TotalKills(results, name)), RatioCell(reads),
          RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
-         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), RoomCell(results, name)});
+         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), RoomCell(results, name),
+         ChannelRatioCell(channel("stream", "batch", "1"), "bare_ring"),
+         ChannelRatioCell(channel("stream", "batch", "64"), "bare_ring"),
+         ChannelRatioCell(channel("echo", "wait", "spinning"), "bare_ring"),
+         ChannelRatioCell(channel("echo", "wait", "sleeping"), "bare_futex_ring"),
+         LostCell(channel("kills", "victims", "receiver"))});
   }
   if (tables.empty()) return std::nullopt;
   Section section{"choose", "Which one should I choose?"};
-  section.blocks = {Paragraph{
-      "Every cell is a figure of these runs; a dash was not measured. First look at the "
-      "verdict: a design whose survivors hang or read torn values is no choice, however "
-      "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
-      "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
-      "share of instructions at which a stopped process keeps others from keys that it "
-      "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value."}};
+  section.blocks = {
+      Paragraph{"Every cell is a figure of these runs; a dash was not measured. First look at the "
+                "verdict: a design whose survivors hang or read torn values is no choice, however "
+                "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
+                "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
+                "share of instructions at which a stopped process keeps others from keys that it "
+                "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value. "
+                "Of channels: ratios of messages a second, and of the time of a round trip, to a "
+                "bare ring of "
+                "one sender and one receiver in which nobody may die (asleep: to a bare futex)."}};
   for (auto& [object, table] : tables) {
     if (tables.size() > 1) section.blocks.push_back(Paragraph{absl::StrCat("Kind: ", object, ".")});
     section.blocks.push_back(WithoutEmptyColumns(std::move(table)));
@@ -251,7 +283,7 @@ absl::StatusOr<Document> Compose(const Results& results) {
                                             runs, results.files().size(), HostsOf(results))};
   for (auto* make :
        {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted, &Speed,
-        &Latency, &GrowthAndRoom, &Recovery, &Failures, &Others, &Repeat}) {
+        &Latency, &GrowthAndRoom, &Channels, &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);
     if (!section.ok()) return section.status();
     if (section->has_value()) document.sections.push_back(**std::move(section));

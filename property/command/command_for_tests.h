@@ -38,7 +38,7 @@ inline Ended RunLine(const std::string& line) {
 // What a wrong --variant is answered, by what is built in.
 inline const char* KnownVariants() {
   for (const auto& [peer, package] : PeerPackages()) {
-    if (FindVariant(peer) != nullptr) return "known are: all, baselines, peers, global_mutex";
+    if (FindDesign(peer) != nullptr) return "known are: all, baselines, peers, global_mutex";
   }
   return "known are: all, baselines, global_mutex";
 }

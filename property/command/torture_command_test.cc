@@ -130,7 +130,7 @@ TEST(TortureCommand, KnowsEachPeerOrNamesThePackageThatItWasBuiltWithout) {
     const Ended asked =
         RunCommand(("--variant=" + std::string(peer) + ",nonsense --scenario=steady").c_str());
     EXPECT_EQ(asked.exit_code, 2);
-    EXPECT_THAT(asked.output, HasSubstr(FindVariant(peer) != nullptr
+    EXPECT_THAT(asked.output, HasSubstr(FindDesign(peer) != nullptr
                                             ? "there is no 'nonsense'"
                                             : "for want of the package " + std::string(package)));
   }

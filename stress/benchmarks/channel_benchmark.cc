@@ -1,308 +1,360 @@
-// Channels beside sockets: one process sends, another receives.
+// Channels, what other systems pass messages with, and bare rings side by side. Real processes,
+// each end pinned to a core; every transport is taken in turn within each round, ratios are taken
+// within a round, medians over rounds.
 //
-//   stream    1.55 million messages of 1 to 155 bytes (121 MB): the classic test of a vector in
-//   shared
-//             memory against a Unix socket. `batch`: how many a call sends, and a call takes
-//   echo      a message of 64 bytes to the other process and back; sleeping between
-//   large     messages of 64 KiB, filled in place and read in place
+//     stream     1.55 million messages of 1 to 155 bytes: the original's own test. One a call, and
+//                64 a call
+//     sizes      messages of one size, copied in and out
+//     in_place   messages of one size, filled and read in place
+//     many       1 and 4 senders and receivers
+//     echo       64 bytes there and back: spinning, polling by calls that do not wait, and asleep
+//                before each message
+//     kills      one side is killed again and again: what becomes of the messages
 //
-// A round is one run of the whole; ratios are to be taken between rounds of one run of this
-// program.
-#include <benchmark/benchmark.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+//     channel_benchmark [--parts=stream,echo] [--transports=a,b] [--messages=N] [--rounds=5]
+//                       [--kills=200] [--json=F]
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <string>
-#include <vector>
+#include <iostream>
+#include <map>
 
-#include "absl/functional/function_ref.h"
-#include "harness/base/pin_to_core.h"
-#include "variants/registry.h"
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/base/signals.h"
+#include "harness/base/statistics.h"
+#include "harness/kinds/result_of_designs.h"
+#include "harness/result/result.h"
+#include "stress/benchmarks/channels/measure.h"
 
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kMessages = 1'550'000;
-constexpr uint32_t kLargestBytes = 155;
-constexpr uint64_t kEchoes = 20'000;
-constexpr uint64_t kLargeMessages = 20'000;
+using transports::Load;
+using transports::Side;
+using transports::TransportKind;
+using transports::Wait;
 
-uint32_t SizeOf(uint64_t number) {
-  return 1 + static_cast<uint32_t>(number * 0x9e3779b97f4a7c15u >> 32) % kLargestBytes;
-}
-const char* Bytes() {
-  static const std::string bytes(64 << 10, 'm');
-  return bytes.data();
-}
+constexpr size_t kBatch = 64;
+constexpr size_t kMostBytes = 155;
+constexpr uint64_t kBytesOfSizes = 64 << 20;
+constexpr unsigned kRestUs = 100;
 
-[[noreturn]] void Die(const char* what) {
-  std::fprintf(stderr, "channel_benchmark: %s\n", what);
-  std::abort();
-}
-template <typename T>
-T Must(absl::StatusOr<T> result) {
-  if (!result.ok()) Die(std::string(result.status().message()).c_str());
-  return *std::move(result);
-}
-void Must(const absl::Status& status) {
-  if (!status.ok()) Die(std::string(status.message()).c_str());
-}
+const std::vector<std::string> kParts = {"stream", "sizes", "in_place", "many", "echo", "kills"};
 
-// Runs one half in a child, the other here, on two cores; the seconds until both are done.
-double RunBoth(absl::FunctionRef<void()> child, absl::FunctionRef<void()> parent) {
-  int ready[2];
-  if (pipe(ready) != 0) Die("no pipe");
-  const pid_t pid = fork();
-  if (pid < 0) Die("cannot fork");
-  if (pid == 0) {
-    PinToCore(1);
-    char go = 0;
-    if (read(ready[0], &go, 1) != 1) _exit(1);
-    child();
-    _exit(0);
+struct Settings {
+  std::vector<std::string> parts = kParts;
+  std::vector<std::string> transports;
+  size_t messages = 1'550'000;
+  size_t echoes = 20'000;
+  size_t echo_bytes = 64;
+  unsigned rounds = 5;
+  uint64_t kills = 200;
+  std::string json;
+
+  bool has(const std::string& part) const {
+    return std::find(parts.begin(), parts.end(), part) != parts.end();
   }
-  PinToCore(0);
-  const auto begin = std::chrono::steady_clock::now();
-  if (write(ready[1], "g", 1) != 1) Die("no pipe");
-  parent();
-  int status = 0;
-  waitpid(pid, &status, 0);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  close(ready[0]);
-  close(ready[1]);
-  if (status != 0) Die("the other half failed");
-  return took.count();
+};
+
+Json Spread(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {{"low", *low}, {"median", Median(values)}, {"high", *high}};
 }
 
-void Report(benchmark::State& state, uint64_t messages, uint64_t bytes) {
-  state.SetItemsProcessed(static_cast<int64_t>(messages) * state.iterations());
-  state.SetBytesProcessed(static_cast<int64_t>(bytes) * state.iterations());
-}
-uint64_t StreamBytes() {
-  uint64_t sum = 0;
-  for (uint64_t i = 0; i < kMessages; ++i) sum += SizeOf(i);
-  return sum;
+std::string Show(const Json& spread) {
+  return absl::StrFormat("%.2f (%.2f to %.2f)", spread["median"].get<double>(),
+                         spread["low"].get<double>(), spread["high"].get<double>());
 }
 
-std::shared_ptr<Segment> NewSegment(const ChannelDesign& design) {
-  SegmentOptions options;
-  options.size_bytes = 64 << 20;
-  return Must(design.Create(options));
-}
+// One measurement that is repeated in each round: of a transport, in a case.
+struct Entry {
+  const TransportKind* kind;
+  Json run;                      // what is told of it, without figures
+  std::function<double()> rate;  // messages a second; 0: it failed
+  std::string case_name;         // ratios are taken within a case
+  std::vector<double> rates = {};
+};
 
-void StreamOut(Channel& channel, size_t batch) {
-  std::vector<std::string_view> messages;
-  for (uint64_t i = 0; i < kMessages;) {
-    if (batch == 1) {
-      Must(channel.Send({Bytes(), SizeOf(i)}, Deadline::Never()));
-      ++i;
-      continue;
-    }
-    messages.clear();
-    for (; messages.size() < batch && i < kMessages; ++i) messages.push_back({Bytes(), SizeOf(i)});
-    Must(channel.SendMany(messages, Deadline::Never()));
-  }
-}
-
-void StreamIn(Channel& channel, size_t batch) {
-  std::string message;
-  uint64_t bytes = 0;
-  for (uint64_t i = 0; i < kMessages;) {
-    if (batch == 1) {
-      Must(channel.Receive(&message, Deadline::Never()));
-      bytes += message.size();
-      ++i;
-      continue;
-    }
-    MessageBatch taken = Must(channel.Drain(Channel::kAll, Deadline::Never()));
-    for (const Message& one : taken) bytes += one.bytes.size();
-    i += taken.size();
-    Must(channel.Acknowledge(std::move(taken)));
-  }
-  if (bytes != StreamBytes()) Die("bytes are missing");
-}
-
-void BM_ChannelStream(benchmark::State& state, const ChannelDesign* design) {
-  const size_t batch = static_cast<size_t>(state.range(0));
-  for (auto _ : state) {
-    const std::shared_ptr<Segment> segment = NewSegment(*design);
-    const auto receiver = Must(design->Attach(segment, {.role = MemberRole::kReceiver}));
-    state.SetIterationTime(RunBoth(
-        [&] { StreamOut(*Must(design->Attach(segment, {.role = MemberRole::kSender})), batch); },
-        [&] { StreamIn(*receiver, batch); }));
-  }
-  Report(state, kMessages, StreamBytes());
-}
-
-void WriteAll(int fd, const char* bytes, size_t size) {
-  while (size > 0) {
-    const ssize_t written = write(fd, bytes, size);
-    if (written <= 0) Die("cannot write");
-    bytes += written;
-    size -= static_cast<size_t>(written);
-  }
-}
-
-// Each message with its size before it, as the test writes it to a stream.
-void SocketOut(int fd, size_t batch) {
-  std::string out;
-  for (uint64_t i = 0; i < kMessages;) {
-    out.clear();
-    for (size_t n = 0; n < batch && i < kMessages; ++n, ++i) {
-      const uint32_t size = SizeOf(i);
-      out.append(reinterpret_cast<const char*>(&size), sizeof size);
-      out.append(Bytes(), size);
-    }
-    WriteAll(fd, out.data(), out.size());
-  }
-}
-
-void SocketIn(int fd) {
-  std::vector<char> buffer(256 << 10);
-  size_t have = 0;
-  uint64_t messages = 0;
-  uint64_t bytes = 0;
-  while (messages < kMessages) {
-    const ssize_t got = read(fd, buffer.data() + have, buffer.size() - have);
-    if (got <= 0) Die("cannot read");
-    have += static_cast<size_t>(got);
-    size_t at = 0;
-    for (;;) {
-      uint32_t size = 0;
-      if (have - at < sizeof size) break;
-      std::memcpy(&size, buffer.data() + at, sizeof size);
-      if (have - at < sizeof size + size) break;
-      at += sizeof size + size;
-      bytes += size;
-      ++messages;
-    }
-    std::memmove(buffer.data(), buffer.data() + at, have - at);
-    have -= at;
-  }
-  if (bytes != StreamBytes()) Die("bytes are missing");
-}
-
-void BM_SocketStream(benchmark::State& state) {
-  for (auto _ : state) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) Die("no sockets");
-    state.SetIterationTime(RunBoth([&] { SocketOut(ends[1], static_cast<size_t>(state.range(0))); },
-                                   [&] { SocketIn(ends[0]); }));
-    close(ends[0]);
-    close(ends[1]);
-  }
-  Report(state, kMessages, StreamBytes());
-}
-
-void BM_ChannelEcho(benchmark::State& state, const ChannelDesign* design) {
-  for (auto _ : state) {
-    const std::shared_ptr<Segment> there = NewSegment(*design), back = NewSegment(*design);
-    state.SetIterationTime(RunBoth(
-        [&] {
-          const auto in = Must(design->Attach(there, {.role = MemberRole::kReceiver}));
-          const auto out = Must(design->Attach(back, {.role = MemberRole::kSender}));
-          std::string message;
-          for (uint64_t i = 0; i < kEchoes; ++i) {
-            Must(in->Receive(&message, Deadline::Never()));
-            Must(out->Send(message, Deadline::Never()));
-          }
-        },
-        [&] {
-          const auto out = Must(design->Attach(there, {.role = MemberRole::kSender}));
-          const auto in = Must(design->Attach(back, {.role = MemberRole::kReceiver}));
-          std::string message;
-          for (uint64_t i = 0; i < kEchoes; ++i) {
-            Must(out->Send({Bytes(), 64}, Deadline::Never()));
-            Must(in->Receive(&message, Deadline::Never()));
-          }
-        }));
-  }
-  Report(state, kEchoes, kEchoes * 64);
-}
-
-void BM_SocketEcho(benchmark::State& state) {
-  for (auto _ : state) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) Die("no sockets");
-    const auto exchange = [](int fd, bool first) {
-      char bytes[64] = {};
-      for (uint64_t i = 0; i < kEchoes; ++i) {
-        if (first) WriteAll(fd, bytes, sizeof bytes);
-        if (read(fd, bytes, sizeof bytes) != sizeof bytes) Die("cannot read");
-        if (!first) WriteAll(fd, bytes, sizeof bytes);
+class Benchmark {
+ public:
+  explicit Benchmark(const Settings& settings)
+      : settings_(settings), result_(NewResultOfDesigns("channel_benchmark", 1)) {
+    for (TransportKind& kind : transports::AllTransports()) {
+      const std::vector<std::string>& wanted = settings.transports;
+      if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), kind.name) == wanted.end()) {
+        continue;
       }
-    };
-    state.SetIterationTime(
-        RunBoth([&] { exchange(ends[1], false); }, [&] { exchange(ends[0], true); }));
-    close(ends[0]);
-    close(ends[1]);
+      kinds_.push_back(std::move(kind));
+    }
+    result_["missing"] = transports::MissingTransports();
   }
-  Report(state, kEchoes, kEchoes * 64);
-}
 
-void BM_ChannelLarge(benchmark::State& state, const ChannelDesign* design) {
-  const size_t size = static_cast<size_t>(state.range(0));
-  for (auto _ : state) {
-    const std::shared_ptr<Segment> segment = NewSegment(*design);
-    const auto receiver = Must(design->Attach(segment, {.role = MemberRole::kReceiver}));
-    state.SetIterationTime(RunBoth(
-        [&] {
-          const auto sender = Must(design->Attach(segment, {.role = MemberRole::kSender}));
-          for (uint64_t i = 0; i < kLargeMessages; ++i) {
-            MessageDraft draft = Must(sender->Reserve(size, Deadline::Never()));
-            draft.bytes()[0] = 'x';
-            Must(sender->Commit(std::move(draft)));
-          }
-        },
-        [&] {
-          for (uint64_t i = 0; i < kLargeMessages; ++i) {
-            TakenMessage taken = Must(receiver->Take(Deadline::Never()));
-            benchmark::DoNotOptimize(taken.bytes()[0]);
-            Must(receiver->Acknowledge(std::move(taken)));
-          }
-        }));
+  int All() {
+    for (const std::string& why : transports::MissingTransports()) {
+      std::cerr << "left out: " << why << "\n";
+    }
+    if (settings_.has("stream")) Streams();
+    if (settings_.has("sizes")) Sizes();
+    if (settings_.has("in_place")) InPlace();
+    if (settings_.has("many")) Many();
+    if (settings_.has("echo")) {
+      for (const Wait wait : {Wait::kSpinning, Wait::kPolling, Wait::kSleeping}) Echoes(wait);
+    }
+    if (settings_.has("kills")) Kills();
+    if (settings_.json.empty()) return 0;
+    const absl::Status status = WriteResult(result_, settings_.json);
+    if (!status.ok()) std::cerr << status.message() << "\n";
+    return status.ok() ? 0 : 2;
   }
-  Report(state, kLargeMessages, kLargeMessages * size);
-}
 
-void Register() {
-  const auto once = [](benchmark::internal::Benchmark* one) {
-    return one->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
-  };
-  once(benchmark::RegisterBenchmark("stream/unix_socket", BM_SocketStream))
-      ->ArgName("batch")
-      ->Arg(1)
-      ->Arg(64);
-  once(benchmark::RegisterBenchmark("echo/unix_socket", BM_SocketEcho));
-  for (const ChannelDesign* design : AllChannels()) {
-    const std::string name(design->name());
-    once(benchmark::RegisterBenchmark(("stream/" + name).c_str(), BM_ChannelStream, design))
-        ->ArgName("batch")
-        ->Arg(1)
-        ->Arg(64);
-    once(benchmark::RegisterBenchmark(("echo/" + name).c_str(), BM_ChannelEcho, design));
-    if (design->traits().has_draft && design->traits().has_take) {
-      once(benchmark::RegisterBenchmark(("large/" + name).c_str(), BM_ChannelLarge, design))
-          ->ArgName("bytes")
-          ->Arg(4 << 10)
-          ->Arg(64 << 10)
-          ->Arg(256 << 10);
+ private:
+  Json RunOf(const TransportKind& kind, const char* measure) const {
+    return {{"measure", measure},
+            {"subject", kind.name},
+            {"role", kind.role},
+            {"rounds", settings_.rounds}};
+  }
+
+  // Takes all in turn within each round, and tells the figures of each.
+  void Measure(const std::string& title, std::vector<Entry> entries) {
+    for (unsigned round = 0; round < settings_.rounds; ++round) {
+      std::cerr << title << ", round " << round + 1 << " of " << settings_.rounds << std::endl;
+      for (Entry& entry : entries) entry.rates.push_back(entry.rate());
+    }
+    std::printf("\n%s: million messages/s (low to high), ratio to bare_ring, to unix_stream\n",
+                title.c_str());
+    for (Entry& entry : entries) {
+      const Json rate = Spread(entry.rates);
+      entry.run["messages_per_second"] = rate;
+      std::vector<double> millions;
+      for (const double one : entry.rates) millions.push_back(one / 1e6);
+      std::string line = absl::StrFormat("  %-22s %-18s %-24s", entry.kind->name, entry.case_name,
+                                         Show(Spread(millions)));
+      for (const char* reference : {"bare_ring", "unix_stream"}) {
+        const Json ratio = RatioTo(reference, entry, entries);
+        if (ratio.is_null()) continue;
+        entry.run[absl::StrCat("ratio_to_", reference)] = ratio;
+        absl::StrAppend(&line, "  ", Show(ratio));
+      }
+      std::printf("%s\n", line.c_str());
+      result_["runs"].push_back(std::move(entry.run));
+    }
+    std::fflush(stdout);
+  }
+
+  // Within each round: what disturbs a round disturbs both. Null: the reference has no such case.
+  static Json RatioTo(const std::string& reference, const Entry& entry,
+                      const std::vector<Entry>& entries) {
+    for (const Entry& other : entries) {
+      if (other.kind->name != reference || other.case_name != entry.case_name) continue;
+      std::vector<double> ratios;
+      for (size_t round = 0; round < entry.rates.size(); ++round) {
+        ratios.push_back(other.rates[round] > 0 ? entry.rates[round] / other.rates[round] : 0);
+      }
+      return Spread(ratios);
+    }
+    return nullptr;
+  }
+
+  static double Rate(size_t messages, double seconds) {
+    return seconds > 0 ? static_cast<double>(messages) / seconds : 0;
+  }
+
+  void Streams() {
+    const Load load = Load::OfSizesUpTo(kMostBytes, settings_.messages);
+    std::vector<Entry> entries;
+    for (const size_t batch : {size_t{1}, kBatch}) {
+      for (const TransportKind& kind : kinds_) {
+        if (batch > 1 && !kind.batches) continue;
+        Json run = RunOf(kind, "stream");
+        run["batch"] = batch;
+        run["messages"] = load.count();
+        run["bytes"] = load.total_bytes();
+        entries.push_back({&kind, std::move(run),
+                           [&kind, &load, batch] {
+                             return Rate(load.count(), transports::Stream(kind, load, batch));
+                           },
+                           absl::StrCat(batch, " a call")});
+      }
+    }
+    Measure("1 to 155 bytes", std::move(entries));
+  }
+
+  void Sizes() {
+    std::vector<Load> loads;
+    for (const size_t bytes : {16, 256, 4096, 65'536}) {
+      loads.push_back(Load::OfSize(
+          bytes, std::clamp<size_t>(kBytesOfSizes / bytes, 2000, settings_.messages / 4)));
+    }
+    std::vector<Entry> entries;
+    for (const Load& load : loads) {
+      for (const TransportKind& kind : kinds_) {
+        if (load.largest_bytes() > kind.most_bytes) continue;
+        Json run = RunOf(kind, "sizes");
+        run["message_bytes"] = load.largest_bytes();
+        run["messages"] = load.count();
+        entries.push_back(
+            {&kind, std::move(run),
+             [&kind, &load] { return Rate(load.count(), transports::Stream(kind, load, 1)); },
+             absl::StrCat(load.largest_bytes(), " bytes")});
+      }
+    }
+    Measure("messages of one size", std::move(entries));
+  }
+
+  void InPlace() {
+    const size_t count = settings_.messages / 20;
+    std::vector<Entry> entries;
+    for (const size_t bytes : {64, 4096, 65'536, 1 << 20}) {
+      for (const TransportKind& kind : kinds_) {
+        if (!kind.in_place) continue;
+        Json run = RunOf(kind, "in_place");
+        run["message_bytes"] = bytes;
+        run["messages"] = count;
+        entries.push_back(
+            {&kind, std::move(run),
+             [&kind, bytes, count] { return Rate(count, transports::InPlace(kind, bytes, count)); },
+             absl::StrCat(bytes, " bytes")});
+      }
+    }
+    Measure("filled and read in place", std::move(entries));
+  }
+
+  void Many() {
+    const Load load = Load::OfSizesUpTo(kMostBytes, settings_.messages / 4);
+    std::vector<Entry> entries;
+    for (const auto& [senders, receivers] :
+         std::vector<std::pair<unsigned, unsigned>>{{1, 1}, {4, 1}, {1, 4}, {4, 4}}) {
+      for (const TransportKind& kind : kinds_) {
+        if (!kind.many) continue;
+        Json run = RunOf(kind, "many");
+        run["senders"] = senders;
+        run["receivers"] = receivers;
+        run["messages"] = load.count();
+        entries.push_back({&kind, std::move(run),
+                           [&kind, &load, s = senders, r = receivers] {
+                             return Rate(load.count(), transports::Stream(kind, load, 1, s, r));
+                           },
+                           absl::StrCat(senders, " to ", receivers)});
+      }
+    }
+    Measure("many senders and receivers", std::move(entries));
+  }
+
+  void Echoes(Wait wait) {
+    const bool sleeps = wait == Wait::kSleeping;
+    const char* const name = wait == Wait::kSpinning  ? "spinning"
+                             : wait == Wait::kPolling ? "polling"
+                                                      : "sleeping";
+    const char* const reference = sleeps ? "bare_futex_ring" : "bare_ring";
+    std::map<std::string, std::vector<double>> medians;
+    std::map<std::string, Histogram> all;
+    const size_t count = sleeps ? settings_.echoes / 10 : settings_.echoes;
+    for (unsigned round = 0; round < settings_.rounds; ++round) {
+      for (const TransportKind& kind : kinds_) {
+        const bool can = wait == Wait::kSpinning  ? kind.spins
+                         : wait == Wait::kPolling ? kind.polls || kind.name == reference
+                                                  : kind.sleeps;
+        if (!can) continue;
+        medians[kind.name].push_back(EchoOnce(kind, count, wait, &all[kind.name]));
+      }
+    }
+    std::printf("\nround trip of %zu bytes, %s: p50, p99 ns, ratio of p50 to %s\n",
+                settings_.echo_bytes, name, reference);
+    for (const TransportKind& kind : kinds_) {
+      if (!medians.contains(kind.name)) continue;
+      Json run = RunOf(kind, "echo");
+      run["wait"] = name;
+      run["message_bytes"] = settings_.echo_bytes;
+      const Histogram& histogram = all[kind.name];
+      run["round_trip_ns"] = {{"p50", histogram.Quantile(0.5)},
+                              {"p99", histogram.Quantile(0.99)},
+                              {"samples", histogram.count()}};
+      std::string line = absl::StrFormat("  %-22s %8d %8d", kind.name, histogram.Quantile(0.5),
+                                         histogram.Quantile(0.99));
+      if (medians.contains(reference)) {
+        std::vector<double> ratios;
+        for (size_t round = 0; round < settings_.rounds; ++round) {
+          ratios.push_back(medians[kind.name][round] / medians[reference][round]);
+        }
+        run[absl::StrCat("ratio_to_", reference)] = Spread(ratios);
+        absl::StrAppend(&line, "   ", Show(Spread(ratios)));
+      }
+      std::printf("%s\n", line.c_str());
+      result_["runs"].push_back(std::move(run));
+    }
+    std::fflush(stdout);
+  }
+
+  // The median of one round; its times are added to `all`.
+  double EchoOnce(const TransportKind& kind, size_t count, Wait wait, Histogram* all) const {
+    const transports::SharedHistogram times;
+    const unsigned rest_us = wait == Wait::kSleeping ? kRestUs : 0;
+    if (!transports::Echo(kind, settings_.echo_bytes, count, wait, rest_us, times.get())) return 0;
+    all->Add(*times);
+    return static_cast<double>(times->Quantile(0.5));
+  }
+
+  void Kills() {
+    std::printf(
+        "\nkilled again and again: kills, sent, lost, came again marked, unmarked, torn, longest "
+        "pause ms\n");
+    for (const TransportKind& kind : kinds_) {
+      if (!kind.reopens) continue;
+      for (const Side victims : {Side::kReceives, Side::kSends}) {
+        const bool receives = victims == Side::kReceives;
+        const transports::KillReport report =
+            transports::Kill(kind, victims, settings_.kills, /*seed=*/1);
+        Json run = RunOf(kind, "kills");
+        run["victims"] = receives ? "receiver" : "sender";
+        run["kills"] = report.kills;
+        run["sent"] = report.sent;
+        run["lost"] = report.lost;
+        run["redelivered"] = report.redelivered;
+        run["duplicated"] = report.duplicated;
+        run["torn"] = report.torn;
+        run["stuck"] = report.stuck;
+        run["longest_pause_ms"] = report.longest_pause_ms;
+        std::printf("  %-22s %-8s %5d %9d %8d %6d %6d %6d %9.1f%s\n", kind.name.c_str(),
+                    receives ? "receiver" : "sender", static_cast<int>(report.kills),
+                    static_cast<int>(report.sent), static_cast<int>(report.lost),
+                    static_cast<int>(report.redelivered), static_cast<int>(report.duplicated),
+                    static_cast<int>(report.torn), report.longest_pause_ms,
+                    report.stuck ? "  STUCK" : "");
+        std::fflush(stdout);
+        result_["runs"].push_back(std::move(run));
+      }
     }
   }
-}
+
+  const Settings& settings_;
+  std::vector<TransportKind> kinds_;
+  Json result_;
+};
 
 }  // namespace
 }  // namespace kill9
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  kill9::Register();
-  benchmark::RunSpecifiedBenchmarks();
+  kill9::ResetSignals();
+  kill9::SetCommandLine(argc, argv);
+  kill9::Settings settings;
+  CLI::App application{"Channels, peers and bare rings side by side"};
+  application.add_option("--parts", settings.parts, "stream, sizes, in_place, many, echo, kills")
+      ->delimiter(',')
+      ->check(CLI::IsMember(kill9::kParts));
+  std::vector<std::string> known;
+  for (const auto& kind : kill9::transports::AllTransports()) known.push_back(kind.name);
+  application.add_option("--transports", settings.transports, "default: all")
+      ->delimiter(',')
+      ->check(CLI::IsMember(known));
+  application.add_option("--messages", settings.messages)->check(CLI::Range(1000, 100'000'000));
+  application.add_option("--echoes", settings.echoes)->check(CLI::Range(100, 100'000'000));
+  application.add_option("--echo-bytes", settings.echo_bytes)->check(CLI::Range(1, 1 << 20));
+  application.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
+  application.add_option("--kills", settings.kills)->check(CLI::Range(1, 1'000'000));
+  application.add_option("--json", settings.json, "the result file");
+  CLI11_PARSE(application, argc, argv);
+  return kill9::Benchmark(settings).All();
 }

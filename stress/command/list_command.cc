@@ -44,7 +44,7 @@ Json ListModels() {
 Json ListMissingPeers() {
   Json missing = Json::array();
   for (const auto& [peer, package] : PeerPackages()) {
-    if (FindVariant(peer) != nullptr) continue;
+    if (FindDesign(peer) != nullptr) continue;
     missing.push_back({{"name", peer}, {"summary", "needs the package " + std::string(package)}});
   }
   return missing;

@@ -1,5 +1,7 @@
 #include "harness/channel_driver/sweep/channel_scene.h"
 
+#include <unistd.h>
+
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -54,6 +56,10 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
   options_.size_bytes = size_bytes;
   options_.max_participants = kParticipants;
   options_.hash_seed = kHashSeed;
+  if (design_.traits().needs_name) {
+    options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-channel-", getpid())};
+    Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
+  }
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
   if (!segment.ok()) return segment.status();
   segment_ = *std::move(segment);
@@ -162,6 +168,20 @@ std::shared_ptr<void> ChannelScene::Hold(SharedObject& object) const {
   absl::StatusOr<MessageDraft> draft = channel.Reserve(kSmallMessageBytes, Deadline::None());
   if (draft.ok()) held->draft = *std::move(draft);
   return taken.ok() || draft.ok() ? held : nullptr;
+}
+
+bool ChannelScene::IsTried(uint32_t probe) const {
+  const ChannelTraits& traits = design_.traits();
+  switch (probe) {
+    case kTryDraft:
+      return traits.has_draft;
+    case kTryTake:
+      return traits.has_take;
+    case kTryRecover:
+      return traits.has_recovery;
+    default:
+      return true;
+  }
 }
 
 bool ChannelScene::DeclaredUnblocked(uint32_t probe, Nearness) const {

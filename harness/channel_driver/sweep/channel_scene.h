@@ -43,7 +43,7 @@ class ChannelScene final : public Scene {
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
-  bool IsTried(uint32_t) const override { return true; }
+  bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
  private:

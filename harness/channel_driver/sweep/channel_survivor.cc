@@ -22,6 +22,7 @@ bool ChannelSurvivor::Send(uint32_t bytes) {
 }
 
 void ChannelSurvivor::SendDraft(bool commit) {
+  if (!scene_.design().traits().has_draft) return;
   absl::StatusOr<MessageDraft> draft = channel_->Reserve(kSmallMessageBytes, Deadline::None());
   Allow("reserve", draft.status());
   if (!draft.ok()) return;
@@ -50,6 +51,7 @@ bool ChannelSurvivor::Receive() {
 }
 
 bool ChannelSurvivor::Take(TakenMessage* taken) {
+  if (!scene_.design().traits().has_take) return false;  // Empty receives what waits
   Operation& take = log_.Begin(process_, Function::kTake, 0);
   absl::StatusOr<TakenMessage> got = channel_->Take(Deadline::None());
   Allow("take", got.status());

@@ -56,13 +56,23 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
   const bool takes =
       operation >= ChannelOperation::kTake && operation <= ChannelOperation::kReturnBatch;
   if ((drafts && !traits.has_draft) || (takes && !traits.has_take)) return false;
+  // The dead hold what they have taken.
   const bool taken = state == ChannelState::kTakenByLive || state == ChannelState::kTakenByDead ||
-                     state == ChannelState::kHalfAcknowledged;
+                     state == ChannelState::kHalfAcknowledged ||
+                     state == ChannelState::kAllParticipantsDead;
   if (taken && !traits.has_take) return false;
   // What is created is empty; who attaches to a table of the dead recovers first.
   if (operation == ChannelOperation::kCreate) return state == ChannelState::kEmpty;
   if (state == ChannelState::kAllParticipantsDead) return operation == ChannelOperation::kAttach;
   return true;
+}
+
+Claims ChannelSweep::ClaimsOf(const Design& design) const {
+  const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
+  const bool blocks = traits.send == Progress::kBlocking || traits.receive == Progress::kBlocking;
+  return {.progress = {{"send", traits.send, {"send", "draft"}},
+                       {"receive", traits.receive, {"take", "receive"}}},
+          .blocks = blocks ? "the channel" : "nowhere"};
 }
 
 absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeScene(const Design& design,

@@ -68,6 +68,7 @@ class ChannelSweep final : public SweepDriver {
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
   absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
                                                    uint32_t state) const override;
+  Claims ClaimsOf(const Design& design) const override;
 };
 
 }  // namespace kill9::sweep

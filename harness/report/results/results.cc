@@ -107,6 +107,18 @@ const Json* Find(const Json& json, std::initializer_list<std::string_view> path)
   return at;
 }
 
+double MedianOf(const Json& run, std::string_view field) {
+  const Json* spread = Find(run, {field});
+  return spread != nullptr ? Number(*spread, "median") : 0;
+}
+
+std::string SpreadText(const Json& run, std::string_view field) {
+  const Json* spread = Find(run, {field});
+  if (spread == nullptr) return "-";
+  return absl::StrFormat("%.2f (%.2f to %.2f)", Number(*spread, "median"), Number(*spread, "low"),
+                         Number(*spread, "high"));
+}
+
 std::vector<std::string> Strings(const Json& json, std::string_view field) {
   std::vector<std::string> strings;
   const Json* values = Find(json, {field});

@@ -62,6 +62,9 @@ std::string Text(const Json& run, std::string_view field, std::string_view other
 double Number(const Json& run, std::string_view field, double otherwise = 0);  // finite
 const Json* Find(const Json& json, std::initializer_list<std::string_view> path);
 std::vector<std::string> Strings(const Json& json, std::string_view field);  // of an array
+// Of a spread over rounds: {"low", "median", "high"}.
+double MedianOf(const Json& run, std::string_view field);         // 0: there is none
+std::string SpreadText(const Json& run, std::string_view field);  // "0.52 (0.48 to 0.60)", or "-"
 
 // In the order in which they first come.
 std::vector<std::string> ValuesOf(const std::vector<Run>& runs, std::string_view field);

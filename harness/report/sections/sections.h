@@ -24,6 +24,7 @@ MaybeSection Planted(const Results& results);
 MaybeSection Speed(const Results& results);
 MaybeSection Latency(const Results& results);
 MaybeSection GrowthAndRoom(const Results& results);
+MaybeSection Channels(const Results& results);  // throughput, round trips, what kills do
 MaybeSection Recovery(const Results& results);
 MaybeSection Others(const Results& results);  // every run of a kind that has no section
 MaybeSection Repeat(const Results& results);
@@ -40,6 +41,12 @@ double BlockedShare(const Results& results, const std::string& variant, std::str
 // The case that summaries quote: 95 % reads, uniform, 64 bytes, 2 processes; null: not measured.
 const Json* SpeedOf(const Results& results, const std::string& subject, int reads = 95,
                     int processes = 2);
+
+// Of the benchmark of channels: the run of a measure, of a subject, in which `field` has the value;
+// null: not measured.
+const Json* ChannelRunOf(const Results& results, std::string_view measure,
+                         const std::string& subject, std::string_view field,
+                         std::string_view value);
 
 }  // namespace kill9::report
 

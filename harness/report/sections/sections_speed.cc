@@ -27,19 +27,6 @@ bool IsCase(const Json& run, int reads, std::string_view distribution, double va
          Number(run, "value_bytes") == value_bytes;
 }
 
-double Median(const Json& run, std::string_view field) {
-  const Json* spread = Find(run, {field});
-  return spread != nullptr ? Number(*spread, "median") : 0;
-}
-
-// "0.52 (0.48 to 0.60)"
-std::string SpreadText(const Json& run, std::string_view field) {
-  const Json* spread = Find(run, {field});
-  if (spread == nullptr) return "-";
-  return absl::StrFormat("%.2f (%.2f to %.2f)", Number(*spread, "median"), Number(*spread, "low"),
-                         Number(*spread, "high"));
-}
-
 std::string Quantile(const Json& run, std::string_view operation, std::string_view quantile) {
   const Json* all = Find(run, {"latency_ns", operation});
   if (all == nullptr || Number(*all, "samples") == 0) return "-";
@@ -81,7 +68,7 @@ absl::Status AddThroughput(const std::vector<Run>& runs, int reads, Section* sec
   for (const Run& run : runs) {
     if (!IsCase(*run.json, reads, "uniform", 64)) continue;
     const auto x = std::distance(processes.begin(), processes.find(Number(*run.json, "processes")));
-    AddPoint(*run.json, static_cast<double>(x), Median(*run.json, "operations_per_second") / 1e6,
+    AddPoint(*run.json, static_cast<double>(x), MedianOf(*run.json, "operations_per_second") / 1e6,
              &plot);
   }
   return AddFigure(plot,
@@ -99,7 +86,7 @@ Table SpeedTable(const std::vector<Run>& runs, const std::string& title,
   for (const Run& run : runs) {
     const Json& json = *run.json;
     if (!wanted(json)) continue;
-    const double rate = Median(json, "operations_per_second");
+    const double rate = MedianOf(json, "operations_per_second");
     table.rows.push_back({Text(json, "subject"), CaseName(json), SpreadText(json, "ratio"),
                           rate > 0 ? absl::StrFormat("%.2f", rate / 1e6) : "failed",
                           Percent(Number(json, "failed_share"))});
@@ -194,7 +181,7 @@ MaybeSection GrowthAndRoom(const Results& results) {
               .logarithmic_y = true};
     for (const Run& run : growth) {
       AddPoint(*run.json, Number(*run.json, "entries"),
-               Median(*run.json, absl::StrCat(operation, "_ns")), &plot);
+               MedianOf(*run.json, absl::StrCat(operation, "_ns")), &plot);
     }
     const std::string caption = absl::StrCat("Cost of one ", operation,
                                              " as the entries grow: one process, uniform keys, "

@@ -69,13 +69,13 @@ Table Matrix(const Results& results, const std::vector<Run>& runs, const std::st
 
 // Of each variant and operation: the largest share, over its starting states, of instructions at
 // which a kill was not survived. Only of sweeps that were not left after their first failures.
-std::optional<Table> NotSurvived(const Results& results) {
+std::optional<Table> NotSurvived(const Results& results, const std::vector<Run>& sweep) {
   struct Worst {
     double share = -1, instructions = 0;
   };
   std::map<std::pair<std::string, std::string>, Worst> cells;
   std::vector<Run> told;
-  for (const Run& run : results.Of("sweep")) {
+  for (const Run& run : sweep) {
     const Json* lost = Find(*run.json, {"not_survived"});
     // All instructions of the operation, and the place after its last.
     if (lost == nullptr || Number(*lost, "of") != Number(*run.json, "instructions") + 1) continue;
@@ -104,7 +104,39 @@ std::optional<Table> NotSurvived(const Results& results) {
   return table;
 }
 
-std::vector<Run> TortureRuns(const Results& results) { return results.Of("torture"); }
+// The runs by the kind of object that they are of, in the order in which the kinds first come.
+struct RunsOfKind {
+  std::string object;
+  std::vector<Run> runs;
+};
+std::vector<RunsOfKind> ByObject(const Results& results, const std::vector<Run>& runs) {
+  std::vector<RunsOfKind> kinds;
+  for (const Run& run : runs) {
+    const std::string object = Text(results.DesignOf(Text(*run.json, "variant")), "object");
+    auto kind = std::find_if(kinds.begin(), kinds.end(),
+                             [&](const RunsOfKind& one) { return one.object == object; });
+    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {object, {}});
+    kind->runs.push_back(run);
+  }
+  return kinds;
+}
+
+// Of all that was asked for, what a kind has: the others' scenarios are skipped for all of its
+// designs.
+std::vector<std::string> ColumnsOf(const std::vector<Run>& runs, const std::string& field) {
+  std::vector<Run> told = runs;
+  std::erase_if(told, [](const Run& run) {
+    return Text(*run.json, "verdict") == "skipped" &&
+           Text(*run.json, "reason").ends_with(" has no such scenario");
+  });
+  return ValuesOf(told, field);
+}
+
+void AddKind(const std::vector<RunsOfKind>& kinds, const RunsOfKind& kind, Section* section) {
+  if (kinds.size() < 2) return;
+  const std::string object = kind.object.empty() ? "not described" : kind.object;
+  section->blocks.push_back(Paragraph{absl::StrCat("Kind: ", object, ".")});
+}
 
 std::string Excerpt(const std::string& text) {
   if (text.size() <= kMostCounterexampleBytes) return text;
@@ -145,7 +177,7 @@ Detail DetailOf(const Results& results, const Run& run) {
 }  // namespace
 
 MaybeSection Verdicts(const Results& results) {
-  const std::vector<Run> torture = TortureRuns(results);
+  const std::vector<Run> torture = results.Of("torture");
   const std::vector<Run> sweep = results.Of("sweep");
   if (torture.empty() && sweep.empty()) return std::nullopt;
   Section section{"verdicts", "Verdicts"};
@@ -155,19 +187,35 @@ MaybeSection Verdicts(const Results& results) {
                   "variant and scenario. A cell is the worst verdict and the number of kills; a "
                   "failure links to its description. For baselines and peers a failure is a "
                   "finding about that design, not an error of the run."});
-    section.blocks.push_back(Matrix(results, torture, "scenario", ValuesOf(torture, "scenario")));
+    const std::vector<RunsOfKind> kinds = ByObject(results, torture);
+    for (const RunsOfKind& kind : kinds) {
+      AddKind(kinds, kind, &section);
+      const std::vector<std::string> scenarios = ColumnsOf(kind.runs, "scenario");
+      section.blocks.push_back(Matrix(results, kind.runs, "scenario", scenarios));
+    }
   }
   if (!sweep.empty()) {
     section.blocks.push_back(
         Paragraph{"Sweep: a process killed exactly before each machine instruction of an "
                   "operation, in every starting state that was asked for; the number counts kills, "
                   "each of which speaks for all instructions that leave the same bytes."});
-    section.blocks.push_back(Matrix(results, sweep, "operation", results.OperationsIn(sweep)));
-    if (std::optional<Table> lost = NotSurvived(results); lost.has_value()) {
-      section.blocks.push_back(Paragraph{
-          "The share of an operation's instructions (and how many they are) at which a kill is not "
-          "survived: the others hang, crash, or see what no order of operations explains. The "
-          "largest of the starting states in which every instruction was judged."});
+    const std::vector<RunsOfKind> kinds = ByObject(results, sweep);
+    for (const RunsOfKind& kind : kinds) {
+      AddKind(kinds, kind, &section);
+      const std::vector<std::string> operations = results.OperationsIn(kind.runs);
+      section.blocks.push_back(Matrix(results, kind.runs, "operation", operations));
+    }
+    bool is_first = true;
+    for (const RunsOfKind& kind : kinds) {
+      std::optional<Table> lost = NotSurvived(results, kind.runs);
+      if (!lost.has_value()) continue;
+      if (std::exchange(is_first, false)) {
+        section.blocks.push_back(Paragraph{
+            "The share of an operation's instructions (and how many they are) at which a kill is "
+            "not survived: the others hang, crash, or see what no order of operations explains. "
+            "The largest of the starting states in which every instruction was judged."});
+      }
+      AddKind(kinds, kind, &section);
       section.blocks.push_back(*std::move(lost));
     }
   }

@@ -65,7 +65,7 @@ T ChooseOne(std::string_view flag, const std::string& given, const std::vector<C
 inline void RefuseMissingPeer(std::string_view flag, std::string_view name) {
   std::vector<std::string> missing, packages;
   for (const auto& [peer, package] : PeerPackages()) {
-    if (FindVariant(peer) != nullptr || (name != peer && name != "peers")) continue;
+    if (FindDesign(peer) != nullptr || (name != peer && name != "peers")) continue;
     missing.emplace_back(peer);
     packages.emplace_back(package);
   }
