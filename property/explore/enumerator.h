@@ -125,6 +125,9 @@ class Enumerator {
       case Code::kFence:
         if (!drained) return false;
         break;
+      case Code::kFenceOf:
+        if (!drained && instruction.order == std::memory_order_seq_cst) return false;
+        break;
     }
     state.told[i].push_back(told);
     ++state.next[i];

@@ -1,6 +1,5 @@
 // The explorer against a brute-force enumerator that shares no code with it: the same outcomes, of
 // the litmus tests and of random small programs, with and without deaths.
-#include <cstdlib>
 #include <random>
 #include <set>
 #include <string>
@@ -8,33 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "harness/explore/base/arena.h"
-#include "harness/explore/search/explore.h"
 #include "property/explore/enumerator.h"
+#include "property/explore/outcomes_for_tests.h"
 
 namespace kill9::explore {
 namespace {
-
-constexpr size_t kWords = 3;
-
-// What a participant has told, or nothing if it died; and the memory in the end.
-struct Outcome {
-  std::vector<std::vector<uint64_t>> told;
-  std::vector<uint64_t> words;
-  auto operator<=>(const Outcome&) const = default;
-};
-
-std::string Text(const Outcome& outcome) {
-  std::string text;
-  for (const auto& told : outcome.told) {
-    text += " [";
-    for (const uint64_t one : told) absl::StrAppend(&text, one, " ");
-    text += "]";
-  }
-  text += " memory";
-  for (const uint64_t word : outcome.words) absl::StrAppend(&text, " ", word);
-  return text;
-}
 
 std::set<Outcome> ByBruteForce(const std::vector<Thread>& threads, MemoryModel model, int deaths) {
   std::set<Outcome> outcomes;
@@ -44,58 +21,21 @@ std::set<Outcome> ByBruteForce(const std::vector<Thread>& threads, MemoryModel m
   return outcomes;
 }
 
-std::set<Outcome> ByExploring(const std::vector<Thread>& threads, MemoryModel model, int deaths,
-                              bool* exhaustive) {
-  std::set<Outcome> outcomes;
-  Program program;
-  program.participants = static_cast<int>(threads.size());
-  program.run = [&threads](char* memory, int participant, uint64_t* results) {
-    Interpret(memory, threads[static_cast<size_t>(participant)], results);
-  };
-  program.judge = [&](char* memory, const ProgramOutcome& ended) {
-    const OutsideArena outside;
-    Outcome outcome;
-    const auto* words = reinterpret_cast<const uint64_t*>(memory);
-    outcome.words.assign(words, words + kWords);
-    for (size_t i = 0; i < threads.size(); ++i) {
-      std::vector<uint64_t>& told = outcome.told.emplace_back();
-      if (!ended.returned[i]) continue;
-      told.assign(ended.results[i].begin(), ended.results[i].begin() + threads[i].size());
-    }
-    outcomes.insert(outcome);
-    return std::string();
-  };
-  ProgramScene scene(program);
-  const ExploreResult result = Explore(
-      scene,
-      {.model = model, .deaths = deaths, .strategy = Strategy::kExhaustive, .budget_seconds = 600});
-  EXPECT_EQ(result.finding.verdict, Verdict::kPass) << result.finding.message;
-  EXPECT_FALSE(result.unsteady);
-  *exhaustive = result.exhaustive;
-  return outcomes;
+std::set<Outcome> AllByExploring(const std::vector<Thread>& threads, MemoryModel model, int deaths,
+                                 const std::string& what) {
+  ExploreResult result;
+  std::set<Outcome> found = ByExploring(threads, model, deaths, &result);
+  EXPECT_EQ(result.finding.verdict, Verdict::kPass) << what << result.finding.message;
+  EXPECT_TRUE(result.exhaustive) << what;
+  return found;
 }
 
 void ExpectTheSame(const std::vector<Thread>& threads, MemoryModel model, int deaths,
                    const std::string& what) {
-  bool exhaustive = false;
-  const std::set<Outcome> expected = ByBruteForce(threads, model, deaths);
-  const std::set<Outcome> found = ByExploring(threads, model, deaths, &exhaustive);
-  EXPECT_TRUE(exhaustive) << what;
-  if (expected == found) return;
-  ADD_FAILURE() << what << ", " << ModelName(model) << ", " << deaths
-                << " deaths: " << expected.size() << " outcomes, the explorer finds "
-                << found.size();
-  for (const Outcome& one : expected) {
-    if (!found.contains(one)) ADD_FAILURE() << "not found:" << Text(one);
-  }
-  for (const Outcome& one : found) {
-    if (!expected.contains(one)) ADD_FAILURE() << "impossible:" << Text(one);
-  }
-}
-
-uint64_t Programs() {
-  const char* given = std::getenv("KILL9_PROGRAMS");
-  return given == nullptr ? 300 : std::strtoull(given, nullptr, 10);
+  const std::string title =
+      absl::StrCat(what, ", ", std::string(ModelName(model)), ", ", deaths, " deaths");
+  ExpectTheSame(ByBruteForce(threads, model, deaths), AllByExploring(threads, model, deaths, title),
+                title);
 }
 
 std::vector<Thread> Draw(std::mt19937_64& random) {
@@ -111,21 +51,6 @@ std::vector<Thread> Draw(std::mt19937_64& random) {
     }
   }
   return threads;
-}
-
-std::string Text(const std::vector<Thread>& threads) {
-  constexpr const char* kNames[] = {"load",       "store",     "store_seq_cst", "plain_store",
-                                    "plain_load", "fetch_add", "cas",           "fence"};
-  std::string text;
-  for (const Thread& thread : threads) {
-    text += " {";
-    for (const Instruction& one : thread) {
-      absl::StrAppend(&text, kNames[static_cast<size_t>(one.code)], " w", one.word, " ",
-                      one.operand, "; ");
-    }
-    text += "}";
-  }
-  return text;
 }
 
 void CompareRandomPrograms(MemoryModel model, int deaths, uint64_t seed) {
@@ -236,13 +161,11 @@ std::vector<Litmus> AllLitmus() {
 TEST(ExploreEnumerator, LitmusTableIsExact) {
   for (const Litmus& litmus : AllLitmus()) {
     for (const MemoryModel model : {MemoryModel::kSc, MemoryModel::kTso}) {
-      bool exhaustive = false;
       bool weak = false;
-      for (const Outcome& outcome : ByExploring(litmus.threads, model, 0, &exhaustive)) {
+      for (const Outcome& outcome : AllByExploring(litmus.threads, model, 0, litmus.name)) {
         weak |= (litmus.weak.empty() || outcome.told == litmus.weak) &&
                 (litmus.memory.empty() || outcome.words == litmus.memory);
       }
-      EXPECT_TRUE(exhaustive) << litmus.name;
       EXPECT_EQ(weak, model == MemoryModel::kSc ? litmus.sc : litmus.tso)
           << litmus.name << " under " << ModelName(model);
       ExpectTheSame(litmus.threads, model, 0, litmus.name);

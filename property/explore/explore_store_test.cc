@@ -53,6 +53,12 @@ TEST_P(ExploreDesigns, EveryScheduleWithStoreBuffersIsLegal) {
   }
 }
 
+TEST_P(ExploreDesigns, EveryScheduleOfTheCppMemoryModelIsLegal) {
+  for (const char* scenario : {"put+get", "put+erase", "get+erase", "pin+erase", "put+recover"}) {
+    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kC11, 1);
+  }
+}
+
 TEST_P(ExploreDesigns, EveryScheduleOfARecoveryBesideASurvivorIsLegal) {
   ExpectAllSchedulesPass(*GetParam(), "erase+get+recover", MemoryModel::kSc, 1);
 }
@@ -118,14 +124,17 @@ TEST(ExploreScenarios, AreRefusedByWhatIsWrongWithThem) {
 
 TEST(ExploreTokens, WhatIsNoTokenIsRefused) {
   for (const char* text :
-       {"", "x", "a:b:sc:1", "a:b:c11:1:a1", "a:b:sc:4:a1", "a:b:sc:1:z1", "a:b:sc:1:a",
-        "a:b:sc:1:!", "a:b:sc:1:!a3", "a:b:sc:1:a1:x3", "a:b:sc:1:a1:w3:w4", "a:b:sc:-1:a1"}) {
+       {"", "x", "a:b:sc:1", "a:b:c12:1:a1", "a:b:c11:1:a1=", "a:b:c11:1:a=1", "a:b:c11:1:a1=2=3",
+        "a:b:sc:4:a1", "a:b:sc:1:z1", "a:b:sc:1:a", "a:b:sc:1:!", "a:b:sc:1:!a3", "a:b:sc:1:a1:x3",
+        "a:b:sc:1:a1:w3:w4", "a:b:sc:-1:a1"}) {
     EXPECT_FALSE(ParseToken(text).has_value()) << text;
   }
-  const char* const token = "a:b+c:tso:2:a12.!b.~b.^a.b3:w1,w22";
-  const std::optional<Token> parsed = ParseToken(token);
-  ASSERT_TRUE(parsed.has_value());
-  EXPECT_EQ(Render(*parsed), token);
+  for (const char* token :
+       {"a:b+c:tso:2:a12.!b.~b.^a.b3:w1,w22", "a:b+c:c11:1:a12.b3=2.!a:w1,w22"}) {
+    const std::optional<Token> parsed = ParseToken(token);
+    ASSERT_TRUE(parsed.has_value()) << token;
+    EXPECT_EQ(Render(*parsed), token);
+  }
 }
 
 }  // namespace

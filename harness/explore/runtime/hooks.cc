@@ -13,25 +13,25 @@ inline bool Explored(const void* address) {
 }
 
 // As the compiler numbers them.
-constexpr int kSeqCst = 5;
+constexpr Order OrderOf(int order) { return static_cast<Order>(order & 7); }
 
 template <typename T>
 T AtomicLoad(const volatile T* address, int order, uintptr_t code) {
   const void* const plain = const_cast<const T*>(address);
   if (!Explored(plain)) return __atomic_load_n(address, __ATOMIC_SEQ_CST);
-  return static_cast<T>(Machine::Get().Load(plain, sizeof(T), order == kSeqCst, code));
+  return static_cast<T>(Machine::Get().Load(plain, sizeof(T), OrderOf(order), code));
 }
 
 template <typename T>
 void AtomicStore(volatile T* address, T value, int order, uintptr_t code) {
   void* const plain = const_cast<T*>(address);
   if (!Explored(plain)) return __atomic_store_n(address, value, __ATOMIC_SEQ_CST);
-  Machine::Get().Store(plain, sizeof(T), value, order == kSeqCst, code);
+  Machine::Get().Store(plain, sizeof(T), value, OrderOf(order), code);
 }
 
 // `next` gives the new value from the old one.
 template <typename T, typename Next>
-T AtomicUpdate(volatile T* address, uintptr_t code, Next next) {
+T AtomicUpdate(volatile T* address, int order, uintptr_t code, Next next) {
   void* const plain = const_cast<T*>(address);
   if (!Explored(plain)) {
     T seen = __atomic_load_n(address, __ATOMIC_SEQ_CST);
@@ -40,26 +40,29 @@ T AtomicUpdate(volatile T* address, uintptr_t code, Next next) {
     }
     return seen;
   }
-  return static_cast<T>(Machine::Get().ReadModifyWrite(
-      plain, sizeof(T), code, [&](uint64_t old_value, uint64_t* new_value) {
-        *new_value = next(static_cast<T>(old_value));
-        return true;
-      }));
+  return static_cast<T>(
+      Machine::Get().ReadModifyWrite(plain, sizeof(T), {OrderOf(order), OrderOf(order)}, code,
+                                     [&](uint64_t old_value, uint64_t* new_value) {
+                                       *new_value = next(static_cast<T>(old_value));
+                                       return true;
+                                     }));
 }
 
 template <typename T>
-T AtomicCompareExchange(volatile T* address, T expected, T desired, uintptr_t code) {
+T AtomicCompareExchange(volatile T* address, T expected, T desired, int success, int failure,
+                        uintptr_t code) {
   void* const plain = const_cast<T*>(address);
   if (!Explored(plain)) {
     __atomic_compare_exchange_n(address, &expected, desired, false, __ATOMIC_SEQ_CST,
                                 __ATOMIC_SEQ_CST);
     return expected;
   }
-  return static_cast<T>(Machine::Get().ReadModifyWrite(
-      plain, sizeof(T), code, [&](uint64_t old_value, uint64_t* new_value) {
-        *new_value = desired;
-        return static_cast<T>(old_value) == expected;
-      }));
+  return static_cast<T>(
+      Machine::Get().ReadModifyWrite(plain, sizeof(T), {OrderOf(success), OrderOf(failure)}, code,
+                                     [&](uint64_t old_value, uint64_t* new_value) {
+                                       *new_value = desired;
+                                       return static_cast<T>(old_value) == expected;
+                                     }));
 }
 
 }  // namespace
@@ -70,8 +73,8 @@ using kill9::explore::AtomicLoad;
 using kill9::explore::AtomicStore;
 using kill9::explore::AtomicUpdate;
 using kill9::explore::Explored;
-using kill9::explore::kSeqCst;
 using kill9::explore::Machine;
+using kill9::explore::OrderOf;
 
 #define KILL9_CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 
@@ -99,50 +102,51 @@ using kill9::explore::Machine;
     Machine::Get().Write(address, SIZE, KILL9_CODE);                        \
   }
 
-#define KILL9_ATOMIC(BITS, TYPE)                                                              \
-  TYPE __tsan_atomic##BITS##_load(const volatile TYPE* address, int order) {                  \
-    return AtomicLoad<TYPE>(address, order, KILL9_CODE);                                      \
-  }                                                                                           \
-  void __tsan_atomic##BITS##_store(volatile TYPE* address, TYPE value, int order) {           \
-    AtomicStore<TYPE>(address, value, order, KILL9_CODE);                                     \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_exchange(volatile TYPE* address, TYPE value, int) {              \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE, [&](TYPE) { return value; });              \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_add(volatile TYPE* address, TYPE value, int) {             \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen + value); });    \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_sub(volatile TYPE* address, TYPE value, int) {             \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen - value); });    \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_and(volatile TYPE* address, TYPE value, int) {             \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen & value); });    \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_or(volatile TYPE* address, TYPE value, int) {              \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen | value); });    \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_xor(volatile TYPE* address, TYPE value, int) {             \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen ^ value); });    \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_fetch_nand(volatile TYPE* address, TYPE value, int) {            \
-    return AtomicUpdate<TYPE>(address, KILL9_CODE,                                            \
-                              [&](TYPE seen) { return static_cast<TYPE>(~(seen & value)); }); \
-  }                                                                                           \
-  TYPE __tsan_atomic##BITS##_compare_exchange_val(volatile TYPE* address, TYPE expected,      \
-                                                  TYPE desired, int, int) {                   \
-    return AtomicCompareExchange<TYPE>(address, expected, desired, KILL9_CODE);               \
-  }                                                                                           \
-  int __tsan_atomic##BITS##_compare_exchange_strong(volatile TYPE* address, TYPE* expected,   \
-                                                    TYPE desired, int, int) {                 \
-    const TYPE seen = AtomicCompareExchange<TYPE>(address, *expected, desired, KILL9_CODE);   \
-    if (seen == *expected) return 1;                                                          \
-    *expected = seen;                                                                         \
-    return 0;                                                                                 \
+#define KILL9_ATOMIC(BITS, TYPE)                                                                  \
+  TYPE __tsan_atomic##BITS##_load(const volatile TYPE* address, int order) {                      \
+    return AtomicLoad<TYPE>(address, order, KILL9_CODE);                                          \
+  }                                                                                               \
+  void __tsan_atomic##BITS##_store(volatile TYPE* address, TYPE value, int order) {               \
+    AtomicStore<TYPE>(address, value, order, KILL9_CODE);                                         \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_exchange(volatile TYPE* address, TYPE value, int order) {            \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE, [&](TYPE) { return value; });           \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_add(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen + value); });        \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_sub(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen - value); });        \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_and(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen & value); });        \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_or(volatile TYPE* address, TYPE value, int order) {            \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen | value); });        \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_xor(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen ^ value); });        \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_fetch_nand(volatile TYPE* address, TYPE value, int order) {          \
+    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
+                              [&](TYPE seen) { return static_cast<TYPE>(~(seen & value)); });     \
+  }                                                                                               \
+  TYPE __tsan_atomic##BITS##_compare_exchange_val(volatile TYPE* address, TYPE expected,          \
+                                                  TYPE desired, int success, int failure) {       \
+    return AtomicCompareExchange<TYPE>(address, expected, desired, success, failure, KILL9_CODE); \
+  }                                                                                               \
+  int __tsan_atomic##BITS##_compare_exchange_strong(volatile TYPE* address, TYPE* expected,       \
+                                                    TYPE desired, int success, int failure) {     \
+    const TYPE seen =                                                                             \
+        AtomicCompareExchange<TYPE>(address, *expected, desired, success, failure, KILL9_CODE);   \
+    if (seen == *expected) return 1;                                                              \
+    *expected = seen;                                                                             \
+    return 0;                                                                                     \
   }
 
 extern "C" {
@@ -182,7 +186,7 @@ KILL9_ATOMIC(32, uint32_t)
 KILL9_ATOMIC(64, uint64_t)
 
 void __tsan_atomic_thread_fence(int order) {
-  if (Machine::exploring()) Machine::Get().Fence(order == kSeqCst, KILL9_CODE);
+  if (Machine::exploring()) Machine::Get().Fence(OrderOf(order), KILL9_CODE);
 }
 // It orders what the compiler emits, and that is what is explored already.
 void __tsan_atomic_signal_fence(int) {}

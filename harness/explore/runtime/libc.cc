@@ -29,6 +29,7 @@ using kill9::explore::Kernel;
 using kill9::explore::LockMutex;
 using kill9::explore::Machine;
 using kill9::explore::MakeMutexConsistent;
+using kill9::explore::Order;
 using kill9::explore::Patience;
 using kill9::explore::UnlockMutex;
 
@@ -55,6 +56,7 @@ int DescriptionOfProof(const void* page) {
 void Drop(int description) {
   Machine& machine = Machine::Get();
   machine.TouchResource(static_cast<uint32_t>(description), true, 0);
+  machine.SyncThroughKernel();
   if (machine.kernel().DropReference(description)) machine.KernelChanged();
 }
 
@@ -65,6 +67,7 @@ int SetByteLock(int fd, struct flock* lock, uintptr_t code) {
   if (description == Kernel::kNone) return 0;  // the segment's own descriptor never has any
   machine.NoteQuestionOfLife();
   machine.TouchResource(static_cast<uint32_t>(lock->l_start), true, code);
+  machine.SyncThroughKernel();
   if (!writes) {
     machine.kernel().Unlock(lock->l_start, description);
     machine.KernelChanged();
@@ -84,6 +87,7 @@ int GetByteLock(int fd, struct flock* lock, uintptr_t code) {
   Machine& machine = Machine::Get();
   machine.NoteQuestionOfLife();
   machine.TouchResource(static_cast<uint32_t>(lock->l_start), false, code);
+  machine.SyncThroughKernel();
   const int holder = machine.kernel().HolderOf(lock->l_start);
   const bool taken = holder != Kernel::kNone && holder != Kernel::DescriptionOf(fd);
   if (!taken) lock->l_type = F_UNLCK;
@@ -157,11 +161,11 @@ int __real_sem_post(sem_t* semaphore);
 int __wrap_sem_trywait(sem_t* semaphore) {
   Machine& machine = Machine::Get();
   if (!machine.Covers(semaphore) || !machine.exploring()) return __real_sem_trywait(semaphore);
-  const uint64_t seen =
-      machine.ReadModifyWrite(semaphore, 4, KILL9_CODE, [](uint64_t value, uint64_t* next) {
-        *next = value - 1;
-        return value != 0;
-      });
+  const uint64_t seen = machine.ReadModifyWrite(semaphore, 4, {Order::kAcquire, Order::kRelaxed},
+                                                KILL9_CODE, [](uint64_t value, uint64_t* next) {
+                                                  *next = value - 1;
+                                                  return value != 0;
+                                                });
   if (seen != 0) return 0;
   errno = EAGAIN;
   return -1;
@@ -175,10 +179,11 @@ int __wrap_sem_wait(sem_t* semaphore) {
 int __wrap_sem_post(sem_t* semaphore) {
   Machine& machine = Machine::Get();
   if (!machine.Covers(semaphore) || !machine.exploring()) return __real_sem_post(semaphore);
-  machine.ReadModifyWrite(semaphore, 4, KILL9_CODE, [](uint64_t value, uint64_t* next) {
-    *next = value + 1;
-    return true;
-  });
+  machine.ReadModifyWrite(semaphore, 4, {Order::kRelease, Order::kRelease}, KILL9_CODE,
+                          [](uint64_t value, uint64_t* next) {
+                            *next = value + 1;
+                            return true;
+                          });
   return 0;
 }
 
@@ -326,6 +331,7 @@ int __wrap_kill(pid_t pid, int signal) {
   machine.TouchResource(static_cast<uint32_t>(pid), false, KILL9_CODE);
   machine.Answer(machine.Exists(number) ? 1 : 0);
   if (machine.Exists(number)) return 0;
+  machine.SyncThroughKernel();
   errno = ESRCH;
   return -1;
 }

@@ -58,6 +58,7 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   contended_.assign(words_ + kResources, 0);
   dirty_.clear();
   dirty_.reserve(words_);
+  weak_.Forget(words_);
   contended_words_ = 0;
   grew_ = false;
   locks_are_asked_ = false;
@@ -85,6 +86,7 @@ void Machine::StartFiber(int number) {
 Machine::Ending Machine::RunSchedule(Chooser& chooser, Finding* finding) {
   ResetSegment();
   ++schedule_;
+  weak_.Begin(participants_);
   for (int i = 0; i < participants_; ++i) StartFiber(i);
   StartFiber(kAuditor);
   memory_hash_ = history_hash_ = writes_ = time_ = returned_ = 0;
@@ -206,7 +208,12 @@ void Machine::BeginOperation(const char* what, bool must_not_wait) {
   Settle();
   Fiber& fiber = fibers_[running_];
   if (!fiber.granted || limits_.ask_everywhere) AskForTurn();
-  fiber.granted = true;
+  // Under c11 the call itself is of consequence: it may come long before the first access.
+  fiber.granted = !models_orders();
+  if (models_orders()) {
+    weak_.Called(running_);
+    fiber.changed = true;
+  }
   fiber.in_operation = true;
   fiber.must_not_wait = must_not_wait;
   ++fiber.steps;
@@ -225,6 +232,7 @@ void Machine::EndOperation(uint64_t hash_of_results) {
   const uint64_t bit = static_cast<uint64_t>(running_) * 8 + fiber.operations++ % 8;
   returned_ |= uint64_t{1} << bit;
   history_hash_ += Mix(bit + 101, hash_of_results);
+  if (models_orders()) weak_.Returned(running_);
   if (limits_.trace) TraceOf(running_, AccessKind::kCall, "returns");
 }
 
@@ -244,8 +252,10 @@ void Machine::Track(uint64_t word, bool write) {
   Touched& touched = touched_[word];
   if (touched.schedule != schedule_) touched = {schedule_, 0, 0, false};
   const uint8_t mine = static_cast<uint8_t>(1u << running_);
+  // What one wrote before its death another may fail to see under c11.
+  const uint8_t matter = limits_.model == MemoryModel::kC11 ? uint8_t{0xff} : living_;
   const uint8_t others = static_cast<uint8_t>(
-      (write ? touched.readers | touched.writers : touched.writers) & living_ & ~mine);
+      (write ? touched.readers | touched.writers : touched.writers) & matter & ~mine);
   (write ? touched.writers : touched.readers) |= mine;
   if (others != 0) MarkContended(word);
 }
@@ -282,8 +292,16 @@ void Machine::Before(uint64_t word, bool write, uintptr_t code) {
 }
 
 void Machine::Change(uint64_t word, uint64_t old_value, uint64_t value) {
-  if (old_value == value) return;
+  if (old_value == value) {
+    // Under c11 it is one store more, from which others may read what they are given with it.
+    if (IsWeak(word)) NoteChange();
+    return;
+  }
   memory_hash_ ^= Mix(word + 1, old_value) ^ Mix(word + 1, value);
+  NoteChange();
+}
+
+void Machine::NoteChange() {
   ++writes_;
   if (running_ < 0) return;
   fibers_[running_].changed = true;
@@ -299,8 +317,12 @@ void Machine::Read(const void* address, size_t bytes, uintptr_t code) {
   const char* const end = static_cast<const char*>(address) + bytes - 1;
   for (uint64_t next = word; next <= WordOf(end) && next < words_; ++next) {
     if (next != word && phase_ == Phase::kTurns) Track(next, false);
+    if (IsWeak(next) && weak_.LocationOf(next) != WeakMemory::kNone) {
+      weak_.PlainRead(running_, Location(next));
+    }
     Saw(fiber, *At(next));
   }
+  if (models_orders()) CheckRace(address, bytes, WeakMemory::Access::kPlainRead);
   Allow(address, bytes);
   if (limits_.trace) Trace(AccessKind::kRead, code, word, *At(word));
 }
@@ -319,6 +341,7 @@ void Machine::Write(void* address, size_t bytes, uintptr_t code) {
     fiber.unsettled_old[i] = *At(word + static_cast<uint64_t>(i));
   }
   fiber.unsettled_code = code;
+  if (models_orders()) CheckRace(address, bytes, WeakMemory::Access::kPlainWrite);
   Allow(address, bytes);
 }
 
@@ -334,39 +357,50 @@ void Machine::SettleNow() {
     } else {
       Change(word, old_value, *At(word));
     }
+    if (IsWeak(word)) SettleWeak(word);
     if (limits_.trace) {
       Trace(AccessKind::kWrite, fiber.unsettled_code, word, *At(word), *At(word));
     }
   }
 }
 
-uint64_t Machine::Load(const void* address, size_t bytes, bool, uintptr_t code) {
+uint64_t Machine::Load(const void* address, size_t bytes, Order order, uintptr_t code) {
   const uint64_t word = WordOf(address);
   Before(word, false, code);
-  const uint64_t value = *At(word) >> reinterpret_cast<uintptr_t>(address) % 8 * 8 & MaskOf(bytes);
+  picked_ = 0;
+  const uint64_t whole = IsWeak(word) ? LoadWeak(address, bytes, order) : *At(word);
+  const uint64_t value = whole >> reinterpret_cast<uintptr_t>(address) % 8 * 8 & MaskOf(bytes);
   Saw(fibers_[running_], value);
   // clang leaves the load itself behind the call, and nobody uses what it gives.
   Allow(address, bytes);
-  if (limits_.trace) Trace(AccessKind::kRead, code, word, value);
+  if (limits_.trace) Trace(AccessKind::kRead, code, word, value, 0, Older(picked_));
   return value;
 }
 
-void Machine::Store(void* address, size_t bytes, uint64_t value, bool seq_cst, uintptr_t code) {
+void Machine::Store(void* address, size_t bytes, uint64_t value, Order order, uintptr_t code) {
   const uint64_t word = WordOf(address);
   const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
   Before(word, true, code);
   Fiber& fiber = fibers_[running_];
+  const bool seq_cst = order == Order::kSeqCst;
   if (buffers() && seq_cst) DrainAll(fiber);
-  MakeDirty(word);
+  picked_ = 0;
   const uint64_t mask = MaskOf(bytes) << shift;
   const uint64_t old_value = *At(word);
-  *At(word) = (old_value & ~mask) | (value << shift & mask);
-  if (buffers() && !seq_cst && (fiber.buffered > 0 || contended_[word] != 0)) {
-    Push(word, mask, *At(word), old_value);
-  } else {
-    Change(word, old_value, *At(word));
+  const uint64_t whole = (old_value & ~mask) | (value << shift & mask);
+  if (IsWeak(word)) StoreWeak(address, bytes, whole, order);
+  if (picked_ == 0) {
+    MakeDirty(word);
+    *At(word) = whole;
   }
-  if (limits_.trace) Trace(AccessKind::kWrite, code, word, value, value);
+  if (picked_ != 0) {
+    NoteChange();
+  } else if (buffers() && !seq_cst && (fiber.buffered > 0 || contended_[word] != 0)) {
+    Push(word, mask, whole, old_value);
+  } else {
+    Change(word, old_value, whole);
+  }
+  if (limits_.trace) Trace(AccessKind::kWrite, code, word, value, value, Older(picked_));
 }
 
 // REQUIRES of both: the word is in no store buffer, since its holder took the mutex by an update.
@@ -386,10 +420,11 @@ void Machine::StoreOfHolder(uint32_t* address, uint32_t value) {
   Change(word, old_value, *At(word));
 }
 
-void Machine::Fence(bool seq_cst, uintptr_t) {
+void Machine::Fence(Order order, uintptr_t) {
   Settle();
+  if (models_orders()) return FenceWeak(order);
   Fiber& fiber = fibers_[running_];
-  if (!seq_cst || !buffers() || fiber.buffered == 0) return;
+  if (order != Order::kSeqCst || !buffers() || fiber.buffered == 0) return;
   // That its stores reach the segment is seen by others: they may act before.
   if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
   DrainAll(fiber);
@@ -398,76 +433,27 @@ void Machine::Fence(bool seq_cst, uintptr_t) {
 
 void Machine::BarrierOfAll(uintptr_t code) {
   Settle();
-  if (!buffers()) return;
+  if (!buffers() && !models_orders()) return;
   // The others' stores become visible at this moment: as an access to all of them.
   TouchResource(kResources - 1, true, code);
+  if (models_orders()) weak_.Fence(running_, Order::kSeqCst);
   for (int i = 0; i < participants_; ++i) {
-    if (i == running_) {
-      DrainAll(fibers_[i]);
-    } else if (!fibers_[i].dead) {
-      while (fibers_[i].buffered > 0) DrainOne(fibers_[i]);
+    Fiber& fiber = fibers_[i];
+    if (models_orders()) {
+      if (!fiber.dead && i != running_) weak_.Fence(i, Order::kSeqCst);
+    } else if (i == running_) {
+      DrainAll(fiber);
+    } else if (!fiber.dead) {
+      while (fiber.buffered > 0) DrainOne(fiber);
     }
   }
+  if (models_orders()) weak_.Fence(running_, Order::kSeqCst);
 }
 
 void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
   if (phase_ == Phase::kOutside) return;
   if (phase_ == Phase::kTurns) MarkContended(words_ + resource % kResources);
   Before(words_ + resource % kResources, write, code);
-}
-
-// ---- Store buffers ------------------------------------------------------------------------------
-
-void Machine::Push(uint64_t word, uint64_t mask, uint64_t value, uint64_t under) {
-  Fiber& fiber = fibers_[running_];
-  if (fiber.buffered == kMostBuffered) {
-    // More than a processor's buffer holds: the oldest must have left it.
-    HideBuffer(fiber);
-    DrainOne(fiber);
-    ShowBuffer(fiber);
-  }
-  fiber.buffer[fiber.buffered++] = {word, mask, value, under};
-  fiber.buffer_shown = true;
-  fiber.changed = true;
-  ++fiber.changes;
-}
-
-void Machine::HideBuffer(Fiber& fiber) {
-  if (!fiber.buffer_shown) return;
-  fiber.buffer_shown = false;
-  for (int i = fiber.buffered; i-- > 0;) *At(fiber.buffer[i].word) = fiber.buffer[i].under;
-}
-
-void Machine::ShowBuffer(Fiber& fiber) {
-  if (fiber.buffer_shown || fiber.buffered == 0) return;
-  fiber.buffer_shown = true;
-  for (int i = 0; i < fiber.buffered; ++i) {
-    Buffered& store = fiber.buffer[i];
-    store.under = *At(store.word);
-    *At(store.word) = (store.under & ~store.mask) | (store.value & store.mask);
-  }
-}
-
-// REQUIRES: the buffer is hidden, and not empty.
-void Machine::DrainOne(Fiber& fiber) {
-  const Buffered store = fiber.buffer[0];
-  --fiber.buffered;
-  for (int i = 0; i < fiber.buffered; ++i) fiber.buffer[i] = fiber.buffer[i + 1];
-  const uint64_t old_value = *At(store.word);
-  const uint64_t value = (old_value & ~store.mask) | (store.value & store.mask);
-  *At(store.word) = value;
-  Change(store.word, old_value, value);
-  // What nobody else looks at can follow at once.
-  while (fiber.buffered > 0 && contended_[fiber.buffer[0].word] == 0) {
-    DrainOne(fiber);
-    return;
-  }
-}
-
-void Machine::DrainAll(Fiber& fiber) {
-  if (fiber.buffered == 0) return;
-  HideBuffer(fiber);
-  while (fiber.buffered > 0) DrainOne(fiber);
 }
 
 }  // namespace kill9::explore

@@ -15,7 +15,7 @@
 //
 // Under TSO a participant's stores wait in a buffer, first in, first out; that the first of them
 // reaches the segment is a move. While a fiber runs, the segment shows it its own buffer: so native
-// loads are right.
+// loads are right. Under c11 the machine asks which store a load reads (base/weak_memory.h).
 #ifndef KILL9_HARNESS_EXPLORE_RUNTIME_MACHINE_H_
 #define KILL9_HARNESS_EXPLORE_RUNTIME_MACHINE_H_
 
@@ -27,71 +27,13 @@
 #include <vector>
 
 #include "harness/explore/base/fiber.h"
+#include "harness/explore/base/weak_memory.h"
 #include "harness/explore/runtime/kernel.h"
+#include "harness/explore/runtime/question.h"
 #include "harness/history/history.h"
 #include "harness/result/verdict.h"
 
 namespace kill9::explore {
-
-enum class MemoryModel : uint8_t { kSc, kTso };
-constexpr std::string_view ModelName(MemoryModel model) {
-  return model == MemoryModel::kSc ? "sc" : "tso";
-}
-
-inline constexpr int kMostParticipants = 6;
-// Looks at what is left when all others have ended.
-inline constexpr int kAuditor = kMostParticipants;
-inline constexpr int kMostDeaths = 3;
-inline constexpr int kNobody = -1;
-
-enum class MoveKind : uint8_t {
-  kRun,    // the participant goes on to the next contended word
-  kDrain,  // the oldest store in its buffer reaches the segment
-  kEvent,  // the kernel does the next thing for a dead participant
-  kKill,
-};
-struct Move {
-  MoveKind kind = MoveKind::kRun;
-  int8_t fiber = 0;
-  bool operator==(const Move&) const = default;
-};
-
-// A place where the machine asks.
-struct Question {
-  std::span<const Move> moves;
-  uint64_t state = 0;  // a hash of all that what follows depends on
-  int running = kNobody;
-  bool inside_turn = false;  // only: go on, or die
-  // All participants have ended: shall the auditor look? There are no moves.
-  bool ended = false;
-};
-
-class Chooser {
- public:
-  static constexpr int kAbandon = -1;
-  virtual ~Chooser() = default;
-  // The index of a move, or kAbandon: nothing new can follow.
-  virtual int Choose(const Question& question) = 0;
-};
-
-// What a schedule can end with, besides its normal end.
-struct Finding {
-  Verdict verdict = Verdict::kPass;
-  std::string message;
-};
-
-enum class AccessKind : uint8_t { kRead, kWrite, kUpdate, kFence, kCall, kDeath, kEvent, kDrain };
-
-// One thing that happened, for people.
-struct Step {
-  int fiber;
-  AccessKind kind;
-  uintptr_t code;    // where in the program
-  uint64_t offset;   // in the segment
-  uint64_t value;    // read, or (kWrite) written; of an update: read
-  uint64_t written;  // of an update
-  const char* what;  // of a call, an event
-};
 
 // What is explored: a segment in a starting state, and what its participants do.
 class Scene {
@@ -181,12 +123,16 @@ class Machine {
   void Read(const void* address, size_t bytes, uintptr_t code);
   void Write(void* address, size_t bytes, uintptr_t code);
   // These load and store themselves. `bytes`: 1, 2, 4 or 8, aligned.
-  uint64_t Load(const void* address, size_t bytes, bool seq_cst, uintptr_t code);
-  void Store(void* address, size_t bytes, uint64_t value, bool seq_cst, uintptr_t code);
+  uint64_t Load(const void* address, size_t bytes, Order order, uintptr_t code);
+  void Store(void* address, size_t bytes, uint64_t value, Order order, uintptr_t code);
   // Returns what was there; `update` gives the new value from it, or false: nothing is stored.
+  struct UpdateOrder {
+    Order success, failure;
+  };
   template <typename Update>
-  uint64_t ReadModifyWrite(void* address, size_t bytes, uintptr_t code, Update update);
-  void Fence(bool seq_cst, uintptr_t code);
+  uint64_t ReadModifyWrite(void* address, size_t bytes, UpdateOrder order, uintptr_t code,
+                           Update update);
+  void Fence(Order order, uintptr_t code);
   void BarrierOfAll(uintptr_t code);  // membarrier(2)
 
   // ---- For the simulated C library.
@@ -212,6 +158,14 @@ class Machine {
   // Participants ask who lives: the time of each death's last event matters from now on.
   void NoteQuestionOfLife();
   RobustList& robust_list() { return fibers_[running_].robust; }
+  // The kernel has let all stores of others reach the running fiber.
+  void SeeNewest() {
+    if (models_orders()) weak_.SeeAll(running_);
+  }
+  // A call that all make through the same lock of the kernel.
+  void SyncThroughKernel() {
+    if (models_orders()) weak_.ThroughKernel(running_);
+  }
   // Before a read or write of what is no memory; and what the running fiber was told then.
   void TouchResource(uint32_t resource, bool write, uintptr_t code);
   void Answer(uint64_t value) {
@@ -236,6 +190,8 @@ class Machine {
     return static_cast<size_t>(static_cast<const char*>(address) - allowed_) < allowed_bytes_;
   }
   bool proves_hooks() const { return proving_; }
+  // Whether something was left out that the memory model allows, since the last Load.
+  bool narrowed() const { return weak_.narrowed(); }
   // REQUIRES: proves_hooks.
   void SetAccess(bool possible);
 
@@ -331,9 +287,25 @@ class Machine {
     if (fibers_[running_].unsettled != 0) SettleNow();
   }
   void SettleNow();
+  // ---- Under c11 (c11.cc).
+  bool models_orders() const {
+    return limits_.model == MemoryModel::kC11 && phase_ == Phase::kTurns;
+  }
+  bool IsWeak(uint64_t word) const { return models_orders() && contended_[word] != 0; }
+  // kNone: its stores are not kept account of, and the newest is what everybody sees.
+  int Location(uint64_t word);
+  void CheckRace(const void* address, size_t bytes, WeakMemory::Access access);
+  using Ages = std::array<uint8_t, WeakMemory::kMostAges>;
+  int Pick(const Ages& ages, int count);
+  uint64_t LoadWeak(const void* address, size_t bytes, Order order);
+  void StoreWeak(void* address, size_t bytes, uint64_t value, Order order);
+  void SettleWeak(uint64_t word);
+  void FenceWeak(Order order);
+
   bool buffers() const { return limits_.model == MemoryModel::kTso && phase_ == Phase::kTurns; }
   // The segment's word has this value from now on, for all.
   void Change(uint64_t word, uint64_t old_value, uint64_t value);
+  void NoteChange();  // by the running fiber, to what others may see
   void MakeDirty(uint64_t word);
   void Push(uint64_t word, uint64_t mask, uint64_t value, uint64_t under);
   void ShowBuffer(Fiber& fiber);
@@ -341,6 +313,7 @@ class Machine {
   void DrainOne(Fiber& fiber);
   void DrainAll(Fiber& fiber);
   void Saw(Fiber& fiber, uint64_t value);
+  static const char* Older(int age) { return age == 0 ? nullptr : "(not the newest)"; }
   void Trace(AccessKind kind, uintptr_t code, uint64_t word, uint64_t value, uint64_t written = 0,
              const char* what = nullptr);
   void TraceOf(int fiber, AccessKind kind, const char* what, uint64_t word = 0, uint64_t value = 0);
@@ -393,6 +366,8 @@ class Machine {
   uint64_t kernel_hash_ = 0;
   uintptr_t code_ = 0;  // of the access that was asked for last
 
+  WeakMemory weak_;
+  int picked_ = 0;  // how old the store was that the last access took up
   Kernel kernel_, kernel_at_beginning_;
   std::array<RobustList, kMostParticipants + 1> robust_at_beginning_;
   std::array<Fiber, kMostParticipants + 1> fibers_;
@@ -413,26 +388,56 @@ inline uint64_t MaskOf(size_t bytes) {
 }
 
 template <typename Update>
-uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, uintptr_t code, Update update) {
+uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order, uintptr_t code,
+                                  Update update) {
   const uint64_t word = WordOf(address);
   const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
   Before(word, true, code);
   Fiber& fiber = fibers_[running_];
   if (limits_.model == MemoryModel::kTso) DrainAll(fiber);
-  const uint64_t whole = *At(word);
+  const int location = IsWeak(word) ? Location(word) : WeakMemory::kNone;
+  uint64_t whole = *At(word), new_value = 0;
+  int age = 0;
+  if (location != WeakMemory::kNone) {
+    Ages ages;
+    int count = 0;
+    const int oldest = weak_.OldestFor(running_, location, order.failure);
+    const int oldest_to_follow = weak_.OldestFor(running_, location, order.success);
+    for (int i = 0; i <= oldest; ++i) {
+      const bool stores = update(weak_.ValueAt(location, i) >> shift & MaskOf(bytes), &new_value);
+      if (stores && (i > oldest_to_follow || !weak_.MayFollow(location, i))) continue;
+      ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
+    }
+    age = Pick(ages, count);
+    whole = weak_.ValueAt(location, age);
+  }
   const uint64_t old_value = whole >> shift & MaskOf(bytes);
-  uint64_t new_value = 0;
   const bool stores = update(old_value, &new_value);
   new_value &= MaskOf(bytes);
-  if (stores) {
-    const uint64_t mask = MaskOf(bytes) << shift;
+  const uint64_t mask = MaskOf(bytes) << shift;
+  const uint64_t next = stores ? (whole & ~mask) | new_value << shift : whole;
+  if (IsWeak(word)) {
+    CheckRace(address, bytes,
+              stores ? WeakMemory::Access::kAtomicWrite : WeakMemory::Access::kAtomicRead);
+  }
+  if (location != WeakMemory::kNone) {
+    if (stores) {
+      weak_.Update(running_, location, order.success, age, next);
+    } else {
+      weak_.Load(running_, location, order.failure, age);
+    }
+  }
+  if (stores && age == 0) {
     MakeDirty(word);
-    *At(word) = (whole & ~mask) | new_value << shift;
-    Change(word, whole, *At(word));
+    *At(word) = next;
+    Change(word, whole, next);
+  } else if (stores) {
+    NoteChange();
   }
   Saw(fiber, old_value);
   if (limits_.trace) {
-    Trace(stores ? AccessKind::kUpdate : AccessKind::kRead, code, word, old_value, new_value);
+    Trace(stores ? AccessKind::kUpdate : AccessKind::kRead, code, word, old_value, new_value,
+          Older(age));
   }
   return old_value;
 }

@@ -126,6 +126,13 @@ uint64_t Machine::StateHash() const {
   for (int i = 0; i < participants_; ++i) {
     hash += Mix(HashOf(i), static_cast<uint64_t>(i) + 11);
   }
+  if (models_orders()) {
+    uint32_t living = 0;
+    for (int i = 0; i < participants_; ++i) {
+      if (!fibers_[i].dead && !fibers_[i].ended) living |= 1u << i;
+    }
+    hash += weak_.Hash(living);
+  }
   return hash;
 }
 
@@ -170,6 +177,8 @@ int Machine::Decide() {
       case MoveKind::kKill:
         Kill(move.fiber);
         break;
+      case MoveKind::kPick:
+        break;  // is asked elsewhere
     }
   }
 }
@@ -227,6 +236,7 @@ void Machine::Block(Wait wait) {
   HideBuffer(fiber);
   Proceed();
   ShowBuffer(fiber);
+  if (models_orders()) weak_.SeeAll(running_);
 }
 
 void Machine::WaitForChange(const void* address) {
@@ -242,6 +252,7 @@ void Machine::NoteBusy(const uint32_t* word) {
   Fiber& fiber = fibers_[running_];
   const uint64_t at = WordOf(word) + 1;
   if (fiber.busy_word == at && fiber.busy_value == *At(at - 1)) WaitForChange(word);
+  if (models_orders()) weak_.SeeAll(running_);
   fiber.busy_word = at;
   fiber.busy_value = *At(at - 1);
 }
@@ -307,6 +318,7 @@ void Machine::Event(int number) {
   }
   fiber.buried = true;
   fiber.end_of_death = Tick();
+  if (models_orders()) weak_.Bury(number);
   kernel_.Release(number);
   KernelChanged();
   const int bit = 48 + number;
@@ -324,8 +336,10 @@ void Machine::EndMutexOfDead(int number, uint32_t* word, bool pending) {
   }
   const uint64_t at = WordOf(word);
   const uint64_t old_value = *At(at);
+  const int location = IsWeak(at) ? Location(at) : WeakMemory::kNone;
   MakeDirty(at);
   *AtHalf(word) = (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED;
+  if (location != WeakMemory::kNone) weak_.UpdateOfDead(number, location, *At(at));
   Change(at, old_value, *At(at));
   if ((value & FUTEX_WAITERS) != 0) Wake(word, 1);
   if (limits_.trace) {

@@ -28,18 +28,18 @@ class Mutex {
 
  private:
   RobustList& list() { return machine_.robust_list(); }
-  uint32_t Load() { return static_cast<uint32_t>(machine_.Load(word_, 4, false, code_)); }
+  uint32_t Load() { return static_cast<uint32_t>(machine_.Load(word_, 4, Order::kRelaxed, code_)); }
   // Returns what was there.
   uint32_t CompareExchange(uint32_t expected, uint32_t desired) {
-    return static_cast<uint32_t>(
-        machine_.ReadModifyWrite(word_, 4, code_, [&](uint64_t seen, uint64_t* next) {
+    return static_cast<uint32_t>(machine_.ReadModifyWrite(
+        word_, 4, {Order::kAcquire, Order::kRelaxed}, code_, [&](uint64_t seen, uint64_t* next) {
           *next = desired;
           return seen == expected;
         }));
   }
   uint32_t Exchange(uint32_t value) {
-    return static_cast<uint32_t>(
-        machine_.ReadModifyWrite(word_, 4, code_, [&](uint64_t, uint64_t* next) {
+    return static_cast<uint32_t>(machine_.ReadModifyWrite(
+        word_, 4, {Order::kRelease, Order::kRelease}, code_, [&](uint64_t, uint64_t* next) {
           *next = value;
           return true;
         }));
@@ -100,7 +100,8 @@ int Mutex::Lock(Patience patience) {
       }
       seen |= FUTEX_WAITERS;
     }
-    // The kernel compares and sleeps in one step.
+    // The kernel compares and sleeps in one step, after a fence of its own.
+    machine_.SeeNewest();
     const uint32_t now = Load();
     if (now == seen && !machine_.WaitForWake(word_) && patience == Patience::kUntilTimeout) {
       return GiveUp(ETIMEDOUT);

@@ -93,8 +93,15 @@ void Random::Begin() {
   ++schedules_;
 }
 
+int Random::ChooseStore(const Question& question) {
+  const bool mostly_newest = schedules_ % 2 == 0;
+  if (mostly_newest && Below(8) != 0) return 0;
+  return static_cast<int>(Below(question.moves.size()));
+}
+
 int Random::Choose(const Question& question) {
   if (question.ended) return judged_.insert(question.state).second ? 0 : kAbandon;
+  if (question.moves[0].kind == MoveKind::kPick) return ChooseStore(question);
   const uint64_t now = questions_++;
   std::array<int, 32> kills;
   int kill_count = 0;

@@ -49,6 +49,7 @@ class Exhaustive : public Chooser {
 //   PCT (Burckhardt et al. 2010): random priorities, lowered at a few random places
 //   POS (Yuan et al. 2018): a random priority for each access, drawn anew when it is overtaken
 //   a sticky walk: whoever runs goes on, mostly
+// Which store an access takes up under c11: the newest but for one in eight, or each as likely.
 // Deaths come at random places among those where one was possible in earlier schedules.
 class Random : public Chooser {
  public:
@@ -60,7 +61,8 @@ class Random : public Chooser {
 
  private:
   enum class Manner : uint8_t { kPriorities, kFreshPriorities, kSticky };
-  static constexpr int kActors = 3 * kMostParticipants;
+  static constexpr int kActors = 4 * kMostParticipants;
+  int ChooseStore(const Question& question);
   static int ActorOf(Move move) {
     return static_cast<int>(move.kind) * kMostParticipants + move.fiber;
   }

@@ -34,7 +34,7 @@ class Explorer {
       result_.distinct_states += random.states();
     }
     if (found()) Shorten();
-    if (found() && options_.model == MemoryModel::kTso) result_.contended = machine_.Contended();
+    if (found() && options_.model != MemoryModel::kSc) result_.contended = machine_.Contended();
     result_.contended_words = machine_.contended_words();
     result_.seconds = Seconds();
     return std::move(result_);
@@ -59,10 +59,11 @@ class Explorer {
     ++result_.schedules;
     result_.deaths += static_cast<uint64_t>(machine_.deaths());
     if (finding.verdict == Verdict::kPass) return;
-    // Which stores wait in a buffer changed in the middle of it: it could not be repeated, and
-    // comes again, since all begins anew.
-    if (options_.model == MemoryModel::kTso && machine_.grew()) return;
+    // Which words the memory model is about changed in the middle of it: it could not be repeated,
+    // and comes again, since all begins anew.
+    if (options_.model != MemoryModel::kSc && machine_.grew()) return;
     result_.finding = finding;
+    recorder.Finish();
     result_.schedule = recorder.schedule();
   }
 
@@ -88,7 +89,7 @@ class Explorer {
         more = exhaustive.Next();
       }
     }
-    result_.exhaustive = !more && !found() && !result_.unsteady;
+    result_.exhaustive = !more && !found() && !result_.unsteady && !machine_.narrowed();
     result_.distinct_states = exhaustive.states();
   }
 

@@ -25,15 +25,21 @@ std::string Place(const Step& step, const stepper::Symbols& symbols) {
   return absl::StrCat(line.file.substr(line.file.rfind('/') + 1), ":", line.line);
 }
 
+std::string Remark(const Step& step) {
+  return step.what == nullptr ? "" : absl::StrCat(" ", step.what);
+}
+
 std::string Text(const Step& step, const stepper::Symbols& symbols) {
   switch (step.kind) {
     case AccessKind::kRead:
-      return absl::StrFormat("%s reads +%d: %x", Place(step, symbols), step.offset, step.value);
+      return absl::StrFormat("%s reads +%d: %x%s", Place(step, symbols), step.offset, step.value,
+                             Remark(step));
     case AccessKind::kWrite:
-      return absl::StrFormat("%s writes +%d: %x", Place(step, symbols), step.offset, step.value);
+      return absl::StrFormat("%s writes +%d: %x%s", Place(step, symbols), step.offset, step.value,
+                             Remark(step));
     case AccessKind::kUpdate:
-      return absl::StrFormat("%s +%d: %x -> %x", Place(step, symbols), step.offset, step.value,
-                             step.written);
+      return absl::StrFormat("%s +%d: %x -> %x%s", Place(step, symbols), step.offset, step.value,
+                             step.written, Remark(step));
     case AccessKind::kDeath:
       return "======== dies ========";
     case AccessKind::kEvent:

@@ -10,7 +10,7 @@
 namespace kill9::explore {
 namespace {
 
-constexpr char kDrain = '^', kEvent = '~', kKill = '!';
+constexpr char kDrain = '^', kEvent = '~', kKill = '!', kPick = '=';
 
 int IndexOf(const Question& question, Move move) {
   for (size_t i = 0; i < question.moves.size(); ++i) {
@@ -51,10 +51,30 @@ std::string Render(const Schedule& schedule) {
       case MoveKind::kKill:
         text += {kKill, name};
         break;
+      case MoveKind::kPick:
+        absl::StrAppend(&text, std::string(1, name), part.steps, std::string(1, kPick),
+                        static_cast<int>(part.move.age));
+        break;
     }
   }
   return text;
 }
+
+namespace {
+
+// What follows the name of a participant that goes on: 17, or 17=2.
+bool ParseSteps(std::string_view text, Part& part) {
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, part.steps);
+  if (error != std::errc()) return false;
+  if (end == last) return true;
+  if (*end != kPick) return false;
+  part.move.kind = MoveKind::kPick;
+  const auto [age_end, age_error] = std::from_chars(end + 1, last, part.move.age);
+  return age_error == std::errc() && age_end == last;
+}
+
+}  // namespace
 
 std::optional<Schedule> ParseSchedule(std::string_view text) {
   Schedule schedule;
@@ -67,9 +87,7 @@ std::optional<Schedule> ParseSchedule(std::string_view text) {
     if (name < 'a' || name >= 'a' + kMostParticipants) return std::nullopt;
     parsed.move.fiber = static_cast<int8_t>(name - 'a');
     if (runs) {
-      const auto [end, error] =
-          std::from_chars(part.data() + 1, part.data() + part.size(), parsed.steps);
-      if (error != std::errc() || end != part.data() + part.size()) return std::nullopt;
+      if (!ParseSteps(std::string_view(part).substr(1), parsed)) return std::nullopt;
     } else {
       if (part.size() != 2) return std::nullopt;
       if (part[0] == kDrain) {
@@ -103,11 +121,9 @@ std::optional<Token> ParseToken(std::string_view text) {
   Token token;
   token.variant = fields[0];
   token.scenario = fields[1];
-  if (fields[2] == ModelName(MemoryModel::kTso)) {
-    token.model = MemoryModel::kTso;
-  } else if (fields[2] != ModelName(MemoryModel::kSc)) {
-    return std::nullopt;
-  }
+  const auto* const model = std::find(std::begin(kModelNames), std::end(kModelNames), fields[2]);
+  if (model == std::end(kModelNames)) return std::nullopt;
+  token.model = static_cast<MemoryModel>(model - std::begin(kModelNames));
   if (!absl::SimpleAtoi(fields[3], &token.deaths) || token.deaths < 0 ||
       token.deaths > kMostDeaths) {
     return std::nullopt;
@@ -130,6 +146,10 @@ int Recorder::Choose(const Question& question) {
   const int choice = chooser_.Choose(question);
   if (choice == kAbandon || question.ended) return choice;
   const Move move = question.moves[static_cast<size_t>(choice)];
+  if (move.kind == MoveKind::kPick) {
+    if (move.age != 0) schedule_.push_back({move, machine_.steps_of(move.fiber)});
+    return choice;
+  }
   // How far the present one has come, before something else happens.
   if (question.running >= 0 && question.running < kMostParticipants &&
       move != Move{MoveKind::kRun, static_cast<int8_t>(question.running)}) {
@@ -141,21 +161,44 @@ int Recorder::Choose(const Question& question) {
       schedule_.push_back(so_far);
     }
   }
-  if (move.kind != MoveKind::kRun) schedule_.push_back({move, 0});
+  if (move.kind == MoveKind::kRun) {
+    last_ = move.fiber;
+  } else {
+    schedule_.push_back({move, 0});
+  }
+  return choice;
+}
+
+void Recorder::Finish() {
+  if (last_ == kNobody) return;
+  schedule_.push_back({{MoveKind::kRun, static_cast<int8_t>(last_)}, machine_.steps_of(last_) + 1});
+}
+
+int Follower::ChooseStore(const Question& question) {
+  constexpr int kNewest = 0;
+  if (next_ == schedule_.size()) return kNewest;
+  const Part& part = schedule_[next_];
+  const int choice = IndexOf(question, part.move);
+  if (choice < 0 || machine_.steps_of(part.move.fiber) != part.steps) return kNewest;
+  ++next_;
   return choice;
 }
 
 int Follower::Choose(const Question& question) {
   if (question.ended) return 0;
+  if (question.moves[0].kind == MoveKind::kPick) return ChooseStore(question);
   for (; next_ < schedule_.size(); ++next_) {
     const Part& part = schedule_[next_];
-    const int choice = IndexOf(question, part.move);
-    if (part.move.kind != MoveKind::kRun) {
-      if (choice < 0) continue;
+    const uint64_t steps = machine_.steps_of(part.move.fiber);
+    if (part.move.kind == MoveKind::kPick || part.move.kind == MoveKind::kRun) {
+      const int choice = IndexOf(question, {MoveKind::kRun, part.move.fiber});
+      if (choice >= 0 && steps < part.steps) return choice;
+      continue;
+    }
+    if (const int choice = IndexOf(question, part.move); choice >= 0) {
       ++next_;
       return choice;
     }
-    if (choice >= 0 && machine_.steps_of(part.move.fiber) < part.steps) return choice;
   }
   return Default(question);
 }

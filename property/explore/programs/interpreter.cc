@@ -12,10 +12,10 @@ void Interpret(char* memory, const Thread& thread, uint64_t* results) {
     uint64_t told = 0;
     switch (instruction.code) {
       case Code::kLoad:
-        told = word.load(std::memory_order_relaxed);
+        told = word.load(instruction.order);
         break;
       case Code::kStore:
-        word.store(instruction.operand, std::memory_order_relaxed);
+        word.store(instruction.operand, instruction.order);
         break;
       case Code::kStoreSeqCst:
         word.store(instruction.operand, std::memory_order_seq_cst);
@@ -27,14 +27,17 @@ void Interpret(char* memory, const Thread& thread, uint64_t* results) {
         told = plain;
         break;
       case Code::kFetchAdd:
-        told = word.fetch_add(instruction.operand, std::memory_order_relaxed);
+        told = word.fetch_add(instruction.operand, instruction.order);
         break;
       case Code::kCompareAndSwap:
-        word.compare_exchange_strong(told, instruction.operand, std::memory_order_relaxed,
-                                     std::memory_order_relaxed);
+        word.compare_exchange_strong(told, instruction.operand, instruction.order,
+                                     FailureOrder(instruction.order));
         break;
       case Code::kFence:
         std::atomic_thread_fence(std::memory_order_seq_cst);
+        break;
+      case Code::kFenceOf:
+        std::atomic_thread_fence(instruction.order);
         break;
     }
     *results++ = told;

@@ -3,6 +3,7 @@
 #ifndef KILL9_PROPERTY_EXPLORE_PROGRAMS_PROGRAMS_H_
 #define KILL9_PROPERTY_EXPLORE_PROGRAMS_PROGRAMS_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -20,12 +21,20 @@ enum class Code : uint8_t {
   kFetchAdd,        // tells what was there
   kCompareAndSwap,  // word 0 -> operand; tells what was there
   kFence,           // seq_cst
+  kFenceOf,         // of the order that the instruction says
 };
 struct Instruction {
   Code code;
   uint8_t word;
   uint8_t operand;
+  // Of kLoad, kStore, kFetchAdd, kCompareAndSwap (if it succeeds) and kFenceOf.
+  std::memory_order order = std::memory_order_relaxed;
 };
+// Of a compare-and-swap that does not succeed.
+constexpr std::memory_order FailureOrder(std::memory_order success) {
+  if (success == std::memory_order_acq_rel) return std::memory_order_acquire;
+  return success == std::memory_order_release ? std::memory_order_relaxed : success;
+}
 using Thread = std::vector<Instruction>;
 
 // Runs a thread; what it tells goes to `results`, one for each instruction.

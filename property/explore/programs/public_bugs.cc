@@ -318,6 +318,93 @@ Program CellOfTheDead(bool repaired) {
   return program;
 }
 
+// ---- A queue's head is changed by an update that only acquires: the next reader finds a link that
+// is not yet written -----------------------------------------------------------------------------
+
+struct Linked {
+  Word head, value;
+};
+
+Program UpdateOnlyAcquires(bool repaired) {
+  Program program;
+  program.name = "update_only_acquires";
+  program.run = [repaired](char* memory, int participant, uint64_t* results) {
+    Linked& queue = In<Linked>(memory);
+    if (participant == 0) {
+      queue.value.store(7, kRelaxed);
+      uint64_t expected = 0;
+      queue.head.compare_exchange_strong(expected, 1,
+                                         repaired ? std::memory_order_acq_rel : kAcquire, kAcquire);
+    } else {
+      results[0] = queue.head.load(kAcquire);
+      if (results[0] == 1) results[1] = queue.value.load(kRelaxed);
+    }
+  };
+  program.judge = [](char*, const ProgramOutcome& outcome) -> std::string {
+    return outcome.results[1][0] == 1 && outcome.results[1][1] != 7
+               ? "it follows a link to what is not yet written"
+               : "";
+  };
+  return program;
+}
+
+// ---- A seqlock with both fences on the wrong side ----------------------------------------------
+
+struct Sequenced {
+  Word sequence, first, second;
+};
+
+Program SeqlockFences(bool repaired) {
+  Program program;
+  program.name = "seqlock_fences";
+  program.run = [repaired](char* memory, int participant, uint64_t* results) {
+    Sequenced& shared = In<Sequenced>(memory);
+    if (participant == 0) {
+      if (!repaired) std::atomic_thread_fence(kRelease);
+      shared.sequence.store(1, kRelaxed);
+      if (repaired) std::atomic_thread_fence(kRelease);
+      shared.first.store(7, kRelaxed);
+      shared.second.store(7, kRelaxed);
+      shared.sequence.store(2, kRelease);
+    } else {
+      const uint64_t before = shared.sequence.load(kAcquire);
+      results[1] = shared.first.load(kRelaxed);
+      results[2] = shared.second.load(kRelaxed);
+      if (repaired) std::atomic_thread_fence(kAcquire);
+      const uint64_t after = shared.sequence.load(kRelaxed);
+      if (!repaired) std::atomic_thread_fence(kAcquire);
+      results[0] = before % 2 == 0 && before == after;
+    }
+  };
+  program.judge = [](char*, const ProgramOutcome& outcome) -> std::string {
+    const auto& read = outcome.results[1];
+    return read[0] == 1 && read[1] != read[2] ? "half of what it reads is old" : "";
+  };
+  return program;
+}
+
+// ---- A buffer is given back by a relaxed store: who takes it writes while it is still read ------
+
+struct Lent {
+  Word free;
+  uint64_t bytes;  // plain
+};
+
+Program RelaxedGivingBack(bool repaired) {
+  Program program;
+  program.name = "relaxed_giving_back";
+  program.run = [repaired](char* memory, int participant, uint64_t* results) {
+    Lent& shared = In<Lent>(memory);
+    if (participant == 0) {
+      results[0] = shared.bytes;
+      shared.free.store(1, repaired ? kRelease : kRelaxed);
+    } else if (shared.free.load(kAcquire) == 1) {
+      shared.bytes = 9;
+    }
+  };
+  return program;
+}
+
 }  // namespace
 
 const std::vector<PublicBug>& PublicBugs() {
@@ -337,6 +424,12 @@ const std::vector<PublicBug>& PublicBugs() {
       {"two_repairers", "two repairers move the tail backwards", 1, MemoryModel::kSc, TwoRepairers},
       {"cell_of_the_dead", "a publisher dies owning a queue's cell", 1, MemoryModel::kSc,
        CellOfTheDead},
+      {"update_only_acquires", "an update of a queue's head acquires and does not release", 0,
+       MemoryModel::kC11, UpdateOnlyAcquires},
+      {"seqlock_fences", "a seqlock with both fences on the wrong side", 0, MemoryModel::kC11,
+       SeqlockFences},
+      {"relaxed_giving_back", "what was read is given back by a relaxed store", 0,
+       MemoryModel::kC11, RelaxedGivingBack},
   };
   return *bugs;
 }

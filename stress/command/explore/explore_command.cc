@@ -44,7 +44,7 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--scenario", arguments.scenario,
               "operations of participants: put+get, put,get+erase@empty; or pairs: every two "
               "operations");
-  command.Add("--model", arguments.model, "the memory model: sc or tso");
+  command.Add("--model", arguments.model, "the memory model: sc, tso or c11");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,
               "auto, exhaustive or random: auto goes on at random where half of the budget was "

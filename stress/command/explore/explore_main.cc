@@ -27,13 +27,16 @@ using explore::Strategy;
 volatile bool interrupted = false;
 
 MemoryModel ChooseModel(const std::string& given) {
-  if (given == "c11" || given == "compiler") {
-    throw UsageError(absl::StrCat("--model: '", given,
-                                  "' is not there yet; known are: sc, tso (docs/explore.md says "
-                                  "what they leave out)"));
+  if (given == "compiler") {
+    throw UsageError(
+        absl::StrCat("--model: '", given,
+                     "' is not there yet; known are: sc, tso, c11 (docs/explore.md says "
+                     "what they leave out)"));
   }
   return ChooseOne<MemoryModel>("--model", given,
-                                {{"sc", MemoryModel::kSc, {}}, {"tso", MemoryModel::kTso, {}}});
+                                {{"sc", MemoryModel::kSc, {}},
+                                 {"tso", MemoryModel::kTso, {}},
+                                 {"c11", MemoryModel::kC11, {}}});
 }
 
 Strategy ChooseStrategy(const std::string& given) {

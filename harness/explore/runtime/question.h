@@ -1,0 +1,80 @@
+// What the machine asks whoever chooses a schedule, and what it tells of one that has ended.
+#ifndef KILL9_HARNESS_EXPLORE_RUNTIME_QUESTION_H_
+#define KILL9_HARNESS_EXPLORE_RUNTIME_QUESTION_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "harness/result/verdict.h"
+
+namespace kill9::explore {
+
+enum class MemoryModel : uint8_t { kSc, kTso, kC11 };
+inline constexpr std::string_view kModelNames[] = {"sc", "tso", "c11"};
+constexpr std::string_view ModelName(MemoryModel model) {
+  return kModelNames[static_cast<size_t>(model)];
+}
+
+inline constexpr int kMostParticipants = 6;
+// Looks at what is left when all others have ended.
+inline constexpr int kAuditor = kMostParticipants;
+inline constexpr int kMostDeaths = 3;
+inline constexpr int kNobody = -1;
+
+enum class MoveKind : uint8_t {
+  kRun,    // the participant goes on to the next contended word
+  kDrain,  // the oldest store in its buffer reaches the segment
+  kEvent,  // the kernel does the next thing for a dead participant
+  kKill,
+  kPick,  // the participant's access takes up the store that is so old, or comes right after it
+};
+struct Move {
+  MoveKind kind = MoveKind::kRun;
+  int8_t fiber = 0;
+  uint8_t age = 0;  // of kPick: 0 is the newest
+  bool operator==(const Move&) const = default;
+};
+
+// A place where the machine asks.
+struct Question {
+  std::span<const Move> moves;
+  uint64_t state = 0;  // a hash of all that what follows depends on
+  int running = kNobody;
+  bool inside_turn = false;  // only: go on, or die; or which store
+  // All participants have ended: shall the auditor look? There are no moves.
+  bool ended = false;
+};
+
+class Chooser {
+ public:
+  static constexpr int kAbandon = -1;
+  virtual ~Chooser() = default;
+  // The index of a move, or kAbandon: nothing new can follow.
+  virtual int Choose(const Question& question) = 0;
+};
+
+// What a schedule can end with, besides its normal end.
+struct Finding {
+  Verdict verdict = Verdict::kPass;
+  std::string message;
+};
+
+enum class AccessKind : uint8_t { kRead, kWrite, kUpdate, kFence, kCall, kDeath, kEvent, kDrain };
+
+// One thing that happened, for people.
+struct Step {
+  int fiber;
+  AccessKind kind;
+  uintptr_t code;    // where in the program
+  uint64_t offset;   // in the segment
+  uint64_t value;    // read, or (kWrite) written; of an update: read
+  uint64_t written;  // of an update
+  const char* what;  // of a call, an event
+};
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_RUNTIME_QUESTION_H_

@@ -1,0 +1,214 @@
+// The C++ memory model: litmus tests, and random programs against a brute-force enumerator of the
+// axioms, which shares no code with the explorer.
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "property/explore/c11_enumerator.h"
+#include "property/explore/outcomes_for_tests.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kAcquire = std::memory_order_acquire;
+constexpr auto kRelease = std::memory_order_release;
+constexpr auto kAcqRel = std::memory_order_acq_rel;
+constexpr auto kSeqCst = std::memory_order_seq_cst;
+
+// What the axioms allow, and what the explorer finds: nothing more, and all of it.
+std::set<Outcome> Compare(const std::vector<Thread>& threads, int deaths, const std::string& what,
+                          bool* racy) {
+  C11Enumerator enumerator(threads, deaths);
+  std::set<Outcome> expected;
+  for (const C11Enumerator::End& end : enumerator.Run()) expected.insert({end.told, end.words});
+  *racy = enumerator.racy();
+  ExploreResult result;
+  const std::set<Outcome> found = ByExploring(threads, MemoryModel::kC11, deaths, &result);
+  EXPECT_FALSE(result.unsteady) << what;
+  if (*racy) {
+    EXPECT_EQ(result.finding.verdict, Verdict::kViolation) << what;
+    EXPECT_THAT(result.finding.message, testing::HasSubstr("data race")) << what;
+    return found;
+  }
+  EXPECT_EQ(result.finding.verdict, Verdict::kPass) << what << result.finding.message;
+  EXPECT_TRUE(result.exhaustive) << what;
+  ExpectTheSame(expected, found, what);
+  return found;
+}
+
+std::memory_order DrawOrder(std::mt19937_64& random, std::vector<std::memory_order> among) {
+  return among[random() % among.size()];
+}
+
+Instruction DrawInstruction(std::mt19937_64& random, bool plain, size_t words, uint8_t operand) {
+  const auto word = static_cast<uint8_t>(random() % words);
+  switch (random() % (plain ? 12 : 9)) {
+    case 0:
+    case 1:
+    case 2:
+      return {Code::kLoad, word, operand, DrawOrder(random, {kRelaxed, kAcquire, kSeqCst})};
+    case 3:
+    case 4:
+    case 5:
+      return {Code::kStore, word, operand, DrawOrder(random, {kRelaxed, kRelease, kSeqCst})};
+    case 6:
+      return {Code::kFetchAdd, word, operand,
+              DrawOrder(random, {kRelaxed, kAcquire, kRelease, kAcqRel, kSeqCst})};
+    case 7:
+      return {Code::kCompareAndSwap, word, operand,
+              DrawOrder(random, {kRelaxed, kAcquire, kRelease, kAcqRel, kSeqCst})};
+    case 8:
+      return {Code::kFenceOf, word, operand,
+              DrawOrder(random, {kAcquire, kRelease, kAcqRel, kSeqCst, kSeqCst})};
+    case 9:
+      return {Code::kPlainLoad, word, operand};
+    default:
+      return {Code::kPlainStore, word, operand};
+  }
+}
+
+// `events`: all threads together.
+std::vector<Thread> Draw(std::mt19937_64& random, bool plain, size_t events) {
+  std::vector<Thread> threads(2 + random() % 2);
+  const size_t words = 1 + random() % kWords;
+  uint8_t next = 1;
+  for (size_t i = 0; i < events; ++i) {
+    Thread* thread = &threads[i < threads.size() ? i : random() % threads.size()];
+    if (thread->size() == kProgramResults) thread = &threads[i % 2];
+    if (thread->size() == kProgramResults) continue;
+    thread->push_back(DrawInstruction(random, plain, words, next++));
+  }
+  return threads;
+}
+
+void CompareRandomPrograms(int deaths, bool plain, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  uint64_t racy = 0;
+  for (uint64_t i = 0; i < Programs() && !testing::Test::HasFailure(); ++i) {
+    // Most are small: what two threads of three steps cannot show is rare.
+    const size_t events = i % 16 == 0 ? 10 : i % 4 == 0 ? 8 : 4 + random() % 4;
+    const std::vector<Thread> threads = Draw(random, plain, events);
+    bool is_racy = false;
+    Compare(threads, deaths, absl::StrCat("program ", i, Text(threads)), &is_racy);
+    racy += is_racy;
+  }
+  EXPECT_EQ(racy > 0, plain);
+}
+
+TEST(ExploreC11, RandomProgramsHaveTheSameOutcomes) { CompareRandomPrograms(0, false, 11); }
+TEST(ExploreC11, RandomProgramsHaveTheSameOutcomesWithOneDeath) {
+  CompareRandomPrograms(1, false, 12);
+}
+TEST(ExploreC11, RandomProgramsHaveADataRaceIfAndOnlyIfOneIsFound) {
+  CompareRandomPrograms(0, true, 13);
+}
+
+// ---- Litmus tests: is the weak outcome possible? ------------------------------------------------
+
+struct Litmus {
+  std::string name;
+  std::vector<Thread> threads;
+  std::vector<std::vector<uint64_t>> weak;  // what the threads tell; empty: anything
+  std::vector<uint64_t> memory;             // the words in the end; empty: anything
+  bool possible;
+};
+
+constexpr uint8_t x = 0, y = 1;
+constexpr Code L = Code::kLoad, S = Code::kStore, A = Code::kFetchAdd, F = Code::kFenceOf;
+
+// Each shape with the stores' order, the loads' order, and a fence between the two accesses of a
+// thread (kRelaxed: none).
+void AddShapes(const std::string& suffix, std::memory_order store, std::memory_order load,
+               bool fences, const std::vector<bool>& possible, std::vector<Litmus>& all) {
+  const auto thread = [&](Instruction first, Instruction second) {
+    Thread made = {first};
+    if (fences) made.push_back({F, x, 0, kSeqCst});
+    made.push_back(second);
+    return made;
+  };
+  const auto told = [&](uint64_t first, uint64_t second) {
+    return fences ? std::vector<uint64_t>{first, 0, second} : std::vector<uint64_t>{first, second};
+  };
+  const auto write = [&](uint8_t word, uint8_t value) {
+    return Instruction{S, word, value, store};
+  };
+  const auto read = [&](uint8_t word) { return Instruction{L, word, 0, load}; };
+  size_t next = 0;
+  const auto add = [&](const char* name, std::vector<Thread> threads,
+                       std::vector<std::vector<uint64_t>> weak, std::vector<uint64_t> memory) {
+    all.push_back(
+        {name + suffix, std::move(threads), std::move(weak), std::move(memory), possible[next++]});
+  };
+  add("SB", {thread(write(x, 1), read(y)), thread(write(y, 1), read(x))}, {told(0, 0), told(0, 0)},
+      {});
+  add("MP", {thread(write(x, 1), write(y, 1)), thread(read(y), read(x))}, {told(0, 0), told(1, 0)},
+      {});
+  add("LB", {thread(read(x), write(y, 1)), thread(read(y), write(x, 1))}, {told(1, 0), told(1, 0)},
+      {});
+  add("IRIW", {{write(x, 1)}, {write(y, 1)}, thread(read(x), read(y)), thread(read(y), read(x))},
+      {{0}, {0}, told(1, 0), told(1, 0)}, {});
+  add("2+2W", {thread(write(x, 1), write(y, 2)), thread(write(y, 1), write(x, 2))}, {}, {1, 1, 0});
+  add("R", {thread(write(x, 1), write(y, 1)), thread(write(y, 2), read(x))},
+      {told(0, 0), told(0, 0)}, {1, 2, 0});
+  add("S", {thread(write(x, 2), write(y, 1)), thread(read(y), write(x, 1))},
+      {told(0, 0), told(1, 0)}, {2, 1, 0});
+  add("WRC", {{write(x, 1)}, thread(read(x), write(y, 1)), thread(read(y), read(x))},
+      {{0}, told(1, 0), told(1, 0)}, {});
+  add("CoRR", {{write(x, 1)}, thread(read(x), read(x))}, {{0}, told(1, 0)}, {});
+  add("CoWW", {thread(write(x, 1), write(x, 2))}, {}, {1, 0, 0});
+}
+
+std::vector<Litmus> AllLitmus() {
+  std::vector<Litmus> all;
+  //                                      SB     MP     LB     IRIW   2+2W   R      S      WRC
+  AddShapes("+relaxed", kRelaxed, kRelaxed, false,
+            {true, true, false, true, true, true, true, true, false, false}, all);
+  AddShapes("+release+acquire", kRelease, kAcquire, false,
+            {true, false, false, true, true, true, false, false, false, false}, all);
+  AddShapes("+seq_cst", kSeqCst, kSeqCst, false, std::vector<bool>(10, false), all);
+  AddShapes("+fences", kRelaxed, kRelaxed, true, std::vector<bool>(10, false), all);
+  // A release sequence goes on with updates by others, and not with stores of the same thread.
+  all.push_back({"MP+update between",
+                 {{{S, x, 1}, {S, y, 1, kRelease}}, {{A, y, 1}}, {{L, y, 0, kAcquire}, {L, x, 0}}},
+                 {{0, 0}, {1}, {2, 0}},
+                 {},
+                 false});
+  all.push_back({"MP+own store between",
+                 {{{S, x, 1}, {S, y, 1, kRelease}, {S, y, 2}}, {{L, y, 0, kAcquire}, {L, x, 0}}},
+                 {{0, 0, 0}, {2, 0}},
+                 {},
+                 true});
+  all.push_back(
+      {"MP+fences of release and acquire",
+       {{{S, x, 1}, {F, x, 0, kRelease}, {S, y, 1}}, {{L, y, 0}, {F, x, 0, kAcquire}, {L, x, 0}}},
+       {{0, 0, 0}, {1, 0, 0}},
+       {},
+       false});
+  all.push_back({"SB+updates of another word",
+                 {{{S, x, 1}, {A, 2, 1}, {L, y, 0}}, {{S, y, 1}, {A, 2, 1}, {L, x, 0}}},
+                 {{0, 0, 0}, {0, 1, 0}},
+                 {},
+                 true});
+  all.push_back({"atomicity of updates", {{{A, x, 1}}, {{A, x, 1}}}, {{0}, {0}}, {}, false});
+  return all;
+}
+
+TEST(ExploreC11, LitmusTableIsExact) {
+  for (const Litmus& litmus : AllLitmus()) {
+    bool racy = false, weak = false;
+    for (const Outcome& outcome : Compare(litmus.threads, 0, litmus.name, &racy)) {
+      weak |= (litmus.weak.empty() || outcome.told == litmus.weak) &&
+              (litmus.memory.empty() || outcome.words == litmus.memory);
+    }
+    EXPECT_FALSE(racy) << litmus.name;
+    EXPECT_EQ(weak, litmus.possible) << litmus.name;
+  }
+}
+
+}  // namespace
+}  // namespace kill9::explore
