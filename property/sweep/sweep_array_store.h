@@ -28,7 +28,9 @@ enum class ArrayBug : uint8_t {
   kClaimsLockFree,           // declares reads lock-free, and locks
   kAcknowledgesEarly,        // undoes, in recovery, the last thing that was acknowledged
   kTakesAsLongAsTheClockSays,
-  kReadsUnlocked,      // copies a value that may be overwritten meanwhile
+  kReadsUnlocked,  // copies a value that may be overwritten meanwhile
+  kTakesBackLate,  // publishes by what it saw before its lock, and takes that back if it was wrong
+  kRecoversByNumber,   // takes the next owner of a dead one's participant slot for the dead one
   kGuestReturnsEarly,  // attaching, gives the slots of the dead back before it has repaired
   // Right, and hard to repeat (sweep_unsteady.h):
   kReadsClocks,
@@ -46,6 +48,8 @@ struct ArrayBody {
   std::atomic<uint64_t> taken;  // only where Counts(): what is not free
   std::atomic<uint64_t> next_version;
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
+  // Only with kRecoversByNumber, a bit a participant: writing; found dead once.
+  std::atomic<uint64_t> writing, dead;
 };
 
 // Whether slots are counted apart from what says that they are live: a death may leave them
@@ -100,6 +104,27 @@ class ArrayStore final : public Store {
     }
 
    private:
+    ArrayStore& store_;
+  };
+
+  // While it lives, its participant is marked as one that writes.
+  class Writing {
+   public:
+    explicit Writing(ArrayStore& store) : store_(store) { Mark(true); }
+    ~Writing() { Mark(false); }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+   private:
+    void Mark(bool writes) {
+      if (store_.bug_ != ArrayBug::kRecoversByNumber) return;
+      const uint64_t bit = uint64_t{1} << store_.participant_.slot();
+      if (writes) {
+        store_.body_.writing.fetch_or(bit, std::memory_order_relaxed);
+      } else {
+        store_.body_.writing.fetch_and(~bit, std::memory_order_relaxed);
+      }
+    }
     ArrayStore& store_;
   };
 
@@ -170,8 +195,16 @@ class ArrayStore final : public Store {
       default:
         break;
     }
+    const int seen = Find(key);
+    const Writing writing(*this);
     Locked locked(*this);
-    return Set(Find(key), key, value);
+    const int found = Find(key);
+    if (bug_ == ArrayBug::kTakesBackLate && seen >= 0 && seen != found) {
+      const uint64_t before = live();
+      body_.live.store(before | uint64_t{1} << seen, std::memory_order_release);
+      body_.live.store(before, std::memory_order_release);
+    }
+    return Set(found, key, value);
   }
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override {
     std::optional<Locked> locked;
@@ -213,11 +246,20 @@ class ArrayStore final : public Store {
       uint32_t generation = 0;
       if (!table.MarkIfDead(slot, &generation)) continue;
       if (bug_ == ArrayBug::kGuestReturnsEarly) CountAnew(body_);
+      if (bug_ == ArrayBug::kRecoversByNumber) {
+        body_.writing.fetch_and(~(uint64_t{1} << slot), std::memory_order_relaxed);
+        body_.dead.fetch_or(uint64_t{1} << slot, std::memory_order_relaxed);
+      }
       if (bug_ == ArrayBug::kAcknowledgesEarly) {
         Locked locked(*this);
         Publish(body_.last_acknowledged.load(std::memory_order_relaxed), 0);
       }
       report.participants += table.MarkRecovered(slot, generation);
+    }
+    // "Whoever died while it wrote may have damaged everything."
+    if ((body_.writing.load(std::memory_order_relaxed) &
+         body_.dead.load(std::memory_order_relaxed)) != 0) {
+      body_.live.store(0, std::memory_order_release);
     }
     return report;
   }
@@ -323,6 +365,8 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_acknowledges_early", ArrayBug::kAcknowledgesEarly},
       {"array_takes_as_long_as_the_clock_says", ArrayBug::kTakesAsLongAsTheClockSays},
       {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
+      {"array_takes_back_late", ArrayBug::kTakesBackLate},
+      {"array_recovers_by_number", ArrayBug::kRecoversByNumber},
       {"array_guest_returns_early", ArrayBug::kGuestReturnsEarly},
       {"array_reads_clocks", ArrayBug::kReadsClocks},
       {"array_reads_counters", ArrayBug::kReadsCounters},

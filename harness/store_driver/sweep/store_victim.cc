@@ -56,7 +56,7 @@ StoreVictim::StoreVictim(const StoreScene& scene, StoreOperation operation, uint
       process_(kVictims + number),
       tells_all_(tells_all),
       log_(log),
-      key_number_(scene.Subject(operation)),
+      key_number_(number == kNewOwner ? scene.At(Nearness::kElsewhere) : scene.Subject(operation)),
       key_(scene.key(key_number_)),
       id_(MakeValueId(process_, 1)),
       value_(BytesWritten(operation), '\0') {

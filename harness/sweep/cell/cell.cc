@@ -27,8 +27,8 @@ using stepper::Tracee;
 
 namespace {
 
-constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
-                                                                 "stall", "resume"};
+constexpr std::array<std::string_view, kModeCount> kModeNames = {
+    "kill", "recovery", "two_victims", "stall", "resume", "kill_after_resume", "reuse"};
 constexpr std::array<std::string_view, kPlanCount> kPlanNames = {"work_first", "recover_first",
                                                                  "look_first"};
 
@@ -158,6 +158,8 @@ bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bo
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&
+         (!request.kill_after_resume || result.kill_after_resume_kill_points > 0) &&
+         (!request.reuse || result.reuse_stops > 0 || !may_stall) &&
          (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
 
@@ -183,6 +185,10 @@ void Sweep(Runner& runner) {
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
+  if (request.kill_after_resume) KillAfterResumeSweep(runner);
+  runner.BeginMode();
+  if (request.reuse && MayStall(runner)) ReuseSweep(runner);
+  runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
   runner.BeginMode();
   if (request.two_victims) TwoVictimsSweep(runner);
@@ -201,6 +207,9 @@ Count PlaceNumbers(Mode mode) {
       return {2, 3};
     case Mode::kStall:
       return {1, 2};
+    case Mode::kKillAfterResume:
+    case Mode::kReuse:
+      return {3, 3};
     case Mode::kTwoVictims:
     case Mode::kResume:
       break;

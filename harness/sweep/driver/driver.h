@@ -116,7 +116,8 @@ class Scene {
   // The same object, empty, in a segment that somebody else has created.
   virtual std::unique_ptr<Scene> In(std::shared_ptr<Segment> segment) const = 0;
 
-  // `operation`: an index of the driver's. `number`: which of the victims. `tells_all`: it records
+  // `operation`: an index of the driver's. `number`: which of the victims (kNewOwner works
+  // elsewhere). `tells_all`: it records
   // each thing that it visits.
   virtual std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool tells_all,
                                             OperationLog log) const = 0;
