@@ -30,8 +30,10 @@ enum class ArrayBug : uint8_t {
   kTakesAsLongAsTheClockSays,
   kReadsUnlocked,  // copies a value that may be overwritten meanwhile
   kTakesBackLate,  // publishes by what it saw before its lock, and takes that back if it was wrong
-  kRecoversByNumber,   // takes the next owner of a dead one's participant slot for the dead one
-  kGuestReturnsEarly,  // attaching, gives the slots of the dead back before it has repaired
+  kRecoversByNumber,    // takes the next owner of a dead one's participant slot for the dead one
+  kLongestKeyCutOff,    // its length is kept in eight bits
+  kRefusedAttachLeaks,  // takes a slot for whoever finds the table of participants full
+  kGuestReturnsEarly,   // attaching, gives the slots of the dead back before it has repaired
   // Right, and hard to repeat (sweep_unsteady.h):
   kReadsClocks,
   kReadsCounters,
@@ -55,7 +57,8 @@ struct ArrayBody {
 // Whether slots are counted apart from what says that they are live: a death may leave them
 // counted.
 inline bool Counts(ArrayBug bug) {
-  return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly;
+  return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly ||
+         bug == ArrayBug::kRefusedAttachLeaks;
 }
 inline void CountAnew(ArrayBody& body) {
   if (body.mutex.Lock() == RobustMutex::Acquired::kOwnerDied) body.mutex.Consistent();
@@ -165,10 +168,10 @@ class ArrayStore final : public Store {
     Publish(off, uint64_t{1} << fresh);
     return version;
   }
-  static void Write(ArraySlot& slot, std::string_view key, std::string_view value,
-                    Version version) {
+  void Write(ArraySlot& slot, std::string_view key, std::string_view value, Version version) {
     slot.version = version;
     slot.key_size = static_cast<uint32_t>(key.size());
+    if (bug_ == ArrayBug::kLongestKeyCutOff) slot.key_size %= 256;
     slot.value_size = static_cast<uint32_t>(value.size());
     key.copy(slot.key, key.size());
     value.copy(slot.value, value.size());
@@ -331,6 +334,11 @@ class ArrayVariant final : public Variant {
       RecoverAsGuest(*segment);
       participant = segment->participants().Claim();
     }
+    if (!participant.ok() && bug_ == ArrayBug::kRefusedAttachLeaks) {
+      ArrayBody& body = *reinterpret_cast<ArrayBody*>(segment->body().data());
+      const uint64_t taken = body.taken.load(std::memory_order_relaxed);
+      body.taken.store(taken | (taken + 1), std::memory_order_relaxed);
+    }
     if (!participant.ok()) return participant.status();
     return std::make_unique<ArrayStore>(std::move(segment), *std::move(participant), bug_);
   }
@@ -367,6 +375,8 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
       {"array_takes_back_late", ArrayBug::kTakesBackLate},
       {"array_recovers_by_number", ArrayBug::kRecoversByNumber},
+      {"array_longest_key_cut_off", ArrayBug::kLongestKeyCutOff},
+      {"array_refused_attach_leaks", ArrayBug::kRefusedAttachLeaks},
       {"array_guest_returns_early", ArrayBug::kGuestReturnsEarly},
       {"array_reads_clocks", ArrayBug::kReadsClocks},
       {"array_reads_counters", ArrayBug::kReadsCounters},

@@ -343,6 +343,23 @@ TEST(SweepSharpness, ARecoveryByWhoHasNoPlaceIsKilledThroughoutWhereAllParticipa
   EXPECT_FALSE(Applies(Traits{}, StoreOperation::kPutSame, StoreState::kAllParticipantsDead));
 }
 
+// No other cell attaches to a full table of which nobody is dead, or stores so long a key.
+TEST(SweepSharpness, AnAttachThatIsRefusedAndTheLongestKeyAreSwept) {
+  const auto verdict = [](const char* variant, const char* operation, const char* state) {
+    return RunOne(variant, operation, state).result.verdict;
+  };
+  EXPECT_EQ(verdict("array", "attach", "all_participants_alive"), Verdict::kPass);
+  EXPECT_EQ(verdict("array_refused_attach_leaks", "attach", "all_participants_alive"),
+            Verdict::kLeak);
+  EXPECT_EQ(verdict("array_refused_attach_leaks", "attach", "one_entry"), Verdict::kPass);
+  EXPECT_EQ(verdict("array", "get_longest_key", "one_entry"), Verdict::kPass);
+  EXPECT_EQ(verdict("array_longest_key_cut_off", "get_longest_key", "one_entry"),
+            Verdict::kViolation);
+  EXPECT_EQ(verdict("array_longest_key_cut_off", "get", "one_entry"), Verdict::kPass);
+  EXPECT_FALSE(Applies(Traits{}, StoreOperation::kGet, StoreState::kAllParticipantsAlive));
+  EXPECT_FALSE(Applies(Traits{}, StoreOperation::kGetLongestKey, StoreState::kEmpty));
+}
+
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {
   Cell cell = RunOne("array_takes_as_long_as_the_clock_says", "put_same", "one_entry");
   EXPECT_EQ(cell.result.verdict, Verdict::kUndecided);

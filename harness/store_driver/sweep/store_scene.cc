@@ -166,7 +166,13 @@ absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
 absl::Status SceneMaker::Make(uint64_t size_bytes) {
   if (absl::Status status = CreateSegment(size_bytes); !status.ok()) return status;
   auto any = [](uint64_t) { return true; };
+  absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant_.Attach(scene_.segment_);
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
   scene_.target_ = NewKey("target", any);
+  if (IsOfTheLongestKey(scene_.operation_)) {
+    scene_.keys_[scene_.target_].resize(store_->max_key_bytes(), 'k');
+  }
   const uint64_t hash = scene_.segment_->Hash(scene_.keys_[scene_.target_]);
   const bool collide =
       scene_.state_ == StoreState::kCollisionPair || scene_.state_ == StoreState::kCollisionChain;
@@ -175,9 +181,6 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
   scene_.insert_ = NewKey("insert", beside);
   scene_.elsewhere_ = NewKey("elsewhere", [hash](uint64_t other) { return Apart(hash, other); });
   scene_.same_stripe_ = NewKey("same-stripe", beside);
-  absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant_.Attach(scene_.segment_);
-  if (!store.ok()) return store.status();
-  store_ = *std::move(store);
 
   // In the order in which they are put: neighbours in most heaps.
   struct Setting {
@@ -277,6 +280,7 @@ Scene::Making StoreScene::making() const {
   Making making;
   making.live_holder = state_ == StoreState::kPinnedByLive;
   making.dead_holder = state_ == StoreState::kPinnedByDead;
+  making.all_participants_alive = state_ == StoreState::kAllParticipantsAlive;
   making.all_participants_dead = state_ == StoreState::kAllParticipantsDead;
   if (state_ == StoreState::kHalfDonePut || making.all_participants_dead) {
     making.half_done = static_cast<uint32_t>(StoreOperation::kPutLarger);

@@ -158,13 +158,18 @@ bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bo
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&
-         (!request.kill_after_resume || result.kill_after_resume_kill_points > 0) &&
+         (!request.kill_after_resume || result.kill_after_resume_kill_points > 0 ||
+          result.kill_after_resume_accesses == 0) &&
          (!request.reuse || result.reuse_stops > 0 || !may_stall) &&
          (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
 
-// A prober that has no place before the victim stops could only try to get one.
-bool MayStall(const Runner& runner) { return !runner.scene().making().all_participants_dead; }
+// A prober that has no place before the victim stops could only try to get one. And a full table of
+// the living is the judge's, who is no other's victim.
+bool MayStall(const Runner& runner) {
+  const Scene::Making making = runner.scene().making();
+  return !making.all_participants_dead && !making.all_participants_alive;
+}
 
 void Sweep(Runner& runner) {
   if (!runner.Prepare()) return;
@@ -185,9 +190,9 @@ void Sweep(Runner& runner) {
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
-  if (request.kill_after_resume) KillAfterResumeSweep(runner);
+  if (request.kill_after_resume) KillAfterResumeSweep(runner, run, trace);
   runner.BeginMode();
-  if (request.reuse && MayStall(runner)) ReuseSweep(runner);
+  if (request.reuse && MayStall(runner)) ReuseSweep(runner, trace);
   runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
   runner.BeginMode();

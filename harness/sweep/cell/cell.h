@@ -114,8 +114,9 @@ struct CellResult {
   uint64_t resumed;  // stopped victims that went on and finished
   uint64_t resume_points,
       resume_stops;  // accesses to the segment; stops that went on after a interference
-  // Stops after which the victim was killed on its way on, and those kills.
-  uint64_t kill_after_resume_stops, kill_after_resume_kill_points;
+  // Where there is something to stop before, stops after which the victim was killed on its way on,
+  // and those kills.
+  uint64_t kill_after_resume_accesses, kill_after_resume_stops, kill_after_resume_kill_points;
   // Deaths whose participant's slot had a next owner, and stops of these.
   uint64_t reuse_deaths, reuse_stops;
   double kill_seconds, seconds;

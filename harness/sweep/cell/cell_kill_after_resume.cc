@@ -103,20 +103,15 @@ struct Stop {
   uint32_t at, interference;
 };
 
-// What the victim goes on with, traced twice. False: error, or a failure that was noted.
-bool TraceRest(Runner& runner, const VictimRun& run, Trace& trace, const Stop& stop, Trace& rest,
-               Trace& again) {
-  for (Trace* into : {&rest, &again}) {
-    Overtaken overtaken(runner, run, trace);
-    if (!overtaken.Stop(stop.at, stop.interference, Plan::kWorkFirst)) return false;
-    if (overtaken.crashed()) {
-      runner.Fail({Mode::kKillAfterResume, Plan::kWorkFirst, {stop.at, stop.interference, 0}},
-                  &trace, stop.at, overtaken.Judge(Plan::kWorkFirst));
-      return false;
-    }
-    if (!overtaken.TraceRest(*into)) return false;
-  }
-  return runner.AreTheSame(rest, again);
+// What the victim goes on with, traced. False: error, or a failure that was noted.
+bool TraceRest(Runner& runner, const VictimRun& run, const Trace& trace, const Stop& stop,
+               Trace& rest) {
+  Overtaken overtaken(runner, run, trace);
+  if (!overtaken.Stop(stop.at, stop.interference, Plan::kWorkFirst)) return false;
+  if (!overtaken.crashed()) return overtaken.TraceRest(rest);
+  runner.Fail({Mode::kKillAfterResume, Plan::kWorkFirst, {stop.at, stop.interference, 0}}, &trace,
+              stop.at, overtaken.Judge(Plan::kWorkFirst));
+  return false;
 }
 
 // Where the victim dies on its way on.
@@ -160,20 +155,19 @@ bool KillOn(Runner& runner, const VictimRun& run, const Trace& trace, const Stop
 
 }  // namespace
 
-void KillAfterResumeSweep(Runner& runner) {
+void KillAfterResumeSweep(Runner& runner, const VictimRun& run, Trace& trace) {
   CellResult& result = runner.result();
-  Trace trace, rest, again;
+  Trace rest;
   Random random(runner.request().seed + 3);
-  const VictimRun run = runner.RunOfOne(runner.request().operation);
-  if (!runner.TraceRepeatably(run, trace)) return;
   const double start = NowSeconds();
   stops.FindAccesses(trace, /*inside_strings=*/false);
+  result.kill_after_resume_accesses = stops.size();
   stops.Sample(runner.request().pairs, random);
   for (uint32_t n = 0; n < stops.size(); ++n) {
     for (uint32_t way = 0; way < runner.driver().interferences(); ++way) {
       if (runner.failed() || runner.TooManyFailures()) return;
       const Stop stop{stops[n], way};
-      if (!TraceRest(runner, run, trace, stop, rest, again)) continue;
+      if (!TraceRest(runner, run, trace, stop, rest)) continue;
       ++result.kill_after_resume_stops;
       ChooseDeaths(trace, stop, rest, runner.request().pairs, random);
       for (uint32_t death = 0; death < deaths.size(); ++death) {
@@ -187,20 +181,18 @@ void KillAfterResumeSweep(Runner& runner) {
   result.kill_seconds += NowSeconds() - start;
 }
 
-void ReplayKillAfterResume(Runner& runner) {
+void ReplayKillAfterResume(Runner& runner, const VictimRun& run, Trace& trace) {
   const CellRequest& request = runner.request();
   const KillPoint& place = request.place;
   const Stop stop{place.at[0], place.at[1]};
-  Trace trace, rest, again;
-  const VictimRun run = runner.RunOfOne(request.operation);
-  if (!runner.TraceRepeatably(run, trace)) return;
+  Trace rest;
   if (stop.at >= trace.size() || stop.interference >= runner.driver().interferences()) {
     runner.Error("there is no instruction %u or no interference %u", stop.at, stop.interference);
     return;
   }
   for (uint32_t n = 0; n < request.times; ++n) {
     const uint32_t before = runner.result().failures;
-    if (TraceRest(runner, run, trace, stop, rest, again)) {
+    if (TraceRest(runner, run, trace, stop, rest)) {
       if (place.at[2] >= rest.size()) {
         runner.Error("there is no instruction %u: it goes on for %u", place.at[2], rest.size());
         return;

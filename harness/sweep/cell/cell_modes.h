@@ -48,13 +48,13 @@ Judgement FinishBeside(Runner& runner, Runner::Stopped& stopped, bool interfered
                        Plan plan);
 // A victim is stopped right before an access to the segment, an interferer works on, the victim
 // goes on, and is killed in a state that it comes to.
-void KillAfterResumeSweep(Runner& runner);
-void ReplayKillAfterResume(Runner& runner);
+void KillAfterResumeSweep(Runner& runner, const VictimRun& run, Trace& trace);
+void ReplayKillAfterResume(Runner& runner, const VictimRun& run, Trace& trace);
 // A victim is killed and recovered, and its participant's slot has a new owner, who is stopped
 // right before each of its accesses to the segment, elsewhere, while an interferer, attached since
 // before the death, works on and recovers once more. Then the new owner goes on.
-void ReuseSweep(Runner& runner);
-void ReplayReuse(Runner& runner);
+void ReuseSweep(Runner& runner, const Trace& victim_trace);
+void ReplayReuse(Runner& runner, const Trace& victim_trace);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 

@@ -144,10 +144,10 @@ void Replay(Runner& runner, const VictimRun& run, Trace& trace) {
       ReplayResume(runner);
       return;
     case Mode::kKillAfterResume:
-      ReplayKillAfterResume(runner);
+      ReplayKillAfterResume(runner, run, trace);
       return;
     case Mode::kReuse:
-      ReplayReuse(runner);
+      ReplayReuse(runner, trace);
       return;
   }
 }

@@ -146,27 +146,23 @@ class Reuse {
 
 bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
 
-bool TraceVictim(Runner& runner, Trace& trace) {
-  return runner.TraceBesideInterferer(runner.RunOfOne(runner.request().operation),
-                                      {.recovers = true}, trace);
-}
-
 }  // namespace
 
-void ReuseSweep(Runner& runner) {
+void ReuseSweep(Runner& runner, const Trace& victim_trace) {
   CellResult& result = runner.result();
-  Trace victim_trace, trace;
+  Trace trace;
   Random random(runner.request().seed + 4);
-  if (!TraceVictim(runner, victim_trace)) return;
   const double start = NowSeconds();
   deaths.FindStates(victim_trace, 0);
-  deaths.Sample(runner.request().pairs, random);
+  const uint32_t wanted = runner.request().pairs;  // of those that leave a slot to another
+  if (wanted != 0) deaths.Shuffle(random);
   for (uint32_t death = 0; Going(runner) && death < deaths.size(); ++death) {
+    if (wanted != 0 && result.reuse_deaths == wanted) break;
     Reuse reuse(runner, victim_trace, deaths[death]);
     if (!reuse.TraceOwner(trace)) continue;
     ++result.reuse_deaths;
     owner_stops.FindAccesses(trace, /*inside_strings=*/false);
-    owner_stops.Sample(runner.request().pairs, random);
+    owner_stops.Sample(wanted, random);
     for (uint32_t stop = 0; stop < owner_stops.size(); ++stop) {
       for (uint32_t way = 0; Going(runner) && way < runner.driver().interferences(); ++way) {
         const Plan plan = static_cast<Plan>((death + stop + way) % kPlanCount);
@@ -178,11 +174,10 @@ void ReuseSweep(Runner& runner) {
   result.kill_seconds += NowSeconds() - start;
 }
 
-void ReplayReuse(Runner& runner) {
+void ReplayReuse(Runner& runner, const Trace& victim_trace) {
   const CellRequest& request = runner.request();
   const KillPoint& place = request.place;
-  Trace victim_trace, trace;
-  if (!TraceVictim(runner, victim_trace)) return;
+  Trace trace;
   if (place.at[0] >= victim_trace.size() || place.at[2] >= runner.driver().interferences()) {
     runner.Error("there is no instruction %u or no interference %u", place.at[0], place.at[2]);
     return;

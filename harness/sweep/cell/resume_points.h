@@ -36,14 +36,20 @@ class ResumePoints {
       points_[size_++] = at;
     }
   }
-  // From a step on, the first step in each of a trace's distinct states, but for the end of the
-  // operation.
+  // A step, and from there on the first step in each of a trace's distinct states, but for the end
+  // of the operation.
   void FindStates(const stepper::Trace& trace, uint32_t from) {
     size_ = 0;
+    if (from + 1 < trace.size()) points_[size_++] = from;
     for (uint32_t state = 0; state < trace.state_count() && size_ < kMost; ++state) {
       const uint32_t first = trace.state(state).first;
-      if (first >= from && first + 1 < trace.size()) points_[size_++] = first;
+      if (first > from && first + 1 < trace.size()) points_[size_++] = first;
     }
+  }
+  // In a drawn order.
+  void Shuffle(Random& random) {
+    for (uint32_t n = 0; n < size_; ++n)
+      std::swap(points_[n], points_[n + random.Below(size_ - n)]);
   }
   // So many of them, or (0) all.
   void Sample(uint32_t wanted, Random& random) {

@@ -132,13 +132,12 @@ class Runner {
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
                             const Interferer& interferer, Stopped* stopped);
   pid_t interferer() const { return interferer_; }  // the last one
-  // TraceRepeatably beside an interferer that has attached.
+  // TraceOnce beside an interferer that has attached.
   bool TraceBesideInterferer(const VictimRun& run, const Interferer& interferer, Trace& trace);
   // What a stopped victim goes on with, traced; and the same again, up to a step of it.
   bool TraceOn(Stopped& stopped, const stepper::TraceStep& from, bool may_wait, Trace& rest) {
     return stepper_.TraceOn(stopped.standing, from, may_wait, rest);
   }
-  bool AreTheSame(Trace& trace, const Trace& again) { return stepper_.AreTheSame(trace, again); }
   // False: error, or (MissedBreakpoint) it may be tried again.
   bool GoOn(Stopped& stopped, const Trace& rest, uint32_t at) {
     return stepper_.GoOn(stopped.standing, rest, at);

@@ -102,7 +102,8 @@ class Scene {
     std::optional<uint32_t> half_done;  // a victim dies in the middle of this operation
     bool live_holder = false;           // a participant holds something, and lives
     bool dead_holder = false;
-    bool all_participants_dead = false;  // every participant's slot is taken by a dead one
+    bool all_participants_dead = false;   // every participant's slot is taken by a dead one
+    bool all_participants_alive = false;  // every slot is taken by one that lives and does nothing
   };
 
   virtual ~Scene() = default;
