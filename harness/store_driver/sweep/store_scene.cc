@@ -362,6 +362,44 @@ std::shared_ptr<void> StoreScene::Hold(SharedObject& object) const {
   return held;
 }
 
+std::shared_ptr<void> StoreScene::HoldBeside(SharedObject& object, Findings& findings) const {
+  constexpr char kDraftByte = 'h';
+  struct Held {
+    Findings& findings;
+    PinnedValue pin;
+    std::string pinned;
+    std::vector<Draft> drafts;
+
+    explicit Held(Findings& to_tell) : findings(to_tell) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+      const bool pin_stands = pinned.empty() || pin.value() == pinned;
+      findings.Check(pin_stands, Verdict::kViolation, "what a participant has pinned has changed");
+      for (Draft& draft : drafts) {
+        const bool stands = std::all_of(draft.bytes().begin(), draft.bytes().end(),
+                                        [](char byte) { return byte == kDraftByte; });
+        findings.Check(stands, Verdict::kViolation,
+                       "the bytes that a participant has reserved have changed");
+      }
+    }
+  };
+  Store& store = static_cast<Store&>(object);
+  auto held = std::make_shared<Held>(findings);
+  absl::StatusOr<PinnedValue> pin = store.Pin(keys_[target_]);
+  if (pin.ok()) {
+    held->pin = *std::move(pin);
+    held->pinned = std::string(held->pin.value());
+  }
+  for (uint32_t bytes : {kValueBytes, kLargerBytes, kSmallerBytes}) {
+    absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], bytes);
+    if (!draft.ok()) continue;
+    std::fill(draft->bytes().begin(), draft->bytes().end(), kDraftByte);
+    held->drafts.push_back(*std::move(draft));
+  }
+  return held;
+}
+
 pid_t StoreScene::ForkRemoteSurvivor() {
   if (!traits().needs_name) return 0;
   remote_survivor_ = std::make_shared<RemoteSurvivor>(variant_, segment_);

@@ -152,9 +152,10 @@ void CountCoverage(Runner& runner, const Trace& trace) {
   }
 }
 
-bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool may_stall) {
+bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool only_killed,
+                        bool may_stall) {
   if (result.kill_points == 0) return false;
-  if (std::string_view(request.operation) == kCreateName) return true;
+  if (only_killed) return true;
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&
@@ -164,11 +165,13 @@ bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bo
          (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
 
-// A prober that has no place before the victim stops could only try to get one. And a full table of
-// the living is the judge's, who is no other's victim.
-bool MayStall(const Runner& runner) {
-  const Scene::Making making = runner.scene().making();
-  return !making.all_participants_dead && !making.all_participants_alive;
+// A prober that has no place before the victim stops could only try to get one.
+bool MayStall(const Runner& runner) { return !runner.scene().making().all_participants_dead; }
+
+// A full table of the living is the judge's: nobody else can be there before the victim, or beside
+// it.
+bool OnlyKilled(const Runner& runner) {
+  return runner.creating() || runner.scene().making().all_participants_alive;
 }
 
 void Sweep(Runner& runner) {
@@ -184,7 +187,7 @@ void Sweep(Runner& runner) {
   }
   KillSweep(runner, trace, run).Run();
   CountCoverage(runner, trace);
-  if (runner.creating()) return;  // nobody else is there to be met
+  if (OnlyKilled(runner)) return;  // nobody else is there to be met
   runner.BeginMode();
   if (request.stall && MayStall(runner)) StallSweep(runner, run, trace);
   runner.BeginMode();
@@ -250,7 +253,8 @@ void RunCell(CellArea& area, DesignFinder find) {
       result.stopped_by = *found;
       result.breakpoints = *found == Breakpoints::kDebugRegisters;
       Sweep(runner);
-      ran = AllThatWasAskedRan(area.request, result, runner.scene_made() && MayStall(runner));
+      ran = runner.scene_made() &&
+            AllThatWasAskedRan(area.request, result, OnlyKilled(runner), MayStall(runner));
     } else {
       runner.Error("this machine has no breakpoints by %s", std::string(Name(wanted)).c_str());
     }

@@ -70,10 +70,11 @@ bool ResumeAfterInterference(Runner& runner, const VictimRun& run, Trace& trace,
                              uint32_t interference) {
   Runner::Stopped stopped;
   // A pin shows a value after its return, too.
-  const bool twice = runner.to_judge().completed.function == Function::kPin;
-  if (!runner.StopBesideInterferer(run, trace, at, {interference, twice}, &stopped)) {
-    return false;
-  }
+  const Runner::Interferer interferer{
+      .interference = interference,
+      .twice = runner.to_judge().completed.function == Function::kPin,
+      .has_heir = std::string_view(runner.request().operation) == kRecoverName};
+  if (!runner.StopBesideInterferer(run, trace, at, interferer, &stopped)) return false;
   runner.LetSurvivorGo();
   const bool interfered = InterfererReaches(runner, stopped.prober, 1);
   if (interfered) ++runner.result().resume_stops;

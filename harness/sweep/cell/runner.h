@@ -128,6 +128,9 @@ class Runner {
     bool twice = false;
     bool recovers = false;
     bool looks = false;
+    // After it has interfered it recovers, and another participant, which may be given the slot of
+    // a dead one, attaches and holds what it can (HoldBeside). It churns once more.
+    bool has_heir = false;
   };
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
                             const Interferer& interferer, Stopped* stopped);

@@ -233,11 +233,22 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
   begin_step();
   if (late) attach();
   interferer->Interfere(order.interference);
-  if (order.recovers) recover();
+  if (order.recovers || order.has_heir) recover();
+  std::unique_ptr<SharedObject> heir;
+  std::shared_ptr<void> held;
+  if (order.has_heir) {
+    absl::StatusOr<std::unique_ptr<SharedObject>> attached =
+        scene_->design().AttachObject(scene_->segment());
+    findings.Check(attached.ok(), Verdict::kAuditFailed, "attach: ", attached.status());
+    heir = *std::move(attached);
+    held = scene_->HoldBeside(*heir, findings);
+  }
   Signal(stage_->probe, step);
   begin_step();
-  if (order.twice) interferer->Churn();
+  if (order.twice || order.has_heir) interferer->Churn();
   if (order.looks) interferer->Look();
+  held.reset();
+  heir.reset();
   interferer.reset();
   _exit(0);
 }

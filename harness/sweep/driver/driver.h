@@ -127,6 +127,11 @@ class Scene {
                                                                 OperationLog log) const = 0;
   // What a holder holds. Null: nothing can be held.
   virtual std::shared_ptr<void> Hold(SharedObject& object) const = 0;
+  // What the next owner of a dead one's slot holds beside a victim that stands still: nothing that
+  // a history would have to show. That it stays what it was is checked when it is let go.
+  virtual std::shared_ptr<void> HoldBeside(SharedObject& /*object*/, Findings& /*findings*/) const {
+    return nullptr;
+  }
   // Called first in the process of a judge, whose survivors then are two processes where the object
   // may be attached once in each. Returns the other one; 0: none is needed.
   virtual pid_t ForkRemoteSurvivor() { return 0; }
