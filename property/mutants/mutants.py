@@ -37,15 +37,17 @@ TESTS_OF_STORES = ("conformance_operations_test", "conformance_death_test")
 TESTS_OF_CHANNELS = ("channel_operations_test", "channel_death_test")
 # What is peculiar to a part is tested beside it: these are asked before sweep and torture.
 OWN_TESTS = (
-    ("variants/stores/global_mutex/", ("locked_test",)),
+    ("variants/stores/global_mutex/", ("locked_test", "conformance_shapes_test")),
     ("variants/stores/striped_locks/", ("locked_test", "conformance_shapes_test")),
     ("variants/stores/locked/", ("locked_test", "conformance_account_test")),
     ("variants/stores/cas_slots/", ("cas_slots_test", "conformance_account_test")),
-    ("variants/stores/seqlock_ring/", ("seqlock_ring_test", "seqlock_ring_words_test")),
+    ("variants/stores/seqlock_ring/", ("seqlock_ring_test", "seqlock_ring_words_test",
+                                        "seqlock_ring_audit_test")),
     ("variants/channels/mutex_vector/", ("mutex_vector_test", "channel_object_test")),
     ("variants/channels/slot_ring/", ("slot_ring_test", "channel_object_test")),
     ("variants/channels/shared/", ("slot_ring_test", "mutex_vector_test")),
-    ("variants/segment/", ("segment_test", "participants_test", "segment_options_test")),
+    ("variants/segment/", ("segment_test", "participants_test", "segment_options_test",
+                          "segment_unlink_test")),
 )
 MOST_OBJECTS = 20  # of one mutant: a header that everything includes would be a build of everything
 
@@ -256,7 +258,8 @@ def tiers(mutant, arguments):
         for test in TESTS_OF_CHANNELS:
             result.append((test, test, [f"--gtest_filter={only}"]))
     own = next(tests for start, tests in OWN_TESTS if mutant["file"].startswith(start))
-    result += [(test, test, []) for test in own]
+    result += [(test, test, [f"--gtest_filter={only}"] if "conformance" in test else [])
+               for test in own]
     shared = [f"--variant={names}", f"--seed={arguments.seed}"]
     result.append(("sweep", "kill9", ["sweep", *shared, "--failures=1",
                                       f"--cells={arguments.cells}"]))
