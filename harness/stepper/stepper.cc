@@ -129,6 +129,9 @@ bool Stepper::StartAll(const SteppedRun& run, Before before, Standing* standing)
     const TraceeStart& start = run.tracee[n];
     if (!Begin(start, &(*standing)[n])) return false;
     if (start.trace != nullptr && !Reach((*standing)[n], *start.trace, start.at)) return false;
+    if (start.died == nullptr) continue;
+    (*standing)[n].Kill();
+    if (!(*start.died)()) return false;
   }
   return true;
 }
@@ -136,11 +139,23 @@ bool Stepper::StartAll(const SteppedRun& run, Before before, Standing* standing)
 bool Stepper::TraceSubject(const SteppedRun& run, Before before, Trace& trace) {
   trace.Clear();
   Standing standing;
-  bool good = StartAll(run, before, &standing) && StepThrough(run, standing.subject(), trace);
+  // Beside one that stands in the middle of its operation.
+  const bool may_wait =
+      std::any_of(run.tracee, run.tracee + run.count,
+                  [](const TraceeStart& start) { return start.trace != nullptr; });
+  bool good =
+      StartAll(run, before, &standing) && StepThrough(standing.subject(), may_wait, 0, trace);
   standing.KillAll();
   good = good && !failed();
   if (good) trace.PlanWays(WayCostsOf(Tracee::breakpoints()));
   return good;
+}
+
+bool Stepper::TraceOn(Standing& standing, const TraceStep& from, bool may_wait, Trace& rest) {
+  rest.Clear();
+  if (!StepThrough(standing.subject(), may_wait, from.flags & kUnrepeatable, rest)) return false;
+  rest.PlanWays(WayCostsOf(Tracee::breakpoints()));
+  return true;
 }
 
 bool Stepper::Ready(const SteppedRun& run, Before before, Standing* standing) {
@@ -166,13 +181,8 @@ bool Stepper::TouchesRobustList(const user_regs_struct& registers) {
 }
 
 // False: it did not come to its end.
-bool Stepper::StepThrough(const SteppedRun& run, Tracee& victim, Trace& trace) {
-  // Beside one that stands in the middle of its operation.
-  const bool may_wait =
-      std::any_of(run.tracee, run.tracee + run.count,
-                  [](const TraceeStart& start) { return start.trace != nullptr; });
+bool Stepper::StepThrough(Tracee& victim, bool may_wait, uint32_t lasting_flags, Trace& trace) {
   uint64_t system_calls = 0;
-  uint32_t lasting_flags = 0;
   bool inside_string = false;
   bool may_differ = true;  // the state, from that of the step before
   StateId id{};

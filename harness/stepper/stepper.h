@@ -38,6 +38,9 @@ struct TraceeStart {
   // at the begin marker, ready.
   const Trace* trace = nullptr;
   uint32_t at = 0;
+  // Not null: it is killed there, and this is called, before the next tracee starts. False: the run
+  // ends here, and is no error.
+  const absl::FunctionRef<bool()>* died = nullptr;
 };
 
 // Processes that start one after the other. One of them is the subject: that which is traced, or
@@ -99,6 +102,14 @@ class Stepper {
   // breakpoint; all are dead then.
   bool Bring(const SteppedRun& run, Before before, const Trace& trace, uint32_t at,
              Standing* standing);
+  // Steps the subject on from where it stands, to its end. `from`: the step of its trace that it
+  // stands before. `may_wait`: beside one that is stopped. False: error.
+  bool TraceOn(Standing& standing, const TraceStep& from, bool may_wait, Trace& rest);
+  // Brings the subject right before step `at` of `rest`, a trace that begins where it stands, as
+  // Bring does.
+  bool GoOn(Standing& standing, const Trace& rest, uint32_t at) {
+    return Reach(standing.subject(), rest, at);
+  }
   // Whether the last tracee missed a breakpoint and no error came of it: it may be replaced.
   bool MissedBreakpoint() { return std::exchange(missed_breakpoint_, false) && !failed(); }
 
@@ -110,7 +121,7 @@ class Stepper {
   Tracee Start(const TraceeStart& start);
   bool Begin(const TraceeStart& start, Tracee* tracee);
   bool StartAll(const SteppedRun& run, Before before, Standing* standing);
-  bool StepThrough(const SteppedRun& run, Tracee& subject, Trace& trace);
+  bool StepThrough(Tracee& subject, bool may_wait, uint32_t lasting_flags, Trace& trace);
   bool Reach(Tracee& tracee, const Trace& trace, uint32_t at);
   bool IsElsewhere(const Trace& trace, const user_regs_struct& registers, const StateId& found);
   bool GoTo(Tracee& tracee, const Trace& trace, uint32_t at);

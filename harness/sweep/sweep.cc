@@ -61,6 +61,8 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
   request.recovery = options.recovery;
   request.two_victims = options.two_victims;
   request.resume = options.resume;
+  request.kill_after_resume = options.kill_after_resume;
+  request.reuse = options.reuse;
   request.sample = options.sample;
   request.pairs = options.pairs;
   request.most_failures = options.most_failures;
@@ -235,9 +237,11 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   if (requests.empty())
     return absl::InvalidArgumentError("no operation in a state to sweep is left");
   for (const Design* variant : options.variants) {
-    if (options.resume && variant->object_traits().needs_name) {
+    const bool stops_before_accesses = options.resume || options.kill_after_resume || options.reuse;
+    if (stops_before_accesses && variant->object_traits().needs_name) {
       return absl::UnimplementedError(absl::StrCat(
-          "--resume stops before accesses to the segment; ", std::string(variant->name()),
+          "--resume, --kill-after-resume and --reuse stop before accesses to the segment; ",
+          std::string(variant->name()),
           " keeps its data in files, whose places in memory the sweep does not know"));
     }
   }

@@ -24,10 +24,13 @@ struct SweepOptions {
   bool recovery = false;
   bool two_victims = false;
   bool resume = false;
+  bool kill_after_resume = false;
+  bool reuse = false;
   std::string second;   // empty: the kind's own
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
-                       // are stopped before in resume; 0: all
+                       // are stopped before in resume; 0: all. In kill_after_resume and reuse, so
+                       // many of the first ones and, for each, so many of the second
   uint32_t cells = 0;  // 0: all; else a seeded sample of so many
   double seconds = 0;  // 0: no limit; else cells come in a seeded order, and none is begun later
   uint64_t seed = 1;

@@ -56,7 +56,8 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
                   {"plan", Name(failure.place.plan)},
                   {"verdict", VerdictName(failure.verdict)},
                   {"message", failure.message}};
-  if (request.two_victims || failure.place.mode == Mode::kTwoVictims) {
+  if (request.two_victims || failure.place.mode == Mode::kTwoVictims ||
+      failure.place.mode == Mode::kReuse) {
     example["second"] = request.second;
   }
   example["at"] = Json::array();
@@ -73,6 +74,26 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
   return example;
 }
 
+// What the modes besides killing once in each state have done.
+void AddModes(const CellRequest& request, const CellResult& result, Json* run) {
+  (*run)["recovery_kill_points"] = result.recovery_kill_points;
+  (*run)["recovery_states"] = result.recovery_states;
+  (*run)["recoverers_recoverer_kill_points"] = result.recoverers_recoverer_kill_points;
+  (*run)["two_victim_kill_points"] = result.two_victim_kill_points;
+  (*run)["two_victim_pairs"] = result.two_victim_pairs;
+  (*run)["stall"] = StallOf(result);
+  if (request.resume) {
+    (*run)["resume"] = {{"accesses", result.resume_points}, {"stops_lapped", result.resume_stops}};
+  }
+  if (request.kill_after_resume) {
+    (*run)["kill_after_resume"] = {{"stops", result.kill_after_resume_stops},
+                                   {"kill_points", result.kill_after_resume_kill_points}};
+  }
+  if (request.reuse) {
+    (*run)["reuse"] = {{"deaths", result.reuse_deaths}, {"stops", result.reuse_stops}};
+  }
+}
+
 }  // namespace
 
 std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
@@ -81,7 +102,8 @@ std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
                   " --plan=", std::string(Name(place.plan)));
-  if (place.mode == Mode::kTwoVictims && request.second[0] != '\0') {
+  const bool has_second = place.mode == Mode::kTwoVictims || place.mode == Mode::kReuse;
+  if (has_second && request.second[0] != '\0') {
     absl::StrAppend(&line, " --second=", request.second);
   }
   absl::StrAppend(&line, " --at=", place.at[0]);
@@ -103,15 +125,7 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
                {{"happened", result.happened},
                 {"did_not_happen", result.did_not_happen},
                 {"indistinguishable", result.indistinguishable}}}};
-  run["recovery_kill_points"] = result.recovery_kill_points;
-  run["recovery_states"] = result.recovery_states;
-  run["recoverers_recoverer_kill_points"] = result.recoverers_recoverer_kill_points;
-  run["two_victim_kill_points"] = result.two_victim_kill_points;
-  run["two_victim_pairs"] = result.two_victim_pairs;
-  run["stall"] = StallOf(result);
-  if (request.resume) {
-    run["resume"] = {{"accesses", result.resume_points}, {"stops_lapped", result.resume_stops}};
-  }
+  AddModes(request, result, &run);
   // The last step, after the operation's return, is killed at but is no instruction of it.
   const uint64_t covered = result.instructions_killed + result.instructions_spoken_for;
   run["instructions_killed_at"] = result.instructions_killed;
@@ -126,7 +140,8 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   run["sampled"] = result.sampled;
   run["sampled_differently"] = result.sampled_differently;
   uint64_t kills = result.kill_points + result.recovery_kill_points +
-                   result.two_victim_kill_points + result.recoverers_recoverer_kill_points;
+                   result.two_victim_kill_points + result.recoverers_recoverer_kill_points +
+                   result.kill_after_resume_kill_points;
   run["kill_points_per_second"] =
       result.kill_seconds > 0 ? static_cast<double>(kills) / result.kill_seconds : 0.0;
   auto a_kill = [&result](uint64_t faults) {

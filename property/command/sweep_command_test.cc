@@ -39,6 +39,8 @@ TEST(SweepCommand, RefusesWhatItWouldNotRun) {
           {"--operation=get --state=one_entry,all_participants_dead",
            "there is nothing to sweep for 'all_participants_dead'"},
           {"--operation=create --state=empty --resume", "say nothing of create"},
+          {"--operation=create --state=empty --kill-after-resume", "say nothing of create"},
+          {"--operation=create --state=empty --reuse", "say nothing of create"},
           {"--at=1 --operation=get --state=one_entry --variant=all", "needs one --variant"},
       });
   for (const auto& [arguments, message] : std::initializer_list<Refused>{

@@ -362,6 +362,15 @@ TEST_P(ConformanceShapes, TwoSegmentsHashKeysOfEveryLengthDifferently) {
   }
 }
 
+// Without them shapes hit the edges of a design's ways by luck only.
+TEST_P(ConformanceShapes, TellsTheEdgesOfItsWays) {
+  const SizeEdges& edges = variant().traits().edges;
+  EXPECT_FALSE(edges.entry_bytes.empty() && edges.value_bytes.empty());
+  SegmentOptions options;
+  options.size_bytes = 1 * kMiB;
+  EXPECT_EQ(edges.max_key_bytes, AttachTo(Create(options))->max_key_bytes());
+}
+
 // Each byte of a key counts, wherever it is.
 TEST_P(ConformanceShapes, HashOfAKeyDependsOnEachOfItsBytes) {
   SegmentOptions options;

@@ -40,6 +40,7 @@ std::vector<Cell> Swept(const std::vector<CellRequest>& requests) {
 TEST(CounterSweep, EveryModePassesOnWhatIsRight) {
   SweepOptions options = Of("atomic_counter");
   options.stall = options.recovery = options.two_victims = options.resume = true;
+  options.kill_after_resume = options.reuse = true;
   options.pairs = 3;
   const std::vector<Cell> cells = Swept(PlanCells(options));
   ASSERT_EQ(cells.size(),
@@ -55,6 +56,8 @@ TEST(CounterSweep, EveryModePassesOnWhatIsRight) {
     EXPECT_GT(cell.result.recovery_kill_points, 0u) << run;
     EXPECT_GT(cell.result.two_victim_kill_points, 0u) << run;
     EXPECT_GT(cell.result.resume_points, 0u) << run;
+    EXPECT_GT(cell.result.kill_after_resume_kill_points, 0u) << run;
+    EXPECT_GT(cell.result.reuse_stops, 0u) << run;
     if (operation != "add") continue;
     EXPECT_GT(cell.result.happened, 0u) << run;
     // Of two deaths and one addition nobody can say whose it was.

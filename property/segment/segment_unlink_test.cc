@@ -116,6 +116,11 @@ TEST(SegmentOpen, FollowsNoSymbolicLink) {
   ExpectError(Segment::DesignOf(link).status(), StatusCode::kInvalidArgument, "symbolic link");
 }
 
+uint64_t OpenDescriptors() {
+  const fs::directory_iterator descriptors("/proc/self/fd");
+  return static_cast<uint64_t>(std::distance(fs::begin(descriptors), fs::end(descriptors)));
+}
+
 TEST(SegmentOpen, RefusesWhatAnotherUserOwnsUnlessTold) {
   if (getuid() != 0) GTEST_SKIP() << "only root can give a file to somebody else";
   constexpr uid_t kSomebody = 12345;
@@ -125,7 +130,9 @@ TEST(SegmentOpen, RefusesWhatAnotherUserOwnsUnlessTold) {
     ASSERT_TRUE(Make(Options(location)).ok());
     ASSERT_TRUE(Segment::Open(location, Layout()).ok());
     ASSERT_EQ(chown(place.Path(location).c_str(), kSomebody, kSomebody), 0);
+    const uint64_t descriptors = OpenDescriptors();
     ExpectError(Segment::Open(location, Layout()).status(), StatusCode::kPermissionDenied, "12345");
+    EXPECT_EQ(OpenDescriptors(), descriptors) << "a refusal leaves one open";
     ExpectError(Segment::DesignOf(location).status(), StatusCode::kPermissionDenied, "12345");
     location.of_any_user = true;
     EXPECT_TRUE(Segment::Open(location, Layout()).ok());

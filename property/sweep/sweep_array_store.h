@@ -28,8 +28,12 @@ enum class ArrayBug : uint8_t {
   kClaimsLockFree,           // declares reads lock-free, and locks
   kAcknowledgesEarly,        // undoes, in recovery, the last thing that was acknowledged
   kTakesAsLongAsTheClockSays,
-  kReadsUnlocked,      // copies a value that may be overwritten meanwhile
-  kGuestReturnsEarly,  // attaching, gives the slots of the dead back before it has repaired
+  kReadsUnlocked,  // copies a value that may be overwritten meanwhile
+  kTakesBackLate,  // publishes by what it saw before its lock, and takes that back if it was wrong
+  kRecoversByNumber,    // takes the next owner of a dead one's participant slot for the dead one
+  kLongestKeyCutOff,    // its length is kept in eight bits
+  kRefusedAttachLeaks,  // takes a slot for whoever finds the table of participants full
+  kGuestReturnsEarly,   // attaching, gives the slots of the dead back before it has repaired
   // Right, and hard to repeat (sweep_unsteady.h):
   kReadsClocks,
   kReadsCounters,
@@ -46,12 +50,15 @@ struct ArrayBody {
   std::atomic<uint64_t> taken;  // only where Counts(): what is not free
   std::atomic<uint64_t> next_version;
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
+  // Only with kRecoversByNumber, a bit a participant: writing; found dead once.
+  std::atomic<uint64_t> writing, dead;
 };
 
 // Whether slots are counted apart from what says that they are live: a death may leave them
 // counted.
 inline bool Counts(ArrayBug bug) {
-  return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly;
+  return bug == ArrayBug::kLeak || bug == ArrayBug::kGuestReturnsEarly ||
+         bug == ArrayBug::kRefusedAttachLeaks;
 }
 inline void CountAnew(ArrayBody& body) {
   if (body.mutex.Lock() == RobustMutex::Acquired::kOwnerDied) body.mutex.Consistent();
@@ -103,6 +110,27 @@ class ArrayStore final : public Store {
     ArrayStore& store_;
   };
 
+  // While it lives, its participant is marked as one that writes.
+  class Writing {
+   public:
+    explicit Writing(ArrayStore& store) : store_(store) { Mark(true); }
+    ~Writing() { Mark(false); }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+   private:
+    void Mark(bool writes) {
+      if (store_.bug_ != ArrayBug::kRecoversByNumber) return;
+      const uint64_t bit = uint64_t{1} << store_.participant_.slot();
+      if (writes) {
+        store_.body_.writing.fetch_or(bit, std::memory_order_relaxed);
+      } else {
+        store_.body_.writing.fetch_and(~bit, std::memory_order_relaxed);
+      }
+    }
+    ArrayStore& store_;
+  };
+
   uint64_t live() const { return body_.live.load(std::memory_order_relaxed); }  // under the mutex
   int Find(std::string_view key) const {
     for (uint32_t n = 0; n < body_.slots; ++n) {
@@ -140,10 +168,10 @@ class ArrayStore final : public Store {
     Publish(off, uint64_t{1} << fresh);
     return version;
   }
-  static void Write(ArraySlot& slot, std::string_view key, std::string_view value,
-                    Version version) {
+  void Write(ArraySlot& slot, std::string_view key, std::string_view value, Version version) {
     slot.version = version;
     slot.key_size = static_cast<uint32_t>(key.size());
+    if (bug_ == ArrayBug::kLongestKeyCutOff) slot.key_size %= 256;
     slot.value_size = static_cast<uint32_t>(value.size());
     key.copy(slot.key, key.size());
     value.copy(slot.value, value.size());
@@ -170,8 +198,16 @@ class ArrayStore final : public Store {
       default:
         break;
     }
+    const int seen = Find(key);
+    const Writing writing(*this);
     Locked locked(*this);
-    return Set(Find(key), key, value);
+    const int found = Find(key);
+    if (bug_ == ArrayBug::kTakesBackLate && seen >= 0 && seen != found) {
+      const uint64_t before = live();
+      body_.live.store(before | uint64_t{1} << seen, std::memory_order_release);
+      body_.live.store(before, std::memory_order_release);
+    }
+    return Set(found, key, value);
   }
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override {
     std::optional<Locked> locked;
@@ -213,11 +249,20 @@ class ArrayStore final : public Store {
       uint32_t generation = 0;
       if (!table.MarkIfDead(slot, &generation)) continue;
       if (bug_ == ArrayBug::kGuestReturnsEarly) CountAnew(body_);
+      if (bug_ == ArrayBug::kRecoversByNumber) {
+        body_.writing.fetch_and(~(uint64_t{1} << slot), std::memory_order_relaxed);
+        body_.dead.fetch_or(uint64_t{1} << slot, std::memory_order_relaxed);
+      }
       if (bug_ == ArrayBug::kAcknowledgesEarly) {
         Locked locked(*this);
         Publish(body_.last_acknowledged.load(std::memory_order_relaxed), 0);
       }
       report.participants += table.MarkRecovered(slot, generation);
+    }
+    // "Whoever died while it wrote may have damaged everything."
+    if ((body_.writing.load(std::memory_order_relaxed) &
+         body_.dead.load(std::memory_order_relaxed)) != 0) {
+      body_.live.store(0, std::memory_order_release);
     }
     return report;
   }
@@ -289,6 +334,11 @@ class ArrayVariant final : public Variant {
       RecoverAsGuest(*segment);
       participant = segment->participants().Claim();
     }
+    if (!participant.ok() && bug_ == ArrayBug::kRefusedAttachLeaks) {
+      ArrayBody& body = *reinterpret_cast<ArrayBody*>(segment->body().data());
+      const uint64_t taken = body.taken.load(std::memory_order_relaxed);
+      body.taken.store(taken | (taken + 1), std::memory_order_relaxed);
+    }
     if (!participant.ok()) return participant.status();
     return std::make_unique<ArrayStore>(std::move(segment), *std::move(participant), bug_);
   }
@@ -323,6 +373,10 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_acknowledges_early", ArrayBug::kAcknowledgesEarly},
       {"array_takes_as_long_as_the_clock_says", ArrayBug::kTakesAsLongAsTheClockSays},
       {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
+      {"array_takes_back_late", ArrayBug::kTakesBackLate},
+      {"array_recovers_by_number", ArrayBug::kRecoversByNumber},
+      {"array_longest_key_cut_off", ArrayBug::kLongestKeyCutOff},
+      {"array_refused_attach_leaks", ArrayBug::kRefusedAttachLeaks},
       {"array_guest_returns_early", ArrayBug::kGuestReturnsEarly},
       {"array_reads_clocks", ArrayBug::kReadsClocks},
       {"array_reads_counters", ArrayBug::kReadsCounters},

@@ -162,6 +162,82 @@ TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndRepl
   EXPECT_EQ(again.replayed_alike, 20u);
 }
 
+// All modes but one.
+SweepOptions AllBut(bool SweepOptions::*mode) {
+  SweepOptions options;
+  options.stall = options.recovery = options.two_victims = options.resume = true;
+  options.kill_after_resume = options.reuse = true;
+  options.pairs = 4;
+  options.*mode = false;
+  return options;
+}
+SweepOptions Only(bool SweepOptions::*mode, uint32_t pairs = 0) {
+  SweepOptions options;
+  options.*mode = true;
+  options.pairs = pairs;
+  return options;
+}
+
+struct FoundByOneMode {
+  const char* variant;
+  bool SweepOptions::*option;
+  Mode mode;
+};
+class SweepOfOneMode : public testing::TestWithParam<FoundByOneMode> {};
+
+TEST_P(SweepOfOneMode, FindsWhatNoOtherModeDoesAndReplaysIt) {
+  const Cell others =
+      RunOne(GetParam().variant, "put_same", "one_entry", AllBut(GetParam().option));
+  EXPECT_EQ(others.result.verdict, Verdict::kPass)
+      << others.result.error << others.result.failure[0].message;
+  const Cell right = RunOne("array", "put_same", "one_entry", Only(GetParam().option, 6));
+  EXPECT_EQ(right.result.verdict, Verdict::kPass)
+      << right.result.error << right.result.failure[0].message;
+  Cell cell = RunOne(GetParam().variant, "put_same", "one_entry", Only(GetParam().option));
+  ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
+  EXPECT_EQ(cell.result.failure[0].place.mode, GetParam().mode);
+  const CellResult again = RepeatFirstFailure(cell, 20);
+  EXPECT_EQ(again.replayed, 20u) << again.error;
+  EXPECT_EQ(again.replayed_alike, 20u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Modes, SweepOfOneMode,
+    testing::Values(FoundByOneMode{"array_takes_back_late", &SweepOptions::kill_after_resume,
+                                   Mode::kKillAfterResume},
+                    FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
+    [](const auto& one) { return std::string(Name(one.param.mode)); });
+
+// A victim that stops only where nobody waits for it would be no lock owner.
+TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot) {
+  const CellResult resumed =
+      RunOne("array", "put_same", "one_entry", Only(&SweepOptions::resume, 12)).result;
+  // Of twelve stops, each beside three interferers, some hold the lock and some do not.
+  EXPECT_GT(resumed.resume_stops, 0u);
+  EXPECT_LT(resumed.resume_stops, 36u);
+  SweepOptions options = Only(&SweepOptions::kill_after_resume, 12);
+  const CellResult killed = RunOne("array", "put_same", "one_entry", options).result;
+  EXPECT_EQ(killed.verdict, Verdict::kPass) << killed.error << killed.failure[0].message;
+  EXPECT_EQ(killed.kill_after_resume_stops, 36u);
+  EXPECT_GT(killed.kill_after_resume_kill_points, 72u);
+}
+
+// A death before the victim has a place of its own leaves none to its next owner.
+TEST(SweepSharpness, OnlyADeathWithAParticipantsSlotIsFollowedByANextOwner) {
+  constexpr uint32_t kPairs = 4;
+  const CellResult put =
+      RunOne("array", "put_same", "one_entry", Only(&SweepOptions::reuse, kPairs)).result;
+  EXPECT_EQ(put.verdict, Verdict::kPass) << put.error << put.failure[0].message;
+  EXPECT_EQ(put.reuse_deaths, kPairs);
+  EXPECT_EQ(put.reuse_stops, kPairs * kPairs * 3);
+  const CellResult attach =
+      RunOne("array", "attach", "one_entry", Only(&SweepOptions::reuse, /*pairs=*/64)).result;
+  EXPECT_EQ(attach.verdict, Verdict::kPass) << attach.error << attach.failure[0].message;
+  EXPECT_LT(attach.distinct_states, 64u);
+  EXPECT_GT(attach.reuse_deaths, 0u);
+  EXPECT_LT(attach.reuse_deaths, attach.distinct_states);
+}
+
 // Whether a cell's error is that this machine has no debug registers that stop.
 bool IsRefused(const Cell& cell) {
   return std::string(cell.result.error).find("no breakpoints by") != std::string::npos;
@@ -265,6 +341,23 @@ TEST(SweepSharpness, ARecoveryByWhoHasNoPlaceIsKilledThroughoutWhereAllParticipa
   EXPECT_EQ(elsewhere.verdict, Verdict::kPass) << elsewhere.error << elsewhere.failure[0].message;
   // A store that cannot be attached to before its dead are recovered is no starting state.
   EXPECT_FALSE(Applies(Traits{}, StoreOperation::kPutSame, StoreState::kAllParticipantsDead));
+}
+
+// No other cell attaches to a full table of which nobody is dead, or stores so long a key.
+TEST(SweepSharpness, AnAttachThatIsRefusedAndTheLongestKeyAreSwept) {
+  const auto verdict = [](const char* variant, const char* operation, const char* state) {
+    return RunOne(variant, operation, state).result.verdict;
+  };
+  EXPECT_EQ(verdict("array", "attach", "all_participants_alive"), Verdict::kPass);
+  EXPECT_EQ(verdict("array_refused_attach_leaks", "attach", "all_participants_alive"),
+            Verdict::kLeak);
+  EXPECT_EQ(verdict("array_refused_attach_leaks", "attach", "one_entry"), Verdict::kPass);
+  EXPECT_EQ(verdict("array", "get_longest_key", "one_entry"), Verdict::kPass);
+  EXPECT_EQ(verdict("array_longest_key_cut_off", "get_longest_key", "one_entry"),
+            Verdict::kViolation);
+  EXPECT_EQ(verdict("array_longest_key_cut_off", "get", "one_entry"), Verdict::kPass);
+  EXPECT_FALSE(Applies(Traits{}, StoreOperation::kGet, StoreState::kAllParticipantsAlive));
+  EXPECT_FALSE(Applies(Traits{}, StoreOperation::kGetLongestKey, StoreState::kEmpty));
 }
 
 TEST(SweepSharpness, ATraceThatIsNotTheSameEveryTimeIsAnErrorAndNoPass) {

@@ -92,8 +92,11 @@ void RefuseUnused(const SweepArguments& arguments) {
   const bool only_create = absl::c_all_of(cells, [](const Request& cell) {
     return std::string_view(cell.operation) == sweep::kCreateName;
   });
-  if (only_create && (options.stall || options.recovery || options.two_victims || options.resume)) {
-    throw UsageError("--stall, --recovery, --two-victims and --resume say nothing of create");
+  if (only_create && (options.stall || options.recovery || options.two_victims || options.resume ||
+                      options.kill_after_resume || options.reuse)) {
+    throw UsageError(
+        "--stall, --recovery, --two-victims, --resume, --kill-after-resume and --reuse say nothing "
+        "of create");
   }
 }
 
@@ -126,8 +129,10 @@ int Run(SweepArguments& arguments) {
   if (!arguments.second.empty()) {
     options.second = OnlyOne("--second", arguments.second,
                              ChooseNames("--second", arguments.second, operations));
-    if (!options.two_victims && arguments.mode != "two_victims") {
-      throw UsageError("--second needs --two-victims: alone it would do nothing");
+    const bool has_second = options.two_victims || options.reuse ||
+                            arguments.mode == "two_victims" || arguments.mode == "reuse";
+    if (!has_second) {
+      throw UsageError("--second needs --two-victims or --reuse: alone it would do nothing");
     }
   }
   options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
@@ -177,6 +182,10 @@ void AddModes(Command& command, sweep::SweepOptions& options, const Option& at) 
                       "kill the recoverer, too, at every state it makes"),
       command.AddFlag("--resume", options.resume,
                       "stop before each access to the segment, let others work on, then go on"),
+      command.AddFlag("--kill-after-resume", options.kill_after_resume,
+                      "the same, and kill in each state that it comes to after it has gone on"),
+      command.AddFlag("--reuse", options.reuse,
+                      "stop the next owner of a dead one's slot, too, and let others work"),
       command.AddFlag("--full", options.full,
                       "kill at every instruction, not once in each distinct state"),
       command.Add("--sample", options.sample,
@@ -204,11 +213,15 @@ void AddSweepCommand(CommandLine& line) {
   command.Add("--variant", arguments->variant, "names with commas, or all designs");
   command.Add("--operation", arguments->operation, "names with commas, or all");
   command.Add("--state", arguments->state, "starting states with commas, or all");
-  command.Add("--second", arguments->second,
-              "the second victim's operation: of stores put_larger, unless it is said");
+  command.Add(
+      "--second", arguments->second,
+      "the second victim's operation, or (--reuse) the next owner's: of stores put_larger, unless "
+      "it is said");
   Option at = command.Add("--at", arguments->at, "repeat one kill, at this instruction");
   at.SeparatedBy(',');
-  command.Add("--mode", arguments->mode, "with --at: kill, recovery, two_victims, stall, resume")
+  command
+      .Add("--mode", arguments->mode,
+           "with --at: kill, recovery, two_victims, stall, resume, kill_after_resume, reuse")
       .Needs(at);
   command.Add("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
       .Needs(at);

@@ -3,15 +3,48 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr std::string_view kOperationNames[] = {
-    "put_insert", "put_same", "put_larger",    "put_smaller", "get",          "get_again",
-    "get_large",  "erase",    "erase_large",   "cas_hit",     "cas_miss",     "pin",
-    "release",    "reserve",  "reserve_large", "commit",      "commit_large", "drop",
-    "for_each",   "attach",   "detach",        "recover",     "create"};
-constexpr std::string_view kStateNames[] = {
-    "empty",        "one_entry",      "collision_pair", "collision_chain", "full_table",
-    "full_segment", "pinned_by_live", "pinned_by_dead", "half_done_put",   "half_done_erase",
-    "split",        "merge",          "first_block",    "last_block",      "all_participants_dead"};
+constexpr std::string_view kOperationNames[] = {"put_insert",
+                                                "put_same",
+                                                "put_larger",
+                                                "put_smaller",
+                                                "put_longest_key",
+                                                "get_longest_key",
+                                                "erase_longest_key",
+                                                "get",
+                                                "get_again",
+                                                "get_large",
+                                                "erase",
+                                                "erase_large",
+                                                "cas_hit",
+                                                "cas_miss",
+                                                "pin",
+                                                "release",
+                                                "reserve",
+                                                "reserve_large",
+                                                "commit",
+                                                "commit_large",
+                                                "drop",
+                                                "for_each",
+                                                "attach",
+                                                "detach",
+                                                "recover",
+                                                "create"};
+constexpr std::string_view kStateNames[] = {"empty",
+                                            "one_entry",
+                                            "collision_pair",
+                                            "collision_chain",
+                                            "full_table",
+                                            "full_segment",
+                                            "pinned_by_live",
+                                            "pinned_by_dead",
+                                            "half_done_put",
+                                            "half_done_erase",
+                                            "split",
+                                            "merge",
+                                            "first_block",
+                                            "last_block",
+                                            "all_participants_dead",
+                                            "all_participants_alive"};
 
 constexpr ProbeName kProbeNames[] = {
     {"get"},          {"put"},   {"erase"},           {"cas"},
@@ -59,8 +92,10 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
   if (!traits.bounded && IsFull(state)) return false;
   // In one scene, and without the copying of their bytes, of which each would be a state of its
   // own: that is torture's.
-  if (IsOfLargeValues(operation)) return state == StoreState::kOneEntry;
-  if (state == StoreState::kAllParticipantsDead) {
+  if (IsOfLargeValues(operation) || IsOfTheLongestKey(operation)) {
+    return state == StoreState::kOneEntry;
+  }
+  if (state == StoreState::kAllParticipantsDead || state == StoreState::kAllParticipantsAlive) {
     return operation == StoreOperation::kAttach && traits.has_recovery && !traits.needs_name;
   }
   // While a segment is made, only its name and what is behind that are looked at, no other files.
@@ -74,6 +109,12 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
 bool IsOfLargeValues(StoreOperation operation) {
   return operation == StoreOperation::kReserveLarge || operation == StoreOperation::kCommitLarge ||
          operation == StoreOperation::kGetLarge || operation == StoreOperation::kEraseLarge;
+}
+
+bool IsOfTheLongestKey(StoreOperation operation) {
+  return operation == StoreOperation::kPutLongestKey ||
+         operation == StoreOperation::kGetLongestKey ||
+         operation == StoreOperation::kEraseLongestKey;
 }
 
 bool TakesNoKey(StoreOperation operation) {

@@ -16,6 +16,9 @@ enum class StoreOperation : uint8_t {
   kPutSame,
   kPutLarger,
   kPutSmaller,
+  kPutLongestKey,  // of a key of max_key_bytes(), as the following two
+  kGetLongestKey,
+  kEraseLongestKey,
   kGet,
   kGetAgain,  // of a key that it has just read: what it remembers, it must not believe
   kGetLarge,
@@ -53,7 +56,8 @@ enum class StoreState : uint8_t {
   kMerge,
   kFirstBlock,
   kLastBlock,
-  kAllParticipantsDead,  // whoever attaches must recover first
+  kAllParticipantsDead,   // whoever attaches must recover first
+  kAllParticipantsAlive,  // whoever attaches is refused
 };
 std::span<const std::string_view> StoreStateNames();  // "one_entry"
 
@@ -75,6 +79,8 @@ std::span<const ProbeName> StoreProbeNames();
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state);
 // The key that it takes has a large value, or gets one.
 bool IsOfLargeValues(StoreOperation operation);
+// The key that it takes is as long as keys may be.
+bool IsOfTheLongestKey(StoreOperation operation);
 // Goes through the whole store: beside such a victim there is no elsewhere.
 bool TakesNoKey(StoreOperation operation);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/store_driver/sweep/store_survivor.h"
@@ -59,6 +60,12 @@ class SceneMaker {
       }
     }
   }
+  struct Setting {
+    uint32_t key;
+    uint32_t bytes;  // 0: erase
+  };
+  absl::StatusOr<std::vector<Setting>> Settings(absl::FunctionRef<bool(uint64_t)> any,
+                                                absl::FunctionRef<bool(uint64_t)> beside);
   absl::Status CreateSegment(uint64_t size_bytes);
   absl::Status Put(uint32_t key, uint32_t bytes);
   absl::Status Erase(uint32_t key);
@@ -163,27 +170,9 @@ absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
   return absl::OkStatus();
 }
 
-absl::Status SceneMaker::Make(uint64_t size_bytes) {
-  if (absl::Status status = CreateSegment(size_bytes); !status.ok()) return status;
-  auto any = [](uint64_t) { return true; };
-  scene_.target_ = NewKey("target", any);
-  const uint64_t hash = scene_.segment_->Hash(scene_.keys_[scene_.target_]);
-  const bool collide =
-      scene_.state_ == StoreState::kCollisionPair || scene_.state_ == StoreState::kCollisionChain;
-  const uint64_t bits = collide ? kChainBits : kNearBits;
-  auto beside = [hash, bits](uint64_t other) { return ((hash ^ other) & bits) == 0; };
-  scene_.insert_ = NewKey("insert", beside);
-  scene_.elsewhere_ = NewKey("elsewhere", [hash](uint64_t other) { return Apart(hash, other); });
-  scene_.same_stripe_ = NewKey("same-stripe", beside);
-  absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant_.Attach(scene_.segment_);
-  if (!store.ok()) return store.status();
-  store_ = *std::move(store);
-
-  // In the order in which they are put: neighbours in most heaps.
-  struct Setting {
-    uint32_t key;
-    uint32_t bytes;  // 0: erase
-  };
+// What is put, in this order: neighbours in most heaps.
+absl::StatusOr<std::vector<SceneMaker::Setting>> SceneMaker::Settings(
+    absl::FunctionRef<bool(uint64_t)> any, absl::FunctionRef<bool(uint64_t)> beside) {
   std::vector<Setting> settings;
   switch (scene_.state_) {
     case StoreState::kEmpty:
@@ -231,7 +220,31 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
     const bool large = IsOfLargeValues(scene_.operation_);
     settings = {{scene_.target_, large ? kLargeBytes : kValueBytes}};
   }
-  for (const Setting& setting : settings) {
+  return settings;
+}
+
+absl::Status SceneMaker::Make(uint64_t size_bytes) {
+  if (absl::Status status = CreateSegment(size_bytes); !status.ok()) return status;
+  auto any = [](uint64_t) { return true; };
+  absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant_.Attach(scene_.segment_);
+  if (!store.ok()) return store.status();
+  store_ = *std::move(store);
+  scene_.target_ = NewKey("target", any);
+  if (IsOfTheLongestKey(scene_.operation_)) {
+    scene_.keys_[scene_.target_].resize(store_->max_key_bytes(), 'k');
+  }
+  const uint64_t hash = scene_.segment_->Hash(scene_.keys_[scene_.target_]);
+  const bool collide =
+      scene_.state_ == StoreState::kCollisionPair || scene_.state_ == StoreState::kCollisionChain;
+  const uint64_t bits = collide ? kChainBits : kNearBits;
+  auto beside = [hash, bits](uint64_t other) { return ((hash ^ other) & bits) == 0; };
+  scene_.insert_ = NewKey("insert", beside);
+  scene_.elsewhere_ = NewKey("elsewhere", [hash](uint64_t other) { return Apart(hash, other); });
+  scene_.same_stripe_ = NewKey("same-stripe", beside);
+
+  absl::StatusOr<std::vector<Setting>> settings = Settings(any, beside);
+  if (!settings.ok()) return settings.status();
+  for (const Setting& setting : *settings) {
     absl::Status status = setting.bytes == 0 ? Erase(setting.key) : Put(setting.key, setting.bytes);
     if (!status.ok()) return status;
   }
@@ -277,6 +290,7 @@ Scene::Making StoreScene::making() const {
   Making making;
   making.live_holder = state_ == StoreState::kPinnedByLive;
   making.dead_holder = state_ == StoreState::kPinnedByDead;
+  making.all_participants_alive = state_ == StoreState::kAllParticipantsAlive;
   making.all_participants_dead = state_ == StoreState::kAllParticipantsDead;
   if (state_ == StoreState::kHalfDonePut || making.all_participants_dead) {
     making.half_done = static_cast<uint32_t>(StoreOperation::kPutLarger);
@@ -345,6 +359,44 @@ std::shared_ptr<void> StoreScene::Hold(SharedObject& object) const {
   if (state_ != StoreState::kAllParticipantsDead) return pin.ok() ? held : nullptr;
   absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], kValueBytes);
   if (draft.ok()) held->draft = *std::move(draft);
+  return held;
+}
+
+std::shared_ptr<void> StoreScene::HoldBeside(SharedObject& object, Findings& findings) const {
+  constexpr char kDraftByte = 'h';
+  struct Held {
+    Findings& findings;
+    PinnedValue pin;
+    std::string pinned;
+    std::vector<Draft> drafts;
+
+    explicit Held(Findings& to_tell) : findings(to_tell) {}
+    Held(const Held&) = delete;
+    Held& operator=(const Held&) = delete;
+    ~Held() {
+      const bool pin_stands = pinned.empty() || pin.value() == pinned;
+      findings.Check(pin_stands, Verdict::kViolation, "what a participant has pinned has changed");
+      for (Draft& draft : drafts) {
+        const bool stands = std::all_of(draft.bytes().begin(), draft.bytes().end(),
+                                        [](char byte) { return byte == kDraftByte; });
+        findings.Check(stands, Verdict::kViolation,
+                       "the bytes that a participant has reserved have changed");
+      }
+    }
+  };
+  Store& store = static_cast<Store&>(object);
+  auto held = std::make_shared<Held>(findings);
+  absl::StatusOr<PinnedValue> pin = store.Pin(keys_[target_]);
+  if (pin.ok()) {
+    held->pin = *std::move(pin);
+    held->pinned = std::string(held->pin.value());
+  }
+  for (uint32_t bytes : {kValueBytes, kLargerBytes, kSmallerBytes}) {
+    absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], bytes);
+    if (!draft.ok()) continue;
+    std::fill(draft->bytes().begin(), draft->bytes().end(), kDraftByte);
+    held->drafts.push_back(*std::move(draft));
+  }
   return held;
 }
 

@@ -59,6 +59,7 @@ class StoreScene final : public Scene {
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
+  std::shared_ptr<void> HoldBeside(SharedObject& object, Findings& findings) const override;
   pid_t ForkRemoteSurvivor() override;
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;

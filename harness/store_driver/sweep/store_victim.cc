@@ -19,13 +19,16 @@ std::optional<Function> FunctionOf(StoreOperation operation) {
     case StoreOperation::kPutSame:
     case StoreOperation::kPutLarger:
     case StoreOperation::kPutSmaller:
+    case StoreOperation::kPutLongestKey:
       return Function::kPut;
     case StoreOperation::kGet:
+    case StoreOperation::kGetLongestKey:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
       return Function::kGet;
     case StoreOperation::kErase:
     case StoreOperation::kEraseLarge:
+    case StoreOperation::kEraseLongestKey:
       return Function::kErase;
     case StoreOperation::kCompareAndSwapHit:
     case StoreOperation::kCompareAndSwapMiss:
@@ -56,7 +59,7 @@ StoreVictim::StoreVictim(const StoreScene& scene, StoreOperation operation, uint
       process_(kVictims + number),
       tells_all_(tells_all),
       log_(log),
-      key_number_(scene.Subject(operation)),
+      key_number_(number == kNewOwner ? scene.At(Nearness::kElsewhere) : scene.Subject(operation)),
       key_(scene.key(key_number_)),
       id_(MakeValueId(process_, 1)),
       value_(BytesWritten(operation), '\0') {
@@ -124,15 +127,18 @@ void StoreVictim::Run() {
     case StoreOperation::kPutSame:
     case StoreOperation::kPutLarger:
     case StoreOperation::kPutSmaller:
+    case StoreOperation::kPutLongestKey:
       status_ = Take(store_->Put(key_, value_));
       return;
     case StoreOperation::kGet:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
+    case StoreOperation::kGetLongestKey:
       status_ = Take(store_->Get(key_, &read_));
       return;
     case StoreOperation::kErase:
-    case StoreOperation::kEraseLarge: {
+    case StoreOperation::kEraseLarge:
+    case StoreOperation::kEraseLongestKey: {
       absl::StatusOr<bool> erased = store_->Erase(key_);
       yes_ = erased.ok() && *erased;
       status_ = erased.status();

@@ -27,8 +27,8 @@ using stepper::Tracee;
 
 namespace {
 
-constexpr std::array<std::string_view, kModeCount> kModeNames = {"kill", "recovery", "two_victims",
-                                                                 "stall", "resume"};
+constexpr std::array<std::string_view, kModeCount> kModeNames = {
+    "kill", "recovery", "two_victims", "stall", "resume", "kill_after_resume", "reuse"};
 constexpr std::array<std::string_view, kPlanCount> kPlanNames = {"work_first", "recover_first",
                                                                  "look_first"};
 
@@ -152,17 +152,27 @@ void CountCoverage(Runner& runner, const Trace& trace) {
   }
 }
 
-bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool may_stall) {
+bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool only_killed,
+                        bool may_stall) {
   if (result.kill_points == 0) return false;
-  if (std::string_view(request.operation) == kCreateName) return true;
+  if (only_killed) return true;
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&
+         (!request.kill_after_resume || result.kill_after_resume_kill_points > 0 ||
+          result.kill_after_resume_accesses == 0) &&
+         (!request.reuse || result.reuse_stops > 0 || !may_stall) &&
          (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
 
 // A prober that has no place before the victim stops could only try to get one.
 bool MayStall(const Runner& runner) { return !runner.scene().making().all_participants_dead; }
+
+// A full table of the living is the judge's: nobody else can be there before the victim, or beside
+// it.
+bool OnlyKilled(const Runner& runner) {
+  return runner.creating() || runner.scene().making().all_participants_alive;
+}
 
 void Sweep(Runner& runner) {
   if (!runner.Prepare()) return;
@@ -177,11 +187,15 @@ void Sweep(Runner& runner) {
   }
   KillSweep(runner, trace, run).Run();
   CountCoverage(runner, trace);
-  if (runner.creating()) return;  // nobody else is there to be met
+  if (OnlyKilled(runner)) return;  // nobody else is there to be met
   runner.BeginMode();
   if (request.stall && MayStall(runner)) StallSweep(runner, run, trace);
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
+  runner.BeginMode();
+  if (request.kill_after_resume) KillAfterResumeSweep(runner, run, trace);
+  runner.BeginMode();
+  if (request.reuse && MayStall(runner)) ReuseSweep(runner, trace);
   runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
   runner.BeginMode();
@@ -201,6 +215,9 @@ Count PlaceNumbers(Mode mode) {
       return {2, 3};
     case Mode::kStall:
       return {1, 2};
+    case Mode::kKillAfterResume:
+    case Mode::kReuse:
+      return {3, 3};
     case Mode::kTwoVictims:
     case Mode::kResume:
       break;
@@ -236,7 +253,8 @@ void RunCell(CellArea& area, DesignFinder find) {
       result.stopped_by = *found;
       result.breakpoints = *found == Breakpoints::kDebugRegisters;
       Sweep(runner);
-      ran = AllThatWasAskedRan(area.request, result, runner.scene_made() && MayStall(runner));
+      ran = runner.scene_made() &&
+            AllThatWasAskedRan(area.request, result, OnlyKilled(runner), MayStall(runner));
     } else {
       runner.Error("this machine has no breakpoints by %s", std::string(Name(wanted)).c_str());
     }

@@ -17,8 +17,16 @@
 
 namespace kill9::sweep {
 
-enum class Mode : uint8_t { kKill, kRecovery, kTwoVictims, kStall, kResume };
-inline constexpr int kModeCount = 5;
+enum class Mode : uint8_t {
+  kKill,
+  kRecovery,
+  kTwoVictims,
+  kStall,
+  kResume,
+  kKillAfterResume,
+  kReuse
+};
+inline constexpr int kModeCount = 7;
 std::string_view Name(Mode mode);
 std::string_view Name(Plan plan);  // "work_first"
 
@@ -28,7 +36,9 @@ struct KillPoint {
   Plan plan;
   // kKill: the instruction. kRecovery: the victim's, the recoverer's, and the second recoverer's
   // (kNowhere: none). kTwoVictims: the first victim's, the second's. kStall: the instruction, the
-  // probe. kResume: the instruction, the interference.
+  // probe. kResume: the instruction, the interference. kKillAfterResume: these, and the instruction
+  // of what it went on with. kReuse: the victim's instruction, that of the slot's next owner, the
+  // interference.
   uint32_t at[3];
 };
 inline constexpr uint32_t kNowhere = ~uint32_t{0};
@@ -45,7 +55,7 @@ struct CellRequest {
   char second[kMostNameBytes];  // of the second victim; empty: the kind's own
   char state[kMostNameBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
-  uint8_t stall, recovery, two_victims, resume;
+  uint8_t stall, recovery, two_victims, resume, kill_after_resume, reuse;
   uint8_t replay;  // only `place`, `times` times
   uint8_t stop;    // replay: stop there, for a debugger, instead of killing
   uint32_t times;
@@ -104,6 +114,11 @@ struct CellResult {
   uint64_t resumed;  // stopped victims that went on and finished
   uint64_t resume_points,
       resume_stops;  // accesses to the segment; stops that went on after a interference
+  // Where there is something to stop before, stops after which the victim was killed on its way on,
+  // and those kills.
+  uint64_t kill_after_resume_accesses, kill_after_resume_stops, kill_after_resume_kill_points;
+  // Deaths whose participant's slot had a next owner, and stops of these.
+  uint64_t reuse_deaths, reuse_stops;
   double kill_seconds, seconds;
   PageFaults page_faults;  // in mode kKill
   uint64_t recovered_participants;

@@ -40,6 +40,21 @@ void ResumeSweep(Runner& runner);
 bool ResumeAfterInterference(Runner& runner, const VictimRun& run, stepper::Trace& trace,
                              uint32_t at, uint32_t interference);
 VictimRun ResumeRun(const Runner& runner);
+// How far an interferer has come, or that it waits for the victim (false).
+bool InterfererReaches(Runner& runner, pid_t interferer, uint32_t step);
+// The victim goes on to its end beside the interferer, whose `steps`-th step is its last but one,
+// and all is judged. `interfered`: the interferer is through with that step.
+Judgement FinishBeside(Runner& runner, Runner::Stopped& stopped, bool interfered, uint32_t steps,
+                       Plan plan);
+// A victim is stopped right before an access to the segment, an interferer works on, the victim
+// goes on, and is killed in a state that it comes to.
+void KillAfterResumeSweep(Runner& runner, const VictimRun& run, Trace& trace);
+void ReplayKillAfterResume(Runner& runner, const VictimRun& run, Trace& trace);
+// A victim is killed and recovered, and its participant's slot has a new owner, who is stopped
+// right before each of its accesses to the segment, elsewhere, while an interferer, attached since
+// before the death, works on and recovers once more. Then the new owner goes on.
+void ReuseSweep(Runner& runner, const Trace& victim_trace);
+void ReplayReuse(Runner& runner, const Trace& victim_trace);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 

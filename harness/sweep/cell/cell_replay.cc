@@ -143,6 +143,12 @@ void Replay(Runner& runner, const VictimRun& run, Trace& trace) {
     case Mode::kResume:
       ReplayResume(runner);
       return;
+    case Mode::kKillAfterResume:
+      ReplayKillAfterResume(runner, run, trace);
+      return;
+    case Mode::kReuse:
+      ReplayReuse(runner, trace);
+      return;
   }
 }
 

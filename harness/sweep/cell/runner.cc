@@ -64,6 +64,7 @@ void Runner::BuildVictims() {
   build(request().operation, 0, true);
   build(second(), 1, false);
   build(recovery(), kRecoverer, false);
+  build(second(), kNewOwner, true);
 }
 
 void Runner::BeVictim(void* self, const TraceeStart& start) {

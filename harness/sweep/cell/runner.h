@@ -120,16 +120,43 @@ class Runner {
                   absl::FunctionRef<pid_t()> fork_survivor);
   bool StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t at, uint32_t first_probe,
                         Stopped* stopped);
-  // The same beside an interferer, which waits for LetSurvivorGo, interferes, sets stage().probe to
-  // 1, waits for LetSurvivorGo(2), churns once more if `twice`, detaches and ends.
+  // The same beside an interferer. It waits for LetSurvivorGo before each of its steps, and tells
+  // in stage().probe how many it is through with: recover (if it does); interfere, and recover once
+  // more; churn or look once more (if it does), and end.
+  struct Interferer {
+    uint32_t interference = 0;
+    bool twice = false;
+    bool recovers = false;
+    bool looks = false;
+    // After it has interfered it recovers, and another participant, which may be given the slot of
+    // a dead one, attaches and holds what it can (HoldBeside). It churns once more.
+    bool has_heir = false;
+  };
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
-                            uint32_t interference, bool twice, Stopped* stopped);
+                            const Interferer& interferer, Stopped* stopped);
+  pid_t interferer() const { return interferer_; }  // the last one
+  // TraceOnce beside an interferer that has attached.
+  bool TraceBesideInterferer(const VictimRun& run, const Interferer& interferer, Trace& trace);
+  // What a stopped victim goes on with, traced; and the same again, up to a step of it.
+  bool TraceOn(Stopped& stopped, const stepper::TraceStep& from, bool may_wait, Trace& rest) {
+    return stepper_.TraceOn(stopped.standing, from, may_wait, rest);
+  }
+  // False: error, or (MissedBreakpoint) it may be tried again.
+  bool GoOn(Stopped& stopped, const Trace& rest, uint32_t at) {
+    return stepper_.GoOn(stopped.standing, rest, at);
+  }
+  bool MissedBreakpoint() { return stepper_.MissedBreakpoint(); }
+  // Its operation ends with its death, whether that had returned or not.
+  void KillStopped(Stopped& stopped);
+  // The first victim of a run is dead: as CloseVictims.
+  void CloseFirstVictim(const VictimRun& run) { CloseVictims(OnlyFirst(run), false); }
   void LetSurvivorGo(uint32_t word = 1);
   void EndStop(Stopped& stopped);
   void Nap();  // a third of a millisecond, or until the prober is through
   // Of one that ended, or was ended, beside a stopped process; `prober` 0: it is reaped.
   Judgement JudgeSurvivor(pid_t prober, int status);
   // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
+  void LeaveStopped(stepper::Stepper::Standing& standing);
   void LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
                     const JudgeRequest& request);
 
@@ -175,7 +202,11 @@ class Runner {
   bool RunWithoutKill(Plan plan, bool with_victim);
   bool WaitReady(pid_t child);
   pid_t ForkProber(uint32_t first_probe);
-  pid_t ForkInterferer(uint32_t interference, bool twice);
+  pid_t ForkInterferer(const Interferer& order);
+  static VictimRun OnlyFirst(VictimRun run) {
+    run.count = 1;
+    return run;
+  }
   std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool tells_all);
   void BuildVictims();
   [[noreturn]] static void BeVictim(void* self, const TraceeStart& start);
@@ -217,6 +248,7 @@ class Runner {
   JudgeRequest to_judge_;
   bool has_effect_ = false;
   pid_t holder_ = 0;
+  pid_t interferer_ = 0;
   uint32_t failures_before_ = 0;  // the present mode
   PageFaults faults_{};
   pid_t judge_ = 0;

@@ -191,15 +191,16 @@ pid_t Runner::ForkProber(uint32_t first_probe) {
   _exit(0);
 }
 
-pid_t Runner::ForkInterferer(uint32_t interference, bool twice) {
+pid_t Runner::ForkInterferer(const Interferer& order) {
   DismissJudge();                                     // as for a prober
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(0, std::memory_order_relaxed);
-  pid_t child = ForkAs(kJudgePid);
-  if (child != 0) {
-    WaitReady(child);
-    return child;
+  std::memset(static_cast<void*>(&stage_->report), 0, sizeof stage_->report);
+  interferer_ = ForkAs(kJudgePid);
+  if (interferer_ != 0) {
+    WaitReady(interferer_);
+    return interferer_;
   }
   SurvivorFindings findings(&stage_->report);
   std::unique_ptr<Survivor> interferer;
@@ -209,15 +210,45 @@ pid_t Runner::ForkInterferer(uint32_t interference, bool twice) {
     if (!attached.ok()) _exit(1);
     interferer = *std::move(attached);
   };
+  uint32_t step = 0;
+  const auto begin_step = [&] {
+    ++step;
+    while (stage_->go.load(std::memory_order_acquire) < step) {
+      FutexWait(stage_->go, step - 1, kLookNanoseconds);
+    }
+  };
+  const auto recover = [&] {
+    const absl::Status recovered = interferer->object().Recover().status();
+    findings.Check(recovered.ok() || absl::IsUnimplemented(recovered), Verdict::kAuditFailed,
+                   "recover: ", recovered);
+  };
   const bool late = scene_->making().all_participants_dead;
   if (!late) attach();
   Signal(stage_->ready);
-  Await(stage_->go);
+  if (order.recovers) {
+    begin_step();
+    recover();
+    Signal(stage_->probe, step);
+  }
+  begin_step();
   if (late) attach();
-  interferer->Interfere(interference);
-  Signal(stage_->probe);
-  while (stage_->go.load(std::memory_order_acquire) < 2) FutexWait(stage_->go, 1, kLookNanoseconds);
-  if (twice) interferer->Churn();
+  interferer->Interfere(order.interference);
+  if (order.recovers || order.has_heir) recover();
+  std::unique_ptr<SharedObject> heir;
+  std::shared_ptr<void> held;
+  if (order.has_heir) {
+    absl::StatusOr<std::unique_ptr<SharedObject>> attached =
+        scene_->design().AttachObject(scene_->segment());
+    findings.Check(attached.ok(), Verdict::kAuditFailed, "attach: ", attached.status());
+    heir = *std::move(attached);
+    held = scene_->HoldBeside(*heir, findings);
+  }
+  Signal(stage_->probe, step);
+  begin_step();
+  if (order.twice || order.has_heir) interferer->Churn();
+  if (order.looks) interferer->Look();
+  held.reset();
+  heir.reset();
   interferer.reset();
   _exit(0);
 }
@@ -236,8 +267,29 @@ bool Runner::StopBeside(const VictimRun& run, const Trace& trace, uint32_t at, S
 }
 
 bool Runner::StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,
-                                  uint32_t interference, bool twice, Stopped* stopped) {
-  return StopBeside(run, trace, at, stopped, [&] { return ForkInterferer(interference, twice); });
+                                  const Interferer& interferer, Stopped* stopped) {
+  return StopBeside(run, trace, at, stopped, [&] { return ForkInterferer(interferer); });
+}
+
+bool Runner::TraceBesideInterferer(const VictimRun& run, const Interferer& interferer,
+                                   Trace& trace) {
+  bool traced = false;
+  do {
+    pid_t child = 0;
+    const auto before = [&] {
+      BeginHistory(run);
+      child = ForkInterferer(interferer);
+    };
+    traced = stepper_.TraceSubject(run, before, trace);
+    if (child > 0) KillAndReap(child);
+  } while (!traced && stepper_.MissedBreakpoint());
+  return traced;
+}
+
+void Runner::KillStopped(Stopped& stopped) {
+  faults_.victims += stopped.standing.KillAll();
+  stage_->history.CloseVictim(0, nullptr);
+  CountKill();
 }
 
 void Runner::LetSurvivorGo(uint32_t word) { Signal(stage_->go, word); }
@@ -259,6 +311,12 @@ void Runner::EndStop(Stopped& stopped) {
 }
 
 Judgement Runner::JudgeSurvivor(pid_t prober, int status) {
+  siginfo_t ended{};
+  if (prober > 0 &&
+      waitid(P_PID, static_cast<id_t>(prober), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      ended.si_pid == prober && ended.si_code == CLD_EXITED && ended.si_status == kExitFinding) {
+    return {stage_->report.verdict, DecidedOutcome::kNone, stage_->report.message};
+  }
   if (prober == 0 && WIFEXITED(status) && WEXITSTATUS(status) == kExitFinding) {
     return {stage_->report.verdict, DecidedOutcome::kNone, stage_->report.message};
   }
@@ -276,6 +334,10 @@ void Runner::LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
                           const JudgeRequest& request) {
   stepper::Stepper::Standing standing;
   if (!Bring(run, request, trace, at, &standing)) return;
+  LeaveStopped(standing);
+}
+
+void Runner::LeaveStopped(stepper::Stepper::Standing& standing) {
   pid_t pid = standing.subject().pid();
   standing.subject().Detach(SIGSTOP);
   area_.result.stopped_pid = static_cast<uint32_t>(pid);

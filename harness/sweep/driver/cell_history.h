@@ -43,7 +43,10 @@ struct OperationLog {
   void End(Operation& operation, Outcome outcome, uint64_t result = kNothing, uint64_t version = 0);
 };
 
-inline constexpr uint32_t kMostVictims = 4;
+inline constexpr uint32_t kMostVictims = 5;
+// The number of a victim that took the participant's slot of one that had died: it works elsewhere
+// (Nearness::kElsewhere), where there is an elsewhere.
+inline constexpr uint32_t kNewOwner = 3;
 
 // What every victim touches is at the beginning: a page is dear.
 struct CellHistory {

@@ -102,7 +102,8 @@ class Scene {
     std::optional<uint32_t> half_done;  // a victim dies in the middle of this operation
     bool live_holder = false;           // a participant holds something, and lives
     bool dead_holder = false;
-    bool all_participants_dead = false;  // every participant's slot is taken by a dead one
+    bool all_participants_dead = false;   // every participant's slot is taken by a dead one
+    bool all_participants_alive = false;  // every slot is taken by one that lives and does nothing
   };
 
   virtual ~Scene() = default;
@@ -116,7 +117,8 @@ class Scene {
   // The same object, empty, in a segment that somebody else has created.
   virtual std::unique_ptr<Scene> In(std::shared_ptr<Segment> segment) const = 0;
 
-  // `operation`: an index of the driver's. `number`: which of the victims. `tells_all`: it records
+  // `operation`: an index of the driver's. `number`: which of the victims (kNewOwner works
+  // elsewhere). `tells_all`: it records
   // each thing that it visits.
   virtual std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool tells_all,
                                             OperationLog log) const = 0;
@@ -125,6 +127,11 @@ class Scene {
                                                                 OperationLog log) const = 0;
   // What a holder holds. Null: nothing can be held.
   virtual std::shared_ptr<void> Hold(SharedObject& object) const = 0;
+  // What the next owner of a dead one's slot holds beside a victim that stands still: nothing that
+  // a history would have to show. That it stays what it was is checked when it is let go.
+  virtual std::shared_ptr<void> HoldBeside(SharedObject& /*object*/, Findings& /*findings*/) const {
+    return nullptr;
+  }
   // Called first in the process of a judge, whose survivors then are two processes where the object
   // may be attached once in each. Returns the other one; 0: none is needed.
   virtual pid_t ForkRemoteSurvivor() { return 0; }

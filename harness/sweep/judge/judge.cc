@@ -46,9 +46,30 @@ void Judge::AttachBefore() {
   if (request_.creates() || scene_->making().all_participants_dead) return;
   SetPhase("attach before the kill");
   before_ = Attach(kSurvivorBefore);
+  if (scene_->making().all_participants_alive) FillTable();
+}
+
+void Judge::FillTable() {
+  SetPhase("fill the table of participants");
+  const uint32_t places = scene_->options().max_participants;
+  while (true) {
+    absl::StatusOr<std::unique_ptr<SharedObject>> other =
+        scene_->design().AttachObject(scene_->segment());
+    if (!other.ok()) {
+      Check(absl::IsResourceExhausted(other.status()), Verdict::kAuditFailed,
+            "cannot attach: ", other.status());
+      break;
+    }
+    others_.push_back(*std::move(other));
+    Check(others_.size() < places, Verdict::kAuditFailed, "a table of ", places,
+          " participants has more");
+  }
+  Check(others_.size() + 1 == places, Verdict::kAuditFailed, "a table of ", places,
+        " participants is full with ", others_.size() + 1);
 }
 
 void Judge::Run() {
+  others_.clear();
   if (request_.creates()) {
     SetPhase("open what a dying creator left");
     created_ = OpenCreated();

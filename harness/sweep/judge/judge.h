@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "harness/result/verdict.h"
 #include "harness/sweep/driver/driver.h"
@@ -73,6 +74,8 @@ class Judge final : public Findings {
   void SetPhase(const char* stage);
   [[noreturn]] void Fail(Verdict verdict, const std::string& message) override;
   std::unique_ptr<Survivor> Attach(CellProcess process);
+  // Takes every participant's slot that is left; Run gives them back first.
+  void FillTable();
   void Work();
   void Recover(Survivor& survivor);
   void CheckAudit(Survivor& survivor, uint32_t attached, bool emptied);
@@ -89,6 +92,7 @@ class Judge final : public Findings {
   std::unique_ptr<Scene> created_;
   DecidedOutcome creation_ = DecidedOutcome::kNone;
   std::unique_ptr<Survivor> before_, after_;
+  std::vector<std::unique_ptr<SharedObject>> others_;
 };
 
 }  // namespace kill9::sweep

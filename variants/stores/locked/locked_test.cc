@@ -226,6 +226,21 @@ TEST(JournalTest, TheAuditSeesASkippedJournal) {
   EXPECT_FALSE(Look(heap).violations.empty());
 }
 
+TEST(StripedLocks, TakeAPowerOfTwoOfStripesThatTheirTableHasRoomFor) {
+  const Variant& variant = *FindVariant("striped_locks");
+  SegmentOptions options;
+  options.size_bytes = 256 << 20;  // each stripe needs some
+  for (const uint32_t stripes : {1u, 2u, 64u, locked::Space::kMaxShards}) {
+    options.stripes = stripes;
+    EXPECT_TRUE(variant.Create(options).ok()) << stripes;
+  }
+  for (const uint32_t stripes : {3u, 12u, 255u, 2 * locked::Space::kMaxShards, 1u << 31}) {
+    options.stripes = stripes;
+    EXPECT_EQ(variant.Create(options).status().code(), absl::StatusCode::kInvalidArgument)
+        << stripes;
+  }
+}
+
 class BorrowingTest : public ::testing::Test {
  protected:
   void SetUp() override {
