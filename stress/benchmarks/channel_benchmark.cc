@@ -21,9 +21,11 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "build_commit.h"
 #include "harness/base/signals.h"
 #include "harness/base/statistics.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/channels/measure.h"
 
@@ -339,6 +341,7 @@ class Benchmark {
 int main(int argc, char** argv) {
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
   kill9::Settings settings;
   CLI::App application{"Channels, peers and bare rings side by side"};
   application.add_option("--parts", settings.parts, "stream, sizes, in_place, many, echo, kills")
