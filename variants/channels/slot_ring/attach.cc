@@ -15,23 +15,19 @@ absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> s
         return absl::OkStatus();
       });
   if (!participant.ok()) return participant.status();
-  return std::make_unique<SlotRing>(std::move(segment), *std::move(participant), membership.role);
+  const Context context(segment, *participant);
+  return std::make_unique<SlotRing>(context, *std::move(participant), membership.role);
 }
 
-SlotRing::SlotRing(std::shared_ptr<Segment> segment, Participant participant, MemberRole role)
-    : Channel(participant.guard(), role),
-      segment_(std::move(segment)),
-      participant_(std::move(participant)),
-      context_(segment_, participant_),
+SlotRing::SlotRing(const Context& context, Participant participant, MemberRole role)
+    : WaitingMember(context.shared_segment(), std::move(participant), role, context.header().waits,
+                    context.sleepers_page()),
+      context_(context),
       ledger_(context_.ledger()),
       max_message_bytes_(Space::MaxBytes(context_)),
       ring_(context_),
-      space_(context_),
-      sleeper_(*segment_, context_.sleepers_page()) {
-  context_.Note(ledger_.role, static_cast<uint64_t>(role));
-  // Relaxed, both: a number that is compared with others of itself.
-  if (Sends(role)) context_.header().arrivals[0].fetch_add(1, std::memory_order_relaxed);
-  if (Receives(role)) context_.header().arrivals[1].fetch_add(1, std::memory_order_relaxed);
+      space_(context_) {
+  Join();
 }
 
 SlotRing::~SlotRing() {
@@ -44,8 +40,7 @@ SlotRing::~SlotRing() {
     if ((used_drafts_ >> i & 1) != 0) DoDropDraft(i);
   }
   space_.Leave();
-  Context::Clear(ledger_.role);
-  // The participant's leave tells those who sleep (sleepers.h).
+  WaitingMember::Leave();
 }
 
 }  // namespace kill9::slot_ring

@@ -1,12 +1,5 @@
-// The audit of slot_ring: R1-R9 as code, over a quiet segment, and the account of every chunk.
-//
-// Nothing is counted while the channel works, so nothing can have drifted: all is derived here. Of
-// the account a block is a message, or what a chunk has beside its messages:
-//
-//   live    a message that waits in a slot,
-//   held    one that a member has taken, or has not sent yet,
-//   free    what is gone, or was never there: whoever owns the chunk, or takes it over, will use
-//   it, leaked  none of these.
+// The audit of slot_ring: R1-R9 as code, over a quiet segment. What its chunks hold
+// is of shared/chunk_audit.h.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -14,11 +7,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
+#include "variants/channels/shared/chunk_audit.h"
 #include "variants/channels/slot_ring/slot_ring.h"
 
 namespace kill9::slot_ring {
 namespace {
+
+using chunks::Share;
 
 class Auditor {
  public:
@@ -28,21 +23,13 @@ class Auditor {
     ReadLedgers();
     ReadSlots();
     CheckOrder();
-    report_.capacity.bytes = context_.slot_count() * kGranuleBytes;
-    for (uint32_t number = 0; number < context_.chunk_count();) number += WalkChunk(number);
-    CheckAccount();
+    chunks::ChunkAudit<Context>(context_, in_slot_, present_, report_).Run();
     return std::move(report_);
   }
 
  private:
-  enum class Share : uint8_t { kFree, kLive, kHeld, kLeaked };
-
   void Violation(std::string_view invariant, std::string_view what, uint64_t where) {
-    constexpr size_t kEnough = 100;
-    if (report_.violations.size() < kEnough) {
-      report_.violations.push_back(
-          absl::StrCat(std::string(invariant), ": ", std::string(what), " (", where, ")"));
-    }
+    chunks::AddViolation(report_, invariant, what, where);
   }
 
   // All loads of the audit are relaxed or acquire as convenient: the segment is quiet.
@@ -62,17 +49,17 @@ class Auditor {
         if (free) Violation("P3", "the ledger of a free participant slot is not empty", i);
         if (number < context_.slot_count()) named_.insert({i, number});
       };
-      for (const SharedWord& word : ledger.taken) name(Load(word), Context::Named(Load(word)) - 1);
-      name(Load(ledger.receiving), Context::Named(Load(ledger.receiving)) - 1);
+      for (const SharedWord& word : ledger.taken) name(Load(word), chunks::Named(Load(word)) - 1);
+      name(Load(ledger.receiving), chunks::Named(Load(ledger.receiving)) - 1);
       name(Load(ledger.role), ~uint64_t{0});
       const uint64_t first = Load(ledger.batch_first);
       const uint64_t count = Load(ledger.batch_count);
       name(first, ~uint64_t{0});
       name(count, ~uint64_t{0});
       if (first == 0 || count == 0) continue;
-      const uint64_t row = std::min<uint64_t>(Context::Named(count), context_.slot_count());
+      const uint64_t row = std::min<uint64_t>(chunks::Named(count), context_.slot_count());
       for (uint64_t at = 0; at < row; ++at) {
-        named_.insert({i, (Context::Named(first) - 1 + at) % context_.slot_count()});
+        named_.insert({i, (chunks::Named(first) - 1 + at) % context_.slot_count()});
       }
     }
   }
@@ -86,7 +73,10 @@ class Auditor {
         Violation("R3", "a slot's word names no message", number);
         continue;
       }
-      if (!in_slot_.insert({slot.ref, slot.kind}).second) {
+      const bool waits = slot.kind == SlotKind::kFull;
+      const bool named = present_.contains(slot.owner) && named_.contains({slot.owner, number});
+      const Share share = waits ? Share::kLive : named ? Share::kHeld : Share::kLeaked;
+      if (!in_slot_.insert({slot.ref, share}).second) {
         ++report_.doubly_owned;
         Violation("R3", "two slots have one message", number);
       }
@@ -95,13 +85,12 @@ class Auditor {
         Violation("R3", "a message is in another's slot", number);
       }
       ++report_.entries;
-      if (slot.kind == SlotKind::kFull) {
+      if (waits) {
         if (slot.redelivered() && Load(context_.region(Context::RegionOf(number))) == 0) {
           Violation("R5", "what came back was not counted", number);
         }
-      } else if (!present_.contains(slot.owner) || !named_.contains({slot.owner, number})) {
+      } else if (!named) {
         Violation("R4", "a message is taken by a participant that does not name it", number);
-        lost_.insert(slot.ref);
       }
     }
   }
@@ -156,102 +145,12 @@ class Auditor {
     return ahead > 0 || (ahead == 0 && slot.kind != SlotKind::kEmpty);
   }
 
-  void Account(Share share, uint64_t granules) {
-    if (granules == 0) return;
-    AuditReport::Account* accounts[] = {&report_.free, &report_.live, &report_.held,
-                                        &report_.leaked};
-    AuditReport::Account& account = *accounts[static_cast<size_t>(share)];
-    ++account.blocks;
-    account.bytes += granules * kGranuleBytes;
-    ++report_.capacity.blocks;
-  }
-
-  // The messages of a chunk or span, and what is beside them. `drafts`: what those are that were
-  // not sent yet; `rest`: what is gone.
-  void WalkMessages(uint32_t number, uint64_t granules, Share drafts, Share rest) {
-    uint64_t end = Load(context_.chunk(number).end);
-    if (end > granules) {
-      Violation("R7", "a chunk's messages end beyond it", number);
-      end = granules;
-    }
-    uint64_t at = 0;
-    while (at < end) {
-      const Ref ref = context_.FirstOf(number) + static_cast<Ref>(at);
-      const uint64_t size =
-          Context::GranulesFor(std::min(Load(context_.record(ref).size), uint64_t{1} << 40));
-      if (size > granules - at) {
-        Violation("R7", "a message ends beyond its chunk", ref);
-        break;
-      }
-      const auto found = in_slot_.find(ref);
-      if (found == in_slot_.end()) {
-        Account(Load(context_.record(ref).position) == 0 ? drafts : rest, size);
-      } else {
-        Account(lost_.contains(ref)                ? Share::kLeaked
-                : found->second == SlotKind::kFull ? Share::kLive
-                                                   : Share::kHeld,
-                size);
-        ++visited_;
-      }
-      at += size;
-    }
-    Account(rest, granules - at);
-  }
-
-  // Returns the number of chunks that belong together.
-  uint32_t WalkChunk(uint32_t number) {
-    const Chunk& chunk = context_.chunk(number);
-    const ChunkWord word{Load(chunk.word)};
-    const uint64_t span =
-        std::clamp<uint64_t>(Load(chunk.span), 1, context_.chunk_count() - number);
-    switch (word.kind()) {
-      case ChunkKind::kFree:
-        if (Load(chunk.end) != 0 || Load(chunk.span) != 0) {
-          Violation("R7", "a free chunk has messages", number);
-        }
-        Account(Share::kFree, context_.chunk_granules());
-        return 1;
-      case ChunkKind::kBody:  // met only where no head reaches it
-        Violation("R7", "a chunk is the body of no span", number);
-        Account(Share::kLeaked, context_.chunk_granules());
-        return 1;
-      case ChunkKind::kOwned:
-      case ChunkKind::kRetired:
-        break;
-    }
-    const bool owned = word.kind() == ChunkKind::kOwned;
-    const bool lost = owned && !present_.contains(word.argument());
-    if (lost) Violation("R7", "a chunk is owned by nobody who is there", number);
-    // A span that is half built, or half freed: its bodies end early.
-    uint32_t reached = 1;
-    while (reached < span &&
-           ChunkWord{Load(context_.chunk(number + reached).word)}.IsBodyOf(number)) {
-      ++reached;
-    }
-    WalkMessages(number, uint64_t{reached} * context_.chunk_granules(),
-                 owned ? Share::kHeld : Share::kFree, lost ? Share::kLeaked : Share::kFree);
-    return reached;
-  }
-
-  void CheckAccount() {
-    if (visited_ != in_slot_.size()) {
-      Violation("R3", "a slot has a message that no chunk has", in_slot_.size() - visited_);
-    }
-    const uint64_t bytes =
-        report_.free.bytes + report_.live.bytes + report_.held.bytes + report_.leaked.bytes;
-    if (bytes != report_.capacity.bytes) {
-      Violation("R7", "the chunks do not add up to the space", bytes);
-    }
-  }
-
   const Context& context_;
   AuditReport report_;
   std::vector<Slot> slots_;
   absl::flat_hash_set<uint32_t> present_;                     // participants
   absl::flat_hash_set<std::pair<uint32_t, uint64_t>> named_;  // participant, slot
-  absl::flat_hash_map<Ref, SlotKind> in_slot_;
-  absl::flat_hash_set<Ref> lost_;  // taken by nobody who could give it back
-  uint64_t visited_ = 0;           // of in_slot_
+  absl::flat_hash_map<Ref, Share> in_slot_;
 };
 
 }  // namespace

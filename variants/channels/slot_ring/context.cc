@@ -1,6 +1,5 @@
 #include "variants/channels/slot_ring/context.h"
 
-#include <bit>
 #include <limits>
 #include <utility>
 
@@ -62,16 +61,14 @@ SegmentLayout LayoutOfSegments() {
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options) {
   return Segment::Create(
       options, LayoutOfSegments(), [](Segment&, SegmentHeader& header) -> absl::Status {
-        const uint64_t chunk_bytes =
-            std::clamp<uint64_t>(std::bit_floor(header.size_bytes / kChunksWanted),
-                                 kSmallestChunkBytes, kLargestChunkBytes);
+        const uint64_t chunk_bytes = chunks::ChunkBytesFor(header.size_bytes);
         const uint64_t chunks = MostChunks(header, chunk_bytes);
         const Plan plan(header.body_offset, chunks, chunk_bytes);
         if (chunks < 2) {
           return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,
                                                          " bytes leaves no room for messages"));
         }
-        if (plan.granules > kMostGranules || chunks > kMostChunks) {
+        if (plan.granules > kMostGranules || chunks > chunks::kMostChunks) {
           return absl::InvalidArgumentError(
               absl::StrCat("a segment of ", header.size_bytes, " bytes is too large: at most ",
                            (kMostGranules * kGranuleBytes) >> 30, " GiB"));
@@ -95,8 +92,7 @@ absl::Status CheckParameters(const Segment& segment) {
   const uint64_t chunk_bytes = parameters[kChunkBytes];
   const uint64_t ledgers_end =
       Segment::kHeaderBytes + ParticipantTable::Bytes(header.max_participants, sizeof(Ledger));
-  if (chunks >= 2 && chunks <= kMostChunks && std::has_single_bit(chunk_bytes) &&
-      chunk_bytes >= kSmallestChunkBytes && chunk_bytes <= kLargestChunkBytes &&
+  if (chunks >= 2 && chunks <= chunks::kMostChunks && chunks::IsChunkBytes(chunk_bytes) &&
       chunks * (chunk_bytes / kGranuleBytes) <= kMostGranules &&
       header.ledger_bytes == sizeof(Ledger) && header.body_offset >= ledgers_end &&
       header.body_offset <= segment.size()) {
@@ -112,7 +108,7 @@ absl::Status CheckParameters(const Segment& segment) {
 }
 
 Context::Context(std::shared_ptr<Segment> segment, const Participant& participant)
-    : segment_(std::move(segment)), participants_(segment_->participants()) {
+    : Namer(participant), segment_(std::move(segment)), participants_(segment_->participants()) {
   const SegmentHeader& header = segment_->header();
   const uint64_t* const parameters = header.parameters;
   const Plan plan(header.body_offset, parameters[kChunkCount], parameters[kChunkBytes]);
@@ -121,25 +117,20 @@ Context::Context(std::shared_ptr<Segment> segment, const Participant& participan
   regions_ = reinterpret_cast<SharedWord*>(base + plan.regions);
   slots_ = reinterpret_cast<SharedWord*>(base + plan.slots);
   records_ = reinterpret_cast<Record*>(base + plan.records);
-  chunks_ = reinterpret_cast<Chunk*>(base + plan.chunk_table);
+  SetSpace(reinterpret_cast<Chunk*>(base + plan.chunk_table), base + plan.space,
+           parameters[kChunkCount], parameters[kChunkBytes]);
   sleepers_page_ = reinterpret_cast<SleepersPage*>(base + plan.sleepers);
-  space_ = base + plan.space;
-  granules_ = plan.granules;
-  chunk_count_ = static_cast<uint32_t>(parameters[kChunkCount]);
-  chunk_granules_ = static_cast<uint32_t>(parameters[kChunkBytes] / kGranuleBytes);
-  codec_ = SlotCodec(granules_, participants_.size());
-  index_ = participant.slot();
-  tag_ = uint64_t{participant.generation()} << 32;
-  ledger_ = &participants_.ledger_as<Ledger>(index_);
+  codec_ = SlotCodec(granule_count(), participants_.size());
+  ledger_ = &participants_.ledger_as<Ledger>(index());
 }
 
-bool Context::IsInSlot(Ref ref) const {
+bool Context::IsAlive(Ref ref) const {
   // Relaxed: written by the chunk's owner, whose word was acquired, or by this participant.
   const uint64_t position = record(ref).position.load(std::memory_order_relaxed);
   if (position == 0) return false;
   // Acquire: pairs with the release of the acknowledgement: what its receiver read is past.
   const Slot slot =
-      codec_.Unpack(this->slot((position - 1) % granules_).load(std::memory_order_acquire));
+      codec_.Unpack(this->slot((position - 1) % slot_count()).load(std::memory_order_acquire));
   return slot.kind != SlotKind::kEmpty && slot.ref == ref;
 }
 

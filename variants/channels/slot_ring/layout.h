@@ -42,10 +42,7 @@
 // R6  There are as many slots as granules, and a message has at least one granule: who has an
 //     unsent message finds a slot that is Empty, or comes to be. So a draft, once reserved, can be
 //     sent.
-// R7  A chunk that is Owned(p) is written by p alone. One that is Retired has messages in a row
-//     from its first granule to its `end`, as the records say, each either in a slot or free;
-//     whoever finds all of them free may own the chunk. One that is Free has `end` and `span` 0. A
-//     Body belongs to the chunk that it names, whose `span` reaches it.
+// R7  The space is one of chunks (C1 in shared/chunks.h); a message's place there is its slot.
 // R8  `closed` stands in at most one word, that of the tail's slot; no change of a word takes it
 //     back. No position from the tail on is filled then.
 // R9  The hints are at most the tail, and at most the head.
@@ -61,22 +58,20 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "variants/channels/shared/chunks.h"
 #include "variants/channels/shared/sleepers.h"
+#include "variants/channels/shared/waiting_member.h"
 #include "variants/channels/slot_ring/slot_word.h"
 
 namespace kill9::slot_ring {
 
-using SharedWord = std::atomic<uint64_t>;
-static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
+using chunks::Chunk;
+using chunks::SharedWord;
 
 inline constexpr uint32_t kLayoutVersion = 1;
 inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kGranuleBytes = 128;  // two lines: the processor fetches them in pairs
-inline constexpr size_t kSmallestChunkBytes = 2048;
-inline constexpr size_t kLargestChunkBytes = 64 << 10;
-inline constexpr uint64_t kChunksWanted = 256;  // fewer than so many only in the smallest segments
 inline constexpr uint64_t kMostGranules = uint64_t{1} << 28;
-inline constexpr uint32_t kMostChunks = 1u << 20;
 inline constexpr uint64_t kRegionSlots = 1024;
 inline constexpr uint64_t kHintEvery = 64;  // positions
 
@@ -88,11 +83,7 @@ struct RingHeader {
   alignas(128) SharedWord head_hint;
   // How often something was given back (R5). Raised by who returns, or recovers; read by receivers.
   alignas(128) SharedWord returns;
-  // How many members ever attached that send, and that receive. Raised by them, read by who waits.
-  SharedWord arrivals[2];
-  SleepersWord for_message;  // who waits for a message
-  SleepersWord for_room;
-  SleepersWord for_end;  // who waits until nothing is taken any more
+  alignas(64) WaitWords waits;
 };
 static_assert(sizeof(RingHeader) == 384 && std::is_standard_layout_v<RingHeader>);
 
@@ -106,49 +97,12 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16 && std::is_standard_layout_v<Record>);
 
-enum class ChunkKind : uint8_t {
-  kFree = 0,
-  kOwned = 1,    // argument: the participant
-  kRetired = 2,  // R7
-  kBody = 3,     // argument: the first chunk of the span
-};
-
-struct ChunkWord {
-  uint64_t bits = 0;
-
-  constexpr ChunkKind kind() const { return static_cast<ChunkKind>(bits & 3); }
-  constexpr uint32_t argument() const { return static_cast<uint32_t>(bits >> 2 & 0xfffff); }
-  constexpr bool OwnedBy(uint32_t participant) const {
-    return kind() == ChunkKind::kOwned && argument() == participant;
-  }
-  constexpr bool IsBodyOf(uint32_t head) const {
-    return kind() == ChunkKind::kBody && argument() == head;
-  }
-  // The count in the upper 42 bits grows at each change: a word that was read earlier never matches
-  // again.
-  constexpr ChunkWord Next(ChunkKind next, uint32_t argument = 0) const {
-    return {static_cast<uint64_t>(next) | uint64_t{argument} << 2 | ((bits >> 22) + 1) << 22};
-  }
-  friend constexpr bool operator==(ChunkWord, ChunkWord) = default;
-};
-static_assert(ChunkWord{}.Next(ChunkKind::kBody, kMostChunks - 1).IsBodyOf(kMostChunks - 1));
-
-struct alignas(kLineBytes) Chunk {
-  SharedWord word;  // changes by CAS, but for Owned(p), which only p changes, or who recovers it
-  SharedWord end;   // granules that messages take, from the first (R7); written by the owner
-  SharedWord span;  // chunks of the one message that begins here; 0: of this one only. Likewise
-  uint64_t reserved[5];
-};
-static_assert(sizeof(Chunk) == 64 && std::is_standard_layout_v<Chunk>);
-
 inline constexpr uint32_t kTakenHolds = 64;  // messages that one member holds by Take
 inline constexpr uint32_t kDraftHolds = 64;  // and drafts, which no ledger names (R7)
 
-// What one participant holds: a word names a slot's number plus 1 (or a count) in its low half, and
-// its writer's generation in its high half, so that a recoverer that comes too late can never clear
-// the word of the next owner. Written by the participant; cleared by recoverers once it is dead.
+// What one participant holds: a word names a slot's number plus 1, or a count (shared/chunks.h).
 struct alignas(kLineBytes) Ledger {
-  SharedWord role;         // MemberRole; read by who counts members
+  SharedWord role;         // MemberRole; read by who counts members (shared/waiting_member.h)
   SharedWord batch_first;  // of a batch: the slots from this one, around the end, ...
   SharedWord batch_count;  // ... so many. Set after batch_first, cleared before it
   SharedWord receiving;    // what Receive has taken

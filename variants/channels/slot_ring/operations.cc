@@ -33,13 +33,12 @@ absl::StatusOr<Ref> SlotRing::Allocate(size_t size, Deadline deadline) {
 
 absl::StatusOr<Ref> SlotRing::AllocateSlowly(size_t size, Deadline deadline) {
   std::optional<Ref> ref;
-  absl::Status status =
-      Wait(deadline, MemberRole::kReceiver, [&](bool glance) -> std::optional<absl::Status> {
-        if (ring_.IsClosed()) return absl::OutOfRangeError(kClosed);
-        ref = space_.Allocate(size, /*thoroughly=*/!glance);
-        if (!ref.has_value()) return std::nullopt;
-        return absl::OkStatus();
-      });
+  absl::Status status = WaitForRoom(deadline, [&](bool glance) -> std::optional<absl::Status> {
+    if (ring_.IsClosed()) return absl::OutOfRangeError(kClosed);
+    ref = space_.Allocate(size, /*thoroughly=*/!glance);
+    if (!ref.has_value()) return std::nullopt;
+    return absl::OkStatus();
+  });
   if (!status.ok()) return status;
   return *ref;
 }
@@ -126,14 +125,7 @@ absl::Status SlotRing::TakeSlowly(SharedWord& name, Deadline deadline, Held* hel
     }
     return std::nullopt;
   };
-  absl::Status status = Wait(deadline, MemberRole::kSender, attempt);
-  if (!has_descriptor_ || !absl::IsDeadlineExceeded(status)) return status;
-  // From now on the descriptor tells what is new; what came before is looked for once more
-  // (sleepers.h).
-  sleeper_.ForgetTold();
-  sleeper_.Announce(context_.header().for_message);
-  if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
-  return status;
+  return WaitForMessage(deadline, attempt);
 }
 
 absl::StatusOr<MessageInfo> SlotRing::DoReceive(std::string* message, Deadline deadline) {
@@ -144,7 +136,7 @@ absl::StatusOr<MessageInfo> SlotRing::DoReceive(std::string* message, Deadline d
   }
   message->assign(context_.bytes(held.slot.ref), held.size);
   const bool acknowledged = ring_.Acknowledge(held);
-  Context::Clear(ledger_.receiving);
+  chunks::Clear(ledger_.receiving);
   if (!acknowledged) return Damaged();
   WakeAfterEnd();
   return InfoOf(held);
@@ -162,7 +154,7 @@ absl::StatusOr<TakenMessage> SlotRing::DoTake(Deadline deadline) {
 
 absl::Status SlotRing::DoAcknowledge(uint64_t hold) {
   const bool acknowledged = ring_.Acknowledge(taken_[hold]);
-  Context::Clear(ledger_.taken[hold]);
+  chunks::Clear(ledger_.taken[hold]);
   used_taken_ &= ~(uint64_t{1} << hold);
   if (!acknowledged) return Damaged();
   WakeAfterEnd();
@@ -171,7 +163,7 @@ absl::Status SlotRing::DoAcknowledge(uint64_t hold) {
 
 absl::Status SlotRing::DoReturn(uint64_t hold) {
   const bool returned = ring_.GiveBack(taken_[hold]);
-  Context::Clear(ledger_.taken[hold]);
+  chunks::Clear(ledger_.taken[hold]);
   used_taken_ &= ~(uint64_t{1} << hold);
   if (!returned) return Damaged();
   WakeReceivers();
@@ -232,13 +224,8 @@ absl::StatusOr<MessageBatch> SlotRing::DoDrain(size_t most, Deadline deadline) {
     return std::nullopt;
   };
   std::optional<absl::Status> done = attempt(/*glance=*/false);
-  absl::Status status =
-      done.has_value() ? *std::move(done) : Wait(deadline, MemberRole::kSender, attempt);
-  if (has_descriptor_ && absl::IsDeadlineExceeded(status)) {
-    sleeper_.ForgetTold();  // as in TakeSlowly
-    sleeper_.Announce(context_.header().for_message);
-    if (std::optional<absl::Status> late = attempt(/*glance=*/false)) status = *std::move(late);
-  }
+  const absl::Status status =
+      done.has_value() ? *std::move(done) : WaitForMessage(deadline, attempt);
   if (!status.ok()) {
     GiveUpBatch(&Ring::GiveBack).IgnoreError();
     return status;
@@ -250,10 +237,10 @@ absl::StatusOr<MessageBatch> SlotRing::DoDrain(size_t most, Deadline deadline) {
 absl::Status SlotRing::GiveUpBatch(bool (Ring::*give_up)(const Held&)) {
   bool sound = true;
   for (const Held& held : batch_) sound &= (ring_.*give_up)(held);
-  Context::Clear(ledger_.batch_count);
-  Context::Clear(ledger_.batch_first);
+  chunks::Clear(ledger_.batch_count);
+  chunks::Clear(ledger_.batch_first);
   for (uint64_t left = batch_taken_; left != 0; left &= left - 1) {
-    Context::Clear(ledger_.taken[std::countr_zero(left)]);
+    chunks::Clear(ledger_.taken[std::countr_zero(left)]);
   }
   used_taken_ &= ~batch_taken_;
   batch_taken_ = 0;
@@ -288,8 +275,8 @@ absl::StatusOr<Occupancy> SlotRing::DoLook() {
     occupancy.bytes += context_.record(slot.ref).size.load(std::memory_order_relaxed);
   }
   occupancy.capacity_bytes = context_.slot_count() * kGranuleBytes;
-  occupancy.senders = Count(MemberRole::kSender) + (Sends(role()) ? 1 : 0);
-  occupancy.receivers = Count(MemberRole::kReceiver) + (Receives(role()) ? 1 : 0);
+  occupancy.senders = Count(MemberRole::kSender);
+  occupancy.receivers = Count(MemberRole::kReceiver);
   occupancy.closed = ring_.IsClosed();
   return occupancy;
 }

@@ -20,7 +20,7 @@ TakeResult Ring::Take(SharedWord& name, Held* held) {
         TakeNext([&](uint64_t number) { context_.Note(name, number + 1); }, held);
     if (result == TakeResult::kTaken || result == TakeResult::kDamaged) return result;
     if (!HasReturns()) {
-      Context::Clear(name);
+      chunks::Clear(name);
       return result;
     }
     const TakeResult returned = TakeReturned(name, held);

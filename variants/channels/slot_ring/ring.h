@@ -216,7 +216,7 @@ inline bool Ring::Acknowledge(const Held& held) {
     uint64_t word = codec().Pack(slot);
     // dies before -> it comes again;  dies after -> it never does;  a successor sees -> an empty
     // slot Seq_cst: with the look for sleepers (sleepers.h). It releases the message: what this one
-    // has read of it is past for whoever finds it gone (IsInSlot). Acquire on failure: as in Send.
+    // has read of it is past for whoever finds it gone (IsAlive). Acquire on failure: as in Send.
     if (shared.compare_exchange_strong(word, codec().Pack(codec().Emptied(slot)),
                                        std::memory_order_seq_cst, std::memory_order_acquire)) {
       return true;

@@ -1,8 +1,9 @@
 // slot_ring: bounded, any number of senders and receivers, lock-free, in the order of all sends.
 //
 // Read layout.h first (slots, records, chunks, ledgers; R1-R9), then ring.h (each change of a slot
-// is a commit point), space.cc, operations.cc, waiting.cc, recovery.cc, audit.cc. The argument for
-// crash safety is in docs/decisions/2026-11-28-slot-ring.md.
+// is a commit point), shared/space.h, operations.cc, shared/waiting_member.h, waiting.cc,
+// recovery.cc, audit.cc. The argument for crash safety is in
+// docs/decisions/2026-11-28-slot-ring.md.
 #include "variants/channels/slot_ring/slot_ring.h"
 
 namespace kill9 {

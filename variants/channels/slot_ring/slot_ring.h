@@ -9,14 +9,15 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "variants/channel.h"
-#include "variants/channels/shared/sleepers.h"
+#include "variants/channels/shared/space.h"
+#include "variants/channels/shared/waiting_member.h"
 #include "variants/channels/slot_ring/context.h"
 #include "variants/channels/slot_ring/ring.h"
-#include "variants/channels/slot_ring/space.h"
 
 namespace kill9::slot_ring {
+
+using Space = chunks::Space<Context>;
 
 // Recovers the dead if no participant slot is free.
 absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
@@ -25,9 +26,9 @@ absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> s
 // The account of a quiet segment; walks all of it.
 AuditReport AuditSegment(const Context& context);
 
-class SlotRing final : public Channel {
+class SlotRing final : public WaitingMember {
  public:
-  SlotRing(std::shared_ptr<Segment> segment, Participant participant, MemberRole role);
+  SlotRing(const Context& context, Participant participant, MemberRole role);
   ~SlotRing() override;
 
   size_t max_message_bytes() const override { return max_message_bytes_; }
@@ -48,7 +49,6 @@ class SlotRing final : public Channel {
   void DoDropDraft(uint64_t hold) override;
   absl::Status DoClose() override;
   absl::StatusOr<Occupancy> DoLook() override;
-  absl::StatusOr<int> DoReadinessDescriptor() override;
   absl::StatusOr<RecoveryReport> DoRecover() override;
   absl::StatusOr<AuditReport> DoAudit() override;
 
@@ -57,33 +57,12 @@ class SlotRing final : public Channel {
     size_t size = 0;
   };
 
-  // What an attempt came to: nullopt, there was nothing to be had.
-  // `glance`: one of many in a short time.
-  using Attempt = absl::FunctionRef<std::optional<absl::Status>(bool glance)>;
-
-  // Tries until it is OK or an error, or the deadline. `opposite`: who must come for it.
-  absl::Status Wait(Deadline deadline, MemberRole opposite, Attempt attempt);
-  SleepersWord& AwaitedFrom(MemberRole opposite) const {
-    return opposite == MemberRole::kSender ? context_.header().for_message
-                                           : context_.header().for_room;
-  }
-  void WakeReceivers() { sleeper_.Wake(context_.header().for_message); }
-  void WakeSenders() { sleeper_.Wake(context_.header().for_room); }
-  // After an acknowledgement.
-  void WakeAfterEnd() {
-    WakeSenders();
-    sleeper_.Wake(context_.header().for_end);
-  }
-  absl::Status SleepAndTry(Deadline deadline, MemberRole opposite, Attempt attempt);
-  // Whether the last living member of that role has gone since it was told.
-  bool HaveAllLeft(MemberRole role);
-  uint32_t Count(MemberRole role) const;
+  RecoveryReport RecoverDead() override;
   // What a receiver is told that has come to the mark of the end: nullopt, as long as something may
   // come again.
   std::optional<absl::Status> AtTheEnd();
   bool IsAnythingTaken() const;
   bool HasTaken(uint32_t participant, uint64_t slot_number) const;
-  RecoveryReport RecoverAndWake();
 
   absl::StatusOr<Ref> Allocate(size_t size, Deadline deadline);
   absl::StatusOr<Ref> AllocateSlowly(size_t size, Deadline deadline);
@@ -102,17 +81,11 @@ class SlotRing final : public Channel {
     return {.sequence = held.position + 1, .redelivered = held.slot.redelivered()};
   }
 
-  std::shared_ptr<Segment> segment_;
-  Participant participant_;
   const Context context_;
   Ledger& ledger_;
   const size_t max_message_bytes_;
   Ring ring_;
   Space space_;
-  Sleeper sleeper_;
-  uint64_t told_arrivals_[2] = {0, 0};  // of senders, and of receivers, when it was told last
-  bool has_descriptor_ = false;
-  bool waits_for_end_ = false;
 
   uint64_t used_taken_ = 0;   // bit i: taken[i] names something
   uint64_t used_drafts_ = 0;  // bit i: drafts_[i] is one

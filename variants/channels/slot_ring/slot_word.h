@@ -6,10 +6,11 @@
 #include <bit>
 #include <cstdint>
 
+#include "variants/channels/shared/chunks.h"
+
 namespace kill9::slot_ring {
 
-// A message's place: the number of its first granule in the space.
-using Ref = uint32_t;
+using chunks::Ref;
 
 enum class SlotKind : uint8_t {
   kEmpty = 0,  // waits for the position of its lap

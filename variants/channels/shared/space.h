@@ -1,17 +1,117 @@
-#include "variants/channels/slot_ring/space.h"
+// The room for messages, as one participant uses it (C1 in chunks.h).
+//
+// A participant never learns from others that a message is gone: it looks at the message's place
+// when it needs the room. So an acknowledgement frees a message by the one word that it changes,
+// and a death leaves nothing to be freed: the chunks of the dead are retired, and whoever needs
+// room takes over those in which all messages are gone.
+//
+// Of its Context it asks, beside what a ChunkView has:
+//
+//   index()                   the participant
+//   NoteMessage(ref, bytes)   a message begins there, and is at no place yet
+//   NoteDropped(ref)          it never will be
+//   bytes_of(ref)             its size, whatever it says in a damaged segment
+//   IsAlive(ref)              whether it is at a place. REQUIRES: nobody can be about to send it
+//   AliveLook                 the same for many messages in a row: `AliveLook look(context)`, then
+//                             `look.IsAlive(ref)`
+//
+// A message that is held for long keeps its chunk.
+//
+// PROGRESS: lock-free. A failed CAS means that another participant's succeeded; nothing waits.
+#ifndef KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
+#define KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
 
 #include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
 
-namespace kill9::slot_ring {
-namespace {
+#include "variants/channels/shared/chunks.h"
 
-// How many of its retired chunks a participant looks at before it takes a fresh one: those it used
-// last are still in its caches, and most likely gone.
-constexpr size_t kLooksAtRetired = 2;
+namespace kill9::chunks {
 
-}  // namespace
+template <typename Context>
+class Space {
+ public:
+  explicit Space(const Context& context) : context_(context), search_(FirstSearched(context)) {}
 
-std::optional<Ref> Space::Allocate(uint64_t bytes, bool thoroughly) {
+  // The most bytes of one message: half of the space, so that chunks which others keep open do not
+  // split what it needs.
+  static uint64_t MaxBytes(const Context& context) {
+    return std::min<uint64_t>((uint64_t{1} << 31) - 1,
+                              std::max<uint64_t>(context.chunk_count() / 2, 1) *
+                                  context.chunk_granules() * Context::kGranuleBytes);
+  }
+
+  // Room for a message of so many bytes, which is this participant's until Release. Nullopt: there
+  // is none now. `thoroughly`: looks through all chunks of everybody, which costs their number.
+  std::optional<Ref> Allocate(uint64_t bytes, bool thoroughly);
+  // The message has been sent.
+  void Release(Ref ref);
+  // The message never will be.
+  void Drop(Ref ref) {
+    context_.NoteDropped(ref);
+    Release(ref);
+  }
+  // Retires all chunks. REQUIRES: every message has been released.
+  void Leave();
+
+ private:
+  // A chunk, or a span, of this participant, with messages that it has not yet released.
+  struct Busy {
+    uint32_t chunk = 0;
+    uint32_t unreleased = 0;
+    bool is_span = false;
+    Ref last = 0;
+  };
+
+  // One that this participant has retired, and its last message.
+  struct Retired {
+    uint32_t chunk = 0;
+    Ref last = 0;
+  };
+
+  // How many of its retired chunks a participant looks at before it takes a fresh one: those it
+  // used last are still in its caches, and most likely gone.
+  static constexpr size_t kLooksAtRetired = 2;
+
+  static uint32_t FirstSearched(const Context& context) {
+    return context.index() % context.chunk_count();
+  }
+  Ref Append(uint32_t chunk, uint32_t at, uint64_t bytes);
+  bool OpenAnother(bool thoroughly);
+  std::optional<Ref> AllocateSpan(uint64_t bytes, bool thoroughly);
+  bool ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head);
+  bool ClaimFree(uint32_t* chunk);
+  bool ClaimRow(uint32_t first, uint32_t count);
+  std::optional<uint32_t> BuildSpan(uint32_t count);
+  void CloseOpen();
+  // Of an owned chunk.
+  bool AllGone(uint32_t chunk) const;
+  void Free(uint32_t chunk);
+  void Disown(uint32_t chunk);
+  void Retire(uint32_t chunk, std::deque<Retired>& retired, Ref last);
+  // Frees every chunk in which all messages are gone.
+  void Gather();
+  bool TakeOver(uint32_t chunk);
+
+  const Context context_;
+  uint32_t open_ = kNone;  // the chunk to which small messages go
+  uint32_t open_end_ = 0;  // granules taken in it
+  uint32_t open_unreleased_ = 0;
+  Ref open_last_ = 0;       // the last message in it
+  std::vector<Busy> busy_;  // others
+  // What this participant has retired, the oldest first; others may have taken it over since.
+  std::deque<Retired> retired_small_;
+  std::deque<Retired> retired_spans_;
+  uint32_t search_;  // the chunk at which the next search for a free one begins
+
+  static constexpr uint32_t kNone = ~uint32_t{0};
+};
+
+template <typename Context>
+std::optional<Ref> Space<Context>::Allocate(uint64_t bytes, bool thoroughly) {
   const uint64_t granules = Context::GranulesFor(bytes);
   if (granules > context_.chunk_granules() / 2) return AllocateSpan(bytes, thoroughly);
   if (open_ == kNone || granules > context_.chunk_granules() - open_end_) {
@@ -25,19 +125,17 @@ std::optional<Ref> Space::Allocate(uint64_t bytes, bool thoroughly) {
 }
 
 // Dies before the store of `end` -> there is no such message;  after -> one that no slot has: free
-Ref Space::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
+template <typename Context>
+Ref Space<Context>::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
   const Ref ref = context_.FirstOf(chunk) + at;
-  Record& record = context_.record(ref);
-  // Relaxed, both: the chunk is this participant's; the CAS that sends the message publishes them,
-  // and so does the one that retires the chunk.
-  record.position.store(0, std::memory_order_relaxed);
-  record.size.store(bytes, std::memory_order_relaxed);
+  context_.NoteMessage(ref, bytes);
   // Release: pairs with the acquire of TakeOver, by way of the recovery that retires the chunk.
   context_.chunk(chunk).end.store(at + Context::GranulesFor(bytes), std::memory_order_release);
   return ref;
 }
 
-void Space::Release(Ref ref) {
+template <typename Context>
+void Space<Context>::Release(Ref ref) {
   const uint32_t chunk = context_.ChunkOf(ref);
   if (chunk == open_) {
     --open_unreleased_;
@@ -52,9 +150,13 @@ void Space::Release(Ref ref) {
   Retire(chunk, gone.is_span ? retired_spans_ : retired_small_, gone.last);
 }
 
-void Space::Leave() { CloseOpen(); }
+template <typename Context>
+void Space<Context>::Leave() {
+  CloseOpen();
+}
 
-void Space::CloseOpen() {
+template <typename Context>
+void Space<Context>::CloseOpen() {
   if (open_ == kNone) return;
   if (open_unreleased_ > 0) {
     busy_.push_back({open_, open_unreleased_, false, open_last_});
@@ -66,7 +168,8 @@ void Space::CloseOpen() {
   open_unreleased_ = 0;
 }
 
-bool Space::OpenAnother(bool thoroughly) {
+template <typename Context>
+bool Space<Context>::OpenAnother(bool thoroughly) {
   uint32_t chunk = kNone;
   if (!ReopenRetired(retired_small_, 0, &chunk) && !ClaimFree(&chunk)) {
     if (!thoroughly) return false;
@@ -80,8 +183,9 @@ bool Space::OpenAnother(bool thoroughly) {
   return true;
 }
 
-std::optional<Ref> Space::AllocateSpan(uint64_t bytes, bool thoroughly) {
-  const uint64_t chunk_bytes = uint64_t{context_.chunk_granules()} * kGranuleBytes;
+template <typename Context>
+std::optional<Ref> Space<Context>::AllocateSpan(uint64_t bytes, bool thoroughly) {
+  const uint64_t chunk_bytes = uint64_t{context_.chunk_granules()} * Context::kGranuleBytes;
   const uint32_t count = static_cast<uint32_t>((bytes + chunk_bytes - 1) / chunk_bytes);
   uint32_t head = kNone;
   if (!ReopenRetired(retired_spans_, count, &head)) {
@@ -100,11 +204,12 @@ std::optional<Ref> Space::AllocateSpan(uint64_t bytes, bool thoroughly) {
 
 // Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. The oldest
 // goes first; where a message is held for long in it, the next.
-bool Space::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head) {
+template <typename Context>
+bool Space<Context>::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head) {
   for (size_t look = 0; look < kLooksAtRetired && look < retired.size();) {
     const auto at = retired.begin() + static_cast<ptrdiff_t>(look);
     // A hint, and nearly always right: TakeOver and AllGone decide.
-    if (context_.IsInSlot(at->last)) {
+    if (context_.IsAlive(at->last)) {
       ++look;
       continue;
     }
@@ -130,7 +235,8 @@ bool Space::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_
   return false;
 }
 
-bool Space::ClaimFree(uint32_t* chunk) {
+template <typename Context>
+bool Space<Context>::ClaimFree(uint32_t* chunk) {
   for (uint32_t step = 0; step < context_.chunk_count(); ++step) {
     const uint32_t number = search_;
     search_ = search_ + 1 == context_.chunk_count() ? 0 : search_ + 1;
@@ -144,7 +250,8 @@ bool Space::ClaimFree(uint32_t* chunk) {
 
 // Owns free chunks in a row, or none of them. Dies at any instruction -> those that are Owned are
 // retired, with nothing in them.
-bool Space::ClaimRow(uint32_t first, uint32_t count) {
+template <typename Context>
+bool Space<Context>::ClaimRow(uint32_t first, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     SharedWord& shared = context_.chunk(first + i).word;
     ChunkWord word{shared.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
@@ -165,7 +272,8 @@ bool Space::ClaimRow(uint32_t first, uint32_t count) {
 // Looks for free chunks in a row from the far end, away from where small messages begin.
 // Dies before `span` is set -> each chunk is retired for itself;  after -> those that are a Body by
 // then are freed with the head, the others for themselves.
-std::optional<uint32_t> Space::BuildSpan(uint32_t count) {
+template <typename Context>
+std::optional<uint32_t> Space<Context>::BuildSpan(uint32_t count) {
   uint32_t run = 0;
   for (uint32_t number = context_.chunk_count(); number-- > 0;) {
     // Relaxed: only a look.
@@ -186,26 +294,29 @@ std::optional<uint32_t> Space::BuildSpan(uint32_t count) {
   return std::nullopt;
 }
 
-bool Space::AllGone(uint32_t number) const {
+template <typename Context>
+bool Space<Context>::AllGone(uint32_t number) const {
   // Relaxed, here and below: the chunk is this participant's; TakeOver acquired it.
   const uint64_t end = std::min<uint64_t>(
-      context_.chunk(number).end.load(std::memory_order_relaxed), context_.slot_count());
+      context_.chunk(number).end.load(std::memory_order_relaxed), context_.granule_count());
+  const uint64_t space_bytes = context_.granule_count() * Context::kGranuleBytes;
   const bool span = context_.chunk(number).span.load(std::memory_order_relaxed) != 0;
   const uint64_t limit = span ? end : std::min<uint64_t>(end, context_.chunk_granules());
   const Ref first = context_.FirstOf(number);
+  typename Context::AliveLook look(context_);
   for (uint64_t at = 0; at < limit;) {
     const Ref ref = first + static_cast<Ref>(at);
-    if (ref >= context_.slot_count()) break;
-    if (context_.IsInSlot(ref)) return false;
-    const uint64_t size = context_.record(ref).size.load(std::memory_order_relaxed);
-    at += Context::GranulesFor(std::min(size, context_.slot_count() * kGranuleBytes));
+    if (ref >= context_.granule_count()) break;
+    if (look.IsAlive(ref)) return false;
+    at += Context::GranulesFor(std::min(context_.bytes_of(ref), space_bytes));
   }
   return true;
 }
 
 // Dies before the head is Free -> it is retired, and all is done once more: a body that is Free by
 // then, or another's, is left alone.
-void Space::Free(uint32_t number) {
+template <typename Context>
+void Space<Context>::Free(uint32_t number) {
   Chunk& chunk = context_.chunk(number);
   // Relaxed: this participant's own.
   const uint64_t span = chunk.span.load(std::memory_order_relaxed);
@@ -219,26 +330,29 @@ void Space::Free(uint32_t number) {
                                    std::memory_order_release, std::memory_order_relaxed);
     }
   }
-  // Release, all three: pairs with ClaimRow (R7), and keeps the order for recovery.
+  // Release, all three: pairs with ClaimRow (C1), and keeps the order for recovery.
   chunk.span.store(0, std::memory_order_release);
   chunk.end.store(0, std::memory_order_release);
   const ChunkWord owned{chunk.word.load(std::memory_order_relaxed)};  // relaxed: its own
   chunk.word.store(owned.Next(ChunkKind::kFree).bits, std::memory_order_release);
 }
 
-void Space::Disown(uint32_t number) {
+template <typename Context>
+void Space<Context>::Disown(uint32_t number) {
   SharedWord& word = context_.chunk(number).word;
   const ChunkWord owned{word.load(std::memory_order_relaxed)};  // relaxed: its own
   // Release: pairs with the acquire of TakeOver, for the records, `end` and `span`.
   word.store(owned.Next(ChunkKind::kRetired).bits, std::memory_order_release);
 }
 
-void Space::Retire(uint32_t number, std::deque<Retired>& retired, Ref last) {
+template <typename Context>
+void Space<Context>::Retire(uint32_t number, std::deque<Retired>& retired, Ref last) {
   Disown(number);
   retired.push_back({number, last});
 }
 
-bool Space::TakeOver(uint32_t number) {
+template <typename Context>
+bool Space<Context>::TakeOver(uint32_t number) {
   SharedWord& shared = context_.chunk(number).word;
   ChunkWord word{shared.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
   // Acquire: pairs with the release of Retire, or of the recovery that retired it.
@@ -248,11 +362,12 @@ bool Space::TakeOver(uint32_t number) {
                                         std::memory_order_acquire, std::memory_order_relaxed);
 }
 
-void Space::Gather() {
+template <typename Context>
+void Space<Context>::Gather() {
   std::vector<bool> freed(context_.chunk_count(), false);
   for (uint32_t number = 0; number < context_.chunk_count(); ++number) {
     // Most chunks are not gone, as a look at their first message tells.
-    if (context_.IsInSlot(context_.FirstOf(number)) || !TakeOver(number)) continue;
+    if (context_.IsAlive(context_.FirstOf(number)) || !TakeOver(number)) continue;
     if (AllGone(number)) {
       Free(number);
       freed[number] = true;
@@ -265,4 +380,6 @@ void Space::Gather() {
   std::erase_if(retired_spans_, is_freed);
 }
 
-}  // namespace kill9::slot_ring
+}  // namespace kill9::chunks
+
+#endif  // KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
