@@ -69,7 +69,7 @@ class Auditor {
       const Slot slot = context_.codec().Unpack(Load(context_.slot(number)));
       slots_.push_back(slot);
       if (slot.kind == SlotKind::kEmpty) continue;
-      if (static_cast<uint32_t>(slot.kind) > 2 || slot.ref >= context_.slot_count()) {
+      if (static_cast<uint32_t>(slot.kind) > 2 || slot.ref >= context_.granule_count()) {
         Violation("R3", "a slot's word names no message", number);
         continue;
       }

@@ -19,8 +19,10 @@ struct Plan {
   Plan(uint64_t body_offset, uint64_t chunks, uint64_t chunk_bytes)
       : granules(chunks * (chunk_bytes / kGranuleBytes)),
         regions(RoundUp(body_offset, alignof(RingHeader)) + sizeof(RingHeader)),
-        slots(RoundUp(regions + RoundUp(granules, kRegionSlots) / kRegionSlots * 8, kLineBytes)),
-        records(RoundUp(slots + granules * sizeof(SharedWord), kLineBytes)),
+        slots(
+            RoundUp(regions + RoundUp(granules * kSlotsPerGranule, kRegionSlots) / kRegionSlots * 8,
+                    kLineBytes)),
+        records(RoundUp(slots + granules * kSlotsPerGranule * sizeof(SharedWord), kLineBytes)),
         chunk_table(RoundUp(records + granules * sizeof(Record), kLineBytes)),
         sleepers(RoundUp(chunk_table + chunks * sizeof(Chunk), kSystemPageBytes)),
         space(sleepers + SleepersPage::kBytes),

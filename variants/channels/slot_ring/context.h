@@ -36,9 +36,9 @@ class Context : public chunks::ChunkView<kGranuleBytes>, public chunks::Namer {
   SleepersPage& sleepers_page() const { return *sleepers_page_; }
   const SlotCodec& codec() const { return codec_; }
 
-  uint64_t slot_count() const { return granule_count(); }
+  uint64_t slot_count() const { return granule_count() * kSlotsPerGranule; }
   SharedWord& slot(uint64_t number) const { return slots_[number]; }
-  uint64_t region_count() const { return RegionOf(granule_count() - 1) + 1; }
+  uint64_t region_count() const { return RegionOf(slot_count() - 1) + 1; }
   static constexpr uint64_t RegionOf(uint64_t slot) { return slot / kRegionSlots; }
   SharedWord& region(uint64_t number) const { return regions_[number]; }
 

@@ -2,7 +2,7 @@
 //
 //     body               RingHeader
 //     regions            a count for each kRegionSlots slots (R5)
-//     slots              one word each, as many as the space has granules
+//     slots              one word each, twice as many as the space has granules (R6)
 //     records            one for each granule: what message begins there
 //     chunks             one for each chunk of the space
 //     wake-up page       (variants/channels/shared/sleepers.h)
@@ -39,9 +39,13 @@
 //     that of the header; if who did it dies in between, recovery raises them, before it clears the
 //     name. A receiver that finds the header's count changed looks for what came back before it
 //     takes anything at the head.
-// R6  There are as many slots as granules, and a message has at least one granule: who has an
+// R6  There are twice as many slots as granules, and a message has at least one granule: who has an
 //     unsent message finds a slot that is Empty, or comes to be. So a draft, once reserved, can be
-//     sent.
+//     sent. (The tail never meets a message of the lap before that nobody has taken. As long as the
+//     oldest such message is at its place, each position between it and the tail is either filled,
+//     and not taken, since receivers take in order: fewer than there are granules; or void, for a
+//     slot whose message was taken before: these were there when the oldest was sent, beside it, so
+//     they are fewer than there are granules, too.)
 // R7  The space is one of chunks (C1 in shared/chunks.h); a message's place there is its slot.
 // R8  `closed` stands in at most one word, that of the tail's slot; no change of a word takes it
 //     back. No position from the tail on is filled then.
@@ -68,10 +72,11 @@ namespace kill9::slot_ring {
 using chunks::Chunk;
 using chunks::SharedWord;
 
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kGranuleBytes = 128;  // two lines: the processor fetches them in pairs
 inline constexpr uint64_t kMostGranules = uint64_t{1} << 28;
+inline constexpr uint64_t kSlotsPerGranule = 2;  // R6
 inline constexpr uint64_t kRegionSlots = 1024;
 inline constexpr uint64_t kHintEvery = 64;  // positions
 

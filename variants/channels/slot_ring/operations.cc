@@ -269,12 +269,12 @@ absl::StatusOr<Occupancy> SlotRing::DoLook() {
     // Acquire: pairs with the CAS of Send, for the record.
     const Slot slot =
         context_.codec().Unpack(context_.slot(number).load(std::memory_order_acquire));
-    if (slot.kind == SlotKind::kEmpty || slot.ref >= context_.slot_count()) continue;
+    if (slot.kind == SlotKind::kEmpty || slot.ref >= context_.granule_count()) continue;
     ++(slot.kind == SlotKind::kFull ? occupancy.waiting : occupancy.taken);
     // Relaxed: it may be of the next message already; each field is of a moment of its own.
     occupancy.bytes += context_.record(slot.ref).size.load(std::memory_order_relaxed);
   }
-  occupancy.capacity_bytes = context_.slot_count() * kGranuleBytes;
+  occupancy.capacity_bytes = context_.granule_count() * kGranuleBytes;
   occupancy.senders = Count(MemberRole::kSender);
   occupancy.receivers = Count(MemberRole::kReceiver);
   occupancy.closed = ring_.IsClosed();

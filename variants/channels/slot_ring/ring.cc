@@ -61,7 +61,7 @@ bool Ring::FindOldestReturned(Held* oldest, uint64_t* oldest_word) {
       const uint64_t word = shared.load(std::memory_order_acquire);
       const Slot slot = codec().Unpack(word);
       if (slot.kind != SlotKind::kFull || !slot.redelivered()) continue;
-      if (slot.ref >= context_.slot_count()) continue;  // damaged: left alone
+      if (slot.ref >= context_.granule_count()) continue;  // damaged: left alone
       const uint64_t position =
           context_.record(slot.ref).position.load(std::memory_order_acquire) - 1;
       if (shared.load(std::memory_order_acquire) != word) continue;

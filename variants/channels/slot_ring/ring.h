@@ -181,7 +181,7 @@ inline bool Ring::Claim(SharedWord& shared, uint64_t word, Held* held) {
 }
 
 inline bool Ring::Describe(Held* held) const {
-  if (held->slot.ref >= context_.slot_count()) return false;
+  if (held->slot.ref >= context_.granule_count()) return false;
   const Record& record = context_.record(held->slot.ref);
   // Relaxed: Claim acquired it, and it is this participant's.
   held->position = record.position.load(std::memory_order_relaxed) - 1;

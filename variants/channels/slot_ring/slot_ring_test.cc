@@ -33,9 +33,21 @@ class SlotRingTest : public ::testing::Test {
   std::unique_ptr<Channel> Attach(MemberRole role = MemberRole::kBoth) const {
     return *AttachMember(segment_, {.role = role});
   }
-  uint64_t slots() const {
+  uint64_t granules() const {
     return segment_->header().parameters[kChunkCount] * segment_->header().parameters[kChunkBytes] /
            kGranuleBytes;
+  }
+  uint64_t slots() const { return granules() * kSlotsPerGranule; }
+  // Sends empty messages until there is no room; returns how many there was room for.
+  uint64_t Fill() {
+    uint64_t sent = 0;
+    absl::Status status;
+    for (;; ++sent) {
+      status = channel_->Send("", Deadline::None()).status();
+      if (!status.ok()) break;
+    }
+    EXPECT_EQ(status.code(), StatusCode::kDeadlineExceeded) << status;
+    return sent;
   }
   void Send(const std::string& message) {
     const auto sent = channel_->Send(message, Deadline::None());
@@ -96,13 +108,38 @@ TEST_F(SlotRingTest, WhatWaitsForALapOrMoreIsSkippedToo) {
   const uint64_t lap = slots();
   uint64_t sent = 0;
   while (sent < lap && sender->Send("", Deadline::None()).ok()) ++sent;
-  EXPECT_LT(sent, lap) << "as many as there are granules, but for its own";
-  EXPECT_GT(sent, lap / 2);
+  EXPECT_LT(sent, granules()) << "as many as there are granules, but for its own";
+  EXPECT_GT(sent, granules() / 2);
   ExpectSound();
   EXPECT_EQ(Receive(), "comes back");
   for (uint64_t i = 0; i < sent; ++i) ASSERT_EQ(Receive(), "");
   EXPECT_EQ(channel_->Take(Deadline::None()).status().code(), StatusCode::kDeadlineExceeded);
   ExpectSound();
+}
+
+// The tail goes by a message that is held, lap after lap, in a channel that is full: when that
+// message is gone its granule is free, and the position after the last one must be, too (R6).
+TEST_F(SlotRingTest, WhatWasHeldInAFullChannelLeavesRoomForTheNext) {
+  for (const bool comes_back : {true, false}) {
+    uint64_t waiting = Fill();
+    ASSERT_EQ(waiting, granules());  // the premise: there is no room at all
+    TakenMessage held = *channel_->Take(Deadline::None());
+    for (--waiting; waiting > granules() / 2; --waiting) ASSERT_EQ(Receive(), "");
+    const uint64_t more = Fill();  // on the way the tail goes by what is held
+    ASSERT_GE(more, granules() / 4);
+    waiting += more;
+    if (comes_back) {
+      ASSERT_TRUE(channel_->Return(std::move(held)).ok());
+      ASSERT_EQ(Receive(), "");
+    } else {
+      ASSERT_TRUE(channel_->Acknowledge(std::move(held)).ok());
+    }
+    for (int lap = 0; lap < 5; ++lap) {
+      waiting += Fill();
+      ExpectSound();
+      for (; waiting > 0; --waiting) ASSERT_EQ(Receive(), "");
+    }
+  }
 }
 
 TEST_F(SlotRingTest, AHeldMessageKeepsItsBytesThoughAllAroundItAreGone) {
@@ -185,7 +222,7 @@ TEST_F(SlotRingTest, ADamagedSegmentIsAnErrorAndNeverACrash) {
   std::mt19937_64 random(TestSeed());
   uint64_t errors = 0;
   for (int round = 0; round < 400; ++round) {
-    Make(96 << 10);
+    Make(112 << 10);
     std::unique_ptr<Channel> other = Attach();
     Pass(random() % 100);
     for (int i = 0; i < 20; ++i) Send(std::string(random() % 3000, 'm'));
