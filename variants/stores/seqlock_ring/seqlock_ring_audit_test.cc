@@ -48,6 +48,20 @@ TEST_F(BrokenRing, TagTwiceInABucketIsSeen) {
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }
 
+TEST_F(BrokenRing, WordOfAKindThatNoSlotHasIsSeen) {
+  std::atomic<uint64_t>& slot = *found().place;
+  const uint64_t word = slot.load(kTestOrder);
+  uint64_t strange = word;
+  for (uint32_t bit = 0; bit < 64; ++bit) {
+    const uint64_t other = word ^ uint64_t { 1 } << bit;
+    if (KindOf(other) != kEntry && KindOf(other) != kVacant) strange = other;
+  }
+  ASSERT_NE(KindOf(strange), kEntry);
+  ASSERT_NE(KindOf(strange), kVacant);
+  slot.store(strange, kTestOrder);
+  EXPECT_THAT(Violations(*store_), Contains(testing::HasSubstr("has a word of kind")));
+}
+
 TEST_F(BrokenRing, EntryInAnotherBucketIsSeen) {
   Bucket& wrong = &bucket() == store_->geometry().buckets ? store_->geometry().buckets[1]
                                                           : store_->geometry().buckets[0];
