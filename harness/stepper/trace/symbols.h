@@ -26,6 +26,8 @@ class Symbols {
   Symbols& operator=(const Symbols&) = delete;
 
   SourceLine Line(uint64_t address) const;
+  // The line of ours: where code of a library was made part of it, the place where it was called.
+  SourceLine LineOfOurs(uint64_t address) const;
   std::string Function(uint64_t address) const;  // demangled; "?" where there is no symbol
   // One line for people: instruction, function, file and line.
   std::string Describe(uint64_t address) const;
@@ -38,6 +40,9 @@ class Symbols {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Whether the file is a header that the project did not write.
+bool IsOfLibrary(std::string_view file);
 
 // The path from the project's own directory on: "variants/store.cc"; as given, if it is none of
 // ours.
