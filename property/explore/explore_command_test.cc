@@ -22,8 +22,8 @@ TEST(ExploreCommand, RefusesWhatItDoesNotHave) {
       {
           {"--variant=bogus", "known are: all"},
           {"--scenario=bogus", "there is no operation 'bogus'"},
-          {"--model=compiler", "is not there yet"},
-          {"--model=bogus", "known are: sc, tso, c11"},
+          {"--orderings --model=sc", "--model=c11"},
+          {"--model=bogus", "known are: sc, tso, c11, compiler"},
           {"--strategy=bogus", "known are: auto, exhaustive, random"},
           {"--deaths=4", "4"},
           {"--token=bogus", "it is none of this program's"},

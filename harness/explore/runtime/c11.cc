@@ -34,11 +34,11 @@ void Machine::CheckRace(const void* address, size_t bytes, WeakMemory::Access ac
   }
 }
 
-int Machine::Pick(const Ages& ages, int count) {
+int Machine::Pick(int fiber, const Ages& ages, int count) {
   if (count == 1) return ages[0];
   const OutsideArena outside;
   for (int i = 0; i < count; ++i) {
-    moves_[static_cast<size_t>(i)] = {MoveKind::kPick, static_cast<int8_t>(running_),
+    moves_[static_cast<size_t>(i)] = {MoveKind::kPick, static_cast<int8_t>(fiber),
                                       ages[static_cast<size_t>(i)]};
   }
   const int choice = chooser_->Choose({.moves = {moves_.data(), static_cast<size_t>(count)},
@@ -56,7 +56,7 @@ uint64_t Machine::LoadWeak(const void* address, size_t bytes, Order order) {
   Ages ages;
   const int oldest = weak_.OldestFor(running_, location, order);
   for (int i = 0; i <= oldest; ++i) ages[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
-  picked_ = Pick(ages, oldest + 1);
+  picked_ = Pick(running_, ages, oldest + 1);
   const uint64_t value = weak_.ValueAt(location, picked_);
   weak_.Load(running_, location, order, picked_);
   return value;
@@ -73,7 +73,7 @@ void Machine::StoreWeak(void* address, size_t bytes, uint64_t value, Order order
   for (int i = 0; i <= oldest; ++i) {
     if (weak_.MayFollow(location, i)) ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
   }
-  picked_ = Pick(ages, count);
+  picked_ = Pick(running_, ages, count);
   weak_.Store(running_, location, order, picked_, value);
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "harness/explore/base/orderings.h"
 #include "harness/explore/runtime/machine.h"
 
 namespace kill9::explore {
@@ -12,21 +13,27 @@ inline bool Explored(const void* address) {
   return Machine::Covers(address) && Machine::exploring();
 }
 
-// As the compiler numbers them.
-constexpr Order OrderOf(int order) { return static_cast<Order>(order & 7); }
+// The compiler's number of a memory order.
+Order OrderOf(const void* address, Ordering::Of of, int order, uintptr_t code) {
+  const auto written = static_cast<Order>(order & 7);
+  if (!Machine::Get().IsOrdered(address)) return written;
+  return Orderings::Get().Take(code, of, written);
+}
 
 template <typename T>
 T AtomicLoad(const volatile T* address, int order, uintptr_t code) {
   const void* const plain = const_cast<const T*>(address);
   if (!Explored(plain)) return __atomic_load_n(address, __ATOMIC_SEQ_CST);
-  return static_cast<T>(Machine::Get().Load(plain, sizeof(T), OrderOf(order), code));
+  return static_cast<T>(Machine::Get().Load(
+      plain, sizeof(T), OrderOf(plain, Ordering::Of::kLoad, order, code), code));
 }
 
 template <typename T>
 void AtomicStore(volatile T* address, T value, int order, uintptr_t code) {
   void* const plain = const_cast<T*>(address);
   if (!Explored(plain)) return __atomic_store_n(address, value, __ATOMIC_SEQ_CST);
-  Machine::Get().Store(plain, sizeof(T), value, OrderOf(order), code);
+  Machine::Get().Store(plain, sizeof(T), value, OrderOf(plain, Ordering::Of::kStore, order, code),
+                       code);
 }
 
 // `next` gives the new value from the old one.
@@ -40,12 +47,12 @@ T AtomicUpdate(volatile T* address, int order, uintptr_t code, Next next) {
     }
     return seen;
   }
-  return static_cast<T>(
-      Machine::Get().ReadModifyWrite(plain, sizeof(T), {OrderOf(order), OrderOf(order)}, code,
-                                     [&](uint64_t old_value, uint64_t* new_value) {
-                                       *new_value = next(static_cast<T>(old_value));
-                                       return true;
-                                     }));
+  const Order written = OrderOf(plain, Ordering::Of::kUpdate, order, code);
+  return static_cast<T>(Machine::Get().ReadModifyWrite(
+      plain, sizeof(T), {written, written}, code, [&](uint64_t old_value, uint64_t* new_value) {
+        *new_value = next(static_cast<T>(old_value));
+        return true;
+      }));
 }
 
 template <typename T>
@@ -57,12 +64,13 @@ T AtomicCompareExchange(volatile T* address, T expected, T desired, int success,
                                 __ATOMIC_SEQ_CST);
     return expected;
   }
-  return static_cast<T>(
-      Machine::Get().ReadModifyWrite(plain, sizeof(T), {OrderOf(success), OrderOf(failure)}, code,
-                                     [&](uint64_t old_value, uint64_t* new_value) {
-                                       *new_value = desired;
-                                       return static_cast<T>(old_value) == expected;
-                                     }));
+  const Machine::UpdateOrder written = {OrderOf(plain, Ordering::Of::kUpdate, success, code),
+                                        OrderOf(plain, Ordering::Of::kFailedUpdate, failure, code)};
+  return static_cast<T>(Machine::Get().ReadModifyWrite(
+      plain, sizeof(T), written, code, [&](uint64_t old_value, uint64_t* new_value) {
+        *new_value = desired;
+        return static_cast<T>(old_value) == expected;
+      }));
 }
 
 }  // namespace
@@ -74,9 +82,18 @@ using kill9::explore::AtomicStore;
 using kill9::explore::AtomicUpdate;
 using kill9::explore::Explored;
 using kill9::explore::Machine;
-using kill9::explore::OrderOf;
+using kill9::explore::Order;
+using kill9::explore::Ordering;
+using kill9::explore::Orderings;
 
 #define KILL9_CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+// The frame above is explored code's, which is compiled with frame pointers.
+#pragma GCC diagnostic ignored "-Wframe-address"
+// Of an atomic operation, which the compiler may have left in a function of the library: then the
+// caller's place is the one that was written.
+#define KILL9_ATOMIC_CODE                                                                 \
+  (Orderings::Get().NoteCaller(reinterpret_cast<uintptr_t>(__builtin_return_address(1))), \
+   KILL9_CODE)
 
 #define KILL9_PLAIN(SIZE)                                                   \
   void __tsan_read##SIZE(void* address) {                                   \
@@ -102,51 +119,52 @@ using kill9::explore::OrderOf;
     Machine::Get().Write(address, SIZE, KILL9_CODE);                        \
   }
 
-#define KILL9_ATOMIC(BITS, TYPE)                                                                  \
-  TYPE __tsan_atomic##BITS##_load(const volatile TYPE* address, int order) {                      \
-    return AtomicLoad<TYPE>(address, order, KILL9_CODE);                                          \
-  }                                                                                               \
-  void __tsan_atomic##BITS##_store(volatile TYPE* address, TYPE value, int order) {               \
-    AtomicStore<TYPE>(address, value, order, KILL9_CODE);                                         \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_exchange(volatile TYPE* address, TYPE value, int order) {            \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE, [&](TYPE) { return value; });           \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_add(volatile TYPE* address, TYPE value, int order) {           \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen + value); });        \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_sub(volatile TYPE* address, TYPE value, int order) {           \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen - value); });        \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_and(volatile TYPE* address, TYPE value, int order) {           \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen & value); });        \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_or(volatile TYPE* address, TYPE value, int order) {            \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen | value); });        \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_xor(volatile TYPE* address, TYPE value, int order) {           \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(seen ^ value); });        \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_fetch_nand(volatile TYPE* address, TYPE value, int order) {          \
-    return AtomicUpdate<TYPE>(address, order, KILL9_CODE,                                         \
-                              [&](TYPE seen) { return static_cast<TYPE>(~(seen & value)); });     \
-  }                                                                                               \
-  TYPE __tsan_atomic##BITS##_compare_exchange_val(volatile TYPE* address, TYPE expected,          \
-                                                  TYPE desired, int success, int failure) {       \
-    return AtomicCompareExchange<TYPE>(address, expected, desired, success, failure, KILL9_CODE); \
-  }                                                                                               \
-  int __tsan_atomic##BITS##_compare_exchange_strong(volatile TYPE* address, TYPE* expected,       \
-                                                    TYPE desired, int success, int failure) {     \
-    const TYPE seen =                                                                             \
-        AtomicCompareExchange<TYPE>(address, *expected, desired, success, failure, KILL9_CODE);   \
-    if (seen == *expected) return 1;                                                              \
-    *expected = seen;                                                                             \
-    return 0;                                                                                     \
+#define KILL9_ATOMIC(BITS, TYPE)                                                                 \
+  TYPE __tsan_atomic##BITS##_load(const volatile TYPE* address, int order) {                     \
+    return AtomicLoad<TYPE>(address, order, KILL9_ATOMIC_CODE);                                  \
+  }                                                                                              \
+  void __tsan_atomic##BITS##_store(volatile TYPE* address, TYPE value, int order) {              \
+    AtomicStore<TYPE>(address, value, order, KILL9_ATOMIC_CODE);                                 \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_exchange(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE, [&](TYPE) { return value; });   \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_add(volatile TYPE* address, TYPE value, int order) {          \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen + value); });       \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_sub(volatile TYPE* address, TYPE value, int order) {          \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen - value); });       \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_and(volatile TYPE* address, TYPE value, int order) {          \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen & value); });       \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_or(volatile TYPE* address, TYPE value, int order) {           \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen | value); });       \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_xor(volatile TYPE* address, TYPE value, int order) {          \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(seen ^ value); });       \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_fetch_nand(volatile TYPE* address, TYPE value, int order) {         \
+    return AtomicUpdate<TYPE>(address, order, KILL9_ATOMIC_CODE,                                 \
+                              [&](TYPE seen) { return static_cast<TYPE>(~(seen & value)); });    \
+  }                                                                                              \
+  TYPE __tsan_atomic##BITS##_compare_exchange_val(volatile TYPE* address, TYPE expected,         \
+                                                  TYPE desired, int success, int failure) {      \
+    return AtomicCompareExchange<TYPE>(address, expected, desired, success, failure,             \
+                                       KILL9_ATOMIC_CODE);                                       \
+  }                                                                                              \
+  int __tsan_atomic##BITS##_compare_exchange_strong(volatile TYPE* address, TYPE* expected,      \
+                                                    TYPE desired, int success, int failure) {    \
+    const TYPE seen = AtomicCompareExchange<TYPE>(address, *expected, desired, success, failure, \
+                                                  KILL9_ATOMIC_CODE);                            \
+    if (seen == *expected) return 1;                                                             \
+    *expected = seen;                                                                            \
+    return 0;                                                                                    \
   }
 
 extern "C" {
@@ -186,9 +204,20 @@ KILL9_ATOMIC(32, uint32_t)
 KILL9_ATOMIC(64, uint64_t)
 
 void __tsan_atomic_thread_fence(int order) {
-  if (Machine::exploring()) Machine::Get().Fence(OrderOf(order), KILL9_CODE);
+  if (!Machine::exploring()) return;
+  const uintptr_t code = KILL9_ATOMIC_CODE;
+  const auto written = static_cast<Order>(order & 7);
+  const bool matters = Machine::Get().models_orders();
+  Machine::Get().Fence(
+      matters ? Orderings::Get().Take(code, Ordering::Of::kFence, written) : written, code);
 }
-// It orders what the compiler emits, and that is what is explored already.
-void __tsan_atomic_signal_fence(int) {}
+void __tsan_atomic_signal_fence(int order) {
+  Machine& machine = Machine::Get();
+  if (!machine.models_compiler()) return;
+  const uintptr_t code = KILL9_ATOMIC_CODE;
+  const Order taken =
+      Orderings::Get().Take(code, Ordering::Of::kSignalFence, static_cast<Order>(order & 7));
+  if (taken != Order::kRelaxed) machine.SignalFence();
+}
 
 }  // extern "C"

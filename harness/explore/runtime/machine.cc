@@ -60,7 +60,7 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   dirty_.reserve(words_);
   weak_.Forget(words_);
   contended_words_ = 0;
-  grew_ = false;
+  grew_ = forgot_stores_ = false;
   locks_are_asked_ = false;
   kernel_at_beginning_ = kernel_;
   for (int i = 0; i <= kMostParticipants; ++i) robust_at_beginning_[i] = fibers_[i].robust;
@@ -225,6 +225,7 @@ void Machine::BeginOperation(const char* what, bool must_not_wait) {
 void Machine::EndOperation(uint64_t hash_of_results) {
   Settle();
   AskInsideTurn(false);
+  CompilerBarrier();
   Fiber& fiber = fibers_[running_];
   ++fiber.steps;
   fiber.in_operation = fiber.must_not_wait = false;
@@ -273,6 +274,7 @@ void Machine::Before(uint64_t word, bool write, uintptr_t code) {
   Fiber& fiber = fibers_[running_];
   if (phase_ == Phase::kTurns) {
     code_ = code;
+    if (models_compiler()) NoteReached(word);
     Track(word, write);
     if (contended_[word] != 0 || limits_.ask_everywhere) {
       fiber.next_word = word;
@@ -358,6 +360,7 @@ void Machine::SettleNow() {
       Change(word, old_value, *At(word));
     }
     if (IsWeak(word)) SettleWeak(word);
+    if (models_compiler()) NoteStore(word, old_value, false);
     if (limits_.trace) {
       Trace(AccessKind::kWrite, fiber.unsettled_code, word, *At(word), *At(word));
     }
@@ -389,6 +392,7 @@ void Machine::Store(void* address, size_t bytes, uint64_t value, Order order, ui
   const uint64_t old_value = *At(word);
   const uint64_t whole = (old_value & ~mask) | (value << shift & mask);
   if (IsWeak(word)) StoreWeak(address, bytes, whole, order);
+  if (models_compiler()) NoteStore(word, old_value, Releases(order));
   if (picked_ == 0) {
     MakeDirty(word);
     *At(word) = whole;
@@ -423,6 +427,7 @@ void Machine::StoreOfHolder(uint32_t* address, uint32_t value) {
 void Machine::Fence(Order order, uintptr_t) {
   Settle();
   if (models_orders()) return FenceWeak(order);
+  if (order != Order::kRelaxed) CompilerBarrier();
   Fiber& fiber = fibers_[running_];
   if (order != Order::kSeqCst || !buffers() || fiber.buffered == 0) return;
   // That its stores reach the segment is seen by others: they may act before.
@@ -433,6 +438,7 @@ void Machine::Fence(Order order, uintptr_t) {
 
 void Machine::BarrierOfAll(uintptr_t code) {
   Settle();
+  CompilerBarrier();
   if (!buffers() && !models_orders()) return;
   // The others' stores become visible at this moment: as an access to all of them.
   TouchResource(kResources - 1, true, code);
@@ -452,6 +458,8 @@ void Machine::BarrierOfAll(uintptr_t code) {
 
 void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
   if (phase_ == Phase::kOutside) return;
+  Settle();
+  CompilerBarrier();
   if (phase_ == Phase::kTurns) MarkContended(words_ + resource % kResources);
   Before(words_ + resource % kResources, write, code);
 }

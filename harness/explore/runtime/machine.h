@@ -119,6 +119,12 @@ class Machine {
   int running() const { return phase_ == Phase::kOutside ? acting_ : running_; }
   void NoteMapping(char* base, size_t bytes);  // the segment's
 
+  // Whether the memory order of an access to this word matters.
+  bool IsOrdered(const void* address) const { return IsWeak(WordOf(address)); }
+  bool models_orders() const {
+    return limits_.model == MemoryModel::kC11 && phase_ == Phase::kTurns;
+  }
+
   // Before a plain load or store, which the code then makes itself.
   void Read(const void* address, size_t bytes, uintptr_t code);
   void Write(void* address, size_t bytes, uintptr_t code);
@@ -191,7 +197,18 @@ class Machine {
   }
   bool proves_hooks() const { return proving_; }
   // Whether something was left out that the memory model allows, since the last Load.
-  bool narrowed() const { return weak_.narrowed(); }
+  bool narrowed() const { return weak_.narrowed() || forgot_stores_; }
+  // Here the compiler moves no store of the running fiber over another (compiler_order.cc).
+  void CompilerBarrier() {
+    if (phase_ == Phase::kTurns) fibers_[running_].unordered = 0;
+  }
+  void SignalFence() {
+    Settle();
+    CompilerBarrier();
+  }
+  bool models_compiler() const {
+    return limits_.model == MemoryModel::kCompiler && phase_ == Phase::kTurns;
+  }
   // REQUIRES: proves_hooks.
   void SetAccess(bool possible);
 
@@ -204,6 +221,13 @@ class Machine {
     uint64_t under;  // what the segment showed before it
   };
   static constexpr int kMostBuffered = 512;
+  // A store since the last place over which the compiler moves none.
+  struct Unordered {
+    uint64_t word, old_value;
+    bool releases;
+    bool reached;  // another has seen it, or one that comes after it
+  };
+  static constexpr int kMostUnordered = 32;
   static constexpr int kFirstThreadId = 1'000'000;
 
   // What a fiber has at its start is all zeros.
@@ -235,11 +259,13 @@ class Machine {
     int error = 0;  // errno
     int buffered = 0;
     bool buffer_shown = false;
+    int unordered = 0;
   };
   struct Fiber : FiberState {
     Stack stack;
     RobustList robust;
     std::array<Buffered, kMostBuffered> buffer;
+    std::array<Unordered, kMostUnordered> since_barrier;
   };
 
   void ResetSegment();
@@ -287,16 +313,18 @@ class Machine {
     if (fibers_[running_].unsettled != 0) SettleNow();
   }
   void SettleNow();
+  // ---- Under compiler (compiler_order.cc).
+  void NoteStore(uint64_t word, uint64_t old_value, bool releases);
+  void NoteReached(uint64_t word);
+  void LoseStores(int fiber);
+
   // ---- Under c11 (c11.cc).
-  bool models_orders() const {
-    return limits_.model == MemoryModel::kC11 && phase_ == Phase::kTurns;
-  }
   bool IsWeak(uint64_t word) const { return models_orders() && contended_[word] != 0; }
   // kNone: its stores are not kept account of, and the newest is what everybody sees.
   int Location(uint64_t word);
   void CheckRace(const void* address, size_t bytes, WeakMemory::Access access);
   using Ages = std::array<uint8_t, WeakMemory::kMostAges>;
-  int Pick(const Ages& ages, int count);
+  int Pick(int fiber, const Ages& ages, int count);
   uint64_t LoadWeak(const void* address, size_t bytes, Order order);
   void StoreWeak(void* address, size_t bytes, uint64_t value, Order order);
   void SettleWeak(uint64_t word);
@@ -367,6 +395,7 @@ class Machine {
   uintptr_t code_ = 0;  // of the access that was asked for last
 
   WeakMemory weak_;
+  bool forgot_stores_ = false;
   int picked_ = 0;  // how old the store was that the last access took up
   Kernel kernel_, kernel_at_beginning_;
   std::array<RobustList, kMostParticipants + 1> robust_at_beginning_;
@@ -408,7 +437,7 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
       if (stores && (i > oldest_to_follow || !weak_.MayFollow(location, i))) continue;
       ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
     }
-    age = Pick(ages, count);
+    age = Pick(running_, ages, count);
     whole = weak_.ValueAt(location, age);
   }
   const uint64_t old_value = whole >> shift & MaskOf(bytes);
@@ -427,6 +456,7 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
       weak_.Load(running_, location, order.failure, age);
     }
   }
+  CompilerBarrier();
   if (stores && age == 0) {
     MakeDirty(word);
     *At(word) = next;

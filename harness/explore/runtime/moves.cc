@@ -115,7 +115,11 @@ uint64_t Machine::HashOf(int number) const {
     }
     return hash;
   }
-  return Mix(fiber.seen ^ static_cast<uint64_t>(fiber.buffered) << 48,
+  uint64_t reached = 0;
+  for (int i = 0; i < fiber.unordered; ++i) {
+    reached = reached << 1 | (fiber.since_barrier[static_cast<size_t>(i)].reached ? 1 : 0);
+  }
+  return Mix(fiber.seen ^ static_cast<uint64_t>(fiber.buffered) << 48 ^ reached << 13,
              fiber.steps << 8 | static_cast<uint64_t>(fiber.wait) << 4 |
                  uint64_t{fiber.ended} << 3 | uint64_t{fiber.woken} << 2 |
                  uint64_t{fiber.granted} << 1 | uint64_t{fiber.timeouts != 0});
@@ -224,6 +228,7 @@ void Machine::Proceed() {
 void Machine::Block(Wait wait) {
   const OutsideArena outside;
   Settle();
+  CompilerBarrier();
   Fiber& fiber = fibers_[running_];
   if (fiber.must_not_wait) {
     Fail(Verdict::kStuck, "an operation that must never wait for another participant waits");
@@ -298,6 +303,7 @@ void Machine::Kill(int number) {
   ++deaths_;
   just_killed_ = true;
   living_ = static_cast<uint8_t>(living_ & ~(1u << number));
+  if (models_compiler()) LoseStores(number);
   // The kernel touches these words when it comes to it.
   for (int i = 0; i < fiber.robust.count; ++i) MarkContended(WordOf(fiber.robust.held[i]));
   if (fiber.robust.pending != nullptr) MarkContended(WordOf(fiber.robust.pending));

@@ -12,8 +12,8 @@
 
 namespace kill9::explore {
 
-enum class MemoryModel : uint8_t { kSc, kTso, kC11 };
-inline constexpr std::string_view kModelNames[] = {"sc", "tso", "c11"};
+enum class MemoryModel : uint8_t { kSc, kTso, kC11, kCompiler };
+inline constexpr std::string_view kModelNames[] = {"sc", "tso", "c11", "compiler"};
 constexpr std::string_view ModelName(MemoryModel model) {
   return kModelNames[static_cast<size_t>(model)];
 }
@@ -29,12 +29,13 @@ enum class MoveKind : uint8_t {
   kDrain,  // the oldest store in its buffer reaches the segment
   kEvent,  // the kernel does the next thing for a dead participant
   kKill,
-  kPick,  // the participant's access takes up the store that is so old, or comes right after it
+  kPick,  // the participant's access takes up the store that is so old, or comes right after it;
+          // or a store of the dead is missing
 };
 struct Move {
   MoveKind kind = MoveKind::kRun;
   int8_t fiber = 0;
-  uint8_t age = 0;  // of kPick: 0 is the newest
+  uint8_t age = 0;  // of kPick: 0 is the newest; or that none is missing
   bool operator==(const Move&) const = default;
 };
 

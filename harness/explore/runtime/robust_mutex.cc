@@ -69,6 +69,7 @@ class Mutex {
 
 int Mutex::Lock(Patience patience) {
   if (!machine_.exploring()) return LockAlone();
+  machine_.SignalFence();
   list().pending = word_;
   uint32_t seen = Load();
   for (;;) {
@@ -115,6 +116,7 @@ int Mutex::Unlock() {
     *word_ = *owner_ = 0;
     return 0;
   }
+  machine_.SignalFence();
   if ((Load() & FUTEX_TID_MASK) != tid_) return EPERM;
   const uint32_t owner = machine_.LoadOfHolder(owner_) == kInconsistent ? kNotRecoverable : 0;
   list().pending = word_;
@@ -125,6 +127,7 @@ int Mutex::Unlock() {
 }
 
 int Mutex::MakeConsistent() {
+  machine_.SignalFence();
   if (machine_.LoadOfHolder(owner_) != kInconsistent) return EINVAL;
   machine_.StoreOfHolder(owner_, tid_);
   return 0;

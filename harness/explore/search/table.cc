@@ -20,7 +20,7 @@ bool IsAccess(const Step& step) {
 
 std::string Place(const Step& step, const stepper::Symbols& symbols) {
   // The call's return address: the line is that of the instruction before it.
-  const stepper::SourceLine line = symbols.Line(step.code - 1);
+  const stepper::SourceLine line = symbols.LineOfOurs(step.code - 1);
   if (line.file.empty()) return "?";
   return absl::StrCat(line.file.substr(line.file.rfind('/') + 1), ":", line.line);
 }

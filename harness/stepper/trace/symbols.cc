@@ -52,6 +52,46 @@ SourceLine Symbols::Line(uint64_t address) const {
   return found->second;
 }
 
+bool IsOfLibrary(std::string_view file) { return file.find("/include/") != std::string_view::npos; }
+
+namespace {
+
+// Where an inlined function was called; empty: it says nothing.
+SourceLine PlaceOfCall(Dwarf_Die* unit, Dwarf_Die* inlined) {
+  Dwarf_Attribute attribute;
+  Dwarf_Word file = 0, line = 0;
+  Dwarf_Files* files = nullptr;
+  size_t count = 0;
+  if (dwarf_tag(inlined) != DW_TAG_inlined_subroutine ||
+      dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file) != 0 ||
+      dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line) != 0 ||
+      dwarf_getsrcfiles(unit, &files, &count) != 0) {
+    return {};
+  }
+  const char* name = dwarf_filesrc(files, file, nullptr, nullptr);
+  return {name == nullptr ? "" : name, static_cast<int>(line)};
+}
+
+}  // namespace
+
+SourceLine Symbols::LineOfOurs(uint64_t address) const {
+  SourceLine place = Line(address);
+  // Line 0: the compiler has merged several.
+  const auto is_known = [&] { return place.line != 0 && !IsOfLibrary(place.file); };
+  if (state_->dwfl == nullptr || is_known()) return place;
+  Dwarf_Addr bias = 0;
+  Dwarf_Die* unit = dwfl_addrdie(state_->dwfl, address, &bias);
+  Dwarf_Die *scopes = nullptr, *chain = nullptr;
+  int count = unit == nullptr ? 0 : dwarf_getscopes(unit, address - bias, &scopes);
+  if (count > 0) count = dwarf_getscopes_die(&scopes[0], &chain);
+  for (int i = 0; i < count && !is_known(); ++i) {
+    if (SourceLine caller = PlaceOfCall(unit, &chain[i]); !caller.file.empty()) place = caller;
+  }
+  std::free(scopes);
+  std::free(chain);
+  return place;
+}
+
 std::string Symbols::Function(uint64_t address) const {
   Dwfl_Module* module = state_->dwfl == nullptr ? nullptr : dwfl_addrmodule(state_->dwfl, address);
   const char* name = module == nullptr ? nullptr : dwfl_module_addrname(module, address);

@@ -28,6 +28,8 @@ class Symbols {
   Symbols& operator=(const Symbols&) = delete;
 
   SourceLine Line(uint64_t address) const;
+  // The line of ours: where code of a library was made part of it, the place where it was called.
+  SourceLine LineOfOurs(uint64_t address) const;
   std::string Function(uint64_t address) const;  // demangled; "?" where there is no symbol
   // The calls of the process's first thread, the innermost first, as dwfl_thread_getframes tells
   // them; it is stopped by ptrace meanwhile.
@@ -43,6 +45,9 @@ class Symbols {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Whether the file is a header that the project did not write.
+bool IsOfLibrary(std::string_view file);
 
 // The path from the project's own directory on: "variants/store.cc"; as given, if it is none of
 // ours.

@@ -405,6 +405,32 @@ Program RelaxedGivingBack(bool repaired) {
   return program;
 }
 
+// ---- A commit mark is a plain store after plain stores: the compiler may put it before them -----
+
+struct Committed {
+  uint64_t mark, first, second;
+};
+
+Program MarkByLuck(bool repaired) {
+  Program program;
+  program.name = "mark_by_luck";
+  program.participants = 1;
+  program.run = [repaired](char* memory, int, uint64_t*) {
+    Committed& shared = In<Committed>(memory);
+    shared.first = 7;
+    shared.second = 7;
+    if (repaired) std::atomic_signal_fence(kSeqCst);
+    shared.mark = 1;
+  };
+  program.judge = [](char* memory, const ProgramOutcome&) -> std::string {
+    const Committed& shared = In<Committed>(memory);
+    return shared.mark == 1 && (shared.first != 7 || shared.second != 7)
+               ? "it is marked as committed, and is not all there"
+               : "";
+  };
+  return program;
+}
+
 }  // namespace
 
 const std::vector<PublicBug>& PublicBugs() {
@@ -430,6 +456,8 @@ const std::vector<PublicBug>& PublicBugs() {
        SeqlockFences},
       {"relaxed_giving_back", "what was read is given back by a relaxed store", 0,
        MemoryModel::kC11, RelaxedGivingBack},
+      {"mark_by_luck", "a commit is marked by a plain store that nothing orders", 1,
+       MemoryModel::kCompiler, MarkByLuck},
   };
   return *bugs;
 }

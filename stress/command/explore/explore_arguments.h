@@ -12,6 +12,7 @@ namespace kill9 {
 
 struct ExploreArguments {
   std::string variant = "all", scenario = "put+get", model = "sc", strategy = "auto", json, token;
+  bool orderings = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;
   uint64_t schedules = 0, seed = 1;

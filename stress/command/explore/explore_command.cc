@@ -44,7 +44,7 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--scenario", arguments.scenario,
               "operations of participants: put+get, put,get+erase@empty; or pairs: every two "
               "operations");
-  command.Add("--model", arguments.model, "the memory model: sc, tso or c11");
+  command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,
               "auto, exhaustive or random: auto goes on at random where half of the budget was "
@@ -57,6 +57,10 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--schedules", arguments.schedules,
               "at most so many in each scenario (0: as the budget says)");
   command.Add("--seed", arguments.seed, "of random schedules");
+  command.AddFlag(
+      "--orderings", arguments.orderings,
+      "with --model=c11 or compiler: weaken each memory order by one step, one at a time, and "
+      "say which are found to matter in --budget seconds each");
   command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
   command.Add("--times", arguments.times, "with --token: how often").Positive();
   command.Add("--json", arguments.json, "the result file");

@@ -10,6 +10,7 @@
 #include "harness/base/signals.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "harness/explore/search/explore.h"
+#include "harness/explore/search/ordering_score.h"
 #include "harness/explore/search/table.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
@@ -27,16 +28,11 @@ using explore::Strategy;
 volatile bool interrupted = false;
 
 MemoryModel ChooseModel(const std::string& given) {
-  if (given == "compiler") {
-    throw UsageError(
-        absl::StrCat("--model: '", given,
-                     "' is not there yet; known are: sc, tso, c11 (docs/explore.md says "
-                     "what they leave out)"));
-  }
   return ChooseOne<MemoryModel>("--model", given,
                                 {{"sc", MemoryModel::kSc, {}},
                                  {"tso", MemoryModel::kTso, {}},
-                                 {"c11", MemoryModel::kC11, {}}});
+                                 {"c11", MemoryModel::kC11, {}},
+                                 {"compiler", MemoryModel::kCompiler, {}}});
 }
 
 Strategy ChooseStrategy(const std::string& given) {
@@ -53,9 +49,16 @@ explore::StoreScenario Scenario(const std::string& name) {
 }
 
 std::vector<std::string> ScenariosOf(const Variant& variant, const std::string& given) {
-  if (given == "pairs") return explore::AllPairs(variant.traits());
-  std::vector<std::string> names = absl::StrSplit(given, ' ', absl::SkipEmpty());
-  for (const std::string& name : names) Scenario(name);
+  std::vector<std::string> names;
+  for (const std::string& name :
+       std::vector<std::string>(absl::StrSplit(given, ' ', absl::SkipEmpty()))) {
+    if (name == "pairs") {
+      for (std::string& pair : explore::AllPairs(variant.traits()))
+        names.push_back(std::move(pair));
+    } else {
+      names.push_back(Scenario(name).name);
+    }
+  }
   return names;
 }
 
@@ -137,6 +140,52 @@ int ExploreOne(const Variant& variant, const std::string& name, const ExploreArg
   return ExitCode(verdict);
 }
 
+// Not a test of the design: how much of its memory orders the explorer would miss.
+int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, Json* runs) {
+  const auto scene = [&variant](const std::string& name) -> std::unique_ptr<explore::Scene> {
+    return std::make_unique<explore::StoreScene>(variant, Scenario(name));
+  };
+  const std::vector<explore::WeakenedOrdering> all =
+      explore::ScoreOrderings(ScenariosOf(variant, arguments.scenario), scene,
+                              {.model = ChooseModel(arguments.model),
+                               .deaths = static_cast<int>(arguments.deaths),
+                               .budget_seconds = arguments.budget_seconds,
+                               .seed = arguments.seed,
+                               .interrupted = &interrupted});
+  size_t found = 0;
+  Json list = Json::array();
+  for (const explore::WeakenedOrdering& one : all) {
+    const bool is_found = !one.scenario.empty();
+    found += is_found;
+    std::cout << absl::StrFormat("%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
+                                 std::string(explore::NameOf(one.of)),
+                                 std::string(explore::NameOf(one.from)),
+                                 std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
+                                 is_found         ? "found by " + one.scenario
+                                 : one.exhaustive ? "never wrong"
+                                                  : "not found");
+    list.push_back({{"place", one.place},
+                    {"operation", explore::NameOf(one.of)},
+                    {"written", explore::NameOf(one.from)},
+                    {"weakened", explore::NameOf(one.to)},
+                    {"found", is_found},
+                    {"scenario", one.scenario},
+                    {"exhaustive", one.exhaustive},
+                    {"schedules", one.schedules},
+                    {"seconds", one.seconds}});
+  }
+  std::cout << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
+                               std::string(variant.name()), found, all.size());
+  // Nothing was weakened: nothing was asked.
+  const Verdict verdict = all.empty() ? Verdict::kVacuous : Verdict::kPass;
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", arguments.scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(verdict)},
+                   {"orderings", std::move(list)}});
+  return ExitCode(verdict);
+}
+
 int RepeatToken(const ExploreArguments& arguments) {
   const std::optional<explore::Token> token = explore::ParseToken(arguments.token);
   const Variant* variant = token.has_value() ? FindVariant(token->variant) : nullptr;
@@ -161,7 +210,10 @@ int RepeatToken(const ExploreArguments& arguments) {
 
 int Run(const ExploreArguments& arguments) {
   if (!arguments.token.empty()) return RepeatToken(arguments);
-  ChooseModel(arguments.model);
+  const MemoryModel model = ChooseModel(arguments.model);
+  if (arguments.orderings && model != MemoryModel::kC11 && model != MemoryModel::kCompiler) {
+    throw UsageError("--orderings: give --model=c11, or --model=compiler for signal fences");
+  }
   ChooseStrategy(arguments.strategy);
   const std::vector<const Variant*> variants = ChooseVariants(arguments.variant);
   std::signal(SIGINT, [](int) { interrupted = true; });
@@ -169,6 +221,10 @@ int Run(const ExploreArguments& arguments) {
   Json result = NewResult("explore", arguments.seed);
   int exit_code = kExitPass;
   for (const Variant* variant : variants) {
+    if (arguments.orderings) {
+      exit_code = WorseExitCode(exit_code, ScoreOrderingsOf(*variant, arguments, &result["runs"]));
+      continue;
+    }
     for (const std::string& scenario : ScenariosOf(*variant, arguments.scenario)) {
       if (interrupted) break;
       exit_code =

@@ -1,0 +1,135 @@
+#include "harness/explore/search/ordering_score.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "harness/stepper/trace/symbols.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr uint64_t kSchedulesToRecord = 3000;
+// A first look at each scenario, then a longer one: most weak orderings show at once.
+constexpr double kSecondsOfALook[] = {0.2, 1, 4};
+
+constexpr std::string_view kOfNames[] = {"load",          "store", "update",
+                                         "failed update", "fence", "signal fence"};
+constexpr std::string_view kOrderNames[] = {"relaxed", "consume", "acquire",
+                                            "release", "acq_rel", "seq_cst"};
+
+// The same line of the source may be in the program many times.
+struct Written {
+  std::string place;
+  Ordering::Of of;
+  Order order;
+  bool operator<(const Written& other) const {
+    return std::tie(place, of, order) < std::tie(other.place, other.of, other.order);
+  }
+};
+struct Known {
+  std::vector<Ordering> copies;
+  std::vector<std::string> scenarios;
+};
+
+class Score {
+ public:
+  Score(const std::function<std::unique_ptr<Scene>(const std::string&)>& scene,
+        const OrderingScoreOptions& options)
+      : scene_(scene), options_(options), symbols_(getpid()) {}
+
+  void Record(const std::string& scenario) {
+    Orderings::Get().Record();
+    const ExploreResult result = Run(scenario, 600, kSchedulesToRecord);
+    const std::vector<Ordering> orderings = Orderings::Get().StopRecording();
+    // What fails as it is written says nothing about an ordering.
+    if (result.finding.verdict != Verdict::kPass || result.unsteady) return;
+    for (const Ordering& ordering : orderings) {
+      Known& known = known_[{PlaceOf(ordering), ordering.of, ordering.order}];
+      if (std::find(known.copies.begin(), known.copies.end(), ordering) == known.copies.end()) {
+        known.copies.push_back(ordering);
+      }
+      if (known.scenarios.empty() || known.scenarios.back() != scenario) {
+        known.scenarios.push_back(scenario);
+      }
+    }
+  }
+
+  std::vector<WeakenedOrdering> WeakenEach() {
+    std::vector<WeakenedOrdering> all;
+    for (const auto& [written, known] : known_) {
+      for (const Order to : OneStepWeaker(written.of, written.order)) {
+        if (Interrupted()) return all;
+        all.push_back({.place = written.place, .of = written.of, .from = written.order, .to = to});
+        Orderings::Get().Weaken(known.copies, to);
+        Look(known, all.back());
+        Orderings::Get().Weaken({}, to);
+      }
+    }
+    return all;
+  }
+
+ private:
+  // A call's return address: the line is that of the instruction before it.
+  std::string PlaceOf(const Ordering& ordering) const {
+    stepper::SourceLine line = symbols_.LineOfOurs(ordering.code - 1);
+    if (stepper::IsOfLibrary(line.file)) line = symbols_.LineOfOurs(ordering.caller - 1);
+    return absl::StrCat(stepper::ShortPath(line.file), ":", line.line);
+  }
+  bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
+
+  ExploreResult Run(const std::string& scenario, double seconds, uint64_t schedules) {
+    const std::unique_ptr<Scene> scene = scene_(scenario);
+    return Explore(*scene, {.model = options_.model,
+                            .deaths = options_.deaths,
+                            .schedules = schedules,
+                            .budget_seconds = seconds,
+                            .seed = options_.seed,
+                            .interrupted = options_.interrupted});
+  }
+
+  void Look(const Known& known, WeakenedOrdering& weakened) {
+    std::vector<std::string> left = known.scenarios;
+    for (const double seconds : kSecondsOfALook) {
+      std::vector<std::string> not_all;
+      for (const std::string& scenario : left) {
+        if (weakened.seconds > options_.budget_seconds || Interrupted()) return;
+        const ExploreResult result = Run(scenario, seconds, 0);
+        weakened.seconds += result.seconds;
+        weakened.schedules += result.schedules;
+        if (result.finding.verdict != Verdict::kPass) {
+          weakened.scenario = scenario;
+          weakened.message = result.finding.message;
+          return;
+        }
+        if (!result.exhaustive) not_all.push_back(scenario);
+      }
+      left = not_all;
+    }
+    weakened.exhaustive = left.empty();
+  }
+
+  const std::function<std::unique_ptr<Scene>(const std::string&)>& scene_;
+  const OrderingScoreOptions& options_;
+  const stepper::Symbols symbols_;
+  std::map<Written, Known> known_;
+};
+
+}  // namespace
+
+std::string_view NameOf(Ordering::Of of) { return kOfNames[static_cast<size_t>(of)]; }
+std::string_view NameOf(Order order) { return kOrderNames[static_cast<size_t>(order)]; }
+
+std::vector<WeakenedOrdering> ScoreOrderings(
+    const std::vector<std::string>& scenarios,
+    const std::function<std::unique_ptr<Scene>(const std::string& name)>& scene,
+    const OrderingScoreOptions& options) {
+  Score score(scene, options);
+  for (const std::string& scenario : scenarios) score.Record(scenario);
+  return score.WeakenEach();
+}
+
+}  // namespace kill9::explore

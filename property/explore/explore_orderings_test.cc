@@ -1,0 +1,65 @@
+// Weakening the memory orders of a program one at a time: what matters is found.
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/explore/scenes/program_scene.h"
+#include "harness/explore/search/ordering_score.h"
+#include "property/explore/programs/programs.h"
+
+namespace kill9::explore {
+namespace {
+
+std::vector<WeakenedOrdering> Score(const std::string& bug, MemoryModel model = MemoryModel::kC11) {
+  const auto scene = [](const std::string& name) -> std::unique_ptr<Scene> {
+    const auto found = std::find_if(PublicBugs().begin(), PublicBugs().end(),
+                                    [&](const PublicBug& one) { return one.name == name; });
+    return std::make_unique<ProgramScene>(found->make(true));
+  };
+  return ScoreOrderings({bug}, scene, {.model = model, .deaths = 1, .budget_seconds = 600});
+}
+
+size_t Found(const std::vector<WeakenedOrdering>& all) {
+  return static_cast<size_t>(
+      std::count_if(all.begin(), all.end(), [](const auto& one) { return !one.scenario.empty(); }));
+}
+
+TEST(ExploreOrderings, WhatAProgramNeedsIsFound) {
+  // A release and an acquire that need each other.
+  std::vector<WeakenedOrdering> all = Score("relaxed_giving_back");
+  EXPECT_EQ(all.size(), 2u);
+  EXPECT_EQ(Found(all), 2u);
+  for (const WeakenedOrdering& one : all) {
+    EXPECT_THAT(one.place, testing::StartsWith("property/explore/programs/public_bugs.cc:"));
+    EXPECT_THAT(one.message, testing::HasSubstr("data race"));
+  }
+  // Two fences, and the two accesses that begin and end the seqlock.
+  all = Score("seqlock_fences");
+  EXPECT_EQ(all.size(), 4u);
+  EXPECT_EQ(Found(all), 4u);
+}
+
+TEST(ExploreOrderings, ASignalFenceThatIsNeededIsFound) {
+  const std::vector<WeakenedOrdering> all = Score("mark_by_luck", MemoryModel::kCompiler);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].of, Ordering::Of::kSignalFence);
+  EXPECT_EQ(all[0].scenario, "mark_by_luck");
+}
+
+TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
+  // The update's acquire, and that of its failure, which nobody needs.
+  const std::vector<WeakenedOrdering> all = Score("update_only_acquires");
+  EXPECT_EQ(all.size(), 4u);
+  EXPECT_EQ(Found(all), 2u);
+  for (const WeakenedOrdering& one : all) {
+    EXPECT_EQ(one.scenario.empty(),
+              one.to == Order::kRelease || one.of == Ordering::Of::kFailedUpdate)
+        << one.place;
+    EXPECT_EQ(one.exhaustive, one.scenario.empty()) << one.place;
+  }
+}
+
+}  // namespace
+}  // namespace kill9::explore
