@@ -1,5 +1,6 @@
 #include "variants/channel.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "absl/strings/str_cat.h"
@@ -100,10 +101,9 @@ absl::StatusOr<Sequence> Channel::Send(std::string_view message, Deadline deadli
 
 absl::StatusOr<size_t> Channel::SendMany(std::span<const std::string_view> messages,
                                          Deadline deadline) {
-  if (absl::Status status = CheckSend(0); !status.ok()) return status;
-  for (const std::string_view message : messages) {
-    if (absl::Status status = CheckSend(message.size()); !status.ok()) return status;
-  }
+  size_t longest = 0;
+  for (const std::string_view message : messages) longest = std::max(longest, message.size());
+  if (absl::Status status = CheckSend(longest); !status.ok()) return status;
   if (messages.empty()) return 0;
   return DoSendMany(messages, deadline);
 }

@@ -19,7 +19,8 @@ namespace kill9 {
 // Of channels: `const ChannelDesign& <Name>()`.
 #define KILL9_CHANNELS(CHANNEL) \
   CHANNEL(MutexVector)          \
-  CHANNEL(SlotRing)
+  CHANNEL(SlotRing)             \
+  CHANNEL(SenderLanes)
 
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).

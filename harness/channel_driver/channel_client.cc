@@ -14,10 +14,28 @@ namespace {
 constexpr uint64_t kTheChannel = 0;
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
+constexpr uint32_t kOfOneSender = 0xffff;  // messages, where each attachment is a sender
 constexpr uint32_t kFillBytes = 3000;
 constexpr int64_t kLongestWaitUs = 1000;
 
 }  // namespace
+
+ValueId ChannelClient::NextId() {
+  if (traits_.order == ChannelTraits::Order::kPerSender && named_attachment_ != attachments() &&
+      sequence_ < ~kOfOneSender) {
+    named_attachment_ = attachments();
+    sequence_ |= kOfOneSender;
+  }
+  return MakeValueId(process(), ++sequence_);
+}
+
+uint64_t ChannelClient::VersionOf(ValueId id, Sequence sequence, bool redelivered) const {
+  if (!traits_.has_sequences || sequence == 0) return 0;
+  if (traits_.order == ChannelTraits::Order::kPerSender) {
+    sequence |= uint64_t{SequenceOf(id) / (kOfOneSender + 1)} << 40;
+  }
+  return sequence * 2 + (redelivered ? 1 : 0);
+}
 
 ValueId ChannelClient::PeekId(std::string_view bytes) {
   ValueId id = kNothing;
@@ -81,15 +99,15 @@ bool ChannelClient::Send(uint32_t size, Deadline deadline, bool as_batch) {
   Begin(Function::kSend, kTheChannel, id);
   if (as_batch) {
     const std::string_view one[] = {buffer_};
-    return EndSend(channel().SendMany(one, deadline).status(), 0);
+    return EndSend(id, channel().SendMany(one, deadline).status(), 0);
   }
   const absl::StatusOr<Sequence> sent = channel().Send(buffer_, deadline);
-  return EndSend(sent.status(), sent.ok() ? *sent : 0);
+  return EndSend(id, sent.status(), sent.ok() ? *sent : 0);
 }
 
-bool ChannelClient::EndSend(const absl::Status& status, Sequence sequence) {
+bool ChannelClient::EndSend(ValueId id, const absl::Status& status, Sequence sequence) {
   if (status.ok()) {
-    End(Outcome::kOk, kNothing, sequence * 2);
+    End(Outcome::kOk, kNothing, VersionOf(id, sequence));
     return true;
   }
   if (!absl::IsDeadlineExceeded(status) && !absl::IsResourceExhausted(status) &&
@@ -133,7 +151,7 @@ void ChannelClient::CommitOrDrop(size_t index, bool commit) {
   Begin(Function::kSend, kTheChannel, reserved.id);
   const absl::StatusOr<Sequence> sent = channel().Commit(std::move(reserved.draft));
   if (!sent.ok()) FailStatus("Commit", sent.status());
-  End(Outcome::kOk, kNothing, *sent * 2);
+  End(Outcome::kOk, kNothing, VersionOf(reserved.id, *sent));
 }
 
 // ---- Receiving ----------------------------------------------------------------------------------

@@ -41,7 +41,11 @@ class ChannelClient final : public Client {
   static constexpr size_t kMostDrafts = 2;
 
   Channel& channel() { return static_cast<Channel&>(object()); }
-  ValueId NextId() { return MakeValueId(process(), ++sequence_); }
+  // A name for a message. Where the order is of each sender's it also tells the member, in the
+  // upper half of its number: one that attaches anew is a new sender.
+  ValueId NextId();
+  // What is recorded of the message's place (harness/checker/models/channel_checker.h).
+  uint64_t VersionOf(ValueId id, Sequence sequence, bool redelivered = false) const;
   Deadline NextDeadline(Random& random) const;
   void NoteHolds() { NoteHeld(held_.size() + drafts_.size()); }
 
@@ -49,7 +53,7 @@ class ChannelClient final : public Client {
   void ReceiveStep(Random& random);
   // False: there was no room.
   bool Send(uint32_t size, Deadline deadline, bool as_batch);
-  bool EndSend(const absl::Status& status, Sequence sequence);
+  bool EndSend(ValueId id, const absl::Status& status, Sequence sequence);
   void Reserve(uint32_t size, Deadline deadline);
   void CommitOrDrop(size_t index, bool commit);
   // False: there was nothing.
@@ -61,8 +65,7 @@ class ChannelClient final : public Client {
   // Ends a Take or Receive that got nothing.
   void EndNothing(const char* operation, const absl::Status& status);
   void EndTaken(ValueId id, const MessageInfo& info) {
-    End(Outcome::kOk, id,
-        traits_.has_sequences ? info.sequence * 2 + (info.redelivered ? 1 : 0) : 0);
+    End(Outcome::kOk, id, VersionOf(id, info.sequence, info.redelivered));
   }
   // The message's name, at its head; before its bytes are checked.
   static ValueId PeekId(std::string_view bytes);
@@ -71,7 +74,8 @@ class ChannelClient final : public Client {
 
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
-  uint32_t sequence_ = 0;
+  uint32_t sequence_ = 0;  // of the last message
+  uint32_t named_attachment_ = 0;
   std::vector<Held> held_;
   std::vector<Reserved> drafts_;
   std::string buffer_;

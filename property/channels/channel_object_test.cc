@@ -25,9 +25,10 @@ absl::Status SendNumber(SharedObject& object, uint64_t n) {
   return channel.Receive(&oldest, Deadline::None()).status();
 }
 
-// The last numbers are there, one after the other.
-absl::Status FindNumbers(SharedObject& object, bool, uint64_t first, uint64_t end) {
-  Channel& channel = static_cast<Channel&>(object);
+// The last numbers are there, one after the other; of several senders whose messages have no order,
+// as many.
+absl::Status FindNumbersInOrder(Channel& channel, ChannelTraits::Order order, uint64_t first,
+                                uint64_t end) {
   std::vector<uint64_t> numbers;
   absl::StatusOr<MessageBatch> batch = channel.Drain(Channel::kAll, Deadline::None());
   if (batch.ok()) {
@@ -45,12 +46,14 @@ absl::Status FindNumbers(SharedObject& object, bool, uint64_t first, uint64_t en
   if (numbers.empty()) {
     return first == 0 ? absl::OkStatus() : absl::DataLossError("nothing is there");
   }
-  if (numbers.back() + 1 < first || numbers.back() >= end) {
+  const bool in_order = order == ChannelTraits::Order::kTotal;
+  if (!in_order) std::sort(numbers.begin(), numbers.end());
+  if ((in_order && numbers.back() + 1 < first) || numbers.back() >= end) {
     return absl::DataLossError(absl::StrCat("the last number is ", numbers.back(), " of ",
                                             numbers.size(), "; expected ", first, " to ", end));
   }
   for (size_t i = 1; i < numbers.size(); ++i) {
-    if (numbers[i] != numbers[i - 1] + 1) {
+    if (in_order ? numbers[i] != numbers[i - 1] + 1 : numbers[i] == numbers[i - 1]) {
       return absl::DataLossError(absl::StrCat(numbers[i], " follows ", numbers[i - 1]));
     }
   }
@@ -74,9 +77,27 @@ std::vector<absl::Status> CallEach(SharedObject& object) {
           channel.ReadinessDescriptor().status()};
 }
 
-const ObjectKind kChannels = {ChannelDesign::kKind, SendNumber, FindNumbers, CallEach};
+template <ChannelTraits::Order order>
+absl::Status FindNumbers(SharedObject& object, bool, uint64_t first, uint64_t end) {
+  return FindNumbersInOrder(static_cast<Channel&>(object), order, first, end);
+}
 
-INSTANTIATE_TEST_SUITE_P(Channels, ObjectConformance, ::testing::ValuesIn(CasesOf(kChannels)),
+using Order = ChannelTraits::Order;
+const ObjectKind kInTotalOrder = {ChannelDesign::kKind, SendNumber, FindNumbers<Order::kTotal>,
+                                  CallEach};
+const ObjectKind kInOrderOfSenders = {ChannelDesign::kKind, SendNumber,
+                                      FindNumbers<Order::kPerSender>, CallEach};
+
+std::vector<ObjectCase> AllCases() {
+  std::vector<ObjectCase> cases = CasesOf(kInTotalOrder);
+  for (ObjectCase& one : cases) {
+    const auto& design = static_cast<const ChannelDesign&>(*one.design);
+    if (design.traits().order == Order::kPerSender) one.kind = &kInOrderOfSenders;
+  }
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Channels, ObjectConformance, ::testing::ValuesIn(AllCases()),
                          ObjectTestName);
 
 }  // namespace

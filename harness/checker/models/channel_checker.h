@@ -42,7 +42,9 @@
 
 namespace kill9 {
 
-// Among which messages there is an order.
+// Among which messages there is an order. Of one sender are the messages of one process whose
+// sequences agree in all but the low 40 bits: a process that attaches anew is a new sender, and the
+// recorder puts the number of its attachment above them.
 enum class ChannelOrder : uint8_t { kTotal, kPerSender };
 
 class ChannelStream final : public StreamChecker {
@@ -104,8 +106,8 @@ class ChannelStream final : public StreamChecker {
   bool OnNothing(const Operation& operation);
   bool OnCount(const Operation& operation);
 
-  uint32_t GroupOf(const Life& life) const {
-    return order_ == ChannelOrder::kTotal ? 0 : life.sender;
+  uint64_t GroupOf(const Life& life) const {
+    return order_ == ChannelOrder::kTotal ? 0 : uint64_t{life.sender} << 24 | life.sequence >> 40;
   }
   void BecomeSure(uint64_t message, Life& life, uint64_t time);
   void BecomeUnsure(uint64_t message, Life& life);
@@ -120,13 +122,13 @@ class ChannelStream final : public StreamChecker {
   const std::string_view model_;
   const ChannelOrder order_;
   Lives lives_;
-  std::map<uint32_t, std::map<uint64_t, uint64_t>> by_sequence_;  // group: sequence: message
+  std::map<uint64_t, std::map<uint64_t, uint64_t>> by_sequence_;  // group: sequence: message
   absl::flat_hash_map<uint64_t, uint32_t>
       early_takes_;                         // of messages whose send was not called yet
   std::set<uint64_t> sure_;                 // messages that are surely there
   uint64_t sure_since_ = kNever;            // since when some message has been
-  std::map<uint32_t, uint64_t> sent_most_;  // group: the greatest sequence of a send that returned
-  std::map<uint32_t, TakenFront> taken_;
+  std::map<uint64_t, uint64_t> sent_most_;  // group: the greatest sequence of a send that returned
+  std::map<uint64_t, TakenFront> taken_;
   std::set<uint32_t> returns_under_way_;      // processes, of messages that were there at the call
   std::multiset<uint64_t> cut_off_receives_;  // their deaths; each explains one missing message
   uint64_t last_cut_off_ = 0;  // the latest death in a take or receive that was called so far

@@ -86,6 +86,7 @@ void Client::FailToAttach(Verdict verdict, const char* what, const absl::Status&
 }
 
 void Client::Attach() {
+  ++attachments_;
   Begin(Function::kAttach, 0);
   segment_ = context_.segment;
   if (segment_ == nullptr) {

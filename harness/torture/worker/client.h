@@ -46,6 +46,8 @@ class Client {
   SharedObject& object() { return *object_; }
   WorkerBoard& board() { return board_; }
   uint32_t process() const { return process_; }
+  // How often it has attached.
+  uint32_t attachments() const { return attachments_; }
   const RunContext& context() const { return context_; }
   DeathTimer& timer() { return timer_; }
   // As the activity of a step that is not an operation of its own.
@@ -76,6 +78,7 @@ class Client {
   Control& control_;
   WorkerBoard& board_;
   const uint32_t process_;
+  uint32_t attachments_ = 0;
   Recorder recorder_;
   DeathTimer timer_;
   std::shared_ptr<Segment> segment_;

@@ -88,7 +88,7 @@ class ChunkView {
   uint32_t chunk_granules() const { return chunk_granules_; }
   Chunk& chunk(uint32_t number) const { return chunks_[number]; }
   Ref FirstOf(uint32_t chunk) const { return chunk * chunk_granules_; }
-  uint32_t ChunkOf(Ref ref) const { return ref / chunk_granules_; }
+  uint32_t ChunkOf(Ref ref) const { return ref >> chunk_shift_; }
   // REQUIRES: ref < granule_count().
   char* bytes(Ref ref) const { return space_ + ref * kGranuleBytes; }
   // Whether so many bytes from there on are in the space.
@@ -105,6 +105,7 @@ class ChunkView {
     space_ = space;
     chunk_count_ = static_cast<uint32_t>(chunk_count);
     chunk_granules_ = static_cast<uint32_t>(chunk_bytes / kGranuleBytes);
+    chunk_shift_ = std::countr_zero(chunk_granules_);
     granules_ = chunk_count * chunk_granules_;
   }
 
@@ -113,7 +114,8 @@ class ChunkView {
   char* space_ = nullptr;
   uint64_t granules_ = 0;
   uint32_t chunk_count_ = 0;
-  uint32_t chunk_granules_ = 0;
+  uint32_t chunk_granules_ = 0;  // a power of two
+  int chunk_shift_ = 0;
 };
 
 // ---- The words of a ledger: they name something in the low half, and their writer's generation in

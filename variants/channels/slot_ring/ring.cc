@@ -46,6 +46,21 @@ TakeResult Ring::TakeReturned(SharedWord& name, Held* held) {
   }
 }
 
+// Whether the slot has a message that came back; and which. A word that changes is looked at again:
+// a sender may have skipped it, and it waits all the same.
+bool Ring::IsReturned(uint64_t number, uint64_t* word, uint64_t* position) const {
+  const SharedWord& shared = context_.slot(number);
+  for (;;) {
+    // Acquire, all: the record is the message's if the word is the same after it was read (R3).
+    *word = shared.load(std::memory_order_acquire);
+    const Slot slot = codec().Unpack(*word);
+    if (slot.kind != SlotKind::kFull || !slot.redelivered()) return false;
+    if (slot.ref >= context_.granule_count()) return false;  // damaged: left alone
+    *position = context_.record(slot.ref).position.load(std::memory_order_acquire) - 1;
+    if (shared.load(std::memory_order_acquire) == *word) return true;
+  }
+}
+
 // Looks through the regions in which something came back that this participant has not seen gone.
 bool Ring::FindOldestReturned(Held* oldest, uint64_t* oldest_word) {
   bool found = false;
@@ -56,15 +71,8 @@ bool Ring::FindOldestReturned(Held* oldest, uint64_t* oldest_word) {
     bool found_here = false;
     const uint64_t end = std::min((region + 1) * kRegionSlots, context_.slot_count());
     for (uint64_t number = region * kRegionSlots; number < end; ++number) {
-      SharedWord& shared = context_.slot(number);
-      // Acquire, both: the record is the message's if the word is the same after it was read (R3).
-      const uint64_t word = shared.load(std::memory_order_acquire);
-      const Slot slot = codec().Unpack(word);
-      if (slot.kind != SlotKind::kFull || !slot.redelivered()) continue;
-      if (slot.ref >= context_.granule_count()) continue;  // damaged: left alone
-      const uint64_t position =
-          context_.record(slot.ref).position.load(std::memory_order_acquire) - 1;
-      if (shared.load(std::memory_order_acquire) != word) continue;
+      uint64_t word = 0, position = 0;
+      if (!IsReturned(number, &word, &position)) continue;
       found_here = true;
       if (found && position >= oldest->position) continue;
       found = true;

@@ -77,6 +77,7 @@ class Ring {
   TakeResult FindHead(uint64_t* word);
   TakeResult TakeReturned(SharedWord& name, Held* held);
   bool FindOldestReturned(Held* oldest, uint64_t* word);
+  bool IsReturned(uint64_t number, uint64_t* word, uint64_t* position) const;
   bool Claim(SharedWord& slot, uint64_t word, Held* held);
   // Fills in what the record says. False: it cannot be.
   bool Describe(Held* held) const;

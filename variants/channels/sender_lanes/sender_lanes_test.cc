@@ -1,0 +1,296 @@
+// What is peculiar to sender_lanes: laps and void positions, ranges that come back as single
+// messages, successors in a lane, turns, and segments whose words are wrong.
+#include "variants/channels/sender_lanes/sender_lanes.h"
+
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "gtest/gtest.h"
+#include "property/scaffold/children.h"
+
+namespace kill9::sender_lanes {
+namespace {
+
+using absl::StatusCode;
+
+class SenderLanesTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Make(256 << 10); }
+  void Make(uint64_t size_bytes) {
+    SegmentOptions options;
+    options.size_bytes = size_bytes;
+    options.max_participants = 8;
+    auto segment = CreateSegment(options);
+    ASSERT_TRUE(segment.ok()) << segment.status();
+    segment_ = *std::move(segment);
+    channel_ = Attach();
+  }
+  std::unique_ptr<Channel> Attach(MemberRole role = MemberRole::kBoth) const {
+    return *AttachMember(segment_, {.role = role});
+  }
+  uint64_t slots() const { return segment_->header().parameters[kLaneSlots]; }
+  void Send(const std::string& message) {
+    const auto sent = channel_->Send(message, Deadline::None());
+    ASSERT_TRUE(sent.ok()) << sent.status();
+  }
+  std::string Receive() {
+    std::string message;
+    const auto got = channel_->Receive(&message, Deadline::None());
+    return got.ok() ? message : got.status().ToString();
+  }
+  // Sends and receives so many messages, one after the other.
+  void Pass(uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) {
+      Send(absl::StrCat("passes ", i));
+      ASSERT_EQ(Receive(), absl::StrCat("passes ", i));
+    }
+  }
+  AuditReport ExpectSound() {
+    AuditReport audit = *channel_->Audit();
+    EXPECT_TRUE(audit.clean()) << absl::StrJoin(audit.violations, "\n");
+    EXPECT_EQ(audit.free.bytes + audit.live.bytes + audit.held.bytes, audit.capacity.bytes);
+    return audit;
+  }
+
+  std::shared_ptr<Segment> segment_;
+  std::unique_ptr<Channel> channel_;
+};
+
+TEST_F(SenderLanesTest, HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder) {
+  const uint64_t lap = slots();
+  Pass(lap - 5);
+  // They lie across the end of the ring: in the order of the slots the younger ones come first.
+  std::vector<TakenMessage> held;
+  for (uint64_t i = 0; i < 10; ++i) Send(absl::StrCat("held ", i));
+  for (uint64_t i = 0; i < 10; ++i) held.push_back(*channel_->Take(Deadline::None()));
+  Pass(3 * lap);
+  ASSERT_EQ(held[0].info().sequence, lap - 4);  // the premise: the tenth is in the next lap
+  ASSERT_EQ(held[9].info().sequence, lap + 5);
+  ExpectSound();
+  Send("younger");
+  // Given back in no order, each in another lap.
+  for (const size_t i : {4u, 9u, 0u, 7u, 2u, 6u, 1u, 8u, 5u, 3u}) {
+    ASSERT_TRUE(channel_->Return(std::move(held[i])).ok());
+  }
+  ExpectSound();
+  for (uint64_t i = 0; i < 10; ++i) EXPECT_EQ(Receive(), absl::StrCat("held ", i));
+  EXPECT_EQ(Receive(), "younger");
+  Pass(2 * lap);
+  ExpectSound();
+}
+
+TEST_F(SenderLanesTest, AHeldBatchIsSkippedAndComesBackMessageByMessage) {
+  const uint64_t lap = slots();
+  for (const bool dies : {false, true}) {
+    Pass(lap / 2);
+    for (uint64_t i = 0; i < 20; ++i) Send(absl::StrCat("held ", i));
+    if (dies) {
+      Child victim([&](Line& parent) {
+        std::unique_ptr<Channel> channel = Attach(MemberRole::kReceiver);
+        const absl::StatusOr<MessageBatch> batch = channel->Drain(20, Deadline::None());
+        CHILD_REQUIRE(batch.ok() && batch->size() == 20);
+        parent.Tell();
+        for (;;) pause();
+      });
+      ASSERT_TRUE(victim.Await());
+      Pass(2 * lap + 3);
+      ExpectSound();
+      victim.KillAndReap();
+      ASSERT_EQ(channel_->Recover()->participants, 1u);
+    } else {
+      std::unique_ptr<Channel> other = Attach(MemberRole::kReceiver);
+      MessageBatch batch = *other->Drain(20, Deadline::None());
+      ASSERT_EQ(batch.size(), 20u);
+      Pass(2 * lap + 3);
+      ExpectSound();
+      ASSERT_TRUE(other->Return(std::move(batch)).ok());
+    }
+    ExpectSound();
+    // Two receivers share what was one range.
+    std::unique_ptr<Channel> other = Attach(MemberRole::kReceiver);
+    for (uint64_t i = 0; i < 20; i += 2) {
+      TakenMessage taken = *other->Take(Deadline::None());
+      EXPECT_EQ(taken.bytes(), absl::StrCat("held ", i));
+      EXPECT_TRUE(taken.info().redelivered);
+      EXPECT_EQ(Receive(), absl::StrCat("held ", i + 1));
+      ASSERT_TRUE(other->Acknowledge(std::move(taken)).ok());
+    }
+    EXPECT_EQ(ExpectSound().entries, 0u);
+  }
+}
+
+TEST_F(SenderLanesTest, WhoHasBeenAwayForLapsFindsTheHead) {
+  std::unique_ptr<Channel> away = Attach(MemberRole::kReceiver);
+  std::unique_ptr<Channel> batches = Attach(MemberRole::kReceiver);
+  Send("where it was last");
+  std::string message;
+  ASSERT_TRUE(away->Receive(&message, Deadline::None()).ok());
+  std::mt19937_64 random(TestSeed());
+  for (int round = 0; round < 200; ++round) {
+    // Ranges of all lengths, so that it meets others in its place.
+    for (uint64_t left = 1 + random() % (2 * slots()); left > 0;) {
+      const uint64_t now = std::min(left, 1 + random() % 40);
+      for (uint64_t i = 0; i < now; ++i) Send(absl::StrCat("gone ", i));
+      for (uint64_t got = 0; got < now;) {
+        MessageBatch batch = *batches->Drain(1 + random() % 40, Deadline::None());
+        got += batch.size();
+        ASSERT_TRUE(batches->Acknowledge(std::move(batch)).ok());
+      }
+      left -= now;
+    }
+    Send("to who was away");
+    ASSERT_TRUE(away->Receive(&message, Deadline::None()).ok());
+    ASSERT_EQ(message, "to who was away");
+    ASSERT_EQ(away->Receive(&message, Deadline::None()).status().code(),
+              StatusCode::kDeadlineExceeded);
+  }
+  ExpectSound();
+}
+
+TEST_F(SenderLanesTest, ASuccessorGoesOnWhereTheLaneWasLeft) {
+  std::mt19937_64 random(TestSeed());
+  uint64_t sent = 0, received = 0;
+  std::vector<TakenMessage> held;
+  const auto receive_one = [&] {
+    std::string message;
+    if (!channel_->Receive(&message, Deadline::None()).ok()) return false;
+    EXPECT_EQ(message, absl::StrCat("message ", received));
+    ++received;
+    return true;
+  };
+  for (int round = 0; round < 400; ++round) {
+    // The first free place in the table is always the same.
+    std::unique_ptr<Channel> sender = Attach(MemberRole::kSender);
+    while (round % 4 == 0 && sender->Send(absl::StrCat("message ", sent), Deadline::None()).ok()) {
+      ++sent;
+    }
+    ASSERT_LE(sent - received, slots());
+    for (uint64_t i = random() % 40; i > 0; --i) {
+      std::vector<std::string> texts;
+      for (uint64_t j = random() % 10; j > 0; --j) {
+        texts.push_back(absl::StrCat("message ", sent + texts.size()));
+      }
+      const std::vector<std::string_view> row(texts.begin(), texts.end());
+      const absl::StatusOr<size_t> now = sender->SendMany(row, Deadline::None());
+      if (now.ok()) sent += *now;
+      // The lane is nearly full most of the time: what is believed to be free must be so.
+      for (uint64_t j = random() % 20; j > 0 && sent - received > slots() - 60; --j) {
+        ASSERT_TRUE(receive_one());
+      }
+    }
+    sender = nullptr;
+    if (random() % 8 == 0) ExpectSound();
+  }
+  EXPECT_GT(sent, 4 * slots()) << "the premise: laps";
+  while (receive_one()) {
+  }
+  EXPECT_EQ(received, sent);
+  EXPECT_EQ(ExpectSound().entries, 0u);
+}
+
+TEST_F(SenderLanesTest, ReceiversTakeTheLanesInTurn) {
+  std::vector<std::unique_ptr<Channel>> senders;
+  for (int lane = 0; lane < 3; ++lane) senders.push_back(Attach(MemberRole::kSender));
+  for (int i = 0; i < 30; ++i) {
+    for (size_t lane = 0; lane < 3; ++lane) {
+      ASSERT_TRUE(senders[lane]->Send(absl::StrCat(lane), Deadline::None()).ok());
+    }
+  }
+  std::map<std::string, int> got;
+  for (int i = 0; i < 30; ++i) ++got[Receive()];
+  for (const std::string lane : {"0", "1", "2"}) EXPECT_EQ(got[lane], 10) << lane;
+}
+
+TEST_F(SenderLanesTest, AFullLaneIsNoHindranceToOthers) {
+  std::unique_ptr<Channel> eager = Attach(MemberRole::kSender);
+  uint64_t sent = 0;
+  while (eager->Send("x", Deadline::None()).ok()) ++sent;
+  EXPECT_EQ(sent, slots());
+  Send("of another lane");
+  ExpectSound();
+  std::map<std::string, uint64_t> got;
+  for (uint64_t i = 0; i <= sent; ++i) ++got[Receive()];
+  EXPECT_EQ(got["x"], sent);
+  EXPECT_EQ(got["of another lane"], 1u);
+}
+
+TEST_F(SenderLanesTest, ADraftThatCameTooLateGivesItsChunkBack) {
+  std::unique_ptr<Channel> sender = Attach(MemberRole::kSender);
+  MessageDraft small = *sender->Reserve(10, Deadline::None());
+  MessageDraft large = *sender->Reserve(20'000, Deadline::None());
+  EXPECT_EQ(ExpectSound().held.blocks, 2u);
+  ASSERT_TRUE(channel_->Close().ok());
+  EXPECT_EQ(sender->Commit(std::move(small)).status().code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(sender->Commit(std::move(large)).status().code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(ExpectSound().held.blocks, 0u);
+}
+
+// As a closer that died after its first store: it is closed, for all who look.
+TEST_F(SenderLanesTest, ACloserThatDiedHalfwayHasClosed) {
+  std::unique_ptr<Channel> sender = Attach(MemberRole::kSender);
+  Send("before");
+  auto* const header = reinterpret_cast<LanesHeader*>(
+      segment_->base() + segment_->header().parameters[kLanesOffset] - sizeof(LanesHeader));
+  header->closed.store(1, std::memory_order_seq_cst);
+  EXPECT_EQ(sender->Send("after", Deadline::None()).status().code(), StatusCode::kOutOfRange);
+  EXPECT_TRUE(channel_->Look()->closed);
+  EXPECT_EQ(Receive(), "before");
+  std::string message;
+  EXPECT_EQ(channel_->Receive(&message, Deadline::None()).status().code(), StatusCode::kOutOfRange);
+  ExpectSound();
+}
+
+// Whatever a word says, an operation ends, with an error or with messages, and touches nothing
+// beyond the segment (a SIGSEGV here).
+TEST_F(SenderLanesTest, ADamagedSegmentIsAnErrorAndNeverACrash) {
+  std::mt19937_64 random(TestSeed());
+  uint64_t errors = 0;
+  for (int round = 0; round < 400; ++round) {
+    Make(128 << 10);
+    std::unique_ptr<Channel> other = Attach();
+    Pass(random() % 100);
+    for (int i = 0; i < 20; ++i) Send(std::string(random() % 2000, 'm'));
+    absl::StatusOr<TakenMessage> taken = other->Take(Deadline::None());
+    const std::span<char> body = segment_->body();
+    const uint64_t meta = segment_->header().parameters[kSpaceOffset] -
+                          static_cast<uint64_t>(body.data() - segment_->base());
+    for (uint64_t i = 0; i < 1 + random() % 200; ++i) {
+      uint64_t word = random() >> random() % 64;
+      std::memcpy(body.data() + random() % (meta / 8) * 8, &word, sizeof word);
+    }
+    std::string message;
+    for (int i = 0; i < 40; ++i) {
+      (void)channel_->Send(std::string(random() % 2000, 'm'), Deadline::None());
+      errors += absl::IsDataLoss(channel_->Receive(&message, Deadline::None()).status());
+    }
+    (void)other->Drain(Channel::kAll, Deadline::None());
+    (void)channel_->Look();
+    (void)channel_->Recover();
+    errors += channel_->Audit()->clean() ? 0 : 1;
+    (void)channel_->Close();
+  }
+  EXPECT_GT(errors, 100u) << "no damage was met: vacuous";
+}
+
+TEST_F(SenderLanesTest, ParametersThatContradictTheSizeAreRefused) {
+  for (const Parameter parameter : {kChunkCount, kChunkBytes, kLaneSlots, kLanesOffset,
+                                    kRecordsOffset, kChunksOffset, kSleepersOffset, kSpaceOffset}) {
+    auto& header = const_cast<SegmentHeader&>(segment_->header());
+    ASSERT_TRUE(CheckParameters(*segment_).ok());
+    for (const uint64_t wrong : {uint64_t{0}, header.parameters[parameter] + 1,
+                                 header.parameters[parameter] * 2, ~uint64_t{0}}) {
+      const uint64_t right = std::exchange(header.parameters[parameter], wrong);
+      EXPECT_EQ(CheckParameters(*segment_).code(), StatusCode::kDataLoss) << parameter;
+      header.parameters[parameter] = right;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kill9::sender_lanes
