@@ -7,6 +7,7 @@ come before the libraries, so that the libraries' versions stay out. The tree is
 """
 import argparse
 import concurrent.futures
+import ctypes
 import hashlib
 import json
 import os
@@ -268,10 +269,17 @@ def tiers(mutant, arguments):
     return result
 
 
+def die_with_parent():
+    """A mutant may run for ever; nobody ends it if this program is killed."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def ask(program, words, limit):
     """("passed" | "killed" | "undecided" | "timed out", the last lines that it said)."""
     process = subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace", start_new_session=True)
+                               text=True, errors="replace", start_new_session=True,
+                               preexec_fn=die_with_parent)
     try:
         said, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
