@@ -63,7 +63,7 @@ class Score {
     for (const auto& [written, known] : known_) {
       for (const Order to : OneStepWeaker(written.of, written.order)) {
         if (Interrupted()) return all;
-        all.push_back({.place = written.place, .of = written.of, .from = written.order, .to = to});
+        all.push_back({written.place, written.of, written.order, to, "", ""});
         Orderings::Get().Weaken(known.copies, to);
         Look(known, all.back());
         Orderings::Get().Weaken({}, to);

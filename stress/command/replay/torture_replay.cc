@@ -22,10 +22,12 @@ constexpr double kWatchdogSeconds = 2;
 std::vector<sweep::CellRequest> CellsOf(const Design& design) {
   const sweep::SweepDriver* driver = FindSweepDriver(design.kind());
   if (driver == nullptr) return {};
-  std::vector<sweep::CellRequest> cells = sweep::PlanCells({.variants = {&design},
-                                                            .sample = 0,
-                                                            .watchdog_seconds = kWatchdogSeconds,
-                                                            .most_failures = 1});
+  sweep::SweepOptions options;
+  options.variants = {&design};
+  options.sample = 0;
+  options.watchdog_seconds = kWatchdogSeconds;
+  options.most_failures = 1;
+  std::vector<sweep::CellRequest> cells = sweep::PlanCells(options);
   const auto turn = [driver](const sweep::CellRequest& cell) {
     return sweep::IndexOf(driver->operations(), cell.operation).value_or(0) +
            sweep::IndexOf(driver->states(), cell.state).value_or(0);
