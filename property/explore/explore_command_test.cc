@@ -165,6 +165,58 @@ TEST_F(ExploreParts, BeginNoSceneAfterTheirTime) {
   EXPECT_EQ(Read("short.json")["runs"].size(), 1u);
 }
 
+class ExploreGate : public ExploreParts {
+ protected:
+  Ended Gate(const std::string& program, const std::string& arguments) const {
+    return RunLine("GITHUB_ACTIONS= " + program + " gate --tier=explore --output=" + folder_ +
+                   "/out --json=" + folder_ + "/gate.json " + arguments + " 2>&1");
+  }
+};
+
+TEST_F(ExploreGate, OpensForASoundDesignByWorkAndByTime) {
+  for (const char* bound : {"--kills=10", "--budget=100"}) {
+    const Ended ended = Gate(KILL9_COMMAND, std::string("--variant=cas_slots ") + bound);
+    EXPECT_EQ(ended.exit_code, 0) << ended.output;
+    const Json result = Read("gate.json");
+    EXPECT_GE(result["runs"].size(), 20u) << bound;
+    for (const Json& run : result["runs"]) {
+      EXPECT_EQ(run["tier"], "explore");
+      EXPECT_EQ(run["verdict"], "pass");
+      EXPECT_EQ(run["memory_model"], "sc");
+      EXPECT_GT(run["deaths"], 0);
+      // By work: ten schedules for each kill.
+      if (std::string(bound) == "--kills=10") {
+        EXPECT_LE(run["schedules"], 100);
+      }
+    }
+  }
+}
+
+TEST_F(ExploreGate, IsClosedByAFindingAndSaysHowToRepeatIt) {
+  const Ended ended = Gate(KILL9_COMMAND, "--variant=unsynchronised_hash --kills=100");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  bool found = false;
+  const Json result = Read("gate.json");
+  for (const Json& run : result["runs"]) {
+    if (run["verdict"] != "violation") continue;
+    found = true;
+    EXPECT_THAT(run["repeat"].get<std::string>(), HasSubstr("kill9 explore --token="));
+    EXPECT_FALSE(run["reason"].get<std::string>().empty());
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST_F(ExploreGate, RefusesTheTierWhereItCannotRun) {
+  const std::string command = folder_ + "/kill9";
+  std::filesystem::copy_file(KILL9_COMMAND, command);
+  Ended ended = Gate(command, "--variant=cas_slots --kills=10");
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("/kill9-explore: it is built where there is a clang"));
+  ended = Gate(KILL9_COMMAND, "--variant=slot_ring --kills=10");
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("none of these designs is explored"));
+}
+
 // Without the program that explores, nothing is said to pass.
 TEST(ExploreCommand, IsSkippedWhereItWasNotBuilt) {
   const std::filesystem::path folder = testing::TempDir() + "explore_command_test";
