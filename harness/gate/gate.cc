@@ -17,13 +17,13 @@ namespace {
 
 // The tiers' shares of the budget, in percent, in their order. What a tier leaves goes to those
 // after it.
-constexpr std::array<double, kTiers> kShares = {6, 24, 10, 4, 20, 24, 12};
+constexpr std::array<double, kTiers> kShares = {6, 24, 10, 4, 18, 6, 22, 10};
 
 // A torture run shorter than this proves too little; and what a run takes besides its seconds.
 constexpr double kLeastTortureSeconds = 0.5;
 constexpr double kMostTortureSeconds = 10;
 constexpr double kTortureOverheadSeconds = 0.8;
-constexpr double kLeastSweepSeconds = 1;
+constexpr double kLeastSeconds = 1;  // of one step of the sweep, or of explore
 constexpr int kMostTries = 3;
 constexpr uint64_t kMoreKills = 4;
 
@@ -148,6 +148,10 @@ void Gate::RunTier(Tier tier, std::vector<GateStep> steps, double until) {
 }
 
 void Gate::RunSample(std::vector<GateStep> steps, double until) {
+  std::erase_if(steps, [this](const GateStep& step) {
+    if (!step.skipped.empty()) Take(step, Read(step, {}));
+    return !step.skipped.empty();
+  });
   if (steps.empty()) return;
   memory_.Order(steps, options_.seed);
   if (options_.by_work() && steps[0].tier != Tier::kPlanted) return RunByWork(steps);
@@ -155,7 +159,7 @@ void Gate::RunSample(std::vector<GateStep> steps, double until) {
   if (steps[0].tier == Tier::kPlanted) return RunPlanted(steps, until);
   for (size_t n = 0; n < steps.size(); ++n) {
     const double left = (until - NowSeconds()) / static_cast<double>(steps.size() - n);
-    planner_.SetSeconds(steps[n], std::max(left, kLeastSweepSeconds));
+    planner_.SetSeconds(steps[n], std::max(left, kLeastSeconds));
     RunSteps({steps[n]}, 1);
   }
 }

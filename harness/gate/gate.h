@@ -3,8 +3,8 @@
 // What is required of every variant (property tests, checker, tsan, baselines) is run whole; what
 // does not fit the budget is undecided. Torture, sweep and planted bugs are samples that are as
 // large as the tier's share of the budget allows, what passed longest ago first; a variant that
-// does not get a single one is undecided. Or they are so many kills and cells (--kills), and
-// nothing is bounded by time.
+// does not get a single one is undecided; so is explore. Or they are so many kills, cells and
+// schedules (--kills), and nothing is bounded by time.
 #ifndef KILL9_HARNESS_GATE_GATE_H_
 #define KILL9_HARNESS_GATE_GATE_H_
 

@@ -14,8 +14,8 @@
 #include "harness/gate/plan/pass_history.h"
 #include "harness/gate/plan/plan.h"
 #include "harness/gate/report.h"
-#include "variants/registry.h"
 #include "harness/gate/run/step_result.h"
+#include "variants/registry.h"
 
 namespace kill9::gate {
 namespace {
@@ -194,6 +194,10 @@ TEST(GatePlan, BoundsByKillsWhatIsToBeBoundedByWork) {
   sweep.tier = Tier::kSweep;
   planner.SetWork(sweep, 280);
   EXPECT_THAT(sweep.command, ElementsAre("--cells=3"));
+  GateStep explore = Named("global_mutex", "pairs");
+  explore.tier = Tier::kExplore;
+  planner.SetWork(explore, 280);
+  EXPECT_THAT(explore.command, ElementsAre("--schedules=2800", "--budget=1000000"));
 }
 
 // Answers of one tier: some that ended after so many seconds, some that lacked time.
@@ -294,6 +298,47 @@ exit $code
     EXPECT_EQ(result->exit_code, kills == 100 ? kExitPass : kExitUndecided);
     EXPECT_EQ(result->needed_seconds, 0);
   }
+  std::filesystem::remove_all(folder);
+}
+
+// What is not built is skipped with its reason. Nothing but stores is explored.
+TEST(GateOfExplore, IsSkippedWhereItIsNotBuilt) {
+  const std::string folder = testing::TempDir() + "/explore_" + std::to_string(getpid());
+  std::filesystem::create_directories(folder + "/logs");
+  GateOptions options;
+  options.designs = {FindDesign("global_mutex"), FindDesign("slot_ring")};
+  options.tiers = {Tier::kExplore};
+  options.output = folder;
+  options.memory = folder + "/memory.json";
+  options.program = folder + "/kill9";
+  const volatile std::sig_atomic_t never = 0;
+  const absl::StatusOr<GateResult> result = Gate(options, &never, [](const StepResult&) {}).Run();
+  ASSERT_TRUE(result.ok());
+  ASSERT_EQ(result->answers.size(), 1);
+  EXPECT_EQ(result->answers[0].verdict, Verdict::kSkipped);
+  EXPECT_THAT(result->answers[0].reason, HasSubstr("there is no " + folder + "/kill9-explore"));
+  // Nothing passed.
+  EXPECT_EQ(result->exit_code, kExitUndecided);
+
+  std::ofstream(folder + "/kill9-explore") << "#!/bin/sh\n";
+  std::filesystem::permissions(folder + "/kill9-explore", std::filesystem::perms::owner_all);
+  ProcessPool pool(&never);
+  Planner planner(options, pool, 0);
+  absl::StatusOr<std::vector<GateStep>> steps = planner.Plan(Tier::kExplore);
+  ASSERT_TRUE(steps.ok()) << steps.status();
+  ASSERT_THAT(NamesOf(*steps), ElementsAre("pairs"));
+  planner.SetSeconds(steps->front(), 4);
+  EXPECT_THAT(steps->front().command, Contains("--variant=global_mutex"));
+  EXPECT_THAT(steps->front().command, Contains("--seconds=4.00"));
+  EXPECT_THAT(steps->front().command, Contains("--budget=0.500"));
+
+  // One that is there, and does not know the design.
+  std::ofstream(folder + "/kill9-explore") << "#!/bin/sh\nexit 2\n";
+  const absl::StatusOr<GateResult> unknown = Gate(options, &never, [](const StepResult&) {}).Run();
+  ASSERT_TRUE(unknown.ok());
+  ASSERT_EQ(unknown->answers.size(), 1);
+  EXPECT_EQ(unknown->answers[0].verdict, Verdict::kSkipped);
+  EXPECT_THAT(unknown->answers[0].reason, HasSubstr("does not have it"));
   std::filesystem::remove_all(folder);
 }
 

@@ -14,8 +14,8 @@ namespace kill9::report {
 namespace {
 
 const std::set<std::string>& KindsWithSections() {
-  static const auto* kinds = new std::set<std::string>{"torture", "sweep", "store_benchmark",
-                                                       "channel_benchmark", "planted"};
+  static const auto* kinds = new std::set<std::string>{
+      "torture", "sweep", "explore", "store_benchmark", "channel_benchmark", "planted"};
   return *kinds;
 }
 
@@ -48,7 +48,7 @@ Cell WorstCell(const Results& results, const std::string& kind, const std::strin
   const std::string worst = WorstVerdict(results, kind, variant);
   if (worst.empty()) return {"-", Mark::kMuted};
   Cell cell(worst, MarkOf(worst));
-  cell.link = "verdicts";
+  cell.link = kind == "explore" ? "explored" : "verdicts";
   return cell;
 }
 
@@ -98,7 +98,7 @@ Cell LostCell(const Json* run) {
 // What was measured, of that which a file describes.
 std::vector<std::string> DescribedIn(const Results& results) {
   std::vector<Run> all;
-  for (const char* kind : {"torture", "sweep", "store_benchmark", "channel_benchmark"}) {
+  for (const char* kind : {"torture", "sweep", "explore", "store_benchmark", "channel_benchmark"}) {
     const std::vector<Run> runs = results.Of(kind);
     all.insert(all.end(), runs.begin(), runs.end());
   }
@@ -185,23 +185,15 @@ MaybeSection Choose(const Results& results) {
   for (const std::string& name : DescribedIn(results)) {
     const Json& design = results.DesignOf(name);
     Table& table = tables[Text(design, "object")];
-    table.head = {"variant",
-                  "torture's worst verdict",
-                  "the sweep's",
-                  "keeps everything",
-                  "kills",
-                  "reads: ratio",
-                  "half writes: ratio",
-                  "get p99 ns",
-                  "put p99 ns",
-                  "recovery p50 us",
-                  "blocked elsewhere",
-                  "bytes an entry",
-                  "messages: ratio",
-                  "batched: ratio",
-                  "round trip, spinning: ratio",
-                  "asleep: ratio",
-                  "lost, each death of a receiver"};
+    table.head = {"variant",          "torture's worst verdict",
+                  "the sweep's",      "explore's",
+                  "keeps everything", "kills",
+                  "reads: ratio",     "half writes: ratio",
+                  "get p99 ns",       "put p99 ns",
+                  "recovery p50 us",  "blocked elsewhere",
+                  "bytes an entry",   "messages: ratio",
+                  "batched: ratio",   "round trip, spinning: ratio",
+                  "asleep: ratio",    "lost, each death of a receiver"};
     const auto channel = [&](std::string_view measure, std::string_view field,
                              std::string_view value) {
       return ChannelRunOf(results, measure, name, field, value);
@@ -213,8 +205,9 @@ MaybeSection Choose(const Results& results) {
                                     BlockedShare(results, name, "put", "elsewhere"));
     table.rows.push_back(
         {name, WorstCell(results, "torture", name), WorstCell(results, "sweep", name),
-         KeepsEverything(design), Short(TotalKills(results, name)), RatioCell(reads),
-         RatioCell(writes), LatencyCell(reads, "get"), LatencyCell(reads, "put"),
+         WorstCell(results, "explore", name), KeepsEverything(design),
+         Short(TotalKills(results, name)), RatioCell(reads), RatioCell(writes),
+         LatencyCell(reads, "get"), LatencyCell(reads, "put"),
          recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
          blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), RoomCell(results, name),
          ChannelRatioCell(channel("stream", "batch", "1"), "bare_ring"),
@@ -281,9 +274,9 @@ absl::StatusOr<Document> Compose(const Results& results) {
   Document document{.title = "kill9: what happens to the others when one process is killed",
                     .lead = absl::StrFormat("Made from %d runs in %d result files, measured on %s.",
                                             runs, results.files().size(), HostsOf(results))};
-  for (auto* make :
-       {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &KillCoverage, &Planted, &Speed,
-        &Latency, &GrowthAndRoom, &Channels, &Recovery, &Failures, &Others, &Repeat}) {
+  for (auto* make : {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &Explored,
+                     &KillCoverage, &Planted, &Speed, &Latency, &GrowthAndRoom, &Channels,
+                     &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);
     if (!section.ok()) return section.status();
     if (section->has_value()) document.sections.push_back(**std::move(section));

@@ -73,8 +73,11 @@ absl::Status CheckAlike(const Part& a, const Part& b) {
   const auto differ = [&](const char* field) {
     return left.value(field, Json()) != right.value(field, Json());
   };
-  if (a.shard.of != b.shard.of || a.units != b.units || differ("kind") || differ("seed")) {
-    return Refuse(a, b, "are not shards of one run: kind, seed, units or their number differ");
+  if (a.shard.of != b.shard.of || a.units != b.units || differ("kind") || differ("seed") ||
+      differ("options")) {
+    return Refuse(a, b,
+                  "are not shards of one run: kind, seed, options, units or their "
+                  "number differ");
   }
   if (a.shard.index == b.shard.index) {
     return Refuse(a, b, absl::StrCat("are both shard ", a.shard.index, "/", a.shard.of));

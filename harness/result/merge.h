@@ -20,9 +20,9 @@ struct ShardResult {
 // of its own, `undecided`, with the reason. Of the sweep's coverage what cannot be added up (counts
 // of addresses) is left out.
 //
-// kInvalidArgument, with the names of two files: they are not of one run (kind, seed, units, number
-// of shards), or are the same shard; their builds differ; or the string instructions of their
-// processors do, so that the same call is not the same way through the machine.
+// kInvalidArgument, with the names of two files: they are not of one run (kind, seed, options,
+// units, number of shards), or are the same shard; their builds differ; or the string instructions
+// of their processors do, so that the same call is not the same way through the machine.
 absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards);
 
 }  // namespace kill9

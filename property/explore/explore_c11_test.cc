@@ -210,5 +210,32 @@ TEST(ExploreC11, LitmusTableIsExact) {
   }
 }
 
+// Two states that differ in nothing but what a dead one has written are two: somebody who learns
+// of the death from another, by a relaxed store, may still be in a race with it. Its reads are in
+// none.
+TEST(ExploreC11, StateTellsWhichWordsTheDeadHaveWritten) {
+  using Access = WeakMemory::Access;
+  constexpr uint32_t kLiving = 0b110;  // not fiber 0
+  WeakMemory memory;
+  memory.Forget(2);
+  std::set<uint64_t> reads, writes, known;
+  for (const uint64_t half : {0, 1, 2}) {
+    for (const Access access :
+         {Access::kAtomicRead, Access::kPlainRead, Access::kAtomicWrite, Access::kPlainWrite}) {
+      memory.Begin(3);
+      ASSERT_FALSE(memory.Races(0, half, access, 0));
+      const bool is_write = access == Access::kAtomicWrite || access == Access::kPlainWrite;
+      (is_write ? writes : reads).insert(memory.Hash(kLiving));
+      memory.Returned(0);
+      for (const int fiber : {1, 2}) memory.Called(fiber);
+      known.insert(memory.Hash(kLiving));
+    }
+  }
+  EXPECT_EQ(reads.size(), 1u);
+  EXPECT_EQ(writes.size(), 6u);
+  // What all living know no longer matters.
+  EXPECT_EQ(known.size(), 1u);
+}
+
 }  // namespace
 }  // namespace kill9::explore

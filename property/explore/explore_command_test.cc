@@ -1,4 +1,6 @@
 // kill9 explore from outside.
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
@@ -27,6 +29,9 @@ TEST(ExploreCommand, RefusesWhatItDoesNotHave) {
           {"--strategy=bogus", "known are: auto, exhaustive, random"},
           {"--deaths=4", "4"},
           {"--token=bogus", "it is none of this program's"},
+          {"--shard=3/2", "is no shard"},
+          {"--scenario=put+get --variant=cas_slots --shard=2/2", "only 1 units"},
+          {"--scenario='put+get get+get' --shard=1/2 --seconds=5", "what ends by time"},
       });
 }
 
@@ -67,6 +72,149 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("failed 1 times of 1"));
   std::filesystem::remove(file);
+}
+
+class ExploreParts : public testing::Test {
+ protected:
+  ExploreParts() { std::filesystem::create_directories(folder_ + "/parts"); }
+  ~ExploreParts() override { std::filesystem::remove_all(folder_); }
+
+  Json Read(const std::string& name) const {
+    const absl::StatusOr<Json> json = ReadJsonFile(folder_ + "/" + name);
+    EXPECT_TRUE(json.ok()) << json.status();
+    return json.value_or(Json::object());
+  }
+  void Part(int index, const std::string& arguments) const {
+    const std::string number = std::to_string(index);
+    const Ended ended = Kill9("explore " + arguments + " --shard=" + number +
+                              "/3 --json=" + folder_ + "/parts/" + number + ".json");
+    ASSERT_EQ(ended.exit_code, 0) << ended.output;
+  }
+  Ended Merge() const {
+    return Kill9("merge " + folder_ + "/parts --json=" + folder_ + "/merged.json");
+  }
+
+  const std::string folder_ = testing::TempDir() + "/explore_parts_" + std::to_string(getpid());
+  const std::string whole_ =
+      "--variant=cas_slots,global_mutex --scenario='get+get get+erase put+get put+get'";
+};
+
+// What does not depend on how long it took.
+Json WithoutTimes(Json runs) {
+  for (Json& run : runs) {
+    run.erase("seconds");
+    run.erase("schedules_per_second");
+  }
+  return runs;
+}
+
+TEST_F(ExploreParts, MergedSayWhatTheWholeSays) {
+  ASSERT_EQ(Kill9("explore " + whole_ + " --json=" + folder_ + "/whole.json").exit_code, 0);
+  for (const int index : {1, 2, 3}) {
+    Part(index, whole_);
+    EXPECT_EQ(Read("parts/" + std::to_string(index) + ".json")["runs"].size(), 2u);
+  }
+  const Ended merge = Merge();
+  EXPECT_EQ(merge.exit_code, 0) << merge.output;
+  EXPECT_THAT(merge.output, HasSubstr("3 shards, 6 runs: 6 pass"));
+  const Json whole = Read("whole.json"), merged = Read("merged.json");
+  ASSERT_EQ(whole["runs"].size(), 6u);
+  EXPECT_EQ(WithoutTimes(merged["runs"]), WithoutTimes(whole["runs"]));
+  EXPECT_EQ(merged["options"], whole["options"]);
+}
+
+TEST_F(ExploreParts, ThatAreMissingLeaveTheWholeUndecided) {
+  Part(1, whole_);
+  Part(3, whole_);
+  const Ended merge = Merge();
+  EXPECT_EQ(merge.exit_code, 3) << merge.output;
+  EXPECT_THAT(merge.output, HasSubstr("undecided: shard 2/3 is missing"));
+}
+
+TEST_F(ExploreParts, OfOtherModelsAreRefused) {
+  Part(1, whole_);
+  Part(2, whole_ + " --model=tso");
+  const Ended merge = Merge();
+  EXPECT_EQ(merge.exit_code, 2) << merge.output;
+  EXPECT_THAT(merge.output, HasSubstr("options"));
+}
+
+// A signal comes while the second scene, which has no end of its own, is explored.
+TEST_F(ExploreParts, ThatWereCutOffAreNoPass) {
+  const std::string out = folder_ + "/said";
+  const Ended ended = RunLine(
+      std::string(KILL9_COMMAND) +
+      " explore --variant=cas_slots --scenario='get+get put+put+put+erase+recover' --deaths=3"
+      " --budget=1000000 --json=" +
+      folder_ + "/cut.json > " + out + " 2>&1 & child=$!; until grep -qs exhaustive " + out +
+      "; do sleep 0.05; done; kill -TERM $child; wait $child");
+  EXPECT_EQ(ended.exit_code, 3);
+  const Json cut = Read("cut.json");
+  EXPECT_EQ(cut["interrupted"], true);
+  ASSERT_FALSE(cut["runs"].empty());
+  for (const Json& run : cut["runs"]) {
+    EXPECT_EQ(run["verdict"], run["exhaustive"].get<bool>() ? "pass" : "undecided");
+  }
+}
+
+TEST_F(ExploreParts, BeginNoSceneAfterTheirTime) {
+  const Ended ended =
+      Kill9("explore --variant=cas_slots --scenario=pairs --seconds=0.000001 --json=" + folder_ +
+            "/short.json");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_EQ(Read("short.json")["runs"].size(), 1u);
+}
+
+class ExploreGate : public ExploreParts {
+ protected:
+  Ended Gate(const std::string& program, const std::string& arguments) const {
+    return RunLine("GITHUB_ACTIONS= " + program + " gate --tier=explore --output=" + folder_ +
+                   "/out --json=" + folder_ + "/gate.json " + arguments + " 2>&1");
+  }
+};
+
+TEST_F(ExploreGate, OpensForASoundDesignByWorkAndByTime) {
+  for (const char* bound : {"--kills=10", "--budget=100"}) {
+    const Ended ended = Gate(KILL9_COMMAND, std::string("--variant=cas_slots ") + bound);
+    EXPECT_EQ(ended.exit_code, 0) << ended.output;
+    const Json result = Read("gate.json");
+    EXPECT_GE(result["runs"].size(), 20u) << bound;
+    for (const Json& run : result["runs"]) {
+      EXPECT_EQ(run["tier"], "explore");
+      EXPECT_EQ(run["verdict"], "pass");
+      EXPECT_EQ(run["memory_model"], "sc");
+      EXPECT_GT(run["deaths"], 0);
+      // By work: ten schedules for each kill.
+      if (std::string(bound) == "--kills=10") {
+        EXPECT_LE(run["schedules"], 100);
+      }
+    }
+  }
+}
+
+TEST_F(ExploreGate, IsClosedByAFindingAndSaysHowToRepeatIt) {
+  const Ended ended = Gate(KILL9_COMMAND, "--variant=unsynchronised_hash --kills=100");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  bool found = false;
+  const Json result = Read("gate.json");
+  for (const Json& run : result["runs"]) {
+    if (run["verdict"] != "violation") continue;
+    found = true;
+    EXPECT_THAT(run["repeat"].get<std::string>(), HasSubstr("kill9 explore --token="));
+    EXPECT_FALSE(run["reason"].get<std::string>().empty());
+  }
+  EXPECT_TRUE(found);
+}
+
+TEST_F(ExploreGate, RefusesTheTierWhereItCannotRun) {
+  const std::string command = folder_ + "/kill9";
+  std::filesystem::copy_file(KILL9_COMMAND, command);
+  Ended ended = Gate(command, "--variant=cas_slots --kills=10");
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("/kill9-explore: it is built where there is a clang"));
+  ended = Gate(KILL9_COMMAND, "--variant=slot_ring --kills=10");
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("none of these designs is explored"));
 }
 
 // Without the program that explores, nothing is said to pass.

@@ -249,12 +249,11 @@ void AddGateCommand(CommandLine& line) {
   command.Group("What is run, and how much");
   command.Add("--budget", flags->budget,
               "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
-  const Option kills =
-      command
-          .Add(
-              "--kills", options.kills,
-              "no bound by time: so many kills in each torture run, --cells of each design's sweep")
-          .Between(uint64_t{10}, uint64_t{1'000'000'000});
+  const Option kills = command
+                           .Add("--kills", options.kills,
+                                "no bound by time: so many kills in each torture run, --cells of "
+                                "each design's sweep, ten schedules of a scene for each kill")
+                           .Between(uint64_t{10}, uint64_t{1'000'000'000});
   command.Add("--cells", options.cells, "with --kills")
       .Needs(kills)
       .Between(uint64_t{1}, uint64_t{1'000'000});
@@ -262,8 +261,8 @@ void AddGateCommand(CommandLine& line) {
       .ShowDefault();
   command
       .Add("--tier", flags->tier,
-           "all, or checker, property, tsan, baselines, sweep, torture, planted, with commas "
-           "between; one that is named must be able to run")
+           "all, or checker, property, tsan, baselines, sweep, explore, torture, planted, with "
+           "commas between; one that is named must be able to run")
       .ShowDefault();
   command.Add("--seed", options.seed, "of all samples; default: drawn and printed");
   command.Group("What comes of it");

@@ -16,6 +16,7 @@ inline uint64_t Stir(uint64_t hash, uint64_t value) {
 void WeakMemory::Forget(uint64_t words) {
   location_of_.assign(words, kNone);
   accesses_.assign(2 * words, {});
+  for (std::vector<uint64_t>& written : written_) written.reserve(4 * words);
   location_count_ = 0;
   narrowed_ = false;
 }
@@ -27,6 +28,7 @@ void WeakMemory::Begin(int fibers) {
   for (FiberViews& views : views_) views = {};
   seq_cst_ = kernel_ = callers_ = {};
   clock_ = {};
+  for (std::vector<uint64_t>& written : written_) written.clear();
 }
 
 int WeakMemory::AddLocation(uint64_t word) {
@@ -216,7 +218,9 @@ bool WeakMemory::Races(int fiber, uint64_t half, Access access, uint32_t dead) {
   if (writes) races |= unknown(Access::kPlainRead, false);
   if (plain && writes) races |= unknown(Access::kAtomicRead, false);
   const uint16_t now = ++clock_[fiber];
-  accesses.of[static_cast<size_t>(access)][fiber] = now;
+  uint16_t& latest = accesses.of[static_cast<size_t>(access)][fiber];
+  if (writes && latest == 0) written_[fiber].push_back(half * 4 + static_cast<uint64_t>(access));
+  latest = now;
   views_[fiber].now.clock[fiber] = views_[fiber].acquire.clock[fiber] = now;
   return races;
 }
@@ -233,6 +237,18 @@ uint64_t WeakMemory::HashOf(const View& view, const View& known) const {
     if (view.clock[i] <= known.clock[i]) continue;
     hash = Stir(hash, static_cast<uint64_t>(clock_[i] - view.clock[i]) << 8 |
                           static_cast<uint64_t>(200 + i));
+  }
+  return hash;
+}
+
+// Of what the fiber has written, and somebody who lives may be in a race with.
+uint64_t WeakMemory::HashOfWritten(int fiber, const View& known) const {
+  uint64_t hash = 0;
+  for (const uint64_t written : written_[fiber]) {
+    const uint16_t latest = accesses_[written / 4].of[written % 4][fiber];
+    if (latest <= known.clock[fiber]) continue;
+    hash += Stir(Stir(written, static_cast<uint64_t>(fiber)),
+                 static_cast<uint64_t>(clock_[fiber] - latest));
   }
   return hash;
 }
@@ -254,7 +270,11 @@ uint64_t WeakMemory::Hash(uint32_t living) const {
   hash = Stir(hash, HashOf(callers_, known));
   for (int f = 0; f < fibers_; ++f) {
     hash = Stir(hash, HashOf(views_[f].now, known));
-    if ((living >> f & 1) == 0) continue;
+    // What the living have written follows from what they have read.
+    if ((living >> f & 1) == 0) {
+      if (!first) hash = Stir(hash, HashOfWritten(f, known));
+      continue;
+    }
     hash = Stir(hash, HashOf(views_[f].acquire, known));
     hash = Stir(hash, HashOf(views_[f].release, known));
   }

@@ -144,6 +144,7 @@ class WeakMemory {
   void Seen(int fiber, int location, int place);
   void ForgetOldest(int location);
   uint64_t HashOf(const View& view, const View& known) const;
+  uint64_t HashOfWritten(int fiber, const View& known) const;
 
   uint32_t schedule_ = 0;
   int fibers_ = 0;
@@ -151,6 +152,9 @@ class WeakMemory {
   bool narrowed_ = false;
   std::vector<int16_t> location_of_;
   std::vector<Accesses> accesses_;
+  // Each half of a word that the fiber has written in this schedule, times 4, and how. They never
+  // grow: a fiber would allocate in the arena.
+  std::array<std::vector<uint64_t>, kFibers> written_;
   std::array<uint16_t, kFibers> clock_ = {};
   std::array<FiberViews, kFibers> views_ = {};
   View seq_cst_ = {};  // what seq_cst operations and fences have seen

@@ -1,5 +1,6 @@
 #include "harness/gate/plan/plan.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "harness/base/stable_hash.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/result.h"
+#include "harness/result/verdict.h"
 #include "harness/stepper/process/tracee.h"
 #include "harness/torture/driver.h"
 #include "variants/registry.h"
@@ -40,6 +42,10 @@ constexpr double kBaselineSeconds = 120;
 // yet, as long again.
 constexpr double kTortureMoreSeconds = 60;
 constexpr double kSweepMoreSeconds = 90;
+// No scene takes more than this part of explore's seconds: most are exhausted long before.
+constexpr double kMostOfOneScene = 0.125;
+constexpr uint64_t kSchedulesOfEachKill = 10;
+constexpr char kNoBoundOfScenes[] = "--budget=1000000";
 
 std::string FileName(const GateStep& step) {
   std::string name = step.Id();
@@ -68,7 +74,8 @@ bool Belongs(const std::string& name, Tier tier, const std::vector<const Design*
 }  // namespace
 
 bool Planner::IsSample(Tier tier) {
-  return tier == Tier::kTorture || tier == Tier::kSweep || tier == Tier::kPlanted;
+  return tier == Tier::kTorture || tier == Tier::kSweep || tier == Tier::kExplore ||
+         tier == Tier::kPlanted;
 }
 
 absl::StatusOr<std::vector<GateStep>> Planner::Plan(Tier tier) {
@@ -81,6 +88,8 @@ absl::StatusOr<std::vector<GateStep>> Planner::Plan(Tier tier) {
       return Torture();
     case Tier::kSweep:
       return Sweep();
+    case Tier::kExplore:
+      return Explore();
     case Tier::kBaselines:
       return Baselines();
     case Tier::kPlanted:
@@ -97,6 +106,9 @@ double Planner::Limit(double least_seconds) const {
 
 void Planner::SetSeconds(GateStep& step, double seconds) const {
   step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
+  if (step.tier == Tier::kExplore) {
+    step.command.push_back(absl::StrFormat("--budget=%.3f", seconds * kMostOfOneScene));
+  }
   step.limit_seconds =
       Limit(3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds));
 }
@@ -104,6 +116,9 @@ void Planner::SetSeconds(GateStep& step, double seconds) const {
 void Planner::SetWork(GateStep& step, uint64_t kills) const {
   if (step.tier == Tier::kSweep) {
     step.command.push_back(absl::StrCat("--cells=", options_.cells));
+  } else if (step.tier == Tier::kExplore) {
+    step.command.push_back(absl::StrCat("--schedules=", kills * kSchedulesOfEachKill));
+    step.command.emplace_back(kNoBoundOfScenes);
   } else {
     step.command.push_back(absl::StrCat("--kills=", kills));
     step.command.emplace_back(kNoBoundByTime);
@@ -157,6 +172,44 @@ absl::StatusOr<std::vector<GateStep>> Planner::Sweep() const {
                           {"sweep", "--recovery", "--pairs=1"}));
   }
   return steps;
+}
+
+// Whoever brings designs of its own has an explorer beside it that knows none of them.
+bool Planner::IsExplored(const std::string& explorer, std::string_view design) {
+  GateStep ask{.tier = Tier::kExplore, .variant = std::string(design), .name = "question"};
+  SetFiles(ask);
+  ask.command = {explorer, "explore", absl::StrCat("--variant=", std::string(design)),
+                 "--scenario=get+get", "--schedules=1"};
+  ask.limit_seconds = kListSeconds;
+  bool known = true;
+  pool_.Run({ask}, 1, deadline_, [&known](const GateStep&, const Outcome& outcome) {
+    known = outcome.ending != ExitReason::kByItself || !WIFEXITED(outcome.status) ||
+            WEXITSTATUS(outcome.status) != kExitUsage;
+  });
+  std::filesystem::remove(ask.log_file);
+  return known;
+}
+
+absl::StatusOr<std::vector<GateStep>> Planner::Explore() {
+  const std::string explorer =
+      std::filesystem::path(options_.program).replace_filename("kill9-explore");
+  if (!IsProgram(explorer)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no ", explorer,
+                     ": it is built where there is a clang (./dev gate installs one)"));
+  }
+  std::vector<GateStep> steps;
+  for (const Design* design : options_.designs) {
+    if (FindVariant(design->name()) == nullptr || design->role() == Design::Role::kPeer) continue;
+    steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), "pairs",
+                          {"explore", "--scenario=pairs"}));
+    if (!IsExplored(explorer, design->name())) {
+      steps.back().skipped = absl::StrCat(explorer, " does not have it");
+    }
+  }
+  if (!steps.empty()) return steps;
+  return absl::FailedPreconditionError(
+      "none of these designs is explored: stores are, but for peers");
 }
 
 std::vector<GateStep> Planner::Baselines() const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,7 +20,7 @@ namespace kill9::gate {
 struct GateOptions {
   double budget_seconds = 300;  // infinite: only work bounds it
   // Sizes of the samples by work instead of by shares of the budget; 0: by the budget.
-  uint64_t kills = 0;  // of each torture run
+  uint64_t kills = 0;  // of each torture run; and ten schedules of each scene for each of them
   uint64_t cells = 0;  // of each design's sweep
   bool by_work() const { return kills != 0; }
   std::vector<const Design*> designs;  // each must pass
@@ -40,8 +41,8 @@ class Planner {
   Planner(const GateOptions& options, ProcessPool& pool, double deadline)
       : options_(options), pool_(pool), deadline_(deadline) {}
 
-  // Steps of all that the tier has, or why it cannot run here. Torture's and the sweep's lack their
-  // bound (SetSeconds, SetWork).
+  // Steps of all that the tier has, or why it cannot run here. Torture's, the sweep's and explore's
+  // lack their bound (SetSeconds, SetWork).
   absl::StatusOr<std::vector<GateStep>> Plan(Tier tier);
 
   // Whether one of `steps` in this tier is as good as another, so that a sample is enough.
@@ -63,6 +64,8 @@ class Planner {
   double Limit(double least_seconds) const;
   std::vector<GateStep> Torture() const;
   absl::StatusOr<std::vector<GateStep>> Sweep() const;
+  absl::StatusOr<std::vector<GateStep>> Explore();
+  bool IsExplored(const std::string& explorer, std::string_view design);
   std::vector<GateStep> Baselines() const;
   // Those of the manifest that are built, or all.
   absl::StatusOr<std::vector<GateStep>> Planted(bool only_built) const;

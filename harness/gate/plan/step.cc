@@ -11,7 +11,7 @@ namespace kill9::gate {
 namespace {
 
 constexpr std::array<std::string_view, kTiers> kTierNames = {
-    "checker", "property", "tsan", "baselines", "sweep", "torture", "planted"};
+    "checker", "property", "tsan", "baselines", "sweep", "explore", "torture", "planted"};
 
 std::string Quoted(const std::string& word) {
   constexpr std::string_view kPlain =

@@ -10,8 +10,17 @@
 namespace kill9::gate {
 
 // In the order in which they run: what must be run whole, then the samples.
-enum class Tier : uint8_t { kChecker, kProperty, kTsan, kBaselines, kSweep, kTorture, kPlanted };
-inline constexpr int kTiers = 7;
+enum class Tier : uint8_t {
+  kChecker,
+  kProperty,
+  kTsan,
+  kBaselines,
+  kSweep,
+  kExplore,
+  kTorture,
+  kPlanted
+};
+inline constexpr int kTiers = 8;
 std::string_view TierName(Tier tier);  // "checker"
 
 // How what a command left is turned into verdicts.

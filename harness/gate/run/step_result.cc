@@ -110,6 +110,7 @@ StepResult FromRun(const GateStep& step, const Outcome& outcome, const Json& run
   answer.name = run.value("scenario", step.name);
   answer.seconds = run.value("seconds", outcome.seconds);
   if (answer.reason.empty()) answer.reason = run.value("reason", "");
+  if (answer.reason.empty()) answer.reason = run.value("message", "");  // as explore says it
   answer.repeat = run.value("repeat", answer.repeat);
   answer.detail = run;
   if (!run.contains("counterexample")) return answer;

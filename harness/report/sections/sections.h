@@ -19,6 +19,7 @@ MaybeSection Shapes(const Results& results);    // of torture
 MaybeSection Failures(const Results& results);  // what the verdicts link to
 MaybeSection ProgressGuarantees(const Results& results);
 MaybeSection Stalls(const Results& results);
+MaybeSection Explored(const Results& results);  // by design, and each finding
 MaybeSection KillCoverage(const Results& results);
 MaybeSection Planted(const Results& results);
 MaybeSection Speed(const Results& results);
@@ -31,7 +32,7 @@ MaybeSection Repeat(const Results& results);
 
 absl::StatusOr<Document> Compose(const Results& results);
 
-// What Choose says of a variant: the worst verdict of all runs of torture, or of the sweep.
+// What Choose says of a variant: the worst verdict of all runs of torture, the sweep or explore.
 std::string WorstVerdict(const Results& results, const std::string& kind,
                          const std::string& variant);
 // The largest share of instructions at which a stopped process blocks `probe` ("get", ...), at the

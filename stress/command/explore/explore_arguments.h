@@ -11,12 +11,14 @@
 namespace kill9 {
 
 struct ExploreArguments {
-  std::string variant = "all", scenario = "put+get", model = "sc", strategy = "auto", json, token;
+  std::string variant = "all", scenario = "put+get", model = "sc", strategy = "auto", json, token,
+              shard;
   bool orderings = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;
   uint64_t schedules = 0, seed = 1;
   double budget_seconds = 10;
+  double seconds = 0;  // of all scenes together; 0: no bound
 };
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments);

@@ -10,6 +10,7 @@
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/explore/explore_arguments.h"
 
@@ -54,9 +55,14 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
            "at most so many switches away from who could go on; -1: any number")
       .Between(-1, 16);
   command.Add("--budget", arguments.budget_seconds, "seconds for each scenario").Positive();
+  command
+      .Add("--seconds", arguments.seconds,
+           "all scenarios in a seeded order, none of them begun later than this")
+      .Positive();
   command.Add("--schedules", arguments.schedules,
               "at most so many in each scenario (0: as the budget says)");
-  command.Add("--seed", arguments.seed, "of random schedules");
+  command.Add("--seed", arguments.seed, "of random schedules, and of the order of --seconds");
+  command.Add("--shard", arguments.shard, kShardHelp);
   command.AddFlag(
       "--orderings", arguments.orderings,
       "with --model=c11 or compiler: weaken each memory order by one step, one at a time, and "

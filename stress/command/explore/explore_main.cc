@@ -1,21 +1,27 @@
 // kill9-explore: what kill9 explore runs.
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <iostream>
 #include <memory>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "build_commit.h"
 #include "harness/base/signals.h"
+#include "harness/base/stable_hash.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "harness/explore/search/explore.h"
 #include "harness/explore/search/ordering_score.h"
 #include "harness/explore/search/table.h"
+#include "harness/kinds/result_of_designs.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/explore/explore_arguments.h"
 
 namespace kill9 {
@@ -24,6 +30,9 @@ namespace {
 using explore::ExploreResult;
 using explore::MemoryModel;
 using explore::Strategy;
+
+constexpr const char* kUnsteady =
+    "a schedule did not repeat itself: the scene depends on something that is not reset";
 
 volatile bool interrupted = false;
 
@@ -62,6 +71,52 @@ std::vector<std::string> ScenariosOf(const Variant& variant, const std::string& 
   return names;
 }
 
+// What is run on its own, and belongs to one shard: a scene of a design; with --orderings a design.
+struct Unit {
+  const Variant* variant;
+  std::string scenario;
+
+  std::string name() const { return absl::StrCat(std::string(variant->name()), " ", scenario); }
+};
+
+// Each once.
+std::vector<Unit> UnitsOf(const ExploreArguments& arguments) {
+  std::vector<Unit> units;
+  absl::flat_hash_set<std::string> names;
+  for (const Variant* variant : ChooseVariants(arguments.variant)) {
+    std::vector<std::string> scenarios = ScenariosOf(*variant, arguments.scenario);
+    if (arguments.orderings) scenarios = {arguments.scenario};
+    for (std::string& scenario : scenarios) {
+      Unit unit{variant, std::move(scenario)};
+      if (names.insert(unit.name()).second) units.push_back(std::move(unit));
+    }
+  }
+  return units;
+}
+
+// Those that are this run's, in the order in which it takes them.
+std::vector<Unit> OwnUnits(const ExploreArguments& arguments, Json* result) {
+  std::vector<Unit> units = UnitsOf(arguments);
+  const auto place = [&arguments](const Unit& unit) {
+    return StableHash(absl::StrCat(arguments.seed, " ", unit.name()));
+  };
+  if (arguments.seconds > 0) {
+    std::sort(units.begin(), units.end(),
+              [&place](const Unit& a, const Unit& b) { return place(a) < place(b); });
+  }
+  const Shard shard = ChooseShard(arguments.shard);
+  if (shard.whole()) return units;
+  if (arguments.seconds > 0) {
+    throw UsageError("--shard and --seconds: what ends by time is no part that others complete");
+  }
+  std::vector<std::string> names;
+  for (const Unit& unit : units) names.push_back(unit.name());
+  std::vector<Unit> own;
+  for (const size_t n : ChooseShare(shard, names)) own.push_back(units[n]);
+  (*result)["shard"] = DescribeShard(shard, names);
+  return own;
+}
+
 std::string RepeatLine(const std::string& token) {
   return absl::StrCat("kill9 explore --token='", token, "'");
 }
@@ -85,6 +140,11 @@ Json RunOf(const Variant& variant, const std::string& scenario, const ExploreArg
       {"exhaustive", result.exhaustive},
   };
   if (arguments.preemptions >= 0) run["preemptions_most"] = arguments.preemptions;
+  if (result.unsteady) {
+    run["reason"] = kUnsteady;
+  } else if (verdict == Verdict::kUndecided && token.empty()) {
+    run["reason"] = "interrupted";
+  }
   if (token.empty()) return run;
   run["token"] = token;
   run["confirmed"] = nullptr;  // not tried in the shipped binary
@@ -95,6 +155,8 @@ Json RunOf(const Variant& variant, const std::string& scenario, const ExploreArg
 
 Verdict VerdictOf(const ExploreResult& result) {
   if (result.unsteady) return Verdict::kUndecided;
+  // What was cut off may not have come to what is wrong.
+  if (interrupted && result.finding.verdict == Verdict::kPass) return Verdict::kUndecided;
   return result.finding.verdict;
 }
 
@@ -126,10 +188,7 @@ int ExploreOne(const Variant& variant, const std::string& name, const ExploreArg
       "%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n", std::string(variant.name()), name,
       arguments.model, std::string(VerdictName(verdict)), result.schedules, result.distinct_states,
       result.exhaustive ? "exhaustive" : "not all");
-  if (result.unsteady) {
-    std::cout << "    a schedule did not repeat itself: the scene depends on something that is not "
-                 "reset\n";
-  }
+  if (result.unsteady) std::cout << "    " << kUnsteady << "\n";
   if (!token.empty()) {
     std::cout << explore::RenderTable(result.steps, scene.participants()) << "    "
               << VerdictName(verdict) << ": " << result.finding.message
@@ -177,7 +236,9 @@ int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, 
   std::cout << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
                                std::string(variant.name()), found, all.size());
   // Nothing was weakened: nothing was asked.
-  const Verdict verdict = all.empty() ? Verdict::kVacuous : Verdict::kPass;
+  const Verdict verdict = interrupted   ? Verdict::kUndecided
+                          : all.empty() ? Verdict::kVacuous
+                                        : Verdict::kPass;
   runs->push_back({{"variant", variant.name()},
                    {"scenario", arguments.scenario},
                    {"memory_model", arguments.model},
@@ -208,6 +269,14 @@ int RepeatToken(const ExploreArguments& arguments) {
   return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
 }
 
+// What all shards of a run have in common.
+Json OptionsOf(const ExploreArguments& arguments) {
+  return {{"model", arguments.model},         {"strategy", arguments.strategy},
+          {"deaths", arguments.deaths},       {"preemptions", arguments.preemptions},
+          {"schedules", arguments.schedules}, {"budget_seconds", arguments.budget_seconds},
+          {"orderings", arguments.orderings}};
+}
+
 int Run(const ExploreArguments& arguments) {
   if (!arguments.token.empty()) return RepeatToken(arguments);
   const MemoryModel model = ChooseModel(arguments.model);
@@ -215,22 +284,25 @@ int Run(const ExploreArguments& arguments) {
     throw UsageError("--orderings: give --model=c11, or --model=compiler for signal fences");
   }
   ChooseStrategy(arguments.strategy);
-  const std::vector<const Variant*> variants = ChooseVariants(arguments.variant);
+  Json result = NewResultOfDesigns("explore", arguments.seed);
+  const std::vector<Unit> units = OwnUnits(arguments, &result);
+  result["options"] = OptionsOf(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
-  Json result = NewResult("explore", arguments.seed);
+  const auto began = std::chrono::steady_clock::now();
   int exit_code = kExitPass;
-  for (const Variant* variant : variants) {
-    if (arguments.orderings) {
-      exit_code = WorseExitCode(exit_code, ScoreOrderingsOf(*variant, arguments, &result["runs"]));
-      continue;
-    }
-    for (const std::string& scenario : ScenariosOf(*variant, arguments.scenario)) {
-      if (interrupted) break;
-      exit_code =
-          WorseExitCode(exit_code, ExploreOne(*variant, scenario, arguments, &result["runs"]));
-    }
+  Json& runs = result["runs"];
+  for (const Unit& unit : units) {
+    const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
+    const bool is_late = arguments.seconds > 0 && gone.count() > arguments.seconds;
+    if (interrupted || (is_late && !runs.empty())) break;
+    const int code = arguments.orderings
+                         ? ScoreOrderingsOf(*unit.variant, arguments, &runs)
+                         : ExploreOne(*unit.variant, unit.scenario, arguments, &runs);
+    exit_code = WorseExitCode(exit_code, code);
+    if (result.contains("shard")) runs.back()["unit"] = unit.name();
   }
+  result["interrupted"] = static_cast<bool>(interrupted);
   if (interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
   if (result["runs"].empty()) exit_code = kExitUndecided;
   if (arguments.json.empty()) return exit_code;
