@@ -17,6 +17,8 @@ constexpr uint64_t kValueKey = 0;
 constexpr uint32_t kOfOneSender = 0xffff;  // messages, where each attachment is a sender
 constexpr uint32_t kFillBytes = 3000;
 constexpr int64_t kLongestWaitUs = 1000;
+constexpr int kChannelShift = 40;        // of sequences (harness/checker/models/channel_checker.h)
+constexpr uint64_t kStepsToClose = 800;  // on average
 
 }  // namespace
 
@@ -29,10 +31,13 @@ ValueId ChannelClient::NextId() {
   return MakeValueId(process(), ++sequence_);
 }
 
-uint64_t ChannelClient::VersionOf(ValueId id, Sequence sequence, bool redelivered) const {
+uint64_t ChannelClient::VersionOf(ValueId id, Sequence sequence, bool redelivered) {
   if (!traits_.has_sequences || sequence == 0) return 0;
   if (traits_.order == ChannelTraits::Order::kPerSender) {
-    sequence |= uint64_t{SequenceOf(id) / (kOfOneSender + 1)} << 40;
+    sequence |= uint64_t{SequenceOf(id) / (kOfOneSender + 1)} << kChannelShift;
+  } else if (closing_ != nullptr) {
+    // The history is of one channel: what a later one passes has the later place.
+    sequence |= Number() << kChannelShift;
   }
   return sequence * 2 + (redelivered ? 1 : 0);
 }
@@ -57,12 +62,22 @@ void ChannelClient::FailStatus(const char* operation, const absl::Status& status
 
 Deadline ChannelClient::NextDeadline(Random& random) const {
   if (!random.Chance(workload_.waits)) return Deadline::None();
+  // Two that hold something would wait for each other's, for ever.
+  if (may_wait_forever_ && held_.empty() && random.Chance(300)) return Deadline::Never();
   const int64_t wait_us = static_cast<int64_t>(random.Below(kLongestWaitUs));
   return Deadline::After(std::chrono::microseconds(wait_us));
 }
 
 bool ChannelClient::Act(Random& random) {
   if (random.Chance(workload_.rests)) return false;
+  if (closing_ != nullptr) {
+    // Until an audit has found it empty there is little left to do.
+    if (KnowBefore(Deadline::None()).ended && random.Chance(900)) return false;
+    if (random.Below(kStepsToClose) == 0) {
+      Close();
+      return true;
+    }
+  }
   if (!drafts_.empty() && random.Chance(drafts_.size() == kMostDrafts ? 700 : 300)) {
     CommitOrDrop(random.Below(drafts_.size()), /*commit=*/random.Chance(800));
     return true;
@@ -71,7 +86,7 @@ bool ChannelClient::Act(Random& random) {
     GiveUp(random.Below(held_.size()), /*acknowledge=*/random.Chance(850));
     return true;
   }
-  const bool sends = random.Chance(workload_.sends);
+  const bool sends = random.Chance(workload_.SendsIn(closing_ == nullptr ? 0 : Number()));
   if (sends ? workload_.MaySend(process()) : !workload_.MayReceive(process())) {
     SendStep(random);
   } else {
@@ -96,19 +111,26 @@ bool ChannelClient::Send(uint32_t size, Deadline deadline, bool as_batch) {
   const ValueId id = NextId();
   buffer_.resize(size);
   FillValue(id, kValueKey, buffer_);
+  const Known known = KnowBefore(deadline);
   Begin(Function::kSend, kTheChannel, id);
   if (as_batch) {
     const std::string_view one[] = {buffer_};
-    return EndSend(id, channel().SendMany(one, deadline).status(), 0);
+    return EndSend(id, known, channel().SendMany(one, deadline).status(), 0);
   }
   const absl::StatusOr<Sequence> sent = channel().Send(buffer_, deadline);
-  return EndSend(id, sent.status(), sent.ok() ? *sent : 0);
+  return EndSend(id, known, sent.status(), sent.ok() ? *sent : 0);
 }
 
-bool ChannelClient::EndSend(ValueId id, const absl::Status& status, Sequence sequence) {
+bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& status,
+                            Sequence sequence) {
+  CheckSent("Send", known, status);
   if (status.ok()) {
     End(Outcome::kOk, kNothing, VersionOf(id, sequence));
     return true;
+  }
+  if (absl::IsOutOfRange(status)) {
+    End(Outcome::kRefused);
+    return false;
   }
   if (!absl::IsDeadlineExceeded(status) && !absl::IsResourceExhausted(status) &&
       !absl::IsUnavailable(status)) {
@@ -120,10 +142,13 @@ bool ChannelClient::EndSend(ValueId id, const absl::Status& status, Sequence seq
 }
 
 void ChannelClient::Reserve(uint32_t size, Deadline deadline) {
+  const Known known = KnowBefore(deadline);
   BeginUnrecorded(Function::kSend, kTheChannel);
   absl::StatusOr<MessageDraft> draft = channel().Reserve(size, deadline);
   EndUnrecorded();
+  CheckSent("Reserve", known, draft.status());
   if (!draft.ok()) {
+    if (absl::IsOutOfRange(draft.status())) return;
     if (!absl::IsDeadlineExceeded(draft.status()) && !absl::IsResourceExhausted(draft.status()) &&
         !absl::IsUnavailable(draft.status())) {
       FailStatus("Reserve", draft.status());
@@ -148,8 +173,11 @@ void ChannelClient::CommitOrDrop(size_t index, bool commit) {
     EndUnrecorded();
     return;
   }
+  const Known known = KnowBefore(Deadline::None());
   Begin(Function::kSend, kTheChannel, reserved.id);
   const absl::StatusOr<Sequence> sent = channel().Commit(std::move(reserved.draft));
+  CheckSent("Commit", known, sent.status());
+  if (absl::IsOutOfRange(sent.status())) return End(Outcome::kRefused);
   if (!sent.ok()) FailStatus("Commit", sent.status());
   End(Outcome::kOk, kNothing, VersionOf(reserved.id, *sent));
 }
@@ -168,8 +196,10 @@ void ChannelClient::ReceiveStep(Random& random) {
   }
 }
 
-void ChannelClient::EndNothing(const char* operation, const absl::Status& status) {
-  if (absl::IsDeadlineExceeded(status)) {
+void ChannelClient::EndNothing(const char* operation, const Known& known,
+                               const absl::Status& status) {
+  CheckTaken(operation, known, status);
+  if (absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status)) {
     End(Outcome::kOk, kNothing);
   } else if (absl::IsUnavailable(status)) {
     End(Outcome::kRefused);  // it tells of members, not of messages
@@ -179,24 +209,26 @@ void ChannelClient::EndNothing(const char* operation, const absl::Status& status
 }
 
 bool ChannelClient::Receive(Deadline deadline) {
+  const Known known = KnowBefore(deadline);
   Begin(Function::kReceive, kTheChannel);
   const absl::StatusOr<MessageInfo> info = channel().Receive(&buffer_, deadline);
   if (!info.ok()) {
-    EndNothing("Receive", info.status());
+    EndNothing("Receive", known, info.status());
     return false;
   }
   const ValueId id = PeekId(buffer_);
-  EndTaken(id, *info);
+  EndTaken("Receive", known, id, *info);
   CheckBytes("Receive", id, buffer_);
   return true;
 }
 
 void ChannelClient::Take(Deadline deadline) {
+  const Known known = KnowBefore(deadline);
   Begin(Function::kTake, kTheChannel);
   absl::StatusOr<TakenMessage> taken = channel().Take(deadline);
-  if (!taken.ok()) return EndNothing("Take", taken.status());
+  if (!taken.ok()) return EndNothing("Take", known, taken.status());
   const ValueId id = PeekId(taken->bytes());
-  EndTaken(id, taken->info());
+  EndTaken("Take", known, id, taken->info());
   CheckBytes("Take", id, taken->bytes());
   held_.push_back({*std::move(taken), id});
   NoteHolds();
@@ -204,12 +236,13 @@ void ChannelClient::Take(Deadline deadline) {
 
 // A batch of one: a history has one operation of a process open at a time.
 void ChannelClient::TakeAsBatch(Deadline deadline, bool acknowledge) {
+  const Known known = KnowBefore(deadline);
   Begin(Function::kTake, kTheChannel);
   absl::StatusOr<MessageBatch> batch = channel().Drain(1, deadline);
-  if (!batch.ok()) return EndNothing("Drain", batch.status());
+  if (!batch.ok()) return EndNothing("Drain", known, batch.status());
   const Message message = (*batch)[0];
   const ValueId id = PeekId(message.bytes);
-  EndTaken(id, message.info);
+  EndTaken("Drain", known, id, message.info);
   NoteHeld(held_.size() + drafts_.size() + 1);
   CheckBytes("Drain", id, message.bytes);
   Begin(acknowledge ? Function::kAcknowledge : Function::kReturn, kTheChannel, id);
@@ -264,9 +297,13 @@ void ChannelClient::Visit() {
          absl::StrCat("nobody holds a message, a receiver finds none, and there are ",
                       occupancy->waiting, " that wait and ", occupancy->taken, " taken"));
   }
+  if (closing_ != nullptr && occupancy->closed) ReplaceChannel();
 }
 
 bool ChannelClient::Fill() {
+  if (closing_ != nullptr && closing_->close_called.load(std::memory_order_acquire) >= Number()) {
+    return false;
+  }
   // Bounded: a channel that overwrites is never full.
   const uint64_t most = context().scenario.segment_bytes / kFillBytes + 1;
   for (uint64_t sent = 0; sent < most; ++sent) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "harness/channel_driver/channel_workload.h"
+#include "harness/channel_driver/closing.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
 #include "variants/channel.h"
@@ -15,18 +16,27 @@ namespace kill9 {
 
 class ChannelClient final : public Client {
  public:
+  // `closing`: null in runs that close no channel.
   ChannelClient(const RunContext& context, const ChannelTraits& traits,
-                const ChannelWorkload& workload, uint32_t slot, uint32_t process)
-      : Client(context, slot, process), traits_(traits), workload_(workload) {}
+                const ChannelWorkload& workload, ClosingBoard* closing, uint32_t slot,
+                uint32_t process)
+      : Client(context, slot, process),
+        traits_(traits),
+        workload_(workload),
+        closing_(closing),
+        may_wait_forever_(closing != nullptr && slot >= kNeverWaitForever) {}
 
   bool Act(Random& random) override;
   void ReleaseAll() override;
-  // Receives all that waits. Where nobody holds anything, no message is left then.
+  // Receives all that waits. Where nobody holds anything, no message is left then; a channel that
+  // is closed has come to its end, and a new one takes its place.
   void Visit() override;
   bool Fill() override;
   void RemoveFilling() override { ReceiveAll(); }
   void Empty() override { Visit(); }
   bool HoldsStay() const override { return true; }
+  void LetOthersGo() override;
+  bool ObjectWasReplaced() override;
 
  private:
   struct Held {
@@ -39,21 +49,39 @@ class ChannelClient final : public Client {
   };
   static constexpr size_t kMostHeld = 4;
   static constexpr size_t kMostDrafts = 2;
+  // So many workers wait for a while at most: one of them is left when another is killed.
+  static constexpr uint32_t kNeverWaitForever = 2;
+
+  // What a call can know before it begins (closing.h).
+  struct Known {
+    bool closed = false;
+    bool ended = false;
+    Deadline deadline = Deadline::None();
+  };
 
   Channel& channel() { return static_cast<Channel&>(object()); }
   // A name for a message. Where the order is of each sender's it also tells the member, in the
   // upper half of its number: one that attaches anew is a new sender.
   ValueId NextId();
   // What is recorded of the message's place (harness/checker/models/channel_checker.h).
-  uint64_t VersionOf(ValueId id, Sequence sequence, bool redelivered = false) const;
+  uint64_t VersionOf(ValueId id, Sequence sequence, bool redelivered = false);
   Deadline NextDeadline(Random& random) const;
+  // The present channel's number, from 1 on.
+  uint64_t Number();
+  Known KnowBefore(Deadline deadline);
+  void Close();
+  // What a call came to, as the channel is closed or not.
+  void CheckSent(const char* operation, const Known& known, const absl::Status& status);
+  void CheckTaken(const char* operation, const Known& known, const absl::Status& status);
+  void CheckEnd(const char* operation, const Known& known, const absl::Status& status);
+  void ReplaceChannel();
   void NoteHolds() { NoteHeld(held_.size() + drafts_.size()); }
 
   void SendStep(Random& random);
   void ReceiveStep(Random& random);
   // False: there was no room.
   bool Send(uint32_t size, Deadline deadline, bool as_batch);
-  bool EndSend(ValueId id, const absl::Status& status, Sequence sequence);
+  bool EndSend(ValueId id, const Known& known, const absl::Status& status, Sequence sequence);
   void Reserve(uint32_t size, Deadline deadline);
   void CommitOrDrop(size_t index, bool commit);
   // False: there was nothing.
@@ -63,9 +91,10 @@ class ChannelClient final : public Client {
   void GiveUp(size_t index, bool acknowledge);
   void ReceiveAll();
   // Ends a Take or Receive that got nothing.
-  void EndNothing(const char* operation, const absl::Status& status);
-  void EndTaken(ValueId id, const MessageInfo& info) {
+  void EndNothing(const char* operation, const Known& known, const absl::Status& status);
+  void EndTaken(const char* operation, const Known& known, ValueId id, const MessageInfo& info) {
     End(Outcome::kOk, id, VersionOf(id, info.sequence, info.redelivered));
+    CheckTaken(operation, known, absl::OkStatus());
   }
   // The message's name, at its head; before its bytes are checked.
   static ValueId PeekId(std::string_view bytes);
@@ -74,8 +103,12 @@ class ChannelClient final : public Client {
 
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
+  ClosingBoard* const closing_;
+  const bool may_wait_forever_;
   uint32_t sequence_ = 0;  // of the last message
   uint32_t named_attachment_ = 0;
+  uint64_t number_ = 0;
+  uint32_t numbered_attachment_ = 0;
   std::vector<Held> held_;
   std::vector<Reserved> drafts_;
   std::string buffer_;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/channel_driver/channel_client.h"
+#include "harness/channel_driver/closing.h"
 
 namespace kill9 {
 namespace {
@@ -21,23 +22,43 @@ Scenario LargeMessages() {
           .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30}};
 }
 
+Scenario Closing() {
+  return {.name = "closing",
+          .summary =
+              "channels are closed while others send, receive and wait, for ever if they "
+              "must; one dies; the end is audited; all go on in a new channel",
+          .segment_bytes = 1u << 20,
+          .outside = OutsideKills::kOne,
+          .outside_interval_us = 2000,
+          .named_segment = true};
+}
+
 // The work that goes on in a scenario.
 std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "full_segment") return "mostly-full";
   if (scenario == "empty_channel") return "mostly-empty";
   if (scenario == "large_messages") return "large";
+  if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
   return "mixed";
 }
 
 class ChannelRun final : public PreparedRun {
  public:
-  ChannelRun(const ChannelTraits& traits, const ChannelWorkload& workload)
-      : traits_(traits), workload_(workload) {}
+  ChannelRun(const ChannelTraits& traits, const ChannelWorkload& workload, bool closes)
+      : traits_(traits), workload_(workload), closes_(closes) {}
+
+  BoardsSize boards_size() const override {
+    return {.bytes = closes_ ? sizeof(ClosingBoard) : 0,
+            .eager_bytes = closes_ ? sizeof(ClosingBoard) : 0};
+  }
+  void UseBoards(char* boards) override {
+    if (closes_) board_ = reinterpret_cast<ClosingBoard*>(boards);
+  }
 
   std::unique_ptr<Client> NewClient(const RunContext& context, uint32_t slot,
                                     uint32_t process) const override {
-    return std::make_unique<ChannelClient>(context, traits_, workload_, slot, process);
+    return std::make_unique<ChannelClient>(context, traits_, workload_, board_, slot, process);
   }
   void CallEach(SharedObject& inherited, Told told) const override {
     Channel& channel = static_cast<Channel&>(inherited);
@@ -52,10 +73,22 @@ class ChannelRun final : public PreparedRun {
     told("Look", channel.Look().status());
     told("Close", channel.Close());
   }
+  std::string DescribeStep(Function function, uint64_t subject) const override {
+    return subject == kCloseSubject ? "Close" : PreparedRun::DescribeStep(function, subject);
+  }
+  std::string WhatIsMissing() const override {
+    return board_ == nullptr ? "" : WhatIsMissingOf(*board_);
+  }
+  Json Counts() const override {
+    if (board_ == nullptr) return Json::object();
+    return {{"closing", CountsOf(*board_)}};
+  }
 
  private:
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
+  const bool closes_;
+  ClosingBoard* board_ = nullptr;  // null: nobody closes
 };
 
 }  // namespace
@@ -66,7 +99,7 @@ std::span<const Scenario> ChannelDriver::scenarios() const {
     for (const Scenario& scenario : CommonScenarios()) {
       all->push_back(scenario);
       if (scenario.name == "full_segment") {
-        all->insert(all->end(), {EmptyChannel(), LargeMessages()});
+        all->insert(all->end(), {EmptyChannel(), LargeMessages(), Closing()});
       }
     }
     return all;
@@ -92,7 +125,12 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::Prepare(
     return absl::NotFoundError(
         absl::StrCat("a channel has no workload '", std::string(workload), "'"));
   }
-  return std::make_unique<ChannelRun>(static_cast<const ChannelDesign&>(design).traits(), *named);
+  const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
+  const bool closes = scenario.name == "closing";
+  if (closes && design.role() == Design::Role::kPeer) {
+    return absl::UnimplementedError("another library's channel need not have a Close");
+  }
+  return std::make_unique<ChannelRun>(traits, *named, closes);
 }
 
 }  // namespace kill9

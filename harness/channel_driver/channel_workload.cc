@@ -19,6 +19,11 @@ std::span<const ChannelWorkload> AllChannelWorkloads() {
       {.name = "one-to-many", .largest_bytes = 1024, .senders = 1, .receivers = 3},
       {.name = "mostly-empty", .sends = 250, .waits = 400},
       {.name = "mostly-full", .sends = 750, .largest_bytes = 8192, .waits = 50},
+      {.name = "by-turns",
+       .sends = 250,
+       .largest_bytes = 8192,
+       .waits = 300,
+       .sends_in_every_second = 750},
       {.name = "large", .largest_bytes = 128 << 10},
   };
   return kAll;

@@ -24,11 +24,16 @@ struct ChannelWorkload {
   // on. 0: everybody does both.
   uint8_t senders = 0;
   uint8_t receivers = 0;
+  // As `sends`, in every second channel of a run that closes them; 0: the same.
+  uint16_t sends_in_every_second = 0;
 
   bool MaySend(uint32_t process) const {
     return senders == 0 || process % (uint32_t{senders} + receivers) < senders;
   }
   bool MayReceive(uint32_t process) const { return senders == 0 || !MaySend(process); }
+  uint16_t SendsIn(uint64_t channel) const {
+    return channel % 2 == 1 && sends_in_every_second != 0 ? sends_in_every_second : sends;
+  }
   uint32_t NextSize(Random& random) const;
 };
 

@@ -55,6 +55,9 @@ class PreparedRun {
   virtual std::string DescribeStep(Function function, uint64_t /*subject*/) const {
     return std::string(RowOf(function).call);
   }
+  // What a scenario of the kind's own needs and has not happened; empty: nothing. As
+  // WhatIsMissing (supervisor/vacuity.h).
+  virtual std::string WhatIsMissing() const { return ""; }
   // What the kind counted, as fields of the run's result.
   virtual Json Counts() const { return Json::object(); }
 
@@ -75,7 +78,8 @@ class TortureDriver {
   virtual std::vector<std::string_view> workloads() const { return {}; }
   // Whether the operations that are recorded of the design carry versions.
   virtual bool RecordsVersions(const Design& /*design*/) const { return false; }
-  // `workload`: one of workloads(); empty: the scenario's own.
+  // `workload`: one of workloads(); empty: the scenario's own. kUnimplemented: the design lacks
+  // what the scenario is about; the message says what.
   virtual absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
                                                                const Scenario& scenario,
                                                                std::string_view workload) const = 0;

@@ -267,9 +267,8 @@ Json Counts(const Control& control, const SupervisorReport& report, const Clock&
 
 // What the run comes to: what a process found; then what the checker found; then whether it proves
 // anything.
-Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& context,
-              const Handover& handover, const std::optional<CheckedHistory>& checked, int status,
-              std::string* reason) {
+Verdict Judge(const RunContext& context, const Handover& handover,
+              const std::optional<CheckedHistory>& checked, int status, std::string* reason) {
   const Control& control = context.control();
   const SupervisorReport& report = handover.report;
   const Verdict check = checked.has_value() ? checked->verdict : Verdict::kUndecided;
@@ -300,8 +299,7 @@ Verdict Judge(const Design& design, const Scenario& scenario, const RunContext& 
     *reason = absl::StrCat("the checker saw ", checked->operations_checked, " of ",
                            report.operations, " operations");
   } else {
-    *reason = WhatIsMissing(scenario, design.object_traits(), report, control,
-                            checked->overlapping_operations);
+    *reason = WhatIsMissing(context, report, checked->overlapping_operations);
     return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
   }
   return Verdict::kUndecided;
@@ -325,7 +323,7 @@ TortureResult Conclude(const Design& design, const Scenario& scenario,
                        int status) {
   const SupervisorReport& report = handover.report;
   TortureResult result;
-  result.verdict = Judge(design, scenario, context, handover, checked, status, &result.reason);
+  result.verdict = Judge(context, handover, checked, status, &result.reason);
   result.machine_refused =
       result.verdict == Verdict::kUndecided &&
       (context.control().machine_refused.load(std::memory_order_relaxed) != 0 ||
@@ -440,6 +438,9 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   const ShapeRequest shape = ShapeOf(design, scenario, options);
   const absl::StatusOr<std::unique_ptr<PreparedRun>> prepared =
       driver->PrepareShaped(design, scenario, options.workload, shape);
+  if (absl::IsUnimplemented(prepared.status())) {
+    return CannotRun(design, scenario, std::string(prepared.status().message()), Verdict::kSkipped);
+  }
   if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
   const ControlMemory memory((*prepared)->boards_size());
   Handover* handover = MapShared<Handover>();

@@ -380,7 +380,7 @@ TEST_P(ChannelStep, WhatIsSkippedDuringASearchIsFoundAllTheSame) {
   // Positions of a lap, where a sender can come around to what is held.
   const auto lap = [this] {
     const uint64_t* const parameters = segment_->header().parameters;
-    if (design().name() == "slot_ring") return parameters[0] * parameters[1] / 128;
+    if (design().name() == "slot_ring") return parameters[0] * parameters[1] / 128 * 2;
     return design().name() == "sender_lanes" ? parameters[2] : 0;
   };
   Operation take;

@@ -89,9 +89,7 @@ bool Supervisor::enough_kills() const {
 bool Supervisor::proves_nothing() const {
   // One process alone cannot overlap: more time would not help.
   const uint64_t overlapping = options_.processes < 2 || sink_.saw_overlap() ? 1 : 0;
-  return !WhatIsMissing(context_.scenario, context_.design.object_traits(), report_, control_,
-                        overlapping)
-              .empty();
+  return !WhatIsMissing(context_, report_, overlapping).empty();
 }
 
 // The kernel gives the next process the number after ns_last_pid, if it is free. Only this process

@@ -14,10 +14,11 @@ std::string WhyNotApplicable(const Scenario& scenario, const ObjectTraits& trait
   return "";
 }
 
-std::string WhatIsMissing(const Scenario& scenario, const ObjectTraits& traits,
-                          const SupervisorReport& report, const Control& control,
+std::string WhatIsMissing(const RunContext& context, const SupervisorReport& report,
                           uint64_t overlapping_operations) {
-  const Scenario::Needs& needs = scenario.needs;
+  const Scenario::Needs& needs = context.scenario.needs;
+  const ObjectTraits& traits = context.design.object_traits();
+  const Control& control = context.control();
   std::vector<std::string> missing;
   const auto require = [&missing](bool needed, uint64_t happened, const char* what) {
     if (needed && happened == 0) missing.push_back(what);
@@ -43,6 +44,9 @@ std::string WhatIsMissing(const Scenario& scenario, const ObjectTraits& traits,
   require(needs.reused_pids, report.reused_pids, "no PID was reused");
   require(needs.inherited, load(control.inherited_refusals), "no inherited handle was tried");
   require(traits.has_audit, load(control.audits), "there was no audit");
+  if (std::string own = context.prepared.WhatIsMissing(); !own.empty()) {
+    missing.push_back(std::move(own));
+  }
   return absl::StrJoin(missing, "; ");
 }
 

@@ -13,8 +13,7 @@ namespace kill9 {
 std::string WhyNotApplicable(const Scenario& scenario, const ObjectTraits& traits);
 
 // Empty if everything that the scenario needs to have happened did happen.
-std::string WhatIsMissing(const Scenario& scenario, const ObjectTraits& traits,
-                          const SupervisorReport& report, const Control& control,
+std::string WhatIsMissing(const RunContext& context, const SupervisorReport& report,
                           uint64_t overlapping_operations);
 
 }  // namespace kill9

@@ -38,6 +38,11 @@ class Client {
   virtual void RemoveFilling() {}
   // Removes all that the object contains. REQUIRES: the segment is quiet.
   virtual void Empty() {}
+  // Called where this process is about to stop working for a while, or for good: ends what others
+  // may wait for without a deadline.
+  virtual void LetOthersGo() {}
+  // Whether the run goes on with another object since an audit: this one is to be left then.
+  virtual bool ObjectWasReplaced() { return false; }
   // Whether what others hold stays among the entries that an audit counts when all is removed.
   virtual bool HoldsStay() const { return false; }
 

@@ -45,6 +45,7 @@ class Worker {
     Attach();
     while (control_.stop.load(std::memory_order_acquire) == 0) {
       if (const uint32_t pause = control_.pause.load(std::memory_order_acquire); pause != 0) {
+        client_->LetOthersGo();
         Park(pause);
         continue;
       }
@@ -57,6 +58,7 @@ class Worker {
       if (!client_->Act(random_)) Rest();
     }
     client_->timer().Clear();
+    client_->LetOthersGo();
     client_->Detach();
     client_->Enter(Activity::kEnding);
     _exit(kExitDone);
@@ -151,6 +153,7 @@ class Worker {
       WaitWhile(control_.news, news, kParkedWaitUs);
     }
     client_->Enter(Activity::kBetween);
+    if (client_->ObjectWasReplaced()) Reattach();
     if (aimed_ && context_.scenario.timer.life_us != 0) SetTimer(LifeNs());
   }
 
