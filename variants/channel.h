@@ -268,8 +268,10 @@ class Channel : public SharedObject {
   absl::Status Return(MessageBatch batch);
 
   // End of stream, for all and for ever: no further message is sent, what is there can still be
-  // received. Any member may close, and closing twice is no error. Who waits is told. ON CRASH:
-  // closed before the death, or never.
+  // received. Any member may close, and closing twice is no error. Who waits is told. A receiver is
+  // told the end when nothing is there and no *other* member holds a message: what it holds itself
+  // may come again after that, if it returns it. So two members that both hold something and wait
+  // without a deadline wait for each other. ON CRASH: closed before the death, or never.
   absl::Status Close();
   absl::StatusOr<Occupancy> Look();
   // A descriptor for poll and epoll, of this receiver, which keeps it: readable whenever a message
