@@ -1,5 +1,6 @@
 // Conformance of channels: what each operation does while nobody dies.
 #include <filesystem>
+#include <new>
 #include <system_error>
 
 #include "property/channels/channel_conformance.h"
@@ -277,6 +278,45 @@ TEST_P(ChannelOperations, WhoLeavesReturnsWhatItHeld) {
   const AuditReport audit = ExpectSoundAccount();
   EXPECT_EQ(audit.entries, 0u);
   EXPECT_EQ(audit.held.blocks, 0u);
+}
+
+// A hold whose owner never ended it: its memory is gone, its destructor has not run.
+template <typename Hold>
+class NeverEnded {
+ public:
+  explicit NeverEnded(Hold&& hold) { new (&hold_) Hold(std::move(hold)); }
+  ~NeverEnded() {}
+
+ private:
+  union {
+    Hold hold_;
+  };
+};
+
+// The slot's next owner finds an empty ledger: nobody would give back what is still in it.
+TEST_P(ChannelOperations, WhoLeavesReturnsAlsoWhatItNeverEndedItself) {
+  Make();
+  REQUIRE_OF_CHANNEL(traits().has_take && is_queue());
+  const AuditReport before = ExpectSoundAccount();
+  SendNumbers(0, 4);
+  std::unique_ptr<Channel> leaver = Attach();
+  const NeverEnded taken(Take(*leaver));
+  absl::StatusOr<MessageBatch> batch = leaver->Drain(2, Deadline::None());
+  absl::StatusOr<MessageDraft> draft = leaver->Reserve(5000, Deadline::None());
+  ASSERT_TRUE(batch.ok() && batch->size() == 2 && draft.ok());
+  const NeverEnded batch_never_ended(*std::move(batch));
+  const NeverEnded draft_never_ended(*std::move(draft));
+  ASSERT_GT(ExpectSoundAccount().held.blocks, before.held.blocks) << "the premise: it holds";
+  leaver = nullptr;
+  for (uint64_t number = 0; number < 4; ++number) {
+    MessageInfo info;
+    EXPECT_EQ(Receive(&info), MessageOf(number, 40));
+    EXPECT_EQ(info.redelivered, number < 3);
+  }
+  const AuditReport after = ExpectSoundAccount();
+  EXPECT_EQ(after.entries, 0u);
+  EXPECT_EQ(after.held.blocks, before.held.blocks);
+  EXPECT_EQ(after.participants, 1u);
 }
 
 // The kernel takes long to end what a sleeper watches with, on a busy machine seconds: nobody shall

@@ -33,7 +33,8 @@ TEST_P(ConformanceNamespace, ParticipantOfAnotherOneIsServedOrClearlyRefused) {
   };
   int status = from_another(0);
   if (status == kNoNamespace) GTEST_SKIP() << "this machine lets us make no PID namespace";
-  EXPECT_THAT(status, ::testing::AnyOf(kRefused, kServed));
+  // Who is attached has slot 0. Robust mutexes cannot tell threads of two namespaces apart.
+  EXPECT_EQ(status, traits().blocks == Traits::Reach::kNowhere ? kServed : kRefused);
   std::cout << "[ namespace] " << variant().name() << ": "
             << (status == kServed ? "served" : "refused, with the reason") << "\n";
   Recover();

@@ -371,6 +371,14 @@ TEST_P(ConformanceShapes, TellsTheEdgesOfItsWays) {
   EXPECT_EQ(edges.max_key_bytes, AttachTo(Create(options))->max_key_bytes());
 }
 
+// The sweep and the shapes believe what a design says of whom a stopped process can block.
+TEST_P(ConformanceShapes, SaysThatItBlocksNobodyIfAndOnlyIfNoOperationOfItBlocks) {
+  const Traits& own = variant().traits();
+  const bool blocks = own.read == Progress::kBlocking || own.write == Progress::kBlocking ||
+                      (own.has_pin && own.pin == Progress::kBlocking);
+  EXPECT_EQ(blocks, own.blocks != Traits::Reach::kNowhere);
+}
+
 // Each byte of a key counts, wherever it is.
 TEST_P(ConformanceShapes, HashOfAKeyDependsOnEachOfItsBytes) {
   SegmentOptions options;

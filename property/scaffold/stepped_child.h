@@ -53,6 +53,12 @@ class SteppedChild {
     const uint64_t code = Registers().rip;  // the child's code is the test's
     return *reinterpret_cast<const uint8_t*>(code) == 0xf0;
   }
+  // Whether it is the system call of this number, with this second argument.
+  bool AboutToCall(uint64_t number, uint64_t second) const {
+    const user_regs_struct registers = Registers();
+    const auto* code = reinterpret_cast<const uint8_t*>(registers.rip);
+    return registers.rax == number && registers.rsi == second && code[0] == 0x0f && code[1] == 0x05;
+  }
   // Lets it run; the exit status.
   int Finish() {
     ptrace(PTRACE_DETACH, child_.pid(), nullptr, nullptr);

@@ -169,6 +169,30 @@ TEST_F(Participants, KilledInReleaseLeavesASlotThatCanBeClaimed) {
   EXPECT_EQ(table_.state(0), ParticipantState::kFree);
 }
 
+// Between its look at the slot and its lock another claims the slot, and dies.
+TEST_F(Participants, AClaimThatLostItsRaceKeepsNoLockOfTheOthersSlot) {
+  Make(2);
+  ASSERT_TRUE(table_.Claim().ok());  // so that the trial lock (MappingsKeepLocks) is behind us
+  Shared<std::atomic<bool>> claimed;
+  SteppedChild late([&] {
+    absl::StatusOr<Participant> mine = table_.Claim();
+    CHILD_REQUIRE(mine.ok() && mine->slot() == 1);
+    claimed->store(true, std::memory_order_release);
+    for (;;) pause();
+    return 0;
+  });
+  ASSERT_TRUE(late.stands()) << "ptrace is forbidden here";
+  ASSERT_TRUE(late.StepUntil([&] { return late.AboutToCall(SYS_fcntl, F_OFD_SETLK); }));
+  uint32_t slot = 7;
+  Victim(&slot).KillAndReap();
+  ASSERT_EQ(slot, 0u) << "the premise: it was the same slot";
+  ASSERT_TRUE(late.StepUntil([&] { return claimed->load(std::memory_order_acquire); }));
+  EXPECT_EQ(table_.state(1), ParticipantState::kInUse);
+  EXPECT_TRUE(RecoverSlot(0)) << "the dead one's lock is held by the living one";
+  EXPECT_TRUE(table_.Claim().ok());
+  late.Kill();
+}
+
 TEST_F(Participants, SlotThatHasUsedUpItsGenerationsIsClaimedNoMore) {
   Make(2);
   auto& word = reinterpret_cast<ParticipantSlot*>(table_.ledger(0).data())[-1].word;

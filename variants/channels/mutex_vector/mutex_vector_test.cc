@@ -6,8 +6,10 @@
 #include <csignal>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "property/channels/channel_conformance.h"
+#include "property/scaffold/namespaces.h"
 #include "variants/channels/mutex_vector/space.h"
 
 namespace kill9::mutex_vector {
@@ -113,6 +115,30 @@ TEST_F(MutexVectorTest, WhereTheFileCannotGrowASendIsRefusedAndChangesNothing) {
   // Who may make it longer does.
   for (int i = 0; i < 100; ++i) Send(1, 3000);
   EXPECT_GT(segment_->file_bytes().value(), length);
+}
+
+// Robust mutexes cannot tell threads of two namespaces apart.
+TEST_F(MutexVectorTest, AMemberOfAnotherNamespaceIsRefusedBesideEachThatLives) {
+  constexpr int kServed = 50;
+  constexpr int kRefused = 51;
+  Make(1 << 20);
+  const auto from_another = [&] {
+    return InNewPidNamespace([&] {
+      const absl::Status status = design().Attach(segment_, {}).status();
+      if (status.ok()) return kServed;
+      CHILD_REQUIRE(absl::IsFailedPrecondition(status));
+      CHILD_REQUIRE(absl::StrContains(status.message(), "PID namespace"));
+      return kRefused;
+    });
+  };
+  const int beside_slot_0 = from_another();
+  if (beside_slot_0 == kNoNamespace) GTEST_SKIP() << "this machine lets us make no PID namespace";
+  EXPECT_EQ(beside_slot_0, kRefused);
+  std::unique_ptr<Channel> in_slot_1 = design().Attach(segment_, {}).value();
+  channel_ = nullptr;
+  EXPECT_EQ(from_another(), kRefused);
+  in_slot_1 = nullptr;
+  EXPECT_EQ(from_another(), kServed) << "the premise: nothing else was in the way";
 }
 
 TEST_F(MutexVectorTest, AFileThatIsShorterThanWhatItWasUsedForIsAnError) {

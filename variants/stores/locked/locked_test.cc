@@ -13,7 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/stepped_child.h"
 #include "variants/registry.h"
 #include "variants/stores/locked/locked_store.h"
 #include "variants/stores/locked/space.h"
@@ -238,6 +240,48 @@ TEST(StripedLocks, TakeAPowerOfTwoOfStripesThatTheirTableHasRoomFor) {
     options.stripes = stripes;
     EXPECT_EQ(variant.Create(options).status().code(), absl::StatusCode::kInvalidArgument)
         << stripes;
+  }
+}
+
+// What the designs say of whom a stopped process can block, measured: it stands in the middle of a
+// put, with a mutex.
+TEST(LockedDesigns, BlockWhomTheySay) {
+  for (const std::string name : {"striped_locks", "global_mutex"}) {
+    const Variant& variant = *FindVariant(name);
+    SegmentOptions options;
+    options.size_bytes = 1 << 20;
+    const std::shared_ptr<Segment> segment = *variant.Create(options);
+    const std::unique_ptr<Store> store = *variant.Attach(segment);
+    Space space(segment);
+    const auto held = [&space] {
+      uint32_t count = 0;
+      for (uint32_t i = 0; i < space.shard_count(); ++i) {
+        count += space.shard(i).header->mutex.LooksFree() ? 0 : 1;
+      }
+      return count;
+    };
+    Shared<std::atomic<bool>> attached;
+    SteppedChild stopped([&] {
+      const absl::StatusOr<std::unique_ptr<Store>> its = variant.Attach(segment);
+      CHILD_REQUIRE(its.ok());
+      attached->store(true, std::memory_order_release);
+      return (*its)->Put("key", "value").ok() ? 0 : 1;
+    });
+    ASSERT_TRUE(stopped.StepUntil([&] {
+      return attached->load(std::memory_order_acquire) && held() != 0;
+    })) << "the premise: it holds a mutex";
+    const bool all_are_held = held() == space.shard_count();
+    EXPECT_EQ(variant.traits().blocks,
+              all_are_held ? Traits::Reach::kStore : Traits::Reach::kStripe)
+        << name;
+    // Who needs another's mutex has it.
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = absl::StrCat("other ", i);
+      if (!space.shard(space.ShardOf(space.Hash(key))).header->mutex.LooksFree()) continue;
+      EXPECT_TRUE(store->Put(key, "value").ok()) << name;
+    }
+    EXPECT_EQ(stopped.Finish(), 0);
+    EXPECT_TRUE(store->Get("key", nullptr).ok());
   }
 }
 
