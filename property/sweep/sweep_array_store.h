@@ -12,6 +12,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "property/sweep/sweep_unsteady.h"
 #include "variants/registry.h"
@@ -34,6 +36,7 @@ enum class ArrayBug : uint8_t {
   kLongestKeyCutOff,    // its length is kept in eight bits
   kRefusedAttachLeaks,  // takes a slot for whoever finds the table of participants full
   kGuestReturnsEarly,   // attaching, gives the slots of the dead back before it has repaired
+  kTakesMostUsedSlot,   // right: takes the participant slot that had most owners
   // Right, and hard to repeat (sweep_unsteady.h):
   kReadsClocks,
   kReadsCounters,
@@ -334,6 +337,7 @@ class ArrayVariant final : public Variant {
       RecoverAsGuest(*segment);
       participant = segment->participants().Claim();
     }
+    if (bug_ == ArrayBug::kTakesMostUsedSlot) TakeMostUsed(segment->participants(), participant);
     if (!participant.ok() && bug_ == ArrayBug::kRefusedAttachLeaks) {
       ArrayBody& body = *reinterpret_cast<ArrayBody*>(segment->body().data());
       const uint64_t taken = body.taken.load(std::memory_order_relaxed);
@@ -344,6 +348,17 @@ class ArrayVariant final : public Variant {
   }
 
  private:
+  // Of `participant` and all that are free.
+  static void TakeMostUsed(const ParticipantTable& table,
+                           absl::StatusOr<Participant>& participant) {
+    std::vector<Participant> others;
+    while (participant.ok()) {
+      absl::StatusOr<Participant> other = table.Claim();
+      if (!other.ok()) return;
+      if (other->generation() > participant->generation()) std::swap(*other, *participant);
+      others.push_back(*std::move(other));
+    }
+  }
   void RecoverAsGuest(Segment& segment) const {
     const ParticipantTable table = segment.participants();
     for (uint32_t slot = 0; slot < table.size(); ++slot) {
@@ -378,6 +393,7 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_longest_key_cut_off", ArrayBug::kLongestKeyCutOff},
       {"array_refused_attach_leaks", ArrayBug::kRefusedAttachLeaks},
       {"array_guest_returns_early", ArrayBug::kGuestReturnsEarly},
+      {"array_takes_most_used_slot", ArrayBug::kTakesMostUsedSlot},
       {"array_reads_clocks", ArrayBug::kReadsClocks},
       {"array_reads_counters", ArrayBug::kReadsCounters},
       {"array_uses_dispatched_strings", ArrayBug::kUsesDispatchedStrings},

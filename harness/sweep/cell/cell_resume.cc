@@ -84,6 +84,13 @@ bool ResumeAfterInterference(Runner& runner, const VictimRun& run, Trace& trace,
   if (judgement.verdict != Verdict::kPass) {
     runner.Fail({Mode::kResume, Plan::kWorkFirst, {at, interference, kNowhere}}, &trace, at,
                 judgement);
+    return true;
+  }
+  // What the further participant is for. Relaxed: the interferer has ended.
+  if (interferer.has_heir &&
+      runner.stage().heir_has_its_slot.load(std::memory_order_relaxed) == 0) {
+    runner.Error("the further participant was not given the slot of the dead one");
+    return false;
   }
   return true;
 }

@@ -17,35 +17,6 @@ using stepper::NowSeconds;
 namespace {
 
 ResumePoints deaths, owner_stops;
-
-// Who had which participant's slot at a moment.
-class SlotOwners {
- public:
-  void Note(const ParticipantTable& table) {
-    size_ = table.size();
-    for (uint32_t slot = 0; slot < size_; ++slot) {
-      generation_[slot] = table.generation(slot);
-      taken_[slot] = table.state(slot) != ParticipantState::kFree;
-    }
-  }
-  // Whether one that was taken has another owner now.
-  bool AnyHasANewOwner(const ParticipantTable& table) const {
-    for (uint32_t slot = 0; slot < size_; ++slot) {
-      if (taken_[slot] && table.state(slot) == ParticipantState::kInUse &&
-          table.generation(slot) != generation_[slot]) {
-        return true;
-      }
-    }
-    return false;
-  }
-
- private:
-  static constexpr size_t kMost =
-      ParticipantTable::kMaxParticipants + ParticipantTable::kRecovererSlots;
-  uint32_t size_ = 0;
-  uint32_t generation_[kMost];
-  bool taken_[kMost];
-};
 SlotOwners at_death;
 
 // One death of the victim, and what comes after it.

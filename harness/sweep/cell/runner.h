@@ -3,6 +3,7 @@
 #ifndef KILL9_HARNESS_SWEEP_CELL_RUNNER_H_
 #define KILL9_HARNESS_SWEEP_CELL_RUNNER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "harness/stepper/stepper.h"
 #include "harness/sweep/cell/cell.h"
 #include "harness/sweep/driver/driver.h"
+#include "variants/segment/participants.h"
 
 namespace kill9::sweep {
 
@@ -45,6 +47,9 @@ struct CellSharedMemory {
   JudgeRequest request;          // of the judge
   pid_t remote_survivor;         // the judge's other process; 0: none
   std::atomic<uint32_t> probe;   // how many probes of the stall are done
+  // The further participant beside an interferer was given a slot that was a dead one's; or there
+  // was no such slot.
+  std::atomic<uint32_t> heir_has_its_slot;
   uint32_t victim_done;
   char victim_message[200];
   CellHistory history;  // of the victims in the page that they touch anyway
@@ -57,6 +62,36 @@ constexpr uint32_t ProbeOf(uint32_t index) { return index / kNearnessCount; }
 constexpr Nearness NearnessOf(uint32_t index) {
   return static_cast<Nearness>(index % kNearnessCount);
 }
+
+// Who had which participant's slot at a moment.
+class SlotOwners {
+ public:
+  void Note(const ParticipantTable& table) {
+    size_ = table.size();
+    for (uint32_t slot = 0; slot < size_; ++slot) {
+      generation_[slot] = table.generation(slot);
+      taken_[slot] = table.state(slot) != ParticipantState::kFree;
+    }
+  }
+  bool AnyTaken() const { return std::find(taken_, taken_ + size_, true) != taken_ + size_; }
+  // Whether one that was taken has another owner now.
+  bool AnyHasANewOwner(const ParticipantTable& table) const {
+    for (uint32_t slot = 0; slot < size_; ++slot) {
+      if (taken_[slot] && table.state(slot) == ParticipantState::kInUse &&
+          table.generation(slot) != generation_[slot]) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  static constexpr size_t kMost =
+      ParticipantTable::kMaxParticipants + ParticipantTable::kRecovererSlots;
+  uint32_t size_ = 0;
+  uint32_t generation_[kMost];
+  bool taken_[kMost];
+};
 
 class Runner {
  public:
@@ -129,7 +164,8 @@ class Runner {
     bool recovers = false;
     bool looks = false;
     // After it has interfered it recovers, and another participant, which may be given the slot of
-    // a dead one, attaches and holds what it can (HoldBeside). It churns once more.
+    // a dead one (CellSharedMemory::heir_has_its_slot), attaches and holds what it can
+    // (HoldBeside). It churns once more.
     bool has_heir = false;
   };
   bool StopBesideInterferer(const VictimRun& run, const Trace& trace, uint32_t at,

@@ -27,6 +27,8 @@ constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does no
 constexpr long kNapNanoseconds = 300'000;
 constexpr int kExitFinding = 2;
 
+SlotOwners before_the_heir;
+
 // What a survivor finds beside a stopped process is told by its exit code; why, in the report.
 class SurvivorFindings final : public Findings {
  public:
@@ -196,6 +198,7 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(0, std::memory_order_relaxed);
+  stage_->heir_has_its_slot.store(0, std::memory_order_relaxed);
   std::memset(static_cast<void*>(&stage_->report), 0, sizeof stage_->report);
   interferer_ = ForkAs(kJudgePid);
   if (interferer_ != 0) {
@@ -210,6 +213,11 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
     if (!attached.ok()) _exit(1);
     interferer = *std::move(attached);
   };
+  const ParticipantTable table = scene_->segment()->participants();
+  const Scene::Making making = scene_->making();
+  before_the_heir.Note(table);
+  const bool has_dead =
+      (making.half_done.has_value() || making.dead_holder) && before_the_heir.AnyTaken();
   uint32_t step = 0;
   const auto begin_step = [&] {
     ++step;
@@ -222,7 +230,7 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
     findings.Check(recovered.ok() || absl::IsUnimplemented(recovered), Verdict::kAuditFailed,
                    "recover: ", recovered);
   };
-  const bool late = scene_->making().all_participants_dead;
+  const bool late = making.all_participants_dead;
   if (!late) attach();
   Signal(stage_->ready);
   if (order.recovers) {
@@ -241,6 +249,9 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
         scene_->design().AttachObject(scene_->segment());
     findings.Check(attached.ok(), Verdict::kAuditFailed, "attach: ", attached.status());
     heir = *std::move(attached);
+    const bool has_its_slot = !has_dead || before_the_heir.AnyHasANewOwner(table);
+    // Relaxed: read once this process has ended.
+    stage_->heir_has_its_slot.store(has_its_slot ? 1 : 0, std::memory_order_relaxed);
     held = scene_->HoldBeside(*heir, findings);
   }
   Signal(stage_->probe, step);
