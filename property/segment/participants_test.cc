@@ -329,16 +329,19 @@ TEST_F(Participants, RecoverersInARaceRecoverEachVictimExactlyOnceAndNeverALivin
   Make(kSlots);
   struct State {
     std::atomic<uint64_t> recovered;
+    std::atomic<uint64_t> recoverers;  // a bit for each that has recovered somebody
     std::atomic<uint64_t> claimed;
     std::atomic<bool> stop;
   };
   Shared<State> state;
+  uint64_t own_bit = 1;
   auto recoverer = [&](Line&) {
     while (!state->stop.load(std::memory_order_acquire)) {
       for (uint32_t slot = 0; slot < kSlots; ++slot) {
         uint32_t generation = 0;
         if (table_.MarkIfDead(slot, &generation) && table_.MarkRecovered(slot, generation)) {
           state->recovered.fetch_add(1, std::memory_order_relaxed);
+          state->recoverers.fetch_or(own_bit, std::memory_order_relaxed);
         }
       }
     }
@@ -358,6 +361,7 @@ TEST_F(Participants, RecoverersInARaceRecoverEachVictimExactlyOnceAndNeverALivin
   };
   std::vector<Child> workers;
   workers.emplace_back(recoverer);
+  own_bit = 2;
   workers.emplace_back(recoverer);
   workers.emplace_back(living);
   uint64_t killed = 0;
@@ -381,6 +385,7 @@ TEST_F(Participants, RecoverersInARaceRecoverEachVictimExactlyOnceAndNeverALivin
   for (Child& worker : workers) EXPECT_EQ(worker.ExitStatus(), 0);
   EXPECT_EQ(state->recovered.load(std::memory_order_relaxed), killed);
   EXPECT_GT(state->claimed.load(std::memory_order_relaxed), 0u);
+  EXPECT_EQ(state->recoverers.load(std::memory_order_relaxed), 3u) << "it was no race";
 }
 
 TEST_F(Participants, ManyGenerationsLeakNoDescriptor) {
