@@ -36,6 +36,39 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
   ExpectCleanAfterRecovery(segment);
 }
 
+// Who puts a value as large as the store promises needs half of the ring in a row. Others who put
+// small ones may be faster lap after lap: that is no damage.
+TEST(SeqlockRingThreads, WhoIsOvertakenForManyLapsDoesNotTakeThatForDamage) {
+  constexpr int kThreads = 4;
+  constexpr int kPuts = kThreadSanitizer ? 1'000 : 15'000;
+  auto segment = MakeSmallSegment(96 << 10, 8);
+  std::atomic<uint64_t> damaged{0}, stored{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      auto store = RingStore::Attach(segment);
+      if (!store.ok()) return;
+      const std::string value(i % 2 == 0 ? (*store)->max_value_bytes() : 3000, 'v');
+      for (int n = 0; n < kPuts; ++n) {
+        const absl::Status status = (*store)->Put(absl::StrCat("key-", n % 20), value).status();
+        damaged.fetch_add(absl::IsDataLoss(status) ? 1 : 0, kTestOrder);
+        stored.fetch_add(status.ok() ? 1 : 0, kTestOrder);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(damaged.load(kTestOrder), 0u);
+  EXPECT_GT(stored.load(kTestOrder), uint64_t{kThreads} * kPuts / 2);
+  {
+    auto store = RingStore::Attach(segment);
+    ASSERT_TRUE(store.ok());
+    const Geometry& geometry = (*store)->geometry();
+    ASSERT_GT(geometry.header->cursor.load(kTestOrder), 100 * geometry.chunk_count)
+        << "the premise: many laps";
+  }
+  ExpectCleanAfterRecovery(segment);
+}
+
 // Class 32: one participant moves a record to the front whenever it has become old, while the
 // other, the only one that writes it, puts a newer value at just about that time.
 TEST(SeqlockRingThreads, MovingARecordNeverPutsAnOldValueOverANewerOne) {

@@ -109,7 +109,12 @@ Space::Opened Space::Open(uint64_t sequence, uint64_t count, uint64_t* held_unti
     uint64_t former = claim.load(std::memory_order_relaxed);
     do {
       if (former >= sequence + i) {  // we slept for a lap
-        opened = Opened::kLost;
+        // I7. Acquire: pairs with the CAS below, which comes after its opener's of the cursor.
+        former = claim.load(std::memory_order_acquire);
+        // Relaxed: ordered by the load of the claim.
+        opened = former >= geometry_.header->cursor.load(std::memory_order_relaxed)
+                     ? Opened::kDamaged
+                     : Opened::kLost;
         break;
       }
       // W2: sequentially consistent with the holders' load of the claim.
@@ -170,9 +175,17 @@ absl::Status Space::Damaged() {
 absl::Status Space::NewLease(uint64_t units) {
   const uint64_t count = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
   std::atomic<uint64_t>& cursor = geometry_.header->cursor;
-  // Two laps without an opening: everything is held.
   bool any_held = false;
-  for (uint64_t passed = 0; passed <= 2 * geometry_.chunk_count + count;) {
+  for (uint64_t passed = 0;;) {
+    // Two laps without an opening: everything is held; or others were faster, who may go round a
+    // ring of few chunks any number of times.
+    if (passed > 2 * geometry_.chunk_count + count) {
+      if (any_held) {
+        return absl::ResourceExhaustedError(
+            "the ring is full: living participants hold what is in the way");
+      }
+      passed = 0;
+    }
     // Relaxed: each CAS of the cursor hands a sequence to one opener, and orders nothing else; what
     // was in the chunk is guarded by claims and holds.
     uint64_t sequence = cursor.load(std::memory_order_relaxed);
@@ -196,6 +209,7 @@ absl::Status Space::NewLease(uint64_t units) {
     }
     uint64_t held_until_chunk = 0;
     const Opened opened = Open(sequence, count, &held_until_chunk);
+    if (opened == Opened::kDamaged) return Damaged();
     any_held |= opened == Opened::kHeld;
     if (opened == Opened::kYes) {
       lease_.next = sequence << geometry_.chunk_unit_bits;
@@ -219,10 +233,6 @@ absl::Status Space::NewLease(uint64_t units) {
       }
     }
   }
-  // Others may have been faster for a while, but not for two laps.
-  if (!any_held) return Damaged();
-  return absl::ResourceExhaustedError(
-      "the ring is full: living participants hold what is in the way");
 }
 
 bool Space::NearEdge(uint64_t position) const {

@@ -79,7 +79,7 @@ class Space {
     uint64_t marked = 0;    // one past the last sequence whose content word says that it is ours
     uint64_t stale_at = 0;  // when the cursor gets here, half a lap has gone by
   };
-  enum class Opened { kYes, kHeld, kLost };
+  enum class Opened { kYes, kHeld, kLost, kDamaged };
 
   void BeginHold(int hold, uint64_t position, uint64_t units_and_kind) {
     // Relaxed: the store to claims publishes both; a reader that takes a later hold for this one
