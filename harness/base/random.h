@@ -3,7 +3,9 @@
 #ifndef KILL9_HARNESS_BASE_RANDOM_H_
 #define KILL9_HARNESS_BASE_RANDOM_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace kill9 {
 
@@ -24,6 +26,12 @@ class Random {
   // Uniform in [0, bound); REQUIRES: bound > 0. The bias is below 2^-32 for bounds below 2^32.
   uint64_t Below(uint64_t bound) {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64);
+  }
+  // Exchanges items until the first `wanted` are a uniform sample of all `size`, in a drawn order.
+  // REQUIRES: wanted <= size.
+  template <typename Item>
+  void DrawFirst(Item* items, size_t size, size_t wanted) {
+    for (size_t n = 0; n < wanted; ++n) std::swap(items[n], items[n + Below(size - n)]);
   }
   bool Chance(uint64_t per_mille) { return Below(1000) < per_mille; }
   double Unit() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }

@@ -48,7 +48,7 @@
 #include "absl/status/statusor.h"
 #include "harness/base/clock.h"
 #include "harness/history/history.h"
-#include "variants/segment/prefetch.h"
+#include "variants/segment/processor.h"
 
 namespace kill9 {
 

@@ -145,6 +145,8 @@ std::string TextField(const Json& object, std::string_view name, std::string_vie
   return is_text ? found->get<std::string>() : std::string(otherwise);
 }
 
+std::optional<Verdict> VerdictOf(const Json& run) { return FindVerdict(TextField(run, "verdict")); }
+
 absl::Status CanWriteResult(const std::string& path) {
   if (path == "-") return absl::OkStatus();
   const Target target(path);

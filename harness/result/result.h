@@ -4,11 +4,13 @@
 #define KILL9_HARNESS_RESULT_RESULT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "harness/result/verdict.h"
 #include "nlohmann/json.hpp"
 
 namespace kill9 {
@@ -38,6 +40,8 @@ absl::StatusOr<Json> ReadJsonFile(const std::string& path);
 
 // A field, if `object` is an object that has it as a string; else `otherwise`.
 std::string TextField(const Json& object, std::string_view name, std::string_view otherwise = "");
+// The verdict of a run; nothing if it has none that there is.
+std::optional<Verdict> VerdictOf(const Json& run);
 
 // Whether WriteResult will be able to write there, as far as can be known before: asked before work
 // of hours.

@@ -187,9 +187,7 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   if (sampled || options.seconds > 0) {
     const size_t wanted = sampled ? options.cells : requests.size();
     Random random(options.seed);
-    for (size_t n = 0; n < wanted; ++n) {
-      std::swap(requests[n], requests[n + random.Below(requests.size() - n)]);
-    }
+    random.DrawFirst(requests.data(), requests.size(), wanted);
     requests.resize(wanted);
   }
   return requests;
@@ -282,8 +280,8 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         if (area.result.failures > 0) {
           const std::string place = TextField(run["counterexample"], "place");
           absl::StrAppend(&line, place.empty() ? "" : "\n    before ", place, "\n    ",
-                          run["counterexample"]["message"].get<std::string>(),
-                          "\n", area.result.failure[0].window,
+                          run["counterexample"]["message"].get<std::string>(), "\n",
+                          area.result.failure[0].window,
                           "    repeat (deterministic): ", run["repeat"].get<std::string>());
         }
         say(line);

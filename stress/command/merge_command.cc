@@ -56,7 +56,7 @@ bool IsAsExpected(const Json& run) { return run.value("as_expected", Json()) == 
 int ExitCodeOf(const Json& run) {
   if (IsAsExpected(run)) return kExitPass;
   if (run.contains("as_expected") && TextField(run, "verdict") == "pass") return kExitFailed;
-  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  const std::optional<Verdict> verdict = VerdictOf(run);
   return verdict.has_value() ? ExitCode(*verdict) : kExitFailed;
 }
 

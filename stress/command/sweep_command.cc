@@ -157,7 +157,7 @@ int Run(SweepArguments& arguments) {
   int exit_code = cut_short ? kExitUndecided : kExitPass;
   bool any_ran = false;
   for (const Json& run : (*result)["runs"]) {
-    const Verdict verdict = FindVerdict(TextField(run, "verdict")).value_or(Verdict::kUndecided);
+    const Verdict verdict = VerdictOf(run).value_or(Verdict::kUndecided);
     any_ran = any_ran || verdict != Verdict::kSkipped;
     exit_code = WorseExitCode(exit_code, ExitCode(verdict));
   }

@@ -17,6 +17,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "variants/segment/processor.h"
+
 namespace kill9 {
 
 class RobustMutex {
@@ -68,7 +70,7 @@ class RobustMutex {
   // Lock, after a first attempt that returned `error`. Not inlined: the slow path.
   [[gnu::noinline]] Acquired Wait(int error) {
     for (int i = 0; error == EBUSY && i < kGlances; ++i) {
-      Pause();
+      CpuRelax();
       error = pthread_mutex_trylock(&mutex_);
     }
     while (error == EBUSY || error == ETIMEDOUT) {
@@ -93,13 +95,6 @@ class RobustMutex {
   // Before a waiter sleeps it looks so often whether the holder, usually done in a fraction of a
   // microsecond, has left: to sleep and be woken takes several. About 2 us in all.
   static constexpr int kGlances = 40;
-  static void Pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb");
-#endif
-  }
 
   // glibc 2.36: a trylock of a mutex that is not recoverable leaves it owned by the caller.
   [[gnu::noinline]] Acquired GiveUp() {

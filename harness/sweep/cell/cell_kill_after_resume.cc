@@ -80,10 +80,7 @@ class Overtaken {
       }
     }
     runner_.LetSurvivorGo(2);
-    const bool survived = Reap(stopped_.prober, runner_.request().watchdog_seconds, &status) &&
-                          WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    stopped_.prober = 0;
-    if (!survived) return runner_.JudgeSurvivor(0, status);
+    if (!runner_.ProberEnds(stopped_, &status)) return runner_.JudgeSurvivor(0, status);
     JudgeRequest to_judge = runner_.to_judge();
     to_judge.plan = plan;
     return runner_.JudgeNow(to_judge);

@@ -23,9 +23,7 @@ class Selection {
     size_ = std::min(count, kMost);
     for (uint32_t n = 0; n < size_; ++n) chosen_[n] = n;
     if (wanted == 0 || wanted >= size_) return;
-    for (uint32_t n = 0; n < wanted; ++n) {
-      std::swap(chosen_[n], chosen_[n + random.Below(size_ - n)]);
-    }
+    random.DrawFirst(chosen_, size_, wanted);
     size_ = wanted;
     std::sort(chosen_, chosen_ + size_);
   }

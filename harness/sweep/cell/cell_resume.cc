@@ -1,15 +1,10 @@
 // Resume: a victim that stood still while others worked, and then goes on.
-#include <sys/wait.h>
-
-#include <csignal>
-
 #include "harness/sweep/cell/cell_modes.h"
 #include "harness/sweep/cell/resume_points.h"
 
 namespace kill9::sweep {
 
 using stepper::HowItWaits;
-using stepper::Reap;
 using stepper::StuckDetector;
 using stepper::Tracee;
 using stepper::Waiting;
@@ -46,9 +41,7 @@ Judgement FinishBeside(Runner& runner, Runner::Stopped& stopped, bool interfered
   bool survived = interfered || InterfererReaches(runner, stopped.prober, steps);
   if (survived) {
     runner.LetSurvivorGo(steps + 1);
-    survived = Reap(stopped.prober, runner.request().watchdog_seconds, &status) &&
-               WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    stopped.prober = 0;
+    survived = runner.ProberEnds(stopped, &status);
   }
   if (!survived) return runner.JudgeSurvivor(stopped.prober, status);
   if (stopped.victim().Continue() != Tracee::Stop::kExited) {

@@ -1,6 +1,4 @@
 // Stall: whom does a process block that stops (and does not die) at an instruction?
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -99,9 +97,7 @@ bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
     return false;
   }
   int status = 0;
-  const bool survived = Reap(stopped.prober, runner.request().watchdog_seconds, &status) &&
-                        WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  stopped.prober = 0;
+  const bool survived = runner.ProberEnds(stopped, &status);
   Judgement answer;
   if (!survived) {
     answer = runner.JudgeSurvivor(0, status);

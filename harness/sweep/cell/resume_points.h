@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <utility>
 
 #include "harness/base/random.h"
 #include "harness/stepper/trace/trace.h"
@@ -47,15 +46,11 @@ class ResumePoints {
     }
   }
   // In a drawn order.
-  void Shuffle(Random& random) {
-    for (uint32_t n = 0; n < size_; ++n)
-      std::swap(points_[n], points_[n + random.Below(size_ - n)]);
-  }
+  void Shuffle(Random& random) { random.DrawFirst(points_, size_, size_); }
   // So many of them, or (0) all.
   void Sample(uint32_t wanted, Random& random) {
     if (wanted == 0 || wanted >= size_) return;
-    for (uint32_t n = 0; n < wanted; ++n)
-      std::swap(points_[n], points_[n + random.Below(size_ - n)]);
+    random.DrawFirst(points_, size_, wanted);
     size_ = wanted;
     std::sort(points_, points_ + size_);
   }

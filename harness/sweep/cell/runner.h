@@ -187,6 +187,8 @@ class Runner {
   // The first victim of a run is dead: as CloseVictims.
   void CloseFirstVictim(const VictimRun& run) { CloseVictims(OnlyFirst(run), false); }
   void LetSurvivorGo(uint32_t word = 1);
+  // Whether the prober comes to a good end within the watchdog's bound. It is gone then.
+  bool ProberEnds(Stopped& stopped, int* status);
   void EndStop(Stopped& stopped);
   void Nap();  // a third of a millisecond, or until the prober is through
   // Of one that ended, or was ended, beside a stopped process; `prober` 0: it is reaped.

@@ -315,6 +315,12 @@ bool Runner::StopBesideProber(const VictimRun& run, const Trace& trace, uint32_t
   return StopBeside(run, trace, at, stopped, [&] { return ForkProber(first_probe); });
 }
 
+bool Runner::ProberEnds(Stopped& stopped, int* status) {
+  const pid_t prober = std::exchange(stopped.prober, 0);
+  return stepper::Reap(prober, area_.request.watchdog_seconds, status) && WIFEXITED(*status) &&
+         WEXITSTATUS(*status) == 0;
+}
+
 void Runner::EndStop(Stopped& stopped) {
   if (stopped.prober > 0) KillAndReap(stopped.prober);
   stopped.prober = 0;

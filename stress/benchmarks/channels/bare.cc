@@ -110,7 +110,7 @@ class BarePort final : public PortOf<BarePort<kSleeps>> {
   void WaitUntil(Condition holds) {
     while (!holds()) {
       if constexpr (!kSleeps) {
-        Pause();
+        CpuRelax();
       } else {
         const uint32_t news = ring_.news.load(std::memory_order_seq_cst);
         ring_.sleepers.fetch_add(1, std::memory_order_seq_cst);

@@ -89,7 +89,7 @@ class ChannelPort final : public PortOf<ChannelPort> {
       if (!absl::IsDeadlineExceeded(result.status()) && !absl::IsUnavailable(result.status())) {
         Die(result.status().ToString());
       }
-      if (wait_ == Wait::kPolling) Pause();
+      if (wait_ == Wait::kPolling) CpuRelax();
     }
   }
 

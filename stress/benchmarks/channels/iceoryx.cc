@@ -157,7 +157,7 @@ class SubscriberPort final : public PortOf<SubscriberPort> {
       if (sleeps_) {
         waits_.wait();
       } else {
-        Pause();
+        CpuRelax();
       }
     }
   }

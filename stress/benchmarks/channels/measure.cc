@@ -150,7 +150,7 @@ bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsi
       for (size_t i = 0; i < count; ++i) {
         const uint64_t rested_ns = MonotonicNs() + uint64_t{rest_us} * 1000;
         uint64_t begin_ns = MonotonicNs();
-        for (; begin_ns < rested_ns; begin_ns = MonotonicNs()) Pause();
+        for (; begin_ns < rested_ns; begin_ns = MonotonicNs()) CpuRelax();
         ends->out->Send(message);
         ends->in->Receive(&answer);
         nanoseconds->Add(MonotonicNs() - begin_ns);

@@ -16,6 +16,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/segment/processor.h"
 
 namespace kill9::transports {
 
@@ -28,15 +29,6 @@ T Must(absl::StatusOr<T> result) {
 }
 inline void Must(const absl::Status& status) {
   if (!status.ok()) Die(status.ToString());
-}
-
-// The processor's own pause between two looks.
-inline void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");
-#endif
 }
 
 // Messages, known from their numbers: bytes from a common block, so that no source is cold.

@@ -158,7 +158,7 @@ absl::StatusOr<bool> Failed(const std::string& kind, const Json& run) {
     if (found == run.end() || !found->is_boolean()) return Unusable("it has no 'as_expected'");
     return !found->get<bool>();
   }
-  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  const std::optional<Verdict> verdict = VerdictOf(run);
   if (!verdict.has_value()) return Unusable("it has no verdict");
   return *verdict != Verdict::kPass && *verdict != Verdict::kSkipped;
 }
@@ -192,7 +192,7 @@ int ReplayRun(const std::string& kind, const Json& result, const Json& run,
     return Complain(absl::StrCat("a run that failed cannot be repeated: ",
                                  std::string(words.status().message())));
   }
-  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  const std::optional<Verdict> verdict = VerdictOf(run);
   if (kind == "torture" && verdict.has_value() && ExitCode(*verdict) == kExitFailed &&
       ExplainTorture(*FindDesign(TextField(run, "variant")), run, options)) {
     return kExitFailed;

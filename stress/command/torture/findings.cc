@@ -31,7 +31,7 @@ std::string FreeFolder() {
 }
 
 bool Failed(const Json& run) {
-  const std::optional<Verdict> verdict = FindVerdict(TextField(run, "verdict"));
+  const std::optional<Verdict> verdict = VerdictOf(run);
   return verdict.has_value() && ExitCode(*verdict) == kExitFailed;
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "variants/segment/processor.h"
 
 namespace kill9::mutex_vector {
 namespace {
@@ -13,14 +14,6 @@ namespace {
 constexpr int kGlances = 100;
 // A batch is sent in sessions of about so many bytes, so that others get in between.
 constexpr size_t kMostSessionBytes = 64 << 10;
-
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");
-#endif
-}
 
 absl::Status Closed() { return absl::OutOfRangeError("the channel is closed"); }
 absl::Status NotHeld() {
@@ -113,7 +106,7 @@ uint64_t MutexVectorChannel::Changes(WaitsFor what) const {
 bool MutexVectorChannel::ChangesSoon(WaitsFor what, uint64_t seen) const {
   for (int i = 0; i < kGlances; ++i) {
     if (Changes(what) != seen) return true;
-    Pause();
+    CpuRelax();
   }
   return false;
 }

@@ -6,15 +6,13 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::mutex_vector {
 namespace {
 
 enum Parameter { kExtentsBegin, kExtentBytes, kExtents };
 
-constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 constexpr uint64_t TableBytes(uint64_t extents) {
   return sizeof(ChannelHeader) + extents * sizeof(Extent);
 }

@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::sender_lanes {
 namespace {
 
 constexpr size_t kSystemPageBytes = 4096;
-
-constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 // Where everything lies, for so many lanes of so many slots, and chunks of that size.
 struct Plan {
@@ -54,19 +51,6 @@ uint64_t LaneSlotsFor(const SegmentHeader& header) {
   return std::clamp(std::bit_floor(bytes), kFewestSlots, most);
 }
 
-// The most chunks that fit; what is left beside them is less than two chunks.
-uint64_t MostChunks(const SegmentHeader& header, uint64_t lane_slots, uint64_t chunk_bytes) {
-  uint64_t chunks = (header.size_bytes - header.body_offset) / chunk_bytes;
-  while (chunks > 0) {
-    const uint64_t end =
-        Plan(header.body_offset, header.max_participants, lane_slots, chunks, chunk_bytes).end;
-    if (end <= header.size_bytes) break;
-    // Each chunk takes more than its bytes: as many as surely do not fit, at least one.
-    chunks -= std::clamp<uint64_t>((end - header.size_bytes) / (2 * chunk_bytes), 1, chunks);
-  }
-  return chunks;
-}
-
 }  // namespace
 
 SegmentLayout LayoutOfSegments() {
@@ -79,7 +63,13 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
       options, LayoutOfSegments(), [](Segment&, SegmentHeader& header) -> absl::Status {
         const uint64_t lane_slots = LaneSlotsFor(header);
         const uint64_t chunk_bytes = chunks::ChunkBytesFor(header.size_bytes);
-        const uint64_t chunks = MostChunks(header, lane_slots, chunk_bytes);
+        const uint64_t chunks =
+            chunks::MostChunks(header.size_bytes, header.size_bytes - header.body_offset,
+                               chunk_bytes, [&](uint64_t count) {
+                                 return Plan(header.body_offset, header.max_participants,
+                                             lane_slots, count, chunk_bytes)
+                                     .end;
+                               });
         if (chunks < 2) {
           return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,
                                                          " bytes for ", header.max_participants,

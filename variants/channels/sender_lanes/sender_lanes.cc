@@ -17,14 +17,7 @@ namespace sender_lanes {
 absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
                                                       const Membership& membership) {
   if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
-  absl::StatusOr<Participant> participant =
-      segment->participants().ClaimOrRecover([&segment](const Participant& recoverer) {
-        RecoverAll(Context(segment, recoverer));
-        return absl::OkStatus();
-      });
-  if (!participant.ok()) return participant.status();
-  const Context context(std::move(segment), *participant);
-  return std::make_unique<SenderLanes>(context, *std::move(participant), membership.role);
+  return AttachAs<SenderLanes>(std::move(segment), membership, &RecoverAll);
 }
 
 SenderLanes::SenderLanes(const Context& context, Participant participant, MemberRole role)
@@ -87,11 +80,6 @@ absl::StatusOr<Occupancy> SenderLanes::DoLook() {
   occupancy.closed = IsClosed();
   if (occupancy.closed) Closed().IgnoreError();
   return occupancy;
-}
-
-absl::StatusOr<RecoveryReport> SenderLanes::DoRecover() {
-  if (absl::Status status = context_.participants().CanTellTheDead(); !status.ok()) return status;
-  return RecoverAndWake();
 }
 
 absl::StatusOr<AuditReport> SenderLanes::DoAudit() { return AuditSegment(context_); }

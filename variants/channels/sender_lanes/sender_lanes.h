@@ -50,7 +50,6 @@ class SenderLanes final : public WaitingMember {
   void DoDropDraft(uint64_t hold) override;
   absl::Status DoClose() override;
   absl::StatusOr<Occupancy> DoLook() override;
-  absl::StatusOr<RecoveryReport> DoRecover() override;
   absl::StatusOr<AuditReport> DoAudit() override;
   RecoveryReport RecoverDead() override;
 

@@ -13,76 +13,32 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/chunk_channel_test.h"
 
 namespace kill9::sender_lanes {
 namespace {
 
 using absl::StatusCode;
 
-class SenderLanesTest : public ::testing::Test {
- protected:
-  void SetUp() override { Make(256 << 10); }
-  void Make(uint64_t size_bytes) {
-    SegmentOptions options;
-    options.size_bytes = size_bytes;
-    options.max_participants = 8;
-    auto segment = CreateSegment(options);
-    ASSERT_TRUE(segment.ok()) << segment.status();
-    segment_ = *std::move(segment);
-    channel_ = Attach();
+struct Design {
+  static auto CreateSegment(const SegmentOptions& options) {
+    return sender_lanes::CreateSegment(options);
   }
-  std::unique_ptr<Channel> Attach(MemberRole role = MemberRole::kBoth) const {
-    return *AttachMember(segment_, {.role = role});
+  static auto AttachMember(const std::shared_ptr<Segment>& segment, const Membership& membership) {
+    return sender_lanes::AttachMember(segment, membership);
   }
-  uint64_t slots() const { return segment_->header().parameters[kLaneSlots]; }
-  void Send(const std::string& message) {
-    const auto sent = channel_->Send(message, Deadline::None());
-    ASSERT_TRUE(sent.ok()) << sent.status();
+  static auto CheckParameters(const Segment& segment) {
+    return sender_lanes::CheckParameters(segment);
   }
-  std::string Receive() {
-    std::string message;
-    const auto got = channel_->Receive(&message, Deadline::None());
-    return got.ok() ? message : got.status().ToString();
-  }
-  // Sends and receives so many messages, one after the other.
-  void Pass(uint64_t count) {
-    for (uint64_t i = 0; i < count; ++i) {
-      Send(absl::StrCat("passes ", i));
-      ASSERT_EQ(Receive(), absl::StrCat("passes ", i));
-    }
-  }
-  AuditReport ExpectSound() {
-    AuditReport audit = *channel_->Audit();
-    EXPECT_TRUE(audit.clean()) << absl::StrJoin(audit.violations, "\n");
-    EXPECT_EQ(audit.free.bytes + audit.live.bytes + audit.held.bytes, audit.capacity.bytes);
-    return audit;
-  }
+};
 
-  std::shared_ptr<Segment> segment_;
-  std::unique_ptr<Channel> channel_;
+class SenderLanesTest : public ChunkChannelTest<Design> {
+ protected:
+  uint64_t slots() const { return segment_->header().parameters[kLaneSlots]; }
 };
 
 TEST_F(SenderLanesTest, HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder) {
-  const uint64_t lap = slots();
-  Pass(lap - 5);
-  // They lie across the end of the ring: in the order of the slots the younger ones come first.
-  std::vector<TakenMessage> held;
-  for (uint64_t i = 0; i < 10; ++i) Send(absl::StrCat("held ", i));
-  for (uint64_t i = 0; i < 10; ++i) held.push_back(*channel_->Take(Deadline::None()));
-  Pass(3 * lap);
-  ASSERT_EQ(held[0].info().sequence, lap - 4);  // the premise: the tenth is in the next lap
-  ASSERT_EQ(held[9].info().sequence, lap + 5);
-  ExpectSound();
-  Send("younger");
-  // Given back in no order, each in another lap.
-  for (const size_t i : {4u, 9u, 0u, 7u, 2u, 6u, 1u, 8u, 5u, 3u}) {
-    ASSERT_TRUE(channel_->Return(std::move(held[i])).ok());
-  }
-  ExpectSound();
-  for (uint64_t i = 0; i < 10; ++i) EXPECT_EQ(Receive(), absl::StrCat("held ", i));
-  EXPECT_EQ(Receive(), "younger");
-  Pass(2 * lap);
-  ExpectSound();
+  ChunkChannelTest::HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder(slots());
 }
 
 TEST_F(SenderLanesTest, AHeldBatchIsSkippedAndComesBackMessageByMessage) {
@@ -221,14 +177,7 @@ TEST_F(SenderLanesTest, AFullLaneIsNoHindranceToOthers) {
 }
 
 TEST_F(SenderLanesTest, ADraftThatCameTooLateGivesItsChunkBack) {
-  std::unique_ptr<Channel> sender = Attach(MemberRole::kSender);
-  MessageDraft small = *sender->Reserve(10, Deadline::None());
-  MessageDraft large = *sender->Reserve(20'000, Deadline::None());
-  EXPECT_EQ(ExpectSound().held.blocks, 2u);
-  ASSERT_TRUE(channel_->Close().ok());
-  EXPECT_EQ(sender->Commit(std::move(small)).status().code(), StatusCode::kOutOfRange);
-  EXPECT_EQ(sender->Commit(std::move(large)).status().code(), StatusCode::kOutOfRange);
-  EXPECT_EQ(ExpectSound().held.blocks, 0u);
+  ChunkChannelTest::ADraftThatCameTooLateGivesItsChunkBack();
 }
 
 // As a closer that died after its first store: it is closed, for all who look.
@@ -249,47 +198,14 @@ TEST_F(SenderLanesTest, ACloserThatDiedHalfwayHasClosed) {
 // Whatever a word says, an operation ends, with an error or with messages, and touches nothing
 // beyond the segment (a SIGSEGV here).
 TEST_F(SenderLanesTest, ADamagedSegmentIsAnErrorAndNeverACrash) {
-  std::mt19937_64 random(TestSeed());
-  uint64_t errors = 0;
-  for (int round = 0; round < 400; ++round) {
-    Make(128 << 10);
-    std::unique_ptr<Channel> other = Attach();
-    Pass(random() % 100);
-    for (int i = 0; i < 20; ++i) Send(std::string(random() % 2000, 'm'));
-    absl::StatusOr<TakenMessage> taken = other->Take(Deadline::None());
-    const std::span<char> body = segment_->body();
-    const uint64_t meta = segment_->header().parameters[kSpaceOffset] -
-                          static_cast<uint64_t>(body.data() - segment_->base());
-    for (uint64_t i = 0; i < 1 + random() % 200; ++i) {
-      uint64_t word = random() >> random() % 64;
-      std::memcpy(body.data() + random() % (meta / 8) * 8, &word, sizeof word);
-    }
-    std::string message;
-    for (int i = 0; i < 40; ++i) {
-      (void)channel_->Send(std::string(random() % 2000, 'm'), Deadline::None());
-      errors += absl::IsDataLoss(channel_->Receive(&message, Deadline::None()).status());
-    }
-    (void)other->Drain(Channel::kAll, Deadline::None());
-    (void)channel_->Look();
-    (void)channel_->Recover();
-    errors += channel_->Audit()->clean() ? 0 : 1;
-    (void)channel_->Close();
-  }
-  EXPECT_GT(errors, 100u) << "no damage was met: vacuous";
+  ChunkChannelTest::ADamagedSegmentIsAnErrorAndNeverACrash(
+      {128 << 10, 2000, 200, false, kSpaceOffset});
 }
 
 TEST_F(SenderLanesTest, ParametersThatContradictTheSizeAreRefused) {
-  for (const Parameter parameter : {kChunkCount, kChunkBytes, kLaneSlots, kLanesOffset,
-                                    kRecordsOffset, kChunksOffset, kSleepersOffset, kSpaceOffset}) {
-    auto& header = const_cast<SegmentHeader&>(segment_->header());
-    ASSERT_TRUE(CheckParameters(*segment_).ok());
-    for (const uint64_t wrong : {uint64_t{0}, header.parameters[parameter] + 1,
-                                 header.parameters[parameter] * 2, ~uint64_t{0}}) {
-      const uint64_t right = std::exchange(header.parameters[parameter], wrong);
-      EXPECT_EQ(CheckParameters(*segment_).code(), StatusCode::kDataLoss) << parameter;
-      header.parameters[parameter] = right;
-    }
-  }
+  ChunkChannelTest::ParametersThatContradictTheSizeAreRefused(
+      {kChunkCount, kChunkBytes, kLaneSlots, kLanesOffset, kRecordsOffset, kChunksOffset,
+       kSleepersOffset, kSpaceOffset});
 }
 
 }  // namespace

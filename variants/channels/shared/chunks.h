@@ -42,6 +42,22 @@ inline constexpr bool IsChunkBytes(uint64_t bytes) {
   return std::has_single_bit(bytes) && bytes >= kSmallestChunkBytes && bytes <= kLargestChunkBytes;
 }
 
+// The most chunks that fit into so many bytes, of which `free_bytes` are not the segment's header;
+// what is left beside them is less than two chunks. `end_with`: where the last byte lies with that
+// many.
+template <typename EndWith>
+uint64_t MostChunks(uint64_t segment_bytes, uint64_t free_bytes, uint64_t chunk_bytes,
+                    EndWith end_with) {
+  uint64_t chunks = free_bytes / chunk_bytes;
+  while (chunks > 0) {
+    const uint64_t end = end_with(chunks);
+    if (end <= segment_bytes) break;
+    // Each chunk takes more than its bytes: as many as surely do not fit, at least one.
+    chunks -= std::clamp<uint64_t>((end - segment_bytes) / (2 * chunk_bytes), 1, chunks);
+  }
+  return chunks;
+}
+
 enum class ChunkKind : uint8_t {
   kFree = 0,
   kOwned = 1,    // argument: the participant

@@ -2,20 +2,14 @@
 
 #include <utility>
 
+#include "variants/segment/processor.h"
+
 namespace kill9 {
 namespace {
 
 // Before a waiter sleeps it looks so often whether the other side, often in the middle of its next
 // call, has come: to sleep and be woken takes several microseconds. About 20 us in all.
 constexpr int kGlances = 1000;
-
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");
-#endif
-}
 
 }  // namespace
 
@@ -35,12 +29,17 @@ void WaitingMember::Join() {
   if (Receives(role())) words_.arrivals[1].fetch_add(1, std::memory_order_relaxed);
 }
 
+absl::StatusOr<RecoveryReport> WaitingMember::DoRecover() {
+  if (absl::Status status = table_.CanTellTheDead(); !status.ok()) return status;
+  return RecoverAndWake();
+}
+
 // The participant's leave tells those who sleep (sleepers.h).
 void WaitingMember::Leave() { chunks::Clear(RoleOf(participant_.slot())); }
 
 absl::Status WaitingMember::Wait(Deadline deadline, MemberRole opposite, Attempt attempt) {
   for (int i = 0; deadline.waits() && i < kGlances; ++i) {
-    Pause();
+    CpuRelax();
     if (std::optional<absl::Status> done = attempt(/*glance=*/true)) return *std::move(done);
   }
   // What the dead held may be what is waited for.

@@ -52,6 +52,7 @@ class WaitingMember : public Channel {
     sleeper_.Wake(words_.for_end);
   }
   RecoveryReport RecoverAndWake();
+  absl::StatusOr<RecoveryReport> DoRecover() final;
   // Members that send, or that receive, this one and the dead included.
   uint32_t Count(MemberRole role) const { return CountOthers(role) + (Is(role) ? 1 : 0); }
 
@@ -93,6 +94,22 @@ class WaitingMember : public Channel {
   uint64_t told_arrivals_[2] = {0, 0};  // of senders, and of receivers, when it was told last
   bool has_descriptor_ = false;
 };
+
+// Attaches a Member, made of (Context, Participant, MemberRole), to a segment whose parameters have
+// been checked. Recovers the dead by `recover_all` if no participant slot is free.
+template <typename Member, typename Context>
+absl::StatusOr<std::unique_ptr<Channel>> AttachAs(std::shared_ptr<Segment> segment,
+                                                  const Membership& membership,
+                                                  RecoveryReport (*recover_all)(const Context&)) {
+  absl::StatusOr<Participant> participant =
+      segment->participants().ClaimOrRecover([&](const Participant& recoverer) {
+        recover_all(Context(segment, recoverer));
+        return absl::OkStatus();
+      });
+  if (!participant.ok()) return participant.status();
+  const Context context(std::move(segment), *participant);
+  return std::make_unique<Member>(context, *std::move(participant), membership.role);
+}
 
 }  // namespace kill9
 

@@ -9,14 +9,7 @@ namespace kill9::slot_ring {
 absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
                                                       const Membership& membership) {
   if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
-  absl::StatusOr<Participant> participant =
-      segment->participants().ClaimOrRecover([&segment](const Participant& recoverer) {
-        RecoverAll(Context(segment, recoverer));
-        return absl::OkStatus();
-      });
-  if (!participant.ok()) return participant.status();
-  const Context context(segment, *participant);
-  return std::make_unique<SlotRing>(context, *std::move(participant), membership.role);
+  return AttachAs<SlotRing>(std::move(segment), membership, &RecoverAll);
 }
 
 SlotRing::SlotRing(const Context& context, Participant participant, MemberRole role)

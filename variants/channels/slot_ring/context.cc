@@ -4,15 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::slot_ring {
 namespace {
 
 constexpr size_t kSystemPageBytes = 4096;
-
-constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 // Where everything lies, for so many chunks of that size.
 struct Plan {
@@ -42,18 +39,6 @@ uint64_t HeaderOffset(const SegmentHeader& header) {
   return RoundUp(header.body_offset, alignof(RingHeader));
 }
 
-// The most chunks that fit; what is left beside them is less than two chunks.
-uint64_t MostChunks(const SegmentHeader& header, uint64_t chunk_bytes) {
-  uint64_t chunks = (header.size_bytes - header.body_offset) / chunk_bytes;
-  while (chunks > 0) {
-    const uint64_t end = Plan(header.body_offset, chunks, chunk_bytes).end;
-    if (end <= header.size_bytes) break;
-    // Each chunk takes more than its bytes: as many as surely do not fit, at least one.
-    chunks -= std::max<uint64_t>(1, (end - header.size_bytes) / (2 * chunk_bytes));
-  }
-  return chunks;
-}
-
 }  // namespace
 
 SegmentLayout LayoutOfSegments() {
@@ -64,7 +49,9 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
   return Segment::Create(
       options, LayoutOfSegments(), [](Segment&, SegmentHeader& header) -> absl::Status {
         const uint64_t chunk_bytes = chunks::ChunkBytesFor(header.size_bytes);
-        const uint64_t chunks = MostChunks(header, chunk_bytes);
+        const uint64_t chunks = chunks::MostChunks(
+            header.size_bytes, header.size_bytes - header.body_offset, chunk_bytes,
+            [&](uint64_t count) { return Plan(header.body_offset, count, chunk_bytes).end; });
         const Plan plan(header.body_offset, chunks, chunk_bytes);
         if (chunks < 2) {
           return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,

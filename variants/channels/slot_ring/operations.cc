@@ -281,11 +281,6 @@ absl::StatusOr<Occupancy> SlotRing::DoLook() {
   return occupancy;
 }
 
-absl::StatusOr<RecoveryReport> SlotRing::DoRecover() {
-  if (absl::Status status = context_.participants().CanTellTheDead(); !status.ok()) return status;
-  return RecoverAndWake();
-}
-
 absl::StatusOr<AuditReport> SlotRing::DoAudit() { return AuditSegment(context_); }
 
 }  // namespace kill9::slot_ring

@@ -49,7 +49,6 @@ class SlotRing final : public WaitingMember {
   void DoDropDraft(uint64_t hold) override;
   absl::Status DoClose() override;
   absl::StatusOr<Occupancy> DoLook() override;
-  absl::StatusOr<RecoveryReport> DoRecover() override;
   absl::StatusOr<AuditReport> DoAudit() override;
 
   struct Draft {

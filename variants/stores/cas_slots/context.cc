@@ -9,15 +9,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::cas_slots {
 namespace {
 
 constexpr size_t kSystemPageBytes = 4096;
-
-constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 bool Membarrier(int command) { return syscall(SYS_membarrier, command, 0, 0) == 0; }
 

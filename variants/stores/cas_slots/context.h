@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "variants/segment.h"
 #include "variants/segment/participants.h"
-#include "variants/segment/prefetch.h"
+#include "variants/segment/processor.h"
 #include "variants/stores/cas_slots/layout.h"
 
 // Functions of which each operation is made: a call of one would cost as much as it does.

@@ -19,7 +19,7 @@
 #include <string_view>
 #include <type_traits>
 
-#include "variants/segment/prefetch.h"
+#include "variants/segment/processor.h"
 #include "variants/segment/robust_mutex.h"
 #include "variants/segment/short_bytes.h"
 #include "variants/store.h"

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::locked {
 namespace {
@@ -13,10 +14,6 @@ constexpr uint64_t kBytesForEachBucket = 128;
 constexpr uint64_t kMinimumArenaBytes = 4096;
 // Two cache lines, which processors like to fetch together: entries of 16 and 64 bytes fill them.
 constexpr uint64_t kArenaUnit = 128;
-
-constexpr uint64_t RoundUp(uint64_t value, uint64_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
 
 }  // namespace
 

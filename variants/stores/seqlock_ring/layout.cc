@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/round_up.h"
 
 namespace kill9::ring {
 namespace {
@@ -18,8 +19,6 @@ constexpr uint64_t kMinimumEntries = 64;
 constexpr int kMinimumLapBits = 8;
 
 enum Parameter { kBucketCount, kChunkCount, kChunkUnitBits };
-
-uint64_t RoundUp(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
 
 int IndexBits(uint64_t chunk_count) { return std::bit_width(chunk_count - 1); }
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "variants/segment/prefetch.h"
+#include "variants/segment/processor.h"
 #include "variants/segment/thread_sanitizer.h"
 #include "variants/stores/seqlock_ring/seqlock_ring.h"
 

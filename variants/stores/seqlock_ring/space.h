@@ -20,7 +20,7 @@
 
 #include "absl/status/status.h"
 #include "variants/segment/participants.h"
-#include "variants/segment/prefetch.h"
+#include "variants/segment/processor.h"
 #include "variants/store.h"
 #include "variants/stores/seqlock_ring/layout.h"
 

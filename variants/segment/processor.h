@@ -1,7 +1,7 @@
-// Asking for a cache line before it is needed. The address may be anything: a prefetch never
-// faults.
-#ifndef KILL9_VARIANTS_SEGMENT_PREFETCH_H_
-#define KILL9_VARIANTS_SEGMENT_PREFETCH_H_
+// Hints to the processor: a cache line is asked for before it is needed (the address may be
+// anything: a prefetch never faults), and who looks at a word again and again lets others on.
+#ifndef KILL9_VARIANTS_SEGMENT_PROCESSOR_H_
+#define KILL9_VARIANTS_SEGMENT_PROCESSOR_H_
 
 namespace kill9 {
 
@@ -26,6 +26,15 @@ inline void Prefetch(const void* line, bool to_write) {
   to_write ? PrefetchToWrite(line) : PrefetchToRead(line);
 }
 
+// The pause between two looks at a word that somebody else will change.
+inline void CpuRelax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb");
+#endif
+}
+
 }  // namespace kill9
 
-#endif  // KILL9_VARIANTS_SEGMENT_PREFETCH_H_
+#endif  // KILL9_VARIANTS_SEGMENT_PROCESSOR_H_
