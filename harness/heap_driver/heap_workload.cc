@@ -1,0 +1,69 @@
+#include "harness/heap_driver/heap_workload.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace kill9 {
+
+namespace {
+
+uint32_t SizeAtAnEdge(Random& random, uint32_t smallest, uint32_t largest,
+                      std::span<const uint32_t> edges) {
+  const auto begin = std::lower_bound(edges.begin(), edges.end(), smallest);
+  const auto end = std::upper_bound(begin, edges.end(), largest);
+  // The ends of the range are edges as well.
+  const uint64_t drawn = random.Below(static_cast<uint64_t>(end - begin) + 2);
+  const uint64_t edge = drawn == 0   ? smallest
+                        : drawn == 1 ? largest
+                                     : *(begin + static_cast<ptrdiff_t>(drawn - 2));
+  const uint64_t size = std::max<uint64_t>(edge + random.Below(3), 1) - 1;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(size, smallest, largest));
+}
+
+}  // namespace
+
+// Spread: each power of two is about as likely as the next; sizes near one are as likely as all
+// others of its like.
+uint32_t HeapWorkload::NextSize(Random& random, std::span<const uint32_t> edges) const {
+  if (sizes == BlockSizes::kEdges) {
+    return SizeAtAnEdge(random, smallest_bytes, largest_bytes, edges);
+  }
+  uint32_t most = largest_bytes;
+  if (sizes == BlockSizes::kSpread) {
+    while (most > 16 && random.Chance(500)) most /= 2;
+    most = std::max(most, smallest_bytes);
+    if (most > smallest_bytes && random.Chance(200)) {
+      return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest_bytes));
+    }
+  }
+  return static_cast<uint32_t>(smallest_bytes + random.Below(most - smallest_bytes + 1));
+}
+
+std::span<const HeapWorkload> AllHeapWorkloads() {
+  static constexpr HeapWorkload kAll[] = {
+      {.name = "mixed"},
+      {.name = "shared", .hands_over = 450, .verifies = 200},
+      {.name = "large", .largest_bytes = 64 << 10, .most_held = 16},
+      {.name = "mostly-full", .largest_bytes = 16 << 10, .most_held = 400, .waits = 20},
+      {.name = "all-sizes", .largest_bytes = 32 << 10, .most_held = 600, .hands_over = 100},
+      {.name = "reserving", .largest_bytes = 4096, .most_held = 60, .reserves = 400},
+      // What others were given unasked they might keep while somebody waits for its room.
+      {.name = "waiting",
+       .largest_bytes = 48 << 10,
+       .most_held = 10,
+       .hands_over = 0,
+       .reserves = 0,
+       .waits = 500,
+       .waits_forever = 150},
+  };
+  return kAll;
+}
+
+const HeapWorkload* FindHeapWorkload(std::string_view name) {
+  for (const HeapWorkload& workload : AllHeapWorkloads()) {
+    if (workload.name == name) return &workload;
+  }
+  return nullptr;
+}
+
+}  // namespace kill9

@@ -1,0 +1,77 @@
+// A reserve that is used up is nobody's any more: what becomes of its handle concerns no other one.
+#include <memory>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+namespace {
+
+class HeapReserves : public ::testing::TestWithParam<const HeapDesign*> {
+ protected:
+  void SetUp() override {
+    if (!GetParam()->traits().has_reserve) GTEST_SKIP() << "it has no reserves";
+    SegmentOptions options;
+    options.size_bytes = 1 << 20;
+    absl::StatusOr<std::shared_ptr<Segment>> segment = GetParam()->Create(options);
+    ASSERT_TRUE(segment.ok()) << segment.status();
+    absl::StatusOr<std::unique_ptr<Heap>> heap = GetParam()->Attach(*segment);
+    ASSERT_TRUE(heap.ok()) << heap.status();
+    heap_ = *std::move(heap);
+  }
+
+  HeapReserve Reserve(uint64_t blocks) {
+    absl::StatusOr<HeapReserve> reserve = heap_->Reserve(blocks, 100, Deadline::None());
+    EXPECT_TRUE(reserve.ok()) << reserve.status();
+    return reserve.ok() ? *std::move(reserve) : HeapReserve();
+  }
+  void UseUp(HeapReserve& reserve) {
+    while (reserve.blocks_left() != 0) ASSERT_TRUE(heap_->Allocate(reserve, 100).ok());
+  }
+  void ExpectAllOfItsBlocks(HeapReserve& reserve, uint64_t blocks) {
+    const absl::StatusOr<HeapAccount> account = heap_->Account();
+    ASSERT_TRUE(account.ok()) << account.status();
+    ASSERT_EQ(account->holdings.size(), 1u);
+    EXPECT_EQ(account->holdings[0].reserved_blocks, blocks);
+    for (uint64_t i = 0; i < blocks; ++i) {
+      const absl::Status status = heap_->Allocate(reserve, 100).status();
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+
+  std::unique_ptr<Heap> heap_;
+};
+
+TEST_P(HeapReserves, OneThatIsUsedUpIsDestroyedAndTheNextOneStays) {
+  HeapReserve next;
+  {
+    HeapReserve used = Reserve(1);
+    UseUp(used);
+    next = Reserve(4);
+  }
+  ExpectAllOfItsBlocks(next, 4);
+}
+
+TEST_P(HeapReserves, OneThatIsUsedUpMakesPlaceForTheNextOneInItsVariable) {
+  HeapReserve reserve = Reserve(1);
+  UseUp(reserve);
+  reserve = Reserve(4);
+  ExpectAllOfItsBlocks(reserve, 4);
+}
+
+TEST_P(HeapReserves, OneThatIsUsedUpIsReleasedAndTheNextOneStays) {
+  HeapReserve used = Reserve(1);
+  UseUp(used);
+  HeapReserve next = Reserve(4);
+  const absl::Status released = heap_->Release(std::move(used));
+  EXPECT_TRUE(released.ok()) << released;
+  ExpectAllOfItsBlocks(next, 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Heaps, HeapReserves,
+                         ::testing::ValuesIn(AllHeaps().begin(), AllHeaps().end()),
+                         [](const auto& heap) { return std::string(heap.param->name()); });
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,43 @@
+// Waiting for room, as all heaps do it: tries, recovers the dead, announces itself and sleeps.
+#ifndef KILL9_VARIANTS_HEAPS_SHARED_WAITING_H_
+#define KILL9_VARIANTS_HEAPS_SHARED_WAITING_H_
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "variants/channels/shared/sleepers.h"
+#include "variants/deadline.h"
+
+namespace kill9 {
+
+// Tries until it is done, an error, or the deadline.
+//   attempt(announce)   true: it is done. `announce`: if it is not, who waits is to be announced,
+//                       such that no change between the look and the announcement is missed (W1)
+//   recover()           gives back what the dead held. Whether there was anybody
+inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
+                                absl::FunctionRef<absl::StatusOr<bool>(bool announce)> attempt,
+                                absl::FunctionRef<bool()> recover) {
+  const auto no_room = [] { return absl::DeadlineExceededError("no room for the block"); };
+  absl::StatusOr<bool> done = attempt(false);
+  if (!done.ok()) return done.status();
+  if (*done) return absl::OkStatus();
+  if (!deadline.waits()) {
+    if (!recover()) return no_room();
+    done = attempt(false);
+    if (!done.ok()) return done.status();
+    return *done ? absl::OkStatus() : no_room();
+  }
+  sleeper.Watch();
+  // Who died before the watch was there is found here, who dies later is told of.
+  for (bool look_for_dead = true;; look_for_dead = sleeper.death_is_near()) {
+    if (look_for_dead) recover();
+    done = attempt(true);
+    if (!done.ok()) return done.status();
+    if (*done) return absl::OkStatus();
+    if (!sleeper.Sleep(deadline)) return no_room();
+  }
+}
+
+}  // namespace kill9
+
+#endif  // KILL9_VARIANTS_HEAPS_SHARED_WAITING_H_
