@@ -31,13 +31,24 @@
 // Receive copies is acknowledged by the same call: a death within it may bring the message again,
 // marked, never lose it.
 //
+// Broadcast (traits().delivery). Each subscriber, a member that receives, reads at its own pace, by
+// a cursor that is its process's own: nothing that a dead subscriber did not read comes to another.
+// Numbers are consecutive, and MessageInfo::missed tells exactly how many a subscriber did not get.
+// A taken message is *pinned*: it stays as it is though it be overwritten. Acknowledge lets it go.
+// Return lets it go, too: it comes again, to this subscriber alone, in its place and marked
+// redelivered, unless it has been overwritten by then; then it counts as missed. A sender waits for
+// nobody: it overwrites the oldest messages, and goes round what is pinned. What one subscriber may
+// pin is bounded (the design says by what); beyond it Take and Drain are refused
+// (kResourceExhausted), Receive never is. A send is refused (kResourceExhausted, whatever the
+// deadline) only where nothing is left to overwrite, and pins and drafts of the living leave no
+// room for it.
+//
 // Waiting. Who waits sleeps in the kernel, and nobody polls while idle. It is woken by what it
 // waits for, by Close, and by the last death or leave of the other side; the death of whoever was
 // chosen to be woken swallows no wake-up. A wait ends only by these and by its deadline.
 #ifndef KILL9_VARIANTS_CHANNEL_H_
 #define KILL9_VARIANTS_CHANNEL_H_
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -50,27 +61,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/deadline.h"
 #include "variants/object.h"
 
 namespace kill9 {
-
-// Until when a call may wait; of CLOCK_MONOTONIC.
-class Deadline {
- public:
-  static constexpr Deadline None() { return Deadline(0); }  // the call does not wait
-  static constexpr Deadline Never() { return Deadline(std::numeric_limits<int64_t>::max()); }
-  static constexpr Deadline AtNs(int64_t monotonic_ns) { return Deadline(monotonic_ns); }
-  static Deadline After(std::chrono::nanoseconds wait);
-
-  constexpr bool waits() const { return monotonic_ns_ != 0; }
-  constexpr bool forever() const { return *this == Never(); }
-  constexpr int64_t monotonic_ns() const { return monotonic_ns_; }
-  constexpr bool operator==(const Deadline&) const = default;
-
- private:
-  explicit constexpr Deadline(int64_t monotonic_ns) : monotonic_ns_(monotonic_ns) {}
-  int64_t monotonic_ns_;
-};
 
 // What a member does; the other side of a sender are the receivers among the other members.
 enum class MemberRole : uint8_t { kSender = 1, kReceiver = 2, kBoth = 3 };
@@ -80,19 +74,23 @@ constexpr bool Receives(MemberRole role) { return (static_cast<uint8_t>(role) & 
 // How to take part.
 struct Membership {
   MemberRole role = MemberRole::kBoth;
-  // Of a broadcast: where a late subscriber begins. In a queue everybody gets what waits.
+  // Of a broadcast: where a late subscriber begins (Channel::began_after tells the place): with the
+  // next message that is sent, or with the oldest that is there. In a queue everybody gets what
+  // waits.
   enum class Start : uint8_t { kNext, kOldest } start = Start::kNext;
 };
 
 // A message's place. Of two messages that are ordered (traits().order) the one that was sent later
-// has the greater number, and no number is used twice by one sender. 0: the channel has none.
+// has the greater number, and no number is used twice by one sender. Those of a broadcast are
+// consecutive. 0: the channel has none.
 using Sequence = uint64_t;
 
 struct MessageInfo {
   Sequence sequence = 0;
   // Somebody had taken it before, and returned it, left or died without an acknowledgement.
   bool redelivered = false;
-  // Of a broadcast: how many messages, right before this one, this subscriber did not get.
+  // Of a broadcast: how many messages, since the last one that it got, or since it began, this
+  // subscriber did not get: they were overwritten before. What was returned and overwritten counts.
   uint64_t missed = 0;
 };
 
@@ -216,6 +214,8 @@ class MessageBatch : public ChannelHold {
 };
 
 // How full a channel is; of one moment where the design can tell it, else each field of its own.
+// `waiting` and `taken` of a broadcast are this subscriber's (of a member that only sends: all that
+// is there), `bytes` of all that is there.
 struct Occupancy {
   uint64_t waiting = 0;  // messages that a receiver could take now
   uint64_t taken = 0;    // taken and not acknowledged
@@ -271,7 +271,8 @@ class Channel : public SharedObject {
   // received. Any member may close, and closing twice is no error. Who waits is told. A receiver is
   // told the end when nothing is there and no *other* member holds a message: what it holds itself
   // may come again after that, if it returns it. So two members that both hold something and wait
-  // without a deadline wait for each other. ON CRASH: closed before the death, or never.
+  // without a deadline wait for each other. In a broadcast each subscriber has an end of its own,
+  // whatever others hold. ON CRASH: closed before the death, or never.
   absl::Status Close();
   absl::StatusOr<Occupancy> Look();
   // A descriptor for poll and epoll, of this receiver, which keeps it: readable whenever a message
@@ -279,11 +280,15 @@ class Channel : public SharedObject {
   // until kDeadlineExceeded; only that makes it wait again.
   absl::StatusOr<int> ReadinessDescriptor();
 
+  // Of a subscriber of a broadcast: the number of the last message before it began. The first one
+  // that it can get is the next. Of all others 0.
+  Sequence began_after() const { return began_after_; }
   virtual size_t max_message_bytes() const = 0;  // what the segment could hold if it were empty
   MemberRole role() const { return role_; }
 
  protected:
   Channel(const ForkGuard& guard, MemberRole role) : SharedObject(guard), role_(role) {}
+  void BeginAfter(Sequence sequence) { began_after_ = sequence; }
 
  private:
   friend class MessageDraft;
@@ -314,6 +319,7 @@ class Channel : public SharedObject {
   absl::Status CheckHold(const ChannelHold& hold) const;
 
   const MemberRole role_;
+  Sequence began_after_ = 0;
 };
 
 // A design of a channel. AttachObject makes a member that sends and receives.

@@ -1,6 +1,15 @@
 #include "variants/object.h"
 
+#include "absl/strings/str_cat.h"
+
 namespace kill9 {
+
+void AuditReport::AddViolation(std::string_view invariant, std::string_view what, uint64_t where) {
+  constexpr size_t kEnough = 100;
+  if (violations.size() >= kEnough) return;
+  violations.push_back(
+      absl::StrCat(std::string(invariant), ": ", std::string(what), " (", where, ")"));
+}
 
 absl::Status SharedObject::CheckHandle() const {
   if (!guard_.mine()) {

@@ -68,6 +68,8 @@ struct AuditReport {
   uint64_t participants = 0;            // attached, dead but not yet recovered ones included
   std::vector<std::string> violations;  // each a broken invariant, by name and place
 
+  // A few of many are enough.
+  void AddViolation(std::string_view invariant, std::string_view what, uint64_t where);
   bool clean() const { return leaked.blocks == 0 && doubly_owned == 0 && violations.empty(); }
 };
 

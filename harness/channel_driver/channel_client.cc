@@ -10,14 +10,12 @@
 namespace kill9 {
 namespace {
 
-// The channel as a whole is one subject, and so one key of the history.
-constexpr uint64_t kTheChannel = 0;
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
 constexpr uint32_t kOfOneSender = 0xffff;  // messages, where each attachment is a sender
-constexpr uint32_t kFillBytes = 3000;
 constexpr int64_t kLongestWaitUs = 1000;
-constexpr int kChannelShift = 40;        // of sequences (harness/checker/models/channel_checker.h)
+// Of sequences (harness/checker/models/messages/channel_checker.h).
+constexpr int kChannelShift = 40;
 constexpr uint64_t kStepsToClose = 800;  // on average
 
 }  // namespace
@@ -31,13 +29,17 @@ ValueId ChannelClient::NextId() {
   return MakeValueId(process(), ++sequence_);
 }
 
+uint64_t ChannelClient::InTheRun(Sequence sequence) {
+  // The history is of one channel: what a later one passes has the later place.
+  return closing_ == nullptr ? sequence : sequence | Number() << kChannelShift;
+}
+
 uint64_t ChannelClient::VersionOf(ValueId id, Sequence sequence, bool redelivered) {
   if (!traits_.has_sequences || sequence == 0) return 0;
   if (traits_.order == ChannelTraits::Order::kPerSender) {
     sequence |= uint64_t{SequenceOf(id) / (kOfOneSender + 1)} << kChannelShift;
-  } else if (closing_ != nullptr) {
-    // The history is of one channel: what a later one passes has the later place.
-    sequence |= Number() << kChannelShift;
+  } else {
+    sequence = InTheRun(sequence);
   }
   return sequence * 2 + (redelivered ? 1 : 0);
 }
@@ -137,7 +139,7 @@ bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& 
     FailStatus("Send", status);
   }
   End(Outcome::kRefused);
-  NoteRefused();
+  NoteNoRoom(status);
   return false;
 }
 
@@ -153,7 +155,7 @@ void ChannelClient::Reserve(uint32_t size, Deadline deadline) {
         !absl::IsUnavailable(draft.status())) {
       FailStatus("Reserve", draft.status());
     }
-    NoteRefused();
+    NoteNoRoom(draft.status());
     return;
   }
   const ValueId id = NextId();
@@ -203,6 +205,8 @@ void ChannelClient::EndNothing(const char* operation, const Known& known,
     End(Outcome::kOk, kNothing);
   } else if (absl::IsUnavailable(status)) {
     End(Outcome::kRefused);  // it tells of members, not of messages
+  } else if (IsHoldRefused(status)) {
+    End(Outcome::kRefused);
   } else {
     FailStatus(operation, status);
   }
@@ -297,6 +301,7 @@ void ChannelClient::Visit() {
          absl::StrCat("nobody holds a message, a receiver finds none, and there are ",
                       occupancy->waiting, " that wait and ", occupancy->taken, " taken"));
   }
+  if (broadcast_ != nullptr && !occupancy->closed) SendAndReceiveOne();
   if (closing_ != nullptr && occupancy->closed) ReplaceChannel();
 }
 

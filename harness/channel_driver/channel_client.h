@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/channel_driver/broadcast_board.h"
 #include "harness/channel_driver/channel_workload.h"
 #include "harness/channel_driver/closing.h"
 #include "harness/store_driver/value.h"
@@ -16,14 +17,15 @@ namespace kill9 {
 
 class ChannelClient final : public Client {
  public:
-  // `closing`: null in runs that close no channel.
+  // `closing`: null in runs that close no channel. `broadcast`: null where it is a queue.
   ChannelClient(const RunContext& context, const ChannelTraits& traits,
-                const ChannelWorkload& workload, ClosingBoard* closing, uint32_t slot,
-                uint32_t process)
+                const ChannelWorkload& workload, ClosingBoard* closing, BroadcastBoard* broadcast,
+                uint32_t slot, uint32_t process)
       : Client(context, slot, process),
         traits_(traits),
         workload_(workload),
         closing_(closing),
+        broadcast_(broadcast),
         may_wait_forever_(closing != nullptr && slot >= kNeverWaitForever) {}
 
   bool Act(Random& random) override;
@@ -33,7 +35,9 @@ class ChannelClient final : public Client {
   void Visit() override;
   bool Fill() override;
   void RemoveFilling() override { ReceiveAll(); }
-  void Empty() override { Visit(); }
+  void Empty() override { broadcast_ == nullptr ? Visit() : OverwriteAll(); }
+  bool Empties() const override { return broadcast_ == nullptr; }
+  void Attached() override;
   bool HoldsStay() const override { return true; }
   void LetOthersGo() override;
   bool ObjectWasReplaced() override;
@@ -47,6 +51,9 @@ class ChannelClient final : public Client {
     MessageDraft draft;
     ValueId id;
   };
+  // The channel as a whole is one subject, and so one key of the history.
+  static constexpr uint64_t kTheChannel = 0;
+  static constexpr uint32_t kFillBytes = 3000;
   static constexpr size_t kMostHeld = 4;
   static constexpr size_t kMostDrafts = 2;
   // So many workers wait for a while at most: one of them is left when another is killed.
@@ -63,7 +70,9 @@ class ChannelClient final : public Client {
   // A name for a message. Where the order is of each sender's it also tells the member, in the
   // upper half of its number: one that attaches anew is a new sender.
   ValueId NextId();
-  // What is recorded of the message's place (harness/checker/models/channel_checker.h).
+  // A message's number among those of all channels of the run.
+  uint64_t InTheRun(Sequence sequence);
+  // What is recorded of the message's place (harness/checker/models/messages/channel_checker.h).
   uint64_t VersionOf(ValueId id, Sequence sequence, bool redelivered = false);
   Deadline NextDeadline(Random& random) const;
   // The present channel's number, from 1 on.
@@ -90,9 +99,16 @@ class ChannelClient final : public Client {
   void TakeAsBatch(Deadline deadline, bool acknowledge);
   void GiveUp(size_t index, bool acknowledge);
   void ReceiveAll();
+  // Of a broadcast (channel_client_broadcast.cc).
+  void NoteGap(const MessageInfo& info);
+  bool IsHoldRefused(const absl::Status& status);
+  void NoteNoRoom(const absl::Status& status);
+  void SendAndReceiveOne();
+  void OverwriteAll();
   // Ends a Take or Receive that got nothing.
   void EndNothing(const char* operation, const Known& known, const absl::Status& status);
   void EndTaken(const char* operation, const Known& known, ValueId id, const MessageInfo& info) {
+    NoteGap(info);
     End(Outcome::kOk, id, VersionOf(id, info.sequence, info.redelivered));
     CheckTaken(operation, known, absl::OkStatus());
   }
@@ -104,11 +120,13 @@ class ChannelClient final : public Client {
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
   ClosingBoard* const closing_;
+  BroadcastBoard* const broadcast_;
   const bool may_wait_forever_;
   uint32_t sequence_ = 0;  // of the last message
   uint32_t named_attachment_ = 0;
   uint64_t number_ = 0;
   uint32_t numbered_attachment_ = 0;
+  uint64_t ended_ = 0;  // the last channel of which this client was told the end
   std::vector<Held> held_;
   std::vector<Reserved> drafts_;
   std::string buffer_;

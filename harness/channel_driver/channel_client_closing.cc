@@ -4,16 +4,9 @@
 // That all is received that was sent before is the history's to show.
 #include "absl/strings/str_cat.h"
 #include "harness/channel_driver/channel_client.h"
+#include "harness/torture/run_statistics.h"
 
 namespace kill9 {
-namespace {
-
-void Count(std::atomic<uint64_t>& statistic) {
-  statistic.fetch_add(1, std::memory_order_relaxed);  // relaxed: read when the run is over
-}
-
-}  // namespace
-
 // Asked before a worker parks (LetOthersGo) and before an audit replaces the channel (Visit): so it
 // is the number of the one that this client is attached to.
 uint64_t ChannelClient::Number() {
@@ -30,7 +23,10 @@ ChannelClient::Known ChannelClient::KnowBefore(Deadline deadline) {
   if (closing_ == nullptr) return known;
   // Acquire: pairs with Raise, by whoever was told before.
   known.closed = closing_->closed.load(std::memory_order_acquire) >= Number();
-  known.ended = closing_->ended.load(std::memory_order_acquire) >= Number();
+  // In a broadcast each subscriber comes to an end of its own.
+  const uint64_t ended =
+      broadcast_ != nullptr ? ended_ : closing_->ended.load(std::memory_order_acquire);
+  known.ended = ended >= Number();
   return known;
 }
 
@@ -84,7 +80,10 @@ void ChannelClient::CheckTaken(const char* operation, const Known& known,
                                const absl::Status& status) {
   CheckEnd(operation, known, status);
   // What the receiver itself holds may come again after its end: it knows of that.
-  if (absl::IsOutOfRange(status) && held_.empty()) Raise(closing_->ended, Number());
+  if (absl::IsOutOfRange(status) && held_.empty()) {
+    Raise(closing_->ended, Number());
+    ended_ = Number();
+  }
   if (status.ok() && known.closed) Count(closing_->received_afterwards);
   if (!known.ended || absl::IsOutOfRange(status)) return;
   Fail(Verdict::kViolation,

@@ -3,8 +3,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "harness/channel_driver/broadcast_board.h"
 #include "harness/channel_driver/channel_client.h"
 #include "harness/channel_driver/closing.h"
+#include "harness/result/result.h"
 
 namespace kill9 {
 namespace {
@@ -33,6 +35,25 @@ Scenario Closing() {
           .named_segment = true};
 }
 
+Scenario LappedSubscribers() {
+  return {.name = "lapped_subscribers",
+          .summary = "a broadcast goes round again and again: subscribers miss most of it",
+          .segment_bytes = 512u << 10,
+          .timer = {.life_us = 2000, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+Scenario FullOfPins() {
+  return {
+      .name = "full_of_pins",
+      .summary = "subscribers of a broadcast hold so much that senders have no room, and die so",
+      .segment_bytes = 1u << 20,
+      .timer = {.life_us = 2000, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+bool IsOfBroadcasts(std::string_view scenario) {
+  return scenario == "lapped_subscribers" || scenario == "full_of_pins";
+}
+
 // The work that goes on in a scenario.
 std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "full_segment") return "mostly-full";
@@ -40,25 +61,30 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "large_messages") return "large";
   if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
+  if (scenario == "lapped_subscribers") return "lapped";
+  if (scenario == "full_of_pins") return "pinned";
   return "mixed";
 }
 
 class ChannelRun final : public PreparedRun {
  public:
-  ChannelRun(const ChannelTraits& traits, const ChannelWorkload& workload, bool closes)
-      : traits_(traits), workload_(workload), closes_(closes) {}
+  ChannelRun(const ChannelTraits& traits, const ChannelWorkload& workload,
+             std::string_view scenario)
+      : traits_(traits), workload_(workload), scenario_(scenario) {}
 
   BoardsSize boards_size() const override {
-    return {.bytes = closes_ ? sizeof(ClosingBoard) : 0,
-            .eager_bytes = closes_ ? sizeof(ClosingBoard) : 0};
+    return {.bytes = sizeof(Boards), .eager_bytes = sizeof(Boards)};
   }
   void UseBoards(char* boards) override {
-    if (closes_) board_ = reinterpret_cast<ClosingBoard*>(boards);
+    Boards& all = *reinterpret_cast<Boards*>(boards);
+    if (scenario_ == "closing") closing_ = &all.closing;
+    if (traits_.delivery == ChannelTraits::Delivery::kBroadcast) broadcast_ = &all.broadcast;
   }
 
   std::unique_ptr<Client> NewClient(const RunContext& context, uint32_t slot,
                                     uint32_t process) const override {
-    return std::make_unique<ChannelClient>(context, traits_, workload_, board_, slot, process);
+    return std::make_unique<ChannelClient>(context, traits_, workload_, closing_, broadcast_, slot,
+                                           process);
   }
   void CallEach(SharedObject& inherited, Told told) const override {
     Channel& channel = static_cast<Channel&>(inherited);
@@ -77,33 +103,35 @@ class ChannelRun final : public PreparedRun {
     return subject == kCloseSubject ? "Close" : PreparedRun::DescribeStep(function, subject);
   }
   std::string WhatIsMissing() const override {
-    return board_ == nullptr ? "" : WhatIsMissingOf(*board_);
+    if (closing_ != nullptr) return WhatIsMissingOf(*closing_);
+    if (!IsOfBroadcasts(scenario_)) return "";
+    return WhatIsMissingOf(*broadcast_, scenario_ == "full_of_pins");
   }
   Json Counts() const override {
-    if (board_ == nullptr) return Json::object();
-    return {{"closing", CountsOf(*board_)}};
+    Json counts = Json::object();
+    if (closing_ != nullptr) counts["closing"] = CountsOf(*closing_);
+    if (broadcast_ != nullptr) counts["broadcast"] = CountsOf(*broadcast_);
+    return counts;
   }
 
  private:
+  struct Boards {
+    ClosingBoard closing;
+    BroadcastBoard broadcast;
+  };
+
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
-  const bool closes_;
-  ClosingBoard* board_ = nullptr;  // null: nobody closes
+  const std::string_view scenario_;
+  ClosingBoard* closing_ = nullptr;      // null: nobody closes
+  BroadcastBoard* broadcast_ = nullptr;  // null: it is a queue
 };
 
 }  // namespace
 
 std::span<const Scenario> ChannelDriver::scenarios() const {
-  static const auto* scenarios = [] {
-    auto* all = new std::vector<Scenario>;
-    for (const Scenario& scenario : CommonScenarios()) {
-      all->push_back(scenario);
-      if (scenario.name == "full_segment") {
-        all->insert(all->end(), {EmptyChannel(), LargeMessages(), Closing()});
-      }
-    }
-    return all;
-  }();
+  static const auto* scenarios = new std::vector<Scenario>(CommonScenariosWith(
+      {EmptyChannel(), LargeMessages(), Closing(), LappedSubscribers(), FullOfPins()}));
   return *scenarios;
 }
 
@@ -126,11 +154,13 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::Prepare(
         absl::StrCat("a channel has no workload '", std::string(workload), "'"));
   }
   const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
-  const bool closes = scenario.name == "closing";
-  if (closes && design.role() == Design::Role::kPeer) {
+  if (scenario.name == "closing" && design.role() == Design::Role::kPeer) {
     return absl::UnimplementedError("another library's channel need not have a Close");
   }
-  return std::make_unique<ChannelRun>(traits, *named, closes);
+  if (IsOfBroadcasts(scenario.name) && traits.delivery != ChannelTraits::Delivery::kBroadcast) {
+    return absl::UnimplementedError("a queue has no subscribers that could miss a message");
+  }
+  return std::make_unique<ChannelRun>(traits, *named, scenario.name);
 }
 
 }  // namespace kill9

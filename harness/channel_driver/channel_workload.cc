@@ -25,6 +25,9 @@ std::span<const ChannelWorkload> AllChannelWorkloads() {
        .waits = 300,
        .sends_in_every_second = 750},
       {.name = "large", .largest_bytes = 128 << 10},
+      // For broadcasts: their subscribers are slow, or hold much.
+      {.name = "lapped", .sends = 920, .largest_bytes = 2048},
+      {.name = "pinned", .sends = 400, .largest_bytes = 256 << 10},
   };
   return kAll;
 }

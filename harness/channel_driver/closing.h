@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <string>
 
-#include "harness/result/result.h"
+#include "harness/result/json_forward.h"
 
 namespace kill9 {
 

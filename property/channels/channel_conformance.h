@@ -99,6 +99,11 @@ class ChannelConformance : public ::testing::TestWithParam<const ChannelDesign*>
         << Show(*audit);
     return *audit;
   }
+  // All has been received; of a broadcast it stays for others.
+  void ExpectNothingLeft() {
+    const AuditReport audit = ExpectSoundAccount();
+    EXPECT_TRUE(!is_queue() || audit.entries == 0) << Show(audit);
+  }
   // Sends messages of the size until there is no room; how many there were.
   uint64_t Fill(size_t size) {
     for (uint64_t count = 0;; ++count) {

@@ -219,6 +219,9 @@ TEST_P(ChannelDeath, ASleeperThatDiesSwallowsNoWakeUp) {
     EXPECT_EQ(sleepers[3].ExitStatus(), 100);
     sleepers.clear();
     channel_->Recover().IgnoreError();
+    if (!is_queue()) {
+      EXPECT_EQ(Receive(), "for whoever lives") << "it is a subscriber as well";
+    }
     ExpectEmpty();
   }
 }

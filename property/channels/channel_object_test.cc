@@ -66,6 +66,26 @@ absl::Status FindNumbersInOrder(Channel& channel, ChannelTraits::Order order, ui
   return absl::DataLossError(absl::StrCat("only ", numbers.size(), " are left"));
 }
 
+// A broadcast, to which all who look have subscribed, some late: what there is, is in order. A
+// number whose send was cut off by a death may be there twice: it is sent again.
+absl::Status FindInBroadcast(SharedObject& object, bool, uint64_t, uint64_t end) {
+  Channel& channel = static_cast<Channel&>(object);
+  absl::StatusOr<MessageBatch> batch = channel.Drain(Channel::kAll, Deadline::None());
+  if (absl::IsDeadlineExceeded(batch.status())) return absl::OkStatus();
+  if (!batch.ok()) return batch.status();
+  uint64_t next = 0;
+  for (const Message& message : *batch) {
+    uint64_t number = 0;
+    if (!absl::SimpleAtoi(std::string(message.bytes), &number) || number + 1 < next ||
+        number >= end) {
+      return absl::DataLossError(
+          absl::StrCat("'", std::string(message.bytes), "' comes after ", next, " of ", end));
+    }
+    next = number + 1;
+  }
+  return channel.Return(*std::move(batch));
+}
+
 std::vector<absl::Status> CallEach(SharedObject& object) {
   Channel& channel = static_cast<Channel&>(object);
   const std::string_view one[] = {"one"};
@@ -91,12 +111,14 @@ const ObjectKind kInTotalOrder = {ChannelDesign::kKind, SendNumber, FindNumbers<
                                   CallEach};
 const ObjectKind kInOrderOfSenders = {ChannelDesign::kKind, SendNumber,
                                       FindNumbers<Order::kPerSender>, CallEach};
+const ObjectKind kInBroadcast = {ChannelDesign::kKind, SendNumber, FindInBroadcast, CallEach};
 
 std::vector<ObjectCase> AllCases() {
   std::vector<ObjectCase> cases = CasesOf(kInTotalOrder);
   for (ObjectCase& one : cases) {
     const auto& design = static_cast<const ChannelDesign&>(*one.design);
     if (design.traits().order == Order::kPerSender) one.kind = &kInOrderOfSenders;
+    if (design.traits().delivery == ChannelTraits::Delivery::kBroadcast) one.kind = &kInBroadcast;
   }
   return cases;
 }

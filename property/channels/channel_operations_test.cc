@@ -37,7 +37,7 @@ TEST_P(ChannelOperations, MessagesOfEverySizeComeAsTheyWereSent) {
     }
   }
   ExpectEmpty();
-  EXPECT_EQ(ExpectSoundAccount().entries, 0u);
+  ExpectNothingLeft();
 }
 
 TEST_P(ChannelOperations, ComeInTheOrderInWhichTheyWereSent) {
@@ -57,7 +57,7 @@ TEST_P(ChannelOperations, ComeInTheOrderInWhichTheyWereSent) {
     messages[i + 3].copy(draft->bytes().data(), draft->bytes().size());
     ASSERT_TRUE(channel_->Commit(*std::move(draft)).ok());
   }
-  EXPECT_EQ(ExpectSoundAccount().entries, is_queue() ? 120u : ExpectSoundAccount().entries);
+  EXPECT_EQ(ExpectSoundAccount().entries, 120u);
   for (const std::string& message : messages) EXPECT_EQ(Receive(), message);
   ExpectEmpty();
 }
@@ -106,6 +106,29 @@ TEST_P(ChannelOperations, AReservedCommitNeverLacksRoom) {
   EXPECT_LT(Fill(0), 100'000u);
   for (MessageDraft& draft : drafts) EXPECT_TRUE(channel_->Commit(std::move(draft)).ok());
   ExpectSoundAccount();
+}
+
+// The sweep measures that a claim is not too strong. That one was left out shows beside the other:
+// no design has a reason to be of two kinds.
+TEST_P(ChannelOperations, ClaimsOfSendingAndReceivingAreOfOneStrength) {
+  EXPECT_EQ(traits().send, traits().receive);
+}
+
+// Look tells what is taken one by one and in a batch, and what still waits.
+TEST_P(ChannelOperations, LookCountsWhatIsTakenWithWhatIsInABatch) {
+  Make();
+  REQUIRE_OF_CHANNEL(traits().has_take);
+  SendNumbers(0, 7);
+  TakenMessage first = Take(*channel_), second = Take(*channel_);
+  absl::StatusOr<MessageBatch> batch = channel_->Drain(3, Deadline::None());
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  ASSERT_EQ(batch->size(), 3u);
+  EXPECT_EQ(channel_->Look()->taken, 5u);
+  EXPECT_EQ(channel_->Look()->waiting, 2u);
+  ASSERT_TRUE(channel_->Acknowledge(std::move(first)).ok());
+  EXPECT_EQ(channel_->Look()->taken, 4u);
+  ASSERT_TRUE(channel_->Acknowledge(*std::move(batch)).ok());
+  EXPECT_EQ(channel_->Look()->taken, 1u);
 }
 
 TEST_P(ChannelOperations, ATakenMessageIsNobodyElsesUntilItIsReturned) {
@@ -178,7 +201,7 @@ TEST_P(ChannelOperations, ABatchHasAllThatIsThereTheOldestFirst) {
   }
   ASSERT_TRUE(channel_->Acknowledge(*std::move(batch)).ok());
   EXPECT_EQ(channel_->Drain(1, Deadline::None()).status().code(), StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(ExpectSoundAccount().entries, 0u);
+  ExpectNothingLeft();
 }
 
 TEST_P(ChannelOperations, AFullChannelHasTheSameRoomEachTime) {
@@ -205,6 +228,7 @@ TEST_P(ChannelOperations, AFullChannelHasTheSameRoomEachTime) {
 
 TEST_P(ChannelOperations, AClosedChannelCanBeDrainedAndTakesNothing) {
   Make();
+  REQUIRE_OF_CHANNEL(is_queue());  // a broadcast has its own (channel_broadcast_test.cc)
   std::unique_ptr<Channel> receiver = Attach(MemberRole::kReceiver);
   SendNumbers(0, 2);
   absl::StatusOr<MessageDraft> draft = channel_->Reserve(10, Deadline::None());

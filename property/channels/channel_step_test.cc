@@ -1,56 +1,18 @@
 // Conformance of channels: a member that is killed, or stopped, at every single instruction of an
-// operation. The member steps through the operation by itself (the processor's trap flag), and ends
-// in the trap's handler: no tracer, and no step more than the instructions that there are.
+// operation (trap_steps.h).
 #include <signal.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 
 #include "property/channels/channel_conformance.h"
+#include "property/scaffold/trap_steps.h"
 
 namespace kill9 {
 namespace {
 
 #if defined(__x86_64__)
-
-constexpr greg_t kTrapFlag = 0x100;
-
-// What the handler works with, in the child.
-volatile uint64_t steps_left;
-volatile int signal_at_end;
-
-void EndAfterSteps(int, siginfo_t*, void* context) {
-  const uint64_t left = steps_left - 1;
-  steps_left = left;
-  if (left != 0) return;
-  kill(getpid(), signal_at_end);
-  // Who was stopped and goes on does so without steps.
-  static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
-}
-
-[[gnu::always_inline]] inline void SetTrapFlag(bool on) {
-  uint64_t flags = 0;
-  asm volatile("pushfq; popq %0" : "=r"(flags));
-  flags = on ? flags | kTrapFlag : flags & ~uint64_t{kTrapFlag};
-  asm volatile("pushq %0; popfq" : : "r"(flags) : "cc", "memory");
-}
-
-// The instructions at which it is tried: of so many one, which one says the seed. The sweep goes
-// through all (docs/sweep.md); here KILL9_EVERY_INSTRUCTION=1 does.
-struct Steps {
-  explicit Steps(uint64_t usual)
-      : stride(std::getenv("KILL9_EVERY_INSTRUCTION") != nullptr ? 1 : usual),
-        first(1 + TestSeed() % stride) {}
-  // Fewer of what is long: it goes through all slots.
-  uint64_t Next(uint64_t step) const {
-    constexpr uint64_t kLong = 1000, kFewer = 20;
-    return step + (stride > 1 && step > kLong ? kFewer * stride : stride);
-  }
-  const uint64_t stride, first;
-};
 
 // One operation of a victim: what it does, and what may have come of it.
 struct Operation {
@@ -191,15 +153,7 @@ class ChannelStep : public ChannelConformance {
       alarm(kWatchdogSeconds);
       absl::StatusOr<std::unique_ptr<Channel>> channel = design().Attach(segment_, {});
       if (!channel.ok() || !operation.prepare(**channel)) _exit(3);
-      steps_left = steps;
-      signal_at_end = signal;
-      struct sigaction action {};
-      action.sa_flags = SA_SIGINFO;
-      action.sa_sigaction = EndAfterSteps;
-      sigaction(SIGTRAP, &action, nullptr);
-      SetTrapFlag(true);
-      const bool done = operation.run(**channel);
-      SetTrapFlag(false);
+      const bool done = RunWithSteps(steps, signal, [&] { return operation.run(**channel); });
       _exit(done ? 0 : 2);
     }
     int status = 0;
@@ -257,7 +211,7 @@ void ChannelStep::KilledAnywhere(const Operation& operation) {
   REQUIRE_OF_CHANNEL(traits().acknowledges && is_queue() && traits().has_draft);
   uint64_t instructions = 0;
   bool seen_done = false, seen_undone = false;
-  const Steps steps(5);
+  const TrapSteps steps(5);
   for (uint64_t step = steps.first;; step = steps.Next(step)) {
     SCOPED_TRACE(step);
     Prepare(operation);
@@ -306,7 +260,7 @@ void ChannelStep::StoppedAnywhere(const Operation& operation) {
                      traits().receive != Progress::kBlocking);
   constexpr uint64_t kRounds = 800;  // there are fewer slots
   uint64_t instructions = 0;
-  const Steps steps(11);
+  const TrapSteps steps(11);
   for (uint64_t step = steps.first;; step = steps.Next(step)) {
     SCOPED_TRACE(step);
     Prepare(operation);
@@ -391,7 +345,7 @@ TEST_P(ChannelStep, WhatIsSkippedDuringASearchIsFoundAllTheSame) {
   Make(128 << 10, 4);
   REQUIRE_OF_CHANNEL(lap() != 0);
   uint64_t instructions = 0;
-  const Steps steps(5);
+  const TrapSteps steps(5);
   constexpr uint64_t kEnough =
       800;  // it lies in the first slot: the rest of the search is of others
   for (uint64_t step = steps.first; step < kEnough; step += steps.stride) {

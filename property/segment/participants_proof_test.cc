@@ -2,7 +2,6 @@
 // themselves, stop anywhere, run out of descriptors, and keep segments on odd file systems.
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
+#include "property/scaffold/overlay.h"
 #include "property/scaffold/places.h"
 #include "property/scaffold/stepped_child.h"
 #include "property/segment/participants_fixture.h"
@@ -303,39 +303,22 @@ TEST_F(Participants, StoppedRecoverersMakeAttachingFailInTheEndAndNotWaitForEver
 
 // ---- Where a mapping does not keep the lock.
 
-constexpr int kNoOverlay = 79;
-
 // Runs `body` with a segment whose file lies on an overlayfs.
-int OnOverlay(absl::FunctionRef<int(ParticipantTable table)> body) {
-  const std::filesystem::path root = absl::StrCat(::testing::TempDir(), "kill9_overlay.", getpid());
-  Child child([&](Line&) {
-    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kNoOverlay;
-    if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return kNoOverlay;
-    for (const char* part : {"lower", "upper", "work", "merged"}) {
-      std::filesystem::create_directories(root / part);
-    }
-    const std::string options = absl::StrCat("lowerdir=", (root / "lower").string(),
-                                             ",upperdir=", (root / "upper").string(),
-                                             ",workdir=", (root / "work").string());
-    const std::string merged = root / "merged";
-    if (mount("overlay", merged.c_str(), "overlay", 0, options.c_str()) != 0) return kNoOverlay;
-    SegmentOptions segment_options;
-    segment_options.location = {SegmentKind::kFile, merged + "/segment"};
-    segment_options.size_bytes = 1 << 20;
-    segment_options.max_participants = 2;
-    auto segment = Segment::Create(segment_options, {.design = "participants-test"},
+int WithTableOnOverlay(absl::FunctionRef<int(ParticipantTable table)> body) {
+  return OnOverlay([body](const std::string& folder) {
+    SegmentOptions options;
+    options.location = {SegmentKind::kFile, folder + "/segment"};
+    options.size_bytes = 1 << 20;
+    options.max_participants = 2;
+    auto segment = Segment::Create(options, {.design = "participants-test"},
                                    [](Segment&, SegmentHeader&) { return absl::OkStatus(); });
     CHILD_REQUIRE(segment.ok());
     return body((*segment)->participants());
   });
-  const int status = child.ExitStatus();
-  std::error_code ignored;
-  std::filesystem::remove_all(root, ignored);
-  return status;
 }
 
 TEST(ParticipantsOnOverlay, DescriptorProvesLifeAndItsLossIsNoticed) {
-  const int status = OnOverlay([](ParticipantTable table) {
+  const int status = WithTableOnOverlay([](ParticipantTable table) {
     absl::StatusOr<Participant> mine = table.Claim();
     CHILD_REQUIRE(mine.ok() && mine->guard().can_be_lost() && mine->guard().owns());
     uint32_t generation = 0;

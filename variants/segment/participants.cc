@@ -24,9 +24,7 @@
 namespace kill9 {
 namespace {
 
-// Far from any byte that somebody else could lock.
-constexpr off_t kLockBase = off_t{1} << 62;
-constexpr off_t kTrialBase = kLockBase + (off_t{1} << 61);
+constexpr off_t kTrialBase = kProofLockBase + (off_t{1} << 61);
 
 constexpr uint64_t Pack(ParticipantState state, uint32_t generation) {
   return uint64_t{generation} << 32 | static_cast<uint32_t>(state);
@@ -36,13 +34,9 @@ constexpr ParticipantState StateOf(uint64_t word) {
 }
 constexpr uint32_t GenerationOf(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 
-off_t ByteOf(uint32_t slot) { return kLockBase + static_cast<off_t>(slot); }
-
-size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
-
 // A page of the file that nobody touches, and no child inherits. Null with errno on failure.
-void* MapProof(int fd) {
-  void* page = mmap(nullptr, PageBytes(), PROT_NONE, MAP_SHARED, fd, 0);
+void* MapProof(int fd, uint32_t slot) {
+  void* page = mmap(nullptr, PageBytes(), PROT_NONE, MAP_SHARED, fd, ProofPageOffset(slot));
   if (page == MAP_FAILED) return nullptr;
   if (madvise(page, PageBytes(), MADV_DONTFORK) == 0) return page;
   const int error = errno;
@@ -116,7 +110,7 @@ class LivenessLocks {
     const off_t byte = kTrialBase + static_cast<off_t>(random >> 4);
     const int fd = Reopen(file);
     if (fd < 0) return false;
-    void* page = TryLockByte(fd, byte) == 0 ? MapProof(fd) : nullptr;
+    void* page = TryLockByte(fd, byte) == 0 ? MapProof(fd, 0) : nullptr;
     close(fd);
     if (page == nullptr) return false;
     const bool stays = IsByteLocked(file.number(), byte);
@@ -194,7 +188,7 @@ void Participant::Release() {
   } else {
     std::lock_guard<std::mutex> no_fork(LivenessLocks::Get().mutex());
     LivenessLocks::Get().Strike(proof.get());
-    if (proof->Intact()) UnlockByte(proof->number(), ByteOf(slot_));
+    if (proof->Intact()) UnlockByte(proof->number(), ProofLockByte(slot_));
     proof->Close();
   }
   uint64_t leaving = Pack(ParticipantState::kLeaving, generation_);
@@ -218,11 +212,8 @@ class ParticipantTable::Pass {
     fd_ = Reopen(*table_.file_);
     if (fd_ < 0) return CannotReopen(errno);
     if (!table_.file_->IsSameFile(fd_)) return LostDescriptor();
-    if (!LivenessLocks::Get().MappingsKeepLocks(*table_.file_)) return absl::OkStatus();
-    page_ = MapProof(fd_);
-    if (page_ != nullptr) return absl::OkStatus();
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot attach: mapping a page: ", std::strerror(errno)));
+    mapping_keeps_lock_ = LivenessLocks::Get().MappingsKeepLocks(*table_.file_);
+    return absl::OkStatus();
   }
 
   // Claims the slot, if that can be done now. *contended: somebody else has its lock.
@@ -231,13 +222,18 @@ class ParticipantTable::Pass {
     const bool of_recoverer = slot >= table_.participants_;
     // Relaxed: only a hint of where to try; the CAS below decides.
     if (!Claimable(word.load(std::memory_order_relaxed), of_recoverer)) return std::nullopt;
-    if (const int error = TryLockByte(fd_, ByteOf(slot)); error != 0) {
+    if (const int error = TryLockByte(fd_, ProofLockByte(slot)); error != 0) {
       if (error != EAGAIN && error != EACCES) {
         return absl::FailedPreconditionError(absl::StrCat(
             "cannot attach: the segment's file takes no locks: ", std::strerror(error)));
       }
       *contended = true;
       return std::nullopt;
+    }
+    if (mapping_keeps_lock_) page_ = MapProof(fd_, slot);
+    if (mapping_keeps_lock_ && page_ == nullptr) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("cannot attach: mapping a page: ", std::strerror(errno)));
     }
     // Relaxed: the CAS decides. Nobody else can claim it now, so this does not go on for ever: the
     // word changes at most to Dead and to Free.
@@ -250,7 +246,8 @@ class ParticipantTable::Pass {
         return HandOver(word, slot, generation);
       }
     }
-    UnlockByte(fd_, ByteOf(slot));
+    if (page_ != nullptr) munmap(std::exchange(page_, nullptr), PageBytes());
+    UnlockByte(fd_, ProofLockByte(slot));
     return std::nullopt;
   }
 
@@ -278,7 +275,8 @@ class ParticipantTable::Pass {
   const ParticipantTable& table_;
   std::lock_guard<std::mutex> no_fork_;
   int fd_ = -1;
-  void* page_ = nullptr;
+  bool mapping_keeps_lock_ = false;
+  void* page_ = nullptr;  // of the slot that is being claimed
 };
 
 absl::StatusOr<std::optional<Participant>> ParticipantTable::ClaimFrom(uint32_t first,
@@ -375,7 +373,7 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   if (StateOf(seen) == ParticipantState::kDead) return true;
   if (StateOf(seen) == ParticipantState::kFree) return false;
   // In this order: whoever has closed the descriptor since, the answer was that of our file.
-  if (IsByteLocked(file_->number(), ByteOf(slot)) || !file_->Intact()) return false;
+  if (IsByteLocked(file_->number(), ProofLockByte(slot)) || !file_->Intact()) return false;
   if (StateOf(seen) == ParticipantState::kLeaving) {
     // It has left, and died, or is about to do this itself. Release: as there. It fails if another
     // did it first.

@@ -28,6 +28,25 @@ ValueId IdOf(std::string_view bytes) {
   return check.defect == ValueDefect::kNone ? check.id : kUnreadValue;
 }
 
+void EndReceived(OperationLog& log, Operation& operation, std::string_view bytes,
+                 const MessageInfo& info) {
+  operation.expected = info.missed;
+  log.End(operation, Outcome::kOk, IdOf(bytes), info.sequence * 2 + (info.redelivered ? 1 : 0));
+}
+
+void RecordSubscription(const Channel& channel, uint32_t process, OperationLog& log) {
+  Operation& operation = log.Begin(process, Function::kSubscribe, 0);
+  log.End(operation, Outcome::kOk, channel.began_after());
+}
+
+absl::StatusOr<std::unique_ptr<Channel>> ChannelScene::Attach() const {
+  return design_.Attach(segment_, {.start = Membership::Start::kOldest});
+}
+
+absl::StatusOr<std::unique_ptr<SharedObject>> ChannelScene::AttachHolder() const {
+  return Attach();
+}
+
 void ChannelScene::Record(Function function, uint64_t argument, uint64_t result, uint64_t version) {
   Operation operation{};
   operation.invoke = ++time_;
@@ -68,20 +87,8 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
   if ((*channel)->max_message_bytes() < 4 * kLargeMessageBytes) {
     return absl::OutOfRangeError("too small for large messages");
   }
-  // A segment that grows is at its full length: what is compared and restored has one size.
-  absl::StatusOr<bool> room = true;
-  for (const uint32_t size : {kFillMessageBytes, kSmallMessageBytes}) {
-    while (room.ok() && *room) room = Send(**channel, size);
-    if (!room.ok()) return room.status();
-    room = true;
-  }
+  if (absl::Status status = FillOnce(**channel); !status.ok()) return status;
   if (state_ == ChannelState::kFull) return absl::OkStatus();
-  std::string message;
-  for (;;) {
-    const absl::StatusOr<MessageInfo> info = (*channel)->Receive(&message, Deadline::None());
-    if (!info.ok()) break;
-    Record(Function::kReceive, kNothing, IdOf(message), info->sequence * 2);
-  }
   // Another one is worked on, which the victim creates: nothing was done to that before.
   if (operation_ == ChannelOperation::kCreate) beginning_.clear();
   std::vector<uint32_t> sizes;
@@ -93,19 +100,55 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
   }
   const size_t first = beginning_.size();
   for (const uint32_t size : sizes) {
-    room = Send(**channel, size);
+    const absl::StatusOr<bool> room = Send(**channel, size);
     if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
   }
-  // What the holders will take, each the oldest message that is left (Hold).
+  RecordHolders(first);
+  return absl::OkStatus();
+}
+
+absl::Status ChannelScene::FillOnce(Channel& channel) {
+  if (is_broadcast()) {
+    // Never full: it goes round. What was sent would be there for ever, so only where it is to be.
+    if (state_ != ChannelState::kFull) return absl::OkStatus();
+    const uint64_t messages = 2 * channel.Look()->capacity_bytes / kFillMessageBytes;
+    for (uint64_t i = 0; i < messages; ++i) {
+      const absl::StatusOr<bool> room = Send(channel, kFillMessageBytes);
+      if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
+    }
+    return absl::OkStatus();
+  }
+  // A segment that grows is at its full length: what is compared and restored has one size.
+  absl::StatusOr<bool> room = true;
+  for (const uint32_t size : {kFillMessageBytes, kSmallMessageBytes}) {
+    while (room.ok() && *room) room = Send(channel, size);
+    if (!room.ok()) return room.status();
+    room = true;
+  }
+  if (state_ == ChannelState::kFull) return absl::OkStatus();
+  std::string message;
+  for (;;) {
+    const absl::StatusOr<MessageInfo> info = channel.Receive(&message, Deadline::None());
+    if (!info.ok()) return absl::OkStatus();
+    Record(Function::kReceive, kNothing, IdOf(message), info->sequence * 2);
+  }
+}
+
+void ChannelScene::RecordHolders(size_t first) {
   const size_t taken = making().all_participants_dead                 ? kParticipants - 1
                        : making().live_holder || making().dead_holder ? 1
                                                                       : 0;
   for (size_t i = 0; i < taken; ++i) {
-    const Operation sent = beginning_[first + i];
+    const uint32_t holder = kHolder + static_cast<uint32_t>(i);
+    // Of a broadcast each takes the first one.
+    const Operation sent = beginning_[is_broadcast() ? first : first + i];
+    if (is_broadcast()) {
+      Record(Function::kSubscribe, kNothing, sent.result_version / 2 - 1, 0);
+      beginning_.back().process = holder;
+    }
     Record(Function::kTake, kNothing, sent.argument, sent.result_version);
-    beginning_.back().process = kHolder + static_cast<uint32_t>(i);
+    beginning_.back().process = holder;
   }
-  return absl::OkStatus();
 }
 
 Scene::Making ChannelScene::making() const {
@@ -150,7 +193,7 @@ std::unique_ptr<Victim> ChannelScene::NewVictim(uint32_t operation, uint32_t num
 absl::StatusOr<std::unique_ptr<Survivor>> ChannelScene::NewSurvivor(CellProcess process,
                                                                     Findings& findings,
                                                                     OperationLog log) const {
-  absl::StatusOr<std::unique_ptr<Channel>> channel = design_.Attach(segment_, {});
+  absl::StatusOr<std::unique_ptr<Channel>> channel = Attach();
   if (!channel.ok()) return channel.status();
   return std::make_unique<ChannelSurvivor>(*this, process, *std::move(channel), findings, log);
 }
@@ -216,9 +259,10 @@ ChannelVictim::ChannelVictim(const ChannelScene& scene, ChannelOperation operati
 }
 
 absl::Status ChannelVictim::Prepare() {
-  absl::StatusOr<std::unique_ptr<Channel>> channel = scene_.design().Attach(scene_.segment(), {});
+  absl::StatusOr<std::unique_ptr<Channel>> channel = scene_.Attach();
   if (!channel.ok()) return channel.status();
   channel_ = *std::move(channel);
+  if (scene_.is_broadcast()) RecordSubscription(*channel_, process_, log_);
   if (absl::Status status = GetReady(); !status.ok()) return status;
   switch (operation_) {
     case ChannelOperation::kSend:
@@ -248,8 +292,7 @@ absl::Status ChannelVictim::Prepare() {
 
 void ChannelVictim::NoteTaken(const Message& message) {
   Operation& take = log_.Begin(process_, Function::kTake, 0);
-  log_.End(take, Outcome::kOk, IdOf(message.bytes),
-           message.info.sequence * 2 + (message.info.redelivered ? 1 : 0));
+  EndReceived(log_, take, message.bytes, message.info);
 }
 
 absl::Status ChannelVictim::GetReady() {
@@ -364,8 +407,11 @@ void ChannelVictim::Record() {
     const bool takes =
         operation.function == Function::kReceive || operation.function == Function::kTake;
     if (takes) {
-      const uint64_t version = info_.sequence * 2 + (info_.redelivered ? 1 : 0);
-      log_.End(operation, Outcome::kOk, got_ ? IdOf(bytes) : kNothing, got_ ? version : 0);
+      if (got_) {
+        EndReceived(log_, operation, bytes, info_);
+      } else {
+        log_.End(operation, Outcome::kOk);
+      }
     } else if (operation_ == ChannelOperation::kSendMany) {
       log_.End(operation, i < sequence_ ? Outcome::kOk : Outcome::kRefused);
     } else {

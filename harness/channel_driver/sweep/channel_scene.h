@@ -23,6 +23,11 @@ inline constexpr uint32_t kFillMessageBytes = 1000;
 std::string MessageOf(ValueId id, uint32_t bytes);
 ValueId IdOf(std::string_view bytes);
 
+// Records what was received, or, of a broadcast, where the process begins.
+void EndReceived(OperationLog& log, Operation& operation, std::string_view bytes,
+                 const MessageInfo& info);
+void RecordSubscription(const Channel& channel, uint32_t process, OperationLog& log);
+
 class ChannelScene final : public Scene {
  public:
   ChannelScene(const ChannelDesign& channel_design, ChannelOperation operation, ChannelState state)
@@ -42,11 +47,23 @@ class ChannelScene final : public Scene {
                                     OperationLog log) const override;
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
+  absl::StatusOr<std::unique_ptr<SharedObject>> AttachHolder() const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
+  bool is_broadcast() const {
+    return design_.traits().delivery == ChannelTraits::Delivery::kBroadcast;
+  }
+  // Of a broadcast: at the oldest message that is there.
+  absl::StatusOr<std::unique_ptr<Channel>> Attach() const;
+
  private:
+  // Fills it and takes all out once, so that what grows has its full length. kFull: leaves it full.
+  absl::Status FillOnce(Channel& channel);
+  // What the holders will take, each the oldest message that is left (Hold); `first`: the first
+  // message's record.
+  void RecordHolders(size_t first);
   // Sends a message and records it. False: there is no room.
   absl::StatusOr<bool> Send(Channel& channel, uint32_t bytes);
   void Record(Function function, uint64_t argument, uint64_t result, uint64_t version);
@@ -104,7 +121,9 @@ class ChannelSurvivor final : public Survivor {
         process_(process),
         findings_(findings),
         log_(log),
-        channel_(std::move(channel)) {}
+        channel_(std::move(channel)) {
+    if (scene_.is_broadcast()) RecordSubscription(*channel_, process_, log_);
+  }
 
   SharedObject& object() override { return *channel_; }
   // Takes all that waits, and returns it.

@@ -1,18 +1,11 @@
 #include "harness/channel_driver/sweep/channel_sweep.h"
 
-#include <string>
+#include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "harness/channel_driver/sweep/channel_scene.h"
+#include "harness/sweep/driver/smallest_segment.h"
 
 namespace kill9::sweep {
-namespace {
-
-constexpr uint64_t kSmallestBytes = 64 << 10;
-constexpr uint64_t kLargestBytes = 4 << 20;
-
-}  // namespace
-
 std::span<const std::string_view> ChannelSweep::operations() const {
   static constexpr std::string_view kNames[] = {
       "send",         "send_large", "send_many",   "reserve",   "commit",     "drop",
@@ -78,19 +71,14 @@ Claims ChannelSweep::ClaimsOf(const Design& design) const {
 absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeScene(const Design& design,
                                                                uint32_t operation,
                                                                uint32_t state) const {
-  absl::Status status;
-  // The smallest segment that a design can do something with: each byte is compared at each
-  // instruction.
-  for (uint64_t size = kSmallestBytes; size <= kLargestBytes; size *= 2) {
-    auto scene = std::make_unique<ChannelScene>(static_cast<const ChannelDesign&>(design),
-                                                static_cast<ChannelOperation>(operation),
-                                                static_cast<ChannelState>(state));
-    status = scene->Make(size);
-    if (status.ok()) return scene;
-  }
-  return absl::Status(status.code(),
-                      absl::StrCat("cannot make the state ", std::string(states()[state]), ": ",
-                                   std::string(status.message())));
+  const auto new_scene = [&] {
+    return std::make_unique<ChannelScene>(static_cast<const ChannelDesign&>(design),
+                                          static_cast<ChannelOperation>(operation),
+                                          static_cast<ChannelState>(state));
+  };
+  return MakeInSmallestSegment(states()[state], new_scene, [](ChannelScene& scene, uint64_t bytes) {
+    return scene.Make(bytes);
+  });
 }
 
 }  // namespace kill9::sweep

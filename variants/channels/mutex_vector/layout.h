@@ -34,7 +34,7 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "variants/channels/shared/mutex_admission.h"
+#include "variants/segment/admission/mutex_admission.h"
 #include "variants/channels/shared/sleepers.h"
 #include "variants/segment/robust_mutex.h"
 

@@ -30,7 +30,7 @@ class Auditor {
 
  private:
   void Violation(std::string_view invariant, std::string_view what, uint64_t where) {
-    chunks::AddViolation(report_, invariant, what, where);
+    report_.AddViolation(invariant, what, where);
   }
   // Relaxed, all loads: the segment is quiet.
   static uint64_t Load(const SharedWord& word) { return word.load(std::memory_order_relaxed); }

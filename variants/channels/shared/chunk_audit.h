@@ -16,21 +16,12 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "variants/channels/shared/chunks.h"
 #include "variants/object.h"
 
 namespace kill9::chunks {
 
 enum class Share : uint8_t { kFree, kLive, kHeld, kLeaked };
-
-inline void AddViolation(AuditReport& report, std::string_view invariant, std::string_view what,
-                         uint64_t where) {
-  constexpr size_t kEnough = 100;
-  if (report.violations.size() >= kEnough) return;
-  report.violations.push_back(
-      absl::StrCat(std::string(invariant), ": ", std::string(what), " (", where, ")"));
-}
 
 // Of its Context it asks what a Space does, and `IsDraft(ref)`: the message was not sent yet.
 template <typename Context>
@@ -55,9 +46,7 @@ class ChunkAudit {
   }
 
  private:
-  void Violation(std::string_view what, uint64_t where) {
-    AddViolation(report_, "C1", what, where);
-  }
+  void Violation(std::string_view what, uint64_t where) { report_.AddViolation("C1", what, where); }
   // Relaxed: the segment is quiet.
   static uint64_t Load(const SharedWord& word) { return word.load(std::memory_order_relaxed); }
 

@@ -111,6 +111,9 @@ class ChunkView {
   bool Fits(Ref ref, uint64_t bytes) const {
     return ref < granules_ && bytes <= (granules_ - ref) * kGranuleBytes;
   }
+  // Whether somebody may read what is in the chunk though it is gone: not where only who has taken
+  // a message reads it. A design with readers that others do not wait for has its own.
+  bool IsPinned(uint32_t) const { return false; }
   static constexpr uint64_t GranulesFor(uint64_t bytes) {
     return std::max<uint64_t>(1, (bytes + kGranuleBytes - 1) / kGranuleBytes);
   }
@@ -152,6 +155,11 @@ class Namer {
   // reads it beside a living participant (audit, counts) sees what was stored before it.
   void Note(SharedWord& word, uint64_t what) const {
     word.store(tag_ | what, std::memory_order_release);
+  }
+  // The same, before whatever this one looks at next: for names that others look for once they have
+  // changed what this one looks at. Seq_cst: with that look, and with theirs.
+  void NoteInOrder(SharedWord& word, uint64_t what) const {
+    word.store(tag_ | what, std::memory_order_seq_cst);
   }
 
  private:

@@ -14,6 +14,7 @@
 //   IsAlive(ref)              whether it is at a place. REQUIRES: nobody can be about to send it
 //   AliveLook                 the same for many messages in a row: `AliveLook look(context)`, then
 //                             `look.IsAlive(ref)`
+//   IsPinned(chunk)           asked last of a chunk in which nothing is alive (ChunkView)
 //
 // A message that is held for long keeps its chunk.
 //
@@ -54,6 +55,8 @@ class Space {
     context_.NoteDropped(ref);
     Release(ref);
   }
+  // Frees the chunk if it is retired and all messages in it are gone. False: it is not.
+  bool Reclaim(uint32_t chunk);
   // Retires all chunks. REQUIRES: every message has been released.
   void Leave();
 
@@ -310,14 +313,18 @@ bool Space<Context>::AllGone(uint32_t number) const {
     if (look.IsAlive(ref)) return false;
     at += Context::GranulesFor(std::min(context_.bytes_of(ref), space_bytes));
   }
-  return true;
+  return !context_.IsPinned(number);
 }
 
-// Dies before the head is Free -> it is retired, and all is done once more: a body that is Free by
-// then, or another's, is left alone.
+// Dies before the head is Free -> it is retired, with no messages in it, and all is done once more:
+// a body that is Free by then, or another's, is left alone.
 template <typename Context>
 void Space<Context>::Free(uint32_t number) {
   Chunk& chunk = context_.chunk(number);
+  // First: who dies with some of the bodies gone leaves no message that would reach beyond the
+  // others. Release, here and of `span` and `word` below: pairs with ClaimRow (C1), and keeps the
+  // order for recovery.
+  chunk.end.store(0, std::memory_order_release);
   // Relaxed: this participant's own.
   const uint64_t span = chunk.span.load(std::memory_order_relaxed);
   // The last first, so that those which are left follow the head.
@@ -330,9 +337,7 @@ void Space<Context>::Free(uint32_t number) {
                                    std::memory_order_release, std::memory_order_relaxed);
     }
   }
-  // Release, all three: pairs with ClaimRow (C1), and keeps the order for recovery.
   chunk.span.store(0, std::memory_order_release);
-  chunk.end.store(0, std::memory_order_release);
   const ChunkWord owned{chunk.word.load(std::memory_order_relaxed)};  // relaxed: its own
   chunk.word.store(owned.Next(ChunkKind::kFree).bits, std::memory_order_release);
 }
@@ -360,6 +365,14 @@ bool Space<Context>::TakeOver(uint32_t number) {
          shared.compare_exchange_strong(word.bits,
                                         word.Next(ChunkKind::kOwned, context_.index()).bits,
                                         std::memory_order_acquire, std::memory_order_relaxed);
+}
+
+template <typename Context>
+bool Space<Context>::Reclaim(uint32_t number) {
+  if (!TakeOver(number)) return false;
+  const bool gone = AllGone(number);
+  gone ? Free(number) : Disown(number);
+  return gone;
 }
 
 template <typename Context>

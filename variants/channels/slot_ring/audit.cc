@@ -29,7 +29,7 @@ class Auditor {
 
  private:
   void Violation(std::string_view invariant, std::string_view what, uint64_t where) {
-    chunks::AddViolation(report_, invariant, what, where);
+    report_.AddViolation(invariant, what, where);
   }
 
   // All loads of the audit are relaxed or acquire as convenient: the segment is quiet.

@@ -1,15 +1,15 @@
 #include "variants/channels/slot_ring/context.h"
 
-#include <limits>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "variants/segment/round_up.h"
 
 namespace kill9::slot_ring {
 namespace {
 
 constexpr size_t kSystemPageBytes = 4096;
+constexpr chunks::RingBounds kBounds = {
+    .most_granules = kMostGranules, .granule_bytes = kGranuleBytes, .ledger_bytes = sizeof(Ledger)};
 
 // Where everything lies, for so many chunks of that size.
 struct Plan {
@@ -45,55 +45,13 @@ SegmentLayout LayoutOfSegments() {
   return {.design = "slot_ring", .layout_version = kLayoutVersion, .ledger_bytes = sizeof(Ledger)};
 }
 
+// Zero is right for all else: Empty(0) slots, Free chunks, ledgers that hold nothing.
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options) {
-  return Segment::Create(
-      options, LayoutOfSegments(), [](Segment&, SegmentHeader& header) -> absl::Status {
-        const uint64_t chunk_bytes = chunks::ChunkBytesFor(header.size_bytes);
-        const uint64_t chunks = chunks::MostChunks(
-            header.size_bytes, header.size_bytes - header.body_offset, chunk_bytes,
-            [&](uint64_t count) { return Plan(header.body_offset, count, chunk_bytes).end; });
-        const Plan plan(header.body_offset, chunks, chunk_bytes);
-        if (chunks < 2) {
-          return absl::InvalidArgumentError(absl::StrCat("a segment of ", header.size_bytes,
-                                                         " bytes leaves no room for messages"));
-        }
-        if (plan.granules > kMostGranules || chunks > chunks::kMostChunks) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("a segment of ", header.size_bytes, " bytes is too large: at most ",
-                           (kMostGranules * kGranuleBytes) >> 30, " GiB"));
-        }
-        // Zero is right for all else: Empty(0) slots, Free chunks, ledgers that hold nothing.
-        header.parameters[kChunkCount] = chunks;
-        header.parameters[kChunkBytes] = chunk_bytes;
-        header.parameters[kSlotsOffset] = plan.slots;
-        header.parameters[kRecordsOffset] = plan.records;
-        header.parameters[kChunksOffset] = plan.chunk_table;
-        header.parameters[kSleepersOffset] = plan.sleepers;
-        header.parameters[kSpaceOffset] = plan.space;
-        return absl::OkStatus();
-      });
+  return chunks::CreateRing<Plan>(options, LayoutOfSegments(), kBounds);
 }
 
 absl::Status CheckParameters(const Segment& segment) {
-  const SegmentHeader& header = segment.header();
-  const uint64_t* const parameters = header.parameters;
-  const uint64_t chunks = parameters[kChunkCount];
-  const uint64_t chunk_bytes = parameters[kChunkBytes];
-  const uint64_t ledgers_end =
-      Segment::kHeaderBytes + ParticipantTable::Bytes(header.max_participants, sizeof(Ledger));
-  if (chunks >= 2 && chunks <= chunks::kMostChunks && chunks::IsChunkBytes(chunk_bytes) &&
-      chunks * (chunk_bytes / kGranuleBytes) <= kMostGranules &&
-      header.ledger_bytes == sizeof(Ledger) && header.body_offset >= ledgers_end &&
-      header.body_offset <= segment.size()) {
-    const Plan plan(header.body_offset, chunks, chunk_bytes);
-    if (parameters[kSlotsOffset] == plan.slots && parameters[kRecordsOffset] == plan.records &&
-        parameters[kChunksOffset] == plan.chunk_table &&
-        parameters[kSleepersOffset] == plan.sleepers && parameters[kSpaceOffset] == plan.space &&
-        plan.end <= segment.size()) {
-      return absl::OkStatus();
-    }
-  }
-  return absl::DataLossError("the segment is damaged: its header's parameters contradict its size");
+  return chunks::CheckRing<Plan>(segment, kBounds);
 }
 
 Context::Context(std::shared_ptr<Segment> segment, const Participant& participant)

@@ -63,6 +63,7 @@
 #include <type_traits>
 
 #include "variants/channels/shared/chunks.h"
+#include "variants/channels/shared/ring_segment.h"
 #include "variants/channels/shared/sleepers.h"
 #include "variants/channels/shared/waiting_member.h"
 #include "variants/channels/slot_ring/slot_word.h"
@@ -116,16 +117,7 @@ struct alignas(kLineBytes) Ledger {
 };
 static_assert(sizeof(Ledger) == 576 && std::is_standard_layout_v<Ledger>);
 
-// The design's parameters in the segment's header: numbers of things, and offsets.
-enum Parameter : uint32_t {
-  kChunkCount = 0,
-  kChunkBytes = 1,
-  kSlotsOffset = 2,
-  kRecordsOffset = 3,
-  kChunksOffset = 4,
-  kSleepersOffset = 5,
-  kSpaceOffset = 6,
-};
+using enum chunks::RingParameter;
 
 }  // namespace kill9::slot_ring
 

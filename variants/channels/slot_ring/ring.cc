@@ -114,14 +114,14 @@ bool Ring::GiveBack(const Held& held) {
 }
 
 SendResult Ring::Close() {
-  for (uint64_t passed = 0; !IsTooFar(passed);) {
+  for (chunks::Patience patience = NewPatience();;) {
     SharedWord& shared = context_.slot(tail_.number);
     uint64_t word = shared.load(std::memory_order_acquire);  // acquire: as in Send
     Slot slot = codec().Unpack(word);
     const int64_t ahead = LapsAhead(slot, tail_);
     if (ahead > 0 || (ahead == 0 && slot.kind != SlotKind::kEmpty)) {
       Advance(tail_, context_.header().tail_hint);
-      ++passed;
+      if (patience.IsOver()) return SendResult::kDamaged;
       continue;
     }
     if (slot.closed) return SendResult::kClosed;
@@ -134,18 +134,17 @@ SendResult Ring::Close() {
       return SendResult::kClosed;
     }
   }
-  return SendResult::kDamaged;
 }
 
 bool Ring::IsClosed() {
-  for (uint64_t passed = 0; !IsTooFar(passed); ++passed) {
+  for (chunks::Patience patience = NewPatience();;) {
     // Acquire: as in Send.
     const Slot slot = codec().Unpack(context_.slot(tail_.number).load(std::memory_order_acquire));
     const int64_t ahead = LapsAhead(slot, tail_);
     if (ahead < 0 || (ahead == 0 && slot.kind == SlotKind::kEmpty)) return slot.closed;
     Advance(tail_, context_.header().tail_hint);
+    if (patience.IsOver()) return false;  // damaged, as the next operation tells
   }
-  return false;  // damaged, as the next operation tells
 }
 
 }  // namespace kill9::slot_ring

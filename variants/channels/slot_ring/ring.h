@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "variants/channels/shared/patience.h"
 #include "variants/channels/slot_ring/context.h"
 
 namespace kill9::slot_ring {
@@ -65,9 +66,12 @@ class Ring {
   Cursor At(uint64_t position) const;
   // To the next position, or to the hint if that is further.
   void Advance(Cursor& cursor, const SharedWord& hint) const;
-  // Of the positions that one call has passed. The hints are never so far behind (they lag by the
-  // positions at which somebody died): then the words contradict each other.
-  bool IsTooFar(uint64_t passed) const { return passed > 2 * context_.slot_count(); }
+  // Of a walk to the tail, or to the head, which is before it. (The tail's hint lags by the
+  // positions at which somebody died, or is stopped: by less than two laps.)
+  chunks::Patience NewPatience() const {
+    const SharedWord& hint = context_.header().tail_hint;
+    return chunks::Patience(hint, hint, context_.slot_count());
+  }
   static void Raise(SharedWord& hint, uint64_t position);
   int64_t LapsAhead(const Slot& slot, const Cursor& cursor) const {
     return codec().LapsAhead(slot.lap, cursor.lap);
@@ -110,7 +114,7 @@ inline void Ring::Advance(Cursor& cursor, const SharedWord& hint) const {
 }
 
 inline SendResult Ring::Send(Ref ref, uint64_t* position) {
-  for (uint64_t passed = 0; !IsTooFar(passed);) {
+  for (chunks::Patience patience = NewPatience();;) {
     SharedWord& shared = context_.slot(tail_.number);
     // Acquire: pairs with the releases of whoever changed the word, so that what a later look finds
     // is not older.
@@ -148,13 +152,12 @@ inline SendResult Ring::Send(Ref ref, uint64_t* position) {
       }
     }
     Advance(tail_, context_.header().tail_hint);
-    ++passed;
+    if (patience.IsOver()) return SendResult::kDamaged;
   }
-  return SendResult::kDamaged;
 }
 
 inline TakeResult Ring::FindHead(uint64_t* word) {
-  for (uint64_t passed = 0; !IsTooFar(passed); ++passed) {
+  for (chunks::Patience patience = NewPatience();;) {
     // Acquire: as in Send; and pairs with its CAS, for the record.
     *word = context_.slot(head_.number).load(std::memory_order_acquire);
     const Slot slot = codec().Unpack(*word);
@@ -167,8 +170,8 @@ inline TakeResult Ring::FindHead(uint64_t* word) {
     }
     Advance(head_, context_.header().head_hint);
     if (head_.position % kHintEvery == 0) Raise(context_.header().head_hint, head_.position);
+    if (patience.IsOver()) return TakeResult::kDamaged;
   }
-  return TakeResult::kDamaged;
 }
 
 // REQUIRES: the ledger names the slot.

@@ -11,8 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
+#include "harness/stepper/stepper.h"
 #include "property/scaffold/children.h"
 #include "property/scaffold/chunk_channel_test.h"
+#include "property/scaffold/stepped_child.h"
 
 namespace kill9::slot_ring {
 namespace {
@@ -137,6 +139,30 @@ TEST_F(SlotRingTest, WhoHasBeenAwayForLapsFindsTheEnds) {
   std::string message;
   ASSERT_TRUE(away->Receive(&message, Deadline::None()).ok());
   EXPECT_EQ(message, "to who was away");
+  ExpectSound();
+}
+
+// A sender is stopped before each of its attempts, and others send so much meanwhile that it passes
+// laps in one call: it is slow, and nothing is damaged.
+TEST_F(SlotRingTest, WhoIsOvertakenForManyLapsDoesNotTakeThatForDamage) {
+  if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
+  Make(64 << 10);
+  const auto slot = [&](uint64_t position) {
+    return segment_->base() + segment_->header().parameters[kSlotsOffset] + position % slots() * 8;
+  };
+  SteppedChild slow([&] {
+    std::unique_ptr<Channel> sender = Attach(MemberRole::kSender);
+    return sender->Send("by who is slow", Deadline::None()).ok() ? 0 : 1;
+  });
+  uint64_t tail = 0;
+  while (tail < 4 * slots()) {
+    ASSERT_TRUE(slow.StepUntil([&] { return slow.AboutToLock() && slow.AboutToTouch(slot(tail)); }))
+        << "it gave up after " << tail << " positions of " << slots();
+    Pass(kHintEvery - 1);
+    tail += kHintEvery - 1;
+  }
+  EXPECT_EQ(slow.Finish(), 0);
+  EXPECT_EQ(Receive(), "by who is slow");
   ExpectSound();
 }
 

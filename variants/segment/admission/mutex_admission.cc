@@ -1,4 +1,4 @@
-#include "variants/channels/shared/mutex_admission.h"
+#include "variants/segment/admission/mutex_admission.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,6 +8,7 @@
 #include <cstring>
 #include <ctime>
 #include <string>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -19,8 +20,6 @@ namespace {
 // Below the bytes of participants, and of creators (segment_file.cc).
 constexpr off_t kAdmissionByte = (off_t{1} << 62) - 2;
 constexpr long kPauseNs = 1'000'000;
-
-constexpr uint64_t AdmittedWord(uint32_t generation) { return uint64_t{1} << 32 | generation; }
 
 MutexAdmission& Of(const ParticipantTable& table, uint32_t slot) {
   return table.ledger_as<MutexAdmission>(slot);
@@ -53,19 +52,40 @@ absl::Status CheckNamespace(const ParticipantTable& table, uint32_t mine) {
   return absl::OkStatus();
 }
 
+// What the word of a slot other than the own says of its owner, if that one lives; else 0.
+uint64_t LivingStandingOf(const ParticipantTable& table, uint32_t slot, uint64_t word) {
+  if (table.state(slot) != ParticipantState::kInUse) return 0;
+  uint32_t generation = table.generation(slot);
+  if (static_cast<uint32_t>(word) != generation || table.MarkIfDead(slot, &generation)) return 0;
+  const bool is_its_owners =
+      table.state(slot) == ParticipantState::kInUse && static_cast<uint32_t>(word) == generation;
+  return is_its_owners ? word >> 32 : 0;
+}
+
 bool AnyOtherIsAdmitted(const ParticipantTable& table, uint32_t own_slot) {
   for (uint32_t slot = 0; slot < table.size(); ++slot) {
-    if (slot == own_slot || table.state(slot) != ParticipantState::kInUse) continue;
-    // Acquire: pairs with the release of AdmitToMutexes: who sees it sees the mutexes reset.
-    const uint64_t admitted = Of(table, slot).admitted.load(std::memory_order_acquire);
-    if (admitted != AdmittedWord(table.generation(slot))) continue;
-    uint32_t generation = 0;
-    if (table.MarkIfDead(slot, &generation)) continue;
-    if (table.state(slot) == ParticipantState::kInUse && AdmittedWord(generation) == admitted) {
-      return true;
-    }
+    if (slot == own_slot) continue;
+    // Seq_cst: after the own question (M2). Acquire: pairs with the release of AdmitToMutexes: who
+    // sees it sees the mutexes reset.
+    const uint64_t word = Of(table, slot).admitted.load(std::memory_order_seq_cst);
+    if (LivingStandingOf(table, slot, word) == MutexAdmission::kAdmitted) return true;
   }
   return false;
+}
+
+// REQUIRES: the caller holds the admission lock, and does not ask. True: nobody else can lock a
+// mutex before the lock is dropped.
+bool NobodyElseCanBeAdmitted(const ParticipantTable& table, uint32_t own_slot) {
+  std::vector<uint64_t> words(table.size());
+  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+    // Seq_cst, both rounds: with the store of a question and the look after it, as M2 argues.
+    words[slot] = Of(table, slot).admitted.load(std::memory_order_seq_cst);
+    if (slot != own_slot && LivingStandingOf(table, slot, words[slot]) != 0) return false;
+  }
+  for (uint32_t slot = 0; slot < table.size(); ++slot) {
+    if (Of(table, slot).admitted.load(std::memory_order_seq_cst) != words[slot]) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -94,13 +114,21 @@ absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& ow
     UnlockByte(fd, kAdmissionByte);
     close(fd);
   };
-  while (!AnyOtherIsAdmitted(table, owner.slot())) {
+  const uint64_t asks = MutexAdmission::kAsks << 32 | owner.generation();
+  const uint64_t admitted = MutexAdmission::kAdmitted << 32 | owner.generation();
+  for (;;) {
+    // Seq_cst, both: who resets sees the question, or was through before the look (M2).
+    mine.admitted.store(asks, std::memory_order_seq_cst);
+    if (AnyOtherIsAdmitted(table, owner.slot())) break;
+    mine.admitted.store(0, std::memory_order_seq_cst);
     const int error = TryLockByte(fd, kAdmissionByte);
     if (error == 0) {
-      if (!AnyOtherIsAdmitted(table, owner.slot())) reset();
-      break;
-    }
-    if (error != EAGAIN && error != EACCES) {
+      if (NobodyElseCanBeAdmitted(table, owner.slot())) {
+        reset();
+        break;
+      }
+      UnlockByte(fd, kAdmissionByte);
+    } else if (error != EAGAIN && error != EACCES) {
       return absl::FailedPreconditionError(
           absl::StrCat("cannot attach: the segment's file takes no locks: ", std::strerror(error)));
     }
@@ -108,7 +136,7 @@ absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& ow
     nanosleep(&pause, nullptr);
   }
   // Release: the mutexes come first. Before the admission lock is dropped.
-  mine.admitted.store(AdmittedWord(owner.generation()), std::memory_order_release);
+  mine.admitted.store(admitted, std::memory_order_release);
   return absl::OkStatus();
 }
 

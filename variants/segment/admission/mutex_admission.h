@@ -8,21 +8,33 @@
 //
 // M1  Whoever locks a mutex of the segment owns a slot of its table, whose byte lock in this very
 //     file says that it lives, and is admitted: its ledger says so.
-// M2  It is admitted if, after it has claimed its slot, it sees a living participant that is
-//     admitted; or by itself, holding the admission lock of the file, if nobody is, after it has
-//     reset all mutexes.
+// M2  It asks: its ledger says so first. If it sees a living participant that is admitted then, it
+//     is admitted, too. Else it takes its question back, takes the admission lock of the file, and
+//     admits itself if nobody living is admitted or asks, after it has reset all mutexes.
 // M3  All who live and lock are of one PID namespace. A robust mutex knows its owner by a thread
 //     id, which means something in one namespace only: if a waiter dies whose id in its own equals
 //     the owner's in another, the kernel takes the mutex from its living owner (handle_futex_death
 //     compares nothing else).
 //
-// While somebody holds the admission lock and has seen that nobody is admitted, nobody can come to
-// be (M2), so no process holds a mutex or waits for one: a word that names an owner names nobody.
+// While somebody holds the admission lock and has seen in two rounds over all ledgers, between
+// which no word changed, that nobody living is admitted or asks, nobody can come to be, so no
+// process holds a mutex or waits for one: a word that names an owner names nobody. For let A be the
+// first who comes to be admitted after the first round has passed its word. It asked after the
+// second round had passed it, else the word had changed: so the first round was over when A saw
+// somebody admitted who lived. That one was admitted before the first round came by, and lived
+// then: it was seen. (A single look does not do, nor does a question that is not told: the one whom
+// A has seen may have died before A says that it is admitted.)
 //
+// A mutex that is not free is set to what its owner's death would have left, so whoever locks it
+// next repairs what it guards. What has mapped the segment without attaching locks nothing, and is
+// not disturbed.
+//
+// dies while it asks -> the dead ask nothing;  is stopped there -> whoever attaches waits, if
+// nobody is admitted
 // dies while it holds the lock -> the kernel drops the lock, nobody is admitted, the next one
-// begins anew;  is stopped there -> whoever attaches waits
-#ifndef KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
-#define KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
+// begins anew;  is stopped there -> likewise
+#ifndef KILL9_VARIANTS_SEGMENT_ADMISSION_MUTEX_ADMISSION_H_
+#define KILL9_VARIANTS_SEGMENT_ADMISSION_MUTEX_ADMISSION_H_
 
 #include <atomic>
 #include <cstdint>
@@ -39,8 +51,11 @@ struct MutexAdmission {
   // generation << 32 | the PID namespace's inode. Written by the slot's owner before its first
   // lock; read by whoever attaches.
   std::atomic<uint64_t> pid_namespace;
-  // 1 << 32 | generation. Written by the owner; read by whoever attaches.
+  // kAsks or kAdmitted << 32 | generation. Written by the owner; read by whoever attaches.
   std::atomic<uint64_t> admitted;
+
+  static constexpr uint64_t kAdmitted = 1;
+  static constexpr uint64_t kAsks = 2;
 };
 
 // That no living participant is of another PID namespace (M3): said early, before a slot is
@@ -56,4 +71,4 @@ absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& ow
 
 }  // namespace kill9
 
-#endif  // KILL9_VARIANTS_CHANNELS_SHARED_MUTEX_ADMISSION_H_
+#endif  // KILL9_VARIANTS_SEGMENT_ADMISSION_MUTEX_ADMISSION_H_
