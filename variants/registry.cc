@@ -20,7 +20,13 @@ namespace kill9 {
 #define KILL9_CHANNELS(CHANNEL) \
   CHANNEL(MutexVector)          \
   CHANNEL(SlotRing)             \
-  CHANNEL(SenderLanes)
+  CHANNEL(SenderLanes)          \
+  CHANNEL(BroadcastRing)
+
+// Of heaps: `const HeapDesign& <Name>()`.
+#define KILL9_HEAPS(HEAP) \
+  HEAP(CoalescingHeap)    \
+  HEAP(SizeClassHeap)
 
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).
@@ -31,6 +37,7 @@ namespace kill9 {
   VARIANT(RobustMutexUnrepaired)     \
   VARIANT(SharedReferenceCount)
 #define KILL9_CHANNEL_BASELINES(CHANNEL) CHANNEL(VectorUnderASemaphore)
+#define KILL9_HEAP_BASELINES(HEAP) HEAP(SharedCountHeap)
 
 // Other libraries behind the same interface, those whose packages were found at build.
 #ifdef KILL9_HAVE_LMDB
@@ -55,11 +62,17 @@ namespace kill9 {
 #else
 #define KILL9_PEER_BERKELEY(VARIANT)
 #endif
-#define KILL9_PEERS(VARIANT) \
-  KILL9_PEER_LMDB(VARIANT)   \
-  KILL9_PEER_TDB(VARIANT)    \
-  KILL9_PEER_BOOST(VARIANT)  \
-  KILL9_PEER_BERKELEY(VARIANT)
+#ifdef KILL9_HAVE_SQLITE
+#define KILL9_PEER_SQLITE(VARIANT) VARIANT(SqliteWal) VARIANT(SqliteWalCheckpoint)
+#else
+#define KILL9_PEER_SQLITE(VARIANT)
+#endif
+#define KILL9_PEERS(VARIANT)   \
+  KILL9_PEER_LMDB(VARIANT)     \
+  KILL9_PEER_TDB(VARIANT)      \
+  KILL9_PEER_BOOST(VARIANT)    \
+  KILL9_PEER_BERKELEY(VARIANT) \
+  KILL9_PEER_SQLITE(VARIANT)
 
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_VARIANTS(KILL9_DECLARE)
@@ -71,6 +84,10 @@ KILL9_CHANNELS(KILL9_DECLARE_CHANNEL)
 KILL9_CHANNEL_BASELINES(KILL9_DECLARE_CHANNEL)
 KILL9_CHANNEL_PEERS(KILL9_DECLARE_CHANNEL)
 #undef KILL9_DECLARE_CHANNEL
+#define KILL9_DECLARE_HEAP(Name) const HeapDesign& Name();
+KILL9_HEAPS(KILL9_DECLARE_HEAP)
+KILL9_HEAP_BASELINES(KILL9_DECLARE_HEAP)
+#undef KILL9_DECLARE_HEAP
 
 namespace {
 
@@ -78,6 +95,7 @@ struct Lists {
   std::vector<const Design*> designs;
   std::vector<const Variant*> variants;
   std::vector<const ChannelDesign*> channels;
+  std::vector<const HeapDesign*> heaps;
 
   void Add(const Design& design) {
     designs.push_back(&design);
@@ -85,6 +103,8 @@ struct Lists {
     if (design.kind() == ChannelDesign::kKind) {
       channels.push_back(static_cast<const ChannelDesign*>(&design));
     }
+    if (design.kind() == HeapDesign::kKind)
+      heaps.push_back(static_cast<const HeapDesign*>(&design));
   }
 };
 
@@ -94,8 +114,10 @@ Lists& AllLists() {
 #define KILL9_LIST(Name) made->Add(Name());
     KILL9_VARIANTS(KILL9_LIST)
     KILL9_CHANNELS(KILL9_LIST)
+    KILL9_HEAPS(KILL9_LIST)
     KILL9_BASELINES(KILL9_LIST)
     KILL9_CHANNEL_BASELINES(KILL9_LIST)
+    KILL9_HEAP_BASELINES(KILL9_LIST)
     KILL9_PEERS(KILL9_LIST)
     KILL9_CHANNEL_PEERS(KILL9_LIST)
 #undef KILL9_LIST
@@ -118,6 +140,7 @@ const Design* FindDesign(std::string_view name) { return Find(AllLists().designs
 std::span<const Variant* const> AllVariants() { return AllLists().variants; }
 const Variant* FindVariant(std::string_view name) { return Find(AllLists().variants, name); }
 std::span<const ChannelDesign* const> AllChannels() { return AllLists().channels; }
+std::span<const HeapDesign* const> AllHeaps() { return AllLists().heaps; }
 
 absl::Status AddDesigns(std::span<const Design* const> designs) {
   std::set<std::string_view> names;
@@ -136,7 +159,9 @@ std::span<const PeerPackage> PeerPackages() {
                                               {"tdb", "libtdb-dev"},
                                               {"boost_interprocess", "libboost-dev"},
                                               {"boost_message_queue", "libboost-dev"},
-                                              {"berkeley_db", "libdb-dev"}};
+                                              {"berkeley_db", "libdb-dev"},
+                                              {"sqlite_wal", "libsqlite3-dev"},
+                                              {"sqlite_wal_checkpoint", "libsqlite3-dev"}};
   return kPackages;
 }
 

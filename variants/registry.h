@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "variants/channel.h"
+#include "variants/heap.h"
 #include "variants/object.h"
 #include "variants/segment.h"
 #include "variants/store.h"
@@ -41,10 +42,12 @@ std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
 // The channels among them.
 std::span<const ChannelDesign* const> AllChannels();
+// And the heaps.
+std::span<const HeapDesign* const> AllHeaps();
 
 // Adds a program's own designs; one of kind "store" is a Variant,
-// one of kind "channel" a ChannelDesign. kAlreadyExists: a name is taken;
-// nothing was added. REQUIRES: called before the lists are first asked for, by one thread.
+// one of kind "channel" a ChannelDesign, of kind "heap" a HeapDesign. kAlreadyExists: a name is
+// taken; nothing was added. REQUIRES: called before the lists are first asked for, by one thread.
 absl::Status AddDesigns(std::span<const Design* const> designs);
 
 // What each peer is built from. One whose package was missing at build is no variant.

@@ -1,5 +1,5 @@
 // Conformance: participants that really die by SIGKILL, alone and together.
-#include "property/conformance/conformance.h"
+#include "property/conformance/death_fixture.h"
 #include "property/scaffold/rounds.h"
 
 namespace kill9 {
@@ -7,35 +7,6 @@ namespace {
 
 using absl::StatusCode;
 
-class ConformanceDeath : public Conformance {
- protected:
-  // A process that attaches, does what `body` says, tells, and waits to be killed.
-  Child Victim(absl::FunctionRef<int(Store&)> body) {
-    Child child([&](Line& parent) {
-      auto store = variant().Attach(segment_);
-      CHILD_REQUIRE(store.ok());
-      if (int result = body(**store); result != 0) return result;
-      parent.Tell();
-      for (;;) pause();
-    });
-    EXPECT_TRUE(child.Await()) << "the victim did not come so far";
-    return child;
-  }
-  // After a death: what everybody may count on, found by a survivor that was there before.
-  RecoveryReport ExpectRecovered(uint64_t participants) {
-    RecoveryReport report = Recover();
-    EXPECT_EQ(report.participants, participants);
-    AuditReport audit = ExpectSoundAccount();
-    EXPECT_EQ(audit.held.blocks, 0u) << Show(audit);
-    if (traits().has_audit) {
-      EXPECT_EQ(audit.participants, 1u) << Show(audit);
-    }
-    RecoveryReport again = Recover();
-    EXPECT_EQ(again.participants + again.blocks + again.rolled_back + again.rolled_forward, 0u)
-        << "recovery is not idempotent";
-    return report;
-  }
-};
 INSTANTIATE_FOR_ALL_VARIANTS(ConformanceDeath);
 
 TEST_P(ConformanceDeath, GivesPinsBack) {
@@ -348,50 +319,6 @@ TEST_P(ConformanceDeath, AtAnyMomentLosesNothingAcknowledgedAndLeaksNothing) {
   std::cout << "[ deaths   ] " << variant().name() << ": " << kills << " kills, " << half_done
             << " operations cut off, of which " << happened << " had happened\n";
   EXPECT_GT(half_done, 0u) << "no kill landed inside an operation: vacuous";
-}
-
-// Bug class 39: the recoverer dies, again and again; several recover at once.
-TEST_P(ConformanceDeath, OfRecoverersInTheMiddleOfItIsRecoveredByTheNext) {
-  Make(4 * kMiB, 32);
-  REQUIRE_TRAIT(SurvivesDeaths() && traits().has_pin && traits().has_draft);
-  const std::string value = Bytes(2000, 1);
-  for (int i = 0; i < 20; ++i) Put(absl::StrCat("key-", i), value);
-  AuditReport before = ExpectSoundAccount();
-  std::mt19937_64 random(TestSeed());
-  for (int round = 0; round < 40; ++round) {
-    std::vector<Child> victims;
-    for (int i = 0; i < 3; ++i) {
-      victims.push_back(Victim([&](Store& store) {
-        static std::vector<PinnedValue> pins;
-        static std::vector<Draft> drafts;
-        for (int j = 0; j < 20; ++j) {
-          absl::StatusOr<PinnedValue> pin = store.Pin(absl::StrCat("key-", j));
-          if (pin.ok()) pins.push_back(*std::move(pin));
-          absl::StatusOr<Draft> draft = store.Reserve("key-0", 500);
-          if (draft.ok()) drafts.push_back(*std::move(draft));
-        }
-        return 0;
-      }));
-    }
-    for (Child& victim : victims) victim.KillAndReap();
-    uint64_t dead = victims.size();
-    for (int i = 0; i < 2; ++i) {
-      std::vector<Child> recoverers = ReadyChildren(2, [&](Line& parent) {
-        auto store = variant().Attach(segment_);
-        CHILD_REQUIRE(store.ok());
-        parent.Tell();
-        CHILD_REQUIRE((*store)->Recover().ok());
-        for (;;) pause();
-      });
-      ASSERT_TRUE(KillAllAfter(recoverers, random() % 60));
-      dead += recoverers.size();
-    }
-    EXPECT_LE(Recover().participants, dead);
-    ExpectRecovered(0);
-    if (lossless()) ExpectSameRoom(ExpectSoundAccount(), before);
-    if (HasFailure()) FAIL() << "round " << round;
-  }
-  for (int i = 0; i < 20; ++i) ExpectValue(absl::StrCat("key-", i), value);
 }
 
 TEST_P(ConformanceDeath, OfAllLeavesTheSegmentToANewGeneration) {

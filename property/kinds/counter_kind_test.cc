@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
+#include "harness/checker/models/objects/counter.h"
 #include "harness/edn/edn.h"
 #include "harness/result/result.h"
 #include "harness/torture/torture.h"
@@ -50,7 +51,7 @@ TEST_F(CounterKindTest, IsListedAndIsNoStore) {
   EXPECT_EQ(FindDesign("atomic_counter")->kind(), "counter");
   EXPECT_EQ(FindVariant("atomic_counter"), nullptr);
   EXPECT_NE(FindDesign("global_mutex"), nullptr);
-  EXPECT_NE(FindModel("counter"), nullptr);
+  EXPECT_NE(FindModel("tally"), nullptr);
   EXPECT_NE(FindTortureDriver("counter"), nullptr);
 }
 
@@ -89,7 +90,7 @@ TEST_F(CounterKindTest, IsFoundToForgetTheDead) {
   // The checker's finding, not the client's: by the counter's own model.
   ASSERT_TRUE(result.run.contains("counterexample")) << result.reason;
   const std::string shown = result.run["counterexample"];
-  EXPECT_THAT(shown, HasSubstr("counter"));
+  EXPECT_THAT(shown, HasSubstr("tally"));
   EXPECT_THAT(shown, HasSubstr("read -> "));
 }
 
@@ -122,8 +123,8 @@ TEST_F(CounterKindTest, IsInTheReport) {
   file["runs"].push_back(Run("forgetful_counter", "steady", /*kills=*/100'000).run);
   const std::string text = ReportOf(file);
   EXPECT_THAT(text, HasSubstr("| atomic\\_counter | pass "));
-  EXPECT_THAT(text, HasSubstr("| forgetful\\_counter | [violation "));
-  EXPECT_THAT(text, HasSubstr("is not strict linearizable (model counter)"));
+  EXPECT_THAT(text, HasSubstr("| forgetful\\_counter | [**violation "));
+  EXPECT_THAT(text, HasSubstr("is not strict linearizable (model tally)"));
 }
 
 // ---- The model ----------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ Operation Make(uint32_t process, Function function, uint64_t number, uint64_t in
 CheckOutcome Check(const std::vector<Operation>& history,
                    Condition condition = Condition::kStrict) {
   absl::StatusOr<CheckOutcome> outcome =
-      CheckHistory(CounterChecker(), history, {.condition = condition, .threads = 1});
+      CheckHistory(*FindModel("counter"), history, {.condition = condition, .threads = 1});
   if (!outcome.ok()) {
     ADD_FAILURE() << outcome.status();
     return {};

@@ -40,7 +40,7 @@ class CounterDesign : public Design {
  public:
   static constexpr std::string_view kKind = "counter";
   std::string_view kind() const final { return kKind; }
-  std::string_view model() const final { return "counter"; }
+  std::string_view model() const final { return "tally"; }
 };
 
 }  // namespace kill9

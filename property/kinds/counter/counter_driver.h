@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/result/result.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/worker/client.h"
 #include "property/kinds/counter/counter.h"

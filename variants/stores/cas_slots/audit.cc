@@ -14,7 +14,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/str_cat.h"
 #include "variants/stores/cas_slots/cas_slots_store.h"
 
 namespace kill9::cas_slots {
@@ -40,11 +39,7 @@ class Auditor {
   enum class Share : uint8_t { kFree, kLive, kHeld, kLeaked };
 
   void Violation(std::string_view invariant, std::string_view what, uint64_t where) {
-    constexpr size_t kEnough = 100;
-    if (report_.violations.size() < kEnough) {
-      report_.violations.push_back(
-          absl::StrCat(std::string(invariant), ": ", std::string(what), " (", where, ")"));
-    }
+    report_.AddViolation(invariant, what, where);
   }
 
   // All loads of the audit are relaxed or acquire as convenient: the segment is quiet.
@@ -162,20 +157,21 @@ class Auditor {
     Reach(word.ref(), slot);
     BlockHeader* node = context_.block(word.ref());
     if (!context_.IsWholeNode(node)) return Violation("node", "a node has no such size", slot);
-    uint64_t clock = node->clock;
+    const StruckItems struck(node, word);
     uint32_t present = 0;
     for (uint32_t i = 0; i < node->items; ++i) {
-      const bool erased = i < kErasableItems && (word.erased() >> i & 1) != 0;
-      if (erased) {
-        ++clock;
-        continue;
-      }
+      if (struck.Has(i)) continue;
       ++present;
       if (!IsPlace(ItemRef(node->item()[i]), slot)) continue;
       WalkEntry(ItemRef(node->item()[i]), slot, node->clock, &node->item()[i]);
     }
     if (present == 0) Violation("node", "a node lists nobody", slot);
-    if (!word.TagIs(clock)) Violation("clock", "a slot word's tag is not its clock's", slot);
+    if (present + struck.count() != node->items) {
+      Violation("I8", "items are struck out that the node does not have", slot);
+    }
+    if (!word.TagIs(node->clock + struck.count())) {
+      Violation("clock", "a slot word's tag is not its clock's", slot);
+    }
   }
 
   void Account(Share share, size_t bytes) {

@@ -1,4 +1,5 @@
 // Slots with more keys than most have: nodes of every length, up to the most that one can list.
+#include <algorithm>
 #include <array>
 #include <map>
 #include <random>
@@ -137,7 +138,56 @@ TEST_F(CrowdedSlots, ManyKeysInOneSlotBehaveAsAMap) {
   EXPECT_GT(refused_, 100u);
 }
 
-// Each item is struck out, the sixteen that have a bit in the word and the others, in either order.
+// Each item is struck out, in nodes of every kind of length, in either order.
+// However many keys share a slot: who has no room left can make some.
+TEST_F(CrowdedSlots, AFullSegmentCanBeEmptied) {
+  // The first slot has as many keys as a node can list; then keys of a slot of three take the rest.
+  for (const std::string& key : keys_) {
+    if (SlotOf(key) != 0 || model_.size() == kMaxNodeItems) continue;
+    const absl::StatusOr<Version> version = store_->Put(key, "value");
+    ASSERT_TRUE(version.ok()) << version.status();
+    model_[key] = {"value", *version};
+  }
+  ASSERT_EQ(model_.size(), kMaxNodeItems);
+  const std::string& other = *std::find_if(
+      keys_.begin(), keys_.end(), [&](const std::string& key) { return SlotOf(key) == 3; });
+  // Drafts of all sizes, of several members: what is left is too small for anything.
+  std::vector<std::unique_ptr<Store>> members;
+  std::vector<Draft> drafts;
+  for (size_t i = 0; i < 8; ++i) {
+    members.push_back(*FindVariant("cas_slots")->Attach(segment_));
+    size_t of_this = 0;
+    for (size_t bytes = 128 << 10; bytes != 0 && of_this < kDrafts;) {
+      absl::StatusOr<Draft> draft = members.back()->Reserve(other, bytes);
+      if (draft.ok()) {
+        drafts.push_back(*std::move(draft));
+        ++of_this;
+      } else {
+        bytes /= 2;
+      }
+    }
+  }
+  // The premise: a node of as many keys less one has no room, nor has any key in a slot of its own.
+  ASSERT_TRUE(absl::IsResourceExhausted(store_->Put(other, "").status()));
+  const std::string& first = model_.begin()->first;
+  ASSERT_TRUE(absl::IsResourceExhausted(store_->Put(first, "a").status()));
+  std::vector<std::string> listed;
+  for (const auto& [key, present] : model_) listed.push_back(key);
+  for (const std::string& key : listed) {
+    const absl::StatusOr<bool> erased = store_->Erase(key);
+    ASSERT_TRUE(erased.ok()) << model_.size() << " keys are left: " << erased.status();
+    EXPECT_TRUE(*erased);
+    model_.erase(key);
+    ExpectExactlyTheModel();
+    // Somebody else takes at once what became free: nothing but the entry was.
+    absl::StatusOr<Draft> draft = members.back()->Reserve(other, 1);
+    if (draft.ok()) drafts.push_back(*std::move(draft));
+  }
+  drafts.clear();
+  members.clear();
+  ExpectSound();
+}
+
 TEST_F(CrowdedSlots, ErasingOneKeyOfANodeLeavesTheOthers) {
   for (const size_t length :
        {size_t{3}, size_t{15}, size_t{16}, size_t{17}, size_t{18}, kMaxNodeItems}) {

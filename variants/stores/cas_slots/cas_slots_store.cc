@@ -147,9 +147,10 @@ bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& fou
   BlockHeader* node = HoldNode(found);
   if (node == nullptr) return false;
   found.entry = nullptr;
+  const StruckItems struck(node, found.word);
   for (uint32_t i = 0; i < node->items && found.entry == nullptr; ++i) {
     const uint64_t item = node->item()[i];
-    if (!ItemMayBe(item, hash) || IsErased(found.word, i)) continue;
+    if (!ItemMayBe(item, hash) || struck.Has(i)) continue;
     const Ref ref = ItemRef(item);
     BlockHeader* entry = HoldEntry(ledger_.entry_hold, ref, found);
     if (entry == nullptr) return false;
@@ -159,7 +160,7 @@ bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& fou
     found.item = i;
   }
   found.node = node;
-  found.clock = node->clock + static_cast<uint64_t>(std::popcount(found.word.erased()));
+  found.clock = node->clock + struck.count();
   return true;
 }
 
@@ -213,15 +214,27 @@ KILL9_ALWAYS_INLINE Ref CasSlotsStore::NewEntry(std::string_view key, size_t val
   return ref;
 }
 
+// REQUIRES: the key was found.
+CasSlotsStore::NextWord CasSlotsStore::NextWithout(const Found& found) {
+  const uint64_t clock = found.clock + 1;
+  if (found.node == nullptr) {
+    return {found.other_count == 0 ? SlotWord::Empty(clock)
+                                   : SlotWord::Entry(found.others[0], clock)};
+  }
+  if (StruckItems(found.node, found.word).count() + 1 >= found.node->items) {
+    return {SlotWord::Empty(clock), 0, true};
+  }
+  // Dies after → the word still strikes out the same item.
+  StruckItems::Settle(found.node, found.word);
+  return {SlotWord::Node(found.word.ref(), found.item + 1, clock)};
+}
+
 std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNext(const Found& found, Ref new_entry,
                                                                uint64_t hash) {
   const uint64_t clock = found.clock + 1;
   if (found.node != nullptr || found.other_count == 2) return MakeNode(found, new_entry, hash);
-  if (found.other_count == 0) {
-    return NextWord{new_entry == 0 ? SlotWord::Empty(clock) : SlotWord::Entry(new_entry, clock)};
-  }
+  if (found.other_count == 0) return NextWord{SlotWord::Entry(new_entry, clock)};
   const Ref other = found.others[0];
-  if (new_entry == 0) return NextWord{SlotWord::Entry(other, clock)};
   if (clock - context_.block(other)->clock > kMaxClockLag) return MakeNode(found, new_entry, hash);
   return NextWord{SlotWord::Pair(other, new_entry)};
 }
@@ -236,23 +249,14 @@ std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNode(const Found& foun
     items[count++] = PackItem(found.others[i], segment_->Hash({other->key(), other->key_bytes}));
   }
   if (found.node != nullptr) {
-    uint32_t erased = found.word.erased();
-    if (new_entry == 0 && found.item < kErasableItems) {
-      erased |= 1u << found.item;
-      if (static_cast<uint32_t>(std::popcount(erased)) < found.node->items) {
-        return NextWord{SlotWord::Node(found.word.ref(), erased, clock)};
-      }
-    }
+    const StruckItems struck(found.node, found.word);
     for (uint32_t i = 0; i < found.node->items; ++i) {
-      if (IsErased(found.word, i) || (found.entry != nullptr && i == found.item)) continue;
+      if (struck.Has(i) || (found.entry != nullptr && i == found.item)) continue;
       items[count++] = found.node->item()[i];
     }
   }
-  if (count == 0) {
-    return NextWord{new_entry == 0 ? SlotWord::Empty(clock) : SlotWord::Entry(new_entry, clock), 0,
-                    true};
-  }
-  if (new_entry != 0) items[count++] = PackItem(new_entry, hash);
+  if (count == 0) return NextWord{SlotWord::Entry(new_entry, clock), 0, true};
+  items[count++] = PackItem(new_entry, hash);
   lacked_bytes_ = 0;
   if (count > kMaxNodeItems) return std::nullopt;
   lacked_bytes_ = NodeBytes(count);
@@ -263,6 +267,10 @@ std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNode(const Found& foun
   node->value_bytes = 0;
   node->key_bytes = 0;
   node->items = static_cast<uint16_t>(count);
+  for (size_t i = 0; i < kStruckWords; ++i) {
+    // Relaxed: the CAS of Commit publishes it.
+    node->struck()[i].store(0, std::memory_order_relaxed);
+  }
   std::copy_n(items.begin(), count, node->item());
   return NextWord{SlotWord::Node(node_ref, 0, clock), node_ref, true};
 }
@@ -382,13 +390,7 @@ absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
       ReleaseHolds(found);
       return false;
     }
-    std::optional<NextWord> next = MakeNext(found, 0, hash);
-    if (!next.has_value()) {
-      ReleaseHolds(found);
-      return Full();
-    }
-    bool committed = Commit(found, *next, 0);
-    if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
+    const bool committed = Commit(found, NextWithout(found), 0);
     ReleaseHolds(found);
     if (committed) return true;
   }

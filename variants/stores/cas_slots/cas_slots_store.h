@@ -91,13 +91,15 @@ class CasSlotsStore final : public Store, public TellsRoom {
   absl::StatusOr<CasResult> Set(std::string_view key, uint64_t hash, std::string_view value,
                                 Ref ref, std::optional<Version> expected);
   Ref NewEntry(std::string_view key, size_t value_bytes);
-  // The slot's next word: without the found key, and with the new entry if there is one. May make a
-  // node.
   struct NextWord {
     SlotWord word;
     Ref node_ref = 0;         // made for it, named by new_node
     bool drops_node = false;  // the found node, if any, is not in it
   };
+  // The slot's next word without the found key. Needs no room.
+  NextWord NextWithout(const Found& found);
+  // The slot's next word with the new entry, in the place of the found one if there is one. May
+  // make a node; nullopt if there is no room for it.
   std::optional<NextWord> MakeNode(const Found& found, Ref new_entry, uint64_t hash);
   std::optional<NextWord> MakeNext(const Found& found, Ref new_entry, uint64_t hash);
   void SetState(Ref ref, BlockKind kind);

@@ -83,7 +83,7 @@ class Context {
   // The same of a node.
   bool IsWholeNode(const BlockHeader* node) const {
     return node->items <= kMaxNodeItems &&
-           reinterpret_cast<const char*>(node + 1) + 8 * node->items <= heap_end_;
+           reinterpret_cast<const char*>(node) + NodeBytes(node->items) <= heap_end_;
   }
   PageWord Checked(uint32_t page, PageWord word) const { return word.Checked(page, page_count_); }
   // REQUIRES of `ref`, here and where nothing else is said: IsPlace.

@@ -40,8 +40,9 @@ absl::StatusOr<Ref> CasSlotsStore::PinUnseen(uint64_t slot, const std::vector<st
         BlockHeader* node = HoldNode(found);
         changed = node == nullptr;
         if (changed) break;
+        const StruckItems struck(node, found.word);
         for (uint32_t i = 0; !changed && result == 0 && i < node->items; ++i) {
-          if (!IsErased(found.word, i)) look_at(ItemRef(node->item()[i]));
+          if (!struck.Has(i)) look_at(ItemRef(node->item()[i]));
         }
         break;
       }

@@ -7,15 +7,15 @@
 //     Empty(clock)                  no key; `clock` is greater than every version ever given here
 //     Entry(ref, tag)               one key, in the entry block `ref`
 //     Pair(first, second)           two keys, in these entry blocks
-//     Node(ref, erased, tag)        several keys: the node block `ref` lists their entries and
-//                                   never changes; `erased` strikes out items, one bit each
+//     Node(ref, struck, tag)        several keys: the node block `ref` lists their entries;
+//                                   `struck` is the item that was struck out last, if any (I8)
 //
 // The slot's clock counts the changes of the word. Empty's word has it. Of the others it is the
 // clock field of the block that the word names, of a Pair the larger of the two; of a Node plus one
-// for each item struck out; an Entry that has been one of a Pair, whose other entry was erased,
-// lags behind it by no more than the tag can tell. The tag is the clock's low bits. An entry's
-// version is the clock of its publication, so versions grow at every change of the slot, across
-// erase and re-insert too. There is no probing, hence nothing that decays under churn.
+// for each item that is struck out; an Entry that has been one of a Pair, whose other entry was
+// erased, lags behind it by no more than the tag can tell. The tag is the clock's low bits. An
+// entry's version is the clock of its publication, so versions grow at every change of the slot,
+// across erase and re-insert too. There is no probing, hence nothing that decays under churn.
 //
 // The heap is an array of 2 KiB pages, each described by two words outside the page: the page word
 // says what the page is, the hints say which of its blocks may be free. A block starts with its
@@ -48,6 +48,11 @@
 //     p's new_* name blocks that p owns or has published there; they are named before the target is
 //     set and unnamed (new_*) or changed (*_hold) only with the target 0 or after their blocks'
 //     fate is sealed.
+// I8  A node's items never change. Struck out are the item that the word names, and those whose bit
+//     is set in the node; a bit is set only for an item that the slot word has named, and before
+//     the word names another; none is ever cleared. So no word comes back while its node is there,
+//     and who sees a bit that the word at its last look did not account for can no longer change
+//     that word.
 //
 // Damage. A segment may come from anywhere, and one word of it may say anything. So no operation
 // believes an offset, a size or a number before it has compared it with the segment's size (of
@@ -61,6 +66,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -73,7 +79,7 @@ static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 // A block's place: the number of its first 32-byte granule in the heap, plus 1; 0 is none.
 using Ref = uint32_t;
 
-inline constexpr uint32_t kLayoutVersion = 4;
+inline constexpr uint32_t kLayoutVersion = 5;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
 inline constexpr size_t kLineBytes = 64;  // of the processor's caches
@@ -91,9 +97,6 @@ enum class SlotKind : uint32_t { kEmpty = 0, kEntry = 1, kNode = 2, kPair = 3 };
 // is there.
 inline constexpr uint64_t kMaxClockLag = uint64_t{1} << 29;
 
-inline constexpr uint32_t kErasableItems =
-    16;  // items of a node that a bit of the word can strike out
-
 struct SlotWord {
   uint64_t bits = 0;
 
@@ -101,9 +104,10 @@ struct SlotWord {
   static constexpr SlotWord Entry(Ref ref, uint64_t clock) {
     return {static_cast<uint64_t>(SlotKind::kEntry) | uint64_t{ref} << 2 | clock << 34};
   }
-  static constexpr SlotWord Node(Ref ref, uint32_t erased, uint64_t clock) {
-    return {static_cast<uint64_t>(SlotKind::kNode) | uint64_t{ref} << 2 | uint64_t{erased} << 34 |
-            clock << 50};
+  // `struck`: the number of the item that was struck out last, plus 1; 0: none is struck out.
+  static constexpr SlotWord Node(Ref ref, uint32_t struck, uint64_t clock) {
+    return {static_cast<uint64_t>(SlotKind::kNode) | uint64_t{ref} << 2 | uint64_t{struck} << 34 |
+            clock << 42};
   }
   // REQUIRES: the refs are below 2^31.
   static constexpr SlotWord Pair(Ref first, Ref second) {
@@ -121,19 +125,17 @@ struct SlotWord {
     return kind() != SlotKind::kEmpty && ref == this->ref();
   }
   constexpr uint64_t empty_clock() const { return bits >> 2; }
-  constexpr uint32_t erased() const { return static_cast<uint32_t>(bits >> 34 & 0xffff); }
+  // Of Node: as in Node().
+  constexpr uint32_t struck() const { return static_cast<uint32_t>(bits >> 34 & 0xff); }
   // Of Entry: the slot's clock, by that of the entry.
   constexpr uint64_t ClockFrom(uint64_t entry_clock) const {
     return entry_clock + (((bits >> 34) - entry_clock) & ((uint64_t{1} << 30) - 1));
   }
   // Of Node: whether the tag is that of `clock`.
-  constexpr bool TagIs(uint64_t clock) const { return bits >> 50 == (clock & ((1u << 14) - 1)); }
+  constexpr bool TagIs(uint64_t clock) const { return bits >> 42 == (clock & ((1u << 22) - 1)); }
   friend constexpr bool operator==(SlotWord, SlotWord) = default;
 };
 
-inline bool IsErased(SlotWord word, uint32_t item) {
-  return item < kErasableItems && (word.erased() >> item & 1) != 0;
-}
 static_assert(SlotWord::Entry(~Ref{0}, 5).ref() == ~Ref{0} &&
               SlotWord::Entry(1, 5).ClockFrom(5) == 5 &&
               SlotWord::Entry(1, (uint64_t{1} << 40) + 1).ClockFrom((uint64_t{1} << 40) - 1) ==
@@ -143,8 +145,8 @@ static_assert(SlotWord::Pair(0x7fffffff, 1).first() == 0x7fffffff &&
               SlotWord::Pair(1, 0x7fffffff).first() == 1 &&
               SlotWord::Pair(0x7fffffff, 0x7fffffff).kind() == SlotKind::kPair);
 static_assert(kMaxPages * kGranulesInPage <= 0x7fffffff);
-static_assert(SlotWord::Node(~Ref{0}, 0xffff, 7).ref() == ~Ref{0} &&
-              SlotWord::Node(1, 0x8001, 7).erased() == 0x8001 && SlotWord::Node(1, 1, 7).TagIs(7));
+static_assert(SlotWord::Node(~Ref{0}, 0xff, 7).ref() == ~Ref{0} &&
+              SlotWord::Node(1, 0x81, 7).struck() == 0x81 && SlotWord::Node(1, 1, 7).TagIs(7));
 
 // ---- Blocks.
 
@@ -168,8 +170,11 @@ struct BlockState {
   }
 };
 
-// Before an entry's key and value (adjacent), or a node's items. All but `state` is written by the
-// block's owner before it is published, and read under a hold.
+inline constexpr size_t kStruckWords = 2;
+
+// Before an entry's key and value (adjacent), or a node's bits of struck out items and its items.
+// All but `state` and these bits is written by the block's owner before it is published, and read
+// under a hold.
 struct BlockHeader {
   SharedWord state;      // I1
   uint64_t clock;        // the slot's clock at publication; of an entry, its version
@@ -179,7 +184,8 @@ struct BlockHeader {
 
   char* key() { return reinterpret_cast<char*>(this + 1); }
   char* value() { return key() + key_bytes; }
-  uint64_t* item() { return reinterpret_cast<uint64_t*>(this + 1); }
+  SharedWord* struck() { return reinterpret_cast<SharedWord*>(this + 1); }  // bit i: item i (I8)
+  uint64_t* item() { return reinterpret_cast<uint64_t*>(this + 1) + kStruckWords; }
 };
 static_assert(sizeof(BlockHeader) == 24 && alignof(BlockHeader) == 8 &&
               std::is_standard_layout_v<BlockHeader>);
@@ -189,7 +195,41 @@ static_assert(sizeof(BlockHeader) == 24 && alignof(BlockHeader) == 8 &&
 constexpr uint64_t PackItem(Ref ref, uint64_t hash) { return uint64_t{ref} | hash << 32; }
 constexpr Ref ItemRef(uint64_t item) { return static_cast<Ref>(item); }
 constexpr bool ItemMayBe(uint64_t item, uint64_t hash) { return item >> 32 == (hash & 0xffffffff); }
-constexpr size_t NodeBytes(size_t items) { return sizeof(BlockHeader) + 8 * items; }
+constexpr size_t NodeBytes(size_t items) {
+  return sizeof(BlockHeader) + 8 * (kStruckWords + items);
+}
+
+// The items of a node that are struck out, as its slot word and its bits say (I8).
+// REQUIRES: the node is held, and the hold was validated against the word.
+class StruckItems {
+ public:
+  StruckItems(BlockHeader* node, SlotWord word) {
+    for (size_t i = 0; i < kStruckWords; ++i) {
+      // Relaxed: what `word` accounts for was set before it was published; more is of no harm.
+      bits_[i] = node->struck()[i].load(std::memory_order_relaxed);
+    }
+    if (word.struck() != 0) bits_[(word.struck() - 1) / 64 % kStruckWords] |= BitOf(word.struck());
+  }
+  bool Has(uint32_t item) const { return (bits_[item / 64] >> item % 64 & 1) != 0; }
+  uint32_t count() const {
+    uint32_t count = 0;
+    for (const uint64_t bits : bits_) count += static_cast<uint32_t>(std::popcount(bits));
+    return count;
+  }
+  // Sets in the node the bit of the item that the word names, if any, so that the word may name
+  // another. Whoever does so again changes nothing.
+  static void Settle(BlockHeader* node, SlotWord word) {
+    if (word.struck() == 0) return;
+    // Relaxed: the caller's CAS of the slot word publishes it.
+    node->struck()[(word.struck() - 1) / 64 % kStruckWords].fetch_or(BitOf(word.struck()),
+                                                                     std::memory_order_relaxed);
+  }
+
+ private:
+  static uint64_t BitOf(uint32_t struck) { return uint64_t{1} << (struck - 1) % 64; }
+
+  std::array<uint64_t, kStruckWords> bits_;
+};
 
 // ---- Pages.
 
@@ -198,7 +238,8 @@ inline constexpr std::array<uint16_t, 12> kClassBytes = {32,  64,  96,  128, 160
                                                          256, 320, 384, 512, 672, 1024};
 inline constexpr uint32_t kClasses = kClassBytes.size();
 inline constexpr size_t kMaxSmallBytes = kClassBytes.back();
-inline constexpr size_t kMaxNodeItems = (kMaxSmallBytes - sizeof(BlockHeader)) / 8;
+inline constexpr size_t kMaxNodeItems = (kMaxSmallBytes - NodeBytes(0)) / 8;
+static_assert(kMaxNodeItems <= 64 * kStruckWords && kMaxNodeItems < 0xff);
 
 constexpr uint32_t BlocksInPage(uint32_t size_class) {
   return static_cast<uint32_t>(kPageBytes / kClassBytes[size_class]);

@@ -237,9 +237,10 @@ bool Victim::Reachable(uint64_t slot, Ref ref) {
     if (SlotWord{context_.slot(slot).load(std::memory_order_seq_cst)} != word) continue;
     BlockHeader* node = context_.IsPlace(word.ref()) ? context_.block(word.ref()) : nullptr;
     found = node == nullptr || !context_.IsWholeNode(node);
+    if (found) break;
+    const StruckItems struck(node, word);
     for (uint32_t i = 0; !found && i < node->items; ++i) {
-      bool erased = i < kErasableItems && (word.erased() >> i & 1) != 0;
-      found |= !erased && ItemRef(node->item()[i]) == ref;
+      found = !struck.Has(i) && ItemRef(node->item()[i]) == ref;
     }
     break;
   }

@@ -1,6 +1,5 @@
 // Whether cas_slots has room for an entry, told by pages and blocks as they are.
 #include <algorithm>
-#include <bit>
 #include <vector>
 
 #include "variants/stores/cas_slots/cas_slots_store.h"
@@ -70,7 +69,7 @@ absl::StatusOr<bool> CasSlotsStore::HasRoom(std::string_view key, size_t value_b
   const size_t others =
       found.node == nullptr
           ? found.other_count
-          : found.node->items - static_cast<size_t>(std::popcount(found.word.erased()));
+          : found.node->items - size_t{StruckItems(found.node, found.word).count()};
   ReleaseHolds(found);
   if (!listed && others >= kMaxNodeItems) return false;
   return Room(context_).Has(sizeof(BlockHeader) + key.size() + value_bytes);

@@ -2,7 +2,7 @@
 //
 // The simplest design that loses nothing: one lock domain (variants/stores/locked/shard.h) is the
 // whole store. Layout, invariants and commit points are those of variants/stores/locked: journal.h
-// (J1-J5), heap.h (H1-H6), shard.h (D1-D5), ledger.h (L1-L5), recovery.cc, audit.cc.
+// (J1-J5), heap.h (H1-H6), shard.h (D1-D5), ledger.h (L1-L4), recovery.cc, audit.cc.
 #include "variants/stores/locked/locked_variant.h"
 
 namespace kill9 {

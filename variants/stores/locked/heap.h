@@ -82,6 +82,14 @@ class Heap {
   // REQUIRES: the transaction is empty so far (a flush of the lists commits).
   uint64_t Allocate(Journal& journal, uint64_t payload_bytes);
   void Free(Journal& journal, uint64_t payload);
+  // As Allocate, at the end of the last free block that is large enough: what lives long lies apart
+  // from what Allocate gives. Time: O(blocks behind it).
+  uint64_t AllocateLast(Journal& journal, uint64_t payload_bytes);
+  // As Allocate, with the payload at this offset; 0: not all of that room is free, or it leaves too
+  // little before it. Time: O(blocks). REQUIRES: Contains(payload).
+  uint64_t AllocateAt(Journal& journal, uint64_t payload, uint64_t payload_bytes);
+  // Merges what the lists have. REQUIRES: as Allocate. False: damaged.
+  bool MergeListed(Journal& journal);
 
   // The size of the block that a request is given, header included (up to 16 bytes more if the rest
   // would be too small for a block).
@@ -109,6 +117,9 @@ class Heap {
   };
   void Walk(absl::FunctionRef<void(const BlockView&)> visit,
             std::vector<std::string>& violations) const;
+  // Calls `visit` for each block in order, as tagged: a listed one is used. False: H1 is broken.
+  using Visit = absl::FunctionRef<void(uint64_t payload, uint64_t bytes, bool used)>;
+  bool ForEachBlock(Visit visit) const;
 
  private:
   struct Block {
@@ -144,6 +155,9 @@ class Heap {
   // The payload of a block that may be large enough; 0: there is none. What it says is not checked.
   uint64_t Find(Journal& journal, uint64_t bytes) const;
   uint64_t Take(Journal& journal, uint64_t bytes);
+  // Makes a used block of so many bytes from `begin` on, out of a free one. Its payload; or 0.
+  uint64_t Carve(Journal& journal, Block* block, uint64_t begin, uint64_t bytes);
+  uint64_t TakeLast(Journal& journal, uint64_t bytes);
   void Merge(Journal& journal, uint64_t payload);
   bool FlushLists(Journal& journal);
   void CheckLists(absl::flat_hash_set<uint64_t>& findable,

@@ -10,10 +10,10 @@
 #ifndef KILL9_VARIANTS_STORES_LOCKED_LEDGER_H_
 #define KILL9_VARIANTS_STORES_LOCKED_LEDGER_H_
 
-#include <atomic>
 #include <cstdint>
 #include <type_traits>
 
+#include "variants/segment/admission/mutex_admission.h"
 #include "variants/stores/locked/journal.h"
 
 namespace kill9::locked {
@@ -48,16 +48,9 @@ struct Ledger {
   static constexpr uint32_t kFreeingRow = kPublicRows + 1;  // a borrowed block on its way back
   static constexpr uint32_t kRows = kPublicRows + 2;
 
+  MutexAdmission admission;
   Journal::Area journal;
   uint64_t rows[kRows];  // Hold::Pack
-  // L5  The PID namespace, by inode, in which the participant, or the process that recovers in
-  //     order to become one (P4), locks mutexes: in the low half. In the high half the generation
-  //     that it is true of: what an earlier owner of the slot left says nothing. Written before the
-  //     first lock, by the slot's owner (AttachStore); read by whoever attaches.
-  std::atomic<uint64_t> pid_namespace;
-  // L6  The slot's owner locks no mutex before this names its generation (Space::Admit). 1 << 32 |
-  //     generation. Written by the owner; read by whoever attaches.
-  std::atomic<uint64_t> admitted;
 };
 static_assert(std::is_standard_layout_v<Ledger> && sizeof(Ledger) % 64 == 0);
 

@@ -85,8 +85,8 @@ class Space {
   // kDataLoss: something of them was damaged; the rest was recovered.
   absl::StatusOr<RecoveryReport> RecoverDead();
 
-  // Before the owner of a slot locks its first mutex: sees to it that no mutex names an owner of
-  // another time or place (admission.cc). Waits while somebody else is about that.
+  // Before the owner of a slot locks its first mutex: AdmitToMutexes. Waits while somebody else is
+  // about that.
   absl::Status Admit(const Participant& owner);
 
   AuditReport Audit(JournalOwner hand);
@@ -95,7 +95,6 @@ class Space {
   absl::StatusOr<bool> HasRoom(uint64_t payload_bytes, JournalOwner hand);
 
  private:
-  bool AnyOtherIsAdmitted(uint32_t own_slot) const;
   // REQUIRES: nobody is admitted, and nobody can be.
   void ResetMutexes();
   // Undoes what the journal of this id says of the shard.

@@ -40,7 +40,8 @@ TEST(SeqlockRingThreads, ParticipantsInThreadsNeverSeeATornStaleOrRevivedValue) 
 // small ones may be faster lap after lap: that is no damage.
 TEST(SeqlockRingThreads, WhoIsOvertakenForManyLapsDoesNotTakeThatForDamage) {
   constexpr int kThreads = 4;
-  constexpr int kPuts = kThreadSanitizer ? 1'000 : 15'000;
+  constexpr int kPuts = kThreadSanitizer ? 500 : 7'500;  // of each thread
+  constexpr int kMostTries = 1000 * kPuts;
   auto segment = MakeSmallSegment(96 << 10, 8);
   std::atomic<uint64_t> damaged{0}, stored{0};
   std::vector<std::thread> threads;
@@ -49,16 +50,21 @@ TEST(SeqlockRingThreads, WhoIsOvertakenForManyLapsDoesNotTakeThatForDamage) {
       auto store = RingStore::Attach(segment);
       if (!store.ok()) return;
       const std::string value(i % 2 == 0 ? (*store)->max_value_bytes() : 3000, 'v');
-      for (int n = 0; n < kPuts; ++n) {
+      for (int n = 0, tries = 0; n < kPuts && tries < kMostTries; ++tries) {
         const absl::Status status = (*store)->Put(absl::StrCat("key-", n % 20), value).status();
         damaged.fetch_add(absl::IsDataLoss(status) ? 1 : 0, kTestOrder);
-        stored.fetch_add(status.ok() ? 1 : 0, kTestOrder);
+        if (status.ok()) {
+          stored.fetch_add(1, kTestOrder);
+          ++n;
+        } else {
+          std::this_thread::yield();  // half of the ring is taken by one that does not run
+        }
       }
     });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(damaged.load(kTestOrder), 0u);
-  EXPECT_GT(stored.load(kTestOrder), uint64_t{kThreads} * kPuts / 2);
+  EXPECT_EQ(stored.load(kTestOrder), uint64_t{kThreads} * kPuts);
   {
     auto store = RingStore::Attach(segment);
     ASSERT_TRUE(store.ok());
