@@ -279,8 +279,8 @@ void OnlineChecker::Explain(OnlineOutcome* outcome) {
   }
   outcome->counterexample_text = RenderText(*outcome->counterexample, naming);
   if (options_.counterexample_stem.empty()) return;
-  absl::StatusOr<std::vector<std::string>> files =
-      WriteCounterexample(*outcome->counterexample, naming, options_.counterexample_stem);
+  absl::StatusOr<std::vector<std::string>> files = WriteCounterexample(
+      *outcome->counterexample, naming, options_.counterexample_stem, {outcome->strongest, ""});
   if (files.ok()) {
     outcome->counterexample_files = *std::move(files);
   } else {

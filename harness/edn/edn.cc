@@ -4,10 +4,7 @@
 #include <array>
 #include <cstdlib>
 #include <deque>
-#include <iterator>
-#include <optional>
 #include <set>
-#include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -84,6 +81,8 @@ class HistoryReader {
     const EdnForm* key = nullptr;
     const EdnForm* value = nullptr;
     const EdnForm* version = nullptr;
+    const EdnForm* missed = nullptr;
+    const EdnForm* result = nullptr;  // of a function whose :value is its argument
     const EdnForm* time = nullptr;
     const EdnForm* index = nullptr;
   };
@@ -95,6 +94,8 @@ class HistoryReader {
     if (name == ":key") return &event->key;
     if (name == ":value") return &event->value;
     if (name == ":version") return &event->version;
+    if (name == ":missed") return &event->missed;
+    if (name == ":result") return &event->result;
     if (name == ":time") return &event->time;
     if (name == ":index") return &event->index;
     return nullptr;
@@ -170,22 +171,26 @@ class HistoryReader {
   }
 
   absl::Status Invoke(const EdnForm& form, const Event& event, uint32_t process) {
-    auto [entry, inserted] = open_.try_emplace(process, kNone);
+    absl::StatusOr<Function> function = ReadFunction(form, event);
+    if (!function.ok()) return function.status();
+    auto [entry, inserted] = open_.try_emplace({process, IsDeath(event)}, kNone);
     if (entry->second != kNone) {
       return reader_.Error(form,
                            absl::StrCat("process ", process, " has an operation open already"));
     }
-    Operation operation{};
-    absl::StatusOr<Function> function = ReadFunction(form, event);
-    if (!function.ok()) return function.status();
+    Operation operation{};  // open
     operation.function = *function;
     operation.invoke = events_;
     operation.process = process;
-    operation.outcome = Outcome::kOpen;
     entry->second = history_.operations.size();
     history_.operations.push_back(operation);
     if (RowOf(*function).target == Target::kObject) return absl::OkStatus();
     return ReadArguments(form, event, &history_.operations.back());
+  }
+
+  // It is no call of the process: it may come before the answer to its last one was read.
+  static bool IsDeath(const Event& event) {
+    return event.function != nullptr && event.function->text == ":die";
   }
 
   absl::StatusOr<Function> ReadFunction(const EdnForm& form, const Event& event) {
@@ -254,6 +259,17 @@ class HistoryReader {
       case Field::kNumber:
         if (payload == nullptr) return absl::OkStatus();
         return ReadNumber(*payload, field == Field::kVersion ? "a version" : "a sum", value);
+      case Field::kCaller:  // the event's process (ReadArguments)
+        return absl::OkStatus();
+      case Field::kAcquired: {
+        const std::string_view told = payload == nullptr ? std::string_view() : payload->text;
+        *value = told == "false"         ? kHeldByOther
+                 : told == ":owner-died" ? kAcquiredOfDead
+                 : told == "true"        ? kAcquired
+                                         : kAcquiredUntold;
+        return absl::OkStatus();
+      }
+      case Field::kWasNew:
       case Field::kWasThere: {
         const std::string_view told = payload == nullptr ? std::string_view() : payload->text;
         *value = told == "true" ? 1 : told == "false" ? 0 : kErasedUntold;
@@ -271,13 +287,14 @@ class HistoryReader {
     if (row.expected != Field::kUnused) {
       if (payload == nullptr || !payload->IsPair()) {
         return reader_.Error(payload == nullptr ? form : *payload,
-                             "a compare-and-swap needs a :value [old new]");
+                             absl::StrCat(":", std::string(row.name), " needs a :value of two"));
       }
       status = ReadField(&payload->items[0], row.expected, &operation->expected);
       if (!status.ok()) return status;
       payload = &payload->items[1];
     }
     status = ReadField(payload, row.argument, &operation->argument);
+    if (row.argument == Field::kCaller) operation->argument = uint64_t{operation->process} + 1;
     if (status.ok() && row.argument == Field::kRequiredValue && operation->argument == kNothing) {
       return reader_.Error(form, absl::StrCat(":", std::string(row.name), " needs a :value"));
     }
@@ -294,7 +311,7 @@ class HistoryReader {
   }
 
   absl::Status Complete(const EdnForm& form, const Event& event, int64_t process, Outcome outcome) {
-    auto entry = open_.find(static_cast<uint32_t>(process));
+    auto entry = open_.find({static_cast<uint32_t>(process), IsDeath(event)});
     if (entry == open_.end() || entry->second == kNone) {
       return reader_.Error(form, absl::StrCat("process ", process, " has no operation open"));
     }
@@ -314,8 +331,15 @@ class HistoryReader {
         event.version == nullptr) {
       operation.outcome = Outcome::kRefused;  // without a version it does not say what it met
     }
-    if (event.version != nullptr && outcome != Outcome::kCrashed && !event.version->IsNil()) {
+    // Of a lease it is a clock's reading, of the death as well.
+    const bool tells_version =
+        outcome != Outcome::kCrashed || RowOf(operation.function).target == Target::kLock;
+    if (event.version != nullptr && tells_version && !event.version->IsNil()) {
       absl::Status status = ReadNumber(*event.version, "a version", &operation.result_version);
+      if (!status.ok()) return status;
+    }
+    if (event.missed != nullptr && RowOf(operation.function).tells_missed) {
+      absl::Status status = ReadNumber(*event.missed, "what was missed", &operation.expected);
       if (!status.ok()) return status;
     }
     return outcome == Outcome::kOk ? ReadResult(form, event, &operation) : absl::OkStatus();
@@ -334,11 +358,13 @@ class HistoryReader {
     } else {
       payload = event.value;
     }
-    const Field result = RowOf(operation->function).result;
-    if ((result == Field::kValue || result == Field::kNumber) && event.value == nullptr) {
+    const FunctionRow& row = RowOf(operation->function);
+    if (TakesValue(row)) return ReadField(event.result, row.result, &operation->result);
+    const bool needs_value = row.result == Field::kValue || row.result == Field::kNumber;
+    if (needs_value && event.value == nullptr) {
       return reader_.Error(form, "a read that is :ok needs a :value");
     }
-    return ReadField(payload, result, &operation->result);
+    return ReadField(payload, row.result, &operation->result);
   }
 
   EdnReader reader_;
@@ -348,9 +374,9 @@ class HistoryReader {
   Event event_;
   EdnForm name_;
   EdnForm passed_over_;
-  std::array<EdnForm, 8> forms_;
+  std::array<EdnForm, 10> forms_;  // one for each field of an event
   EdnHistory history_;
-  absl::flat_hash_map<uint32_t, size_t> open_;  // process: its open operation
+  absl::flat_hash_map<std::pair<uint32_t, bool>, size_t> open_;  // by process and IsDeath
   uint64_t events_ = 0;
   int64_t last_time_ = 0;
   int64_t first_time_ = 0;
@@ -358,43 +384,6 @@ class HistoryReader {
   bool has_times_ = false;
   bool has_index_ = false;
 };
-
-std::string FieldText(Field field, uint64_t value, const Naming& naming) {
-  if (field == Field::kVersion || field == Field::kNumber) return absl::StrCat(value);
-  if (field != Field::kWasThere) return naming.Value(value);
-  return value == kErasedUntold ? "nil" : value == 1 ? "true" : "false";
-}
-
-void AppendValue(const Operation& operation, bool completed, const Naming& naming,
-                 std::string* line) {
-  const FunctionRow& row = RowOf(operation.function);
-  if (row.target == Target::kObject) return;
-  std::string value = "nil";
-  if (row.argument != Field::kUnused) {
-    value = FieldText(row.argument, operation.argument, naming);
-    if (row.expected != Field::kUnused) {
-      value =
-          absl::StrCat("[", FieldText(row.expected, operation.expected, naming), " ", value, "]");
-    }
-  } else if (completed) {
-    value = FieldText(row.result, operation.result, naming);
-  }
-  const std::string key = naming.Key(operation.key);
-  if (!key.empty()) absl::StrAppend(line, ", :key ", key);  // a history of one object has no keys
-  absl::StrAppend(line, ", :value ", value);
-}
-
-std::string_view TypeName(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::kOk:
-      return ":ok";
-    case Outcome::kFail:
-    case Outcome::kRefused:
-      return ":fail";
-    default:
-      return ":info";
-  }
-}
 
 }  // namespace
 
@@ -413,50 +402,6 @@ Naming EdnHistory::naming() const {
 absl::StatusOr<EdnHistory> ReadEdn(std::string_view text, std::string_view name,
                                    absl::FunctionRef<bool(Function)> accepts) {
   return HistoryReader(text, name, accepts).Read();
-}
-
-std::string WriteEdn(std::span<const Operation> operations, const Naming& naming) {
-  // At one time calls come first: what is not known to be apart overlaps. Only a call of a process
-  // that finished its last operation at the same time has to wait.
-  enum Phase : uint8_t { kCalls, kReturns, kNextCalls };
-  struct Event {
-    uint64_t time;
-    Phase phase;
-    size_t operation;
-  };
-  absl::flat_hash_map<std::pair<uint32_t, uint64_t>, uint64_t> called_by_return;
-  for (const Operation& operation : operations) {
-    called_by_return[{operation.process, operation.finish}] = operation.invoke;
-  }
-  std::vector<Event> events;
-  for (size_t i = 0; i < operations.size(); ++i) {
-    const Operation& operation = operations[i];
-    auto last = called_by_return.find({operation.process, operation.invoke});
-    bool next = last != called_by_return.end() && last->second < operation.invoke;
-    events.push_back({operation.invoke, next ? kNextCalls : kCalls, i});
-    if (operation.outcome != Outcome::kUnknown && operation.outcome != Outcome::kOpen) {
-      events.push_back({operation.finish, kReturns, i});
-    }
-  }
-  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
-    return std::tie(a.time, a.phase, a.operation) < std::tie(b.time, b.phase, b.operation);
-  });
-  std::string text;
-  for (const Event& event : events) {
-    const Operation& operation = operations[event.operation];
-    const bool completes = event.phase == kReturns;
-    absl::StrAppend(&text, "{:process ", operation.process, ", :type ",
-                    std::string(completes ? TypeName(operation.outcome) : ":invoke"),
-                    ", :f :", std::string(RowOf(operation.function).name));
-    AppendValue(operation, completes, naming, &text);
-    bool shows_version = completes && (operation.result_version != 0 ||
-                                       (operation.outcome == Outcome::kFail &&
-                                        RowOf(operation.function).expected == Field::kVersion));
-    if (shows_version) absl::StrAppend(&text, ", :version ", operation.result_version);
-    if (completes && operation.outcome == Outcome::kCrashed) text += ", :error :died";
-    absl::StrAppend(&text, ", :time ", naming.Nanoseconds(event.time), "}\n");
-  }
-  return text;
 }
 
 }  // namespace kill9

@@ -5,6 +5,7 @@
 //     {:process 0, :type :ok, :f :put, :key 3, :value 17, :version 4, :time 1950}
 //     {:process 1, :type :info, :f :compare-and-swap, :key 3, :value [4 18], :error :died, :time
 //     2100}
+// Of a heap :value is [SIZE BLOCK] or [TO-WHOM BLOCK], and what a call tells is :result.
 //
 // Read: the same; and a vector of maps; tagged records (#jepsen.history.Op{…}); events of processes
 // that are not numbers (:nemesis), which are skipped; :f as :read, :write, :cas [old new], :delete,

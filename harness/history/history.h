@@ -32,8 +32,13 @@ enum class Outcome : uint8_t {
 inline constexpr uint64_t kNothing = 0;  // the value of an absent key; real values are 1 and up
 // The value of a crashed write that nobody read: equal to no value ever read.
 inline constexpr uint64_t kUnreadValue = ~0ull;
-// The result of an erase that does not tell whether the key was there.
+// The result of what does not tell whether the key was there.
 inline constexpr uint64_t kErasedUntold = 2;
+// The result of an acquisition (Field::kAcquired).
+inline constexpr uint64_t kHeldByOther = 0;     // it had no effect
+inline constexpr uint64_t kAcquired = 1;        // and nobody died holding it
+inline constexpr uint64_t kAcquiredOfDead = 2;  // and the last one who held it died
+inline constexpr uint64_t kAcquiredUntold = 3;  // and it does not tell who held it
 // The `finish` of an operation that may take effect at any later time.
 inline constexpr uint64_t kNever = ~0ull;
 
@@ -47,7 +52,7 @@ struct alignas(64) Operation {
   uint16_t reserved;  // 0; the checker's own while it makes a counterexample
   uint64_t key;
   uint64_t argument;  // the id of the value written: unique in a run where the workload makes it so
-  uint64_t expected;  // compare-and-swap: the expected version (0: absent)
+  uint64_t expected;  // compare-and-swap: the expected version (0: absent); messages missed
   uint64_t result;    // the id of the value read
   uint64_t result_version;
 };

@@ -23,6 +23,10 @@ uint64_t Naming::Nanoseconds(uint64_t ticks) const {
   return nanoseconds ? nanoseconds(ticks) : ticks;
 }
 
+std::string Naming::Process(uint32_t number) const {
+  return process ? process(number) : absl::StrCat("P", number);
+}
+
 std::string Naming::State(const std::string& description) const {
   std::string text;
   for (size_t i = 0; i < description.size(); ++i) {
@@ -36,6 +40,20 @@ std::string Naming::State(const std::string& description) const {
     }
   }
   return text;
+}
+
+std::string ShownValue(uint64_t id) {
+  constexpr uint64_t kWithoutNumber = uint64_t{1} << 63;
+  if ((id & kWithoutNumber) != 0) {
+    const uint64_t bytes = (id & ~kWithoutNumber) - 1;
+    return bytes == 0 ? "an empty one" : absl::StrCat("one of ", bytes, " B");
+  }
+  return id >> 32 == 0 ? absl::StrCat(id) : absl::StrCat("P", id >> 32, "#", id & UINT32_MAX);
+}
+
+Naming WithShownValues(Naming naming) {
+  if (!naming.value) naming.value = ShownValue;
+  return naming;
 }
 
 }  // namespace kill9

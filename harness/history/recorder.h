@@ -88,6 +88,9 @@ class Recorder {
     PrefetchToWrite(&operations_[(published_ + kAhead) & (capacity_ - 1)]);
   }
 
+  // How many messages were missed before the one that the open operation got. Before End.
+  void TellMissed(uint64_t missed) { current_->expected = missed; }
+
   // Completes the open operation.
   void End(Outcome result_outcome, uint64_t result = kNothing, uint64_t result_version = 0) {
     current_->finish = last_finish_ = clock_.AfterOperation();

@@ -23,10 +23,30 @@ struct Cell {
   size_t write = 0;  // index into the versions, of the write that is present
 };
 
+// What a counter, a set's member, a lock, ... is; of one history it is one of them.
+struct Object {
+  uint64_t sum = 0;
+  bool member = false;
+  uint64_t holder = 0;  // who has the lock; 0: nobody
+  bool left_by_dead = false;
+  bool left_by_living = true;         // both: it is not known
+  std::deque<uint64_t> permits = {};  // who has one, in any order
+  uint64_t wake_ups = 0;
+  std::vector<uint64_t> list = {};
+  // Who has the lease, while a clock surely reads less than `lasts` and at most to `ends`.
+  uint32_t lent_to = 0;
+  bool is_lent = false;
+  uint64_t lasts = 0, ends = 0;
+};
+
 class Search {
  public:
   Search(std::string_view model, Condition condition, const std::vector<Operation>& history)
-      : lossy_(model == "cache"), queue_(model == "queue") {
+      : lossy_(model == "cache"),
+        queue_(model == "queue"),
+        robust_(model == "robust-mutex"),
+        lease_(model == "lease"),
+        semaphore_(model == "semaphore") {
     for (const Operation& operation : history) {
       if (operation.function == Function::kRecover && operation.outcome == Outcome::kOk) {
         recoveries_.push_back(operation);
@@ -104,12 +124,14 @@ class Search {
   bool Try(size_t i, uint64_t now, bool forget_first) {
     Cell cell = cell_;
     std::deque<uint64_t> queue = queue_items_;
+    const Object object = object_;
     size_t versions = versions_.size();
     std::vector<uint64_t> saved = versions_;
     if (forget_first) cell_.present = false;
     bool found = Apply(items_[i].operation, items_[i].optional) && Place(now);
     cell_ = cell;
     queue_items_ = queue;
+    object_ = object;
     versions_ = saved;
     versions_.resize(versions);
     return found;
@@ -163,9 +185,137 @@ class Search {
           return false;
         }
         return Write(operation);
+      case Function::kAdd:
+        object_.sum += operation.argument;
+        return true;
+      case Function::kRead:
+        return crashed || operation.result == object_.sum;
+      case Function::kAddMember:
+        if (!crashed && operation.result < 2 && object_.member == (operation.result == 1)) {
+          return false;
+        }
+        object_.member = true;
+        return true;
+      case Function::kRemoveMember:
+        if (!crashed && operation.result < 2 && object_.member != (operation.result == 1)) {
+          return false;
+        }
+        object_.member = false;
+        return true;
+      case Function::kContains:
+        return crashed || object_.member == (operation.result == 1);
+      case Function::kAcquire:
+      case Function::kRelease:
+      case Function::kDie:
+        return semaphore_ ? ApplyToSemaphore(operation)
+               : lease_   ? ApplyToLease(operation)
+                          : ApplyToLock(operation);
+      case Function::kAcquireFor:
+      case Function::kRenew:
+        return ApplyToLease(operation);
+      case Function::kWait:
+        return object_.wake_ups > 0 && object_.wake_ups-- > 0;
+      case Function::kSignal:
+      case Function::kBroadcast:
+        object_.wake_ups += operation.argument;
+        return true;
+      case Function::kWakeUps:
+        return crashed || operation.result == object_.wake_ups;
+      case Function::kAppend:
+        object_.list.push_back(operation.argument);
+        return true;
+      case Function::kAt:
+        if (crashed) return true;
+        if (operation.result == kNothing) return object_.list.size() <= operation.argument;
+        return object_.list.size() > operation.argument &&
+               object_.list[operation.argument] == operation.result;
+      case Function::kRemoveItem:
+        return ApplyRemoval(operation, crashed);
       default:
         return false;
     }
+  }
+
+  bool ApplyToLock(const Operation& operation) {
+    const uint64_t caller = uint64_t{operation.process} + 1;
+    const bool told = operation.outcome == Outcome::kOk;
+    if (operation.function == Function::kDie) {
+      if (object_.holder == caller) object_ = {.left_by_dead = true, .left_by_living = false};
+      return true;
+    }
+    if (operation.function == Function::kRelease) {
+      if (object_.holder != caller) return false;
+      object_ = {.left_by_dead = operation.outcome == Outcome::kCrashed};
+      return true;
+    }
+    if (told && operation.result == kHeldByOther) {
+      return object_.holder != 0 && object_.holder != caller;
+    }
+    if (object_.holder != 0) return false;
+    if (told && operation.result == kAcquiredOfDead && !object_.left_by_dead) return false;
+    if (told && operation.result == kAcquired && robust_ && !object_.left_by_living) return false;
+    if (operation.outcome == Outcome::kCrashed) {
+      object_ = {.left_by_dead = true};
+    } else {
+      object_ = {.holder = caller};
+    }
+    return true;
+  }
+
+  bool ApplyToSemaphore(const Operation& operation) {
+    const uint64_t caller = uint64_t{operation.process} + 1;
+    std::deque<uint64_t>& permits = object_.permits;
+    if (operation.function != Function::kAcquire) {
+      for (auto one = permits.begin(); one != permits.end(); ++one) {
+        if (*one != caller) continue;
+        permits.erase(one);
+        return true;
+      }
+      return operation.function == Function::kDie;
+    }
+    const bool told = operation.outcome == Outcome::kOk;
+    if (told && operation.result == kHeldByOther) return permits.size() == 2;
+    if (permits.size() == 2 || (told && operation.result == kAcquiredOfDead)) return false;
+    if (operation.outcome != Outcome::kCrashed) permits.push_back(caller);
+    return true;
+  }
+
+  bool ApplyRemoval(const Operation& operation, bool crashed) {
+    for (size_t i = 0; i < object_.list.size(); ++i) {
+      if (object_.list[i] != operation.argument) continue;
+      object_.list.erase(object_.list.begin() + static_cast<std::ptrdiff_t>(i));
+      return crashed || operation.result != 0;
+    }
+    return crashed || operation.result != 1;
+  }
+
+  // The clock that was read at the call and at the return goes on with time: a term that was
+  // granted between the two ends between the first reading and the term, and the last one and the
+  // term.
+  bool ApplyToLease(const Operation& operation) {
+    Object& now = object_;
+    const uint32_t caller = operation.process;
+    const bool living = operation.outcome == Outcome::kOk;
+    const bool mine = now.is_lent && now.lent_to == caller;
+    if (operation.function == Function::kDie || operation.function == Function::kRelease) {
+      if (!mine) return true;
+      now.lasts = 0;
+      if (operation.function == Function::kRelease && living) now.is_lent = false;
+      return true;
+    }
+    const uint64_t latest = operation.result_version == 0 ? kEndless : operation.result_version;
+    const bool over = !now.is_lent || latest >= now.lasts;  // it may be, of who had it
+    const bool refused = living && operation.result == kHeldByOther;
+    if (operation.function == Function::kRenew && refused) return !mine || over;
+    if (refused) return now.is_lent && operation.expected <= now.ends;
+    if (operation.function == Function::kRenew ? !mine : !mine && !over) return false;
+    uint64_t ends = latest == kEndless ? kEndless : latest + operation.argument;
+    if (!living && mine) ends = std::max(ends, now.ends);
+    now.is_lent = true;
+    now.lent_to = caller;
+    now.lasts = living ? operation.expected + operation.argument : 0;
+    now.ends = ends;
+    return true;
   }
 
   bool ApplyToQueue(const Operation& operation, bool crashed) {
@@ -196,12 +346,16 @@ class Search {
 
   bool lossy_;
   bool queue_;
+  bool robust_;
+  bool lease_;
+  bool semaphore_;
   bool versioned_ = false;
   std::vector<Operation> recoveries_;
   std::vector<Item> items_;
   std::vector<bool> used_;
   Cell cell_;
   std::deque<uint64_t> queue_items_;
+  Object object_;
   std::vector<uint64_t> versions_;
 };
 

@@ -7,7 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/checker/counterexample/shrink.h"
+#include "harness/checker/counterexample/story.h"
 #include "harness/checker/search/shown.h"
+#include "harness/history/heap_call.h"
 
 namespace kill9 {
 
@@ -20,10 +22,13 @@ std::string DescribeCall(const Operation& operation, const Naming& naming) {
     absl::StrAppend(&text, " ", naming.Value(operation.expected), " to");
   }
   if (row.argument == Field::kNumber) {
-    absl::StrAppend(&text, " ", operation.argument);
-  } else if (row.argument != Field::kUnused) {
+    absl::StrAppend(&text, row.target == Target::kLock ? " for " : " ", operation.argument);
+  } else if (TakesValue(row)) {
     absl::StrAppend(&text, " ", naming.Value(operation.argument));
   }
+  const bool names_another = row.target == Target::kBlocks && row.effect == Effect::kWrites &&
+                             row.result != Field::kNumber;
+  if (names_another) absl::StrAppend(&text, " to ", SizeOrOwnerOf(operation));
   return text;
 }
 
@@ -53,12 +58,21 @@ std::string DescribeResult(const Operation& operation, const Naming& naming) {
     absl::StrAppend(&text, " -> ", naming.Value(operation.result));
   } else if (result == Field::kNumber) {
     absl::StrAppend(&text, " -> ", operation.result);
+  } else if (result == Field::kAcquired && operation.result != kAcquired) {
+    text += operation.result == kHeldByOther      ? " -> no: it is held"
+            : operation.result == kAcquiredOfDead ? " -> ok, owner died"
+                                                  : " -> ok, counts as untold who held it";
+  } else if (result == Field::kWasNew && operation.result != kErasedUntold) {
+    text += operation.result == 1 ? " -> it is new" : " -> it was there";
   } else if (result != Field::kWasThere) {
     text += " -> ok";
   } else if (operation.result != kErasedUntold) {
     text += operation.result == 1 ? " -> it was there" : " -> it was not there";
   }
-  if (operation.result_version != 0) {
+  if (operation.result_version != 0 && RowOf(operation.function).target == Target::kLock) {
+    absl::StrAppend(&text, " (by the clock ", operation.expected, " to ", operation.result_version,
+                    ")");
+  } else if (operation.result_version != 0) {
     absl::StrAppend(&text, " (version ", operation.result_version, ")");
   }
   return text;
@@ -70,9 +84,11 @@ std::string DescribeOperation(const Operation& operation, const Naming& naming) 
   std::string text = DescribeResult(operation, naming);
   if (IsWeakened(operation)) {
     // Shrinking took away what it met; the violation does not need it.
-    text += RowOf(operation.function).result == Field::kWasThere
-                ? ", counts as an erase of anything"
-                : ", counts as a put";
+    const Field result = RowOf(operation.function).result;
+    text += result == Field::kWasThere   ? ", counts as an erase of anything"
+            : result == Field::kWasNew   ? ", counts as added to anything"
+            : result == Field::kAcquired ? ""
+                                         : ", counts as a put";
   }
   return text;
 }
@@ -83,7 +99,8 @@ namespace {
 // the other.
 class Timeline {
  public:
-  explicit Timeline(const Counterexample& counterexample) : shown_(counterexample) {
+  Timeline(const Counterexample& counterexample, const Naming& naming)
+      : shown_(counterexample), naming_(naming) {
     std::set<uint64_t> times;
     for (const Operation& operation : shown_.operations) {
       times.insert(operation.invoke);
@@ -116,33 +133,21 @@ class Timeline {
         if (end - begin > label.size()) row.replace(begin + 1, label.size(), label);
       }
       while (!row.empty() && row.back() == ' ') row.pop_back();
-      absl::StrAppendFormat(&text, "  P%-5d %s\n", process, row);
+      absl::StrAppendFormat(&text, "  %-6s %s\n", naming_.Process(process), row);
     }
     return text;
   }
 
  private:
   const Counterexample& shown_;
+  const Naming& naming_;
   std::map<uint64_t, size_t> columns_;
   std::map<uint32_t, std::vector<size_t>> rows_;
 };
 
-}  // namespace
-
-std::string RenderText(const Counterexample& counterexample, const Naming& naming) {
+std::string ListOf(const Counterexample& counterexample, const Naming& naming) {
+  std::string text;
   const std::vector<Operation>& operations = counterexample.operations;
-  std::string text = absl::StrFormat(
-      "%s is not %s linearizable (model %s): %d operations suffice to show it\n",
-      naming.Subject(counterexample.key), std::string(ConditionName(counterexample.condition)),
-      counterexample.model, operations.size());
-  if (!counterexample.initial_states.empty()) {
-    absl::StrAppend(&text, "  before them it is ");
-    for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
-      absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
-    }
-    absl::StrAppend(&text, "\n");
-  }
-  absl::StrAppend(&text, "\n", Timeline(counterexample).Draw(), "\n");
   const uint64_t start = naming.Nanoseconds(operations.front().invoke);
   for (size_t i = 0; i < operations.size(); ++i) {
     const Operation& operation = operations[i];
@@ -150,11 +155,36 @@ std::string RenderText(const Counterexample& counterexample, const Naming& namin
                             i) != counterexample.unplaceable.end();
     double from = static_cast<double>(naming.Nanoseconds(operation.invoke) - start) / 1e3;
     double to = static_cast<double>(naming.Nanoseconds(operation.finish) - start) / 1e3;
-    absl::StrAppendFormat(&text, "  %3d%c P%-5d %10.3f us to %10.3f us  %s%s\n", i + 1,
-                          failed ? '!' : ' ', operation.process, from, to,
+    absl::StrAppendFormat(&text, "  %3d%c %-6s %10.3f us to %10.3f us  %s%s\n", i + 1,
+                          failed ? '!' : ' ', naming.Process(operation.process), from, to,
                           DescribeOperation(operation, naming),
                           operation.outcome == Outcome::kCrashed ? ", death of its process" : "");
   }
+  return text;
+}
+
+}  // namespace
+
+std::string RenderText(const Counterexample& counterexample, const Naming& given, size_t columns) {
+  const Naming naming = WithShownValues(given);
+  const std::vector<Operation>& operations = counterexample.operations;
+  std::string text = absl::StrFormat(
+      "%s is not %s linearizable (model %s): %s to show it\n", naming.Subject(counterexample.key),
+      std::string(ConditionName(counterexample.condition)), counterexample.model,
+      operations.size() == 1 ? "1 operation suffices"
+                             : absl::StrCat(operations.size(), " operations suffice"));
+  if (!counterexample.initial_states.empty()) {
+    absl::StrAppend(&text, "  before them it is ");
+    for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  const std::string story = RenderStory(counterexample, naming, columns);
+  absl::StrAppend(&text, "\n",
+                  story.empty() ? absl::StrCat(Timeline(counterexample, naming).Draw(), "\n",
+                                               ListOf(counterexample, naming))
+                                : story);
   absl::StrAppend(&text, "\n  the longest linearizable prefix:");
   for (size_t i = 0; i < counterexample.placed.size(); ++i) {
     absl::StrAppend(&text, i == 0 ? " " : ", ", counterexample.placed[i] + 1);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,22 +32,35 @@ struct Counterexample {
 
 // "put v7 -> version 3", "get -> nil", "put v9 (crashed)".
 std::string DescribeOperation(const Operation& operation, const Naming& naming);
-// "P3 put v7 -> version 3".
+// "put v7".
 std::string DescribeCall(const Operation& operation, const Naming& naming);
 
-// A timeline for the terminal: a row for each process, deaths marked, then what could be placed and
-// what not.
-std::string RenderText(const Counterexample& counterexample, const Naming& naming);
+// For the terminal: what the processes did, then what could be placed and what not. Where it fits
+// into so many columns a story (story.h); else a row for each process, deaths marked, and a list of
+// the operations.
+inline constexpr size_t kStoryColumns = 80;
+std::string RenderText(const Counterexample& counterexample, const Naming& naming,
+                       size_t columns = kStoryColumns);
+
+// What the page tells beside the counterexample.
+struct PageFacts {
+  std::optional<Condition> strongest;  // the strongest condition that was shown to hold
+  std::string repeat;                  // the line that shows it again
+};
+
 // One self-contained page.
-std::string RenderHtml(const Counterexample& counterexample, const Naming& naming);
+std::string RenderHtml(const Counterexample& counterexample, const Naming& naming,
+                       const PageFacts& facts);
 // Chrome trace-event JSON; opens in Perfetto (ui.perfetto.dev) and chrome://tracing.
 std::string RenderTrace(const Counterexample& counterexample, const Naming& naming);
 
 // Writes <stem>.html, <stem>.trace.json and <stem>.window.edn, and makes the folder if it is not
-// there; returns their names.
+// there; returns their names. Without a line that repeats it the page has one that checks the
+// window.
 absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexample& counterexample,
                                                              const Naming& naming,
-                                                             const std::string& stem);
+                                                             const std::string& stem,
+                                                             PageFacts facts);
 
 }  // namespace kill9
 

@@ -11,8 +11,18 @@ const ModelChecker& TheCasRegisterChecker();
 const ModelChecker& TheMapChecker();
 const ModelChecker& TheCacheChecker();
 const ModelChecker& TheQueueChecker();
+const ModelChecker& TheCounterChecker();
+const ModelChecker& TheMutexChecker();
+const ModelChecker& TheRobustMutexChecker();
+const ModelChecker& TheSetChecker();
+const ModelChecker& TheSemaphoreChecker();
+const ModelChecker& TheConditionChecker();
+const ModelChecker& TheLeaseChecker();
+const ModelChecker& TheListChecker();
 const ModelChecker& TheChannelChecker();
 const ModelChecker& TheSenderOrderChecker();
+const ModelChecker& TheBroadcastChecker();
+const ModelChecker& TheHeapChecker();
 
 }  // namespace kill9
 

@@ -12,8 +12,12 @@ namespace {
 
 std::vector<const ModelChecker*>& Models() {
   static auto* models = new std::vector<const ModelChecker*>{
-      &TheRegisterChecker(), &TheCasRegisterChecker(), &TheMapChecker(),        &TheCacheChecker(),
-      &TheQueueChecker(),    &TheChannelChecker(),     &TheSenderOrderChecker()};
+      &TheRegisterChecker(),  &TheCasRegisterChecker(), &TheMapChecker(),
+      &TheCacheChecker(),     &TheQueueChecker(),       &TheCounterChecker(),
+      &TheSetChecker(),       &TheMutexChecker(),       &TheRobustMutexChecker(),
+      &TheSemaphoreChecker(), &TheConditionChecker(),   &TheLeaseChecker(),
+      &TheListChecker(),      &TheChannelChecker(),     &TheSenderOrderChecker(),
+      &TheBroadcastChecker(), &TheHeapChecker()};
   return *models;
 }
 

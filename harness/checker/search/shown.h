@@ -71,6 +71,9 @@ inline bool ShowsAbsence(const Operation& operation) {
   if (row.result == Field::kWasThere) {
     return operation.outcome == Outcome::kOk && operation.result == 0;
   }
+  if (row.result == Field::kWasNew) {
+    return operation.outcome == Outcome::kOk && operation.result == 1;
+  }
   if (row.expected == Field::kValue) return operation.expected == kNothing;
   return row.expected == Field::kVersion && ShownVersion(operation) == 0;
 }
@@ -80,6 +83,9 @@ inline bool ShowsSomeValue(const Operation& operation) {
   const FunctionRow& row = RowOf(operation.function);
   if (row.result == Field::kWasThere) {
     return operation.outcome == Outcome::kOk && operation.result == 1;
+  }
+  if (row.result == Field::kWasNew) {
+    return operation.outcome == Outcome::kOk && operation.result == 0;
   }
   return row.expected == Field::kVersion && ShownVersion(operation) != 0;
 }

@@ -24,11 +24,10 @@
 //
 // Under a weaker condition than strict the end of what was cut off is later; of a stream, none is
 // shown to hold.
-#ifndef KILL9_HARNESS_CHECKER_MODELS_CHANNEL_CHECKER_H_
-#define KILL9_HARNESS_CHECKER_MODELS_CHANNEL_CHECKER_H_
+#ifndef KILL9_HARNESS_CHECKER_MODELS_MESSAGES_CHANNEL_CHECKER_H_
+#define KILL9_HARNESS_CHECKER_MODELS_MESSAGES_CHANNEL_CHECKER_H_
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <queue>
@@ -39,6 +38,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "harness/checker/model_checker.h"
+#include "harness/checker/models/messages/recent_operations.h"
 
 namespace kill9 {
 
@@ -55,12 +55,11 @@ class ChannelStream final : public StreamChecker {
   void Keep(const Operation&) override {}
   SearchResult Finish() override;
   bool HoldsUnder(Condition, const Recoveries&) const override { return false; }
-  Counterexample Explain() const override;
+  Counterexample Explain() const override { return recent_.Explain(model_, fault_); }
   uint64_t overlapping() const override { return overlapping_; }
 
  private:
   static constexpr uint64_t kNobody = ~0ull;
-  static constexpr size_t kShownMost = 4096;  // operations remembered for a counterexample
 
   struct Life {
     uint64_t sequence = 0;
@@ -136,10 +135,8 @@ class ChannelStream final : public StreamChecker {
   std::priority_queue<Operation, std::vector<Operation>, ByFinish> under_way_;
   uint64_t overlapping_ = 0;
 
-  std::deque<Operation> shown_;
-  uint64_t failed_message_ = kNothing;
-  Operation failed_{};
-  std::string why_;
+  RecentOperations recent_;
+  MessageFault fault_;
 };
 
 class ChannelChecker : public ModelChecker {
@@ -164,4 +161,4 @@ class ChannelChecker : public ModelChecker {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_CHECKER_MODELS_CHANNEL_CHECKER_H_
+#endif  // KILL9_HARNESS_CHECKER_MODELS_MESSAGES_CHANNEL_CHECKER_H_

@@ -1,19 +1,16 @@
-#include "harness/checker/models/channel_checker.h"
+#include "harness/checker/models/messages/channel_checker.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "harness/checker/models/checkers.h"
-#include "harness/checker/search/prepare.h"
 #include "harness/checker/search/shown.h"
+#include "harness/checker/whole_by_stream.h"
 
 namespace kill9 {
 namespace {
 
-uint64_t MessageOf(const Operation& operation) {
-  return operation.argument != kNothing ? operation.argument : operation.result;
-}
 bool IsTake(const Operation& operation) {
   return operation.function == Function::kTake || operation.function == Function::kReceive;
 }
@@ -38,8 +35,7 @@ uint64_t ChannelStream::TakenFront::LatestAbove(uint64_t sequence) const {
 }
 
 SearchResult ChannelStream::Add(const Operation& operation) {
-  shown_.push_back(operation);
-  if (shown_.size() > kShownMost) shown_.pop_front();
+  recent_.Add(operation);
   if (!ReturnAllBefore(operation.invoke)) return SearchResult::kViolated;
   if (!under_way_.empty()) ++overlapping_;
   if (!OnInvoke(operation)) return SearchResult::kViolated;
@@ -60,7 +56,7 @@ SearchResult ChannelStream::Finish() {
   std::sort(overtaken.begin(), overtaken.end());
   for (const auto& [sent, message] : overtaken) {
     if (Explain(lives_.at(message))) continue;
-    Fail(message, shown_.back(), "a message was left out: later ones were taken, it never was");
+    Fail(message, recent_.last(), "a message was left out: later ones were taken, it never was");
     return SearchResult::kViolated;
   }
   return SearchResult::kLinearizable;
@@ -326,53 +322,15 @@ bool ChannelStream::WasOvertaken(const Life& life) const {
 }
 
 bool ChannelStream::Fail(uint64_t message, const Operation& operation, std::string why) {
-  failed_message_ = message;
-  failed_ = operation;
-  why_ = std::move(why);
+  fault_ = {message, operation, std::move(why)};
   return false;
-}
-
-Counterexample ChannelStream::Explain() const {
-  Counterexample result;
-  result.model = model_;
-  result.key = failed_.key;
-  result.initial_states = {why_};
-  const auto is_failed = [this](const Operation& one) {
-    return one.process == failed_.process && one.invoke == failed_.invoke;
-  };
-  for (const Operation& one : shown_) {
-    const bool near = one.finish >= failed_.invoke && one.invoke <= failed_.finish;
-    if (MessageOf(one) == failed_message_ || near) result.operations.push_back(one);
-  }
-  if (std::none_of(result.operations.begin(), result.operations.end(), is_failed)) {
-    result.operations.push_back(failed_);
-  }
-  std::sort(result.operations.begin(), result.operations.end(),
-            [](const Operation& a, const Operation& b) { return a.invoke < b.invoke; });
-  for (size_t i = 0; i < result.operations.size(); ++i) {
-    if (is_failed(result.operations[i])) result.failed = i;
-  }
-  result.unplaceable = {result.failed};
-  return result;
 }
 
 SearchResult ChannelChecker::Check(Condition condition, const Recoveries& recoveries,
                                    const EngineLimits&, const KeyHistory& recorded,
                                    Counterexample* counterexample) const {
-  std::vector<Operation> operations(recorded.operations.begin(), recorded.operations.end());
-  ExtendFinishes(condition, recoveries, &operations);
-  ChannelStream stream(name_, order_);
-  SearchResult answer = SearchResult::kLinearizable;
-  for (const Operation& operation : operations) {
-    answer = stream.Add(operation);
-    if (answer != SearchResult::kLinearizable) break;
-  }
-  if (answer == SearchResult::kLinearizable) answer = stream.Finish();
-  if (answer == SearchResult::kViolated && counterexample != nullptr) {
-    *counterexample = stream.Explain();
-    counterexample->condition = condition;
-  }
-  return answer;
+  return CheckWholeByStream(ChannelStream(name_, order_), condition, recoveries, recorded,
+                            counterexample);
 }
 
 std::unique_ptr<StreamChecker> ChannelChecker::NewStream(bool, const EngineLimits&) const {

@@ -1,0 +1,104 @@
+// The page of a counterexample tells what it is of, how to repeat it and what holds; its labels do
+// not collide. What only a browser sees ./dev report-test checks.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "harness/checker/checker.h"
+#include "harness/edn/edn.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A value that is read after it was overwritten. Two calls come late and 30 ns after each other:
+// their moments' labels are wide and close.
+constexpr char kStale[] = R"edn(
+{:process 0, :type :invoke, :f :write, :value 1, :time 1000}
+{:process 0, :type :ok, :f :write, :value 1, :time 91234560}
+{:process 0, :type :invoke, :f :write, :value 2, :time 91234590}
+{:process 0, :type :ok, :f :write, :value 2, :time 91234620}
+{:process 1, :type :invoke, :f :read, :value nil, :time 91234650}
+{:process 1, :type :ok, :f :read, :value 1, :time 91234680}
+)edn";
+
+struct Checked {
+  EdnHistory history;
+  CheckOutcome outcome;
+  Naming naming() const { return history.naming(); }
+};
+
+Checked Check(const char* text) {
+  const ModelChecker& model = *FindModel("register");
+  const absl::StatusOr<EdnHistory> history =
+      ReadEdn(text, "test", [&](Function function) { return model.Accepts(function); });
+  EXPECT_TRUE(history.ok()) << history.status();
+  const absl::StatusOr<CheckOutcome> outcome = CheckHistory(model, history->operations, {});
+  EXPECT_TRUE(outcome.ok()) << outcome.status();
+  return {*history, *outcome};
+}
+
+TEST(CounterexamplePage, TellsHowToRepeatItAndWhatHolds) {
+  const Checked checked = Check(kStale);
+  ASSERT_TRUE(checked.outcome.counterexample.has_value());
+  const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(),
+                                      {Condition::kPending, "kill9 check 'a & b.edn'"});
+  EXPECT_THAT(page, HasSubstr("name=\"viewport\""));
+  EXPECT_THAT(page, HasSubstr("kill9 check 'a &amp; b.edn'</pre>"));
+  EXPECT_THAT(page, AllOf(HasSubstr("strict <strong>does not hold"),
+                          HasSubstr("recoverable <strong>does not hold"),
+                          HasSubstr("pending <strong>holds")));
+  EXPECT_THAT(page, HasSubstr("aria-label=\"3: P1 get -&gt; 1, from 91233.65 to 91233.68 us; no "
+                              "place is left for it\""));
+  const std::string none = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
+  EXPECT_THAT(none, AllOf(HasSubstr("pending <strong>was not shown to hold"),
+                          Not(HasSubstr("To repeat it"))));
+}
+
+// By the width that a wide letter has: the browser's own test measures them.
+TEST(CounterexamplePage, KeepsTheLabelsOfItsAxisApart) {
+  const Checked checked = Check(kStale);
+  ASSERT_TRUE(checked.outcome.counterexample.has_value());
+  const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
+  const std::regex label(
+      "<text class=\"dim axis\" x=\"([0-9.]+)\" y=\"18\" text-anchor=\"middle\">"
+      "([0-9.]+)</text>");
+  double taken = 0;
+  size_t labels = 0;
+  for (std::sregex_iterator at(page.begin(), page.end(), label), end; at != end; ++at) {
+    const double half = 6.9 * static_cast<double>((*at)[2].length()) / 2;
+    const double middle = std::atof((*at)[1].str().c_str());
+    EXPECT_GT(middle - half, taken) << (*at)[2];
+    taken = middle + half;
+    ++labels;
+  }
+  EXPECT_GE(labels, 4u);
+  EXPECT_THAT(page, HasSubstr(">91233.56<"));  // the premise: labels as wide as eight letters
+}
+
+TEST(CounterexamplePage, RepeatsByTheWindowWhereNobodyKnowsBetter) {
+  std::string folder = (std::filesystem::temp_directory_path() / "kill9-page-XXXXXX").string();
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const Checked checked = Check(kStale);
+  const auto files = WriteCounterexample(*checked.outcome.counterexample, checked.naming(),
+                                         folder + "/found it", {});
+  ASSERT_TRUE(files.ok()) << files.status();
+  std::ifstream file((*files)[0]);
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("kill9 check '", folder,
+                                           "/found it.window.edn' --model=register "
+                                           "--condition=strict")));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,90 @@
+// A lock, which one process has at a time. Who dies frees what it holds, by the moment of its
+// death. The next one who takes it may be told that its owner died (pthread's EOWNERDEAD), and then
+// it must be true; of a robust mutex it must be told.
+#ifndef KILL9_HARNESS_CHECKER_MODELS_OBJECTS_MUTEX_H_
+#define KILL9_HARNESS_CHECKER_MODELS_OBJECTS_MUTEX_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "harness/checker/search/shown.h"
+#include "harness/history/history.h"
+
+namespace kill9 {
+
+template <bool must_tell>
+struct LockSteps {
+  // Whether the last holder died while it had the lock.
+  enum class Died : uint8_t { kNo, kYes, kMaybe };
+  struct State {
+    uint64_t holder = 0;  // as Field::kCaller; 0: nobody
+    Died died = Died::kNo;
+    bool operator==(const State&) const = default;
+  };
+
+  static bool Accepts(Function function) {
+    return function == Function::kAcquire || function == Function::kRelease ||
+           function == Function::kDie;
+  }
+  static State Init(bool) { return {}; }
+
+  static bool Step(const Operation& operation, State* state) {
+    const bool crashed = operation.outcome == Outcome::kCrashed;
+    if (operation.function == Function::kAcquire) return Acquire(operation, crashed, state);
+    if (state->holder != operation.argument) return operation.function == Function::kDie;
+    const bool died = operation.function == Function::kDie;
+    // Who dies in a release may have had it, or not any more.
+    *state = {0, died ? Died::kYes : crashed ? Died::kMaybe : Died::kNo};
+    return true;
+  }
+
+  static bool IsObserver(const Operation& operation) {
+    return operation.function == Function::kAcquire && operation.result == kHeldByOther;
+  }
+  static bool Doomed(const Operation&, const State&) { return false; }
+  static bool Dominates(const State& a, const State& b) { return a == b; }
+  // What a crashed call did to a lock cannot be told from who has it.
+  static bool Holds(const State&, uint64_t) { return true; }
+  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
+    return crashed.invoke <= seer.finish;
+  }
+  static uint64_t Hash(const State& state) {
+    return (state.holder * 4 + static_cast<uint64_t>(state.died)) * 0x9e3779b97f4a7c15u;
+  }
+  static std::string DescribeState(const State& state) {
+    if (state.holder != 0) return "held by P" + std::to_string(state.holder - 1);
+    return state.died == Died::kNo    ? "free"
+           : state.died == Died::kYes ? "free, owner died"
+                                      : "free, owner may have died";
+  }
+
+ private:
+  static bool Acquire(const Operation& operation, bool crashed, State* state) {
+    const bool ok = operation.outcome == Outcome::kOk;
+    if (ok && operation.result == kHeldByOther) {
+      return state->holder != 0 && state->holder != operation.argument;
+    }
+    if (state->holder != 0) return false;
+    if (ok && operation.result == kAcquiredOfDead && state->died == Died::kNo) return false;
+    if (ok && operation.result == kAcquired && must_tell && state->died == Died::kYes) return false;
+    *state = crashed ? State{0, Died::kMaybe} : State{operation.argument, Died::kNo};
+    return true;
+  }
+};
+
+struct MutexModel : LockSteps</*must_tell=*/false> {
+  static constexpr std::string_view kName = "mutex";
+  static constexpr std::string_view kSummary =
+      "acquire, release, die; one holder at a time, a death frees it";
+};
+
+struct RobustMutexModel : LockSteps</*must_tell=*/true> {
+  static constexpr std::string_view kName = "robust-mutex";
+  static constexpr std::string_view kSummary =
+      "the mutex, where the next holder is told that the last one died";
+};
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_CHECKER_MODELS_OBJECTS_MUTEX_H_
