@@ -78,6 +78,9 @@ file(GLOB_RECURSE EXPLORE_SOURCES CONFIGURE_DEPENDS harness/explore/*.cc)
 list(FILTER EXPLORE_SOURCES EXCLUDE REGEX "_test\\.cc$")
 add_library(kill9_explorer STATIC ${EXPLORE_SOURCES})
 target_link_libraries(kill9_explorer PUBLIC kill9_harness)
+target_compile_options(kill9_explorer PRIVATE ${KILL9_LINES_ONLY})
+target_precompile_headers(kill9_explorer REUSE_FROM kill9_harness)
+kill9_unity(kill9_explorer 3)
 # What explored code calls by these names comes to the runtime; the standard library, too, whose
 # copies of bytes nobody has instrumented: so it is linked from its archive.
 set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open close fcntl mmap

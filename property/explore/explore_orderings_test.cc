@@ -6,8 +6,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/explore/scenes/program_scene.h"
+#include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/ordering_score.h"
 #include "property/explore/programs/programs.h"
+#include "variants/registry.h"
 
 namespace kill9::explore {
 namespace {
@@ -58,7 +60,27 @@ TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
               one.to == Order::kRelease || one.of == Ordering::Of::kFailedUpdate)
         << one.place;
     EXPECT_EQ(one.exhaustive, one.scenario.empty()) << one.place;
+    // What is not needed is given by another order, too.
+    EXPECT_EQ(one.novelties == 0, one.scenario.empty()) << one.place;
   }
+}
+
+// Which orders of the hazards of cas_slots are found to matter.
+size_t FoundInContext(const std::string& scenario) {
+  const Variant& variant = *FindVariant("cas_slots");
+  const auto scene = [&](const std::string& name) { return *NewScene(variant, name); };
+  size_t found = 0;
+  for (const WeakenedOrdering& one :
+       ScoreOrderings({scenario}, scene, {.budget_seconds = 600, .schedules = 4000})) {
+    found += one.from == Order::kSeqCst && !one.scenario.empty();
+  }
+  return found;
+}
+
+TEST(ExploreOrderings, WhatTheKernelsBarrierPaysForIsNeededWhereThereIsNone) {
+  // Who publishes a hold and who looks for holds, each by a store and a load.
+  EXPECT_EQ(FoundInContext("put,put,put+pin@full@fences"), 4u);
+  EXPECT_EQ(FoundInContext("put,put,put+pin@full"), 0u);
 }
 
 }  // namespace

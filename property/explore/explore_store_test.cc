@@ -3,17 +3,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "harness/explore/scenes/scenario.h"
 #include "harness/explore/scenes/store_scene.h"
-#include "harness/explore/search/explore.h"
+#include "property/explore/exploration_for_tests.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {
 namespace {
 
-ExploreResult ExploreStore(const Variant& variant, const std::string& scenario,
-                           const ExploreOptions& options) {
-  StoreScene scene(variant, *ParseStoreScenario(scenario));
-  return Explore(scene, options);
+absl::StatusOr<Scenario> ParseStore(std::string_view name) {
+  return ParseScenario(name, StoreWords());
 }
 
 class ExploreDesigns : public testing::TestWithParam<const Variant*> {};
@@ -26,36 +25,30 @@ std::vector<const Variant*> Designs() {
   return designs;
 }
 
-void ExpectAllSchedulesPass(const Variant& variant, const std::string& scenario, MemoryModel model,
-                            int deaths) {
-  const ExploreResult result = ExploreStore(
-      variant, scenario,
-      {.model = model, .deaths = deaths, .strategy = Strategy::kExhaustive, .budget_seconds = 600});
-  EXPECT_EQ(result.finding.verdict, Verdict::kPass)
-      << scenario << ": " << result.finding.message << Render(result.schedule);
-  EXPECT_TRUE(result.exhaustive) << scenario;
-  // That there was something to explore.
+// That there was something to explore, too.
+void ExpectAllOfManyPass(const Variant& variant, const std::string& scenario, MemoryModel model,
+                         int deaths) {
+  const ExploreResult result = ExpectAllSchedulesPass(variant, scenario, model, deaths);
   EXPECT_GT(result.contended_words, 0u) << scenario;
   EXPECT_GT(result.schedules, 60u) << scenario;
-  EXPECT_EQ(result.deaths > 0, deaths > 0) << scenario;
 }
 
 TEST_P(ExploreDesigns, EveryScheduleWithOneDeathIsLegal) {
   for (const char* scenario : {"put+get", "put+erase", "erase+erase", "put+recover", "get+erase",
                                "pin+erase", "erase+recover", "recover+recover", "put+get@empty"}) {
-    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kSc, 1);
+    ExpectAllOfManyPass(*GetParam(), scenario, MemoryModel::kSc, 1);
   }
 }
 
 TEST_P(ExploreDesigns, EveryScheduleWithStoreBuffersIsLegal) {
   for (const char* scenario : {"put+get", "get+erase", "pin+erase"}) {
-    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kTso, 0);
+    ExpectAllOfManyPass(*GetParam(), scenario, MemoryModel::kTso, 0);
   }
 }
 
 TEST_P(ExploreDesigns, EveryScheduleOfTheCppMemoryModelIsLegal) {
   for (const char* scenario : {"put+get", "put+erase", "get+erase", "pin+erase", "put+recover"}) {
-    ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kC11, 1);
+    ExpectAllOfManyPass(*GetParam(), scenario, MemoryModel::kC11, 1);
   }
 }
 
@@ -63,12 +56,12 @@ TEST_P(ExploreDesigns, EveryScheduleOfTheCppMemoryModelIsLegal) {
 // of them without a barrier than are kept account of.
 TEST_P(ExploreDesigns, SchedulesOfACompilerAreLegal) {
   for (const char* scenario : {"put+get", "put+erase", "erase+recover", "put+recover"}) {
-    const ExploreResult result = ExploreStore(*GetParam(), scenario,
-                                              {.model = MemoryModel::kCompiler,
-                                               .deaths = 1,
-                                               .strategy = Strategy::kExhaustive,
-                                               .schedules = 30'000,
-                                               .budget_seconds = 600});
+    const ExploreResult result = ExploreScenario(*GetParam(), scenario,
+                                                 {.model = MemoryModel::kCompiler,
+                                                  .deaths = 1,
+                                                  .strategy = Strategy::kExhaustive,
+                                                  .schedules = 30'000,
+                                                  .budget_seconds = 600});
     EXPECT_EQ(result.finding.verdict, Verdict::kPass) << scenario << ": " << result.finding.message;
     EXPECT_GT(result.deaths, 0u) << scenario;
     EXPECT_TRUE(result.exhaustive || GetParam()->name() == "cas_slots") << scenario;
@@ -76,23 +69,23 @@ TEST_P(ExploreDesigns, SchedulesOfACompilerAreLegal) {
 }
 
 TEST_P(ExploreDesigns, EveryScheduleOfARecoveryBesideASurvivorIsLegal) {
-  ExpectAllSchedulesPass(*GetParam(), "erase+get+recover", MemoryModel::kSc, 1);
+  ExpectAllOfManyPass(*GetParam(), "erase+get+recover", MemoryModel::kSc, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ExploreDesigns, testing::ValuesIn(Designs()),
                          [](const auto& design) { return std::string(design.param->name()); });
 
 TEST(ExploreBaselines, DeathInALockedStoreIsSeen) {
-  const ExploreResult result = ExploreStore(*FindVariant("one_semaphore"), "put+get",
-                                            {.deaths = 1,
-                                             .strategy = Strategy::kExhaustive,
-                                             .schedules = 100'000,
-                                             .budget_seconds = 600});
+  const ExploreResult result = ExploreScenario(*FindVariant("one_semaphore"), "put+get",
+                                               {.deaths = 1,
+                                                .strategy = Strategy::kExhaustive,
+                                                .schedules = 100'000,
+                                                .budget_seconds = 600});
   EXPECT_EQ(result.finding.verdict, Verdict::kStuck) << result.finding.message;
 }
 
 TEST(ExploreBaselines, InterleavingsWithoutALockAreSeen) {
-  const ExploreResult result = ExploreStore(
+  const ExploreResult result = ExploreScenario(
       *FindVariant("unsynchronised_hash"), "put+get",
       {.strategy = Strategy::kExhaustive, .schedules = 100'000, .budget_seconds = 600});
   EXPECT_NE(result.finding.verdict, Verdict::kPass);
@@ -109,8 +102,8 @@ TEST(ExploreBaselines, RandomSchedulesRepeat) {
   const ExploreOptions options = {
       .strategy = Strategy::kRandom, .schedules = 10'000, .budget_seconds = 600, .seed = 7};
   const Variant& variant = *FindVariant("unsynchronised_hash");
-  const ExploreResult first = ExploreStore(variant, "put+get", options);
-  const ExploreResult second = ExploreStore(variant, "put+get", options);
+  const ExploreResult first = ExploreScenario(variant, "put+get", options);
+  const ExploreResult second = ExploreScenario(variant, "put+get", options);
   EXPECT_NE(first.finding.verdict, Verdict::kPass);
   EXPECT_EQ(first.schedules, second.schedules);
   EXPECT_EQ(Render(first.schedule), Render(second.schedule));
@@ -121,7 +114,7 @@ TEST(ExploreBounds, PreemptionsBoundTheSchedules) {
   const Variant& variant = *FindVariant("cas_slots");
   uint64_t last = 0;
   for (const int preemptions : {0, 1, 2, Exhaustive::kUnbounded}) {
-    const ExploreResult result = ExploreStore(
+    const ExploreResult result = ExploreScenario(
         variant, "put+get",
         {.preemptions = preemptions, .strategy = Strategy::kExhaustive, .budget_seconds = 600});
     EXPECT_TRUE(result.exhaustive) << preemptions;
@@ -131,11 +124,22 @@ TEST(ExploreBounds, PreemptionsBoundTheSchedules) {
 }
 
 TEST(ExploreScenarios, AreRefusedByWhatIsWrongWithThem) {
-  EXPECT_FALSE(ParseStoreScenario("put+bogus").ok());
-  EXPECT_FALSE(ParseStoreScenario("").ok());
-  EXPECT_FALSE(ParseStoreScenario("put+get+get+get+get+get+get").ok());
-  EXPECT_FALSE(ParseStoreScenario("put,put,put,put,put,put,put").ok());
-  EXPECT_TRUE(ParseStoreScenario("put,get+erase@empty").ok());
+  EXPECT_FALSE(ParseStore("put+bogus").ok());
+  EXPECT_FALSE(ParseStore("").ok());
+  EXPECT_FALSE(ParseStore("put+get+get+get+get+get+get").ok());
+  EXPECT_FALSE(ParseStore("put,put,put,put,put,put,put").ok());
+  EXPECT_TRUE(ParseStore("put,get+erase@empty").ok());
+  EXPECT_FALSE(ParseStore("put,get+erase@fences@full").ok());
+  EXPECT_FALSE(ParseStore("put,get+erase@full@fences")->kernel_has_barrier);
+}
+
+// Of each scene something stays in the arena.
+TEST(ExploreScenarios, AreManyInOneProcess) {
+  for (int i = 0; i < 1500; ++i) {
+    const ExploreResult result =
+        ExploreScenario(*FindVariant("cas_slots"), "put+get@full", {.schedules = 1});
+    ASSERT_EQ(result.finding.verdict, Verdict::kPass) << i;
+  }
 }
 
 TEST(ExploreTokens, WhatIsNoTokenIsRefused) {

@@ -26,8 +26,12 @@ void* Arena::Allocate(size_t bytes, size_t alignment) {
   const size_t unit = std::max<size_t>(alignment, 16);
   // The size stands before what is handed out.
   const size_t at = (used_ + sizeof(size_t) + unit - 1) / unit * unit;
-  if (bytes > kBytes || at > kBytes - bytes) {
+  if (bytes > kMostOfAScene || at + bytes > first_ + kMostOfAScene) {
     std::fputs("kill9-explore: explored code allocates without end\n", stderr);
+    std::abort();
+  }
+  if (at + bytes > kBytes) {
+    std::fputs("kill9-explore: too many scenes for one process: give fewer of them\n", stderr);
     std::abort();
   }
   used_ = at + bytes;

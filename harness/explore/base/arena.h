@@ -31,7 +31,9 @@ class Arena {
  private:
   constexpr Arena() = default;
   void Map();
-  static constexpr size_t kBytes = size_t{64} << 20;
+  // Of addresses. What is kept of one scene after another takes some hundred KiB each.
+  static constexpr size_t kBytes = size_t{8} << 30;
+  static constexpr size_t kMostOfAScene = size_t{64} << 20;
   static constinit Arena the_;  // the very first allocation of the program asks for it
   char* begin_ = nullptr;
   size_t first_ = 0;  // of what Save saves

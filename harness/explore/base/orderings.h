@@ -10,7 +10,7 @@
 #include <span>
 #include <vector>
 
-#include "harness/explore/base/weak_memory.h"
+#include "harness/explore/base/twin_memory.h"
 
 namespace kill9::explore {
 
@@ -35,8 +35,9 @@ class Orderings {
   // Before an access: who called the function that makes it.
   void NoteCaller(uintptr_t caller) { caller_ = caller; }
   // The order in which the access is to be made.
-  Order Take(uintptr_t code, Ordering::Of of, Order written) {
-    return active_ ? Look({code, caller_, of, written}) : written;
+  TakenOrder Take(uintptr_t code, Ordering::Of of, Order written) {
+    if (!active_) return written;
+    return {Look({code, caller_, of, written}), written};
   }
 
   // From now on notes which orderings come up.
@@ -44,6 +45,7 @@ class Orderings {
   std::vector<Ordering> StopRecording();
   // From now on these are weaker. Empty: none is.
   void Weaken(std::span<const Ordering> orderings, Order to);
+  bool weakens() const { return weakened_count_ > 0; }
 
  private:
   Order Look(const Ordering& ordering);

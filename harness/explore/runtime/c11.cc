@@ -34,7 +34,8 @@ void Machine::CheckRace(const void* address, size_t bytes, WeakMemory::Access ac
   }
 }
 
-int Machine::Pick(int fiber, const Ages& ages, int count) {
+int Machine::Pick(int fiber, const Ages& ages, int count, uint32_t novel) {
+  if (novel != 0) ++novelties_;
   if (count == 1) return ages[0];
   const OutsideArena outside;
   for (int i = 0; i < count; ++i) {
@@ -43,37 +44,45 @@ int Machine::Pick(int fiber, const Ages& ages, int count) {
   }
   const int choice = chooser_->Choose({.moves = {moves_.data(), static_cast<size_t>(count)},
                                        .running = running_,
-                                       .inside_turn = true});
+                                       .inside_turn = true,
+                                       .novel = novel});
   if (choice == Chooser::kAbandon) LeaveSchedule(Ending::kAbandoned);
   return ages[static_cast<size_t>(choice)];
 }
 
-uint64_t Machine::LoadWeak(const void* address, size_t bytes, Order order) {
+uint64_t Machine::LoadWeak(const void* address, size_t bytes, TakenOrder order) {
   const uint64_t word = WordOf(address);
   CheckRace(address, bytes, WeakMemory::Access::kAtomicRead);
   const int location = Location(word);
   if (location == WeakMemory::kNone) return *At(word);
   Ages ages;
-  const int oldest = weak_.OldestFor(running_, location, order);
-  for (int i = 0; i <= oldest; ++i) ages[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
-  picked_ = Pick(running_, ages, oldest + 1);
+  uint32_t novel = 0;
+  const auto [oldest, oldest_written] = weak_.OldestFor(running_, location, order);
+  for (int i = 0; i <= oldest; ++i) {
+    if (i > oldest_written) novel |= uint32_t{1} << i;
+    ages[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
+  }
+  picked_ = Pick(running_, ages, oldest + 1, novel);
   const uint64_t value = weak_.ValueAt(location, picked_);
   weak_.Load(running_, location, order, picked_);
   return value;
 }
 
-void Machine::StoreWeak(void* address, size_t bytes, uint64_t value, Order order) {
+void Machine::StoreWeak(void* address, size_t bytes, uint64_t value, TakenOrder order) {
   CheckRace(address, bytes, WeakMemory::Access::kAtomicWrite);
   const int location = Location(WordOf(address));
   if (location == WeakMemory::kNone) return;
   if (bytes < 8) return weak_.StorePart(running_, location, order, value);
   Ages ages;
   int count = 0;
-  const int oldest = weak_.OldestFor(running_, location, order);
+  uint32_t novel = 0;
+  const auto [oldest, oldest_written] = weak_.OldestFor(running_, location, order);
   for (int i = 0; i <= oldest; ++i) {
-    if (weak_.MayFollow(location, i)) ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
+    if (!weak_.MayFollow(location, i)) continue;
+    if (i > oldest_written) novel |= uint32_t{1} << count;
+    ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
   }
-  picked_ = Pick(running_, ages, count);
+  picked_ = Pick(running_, ages, count, novel);
   weak_.Store(running_, location, order, picked_, value);
 }
 
@@ -83,9 +92,9 @@ void Machine::SettleWeak(uint64_t word) {
   weak_.PlainWrite(running_, location, *At(word));
 }
 
-void Machine::FenceWeak(Order order) {
+void Machine::FenceWeak(TakenOrder order) {
   Fiber& fiber = fibers_[running_];
-  if (order == Order::kSeqCst) {
+  if (order.order == Order::kSeqCst) {
     // Their order among all participants matters.
     if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
     ++fiber.steps;

@@ -14,7 +14,7 @@ inline bool Explored(const void* address) {
 }
 
 // The compiler's number of a memory order.
-Order OrderOf(const void* address, Ordering::Of of, int order, uintptr_t code) {
+TakenOrder OrderOf(const void* address, Ordering::Of of, int order, uintptr_t code) {
   const auto written = static_cast<Order>(order & 7);
   if (!Machine::Get().IsOrdered(address)) return written;
   return Orderings::Get().Take(code, of, written);
@@ -47,9 +47,9 @@ T AtomicUpdate(volatile T* address, int order, uintptr_t code, Next next) {
     }
     return seen;
   }
-  const Order written = OrderOf(plain, Ordering::Of::kUpdate, order, code);
+  const TakenOrder taken = OrderOf(plain, Ordering::Of::kUpdate, order, code);
   return static_cast<T>(Machine::Get().ReadModifyWrite(
-      plain, sizeof(T), {written, written}, code, [&](uint64_t old_value, uint64_t* new_value) {
+      plain, sizeof(T), {taken, taken}, code, [&](uint64_t old_value, uint64_t* new_value) {
         *new_value = next(static_cast<T>(old_value));
         return true;
       }));
@@ -85,6 +85,7 @@ using kill9::explore::Machine;
 using kill9::explore::Order;
 using kill9::explore::Ordering;
 using kill9::explore::Orderings;
+using kill9::explore::TakenOrder;
 
 #define KILL9_CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 // The frame above is explored code's, which is compiled with frame pointers.
@@ -209,15 +210,16 @@ void __tsan_atomic_thread_fence(int order) {
   const auto written = static_cast<Order>(order & 7);
   const bool matters = Machine::Get().models_orders();
   Machine::Get().Fence(
-      matters ? Orderings::Get().Take(code, Ordering::Of::kFence, written) : written, code);
+      matters ? Orderings::Get().Take(code, Ordering::Of::kFence, written) : TakenOrder(written),
+      code);
 }
 void __tsan_atomic_signal_fence(int order) {
   Machine& machine = Machine::Get();
   if (!machine.models_compiler()) return;
   const uintptr_t code = KILL9_ATOMIC_CODE;
-  const Order taken =
+  const TakenOrder taken =
       Orderings::Get().Take(code, Ordering::Of::kSignalFence, static_cast<Order>(order & 7));
-  if (taken != Order::kRelaxed) machine.SignalFence();
+  if (taken.order != Order::kRelaxed) machine.SignalFence();
 }
 
 }  // extern "C"

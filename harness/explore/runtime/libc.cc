@@ -225,6 +225,13 @@ int __wrap_close(int fd) {
   return 0;
 }
 
+// A segment that grows is mapped whole before its file is: the machine looks at all of it.
+static void HaveWhole(int fd, off_t bytes) {
+  struct stat file;
+  if (__real_fstat(fd, &file) != 0 || file.st_size >= bytes) return;
+  if (ftruncate(fd, bytes) != 0) std::abort();
+}
+
 void* __wrap_mmap(void* address, size_t bytes, int protection, int flags, int fd, off_t offset) {
   if (Kernel::IsDescriptor(fd)) {
     const int description = Kernel::DescriptionOf(fd);
@@ -234,6 +241,7 @@ void* __wrap_mmap(void* address, size_t bytes, int protection, int flags, int fd
   void* const mapped = __real_mmap(address, bytes, protection, flags, fd, offset);
   if (IsExploredCode() && mapped != MAP_FAILED && fd >= 0 && (flags & MAP_SHARED) != 0 &&
       (protection & PROT_WRITE) != 0) {
+    HaveWhole(fd, static_cast<off_t>(bytes) + offset);
     Machine::Get().NoteMapping(static_cast<char*>(mapped), bytes);
   }
   return mapped;
@@ -282,6 +290,10 @@ long __wrap_syscall(long number, ...) {
   va_end(arguments);
   Machine& machine = Machine::Get();
   if (IsExploredCode() && number == SYS_membarrier) {
+    if (!machine.has_barrier()) {
+      errno = ENOSYS;
+      return -1;
+    }
     if (argument[0] == MEMBARRIER_CMD_GLOBAL_EXPEDITED && machine.exploring()) {
       machine.BarrierOfAll(KILL9_CODE);
     }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "harness/explore/base/arena.h"
+#include "harness/explore/base/orderings.h"
 #include "harness/explore/base/real_libc.h"
 #include "harness/explore/runtime/crash.h"
 
@@ -58,7 +59,8 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   contended_.assign(words_ + kResources, 0);
   dirty_.clear();
   dirty_.reserve(words_);
-  weak_.Forget(words_);
+  weak_.Forget(words_, Orderings::Get().weakens());
+  novelties_ = 0;
   contended_words_ = 0;
   grew_ = forgot_stores_ = false;
   locks_are_asked_ = false;
@@ -367,7 +369,7 @@ void Machine::SettleNow() {
   }
 }
 
-uint64_t Machine::Load(const void* address, size_t bytes, Order order, uintptr_t code) {
+uint64_t Machine::Load(const void* address, size_t bytes, TakenOrder order, uintptr_t code) {
   const uint64_t word = WordOf(address);
   Before(word, false, code);
   picked_ = 0;
@@ -380,19 +382,19 @@ uint64_t Machine::Load(const void* address, size_t bytes, Order order, uintptr_t
   return value;
 }
 
-void Machine::Store(void* address, size_t bytes, uint64_t value, Order order, uintptr_t code) {
+void Machine::Store(void* address, size_t bytes, uint64_t value, TakenOrder order, uintptr_t code) {
   const uint64_t word = WordOf(address);
   const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
   Before(word, true, code);
   Fiber& fiber = fibers_[running_];
-  const bool seq_cst = order == Order::kSeqCst;
+  const bool seq_cst = order.order == Order::kSeqCst;
   if (buffers() && seq_cst) DrainAll(fiber);
   picked_ = 0;
   const uint64_t mask = MaskOf(bytes) << shift;
   const uint64_t old_value = *At(word);
   const uint64_t whole = (old_value & ~mask) | (value << shift & mask);
   if (IsWeak(word)) StoreWeak(address, bytes, whole, order);
-  if (models_compiler()) NoteStore(word, old_value, Releases(order));
+  if (models_compiler()) NoteStore(word, old_value, Releases(order.order));
   if (picked_ == 0) {
     MakeDirty(word);
     *At(word) = whole;
@@ -424,12 +426,12 @@ void Machine::StoreOfHolder(uint32_t* address, uint32_t value) {
   Change(word, old_value, *At(word));
 }
 
-void Machine::Fence(Order order, uintptr_t) {
+void Machine::Fence(TakenOrder order, uintptr_t) {
   Settle();
   if (models_orders()) return FenceWeak(order);
-  if (order != Order::kRelaxed) CompilerBarrier();
+  if (order.order != Order::kRelaxed) CompilerBarrier();
   Fiber& fiber = fibers_[running_];
-  if (order != Order::kSeqCst || !buffers() || fiber.buffered == 0) return;
+  if (order.order != Order::kSeqCst || !buffers() || fiber.buffered == 0) return;
   // That its stores reach the segment is seen by others: they may act before.
   if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
   DrainAll(fiber);

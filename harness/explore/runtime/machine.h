@@ -27,7 +27,7 @@
 #include <vector>
 
 #include "harness/explore/base/fiber.h"
-#include "harness/explore/base/weak_memory.h"
+#include "harness/explore/base/twin_memory.h"
 #include "harness/explore/runtime/kernel.h"
 #include "harness/explore/runtime/question.h"
 #include "harness/history/history.h"
@@ -83,12 +83,16 @@ class Machine {
   bool TakeGrew();
   bool grew() const { return grew_; }
   uint64_t contended_words() const { return contended_words_; }
+  // How often a weaker order allowed an access more than the order that is written would have.
+  uint64_t novelties() const { return novelties_; }
   std::vector<uint64_t> Contended() const;
   // REQUIRES: loaded, not asked everywhere.
   void SetContended(std::span<const uint64_t> words);
 
   // ---- For scenes.
-  // In Make: who attaches now.
+  // In Make: whether the kernel has membarrier(2), and who attaches now.
+  void set_has_barrier(bool has_barrier) { has_barrier_ = has_barrier; }
+  bool has_barrier() const { return has_barrier_; }
   void ActAs(int participant) { acting_ = participant; }
   // An operation of the running participant begins: asks, then notes the call.
   void BeginOperation(const char* what, bool must_not_wait);
@@ -129,16 +133,16 @@ class Machine {
   void Read(const void* address, size_t bytes, uintptr_t code);
   void Write(void* address, size_t bytes, uintptr_t code);
   // These load and store themselves. `bytes`: 1, 2, 4 or 8, aligned.
-  uint64_t Load(const void* address, size_t bytes, Order order, uintptr_t code);
-  void Store(void* address, size_t bytes, uint64_t value, Order order, uintptr_t code);
+  uint64_t Load(const void* address, size_t bytes, TakenOrder order, uintptr_t code);
+  void Store(void* address, size_t bytes, uint64_t value, TakenOrder order, uintptr_t code);
   // Returns what was there; `update` gives the new value from it, or false: nothing is stored.
   struct UpdateOrder {
-    Order success, failure;
+    TakenOrder success, failure;
   };
   template <typename Update>
   uint64_t ReadModifyWrite(void* address, size_t bytes, UpdateOrder order, uintptr_t code,
                            Update update);
-  void Fence(Order order, uintptr_t code);
+  void Fence(TakenOrder order, uintptr_t code);
   void BarrierOfAll(uintptr_t code);  // membarrier(2)
 
   // ---- For the simulated C library.
@@ -324,11 +328,11 @@ class Machine {
   int Location(uint64_t word);
   void CheckRace(const void* address, size_t bytes, WeakMemory::Access access);
   using Ages = std::array<uint8_t, WeakMemory::kMostAges>;
-  int Pick(int fiber, const Ages& ages, int count);
-  uint64_t LoadWeak(const void* address, size_t bytes, Order order);
-  void StoreWeak(void* address, size_t bytes, uint64_t value, Order order);
+  int Pick(int fiber, const Ages& ages, int count, uint32_t novel = 0);
+  uint64_t LoadWeak(const void* address, size_t bytes, TakenOrder order);
+  void StoreWeak(void* address, size_t bytes, uint64_t value, TakenOrder order);
   void SettleWeak(uint64_t word);
-  void FenceWeak(Order order);
+  void FenceWeak(TakenOrder order);
 
   bool buffers() const { return limits_.model == MemoryModel::kTso && phase_ == Phase::kTurns; }
   // The segment's word has this value from now on, for all.
@@ -394,8 +398,10 @@ class Machine {
   uint64_t kernel_hash_ = 0;
   uintptr_t code_ = 0;  // of the access that was asked for last
 
-  WeakMemory weak_;
+  TwinMemory weak_;
   bool forgot_stores_ = false;
+  bool has_barrier_ = true;
+  uint64_t novelties_ = 0;
   int picked_ = 0;  // how old the store was that the last access took up
   Kernel kernel_, kernel_at_beginning_;
   std::array<RobustList, kMostParticipants + 1> robust_at_beginning_;
@@ -430,14 +436,16 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
   if (location != WeakMemory::kNone) {
     Ages ages;
     int count = 0;
-    const int oldest = weak_.OldestFor(running_, location, order.failure);
-    const int oldest_to_follow = weak_.OldestFor(running_, location, order.success);
+    uint32_t novel = 0;
+    const auto [oldest, oldest_written] = weak_.OldestFor(running_, location, order.failure);
+    const auto [to_follow, to_follow_written] = weak_.OldestFor(running_, location, order.success);
     for (int i = 0; i <= oldest; ++i) {
       const bool stores = update(weak_.ValueAt(location, i) >> shift & MaskOf(bytes), &new_value);
-      if (stores && (i > oldest_to_follow || !weak_.MayFollow(location, i))) continue;
+      if (stores && (i > to_follow || !weak_.MayFollow(location, i))) continue;
+      if (i > (stores ? to_follow_written : oldest_written)) novel |= uint32_t{1} << count;
       ages[static_cast<size_t>(count++)] = static_cast<uint8_t>(i);
     }
-    age = Pick(running_, ages, count);
+    age = Pick(running_, ages, count, novel);
     whole = weak_.ValueAt(location, age);
   }
   const uint64_t old_value = whole >> shift & MaskOf(bytes);

@@ -45,6 +45,8 @@ struct Question {
   uint64_t state = 0;  // a hash of all that what follows depends on
   int running = kNobody;
   bool inside_turn = false;  // only: go on, or die; or which store
+  // Of kPick: a bit for each move that no schedule has where all orders are as they are written.
+  uint32_t novel = 0;
   // All participants have ended: shall the auditor look? There are no moves.
   bool ended = false;
 };

@@ -1,7 +1,6 @@
-// Scenes of stores: each participant does a few operations on one key, or on two.
+// Scenes of stores: each participant does a few operations on one key.
 //
 //     put+get          one participant puts, another gets
-//     put,get+erase    the first does two things
 //     put+put@empty    in an empty store; without it, the key is there
 //     get+put@full     the key is there, and room for one more entry of its size; in a store that
 //                      forgets, as many others as leave the key there
@@ -14,12 +13,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
-#include "harness/checker/model_checker.h"
-#include "harness/explore/runtime/machine.h"
+#include "harness/explore/scenes/object_scene.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {
@@ -33,59 +28,44 @@ enum class StoreCall : uint8_t {
   kDraft,  // reserves, fills, commits
   kRecover,
 };
-std::span<const std::string_view> StoreCallNames();
+enum class StoreBeginning : uint8_t { kOneEntry, kEmpty, kFull };
 
-struct StoreScenario {
-  std::string name;
-  std::vector<std::vector<StoreCall>> calls;  // of each participant
-  enum class Beginning : uint8_t { kOneEntry, kEmpty, kFull } beginning = Beginning::kOneEntry;
-};
-// kInvalidArgument: there is no such scenario; says what there is.
-absl::StatusOr<StoreScenario> ParseStoreScenario(std::string_view name);
-// Every two operations on one key.
-std::vector<std::string> AllPairs(const Traits& traits);
+const ScenarioWords& StoreWords();
+bool HasStoreCall(const Traits& traits, size_t call);
+// Of two or three participants that do several things: too large to be exhausted, and large enough
+// that room is used again and a ring comes round.
+std::span<const std::string_view> LargerStoreScenes();
 
-class StoreScene : public Scene {
+class StoreScene final : public ObjectScene {
  public:
-  StoreScene(const Variant& variant, const StoreScenario& scenario);
+  StoreScene(const Variant& variant, const Scenario& scenario);
   ~StoreScene() override;
 
-  void Make() override;
-  int participants() const override { return static_cast<int>(scenario_.calls.size()); }
-  void Run(int participant) override;
-  Finding Judge() override;
-
  private:
-  static constexpr uint32_t kMaker = 100;  // a process of the history
   static constexpr uint64_t kKey = 0;
-  static constexpr size_t kMostCalls = 8;
 
-  struct Participant {
-    Store* store = nullptr;
-    std::array<Operation, kMostCalls> operations;
-    size_t count = 0;
-    uint64_t schedule = 0;  // which of the runs wrote the operations
-  };
+  void MakeObject() override;
+  SharedObject& object(int participant) override {
+    return *stores_[static_cast<size_t>(participant)];
+  }
+  void Do(int participant, size_t number, size_t call) override;
+  Finding Look() override;
 
+  StoreBeginning beginning() const { return static_cast<StoreBeginning>(scenario().beginning); }
+  // As it is recorded.
+  Version Recorded(Version version) const { return variant_.traits().has_versions ? version : 0; }
   absl::StatusOr<std::shared_ptr<Segment>> NewSegment() const;
   absl::StatusOr<Version> PutKey(Store& store) const;
   void Fill(Store& store) const;
   bool IsForgottenAfter(size_t entries) const;
   size_t MostBesideTheKey() const;
   absl::Status PutFiller(Store& store, size_t number) const;
-  void Do(int participant, size_t number, StoreCall call);
   void Finish(Operation& operation, const absl::Status& status, uint64_t result, Version version);
   bool MustNotWait(StoreCall call) const;
   uint64_t IdOf(std::string_view value) const;
-  Finding CheckAudit();
-  Finding CheckHistoryNow(uint64_t shown, Version version);
 
   const Variant& variant_;
-  const StoreScenario scenario_;
-  const ModelChecker* model_;
-  std::array<Participant, kMostParticipants + 1> of_;
-  std::vector<Operation> history_;
-  absl::flat_hash_set<uint64_t> legal_;
+  std::array<Store*, kMostParticipants + 1> stores_ = {};
   Version version_at_beginning_ = kAbsent;
 };
 

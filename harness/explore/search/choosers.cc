@@ -93,7 +93,19 @@ void Random::Begin() {
   ++schedules_;
 }
 
+bool Random::WantsNovelty() {
+  const uint64_t kind = schedules_ % 3;
+  return kind == 1 || (kind == 2 && Below(2) == 0);
+}
+
 int Random::ChooseStore(const Question& question) {
+  if (question.novel != 0 && WantsNovelty()) {
+    uint32_t novel = question.novel;
+    for (uint64_t skip = Below(static_cast<uint64_t>(std::popcount(novel))); skip > 0; --skip) {
+      novel &= novel - 1;
+    }
+    return std::countr_zero(novel);
+  }
   const bool mostly_newest = schedules_ % 2 == 0;
   if (mostly_newest && Below(8) != 0) return 0;
   return static_cast<int>(Below(question.moves.size()));

@@ -36,6 +36,7 @@ class Explorer {
     if (found()) Shorten();
     if (found() && options_.model != MemoryModel::kSc) result_.contended = machine_.Contended();
     result_.contended_words = machine_.contended_words();
+    result_.novelties = machine_.novelties();
     result_.seconds = Seconds();
     return std::move(result_);
   }

@@ -39,6 +39,7 @@ struct ExploreResult {
   uint64_t distinct_states = 0;
   uint64_t deaths = 0;  // in all schedules
   uint64_t contended_words = 0;
+  uint64_t novelties = 0;  // choices that a weaker order has brought
   double seconds = 0;
   bool exhaustive = false;          // nothing within the bounds was left out
   bool unsteady = false;            // the scene is not the same each time: nothing was proved

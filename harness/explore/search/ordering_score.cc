@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "harness/stepper/trace/symbols.h"
@@ -13,7 +14,9 @@ namespace kill9::explore {
 namespace {
 
 constexpr uint64_t kSchedulesToRecord = 3000;
-// A first look at each scenario, then a longer one: most weak orderings show at once.
+// First so many at random in each scenario, which tell where the weaker order allows more than the
+// one that is written. Then there alone, longer and longer.
+constexpr uint64_t kSchedulesOfFirstLook = 300;
 constexpr double kSecondsOfALook[] = {0.2, 1, 4};
 
 constexpr std::string_view kOfNames[] = {"load",          "store", "update",
@@ -81,31 +84,50 @@ class Score {
   }
   bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
 
-  ExploreResult Run(const std::string& scenario, double seconds, uint64_t schedules) {
+  ExploreResult Run(const std::string& scenario, double seconds, uint64_t schedules,
+                    Strategy strategy = Strategy::kAuto) {
     const std::unique_ptr<Scene> scene = scene_(scenario);
     return Explore(*scene, {.model = options_.model,
                             .deaths = options_.deaths,
+                            .strategy = strategy,
                             .schedules = schedules,
                             .budget_seconds = seconds,
                             .seed = options_.seed,
                             .interrupted = options_.interrupted});
   }
 
+  // Whether the search is over: it was found, or there is no time left.
+  bool Finds(const std::string& scenario, const ExploreResult& result,
+             WeakenedOrdering& weakened) const {
+    weakened.seconds += result.seconds;
+    weakened.schedules += result.schedules;
+    weakened.novelties += result.novelties;
+    if (result.finding.verdict != Verdict::kPass) {
+      weakened.scenario = scenario;
+      weakened.message = result.finding.message;
+      return true;
+    }
+    const bool enough = options_.schedules != 0 && weakened.schedules >= options_.schedules;
+    return enough || weakened.seconds > options_.budget_seconds || Interrupted();
+  }
+
   void Look(const Known& known, WeakenedOrdering& weakened) {
-    std::vector<std::string> left = known.scenarios;
+    // The more it allows, the sooner.
+    std::vector<std::pair<uint64_t, std::string>> left;
+    for (const std::string& scenario : known.scenarios) {
+      const ExploreResult result =
+          Run(scenario, options_.budget_seconds, kSchedulesOfFirstLook, Strategy::kRandom);
+      if (Finds(scenario, result, weakened)) return;
+      left.emplace_back(result.novelties, scenario);
+    }
+    std::stable_sort(left.begin(), left.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
     for (const double seconds : kSecondsOfALook) {
-      std::vector<std::string> not_all;
-      for (const std::string& scenario : left) {
-        if (weakened.seconds > options_.budget_seconds || Interrupted()) return;
-        const ExploreResult result = Run(scenario, seconds, 0);
-        weakened.seconds += result.seconds;
-        weakened.schedules += result.schedules;
-        if (result.finding.verdict != Verdict::kPass) {
-          weakened.scenario = scenario;
-          weakened.message = result.finding.message;
-          return;
-        }
-        if (!result.exhaustive) not_all.push_back(scenario);
+      std::vector<std::pair<uint64_t, std::string>> not_all;
+      for (const auto& [novelties, scenario] : left) {
+        const ExploreResult result = Run(scenario, seconds, options_.schedules);
+        if (Finds(scenario, result, weakened)) return;
+        if (!result.exhaustive) not_all.emplace_back(novelties, scenario);
       }
       left = not_all;
     }

@@ -19,6 +19,7 @@ struct WeakenedOrdering {
   std::string scenario;  // that found it; empty: none did
   std::string message;
   uint64_t schedules = 0;
+  uint64_t novelties = 0;  // choices in them that only the weaker order allows
   double seconds = 0;
   bool exhaustive = false;  // of what did not find it: no scenario left anything out
 };
@@ -31,6 +32,7 @@ struct OrderingScoreOptions {
   MemoryModel model = MemoryModel::kC11;
   int deaths = 1;
   double budget_seconds = 10;  // for each weakened ordering
+  uint64_t schedules = 0;      // at most about so many for each; 0: as the budget says
   uint64_t seed = 1;
   const volatile bool* interrupted = nullptr;
 };

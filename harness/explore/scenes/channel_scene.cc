@@ -1,0 +1,266 @@
+#include "harness/explore/scenes/channel_scene.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr std::string_view kChannelNames[] = {"send",  "receive", "take",   "return",
+                                              "drain", "draft",   "recover"};
+constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full"};
+constexpr std::string_view kLargerChannelScenes[] = {
+    "send,send,receive+receive,send", "send,receive+send,receive@empty",
+    "send,take+send,return",          "take,send+receive,send@full",
+    "return+receive,recover",         "take+send,receive,recover",
+    "draft,draft+drain,receive",      "send+receive+receive",
+    "send+send+receive@empty",        "send,send+take+recover@full",
+    "receive,send+receive,send@full", "return,take+receive,send@full"};
+constexpr size_t kMessageBytes = 24;
+// Messages are named as values of this key.
+constexpr uint64_t kValueKey = 0;
+
+// What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
+// fills room only the head: each word is a step.
+ValueId IdIn(std::string_view shown) {
+  if (shown.size() > kMessageBytes) {
+    const std::string head(shown.substr(0, sizeof(ValueId)));
+    ValueId id;
+    std::memcpy(&id, head.data(), sizeof id);
+    return id;
+  }
+  const std::string bytes(shown);
+  const ValueCheck check = CheckValue(kValueKey, bytes);
+  if (check.defect == ValueDefect::kNone) return check.id;
+  Machine::Get().Fail(Verdict::kViolation, absl::StrCat("a message of ", bytes.size(),
+                                                        " bytes is shown that nobody has sent so"));
+}
+
+// Room, members and messages that were lacking are no errors.
+bool IsRefusal(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
+         absl::IsUnavailable(status);
+}
+
+}  // namespace
+
+const ScenarioWords& ChannelWords() {
+  static constexpr ScenarioWords kWords = {kChannelNames, kChannelBeginnings};
+  return kWords;
+}
+
+bool HasChannelCall(const ChannelTraits& traits, size_t call) {
+  switch (static_cast<ChannelCall>(call)) {
+    case ChannelCall::kTake:
+    case ChannelCall::kReturn:
+    case ChannelCall::kDrain:
+      return traits.has_take;
+    case ChannelCall::kDraft:
+      return traits.has_draft;
+    case ChannelCall::kRecover:
+      return traits.has_recovery;
+    default:
+      return true;
+  }
+}
+
+std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
+
+ChannelScene::ChannelScene(const ChannelDesign& design, const Scenario& scenario)
+    : ObjectScene(design, scenario), design_(design) {}
+
+// The members and their segment lie in the arena, which forgets them.
+ChannelScene::~ChannelScene() = default;
+
+uint64_t ChannelScene::VersionOf(const MessageInfo& info) const {
+  if (!design_.traits().has_sequences || info.sequence == 0) return 0;
+  return info.sequence * 2 + (info.redelivered ? 1 : 0);
+}
+
+bool ChannelScene::SendAtBeginning(size_t bytes) {
+  std::string message(bytes, '\0');
+  const ValueId id = MakeValueId(kMaker, sent_at_beginning_ + 1);
+  FillValue(id, kValueKey, message);
+  const absl::StatusOr<Sequence> sent = channel(kAuditor).Send(message, Deadline::None());
+  if (!sent.ok()) {
+    if (!IsRefusal(sent.status())) CannotMake(sent.status());
+    return false;
+  }
+  ++sent_at_beginning_;
+  Before(Function::kSend, id, VersionOf({.sequence = *sent}));
+  return true;
+}
+
+// With few messages: what is left is received one by one after each schedule.
+void ChannelScene::Fill() {
+  for (size_t bytes = channel(kAuditor).max_message_bytes(); bytes > kMessageBytes; bytes /= 2) {
+    while (SendAtBeginning(bytes)) {
+    }
+  }
+  while (SendAtBeginning(kMessageBytes)) {
+  }
+}
+
+void ChannelScene::MakeObject() {
+  Machine& machine = Machine::Get();
+  SegmentOptions options;
+  options.max_participants = static_cast<uint32_t>(participants()) + 1;
+  options.hash_seed = 1;
+  machine.ActAs(kAuditor);
+  const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
+  if (!segment.ok()) CannotMake(segment.status());
+  const auto attach = [&](int number) {
+    machine.ActAs(number);
+    absl::StatusOr<std::unique_ptr<Channel>> member = design_.Attach(*segment, Membership{});
+    if (!member.ok()) CannotMake(member.status());
+    channels_[static_cast<size_t>(number)] = member->release();
+  };
+  attach(kAuditor);
+  sent_at_beginning_ = 0;
+  const auto beginning = static_cast<ChannelBeginning>(scenario().beginning);
+  if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
+  if (beginning == ChannelBeginning::kFull) Fill();
+  for (int i = 0; i < participants(); ++i) attach(i);
+}
+
+// ---- Operations ---------------------------------------------------------------------------------
+
+Operation& ChannelScene::BeginOne(int participant, const char* what, Function function,
+                                  Progress progress, ValueId argument) {
+  Operation asked = {};
+  asked.function = function;
+  asked.argument = argument;
+  const bool must_not_wait =
+      design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
+  return Begin(participant, what, must_not_wait, asked);
+}
+
+void ChannelScene::EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent) {
+  if (sent.ok()) {
+    return End(operation, Outcome::kOk, kNothing, VersionOf({.sequence = *sent}));
+  }
+  if (!IsRefusal(sent.status())) FailStatus(sent.status());
+  End(operation, Outcome::kRefused, kNothing, 0);
+}
+
+void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
+  Channel& channel = this->channel(participant);
+  std::string message(kMessageBytes, '\0');
+  FillValue(id, kValueKey, message);
+  Operation& operation = BeginOne(participant, as_draft ? "draft" : "send", Function::kSend,
+                                  design_.traits().send, id);
+  if (!as_draft) {
+    return EndSend(operation, channel.Send(message, Deadline::None()));
+  }
+  absl::StatusOr<MessageDraft> draft = channel.Reserve(message.size(), Deadline::None());
+  if (!draft.ok()) return EndSend(operation, draft.status());
+  std::copy(message.begin(), message.end(), draft->bytes().begin());
+  EndSend(operation, channel.Commit(*std::move(draft)));
+}
+
+void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) {
+  if (!IsRefusal(status)) FailStatus(status);
+  const bool tells_of_messages = absl::IsDeadlineExceeded(status);
+  End(operation, tells_of_messages ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
+}
+
+void ChannelScene::EndTaken(Operation& operation, const Message& message) {
+  End(operation, Outcome::kOk, IdIn(message.bytes), VersionOf(message.info));
+}
+
+void ChannelScene::EndGivenUp(Operation& operation, const absl::Status& status) {
+  if (!status.ok()) FailStatus(status);
+  End(operation, Outcome::kOk, kNothing, 0);
+}
+
+void ChannelScene::Receive(int participant) {
+  std::string message;
+  Operation& operation =
+      BeginOne(participant, "receive", Function::kReceive, design_.traits().receive, kNothing);
+  const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, Deadline::None());
+  if (!info.ok()) return EndNothing(operation, info.status());
+  EndTaken(operation, {message, *info});
+}
+
+void ChannelScene::Take(int participant, bool acknowledge) {
+  Channel& channel = this->channel(participant);
+  const Progress progress = design_.traits().receive;
+  Operation& operation = BeginOne(participant, "take", Function::kTake, progress, kNothing);
+  absl::StatusOr<TakenMessage> taken = channel.Take(Deadline::None());
+  if (!taken.ok()) return EndNothing(operation, taken.status());
+  const ValueId id = IdIn(taken->bytes());
+  EndTaken(operation, {taken->bytes(), taken->info()});
+  Operation& given_up =
+      BeginOne(participant, acknowledge ? "acknowledge" : "return",
+               acknowledge ? Function::kAcknowledge : Function::kReturn, progress, id);
+  // It is to stay as it was.
+  if (IdIn(taken->bytes()) != id) FailStatus(absl::DataLossError("a taken message has changed"));
+  EndGivenUp(given_up, acknowledge ? channel.Acknowledge(*std::move(taken))
+                                   : channel.Return(*std::move(taken)));
+}
+
+void ChannelScene::TakeAsBatch(int participant) {
+  Channel& channel = this->channel(participant);
+  const Progress progress = design_.traits().receive;
+  Operation& operation = BeginOne(participant, "drain", Function::kTake, progress, kNothing);
+  absl::StatusOr<MessageBatch> batch = channel.Drain(1, Deadline::None());
+  if (!batch.ok()) return EndNothing(operation, batch.status());
+  const ValueId id = IdIn((*batch)[0].bytes);
+  EndTaken(operation, (*batch)[0]);
+  Operation& given_up = BeginOne(participant, "acknowledge", Function::kAcknowledge, progress, id);
+  EndGivenUp(given_up, channel.Acknowledge(*std::move(batch)));
+}
+
+void ChannelScene::Recover(int participant) {
+  Operation& operation =
+      BeginOne(participant, "recover", Function::kRecover, Progress::kBlocking, kNothing);
+  const absl::Status status = channel(participant).Recover().status();
+  EndGivenUp(operation, status);
+}
+
+void ChannelScene::Do(int participant, size_t number, size_t call) {
+  switch (static_cast<ChannelCall>(call)) {
+    case ChannelCall::kSend:
+      return Send(participant, IdOfWrite(participant, number), /*as_draft=*/false);
+    case ChannelCall::kDraft:
+      return Send(participant, IdOfWrite(participant, number), /*as_draft=*/true);
+    case ChannelCall::kReceive:
+      return Receive(participant);
+    case ChannelCall::kTake:
+      return Take(participant, /*acknowledge=*/true);
+    case ChannelCall::kReturn:
+      return Take(participant, /*acknowledge=*/false);
+    case ChannelCall::kDrain:
+      return TakeAsBatch(participant);
+    case ChannelCall::kRecover:
+      return Recover(participant);
+  }
+}
+
+// Receives all that is left; then nothing may be left.
+Finding ChannelScene::Look() {
+  Channel& channel = this->channel(kAuditor);
+  std::string message;
+  for (;;) {
+    const absl::StatusOr<MessageInfo> info = channel.Receive(&message, Deadline::None());
+    if (!info.ok()) {
+      if (absl::IsDeadlineExceeded(info.status()) || absl::IsUnavailable(info.status())) break;
+      return {Verdict::kViolation,
+              absl::StrCat("Receive after recovery: ", std::string(info.status().message()))};
+    }
+    After(Function::kReceive, IdIn(message), VersionOf(*info));
+  }
+  const absl::StatusOr<Occupancy> left = channel.Look();
+  if (!left.ok()) {
+    return {Verdict::kViolation,
+            absl::StrCat("Look after recovery: ", std::string(left.status().message()))};
+  }
+  After(Function::kCount, left->waiting + left->taken, 0);
+  return {};
+}
+
+}  // namespace kill9::explore

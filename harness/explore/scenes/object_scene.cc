@@ -1,0 +1,183 @@
+#include "harness/explore/scenes/object_scene.h"
+
+#include <xxhash.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+#include "harness/checker/checker.h"
+#include "harness/checker/counterexample/counterexample.h"
+#include "harness/explore/base/arena.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr size_t kMostInHistory = 512;
+
+}  // namespace
+
+void CannotMake(const absl::Status& status) {
+  std::fprintf(stderr, "kill9-explore: cannot make the scene: %s\n",
+               std::string(status.message()).c_str());
+  std::exit(kExitUsage);
+}
+
+absl::StatusOr<std::shared_ptr<Segment>> SmallestSegment(const Design& design,
+                                                         SegmentOptions options) {
+  absl::StatusOr<std::shared_ptr<Segment>> segment = absl::UnknownError("");
+  for (uint64_t bytes = 64u << 10; !segment.ok() && bytes <= 4u << 20; bytes *= 2) {
+    options.size_bytes = bytes;
+    segment = design.Create(options);
+  }
+  return segment;
+}
+
+ObjectScene::ObjectScene(const Design& design, const Scenario& scenario)
+    : design_(design), scenario_(scenario), model_(FindModel(design.model())) {
+  // They do not grow in the arena.
+  before_.reserve(kMostInHistory);
+  after_.reserve(kMostInHistory);
+  history_.reserve(2 * kMostInHistory);
+}
+
+void ObjectScene::Make() {
+  Machine::Get().set_has_barrier(scenario_.kernel_has_barrier);
+  MakeObject();
+}
+
+void ObjectScene::Run(int participant) {
+  of_[static_cast<size_t>(participant)].count = 0;
+  const std::vector<size_t>& calls = scenario_.calls[static_cast<size_t>(participant)];
+  for (size_t i = 0; i < calls.size(); ++i) Do(participant, i, calls[i]);
+}
+
+Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_wait,
+                              const Operation& operation) {
+  Machine& machine = Machine::Get();
+  machine.BeginOperation(what, must_not_wait);
+  Participant& of = of_[static_cast<size_t>(participant)];
+  Operation& begun = of.operations[of.count++];
+  begun = operation;
+  begun.invoke = machine.Tick();
+  begun.finish = kNever;
+  begun.process = static_cast<uint32_t>(participant) + 1;
+  begun.outcome = Outcome::kOpen;
+  return begun;
+}
+
+void ObjectScene::End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version) {
+  Machine& machine = Machine::Get();
+  machine.EndOperation(Mix(Mix(static_cast<uint64_t>(outcome), result), version));
+  operation.outcome = outcome;
+  operation.result = result;
+  operation.result_version = version;
+  operation.finish = machine.Tick();
+  machine.AfterOperation();
+}
+
+void ObjectScene::FailStatus(const absl::Status& status) {
+  Machine::Get().Fail(Verdict::kViolation,
+                      absl::StrCat("an operation fails: ", std::string(status.message())));
+}
+
+void ObjectScene::Before(Function function, uint64_t argument, uint64_t version) {
+  if (before_.size() == kMostInHistory) CannotMake(absl::InternalError("too much in its history"));
+  Operation operation = {};
+  operation.function = function;
+  operation.process = kMaker;
+  operation.argument = argument;
+  operation.result_version = version;
+  operation.outcome = Outcome::kOk;
+  operation.invoke = 2 * before_.size();
+  operation.finish = operation.invoke + 1;
+  before_.push_back(operation);
+}
+
+void ObjectScene::After(Function function, uint64_t result, uint64_t version) {
+  const OutsideArena outside;
+  Machine& machine = Machine::Get();
+  Operation operation = {};
+  operation.function = function;
+  operation.process = kLooker;
+  operation.result = result;
+  operation.result_version = version;
+  operation.outcome = Outcome::kOk;
+  operation.invoke = machine.Tick();
+  operation.finish = machine.Tick();
+  after_.push_back(operation);
+}
+
+Finding ObjectScene::CheckAudit() {
+  const absl::StatusOr<AuditReport> report = object(kAuditor).Audit();
+  if (!report.ok()) {
+    return {Verdict::kAuditFailed, absl::StrCat("Audit: ", std::string(report.status().message()))};
+  }
+  if (!report->violations.empty()) return {Verdict::kAuditFailed, report->violations.front()};
+  if (report->doubly_owned > 0) {
+    return {Verdict::kAuditFailed, absl::StrCat(report->doubly_owned, " blocks are owned twice")};
+  }
+  if (report->leaked.blocks > 0) {
+    return {Verdict::kLeak, absl::StrCat(report->leaked.blocks, " blocks leaked")};
+  }
+  if (report->held.blocks > 0) {
+    return {Verdict::kLeak, absl::StrCat(report->held.blocks,
+                                         " blocks are still held, though nobody is in an operation "
+                                         "and the dead are recovered")};
+  }
+  return {};
+}
+
+Finding ObjectScene::Judge() {
+  after_.clear();
+  if (design_.object_traits().has_recovery) {
+    if (const absl::Status status = object(kAuditor).Recover().status(); !status.ok()) {
+      return {Verdict::kAuditFailed, absl::StrCat("Recover: ", std::string(status.message()))};
+    }
+  }
+  if (design_.object_traits().has_audit) {
+    if (Finding found = CheckAudit(); found.verdict != Verdict::kPass) return found;
+  }
+  if (Finding found = Look(); found.verdict != Verdict::kPass) return found;
+  const OutsideArena outside;
+  return CheckHistoryNow();
+}
+
+// The history of the schedule: what came before it, and what the auditor was shown after it.
+Finding ObjectScene::CheckHistoryNow() {
+  const uint64_t before = 2 * before_.size();
+  history_ = before_;
+  for (int i = 0; i < participants(); ++i) {
+    const Participant& of = of_[static_cast<size_t>(i)];
+    for (size_t n = 0; n < of.count; ++n) {
+      Operation operation = of.operations[n];
+      operation.invoke += before;
+      if (operation.outcome == Outcome::kOpen) {
+        operation.outcome = Outcome::kCrashed;
+        operation.finish = Machine::Get().time_of_death(i);
+      }
+      operation.finish += before;
+      history_.push_back(operation);
+    }
+  }
+  for (Operation operation : after_) {
+    operation.invoke += before;
+    operation.finish += before;
+    history_.push_back(operation);
+  }
+  const uint64_t hash = XXH3_64bits(history_.data(), history_.size() * sizeof(Operation));
+  if (legal_.contains(hash)) return {};
+  const absl::StatusOr<CheckOutcome> outcome = CheckHistory(
+      *model_, history_, {.condition = Condition::kStrict, .threads = 1, .explain = true});
+  if (!outcome.ok()) return {Verdict::kUndecided, std::string(outcome.status().message())};
+  if (outcome->verdict == Verdict::kPass) {
+    legal_.insert(hash);
+    return {};
+  }
+  if (!outcome->counterexample.has_value()) {
+    return {outcome->verdict, "the checker could not decide the history"};
+  }
+  return {outcome->verdict, RenderText(*outcome->counterexample, {})};
+}
+
+}  // namespace kill9::explore

@@ -1,0 +1,90 @@
+// What the scenes of all kinds of objects have in common: participants whose operations are
+// recorded, and the judgement of what they leave: the audit, and the history against the model.
+#ifndef KILL9_HARNESS_EXPLORE_SCENES_OBJECT_SCENE_H_
+#define KILL9_HARNESS_EXPLORE_SCENES_OBJECT_SCENE_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "harness/checker/model_checker.h"
+#include "harness/explore/runtime/machine.h"
+#include "harness/explore/scenes/scenario.h"
+#include "harness/history/history.h"
+#include "harness/store_driver/value.h"
+#include "variants/object.h"
+
+namespace kill9::explore {
+
+class ObjectScene : public Scene {
+ public:
+  int participants() const final { return static_cast<int>(scenario_.calls.size()); }
+  void Make() final;
+  void Run(int participant) final;
+  Finding Judge() final;
+
+ protected:
+  // Processes of the history: who made the object, and who looks at what is left.
+  static constexpr uint32_t kMaker = 100;
+  static constexpr uint32_t kLooker = kMaker + 1;
+
+  ObjectScene(const Design& design, const Scenario& scenario);
+
+  // ---- Of each kind. All but the last are explored code.
+  // Makes the object, in its state, by the participant kAuditor, and attaches the others; what was
+  // done to it is given to Before.
+  virtual void MakeObject() = 0;
+  virtual SharedObject& object(int participant) = 0;
+  // Begins, does and ends one operation of the scenario, or several.
+  virtual void Do(int participant, size_t number, size_t call) = 0;
+  // After recovery and audit: looks at what is left, by operations given to After. A finding ends
+  // it.
+  virtual Finding Look() = 0;
+
+  // ---- For these.
+  const Scenario& scenario() const { return scenario_; }
+  // Asks the machine, and notes the call. What is not given is nothing.
+  Operation& Begin(int participant, const char* what, bool must_not_wait,
+                   const Operation& operation);
+  void End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version);
+  [[noreturn]] void FailStatus(const absl::Status& status);
+  // Of a participant's write: its name.
+  static ValueId IdOfWrite(int participant, size_t number) {
+    return MakeValueId(static_cast<uint32_t>(participant) + 1, static_cast<uint32_t>(number) + 1);
+  }
+  // An operation of the maker, complete before all others; one of the looker, after all others.
+  void Before(Function function, uint64_t argument, uint64_t version);
+  void After(Function function, uint64_t result, uint64_t version);
+
+ private:
+  static constexpr size_t kMostOperations = 16;
+  struct Participant {
+    std::array<Operation, kMostOperations> operations;
+    size_t count = 0;
+  };
+
+  Finding CheckAudit();
+  Finding CheckHistoryNow();
+
+  const Design& design_;
+  const Scenario scenario_;
+  const ModelChecker* model_;
+  std::array<Participant, kMostParticipants> of_;
+  std::vector<Operation> before_, after_, history_;
+  absl::flat_hash_set<uint64_t> legal_;
+};
+
+[[noreturn]] void CannotMake(const absl::Status& status);
+
+// An anonymous segment of the design, as small as it can be; `options` says all but its size.
+absl::StatusOr<std::shared_ptr<Segment>> SmallestSegment(const Design& design,
+                                                         SegmentOptions options);
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_SCENES_OBJECT_SCENE_H_

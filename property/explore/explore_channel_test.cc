@@ -1,0 +1,93 @@
+// The channels, explored: what holds of each design, and that what is wrong with a baseline is
+// seen.
+#include <algorithm>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "property/explore/exploration_for_tests.h"
+#include "variants/registry.h"
+
+namespace kill9::explore {
+namespace {
+
+std::vector<const Design*> Designs() {
+  std::vector<const Design*> designs;
+  for (const ChannelDesign* design : AllChannels()) {
+    if (design->role() != Design::Role::kDesign || !WhyNotExplored(*design).empty()) continue;
+    designs.push_back(design);
+  }
+  return designs;
+}
+
+class ExploreChannels : public testing::TestWithParam<const Design*> {};
+
+// How many words several members touched.
+uint64_t ContendedIfAllSchedulesPass(const Design& design, const std::string& scenario,
+                                     MemoryModel model, int deaths) {
+  const ExploreResult result = ExpectAllSchedulesPass(design, scenario, model, deaths);
+  EXPECT_GE(result.schedules, 60u) << scenario;
+  return result.contended_words;
+}
+
+TEST_P(ExploreChannels, EveryScheduleWithOneDeathIsLegal) {
+  uint64_t contended = 0;
+  for (const char* scenario : {"send+send", "send+receive", "send+receive@empty", "send+take@empty",
+                               "return+receive", "draft+recover", "drain+recover"}) {
+    contended += ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kSc, 1);
+  }
+  // That there was something to explore: two senders may well have nothing in common.
+  EXPECT_GT(contended, 6u);
+}
+
+TEST_P(ExploreChannels, EveryScheduleWithStoreBuffersIsLegal) {
+  for (const char* scenario : {"send+take@empty", "return+receive"}) {
+    EXPECT_GT(ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kTso, 0), 0u);
+  }
+}
+
+TEST_P(ExploreChannels, EveryScheduleOfTheCppMemoryModelIsLegal) {
+  for (const char* scenario : {"return+receive", "send+take@empty"}) {
+    EXPECT_GT(ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kC11, 1), 0u);
+  }
+}
+
+// A message that took several chunks is gone, and its room is taken back piece by piece: whoever
+// dies in between leaves nothing that does not add up.
+TEST_P(ExploreChannels, SchedulesInAFullChannelAreLegal) {
+  for (const char* scenario : {"take,send+receive,send@full", "return,take+receive,send@full"}) {
+    const ExploreResult result = ExploreScenario(
+        *GetParam(), scenario,
+        {.deaths = 1, .strategy = Strategy::kRandom, .schedules = 2000, .budget_seconds = 600});
+    EXPECT_EQ(result.finding.verdict, Verdict::kPass)
+        << scenario << ": " << result.finding.message << Render(result.schedule);
+    EXPECT_GT(result.deaths, 200u) << scenario;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ExploreChannels, testing::ValuesIn(Designs()),
+                         [](const auto& design) { return std::string(design.param->name()); });
+
+TEST(ExploreChannelBaselines, ADeathWithTheSemaphoreIsFound) {
+  const ExploreResult result =
+      ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {.deaths = 1});
+  EXPECT_EQ(result.finding.verdict, Verdict::kStuck) << result.finding.message;
+  // Nobody need be killed for it.
+  EXPECT_EQ(ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {}).finding.verdict,
+            Verdict::kPass);
+}
+
+TEST(ExploreChannelScenes, WhatHasNoneSaysWhy) {
+  size_t explored = 0;
+  for (const Design* design : AllDesigns()) {
+    const bool has_pairs = WhyNotExplored(*design).empty() && !AllPairs(*design).empty();
+    EXPECT_EQ(has_pairs, WhyNotExplored(*design).empty()) << design->name();
+    explored += has_pairs;
+    if (!has_pairs) continue;
+    EXPECT_FALSE(LargerScenes(*design).empty()) << design->name();
+    EXPECT_FALSE(NewScene(*design, "bogus").ok());
+  }
+  EXPECT_GE(explored, 7u);
+}
+
+}  // namespace
+}  // namespace kill9::explore
