@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/channel_driver/channel_driver.h"
+#include "harness/heap_driver/heap_driver.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/store_driver/store_driver.h"
 #include "variants/registry.h"
@@ -13,7 +14,8 @@ namespace kill9 {
 namespace {
 
 std::vector<const TortureDriver*>& TortureDrivers() {
-  static auto* drivers = new std::vector<const TortureDriver*>{new StoreDriver, new ChannelDriver};
+  static auto* drivers =
+      new std::vector<const TortureDriver*>{new StoreDriver, new ChannelDriver, new HeapDriver};
   return *drivers;
 }
 

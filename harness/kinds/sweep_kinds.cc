@@ -4,14 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/channel_driver/sweep/channel_sweep.h"
+#include "harness/heap_driver/sweep/heap_sweep.h"
 #include "harness/store_driver/sweep/store_sweep.h"
 
 namespace kill9 {
 namespace {
 
 std::vector<const sweep::SweepDriver*>& Drivers() {
-  static auto* drivers =
-      new std::vector<const sweep::SweepDriver*>{new sweep::StoreSweep, new sweep::ChannelSweep};
+  static auto* drivers = new std::vector<const sweep::SweepDriver*>{
+      new sweep::StoreSweep, new sweep::ChannelSweep, new sweep::HeapSweep};
   return *drivers;
 }
 

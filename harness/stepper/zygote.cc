@@ -96,7 +96,11 @@ int Serve(bool in_namespace, const ZygoteWork& work) {
   char* arguments[] = {name, mode_copy, nullptr};
   // Every library's calls are bound now, not at the first one, in each victim anew.
   char bind_now[] = "LD_BIND_NOW=1";
-  char* environment[] = {bind_now, nullptr};
+  // What main was given, main is given again.
+  char plugin[4200] = {};
+  const char* given = std::getenv("KILL9_PLUGIN");
+  if (given != nullptr) std::snprintf(plugin, sizeof plugin, "KILL9_PLUGIN=%s", given);
+  char* environment[] = {bind_now, given != nullptr ? plugin : nullptr, nullptr};
   execve("/proc/self/exe", arguments, environment);
   _exit(kExitUsage);
 }

@@ -36,7 +36,8 @@ StoreClient::StoreClient(const RunContext& context, const StoreRun& run, uint32_
       run_(run),
       boards_(run.boards()),
       lossless_(run.traits().lossless),
-      has_versions_(run.traits().has_versions) {}
+      has_versions_(run.traits().has_versions),
+      design_is_own_(context.design.role() == Design::Role::kDesign) {}
 
 bool StoreClient::Act(Random& random) {
   const WorkloadGenerator& generator = run_.generator();
@@ -222,6 +223,12 @@ bool StoreClient::Put(uint64_t key, uint32_t size) {
   }
   if (!absl::IsResourceExhausted(version.status())) FailStatus("Put", key, version.status());
   End(Outcome::kRefused);
+  // A peer's room may be taken up by its dead.
+  if (!run_.traits().bounded && design_is_own_) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("Put of ", Name(key), " was refused, though there is never too little room: ",
+                      version.status().ToString()));
+  }
   NoteRefused();
   return false;
 }
@@ -382,10 +389,11 @@ void StoreClient::ForEach() {
 
 void StoreClient::Visit() {
   ForEach();
-  if (!lossless_) CheckKept();
+  CheckKept();
 }
 
-// Nobody else works: what was just put is there, in a lossy store, too.
+// Nobody else works: what was just put is there, in a lossy store, too, and a Put that is refused
+// needs a reason. The keys are the workers' own, of which many may share a place.
 void StoreClient::CheckKept() {
   Random random(context().seed, process());
   for (int i = 0; i < kPutsOfVisit; ++i) {

@@ -79,6 +79,7 @@ class StoreClient final : public Client {
   const StoreBoards& boards_;
   const bool lossless_;
   const bool has_versions_;
+  const bool design_is_own_;  // neither a baseline nor another library
   std::vector<HeldPin> pins_;
   std::vector<HeldDraft> drafts_;
   std::string buffer_;  // what Get reads into

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/result/result.h"
 #include "harness/store_driver/shape/draw_shape.h"
 #include "harness/store_driver/shape/shape_classes.h"
 #include "harness/store_driver/store_client.h"
@@ -68,14 +69,6 @@ absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scena
   return std::move(drawn->trial);
 }
 
-Json ToJson(const std::vector<ShapeDimension>& dimensions) {
-  Json json = Json::object();
-  for (const ShapeDimension& dimension : dimensions) {
-    json[std::string(dimension.name)] = dimension.classes;
-  }
-  return json;
-}
-
 }  // namespace
 
 StoreRun::StoreRun(const Variant& variant, const Workload& workload, const StoreShape& shape,
@@ -116,14 +109,8 @@ Json StoreRun::Counts() const {
 Json StoreRun::shape_classes() const { return ToJson(ClassesOf(shape_, participants_)); }
 
 std::span<const Scenario> StoreDriver::scenarios() const {
-  static const auto* scenarios = [] {
-    auto* all = new std::vector<Scenario>;
-    for (const Scenario& scenario : CommonScenarios()) {
-      all->push_back(scenario);
-      if (scenario.name == "full_segment") all->insert(all->end(), {HotKey(), LargeValues()});
-    }
-    return all;
-  }();
+  static const auto* scenarios =
+      new std::vector<Scenario>(CommonScenariosWith({HotKey(), LargeValues()}));
   return *scenarios;
 }
 
@@ -170,11 +157,16 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
                    .keys = work.keys,
                    .distribution = work.distribution,
                    .sizes = work.sizes};
-  if (request.text == kUsual) {
-    return std::make_unique<StoreRun>(variant, work, shape, PlainKeys(shape.keys),
-                                      request.least_participants);
+  if (!TakesValuesOf(variant.traits(), work.sizes.largest)) {
+    return absl::UnimplementedError(absl::StrCat("its values have at most ",
+                                                 variant.traits().edges.value_bytes.back(),
+                                                 " bytes, and here ", work.sizes.largest));
   }
-  if (variant.traits().needs_name) {
+  if (request.text == kUsual || variant.traits().needs_name) {
+    auto usual = std::make_unique<StoreRun>(variant, work, shape, PlainKeys(shape.keys),
+                                            request.least_participants);
+    // As a repeat line spells it out.
+    if (request.text == kUsual || request.text == usual->shape()) return usual;
     return absl::InvalidArgumentError(
         absl::StrCat(std::string(variant.name()), " has the usual shape only"));
   }

@@ -16,7 +16,7 @@ uint64_t Load(const char* from) {
   return word;
 }
 
-uint64_t Mix(uint64_t id, uint64_t key, size_t size) {
+uint64_t MixOfValue(uint64_t id, uint64_t key, size_t size) {
   const uint64_t parts[3] = {id, key, size};
   return XXH3_64bits(parts, sizeof parts);
 }
@@ -24,13 +24,13 @@ uint64_t Mix(uint64_t id, uint64_t key, size_t size) {
 // Of everything but itself; size and key are part of it, so a value cut short or padded is torn
 // too.
 uint64_t Checksum(uint64_t id, uint64_t key, const char* bytes, size_t size) {
-  const uint64_t seed = Mix(id, key, size);
+  const uint64_t seed = MixOfValue(id, key, size);
   if (size <= kHeaderBytes) return seed;
   return XXH3_64bits_withSeed(bytes + kHeaderBytes, size - kHeaderBytes, seed);
 }
 
 void FillPattern(uint64_t key, size_t size, char* to) {
-  const uint64_t pattern = Mix(0, key, size);
+  const uint64_t pattern = MixOfValue(0, key, size);
   std::memcpy(to, &pattern, size);
 }
 

@@ -14,6 +14,10 @@ namespace kill9::sweep {
 // Whether a source file is an object's, not the harness's.
 bool IsObjectSource(std::string_view file);
 
+// A file belongs to a variant if it lies in a folder of its name, or if the variant ran any of it.
+bool BelongsTo(const std::string& variant, const stepper::KillCoverage::Group& counts,
+               const std::string& file);
+
 // For each variant: shares by executed instruction and by address, lines, lines never reached.
 Json CoverageFigures(const stepper::KillCoverage& coverage);
 // Adds to figures of a shard the "line_sets" from which those of all shards are put together: of
@@ -22,7 +26,8 @@ Json CoverageFigures(const stepper::KillCoverage& coverage);
 void AddLineSets(const stepper::KillCoverage& coverage, Json* figures);
 // A variant's figures as a sentence: how much was killed at, and how much only spoken for.
 std::string CoverageLine(const Json& figures);
-// One HTML page of annotated source for each variant, an index, and coverage.json.
+// An index of variants, for each of them one of its files, a page of annotated source for each file
+// of a variant, and coverage.json.
 absl::Status WriteCoverage(const stepper::KillCoverage& coverage, const std::string& directory,
                            const Json& result);
 

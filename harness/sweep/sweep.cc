@@ -10,13 +10,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/base/random.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/result/waiting.h"
 #include "harness/stepper/process/tracee.h"
 #include "harness/stepper/trace/symbols.h"
 #include "harness/stepper/zygote.h"
+#include "harness/sweep/continuation.h"
 #include "harness/sweep/coverage_pages.h"
+#include "harness/sweep/look.h"
 
 namespace kill9::sweep {
 
@@ -34,10 +38,6 @@ bool Contains(const std::vector<std::string>& wanted, std::string_view one) {
   return wanted.empty() || std::find(wanted.begin(), wanted.end(), one) != wanted.end();
 }
 
-void CopyName(std::string_view name, std::span<char> to) {
-  to[name.copy(to.data(), to.size() - 1)] = '\0';
-}
-
 using NamesOfDriver = std::span<const std::string_view> (SweepDriver::*)() const;
 std::vector<std::string> NamesOfAll(NamesOfDriver names_of) {
   std::vector<std::string> names;
@@ -52,10 +52,10 @@ std::vector<std::string> NamesOfAll(NamesOfDriver names_of) {
 CellRequest RequestFor(const SweepOptions& options, const Design& design, std::string_view second,
                        std::string_view operation, std::string_view state) {
   CellRequest request{};
-  CopyName(design.name(), request.variant);
-  CopyName(operation, request.operation);
-  CopyName(second, request.second);
-  CopyName(state, request.state);
+  CopyText(design.name(), request.variant);
+  CopyText(operation, request.operation);
+  CopyText(second, request.second);
+  CopyText(state, request.state);
   request.full = options.full;
   request.stall = options.stall;
   request.recovery = options.recovery;
@@ -100,7 +100,7 @@ class Pool {
     return absl::OkStatus();
   }
 
-  absl::Status Run(const std::vector<CellRequest>& requests, const volatile bool* interrupted,
+  absl::Status Run(const std::vector<CellRequest>& requests, const std::function<bool()>& enough,
                    const std::function<void(const CellRequest&, CellArea&, pid_t)>& done,
                    double seconds) {
     size_t next = 0;
@@ -117,7 +117,8 @@ class Pool {
       for (const auto& worker : workers_) waits.push_back({worker->fd(), POLLIN, 0});
       constexpr int kLookMilliseconds = 200;
       poll(waits.data(), waits.size(), kLookMilliseconds);
-      if (interrupted != nullptr && *interrupted) return absl::CancelledError("interrupted");
+      for (const auto& worker : workers_) AnswerLook(AreaOf(*worker), worker->pid());
+      if (enough && enough()) return absl::CancelledError("interrupted");
       for (size_t n = 0; n < workers_.size(); ++n) {
         if (busy_[n] < 0 || waits[n].revents == 0) continue;
         const CellRequest& request = requests[static_cast<size_t>(busy_[n])];
@@ -143,8 +144,20 @@ class Pool {
   std::vector<int64_t> busy_;
 };
 
-std::string CellName(const CellRequest& request) {
-  return absl::StrCat(request.variant, " ", request.operation, " ", request.state);
+std::string DescribeCell(const CellRequest& request, const CellArea& area, const Json& run) {
+  const CellResult& result = area.result;
+  std::string text = absl::StrFormat(
+      "%s: %s, %d instructions in %d states, %d kills, stopped by %s", CellName(request),
+      std::string(VerdictName(result.verdict)), result.instructions, result.distinct_states,
+      area.progress_kill_points, std::string(Name(result.stopped_by)));
+  if (result.error[0] != '\0') absl::StrAppend(&text, "\n    ", result.error);
+  if (result.failures == 0) return text;
+  const std::string place = TextField(run["counterexample"], "place");
+  absl::StrAppend(&text, place.empty() ? "" : "\n    before ", place, "\n    ",
+                  run["counterexample"]["message"].get<std::string>(), "\n",
+                  result.failure[0].window, DescribeWaiting(run),
+                  "    repeat (deterministic): ", run["repeat"].get<std::string>());
+  return text;
 }
 
 // Of the cells those that are the shard's.
@@ -193,13 +206,26 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   return requests;
 }
 
+Json RunWithPlaces(const CellRequest& request, const CellResult& result, pid_t worker) {
+  Json run = RunOf(request, result);
+  if (result.failures == 0) return run;
+  const Symbols symbols(worker);
+  for (Json& example : run["counterexamples"]) {
+    if (example.contains("address")) {
+      example["place"] = symbols.Describe(example["address"].get<uint64_t>());
+    }
+  }
+  run["counterexample"] = run["counterexamples"][0];
+  return run;
+}
+
 absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
-                      const volatile bool* interrupted,
+                      const std::function<bool()>& enough,
                       const std::function<void(const CellRequest&, CellArea&, pid_t)>& done,
                       double seconds) {
   Pool pool;
   if (absl::Status status = pool.Start(workers); !status.ok()) return status;
-  return pool.Run(requests, interrupted, done, seconds);
+  return pool.Run(requests, enough, done, seconds);
 }
 
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
@@ -230,7 +256,8 @@ absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
 }
 
 absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* interrupted,
-                              const std::function<void(const std::string&)>& say) {
+                              const std::function<void(const std::string&)>& say,
+                              const Json* earlier) {
   std::vector<CellRequest> requests = PlanCells(options);
   if (requests.empty())
     return absl::InvalidArgumentError("no operation in a state to sweep is left");
@@ -249,57 +276,49 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
       return status;
     }
   }
+  Continuation continuation(options, requests);
+  if (earlier != nullptr) {
+    if (absl::Status status = continuation.TakeOver(*earlier); !status.ok()) return status;
+  }
+  for (const Json& run : continuation.runs()) result["runs"].push_back(run);
+  const size_t cells = requests.size();
+  requests = continuation.Left(requests);
   KillCoverage coverage(IsObjectSource);
-  size_t done = 0;
-  const double start = NowSeconds();
-  uint64_t kills = 0;
+  size_t done = cells - requests.size();
+  const double start = NowSeconds() - continuation.seconds();
+  uint64_t kills = continuation.kills();
   absl::Status status = RunCells(
-      requests, options.workers, interrupted,
+      requests, options.workers, [interrupted] { return interrupted != nullptr && *interrupted; },
       [&](const CellRequest& request, CellArea& area, pid_t worker) {
         ++done;
         kills += area.progress_kill_points;
-        Json run = RunOf(request, area.result);
+        Json run = RunWithPlaces(request, area.result, worker);
         if (!options.shard.whole()) run["unit"] = CellName(request);
-        if (area.result.failures > 0) {
-          Symbols symbols(worker);
-          for (Json& example : run["counterexamples"]) {
-            if (example.contains("address")) {
-              example["place"] = symbols.Describe(example["address"].get<uint64_t>());
-            }
-          }
-          run["counterexample"] = run["counterexamples"][0];
-        }
+        continuation.AddTo(coverage, worker);
         coverage.Add(request.variant, request.operation, area.addresses, worker);
-        std::string line = absl::StrFormat(
-            "[%d/%d %.0fs] %s: %s, %d instructions in %d states, %d kills, stopped by %s", done,
-            requests.size(), NowSeconds() - start, CellName(request),
-            std::string(VerdictName(area.result.verdict)), area.result.instructions,
-            area.result.distinct_states, area.progress_kill_points,
-            std::string(Name(area.result.stopped_by)));
-        if (area.result.error[0] != '\0') absl::StrAppend(&line, "\n    ", area.result.error);
-        if (area.result.failures > 0) {
-          const std::string place = TextField(run["counterexample"], "place");
-          absl::StrAppend(&line, place.empty() ? "" : "\n    before ", place, "\n    ",
-                          run["counterexample"]["message"].get<std::string>(), "\n",
-                          area.result.failure[0].window,
-                          "    repeat (deterministic): ", run["repeat"].get<std::string>());
-        }
-        say(line);
+        continuation.Note(request, area.addresses);
+        say(absl::StrFormat("[%d/%d %.0fs] %s", done, cells, NowSeconds() - start,
+                            DescribeCell(request, area, run)));
         result["runs"].push_back(std::move(run));
       },
       options.seconds);
   const double seconds = NowSeconds() - start;
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   result["interrupted"] = absl::IsCancelled(status);
+  if (absl::IsCancelled(status)) result["to_continue"] = continuation.ToJson();
   result["seconds"] = seconds;
   result["kill_points"] = kills;
   result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
-  result["coverage"] = CoverageFigures(coverage);
+  if (continuation.is_in_the_coverage()) {
+    result["coverage"] = CoverageFigures(coverage);
+    if (!options.shard.whole()) AddLineSets(coverage, &result["coverage"]);
+  } else {
+    result["coverage"] = earlier->value("coverage", Json::array());  // no further cell was done
+  }
   for (const Json& figures : result["coverage"]) say(CoverageLine(figures));
-  if (!options.shard.whole()) AddLineSets(coverage, &result["coverage"]);
-  say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done,
-                      requests.size(), kills, seconds, static_cast<double>(kills) / seconds));
-  if (!options.coverage_directory.empty()) {
+  say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done, cells,
+                      kills, seconds, static_cast<double>(kills) / seconds));
+  if (!options.coverage_directory.empty() && continuation.is_in_the_coverage()) {
     if (absl::Status wrote = WriteCoverage(coverage, options.coverage_directory, result);
         !wrote.ok()) {
       return wrote;

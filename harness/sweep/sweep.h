@@ -56,11 +56,11 @@ struct Cell {
 std::vector<CellRequest> PlanCells(const SweepOptions& options);
 
 // Runs cells in workers; `done` is called for each in the order in which they end. An error: the
-// machine does not allow it (kPermissionDenied: ptrace), or a worker died. `interrupted` (may be
-// null) is looked at several times a second: once it is true, no further cell is begun and those
-// under way are given up. With `seconds` > 0 no cell is begun later than that.
+// machine does not allow it (kPermissionDenied: ptrace), or a worker died. `enough` (may be null)
+// is asked several times a second: once it says true, no further cell is begun and those under way
+// are given up (kCancelled). With `seconds` > 0 no cell is begun later than that.
 absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers,
-                      const volatile bool* interrupted,
+                      const std::function<bool()>& enough,
                       const std::function<void(const CellRequest&, CellArea&, pid_t worker)>& done,
                       double seconds = 0);
 
@@ -70,16 +70,20 @@ absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
                                       const std::function<void(pid_t worker)>& attach);
 
-// A run of the result file.
+// A run of the result file; with the instructions of its failures as people read them, in the
+// worker that ran the cell.
 Json RunOf(const CellRequest& request, const CellResult& result);
+Json RunWithPlaces(const CellRequest& request, const CellResult& result, pid_t worker);
 // The command that repeats a failure, and back from a run of a result file. Whether there is such a
 // variant is for whoever has the list to say.
 std::string RepeatLine(const CellRequest& request, const KillPoint& place);
 absl::StatusOr<CellRequest> RequestOf(const Json& run);
 
 // The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.
+// `earlier`: the result of the same sweep, interrupted, which goes on (continuation.h); null: none.
 absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* interrupted,
-                              const std::function<void(const std::string&)>& say);
+                              const std::function<void(const std::string&)>& say,
+                              const Json* earlier = nullptr);
 
 }  // namespace kill9::sweep
 

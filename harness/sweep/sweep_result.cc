@@ -5,7 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/result/command_name.h"
+#include "harness/result/waiting.h"
 #include "harness/sweep/sweep.h"
 
 namespace kill9::sweep {
@@ -97,7 +100,7 @@ void AddModes(const CellRequest& request, const CellResult& result, Json* run) {
 }  // namespace
 
 std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
-  std::string line = absl::StrCat("kill9 sweep --variant=", request.variant,
+  std::string line = absl::StrCat(CommandName(), " sweep --variant=", request.variant,
                                   " --operation=", request.operation, " --state=", request.state);
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
@@ -175,6 +178,9 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
   for (uint32_t n = 0; n < std::min(result.failures, kMostFailures); ++n) {
     run["counterexamples"].push_back(CounterexampleOf(request, result.failure[n]));
   }
+  if (result.waiting_is_of_a_failure != 0) {
+    run["waiting"] = WaitingField(result.waiting_for, result.waiting_stack);
+  }
   run["counterexample"] = run["counterexamples"][0];
   run["repeat"] = run["counterexample"]["repeat"];
   run["repeat_is"] = "deterministic";
@@ -198,7 +204,7 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
         throw std::invalid_argument(absl::StrCat("there is no ", what, " '", name,
                                                  "'; known are: ", absl::StrJoin(known, ", ")));
       }
-      to[name.copy(to.data(), to.size() - 1)] = '\0';
+      CopyText(name, to);
     };
     const std::vector<std::string> operations = OperationNames();
     copy("operation", run.at("operation").get<std::string>(), operations, request.operation);

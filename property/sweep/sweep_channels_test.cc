@@ -49,15 +49,16 @@ TEST_F(SweepChannels, WhoStandsStillWithTheMutexKeepsAllWaiting) {
 }
 
 TEST_F(SweepChannels, NobodyWaitsForWhoStandsStillInALockFreeOne) {
-  const ChannelTraits& traits =
-      static_cast<const ChannelDesign*>(FindDesign("slot_ring"))->traits();
-  ASSERT_TRUE(traits.send != Progress::kBlocking && traits.receive != Progress::kBlocking);
-  const Json runs = Swept("slot_ring", {"commit", "take", "acknowledge"}, /*stall=*/true);
-  ASSERT_EQ(runs.size(), 3u);
-  for (const Json& run : runs) {
-    EXPECT_EQ(run["verdict"], "pass") << run;
-    for (const char* probe : {"send", "draft", "take", "receive", "look", "recover", "attach"}) {
-      EXPECT_EQ(Blocked(run, probe), 0) << probe << run;
+  for (const char* design : {"slot_ring", "broadcast_ring"}) {
+    const ChannelTraits& traits = static_cast<const ChannelDesign*>(FindDesign(design))->traits();
+    ASSERT_TRUE(traits.send != Progress::kBlocking && traits.receive != Progress::kBlocking);
+    const Json runs = Swept(design, {"commit", "take", "acknowledge"}, /*stall=*/true);
+    ASSERT_EQ(runs.size(), 3u);
+    for (const Json& run : runs) {
+      EXPECT_EQ(run["verdict"], "pass") << run;
+      for (const char* probe : {"send", "draft", "take", "receive", "look", "recover", "attach"}) {
+        EXPECT_EQ(Blocked(run, probe), 0) << probe << run;
+      }
     }
   }
 }

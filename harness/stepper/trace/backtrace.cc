@@ -21,26 +21,6 @@ int TakeFrame(Dwfl_Frame* frame, void* taken) {
   return addresses.size() < kMostFrames ? DWARF_CB_OK : DWARF_CB_ABORT;
 }
 
-constexpr uint64_t kMostBytesBack = 1024;
-
-bool IsOfALibrary(const SourceLine& line) {
-  return line.file.empty() || line.file.starts_with("/usr/");
-}
-
-// The line of an address; where the compiler has put a library's function there, that of the code
-// before it in the same function.
-SourceLine OwnLine(const Symbols& symbols, uint64_t address) {
-  const SourceLine line = symbols.Line(address);
-  if (line.file.empty() || !IsOfALibrary(line)) return line;
-  const std::string function = symbols.Function(address);
-  for (uint64_t back = 1; back <= kMostBytesBack; ++back) {
-    if (symbols.Function(address - back) != function) break;
-    const SourceLine before = symbols.Line(address - back);
-    if (!IsOfALibrary(before)) return before;
-  }
-  return line;
-}
-
 // Without arguments, of the function and of its templates: they are longer than a line.
 std::string ShortName(std::string name) {
   for (const std::string_view part : {"(anonymous namespace)::", "kill9::"}) {
@@ -64,7 +44,7 @@ bool IsOfTheObject(const StackFrame& frame) {
   for (const std::string_view folder : {"harness/", "stress/", "property/"}) {
     if (file.starts_with(folder)) return false;
   }
-  return !IsOfALibrary(frame.line) && !file.starts_with("./") && !file.starts_with("../");
+  return !IsOfLibrary(frame.line.file) && !file.starts_with("./") && !file.starts_with("../");
 }
 
 }  // namespace
@@ -75,7 +55,7 @@ std::vector<StackFrame> Backtrace(pid_t pid) {
   symbols.Unwind(TakeFrame, &addresses);
   std::vector<StackFrame> frames;
   for (const uint64_t address : addresses) {
-    frames.push_back({address, symbols.Function(address), OwnLine(symbols, address)});
+    frames.push_back({address, symbols.Function(address), symbols.LineOfOurs(address)});
   }
   return frames;
 }

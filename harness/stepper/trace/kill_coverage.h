@@ -1,5 +1,6 @@
 // Kill coverage: at which instructions and source lines a process has been killed, which ones a
-// kill in the same state speaks for, and which lines no trace ever reached.
+// kill in the same state speaks for, which were not survived, and which lines no trace ever
+// reached.
 #ifndef KILL9_HARNESS_STEPPER_TRACE_KILL_COVERAGE_H_
 #define KILL9_HARNESS_STEPPER_TRACE_KILL_COVERAGE_H_
 
@@ -19,12 +20,22 @@
 
 namespace kill9::stepper {
 
-// Counts by address, over all traces that were added.
+// Counts by address, over all traces that were added. Of what the system's libraries (and the vDSO)
+// executed, the address that called them has counts of its own: a line that copies by memcpy is to
+// blame for a kill inside.
 struct AddressCount {
   uint64_t address;
   uint64_t executed;
   uint64_t killed;
   uint64_t spoken_for;
+  uint64_t not_survived;  // killed at, or spoken for, and not survived
+  uint64_t called_executed;
+  uint64_t called_not_survived;
+};
+// All of its counts: whoever adds or keeps them goes through these.
+inline constexpr uint64_t AddressCount::*kAddressCounts[] = {
+    &AddressCount::executed,     &AddressCount::killed,          &AddressCount::spoken_for,
+    &AddressCount::not_survived, &AddressCount::called_executed, &AddressCount::called_not_survived,
 };
 class AddressTable {
  public:
@@ -33,14 +44,20 @@ class AddressTable {
   void AddTrace(const Trace& trace);
 
  private:
+  AddressCount* Find(uint64_t address);  // null: there is no room
+
   AddressCount* counts_;
 };
 
 // The counts of many traces by source line, for each group (a design) apart.
 class KillCoverage {
  public:
+  // Of the line's own code; `called_`: of what it called in libraries, parts of it or not.
   struct LineCount {
-    uint64_t executed = 0, killed = 0, spoken_for = 0;
+    uint64_t executed = 0, killed = 0, spoken_for = 0, not_survived = 0;
+    uint64_t called_executed = 0, called_not_survived = 0;
+
+    uint64_t all_not_survived() const { return not_survived + called_not_survived; }
     std::set<std::string> labels;
   };
   struct Group {
@@ -62,6 +79,7 @@ class KillCoverage {
 
  private:
   void FindLinesWithCode();
+  void ChargeToCaller(const AddressCount& count, Group* sums);
 
   IsWanted is_wanted_;
   // Every zygote is the same program at the same addresses: one's symbols are all zygotes'.

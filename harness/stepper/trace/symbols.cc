@@ -19,6 +19,7 @@ struct Symbols::State {
   Dwfl* dwfl = nullptr;
   Dwfl_Module* program = nullptr;
   mutable std::unordered_map<uint64_t, SourceLine> lines;
+  mutable std::unordered_map<uint64_t, SourceLine> lines_of_ours;
 };
 
 Symbols::Symbols(pid_t pid) : state_(std::make_unique<State>()) {
@@ -52,7 +53,11 @@ SourceLine Symbols::Line(uint64_t address) const {
   return found->second;
 }
 
-bool IsOfLibrary(std::string_view file) { return file.find("/include/") != std::string_view::npos; }
+// kill9's own headers for objects, and a compiler's, lie wherever they were installed.
+bool IsOfLibrary(std::string_view file) {
+  return file.starts_with("/usr/") || file.find("/include/kill9/") != std::string_view::npos ||
+         file.find("/include/c++/") != std::string_view::npos;
+}
 
 namespace {
 
@@ -75,7 +80,10 @@ SourceLine PlaceOfCall(Dwarf_Die* unit, Dwarf_Die* inlined) {
 }  // namespace
 
 SourceLine Symbols::LineOfOurs(uint64_t address) const {
-  SourceLine place = Line(address);
+  auto [found, fresh] = state_->lines_of_ours.try_emplace(address);
+  SourceLine& place = found->second;
+  if (!fresh) return place;
+  place = Line(address);
   // Line 0: the compiler has merged several.
   const auto is_known = [&] { return place.line != 0 && !IsOfLibrary(place.file); };
   if (state_->dwfl == nullptr || is_known()) return place;

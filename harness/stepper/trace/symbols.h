@@ -46,7 +46,8 @@ class Symbols {
   std::unique_ptr<State> state_;
 };
 
-// Whether the file is a header that the project did not write.
+// Whether the file is one that neither the project nor who brings an object wrote: of the
+// distribution, or a header of kill9's for objects.
 bool IsOfLibrary(std::string_view file);
 
 // The path from the project's own directory on: "variants/store.cc"; as given, if it is none of

@@ -41,6 +41,7 @@ inline constexpr uint32_t kKilled = 32;   // a victim was killed here
 inline constexpr uint32_t kTouches = 64;  // the instruction may read or write the segment
 // A restartable sequence (rseq(2)), which is one step: each stop inside would begin it again.
 inline constexpr uint32_t kRestartable = 128;
+inline constexpr uint32_t kNotSurvived = 256;  // a kill here was not survived
 inline constexpr uint32_t kManyInstructions = kVdso | kRestartable;
 
 struct TraceStep {

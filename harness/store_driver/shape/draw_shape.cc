@@ -2,76 +2,41 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
-#include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/torture/shape/draw_segment.h"
 
 namespace kill9 {
 namespace {
 
 constexpr uint64_t kKiB = 1u << 10;
 constexpr uint64_t kMiB = 1u << 20;
-constexpr uint64_t kPageBytes = 4096;
-constexpr uint64_t kShareOfMemory = 8;  // of what is free
 constexpr uint64_t kLeastCapacity = 48 * kKiB;
 constexpr uint64_t kLeastLargestValue = 1 * kKiB;
 constexpr uint64_t kMostDrawnValue = 4 * kMiB;
 constexpr uint64_t kMostUniformKeys = 512;
 constexpr int kTries = 24;
 
-// A choice among `choices`, the first of which is taken `weight` times as often as the others.
-template <typename Value, size_t kCount>
-Value Draw(Random& random, const std::array<Value, kCount>& choices, uint64_t weight = 1) {
-  const uint64_t drawn = random.Below(kCount - 1 + weight);
-  return choices[drawn < weight ? 0 : drawn - weight + 1];
-}
-
-uint64_t Between(Random& random, uint64_t least, uint64_t most) {
-  return least + random.Below(most - least + 1);
-}
-
-uint64_t DrawSegmentBytes(Random& random, const ShapeBounds& bounds) {
-  struct Range {
-    uint64_t per_cent, least, most;
-  };
-  constexpr Range kRanges[] = {{50, kMiB, 8 * kMiB},
-                               {30, 8 * kMiB, 32 * kMiB},
-                               {14, 32 * kMiB, 96 * kMiB},
-                               {5, 96 * kMiB, 256 * kMiB},
-                               {1, 256 * kMiB, 3072 * kMiB}};
-  uint64_t least = 320 * kKiB, most = 2 * kMiB;
-  if (!bounds.always_full) {
-    uint64_t drawn = random.Below(100);
-    const Range* range = kRanges;
-    for (; drawn >= range->per_cent; ++range) drawn -= range->per_cent;
-    least = range->least;
-    most = range->most;
-  }
-  uint64_t allowed = bounds.most_segment_bytes;
-  if (allowed == 0) allowed = FreeMemoryBytes() / kShareOfMemory;
-  const uint64_t bytes = std::min(Between(random, least, most), std::max(allowed, kMiB));
-  return random.Chance(750) ? bytes | 1 : bytes / kPageBytes * kPageBytes;
+uint64_t DrawSegment(Random& random, const ShapeBounds& bounds) {
+  constexpr SegmentRange kAny[] = {{50, kMiB, 8 * kMiB},
+                                   {30, 8 * kMiB, 32 * kMiB},
+                                   {14, 32 * kMiB, 96 * kMiB},
+                                   {5, 96 * kMiB, 256 * kMiB},
+                                   {1, 256 * kMiB, 3072 * kMiB}};
+  constexpr SegmentRange kFull[] = {{100, 320 * kKiB, 2 * kMiB}};
+  const std::span<const SegmentRange> ranges =
+      bounds.always_full ? std::span<const SegmentRange>(kFull) : kAny;
+  return DrawSegmentBytes(random, ranges, bounds.most_segment_bytes);
 }
 
 uint64_t DrawEntries(Random& random, const StoreShape& shape) {
   const uint64_t few = std::max<uint64_t>(1, shape.keys / Between(random, 16, 256));
   const uint64_t many = std::min(shape.keys * Between(random, 16, 256), shape.segment_bytes / 128);
   return Draw<uint64_t>(random, std::array{uint64_t{0}, few, few, many}, 2);
-}
-
-uint32_t DrawParticipants(Random& random, const StoreShape& usual, const ShapeBounds& bounds) {
-  const uint64_t least = bounds.least_participants, most = bounds.most_participants;
-  const std::array<uint64_t, 6> choices = {least,
-                                           least,
-                                           std::max<uint64_t>(least, usual.participants),
-                                           least + Between(random, 1, 8),
-                                           Between(random, least, least + 300),
-                                           4096};
-  return static_cast<uint32_t>(std::clamp(Draw(random, choices), least, most));
 }
 
 uint64_t DrawKeys(Random& random, const ShapeBounds& bounds) {
@@ -121,25 +86,7 @@ void Enlarge(Random& random, StoreShape& shape) {
   }
 }
 
-uint64_t NumberIn(const std::string& file, const std::string& after) {
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind(after, 0) != 0) continue;
-    return std::strtoull(line.c_str() + after.size(), nullptr, 10);
-  }
-  return 0;
-}
-
 }  // namespace
-
-uint64_t FreeMemoryBytes() {
-  const uint64_t available = NumberIn("/proc/meminfo", "MemAvailable:") * kKiB;
-  // "max", where there is no limit, counts as 0.
-  const uint64_t limit = NumberIn("/sys/fs/cgroup/memory.max", "");
-  const uint64_t used = NumberIn("/sys/fs/cgroup/memory.current", "");
-  if (limit == 0 || limit < used) return available;
-  return std::min(available, limit - used);
-}
 
 ShapeBounds BoundsOf(const Scenario& scenario) {
   return {.keeps_choice = scenario.name == "hot_key",
@@ -186,8 +133,11 @@ absl::StatusOr<DrawnShape> DrawShape(const Variant& variant, const StoreShape& u
                                      uint64_t hash_seed, const ShapeBounds& bounds,
                                      Random& random) {
   StoreShape shape = usual;
-  if (random.Chance(850)) shape.segment_bytes = DrawSegmentBytes(random, bounds);
-  if (random.Chance(850)) shape.participants = DrawParticipants(random, usual, bounds);
+  if (random.Chance(850)) shape.segment_bytes = DrawSegment(random, bounds);
+  if (random.Chance(850)) {
+    shape.participants = DrawParticipants(random, usual.participants, bounds.least_participants,
+                                          bounds.most_participants);
+  }
   if (!bounds.keeps_work) {
     shape.keys = DrawKeys(random, bounds);
     shape.without = DrawAbsent(random);

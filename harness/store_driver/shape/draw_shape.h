@@ -45,9 +45,6 @@ struct DrawnShape {
 absl::StatusOr<DrawnShape> DrawShape(const Variant& variant, const StoreShape& usual,
                                      uint64_t hash_seed, const ShapeBounds& bounds, Random& random);
 
-// Of memory, that processes can still have; in a container, of its share.
-uint64_t FreeMemoryBytes();
-
 }  // namespace kill9
 
 #endif  // KILL9_HARNESS_STORE_DRIVER_SHAPE_DRAW_SHAPE_H_

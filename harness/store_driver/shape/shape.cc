@@ -1,23 +1,20 @@
 #include "harness/store_driver/shape/shape.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <span>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kLeastSegmentBytes = 64u << 10;
-constexpr uint64_t kMostSegmentBytes = uint64_t{1} << 36;
+using shape_text::Wrong;
+
 constexpr uint64_t kMostKeys = 1u << 20;
-constexpr uint64_t kMostValueBytes = 1u << 30;
-constexpr uint64_t kMostParticipants = 4096;
 constexpr uint64_t kMostStripes = 4096;
 
 constexpr KeyDistribution kDistributions[] = {KeyDistribution::kUniform, KeyDistribution::kZipfian,
@@ -31,95 +28,58 @@ std::string_view SizeChoiceOf(const ValueSizes& sizes) {
   return kSizeChoices[sizes.at_edges ? 2 : sizes.spread ? 1 : 0];
 }
 
-std::string Joined(std::span<const std::string_view> names) {
-  std::vector<std::string> texts(names.begin(), names.end());
-  return absl::StrJoin(texts, ", ");
-}
-
-absl::Status Wrong(std::string_view field, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": ", what));
-}
-
-absl::Status ParseNumber(std::string_view field, const std::string& text, uint64_t least,
-                         uint64_t most, uint64_t* number) {
-  const char* end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, *number);
-  if (error == std::errc() && at == end && *number >= least && *number <= most) {
-    return absl::OkStatus();
-  }
-  return Wrong(field, absl::StrCat("'", text, "' is no whole number from ", least, " to ", most));
-}
-
-// The one of `all` that `name` names by NameOf.
+// The one of `all` that `text` names by `name_of`.
 template <typename Value>
 absl::Status ParseName(std::string_view field, const std::string& text, std::span<const Value> all,
                        std::string_view (*name_of)(Value), Value* value) {
   std::vector<std::string_view> names;
-  for (const Value one : all) {
-    names.push_back(name_of(one));
-    if (names.back() != text) continue;
-    *value = one;
-    return absl::OkStatus();
-  }
-  return Wrong(field, absl::StrCat("there is no '", text, "'; known are: ", Joined(names)));
+  for (const Value one : all) names.push_back(name_of(one));
+  size_t index = 0;
+  absl::Status status = shape_text::ParseName(field, text, names, &index);
+  if (status.ok()) *value = all[index];
+  return status;
 }
 
-absl::Status ParseValues(const std::string& text, ValueSizes* sizes) {
-  const size_t dots = text.find("..");
-  const std::string least = text.substr(0, dots);
-  const std::string most = dots == text.npos ? least : text.substr(dots + 2);
-  uint64_t smallest = 0, largest = 0;
-  if (absl::Status status = ParseNumber("values", least, 0, kMostValueBytes, &smallest);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = ParseNumber("values", most, smallest, kMostValueBytes, &largest);
-      !status.ok()) {
-    return status;
-  }
-  sizes->smallest = static_cast<uint32_t>(smallest);
-  sizes->largest = static_cast<uint32_t>(largest);
-  return absl::OkStatus();
+absl::Status ParseSizeChoice(const std::string& text, ValueSizes* sizes) {
+  size_t index = 0;
+  absl::Status status = shape_text::ParseName("sizes", text, kSizeChoices, &index);
+  if (!status.ok()) return status;
+  sizes->spread = index == 1;
+  sizes->at_edges = index == 2;
+  return status;
 }
 
-absl::Status ParseSizes(const std::string& text, ValueSizes* sizes) {
-  const auto* found = std::find(std::begin(kSizeChoices), std::end(kSizeChoices), text);
-  if (found == std::end(kSizeChoices)) {
-    return Wrong("sizes",
-                 absl::StrCat("there is no '", text, "'; known are: ", Joined(kSizeChoices)));
-  }
-  sizes->spread = text == "spread";
-  sizes->at_edges = text == "edges";
-  return absl::OkStatus();
+std::vector<std::string_view> OptionalNames() {
+  std::vector<std::string_view> names;
+  for (const Action action : kOptionalActions) names.push_back(ActionText(action));
+  return names;
 }
 
 absl::Status ParseWithout(const std::string& text, uint32_t* without) {
+  uint32_t bits = 0;
+  absl::Status status = shape_text::ParseSet("without", text, OptionalNames(), &bits);
   *without = 0;
-  if (text == "none") return absl::OkStatus();
-  for (const std::string& name : std::vector<std::string>(absl::StrSplit(text, '+'))) {
-    Action action{};
-    if (absl::Status status =
-            ParseName<Action>("without", name, kOptionalActions, ActionText, &action);
-        !status.ok()) {
-      return status;
-    }
-    *without |= 1u << static_cast<int>(action);
+  for (size_t index = 0; index < std::size(kOptionalActions); ++index) {
+    *without |= (bits >> index & 1) << static_cast<int>(kOptionalActions[index]);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 absl::Status ParseField(const std::string& field, const std::string& text, StoreShape* shape) {
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
     uint64_t parsed = 0;
-    absl::Status status = ParseNumber(field, text, least, most, &parsed);
+    absl::Status status = shape_text::ParseNumber(field, text, least, most, &parsed);
     if (status.ok()) *to = static_cast<std::remove_pointer_t<decltype(to)>>(parsed);
     return status;
   };
-  if (field == "segment")
-    return number(kLeastSegmentBytes, kMostSegmentBytes, &shape->segment_bytes);
-  if (field == "entries") return number(0, kMostSegmentBytes, &shape->expected_entries);
+  if (field == "segment") {
+    return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
+                  &shape->segment_bytes);
+  }
+  if (field == "entries") return number(0, shape_text::kMostSegmentBytes, &shape->expected_entries);
   if (field == "stripes") return number(0, kMostStripes, &shape->stripes);
-  if (field == "participants") return number(0, kMostParticipants, &shape->participants);
+  if (field == "participants")
+    return number(0, shape_text::kMostParticipants, &shape->participants);
   if (field == "keys") return number(1, kMostKeys, &shape->keys);
   if (field == "family") {
     return ParseName<KeyFamily>("family", text, kKeyFamilies, KeyFamilyName, &shape->family);
@@ -128,11 +88,11 @@ absl::Status ParseField(const std::string& field, const std::string& text, Store
     return ParseName<KeyDistribution>("choose", text, kDistributions, KeyDistributionName,
                                       &shape->distribution);
   }
-  if (field == "values") return ParseValues(text, &shape->sizes);
-  if (field == "sizes") return ParseSizes(text, &shape->sizes);
-  if (field == "without") return ParseWithout(text, &shape->without);
-  return absl::InvalidArgumentError(
-      absl::StrCat("a shape has no '", field, "'; it has: ", Joined(kFields)));
+  if (field == "values") {
+    return shape_text::ParseSizes(field, text, &shape->sizes.smallest, &shape->sizes.largest);
+  }
+  if (field == "sizes") return ParseSizeChoice(text, &shape->sizes);
+  return ParseWithout(text, &shape->without);
 }
 
 }  // namespace
@@ -161,6 +121,11 @@ std::string_view ActionText(Action action) {
   std::abort();
 }
 
+bool TakesValuesOf(const Traits& traits, uint64_t bytes) {
+  const SizeEdges& edges = traits.edges;
+  return !traits.needs_name || edges.value_bytes.empty() || bytes <= edges.value_bytes.back();
+}
+
 std::string ShapeText(const StoreShape& shape) {
   std::vector<std::string> absent;
   for (const Action action : kOptionalActions) {
@@ -176,21 +141,11 @@ std::string ShapeText(const StoreShape& shape) {
 }
 
 absl::Status ParseShape(std::string_view text, StoreShape* shape) {
-  std::vector<std::string> seen;
-  for (const std::string& part : std::vector<std::string>(absl::StrSplit(std::string(text), ','))) {
-    const size_t equals = part.find('=');
-    if (equals == part.npos) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("'", part, "' is no key=value; a shape has: ", Joined(kFields)));
-    }
-    const std::string field = part.substr(0, equals);
-    if (std::find(seen.begin(), seen.end(), field) != seen.end()) {
-      return Wrong(field, "it is said twice");
-    }
-    seen.push_back(field);
-    if (absl::Status status = ParseField(field, part.substr(equals + 1), shape); !status.ok()) {
-      return status;
-    }
+  const auto parse = [shape](const std::string& field, const std::string& value) {
+    return ParseField(field, value, shape);
+  };
+  if (absl::Status status = shape_text::ParseFields(text, kFields, parse); !status.ok()) {
+    return status;
   }
   return CheckShape(*shape);
 }

@@ -17,6 +17,7 @@
 #include "harness/store_driver/shape/key_family.h"
 #include "harness/store_driver/workload.h"
 #include "variants/segment.h"
+#include "variants/store.h"
 
 namespace kill9 {
 
@@ -40,6 +41,10 @@ inline constexpr Action kOptionalActions[] = {
     Action::kGet, Action::kPut,   Action::kErase,  Action::kCompareAndSwap,
     Action::kPin, Action::kDraft, Action::kForEach};
 std::string_view ActionText(Action action);  // of an optional one: "compare_and_swap"
+
+// Whether it can have values of so many bytes. Of an object with files of its own, which has no
+// trial, the last edge is its longest value.
+bool TakesValuesOf(const Traits& traits, uint64_t bytes);
 
 std::string ShapeText(const StoreShape& shape);
 // Changes of *shape what the text names. kInvalidArgument says what is wrong with it.

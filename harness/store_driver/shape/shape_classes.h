@@ -1,19 +1,13 @@
-// Classes of shapes, by which results tell what was covered, and what no run has seen.
+// Classes of the shapes of runs on a store.
 #ifndef KILL9_HARNESS_STORE_DRIVER_SHAPE_SHAPE_CLASSES_H_
 #define KILL9_HARNESS_STORE_DRIVER_SHAPE_SHAPE_CLASSES_H_
 
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "harness/store_driver/shape/shape.h"
+#include "harness/torture/shape/shape_ranges.h"
 
 namespace kill9 {
-
-struct ShapeDimension {
-  std::string_view name;
-  std::vector<std::string> classes;
-};
 
 // All that there are.
 std::vector<ShapeDimension> AllShapeClasses();

@@ -64,8 +64,8 @@ TEST(Shape, ChangesOnlyWhatItsTextNames) {
 
 TEST(Shape, SaysWhatIsWrongWithAText) {
   const std::pair<const char*, const char*> wrong[] = {
-      {"", "is no key=value"},
-      {"stripes", "is no key=value"},
+      {"", "is no field=value"},
+      {"stripes", "is no field=value"},
       {"colour=red", "a shape has no 'colour'; it has: segment,"},
       {"stripes=3", "stripes: 3 is no power of two"},
       {"stripes=many", "stripes: 'many' is no whole number from 0 to 4096"},

@@ -17,7 +17,7 @@ constexpr uint32_t kLossyFills = 48;  // once through the smallest segment, and 
 
 // Its keys are no scene's, and are gone afterwards: what it does is in no history.
 void StoreSurvivor::Churn() {
-  value_.resize(kValueBytes);
+  value_.resize(scene_.sizes().value);
   for (uint32_t n = 0; n < kChurns; ++n) {
     FillValue(NextId(), kStrangeKey, value_);
     store_->Put(InterferenceKey(n % kChurnKeys), value_).IgnoreError();
@@ -37,10 +37,10 @@ void StoreSurvivor::Interfere(uint32_t way) {
   switch (way) {
     case 0:  // the key is there all the time
       Get(key);
-      Put(key, kValueBytes);
-      Put(key, kValueBytes);
+      Put(key, scene_.sizes().value);
+      Put(key, scene_.sizes().value);
       Get(key);
-      Put(key, kSmallerBytes);  // leaves the old room to others
+      Put(key, scene_.sizes().smaller);  // leaves the old room to others
       Churn();
       Get(key);
       return;
@@ -48,7 +48,7 @@ void StoreSurvivor::Interfere(uint32_t way) {
       Erase(key);
       Get(key);
       Churn();
-      Put(key, kValueBytes);
+      Put(key, scene_.sizes().value);
       Get(key);
       Erase(key);
       Churn();
@@ -68,7 +68,7 @@ void StoreSurvivor::Probe(uint32_t probe, Nearness where) {
       Get(key);
       return;
     case kProbePut:
-      Put(key, kValueBytes);
+      Put(key, scene_.sizes().value);
       return;
     case kProbeErase:
       Erase(key);

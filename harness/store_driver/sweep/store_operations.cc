@@ -1,5 +1,11 @@
 #include "harness/store_driver/sweep/store_operations.h"
 
+#include <algorithm>
+
+#include "harness/store_driver/shape/shape.h"
+#include "harness/store_driver/sweep/store_scene.h"
+#include "harness/store_driver/value.h"
+
 namespace kill9::sweep {
 namespace {
 
@@ -62,7 +68,18 @@ std::span<const std::string_view> StoreOperationNames() { return kOperationNames
 std::span<const std::string_view> StoreStateNames() { return kStateNames; }
 std::span<const ProbeName> StoreProbeNames() { return kProbeNames; }
 
+ValueSizes SizesOf(const Traits& traits) {
+  if (TakesValuesOf(traits, kLargerBytes)) return {kValueBytes, kLargerBytes, kSmallerBytes};
+  const uint32_t longest = traits.edges.value_bytes.back();
+  const uint32_t value = std::min(kValueBytes, longest - longest / 3);
+  return {value, longest, std::min(kSmallerBytes, value - value / 3)};
+}
+
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
+  if (IsOfLargeValues(operation) && !TakesValuesOf(traits, kLargeBytes)) return false;
+  // Each tells who wrote it, and no two of them are of one length.
+  const ValueSizes sizes = SizesOf(traits);
+  if (sizes.smaller < kSmallestNamedValue || sizes.smaller == sizes.value) return false;
   switch (operation) {
     case StoreOperation::kCompareAndSwapHit:
     case StoreOperation::kCompareAndSwapMiss:

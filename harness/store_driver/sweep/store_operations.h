@@ -74,6 +74,13 @@ enum StoreProbe : uint32_t {
 };
 std::span<const ProbeName> StoreProbeNames();
 
+// How long the values of the sweep are: as store_scene.h says, and, of a design whose values are
+// shorter, in the same order within what it takes.
+struct ValueSizes {
+  uint32_t value, larger, smaller;
+};
+ValueSizes SizesOf(const Traits& traits);
+
 // Whether the operation says something in this state that it does not say in another, and the
 // design has it.
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state);

@@ -10,6 +10,7 @@
 #include "harness/store_driver/sweep/store_survivor.h"
 #include "harness/store_driver/sweep/store_victim.h"
 #include "harness/store_driver/value.h"
+#include "harness/sweep/driver/smallest_segment.h"
 #include "variants/segment/hash.h"
 
 namespace kill9::sweep {
@@ -18,8 +19,6 @@ namespace {
 constexpr char kInterferencePrefix[] = "interference-";
 constexpr uint64_t kHashSeed = 9;
 constexpr uint32_t kParticipants = 8;
-constexpr uint64_t kSmallestBytes = 64 << 10;
-constexpr uint64_t kLargestBytes = 4 << 20;
 constexpr uint32_t kMostFillers = 2000;
 constexpr uint32_t kLossyFillers = 48;  // a lossy store is never full
 
@@ -97,7 +96,7 @@ void SceneMaker::Record(Function function, uint32_t key, uint64_t argument, uint
 }
 
 absl::Status SceneMaker::Put(uint32_t key, uint32_t bytes) {
-  std::string value(bytes, '\0');
+  std::string value(std::min<size_t>(bytes, store_->max_value_bytes()), '\0');
   const ValueId id = MakeValueId(kMaker, ++sequence_);
   FillValue(id, key, value);
   absl::StatusOr<Version> version = store_->Put(scene_.keys_[key], value);
@@ -113,7 +112,6 @@ absl::Status SceneMaker::Erase(uint32_t key) {
 }
 
 absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
-  bytes = static_cast<uint32_t>(std::min<size_t>(bytes, store_->max_value_bytes()));
   const uint32_t most = scene_.variant_.traits().lossless ? kMostFillers : kLossyFillers;
   for (uint32_t count = 0; count < most; ++count) {
     uint32_t key = NewKey(absl::StrCat("filler", bytes), [](uint64_t) { return true; });
@@ -132,23 +130,26 @@ absl::Status SceneMaker::Fill() {
   scene_.full_ = true;
   const StoreState state = scene_.state_;
   if (state == StoreState::kFullTable) {
-    if (absl::Status status = Put(scene_.target_, kValueBytes); !status.ok()) return status;
+    if (absl::Status status = Put(scene_.target_, scene_.sizes().value); !status.ok())
+      return status;
     return FillWith(16, nullptr);
   }
   if (state == StoreState::kFirstBlock) {
-    if (absl::Status status = Put(scene_.target_, kValueBytes); !status.ok()) return status;
+    if (absl::Status status = Put(scene_.target_, scene_.sizes().value); !status.ok())
+      return status;
   }
   uint32_t last = scene_.elsewhere_;
   if (absl::Status status = FillWith(kFillBytes, nullptr); !status.ok()) return status;
   if (state == StoreState::kFullSegment) {
     // In the middle: an early filler makes room for the target.
     if (absl::Status status = Erase(5); !status.ok()) return status;
-    if (absl::Status status = Put(scene_.target_, kValueBytes); !status.ok()) return status;
+    if (absl::Status status = Put(scene_.target_, scene_.sizes().value); !status.ok())
+      return status;
   }
-  if (absl::Status status = FillWith(kValueBytes, &last); !status.ok()) return status;
+  if (absl::Status status = FillWith(scene_.sizes().value, &last); !status.ok()) return status;
   if (state == StoreState::kLastBlock) {
     if (absl::Status status = Erase(last); !status.ok()) return status;
-    return Put(scene_.target_, kValueBytes);
+    return Put(scene_.target_, scene_.sizes().value);
   }
   return FillWith(1, nullptr);
 }
@@ -174,36 +175,36 @@ absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
 absl::StatusOr<std::vector<SceneMaker::Setting>> SceneMaker::Settings(
     absl::FunctionRef<bool(uint64_t)> any, absl::FunctionRef<bool(uint64_t)> beside) {
   std::vector<Setting> settings;
+  const uint32_t usual = scene_.sizes().value;
   switch (scene_.state_) {
     case StoreState::kEmpty:
       break;
     case StoreState::kCollisionPair: {
       uint32_t before = NewKey("pair", beside);
-      settings = {{before, kValueBytes}, {scene_.target_, kValueBytes}};
+      settings = {{before, usual}, {scene_.target_, usual}};
       break;
     }
     case StoreState::kCollisionChain: {
       uint32_t before = NewKey("chain", beside);
       uint32_t after = NewKey("chain", beside);
-      settings = {{before, kValueBytes}, {scene_.target_, kValueBytes}, {after, kValueBytes}};
+      settings = {{before, usual}, {scene_.target_, usual}, {after, usual}};
       break;
     }
     case StoreState::kSplit: {
       uint32_t hole = NewKey("hole", any);
       uint32_t other = NewKey("hole", any);
       uint32_t wall = NewKey("wall", any);
-      settings = {{hole, 1500},  {scene_.target_, kValueBytes},
-                  {other, 1500}, {wall, kValueBytes},
-                  {hole, 0},     {other, 0}};
+      settings = {{hole, 1500}, {scene_.target_, usual}, {other, 1500}, {wall, usual}, {hole, 0},
+                  {other, 0}};
       break;
     }
     case StoreState::kMerge: {
       uint32_t before = NewKey("before", any);
       uint32_t after = NewKey("after", any);
       uint32_t wall = NewKey("wall", any);
-      settings = {{before, kValueBytes}, {scene_.target_, kValueBytes},
-                  {after, kValueBytes},  {wall, kValueBytes},
-                  {before, 0},           {after, 0}};
+      settings = {{before, usual}, {scene_.target_, usual},
+                  {after, usual},  {wall, usual},
+                  {before, 0},     {after, 0}};
       break;
     }
     case StoreState::kFullTable:
@@ -213,12 +214,12 @@ absl::StatusOr<std::vector<SceneMaker::Setting>> SceneMaker::Settings(
       if (absl::Status status = Fill(); !status.ok()) return status;
       break;
     default:
-      settings = {{scene_.elsewhere_, kValueBytes}, {scene_.target_, kValueBytes}};
+      settings = {{scene_.elsewhere_, usual}, {scene_.target_, usual}};
       break;
   }
   if (scene_.state_ == StoreState::kOneEntry) {
     const bool large = IsOfLargeValues(scene_.operation_);
-    settings = {{scene_.target_, large ? kLargeBytes : kValueBytes}};
+    settings = {{scene_.target_, large ? kLargeBytes : usual}};
   }
   return settings;
 }
@@ -271,19 +272,11 @@ uint64_t ReadId(uint64_t key, std::string_view bytes) {
 absl::StatusOr<std::unique_ptr<StoreScene>> MakeStoreScene(const Variant& variant,
                                                            StoreOperation operation,
                                                            StoreState state) {
-  absl::Status status = absl::InternalError("no size was tried");
-  // The smallest segment that a design can do something with: each byte is compared at each
-  // instruction.
-  for (uint64_t size = kSmallestBytes; size <= kLargestBytes; size *= 2) {
-    auto scene = std::make_unique<StoreScene>(variant, operation, state);
-    status = SceneMaker(*scene).Make(size);
-    if (status.ok()) return scene;
-  }
-  return absl::Status(
-      status.code(),
-      absl::StrCat("cannot make the state ",
-                   std::string(StoreStateNames()[static_cast<size_t>(state)]), " for ",
-                   std::string(variant.name()), ": ", std::string(status.message())));
+  return MakeInSmallestSegment(
+      absl::StrCat(std::string(StoreStateNames()[static_cast<size_t>(state)]), " for ",
+                   std::string(variant.name())),
+      [&] { return std::make_unique<StoreScene>(variant, operation, state); },
+      [](StoreScene& scene, uint64_t bytes) { return SceneMaker(scene).Make(bytes); });
 }
 
 Scene::Making StoreScene::making() const {
@@ -357,7 +350,7 @@ std::shared_ptr<void> StoreScene::Hold(SharedObject& object) const {
   absl::StatusOr<PinnedValue> pin = store.Pin(keys_[target_]);
   if (pin.ok()) held->pin = *std::move(pin);
   if (state_ != StoreState::kAllParticipantsDead) return pin.ok() ? held : nullptr;
-  absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], kValueBytes);
+  absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], sizes().value);
   if (draft.ok()) held->draft = *std::move(draft);
   return held;
 }
@@ -391,7 +384,7 @@ std::shared_ptr<void> StoreScene::HoldBeside(SharedObject& object, Findings& fin
     held->pin = *std::move(pin);
     held->pinned = std::string(held->pin.value());
   }
-  for (uint32_t bytes : {kValueBytes, kLargerBytes, kSmallerBytes}) {
+  for (uint32_t bytes : {sizes().value, sizes().larger, sizes().smaller}) {
     absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], bytes);
     if (!draft.ok()) continue;
     std::fill(draft->bytes().begin(), draft->bytes().end(), kDraftByte);

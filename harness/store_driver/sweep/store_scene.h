@@ -65,6 +65,7 @@ class StoreScene final : public Scene {
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
   const Traits& traits() const { return variant_.traits(); }
+  ValueSizes sizes() const { return SizesOf(traits()); }
   size_t key_count() const { return keys_.size(); }
   const std::string& key(uint64_t number) const { return keys_[number]; }
   // Of the scene's keys; nothing of any other.

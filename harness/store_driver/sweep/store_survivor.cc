@@ -7,8 +7,8 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr uint32_t kMostFills = 400;
-constexpr uint32_t kLossyFills = 40;
+constexpr uint32_t kMostSurvivorFills = 400;
+constexpr uint32_t kLossySurvivorFills = 40;
 
 }  // namespace
 
@@ -73,7 +73,7 @@ bool StoreSurvivor::Erase(uint64_t key, const std::string& name) {
 }
 
 void StoreSurvivor::CompareAndSwap(uint64_t key, Version expected) {
-  value_.resize(kValueBytes);
+  value_.resize(scene_.sizes().value);
   const ValueId id = NextId();
   FillValue(id, key, value_);
   Operation& swap = log_.Begin(process_, Function::kCompareAndSwap, key, id, expected);
@@ -99,7 +99,7 @@ absl::StatusOr<PinnedValue> StoreSurvivor::Pin(uint64_t key) {
 }
 
 void StoreSurvivor::PutDraft(uint64_t key, bool commit) {
-  absl::StatusOr<Draft> draft = store_->Reserve(scene_.key(key), kValueBytes);
+  absl::StatusOr<Draft> draft = store_->Reserve(scene_.key(key), scene_.sizes().value);
   Allow("reserve", draft.status());
   if (!draft.ok()) return;
   const ValueId id = NextId();
@@ -165,7 +165,7 @@ void StoreSurvivor::CheckContents(const AuditReport& audit) {
 }
 
 StoreSurvivor::Shown StoreSurvivor::PutAndLook(uint64_t key) {
-  Put(key, kValueBytes);
+  Put(key, scene_.sizes().value);
   return Get(key);
 }
 
@@ -200,7 +200,8 @@ uint32_t StoreSurvivor::Fill() {
   const uint32_t bytes =
       static_cast<uint32_t>(std::min<size_t>(kFillBytes, store_->max_value_bytes()));
   const Traits& traits = scene_.traits();
-  const uint32_t most = traits.lossless && traits.bounded ? kMostFills : kLossyFills;
+  const uint32_t most =
+      traits.lossless && traits.bounded ? kMostSurvivorFills : kLossySurvivorFills;
   uint32_t count = 0;
   while (count < most && Put(kFillKeys + count, FillKey(count), bytes)) ++count;
   return count;

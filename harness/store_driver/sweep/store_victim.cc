@@ -6,10 +6,10 @@
 namespace kill9::sweep {
 namespace {
 
-uint32_t BytesWritten(StoreOperation operation) {
-  if (operation == StoreOperation::kPutLarger) return kLargerBytes;
+uint32_t BytesWritten(const ValueSizes& sizes, StoreOperation operation) {
+  if (operation == StoreOperation::kPutLarger) return sizes.larger;
   if (IsOfLargeValues(operation)) return kLargeBytes;
-  return operation == StoreOperation::kPutSmaller ? kSmallerBytes : kValueBytes;
+  return operation == StoreOperation::kPutSmaller ? sizes.smaller : sizes.value;
 }
 
 // As histories know it; nothing where it has no effect on keys, and shows none.
@@ -62,7 +62,7 @@ StoreVictim::StoreVictim(const StoreScene& scene, StoreOperation operation, uint
       key_number_(number == kNewOwner ? scene.At(Nearness::kElsewhere) : scene.Subject(operation)),
       key_(scene.key(key_number_)),
       id_(MakeValueId(process_, 1)),
-      value_(BytesWritten(operation), '\0') {
+      value_(BytesWritten(scene.sizes(), operation), '\0') {
   FillValue(id_, key_number_, value_);
   // Room for what is read: growing it would be the string's instructions, not the store's.
   read_.reserve(size_t{16} << 10);

@@ -81,7 +81,9 @@ class KillSweep {
     }
     if (runner_.failed()) return;
     result.instructions_judged += trace_.state(state).points;
-    if (result.failures != before) result.instructions_not_survived += trace_.state(state).points;
+    if (result.failures == before) return;
+    result.instructions_not_survived += trace_.state(state).points;
+    trace_[trace_.state(state).first].flags |= stepper::kNotSurvived;
   }
 
   void Kill(uint32_t at, Plan plan, bool first_of_state) {
@@ -188,14 +190,23 @@ void Sweep(Runner& runner) {
   KillSweep(runner, trace, run).Run();
   CountCoverage(runner, trace);
   if (OnlyKilled(runner)) return;  // nobody else is there to be met
+  // A trace of its own for each: the runner's heap is another than it was when the first was made,
+  // and a victim has it from the runner.
+  Trace own;
   runner.BeginMode();
-  if (request.stall && MayStall(runner)) StallSweep(runner, run, trace);
+  if (request.stall && MayStall(runner) && runner.TraceRepeatably(run, own)) {
+    StallSweep(runner, run, own);
+  }
   runner.BeginMode();
   if (request.resume) ResumeSweep(runner);
   runner.BeginMode();
-  if (request.kill_after_resume) KillAfterResumeSweep(runner, run, trace);
+  if (request.kill_after_resume && runner.TraceRepeatably(run, own)) {
+    KillAfterResumeSweep(runner, run, own);
+  }
   runner.BeginMode();
-  if (request.reuse && MayStall(runner)) ReuseSweep(runner, trace);
+  if (request.reuse && MayStall(runner) && runner.TraceRepeatably(run, own)) {
+    ReuseSweep(runner, own);
+  }
   runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
   runner.BeginMode();

@@ -8,6 +8,7 @@
 #ifndef KILL9_HARNESS_SWEEP_CELL_CELL_H_
 #define KILL9_HARNESS_SWEEP_CELL_CELL_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "harness/stepper/process/breakpoints.h"
@@ -79,6 +80,7 @@ struct Failure {
   char window[kMostWindowBytes];  // of the history, where that is not legal
 };
 inline constexpr uint32_t kMostFailures = 16;
+inline constexpr uint32_t kMostWaitingBytes = 300, kMostStackBytes = 2000;
 
 struct PageFaults {
   uint64_t victims, judges, tracer;
@@ -125,14 +127,24 @@ struct CellResult {
   int64_t leaked_blocks, doubly_owned_blocks;
   uint32_t failures;  // how many; the first kMostFailures are kept
   Failure failure[kMostFailures];
+  // What the survivor of the first failure with the verdict `stuck` waited for, and its stack: that
+  // failure's once `waiting_is_of_a_failure` is set.
+  uint32_t waiting_is_of_a_failure;
+  char waiting_for[kMostWaitingBytes];
+  char waiting_stack[kMostStackBytes];
   uint32_t stopped_pid;  // replay with `stop`: non-zero once the victim stands there
   uint32_t replayed, replayed_alike;
 };
+
+// A cell allocates nothing, and cannot look at a stack. So it stops a survivor that is stuck, asks
+// whoever runs the cell to look at it, and waits for that, within a bound.
+enum class Look : uint32_t { kNone, kAsked, kDone };
 
 // The memory that driver and cell share.
 struct CellArea {
   CellRequest request;
   CellResult result;
+  std::atomic<Look> look;  // written by the cell (kAsked), and by who has looked (kDone)
   uint64_t progress_kill_points;
   stepper::AddressCount addresses[stepper::AddressTable::kCapacity];
 };

@@ -53,7 +53,7 @@ class SeenBytes {
 };
 
 Selection selection, second_selection;
-SeenBytes seen;
+SeenBytes seen_leftovers;
 
 // A second recoverer dies, too, after the first has died at `at`.
 void KillSecondRecoverer(Runner& runner, Trace& unjudged, uint32_t victim_at, uint32_t at,
@@ -109,11 +109,11 @@ void RecoverySweep(Runner& runner) {
   if (!runner.TraceRepeatably(victim, victim_trace)) return;
   const double start = NowSeconds();
   selection.Choose(victim_trace.state_count(), request.pairs, random);
-  seen.Clear();
+  seen_leftovers.Clear();
   for (uint32_t n = 0; Going(runner) && n < selection.size(); ++n) {
     uint32_t victim_at = victim_trace.state(selection[n]).first;
     if (!runner.KillAndLeave(victim, victim_trace, victim_at, left.data())) return;
-    if (!seen.Insert(runner.HashOf(left))) continue;
+    if (!seen_leftovers.Insert(runner.HashOf(left))) continue;
     const VictimRun run = RecoveryOf(runner, left, kRecovererPid, true);
     if (!runner.TraceRepeatably(run, recovery)) return;
     ++result.recovery_states;

@@ -22,8 +22,8 @@ bool InterfererReaches(Runner& runner, pid_t interferer, uint32_t step) {
     runner.Nap();
     const Waiting waiting = HowItWaits(interferer);
     asleep = waiting == Waiting::kForOthers ? asleep + 1 : 0;
-    constexpr int kAsleepLooks = 3;
-    if (waiting == Waiting::kGone || asleep >= kAsleepLooks || stuck_detector.Exhausted())
+    constexpr int kLooksAsleep = 3;
+    if (waiting == Waiting::kGone || asleep >= kLooksAsleep || stuck_detector.Exhausted())
       return false;
   }
   return true;

@@ -16,7 +16,7 @@ using stepper::NowSeconds;
 
 namespace {
 
-ResumePoints deaths, owner_stops;
+ResumePoints victim_deaths, owner_stops;
 SlotOwners at_death;
 
 // One death of the victim, and what comes after it.
@@ -115,7 +115,7 @@ class Reuse {
   const absl::FunctionRef<bool()> died_ = after_death_;
 };
 
-bool Going(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
+bool GoesOn(Runner& runner) { return !runner.failed() && !runner.TooManyFailures(); }
 
 }  // namespace
 
@@ -124,18 +124,18 @@ void ReuseSweep(Runner& runner, const Trace& victim_trace) {
   Trace trace;
   Random random(runner.request().seed + 4);
   const double start = NowSeconds();
-  deaths.FindStates(victim_trace, 0);
+  victim_deaths.FindStates(victim_trace, 0);
   const uint32_t wanted = runner.request().pairs;  // of those that leave a slot to another
-  if (wanted != 0) deaths.Shuffle(random);
-  for (uint32_t death = 0; Going(runner) && death < deaths.size(); ++death) {
+  if (wanted != 0) victim_deaths.Shuffle(random);
+  for (uint32_t death = 0; GoesOn(runner) && death < victim_deaths.size(); ++death) {
     if (wanted != 0 && result.reuse_deaths == wanted) break;
-    Reuse reuse(runner, victim_trace, deaths[death]);
+    Reuse reuse(runner, victim_trace, victim_deaths[death]);
     if (!reuse.TraceOwner(trace)) continue;
     ++result.reuse_deaths;
     owner_stops.FindAccesses(trace, /*inside_strings=*/false);
     owner_stops.Sample(wanted, random);
     for (uint32_t stop = 0; stop < owner_stops.size(); ++stop) {
-      for (uint32_t way = 0; Going(runner) && way < runner.driver().interferences(); ++way) {
+      for (uint32_t way = 0; GoesOn(runner) && way < runner.driver().interferences(); ++way) {
         const Plan plan = static_cast<Plan>((death + stop + way) % kPlanCount);
         if (!reuse.StopOwner(trace, owner_stops[stop], way, plan)) return;
         ++result.reuse_stops;

@@ -73,6 +73,9 @@ bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
       }
       blocked[probe] = true;
       next = probe + 1;
+      if (runner.scene().DeclaredUnblocked(ProbeOf(probe), NearnessOf(probe))) {
+        runner.NoteWaiting(stopped.prober);
+      }
       runner.EndStop(stopped);
       continue;
     }

@@ -199,6 +199,9 @@ bool Runner::KillAndLeave(const VictimRun& run, Trace& trace, uint32_t at, char*
 void Runner::Fail(const KillPoint& place, const Trace* trace, uint32_t at,
                   const Judgement& judgement) {
   CellResult& all = area_.result;
+  if (judgement.verdict == Verdict::kStuck && all.waiting_stack[0] != '\0') {
+    all.waiting_is_of_a_failure = 1;
+  }
   if (all.failures == 0) {
     all.verdict = judgement.verdict;
     all.leaked_blocks = stage_->report.leaked_blocks;

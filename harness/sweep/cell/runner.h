@@ -193,6 +193,9 @@ class Runner {
   void Nap();  // a third of a millisecond, or until the prober is through
   // Of one that ended, or was ended, beside a stopped process; `prober` 0: it is reaped.
   Judgement JudgeSurvivor(pid_t prober, int status);
+  // Has the stack of a survivor looked at, which is stuck and goes on to be: once in a cell, of the
+  // first one that is a failure.
+  void NoteWaiting(pid_t stuck);
   // Leaves the victim, stopped and no longer traced, to a debugger, until this process is killed.
   void LeaveStopped(stepper::Stepper::Standing& standing);
   void LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,

@@ -25,6 +25,7 @@ namespace {
 
 constexpr long kJudgeLookNanoseconds = 10'000'000;  // a judge that ends does not say so
 constexpr long kNapNanoseconds = 300'000;
+constexpr int kLooksForAnswer = 1000;  // some ten seconds: symbols of a large program are read
 constexpr int kExitFinding = 2;
 
 SlotOwners before_the_heir;
@@ -127,6 +128,7 @@ Judgement Runner::AskJudge() {
   const bool ended = AwaitJudgement(&status, &stuck);
   ++judgements_;
   if (stuck) {
+    NoteWaiting(judge_);
     answer.verdict = Verdict::kStuck;
     std::snprintf(report.message, sizeof report.message, "%s: no progress", report.stage);
   } else if (!ended && WIFSIGNALED(status)) {
@@ -343,8 +345,22 @@ Judgement Runner::JudgeSurvivor(pid_t prober, int status) {
     return {Verdict::kSurvivorCrashed, DecidedOutcome::kNone,
             "a survivor crashed beside a stopped process"};
   }
+  NoteWaiting(prober);
   return {Verdict::kStuck, DecidedOutcome::kNone,
           "a survivor made no progress after the stopped process had gone on"};
+}
+
+void Runner::NoteWaiting(pid_t stuck) {
+  if (stuck <= 0 || area_.result.waiting_is_of_a_failure != 0 || kill(stuck, SIGSTOP) != 0) return;
+  // Release: pairs with AnswerLook, as its release with the acquire here.
+  area_.look.store(Look::kAsked, std::memory_order_release);
+  for (int looks = 0; looks < kLooksForAnswer; ++looks) {
+    if (area_.look.load(std::memory_order_acquire) == Look::kDone) break;
+    const timespec nap{0, kJudgeLookNanoseconds};
+    nanosleep(&nap, nullptr);
+  }
+  area_.look.store(Look::kNone, std::memory_order_relaxed);  // nobody answers any more
+  kill(stuck, SIGCONT);
 }
 
 void Runner::LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,

@@ -140,7 +140,7 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
   pid_t child = ForkAs(pid);
   if (child == 0) {
-    absl::StatusOr<std::unique_ptr<SharedObject>> object = design_->AttachObject(scene_->segment());
+    absl::StatusOr<std::unique_ptr<SharedObject>> object = scene_->AttachHolder();
     if (!object.ok()) _exit(1);
     const std::shared_ptr<void> held = scene_->Hold(**object);
     if (held == nullptr) _exit(1);

@@ -4,6 +4,27 @@
 
 namespace kill9::sweep {
 
+std::string NameOf(uint32_t process) {
+  switch (process) {
+    case kMaker:
+      return "start";
+    case kVictims:
+      return "victim";
+    case kSurvivorBefore:
+      return "survivor";
+    case kSurvivorAfter:
+      return "newcomer";
+    case kNewcomer:
+      return "last comer";
+    case kInterferer:
+      return "interferer";
+    case kProber:
+      return "prober";
+    default:
+      return "victim " + std::to_string(process - kVictims + 1);
+  }
+}
+
 Operation& OperationLog::Begin(uint32_t process, Function function, uint64_t key, uint64_t argument,
                                uint64_t expected) {
   const uint32_t number = count->load(std::memory_order_relaxed);  // this process's own

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "harness/history/history.h"
 
@@ -24,6 +25,9 @@ enum CellProcess : uint32_t {
   kInterferer,
   kProber,
 };
+
+// "victim", "survivor", ...
+std::string NameOf(uint32_t process);
 
 // The operations of one process, or of several that take turns.
 struct OperationLog {

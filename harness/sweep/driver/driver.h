@@ -125,6 +125,10 @@ class Scene {
   virtual absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process,
                                                                 Findings& findings,
                                                                 OperationLog log) const = 0;
+  // The participant that a holder of the starting state is.
+  virtual absl::StatusOr<std::unique_ptr<SharedObject>> AttachHolder() const {
+    return design().AttachObject(segment());
+  }
   // What a holder holds. Null: nothing can be held.
   virtual std::shared_ptr<void> Hold(SharedObject& object) const = 0;
   // What the next owner of a dead one's slot holds beside a victim that stands still: nothing that

@@ -77,7 +77,8 @@ HistoryCheck::Found HistoryCheck::Check(CellHistory& history) {
     return {outcome->verdict, "the checker could not decide the history", ""};
   }
   const Counterexample& example = *outcome->counterexample;
-  const Naming naming = scene_.naming();
+  Naming naming = scene_.naming();
+  naming.process = NameOf;
   return {Verdict::kViolation,
           absl::StrCat("key '", naming.Key(example.key), "': no legal order has a place for ",
                        DescribeCall(example.operations[example.failed], naming)),

@@ -1,0 +1,163 @@
+#include "harness/sweep/continuation.h"
+
+#include <xxhash.h>
+
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/sweep/sweep.h"
+
+namespace kill9::sweep {
+namespace {
+
+using stepper::AddressCount;
+
+std::string HashOf(const std::string& bytes) {
+  return absl::StrFormat("%016x", XXH3_64bits(bytes.data(), bytes.size()));
+}
+
+// Addresses mean the same in the same program only, and so do distinct states.
+// Of all code that is loaded: the program, plugins, other libraries.
+std::string HashOfThisProgram() {
+  std::ifstream mappings("/proc/self/maps");
+  std::set<std::string> files;
+  for (std::string line; std::getline(mappings, line);) {
+    const size_t path = line.find('/');
+    if (path != std::string::npos && line.find(" r-xp ") < path) files.insert(line.substr(path));
+  }
+  std::string hashes;
+  for (const std::string& path : files) {
+    std::ifstream file(path, std::ios::binary);
+    hashes += HashOf(std::string(std::istreambuf_iterator<char>(file), {}));
+  }
+  return HashOf(hashes);
+}
+
+// All that decides what a cell's run says.
+Json AskedBy(const SweepOptions& options, const std::vector<CellRequest>& cells) {
+  std::string names;
+  for (const CellRequest& cell : cells) absl::StrAppend(&names, CellName(cell), "\n");
+  return {{"cells", cells.size()},
+          {"names", HashOf(names)},
+          {"second", options.second},
+          {"full", options.full},
+          {"stall", options.stall},
+          {"recovery", options.recovery},
+          {"two_victims", options.two_victims},
+          {"resume", options.resume},
+          {"kill_after_resume", options.kill_after_resume},
+          {"reuse", options.reuse},
+          {"sample", options.sample},
+          {"pairs", options.pairs},
+          {"failures", options.most_failures},
+          {"seed", options.seed},
+          {"watchdog", options.watchdog_seconds},
+          {"breakpoints", static_cast<int>(options.breakpoints)},
+          {"shard", absl::StrCat(options.shard.index, "/", options.shard.of)}};
+}
+
+absl::Status Refuse(std::string_view why) { return absl::InvalidArgumentError(std::string(why)); }
+
+}  // namespace
+
+std::string CellName(const CellRequest& request) {
+  return absl::StrCat(request.variant, " ", request.operation, " ", request.state);
+}
+
+Continuation::Continuation(const SweepOptions& options, const std::vector<CellRequest>& cells)
+    : asked_(AskedBy(options, cells)) {
+  for (const CellRequest& cell : cells) is_planned_[CellName(cell)] = true;
+}
+
+absl::Status Continuation::TakeOver(const Json& earlier) try {
+  if (TextField(earlier, "schema") != "kill9/1" || TextField(earlier, "kind") != "sweep") {
+    return Refuse("it is no result of a sweep");
+  }
+  if (!earlier.contains("to_continue")) {
+    return Refuse("that sweep was not interrupted: there is nothing to go on with");
+  }
+  const Json& to_continue = earlier.at("to_continue");
+  if (to_continue.at("program") != HashOfThisProgram()) {
+    return Refuse("it was made by another build of this program, of a plugin or of a library");
+  }
+  for (const auto& [what, given] : asked_.items()) {
+    const Json before = to_continue.at("asked").value(what, Json());
+    if (before == given) continue;
+    return Refuse(absl::StrCat("that sweep was asked for otherwise (", what, ": ", Dump(before),
+                               ", now ", Dump(given), "): its options have to be given again"));
+  }
+  for (const Json& run : earlier.at("runs")) {
+    if (run.value("verdict", "") == "skipped") continue;  // it is skipped again
+    const std::string name = absl::StrCat(run.at("variant").get<std::string>(), " ",
+                                          run.at("operation").get<std::string>(), " ",
+                                          run.at("state").get<std::string>());
+    const auto cell = is_planned_.find(name);
+    if (cell == is_planned_.end() || !cell->second) {
+      return Refuse(absl::StrCat("its run '", name, "' is none of this sweep"));
+    }
+    cell->second = false;
+    runs_.push_back(run);
+  }
+  for (const Json& group : to_continue.at("addresses")) {
+    Addresses& addresses = addresses_[{group.at("variant").get<std::string>(),
+                                       group.at("operation").get<std::string>()}];
+    for (const Json& count : group.at("counts")) {
+      AddressCount& sum = addresses[count.at(0).get<uint64_t>()];
+      sum.address = count.at(0).get<uint64_t>();
+      size_t n = 0;
+      for (const auto field : stepper::kAddressCounts) sum.*field = count.at(++n).get<uint64_t>();
+    }
+  }
+  kills_ = earlier.at("kill_points").get<uint64_t>();
+  seconds_ = earlier.at("seconds").get<double>();
+  added_ = false;
+  return absl::OkStatus();
+} catch (const Json::exception& error) {
+  return Refuse(absl::StrCat("a field is not as a sweep writes it: ", error.what()));
+}
+
+std::vector<CellRequest> Continuation::Left(const std::vector<CellRequest>& cells) const {
+  std::vector<CellRequest> left;
+  for (const CellRequest& cell : cells) {
+    if (is_planned_.at(CellName(cell))) left.push_back(cell);
+  }
+  return left;
+}
+
+void Continuation::AddTo(stepper::KillCoverage& coverage, pid_t worker) {
+  if (std::exchange(added_, true)) return;
+  for (const auto& [of, addresses] : addresses_) {
+    std::vector<AddressCount> counts;
+    for (const auto& [address, count] : addresses) counts.push_back(count);
+    coverage.Add(of.first, of.second, counts, worker);
+  }
+}
+
+void Continuation::Note(const CellRequest& cell, std::span<const AddressCount> counts) {
+  Addresses& addresses = addresses_[{cell.variant, cell.operation}];
+  for (const AddressCount& count : counts) {
+    if (count.address == 0) continue;
+    AddressCount& sum = addresses[count.address];
+    sum.address = count.address;
+    for (const auto field : stepper::kAddressCounts) sum.*field += count.*field;
+  }
+}
+
+Json Continuation::ToJson() const {
+  Json groups = Json::array();
+  for (const auto& [of, addresses] : addresses_) {
+    Json counts = Json::array();
+    for (const auto& [address, count] : addresses) {
+      Json one = {address};
+      for (const auto field : stepper::kAddressCounts) one.push_back(count.*field);
+      counts.push_back(std::move(one));
+    }
+    groups.push_back({{"variant", of.first}, {"operation", of.second}, {"counts", counts}});
+  }
+  return {{"program", HashOfThisProgram()}, {"asked", asked_}, {"addresses", groups}};
+}
+
+}  // namespace kill9::sweep

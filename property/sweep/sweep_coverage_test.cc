@@ -1,0 +1,106 @@
+// The pages of kill coverage: what a kill was not survived at is charged to the line that called
+// the library in which it happened.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "harness/stepper/stepper.h"
+#include "harness/sweep/sweep.h"
+#include "property/sweep/sweep_main.h"
+#include "variants/registry.h"
+
+namespace kill9::sweep {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Read(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The lines of a page that have the sign of what was not survived, without their markup.
+std::vector<std::string> NotSurvivedIn(const std::string& page) {
+  std::vector<std::string> lines;
+  std::istringstream text(page.substr(page.find("<pre")));
+  for (std::string line; std::getline(text, line);) {
+    if (line.find("✗ ") == std::string::npos) continue;
+    lines.push_back(std::regex_replace(line, std::regex("<[^>]*>"), ""));
+  }
+  return lines;
+}
+
+class SweepCoverage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
+    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
+  }
+  void TearDown() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  // Runs one cell of a baseline or design, and returns its run.
+  Json Swept(std::string_view design) {
+    SweepOptions options;
+    options.variants = {FindDesign(design)};
+    options.operations = {"put_same"};
+    options.states = {"one_entry"};
+    options.coverage_directory = folder_;
+    options.most_failures = 1 << 20;
+    const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (!result.ok()) return Json::object();
+    figures_ = (*result)["coverage"][0];
+    return (*result)["runs"][0];
+  }
+
+  std::string PageOfTable() const {
+    return Read(folder_ + "/robust_unrepaired-variants-baselines-table.cc.html");
+  }
+
+  std::string folder_ = (std::filesystem::temp_directory_path() / "kill9-pages-XXXXXX").string();
+  Json figures_;
+};
+
+// robust_unrepaired copies a value over the one that is there: a death in memmove tears it.
+TEST_F(SweepCoverage, ChargesWhatALibraryDidToTheLineThatCalledIt) {
+  const Json run = Swept("robust_unrepaired");
+  ASSERT_EQ(run["verdict"], "violation") << run;
+  const uint64_t lost = run["not_survived"]["instructions"];
+  ASSERT_GT(lost, 0u);
+  EXPECT_EQ(figures_["instructions_not_survived"], lost);
+  const std::vector<std::string> lines = NotSurvivedIn(PageOfTable());
+  EXPECT_THAT(lines, Contains(HasSubstr("std::copy(")));
+  const std::string index = Read(folder_ + "/robust_unrepaired.html");
+  EXPECT_THAT(index, HasSubstr("<td class=\"red\">2</td>"));
+  EXPECT_THAT(index, HasSubstr("class=\"bar\""));
+}
+
+TEST_F(SweepCoverage, HasNothingRedOfADesignThatSurvives) {
+  const Json run = Swept("global_mutex");
+  ASSERT_EQ(run["verdict"], "pass") << run;
+  EXPECT_EQ(figures_["instructions_not_survived"], 0u);
+  for (const auto& page : std::filesystem::directory_iterator(folder_)) {
+    if (page.path().extension() != ".html") continue;
+    const std::string html = Read(page.path());
+    EXPECT_THAT(html, HasSubstr("name=\"viewport\"")) << page.path();
+    EXPECT_THAT(html, Not(HasSubstr("class=\"red\""))) << page.path();
+  }
+}
+
+}  // namespace
+}  // namespace kill9::sweep
+
+int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }
