@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/history/history.h"
-#include "harness/result/result.h"
+#include "harness/result/json_forward.h"
 #include "harness/torture/control.h"
 #include "harness/torture/scenario.h"
 #include "variants/object.h"
@@ -59,14 +59,14 @@ class PreparedRun {
   // WhatIsMissing (supervisor/vacuity.h).
   virtual std::string WhatIsMissing() const { return ""; }
   // What the kind counted, as fields of the run's result.
-  virtual Json Counts() const { return Json::object(); }
+  virtual Json Counts() const;
 
   // What the shape asks of the segment.
   virtual void ShapeSegment(SegmentOptions* /*options*/) const {}
   // What --shape= repeats; empty: the kind has no shapes.
   virtual std::string shape() const { return ""; }
   // Of which classes it is, by dimension: {"segment": ["to 8 MiB"], …}.
-  virtual Json shape_classes() const { return Json::object(); }
+  virtual Json shape_classes() const;
 };
 
 class TortureDriver {
@@ -96,7 +96,7 @@ class TortureDriver {
     return Prepare(design, scenario, workload);
   }
   // All classes of shapes that there are, by dimension.
-  virtual Json shape_classes() const { return Json::object(); }
+  virtual Json shape_classes() const;
 };
 
 // One for each kind (harness/kinds/kinds.cc).

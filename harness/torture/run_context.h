@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "harness/history/recorder.h"
+#include "harness/torture/address_space_lock.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
@@ -47,8 +48,9 @@ struct RunContext {
   SegmentLocation location;
   SegmentOptions segment_options = {};
   pid_t supervisor = 0;
-  Priority usual;      // the workers'; the supervisor takes a higher one
-  int errors_fd = -1;  // where workers' standard error goes
+  Priority usual;                               // the workers'; the supervisor takes a higher one
+  int errors_fd = -1;                           // where workers' standard error goes
+  const AddressSpaceLocks* memories = nullptr;  // of the workers, by slot; made by the supervisor
   int unborn_fd = -1;  // held by a worker, and by its children until fork is done
   // The supervisor's own handle, for scenarios that inherit one.
   std::unique_ptr<SharedObject> inherited;

@@ -106,6 +106,15 @@ std::span<const Scenario> CommonScenarios() {
   return *scenarios;
 }
 
+std::vector<Scenario> CommonScenariosWith(std::initializer_list<Scenario> own) {
+  std::vector<Scenario> all;
+  for (const Scenario& scenario : CommonScenarios()) {
+    all.push_back(scenario);
+    if (scenario.name == "full_segment") all.insert(all.end(), own);
+  }
+  return all;
+}
+
 std::span<const Scenario> AllScenarios() {
   static const auto* scenarios = [] {
     auto* all = new std::vector<Scenario>;

@@ -4,8 +4,10 @@
 #define KILL9_HARNESS_TORTURE_SCENARIO_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace kill9 {
 
@@ -64,6 +66,8 @@ struct Scenario {
 
 // Those that any kind of object can be put through.
 std::span<const Scenario> CommonScenarios();
+// The same, with those of one kind in their place among them.
+std::vector<Scenario> CommonScenariosWith(std::initializer_list<Scenario> own);
 // Those of all kinds, each name once.
 std::span<const Scenario> AllScenarios();
 const Scenario* FindScenario(std::string_view name);  // null if there is none

@@ -21,10 +21,12 @@
 #include "harness/base/die_with_parent.h"
 #include "harness/base/kill_and_reap.h"
 #include "harness/base/signals.h"
+#include "harness/result/command_name.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/machine_check.h"
 #include "harness/torture/segment_unlinker.h"
 #include "harness/torture/supervisor/checker_process.h"
+#include "harness/torture/supervisor/run_figures.h"
 #include "harness/torture/supervisor/vacuity.h"
 
 namespace kill9 {
@@ -160,14 +162,6 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Checker
   _exit(inner > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitSetup);
 }
 
-uint64_t SumOfBoards(const Control& control, std::atomic<uint64_t> WorkerBoard::*field) {
-  uint64_t sum = 0;
-  for (const WorkerBoard& board : control.boards) {
-    sum += (board.*field).load(std::memory_order_relaxed);
-  }
-  return sum;
-}
-
 // Waits for the supervisor, showing progress; kills it if it hangs. Nothing is charged that this
 // process did not see pass. False: it cannot be reaped.
 bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memory,
@@ -185,7 +179,7 @@ bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memor
     last = now;
     const TortureProgress state = {
         static_cast<double>(now - begin) / 1e9, control.kills.load(std::memory_order_relaxed),
-        SumOfBoards(control, &WorkerBoard::operations),
+        OperationsSoFar(control),
         control.finding.state.load(std::memory_order_acquire) != Finding::kNone};
     if (!progress(state)) control.interrupted.store(1, std::memory_order_relaxed);
     if (!checker.alive()) control.interrupted.store(2, std::memory_order_relaxed);
@@ -199,70 +193,6 @@ bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memor
     usleep(state.seconds < 0.2 ? 5'000 : 20'000);
   }
   return true;
-}
-
-// The buckets that are not empty: [middle, count].
-Json Buckets(const Histogram& histogram) {
-  Json buckets = Json::array();
-  for (size_t bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
-    if (const uint64_t count = histogram.count_in(bucket); count > 0) {
-      buckets.push_back({Histogram::MiddleOf(bucket), count});
-    }
-  }
-  return buckets;
-}
-
-Json Counts(const Control& control, const SupervisorReport& report, const Clock& clock) {
-  const auto load = [](const std::atomic<uint64_t>& word) {
-    return word.load(std::memory_order_relaxed);
-  };
-  const auto to_us = [&clock](uint64_t ticks) { return clock.ToNanoseconds(ticks) / 1000; };
-  Json places = Json::object();
-  for (size_t place = 0; place < kActivities; ++place) {
-    std::string name(ActivityName(static_cast<Activity>(place)));
-    std::replace(name.begin(), name.end(), ' ', '_');
-    places[name] = report.kills[place];
-  }
-  const double kills_per_second =
-      report.seconds > 0 ? static_cast<double>(report.kills_total()) / report.seconds : 0;
-  return {{"kills",
-           {{"total", report.kills_total()},
-            {"in_operation", report.kills_in_operation()},
-            {"in_recovery", report.kills_at(Activity::kRecovering)},
-            {"places", places}}},
-          {"kills_per_second", kills_per_second},
-          {"forks", report.forks},
-          {"stops", report.stops},
-          {"generations", report.generations},
-          {"reused_pids", report.reused_pids},
-          {"inherited_refusals", load(control.inherited_refusals)},
-          {"recoveries", load(control.recoveries)},
-          {"recovered",
-           {{"participants", load(control.recovered_participants)},
-            {"blocks", load(control.recovered_blocks)},
-            {"rolled_back", load(control.rolled_back)},
-            {"rolled_forward", load(control.rolled_forward)}}},
-          {"recovery_us",
-           {{"p50", control.recovery_us.Quantile(0.5)},
-            {"p99", control.recovery_us.Quantile(0.99)},
-            {"max", control.recovery_us.largest()},
-            {"samples", control.recovery_us.count()},
-            {"histogram", Buckets(control.recovery_us)}}},
-          {"death_noted_us",
-           {{"p50", control.death_noted_us.Quantile(0.5)},
-            {"p99", control.death_noted_us.Quantile(0.99)},
-            {"max", control.death_noted_us.largest()},
-            {"samples", control.death_noted_us.count()},
-            {"histogram", Buckets(control.death_noted_us)}}},
-          {"longest_wait_us", to_us(report.times.longest_wait)},
-          {"longest_wait_paused_us", to_us(report.times.longest_wait_paused)},
-          {"longest_wait_function", RowOf(report.times.longest_wait_function).name},
-          {"longest_pause_us", to_us(report.times.longest_pause)},
-          {"audits", load(control.audits)},
-          {"fills", load(control.fills)},
-          {"refused", SumOfBoards(control, &WorkerBoard::refused)},
-          {"leaked_blocks", load(control.leaked_blocks)},
-          {"doubly_owned_blocks", load(control.doubly_owned_blocks)}};
 }
 
 // What the run comes to: what a process found; then what the checker found; then whether it proves
@@ -305,6 +235,12 @@ Verdict Judge(const RunContext& context, const Handover& handover,
   return Verdict::kUndecided;
 }
 
+// Whether a process found something that makes the run fail.
+bool HasFailed(const Control& control) {
+  return control.finding.state.load(std::memory_order_acquire) == Finding::kReady &&
+         ExitCode(control.finding.verdict.load(std::memory_order_relaxed)) == kExitFailed;
+}
+
 // What `kill9 replay` reads instead of the line; the variant and the scenario are the run's.
 Json RepeatFields(const TortureOptions& options, const std::string& shape) {
   Json fields = {{"seed", options.seed},
@@ -345,12 +281,19 @@ TortureResult Conclude(const Design& design, const Scenario& scenario,
       report.seconds > 0 ? static_cast<double>(report.operations) / report.seconds : 0;
   run["operations_checked"] = checked.has_value() ? checked->operations_checked : 0;
   run["overlapping_operations"] = checked.has_value() ? checked->overlapping_operations : 0;
-  run.update(Counts(context.control(), report, context.clock));
+  run.update(FiguresOf(context.control(), report, context.clock));
   run.update(context.prepared.Counts());
   run["survivors_crashed"] = result.verdict == Verdict::kSurvivorCrashed ? 1 : 0;
   if (checked.has_value() && !checked->counterexample.empty()) {
     run["counterexample"] = checked->counterexample;
     run["counterexample_files"] = checked->counterexample_files;
+  }
+  if (ExitCode(result.verdict) == kExitFailed) {
+    if (Json waiting = report.stuck.ToJson(); !waiting.is_null()) {
+      run["waiting"] = std::move(waiting);
+    }
+    run["last_kills"] = report.last_kills.ToJson(context.prepared, context.clock);
+    if (checked.has_value()) run.update(FieldsOf(checked->history));
   }
   const std::string shape = context.prepared.shape();
   if (!shape.empty()) {
@@ -391,11 +334,11 @@ CheckerProcessOptions CheckingOf(const RunContext& context, const TortureDriver&
                                  .clock = context.clock,
                                  .processes = options.supervisor.processes,
                                  .counterexample_stem = ""};
-  if (!options.counterexamples.empty()) {
-    checking.counterexample_stem =
-        absl::StrCat(options.counterexamples, "/", std::string(context.design.name()), "-",
-                     std::string(context.scenario.name), "-", options.seed);
-  }
+  if (options.counterexamples.empty()) return checking;
+  checking.counterexample_stem =
+      absl::StrCat(options.counterexamples, "/", std::string(context.design.name()), "-",
+                   std::string(context.scenario.name), "-", options.seed);
+  if (options.keeps_history) checking.history_file = checking.counterexample_stem + ".history.edn";
   return checking;
 }
 
@@ -403,10 +346,10 @@ CheckerProcessOptions CheckingOf(const RunContext& context, const TortureDriver&
 
 std::string RepeatLine(const Design& design, const Scenario& scenario,
                        const TortureOptions& options, const std::string& shape) {
-  std::string line = absl::StrFormat(
-      "kill9 torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
-      std::string(design.name()), std::string(scenario.name), options.supervisor.seconds,
-      options.supervisor.processes, options.seed);
+  std::string line =
+      absl::StrFormat("%s torture --variant=%s --scenario=%s --seconds=%g --processes=%d --seed=%d",
+                      CommandName(), std::string(design.name()), std::string(scenario.name),
+                      options.supervisor.seconds, options.supervisor.processes, options.seed);
   if (!options.workload.empty()) absl::StrAppend(&line, " --workload=", options.workload);
   if (!shape.empty()) absl::StrAppend(&line, " --shape=", shape);
   if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
@@ -485,10 +428,12 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   int status = 0;
   const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
   bool wanted = context.control().interrupted.load(std::memory_order_relaxed) == 0;
-  const std::optional<CheckedHistory> checked = (*checker)->Finish([&] {
-    wanted = wanted && progress({});
-    return wanted;
-  });
+  const std::optional<CheckedHistory> checked = (*checker)->Finish(
+      [&] {
+        wanted = wanted && progress({});
+        return wanted;
+      },
+      HasFailed(context.control()));
   if (!wanted && !checked.has_value()) handover->report.interrupted = true;
   if (!ended)
     Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");

@@ -29,6 +29,7 @@ struct TortureOptions {
   std::string workload;         // one of its driver's; empty: the scenario's own
   std::string shape = "usual";  // ShapeRequest::text (driver.h)
   std::string counterexamples;  // a folder for the files of counterexamples; empty: none
+  bool keeps_history = false;   // of a run that fails, there
 };
 
 // What a running run shows.

@@ -18,6 +18,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/torture/supervisor/vacuity.h"
 #include "harness/torture/torture.h"
 #include "property/scaffold/eventually.h"
 #include "property/scaffold/on_one_core.h"
@@ -53,6 +54,22 @@ struct PlantedCase {
   Verdict verdict;
   const char* reason;
 };
+
+// In a table without a spare place the dead are recovered by those who attach, who tell nobody.
+TEST(Vacuity, WhoAttachesToATableOfTheDeadRecovers) {
+  SupervisorReport report;
+  const auto kill = [&](Activity activity, uint64_t times) {
+    report.kills[static_cast<size_t>(activity)] += times;
+  };
+  kill(Activity::kAttaching, 100);  // not participants yet
+  kill(Activity::kDetaching, 100);  // not any more, perhaps
+  kill(Activity::kOperation, 3);
+  kill(Activity::kBetween, 1);
+  EXPECT_EQ(AtLeastRecovered(report, 4), 0u) << "all of the dead may have their places still";
+  kill(Activity::kRecovering, 1);
+  EXPECT_EQ(AtLeastRecovered(report, 4), 1u);
+  EXPECT_EQ(AtLeastRecovered(report, 4096), 0u);
+}
 
 class PlantedDefect : public testing::TestWithParam<PlantedCase> {};
 

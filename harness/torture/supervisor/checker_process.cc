@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "harness/base/text/copy_text.h"
 #include "harness/base/die_with_parent.h"
 #include "harness/base/kill_and_reap.h"
 #include "harness/base/signals.h"
@@ -35,14 +36,22 @@ struct Message {
   uint64_t overlapping_operations;
   uint64_t keys_undecided;
   uint64_t files;
+  uint64_t kept, kept_of;
+  bool kept_whole, kept_checkable;
+  char kept_path[PATH_MAX];
+  char kept_why[PATH_MAX];
   char counterexample[kTextMost + 1];
   char file[kFilesMost][PATH_MAX];
 };
 static_assert(std::is_trivially_copyable_v<Message>);
 
-template <size_t size>
-void Copy(const std::string& text, char (&room)[size]) {
-  room[text.copy(room, size - 1)] = '\0';
+void Write(const HistoryFile& history, Message* message) {
+  message->kept = history.operations;
+  message->kept_of = history.of;
+  message->kept_whole = history.whole;
+  message->kept_checkable = history.checkable;
+  CopyText(history.path, message->kept_path);
+  CopyText(history.why, message->kept_why);
 }
 
 void Write(const OnlineOutcome& outcome, Message* message) {
@@ -52,10 +61,10 @@ void Write(const OnlineOutcome& outcome, Message* message) {
   message->operations_checked = outcome.operations_checked;
   message->overlapping_operations = outcome.overlapping_operations;
   message->keys_undecided = outcome.keys_undecided;
-  Copy(outcome.counterexample_text, message->counterexample);
+  CopyText(outcome.counterexample_text, message->counterexample);
   message->files = std::min(outcome.counterexample_files.size(), kFilesMost);
   for (size_t i = 0; i < message->files; ++i) {
-    Copy(outcome.counterexample_files[i], message->file[i]);
+    CopyText(outcome.counterexample_files[i], message->file[i]);
   }
 }
 
@@ -66,7 +75,13 @@ CheckedHistory Read(const Message& message) {
                          .overlapping_operations = message.overlapping_operations,
                          .keys_undecided = message.keys_undecided,
                          .counterexample = message.counterexample,
-                         .counterexample_files = {}};
+                         .counterexample_files = {},
+                         .history = {.path = message.kept_path,
+                                     .why = message.kept_why,
+                                     .operations = message.kept,
+                                     .of = message.kept_of,
+                                     .whole = message.kept_whole,
+                                     .checkable = message.kept_checkable}};
   if (message.has_strongest) checked.strongest = message.strongest;
   for (size_t i = 0; i < message.files; ++i) {
     checked.counterexample_files.emplace_back(message.file[i]);
@@ -80,7 +95,8 @@ struct CheckerProcess::Shared {
   std::atomic<uint32_t> violated;
   std::atomic<uint32_t> saw_overlap;
   std::atomic<uint32_t> has_message;
-  Message message;  // written by the checker before has_message, read by Finish
+  std::atomic<uint32_t> failed;  // written by Finish before it closes the pipe
+  Message message;               // written by the checker before has_message, read by Finish
 };
 
 CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
@@ -119,6 +135,8 @@ void CheckerProcess::Run() {
                          .has_versions = options_.has_versions,
                          .clock = &options_.clock,
                          .counterexample_stem = options_.counterexample_stem});
+  const bool keeps = !options_.history_file.empty();
+  KeptHistory kept;
   std::vector<Operation> batch;
   for (;;) {
     const bool closed = pipe_->closed();  // before the last look into the pipe
@@ -126,8 +144,12 @@ void CheckerProcess::Run() {
     batch.clear();
     if (pipe_->Read(&batch, &settled)) {
       checker.Feed(batch, settled);
+      if (keeps) kept.Add(batch);
       // Relaxed: news; the verdict comes with Finish.
-      if (checker.violated()) shared_->violated.store(1, std::memory_order_relaxed);
+      if (checker.violated()) {
+        shared_->violated.store(1, std::memory_order_relaxed);
+        kept.EndSoon();
+      }
       if (checker.saw_overlap()) shared_->saw_overlap.store(1, std::memory_order_relaxed);
     } else if (closed) {
       break;
@@ -135,7 +157,16 @@ void CheckerProcess::Run() {
       usleep(kIdleUs);
     }
   }
-  Write(checker.Finish(), &shared_->message);
+  const OnlineOutcome outcome = checker.Finish();
+  Write(outcome, &shared_->message);
+  // Relaxed: the pipe's end, which was seen, orders it.
+  const bool failed = outcome.verdict == Verdict::kViolation ||
+                      shared_->failed.load(std::memory_order_relaxed) != 0;
+  if (keeps && failed) {
+    Naming naming;
+    naming.nanoseconds = [this](uint64_t ticks) { return options_.clock.ToNanoseconds(ticks); };
+    Write(WriteHistory(kept, naming, options_.history_file), &shared_->message);
+  }
   shared_->has_message.store(1, std::memory_order_release);  // pairs with Finish
   _exit(0);
 }
@@ -161,7 +192,9 @@ bool CheckerProcess::alive() {
   return pid_ != 0;
 }
 
-std::optional<CheckedHistory> CheckerProcess::Finish(absl::FunctionRef<bool()> wanted) {
+std::optional<CheckedHistory> CheckerProcess::Finish(absl::FunctionRef<bool()> wanted,
+                                                     bool failed) {
+  if (failed) shared_->failed.store(1, std::memory_order_relaxed);  // Close orders it
   pipe_->Close();
   for (int unwanted = 0; alive() && unwanted < kUnwantedLooks;) {
     if (!wanted()) ++unwanted;

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "harness/base/clock.h"
 #include "harness/checker/search/condition.h"
+#include "harness/edn/kept_history.h"
 #include "harness/history/history_pipe.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/supervisor/supervisor.h"
@@ -30,6 +31,7 @@ struct CheckerProcessOptions {
   Clock clock;
   uint32_t processes = 1;           // rings that are drained into one batch
   std::string counterexample_stem;  // as OnlineOptions'
+  std::string history_file = {};    // where the history of a failed run is kept; empty: it is not
 };
 
 // What the checker found of a run.
@@ -41,6 +43,7 @@ struct CheckedHistory {
   uint64_t keys_undecided = 0;
   std::string counterexample;  // empty: none
   std::vector<std::string> counterexample_files;
+  HistoryFile history;  // of a failed run
 };
 
 class CheckerProcess final : public HistorySink {
@@ -59,8 +62,9 @@ class CheckerProcess final : public HistorySink {
   // The caller's.
   bool alive();
   // Nothing is fed any more: waits for the verdict, and some seconds more when `wanted`, which is
-  // called several times a second, has become false. Nothing if the checker died.
-  std::optional<CheckedHistory> Finish(absl::FunctionRef<bool()> wanted);
+  // called several times a second, has become false. `failed`: the history is kept even if it is
+  // consistent. Nothing if the checker died.
+  std::optional<CheckedHistory> Finish(absl::FunctionRef<bool()> wanted, bool failed = false);
 
  private:
   struct Shared;

@@ -42,6 +42,11 @@ std::string DescribeEnd(int status) {
   return absl::StrCat("exited with status ", WEXITSTATUS(status));
 }
 
+bool WasKilled(int status) {
+  return WIFSIGNALED(status) &&
+         (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == OrderedSignal());
+}
+
 // The end of what the workers wrote to their standard error.
 std::string LastErrors(int fd) {
   if (fd < 0) return "";
@@ -67,6 +72,7 @@ Supervisor::Supervisor(RunContext& context, const SupervisorOptions& options, Hi
       sink_(sink),
       random_(context.seed, 0),
       times_(context.clock, control_.recovery_us, control_.death_noted_us) {
+  context_.memories = &memories_;
   batch_.reserve(size_t{options.processes + 1} * kRingCapacity);
   KeepFromChildren(batch_);
   if (context.scenario.reuse_pids) {
@@ -200,18 +206,22 @@ void Supervisor::Reap() {
     if (pid == 0) break;
     const auto slot = std::find_if(slots_.begin(), slots_.end(),
                                    [pid](const Slot& one) { return one.pid == pid; });
-    const End end{.noted = context_.clock.Now(),
-                  .noted_ns = MonotonicNs(),
-                  .by_sigkill_alone = info.si_code == CLD_KILLED && info.si_status == SIGKILL &&
-                                      slot != slots_.end() && !WasSentOrderedSignal(pid)};
-    int status = 0;
-    if (waitpid(pid, &status, WNOHANG) != pid) break;
+    End end{.noted = context_.clock.Now(), .noted_ns = MonotonicNs()};
+    end.by_sigkill_alone = info.si_code == CLD_KILLED && info.si_status == SIGKILL &&
+                           slot != slots_.end() && !WasSentOrderedSignal(pid);
+    if (waitpid(pid, &end.status, WNOHANG) != pid) break;
     if (slot == slots_.end()) {
-      BuryStranger(pid, status);
-    } else {
-      Bury(static_cast<uint32_t>(slot - slots_.begin()), status, end);
+      BuryStranger(pid, end.status);
+      continue;
     }
+    end.ordered_ns = OrderedBefore(static_cast<uint32_t>(slot - slots_.begin()), end.noted_ns);
+    slot->end = end;
+    slot->lingers = true;
+    slot->kill_sent = true;  // its number is somebody else's by now
+    slot->resume_at_ns = 0;
+    slot->charged_ns = slot->looked_ns = 0;
   }
+  for (uint32_t slot = 0; slot < kSlots; ++slot) BuryIfGone(slot);
   if (respawn_ && !parking_) SpawnVacant();
 }
 
@@ -254,34 +264,50 @@ std::string Supervisor::DescribeStep(const WorkerBoard& board) const {
                                         board.subject.load(std::memory_order_relaxed));
 }
 
-void Supervisor::Bury(uint32_t slot, int status, const End& end) {
+// Who ended by itself has told so, or is a finding; at the end of a run nobody is there who could
+// take the dead for alive.
+void Supervisor::BuryIfGone(uint32_t slot) {
+  const Slot& mine = slots_[slot];
+  if (!mine.lingers) return;
+  if (WasKilled(mine.end.status) && !ending_ && memories_.IsTaken(slot)) return;
+  Bury(slot);
+}
+
+void Supervisor::Bury(uint32_t slot) {
   Slot& mine = slots_[slot];
+  const End& end = mine.end;
+  const int status = end.status;
   WorkerBoard& board = control_.boards[slot];
   const Activity activity = board.activity.load(std::memory_order_relaxed);
   last_dead_pid_ = mine.pid;
   mine.pid = 0;
+  mine.lingers = false;
   if (mine.unborn_fd >= 0) unborn_.push_back(mine.unborn_fd);
   mine.unborn_fd = -1;
   // H3 (history.h): the death is no later than this reading.
   const bool open = context_.recording->CloseCrashed(slot, end.noted);
   // Release: pairs with the workers' acquire; who sees the count finds the victim dead.
   control_.deaths_reaped.fetch_add(1, std::memory_order_release);
-  const bool killed =
-      WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == OrderedSignal());
+  const bool killed = WasKilled(status);
   if (killed && ending_) return;
-  const uint64_t ordered_ns = OrderedBefore(slot, end.noted_ns);
-  if (killed && !end.by_sigkill_alone && ordered_ns != 0) {
-    times_.NoteDeath(mine.process, end.noted - context_.clock.ToTicks(end.noted_ns - ordered_ns),
-                     end.noted);
+  if (killed && !end.by_sigkill_alone && end.ordered_ns != 0) {
+    times_.NoteDeath(mine.process,
+                     end.noted - context_.clock.ToTicks(end.noted_ns - end.ordered_ns), end.noted);
     ++report_.kills[static_cast<size_t>(activity)];
+    report_.last_kills.Note({.process = mine.process,
+                             .activity = activity,
+                             .function = board.function.load(std::memory_order_relaxed),
+                             .subject = board.subject.load(std::memory_order_relaxed),
+                             .noted = end.noted});
     report_.kills_open += open ? 1 : 0;
     control_.kills.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  if (WIFEXITED(status) &&
-      (WEXITSTATUS(status) == kExitDone || WEXITSTATUS(status) == kExitFinding)) {
-    return;
-  }
+  // An object's own exit() has any status: only who was done, or has told a finding, ends well.
+  const bool is_done = activity == Activity::kEnding && WEXITSTATUS(status) == kExitDone;
+  const bool has_told = WEXITSTATUS(status) == kExitFinding &&
+                        control_.finding.state.load(std::memory_order_acquire) != Finding::kNone;
+  if (WIFEXITED(status) && (is_done || has_told)) return;
   const std::string who = absl::StrCat(
       "process ", mine.process, " ", DescribeEnd(status), " ", std::string(ActivityName(activity)),
       activity == Activity::kOperation || activity == Activity::kBetween

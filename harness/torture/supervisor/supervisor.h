@@ -5,7 +5,8 @@
 //
 // U1  Nothing outlives the supervisor: workers ask the kernel to be killed with it
 //     (PR_SET_PDEATHSIG).
-// U2  A slot has one process at most, forked again only after the last one was reaped and closed.
+// U2  A slot has one process at most, forked again only after the last one was reaped, its memory
+//     gone, and closed. Before that its death is not told to anybody.
 // U3  Nobody is killed or stopped while a pause lasts, and parked workers have no timer set.
 #ifndef KILL9_HARNESS_TORTURE_SUPERVISOR_SUPERVISOR_H_
 #define KILL9_HARNESS_TORTURE_SUPERVISOR_SUPERVISOR_H_
@@ -21,6 +22,9 @@
 #include "absl/status/status.h"
 #include "harness/base/cpu_chance.h"
 #include "harness/base/random.h"
+#include "harness/torture/address_space_lock.h"
+#include "harness/torture/failure/last_kills.h"
+#include "harness/torture/failure/stuck.h"
 #include "harness/torture/run_context.h"
 #include "harness/torture/supervisor/run_times.h"
 
@@ -63,6 +67,8 @@ struct SupervisorReport {
   uint64_t reused_pids = 0;
   uint64_t pauses = 0;
   RunTimesReport times;
+  LastKills last_kills;
+  Stuck stuck;
   bool interrupted = false;
 
   uint64_t kills_total() const;
@@ -81,6 +87,13 @@ class Supervisor {
   SupervisorReport Run();
 
  private:
+  struct End {
+    int status = 0;
+    uint64_t noted = 0;  // ticks: the process was dead then
+    uint64_t noted_ns = 0;
+    uint64_t ordered_ns = 0;        // when its kill was sent or due; 0: not before it was noted
+    bool by_sigkill_alone = false;  // the harness had not sent its signal before
+  };
   struct Slot {
     pid_t pid = 0;  // 0: vacant
     uint32_t process = 0;
@@ -89,17 +102,14 @@ class Supervisor {
     bool hastened = false;
     int unborn_fd = -1;         // the other end is held by the worker, and by children inside fork
     uint64_t resume_at_ns = 0;  // stopped until then; 0: running
+    // It was reaped, and its memory is not gone: to others it still lives (address_space_lock.h).
+    bool lingers = false;
+    End end;
     uint64_t progress = 0;
     // Since it progressed: what the watchdog has charged it with, and what it could have charged.
     uint64_t charged_ns = 0;
     uint64_t looked_ns = 0;
     CpuChance chance;
-  };
-
-  struct End {
-    uint64_t noted;  // ticks: the process was dead then
-    uint64_t noted_ns;
-    bool by_sigkill_alone;  // the harness had not sent its signal before
   };
 
   void Spawn(uint32_t slot);
@@ -111,7 +121,8 @@ class Supervisor {
   void NotePause(uint64_t wake_ns);
   void Reap();
   uint64_t OrderedBefore(uint32_t slot, uint64_t noted_ns) const;
-  void Bury(uint32_t slot, int status, const End& end);
+  void BuryIfGone(uint32_t slot);
+  void Bury(uint32_t slot);
   std::string DescribeStep(const WorkerBoard& board) const;
   bool WasSentOrderedSignal(pid_t pid) const;
   void BuryStranger(pid_t pid, int status);
@@ -121,6 +132,7 @@ class Supervisor {
   uint64_t ChargeOf(uint64_t now_ns, uint64_t looked_ns);
   void WatchOne(uint32_t slot);
   void ReportStuck(uint32_t slot);
+  std::string WhoIs(pid_t thread) const;
   bool GivesUpOn(uint32_t slot) const;
   bool over() const;
   bool enough_kills() const;
@@ -156,6 +168,7 @@ class Supervisor {
   Random random_;
   SupervisorReport report_;
   RunTimes times_;
+  AddressSpaceLocks memories_;
   std::array<Slot, kSlots> slots_{};
   std::vector<Operation> batch_;
   std::vector<int> unborn_;  // of the dead, as long as a child of theirs may be inside fork

@@ -5,6 +5,8 @@
 // nobody's, nor is what passes between two looks beyond a look's own length: then the supervisor
 // did not run either, because the machine or the container was paused.
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -17,6 +19,8 @@ constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
 // Without a progress for so many times the bound, and never a chance: the machine is too busy.
 constexpr uint64_t kStarved = 20;
 constexpr uint64_t kUnreapedNs = 5'000'000'000;
+// What the kernel may take to end a process: the watchdog is the object's, and may be short.
+constexpr uint64_t kDyingNs = 20'000'000'000;
 // Outside the object nothing is the design's fault, and slow is not stuck.
 constexpr uint64_t kOutside = 4;
 
@@ -80,11 +84,13 @@ void Supervisor::WatchOne(uint32_t slot) {
   const Slot& mine = slots_[slot];
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
-  // Of what keeps a killed process from being reaped nothing is the object's.
-  const uint64_t stuck_ns = mine.kill_sent ? bound_ns * kOutside : bound_ns;
-  if ((IsInObject(activity) || mine.kill_sent) && mine.charged_ns > stuck_ns) {
-    return ReportStuck(slot);
+  if (mine.kill_sent) {
+    // Of what keeps it from being reaped nothing is the object's.
+    const uint64_t dying_ns = std::max(bound_ns * kOutside, kDyingNs);
+    if (mine.charged_ns > dying_ns || mine.looked_ns > kStarved * dying_ns) ReportStuck(slot);
+    return;
   }
+  if (IsInObject(activity) && mine.charged_ns > bound_ns) return ReportStuck(slot);
   if (mine.looked_ns > bound_ns * kStarved) {
     control_.finding.Report(
         Verdict::kUndecided, mine.process,
@@ -109,11 +115,17 @@ void Supervisor::ReportStuck(uint32_t slot) {
     // No design can keep a process from dying.
     control_.finding.Report(
         Verdict::kUndecided, mine.process,
-        absl::StrFormat(
-            "process %d was sent SIGKILL and has not been reaped for %.1f s: the kernel, "
-            "or a debugger, holds it",
-            mine.process, Seconds(mine.charged_ns)));
+        absl::StrFormat(mine.lingers
+                            ? "process %d is dead, and its memory still there after %.1f s: "
+                              "somebody looks into it (/proc, a debugger)"
+                            : "process %d was sent SIGKILL and has not been reaped for %.1f s: the "
+                              "kernel, or a debugger, holds it",
+                        mine.process, Seconds(mine.charged_ns)));
     return;
+  }
+  // Nothing else is done in this run: what it takes to read the symbols delays nobody.
+  if (proc_is_ours_) {
+    report_.stuck.Look(mine.process, mine.pid, [this](pid_t thread) { return WhoIs(thread); });
   }
   control_.finding.Report(
       Verdict::kStuck, mine.process,
@@ -121,6 +133,15 @@ void Supervisor::ReportStuck(uint32_t slot) {
                       mine.process,
                       std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
                       DescribeStep(board), Seconds(mine.charged_ns), report_.kills_total()));
+}
+
+std::string Supervisor::WhoIs(pid_t thread) const {
+  for (const Slot& slot : slots_) {
+    if (slot.pid == thread) return absl::StrCat("process ", slot.process);
+  }
+  return absl::StrCat("thread ", thread,
+                      kill(thread, 0) != 0 && errno == ESRCH ? ", which is dead"
+                                                             : ", which is none of the workers");
 }
 
 // A process that was sent SIGKILL at the run's end, and does not die.

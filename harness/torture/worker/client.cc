@@ -104,6 +104,7 @@ void Client::Attach() {
   object_ = *std::move(object);
   board_.attached.store(1, std::memory_order_relaxed);
   End(Outcome::kOk);
+  Attached();
 }
 
 void Client::Detach() {

@@ -23,6 +23,8 @@ class Client {
   virtual ~Client() = default;
 
   void Attach();
+  // Right after the object was attached to: what the kind records of it.
+  virtual void Attached() {}
   void Detach();
   RecoveryReport Recover();
 
@@ -45,6 +47,8 @@ class Client {
   virtual bool ObjectWasReplaced() { return false; }
   // Whether what others hold stays among the entries that an audit counts when all is removed.
   virtual bool HoldsStay() const { return false; }
+  // Whether Empty leaves nothing.
+  virtual bool Empties() const { return true; }
 
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
 
@@ -65,6 +69,8 @@ class Client {
   void Begin(Function function, uint64_t subject, uint64_t argument = kNothing,
              uint64_t expected = 0);
   void End(Outcome outcome, uint64_t result = kNothing, uint64_t version = 0);
+  // Of the open operation, before End.
+  void TellMissed(uint64_t missed) { recorder_.TellMissed(missed); }
   // A call that is not recorded, from its announcement to its end.
   void BeginUnrecorded(Function function, uint64_t subject);
   void EndUnrecorded();

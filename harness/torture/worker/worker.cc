@@ -24,8 +24,9 @@ constexpr uint64_t kChildLifeNs =
     20'000'000;  // a child with an inherited handle cannot outlive this
 
 // From here on the process cannot outlive its supervisor.
-void DieWithSupervisor(const RunContext& context) {
+void DieWithSupervisor(const RunContext& context, uint32_t slot) {
   DieWithParent(context.supervisor, kExitOrphan);
+  context.memories->Take(slot);
   context.usual.GiveTo(0);
   prctl(PR_SET_TIMERSLACK, 1);  // ns: short sleeps stay short
   if (context.errors_fd >= 0) dup2(context.errors_fd, STDERR_FILENO);
@@ -225,14 +226,14 @@ class Worker {
 }  // namespace
 
 void RunWorker(const RunContext& context, uint32_t slot, uint32_t process) {
-  DieWithSupervisor(context);
+  DieWithSupervisor(context, slot);
   // Never destroyed: the process ends by _exit, or by a kill.
   Worker* worker = new Worker(context, slot, process);
   worker->Run();
 }
 
 void RunFreshAuditor(const RunContext& context, uint32_t process) {
-  DieWithSupervisor(context);
+  DieWithSupervisor(context, kAuditorSlot);
   // Never destroyed, as a worker's.
   Client& client = *context.prepared.NewClient(context, kAuditorSlot, process).release();
   client.Attach();

@@ -1,0 +1,47 @@
+// What surrounds one run of a program, so that each begins alike and none touches anything else.
+//
+// Where the machine allows namespaces: process numbers that begin at 1, no System V objects, an
+// empty /dev/shm, an empty /tmp, and, in place of the directory that it works on, a copy, under the
+// same path, in memory. Nothing else can be written to. All of it is gone with the first process.
+// Elsewhere there is only the copy, in a folder of its own.
+#ifndef KILL9_HARNESS_RUN_ATTEMPT_ISOLATION_H_
+#define KILL9_HARNESS_RUN_ATTEMPT_ISOLATION_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace kill9::run {
+
+// What one attempt keeps for itself lies in a directory of this name, which is copied nowhere.
+inline constexpr char kKeptName[] = "kill9-out";
+
+struct AttemptSurroundings {
+  std::string state;              // the directory that is copied; absolute, without links
+  std::string start;              // the current directory of the program; absolute
+  std::string kept;               // a directory that can be written to, for whoever runs it
+  std::vector<std::string> seen;  // paths that stay visible, though they lie below /tmp
+  bool namespaces = true;
+  std::string copy;  // without namespaces: the directory for the copy, which does not exist yet
+};
+
+// Forks. With `namespaces` the child is the first process of its own.
+pid_t ForkIsolated(bool namespaces);
+
+// In that child, once. The current directory is the program's then. Returns the directories that
+// the program works on: the copy first. kFailedPrecondition: the machine forbids it.
+absl::StatusOr<std::vector<std::string>> Isolate(const AttemptSurroundings& surroundings);
+
+// Copies what is in the directory, but kKeptName, into one that exists. Everything is kept that a
+// copy can keep: permissions, owners, times, links.
+absl::Status CopyInto(const std::string& from, const std::string& to);
+// Bytes that such a copy takes.
+uint64_t BytesBelow(const std::string& directory);
+
+}  // namespace kill9::run
+
+#endif  // KILL9_HARNESS_RUN_ATTEMPT_ISOLATION_H_
