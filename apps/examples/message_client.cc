@@ -86,7 +86,7 @@ void RunSocket(const std::string& name, uint64_t messages) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
+  if (argc < 2 || argv[1][0] == '-') {
     std::fprintf(stderr, "usage: message_client NAME [MESSAGES]\n");
     return 2;
   }

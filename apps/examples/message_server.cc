@@ -70,7 +70,7 @@ bool ReadSocket(int fd, uint64_t& bytes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
+  if (argc < 2 || argv[1][0] == '-') {
     std::fprintf(stderr, "usage: message_server NAME [SECONDS]\n");
     return 2;
   }

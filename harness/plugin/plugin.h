@@ -1,0 +1,28 @@
+// Objects behind the C interface (include/kill9/kill9.h): each becomes a design of a store.
+#ifndef KILL9_HARNESS_PLUGIN_PLUGIN_H_
+#define KILL9_HARNESS_PLUGIN_PLUGIN_H_
+
+#include <kill9/kill9.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "variants/registry.h"
+
+namespace kill9 {
+
+// The design of an object, which lives as long as it. kInvalidArgument says what is wrong with it.
+absl::StatusOr<std::unique_ptr<Variant>> PluginVariant(const kill9_object& object);
+
+// Loads a shared library, for as long as the process lives, and asks it for its object. kNotFound:
+// it cannot be loaded. kInvalidArgument: it ends the process that loads it.
+absl::StatusOr<const kill9_object*> LoadPlugin(const std::string& path);
+
+// Null: a design may be swept. Else why not, for people.
+const char* WhyPluginIsNotSwept(const Design& design);
+
+}  // namespace kill9
+
+#endif  // KILL9_HARNESS_PLUGIN_PLUGIN_H_

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# ./dev package-test: the packages in a fresh Debian, used as somebody would who has nothing else.
+#
+#   package_test.sh FOLDER           a fresh root (debootstrap), the packages of FOLDER installed in
+#                                    it by apt, and there this script with --installed
+#   package_test.sh --installed      what is installed in this root is used by each example
+set -euo pipefail
+
+say() { printf 'package_test: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# expect EXIT_CODE PART COMMAND...   The command ends so, and says that.
+expect() {
+  local code=$1 part=$2 status=0 output; shift 2
+  output=$("$@" 2>&1 </dev/null) || status=$?
+  [ "$status" -eq "$code" ] || die "$* ended with $status, not $code:"$'\n'"$output"
+  [[ $output == *"$part"* ]] || die "$* does not say '$part':"$'\n'"$output"
+  say "as expected: $*"
+}
+
+# In the fresh root.
+use_what_is_installed() {
+  local examples=/usr/share/doc/kill9/apps/examples work
+  work=$(mktemp -d)
+  cd "$work"
+  [ ! -e /usr/include/absl ] || die "this root is not fresh"
+
+  expect 0 "kill9 0." kill9 --version
+  expect 0 "NAME" man -P cat kill9
+  for command in torture sweep run; do expect 0 "EXAMPLES" man -P cat "kill9-$command"; done
+  expect 0 torture bash -c '. /usr/share/bash-completion/completions/kill9
+    COMP_LINE="kill9 tort" COMP_POINT=10 COMP_WORDS=(kill9 tort) COMP_CWORD=1
+    _kill9; echo "${COMPREPLY[*]}"'
+
+  # A plugin in C++ and one in C: by find_package, and by pkg-config.
+  mkdir project
+  cp $examples/plugin/cells_map.cc $examples/plugin/cells_map.c project/
+  cat >project/CMakeLists.txt <<'EOF'
+cmake_minimum_required(VERSION 3.22)
+project(mine C CXX)
+enable_testing()
+find_package(kill9 0.1 REQUIRED)
+foreach(language c cc)
+  add_library(mine_${language} SHARED cells_map.${language})
+  target_link_libraries(mine_${language} PRIVATE kill9::kill9)
+  target_compile_features(mine_${language} PRIVATE cxx_std_20)
+  kill9_add_test(NAME torture_${language} PLUGIN mine_${language}
+    ARGUMENTS --scenario=steady --kills=50)
+  kill9_add_test(NAME sweep_${language} PLUGIN mine_${language} COMMAND sweep
+    ARGUMENTS --operation=put_same --state=one_entry)
+endforeach()
+EOF
+  expect 0 "" cmake -G Ninja -S project -B build
+  expect 0 "" cmake --build build
+  expect 0 "0 tests failed out of 4" ctest --test-dir build
+  # shellcheck disable=SC2046  # several words
+  expect 0 "" gcc -std=c11 -shared -fPIC $(pkg-config --cflags kill9) -o libmine_c.so \
+    project/cells_map.c
+  # shellcheck disable=SC2046
+  expect 0 "" g++ -std=c++20 -shared -fPIC $(pkg-config --cflags kill9) -o libmine_cc.so \
+    project/cells_map.cc
+  for language in c cc; do
+    expect 0 pass "$(pkg-config --variable=kill9 kill9)" --plugin=./libmine_$language.so torture \
+      --scenario=steady --kills=50
+  done
+
+  # Programs in other languages: what is right passes, what is wrong is found.
+  local workers=$examples/workers
+  expect 0 pass kill9 torture --model=map --worker="python3 $workers/sqlite_map.py" --kills=20
+  expect 0 pass kill9 torture --model=set --worker="ruby $workers/marshal_set.rb" --kills=20
+  expect 1 stuck kill9 torture --model=mutex --fork-server="python3 $workers/lock_server.py" \
+    --watchdog=1
+  gcc -O1 -o robust_mutex $workers/robust_mutex.c -pthread
+  expect 0 pass kill9 torture --model=robust-mutex --worker=./robust_mutex --kills=20
+
+  # The stores in C, and the extensions of Python and Ruby, built from the installed library.
+  cat >store.c <<'EOF'
+#include <kill9/store.h>
+int main(void) {
+  kill9_store_options options = {sizeof options, 0, "cas_slots", 4 << 20, 0, 0};
+  kill9_store *store;
+  return kill9_store_create(&options, &store) || kill9_store_put(store, "k", 1, "v", 1, 0);
+}
+EOF
+  # shellcheck disable=SC2046
+  expect 0 "" gcc -o store store.c $(pkg-config --cflags --libs kill9-store)
+  expect 0 "" ./store
+  cp -r /usr/share/doc/kill9/bindings .
+  expect 0 "" sh -c 'cd bindings/ruby && ruby extconf.rb && make'
+  expect 0 "as expected" ruby -Ibindings/ruby bindings/ruby/shared_hash_test.rb
+  expect 0 "kill9-0.1.0.gem" sh -c 'cd bindings/ruby && gem build kill9.gemspec'
+  expect 0 "" sh -c 'cd bindings/ruby && gem install --local kill9-0.1.0.gem'
+  expect 0 "1" ruby -e 'require "kill9"; h = Kill9::SharedHash.new; h["a"] = "1"; puts h["a"]'
+  expect 0 "" sh -c 'cd bindings/python && python3 setup.py build_ext --inplace'
+  expect 0 OK env PYTHONPATH=bindings/python python3 bindings/python/shared_dict_test.py
+  expect 0 pass kill9 torture --model=map --kills=100 \
+    --fork-server='env PYTHONPATH=bindings/python python3 bindings/python/map_server.py cas_slots'
+  expect 0 pass kill9 torture --model=map --kills=100 \
+    --fork-server='ruby -Ibindings/ruby bindings/ruby/map_server.rb cas_slots'
+  for server in unicorn puma; do
+    expect 0 "all are counted" env RUBYLIB=bindings/ruby \
+      ruby bindings/ruby/web_workers_test.rb $server cas_slots
+  done
+
+  # An arbitrary program, with its fault and without.
+  local metrics=$examples/metrics
+  expect 1 violation kill9 run --check="bash $metrics/verify_metrics.sh" -- \
+    bash $metrics/write_metrics.sh
+  expect 0 pass kill9 run --check="bash $metrics/verify_metrics.sh" -- \
+    bash $metrics/write_metrics_mended.sh
+  say "all as expected"
+}
+
+# in_root ROOT COMMAND...
+in_root() {
+  local root=$1; shift
+  unshare --mount --pid --fork bash -euc '
+    root=$1; shift
+    mount --make-rprivate /
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    exec chroot "$root" "$@"' bash "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+    LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+make_root() {
+  local packages=$1 root=$2 suite mirror
+  suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -m1 / || true)
+  say "a fresh $suite in $root"
+  debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$root.log" 2>&1 ||
+    die "debootstrap failed ($root.log)"
+  # Manual pages are left out by some installations: not here.
+  rm -f "$root"/etc/dpkg/dpkg.cfg.d/*docker* "$root"/etc/dpkg/dpkg.cfg.d/*excludes*
+  cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
+  cp /etc/apt/apt.conf.d/*proxy* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
+  cp "$packages"/*.deb "$root/tmp/"
+  cp "${BASH_SOURCE[0]}" "$root/tmp/package_test.sh"
+}
+
+[ "${1:-}" != --installed ] || { use_what_is_installed; exit; }
+[ $# -eq 1 ] && compgen -G "$1/kill9_*.deb" >/dev/null || die "usage: package_test.sh FOLDER"
+[ "$(id -u)" -eq 0 ] || die "a root of its own needs root: sudo ./dev package-test"
+root=$(mktemp -d)
+trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
+make_root "$1" "$root"
+say "installing the packages, and what the examples need"
+in_root "$root" sh -euc 'apt-get update -qq
+  apt-get install -y -qq --no-install-recommends /tmp/*.deb' \
+  >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; die "apt-get could not install the packages"; }
+in_root "$root" apt-get install -y -qq --no-install-recommends man-db g++ cmake ninja-build \
+  pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma >>"$root.log" 2>&1 ||
+  { tail -20 "$root.log" >&2; die "apt-get could not install what the examples need"; }
+in_root "$root" bash /tmp/package_test.sh --installed
