@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/gate/plan/needed_seconds.h"
+#include "harness/result/merge.h"
 
 namespace kill9::gate {
 namespace {
@@ -57,33 +58,20 @@ absl::StatusOr<GateResult> Gate::Run() {
   absl::StatusOr<PassHistory> memory = PassHistory::Load(options_.memory);
   if (!memory.ok()) return memory.status();
   memory_ = *std::move(memory);
-  double shares = 0;
-  for (const Tier tier : options_.tiers) shares += kShares[static_cast<size_t>(tier)];
-  // Checker and property tests first, together: their programs run side by side.
-  std::vector<GateStep> tests;
-  for (const Tier tier : options_.tiers) {
-    const double share = kShares[static_cast<size_t>(tier)];
-    absl::StatusOr<std::vector<GateStep>> steps = PlanOrSkip(tier);
-    if (!steps.ok()) return steps.status();
-    if (tier == Tier::kChecker || tier == Tier::kProperty) {
-      tests.insert(tests.end(), steps->begin(), steps->end());
-    } else {
-      RunSteps(std::exchange(tests, {}), Cores());
-      const double now = NowSeconds();
-      RunTier(tier, *std::move(steps), now + std::max(0.0, deadline_ - now) * share / shares);
-    }
-    shares -= share;
-  }
-  RunSteps(tests, Cores());
+  absl::StatusOr<std::vector<TierPlan>> plan = PlanShare();
+  if (!plan.ok()) return plan.status();
+  RunTiers(*std::move(plan));
   if (const int killed = pool_.EndOrphans(); killed > 0) {
     StepResult left;
+    left.unit = answers_.empty() ? units_.front() : answers_.back().unit;
     left.name = "processes left behind";
     left.verdict = Verdict::kViolation;
     left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
     Add(std::move(left));
   }
   if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
-  GateResult result{.answers = std::move(answers_), .seconds = NowSeconds() - begin_};
+  GateResult result{
+      .answers = std::move(answers_), .units = std::move(units_), .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
   bool any_passed = false;
   for (const StepResult& answer : result.answers) {
@@ -97,7 +85,6 @@ absl::StatusOr<GateResult> Gate::Run() {
 }
 
 std::string Conclusion(const GateResult& result) {
-  if (result.exit_code == kExitPass) return "the gate is open: pass";
   size_t wrong = 0;
   size_t undecided = 0;
   for (const StepResult& answer : result.answers) {
@@ -105,53 +92,77 @@ std::string Conclusion(const GateResult& result) {
     if (code == kExitFailed) ++wrong;
     if (code == kExitUndecided) ++undecided;
   }
-  if (wrong + undecided == 0) return "the gate is closed: nothing passed";
-  std::string text =
-      absl::StrCat("the gate is closed: ", wrong, " wrong, ", undecided, " undecided");
-  if (result.needed_seconds > 0) {
+  std::string text = GateConclusion(result.exit_code, wrong, undecided);
+  if (wrong + undecided > 0 && result.needed_seconds > 0) {
     absl::StrAppendFormat(&text, ": this machine needs --budget=%.0f", result.needed_seconds);
   }
   return text;
 }
 
+absl::StatusOr<std::vector<Gate::TierPlan>> Gate::PlanShare() {
+  std::vector<TierPlan> plan;
+  for (const Tier tier : options_.tiers) {
+    absl::StatusOr<std::vector<GateStep>> steps = PlanOrSkip(tier);
+    if (!steps.ok()) return steps.status();
+    for (const GateStep& step : *steps) units_.push_back(step.Id());
+    plan.push_back({tier, *std::move(steps)});
+  }
+  const absl::StatusOr<std::vector<size_t>> share = ShareOf(options_.shard, units_);
+  if (!share.ok()) return share.status();
+  std::set<std::string> mine;
+  for (const size_t unit : *share) mine.insert(units_[unit]);
+  for (TierPlan& one : plan) {
+    std::erase_if(one.steps, [&mine](const GateStep& step) { return !mine.contains(step.Id()); });
+  }
+  return plan;
+}
+
+void Gate::RunTiers(std::vector<TierPlan> plan) {
+  double shares = 0;
+  for (const TierPlan& one : plan) shares += kShares[static_cast<size_t>(one.tier)];
+  // Checker and property tests first, together: their programs run side by side.
+  std::vector<GateStep> tests;
+  for (TierPlan& one : plan) {
+    const double share = kShares[static_cast<size_t>(one.tier)];
+    std::erase_if(one.steps, [this](const GateStep& step) {
+      if (!step.skipped.empty()) Take(step, Read(step, {}));
+      return !step.skipped.empty();
+    });
+    if (one.tier == Tier::kChecker || one.tier == Tier::kProperty) {
+      tests.insert(tests.end(), one.steps.begin(), one.steps.end());
+    } else {
+      RunSteps(std::exchange(tests, {}), Cores());
+      const double now = NowSeconds();
+      RunTier(one.tier, std::move(one.steps),
+              now + std::max(0.0, deadline_ - now) * share / shares);
+    }
+    shares -= share;
+  }
+  RunSteps(tests, Cores());
+}
+
 absl::StatusOr<std::vector<GateStep>> Gate::PlanOrSkip(Tier tier) {
   absl::StatusOr<std::vector<GateStep>> steps = planner_.Plan(tier);
-  if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
-    StepResult skipped;
-    skipped.tier = tier;
-    skipped.name = "all";
-    skipped.verdict = Verdict::kSkipped;
-    skipped.reason = std::string(steps.status().message());
-    Add(std::move(skipped));
-    return std::vector<GateStep>();
-  }
   if (steps.ok()) return steps;
+  const std::string reason(steps.status().message());
+  if (absl::IsFailedPrecondition(steps.status()) && !options_.tiers_are_named) {
+    return std::vector<GateStep>{{.tier = tier, .name = "all", .skipped = reason}};
+  }
   return absl::Status(steps.status().code(),
-                      absl::StrCat("tier ", std::string(TierName(tier)), ": ",
-                                   std::string(steps.status().message())));
+                      absl::StrCat("tier ", std::string(TierName(tier)), ": ", reason));
 }
 
 void Gate::RunTier(Tier tier, std::vector<GateStep> steps, double until) {
   if (Planner::IsSample(tier)) {
     RunSample(std::move(steps), until);
   } else if (tier == Tier::kBaselines) {
-    for (const GateStep& step : steps) {
-      if (step.skipped.empty()) {
-        RunUntilDecided(step, [](GateStep&) {});
-      } else {
-        Take(step, Read(step, {}));
-      }
-    }
+    for (const GateStep& step : steps) RunUntilDecided(step, [](GateStep&) {});
   } else {
     RunSteps(steps, Cores());
   }
 }
 
 void Gate::RunSample(std::vector<GateStep> steps, double until) {
-  std::erase_if(steps, [this](const GateStep& step) {
-    if (!step.skipped.empty()) Take(step, Read(step, {}));
-    return !step.skipped.empty();
-  });
   if (steps.empty()) return;
   memory_.Order(steps, options_.seed);
   if (options_.by_work() && steps[0].tier != Tier::kPlanted) return RunByWork(steps);
@@ -235,6 +246,7 @@ void Gate::Take(const GateStep& step, std::vector<StepResult> answers) {
   bool all_passed = true;
   for (StepResult& answer : answers) {
     all_passed = all_passed && answer.verdict == Verdict::kPass;
+    answer.unit = step.Id();
     Add(std::move(answer));
   }
   if (!all_passed) return;

@@ -25,6 +25,7 @@ namespace kill9::gate {
 
 struct GateResult {
   std::vector<StepResult> answers;
+  std::vector<std::string> units = {};  // of all shards
   int exit_code = 0;
   double seconds = 0;
   double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
@@ -44,8 +45,15 @@ class Gate {
   absl::StatusOr<GateResult> Run();
 
  private:
+  struct TierPlan {
+    Tier tier;
+    std::vector<GateStep> steps;
+  };
+  // What this shard runs; `units_` then are those of all shards.
+  absl::StatusOr<std::vector<TierPlan>> PlanShare();
   // No steps if the tier cannot run here; that is an answer, or, if it was named, an error.
   absl::StatusOr<std::vector<GateStep>> PlanOrSkip(Tier tier);
+  void RunTiers(std::vector<TierPlan> plan);
   void RunTier(Tier tier, std::vector<GateStep> steps, double until);
   void RunSample(std::vector<GateStep> steps, double until);
   void RunTorture(const std::vector<GateStep>& steps, double until);
@@ -65,6 +73,7 @@ class Gate {
   ProcessPool pool_;
   Planner planner_;
   PassHistory memory_;
+  std::vector<std::string> units_;
   std::vector<StepResult> answers_;
 };
 

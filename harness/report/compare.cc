@@ -20,7 +20,7 @@ struct Figure {
   bool more_is_better = true;
 };
 using Figures = std::map<std::string, Figure>;
-using Verdicts = std::map<std::string, std::string>;
+using VerdictsByRun = std::map<std::string, std::string>;
 
 void AddSpread(const Json& run, std::string_view field, const std::string& name,
                bool more_is_better, Figures* figures) {
@@ -72,8 +72,8 @@ Figures SpeedOf(const Results& results) {
   return figures;
 }
 
-Verdicts VerdictsOf(const Results& results) {
-  Verdicts verdicts;
+VerdictsByRun VerdictsOf(const Results& results) {
+  VerdictsByRun verdicts;
   for (const char* kind : {"torture", "sweep"}) {
     for (const Run& run : results.Of(kind)) {
       std::string& verdict =
@@ -163,7 +163,8 @@ void CompareShares(const Figures& before, const Figures& after, Comparison* comp
   }
 }
 
-void CompareVerdicts(const Verdicts& before, const Verdicts& after, Comparison* comparison) {
+void CompareVerdicts(const VerdictsByRun& before, const VerdictsByRun& after,
+                     Comparison* comparison) {
   for (const auto& [name, was] : before) {
     const auto found = after.find(name);
     if (found == after.end()) continue;

@@ -1,8 +1,5 @@
-// Which one to choose; the kinds of result without a section of their own; how to repeat; the
-// whole.
+// The kinds of result without a section of their own; how to repeat; the whole.
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -15,113 +12,8 @@ namespace {
 
 const std::set<std::string>& KindsWithSections() {
   static const auto* kinds = new std::set<std::string>{
-      "torture", "sweep", "explore", "store_benchmark", "channel_benchmark", "planted"};
+      "torture", "sweep", "explore", "store_benchmark", "channel_benchmark", "planted", "mutants"};
   return *kinds;
-}
-
-double TotalKills(const Results& results, const std::string& variant) {
-  double kills = 0;
-  for (const char* kind : {"torture", "sweep"}) {
-    for (const Run& run : results.Of(kind, "variant", variant)) {
-      if (const Json* counts = Find(*run.json, {"kills"}); counts != nullptr) {
-        kills += Number(*counts, "total");
-      }
-    }
-  }
-  return kills;
-}
-
-// The median over scenarios of their p50; less than 0: none.
-double RecoveryUs(const Results& results, const std::string& variant) {
-  std::vector<double> all;
-  for (const Run& run : results.Of("torture", "variant", variant)) {
-    if (const Json* recovery = Find(*run.json, {"recovery_us"}); recovery != nullptr) {
-      all.push_back(Number(*recovery, "p50"));
-    }
-  }
-  if (all.empty()) return -1;
-  std::sort(all.begin(), all.end());
-  return all[all.size() / 2];
-}
-
-Cell WorstCell(const Results& results, const std::string& kind, const std::string& variant) {
-  const std::string worst = WorstVerdict(results, kind, variant);
-  if (worst.empty()) return {"-", Mark::kMuted};
-  Cell cell(worst, MarkOf(worst));
-  cell.link = kind == "explore" ? "explored" : "verdicts";
-  return cell;
-}
-
-Cell KeepsEverything(const Json& design) {
-  const Json* lossless = Find(design, {"lossless"});
-  if (lossless == nullptr || !lossless->is_boolean()) return {"-", Mark::kMuted};
-  return Cell(lossless->get<bool>() ? "yes" : "no");
-}
-
-Cell RatioCell(const Json* run) {
-  const Json* ratio = run != nullptr ? Find(*run, {"ratio"}) : nullptr;
-  if (ratio == nullptr) return {"-", Mark::kMuted};
-  return Cell(absl::StrFormat("%.2f", Number(*ratio, "median")));
-}
-
-Cell LatencyCell(const Json* run, std::string_view operation) {
-  const Json* all = run != nullptr ? Find(*run, {"latency_ns", operation}) : nullptr;
-  if (all == nullptr || Number(*all, "samples") == 0) return {"-", Mark::kMuted};
-  return Cell(Short(Number(*all, "p99")));
-}
-
-Cell RoomCell(const Results& results, const std::string& variant) {
-  Cell cell("-", Mark::kMuted);
-  for (const Run& run : results.Of("store_benchmark", "measure", "room")) {
-    if (Text(*run.json, "subject") == variant && Number(*run.json, "value_bytes") == 64) {
-      cell = Cell(Short(std::round(Number(*run.json, "overhead_bytes_per_entry"))));
-    }
-  }
-  return cell;
-}
-
-Cell ChannelRatioCell(const Json* run, std::string_view reference) {
-  const Json* ratio =
-      run != nullptr ? Find(*run, {absl::StrCat("ratio_to_", std::string(reference))}) : nullptr;
-  if (ratio == nullptr) return {"-", Mark::kMuted};
-  return Cell(absl::StrFormat("%.2f", Number(*ratio, "median")));
-}
-
-Cell LostCell(const Json* run) {
-  if (run == nullptr || Number(*run, "kills") == 0) return {"-", Mark::kMuted};
-  // What is left inside then is nobody's loss alone.
-  if (Text(*run, "stuck") == "true") return {"stuck", Mark::kBad};
-  const double lost = Number(*run, "lost") / Number(*run, "kills");
-  return {Short(lost), lost == 0 ? Mark::kGood : Mark::kBad};
-}
-
-// What was measured, of that which a file describes.
-std::vector<std::string> DescribedIn(const Results& results) {
-  std::vector<Run> all;
-  for (const char* kind : {"torture", "sweep", "explore", "store_benchmark", "channel_benchmark"}) {
-    const std::vector<Run> runs = results.Of(kind);
-    all.insert(all.end(), runs.begin(), runs.end());
-  }
-  std::vector<std::string> names = results.VariantsIn(all);
-  for (std::string& subject : results.VariantsIn(all, "subject")) {
-    if (std::find(names.begin(), names.end(), subject) == names.end()) {
-      names.push_back(std::move(subject));
-    }
-  }
-  std::erase_if(names, [&](const std::string& name) { return results.DesignOf(name).empty(); });
-  return names;
-}
-
-// A column that says nothing of any row is none.
-Table WithoutEmptyColumns(Table table) {
-  for (size_t column = table.head.size(); column-- > 0;) {
-    const bool empty = std::all_of(table.rows.begin(), table.rows.end(),
-                                   [&](const auto& row) { return row[column].text == "-"; });
-    if (!empty) continue;
-    table.head.erase(table.head.begin() + static_cast<ptrdiff_t>(column));
-    for (auto& row : table.rows) row.erase(row.begin() + static_cast<ptrdiff_t>(column));
-  }
-  return table;
 }
 
 // The runs of a file with the same keys, each flattened to one row.
@@ -144,8 +36,9 @@ void Flatten(const Json& json, const std::string& prefix,
 }
 
 Table TableOf(const ResultFile& file) {
-  Table table{.folded = absl::StrCat(file.name, ": ", file.json["runs"].size(), " runs (",
-                                     Text(file.json, "kind"), ")")};
+  Table table{.caption = absl::StrCat(file.name, ": ", file.json["runs"].size(), " runs (",
+                                      Text(file.json, "kind"), ")"),
+              .is_folded = true};
   std::vector<std::vector<std::pair<std::string, Cell>>> rows;
   for (const Json& run : file.json["runs"]) {
     rows.emplace_back();
@@ -178,62 +71,30 @@ std::string HostsOf(const Results& results) {
   return absl::StrJoin(hosts, "; ");
 }
 
-}  // namespace
-
-MaybeSection Choose(const Results& results) {
-  std::map<std::string, Table> tables;  // by kind of object
-  for (const std::string& name : DescribedIn(results)) {
-    const Json& design = results.DesignOf(name);
-    Table& table = tables[Text(design, "object")];
-    table.head = {"variant",          "torture's worst verdict",
-                  "the sweep's",      "explore's",
-                  "keeps everything", "kills",
-                  "reads: ratio",     "half writes: ratio",
-                  "get p99 ns",       "put p99 ns",
-                  "recovery p50 us",  "blocked elsewhere",
-                  "bytes an entry",   "messages: ratio",
-                  "batched: ratio",   "round trip, spinning: ratio",
-                  "asleep: ratio",    "lost, each death of a receiver"};
-    const auto channel = [&](std::string_view measure, std::string_view field,
-                             std::string_view value) {
-      return ChannelRunOf(results, measure, name, field, value);
-    };
-    const Json* reads = SpeedOf(results, name, 95);
-    const Json* writes = SpeedOf(results, name, 50);
-    const double recovery = RecoveryUs(results, name);
-    const double blocked = std::max(BlockedShare(results, name, "get", "elsewhere"),
-                                    BlockedShare(results, name, "put", "elsewhere"));
-    table.rows.push_back(
-        {name, WorstCell(results, "torture", name), WorstCell(results, "sweep", name),
-         WorstCell(results, "explore", name), KeepsEverything(design),
-         Short(TotalKills(results, name)), RatioCell(reads), RatioCell(writes),
-         LatencyCell(reads, "get"), LatencyCell(reads, "put"),
-         recovery < 0 ? Cell("-", Mark::kMuted) : Cell(Short(recovery)),
-         blocked < 0 ? Cell("-", Mark::kMuted) : Cell(Percent(blocked)), RoomCell(results, name),
-         ChannelRatioCell(channel("stream", "batch", "1"), "bare_ring"),
-         ChannelRatioCell(channel("stream", "batch", "64"), "bare_ring"),
-         ChannelRatioCell(channel("echo", "wait", "spinning"), "bare_ring"),
-         ChannelRatioCell(channel("echo", "wait", "sleeping"), "bare_futex_ring"),
-         LostCell(channel("kills", "victims", "receiver"))});
+// "2026-11-22 to 2026-11-28".
+std::string DaysOf(const Results& results) {
+  std::set<std::string> days;
+  for (const ResultFile& file : results.files()) {
+    const std::string day = Text(file.json, "started_at").substr(0, std::size("2026-11-22") - 1);
+    if (!day.empty()) days.insert(day);
   }
-  if (tables.empty()) return std::nullopt;
-  Section section{"choose", "Which one should I choose?"};
-  section.blocks = {
-      Paragraph{"Every cell is a figure of these runs; a dash was not measured. First look at the "
-                "verdict: a design whose survivors hang or read torn values is no choice, however "
-                "fast. Ratios are to a bare table under robust mutexes (2 processes, 64-byte "
-                "values, uniform): 1 is the price of the locks alone. 'Blocked elsewhere' is the "
-                "share of instructions at which a stopped process keeps others from keys that it "
-                "does not use; 'bytes an entry' is what it takes beyond its key and 64-byte value. "
-                "Of channels: ratios of messages a second, and of the time of a round trip, to a "
-                "bare ring of "
-                "one sender and one receiver in which nobody may die (asleep: to a bare futex)."}};
-  for (auto& [object, table] : tables) {
-    if (tables.size() > 1) section.blocks.push_back(Paragraph{absl::StrCat("Kind: ", object, ".")});
-    section.blocks.push_back(WithoutEmptyColumns(std::move(table)));
-  }
-  return section;
+  if (days.empty()) return "on a day that is not told";
+  if (days.size() == 1) return *days.begin();
+  return absl::StrCat(*days.begin(), " to ", *days.rbegin());
 }
+
+// Each build that measured, once: "kill9 0.1, commit 1a2b3c".
+std::string BuildsOf(const Results& results) {
+  std::set<std::string> builds;
+  for (const ResultFile& file : results.files()) {
+    const Json build = file.json.value("build", Json::object());
+    builds.insert(absl::StrCat("kill9 ", Text(build, "version", "of a version not told"),
+                               ", commit ", Text(build, "commit", "not told")));
+  }
+  return absl::StrJoin(builds, "; ");
+}
+
+}  // namespace
 
 MaybeSection Others(const Results& results) {
   Section section{"others", "Other measurements"};
@@ -251,7 +112,8 @@ MaybeSection Repeat(const Results& results) {
       Paragraph{"./dev report makes the whole report anew on this machine. One by one:"});
   std::string commands;
   Table table{.head = {"file", "kind", "runs", "begun", "seed", "processor", "hypervisor", "cores",
-                       "kernel", "page fault us", "fork us", "compiler"}};
+                       "kernel", "page fault us", "fork us", "compiler", "version", "commit"},
+              .caption = "Where each file is from"};
   for (const ResultFile& file : results.files()) {
     const Json& json = file.json;
     absl::StrAppend(&commands, Text(json, "command"), "\n");
@@ -261,7 +123,8 @@ MaybeSection Repeat(const Results& results) {
                           Short(static_cast<double>(json["runs"].size())), Text(json, "started_at"),
                           Text(json, "seed"), Text(host, "processor"), Text(host, "hypervisor"),
                           Text(host, "cores"), Text(host, "kernel"), Text(host, "page_fault_us"),
-                          Text(host, "fork_us"), Text(build, "compiler")});
+                          Text(host, "fork_us"), Text(build, "compiler"), Text(build, "version"),
+                          Text(build, "commit", "not told")});
   }
   section.blocks.push_back(Code{commands});
   section.blocks.push_back(std::move(table));
@@ -272,10 +135,12 @@ absl::StatusOr<Document> Compose(const Results& results) {
   size_t runs = 0;
   for (const ResultFile& file : results.files()) runs += file.json["runs"].size();
   Document document{.title = "kill9: what happens to the others when one process is killed",
-                    .lead = absl::StrFormat("Made from %d runs in %d result files, measured on %s.",
-                                            runs, results.files().size(), HostsOf(results))};
+                    .lead = absl::StrFormat("Made from %d runs in %d result files, measured %s by "
+                                            "%s, on %s.",
+                                            runs, results.files().size(), DaysOf(results),
+                                            BuildsOf(results), HostsOf(results))};
   for (auto* make : {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &Explored,
-                     &KillCoverage, &Planted, &Speed, &Latency, &GrowthAndRoom, &Channels,
+                     &KillCoverage, &Planted, &Mutants, &Speed, &Latency, &GrowthAndRoom, &Channels,
                      &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);
     if (!section.ok()) return section.status();

@@ -60,7 +60,7 @@ TEST(ReportOfExplore, AddsUpTheScenesOfADesignWithinTheSameBounds) {
   EXPECT_THAT(html, Not(HasSubstr("id=\"others\"")));
   // Which one to choose, too.
   const std::string choose = html.substr(0, html.find("id=\"explored\""));
-  EXPECT_THAT(choose, HasSubstr("href=\"#explored\""));
+  EXPECT_THAT(choose, HasSubstr("href=\"#explored-0-4\""));
 }
 
 TEST(ReportOfExplore, SaysWhatWasSkippedAndWhy) {

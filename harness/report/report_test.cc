@@ -14,11 +14,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/page/html.h"
 #include "harness/report/compare.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/report_for_tests.h"
 #include "harness/report/sections/sections.h"
-#include "harness/result/html.h"
 
 namespace kill9::report {
 namespace {
@@ -177,13 +177,13 @@ TEST(Report, TellsOfDesignsThatOnlyTheFileDescribes) {
   EXPECT_THAT(Complaints(html), IsEmpty());
   const std::string choose = html.substr(0, html.find("id=\"verdicts\""));
   EXPECT_THAT(choose, HasSubstr("Kind: tape."));
-  EXPECT_LT(choose.find(">cassette</td>"), choose.find(">reel</td>"));  // the design first
+  EXPECT_LT(choose.find(">cassette</th>"), choose.find(">reel</th>"));  // the design first
   EXPECT_THAT(html, HasSubstr(">lock-free</td>"));
   EXPECT_THAT(html, HasSubstr("does not hold"));
   EXPECT_THAT(html, HasSubstr("one reel"));
   EXPECT_THAT(html, Not(HasSubstr("87.5 %")));
   // In the order that the kind's sweep has, not in that of the runs.
-  EXPECT_LT(html.find("<th>wind</th>"), html.find("<th>play</th>"));
+  EXPECT_LT(html.find("<th scope=\"col\">wind</th>"), html.find("<th scope=\"col\">play</th>"));
 }
 
 TEST(Report, TellsOfRunsThatNoFileDescribes) {
@@ -194,7 +194,7 @@ TEST(Report, TellsOfRunsThatNoFileDescribes) {
   folder.Write("sweep.json", json.dump());
   const std::string html = ToHtml(MakeAll(folder));
   EXPECT_THAT(Complaints(html), IsEmpty());
-  EXPECT_THAT(html, HasSubstr(">reel</td>"));
+  EXPECT_THAT(html, HasSubstr(">reel</th>"));
 }
 
 TEST(Report, ShowsForeignTextAsTextOnly) {
@@ -244,9 +244,9 @@ TEST(ReportComplaints, AreMadeOfWhatIsWrong) {
 TEST(ReportPlot, SaysWhatGnuplotSaid) {
   REQUIRE_GNUPLOT();
   const Plot empty{.name = "empty", .x_label = "x", .y_label = "y", .curves = {{"none", {}}}};
-  const absl::StatusOr<std::string> svg = Draw(empty);
-  ASSERT_FALSE(svg.ok());
-  EXPECT_THAT(std::string(svg.status().message()), HasSubstr("empty"));
+  const absl::StatusOr<std::vector<Panel>> panels = Draw(empty);
+  ASSERT_FALSE(panels.ok());
+  EXPECT_THAT(std::string(panels.status().message()), HasSubstr("empty"));
 }
 
 // A browser reads the page, runs its script, and complains of nothing.

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "harness/result/shard.h"
+#include "harness/result/verdict.h"
 
 namespace kill9 {
 namespace {
@@ -93,10 +95,16 @@ absl::Status CheckAlike(const Part& a, const Part& b) {
 }
 
 Json WithoutRun(const Part& any, const std::string& unit, const std::string& reason) {
+  const std::string kind = TextField(any.result->json, "kind");
   const size_t space = unit.find(' ');
   Json run = {{"variant", unit.substr(0, space)}};
   if (space != std::string::npos) run["scenario"] = unit.substr(space + 1);
-  if (TextField(any.result->json, "kind") == "planted") run = {{"name", unit}};
+  if (kind == "planted") run = {{"name", unit}};
+  if (kind == "gate") {  // the Id() of a step
+    const std::vector<std::string> words = absl::StrSplit(unit, absl::MaxSplits(':', 2));
+    run = {{"tier", words[0]}};
+    if (words.size() == 3) run.update({{"variant", words[1]}, {"scenario", words[2]}});
+  }
   run["verdict"] = "undecided";
   run["reason"] = reason;
   return run;
@@ -209,7 +217,33 @@ void MergeFrame(std::span<const Part> parts, bool all_there, Json* merged) {
   if (merged->contains("coverage")) (*merged)["coverage"] = MergedCoverage(parts);
 }
 
+// As the gate itself answers.
+void ConcludeGate(double seconds, Json* merged) {
+  size_t wrong = 0, undecided = 0;
+  bool any_passed = false;
+  int exit_code = (*merged)["interrupted"] == Json(true) ? kExitUndecided : kExitPass;
+  for (const Json& run : (*merged)["runs"]) {
+    const Verdict verdict = FindVerdict(TextField(run, "verdict")).value_or(Verdict::kUndecided);
+    const int code = ExitCode(verdict);
+    wrong += code == kExitFailed;
+    undecided += code == kExitUndecided;
+    any_passed = any_passed || verdict == Verdict::kPass;
+    exit_code = WorseExitCode(exit_code, code);
+  }
+  if (!any_passed) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  (*merged)["seconds"] = seconds;
+  (*merged)["exit_code"] = exit_code;
+  (*merged)["conclusion"] = GateConclusion(exit_code, wrong, undecided);
+  merged->erase("needed_budget_seconds");  // of one shard's machine
+}
+
 }  // namespace
+
+std::string GateConclusion(int exit_code, size_t wrong, size_t undecided) {
+  if (exit_code == kExitPass) return "the gate is open: pass";
+  if (wrong + undecided == 0) return "the gate is closed: nothing passed";
+  return absl::StrCat("the gate is closed: ", wrong, " wrong, ", undecided, " undecided");
+}
 
 absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards) try {
   if (shards.empty()) return absl::InvalidArgumentError("there is no result of a shard");
@@ -247,7 +281,7 @@ absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards) try {
     }
   }
   Json merged = first.result->json;
-  merged.erase("shard");
+  for (const char* of_one : {"shard", "to_continue"}) merged.erase(of_one);
   merged["command"] = CommandLineGiven();
   MergeFrame(parts, missing.empty(), &merged);
   merged["runs"] = Json::array();
@@ -256,6 +290,11 @@ absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards) try {
     if (const auto none = missing.find(unit); none != missing.end()) {
       merged["runs"].push_back(WithoutRun(first, unit, none->second));
     }
+  }
+  if (TextField(merged, "kind") == "gate") {
+    double seconds = 0;
+    for (const Part& part : parts) seconds += NumberOf(part.result->json, "seconds");
+    ConcludeGate(seconds, &merged);
   }
   return merged;
 } catch (const Json::exception& error) {

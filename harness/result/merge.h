@@ -25,6 +25,10 @@ struct ShardResult {
 // of their processors do, so that the same call is not the same way through the machine.
 absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards);
 
+// A gate's last words, of one that ran whole and of one that was merged. `wrong`, `undecided`: how
+// many of its answers were.
+std::string GateConclusion(int exit_code, size_t wrong, size_t undecided);
+
 }  // namespace kill9
 
 #endif  // KILL9_HARNESS_RESULT_MERGE_H_

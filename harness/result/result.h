@@ -10,12 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "harness/result/json_forward.h"
 #include "harness/result/verdict.h"
 #include "nlohmann/json.hpp"
 
 namespace kill9 {
-
-using Json = nlohmann::ordered_json;
 
 // The frame of a result file: schema, kind, command line, seed, start, host and build; "runs" is
 // empty.

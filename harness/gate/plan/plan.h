@@ -13,6 +13,7 @@
 #include "harness/gate/plan/step.h"
 #include "harness/gate/run/process_pool.h"
 #include "harness/result/result.h"
+#include "harness/result/shard.h"
 #include "variants/object.h"
 
 namespace kill9::gate {
@@ -27,6 +28,7 @@ struct GateOptions {
   std::vector<Tier> tiers;
   bool tiers_are_named = false;  // one that cannot run is then an error of the environment
   uint64_t seed = 1;
+  Shard shard = {};             // which of the steps are run; REQUIRES: whole, or by_work()
   std::string program;          // kill9 itself
   std::string tests_directory;  // where the test programs lie
   std::string tsan_program;     // threads_test, built with ThreadSanitizer

@@ -9,7 +9,7 @@ namespace kill9::gate {
 namespace {
 
 constexpr double kMoreSeconds = 60;
-constexpr double kTestSeconds = 180;
+constexpr double kTestOfBugSeconds = 180;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ absl::StatusOr<GateStep> Planner::PlantedStep(const PlantedBug& bug) const {
   }
   step.without_randomisation = bug.conformance_command.empty();
   take(step.without_randomisation ? "tsan" : "conformance", "");
-  step.limit_seconds = Limit(kTestSeconds);
+  step.limit_seconds = Limit(kTestOfBugSeconds);
   step.expected = bug.control ? "pass" : "failed";
   if (!step.command.empty()) return step;
   return absl::InvalidArgumentError(

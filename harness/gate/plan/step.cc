@@ -6,22 +6,13 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/shell_word.h"
 
 namespace kill9::gate {
 namespace {
 
 constexpr std::array<std::string_view, kTiers> kTierNames = {
     "checker", "property", "tsan", "baselines", "sweep", "explore", "torture", "planted"};
-
-std::string Quoted(const std::string& word) {
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:+@%";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string quoted = "'";
-  for (const char byte : word)
-    absl::StrAppend(&quoted, byte == '\'' ? "'\\''" : std::string(1, byte));
-  return quoted + "'";
-}
 
 }  // namespace
 
@@ -39,7 +30,7 @@ std::string CommandLine(const GateStep& step) {
   std::string line;
   for (const std::vector<std::string>& words : {step.environment, step.command}) {
     for (const std::string& word : words)
-      absl::StrAppend(&line, line.empty() ? "" : " ", Quoted(word));
+      absl::StrAppend(&line, line.empty() ? "" : " ", ShellWord(word));
   }
   return line;
 }

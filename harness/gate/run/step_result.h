@@ -14,6 +14,7 @@
 namespace kill9::gate {
 
 struct StepResult {
+  std::string unit;  // the step's Id()
   Tier tier = Tier::kProperty;
   std::string variant;
   std::string name;

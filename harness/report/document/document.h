@@ -3,6 +3,7 @@
 #ifndef KILL9_HARNESS_REPORT_DOCUMENT_DOCUMENT_H_
 #define KILL9_HARNESS_REPORT_DOCUMENT_DOCUMENT_H_
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <variant>
@@ -10,7 +11,8 @@
 
 namespace kill9::report {
 
-// How a cell looks: a verdict's colours, or a shade from 0 (none) to 1 (full).
+// How a cell looks: a verdict's colours, or a shade from 0 (none) to 1 (full). Good, bad and open
+// have a sign of their own beside the colour.
 enum class Mark { kPlain, kGood, kBad, kOpen, kMuted };
 
 struct Cell {
@@ -25,10 +27,19 @@ struct Cell {
   std::string hover{};
 };
 
+// Rows from `first_row` on, up to the next group, stand under a title.
+struct RowGroup {
+  size_t first_row;
+  std::string title;
+};
+
+// A row's first cell is its heading.
 struct Table {
   std::vector<std::string> head{};
   std::vector<std::vector<Cell>> rows{};
-  std::string folded{};  // not empty: shown folded in, under this title
+  std::string caption{};
+  bool is_folded = false;  // shown folded in, under its caption
+  std::vector<RowGroup> groups{};
 };
 struct Paragraph {
   std::string text;
@@ -36,9 +47,28 @@ struct Paragraph {
 struct Code {
   std::string text;
 };
+// Words of a sentence.
+struct Span {
+  Span(std::string words) : text(std::move(words)) {}
+  Span(const char* words) : text(words) {}
+  Span(std::string words, std::string id) : text(std::move(words)), link(std::move(id)) {}
+
+  std::string text;
+  std::string link{};  // the id of a part of this document
+  bool is_strong = false;
+};
+struct List {
+  std::vector<std::vector<Span>> items;
+};
+// A small picture of its own: an <svg> that stands in a page.
+struct Panel {
+  std::string title;
+  std::string svg;
+};
+// Small multiples: panels with the same axes.
 struct Figure {
   std::string name;  // a file's name without its ending
-  std::string svg;
+  std::vector<Panel> panels;
   std::string caption;
 };
 // Something that other parts link to: folded in, with a title.
@@ -49,7 +79,7 @@ struct Detail {
   std::string code;
 };
 
-using Block = std::variant<Paragraph, Table, Code, Figure, Detail>;
+using Block = std::variant<Paragraph, Table, Code, List, Figure, Detail>;
 
 struct Section {
   std::string id;

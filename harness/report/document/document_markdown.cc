@@ -9,7 +9,7 @@ std::string Escape(const std::string& text) {
   return absl::StrReplaceAll(text, {{"|", "\\|"}, {"\n", " "}, {"<", "&lt;"}, {"_", "\\_"}});
 }
 
-struct Writer {
+struct MarkdownWriter {
   std::string& out;
   const std::string& figures;
 
@@ -19,29 +19,44 @@ struct Writer {
   void operator()(const Code& code) const {
     absl::StrAppend(&out, "```\n", code.text, code.text.ends_with('\n') ? "" : "\n", "```\n\n");
   }
-  void operator()(const Table& table) const {
-    if (!table.folded.empty()) {
-      absl::StrAppend(&out, "<details><summary>", Escape(table.folded), "</summary>\n\n");
+  void operator()(const List& list) const {
+    for (const std::vector<Span>& item : list.items) {
+      out += "- ";
+      for (const Span& span : item) {
+        const std::string text =
+            span.is_strong ? absl::StrCat("**", Escape(span.text), "**") : Escape(span.text);
+        out += span.link.empty() ? text : absl::StrCat("[", text, "](#", span.link, ")");
+      }
+      out += "\n";
     }
+    out += "\n";
+  }
+  void operator()(const Table& table) const {
+    absl::StrAppend(&out, table.is_folded ? "<details><summary>" : "*", Escape(table.caption),
+                    table.is_folded ? "</summary>\n\n" : "*\n\n");
     std::string rule;
     for (const std::string& name : table.head) {
       absl::StrAppend(&out, "| ", Escape(name), " ");
       absl::StrAppend(&rule, "|---");
     }
     absl::StrAppend(&out, "|\n", rule, "|\n");
-    for (const auto& row : table.rows) {
-      for (const Cell& cell : row) {
-        const std::string text = Escape(cell.text);
-        if (cell.link.empty()) {
-          absl::StrAppend(&out, "| ", cell.mark == Mark::kBad ? "**" : "", text,
-                          cell.mark == Mark::kBad ? "**" : "", " ");
-        } else {
-          absl::StrAppend(&out, "| [", text, "](#", cell.link, ") ");
-        }
+    size_t group = 0;
+    for (size_t i = 0; i < table.rows.size(); ++i) {
+      if (group < table.groups.size() && table.groups[group].first_row == i) {
+        absl::StrAppend(&out, "| **", Escape(table.groups[group++].title), "** ");
+        for (size_t column = 1; column < table.head.size(); ++column) out += "| ";
+        out += "|\n";
+      }
+      for (const Cell& cell : table.rows[i]) {
+        const char* bold = cell.mark == Mark::kBad ? "**" : "";
+        const std::string text = absl::StrCat(bold, Escape(cell.text), bold);
+        absl::StrAppend(&out, "| ",
+                        cell.link.empty() ? text : absl::StrCat("[", text, "](#", cell.link, ")"),
+                        " ");
       }
       absl::StrAppend(&out, "|\n");
     }
-    absl::StrAppend(&out, "\n", table.folded.empty() ? "" : "</details>\n\n");
+    absl::StrAppend(&out, "\n", table.is_folded ? "</details>\n\n" : "");
   }
   void operator()(const Figure& figure) const {
     if (figures.empty()) {
@@ -71,7 +86,7 @@ std::string ToMarkdown(const Document& document, const std::string& figures) {
   std::string out = absl::StrCat("# ", document.title, "\n\n", Escape(document.lead), "\n\n");
   for (const Section& section : document.sections) {
     absl::StrAppend(&out, "<a id=\"", section.id, "\"></a>\n\n## ", section.title, "\n\n");
-    for (const Block& block : section.blocks) std::visit(Writer{out, figures}, block);
+    for (const Block& block : section.blocks) std::visit(MarkdownWriter{out, figures}, block);
   }
   return out;
 }

@@ -1,58 +1,93 @@
 #include "harness/report/document/plot.h"
 
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <regex>
+#include <system_error>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "harness/page/html.h"
 
 namespace kill9::report {
 namespace {
 
-constexpr int kWidth = 860;
-constexpr int kHeight = 400;  // without the key, which stands below: beside, it leaves no room
-constexpr int kColumnsOfKey = 2;
-constexpr int kHeightOfARow = 20;
+constexpr int kWidth = 250;  // of a panel: two stand side by side on a phone
+constexpr int kHeight = 180;
+constexpr int kPanelsOfARow = 4;  // in a file of its own
+constexpr size_t kMostPointsTold = 8;
 // Told apart on white and on black, and by the colour-blind (after Okabe and Ito).
-constexpr std::array kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b",
-                                 "#3a9bd9", "#8a5cd6", "#7f7f7f", "#c0392b", "#5d8a00"};
+constexpr const char* kColour = "#0f7fc4";
+constexpr const char* kDashedColour = "#cf5d00";
+constexpr const char* kBehind = "#9a9a9a";
 
 std::string Quote(const std::string& text) {
   return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}, {"_", " "}}),
                       "\"");
 }
 
-std::string Script(const Plot& plot, const std::string& output) {
-  const int rows = (static_cast<int>(plot.curves.size()) + kColumnsOfKey - 1) / kColumnsOfKey;
-  const int height = kHeight + rows * kHeightOfARow;
-  std::string script = absl::StrFormat(
-      "set terminal svg size %d,%d font 'sans-serif,14'\nset output %s\n"
-      "set border 3 linecolor rgb 'black'\nset tics nomirror\n"
-      "set grid ytics linecolor rgb '#888888' linewidth 0.4\n"
-      "set key outside below center horizontal maxcols %d font ',13' spacing 1.1 samplen 3\nset "
-      "xlabel %s\nset "
-      "ylabel %s\n",
-      kWidth, height, absl::StrCat("'", output, "'"), kColumnsOfKey, Quote(plot.x_label),
-      Quote(plot.y_label));
-  if (plot.logarithmic_x) script += "set logscale x\nset autoscale xfix\nset format x '%.0s%c'\n";
-  if (plot.logarithmic_y) script += "set logscale y\nset format y '%.0s%c'\n";
-  if (!plot.logarithmic_y) script += "set yrange [0:*]\n";
+struct Range {
+  double low = 0, high = 0;
+};
+
+// Of all points; nothing if there is none.
+std::optional<Range> RangeOf(const Plot& plot, bool of_y) {
+  std::optional<Range> range;
+  for (const Curve& curve : plot.curves) {
+    for (const auto& point : curve.points) {
+      const double value = of_y ? point.second : point.first;
+      if (!range.has_value()) range = {value, value};
+      range = {std::min(range->low, value), std::max(range->high, value)};
+    }
+  }
+  return range;
+}
+
+// "set yrange [0:12.5]": the same in all panels.
+std::string Axes(const Plot& plot) {
+  std::string script;
+  const std::optional<Range> x = RangeOf(plot, false);
+  const std::optional<Range> y = RangeOf(plot, true);
+  if (!x.has_value() || !y.has_value()) return script;  // gnuplot says what it thinks of that
+  if (plot.logarithmic_x) script += "set logscale x\nset format x '%.0s%c'\n";
   if (!plot.x_names.empty()) {
     script += "set xtics (";
     for (size_t i = 0; i < plot.x_names.size(); ++i) {
       absl::StrAppend(&script, i == 0 ? "" : ", ", Quote(plot.x_names[i]), " ", i);
     }
     absl::StrAppend(&script, ")\nset xrange [-0.2:", plot.x_names.size() - 1, ".2]\n");
+  } else if (x->low < x->high) {
+    absl::StrAppendFormat(&script, "set xrange [%.9g:%.9g]\n", x->low, x->high);
   }
+  if (plot.logarithmic_y) {
+    absl::StrAppendFormat(&script,
+                          "set logscale y\nset format y '%%.0s%%c'\nset yrange [%.9g:%.9g]\n",
+                          y->low * 0.7, y->high * 1.4);
+  } else {
+    absl::StrAppendFormat(&script, "set yrange [0:%.9g]\n", y->high > 0 ? y->high * 1.06 : 1);
+  }
+  return script;
+}
+
+std::string PanelPath(const std::string& directory, size_t i) {
+  return absl::StrCat(directory, "/", i, ".svg");
+}
+
+std::string Script(const Plot& plot, const std::string& directory) {
+  std::string script = absl::StrFormat(
+      "set terminal svg size %d,%d font 'sans-serif,13'\nset border 3 linecolor rgb 'black'\n"
+      "set tics nomirror\nset grid ytics linecolor rgb '#888888' linewidth 0.3\nunset key\n"
+      "set lmargin 5.5\nset rmargin 1.5\nset bmargin 1.7\nset tmargin 1.7\n%s",
+      kWidth, kHeight, Axes(plot));
   for (size_t i = 0; i < plot.curves.size(); ++i) {
     absl::StrAppend(&script, "$c", i, " << END\n");
     for (const auto& [x, y] : plot.curves[i].points) {
@@ -60,22 +95,63 @@ std::string Script(const Plot& plot, const std::string& output) {
     }
     script += "END\n";
   }
-  script += "plot ";
   for (size_t i = 0; i < plot.curves.size(); ++i) {
     const Curve& curve = plot.curves[i];
-    absl::StrAppendFormat(&script, "%s$c%d with %s linecolor rgb '%s' linewidth %s %s",
-                          i == 0 ? "" : ", ", i, plot.steps ? "steps" : "linespoints",
-                          kColours[i % kColours.size()], curve.dashed ? "1.4" : "2.2",
-                          curve.dashed ? "dashtype 2" : "dashtype 1");
-    if (!plot.steps) absl::StrAppend(&script, " pointtype ", 4 + i % 10, " pointsize 0.7");
-    absl::StrAppend(&script, " title ", Quote(curve.name));
+    absl::StrAppendFormat(&script, "set output '%s'\nset title %s offset 0,-0.6\nplot ",
+                          PanelPath(directory, i), Quote(curve.name));
+    for (size_t other = 0; other < plot.curves.size(); ++other) {
+      if (other == i) continue;
+      absl::StrAppendFormat(&script, "$c%d with %s linecolor rgb '%s' linewidth 0.8, ", other,
+                            "lines", kBehind);
+    }
+    absl::StrAppendFormat(&script, "$c%d with %s linecolor rgb '%s' linewidth 2.2 %s", i,
+                          "linespoints", curve.is_dashed ? kDashedColour : kColour,
+                          curve.is_dashed ? "dashtype 2" : "dashtype 1");
+    absl::StrAppend(&script, " pointtype 7 pointsize 0.35", "\n");
   }
-  return script + "\n";
+  return script;
+}
+
+// The curve in words, for those who cannot see it: "1: 2.1, 2: 4.05", or where it begins and ends.
+std::string Words(const Plot& plot, const Curve& curve) {
+  const auto x_name = [&](double x) {
+    const auto i = static_cast<size_t>(x);
+    return i < plot.x_names.size() ? plot.x_names[i] : absl::StrFormat("%.4g", x);
+  };
+  std::string words = absl::StrCat(curve.name, ". ", plot.y_label, " by ", plot.x_label, ": ");
+  for (size_t i = 0; i < curve.points.size(); ++i) {
+    const bool is_told =
+        curve.points.size() <= kMostPointsTold || i == 0 || i + 1 == curve.points.size();
+    if (!is_told) continue;
+    const auto& [x, y] = curve.points[i];
+    absl::StrAppendFormat(&words, "%s%s: %.3g", i == 0 ? "" : ", ", x_name(x), y);
+  }
+  return words;
+}
+
+// The terminal defines every shape of a point and every box of a text in every picture, and opens
+// groups for nothing: what no other part names, and what is empty, goes.
+std::string WithoutWaste(std::string svg) {
+  static const auto* filter = new std::regex("<filter[\\s\\S]*?</filter>\\s*");
+  static const auto* empty = new std::regex("<g [^>]*>\\s*</g>\\s*");
+  static const auto* shape =
+      new std::regex("<(?:path|rect|circle|use)[^>]* id='([^']*)'[^>]*/>\\s*");
+  svg = std::regex_replace(svg, *filter, "");
+  svg = std::regex_replace(svg, *empty, "");
+  // A shape may be made of one that stands before it: from the last to the first.
+  std::vector<std::smatch> shapes(std::sregex_iterator(svg.begin(), svg.end(), *shape), {});
+  std::string kept = svg;
+  for (auto at = shapes.rbegin(); at != shapes.rend(); ++at) {
+    const bool is_used = kept.find(absl::StrCat("'#", (*at)[1].str(), "'")) != std::string::npos;
+    if (!is_used)
+      kept.erase(static_cast<size_t>(at->position()), static_cast<size_t>(at->length()));
+  }
+  return kept;
 }
 
 // What the terminal writes, made fit for a page.
-std::string Domesticate(std::string svg, const std::string& name) {
-  svg.erase(0, svg.find("<svg"));
+std::string Domesticate(std::string svg, const std::string& name, const std::string& words) {
+  svg = WithoutWaste(svg.substr(svg.find("<svg")));
   svg = std::regex_replace(svg, std::regex("\\s+xmlns(:xlink)?=\"[^\"]*\""), "");
   svg = std::regex_replace(svg, std::regex("\\bid=(['\"])"), absl::StrCat("id=$1", name, "-"));
   svg = absl::StrReplaceAll(svg, {{"xlink:href='#", absl::StrCat("xlink:href='#", name, "-")},
@@ -85,23 +161,25 @@ std::string Domesticate(std::string svg, const std::string& name) {
                                   {"\"black\"", "\"currentColor\""},
                                   {"rgb(  0,   0,   0)", "currentColor"},
                                   {"rgb(0,0,0)", "currentColor"}});
+  svg = std::regex_replace(svg, std::regex("</?tspan[^>]*>"), "");
+  svg = std::regex_replace(svg, std::regex(" (stroke-linecap=\"butt\"|stroke-linejoin=\"miter\")"),
+                           "");
   svg = std::regex_replace(svg, std::regex("<desc>[^<]*</desc>\\s*"), "");
+  svg.insert(4, absl::StrCat(" role=\"img\" aria-label=\"", EscapeHtml(words), "\""));
   return std::regex_replace(svg, std::regex("[ \\t]*\\n\\s*"), "\n");
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> Draw(const Plot& plot) {
+absl::StatusOr<std::vector<Panel>> Draw(const Plot& plot) {
   std::string directory = "/tmp/kill9-plot-XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) return absl::UnavailableError("no room in /tmp");
   const std::string script_path = directory + "/script";
-  const std::string output_path = directory + "/plot.svg";
   absl::Cleanup remove = [&] {
-    unlink(script_path.c_str());
-    unlink(output_path.c_str());
-    rmdir(directory.c_str());
+    std::error_code ignored;
+    std::filesystem::remove_all(directory, ignored);
   };
-  std::ofstream(script_path) << Script(plot, output_path);
+  std::ofstream(script_path) << Script(plot, directory);
   FILE* gnuplot = popen(absl::StrCat("gnuplot ", script_path, " 2>&1").c_str(), "r");
   if (gnuplot == nullptr) return absl::UnavailableError("cannot start a shell for gnuplot");
   std::string words;
@@ -110,20 +188,34 @@ absl::StatusOr<std::string> Draw(const Plot& plot) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
     return absl::UnavailableError("gnuplot is not installed (Debian's package gnuplot-nox)");
   }
-  std::ifstream file(output_path);
-  const std::string svg{std::istreambuf_iterator<char>(file), {}};
-  if (status != 0 || svg.find("</svg>") == std::string::npos) {
-    return absl::InternalError(absl::StrCat("gnuplot failed on '", plot.name, "': ", words));
+  std::vector<Panel> panels;
+  for (size_t i = 0; i < plot.curves.size(); ++i) {
+    std::ifstream file(PanelPath(directory, i));
+    const std::string svg{std::istreambuf_iterator<char>(file), {}};
+    if (status != 0 || svg.find("</svg>") == std::string::npos) {
+      return absl::InternalError(absl::StrCat("gnuplot failed on '", plot.name, "': ", words));
+    }
+    const Curve& curve = plot.curves[i];
+    panels.push_back(
+        {curve.name, Domesticate(svg, absl::StrCat(plot.name, "-", i), Words(plot, curve))});
   }
-  return Domesticate(svg, plot.name);
+  return panels;
 }
 
-std::string AsFile(const std::string& svg) {
-  const size_t at = svg.find('>');
-  return absl::StrCat("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n",
-                      "<svg xmlns=\"http://www.w3.org/2000/svg\" ",
-                      "xmlns:xlink=\"http://www.w3.org/1999/xlink\"", svg.substr(4, at - 3),
-                      "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>", svg.substr(at + 1));
+std::string AsFile(const std::vector<Panel>& panels) {
+  const int count = static_cast<int>(panels.size());
+  const int columns = std::max(1, std::min(count, kPanelsOfARow));
+  const int rows = (count + columns - 1) / columns;
+  std::string file = absl::StrFormat(
+      "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" "
+      "xmlns:xlink=\"http://www.w3.org/1999/xlink\" viewBox=\"0 0 %d %d\" color=\"black\">"
+      "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+      columns * kWidth, rows * kHeight);
+  for (int i = 0; i < count; ++i) {
+    absl::StrAppendFormat(&file, "<g transform=\"translate(%d,%d)\">%s</g>\n", i % columns * kWidth,
+                          i / columns * kHeight, panels[static_cast<size_t>(i)].svg);
+  }
+  return file + "</svg>\n";
 }
 
 }  // namespace kill9::report

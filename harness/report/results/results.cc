@@ -145,6 +145,8 @@ void Results::TakeDesigns(const Json& result) {
     const Json* told = Find(result, {field});
     if (told == nullptr || !told->is_object()) return;
     for (const auto& [name, what] : told->items()) {
+      // Not what a file of mutants says under the same names: scores.
+      if (what.is_object() && what.contains("score")) continue;
       if (!all->contains(name)) (*all)[name] = what;
     }
   };

@@ -1,6 +1,7 @@
 #include "harness/report/results/shape_coverage.h"
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -58,16 +59,29 @@ std::vector<ShapeCoverage> CoverageOfShapes(const std::vector<const Json*>& resu
   return coverage;
 }
 
+std::vector<ShapeCoverage> OfKindsThatRan(std::vector<ShapeCoverage> coverage) {
+  std::set<std::string> ran;
+  for (const ShapeCoverage& one : coverage) {
+    for (const auto& [name, runs] : one.classes) {
+      if (runs != 0) ran.insert(one.kind);
+    }
+  }
+  std::erase_if(coverage, [&](const ShapeCoverage& one) { return !ran.contains(one.kind); });
+  return coverage;
+}
+
 std::string UnseenIn(const std::vector<ShapeCoverage>& coverage) {
+  std::set<std::string> kinds;
+  for (const ShapeCoverage& one : coverage) kinds.insert(one.kind);
   std::vector<std::string> unseen;
   for (const ShapeCoverage& one : coverage) {
     std::vector<std::string> names;
     for (const auto& [name, runs] : one.classes) {
       if (runs == 0) names.push_back(name);
     }
-    if (!names.empty()) {
-      unseen.push_back(absl::StrCat(one.dimension, ": ", absl::StrJoin(names, ", ")));
-    }
+    if (names.empty()) continue;
+    unseen.push_back(absl::StrCat(kinds.size() > 1 ? one.kind + " " : "", one.dimension, ": ",
+                                  absl::StrJoin(names, ", ")));
   }
   return absl::StrJoin(unseen, "; ");
 }

@@ -20,7 +20,10 @@ struct ShapeCoverage {
 
 // Of results that have `shape_classes`; the classes of several are taken together.
 std::vector<ShapeCoverage> CoverageOfShapes(const std::vector<const Json*>& results);
-// "family: zeros; keys: 1, to 16"; empty if all were seen.
+// Without the kinds of which there is no run.
+std::vector<ShapeCoverage> OfKindsThatRan(std::vector<ShapeCoverage> coverage);
+// "family: zeros; keys: 1, to 16"; empty if all were seen. Of several kinds each dimension is told
+// with its kind: "heap held: 1".
 std::string UnseenIn(const std::vector<ShapeCoverage>& coverage);
 
 }  // namespace kill9::report

@@ -37,6 +37,14 @@ TEST(ShapeCoverage, CountsTheRunsOfEachClassAndNamesThoseThatNoneHasSeen) {
   EXPECT_EQ(UnseenIn(coverage), "keys: to 16; without: pin");
 }
 
+TEST(ShapeCoverage, OfSeveralKindsIsToldByKindAndOfThoseThatRanOnly) {
+  Json result = ResultOf({RunOf("1", {"none"})});
+  result["shape_classes"]["heap"] = {{"keys", {"1", "2"}}};
+  const std::vector<ShapeCoverage> coverage = CoverageOfShapes({&result});
+  EXPECT_EQ(UnseenIn(coverage), "store keys: to 16; store without: put, pin; heap keys: 1, 2");
+  EXPECT_EQ(UnseenIn(OfKindsThatRan(coverage)), "keys: to 16; without: put, pin");
+}
+
 TEST(ShapeCoverage, OfResultsWithoutShapesIsEmpty) {
   const Json before = {{"kind", "torture"}, {"runs", {Json{{"variant", "cas_slots"}}}}};
   EXPECT_THAT(CoverageOfShapes({&before}), IsEmpty());

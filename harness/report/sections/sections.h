@@ -22,6 +22,7 @@ MaybeSection Stalls(const Results& results);
 MaybeSection Explored(const Results& results);  // by design, and each finding
 MaybeSection KillCoverage(const Results& results);
 MaybeSection Planted(const Results& results);
+MaybeSection Mutants(const Results& results);
 MaybeSection Speed(const Results& results);
 MaybeSection Latency(const Results& results);
 MaybeSection GrowthAndRoom(const Results& results);
@@ -32,13 +33,12 @@ MaybeSection Repeat(const Results& results);
 
 absl::StatusOr<Document> Compose(const Results& results);
 
-// What Choose says of a variant: the worst verdict of all runs of torture, the sweep or explore.
-std::string WorstVerdict(const Results& results, const std::string& kind,
-                         const std::string& variant);
 // The largest share of instructions at which a stopped process blocks `probe` ("get", ...), at the
 // same key or elsewhere, in any sweep of the variant; less than 0: not measured.
 double BlockedShare(const Results& results, const std::string& variant, std::string_view probe,
                     std::string_view where);
+// The same, whoever is stopped wherever: the largest of all places.
+double BlockedAnywhere(const Results& results, const std::string& variant, std::string_view probe);
 // The case that summaries quote: 95 % reads, uniform, 64 bytes, 2 processes; null: not measured.
 const Json* SpeedOf(const Results& results, const std::string& subject, int reads = 95,
                     int processes = 2);

@@ -4,15 +4,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/document/plot.h"
+#include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
 namespace {
 
-constexpr std::string_view kKind = "channel_benchmark";
+constexpr std::string_view kChannelKind = "channel_benchmark";
 
 std::vector<Run> RunsOf(const Results& results, std::string_view measure) {
-  return results.Of(kKind, "measure", measure);
+  return results.Of(kChannelKind, "measure", measure);
 }
 
 // "2.15", million a second.
@@ -39,7 +40,8 @@ void AddStreams(const Results& results, Section* section) {
       Paragraph{"One process sends, another receives: messages of 1 to 155 bytes, one a call and "
                 "64 a call. Ratios (low to high over the rounds) are taken within a round."});
   Table table{.head = {"subject", "million messages/s", "to a bare ring", "to a Unix stream",
-                       "64 a call: million/s", "to a bare ring", "to a Unix stream"}};
+                       "64 a call: million/s", "to a bare ring", "to a Unix stream"},
+              .caption = "One sender, one receiver"};
   for (const std::string& subject : Subjects(results, "stream")) {
     table.rows.push_back({subject});
     for (const char* batch : {"1", "64"}) {
@@ -49,6 +51,7 @@ void AddStreams(const Results& results, Section* section) {
       table.rows.back().push_back(SpreadCell(run, "ratio_to_unix_stream"));
     }
   }
+  GroupFigures(results, &table);
   section->blocks.push_back(std::move(table));
 }
 
@@ -57,7 +60,6 @@ void AddRates(const Results& results, std::string_view measure, const std::strin
               const std::function<std::string(const Json&)>& name, Section* section) {
   const std::vector<Run> runs = RunsOf(results, measure);
   if (runs.empty()) return;
-  section->blocks.push_back(Paragraph{text});
   std::vector<std::string> columns;
   for (const Run& run : runs) {
     const std::string column = name(*run.json);
@@ -65,7 +67,7 @@ void AddRates(const Results& results, std::string_view measure, const std::strin
       columns.push_back(column);
     }
   }
-  Table table{.head = {"subject"}};
+  Table table{.head = {"subject"}, .caption = text};
   table.head.insert(table.head.end(), columns.begin(), columns.end());
   for (const std::string& subject : Subjects(results, measure)) {
     table.rows.push_back({subject});
@@ -76,6 +78,7 @@ void AddRates(const Results& results, std::string_view measure, const std::strin
       table.rows.back().push_back(RateCell(run != runs.end() ? run->json : nullptr));
     }
   }
+  GroupFigures(results, &table);
   section->blocks.push_back(std::move(table));
 }
 
@@ -90,17 +93,21 @@ absl::Status AddSizesPlot(const Results& results, Section* section) {
     for (const Run& run : RunsOf(results, "sizes")) {
       const double rate = MedianOf(*run.json, "messages_per_second");
       if (Text(*run.json, "subject") != subject || !(rate > 0)) continue;
-      curve.dashed = Text(*run.json, "role") != "design";
+      curve.is_dashed = Text(*run.json, "role") != "design";
       curve.points.emplace_back(Number(*run.json, "message_bytes"), rate / 1e6);
     }
     if (!curve.points.empty()) plot.curves.push_back(std::move(curve));
   }
+  const std::string not_drawn = TakeOutFailed(results, &plot);
   if (plot.curves.empty()) return absl::OkStatus();
-  absl::StatusOr<std::string> svg = Draw(plot);
-  if (!svg.ok()) return svg.status();
-  section->blocks.push_back(Figure{plot.name, *std::move(svg),
-                                   "Throughput by the size of messages, copied in and out. Dashed: "
-                                   "baselines, peers, bare rings."});
+  absl::StatusOr<std::vector<Panel>> panels = Draw(plot);
+  if (!panels.ok()) return panels.status();
+  section->blocks.push_back(
+      Figure{plot.name, *std::move(panels),
+             absl::StrCat("Throughput: million messages a second by the size of messages in bytes, "
+                          "copied in and out. Grey: the others. Dashed: baselines, peers, bare "
+                          "rings.",
+                          not_drawn)});
   return absl::OkStatus();
 }
 
@@ -111,7 +118,8 @@ void AddEchoes(const Results& results, Section* section) {
                 "look again and again. Asleep: the other one sleeps in the kernel before each. "
                 "Ratios are of the medians, to a bare ring and to a bare futex."});
   Table table{.head = {"subject", "spinning: p50 ns", "p99", "to a bare ring", "asleep: p50 ns",
-                       "p99", "to a bare futex"}};
+                       "p99", "to a bare futex"},
+              .caption = "Round trips of 64 bytes"};
   for (const std::string& subject : Subjects(results, "echo")) {
     table.rows.push_back({subject});
     for (const auto& [wait, reference] : {std::pair("spinning", "ratio_to_bare_ring"),
@@ -126,6 +134,7 @@ void AddEchoes(const Results& results, Section* section) {
       table.rows.back().push_back(SpreadCell(run, reference));
     }
   }
+  GroupFigures(results, &table);
   section->blocks.push_back(std::move(table));
 }
 
@@ -138,7 +147,8 @@ void AddKills(const Results& results, Section* section) {
       "came again, and was told to; unmarked: came twice. Torn: bytes that nobody had sent "
       "so. Stuck: nothing came through any more."});
   Table table{.head = {"subject", "killed", "kills", "messages", "lost", "marked", "unmarked",
-                       "torn", "longest pause ms", "stuck"}};
+                       "torn", "longest pause ms", "stuck"},
+              .caption = "What kills of one side do"};
   for (const std::string& subject : Subjects(results, "kills")) {
     for (const Run& run : runs) {
       const Json& json = *run.json;
@@ -155,6 +165,7 @@ void AddKills(const Results& results, Section* section) {
       table.rows.back().push_back({stuck ? "stuck" : "no", stuck ? Mark::kBad : Mark::kGood});
     }
   }
+  GroupFigures(results, &table);
   section->blocks.push_back(std::move(table));
 }
 
@@ -170,7 +181,7 @@ const Json* ChannelRunOf(const Results& results, std::string_view measure,
 }
 
 MaybeSection Channels(const Results& results) {
-  if (results.Of(kKind).empty()) return std::nullopt;
+  if (results.Of(kChannelKind).empty()) return std::nullopt;
   Section section{"channels", "Messages: throughput, round trips, kills"};
   AddStreams(results, &section);
   if (absl::Status status = AddSizesPlot(results, &section); !status.ok()) return status;

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
@@ -20,7 +21,6 @@ struct Explored {
 // Design, model, most deaths, most preemptions.
 using Bounds = std::tuple<std::string, std::string, std::string, std::string>;
 
-std::string IdOf(const Run& run) { return absl::StrCat("explored-", run.file, "-", run.index); }
 bool IsOfOrderings(const Run& run) { return Find(*run.json, {"orderings"}) != nullptr; }
 bool IsFinding(const Run& run) { return Badness(Text(*run.json, "verdict")) > 0; }
 
@@ -30,7 +30,7 @@ void Add(const Run& run, Explored* all) {
   if (const std::string worse = Worse(all->verdict, verdict); worse != all->verdict) {
     all->verdict = worse;
     all->reason = Text(json, "reason", Text(json, "message"));
-    all->link = IsFinding(run) ? IdOf(run) : "";
+    all->link = IsFinding(run) ? IdOfFinding("explore", run) : "";
   }
   all->runs += 1;
   all->scenes.insert(Text(json, "scenario"));
@@ -47,9 +47,10 @@ Table TableOf(const Results& results, const std::vector<Run>& runs) {
     Add(run, &rows[{Text(json, "variant"), Text(json, "memory_model", "-"),
                     Text(json, "deaths_most", "-"), Text(json, "preemptions_most", "any number")}]);
   }
-  Table table{.head = {"variant", "memory model", "deaths, at most", "preemptions, at most",
-                       "worst verdict", "scenes", "exhausted", "schedules", "a second",
-                       "deaths in them"}};
+  Table table{
+      .head = {"variant", "memory model", "deaths, at most", "preemptions, at most",
+               "worst verdict", "scenes", "exhausted", "schedules", "a second", "deaths in them"},
+      .caption = "Explored, by design and bounds"};
   for (const std::string& variant : results.VariantsIn(runs)) {
     for (const auto& [bounds, all] : rows) {
       if (std::get<0>(bounds) != variant) continue;
@@ -65,12 +66,14 @@ Table TableOf(const Results& results, const std::vector<Run>& runs) {
                             Short(all.deaths)});
     }
   }
+  GroupByRole(results, &table);
   return table;
 }
 
 Table OrderingsIn(const std::vector<Run>& runs) {
   Table table{.head = {"variant", "memory model", "scenes", "weaker orders", "found", "never wrong",
-                       "not found"}};
+                       "not found"},
+              .caption = "Memory orders made weaker by one step"};
   for (const Run& run : runs) {
     const Json& orderings = *Find(*run.json, {"orderings"});
     double all = 0, found = 0, harmless = 0;
@@ -90,10 +93,10 @@ Table OrderingsIn(const std::vector<Run>& runs) {
   return table;
 }
 
-Detail DetailOf(const Results& results, const Run& run) {
+Detail DetailOfExplored(const Results& results, const Run& run) {
   const Json& json = *run.json;
   Detail detail;
-  detail.id = IdOf(run);
+  detail.id = IdOfFinding("explore", run);
   detail.title = absl::StrCat(Text(json, "variant"), ", ", Text(json, "scenario"), ", ",
                               Text(json, "memory_model"), ": ", Text(json, "verdict"));
   const auto fact = [&detail](const std::string& name, const std::string& value) {
@@ -137,7 +140,7 @@ MaybeSection Explored(const Results& results) {
     section.blocks.push_back(OrderingsIn(orderings));
   }
   for (const Run& run : runs) {
-    if (IsFinding(run)) section.blocks.push_back(DetailOf(results, run));
+    if (IsFinding(run)) section.blocks.push_back(DetailOfExplored(results, run));
   }
   return section;
 }

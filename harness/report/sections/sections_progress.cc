@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/document/plot.h"
+#include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
@@ -31,15 +32,6 @@ Cell ShareCell(double share) {
   return cell;
 }
 
-// Blocked by anybody stopped anywhere: the largest of all places.
-double BlockedAnywhere(const Results& results, const std::string& variant, std::string_view probe) {
-  double worst = -1;
-  for (const std::string_view place : kPlaces) {
-    worst = std::max(worst, BlockedShare(results, variant, probe, place));
-  }
-  return worst;
-}
-
 std::vector<Cell> GuaranteeRow(const std::string& variant, const Json& claim, double share) {
   const std::string claimed = Text(claim, "progress");
   const bool blocks = share > 0;
@@ -63,10 +55,20 @@ double BlockedShare(const Results& results, const std::string& variant, std::str
   return worst;
 }
 
+double BlockedAnywhere(const Results& results, const std::string& variant, std::string_view probe) {
+  double worst = -1;
+  for (const std::string_view place : kPlaces) {
+    worst = std::max(worst, BlockedShare(results, variant, probe, place));
+  }
+  return worst;
+}
+
 MaybeSection ProgressGuarantees(const Results& results) {
-  Table table{.head = {"variant", "operation", "claimed", "blocked while somebody is stopped",
-                       "the claim"}};
-  Table reach{.head = {"variant", "claims to block", "same key", "same stripe", "elsewhere"}};
+  Table table{
+      .head = {"variant", "operation", "claimed", "blocked while somebody is stopped", "the claim"},
+      .caption = "Progress by operation: claimed, and measured"};
+  Table reach{.head = {"variant", "claims to block", "same key", "same stripe", "elsewhere"},
+              .caption = "Where a stopped process is felt"};
   for (const std::string& name : results.VariantsIn(results.Of("sweep"))) {
     const Json& design = results.DesignOf(name);
     const Json* claims = Find(design, {"claims"});
@@ -95,6 +97,8 @@ MaybeSection ProgressGuarantees(const Results& results) {
     }
   }
   if (table.rows.empty()) return std::nullopt;
+  GroupByRole(results, &table);
+  GroupByRole(results, &reach);
   Section section{"progress", "Progress: claimed and measured"};
   section.blocks = {
       Paragraph{"A victim is stopped in every distinct state of an operation while a "
@@ -117,25 +121,27 @@ MaybeSection Stalls(const Results& results) {
     }
   }
   if (stalled.empty()) return std::nullopt;
-  Table table{.head = {"stopped in"}};
+  Table table{.head = {"variant", "stopped in"},
+              .caption = "Share of the victim's instructions at which the other waits"};
   for (const std::string& probe : probes) table.head.push_back(probe);
-  std::map<std::string, size_t> rows;
+  std::map<std::pair<std::string, std::string>, size_t> rows;
   for (const std::string& variant : results.VariantsIn(stalled)) {
     for (const Run& run : stalled) {
       if (Text(*run.json, "variant") != variant) continue;
-      const std::string name = absl::StrCat(variant, " ", Text(*run.json, "operation"));
-      const auto [at, fresh] = rows.emplace(name, table.rows.size());
+      const std::string operation = Text(*run.json, "operation");
+      const auto [at, fresh] = rows.emplace(std::pair(variant, operation), table.rows.size());
       if (fresh) {
-        table.rows.push_back({name});
-        table.rows.back().resize(1 + probes.size(), ShareCell(-1));
+        table.rows.push_back({variant, operation});
+        table.rows.back().resize(2 + probes.size(), ShareCell(-1));
       }
       for (size_t i = 0; i < probes.size(); ++i) {
-        Cell& cell = table.rows[at->second][1 + i];
+        Cell& cell = table.rows[at->second][2 + i];
         const double share = ShareIn(results, *run.json, probes[i], "same_key");
         if (share > cell.shade) cell = ShareCell(share);
       }
     }
   }
+  GroupByRole(results, &table);
   Section section{"stalls", "Stalls: who waits for a stopped process"};
   section.blocks = {
       Paragraph{"Rows: the operation in which a process stands still. Columns: the operation that "
@@ -149,7 +155,8 @@ MaybeSection Recovery(const Results& results) {
   const std::vector<Run> runs = results.Of("torture");
   Table table{.head = {"variant", "scenario", "p50 us", "p99 us", "longest us", "longest wait us",
                        "recoveries"},
-              .folded = "Recovery by scenario"};
+              .caption = "Recovery by scenario",
+              .is_folded = true};
   Plot plot{.name = "recovery",
             .x_label = "microseconds from a kill to the next completed operation",
             .y_label = "share of kills, %",
@@ -182,17 +189,21 @@ MaybeSection Recovery(const Results& results) {
     plot.curves.push_back(std::move(curve));
   }
   if (table.rows.empty()) return std::nullopt;
+  const std::string not_drawn = TakeOutFailed(results, &plot);
+  GroupFigures(results, &table);
   Section section{"recovery", "Recovery"};
   section.blocks.push_back(
       Paragraph{"The time from a kill (the signal sent, or the victim's timer due) to the next "
                 "operation that any survivor completes; it includes the scheduler's delays on a "
                 "machine with more processes than cores."});
   if (!plot.curves.empty()) {
-    absl::StatusOr<std::string> svg = Draw(plot);
-    if (!svg.ok()) return svg.status();
+    absl::StatusOr<std::vector<Panel>> panels = Draw(plot);
+    if (!panels.ok()) return panels.status();
     section.blocks.push_back(
-        Figure{plot.name, *std::move(svg),
-               "Recovery latency, cumulative over all torture runs of each variant."});
+        Figure{plot.name, *std::move(panels),
+               absl::StrCat("Recovery latency: share of kills, %, by microseconds from the kill, "
+                            "cumulative over all torture runs of each variant.",
+                            not_drawn)});
   }
   section.blocks.push_back(std::move(table));
   return section;

@@ -12,7 +12,8 @@ MaybeSection Shapes(const Results& results) {
   }
   const std::vector<ShapeCoverage> coverage = CoverageOfShapes(of_torture);
   if (coverage.empty()) return std::nullopt;
-  Table table{.head = {"kind", "dimension", "class", "runs"}};
+  Table table{.head = {"kind", "dimension", "class", "runs"},
+              .caption = "Runs of torture by class of shape"};
   for (const ShapeCoverage& one : coverage) {
     for (const auto& [name, runs] : one.classes) {
       table.rows.push_back(
@@ -25,7 +26,7 @@ MaybeSection Shapes(const Results& results) {
   section.blocks = {
       Paragraph{absl::StrCat(
           "A pass speaks for the shapes that were run: how large the segment was and how it was "
-          "cut up, which keys and values there were, which operations were absent. ",
+          "cut up, which keys and values or blocks there were, which operations were absent. ",
           unseen.empty() ? "Every class was seen."
                          : absl::StrCat("Seen by no run: ", unseen, "."))},
       std::move(table)};

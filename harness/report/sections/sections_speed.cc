@@ -7,12 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/document/plot.h"
+#include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
 namespace {
 
-constexpr std::string_view kKind = "store_benchmark";
+constexpr std::string_view kStoreKind = "store_benchmark";
 
 std::string CaseName(const Json& run) {
   const int reads = static_cast<int>(Number(run, "read_percent"));
@@ -35,11 +36,15 @@ std::string Quantile(const Json& run, std::string_view operation, std::string_vi
 
 bool IsDashed(const Json& run) { return Text(run, "role") != "design"; }
 
-absl::Status AddFigure(const Plot& plot, const std::string& caption, Section* section) {
+// A panel for each subject that has not failed.
+absl::Status AddFigure(const Results& results, Plot plot, const std::string& caption,
+                       Section* section) {
+  const std::string not_drawn = TakeOutFailed(results, &plot);
   if (plot.curves.empty()) return absl::OkStatus();
-  absl::StatusOr<std::string> svg = Draw(plot);
-  if (!svg.ok()) return svg.status();
-  section->blocks.push_back(Figure{plot.name, *std::move(svg), caption});
+  absl::StatusOr<std::vector<Panel>> panels = Draw(plot);
+  if (!panels.ok()) return panels.status();
+  section->blocks.push_back(
+      Figure{plot.name, *std::move(panels), absl::StrCat(caption, not_drawn)});
   return absl::OkStatus();
 }
 
@@ -56,7 +61,8 @@ void AddPoint(const Json& run, double x, double y, Plot* plot) {
 }
 
 // Operations a second against processes, for one mix.
-absl::Status AddThroughput(const std::vector<Run>& runs, int reads, Section* section) {
+absl::Status AddThroughput(const Results& results, const std::vector<Run>& runs, int reads,
+                           Section* section) {
   Plot plot{.name = absl::StrCat("throughput-", reads),
             .x_label = "processes",
             .y_label = "million operations/s"};
@@ -71,18 +77,22 @@ absl::Status AddThroughput(const std::vector<Run>& runs, int reads, Section* sec
     AddPoint(*run.json, static_cast<double>(x), MedianOf(*run.json, "operations_per_second") / 1e6,
              &plot);
   }
-  return AddFigure(plot,
-                   absl::StrFormat("Throughput, %d %% reads, uniform keys, 64-byte values; medians "
-                                   "over the rounds. Dashed: peers, bare limits, maps of threads.",
-                                   reads),
-                   section);
+  return AddFigure(
+      results, std::move(plot),
+      absl::StrFormat(
+          "Throughput: million operations a second by number of processes; %d %% reads, "
+          "uniform keys, 64-byte values; medians over the rounds. Grey: the others. "
+          "Dashed: peers, bare limits, maps of threads.",
+          reads),
+      section);
 }
 
-Table SpeedTable(const std::vector<Run>& runs, const std::string& title,
+Table SpeedTable(const Results& results, const std::vector<Run>& runs, const std::string& title,
                  const std::function<bool(const Json&)>& wanted) {
   Table table{.head = {"subject", "case", "ratio (low to high)", "million ops/s", "misses",
                        "get p50 ns", "p99", "p99.9", "put p50 ns", "p99", "p99.9"},
-              .folded = title};
+              .caption = title,
+              .is_folded = true};
   for (const Run& run : runs) {
     const Json& json = *run.json;
     if (!wanted(json)) continue;
@@ -96,13 +106,14 @@ Table SpeedTable(const std::vector<Run>& runs, const std::string& title,
       }
     }
   }
+  GroupFigures(results, &table);
   return table;
 }
 
 }  // namespace
 
 const Json* SpeedOf(const Results& results, const std::string& subject, int reads, int processes) {
-  for (const Run& run : results.Of(kKind, "subject", subject)) {
+  for (const Run& run : results.Of(kStoreKind, "subject", subject)) {
     if (Text(*run.json, "measure") == "speed" && IsCase(*run.json, reads, "uniform", 64) &&
         Number(*run.json, "processes") == processes) {
       return run.json;
@@ -112,8 +123,8 @@ const Json* SpeedOf(const Results& results, const std::string& subject, int read
 }
 
 MaybeSection Speed(const Results& results) {
-  const std::vector<Run> runs = results.Of(kKind, "measure", "speed");
-  const std::vector<Run> limits = results.Of(kKind, "measure", "limit");
+  const std::vector<Run> runs = results.Of(kStoreKind, "measure", "speed");
+  const std::vector<Run> limits = results.Of(kStoreKind, "measure", "limit");
   if (runs.empty() && limits.empty()) return std::nullopt;
   Section section{"speed", "Throughput"};
   section.blocks.push_back(
@@ -123,16 +134,18 @@ MaybeSection Speed(const Results& results) {
                 "versions or repair; the spread is that of the rounds. Ratios mean more than "
                 "absolute figures."});
   for (int reads : {100, 95, 50}) {
-    if (absl::Status status = AddThroughput(runs, reads, &section); !status.ok()) return status;
+    if (absl::Status status = AddThroughput(results, runs, reads, &section); !status.ok())
+      return status;
   }
   std::vector<std::string> mixes = ValuesOf(runs, "read_percent");
   for (const std::string& mix : mixes) {
-    Table table = SpeedTable(runs, absl::StrCat("Every case with ", mix, " % reads"),
+    Table table = SpeedTable(results, runs, absl::StrCat("Every case with ", mix, " % reads"),
                              [&](const Json& run) { return Text(run, "read_percent") == mix; });
     section.blocks.push_back(std::move(table));
   }
   if (!limits.empty()) {
-    Table table{.head = {"limit of the machine", "ns (low to high)"}};
+    Table table{.head = {"limit of the machine", "ns (low to high)"},
+                .caption = "Limits of the machine"};
     for (const Run& run : limits) {
       table.rows.push_back({Text(*run.json, "subject"), SpreadText(*run.json, "nanoseconds")});
     }
@@ -142,7 +155,7 @@ MaybeSection Speed(const Results& results) {
 }
 
 MaybeSection Latency(const Results& results) {
-  const std::vector<Run> runs = results.Of(kKind, "measure", "speed");
+  const std::vector<Run> runs = results.Of(kStoreKind, "measure", "speed");
   if (runs.empty()) return std::nullopt;
   Section section{"latency", "Latency"};
   section.blocks.push_back(
@@ -162,15 +175,17 @@ MaybeSection Latency(const Results& results) {
       AddPoint(*run, 1, Number(*all, "p99"), &plot);
       AddPoint(*run, 2, Number(*all, "p999"), &plot);
     }
-    const std::string caption = absl::StrCat("Latency of ", operation, ".");
-    if (absl::Status status = AddFigure(plot, caption, &section); !status.ok()) return status;
+    const std::string caption =
+        absl::StrCat("Latency of ", operation, ": nanoseconds by quantile. Grey: the others.");
+    absl::Status status = AddFigure(results, std::move(plot), caption, &section);
+    if (!status.ok()) return status;
   }
   return section;
 }
 
 MaybeSection GrowthAndRoom(const Results& results) {
-  const std::vector<Run> growth = results.Of(kKind, "measure", "growth");
-  const std::vector<Run> room = results.Of(kKind, "measure", "room");
+  const std::vector<Run> growth = results.Of(kStoreKind, "measure", "growth");
+  const std::vector<Run> room = results.Of(kStoreKind, "measure", "room");
   if (growth.empty() && room.empty()) return std::nullopt;
   Section section{"growth", "Growth and room"};
   for (const char* operation : {"get", "put"}) {
@@ -184,17 +199,20 @@ MaybeSection GrowthAndRoom(const Results& results) {
                MedianOf(*run.json, absl::StrCat(operation, "_ns")), &plot);
     }
     const std::string caption = absl::StrCat("Cost of one ", operation,
-                                             " as the entries grow: one process, uniform keys, "
-                                             "values of 64 bytes.");
-    if (absl::Status status = AddFigure(plot, caption, &section); !status.ok()) return status;
+                                             " as the entries grow: nanoseconds by entries; one "
+                                             "process, uniform keys, values of 64 bytes.");
+    absl::Status status = AddFigure(results, std::move(plot), caption, &section);
+    if (!status.ok()) return status;
   }
   if (!growth.empty()) {
     Table table{.head = {"subject", "entries", "get ns (low to high)", "put ns (low to high)"},
-                .folded = "Every figure of growth"};
+                .caption = "Every figure of growth",
+                .is_folded = true};
     for (const Run& run : growth) {
       table.rows.push_back({Text(*run.json, "subject"), Short(Number(*run.json, "entries")),
                             SpreadText(*run.json, "get_ns"), SpreadText(*run.json, "put_ns")});
     }
+    GroupFigures(results, &table);
     section.blocks.push_back(std::move(table));
   }
   if (!room.empty()) {
@@ -202,7 +220,7 @@ MaybeSection GrowthAndRoom(const Results& results) {
         Paragraph{"Room: bytes that an entry takes beyond its 16-byte key and its value. Of a "
                   "bounded store all of a full segment counts, index and unused rest included; of "
                   "a store that keeps files, what these came to."});
-    Table table{.head = {"variant"}};
+    Table table{.head = {"variant"}, .caption = "Bytes an entry takes beyond its key and value"};
     const std::vector<std::string> sizes = ValuesOf(room, "value_bytes");
     for (const std::string& size : sizes) table.head.push_back(absl::StrCat(size, "-byte values"));
     for (const std::string& variant : results.VariantsIn(room, "subject")) {
@@ -217,6 +235,7 @@ MaybeSection GrowthAndRoom(const Results& results) {
         table.rows.back().push_back(std::move(cell));
       }
     }
+    GroupFigures(results, &table);
     section.blocks.push_back(std::move(table));
   }
   return section;

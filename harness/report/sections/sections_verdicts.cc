@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
@@ -21,8 +22,6 @@ struct Summary {
   std::string link;  // of the worst
 };
 
-std::string IdOf(const Run& run) { return absl::StrCat("run-", run.file, "-", run.index); }
-
 double KillsOf(const Json& run) {
   const Json* kills = Find(run, {"kills"});
   return kills != nullptr ? Number(*kills, "total") : 0;
@@ -33,7 +32,7 @@ void Add(const Run& run, Summary* summary) {
   if (const std::string worse = Worse(summary->verdict, verdict); worse != summary->verdict) {
     summary->verdict = worse;
     summary->reason = Text(*run.json, "reason");
-    summary->link = Badness(verdict) > 0 ? IdOf(run) : "";
+    summary->link = Badness(verdict) > 0 ? IdOfFinding("torture", run) : "";
   }
   summary->runs += 1;
   summary->kills += KillsOf(*run.json);
@@ -50,13 +49,12 @@ Cell ToCell(const Summary& summary) {
 
 // Rows: variants; columns: `columns`, values of `field`.
 Table Matrix(const Results& results, const std::vector<Run>& runs, const std::string& field,
-             const std::vector<std::string>& columns) {
+             const std::vector<std::string>& columns, const std::string& caption) {
   std::map<std::pair<std::string, std::string>, Summary> cells;
   for (const Run& run : runs) {
     Add(run, &cells[{Text(*run.json, "variant"), Text(*run.json, field)}]);
   }
-  Table table;
-  table.head = {"variant"};
+  Table table{.head = {"variant"}, .caption = caption};
   table.head.insert(table.head.end(), columns.begin(), columns.end());
   for (const std::string& variant : results.VariantsIn(runs)) {
     table.rows.push_back({variant});
@@ -64,12 +62,14 @@ Table Matrix(const Results& results, const std::vector<Run>& runs, const std::st
       table.rows.back().push_back(ToCell(cells[{variant, column}]));
     }
   }
+  GroupByRole(results, &table);
   return table;
 }
 
 // Of each variant and operation: the largest share, over its starting states, of instructions at
 // which a kill was not survived. Only of sweeps that were not left after their first failures.
-std::optional<Table> NotSurvived(const Results& results, const std::vector<Run>& sweep) {
+std::optional<Table> NotSurvived(const Results& results, const std::vector<Run>& sweep,
+                                 const std::string& caption) {
   struct Worst {
     double share = -1, instructions = 0;
   };
@@ -86,7 +86,7 @@ std::optional<Table> NotSurvived(const Results& results, const std::vector<Run>&
   }
   if (told.empty()) return std::nullopt;
   const std::vector<std::string> operations = results.OperationsIn(told);
-  Table table{.head = {"variant"}};
+  Table table{.head = {"variant"}, .caption = caption};
   table.head.insert(table.head.end(), operations.begin(), operations.end());
   for (const std::string& variant : results.VariantsIn(told)) {
     table.rows.push_back({variant});
@@ -101,6 +101,7 @@ std::optional<Table> NotSurvived(const Results& results, const std::vector<Run>&
       table.rows.back().push_back(std::move(cell));
     }
   }
+  GroupByRole(results, &table);
   return table;
 }
 
@@ -132,10 +133,11 @@ std::vector<std::string> ColumnsOf(const std::vector<Run>& runs, const std::stri
   return ValuesOf(told, field);
 }
 
-void AddKind(const std::vector<RunsOfKind>& kinds, const RunsOfKind& kind, Section* section) {
-  if (kinds.size() < 2) return;
-  const std::string object = kind.object.empty() ? "not described" : kind.object;
-  section->blocks.push_back(Paragraph{absl::StrCat("Kind: ", object, ".")});
+// A table's caption; of several kinds each is named.
+std::string CaptionOf(const std::string& what, const std::vector<RunsOfKind>& kinds,
+                      const RunsOfKind& kind) {
+  if (kinds.size() < 2) return what;
+  return absl::StrCat(what, " Kind: ", kind.object.empty() ? "not described" : kind.object, ".");
 }
 
 std::string Excerpt(const std::string& text) {
@@ -147,7 +149,7 @@ Detail DetailOf(const Results& results, const Run& run) {
   const Json& json = *run.json;
   const std::string expected = Text(json, "expected_verdict");
   Detail detail;
-  detail.id = IdOf(run);
+  detail.id = IdOfFinding("torture", run);
   detail.title = absl::StrCat(Text(json, "variant"), ", ", Text(json, "scenario"), ": ",
                               Text(json, "verdict"));
   const auto fact = [&detail](const std::string& name, const std::string& value) {
@@ -189,9 +191,10 @@ MaybeSection Verdicts(const Results& results) {
                   "finding about that design, not an error of the run."});
     const std::vector<RunsOfKind> kinds = ByObject(results, torture);
     for (const RunsOfKind& kind : kinds) {
-      AddKind(kinds, kind, &section);
       const std::vector<std::string> scenarios = ColumnsOf(kind.runs, "scenario");
-      section.blocks.push_back(Matrix(results, kind.runs, "scenario", scenarios));
+      section.blocks.push_back(
+          Matrix(results, kind.runs, "scenario", scenarios,
+                 CaptionOf("Torture: worst verdict and kills, by scenario.", kinds, kind)));
     }
   }
   if (!sweep.empty()) {
@@ -201,13 +204,15 @@ MaybeSection Verdicts(const Results& results) {
                   "each of which speaks for all instructions that leave the same bytes."});
     const std::vector<RunsOfKind> kinds = ByObject(results, sweep);
     for (const RunsOfKind& kind : kinds) {
-      AddKind(kinds, kind, &section);
       const std::vector<std::string> operations = results.OperationsIn(kind.runs);
-      section.blocks.push_back(Matrix(results, kind.runs, "operation", operations));
+      section.blocks.push_back(
+          Matrix(results, kind.runs, "operation", operations,
+                 CaptionOf("Sweep: worst verdict and kills, by operation.", kinds, kind)));
     }
     bool is_first = true;
     for (const RunsOfKind& kind : kinds) {
-      std::optional<Table> lost = NotSurvived(results, kind.runs);
+      std::optional<Table> lost = NotSurvived(
+          results, kind.runs, CaptionOf("Instructions not survived, by operation.", kinds, kind));
       if (!lost.has_value()) continue;
       if (std::exchange(is_first, false)) {
         section.blocks.push_back(Paragraph{
@@ -215,7 +220,6 @@ MaybeSection Verdicts(const Results& results) {
             "not survived: the others hang, crash, or see what no order of operations explains. "
             "The largest of the starting states in which every instruction was judged."});
       }
-      AddKind(kinds, kind, &section);
       section.blocks.push_back(*std::move(lost));
     }
   }
@@ -240,7 +244,8 @@ MaybeSection Failures(const Results& results) {
 
 MaybeSection KillCoverage(const Results& results) {
   Table table{.head = {"variant", "kill coverage", "instructions executed", "killed at",
-                       "spoken for", "lines reached", "lines covered", "file"}};
+                       "spoken for", "lines reached", "lines covered", "file"},
+              .caption = "Kill coverage, by variant and file of results"};
   for (const ResultFile& file : results.files()) {
     const Json* coverage = Find(file.json, {"coverage"});
     if (coverage == nullptr || !coverage->is_array()) continue;
@@ -256,6 +261,7 @@ MaybeSection KillCoverage(const Results& results) {
     }
   }
   if (table.rows.empty()) return std::nullopt;
+  GroupByRole(results, &table);
   Section section{"coverage", "Kill coverage"};
   section.blocks = {
       Paragraph{"The share of a design's executed machine instructions at which a process was "
@@ -279,7 +285,8 @@ MaybeSection Planted(const Results& results) {
       if (std::find(tiers.begin(), tiers.end(), name) == tiers.end()) tiers.push_back(name);
     }
   }
-  Table table{.head = {"planted bug", "variant", "what"}};
+  Table table{.head = {"planted bug", "variant", "what"},
+              .caption = "Planted bugs: seconds until a tier caught them"};
   for (const std::string& tier : tiers) table.head.push_back(absl::StrCat(tier, ", s"));
   size_t bugs = 0;
   size_t caught = 0;
@@ -320,15 +327,6 @@ MaybeSection Planted(const Results& results) {
                                 caught, bugs)},
       std::move(table)};
   return section;
-}
-
-std::string WorstVerdict(const Results& results, const std::string& kind,
-                         const std::string& variant) {
-  std::string worst;
-  for (const Run& run : results.Of(kind)) {
-    if (Text(*run.json, "variant") == variant) worst = Worse(worst, Text(*run.json, "verdict"));
-  }
-  return worst;
 }
 
 }  // namespace kill9::report

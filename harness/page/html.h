@@ -1,6 +1,6 @@
 // Text as HTML, for the pages that kill9 writes.
-#ifndef KILL9_HARNESS_RESULT_HTML_H_
-#define KILL9_HARNESS_RESULT_HTML_H_
+#ifndef KILL9_HARNESS_PAGE_HTML_H_
+#define KILL9_HARNESS_PAGE_HTML_H_
 
 #include <string>
 #include <string_view>
@@ -17,4 +17,4 @@ inline std::string EscapeHtml(std::string_view text) {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_RESULT_HTML_H_
+#endif  // KILL9_HARNESS_PAGE_HTML_H_
