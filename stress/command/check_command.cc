@@ -1,5 +1,8 @@
 // kill9 check: the verdict on histories from files or standard input.
+#include <cerrno>
 #include <chrono>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -8,11 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/shell_word.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/commands.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -33,17 +38,12 @@ absl::StatusOr<std::string> ReadText(const std::string& file) {
     return text.str();
   }
   std::ifstream stream(file, std::ios::binary);
-  if (!stream || (text << stream.rdbuf()).bad()) {
-    return absl::NotFoundError(absl::StrCat(file, ": cannot be read"));
+  const bool is_folder = stream && std::filesystem::is_directory(file);
+  if (!stream || is_folder || (text << stream.rdbuf()).bad()) {
+    const int error = is_folder ? EISDIR : errno;
+    return absl::NotFoundError(absl::StrCat("cannot read '", file, "': ", std::strerror(error)));
   }
   return text.str();
-}
-
-std::string Quote(const std::string& word) {
-  if (word.find_first_of(" '\"$\\*?;&|<>()") == std::string::npos) return word;
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 Json RunOf(const CheckArguments& arguments, const std::string& file, const CheckOutcome& outcome,
@@ -89,14 +89,16 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   const std::string& file = arguments.files[i];
   const Naming naming = history.naming();
   std::string text = RenderText(*outcome.counterexample, naming);
-  std::string repeat = absl::StrCat("kill9 check ", Quote(file), " --model=", arguments.model,
+  std::string repeat = absl::StrCat("kill9 check ", ShellWord(file), " --model=", arguments.model,
                                     " --condition=", arguments.condition);
-  std::cout << "\n" << text << "\n  repeat (deterministic): " << repeat << "\n";
+  std::cout << "\n"
+            << RenderText(*outcome.counterexample, naming, Terminal(1).page_columns())
+            << "\n  repeat (deterministic): " << repeat << "\n";
   (*run)["counterexample"] = text;
   (*run)["repeat"] = repeat;
   if (arguments.counterexample.empty()) return kExitFailed;
-  absl::StatusOr<std::vector<std::string>> files =
-      WriteCounterexample(*outcome.counterexample, naming, StemOf(arguments, i));
+  absl::StatusOr<std::vector<std::string>> files = WriteCounterexample(
+      *outcome.counterexample, naming, StemOf(arguments, i), {outcome.strongest, repeat});
   if (!files.ok()) {
     std::cerr << "kill9: " << files.status().message() << "\n";
     return kExitUsage;

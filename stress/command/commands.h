@@ -13,11 +13,16 @@ void AddTortureCommand(CommandLine& line);
 void AddReplayCommand(CommandLine& line);
 void AddPlantedCommand(CommandLine& line);
 void AddSweepCommand(CommandLine& line);
+void AddTryCommand(CommandLine& line);
+void AddNewCommand(CommandLine& line);
+void AddRunCommand(CommandLine& line);
 // `argv`: what main was given, for the program that this one hands over to.
 void AddExploreCommand(CommandLine& line, char** argv);
 void AddGateCommand(CommandLine& line);
 void AddReportCommand(CommandLine& line);
 void AddMergeCommand(CommandLine& line);
+void AddInspectCommand(CommandLine& line);
+void AddCampaignCommand(CommandLine& line);
 
 }  // namespace kill9
 

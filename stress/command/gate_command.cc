@@ -24,6 +24,7 @@
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -43,6 +44,7 @@ struct Flags {
   std::string tier = "all";
   std::string junit;
   std::string json;
+  std::string shard;
   size_t planted_targets = 0;
   gate::GateOptions options;
 };
@@ -176,7 +178,15 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   json["conclusion"] = gate::Conclusion(result);
   if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
   json["interrupted"] = g_interrupted != 0;
-  for (const gate::StepResult& answer : result.answers) json["runs"].push_back(gate::RunOf(answer));
+  const Shard& shard = flags.options.shard;
+  if (!shard.whole()) {
+    json["shard"] = DescribeShard(shard, result.units);
+    json["options"] = {{"kills", flags.options.kills}, {"cells", flags.options.cells}};
+  }
+  for (const gate::StepResult& answer : result.answers) {
+    json["runs"].push_back(gate::RunOf(answer));
+    if (!shard.whole()) json["runs"].back()["unit"] = answer.unit;
+  }
   return WriteResult(json, flags.json);
 }
 
@@ -205,6 +215,10 @@ int RunGate(Flags& flags) {
   options.designs = ChooseDesigns(flags.variant);
   options.tiers = ChooseTiers(flags.tier);
   options.tiers_are_named = flags.tier != "all";
+  options.shard = ChooseShard(flags.shard);
+  if (!options.shard.whole() && options.seed == 0) {
+    throw UsageError("--shard needs --seed: the parts of a run have one seed");
+  }
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   if (absl::Status status = SetDefaults(options); !status.ok()) {
     return Fail(std::string(status.message()));
@@ -247,8 +261,9 @@ void AddGateCommand(CommandLine& line) {
   options.seed = 0;
   options.cells = kUsualCells;
   command.Group("What is run, and how much");
-  command.Add("--budget", flags->budget,
-              "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
+  const Option budget =
+      command.Add("--budget", flags->budget,
+                  "seconds (300, 300s) or minutes (5m); default: 300, or none with --kills");
   const Option kills = command
                            .Add("--kills", options.kills,
                                 "no bound by time: so many kills in each torture run, --cells of "
@@ -265,6 +280,7 @@ void AddGateCommand(CommandLine& line) {
            "commas between; one that is named must be able to run")
       .ShowDefault();
   command.Add("--seed", options.seed, "of all samples; default: drawn and printed");
+  command.Add("--shard", flags->shard, kShardHelp).Needs(kills).Excludes(budget);
   command.Group("What comes of it");
   command.Add("--junit", flags->junit, "JUnit XML file");
   command.Add("--json", flags->json, "result file; - for standard output");

@@ -17,18 +17,18 @@
 namespace kill9 {
 namespace {
 
-struct Flags {
+struct MergeFlags {
   std::string folder;
   std::string json;
 };
 
-int Complain(const absl::Status& status) {
+int ComplainOfMerge(const absl::Status& status) {
   std::cerr << "kill9 merge: " << std::string(status.message()) << "\n";
   return kExitUsage;
 }
 
 // All *.json of the folder but the file that is to be written.
-absl::StatusOr<std::vector<ShardResult>> Load(const Flags& flags) {
+absl::StatusOr<std::vector<ShardResult>> Load(const MergeFlags& flags) {
   namespace fs = std::filesystem;
   std::error_code error;
   std::vector<std::string> files;
@@ -86,12 +86,13 @@ int Tell(const Json& merged) {
   return exit_code;
 }
 
-int Run(const Flags& flags) {
+int RunMerge(const MergeFlags& flags) {
   absl::StatusOr<std::vector<ShardResult>> shards = Load(flags);
-  if (!shards.ok()) return Complain(shards.status());
+  if (!shards.ok()) return ComplainOfMerge(shards.status());
   absl::StatusOr<Json> merged = MergeShards(*shards);
-  if (!merged.ok()) return Complain(merged.status());
-  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok()) return Complain(status);
+  if (!merged.ok()) return ComplainOfMerge(merged.status());
+  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok())
+    return ComplainOfMerge(status);
   return Tell(*merged);
 }
 
@@ -99,14 +100,14 @@ int Run(const Flags& flags) {
 
 void AddMergeCommand(CommandLine& line) {
   Command command = line.Add("merge", "the results of all shards of a run as one");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<MergeFlags>();
   command.Add("DIR", flags->folder, "the folder in which the shards' result files lie")
       .ExistingFolder()
       .Required();
   command.Add("--json", flags->json, "the result file of the whole; - for standard output")
       .Required();
   command.Example("parts --json=whole.json", "one result of the files parts/*.json");
-  command.OnCall([flags] { return Run(*flags); });
+  command.OnCall([flags] { return RunMerge(*flags); });
 }
 
 }  // namespace kill9

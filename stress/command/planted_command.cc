@@ -31,9 +31,9 @@ namespace {
 
 constexpr const char* kTiers[] = {"conformance", "sweep", "torture", "tsan"};
 
-volatile std::sig_atomic_t g_interrupted = 0;
+volatile std::sig_atomic_t g_planted_interrupted = 0;
 
-struct Flags {
+struct PlantedFlags {
   std::string manifest = DefaultPlantedManifest();
   std::string name = "all";
   std::string tier = "all";
@@ -217,13 +217,15 @@ const char* InWords(const PlantedBug& bug, const TierOutcome& outcome) {
   return bug.control ? "no alarm" : "not caught";
 }
 
-Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers, const Flags& flags) {
+Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers,
+                const PlantedFlags& flags) {
   Outcomes outcomes{.bug = &bug, .of_tier = {}};
   const double budget = flags.budget_seconds > 0 ? flags.budget_seconds : bug.budget_seconds;
-  for (uint32_t n = 0; n < flags.seeds && g_interrupted == 0; ++n) {
+  for (uint32_t n = 0; n < flags.seeds && g_planted_interrupted == 0; ++n) {
     for (const std::string& tier : bug.tiers) {
-      if (!absl::c_linear_search(tiers, tier) || g_interrupted != 0) continue;
-      TierOutcome outcome = RunPlantedTier(bug, tier, flags.seed + n, budget, &g_interrupted);
+      if (!absl::c_linear_search(tiers, tier) || g_planted_interrupted != 0) continue;
+      TierOutcome outcome =
+          RunPlantedTier(bug, tier, flags.seed + n, budget, &g_planted_interrupted);
       const bool caught = outcome.caught();
       std::cout << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n", bug.name, tier,
                                    flags.seed + n, InWords(bug, outcome), outcome.verdict,
@@ -232,7 +234,7 @@ Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers, co
                                        ? "  (another verdict than declared)"
                                        : "")
                 << std::flush;
-      if (g_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
+      if (g_planted_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
       if (caught && !flags.every_tier) break;
     }
   }
@@ -263,7 +265,7 @@ std::vector<const PlantedBug*> ShareOfBugs(const Shard& shard,
   return mine;
 }
 
-std::vector<std::string> ChooseTiers(const std::string& given) {
+std::vector<std::string> ChooseTiersOfPlanted(const std::string& given) {
   std::vector<Choice<std::string>> known;
   for (const char* tier : kTiers) known.push_back({tier, tier});
   return Choose("--tier", given, known);
@@ -294,14 +296,14 @@ int Conclude(const std::vector<Outcomes>& all) {
   if (std::any_of(all.begin(), all.end(), not_built)) {
     std::cout << "what is not built, --build builds; of the tsan tier: ./dev tsan\n";
   }
-  if (g_interrupted != 0) return kExitUndecided;
+  if (g_planted_interrupted != 0) return kExitUndecided;
   return count(Conclusion::kWrong) != 0                                    ? kExitFailed
          : all.empty() || count(Conclusion::kAsExpected) < std::ssize(all) ? kExitUndecided
                                                                            : kExitPass;
 }
 
-int Run(const Flags& flags) {
-  const std::vector<std::string> tiers = ChooseTiers(flags.tier);
+int RunPlanted(const PlantedFlags& flags) {
+  const std::vector<std::string> tiers = ChooseTiersOfPlanted(flags.tier);
   absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(flags.manifest);
   if (!all.ok()) {
     std::cerr << "kill9: " << all.status().message() << "\n";
@@ -312,11 +314,12 @@ int Run(const Flags& flags) {
   for (const PlantedBug* bug : bugs) units.push_back(bug->name);
   const Shard shard = ChooseShard(flags.shard);
   if (!shard.whole()) bugs = ShareOfBugs(shard, units, bugs);
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { g_interrupted = 1; });
+  for (const int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int) { g_planted_interrupted = 1; });
   if (flags.build) {
     std::vector<PlantedBug> chosen;
     for (const PlantedBug* bug : bugs) chosen.push_back(*bug);
-    absl::Status status = BuildPlanted(chosen, flags.manifest, &g_interrupted);
+    absl::Status status = BuildPlanted(chosen, flags.manifest, &g_planted_interrupted);
     if (!status.ok()) {
       std::cerr << "kill9: " << status.message() << "\n";
       return kExitUsage;
@@ -327,7 +330,7 @@ int Run(const Flags& flags) {
   if (!shard.whole()) result["shard"] = DescribeShard(shard, units);
   std::vector<Outcomes> outcomes;
   for (const PlantedBug* bug : bugs) {
-    if (g_interrupted != 0) break;
+    if (g_planted_interrupted != 0) break;
     outcomes.push_back(RunOne(*bug, tiers, flags));
     result["runs"].push_back(RunOf(outcomes.back()));
     if (!shard.whole()) result["runs"].back()["unit"] = bug->name;
@@ -350,7 +353,7 @@ int Run(const Flags& flags) {
 void AddPlantedCommand(CommandLine& line) {
   Command command =
       line.Add("planted", "bugs planted on purpose, through the tiers that must catch them");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<PlantedFlags>();
   command.Add("--name", flags->name, "all, bugs, controls, a variant, or names with commas between")
       .ShowDefault();
   command.Add("--tier", flags->tier, "all, or conformance, sweep, torture, tsan").ShowDefault();
@@ -372,7 +375,7 @@ void AddPlantedCommand(CommandLine& line) {
       .ExistingFile();
   command.Example("--name=cas_slots --build", "the bugs planted in one design, built first");
   command.Example("--name=all --shard=1/4 --json=1.json", "a quarter of all");
-  command.OnCall([flags] { return Run(*flags); });
+  command.OnCall([flags] { return RunPlanted(*flags); });
 }
 
 }  // namespace kill9

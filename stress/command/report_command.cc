@@ -20,14 +20,14 @@ namespace {
 
 constexpr std::string_view kFigureOfReadme = "throughput-95";
 
-struct Flags {
+struct ReportFlags {
   std::vector<std::string> inputs;
   std::vector<std::string> compare;
   std::string output = ".";
   std::string summary;
 };
 
-int Complain(const absl::Status& status) {
+int ComplainOfReport(const absl::Status& status) {
   std::cerr << "kill9 report: " << std::string(status.message()) << "\n";
   return kExitUsage;
 }
@@ -53,7 +53,7 @@ absl::Status WriteAll(const report::Document& document, const std::filesystem::p
       const auto* figure = std::get_if<report::Figure>(&block);
       if (figure == nullptr) continue;
       status.Update(WriteFile(directory / "plots" / absl::StrCat(figure->name, ".svg"),
-                              report::AsFile(figure->svg)));
+                              report::AsFile(figure->panels)));
     }
   }
   return status;
@@ -78,18 +78,18 @@ absl::Status WriteSummaries(report::Results results, const std::filesystem::path
     for (const report::Block& block : section.blocks) {
       const auto* figure = std::get_if<report::Figure>(&block);
       if (figure == nullptr || figure->name != kFigureOfReadme) continue;
-      status.Update(
-          WriteFile(directory / absl::StrCat(figure->name, ".svg"), report::AsFile(figure->svg)));
+      status.Update(WriteFile(directory / absl::StrCat(figure->name, ".svg"),
+                              report::AsFile(figure->panels)));
     }
   }
   return status;
 }
 
-int Compare(const Flags& flags) {
+int Compare(const ReportFlags& flags) {
   absl::StatusOr<report::Results> before = report::Results::Load({flags.compare[0]});
-  if (!before.ok()) return Complain(before.status());
+  if (!before.ok()) return ComplainOfReport(before.status());
   absl::StatusOr<report::Results> after = report::Results::Load({flags.compare[1]});
-  if (!after.ok()) return Complain(after.status());
+  if (!after.ok()) return ComplainOfReport(after.status());
   const report::Comparison comparison = report::Compare(*before, *after);
   std::cout << Describe(comparison);
   if (comparison.compared == 0) {
@@ -99,22 +99,23 @@ int Compare(const Flags& flags) {
   return comparison.worse() ? kExitFailed : kExitPass;
 }
 
-int Make(const Flags& flags) {
+int Make(const ReportFlags& flags) {
   if (!flags.compare.empty()) return Compare(flags);
   if (flags.inputs.empty()) {
-    return Complain(absl::InvalidArgumentError("--input: result files, or folders of them"));
+    return ComplainOfReport(
+        absl::InvalidArgumentError("--input: result files, or folders of them"));
   }
   absl::StatusOr<report::Results> results = report::Results::Load(flags.inputs);
-  if (!results.ok()) return Complain(results.status());
+  if (!results.ok()) return ComplainOfReport(results.status());
   absl::StatusOr<report::Document> document = report::Compose(*results);
-  if (!document.ok()) return Complain(document.status());
+  if (!document.ok()) return ComplainOfReport(document.status());
   if (absl::Status status = WriteAll(*document, flags.output); !status.ok()) {
-    return Complain(status);
+    return ComplainOfReport(status);
   }
   std::cout << "written: " << flags.output << "/report.html, report.md, plots/\n";
   if (flags.summary.empty()) return kExitPass;
   if (absl::Status status = WriteSummaries(*std::move(results), flags.summary); !status.ok()) {
-    return Complain(status);
+    return ComplainOfReport(status);
   }
   std::cout << "summaries and their report.md: " << flags.summary << "\n";
   return kExitPass;
@@ -125,7 +126,7 @@ int Make(const Flags& flags) {
 void AddReportCommand(CommandLine& line) {
   Command command = line.Add(
       "report", "one HTML page and its Markdown twin from result files; or what got worse");
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ReportFlags>();
   command.Add("--input", flags->inputs, "result files, or folders of *.json").SeparatedBy(',');
   command.Add("--output", flags->output, "folder; made if it is not there").ShowDefault();
   command.Add("--summary", flags->summary,

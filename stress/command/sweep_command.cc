@@ -6,6 +6,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/plugin/plugin.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/arguments/choices.h"
@@ -21,7 +22,7 @@ volatile bool interrupted = false;
 struct SweepArguments {
   std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
               breakpoints = "first_that_works";
-  std::string mode = "kill", shard, json;
+  std::string mode = "kill", shard, json, earlier;
   std::vector<uint32_t> at;
   sweep::SweepOptions options;
 };
@@ -100,6 +101,22 @@ void RefuseUnused(const SweepArguments& arguments) {
   }
 }
 
+// Objects that nobody can step through are left out: their runs are skipped, with the reason.
+Json TakeWhatIsNotSwept(sweep::SweepOptions& options) {
+  Json skipped = Json::array();
+  std::erase_if(options.variants, [&](const Design* design) {
+    const char* const why = WhyPluginIsNotSwept(*design);
+    if (why == nullptr) return false;
+    std::cerr << design->name() << ": skipped: " << why << "\n";
+    skipped.push_back({{"variant", design->name()},
+                       {"scenario", "sweep"},
+                       {"verdict", VerdictName(Verdict::kSkipped)},
+                       {"reason", why}});
+    return true;
+  });
+  return skipped;
+}
+
 int RunPlace(const SweepArguments& arguments) {
   const sweep::SweepOptions& options = arguments.options;
   ChooseOne<sweep::Mode>("--mode", arguments.mode, sweep::kModeCount);
@@ -120,7 +137,29 @@ int RunPlace(const SweepArguments& arguments) {
   return ReplaySweepRun(run, {.watchdog_seconds = options.watchdog_seconds});
 }
 
-int Run(SweepArguments& arguments) {
+// The interrupted sweep that goes on; null if none does.
+Json EarlierResult(SweepArguments& arguments) {
+  if (arguments.earlier.empty()) return nullptr;
+  if (arguments.options.seconds > 0) {
+    throw UsageError("--continue and --seconds: what ends by time is never finished");
+  }
+  const absl::StatusOr<Json> read = ReadJsonFile(arguments.earlier);
+  if (!read.ok()) throw UsageError("--continue: " + std::string(read.status().message()));
+  if (arguments.json.empty()) arguments.json = arguments.earlier;
+  return *read;
+}
+
+// How it goes on, after Ctrl-C.
+void SayHowToGoOn(const SweepArguments& arguments) {
+  std::cerr << "interrupted: the cells above are what was swept\n";
+  if (arguments.json.empty() || arguments.json == "-" || arguments.options.seconds > 0) {
+    std::cerr << "(with --json=FILE it could go on from there: --continue=FILE)\n";
+  } else {
+    std::cerr << "to go on: the same options, and --continue=" << arguments.json << "\n";
+  }
+}
+
+int RunSweepWith(SweepArguments& arguments) {
   sweep::SweepOptions& options = arguments.options;
   options.variants = ChooseDesigns(arguments.variant);
   const std::vector<std::string> operations = sweep::OperationNames();
@@ -143,17 +182,27 @@ int Run(SweepArguments& arguments) {
   if (!options.shard.whole() && options.seconds > 0) {
     throw UsageError("--shard and --seconds: what ends by time is no part that others complete");
   }
+  const Json earlier = EarlierResult(arguments);
+  const Json skipped = TakeWhatIsNotSwept(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
   std::signal(SIGINT, [](int) { interrupted = true; });
   std::signal(SIGTERM, [](int) { interrupted = true; });
-  absl::StatusOr<Json> result = RunSweep(
-      options, &interrupted, [](const std::string& line) { std::cerr << line << std::endl; });
+  absl::StatusOr<Json> result = NewResult("sweep", options.seed);
+  (*result)["interrupted"] = false;
+  if (!options.variants.empty()) {
+    result = RunSweep(
+        options, &interrupted, [](const std::string& line) { std::cerr << line << std::endl; },
+        earlier.is_null() ? nullptr : &earlier);
+  }
   if (!result.ok()) {
-    std::cerr << "kill9 sweep: " << result.status().message() << "\n";
+    std::cerr << "kill9 sweep: "
+              << (earlier.is_null() ? "" : absl::StrCat("--continue=", arguments.earlier, ": "))
+              << result.status().message() << "\n";
     return kExitUsage;
   }
+  for (const Json& run : skipped) (*result)["runs"].push_back(run);
   const bool cut_short = (*result)["interrupted"].get<bool>();
-  if (cut_short) std::cerr << "interrupted: the cells above are what was swept\n";
+  if (cut_short) SayHowToGoOn(arguments);
   int exit_code = cut_short ? kExitUndecided : kExitPass;
   bool any_ran = false;
   for (const Json& run : (*result)["runs"]) {
@@ -238,11 +287,16 @@ void AddSweepCommand(CommandLine& line) {
   command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
       .Excludes(at);
   command.Add("--json", arguments->json, "the result file").Excludes(at);
+  command
+      .Add("--continue", arguments->earlier,
+           "the result of this sweep, interrupted (Ctrl-C): what it finished is not run again; the "
+           "whole result is written there, unless --json says where")
+      .Excludes(at);
   command.Example("--variant=cas_slots --operation=put_same --state=one_entry",
                   "one cell: one operation from one starting state");
   command.Example("--variant=all --stall --json=sweep.json",
                   "all of it, and whom a stopped one blocks");
-  command.OnCall([arguments] { return Run(*arguments); });
+  command.OnCall([arguments] { return RunSweepWith(*arguments); });
 }
 
 }  // namespace kill9

@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "absl/strings/numbers.h"
@@ -35,6 +36,10 @@ Terminal::Terminal(int fd)
       coloured_(live_ && !IsSet("NO_COLOR") &&
                 std::string_view(IsSet("TERM") ? std::getenv("TERM") : "dumb") != "dumb"),
       columns_(ColumnsOf(fd, live_)) {}
+
+size_t Terminal::page_columns() const {
+  return columns_ == kUnlimited ? kUsualColumns : std::max(columns_, kUsualColumns);
+}
 
 std::string Terminal::Fit(std::string_view text) const {
   if (text.size() <= columns_) return std::string(text);

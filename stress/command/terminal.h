@@ -18,6 +18,8 @@ class Terminal {
   bool is_live() const { return live_; }  // a terminal, where a line may be overwritten
   // Columns of a line; without limit where it is no terminal, unless COLUMNS says how many.
   size_t columns() const { return columns_; }
+  // The columns of a page that is made for it: no fewer than 80, and 80 where it is no terminal.
+  size_t page_columns() const;
   // The text, cut to the line's width.
   std::string Fit(std::string_view text) const;
   // The verdict's name: a pass in green, what was found in red, anything else in yellow. Without

@@ -3,11 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <exception>
+#include <filesystem>
 #include <iostream>
+#include <type_traits>
 #include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
@@ -16,12 +21,6 @@ namespace kill9 {
 namespace {
 
 constexpr double kSecondsMost = 1e9;
-constexpr char kExitCodesHelp[] =
-    "Exit codes:\n"
-    "  0  pass: what was asked for was run, and nothing was found\n"
-    "  1  something was found\n"
-    "  2  usage: the command line, a file, or this machine does not allow it\n"
-    "  3  undecided: nothing was found, and not enough was run for a pass";
 
 // The whole of the text as a number, written without superfluous zeros.
 template <typename Number>
@@ -57,6 +56,30 @@ std::string CheckSigned(const std::string& text) {
   return IsInteger<int64_t>(text) ? "" : absl::StrCat("'", text, "' is no whole number that fits");
 }
 
+// Checks a value, and tells it in the help.
+template <typename IsFine>
+CLI::Validator Validated(IsFine is_fine, const std::string& what, const std::string& in_help) {
+  return CLI::Validator(
+      [is_fine, what](std::string& text) {
+        return is_fine(text) ? "" : absl::StrCat("'", text, "' is no ", what);
+      },
+      in_help);
+}
+
+template <typename Number>
+CLI::Validator InRange(Number least, Number most) {
+  const std::string range =
+      std::is_integral_v<Number>
+          ? absl::StrCat("from ", least, " to ", most)
+          : absl::StrFormat("from %g to %g", static_cast<double>(least), static_cast<double>(most));
+  return Validated(
+      [least, most](const std::string& text) {
+        Number number;
+        return IsNumber(text, &number) && number >= least && number <= most;
+      },
+      absl::StrCat(std::is_integral_v<Number> ? "whole number " : "number ", range), range);
+}
+
 std::string CheckResultFile(const std::string& path) {
   return std::string(CanWriteResult(path).message());
 }
@@ -72,6 +95,24 @@ void CheckOption(CLI::Option& option) {
   if (is_result && takes_value) option.check(CheckResultFile);
 }
 
+// The end of a command's help.
+std::string Footer(const std::vector<ExamplePage>& examples) {
+  std::string text = examples.empty() ? "" : "Examples:\n";
+  for (const auto& [line, what] : examples)
+    absl::StrAppend(&text, "  ", line, "\n      ", what, "\n");
+  absl::StrAppend(&text, text.empty() ? "" : "\n", "Exit codes:");
+  for (const auto& [code, what] : kExitCodes) absl::StrAppend(&text, "\n  ", code, "  ", what);
+  return text;
+}
+
+// TEXT:one of map, cache is what is told of the values of an option that takes one of two words.
+constexpr char kOneOf[] = "one of ";
+
+std::string AllowedOf(const std::string& type) {
+  const size_t colon = type.find(':');
+  return colon == std::string::npos ? "" : type.substr(colon + 1);
+}
+
 }  // namespace
 
 Option& Option::ShowDefault() {
@@ -79,33 +120,51 @@ Option& Option::ShowDefault() {
   return *this;
 }
 Option& Option::Between(int least, int most) {
-  option_->check(CLI::Range(least, most));
+  option_->check(InRange(int64_t{least}, int64_t{most}));
   return *this;
 }
 Option& Option::Between(uint64_t least, uint64_t most) {
-  option_->check(CLI::Range(least, most));
+  option_->check(InRange(least, most));
   return *this;
 }
 Option& Option::Between(double least, double most) {
-  option_->check(CLI::Range(least, most));
+  option_->check(InRange(least, most));
   return *this;
 }
 Option& Option::Positive() {
-  option_->check(CLI::PositiveNumber);
+  option_->check(Validated(
+      [](const std::string& text) {
+        double number;
+        return IsNumber(text, &number) && number > 0;
+      },
+      "number above 0", "above 0"));
   return *this;
 }
 Option& Option::OneOf(const std::vector<std::string>& words) {
-  option_->check(CLI::IsMember(words));
+  option_->check(CLI::Validator(
+      [words](std::string& text) {
+        if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
+        return absl::StrCat("there is no '", text, "'; known are: ", absl::StrJoin(words, ", "),
+                            DidYouMean(text, words));
+      },
+      absl::StrCat(kOneOf, absl::StrJoin(words, ", "))));
   return *this;
 }
 Option& Option::ExistingFile() {
-  option_->check(CLI::ExistingFile);
+  option_->check(
+      Validated([](const std::string& path) { return std::filesystem::is_regular_file(path); },
+                "file that there is", ""));
   return *this;
 }
 Option& Option::ExistingFolder() {
-  option_->check(CLI::ExistingDirectory);
+  option_->check(
+      Validated([](const std::string& path) { return std::filesystem::is_directory(path); },
+                "folder that there is", ""));
   return *this;
 }
+bool Option::IsGiven() const { return option_->count() > 0; }
+std::string Option::name() const { return option_->get_name(); }
+
 Option& Option::Required() {
   option_->required();
   return *this;
@@ -118,12 +177,20 @@ Option& Option::Values(int count) {
   option_->expected(count);
   return *this;
 }
+Option& Option::Each() {
+  option_->allow_extra_args(false);
+  return *this;
+}
 Option& Option::Needs(const Option& other) {
   option_->needs(other.option_);
   return *this;
 }
 Option& Option::Excludes(const Option& other) {
   option_->excludes(other.option_);
+  return *this;
+}
+Option& Option::TakenBefore(const std::string& how_to_write_it) {
+  option_->check([how_to_write_it](const std::string&) { return how_to_write_it; }, "");
   return *this;
 }
 
@@ -148,10 +215,9 @@ Option Command::AddFlag(const std::string& name, bool& value, const std::string&
 }
 
 void Command::Example(const std::string& arguments, const std::string& what) {
-  const std::string before = application_->get_footer();
-  application_->footer(absl::StrCat(before.empty() ? "Examples:" : before, "\n  kill9 ",
-                                    application_->get_name(), arguments.empty() ? "" : " ",
-                                    arguments, "\n      ", what));
+  examples_->push_back(
+      {absl::StrCat("kill9 ", application_->get_name(), arguments.empty() ? "" : " ", arguments),
+       what});
 }
 
 void Command::OnCall(std::function<int()> action) {
@@ -165,7 +231,10 @@ void Command::OnCall(std::function<int()> action) {
 }
 
 CommandLine::CommandLine(const std::string& what, const std::string& version)
-    : application_(std::make_unique<CLI::App>(what)), exit_code_(kExitPass) {
+    : what_(what),
+      version_(version),
+      application_(std::make_unique<CLI::App>(what)),
+      exit_code_(kExitPass) {
   application_->set_version_flag("--version", version);
   application_->set_config("--config", "", "a file of options: [torture], below it seconds=3");
   application_->allow_config_extras(CLI::config_extras_mode::error);
@@ -174,7 +243,13 @@ CommandLine::CommandLine(const std::string& what, const std::string& version)
 CommandLine::~CommandLine() = default;
 
 Command CommandLine::Add(const std::string& name, const std::string& what) {
-  return Command(application_->add_subcommand(name, what), &exit_code_);
+  return Command(application_->add_subcommand(name, what), &exit_code_, &examples_[name]);
+}
+
+Command CommandLine::Itself() { return Command(application_.get(), &exit_code_, &examples_[""]); }
+
+void CommandLine::Offer(const std::string& option, std::vector<std::string> words) {
+  offered_[option] = std::move(words);
 }
 
 int CommandLine::Complain(const std::string& message) const {
@@ -202,18 +277,118 @@ int CommandLine::Unexpected(const std::vector<std::string>& words) const {
   return Complain(absl::StrCat(text, "\n", name, " --help lists what there is"));
 }
 
+// What of the command's words stands where a value should: nothing, or another option. An option
+// would take the next word else, whatever that is.
+std::string CommandLine::WithoutValue(const std::vector<std::string>& words) const {
+  const std::vector<CLI::App*> commands = application_->get_subcommands(
+      [&words](const CLI::App* command) { return command->get_name() == words[0]; });
+  if (commands.empty()) return "";
+  for (size_t n = 1; n < words.size() && words[n] != "--"; ++n) {
+    const size_t equals = words[n].find('=');
+    const std::string name = words[n].substr(0, equals);
+    const CLI::Option* const option =
+        name.starts_with("--") ? commands[0]->get_option_no_throw(name) : nullptr;
+    if (option == nullptr || option->get_items_expected_min() == 0) continue;
+    if (equals + 1 == words[n].size()) return absl::StrCat(words[n], " has no value");
+    if (equals == std::string::npos && n + 1 < words.size() && words[n + 1].starts_with("--")) {
+      return absl::StrCat(name, " has no value: '", words[n + 1], "' follows");
+    }
+  }
+  return "";
+}
+
+CommandPage CommandLine::PageOf(const CLI::App& command) const {
+  CommandPage page;
+  page.name = command.get_name();
+  page.what = command.get_description();
+  if (const auto found = examples_.find(page.name); found != examples_.end()) {
+    page.examples = found->second;
+  }
+  for (const CLI::Option* option : command.get_options()) {
+    OptionPage described;
+    described.name = option->get_name();
+    described.group = option->get_group();
+    described.what = option->get_description();
+    if (!option->get_lnames().empty()) described.name = "--" + option->get_lnames()[0];
+    described.default_value = option->get_default_str();
+    described.is_required = option->get_required();
+    if (option->get_items_expected_max() > 0) {
+      const std::string type = option->get_type_name();
+      described.value = type.empty() ? "TEXT" : type.substr(0, type.find(':'));
+      const std::string allowed = AllowedOf(type);
+      if (allowed.starts_with(kOneOf)) {
+        described.words = absl::StrSplit(allowed.substr(std::strlen(kOneOf)), ", ");
+      } else {
+        described.range = allowed;
+      }
+      const auto offered =
+          offered_.find(described.name.substr(described.name.find_first_not_of('-')));
+      if (described.words.empty() && offered != offered_.end()) described.words = offered->second;
+    }
+    for (const CLI::Option* other : option->get_excludes()) {
+      described.excludes.push_back(other->get_name());
+    }
+    page.options.push_back(std::move(described));
+  }
+  return page;
+}
+
+ProgramPage CommandLine::Page() const {
+  ProgramPage page;
+  page.what = what_;
+  page.version = version_;
+  page.itself = PageOf(*application_);
+  for (const CLI::App* command : application_->get_subcommands({})) {
+    page.commands.push_back(PageOf(*command));
+  }
+  return page;
+}
+
+// help --as=FORM [COMMAND]. REQUIRES: `words` are what follows help.
+int CommandLine::Help(std::vector<std::string> words) {
+  const std::string form = words[0].substr(words[0].find('=') + 1);
+  const ProgramPage page = Page();
+  const std::vector<std::string> shells = {"bash", "zsh", "fish"};
+  const bool is_shell = std::find(shells.begin(), shells.end(), form) != shells.end();
+  if (!is_shell && form != "man") {
+    return Complain("help --as takes man, bash, zsh or fish");
+  }
+  if (words.size() > (is_shell ? 1 : 2)) {
+    return Complain(is_shell ? "the completions are of all commands" : "help takes one command");
+  }
+  if (is_shell) {
+    std::cout << (form == "bash"  ? BashCompletion(page)
+                  : form == "zsh" ? ZshCompletion(page)
+                                  : FishCompletion(page));
+    return kExitPass;
+  }
+  if (words.size() == 1) {
+    std::cout << ManPage(page);
+    return kExitPass;
+  }
+  for (const CommandPage& command : page.commands) {
+    if (command.name != words[1]) continue;
+    std::cout << ManPage(page, command);
+    return kExitPass;
+  }
+  return Complain(absl::StrCat("there is no command '", words[1], "'"));
+}
+
 int CommandLine::Run(int argc, char** argv) {
   std::vector<std::string> names;
   for (CLI::App* command : application_->get_subcommands({})) {
     names.push_back(command->get_name());
     for (CLI::Option* option : command->get_options()) CheckOption(*option);
-    const std::string before = command->get_footer();
-    command->footer(absl::StrCat(before, before.empty() ? "" : "\n\n", kExitCodesHelp));
+    command->footer(Footer(examples_[command->get_name()]));
   }
-  application_->footer("kill9 help COMMAND tells a command's options, with examples.");
+  application_->footer(
+      "kill9 help COMMAND tells a command's options, with examples; kill9 help --as=man [COMMAND] "
+      "is\n"
+      "a manual page, and --as=bash, --as=zsh, --as=fish are completions for a shell.");
   std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words[0] == "help") {
     words.erase(words.begin());
+    if (!words.empty() && words[0].starts_with("--as=")) return Help(std::move(words));
     if (words.size() > 1) return Complain("help takes one command");
     words.emplace_back("--help");
   }
@@ -222,6 +397,11 @@ int CommandLine::Run(int argc, char** argv) {
   if (!is_command) {
     return Complain(absl::StrCat("there is no command '", words[0], "'",
                                  DidYouMean(words[0], names), "; kill9 --help lists them"));
+  }
+  if (!words.empty()) {
+    if (const std::string what = WithoutValue(words); !what.empty()) {
+      return Complain(absl::StrCat(what, "\nkill9 ", words[0], " --help lists what there is"));
+    }
   }
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
   try {

@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+#include "stress/command/arguments/pages.h"
 
 namespace CLI {
 class App;
@@ -42,8 +45,14 @@ class Option {
   Option& Required();
   Option& SeparatedBy(char delimiter);
   Option& Values(int count);
+  Option& Each();  // each occurrence has one value: what follows is none of it
   Option& Needs(const Option& other);
   Option& Excludes(const Option& other);
+  // Once the command is called.
+  bool IsGiven() const;
+  std::string name() const;
+  // It is taken from the command line before it is read: who meets it has written it otherwise.
+  Option& TakenBefore(const std::string& how_to_write_it);
 
  private:
   CLI::Option* option_;
@@ -52,8 +61,8 @@ class Option {
 // One command of kill9.
 class Command {
  public:
-  Command(CLI::App* application, int* exit_code)
-      : application_(application), exit_code_(exit_code) {}
+  Command(CLI::App* application, int* exit_code, std::vector<ExamplePage>* examples)
+      : application_(application), exit_code_(exit_code), examples_(examples) {}
 
   // Value: a string, a number, or a vector of them; it outlives the command line. A name without
   // dashes takes what no option is before.
@@ -70,24 +79,38 @@ class Command {
  private:
   CLI::App* application_;
   int* exit_code_;
+  std::vector<ExamplePage>* examples_;
   std::string group_;
 };
 
-// `kill9 help [COMMAND]` is what `kill9 [COMMAND] --help` is. Options may stand in a file, too,
-// that --config names before the command: [torture] and below it seconds=3, as CLI11 reads them.
+// `kill9 help [COMMAND]` is what `kill9 [COMMAND] --help` is; with --as=man, bash, zsh or fish
+// before the command it is a manual page, or the completions of a shell (pages.h). Options may
+// stand in a file, too, that --config names before the command: [torture] and below it seconds=3,
+// as CLI11 reads them.
 class CommandLine {
  public:
   CommandLine(const std::string& what, const std::string& version);
   ~CommandLine();
   Command Add(const std::string& name, const std::string& what);
+  // What stands before a command.
+  Command Itself();
+  // What shells offer for an option of this name, of whatever command: "variant".
+  void Offer(const std::string& option, std::vector<std::string> words);
   // Calls the command that is named. Returns its exit code, or kExitUsage.
   int Run(int argc, char** argv);
 
  private:
   int Complain(const std::string& message) const;
   int Unexpected(const std::vector<std::string>& words) const;
+  std::string WithoutValue(const std::vector<std::string>& words) const;
+  int Help(std::vector<std::string> words);
+  CommandPage PageOf(const CLI::App& command) const;
+  ProgramPage Page() const;
 
+  const std::string what_, version_;
   std::unique_ptr<CLI::App> application_;
+  std::map<std::string, std::vector<ExamplePage>> examples_;  // by command
+  std::map<std::string, std::vector<std::string>> offered_;   // by option
   int exit_code_;
 };
 

@@ -12,7 +12,7 @@
 #include "build_commit.h"
 #include "harness/base/signals.h"
 #include "harness/base/stable_hash.h"
-#include "harness/explore/scenes/store_scene.h"
+#include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/explore.h"
 #include "harness/explore/search/ordering_score.h"
 #include "harness/explore/search/table.h"
@@ -51,21 +51,27 @@ Strategy ChooseStrategy(const std::string& given) {
                               {"random", Strategy::kRandom, {}}});
 }
 
-explore::StoreScenario Scenario(const std::string& name) {
-  absl::StatusOr<explore::StoreScenario> scenario = explore::ParseStoreScenario(name);
-  if (!scenario.ok()) throw UsageError(std::string(scenario.status().message()));
-  return *std::move(scenario);
+std::unique_ptr<explore::Scene> SceneOf(const Design& design, const std::string& scenario) {
+  absl::StatusOr<std::unique_ptr<explore::Scene>> scene = explore::NewScene(design, scenario);
+  if (!scene.ok()) throw UsageError(std::string(scene.status().message()));
+  return *std::move(scene);
 }
 
-std::vector<std::string> ScenariosOf(const Variant& variant, const std::string& given) {
+std::vector<std::string> NamesIn(const std::string& given) {
+  return absl::StrSplit(given, ' ', absl::SkipEmpty());
+}
+
+// Those that a design of its kind can have.
+std::vector<std::string> ScenariosOf(const Design& design, const std::string& given) {
   std::vector<std::string> names;
-  for (const std::string& name :
-       std::vector<std::string>(absl::StrSplit(given, ' ', absl::SkipEmpty()))) {
-    if (name == "pairs") {
-      for (std::string& pair : explore::AllPairs(variant.traits()))
-        names.push_back(std::move(pair));
-    } else {
-      names.push_back(Scenario(name).name);
+  for (const std::string& name : NamesIn(given)) {
+    if (name == "pairs" || name == "larger") {
+      for (std::string& scene :
+           name == "pairs" ? explore::AllPairs(design) : explore::LargerScenes(design)) {
+        names.push_back(std::move(scene));
+      }
+    } else if (explore::NewScene(design, name).ok()) {
+      names.push_back(name);
     }
   }
   return names;
@@ -73,19 +79,37 @@ std::vector<std::string> ScenariosOf(const Variant& variant, const std::string& 
 
 // What is run on its own, and belongs to one shard: a scene of a design; with --orderings a design.
 struct Unit {
-  const Variant* variant;
+  const Design* variant;
   std::string scenario;
 
   std::string name() const { return absl::StrCat(std::string(variant->name()), " ", scenario); }
 };
 
+// Each name is one that some of the designs can have.
+void CheckScenarios(const std::vector<const Design*>& designs, const std::string& given) {
+  for (const std::string& name : NamesIn(given)) {
+    absl::Status unknown = absl::OkStatus();
+    bool known = false;
+    for (const Design* design : designs) {
+      if (!explore::WhyNotExplored(*design).empty()) continue;
+      known = known || !ScenariosOf(*design, name).empty();
+      if (!known && unknown.ok()) unknown = explore::NewScene(*design, name).status();
+    }
+    if (!known && !unknown.ok()) throw UsageError(std::string(unknown.message()));
+  }
+}
+
 // Each once.
 std::vector<Unit> UnitsOf(const ExploreArguments& arguments) {
   std::vector<Unit> units;
   absl::flat_hash_set<std::string> names;
-  for (const Variant* variant : ChooseVariants(arguments.variant)) {
-    std::vector<std::string> scenarios = ScenariosOf(*variant, arguments.scenario);
-    if (arguments.orderings) scenarios = {arguments.scenario};
+  const std::vector<const Design*> designs = ChooseDesigns(arguments.variant);
+  CheckScenarios(designs, arguments.scenario);
+  for (const Design* variant : designs) {
+    std::vector<std::string> scenarios = {arguments.scenario};
+    if (!arguments.orderings && explore::WhyNotExplored(*variant).empty()) {
+      scenarios = ScenariosOf(*variant, arguments.scenario);
+    }
     for (std::string& scenario : scenarios) {
       Unit unit{variant, std::move(scenario)};
       if (names.insert(unit.name()).second) units.push_back(std::move(unit));
@@ -121,7 +145,7 @@ std::string RepeatLine(const std::string& token) {
   return absl::StrCat("kill9 explore --token='", token, "'");
 }
 
-Json RunOf(const Variant& variant, const std::string& scenario, const ExploreArguments& arguments,
+Json RunOf(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
            const ExploreResult& result, Verdict verdict, const std::string& token) {
   Json run = {
       {"variant", variant.name()},
@@ -160,10 +184,9 @@ Verdict VerdictOf(const ExploreResult& result) {
   return result.finding.verdict;
 }
 
-int ExploreOne(const Variant& variant, const std::string& name, const ExploreArguments& arguments,
+int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
                Json* runs) {
-  const explore::StoreScenario scenario = Scenario(name);
-  explore::StoreScene scene(variant, scenario);
+  const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
   explore::ExploreOptions options;
   options.model = ChooseModel(arguments.model);
   options.deaths = static_cast<int>(arguments.deaths);
@@ -173,7 +196,7 @@ int ExploreOne(const Variant& variant, const std::string& name, const ExploreArg
   options.budget_seconds = arguments.budget_seconds;
   options.seed = arguments.seed;
   options.interrupted = &interrupted;
-  const ExploreResult result = explore::Explore(scene, options);
+  const ExploreResult result = explore::Explore(*scene, options);
   const Verdict verdict = VerdictOf(result);
   std::string token;
   if (result.finding.verdict != Verdict::kPass) {
@@ -190,7 +213,7 @@ int ExploreOne(const Variant& variant, const std::string& name, const ExploreArg
       result.exhaustive ? "exhaustive" : "not all");
   if (result.unsteady) std::cout << "    " << kUnsteady << "\n";
   if (!token.empty()) {
-    std::cout << explore::RenderTable(result.steps, scene.participants()) << "    "
+    std::cout << explore::RenderTable(result.steps, scene->participants()) << "    "
               << VerdictName(verdict) << ": " << result.finding.message
               << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
   }
@@ -200,15 +223,14 @@ int ExploreOne(const Variant& variant, const std::string& name, const ExploreArg
 }
 
 // Not a test of the design: how much of its memory orders the explorer would miss.
-int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, Json* runs) {
-  const auto scene = [&variant](const std::string& name) -> std::unique_ptr<explore::Scene> {
-    return std::make_unique<explore::StoreScene>(variant, Scenario(name));
-  };
+int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, Json* runs) {
+  const auto scene = [&variant](const std::string& name) { return SceneOf(variant, name); };
   const std::vector<explore::WeakenedOrdering> all =
       explore::ScoreOrderings(ScenariosOf(variant, arguments.scenario), scene,
                               {.model = ChooseModel(arguments.model),
                                .deaths = static_cast<int>(arguments.deaths),
                                .budget_seconds = arguments.budget_seconds,
+                               .schedules = arguments.schedules,
                                .seed = arguments.seed,
                                .interrupted = &interrupted});
   size_t found = 0;
@@ -220,9 +242,10 @@ int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, 
                                  std::string(explore::NameOf(one.of)),
                                  std::string(explore::NameOf(one.from)),
                                  std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
-                                 is_found         ? "found by " + one.scenario
-                                 : one.exhaustive ? "never wrong"
-                                                  : "not found");
+                                 is_found             ? "found by " + one.scenario
+                                 : one.exhaustive     ? "never wrong"
+                                 : one.novelties == 0 ? "not found: it never allowed more"
+                                                      : "not found");
     list.push_back({{"place", one.place},
                     {"operation", explore::NameOf(one.of)},
                     {"written", explore::NameOf(one.from)},
@@ -231,6 +254,7 @@ int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, 
                     {"scenario", one.scenario},
                     {"exhaustive", one.exhaustive},
                     {"schedules", one.schedules},
+                    {"novelties", one.novelties},
                     {"seconds", one.seconds}});
   }
   std::cout << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
@@ -247,22 +271,45 @@ int ScoreOrderingsOf(const Variant& variant, const ExploreArguments& arguments, 
   return ExitCode(verdict);
 }
 
+// A design that has no scenes: what is asked for and not run is told.
+int Skip(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
+         Json* runs) {
+  const std::string reason = explore::WhyNotExplored(variant);
+  std::cout << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()), reason);
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(Verdict::kSkipped)},
+                   {"reason", reason}});
+  return kExitPass;
+}
+
+int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
+  if (!explore::WhyNotExplored(*unit.variant).empty()) {
+    return Skip(*unit.variant, unit.scenario, arguments, runs);
+  }
+  if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, runs);
+  return ExploreOne(*unit.variant, unit.scenario, arguments, runs);
+}
+
 int RepeatToken(const ExploreArguments& arguments) {
   const std::optional<explore::Token> token = explore::ParseToken(arguments.token);
-  const Variant* variant = token.has_value() ? FindVariant(token->variant) : nullptr;
-  if (variant == nullptr) throw UsageError("--token: it is none of this program's");
-  explore::StoreScene scene(*variant, Scenario(token->scenario));
+  const Design* design = token.has_value() ? FindDesign(token->variant) : nullptr;
+  if (design == nullptr || !explore::WhyNotExplored(*design).empty()) {
+    throw UsageError("--token: it is none of this program's");
+  }
+  const std::unique_ptr<explore::Scene> scene = SceneOf(*design, token->scenario);
   const explore::MachineLimits limits{
       .model = token->model, .deaths = token->deaths, .trace = true};
   explore::Machine& machine = explore::Machine::Get();
-  machine.Load(scene, limits);
+  machine.Load(*scene, limits);
   machine.SetContended(token->contended);
   uint32_t failed = 0;
   for (uint32_t n = 0; n < arguments.times; ++n) {
     const explore::Replayed replayed = explore::Replay(token->schedule, limits);
     if (replayed.finding.verdict != Verdict::kPass) ++failed;
     if (n > 0) continue;
-    std::cout << explore::RenderTable(replayed.steps, scene.participants()) << "    "
+    std::cout << explore::RenderTable(replayed.steps, scene->participants()) << "    "
               << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
   }
   std::cout << "failed " << failed << " times of " << arguments.times << "\n";
@@ -291,20 +338,19 @@ int Run(const ExploreArguments& arguments) {
   std::signal(SIGTERM, [](int) { interrupted = true; });
   const auto began = std::chrono::steady_clock::now();
   int exit_code = kExitPass;
+  bool all_skipped = true;  // or there was nothing
   Json& runs = result["runs"];
   for (const Unit& unit : units) {
     const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
     const bool is_late = arguments.seconds > 0 && gone.count() > arguments.seconds;
-    if (interrupted || (is_late && !runs.empty())) break;
-    const int code = arguments.orderings
-                         ? ScoreOrderingsOf(*unit.variant, arguments, &runs)
-                         : ExploreOne(*unit.variant, unit.scenario, arguments, &runs);
-    exit_code = WorseExitCode(exit_code, code);
+    if (interrupted || (is_late && !all_skipped)) break;
+    exit_code = WorseExitCode(exit_code, RunUnit(unit, arguments, &runs));
+    all_skipped &= runs.back()["verdict"] == VerdictName(Verdict::kSkipped);
     if (result.contains("shard")) runs.back()["unit"] = unit.name();
   }
   result["interrupted"] = static_cast<bool>(interrupted);
   if (interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
-  if (result["runs"].empty()) exit_code = kExitUndecided;
+  if (all_skipped) exit_code = WorseExitCode(exit_code, kExitUndecided);
   if (arguments.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {
     std::cerr << "kill9 explore: " << status.message() << "\n";

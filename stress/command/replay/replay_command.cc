@@ -27,6 +27,7 @@
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "stress/command/commands.h"
+#include "stress/command/replay/kept_history.h"
 #include "stress/command/replay/sweep_replay.h"
 #include "stress/command/replay/torture_replay.h"
 #include "variants/registry.h"
@@ -167,6 +168,8 @@ bool IsSweepRun(const Json& run) {
   return run.contains("counterexample") && TextField(run["counterexample"], "kind") == "sweep";
 }
 
+constexpr char kControl[] = "control";  // the tier of try that kills nobody
+
 int Complain(const std::string& message) {
   std::cerr << "kill9 replay: " << message << "\n";
   return kExitUsage;
@@ -177,6 +180,12 @@ absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, co
   if (kind == "torture") return TortureArguments(result, run);
   if (kind == "check") return CheckArguments(run);
   if (kind == "planted") return PlantedArguments(result, run);
+  if (kind == "run") {
+    return Unusable(
+        "it names a program and a check, and a file may come from anybody: enter its "
+        "'repeat' line yourself");
+  }
+  if (kind == kControl) return Unusable("it failed though nobody was killed: try it again");
   // The explorer takes a token for what it is, and refuses what is none.
   if (kind == "explore" && !TextField(run, "token").empty()) {
     return std::vector<std::string>{"explore", "--token=" + TextField(run, "token")};
@@ -184,9 +193,23 @@ absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, co
   return Unusable("a run of '" + kind + "' without a place");
 }
 
-int ReplayRun(const std::string& kind, const Json& result, const Json& run,
-              const SweepReplayOptions& options) {
+// Of programs that somebody brought the command line is a file's: it is not run from there.
+bool IsOfPrograms(const Json& run) { return TextField(run, "scenario") == "programs"; }
+int ShowPrograms(const Json& run, const std::string& folder) {
+  std::cerr << TextField(run, "variant") << ": " << TextField(run, "verdict") << ": "
+            << TextField(run, "reason", "no reason was kept") << "\n";
+  const ModelChecker* model = FindModel(TextField(run, "model"));
+  if (model == nullptr || CheckKeptHistory(*model, run, folder) != Verdict::kViolation) {
+    std::cerr << TextField(run, "counterexample") << "\n";
+  }
+  std::cerr << "to repeat it: " << TextField(run, "repeat") << "\n";
+  return kExitFailed;
+}
+
+int ReplayRun(const std::string& kind, const std::string& folder, const Json& result,
+              const Json& run, const SweepReplayOptions& options) {
   if (IsSweepRun(run)) return ReplaySweepRun(run, options);
+  if (kind == "torture" && IsOfPrograms(run)) return ShowPrograms(run, folder);
   absl::StatusOr<std::vector<std::string>> words = ArgumentsOf(kind, result, run);
   if (!words.ok()) {
     return Complain(absl::StrCat("a run that failed cannot be repeated: ",
@@ -194,7 +217,7 @@ int ReplayRun(const std::string& kind, const Json& result, const Json& run,
   }
   const std::optional<Verdict> verdict = VerdictOf(run);
   if (kind == "torture" && verdict.has_value() && ExitCode(*verdict) == kExitFailed &&
-      ExplainTorture(*FindDesign(TextField(run, "variant")), run, options)) {
+      ExplainTorture(*FindDesign(TextField(run, "variant")), run, folder, options)) {
     return kExitFailed;
   }
   int exit_code = kExitPass;
@@ -210,8 +233,15 @@ std::string ResultIn(const std::string& path) {
   return std::filesystem::is_directory(path, ignored) ? absl::StrCat(path, "/result.json") : path;
 }
 
+// Which command a run is one of: those of the gate and of try are of others.
+std::string KindOf(const std::string& of_file, const std::string& tier) {
+  if (of_file == "gate" || tier == "sweep" || tier == kControl) return tier;
+  return of_file == "try" ? "torture" : of_file;
+}
+
 int Replay(const std::string& given, const SweepReplayOptions& options) {
   const std::string path = ResultIn(given);
+  const std::string folder = std::filesystem::path(path).parent_path();
   const absl::StatusOr<Json> read = ReadJsonFile(path);
   if (!read.ok()) return Complain(std::string(read.status().message()));
   const Json& result = *read;
@@ -227,9 +257,7 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
   int repeated = 0;
   for (size_t n = 0; n < result["runs"].size(); ++n) {
     const Json& run = result["runs"][n];
-    // The gate's runs are those of other commands.
-    const std::string of_file = TextField(result, "kind");
-    const std::string kind = of_file == "gate" ? TextField(run, "tier") : of_file;
+    const std::string kind = KindOf(TextField(result, "kind"), TextField(run, "tier"));
     const absl::StatusOr<bool> failed = Failed(kind, run);
     if (!failed.ok()) {
       return Complain(absl::StrCat("run ", n + 1, " of '", path,
@@ -237,7 +265,7 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
     }
     if (!*failed) continue;
     ++repeated;
-    exit_code = WorseExitCode(exit_code, ReplayRun(kind, result, run, options));
+    exit_code = WorseExitCode(exit_code, ReplayRun(kind, folder, result, run, options));
     if (options.debugger) break;
   }
   if (repeated == 0) std::cerr << "kill9 replay: no run of '" << path << "' failed\n";

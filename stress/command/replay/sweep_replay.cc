@@ -3,58 +3,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "harness/result/verdict.h"
+#include "harness/result/waiting.h"
 #include "harness/stepper/trace/backtrace.h"
 #include "harness/stepper/trace/symbols.h"
+#include "harness/sweep/look.h"
 #include "harness/sweep/sweep.h"
 #include "variants/registry.h"
 
 namespace kill9 {
 namespace {
 
-// The process numbers that a worker's victim has out here: it is the child of the worker's child
-// that stands still.
-pid_t OuterPid(pid_t worker) {
-  auto children = [](pid_t pid) {
-    std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
-    std::vector<pid_t> found;
-    for (pid_t child = 0; file >> child;) found.push_back(child);
-    return found;
-  };
-  for (pid_t cell : children(worker)) {
-    for (pid_t victim : children(cell)) {
-      std::ifstream file(absl::StrCat("/proc/", victim, "/stat"));
-      std::string text((std::istreambuf_iterator<char>(file)), {});
-      size_t name_ends = text.rfind(')');
-      if (name_ends != std::string::npos && text.size() > name_ends + 2 &&
-          text[name_ends + 2] == 'T') {
-        return victim;
-      }
-    }
-  }
-  return 0;
-}
-
-// Where the victim of request.place stands: its calls, down to the object's own.
-std::string StackOfTheVictim(const sweep::CellRequest& request) {
-  std::string text;
-  const absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [&text](pid_t worker) {
-    if (const pid_t victim = OuterPid(worker); victim != 0) {
-      text = stepper::RenderStack(stepper::Backtrace(victim));
-    }
-  });
-  return stopped.ok() ? text : "";
-}
-
 int Debug(const sweep::CellRequest& request) {
   absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [](pid_t worker) {
-    pid_t victim = OuterPid(worker);
+    pid_t victim = sweep::StandingProcess(worker);
     if (victim == 0) {
       std::cerr << "kill9 replay: the victim is gone\n";
       return;
@@ -79,6 +46,16 @@ int Debug(const sweep::CellRequest& request) {
 }
 
 }  // namespace
+
+std::vector<stepper::StackFrame> FramesOfTheVictim(const sweep::CellRequest& request) {
+  std::vector<stepper::StackFrame> frames;
+  const absl::StatusOr<pid_t> stopped = sweep::StopForDebugger(request, [&frames](pid_t worker) {
+    if (const pid_t victim = sweep::StandingProcess(worker); victim != 0)
+      frames = stepper::Backtrace(victim);
+  });
+  if (!stopped.ok()) frames.clear();
+  return frames;
+}
 
 int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
   absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
@@ -108,7 +85,7 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
             std::cerr << "  before " << stepper::Symbols(worker).Describe(failure.address) << "\n";
           }
           std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
-          std::cerr << failure.window;
+          std::cerr << failure.window << DescribeWaiting(sweep::RunOf(*request, found));
         }
         if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
         std::cerr << "  failed " << found.replayed_alike << " times of " << found.replayed << "\n";
@@ -121,8 +98,9 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
           exit_code = kExitUndecided;
       });
   if (status.ok() && failed && request->replay) {
-    if (const std::string stack = StackOfTheVictim(*request); !stack.empty()) {
-      std::cerr << "  where the victim stands:\n" << stack;
+    const std::vector<stepper::StackFrame> frames = FramesOfTheVictim(*request);
+    if (!frames.empty()) {
+      std::cerr << "  where the victim stands:\n" << stepper::RenderStack(frames);
     }
   }
   if (status.ok()) return exit_code;

@@ -4,7 +4,11 @@
 
 #include <cstdint>
 
+#include <vector>
+
 #include "harness/result/result.h"
+#include "harness/stepper/trace/backtrace.h"
+#include "harness/sweep/sweep.h"
 
 namespace kill9 {
 
@@ -17,6 +21,9 @@ struct SweepReplayOptions {
 // `run`: of a result file, with its counterexample. Returns the exit code: kExitFailed where it
 // failed again each time, kExitPass where it did not, kExitUndecided where it did only sometimes.
 int ReplaySweepRun(const Json& run, const SweepReplayOptions& options);
+
+// The calls that the victim of request.place stands in. Empty: they are not known.
+std::vector<stepper::StackFrame> FramesOfTheVictim(const sweep::CellRequest& request);
 
 }  // namespace kill9
 

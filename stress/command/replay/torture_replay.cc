@@ -7,10 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/shell_word.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/result/command_name.h"
 #include "harness/result/verdict.h"
+#include "harness/result/waiting.h"
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/sweep.h"
+#include "stress/command/replay/kept_history.h"
 
 namespace kill9 {
 namespace {
@@ -44,19 +48,18 @@ struct Found {
 
 // The first cell that fails with this verdict; else the first one that fails.
 std::optional<Found> FindCell(const Design& design, std::string_view verdict) {
-  volatile bool enough = false;
+  bool enough = false;
   std::optional<Found> found;
   size_t done = 0;
   const std::vector<sweep::CellRequest> cells = CellsOf(design);
   const absl::Status status = sweep::RunCells(
-      cells, 0, &enough,
+      cells, 0, [&enough] { return enough; },
       [&](const sweep::CellRequest& request, sweep::CellArea& area, pid_t) {
         ++done;
         if (area.result.failures == 0) return;
         const bool alike = VerdictName(area.result.failure[0].verdict) == verdict;
         if (found.has_value() && (found->alike || !alike)) return;
         Json run = sweep::RunOf(request, area.result);
-        run["counterexample"] = run["counterexamples"][0];
         found = {std::move(run), alike};
         enough = alike;
       },
@@ -71,20 +74,29 @@ std::optional<Found> FindCell(const Design& design, std::string_view verdict) {
 
 }  // namespace
 
-bool ExplainTorture(const Design& design, const Json& run, const SweepReplayOptions& options) {
+bool ExplainTorture(const Design& design, const Json& run, const std::string& folder,
+                    const SweepReplayOptions& options) {
   const std::string verdict = TextField(run, "verdict");
   std::cerr << design.name() << " " << TextField(run, "scenario") << ": " << verdict << ": "
             << TextField(run, "reason", "no reason was kept") << "\n";
-  if (const std::string kept = TextField(run, "counterexample"); !kept.empty()) {
-    std::cerr << "what was kept of its history:\n" << kept << "\n";
-  }
+  std::cerr << DescribeWaiting(run);
+  const std::string shown = TextField(run, "counterexample");
+  const bool shows_it =
+      CheckKeptHistory(*FindModel(design.model()), run, folder) == Verdict::kViolation;
+  if (!shows_it && !shown.empty()) std::cerr << "what it was said to show:\n" << shown << "\n";
+  ShowLastKills(run);
   std::cerr << "looking for an instruction at which a kill shows it each time, for " << kMostSeconds
             << " s at most" << std::endl;
   const std::optional<Found> found = FindCell(design, verdict);
   if (!found.has_value()) return false;
   std::cerr << (found->alike ? "the same, each time:\n"
                              : "not the same verdict, but a failure each time:\n");
-  return ReplaySweepRun(found->run, options) == kExitFailed;
+  const bool failed = ReplaySweepRun(found->run, options) == kExitFailed;
+  if (failed && !options.debugger) {
+    std::cerr << "next: " << CommandName() << " replay " << ShellWord(folder)
+              << " --gdb stops right there; once it is mended, the line above passes\n";
+  }
+  return failed;
 }
 
 }  // namespace kill9

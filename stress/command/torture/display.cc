@@ -8,6 +8,8 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/report/results/shape_coverage.h"
+#include "harness/result/command_name.h"
+#include "harness/result/waiting.h"
 
 namespace kill9 {
 namespace {
@@ -60,6 +62,26 @@ std::string Padded(const std::string& text, int width) {
 
 }  // namespace
 
+std::string FindingText(const Json& run) {
+  std::string text = DescribeWaiting(run);
+  if (run.contains("counterexample")) {
+    absl::StrAppend(&text, TextField(run, "counterexample"), "\n");
+    const Json files = run.value("counterexample_files", Json::array());
+    for (const Json& file : files) {
+      absl::StrAppend(&text, "    written: ", file.get<std::string>(), "\n");
+    }
+  }
+  if (run.contains("repeat")) {
+    absl::StrAppend(&text, "    repeat: ", TextField(run, "repeat"), "\n");
+  }
+  return text;
+}
+
+std::string HowToReplay(const std::string& kept) {
+  return absl::StrCat("kept in ", kept, "; from there to the cause: ", CommandName(), " replay ",
+                      kept);
+}
+
 Display::Display(const Options& options)
     : out_(options.to_errors ? std::cerr : std::cout),
       terminal_(options.to_errors ? 2 : 1),
@@ -101,24 +123,20 @@ void Display::Done(const std::string& name, const TortureResult& result) {
   if (options_.quiet && passed) return;
   out_ << absl::StrFormat("%-34s ", name) << terminal_.Paint(result.verdict);
   if (run.contains("kills")) {
-    out_ << absl::StrFormat("  %d kills (%d in operations), %d operations, %d audits",
-                            Number(run, "kills", "total"), Number(run, "kills", "in_operation"),
-                            run["operations"].get<uint64_t>(), run["audits"].get<uint64_t>());
+    // Of a program it is known when it was asked, and when it had answered.
+    const bool in_calls = run["kills"].contains("in_call");
+    out_ << absl::StrFormat("  %d kills (%d in %s), %d operations, %d audits",
+                            Number(run, "kills", "total"),
+                            Number(run, "kills", in_calls ? "in_call" : "in_operation"),
+                            in_calls ? "calls" : "operations", run["operations"].get<uint64_t>(),
+                            run["audits"].get<uint64_t>());
   }
   out_ << "\n";
   if (run.contains("shape")) {
     out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
   }
   if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
-  if (run.contains("counterexample")) {
-    out_ << run["counterexample"].get<std::string>() << "\n";
-    for (const Json& file : run["counterexample_files"]) {
-      out_ << "    written: " << file.get<std::string>() << "\n";
-    }
-  }
-  if (!passed && run.contains("repeat")) {
-    out_ << "    repeat: " << run["repeat"].get<std::string>() << "\n";
-  }
+  if (!passed) out_ << FindingText(run);
   out_ << std::flush;
 }
 
@@ -148,7 +166,8 @@ void Display::Table(const Json& runs) {
 
 void Display::Shapes(const Json& result) {
   if (options_.quiet) return;
-  const std::vector<report::ShapeCoverage> coverage = report::CoverageOfShapes({&result});
+  const std::vector<report::ShapeCoverage> coverage =
+      report::OfKindsThatRan(report::CoverageOfShapes({&result}));
   size_t all = 0, seen = 0;
   for (const report::ShapeCoverage& one : coverage) {
     for (const auto& [name, runs] : one.classes) {
@@ -156,7 +175,7 @@ void Display::Shapes(const Json& result) {
       seen += runs > 0 ? 1 : 0;
     }
   }
-  if (seen == 0) return;
+  if (all == 0) return;
   out_ << absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
   if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
     out_ << "; by no run: " << unseen;
@@ -173,9 +192,7 @@ void Display::Summary(const std::string& kept) {
     }
     out_ << "\n";
   }
-  if (!kept.empty()) {
-    out_ << "kept in " << kept << "; from there to the cause: kill9 replay " << kept << "\n";
-  }
+  if (!kept.empty()) out_ << HowToReplay(kept) << "\n";
   std::vector<std::string> counts;
   for (size_t n = 0; n < verdicts_.size(); ++n) {
     if (verdicts_[n] == 0) continue;

@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <filesystem>
+#include <iostream>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,17 @@ bool Failed(const Json& run) {
 
 Findings::Findings() : folder_(FreeFolder()) {}
 
+void Findings::Count(Json* run) {
+  if (!has_room() && Failed(*run)) {
+    (*run)["history_not_kept"] = "the histories of the runs before it fill the folder";
+    return;
+  }
+  const std::string history = TextField(*run, "history");
+  std::error_code error;
+  const uintmax_t bytes = history.empty() ? 0 : fs::file_size(history, error);
+  if (!error) history_bytes_ += bytes;
+}
+
 absl::Status Findings::Keep(const Json& result) const {
   std::error_code error;
   fs::create_directories(folder_, error);
@@ -60,6 +72,13 @@ absl::Status Findings::Keep(const Json& result) const {
   if (!error) fs::rename(fresh, kLatest, error);
   if (error) unlink(fresh.c_str());
   return absl::OkStatus();
+}
+
+std::string Findings::KeptIn(const Json& result) const {
+  const absl::Status status = Keep(result);
+  if (status.ok()) return folder_;
+  std::cerr << "kill9: " << status.message() << "\n";
+  return "";
 }
 
 }  // namespace kill9

@@ -25,6 +25,7 @@
 #include "stress/command/commands.h"
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
+#include "stress/command/torture/programs.h"
 
 namespace kill9 {
 namespace {
@@ -62,6 +63,7 @@ struct Flags {
   std::string counterexamples;  // empty: as Findings says
   bool fail_fast = false;
   bool quiet = false;
+  ProgramFlags programs;
 };
 
 // How the runs share the time, where --seconds is not given. Where they are few, each is made
@@ -156,6 +158,22 @@ std::vector<std::string> NamesOf(const std::vector<Unit>& units) {
   return names;
 }
 
+int RunOwnPrograms(const Flags& flags) {
+  HandleInterrupts(OnInterrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+  return RunPrograms(flags.programs,
+                     {.seconds = flags.seconds,
+                      .processes = flags.processes,
+                      .seed = flags.seed,
+                      .kills = flags.kills,
+                      .life_us = flags.life_us,
+                      .watchdog_seconds = flags.watchdog_seconds,
+                      .json = flags.json,
+                      .counterexamples = flags.counterexamples,
+                      .quiet = flags.quiet},
+                     g_interrupted);
+}
+
 int RunAll(const Flags& flags) {
   const Shard shard = ChooseShard(flags.shard);
   if (!shard.whole() && flags.seed == 0) {
@@ -171,7 +189,7 @@ int RunAll(const Flags& flags) {
   options.supervisor.processes = flags.processes;
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
   options.supervisor.kills = flags.kills;
-  const Findings findings;
+  Findings findings;
   const bool keep = flags.counterexamples.empty();
   options.counterexamples = keep ? findings.folder() : flags.counterexamples;
   options.supervisor.life_us = flags.life_us;
@@ -198,12 +216,14 @@ int RunAll(const Flags& flags) {
     if (g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
     const Unit& unit = units[n];
     options.seed = unit.seed;
+    options.keeps_history = keep && findings.has_room();
     TortureResult run =
         RunTorture(*unit.design, *unit.scenario, options, [&](const TortureProgress& state) {
           display.Progress(unit.Name(), state);
           return g_interrupted == 0;
         });
     display.Done(unit.Name(), run);
+    findings.Count(&run.run);
     if (!shard.whole()) run.run["unit"] = names[n];
     exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
     any_failed = any_failed || ExitCode(run.verdict) == kExitFailed;
@@ -221,13 +241,7 @@ int RunAll(const Flags& flags) {
     display.Line("nothing was run: that is no pass");
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
-  std::string kept;
-  if (keep && any_failed) {
-    const absl::Status status = findings.Keep(result);
-    if (status.ok()) kept = findings.folder();
-    if (!status.ok()) std::cerr << "kill9: " << status.message() << "\n";
-  }
-  display.Summary(kept);
+  display.Summary(keep && any_failed ? findings.KeptIn(result) : "");
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
       std::cerr << "kill9: " << status.message() << "\n";
@@ -245,27 +259,33 @@ void AddTortureCommand(CommandLine& line) {
       "kill real processes at random while others go on, and check what the survivors see");
   auto flags = std::make_shared<Flags>();
   command.Group("What is run");
-  command
-      .Add("--variant", flags->variant,
-           "all (the designs), baselines, peers, or names with commas between")
-      .ShowDefault();
-  command.Add("--scenario", flags->scenario, "all, or names with commas between").ShowDefault();
-  command.Add("--workload", flags->workload, "instead of the scenario's own: ycsb-a, mixed, ...");
-  command
-      .Add("--shape", flags->shape,
-           "of the run: drawn from the seed; usual, the scenario's own; or key=value with commas "
-           "between, as a run prints it")
-      .ShowDefault();
+  const Option design =
+      command
+          .Add("--variant", flags->variant,
+               "all (the designs), baselines, peers, or names with commas between")
+          .ShowDefault();
+  const Option scenario =
+      command.Add("--scenario", flags->scenario, "all, or names with commas between").ShowDefault();
+  const Option workload = command.Add("--workload", flags->workload,
+                                      "instead of the scenario's own: ycsb-a, mixed, ...");
+  const Option shape =
+      command
+          .Add("--shape", flags->shape,
+               "of the run: drawn from the seed; usual, the scenario's own; or key=value with "
+               "commas between, as a run prints it")
+          .ShowDefault();
   command.Group("How much of it");
   command
       .Add("--seconds", flags->seconds,
            "of each scenario of each variant; default: 10, less if there are many")
       .Between(0.05, 1e6);
-  command
-      .Add("--rounds", flags->rounds,
-           "so many runs of each, with the seeds that follow; default: 1, more if there are few")
-      .Between(uint64_t{1}, uint64_t{1'000'000'000});
-  command.Add("--shard", flags->shard, kShardHelp);
+  const Option rounds =
+      command
+          .Add("--rounds", flags->rounds,
+               "so many runs of each, with the seeds that follow; default: 1, more if there are "
+               "few")
+          .Between(uint64_t{1}, uint64_t{1'000'000'000});
+  const Option shard = command.Add("--shard", flags->shard, kShardHelp);
   command.Add("--processes", flags->processes, "workers")
       .Between(1u, kMaxWorkers - 2)
       .ShowDefault();
@@ -296,7 +316,16 @@ void AddTortureCommand(CommandLine& line) {
                   "one design in one scenario, for a minute");
   command.Example("--variant=robust_unrepaired --fail-fast",
                   "how a failure looks: this baseline repairs nothing");
-  command.OnCall([flags] { return RunAll(*flags); });
+  command.Example("--worker='python3 worker.py' --model=map",
+                  "a program of your own, in any language (docs/bring_your_own.md)");
+  std::vector<Option> of_programs = AddProgramOptions(
+      command, flags->programs, {design, scenario, workload, shape, rounds, shard});
+  of_programs.push_back(AddKillAt(command, flags->programs));
+  command.OnCall([flags, of_programs] {
+    if (flags->programs.given()) return RunOwnPrograms(*flags);
+    RefuseWithoutPrograms(of_programs);
+    return RunAll(*flags);
+  });
 }
 
 }  // namespace kill9

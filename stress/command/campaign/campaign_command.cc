@@ -1,0 +1,223 @@
+// kill9 campaign: what was ever run, what to run next, what has become of it.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "harness/result/verdict.h"
+#include "stress/command/commands.h"
+
+#ifdef KILL9_HAVE_SQLITE
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/base/text/shell_word.h"
+#include "harness/campaign/campaign.h"
+#include "harness/campaign/campaign_plan.h"
+#include "harness/campaign/campaign_summary.h"
+#include "harness/result/build_info.h"
+#include "harness/result/command_name.h"
+#include "harness/result/result.h"
+#include "stress/command/arguments/choices.h"
+#endif
+#include <iostream>
+
+namespace kill9 {
+namespace {
+
+struct Flags {
+  std::string action, file;
+  std::vector<std::string> results;
+  double seconds = 0;
+  std::string variant = "all", folder = "campaign", html;
+  uint64_t seed = 0;
+  bool run = false;
+};
+
+#ifdef KILL9_HAVE_SQLITE
+
+volatile std::sig_atomic_t g_interrupted = 0;
+void OnInterrupt(int) { g_interrupted = 1; }
+
+int Complain(const absl::Status& status) {
+  std::cerr << "kill9 campaign: " << std::string(status.message()) << "\n";
+  return kExitUsage;
+}
+
+absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
+  const absl::StatusOr<Json> result = ReadJsonFile(file);
+  if (!result.ok()) return result.status();
+  const absl::StatusOr<size_t> added = all.Add(*result);
+  if (!added.ok()) {
+    return absl::Status(added.status().code(),
+                        absl::StrCat("'", file, "': ", std::string(added.status().message())));
+  }
+  std::cerr << absl::StrFormat("%s: %d runs, %d of them new\n", file, (*result)["runs"].size(),
+                               *added);
+  return absl::OkStatus();
+}
+
+int AddResults(campaign::Campaign& all, const Flags& flags) {
+  if (flags.results.empty()) throw UsageError("campaign add needs result files: DB RESULT...");
+  for (const std::string& file : flags.results) {
+    if (absl::Status status = AddFile(all, file); !status.ok()) return Complain(status);
+  }
+  return kExitPass;
+}
+
+int Show(campaign::Campaign& all, const Flags& flags) {
+  const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
+  if (!runs.ok()) return Complain(runs.status());
+  const campaign::Summary summary =
+      campaign::Summarise(*runs, campaign::KnownCells(ChooseDesigns(flags.variant)));
+  if (!flags.html.empty()) {
+    std::ofstream page(flags.html);
+    page << campaign::AsHtml(summary) << std::flush;
+    if (!page) return Complain(absl::UnavailableError("cannot write '" + flags.html + "'"));
+  }
+  std::cout << campaign::AsText(summary);
+  if (summary.runs == 0) return kExitUndecided;
+  return summary.bad() ? kExitFailed : kExitPass;
+}
+
+// Runs one command of the plan, which dies with this process; its exit code. Ctrl-C reaches both.
+int RunCommand(const campaign::PlannedCommand& command) {
+  std::vector<std::string> words = {"/proc/self/exe"};
+  words.insert(words.end(), command.words.begin(), command.words.end());
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) return kExitUsage;
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(kExitUndecided);
+    for (const int signal_number : {SIGINT, SIGTERM}) std::signal(signal_number, SIG_DFL);
+    execv(arguments[0], arguments.data());
+    _exit(kExitUsage);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    if (g_interrupted != 0) kill(child, SIGTERM);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
+}
+
+int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
+  struct sigaction action {};
+  action.sa_handler = OnInterrupt;  // without SA_RESTART: it ends the wait
+  for (const int signal_number : {SIGINT, SIGTERM}) sigaction(signal_number, &action, nullptr);
+  int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
+  for (const campaign::PlannedCommand& command : plan.commands) {
+    if (g_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
+    std::error_code ignored;
+    std::filesystem::remove(command.result_file, ignored);
+    exit_code = WorseExitCode(exit_code, RunCommand(command));
+    // A command that was interrupted leaves what it had; one that was refused leaves nothing.
+    if (!std::filesystem::exists(command.result_file)) continue;
+    if (absl::Status status = AddFile(all, command.result_file); !status.ok()) {
+      return Complain(status);
+    }
+  }
+  return exit_code;
+}
+
+int MakePlan(campaign::Campaign& all, const Flags& flags) {
+  if (flags.seconds <= 0) throw UsageError("campaign plan needs --seconds");
+  const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
+  if (!runs.ok()) return Complain(runs.status());
+  const campaign::PlanOptions options{
+      .seconds = flags.seconds,
+      .build = std::string(BuildCommit()),
+      .seed = flags.seed != 0 ? flags.seed : std::random_device{}() | 1,
+      .folder = flags.folder};
+  const campaign::Plan plan =
+      campaign::MakePlan(campaign::KnownCells(ChooseDesigns(flags.variant)), *runs, options);
+  size_t counts[3] = {};
+  for (const campaign::PlannedCell& cell : plan.cells) ++counts[static_cast<size_t>(cell.reason)];
+  std::cerr << absl::StrFormat(
+      "%d cells in about %.0f s: %d never tried, %d not with this build (%s), %d tried longest "
+      "ago; %d left for another time\n",
+      plan.cells.size(), plan.seconds, counts[0], counts[1], options.build, counts[2],
+      plan.left_out);
+  if (flags.run) {
+    std::error_code error;
+    std::filesystem::create_directories(flags.folder, error);
+    if (error) return Complain(absl::UnavailableError("cannot make '" + flags.folder + "'"));
+    return RunPlan(all, plan);
+  }
+  std::cout << "mkdir -p " << ShellWord(flags.folder) << "\n";
+  for (const campaign::PlannedCommand& command : plan.commands) {
+    std::cout << CommandName();
+    for (const std::string& word : command.words) std::cout << " " << ShellWord(word);
+    std::cout << "\n";
+  }
+  std::cout << CommandName() << " campaign add " << ShellWord(flags.file) << " "
+            << ShellWord(flags.folder) << "/*.json\n";
+  return kExitPass;
+}
+
+int Run(const Flags& flags) {
+  if (flags.action != "add" && !flags.results.empty()) {
+    throw UsageError("only campaign add takes result files");
+  }
+  if (flags.action != "plan" && (flags.seconds > 0 || flags.run || flags.seed != 0)) {
+    throw UsageError("--seconds, --seed and --run belong to campaign plan");
+  }
+  if (flags.action != "show" && !flags.html.empty()) {
+    throw UsageError("--html belongs to campaign show");
+  }
+  using campaign::Campaign;
+  const bool may_be_new = flags.action != "show";
+  absl::StatusOr<std::unique_ptr<Campaign>> all =
+      Campaign::Open(flags.file, may_be_new ? Campaign::Mode::kCreate : Campaign::Mode::kExisting);
+  if (!all.ok()) return Complain(all.status());
+  if (flags.action == "add") return AddResults(**all, flags);
+  return flags.action == "plan" ? MakePlan(**all, flags) : Show(**all, flags);
+}
+
+#else
+
+int Run(const Flags&) {
+  std::cerr << "kill9 campaign: this kill9 was built without SQLite (package libsqlite3-dev)\n";
+  return kExitUsage;
+}
+
+#endif
+
+}  // namespace
+
+void AddCampaignCommand(CommandLine& line) {
+  Command command =
+      line.Add("campaign", "all results ever made: what to run next, what fails, what got worse");
+  auto flags = std::make_shared<Flags>();
+  command.Add("ACTION", flags->action, "add results, plan what to run next, or show what is known")
+      .OneOf({"add", "plan", "show"})
+      .Required();
+  command.Add("DB", flags->file, "the campaign's file (SQLite); add and plan make it").Required();
+  command.Add("RESULT", flags->results, "add: result files, each run of which counts once");
+  command.Add("--seconds", flags->seconds, "plan: the time to spend").Positive();
+  command.Add("--variant", flags->variant, "plan, show: all (the designs), or names with commas")
+      .ShowDefault();
+  command.Add("--seed", flags->seed, "plan: of what is run; default: drawn");
+  command.Add("--output", flags->folder, "plan: the folder for the result files").ShowDefault();
+  command.AddFlag("--run", flags->run, "plan: run the commands, and add each result as it comes");
+  command.Add("--html", flags->html, "show: a page, with trends");
+  command.Example("add night.db parts/*.json", "remember these results");
+  command.Example("plan night.db --seconds=3600", "the commands on which an hour is best spent");
+  command.Example("plan night.db --seconds=3600 --run", "spend it");
+  command.Example("show night.db --html=night.html", "what is known by now");
+  command.OnCall([flags] { return Run(*flags); });
+}
+
+}  // namespace kill9

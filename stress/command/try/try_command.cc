@@ -1,0 +1,306 @@
+// kill9 try: a first verdict of an object, in a minute, and where it breaks.
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/base/signals.h"
+#include "harness/kinds/result_of_designs.h"
+#include "harness/programs/programs.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "harness/torture/control.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/commands.h"
+#include "stress/command/replay/sweep_replay.h"
+#include "stress/command/terminal.h"
+#include "stress/command/torture/display.h"
+#include "stress/command/torture/findings.h"
+#include "stress/command/torture/programs.h"
+#include "stress/command/try/tiers.h"
+#include "stress/command/try/weak_places.h"
+
+namespace kill9 {
+namespace {
+
+constexpr double kShareOfFinding = 0.3;  // of the time, where the object breaks
+
+volatile bool g_interrupted = false;
+
+// The first one ends the run cleanly, the second one at once: the kernel then kills every process
+// of the run.
+void OnInterrupt(int) {
+  if (g_interrupted) _exit(kExitUndecided);
+  g_interrupted = true;
+}
+
+struct Flags {
+  std::string object;
+  std::string json;
+  TryOptions options;
+  ProgramFlags programs;
+};
+
+// The lines of a trial: on a terminal what is going on stands in one that is overwritten.
+class Page {
+ public:
+  explicit Page(bool to_errors)
+      : out_(to_errors ? std::cerr : std::cout), terminal_(to_errors ? 2 : 1) {}
+
+  void Progress(const std::string& text) {
+    if (!terminal_.is_live()) return;
+    out_ << "\r\033[K" << terminal_.Fit(text) << std::flush;
+  }
+  // Whole lines.
+  void Text(const std::string& lines) {
+    if (terminal_.is_live()) out_ << "\r\033[K";
+    out_ << lines << std::flush;
+  }
+  void Line(const std::string& text) { Text(text + "\n"); }
+  void Show(const TierResult& tier) {
+    Line(absl::StrFormat("%-12s %s  %s", tier.tier, terminal_.Paint(tier.verdict), tier.summary));
+  }
+  void Verdicts(const std::string& name, Verdict verdict, const std::string& why) {
+    Line(absl::StrCat("\n", name, ": ", terminal_.Paint(verdict), why.empty() ? "" : ": ", why));
+  }
+
+ private:
+  std::ostream& out_;
+  Terminal terminal_;
+};
+
+// The first run of torture that failed, as its own command shows it.
+void ShowTorture(Page& page, const Json& runs) {
+  for (const Json& run : runs) {
+    const Verdict verdict = VerdictOf(run).value_or(Verdict::kUndecided);
+    if (ExitCode(verdict) != kExitFailed) continue;
+    page.Line(absl::StrCat("\nthe story of one failure\n", TextField(run, "scenario"), ": ",
+                           TextField(run, "reason", "no reason was kept")));
+    if (const std::string last = TextField(run, "last_death"); !last.empty()) page.Line(last);
+    page.Text(FindingText(run));
+    ShowWhatIsKept(run);
+    return;
+  }
+}
+
+// False: the sweep knows of no place.
+bool ShowWeakPlaces(Page& page, const std::vector<WeakPlace>& places, double watchdog_seconds) {
+  if (places.empty()) return false;
+  page.Line("\nwhere it breaks");
+  for (const WeakPlace& place : places) page.Line("  " + place.Text());
+  page.Line("\nthe story of one failure, made to happen once more");
+  ReplaySweepRun(places.front().run, {.watchdog_seconds = watchdog_seconds});
+  return true;
+}
+
+// What all tiers come to.
+struct Trial {
+  std::vector<TierResult> tiers;
+  Json weak_places = Json::array();
+
+  int exit_code() const {
+    int worst = kExitPass;
+    for (const TierResult& tier : tiers) worst = WorseExitCode(worst, tier.exit_code);
+    return worst;
+  }
+  // The tier that decides, the first of its kind; null: none ran.
+  const TierResult* Decisive() const {
+    for (const TierResult& tier : tiers) {
+      if (tier.exit_code == exit_code() && tier.verdict != Verdict::kSkipped) return &tier;
+    }
+    return nullptr;
+  }
+};
+
+void Take(Trial& trial, Page& page, TierResult tier) {
+  page.Show(tier);
+  trial.tiers.push_back(std::move(tier));
+}
+
+Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
+  Trial trial;
+  Take(trial, page, TryControl(design, options));
+  if (trial.tiers.back().exit_code != kExitPass) {
+    page.Line("nobody has died yet: what deaths do is not looked at");
+    ShowTorture(page, trial.tiers.back().runs);
+    return trial;
+  }
+  if (!g_interrupted) Take(trial, page, TryTorture(design, options));
+  const bool torture_failed = trial.tiers.back().failed();
+  if (!g_interrupted) Take(trial, page, TrySweep(design, options));
+  if (g_interrupted) return trial;
+  const double seconds = options.by_work() ? 0 : options.seconds * kShareOfFinding;
+  std::vector<WeakPlace> places;
+  if (trial.tiers.back().failed()) {
+    places = FindWeakPlaces(design, trial.tiers.back().runs, options, seconds);
+    if (g_interrupted) return trial;
+  }
+  for (const WeakPlace& place : places) trial.weak_places.push_back(place.Fields());
+  if (!ShowWeakPlaces(page, places, options.watchdog_seconds) && torture_failed) {
+    ShowTorture(page, trial.tiers[1].runs);
+    page.Line("one death at one instruction does not show it: it takes a schedule, or several");
+  }
+  return trial;
+}
+
+Trial TryOwnPrograms(programs::ProgramOptions programs, const TryOptions& options, Page& page) {
+  Trial trial;
+  for (const programs::KillAt kill_at :
+       {programs::KillAt::kRandom, programs::KillAt::kSystemCalls}) {
+    if (g_interrupted || trial.exit_code() != kExitPass) break;
+    programs.kill_at = kill_at;
+    TierResult tier = TryPrograms(programs, options);
+    if (tier.exit_code == kExitUsage && trial.tiers.empty()) {
+      throw UsageError(absl::StrCat("nothing can be tried: ", tier.summary));
+    }
+    // The first run begins with a control, and ends where that fails.
+    if (kill_at == programs::KillAt::kRandom) {
+      const bool failed = tier.runs[0].value("control", false);
+      if (failed) tier.tier = "control";
+      if (failed) tier.runs[0]["tier"] = tier.tier;
+      if (!failed) {
+        page.Show({.tier = "control", .summary = "nobody was killed: all consistent"});
+      }
+    }
+    Take(trial, page, std::move(tier));
+  }
+  Take(trial, page, NoSweepOfPrograms(programs));
+  for (const TierResult& tier : trial.tiers) {
+    if (tier.failed()) ShowTorture(page, tier.runs);
+  }
+  return trial;
+}
+
+const Design& DesignOf(const std::string& given) {
+  if (given.empty()) {
+    throw UsageError(
+        "try needs an object: a name that kill9 list has, --plugin=./libmine.so, or "
+        "--worker='...'");
+  }
+  const std::vector<const Design*> designs = ChooseDesigns(given);
+  if (designs.size() == 1) return *designs.front();
+  throw UsageError(absl::StrCat("try takes one object, and '", given, "' are several"));
+}
+
+int Report(const Flags& flags, const std::string& name, const Trial& trial,
+           const Findings& findings, Page& page, Json result) {
+  int exit_code = trial.exit_code();
+  const TierResult* decisive = trial.Decisive();
+  if (decisive == nullptr || g_interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  const Verdict verdict = decisive != nullptr && exit_code == trial.exit_code()
+                              ? decisive->verdict
+                              : Verdict::kUndecided;
+  for (const TierResult& tier : trial.tiers) {
+    for (const Json& run : tier.runs) result["runs"].push_back(run);
+  }
+  result["verdict"] = VerdictName(verdict);
+  result["weak_places"] = trial.weak_places;
+  result["interrupted"] = static_cast<bool>(g_interrupted);
+  const std::string kept = exit_code == kExitFailed ? findings.KeptIn(result) : "";
+  std::string why;
+  if (g_interrupted) {
+    why = "interrupted: what is above was measured";
+  } else if (decisive == nullptr) {
+    why = "nothing was run: that is no pass";
+  } else if (exit_code != kExitPass) {
+    why = absl::StrCat(decisive->tier, ": ", decisive->summary);
+  }
+  page.Verdicts(name, verdict, why);
+  if (!kept.empty()) page.Line(HowToReplay(kept));
+  if (flags.json.empty()) return exit_code;
+  if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
+    std::cerr << "kill9: " << status.message() << "\n";
+    return kExitUsage;
+  }
+  return exit_code;
+}
+
+int Run(Flags flags) {
+  TryOptions& options = flags.options;
+  const Design* design = flags.programs.given() ? nullptr : &DesignOf(flags.object);
+  if (options.seed == 0) options.seed = std::random_device{}() | 1;
+  HandleInterrupts(OnInterrupt);
+  std::signal(SIGPIPE, SIG_IGN);
+  Page page(flags.json == "-");
+  const Findings findings;
+  options.counterexamples = findings.folder();
+  options.interrupted = &g_interrupted;
+  options.progress = [&page](const std::string& text) { page.Progress(text); };
+  const std::string bound =
+      options.by_work() ? "bounded by work" : absl::StrFormat("about %g s", options.seconds);
+  if (design != nullptr) {
+    page.Line(absl::StrFormat("%s, a %s; seed %d; %s", design->name(), design->kind(), options.seed,
+                              bound));
+    Json result = NewResultOfDesigns("try", options.seed);
+    const Trial trial = TryDesign(*design, options, page);
+    return Report(flags, std::string(design->name()), trial, findings, page, std::move(result));
+  }
+  programs::ProgramOptions programs =
+      OptionsOf(flags.programs, {.processes = options.processes,
+                                 .seed = options.seed,
+                                 .kills = options.kills,
+                                 .watchdog_seconds = options.watchdog_seconds});
+  programs.counterexamples = options.counterexamples;
+  const std::string name = programs::NameOf(programs);
+  page.Line(
+      absl::StrFormat("%s, a %s; seed %d; %s", name, programs.workload.model, options.seed, bound));
+  Json result = NewResult("try", options.seed);
+  const Trial trial = TryOwnPrograms(programs, options, page);
+  return Report(flags, name, trial, findings, page, std::move(result));
+}
+
+}  // namespace
+
+void AddTryCommand(CommandLine& line) {
+  Command command =
+      line.Add("try", "a first verdict of an object, in about a minute, and where it breaks");
+  auto flags = std::make_shared<Flags>();
+  TryOptions& options = flags->options;
+  options.seed = 0;
+  command.Group("What is tried");
+  const Option object = command.Add("object,--variant", flags->object,
+                                    "its name; an object of --plugin, or of this very program, is "
+                                    "what is tried anyway");
+  command.Group("How much of it");
+  command.Add("--seconds", options.seconds, "of all tiers together")
+      .Between(1.0, 1e6)
+      .ShowDefault();
+  const Option kills =
+      command
+          .Add("--kills", options.kills,
+               "not so many seconds, but so many kills in each run of torture, and a whole sweep")
+          .Between(uint64_t{1}, uint64_t{1'000'000'000});
+  command
+      .Add("--cells", options.cells,
+           "with --kills: so many operations in states of the sweep, drawn by the seed")
+      .Needs(kills)
+      .Between(1u, 1'000'000u);
+  command.Add("--processes", options.processes, "workers")
+      .Between(2u, kMaxWorkers - 2)
+      .ShowDefault();
+  command.Group("How");
+  command.Add("--seed", options.seed, "of everything random; default: drawn and printed");
+  command
+      .Add("--watchdog", options.watchdog_seconds,
+           "seconds without progress after which a survivor is stuck")
+      .Between(0.1, 1e4)
+      .ShowDefault();
+  command.Group("What comes of it");
+  command.Add("--json", flags->json, "result file; - for standard output");
+  command.Example("robust_unrepaired", "a design of kill9's own that repairs nothing");
+  command.Example("--plugin=./libmine.so", "an object of your own, in C or C++ (docs/plugin.md)");
+  command.Example("--worker='python3 worker.py' --model=map",
+                  "a program of your own, in any language (docs/bring_your_own.md)");
+  const std::vector<Option> of_programs = AddProgramOptions(command, flags->programs, {object});
+  command.OnCall([flags, of_programs] {
+    if (!flags->programs.given()) RefuseWithoutPrograms(of_programs);
+    return Run(*flags);
+  });
+}
+
+}  // namespace kill9
