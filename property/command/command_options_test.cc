@@ -38,6 +38,46 @@ std::vector<std::string> OptionsOf(const std::string& command, const std::string
   return options;
 }
 
+// An option takes no other option for its value, and none at all is said to be none.
+TEST(Options, WithoutAValueAreRefusedAndTakeNothingElse) {
+  ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
+                    {{"torture --variant= --scenario=steady", "--variant= has no value"},
+                     {"torture --variant --scenario=steady",
+                      "--variant has no value: '--scenario=steady' follows"},
+                     {"torture --json= --variant=global_mutex", "--json= has no value"},
+                     {"sweep --state= --variant=global_mutex", "--state= has no value"},
+                     {"check --model= /dev/null", "--model= has no value"},
+                     {"report --input= x", "--input= has no value"},
+                     {"gate --budget", "--budget"}});
+}
+
+TEST(Options, OfProgramsOfOnesOwnNeedOne) {
+  for (const char* option : {"--model=map", "--model=mutex", "--kill-at=syscalls",
+                             "--values=numbers", "--keys=3", "--shared"}) {
+    const Ended ended = RunCommand(std::string("torture --variant=global_mutex --scenario=steady "
+                                               "--kills=1 ") +
+                                   option);
+    EXPECT_EQ(ended.exit_code, 2) << option << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("is of programs of your own: --worker")) << option;
+  }
+}
+
+// In words, and with numbers that people read.
+TEST(Options, OutOfRangeSayWhatTheRangeIs) {
+  ExpectUsageErrors(
+      [](const char* arguments) { return RunCommand(arguments); },
+      {{"torture --seconds=-1", "--seconds: '-1' is no number from 0.05 to 1e+06"},
+       {"torture --processes=1000", "--processes: '1000' is no whole number from 1 to 60"},
+       {"torture --seed=-1", "--seed: '-1' is no whole number from 0"},
+       {"sweep --watchdog=-1", "--watchdog: '-1' is no number above 0"},
+       {"replay --times=0 x", "--times: '0' is no number above 0"},
+       {"check --model=mapp /dev/null", "did you mean 'map'?"},
+       {"check --model=bogus /dev/null", "there is no 'bogus'; known are: register"},
+       {"check /nonexistent", "cannot read '/nonexistent': No such file or directory"},
+       {"check /", "cannot read '/': Is a directory"},
+       {"merge /nonexistent", "'/nonexistent' is no folder that there is"}});
+}
+
 TEST(Options, ThatNameSomethingRefuseWhatThereIsNot) {
   ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
                     {{"check --model=nonsense", "register"},

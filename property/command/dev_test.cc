@@ -2,9 +2,12 @@
 // installs, which compiler it believes, how it ends.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,10 +27,13 @@ class Dev : public ::testing::Test {
               testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(folder_ + "/bin");
     std::filesystem::copy_file(KILL9_SOURCE_DIR "/dev", folder_ + "/dev");
+    std::filesystem::create_directories(folder_ + "/.ci");
+    std::filesystem::copy_file(KILL9_SOURCE_DIR "/.ci/failed_tests.awk",
+                               folder_ + "/.ci/failed_tests.awk");
     // Nothing else of this machine is to be found.
-    for (const char* tool : {"bash",  "cat",   "cut",     "dirname", "env",     "flock", "grep",
-                             "mkdir", "nproc", "rm",      "sed",     "setarch", "sh",    "sleep",
-                             "sort",  "tail",  "timeout", "true",    "uname",   "chmod", "cp"}) {
+    for (const char* tool : {"awk",   "bash",    "cat",  "cut",   "dirname", "env", "flock", "grep",
+                             "mkdir", "nproc",   "rm",   "sed",   "setarch", "sh",  "sleep", "sort",
+                             "tail",  "timeout", "true", "uname", "chmod",   "cp"}) {
       const Ended ended = RunLine(std::string("command -v ") + tool);
       ASSERT_EQ(ended.exit_code, 0) << tool;
       std::filesystem::create_symlink(ended.output.substr(0, ended.output.size() - 1),
@@ -165,10 +171,63 @@ TEST_F(Dev, TellsAnUndecidedTestFromAFailedOne) {
   std::filesystem::create_directories(std::filesystem::path(list).parent_path());
   std::ofstream(list) << "52:gate_was_decided\n";
   EXPECT_EQ(RunDev("test").exit_code, 0);
+  Script("ctest", "exit 8");  // a wrong option: the list is of another run
+  EXPECT_EQ(RunDev("test").exit_code, 8);
   Script("ctest", "echo 52:gate_was_decided > " + list + "; exit 8");
   EXPECT_EQ(RunDev("test").exit_code, 3);
   Script("ctest", "printf '3:edn_test\\n52:gate_was_decided\\n' > " + list + "; exit 8");
   EXPECT_EQ(RunDev("test").exit_code, 8);
+}
+
+// The log that ctest leaves of tests with these outputs.
+std::string LogOfTests(const std::vector<std::pair<std::string, std::string>>& outputs) {
+  std::string log = "Start testing\n";
+  for (const auto& [name, output] : outputs) {
+    log += "1/9 Testing: " + name + "\n1/9 Test: " + name + "\nCommand: \"x\"\nOutput:\n----\n" +
+           output + "<end of output>\nTest time =   0.01 sec\n----\nTest Failed.\n";
+  }
+  return log;
+}
+
+// Whoever sees the end of the output only, as in CI, sees why.
+TEST_F(Dev, EndsWithWhyTestsFailed) {
+  Script("cmake", "mkdir -p build/release/Testing/Temporary");
+  Script("ninja", "exit 0");
+  const std::string left = folder_ + "/build/release/Testing/Temporary/";
+  std::filesystem::create_directories(left);
+  const std::string noise = "[ RUN      ] A.Passes\nnoise\n[       OK ] A.Passes (1 ms)\n";
+  std::string history;
+  for (int n = 0; n < 90; ++n) history += "    event " + std::to_string(n) + "\n";
+  std::ofstream(left + "log") << LogOfTests(
+      {{"passed_test", noise},
+       {"a_test", "[==========] Running\n" + noise + "[ RUN      ] A.Fails\n" + history +
+                      "a_test.cc:7: Failure\nExpected: this\n[  FAILED  ] A.Fails (1 ms)\n" +
+                      noise + "[  FAILED  ] A.Fails\n 1 FAILED TEST\n"},
+       {"crashed_test", noise + "[ RUN      ] C.Crashes\nterminate called\n"},
+       {"script", "the script says why\n"},
+       {"gate",
+        "   0.1 s  torture   x  steady    pass\n   0.2 s  explore   y    skipped\n"
+        "    it does not explore it\n   0.3 s  torture   z  steady    leak\n" +
+            history +
+            "    repeat: kill9 z\n   0.4 s  torture   w    pass\n\n"
+            "the gate is closed\n"}});
+  std::ofstream(left + "list") << "2:a_test\n3:crashed_test\n4:script\n5:missing\n6:gate\n";
+  Script("ctest", "cd " + left + "; cp log LastTest.log; cp list LastTestsFailed.log; exit 8");
+  const Ended ended = RunDev("test");
+  EXPECT_EQ(ended.exit_code, 8);
+  EXPECT_THAT(ended.output, AllOf(HasSubstr("a_test.cc:7: Failure"), HasSubstr("Expected: this"),
+                                  HasSubstr("FAILED  ] A.Fails (1 ms)"), Not(HasSubstr("noise")),
+                                  Not(HasSubstr("1 FAILED TEST"))));
+  EXPECT_THAT(ended.output,
+              AllOf(HasSubstr("RUN      ] C.Crashes"), HasSubstr("terminate called"),
+                    HasSubstr("the script says why"), HasSubstr("missing:\n  (no output")));
+  EXPECT_THAT(ended.output,
+              AllOf(HasSubstr("z  steady    leak"), HasSubstr("event 0\n"),
+                    HasSubstr("repeat: kill9 z"), Not(HasSubstr("steady    pass")),
+                    Not(HasSubstr("explore it")), Not(HasSubstr("the gate is closed"))));
+  EXPECT_THAT(ended.output,
+              ::testing::EndsWith("5 failed: a_test crashed_test script missing gate\n"));
+  EXPECT_LT(std::count(ended.output.begin(), ended.output.end(), '\n'), 70);
 }
 
 TEST_F(Dev, ExplainsWrongCommands) {

@@ -2,6 +2,7 @@
 // this checkout.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -10,7 +11,10 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/result/json_forward.h"
+#include "nlohmann/json.hpp"
 #include "property/command/command_for_tests.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 namespace {
@@ -18,12 +22,16 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-std::string List(const std::string& folder, const std::string& arguments = "") {
-  const Ended ended = RunLine(
-      "cd " + folder + " && python3 " KILL9_SOURCE_DIR "/property/mutants/mutants.py --list " +
-      arguments + " 2>&1");
+std::string Say(const std::string& folder, const std::string& arguments) {
+  const Ended ended =
+      RunLine("cd " + folder + " && python3 " KILL9_SOURCE_DIR "/property/mutants/mutants.py " +
+              arguments + " 2>&1");
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   return ended.output;
+}
+
+std::string List(const std::string& folder, const std::string& arguments = "") {
+  return Say(folder, "--list " + arguments);
 }
 
 std::set<std::string> Ids(const std::string& list) {
@@ -40,13 +48,20 @@ class Mutants : public testing::Test {
   void SetUp() override {
     if (RunLine("python3 --version").exit_code != 0) GTEST_SKIP() << "needs python3";
   }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  // A file of a tree of its own.
+  void Write(const std::string& path, const std::string& text) const {
+    const std::filesystem::path whole = folder_ + "/" + path;
+    std::filesystem::create_directories(whole.parent_path());
+    std::ofstream(whole) << text;
+  }
+
+  const std::string folder_ = testing::TempDir() + "/mutants_" + std::to_string(getpid());
 };
 
 TEST_F(Mutants, AreTheChangesThatEachKindMakesOfALine) {
-  const std::string folder = testing::TempDir() + "/mutants_" + std::to_string(getpid());
-  const std::string stores = folder + "/variants/stores/cas_slots";
-  std::filesystem::create_directories(stores);
-  std::ofstream(stores + "/heap.cc") << R"(#include <cstdint>  // 1 == 2
+  Write("variants/stores/cas_slots/cas_slots.cc", "const Variant& CasSlots() {\n");
+  Write("variants/stores/cas_slots/heap.cc", R"(#include <cstdint>  // 1 == 2
 static_assert(sizeof(int) == 4,
               "1 < 2");
 void Put(Word& word, int n) {
@@ -54,10 +69,9 @@ void Put(Word& word, int n) {
   word.store(n - 1, std::memory_order_release);
   Say("a == b", 'c');  // d == e
 }
-)";
-  std::ofstream(stores + "/heap_test.cc") << "  count = 1;\n";
-  const std::string list = List(folder);
-  std::filesystem::remove_all(folder);
+)");
+  Write("variants/stores/cas_slots/heap_test.cc", "  count = 1;\n");
+  const std::string list = List(folder_);
   const std::string at = "variants/stores/cas_slots/heap.cc:";
   for (const char* wanted :
        {"if (n <= 3 && Has(word)) return;", "if (n < 4 && Has(word)) return;",
@@ -74,13 +88,62 @@ void Put(Word& word, int n) {
   EXPECT_THAT(list, HasSubstr(at + "7:3:statement"));
 }
 
-TEST_F(Mutants, AreThousandsOverAllDesignsAndOfEveryKind) {
+// Its folder says so; nothing else was written down.
+TEST_F(Mutants, AreOfADesignOfAnyKindThatWasJustAdded) {
+  Write("variants/ropes/twisted_rope/twisted_rope.cc",
+        "#include \"variants/ropes/shared/knot.h\"\n"
+        "#include \"variants/registry.h\"\n"
+        "const RopeDesign& TwistedRope() {\n  count = 1;\n");
+  Write("variants/ropes/twisted_rope/twisted_rope_test.cc", "TEST_F(TwistedRopeTest, Holds) {}\n");
+  Write("variants/ropes/shared/knot.h", "inline int Knot() { return 1; }\n");
+  Write("variants/ropes/shared/knot.cc", "#include \"variants/ropes/shared/knot.h\"\nint a = 1;\n");
+  Write("variants/ropes/shared/loop.h", "inline int Loop() { return 1; }\n");
+  Write("variants/registry.h", "#include \"variants/ropes/shared/loop.h\"\nint b = 1;\n");
+  Write("variants/peers/other/other.cc", "const RopeDesign& Other() {\n  count = 1;\n");
+  Write("property/ropes/rope_death_test.cc", "TEST_P(RopeDeath, Holds) {}\nTEST(Ropes, Are) {}\n");
+  Write("property/ropes_kind/rope_object_test.cc", "");
+  const Json designs = Json::parse(Say(folder_, "--designs"));
+  const Json expected = {
+      {"kinds", "ropes"},
+      {"files",
+       {"variants/ropes/shared/knot.cc", "variants/ropes/shared/knot.h",
+        "variants/ropes/twisted_rope/twisted_rope.cc"}},
+      {"beside", {"variants/ropes/twisted_rope/twisted_rope_test.cc"}},
+      {"of_all", {"property/ropes/rope_death_test.cc", "property/ropes_kind/rope_object_test.cc"}},
+      {"asked", {"*/twisted_rope", "TwistedRopeTest.*", "*/TwistedRopeTest.*"}}};
+  ASSERT_EQ(designs.size(), 1u) << designs;
+  Json found = designs.at("twisted_rope");
+  std::sort(found["files"].begin(), found["files"].end());
+  EXPECT_EQ(found, expected) << found.dump(1);
+  EXPECT_EQ(Ids(List(folder_)).size(), 4u) << List(folder_);
+}
+
+// Each has mutants, tests of its kind, and a folder of its own.
+TEST_F(Mutants, KnowsEveryDesignOfTheRegistryAndNoOther) {
+  const Json known = Json::parse(Say(KILL9_SOURCE_DIR, "--designs"));
   const std::string list = List(KILL9_SOURCE_DIR);
-  EXPECT_GT(Ids(list).size(), 3000u);
-  for (const char* part :
-       {"variants/stores/global_mutex/", "variants/stores/striped_locks/",
-        "variants/stores/locked/", "variants/stores/cas_slots/", "variants/stores/seqlock_ring/",
-        "variants/channels/mutex_vector/", "variants/channels/slot_ring/", "variants/segment/"}) {
+  size_t designs = 0;
+  for (const Design* design : AllDesigns()) {
+    const std::string name(design->name());
+    const bool is_design = design->role() == Design::Role::kDesign;
+    designs += is_design ? 1 : 0;
+    ASSERT_EQ(known.contains(name), is_design) << name;
+    if (!is_design) continue;
+    const Json& one = known.at(name);
+    const std::string kinds = one.at("kinds");
+    EXPECT_EQ(kinds, std::string(design->kind()) + "s");
+    EXPECT_THAT(list, HasSubstr("variants/" + kinds + "/" + name + "/"));
+    EXPECT_GE(one.at("of_all").size(), 5u) << name;
+    EXPECT_GE(one.at("files").size(), 10u) << name;
+  }
+  EXPECT_EQ(known.size(), designs);
+}
+
+TEST_F(Mutants, AreThousandsOfEveryKind) {
+  const std::string list = List(KILL9_SOURCE_DIR);
+  EXPECT_GT(Ids(list).size(), 6000u);
+  for (const char* part : {"variants/stores/locked/", "variants/channels/shared/",
+                           "variants/segment/", "variants/segment.cc", "variants/heap.cc"}) {
     EXPECT_THAT(list, HasSubstr(part));
   }
   for (const char* kind : {":comparison\n", ":arithmetic\n", ":logic\n", ":constant\n", ":branch\n",

@@ -82,7 +82,7 @@ TEST(OwnDesigns, OneOfANewKindThatIsWrongFailsAgainWhenItIsReplayed) {
   const Ended sweep = RunOwn(
       "sweep --variant=redoing_counter --operation=add --state=zero --two-victims --json=" + file);
   EXPECT_EQ(sweep.exit_code, 1) << sweep.output;
-  EXPECT_THAT(sweep.output, HasSubstr("model counter"));
+  EXPECT_THAT(sweep.output, HasSubstr("model tally"));
   const Ended replay = RunOwn("replay --times=2 " + file);
   std::remove(file.c_str());
   EXPECT_EQ(replay.exit_code, 1) << replay.output;

@@ -1,5 +1,6 @@
 // kill9 replay from outside: result files of each tier, and files that are none.
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -70,6 +71,39 @@ TEST(ReplayCommand, AFailureOfACheckIsRepeatedFromItsFields) {
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("repeating"));
   EXPECT_THAT(ended.output, HasSubstr(history + ": violation"));
+}
+
+// What was found may not come again: what was kept of it is checked first.
+TEST(ReplayCommand, TheKeptHistoryOfAFailureIsCheckedFirst) {
+  const Json run = {{"variant", "robust_unrepaired"},
+                    {"scenario", "steady"},
+                    {"verdict", "violation"},
+                    {"history", "/elsewhere/kept.edn"},
+                    {"history_is_whole", true},
+                    {"history_is_checkable", true},
+                    {"repeat_with", {{"seed", 7}, {"seconds", 1.0}, {"processes", 2}}}};
+  const std::string path = WriteRuns("replay_kept.json", "torture", Json::array({run}));
+  const std::string kept =
+      (std::filesystem::path(path).parent_path() / "kept.edn").string();  // beside the result
+  const auto replay = [&](const std::string& history) {
+    std::ofstream(kept) << history;
+    return RunCommand("replay " + path).output;
+  };
+  const std::string put =
+      "{:process 0, :type :invoke, :f :put, :key 7, :value 4294967300}\n"
+      "{:process 0, :type :ok, :f :put, :key 7, :value 4294967300}\n"
+      "{:process 1, :type :invoke, :f :get, :key 7}\n";
+  const std::string legal =
+      replay(put + "{:process 1, :type :ok, :f :get, :key 7, :value 4294967300}\n");
+  EXPECT_THAT(legal, HasSubstr("all 2 operations (" + kept + "): pass\n"));
+  EXPECT_THAT(legal, HasSubstr("nothing that the operations that ended show"));
+  const std::string illegal = replay(put + "{:process 1, :type :ok, :f :get, :key 7, :value nil}");
+  const size_t said = illegal.find("all 2 operations (" + kept + "): violation\n");
+  ASSERT_NE(said, std::string::npos) << illegal;
+  const size_t shown = illegal.find("key 7 is not strict", said);
+  ASSERT_NE(shown, std::string::npos) << illegal;
+  EXPECT_LT(shown, illegal.find("looking for an instruction"));
+  EXPECT_THAT(replay("{:process"), HasSubstr("cannot be read: " + kept + ":1:"));
 }
 
 TEST(ReplayCommand, AFailureOfTortureIsRepeatedFromItsFields) {

@@ -155,6 +155,62 @@ TEST_F(Shards, OfThePlantedBugsAreMergedAsWell) {
   EXPECT_EQ(planted("--shard=1/3").exit_code, 2);
 }
 
+// What an answer of the gate says that does not depend on the machine's load, by its unit.
+std::map<std::string, Json> AnswersOf(const Json& result) {
+  std::map<std::string, Json> answers;
+  for (const Json& run : result["runs"]) {
+    Json answer = Json::object();
+    for (const char* field : {"tier", "variant", "scenario", "operation", "state", "verdict",
+                              "instructions", "kill_points", "outcomes"}) {
+      if (run.contains(field)) answer[field] = run[field];
+    }
+    answers[absl::StrCat(TextField(run, "variant"), " ", TextField(run, "scenario"))] = answer;
+  }
+  return answers;
+}
+
+TEST_F(Shards, OfTheGateMergedAreTheWholeGate) {
+  const auto gate = [this](const std::string& json, const std::string& more) {
+    return Kill9(absl::StrCat("gate --tier=sweep --variant=global_mutex,cas_slots,slot_ring ",
+                              "--kills=10 --cells=1 --seed=3 --output=", folder_,
+                              "/gate --json=", folder_, "/", json, " ", more));
+  };
+  const Ended whole = gate("whole.json", "");
+  ASSERT_EQ(whole.exit_code, 0) << whole.output;
+  for (const int index : {1, 2}) {
+    const Ended part =
+        gate(absl::StrCat("parts/", index, ".json"), absl::StrCat("--shard=", index, "/2"));
+    ASSERT_EQ(part.exit_code, 0) << part.output;
+  }
+  const std::string merge = absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json");
+  const Ended merged = Kill9(merge);
+  EXPECT_EQ(merged.exit_code, 0) << merged.output;
+  EXPECT_EQ(AnswersOf(Read("all.json")).size(), 3u);
+  EXPECT_EQ(AnswersOf(Read("all.json")), AnswersOf(Read("whole.json")));
+  for (const char* field : {"exit_code", "conclusion", "interrupted", "seed"}) {
+    EXPECT_EQ(Read("all.json")[field], Read("whole.json")[field]) << field;
+  }
+
+  std::filesystem::remove(folder_ + "/parts/2.json");
+  const Ended without = Kill9(merge);
+  EXPECT_EQ(without.exit_code, 3) << without.output;
+  EXPECT_EQ(Read("all.json")["exit_code"], 3);
+  EXPECT_THAT(TextField(Read("all.json"), "conclusion"), HasSubstr("0 wrong"));
+  EXPECT_THAT(without.output, HasSubstr("shard 2/2 is missing"));
+  for (const auto& [name, answer] : AnswersOf(Read("all.json"))) {
+    EXPECT_EQ(answer["tier"], "sweep") << name;
+  }
+}
+
+TEST_F(Shards, OfAGateThatTimeBoundsAreRefused) {
+  for (const char* wrong :
+       {"--shard=1/2 --seed=3", "--shard=1/2 --seed=3 --kills=10 --budget=60",
+        "--shard=1/2 --kills=10", "--shard=1/200 --seed=3 --kills=10 --tier=sweep"}) {
+    const Ended ended = Kill9(absl::StrCat("gate --output=", folder_, "/gate ", wrong));
+    EXPECT_EQ(ended.exit_code, 2) << wrong << ": " << ended.output;
+  }
+}
+
 TEST_F(Shards, ThatWouldHaveNothingToDoOrAreNoneAreRefused) {
   const std::string cells = "sweep --variant=global_mutex --operation=get --state=empty ";
   for (const char* wrong : {"--shard=2/2", "--shard=0/1", "--shard=3/2", "--shard=half",

@@ -1,6 +1,9 @@
 // kill9 sweep from outside: what was asked for and is not run is no pass.
 #include <fstream>
+#include <initializer_list>
+#include <map>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -11,6 +14,7 @@ namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Ended Sweep(const std::string& arguments) {
   return RunLine(std::string(KILL9_COMMAND) + " sweep " + arguments + " 2>&1 </dev/null");
@@ -108,6 +112,120 @@ TEST(SweepCommand, ReplayRefusesAModeOrAPlanThatItDoesNotKnow) {
         RunLine(std::string(KILL9_COMMAND) + " replay " + file + " 2>&1 </dev/null");
     EXPECT_EQ(ended.exit_code, 2) << ended.output;
     EXPECT_THAT(ended.output, HasSubstr("'bogus'; known are: "));
+  }
+}
+
+// The line of the source that says so.
+int LineOf(const std::string& path, const std::string& part) {
+  std::ifstream file(std::string(KILL9_SOURCE_DIR) + "/" + path);
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.find(part) != std::string::npos) return number;
+  }
+  return 0;
+}
+
+TEST(SweepCommand, TellsInWhichLineAStuckSurvivorWaits) {
+  const std::string source = "variants/baselines/one_semaphore.cc";
+  const int line = LineOf(source, "sem_wait(&semaphore)");
+  ASSERT_NE(line, 0);
+  const std::string waits = "  " + source + ":" + std::to_string(line) + "\n";
+  const std::string cell = "--variant=one_semaphore --operation=put_insert --state=empty ";
+  const std::string path = testing::TempDir() + "/sweep_waiting.json";
+  const Ended swept = Sweep(cell + "--failures=1 --watchdog=1 --json=" + path);
+  ASSERT_EQ(swept.exit_code, 1) << swept.output;
+  EXPECT_THAT(swept.output, HasSubstr("the waiting process is asleep in futex, on the word at"));
+  EXPECT_THAT(swept.output, HasSubstr(waits));
+  const Json result = Json::parse(std::ifstream(path), nullptr, false);
+  ASSERT_TRUE(result.is_object());
+  const Json& run = result["runs"][0];
+  EXPECT_EQ(run["verdict"], "stuck");
+  ASSERT_FALSE(run["waiting"]["stack"].empty());
+
+  const Ended again = RunLine(std::string(KILL9_COMMAND) + " replay " + path + " 2>&1 </dev/null");
+  EXPECT_EQ(again.exit_code, 1) << again.output;
+  EXPECT_THAT(again.output, HasSubstr(waits));
+  EXPECT_THAT(again.output, HasSubstr("where the victim stands:"));
+}
+
+// What two runs of a cell have in common: times and what a busy machine does to a tracer are left
+// out.
+Json Comparable(const std::string& path) {
+  const Json result = Json::parse(std::ifstream(path), nullptr, false);
+  if (!result.is_object()) return result;
+  std::map<std::string, Json> runs;
+  for (Json run : result["runs"]) {
+    for (const char* of_the_machine :
+         {"seconds", "kill_points_per_second", "page_faults_per_kill", "strayed_victims"}) {
+      run.erase(of_the_machine);
+    }
+    runs[run["operation"].get<std::string>() + " " + run["state"].get<std::string>()] = run;
+  }
+  return {{"runs", runs},
+          {"coverage", result["coverage"]},
+          {"kill_points", result["kill_points"]},
+          {"interrupted", result["interrupted"]},
+          {"goes_on", result.contains("to_continue")}};
+}
+
+// Sweeps, and is interrupted as soon as a further cell is done.
+Ended SweepInterrupted(const std::string& arguments, const std::string& said) {
+  return RunLine(std::string(KILL9_COMMAND) + " sweep " + arguments + " >/dev/null 2>" + said +
+                 " & sweep=$!; for look in $(seq 1200); do grep -q '^.[0-9]*/' " + said +
+                 " && break; sleep 0.05; done; kill -INT $sweep; wait $sweep; code=$?; cat " +
+                 said + "; exit $code");
+}
+
+TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
+  const std::string cells =
+      "--variant=global_mutex --operation=get,put_same,put_larger,erase,cas_hit --full "
+      "--state=one_entry,collision_pair --workers=1 --seed=3 ";
+  const std::string whole = testing::TempDir() + "/sweep_whole.json";
+  const std::string part = testing::TempDir() + "/sweep_part.json";
+  ASSERT_EQ(Sweep(cells + "--json=" + whole).exit_code, 0);
+  const Ended first = SweepInterrupted(cells + "--json=" + part, part + ".said");
+  ASSERT_EQ(first.exit_code, 3) << first.output;
+  EXPECT_THAT(first.output, HasSubstr("to go on: the same options, and --continue=" + part));
+  const Json interrupted = Comparable(part);
+  ASSERT_TRUE(interrupted.is_object());
+  EXPECT_TRUE(interrupted["goes_on"].get<bool>());
+  const size_t all = Comparable(whole)["runs"].size();
+  ASSERT_GE(interrupted["runs"].size(), 1u);
+  ASSERT_LT(interrupted["runs"].size(), all) << "it was interrupted before its end";
+
+  // Other options, another sweep.
+  EXPECT_THAT(Sweep("--variant=global_mutex --continue=" + part).output,
+              HasSubstr("that sweep was asked for otherwise"));
+  const Ended other = Sweep(cells + "--sample=9 --continue=" + part);
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.output, HasSubstr("(sample: 8, now 9)"));
+
+  // Interrupted once more, and then finished.
+  const Ended second = SweepInterrupted(cells + "--continue=" + part, part + ".said");
+  ASSERT_EQ(second.exit_code, 3) << second.output;
+  EXPECT_GE(Comparable(part)["runs"].size(), interrupted["runs"].size());
+  const Ended last = Sweep(cells + "--continue=" + part);
+  ASSERT_EQ(last.exit_code, 0) << last.output;
+  for (const auto& [name, run] : interrupted["runs"].items()) {
+    EXPECT_THAT(last.output, Not(HasSubstr(" global_mutex " + name + ":"))) << "it was done";
+  }
+  EXPECT_EQ(Comparable(part), Comparable(whole));
+  EXPECT_THAT(Sweep(cells + "--continue=" + part).output, HasSubstr("was not interrupted"));
+}
+
+TEST(SweepCommand, RefusesToGoOnWithWhatIsNoInterruptedSweep) {
+  const std::string path = testing::TempDir() + "/no_sweep.json";
+  std::ofstream(path) << R"({"schema": "kill9/1", "kind": "torture", "runs": []})";
+  for (const auto& [arguments, message] :
+       std::initializer_list<std::pair<std::string, std::string>>{
+           {"--continue=" + path, "it is no result of a sweep"},
+           {"--continue=/nonexistent", "/nonexistent"},
+           {"--continue=" + path + " --seconds=1", "--continue and --seconds"},
+           {"--continue=" + path + " --at=1", "excludes"}}) {
+    const Ended ended = Sweep(kCell + arguments);
+    EXPECT_EQ(ended.exit_code, 2) << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr(message));
   }
 }
 

@@ -82,7 +82,7 @@ TEST(TortureCommand, ExplainsWrongFlags) {
                      {"--workload=nonsense", "known are: mixed, ycsb-a"},
                      {"--seconds=-1", "--seconds"},
                      {"--processes=0", "--processes"},
-                     {"--shape=nonsense", "--shape: 'nonsense' is no key=value"},
+                     {"--shape=nonsense", "--shape: 'nonsense' is no field=value"},
                      {"--shape=stripes=3", "--shape: stripes: 3 is no power of two"},
                      {"--nonsense", "--nonsense"}});
 }

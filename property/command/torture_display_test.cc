@@ -123,9 +123,23 @@ TEST(TortureDisplay, AFailureIsKeptAndLeadsToItsSourceLine) {
   const Json kept = Json::parse(file, nullptr, false);
   ASSERT_TRUE(kept.is_object());
   ASSERT_EQ(kept["runs"].size(), 1u);
-  EXPECT_EQ(kept["runs"][0]["verdict"], "violation");
+  const Json& run = kept["runs"][0];
+  EXPECT_EQ(run["verdict"], "violation");
+  EXPECT_GT(run["history_operations"]["kept"].get<uint64_t>(), 0u);
+  EXPECT_LE(run["history_operations"]["kept"], run["history_operations"]["of"]);
+  ASSERT_FALSE(run["last_kills"].empty());
 
-  const Ended replayed = RunIn(folder, "replay kill9-out/latest");
+  // Wherever the folder is now.
+  std::filesystem::rename(folder + "/kill9-out", folder + "/moved");
+  const Ended replayed = RunIn(folder, "replay moved/latest");
+  const size_t checked = replayed.output.find("the history that was kept, ");
+  ASSERT_NE(checked, std::string::npos) << replayed.output;
+  EXPECT_THAT(replayed.output, ContainsRegex("[(]moved/latest/robust_unrepaired-hot_key-[0-9]+"
+                                             ".history.edn[)]: (pass|violation)\n"));
+  EXPECT_LT(checked, replayed.output.find("looking for an instruction"));
+  const Json& last = run["last_kills"].back();
+  EXPECT_THAT(replayed.output,
+              HasSubstr("  P" + last["process"].dump() + " " + last["where"].get<std::string>()));
   if (stepper::WhySteppingCannotRun() != nullptr) {
     EXPECT_THAT(replayed.output, HasSubstr("no cell of the sweep was looked for"));
     GTEST_SKIP() << stepper::WhySteppingCannotRun();
@@ -136,6 +150,30 @@ TEST(TortureDisplay, AFailureIsKeptAndLeadsToItsSourceLine) {
   EXPECT_THAT(replayed.output,
               ContainsRegex("where the victim stands:\n(    #.*\n)*    #[0-9]+ +[A-Za-z_:~]+ +"
                             "variants/[a-z_/]+[.](cc|h):[0-9]+\n"));
+}
+
+// Who waits, on what, and in which line of the object: without a debugger.
+TEST(TortureDisplay, OfAStuckSurvivorItTellsWhereAndOnWhatItWaits) {
+  if (stepper::WhySteppingCannotRun() != nullptr) GTEST_SKIP() << stepper::WhySteppingCannotRun();
+  const std::string folder = Folder("stuck");
+  const Ended failed =
+      RunIn(folder,
+            "torture --variant=one_semaphore --scenario=steady --seconds=600 --watchdog=1 "
+            "--fail-fast");
+  ASSERT_EQ(failed.exit_code, 1) << failed.output;
+  ASSERT_THAT(failed.output, HasSubstr("1 run: 1 stuck\n"));
+  const std::string line =
+      "#[0-9]+ +baselines::[A-Za-z_:]+ +variants/baselines/one_semaphore.cc:[0-9]+\n";
+  EXPECT_THAT(failed.output,
+              ContainsRegex("the waiting process is asleep in futex, on the word at byte [0-9]+ of "
+                            "[^\n]*: a semaphore at 0[^\n]*\n( +#.*\n)* +" +
+                            line));
+  std::ifstream file(folder + "/kill9-out/latest/result.json");
+  const Json kept = Json::parse(file, nullptr, false);
+  ASSERT_TRUE(kept.is_object());
+  const Json& waiting = kept["runs"][0]["waiting"];
+  EXPECT_THAT(kept["runs"][0]["reason"].get<std::string>(),
+              HasSubstr("process " + waiting["process"].dump() + " has been"));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import pathlib
+import platform
 import re
 import shlex
 import shutil
@@ -20,107 +21,13 @@ import subprocess
 import sys
 import time
 
-STORES = ("global_mutex", "striped_locks", "cas_slots", "seqlock_ring")
-CHANNELS = ("mutex_vector", "slot_ring")
-# Which designs a file of variants/ is part of; the first that fits.
-DESIGNS_OF = (
-    ("variants/stores/global_mutex/", ("global_mutex",)),
-    ("variants/stores/striped_locks/", ("striped_locks",)),
-    ("variants/stores/locked/", ("global_mutex", "striped_locks")),
-    ("variants/stores/cas_slots/", ("cas_slots",)),
-    ("variants/stores/seqlock_ring/", ("seqlock_ring",)),
-    ("variants/channels/mutex_vector/", ("mutex_vector",)),
-    ("variants/channels/slot_ring/", ("slot_ring",)),
-    ("variants/channels/shared/", CHANNELS),
-    ("variants/segment/", STORES + CHANNELS),
-)
-TESTS_OF_STORES = ("conformance_operations_test", "conformance_death_test")
-TESTS_OF_CHANNELS = ("channel_operations_test", "channel_death_test")
-# What is peculiar to a part is tested beside it: these are asked before sweep and torture.
-OWN_TESTS = (
-    ("variants/stores/global_mutex/", ("locked_test", "conformance_shapes_test")),
-    ("variants/stores/striped_locks/", ("locked_test", "conformance_shapes_test")),
-    ("variants/stores/locked/", ("locked_test", "conformance_account_test")),
-    ("variants/stores/cas_slots/", ("cas_slots_test", "conformance_account_test")),
-    ("variants/stores/seqlock_ring/", ("seqlock_ring_test", "seqlock_ring_words_test",
-                                        "seqlock_ring_audit_test")),
-    ("variants/channels/mutex_vector/", ("mutex_vector_test", "channel_object_test")),
-    ("variants/channels/slot_ring/", ("slot_ring_test", "channel_object_test")),
-    ("variants/channels/shared/", ("slot_ring_test", "mutex_vector_test")),
-    ("variants/segment/", ("segment_test", "participants_test", "segment_options_test",
-                          "segment_unlink_test")),
-)
+from builder import Builder
+from changes import KINDS, code_lines
+from designs import Tree, folder_of, object_of
+
+STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+QUICK_SECONDS = 0.5  # tests that take less are asked first
 MOST_OBJECTS = 20  # of one mutant: a header that everything includes would be a build of everything
-
-
-# The changes. Each finds places in a line of code, without its comments and literals, and says what
-# stands there instead.
-def swapped(pattern, other):
-    def find(code):
-        for match in re.finditer(pattern, code):
-            yield match.start(), match.end(), other[match.group().strip()]
-    return find
-
-
-def off_by_one(code):
-    for match in re.finditer(r"(?<![\w.'])\d+(?=u?\b(?![.'\w]))", code):
-        yield match.start(), match.end(), str(int(match.group()) + 1)
-
-
-CONDITION = re.compile(r"\s*(?:\} else )?if \((?!constexpr)(.*)\)(?: \[\[\w+\]\])?"
-                       r"(?: \{| (?:return|continue|break).*;)?$")
-
-
-def negated(code):
-    match = CONDITION.match(code)
-    condition = match.group(1) if match else ";"
-    if condition.count("(") == condition.count(")") and ";" not in condition:
-        yield match.start(1), match.end(1), f"!({match.group(1)})"
-
-
-STATEMENT = re.compile(r"\s*(?:[\w:.>\[\]()*-]+(?:\.|->))?[\w:.>\[\]*-]+"
-                       r"(?: [-+|&]?= .+|\(.*\)|\+\+|--);$")
-NO_STATEMENT = re.compile(r"\s*(return|break|continue|using|delete|goto|case|default|throw|co_|"
-                          r"static_assert|typedef|friend|virtual|const |constexpr|auto|uint|int|"
-                          r"bool|char|size_t|absl::|std::\w+<|struct|class|explicit|inline)")
-
-
-def deleted(code):
-    balanced = code.count("(") == code.count(")")
-    if balanced and STATEMENT.match(code) and not NO_STATEMENT.match(code):
-        start = len(code) - len(code.lstrip())
-        yield start, len(code), "" if "(" not in code else "(void)0;"
-
-
-KINDS = {
-    "comparison": swapped(r" (?:==|!=|<=|>=|<|>) ", {
-        "==": " != ", "!=": " == ", "<=": " < ", ">=": " > ", "<": " <= ", ">": " >= "}),
-    "arithmetic": swapped(r" [-+] ", {"+": " - ", "-": " + "}),
-    "logic": swapped(r" (?:&&|\|\|) ", {"&&": " || ", "||": " && "}),
-    "constant": off_by_one,
-    "branch": negated,
-    "statement": deleted,
-    "order": swapped(r"memory_order_(?:seq_cst|acq_rel|acquire|release)",
-                     {f"memory_order_{order}": "memory_order_relaxed"
-                      for order in ("seq_cst", "acq_rel", "acquire", "release")}),
-}
-
-
-def code_lines(text):
-    """(number, line, the same with comments and literals blanked), of lines that run."""
-    blank = lambda match: " " * len(match.group())
-    inside_assert = inside_template = False
-    for number, line in enumerate(text.split("\n"), 1):
-        code = re.sub(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', blank, line)
-        code = re.sub(r"//.*", "", code).rstrip()
-        if "static_assert" in code:
-            inside_assert = True
-        skip = (inside_assert or not code.strip() or code.lstrip().startswith(("#", "template"))
-                or "operator" in code)
-        if inside_assert and code.endswith(";"):
-            inside_assert = False
-        if not skip:
-            yield number, line, code
 
 
 def mutants_of(path, text):
@@ -135,19 +42,8 @@ def mutants_of(path, text):
                            "text": changed}
 
 
-def sources():
-    for path in sorted(pathlib.Path("variants").rglob("*")):
-        name = str(path)
-        of_tests = re.search(r"_(test|benchmark)\.cc$|shared_oracle", name)
-        if path.suffix not in (".cc", ".h") or of_tests:
-            continue
-        designs = next((designs for start, designs in DESIGNS_OF if name.startswith(start)), None)
-        if designs is not None:
-            yield name, designs
-
-
-def all_mutants():
-    for name, designs in sources():
+def all_mutants(tree):
+    for name, designs in tree.sources():
         for mutant in mutants_of(name, pathlib.Path(name).read_text()):
             mutant["designs"] = designs
             yield mutant
@@ -158,13 +54,12 @@ def place_of(identity, seed):
     return hashlib.sha256(f"{seed} {identity}".encode()).hexdigest()
 
 
-def chosen(arguments):
-    """A sample over all designs: in turns, one of each group of files."""
+def chosen(tree, arguments):
+    """A sample over all designs: in turns, one of each folder."""
     groups = {}
-    for mutant in all_mutants():
+    for mutant in all_mutants(tree):
         if re.search(arguments.only, mutant["id"]):
-            group = next(start for start, _ in DESIGNS_OF if mutant["file"].startswith(start))
-            groups.setdefault(group, []).append(mutant)
+            groups.setdefault(folder_of(mutant["file"]), []).append(mutant)
     for mutants in groups.values():
         mutants.sort(key=lambda mutant: place_of(mutant["id"], arguments.seed))
     turns = []
@@ -174,99 +69,6 @@ def chosen(arguments):
     if not 1 <= share <= of:
         sys.exit("mutants: --shard=I/N is one of 1/N to N/N")
     return turns[:arguments.sample or None][share - 1::of]
-
-
-class Builder:
-    """How ninja would compile and link, for one changed file."""
-
-    def __init__(self, build):
-        self.folder = build
-        self.compile = {}
-        commands = self.ninja("commands", "kill9").splitlines()
-        for command in commands:
-            match = re.search(r" -c (\S+)$", command)
-            if match:
-                source = os.path.relpath(self.folder / match.group(1))
-                if source.startswith("variants/"):
-                    self.compile[source] = command
-        self.includes = {}
-        deps = self.ninja("deps")
-        source = None
-        for line in deps.splitlines():
-            if not line.startswith(" "):
-                source = None
-            else:
-                path = os.path.relpath(self.folder / line.strip())
-                source = source or path  # the first is the source itself
-                self.includes.setdefault(path, set()).add(source)
-
-    def ninja(self, *tool):
-        return subprocess.run(["ninja", "-C", self.folder, "-t", *tool], capture_output=True,
-                              text=True, check=True).stdout
-
-    def sources_of(self, path):
-        if path.endswith(".cc"):
-            return [path]
-        return sorted(self.includes.get(path, set()) & self.compile.keys())
-
-    def link(self, target):
-        return self.ninja("commands", target).splitlines()[-1]
-
-    def build(self, mutant, folder, targets):
-        """None, or why it cannot be built."""
-        changed = folder / "tree" / mutant["file"]
-        changed.parent.mkdir(parents=True)
-        lines = pathlib.Path(mutant["file"]).read_text().split("\n")
-        if mutant["line"]:
-            lines[mutant["line"] - 1] = mutant["text"]
-        changed.write_text("\n".join(lines))
-        objects = []
-        for source in self.sources_of(mutant["file"]):
-            command = self.compile[source]
-            from_changed = folder / "tree" / source if source == mutant["file"] else source
-            output = folder / (source.replace("/", "_") + ".o")
-            command = re.sub(r" -M[DTF]+ \S+| -MD", "", command)
-            command = re.sub(r" -o \S+ -c \S+$", "", command).replace("-Werror", "-Wno-error")
-            command += f" -w -g0 -O1 -o {output.absolute()} -c {os.path.abspath(from_changed)}"
-            # Before every other place to look for a header.
-            words = shlex.split(command)
-            compiler = next(word for word in words if re.search(r"(\+\+|cc)(-\d+)?$", word))
-            words.insert(words.index(compiler) + 1, f"-I{(folder / 'tree').absolute()}")
-            if subprocess.run(words, cwd=self.folder, capture_output=True).returncode != 0:
-                return "it does not compile"
-            objects.append(str(output.absolute()))
-        for target in targets:
-            command = self.link(target)
-            output = (folder / target).absolute()
-            command = command.replace(f" -o {target} ", f" {' '.join(objects)} -o {output} ", 1)
-            linked = subprocess.run(command, cwd=self.folder, shell=True, capture_output=True)
-            if linked.returncode != 0:
-                return f"{target} does not link"
-        return None
-
-
-def tiers(mutant, arguments):
-    """(name, target, its arguments) in the order in which they are asked."""
-    names = ",".join(mutant["designs"])
-    stores = any(design in STORES for design in mutant["designs"])
-    channels = any(design in CHANNELS for design in mutant["designs"])
-    result = []
-    only = ":".join(f"*/{design}" for design in mutant["designs"])
-    if stores:
-        for test in TESTS_OF_STORES:
-            result.append((test, test, [f"--gtest_filter={only}"]))
-    if channels:
-        for test in TESTS_OF_CHANNELS:
-            result.append((test, test, [f"--gtest_filter={only}"]))
-    own = next(tests for start, tests in OWN_TESTS if mutant["file"].startswith(start))
-    result += [(test, test, [f"--gtest_filter={only}"] if "conformance" in test else [])
-               for test in own]
-    shared = [f"--variant={names}", f"--seed={arguments.seed}"]
-    result.append(("sweep", "kill9", ["sweep", *shared, "--failures=1",
-                                      f"--cells={arguments.cells}"]))
-    result.append(("torture", "kill9", ["torture", *shared, "--fail-fast",
-                                        f"--seconds={arguments.seconds}"]))
-    return result
 
 
 def die_with_parent():
@@ -289,42 +91,146 @@ def ask(program, words, limit):
     code = process.returncode
     if code == 0:
         return "passed", ""
-    return ("undecided" if code == 3 else "killed"), said[-400:]
+    return ("undecided" if code == 3 else "killed"), said[-4000:]
 
 
-def run(mutant, builder, folder, arguments):
+def wanted_tests(judge, designs, done, arguments):
+    """(the quick ones, the others), as the controls of the designs timed them: as many as fit."""
+    seconds = {}
+    for design in designs:
+        for test, took in done[f"control:{design}"]["tests"].get(judge.name, {}).items():
+            seconds[test] = max(took, seconds.get(test, 0))
+    if not judge.designs:  # of a part that all designs share
+        seconds = done[f"control:{judge.name}"]["tests"][judge.name]
+    quick, slow, sum_of_them = [], [], 0
+    for test in sorted(seconds, key=seconds.get):
+        sum_of_them += seconds[test]
+        if sum_of_them > arguments.test_seconds:
+            break
+        (quick if seconds[test] < QUICK_SECONDS else slow).append(test)
+    return quick, slow
+
+
+def ask_judge(program, tests, limit):
+    answer, said = ask(program, ["--gtest_fail_fast", f"--gtest_filter={':'.join(tests)}"], limit)
+    at = re.findall(r"^\[ +(?:FAILED|RUN) +\] (\S+)", said, re.MULTILINE)
+    return answer, (f"{at[-1]}\n" if at else "") + said[-400:]
+
+
+def questions(mutant, tree, builder, objects, folder, done, arguments):
+    """Of a mutant, in order: (tier, what it answers). Programs are linked when they are asked."""
+    for judge in tree.judges(mutant["file"], mutant["designs"]):
+        parts = wanted_tests(judge, mutant["designs"], done, arguments)
+        if not any(parts):
+            continue
+        program = folder / f"judge_of_{judge.name}"
+        yield "build", lambda: builder.link(objects, program, judge.tests)
+        for tests in filter(None, parts):
+            yield "tests", lambda: ask_judge(program, tests, arguments.limit)
+    program = folder / "kill9"
+    yield "build", lambda: builder.link(objects, program)
+    shared = [f"--variant={','.join(mutant['designs'])}", f"--seed={arguments.seed}"]
+    for tier, words in (
+            ("sweep", ["sweep", *shared, "--failures=1", f"--cells={arguments.cells}"]),
+            ("torture", ["torture", *shared, "--fail-fast", f"--seconds={arguments.seconds}"])):
+        yield tier, lambda: ask(program, words, arguments.limit)
+
+
+def judged(mutant, tree, builder, folder, done, arguments):
+    """What is to be added to the outcome."""
+    objects = builder.sources_of(mutant["file"])
+    if not objects or len(objects) > MOST_OBJECTS:
+        return {"outcome": "not_built", "why": f"{len(objects)} objects include it"}
+    objects, why = builder.build(mutant, folder)
+    if why:
+        return {"outcome": "not_built", "why": why}
+    undecided = {}
+    for tier, answer_of in questions(mutant, tree, builder, objects, folder, done, arguments):
+        if tier == "build":
+            if (why := answer_of()):
+                return {"outcome": "not_built", "why": why}
+            continue
+        answer, said = answer_of()
+        if answer == "undecided":
+            undecided = {"undecided": [*undecided.get("undecided", ()), tier]}
+        elif answer != "passed":
+            return {"outcome": "killed" if answer == "killed" else "timed_out", "by": tier,
+                    "said": said[-400:], **undecided}
+    return {"outcome": "survived", **undecided}
+
+
+def run(mutant, tree, builder, folder, done, arguments):
     outcome = {key: mutant[key] for key in ("id", "kind", "file", "line", "was", "is")}
     outcome["designs"] = list(mutant["designs"])
     start = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    asked = tiers(mutant, arguments)
-    objects = builder.sources_of(mutant["file"])
-    if not objects or len(objects) > MOST_OBJECTS:
-        outcome["outcome"] = "not_built"
-        outcome["why"] = f"{len(objects)} objects include it"
-    elif (why := builder.build(mutant, folder, dict.fromkeys(target for _, target, _ in asked))):
-        outcome["outcome"] = "not_built"
-        outcome["why"] = why
-    else:
-        outcome["outcome"] = "survived"
-        for name, target, words in asked:
-            answer, said = ask(folder / target, words, arguments.limit)
-            if answer == "passed":
-                continue
-            if answer == "undecided":
-                outcome.setdefault("undecided", []).append(name)
-                continue
-            outcome["outcome"] = "killed" if answer == "killed" else "timed_out"
-            outcome["by"] = name
-            outcome["said"] = said
-            break
+    outcome.update(judged(mutant, tree, builder, folder, done, arguments))
     outcome["seconds"] = round(time.monotonic() - start, 1)
     shutil.rmtree(folder, ignore_errors=True)
     return outcome
 
 
-def summary(outcomes, arguments):
+def time_tests(judge, builder, folder, arguments):
+    """{test: seconds} of what a judge can be asked, unchanged; or why it does not pass."""
+    program = folder / f"judge_of_{judge.name}"
+    if (why := builder.link([], program, judge.tests)):
+        return None, why
+    # The tests of a part are asked whole.
+    suites = judge.suites() or ["*"]
+    times = folder / "times.json"
+    answer, said = ask(program, [f"--gtest_filter={':'.join(suites)}",
+                                 f"--gtest_output=json:{times}"], None)
+    if answer != "passed":
+        return None, said
+    seconds = {}
+    for suite in json.loads(times.read_text())["testsuites"]:
+        for test in suite["testsuite"]:
+            if test["result"] == "COMPLETED":  # and not skipped
+                seconds[f"{suite['name']}.{test['name']}"] = float(test["time"].rstrip("s"))
+    return seconds, ""
+
+
+def check_control(identity, judges, names, tree, builder, folder, arguments, done):
+    """That what is unchanged passes, and how long each of its tests takes."""
+    start = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    control = {"id": identity, "tests": {}}
+    for judge in judges:
+        control["tests"][judge.name], why = time_tests(judge, builder, folder, arguments)
+        if why:
+            sys.exit(f"mutants: {identity}: what nobody has changed does not pass:\n{why}")
+        if not control["tests"][judge.name]:
+            sys.exit(f"mutants: {identity}: none of the tests of {judge.name} is of it")
+    if names:
+        path = next(path for path, of in tree.sources() if of == names and path.endswith(".cc"))
+        nothing = {"file": path, "line": 0, "designs": names}
+        tested_already = {**done, identity: {"tests": {}}}
+        control.update(judged(nothing, tree, builder, folder, tested_already, arguments))
+        if control["outcome"] != "survived":
+            sys.exit("mutants: what nobody has changed does not pass\n"
+                     f"{json.dumps(control, indent=1)}")
+    control["seconds"] = round(time.monotonic() - start, 1)
+    shutil.rmtree(folder, ignore_errors=True)
+    return control
+
+
+def host():
+    processor = re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(),
+                          re.MULTILINE)
+    return {"system": platform.system(), "kernel": platform.release(),
+            "machine": platform.machine(), "processor": processor[1] if processor else "",
+            "cores": os.cpu_count()}
+
+
+def commit():
+    told = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True,
+                          text=True)
+    return told.stdout.strip() or "unknown"
+
+
+def summary(outcomes, tree, arguments):
     def score(some):
         killed = sum(one["outcome"] in ("killed", "timed_out") for one in some)
         survived = sum(one["outcome"] == "survived" for one in some)
@@ -334,15 +240,20 @@ def summary(outcomes, arguments):
                 "score": round(killed / (killed + survived), 3) if killed + survived else None}
     of_design = lambda one, value: value in one["designs"]
     by_design = {design: score([one for one in outcomes if of_design(one, design)])
-                 for design in STORES + CHANNELS}
+                 for design in tree.designs}
     by_kind = {kind: score([one for one in outcomes if one["kind"] == kind]) for kind in KINDS}
     tiers_that_killed = {}
     for one in outcomes:
         if "by" in one:
             tiers_that_killed[one["by"]] = tiers_that_killed.get(one["by"], 0) + 1
     keep = ("id", "was", "is", "designs", "undecided")
-    return {"kind": "mutants", "seed": arguments.seed, "shard": arguments.shard, **score(outcomes),
+    # A result file, as the report reads them: docs/design.md.
+    return {"schema": "kill9/1", "kind": "mutants", "command": shlex.join(sys.argv),
+            "seed": arguments.seed, "started_at": STARTED_AT, "host": host(),
+            "build": {"commit": commit()}, "shard": arguments.shard, **score(outcomes),
             "designs": by_design, "kinds": by_kind, "killed_by": tiers_that_killed,
+            "runs": [{"variant": design, **of_it} for design, of_it in by_design.items()
+                     if of_it["score"] is not None],
             "survivors": [{key: one[key] for key in keep if key in one}
                           for one in outcomes if one["outcome"] == "survived"]}
 
@@ -356,6 +267,8 @@ def parse():
     parser.add_argument("--only", default="", help="mutants whose id this regular expression finds")
     parser.add_argument("--cells", type=int, default=60, help="of the sweep, drawn")
     parser.add_argument("--seconds", type=float, default=1, help="of each scenario of torture")
+    parser.add_argument("--test-seconds", type=float, default=60,
+                        help="of tests, the quickest first, as they took unchanged")
     parser.add_argument("--limit", type=float, default=120, help="seconds of a tier of a mutant")
     parser.add_argument("--workers", type=int, default=1, help="mutants at a time")
     parser.add_argument("--state", default="build/mutants/outcomes.jsonl",
@@ -363,34 +276,43 @@ def parse():
     parser.add_argument("--build", default="build/release", help="where ninja has built everything")
     parser.add_argument("--json", default="", help="the summary")
     parser.add_argument("--targets", action="store_true", help="say what ninja must have built")
+    parser.add_argument("--designs", action="store_true",
+                        help="say which designs there are, of which files, judged by which tests")
     parser.add_argument("--list", action="store_true", help="say which mutants there are")
     return parser.parse_args()
 
 
-def check_controls(left, done, note, builder, folder, arguments):
+def check_controls(left, done, note, tree, builder, folder, arguments):
     """Before any mutant is believed dead: what is not changed must pass."""
-    for design in STORES + CHANNELS:
-        identity = f"control:{design}"
-        if identity in done or not any(design in mutant["designs"] for mutant in left):
+    controls = {}
+    for mutant in left:
+        for judge in tree.judges(mutant["file"], mutant["designs"]):
+            for design in judge.designs:
+                own = tree.judges(tree.designs[design] + "/any.cc", (design,))
+                controls[design] = (own, (design,))
+            if not judge.designs:
+                controls[judge.name] = ([judge], ())
+    for name, (judges, names) in sorted(controls.items()):
+        identity = f"control:{name}"
+        if identity in done:
             continue
-        path = next(name for name, of in sources() if design in of and name.endswith(".cc"))
-        control = {"id": identity, "kind": "none", "file": path, "line": 0, "was": "", "is": "",
-                   "text": "", "designs": (design,)}
-        outcome = run(control, builder, folder / "control", arguments)
-        if outcome["outcome"] != "survived":
-            print(json.dumps(outcome, indent=1))
-            sys.exit("mutants: what nobody has changed does not pass")
-        note(outcome)
-        print(f"{design}: unchanged it passes, {outcome['seconds']} s", flush=True)
+        control = check_control(identity, judges, names, tree, builder, folder / "control",
+                                arguments, done)
+        note(control)
+        tests = sum(len(of) for of in control["tests"].values())
+        print(f"{name}: unchanged it passes, {tests} tests, {control['seconds']} s", flush=True)
 
 
 def main():
     arguments = parse()
-    if arguments.targets:
-        print("\n".join(["kill9", *sorted({*TESTS_OF_STORES, *TESTS_OF_CHANNELS, *(
-            test for _, tests in OWN_TESTS for test in tests)})]))
+    tree = Tree()
+    if arguments.designs:
+        print(json.dumps(tree.described(), indent=1))
         return 0
-    wanted = chosen(arguments)
+    wanted = chosen(tree, arguments)
+    if arguments.targets:
+        print("\n".join(["kill9", *map(object_of, tree.tests_of(wanted))]))
+        return 0
     if arguments.list:
         for mutant in wanted:
             print(f"{mutant['id']}\n    - {mutant['was']}\n    + {mutant['is']}")
@@ -414,10 +336,11 @@ def main():
             log.write(json.dumps(outcome) + "\n")
             log.flush()
         check_controls([mutant for mutant in wanted if mutant["id"] not in done], done, note,
-                       builder, folder, arguments)
+                       tree, builder, folder, arguments)
         left = [mutant for mutant in wanted if mutant["id"] not in done]
         with concurrent.futures.ThreadPoolExecutor(arguments.workers) as pool:
-            jobs = [pool.submit(run, mutant, builder, folder / str(number), arguments)
+            jobs = [pool.submit(run, mutant, tree, builder, folder / str(number), done,
+                                arguments)
                     for number, mutant in enumerate(left)]
             for job in concurrent.futures.as_completed(jobs):
                 outcome = job.result()
@@ -427,7 +350,7 @@ def main():
                       f"{outcome['seconds']} s  {outcome['id']}\n    - {outcome['was']}\n"
                       f"    + {outcome['is']}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    result = summary([done[mutant["id"]] for mutant in wanted], arguments)
+    result = summary([done[mutant["id"]] for mutant in wanted], tree, arguments)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({key: result[key] for key in ("killed", "timed_out", "survived", "not_built",

@@ -24,6 +24,7 @@ namespace {
 // Those of all kinds, or of stores; of channels; of shapes. What is between is the testbed's own,
 // or of kinds to come.
 constexpr uint32_t kClasses = 46, kFirstOfShapes = 79, kLastOfShapes = 84;
+constexpr uint32_t kFirstOfHeaps = 63, kLastOfHeaps = 66;
 constexpr uint32_t kFirstOfChannels = 51, kLastOfChannels = 62;
 constexpr size_t kBugs = 131, kBugsOfEachStore = 23, kBugsOfEachChannel = 8, kControls = 10;
 constexpr const char* kFolder = KILL9_SOURCE_DIR "/property/planted";
@@ -54,6 +55,7 @@ TEST(Planted, EveryClassIsPlantedOrHasAReasonWhyNotAndNeverBoth) {
   const std::map<uint32_t, std::string> reasons = NotPlanted();
   const auto is_of_objects = [](uint32_t number) {
     return number <= kClasses || (number >= kFirstOfChannels && number <= kLastOfChannels) ||
+           (number >= kFirstOfHeaps && number <= kLastOfHeaps) ||
            (number >= kFirstOfShapes && number <= kLastOfShapes);
   };
   for (uint32_t number = 1; number <= kLastOfShapes; ++number) {

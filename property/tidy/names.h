@@ -229,7 +229,8 @@ inline Findings UnknownPaths(const Tree& tree) {
       while (Consume(word, "../")) {
       }
       if (word.empty() || Contains("/.-*_", word[0])) continue;
-      const bool is_file = IsSource(word) || IsMarkdown(word);
+      // C sources that are cited are other projects'.
+      const bool is_file = (IsSource(word) && !word.ends_with(".c")) || IsMarkdown(word);
       const bool is_ours = std::any_of(std::begin(kRootFolders), std::end(kRootFolders),
                                        [&](auto folder) { return IsIn(word, folder); });
       if (!is_file && !is_ours) continue;

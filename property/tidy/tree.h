@@ -70,8 +70,9 @@ struct File {
 // By path, from the root of the repository.
 using Tree = std::map<std::string, File>;
 
-inline constexpr std::string_view kRootFolders[] = {"variants", "harness", "apps", "stress",
-                                                    "property", "results", "docs"};
+inline constexpr std::string_view kRootFolders[] = {"variants", "harness",  "apps", "stress",
+                                                    "property", "results",  "docs", "include",
+                                                    "bindings", "packaging"};
 
 inline std::string FolderOf(std::string_view path) {
   const size_t slash = path.rfind('/');
@@ -79,7 +80,9 @@ inline std::string FolderOf(std::string_view path) {
 }
 inline std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 inline bool IsHeader(std::string_view path) { return path.ends_with(".h"); }
-inline bool IsSource(std::string_view path) { return IsHeader(path) || path.ends_with(".cc"); }
+inline bool IsSource(std::string_view path) {
+  return IsHeader(path) || path.ends_with(".cc") || path.ends_with(".c");
+}
 inline bool IsTest(std::string_view path) { return path.ends_with("_test.cc"); }
 inline bool IsMarkdown(std::string_view path) { return path.ends_with(".md"); }
 // Whether the file lies in the folder, or below it.

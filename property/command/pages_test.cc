@@ -1,0 +1,178 @@
+// Manual pages and completions: made by the command, and taken by those who read them. What of
+// these programs is not installed is left out; `./dev package-test` installs them all.
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "property/command/command_for_tests.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::HasSubstr;
+
+Ended RunCommand(const std::string& arguments) {
+  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 </dev/null");
+}
+
+bool IsInstalled(const std::string& program) {
+  return RunLine("command -v " + program + " >/dev/null").exit_code == 0;
+}
+
+class Pages : public ::testing::Test {
+ protected:
+  // No test changes the pages.
+  static void SetUpTestSuite() {
+    folder_ = testing::TempDir() + "/pages_" + std::to_string(getpid());
+    const Ended written = RunLine("cmake -DKILL9=" KILL9_COMMAND " -DOUTPUT=" + folder_ +
+                                  " -P " KILL9_SOURCE_DIR "/packaging/pages.cmake 2>&1");
+    ASSERT_EQ(written.exit_code, 0) << written.output;
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+
+  // What a line prints, whose folder is that of the pages. It must end well and say no other word.
+  std::string Run(const std::string& line) const {
+    const Ended ended = RunLine("cd " + folder_ + " && " + line + " 2>&1 </dev/null");
+    EXPECT_EQ(ended.exit_code, 0) << line << "\n" << ended.output;
+    return ended.output;
+  }
+  // The words that bash would offer behind this line.
+  std::string BashOffers(const std::string& line) const {
+    std::ofstream(folder_ + "/offers.bash") << "source bash-completion/completions/kill9\n"
+                                               "COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDS=($1)\n"
+                                               "[[ $1 == *' ' ]] && COMP_WORDS+=('')\n"
+                                               "COMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n"
+                                               "_kill9 && echo \"${COMPREPLY[*]}\"\n";
+    return Run("bash offers.bash '" + line + "'");
+  }
+
+  inline static std::string folder_;
+};
+
+TEST_F(Pages, AreWrittenForEachCommand) {
+  std::vector<std::string> pages;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/man/man1")) {
+    pages.push_back(entry.path().filename());
+  }
+  EXPECT_GE(pages.size(), 12u);
+  for (const std::string& page : pages) {
+    const std::string text =
+        Run((page.ends_with(".gz") ? "zcat" : "cat") + std::string(" man/man1/") + page);
+    EXPECT_THAT(text, HasSubstr(".SH OPTIONS\n")) << page;
+    EXPECT_THAT(text, HasSubstr(".SH \"EXIT STATUS\"\n")) << page;
+    const bool is_first = page.starts_with("kill9.");
+    EXPECT_THAT(text, HasSubstr(is_first ? ".SH COMMANDS\n" : ".SH EXAMPLES\n")) << page;
+  }
+}
+
+// A page that is wrong on purpose first: who is asked does answer.
+TEST_F(Pages, PleaseTheirReaders) {
+  std::ofstream(folder_ + "/wrong.1") << ".TH WRONG 1 2026-01-01\n.SH NAME\n.NO_SUCH_MACRO\n";
+  const std::pair<const char*, const char*> readers[] = {
+      {"mandoc", "mandoc -Tlint -W warning "},
+      {"man", "2>&1 >/dev/null man --warnings -E UTF-8 -l -Tutf8 -Z "}};
+  for (const auto& [program, line] : readers) {
+    if (!IsInstalled(program)) continue;
+    EXPECT_NE(RunLine(line + folder_ + "/wrong.1").output, "") << line;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ + "/man/man1")) {
+      EXPECT_EQ(RunLine(line + entry.path().string()).output, "") << entry.path();
+    }
+  }
+}
+
+TEST_F(Pages, SayWhatTheHelpSays) {
+  const std::string page = RunCommand("help --as=man torture").output;
+  EXPECT_THAT(page, HasSubstr(".SS \"What comes of it\"\n"));
+  EXPECT_THAT(page,
+              HasSubstr("\\-\\-processes=\\fIUINT\\fR\nworkers\n.br\n(from 1 to 60; default: 4)"));
+  EXPECT_THAT(page,
+              HasSubstr(".B kill9 torture \\-\\-variant=robust_unrepaired \\-\\-fail\\-fast\n"));
+  const std::string first = RunCommand("help --as=man").output;
+  EXPECT_THAT(first, HasSubstr(".B kill9\\-torture(1)\n"));
+  EXPECT_THAT(first, HasSubstr(".B \\-\\-plugin=\\fITEXT\\fR\n"));
+}
+
+TEST_F(Pages, BashOffersCommandsOptionsAndTheirWords) {
+  EXPECT_EQ(BashOffers("kill9 tor"), "torture\n");
+  EXPECT_EQ(BashOffers("kill9 torture --mod"), "--model=\n");
+  EXPECT_EQ(BashOffers("kill9 torture --model=ma"), "map\n");
+  EXPECT_EQ(BashOffers("kill9 sweep --variant=cas_slots,glo"), "cas_slots,global_mutex\n");
+  EXPECT_EQ(BashOffers("kill9 torture --json=x"), "\n");  // files, which bash itself knows
+  EXPECT_THAT(BashOffers("kill9 "), HasSubstr("check list torture sweep"));
+}
+
+TEST_F(Pages, FishOffersCommandsOptionsAndTheirWords) {
+  if (!IsInstalled("fish")) GTEST_SKIP() << "fish is not installed";
+  const auto offers = [&](const std::string& line) {
+    return Run("HOME=" + folder_ +
+               " fish --no-config -c 'source "
+               "fish/vendor_completions.d/kill9.fish; complete -C \"" +
+               line + "\"'");
+  };
+  EXPECT_THAT(offers("kill9 tor"), HasSubstr("torture\t"));
+  EXPECT_THAT(offers("kill9 torture --mod"), HasSubstr("--model"));
+  EXPECT_THAT(offers("kill9 torture --model=ma"), HasSubstr("--model=map"));
+  EXPECT_THAT(offers("kill9 sweep --variant=cas_slots,glo"),
+              HasSubstr("--variant=cas_slots,global_mutex"));
+}
+
+// A shell behind a terminal, and the tabulator key.
+TEST_F(Pages, ZshCompletesAWord) {
+  if (!IsInstalled("zsh")) GTEST_SKIP() << "zsh is not installed";
+  std::ofstream(folder_ + "/complete.zsh")
+      << "zmodload zsh/zpty\n"
+         "zpty shell \"TERM=dumb PS1='> ' zsh -f -i\"\n"
+         "zpty -w shell 'fpath=($PWD/zsh/vendor-completions $fpath); autoload -Uz compinit; "
+         "compinit -u -d $PWD/dump; echo BEG\"\"UN'\n"
+         "zpty -r -m shell output '*BEGUN*'\n"
+         "zpty -w -n shell $'kill9 torture --model=robu\\t'\n"
+         "zpty -r -m shell output '*robust-mutex*' && echo completed\n"
+         "zpty -d shell\n";
+  EXPECT_EQ(Run("timeout 120 zsh -f complete.zsh"), "completed\n");
+}
+
+// packaging/gate_action: its step, run as a workflow's machine runs it, with a ./dev that tells its
+// arguments.
+TEST(GateAction, HandsItsInputsToTheGate) {
+  if (!IsInstalled("ruby")) GTEST_SKIP() << "ruby, which reads YAML, is not installed";
+  const std::string folder = testing::TempDir() + "/gate_action_" + std::to_string(getpid());
+  std::filesystem::create_directories(folder + "/packaging/gate_action");
+  std::ofstream(folder + "/dev") << "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n";
+  std::filesystem::permissions(folder + "/dev", std::filesystem::perms::owner_all);
+  const std::string of_step =
+      "ruby -ryaml -e 'step = YAML.load_file(ARGV[0])[\"runs\"][\"steps\"].find { |s| "
+      "s[\"id\"] == \"gate\" }; puts step[ARGV[1]]' " KILL9_SOURCE_DIR
+      "/packaging/gate_action/action.yml ";
+  const Ended ended = RunLine(of_step + "run >" + folder + "/run && ACTION=" + folder +
+                              "/packaging/gate_action RESULTS=" + folder +
+                              "/results BUDGET=60 SEED=7 ARGUMENTS='--variant=mine --cells=2' "
+                              "GITHUB_OUTPUT=" +
+                              folder + "/output bash -e " + folder + "/run");
+  EXPECT_EQ(ended.exit_code, 3) << "what the gate says is what the step says";
+  EXPECT_THAT(ended.output, HasSubstr("gate\n--budget=60\n--seed=7\n"));
+  EXPECT_THAT(ended.output, HasSubstr("\n--variant=mine\n--cells=2\n"));
+  EXPECT_THAT(RunLine("cat " + folder + "/output").output,
+              HasSubstr("json=" + folder + "/results/gate.json\n"));
+  const std::string inputs = RunLine(of_step + "env").output;
+  for (const char* name : {"BUDGET", "SEED", "ARGUMENTS", "RESULTS", "ACTION"}) {
+    EXPECT_THAT(inputs, HasSubstr(name));
+  }
+  std::filesystem::remove_all(folder);
+}
+
+TEST(PagesUsage, RefusesWhatIsNone) {
+  ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
+                    {{"--plugin ./libmine.so list", "as --plugin=./libmine.so"},
+                     {"help --as=csh", "help --as takes man, bash, zsh or fish"},
+                     {"help --as=bash torture", "the completions are of all commands"},
+                     {"help --as=man torture sweep", "help takes one command"},
+                     {"help --as=man tortur", "there is no command 'tortur'"}});
+}
+
+}  // namespace
+}  // namespace kill9
