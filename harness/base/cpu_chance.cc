@@ -1,5 +1,6 @@
 #include "harness/base/cpu_chance.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -30,6 +31,9 @@ ProcessTimes ReadProcessTimes(pid_t pid) {
   if (after_name == nullptr || after_name[1] == '\0') return times;
   times.state = after_name[2];
   times.known = true;
+  // The 18th field after the state.
+  std::sscanf(after_name + 3, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u",
+              &times.threads);
   unsigned long long ran_ns = 0;
   unsigned long long waited_ns = 0;
   if (ReadProcFile(pid, "schedstat", text, sizeof text) &&
@@ -55,17 +59,52 @@ bool ProcShowsOurPids() {
   return std::atoi(target) == getpid();
 }
 
+// Two threads may have one place: then either counts as new each time, which charges less.
+CpuChance::Thread& CpuChance::Known(pid_t tid) {
+  Thread* place = &others_[static_cast<size_t>(tid) % kThreads];
+  if (place->tid != tid) *place = {.tid = tid};
+  return *place;
+}
+
+uint64_t CpuChance::WaitedOf(Thread& thread, const ProcessTimes& now, uint64_t elapsed_ns) {
+  const uint64_t ran = now.ran_ns - std::min(now.ran_ns, thread.ran_ns);
+  uint64_t waited = now.waited_ns - std::min(now.waited_ns, thread.waited_ns);
+  // A wait for a CPU that goes on is not counted yet: of what is ready, whatever it did not run may
+  // have been one.
+  if (now.state == 'R') waited = std::max(waited, elapsed_ns - std::min(elapsed_ns, ran));
+  thread.ran_ns = now.ran_ns;
+  thread.waited_ns = now.waited_ns;
+  return waited;
+}
+
+uint64_t CpuChance::LongestWaitOfOthers(uint64_t elapsed_ns) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/task", pid_);
+  const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return 0;
+  uint64_t longest = 0;
+  alignas(dirent64) char entries[4096];
+  for (ssize_t got; (got = getdents64(folder, entries, sizeof entries)) > 0;) {
+    for (ssize_t at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
+      at += entry->d_reclen;
+      const pid_t tid = std::atoi(entry->d_name);  // 0: "." and ".."
+      if (tid == 0 || tid == pid_) continue;
+      const ProcessTimes now = ReadProcessTimes(tid);
+      if (now.known) longest = std::max(longest, WaitedOf(Known(tid), now, elapsed_ns));
+    }
+  }
+  close(folder);
+  return longest;
+}
+
 uint64_t CpuChance::Look(uint64_t now_ns, uint64_t charged_ns) {
   const ProcessTimes now = ReadProcessTimes(pid_);
   if (!now.known) return charged_ns;
   const uint64_t elapsed = now_ns - std::min(now_ns, last_ns_);
-  const uint64_t ran = now.ran_ns - std::min(now.ran_ns, last_.ran_ns);
-  uint64_t waited = now.waited_ns - std::min(now.waited_ns, last_.waited_ns);
-  // A wait for a CPU that goes on is not counted yet: of a process that is ready, whatever it did
-  // not run may have been one.
-  if (now.state == 'R') waited = std::max(waited, elapsed - std::min(elapsed, ran));
-  last_ = now;
   last_ns_ = now_ns;
+  uint64_t waited = WaitedOf(first_, now, elapsed);
+  if (now.threads > 1) waited = std::max(waited, LongestWaitOfOthers(elapsed));
   return charged_ns - std::min(charged_ns, waited);
 }
 

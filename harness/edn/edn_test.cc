@@ -9,25 +9,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
+#include "harness/edn/edn_for_tests.h"
 
 namespace kill9 {
 namespace {
 
 using testing::HasSubstr;
-
-absl::StatusOr<EdnHistory> Read(std::string_view text, std::string_view model = "map") {
-  const ModelChecker* checker = FindModel(model);
-  return ReadEdn(text, "h.edn",
-                 [checker](Function function) { return checker->Accepts(function); });
-}
-
-Verdict VerdictOf(std::string_view text, std::string_view model,
-                  Condition condition = Condition::kStrict) {
-  auto history = Read(text, model);
-  EXPECT_TRUE(history.ok()) << history.status();
-  if (!history.ok()) return Verdict::kUndecided;
-  return CheckHistory(*FindModel(model), history->operations, {.condition = condition})->verdict;
-}
 
 // Calls a function with what its row says that it takes, and has it answer what the row says that
 // it tells; `name` is one of its names.

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
+#include "harness/edn/edn_for_tests.h"
 
 namespace kill9 {
 namespace {
@@ -145,19 +146,6 @@ TEST(EdnValues, ThatCannotBeComparedAreRefused) {
                            "[#object [1]]"}) {
     EXPECT_FALSE(Canonical(text).ok()) << text << " is " << *Canonical(text);
   }
-}
-
-absl::StatusOr<EdnHistory> Read(std::string_view text, std::string_view model) {
-  const ModelChecker* checker = FindModel(model);
-  return ReadEdn(text, "h.edn",
-                 [checker](Function function) { return checker->Accepts(function); });
-}
-
-Verdict VerdictOf(std::string_view text, std::string_view model) {
-  const absl::StatusOr<EdnHistory> history = Read(text, model);
-  EXPECT_TRUE(history.ok()) << history.status();
-  if (!history.ok()) return Verdict::kUndecided;
-  return CheckHistory(*FindModel(model), history->operations, {})->verdict;
 }
 
 std::string Call(std::string_view f, std::string_view fields, std::string_view result) {

@@ -15,7 +15,7 @@
 namespace kill9 {
 namespace {
 
-constexpr int kHistories = 20'000;
+constexpr int kHistoriesOfObjects = 20'000;
 
 bool StreamAccepts(const ModelChecker& model, const History& history) {
   auto stream = model.NewStream(/*has_versions=*/false, {});
@@ -40,7 +40,7 @@ TEST_P(ObjectsBruteForce, AgreesWithTheCheckerUnderEveryCondition) {
   const std::string name = GetParam();
   const ModelChecker& model = *FindModel(name);
   int legal = 0, crashed = 0, shown = 0, told_apart = 0;
-  for (int i = 0; i < kHistories; ++i) {
+  for (int i = 0; i < kHistoriesOfObjects; ++i) {
     const History history = SmallHistory(name, static_cast<uint64_t>(i));
     bool strict = false;
     for (const Condition condition : kConditions) {
@@ -67,11 +67,11 @@ TEST_P(ObjectsBruteForce, AgreesWithTheCheckerUnderEveryCondition) {
   }
   std::cout << name << ": legal " << legal << ", with crashes " << crashed << ", made smaller "
             << shown << ", legal under a weaker condition only " << told_apart << "\n";
-  EXPECT_GT(legal, kHistories * 3 / 10);
-  EXPECT_LT(legal, kHistories * 9 / 10);
-  EXPECT_GT(crashed, kHistories / 3);
-  EXPECT_GT(shown, kHistories / 20);
-  EXPECT_GT(told_apart, kHistories / 1000);
+  EXPECT_GT(legal, kHistoriesOfObjects * 3 / 10);
+  EXPECT_LT(legal, kHistoriesOfObjects * 9 / 10);
+  EXPECT_GT(crashed, kHistoriesOfObjects / 3);
+  EXPECT_GT(shown, kHistoriesOfObjects / 20);
+  EXPECT_GT(told_apart, kHistoriesOfObjects / 1000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ObjectsBruteForce,

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
-#include "property/command/command_for_tests.h"
+#include "property/command/run_command.h"
 #include "stress/command/arguments/nearest.h"
 
 namespace kill9 {
@@ -18,10 +18,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-Ended RunCommand(const std::string& arguments) {
-  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 </dev/null");
-}
 
 std::vector<std::string> Commands() {
   std::vector<std::string> commands;

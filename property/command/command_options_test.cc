@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
-#include "property/command/command_for_tests.h"
+#include "property/command/run_command.h"
 
 namespace kill9 {
 namespace {
@@ -19,10 +19,6 @@ using ::testing::HasSubstr;
 
 constexpr const char* kCommands[] = {"check",  "list",    "torture", "sweep",
                                      "replay", "planted", "gate",    "report"};
-
-Ended RunCommand(const std::string& arguments) {
-  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 </dev/null");
-}
 
 std::string Path(const std::string& name) { return testing::TempDir() + "/options_" + name; }
 

@@ -9,16 +9,12 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "property/command/command_for_tests.h"
+#include "property/command/run_command.h"
 
 namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
-
-Ended RunCommand(const std::string& arguments) {
-  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 </dev/null");
-}
 
 bool IsInstalled(const std::string& program) {
   return RunLine("command -v " + program + " >/dev/null").exit_code == 0;

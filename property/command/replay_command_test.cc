@@ -7,23 +7,18 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
-#include "property/command/command_for_tests.h"
+#include "property/command/run_command.h"
 
 namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
 
-Ended RunCommand(const std::string& arguments, const std::string& input = "") {
-  const std::string feed = input.empty() ? "</dev/null" : "<<'END'\n" + input + "\nEND";
-  return RunLine(std::string(KILL9_COMMAND) + " " + arguments + " 2>&1 " + feed);
-}
-
-std::string Path(const std::string& name) { return testing::TempDir() + "/" + name; }
+std::string InFolder(const std::string& name) { return testing::TempDir() + "/" + name; }
 
 std::string WriteRuns(const std::string& name, const char* kind, const Json& runs) {
-  std::ofstream(Path(name)) << Json{{"schema", "kill9/1"}, {"kind", kind}, {"runs", runs}}.dump();
-  return Path(name);
+  std::ofstream(InFolder(name)) << Json{{"schema", "kill9/1"}, {"kind", kind}, {"runs", runs}}.dump();
+  return InFolder(name);
 }
 
 Json SweepRun(uint32_t at) {
@@ -36,13 +31,13 @@ Json SweepRun(uint32_t at) {
 }
 
 TEST(ReplayCommand, RefusesWhatIsNoResultFile) {
-  std::ofstream(Path("no_result.json")) << "[1, 2]";
-  EXPECT_EQ(RunCommand("replay " + Path("no_result.json")).exit_code, 2);
-  EXPECT_EQ(RunCommand("replay " + Path("no_such_file.json")).exit_code, 2);
+  std::ofstream(InFolder("no_result.json")) << "[1, 2]";
+  EXPECT_EQ(RunCommand("replay " + InFolder("no_result.json")).exit_code, 2);
+  EXPECT_EQ(RunCommand("replay " + InFolder("no_such_file.json")).exit_code, 2);
 }
 
 TEST(ReplayCommand, ATortureResultWithoutAFailureHasNothingToRepeat) {
-  const std::string path = Path("replay_torture.json");
+  const std::string path = InFolder("replay_torture.json");
   ASSERT_EQ(
       RunCommand(
           "torture --variant=global_mutex --scenario=steady --seconds=600 --kills=100 --json=" +
@@ -56,7 +51,7 @@ TEST(ReplayCommand, ATortureResultWithoutAFailureHasNothingToRepeat) {
 
 // As often as asked; its exit code is passed on.
 TEST(ReplayCommand, AFailureOfACheckIsRepeatedFromItsFields) {
-  const std::string history = Path("replay history.edn");
+  const std::string history = InFolder("replay history.edn");
   std::ofstream(history) << "{:process 0, :type :invoke, :f :write, :value 1}\n"
                             "{:process 0, :type :ok, :f :write, :value 1}\n"
                             "{:process 0, :type :invoke, :f :read, :value nil}\n"
@@ -124,7 +119,7 @@ TEST(ReplayCommand, AFailureOfTortureIsRepeatedFromItsFields) {
 // Whoever made the file: nothing in it is run as a command, nothing is overwritten, and what failed
 // and is not repeated is no pass.
 TEST(ReplayCommand, AFileThatMeansHarmIsRefused) {
-  const std::string victim = Path("victim.txt");
+  const std::string victim = InFolder("victim.txt");
   const Json torture = {{"variant", "global_mutex"},
                         {"scenario", "steady"},
                         {"verdict", "violation"},
@@ -198,13 +193,13 @@ TEST(ReplayCommand, AFileThatMeansHarmIsRefused) {
 }
 
 TEST(ReplayCommand, WhatIsNoFileOfJsonIsRefused) {
-  std::ofstream(Path("deep.json")) << std::string(1'000'000, '[');
-  std::ofstream(Path("deep_and_closed.json"))
+  std::ofstream(InFolder("deep.json")) << std::string(1'000'000, '[');
+  std::ofstream(InFolder("deep_and_closed.json"))
       << R"({"schema": "kill9/1", "runs": )" << std::string(100'000, '[')
       << std::string(100'000, ']') << "}";
-  std::ofstream(Path("huge.json")).seekp(1ll << 40).write("x", 1);
-  for (const std::string& path : {testing::TempDir(), std::string("/dev/zero"), Path("deep.json"),
-                                  Path("deep_and_closed.json"), Path("huge.json")}) {
+  std::ofstream(InFolder("huge.json")).seekp(1ll << 40).write("x", 1);
+  for (const std::string& path : {testing::TempDir(), std::string("/dev/zero"), InFolder("deep.json"),
+                                  InFolder("deep_and_closed.json"), InFolder("huge.json")}) {
     for (const char* command : {"replay ", "report --input=", "planted --manifest="}) {
       const Ended ended = RunCommand(command + path);
       EXPECT_EQ(ended.exit_code, 2) << command << path << "\n" << ended.output;
@@ -235,7 +230,7 @@ TEST(SweepCommand, ExplainsNamesThatThereAreNot) {
 }
 
 TEST(SweepCommand, InterruptedIsNoPass) {
-  const std::string said = Path("interrupted_sweep.txt");
+  const std::string said = InFolder("interrupted_sweep.txt");
   // Of its cells, the first one's end is waited for, a minute at most.
   const Ended ended =
       RunLine(std::string(KILL9_COMMAND) + " sweep --full --variant=all 2>" + said +

@@ -19,13 +19,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-Ended RunCommand(const std::string& arguments, const std::string& errors = " 2>&1") {
+Ended Torture(const std::string& arguments, const std::string& errors = " 2>&1") {
   return RunLine(std::string(KILL9_COMMAND) + " torture " + arguments + errors);
 }
 
 TEST(TortureCommand, WritesAResultFileWithEveryFieldOfTheSchema) {
   const std::string path = testing::TempDir() + "/torture_result.json";
-  const Ended ended = RunCommand(
+  const Ended ended = Torture(
       "--variant=global_mutex --scenario=steady --seconds=600 --kills=200 --seed=3 --json=" + path);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   std::ifstream file(path);
@@ -70,13 +70,13 @@ TEST(TortureCommand, WritesAResultFileWithEveryFieldOfTheSchema) {
 }
 
 TEST(TortureCommand, PutsAResultOnStandardOutputAlone) {
-  const Ended ended = RunCommand(
+  const Ended ended = Torture(
       "--variant=global_mutex --scenario=steady --seconds=600 --kills=50 --json=-", " 2>/dev/null");
   EXPECT_FALSE(Json::parse(ended.output, nullptr, false).is_discarded()) << ended.output;
 }
 
 TEST(TortureCommand, ExplainsWrongFlags) {
-  ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
+  ExpectUsageErrors([](const char* arguments) { return Torture(arguments); },
                     {{"--variant=nonsense", KnownVariants()},
                      {"--scenario=nonsense", "known are: all, steady"},
                      {"--workload=nonsense", "known are: mixed, ycsb-a"},
@@ -91,7 +91,7 @@ TEST(TortureCommand, ExplainsWrongFlags) {
 TEST(TortureCommand, RepeatsTheShapeThatItHasDrawn) {
   const std::string path = testing::TempDir() + "/torture_shape.json";
   const auto run = [&path](const std::string& arguments) {
-    const Ended ended = RunCommand(
+    const Ended ended = Torture(
         "--variant=striped_locks --scenario=steady --seconds=600 --kills=30 --json=" + path + " " +
         arguments);
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
@@ -116,7 +116,7 @@ TEST(TortureCommand, RepeatsTheShapeThatItHasDrawn) {
 }
 
 TEST(TortureCommand, EndsAfterTheFirstRunThatFailsIfThatIsAsked) {
-  const Ended ended = RunCommand(
+  const Ended ended = Torture(
       "--variant=robust_unrepaired --scenario=steady,kill_storm --seconds=60 --fail-fast");
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("robust_unrepaired steady"));
@@ -128,7 +128,7 @@ TEST(TortureCommand, KnowsEachPeerOrNamesThePackageThatItWasBuiltWithout) {
   for (const auto& [peer, package] : PeerPackages()) {
     EXPECT_THAT(list, HasSubstr("  " + std::string(peer) + ": "));
     const Ended asked =
-        RunCommand(("--variant=" + std::string(peer) + ",nonsense --scenario=steady").c_str());
+        Torture(("--variant=" + std::string(peer) + ",nonsense --scenario=steady").c_str());
     EXPECT_EQ(asked.exit_code, 2);
     EXPECT_THAT(asked.output, HasSubstr(FindDesign(peer) != nullptr
                                             ? "there is no 'nonsense'"
@@ -137,7 +137,7 @@ TEST(TortureCommand, KnowsEachPeerOrNamesThePackageThatItWasBuiltWithout) {
 }
 
 TEST(TortureCommand, TellsThatItCannotWriteItsResult) {
-  const Ended ended = RunCommand(
+  const Ended ended = Torture(
       "--variant=global_mutex --scenario=steady --seconds=0.2 --json=/nonexistent/result.json");
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.output, HasSubstr("cannot write the result file '/nonexistent/result.json'"));

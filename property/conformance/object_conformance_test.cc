@@ -10,23 +10,23 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kKeys = 256;
+constexpr uint64_t kObjectKeys = 256;
 
-std::string KeyOf(uint64_t n) { return absl::StrCat("key-", n % kKeys); }
-std::string ValueOf(uint64_t n) { return absl::StrCat("change ", n); }
+std::string KeyOf(uint64_t n) { return absl::StrCat("key-", n % kObjectKeys); }
+std::string ChangeOf(uint64_t n) { return absl::StrCat("change ", n); }
 
 absl::Status Change(SharedObject& object, uint64_t n) {
-  return static_cast<Store&>(object).Put(KeyOf(n), ValueOf(n)).status();
+  return static_cast<Store&>(object).Put(KeyOf(n), ChangeOf(n)).status();
 }
 
 absl::Status Find(SharedObject& object, bool lossless, uint64_t first, uint64_t end) {
   Store& store = static_cast<Store&>(object);
-  for (uint64_t key = 0; key < kKeys; ++key) {
+  for (uint64_t key = 0; key < kObjectKeys; ++key) {
     // What may be there: the last sure change of the key, and those that are in doubt.
     std::vector<std::string> allowed;
-    if (first > key) allowed.push_back(ValueOf(key + (first - 1 - key) / kKeys * kKeys));
+    if (first > key) allowed.push_back(ChangeOf(key + (first - 1 - key) / kObjectKeys * kObjectKeys));
     for (uint64_t n = first; n < end; ++n) {
-      if (n % kKeys == key) allowed.push_back(ValueOf(n));
+      if (n % kObjectKeys == key) allowed.push_back(ChangeOf(n));
     }
     std::string value;
     const absl::Status status = store.Get(KeyOf(key), &value).status();
@@ -64,14 +64,14 @@ TEST(ObjectConformancePremise, FindTellsALostAndAnUnaskedChange) {
   ASSERT_TRUE(segment.ok()) << segment.status();
   absl::StatusOr<std::unique_ptr<SharedObject>> object = design.AttachObject(*segment);
   ASSERT_TRUE(object.ok()) << object.status();
-  for (uint64_t n = 0; n < kKeys + 3; ++n) ASSERT_TRUE(Change(**object, n).ok());
-  EXPECT_TRUE(Find(**object, true, kKeys + 3, kKeys + 3).ok());
-  EXPECT_TRUE(Find(**object, true, kKeys + 2, kKeys + 3).ok());   // it may be there
-  EXPECT_FALSE(Find(**object, true, kKeys + 4, kKeys + 4).ok());  // one is lost
-  EXPECT_FALSE(Find(**object, true, kKeys + 2, kKeys + 2).ok());  // one is too many
+  for (uint64_t n = 0; n < kObjectKeys + 3; ++n) ASSERT_TRUE(Change(**object, n).ok());
+  EXPECT_TRUE(Find(**object, true, kObjectKeys + 3, kObjectKeys + 3).ok());
+  EXPECT_TRUE(Find(**object, true, kObjectKeys + 2, kObjectKeys + 3).ok());   // it may be there
+  EXPECT_FALSE(Find(**object, true, kObjectKeys + 4, kObjectKeys + 4).ok());  // one is lost
+  EXPECT_FALSE(Find(**object, true, kObjectKeys + 2, kObjectKeys + 2).ok());  // one is too many
   ASSERT_TRUE(static_cast<Store&>(**object).Erase(KeyOf(5)).ok());
-  EXPECT_FALSE(Find(**object, true, kKeys + 3, kKeys + 3).ok());
-  EXPECT_TRUE(Find(**object, false, kKeys + 3, kKeys + 3).ok());
+  EXPECT_FALSE(Find(**object, true, kObjectKeys + 3, kObjectKeys + 3).ok());
+  EXPECT_TRUE(Find(**object, false, kObjectKeys + 3, kObjectKeys + 3).ok());
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ namespace kill9 {
 namespace {
 
 constexpr uint32_t kThreads = 4;
-constexpr uint32_t kKeys = 6;  // few: the threads meet
+constexpr uint32_t kThreadKeys = 6;  // few: the threads meet
 
 // Steps of each thread: KILL9_STEPS, or what takes a second or so.
 uint64_t Steps() {
@@ -95,7 +95,7 @@ class Threads : public Conformance {
     }
 
     void Step(uint64_t step) {
-      const uint32_t key = static_cast<uint32_t>(random_() % kKeys);
+      const uint32_t key = static_cast<uint32_t>(random_() % kThreadKeys);
       const std::string name = KeyName(key);
       switch (random_() % 16) {
         case 0:
@@ -198,7 +198,7 @@ class Threads : public Conformance {
       std::set<std::string> seen;
       Accept(store_->ForEach([&](const EntryView& entry) {
         if (!seen.emplace(entry.key).second) Fail("a key was visited twice");
-        for (uint32_t key = 0; key < kKeys; ++key) {
+        for (uint32_t key = 0; key < kThreadKeys; ++key) {
           if (entry.key == KeyName(key) && !Valid(key, entry.value)) {
             Fail(absl::StrCat("torn or foreign value visited under key ", key));
           }
@@ -213,7 +213,7 @@ class Threads : public Conformance {
     std::mt19937_64 random_;
     std::unique_ptr<Store> store_;
     std::string buffer_;
-    std::array<Version, kKeys> last_{};
+    std::array<Version, kThreadKeys> last_{};
     std::vector<Held> pins_;
     uint64_t increments_ = 0;
     uint64_t refusals_ = 0;

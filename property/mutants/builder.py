@@ -6,8 +6,6 @@ import shlex
 import shutil
 import subprocess
 
-from designs import object_of
-
 FAST_LINKERS = ("mold", "lld")
 
 
@@ -17,6 +15,7 @@ class Builder:
     def __init__(self, build):
         self.folder = build
         self.compile = {}
+        self.programs = {}  # of tests, by their names
         commands = self.ninja("commands", "kill9").splitlines()
         for command in commands:
             match = re.search(r" -c (\S+)$", command)
@@ -41,6 +40,14 @@ class Builder:
     def ninja(self, *tool):
         return subprocess.run(["ninja", "-C", self.folder, "-t", *tool], capture_output=True,
                               text=True, check=True).stdout
+
+    def object_of(self, test):
+        """Of a test, as CMake names it: it is part of a program, to which its own name leads."""
+        name = pathlib.PurePath(test).stem
+        if name not in self.programs:
+            link = self.ninja("commands", name).splitlines()[-1]
+            self.programs[name] = re.search(r" -o (\S+)", link).group(1)
+        return f"CMakeFiles/{self.programs[name]}.dir/{test}.o"
 
     def sources_of(self, path):
         if path.endswith(".cc"):
@@ -78,13 +85,13 @@ class Builder:
         target = pathlib.PurePath(tests[0]).stem if tests else "kill9"
         command = self.ninja("commands", target).splitlines()[-1]
         if tests:
-            with_one = object_of(tests[0])
-            # The mutant's first: of an inline function the first copy is taken.
-            objects = [*objects, *map(object_of, tests)]
-            command = command.replace(f" {with_one} ", " ", 1)
-        command = command.replace(
-            f" -o {target} ",
-            f" {' '.join(objects)}{self.link_options} -o {shlex.quote(str(output.absolute()))} ", 1)
+            # The mutant's first: of an inline function the first copy is taken. The main is
+            # GoogleTest's: these tests are of several programs.
+            objects = [*objects, *map(self.object_of, tests)]
+            command = re.sub(r" CMakeFiles/\S+\.cc\.o(?= )", "", command)
+        command = re.sub(
+            r" -o \S+ ",
+            f" {' '.join(objects)}{self.link_options} -o {shlex.quote(str(output.absolute()))} ", command, count=1)
         linked = subprocess.run(command, cwd=self.folder, shell=True, capture_output=True,
                                 text=True)
         return "" if linked.returncode == 0 else f"{output.name} does not link: " + (

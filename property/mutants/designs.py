@@ -167,9 +167,3 @@ class Judge:
                     continue
                 patterns += [f"{suite}.*", f"*/{suite}.*"]
         return list(dict.fromkeys(patterns))
-
-
-def object_of(test):
-    """As CMake names it."""
-    name = pathlib.PurePath(test).stem
-    return f"CMakeFiles/{name}.dir/{test}.o"

@@ -23,7 +23,7 @@ import time
 
 from builder import Builder
 from changes import KINDS, code_lines
-from designs import Tree, folder_of, object_of
+from designs import Tree, folder_of
 
 STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 QUICK_SECONDS = 0.5  # tests that take less are asked first
@@ -273,7 +273,8 @@ def parse():
     parser.add_argument("--workers", type=int, default=1, help="mutants at a time")
     parser.add_argument("--state", default="build/mutants/outcomes.jsonl",
                         help="what is done already; a run that was cut off goes on from there")
-    parser.add_argument("--build", default="build/release", help="where ninja has built everything")
+    parser.add_argument("--build", default="build/mutants",
+                        help="where ninja has built everything, source by source")
     parser.add_argument("--json", default="", help="the summary")
     parser.add_argument("--targets", action="store_true", help="say what ninja must have built")
     parser.add_argument("--designs", action="store_true",
@@ -311,7 +312,8 @@ def main():
         return 0
     wanted = chosen(tree, arguments)
     if arguments.targets:
-        print("\n".join(["kill9", *map(object_of, tree.tests_of(wanted))]))
+        print("\n".join(["kill9", *(pathlib.PurePath(test).stem
+                                   for test in tree.tests_of(wanted))]))
         return 0
     if arguments.list:
         for mutant in wanted:

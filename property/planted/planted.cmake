@@ -129,17 +129,17 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   if(conformance)
     separate_arguments(words UNIX_COMMAND "${conformance}")
     list(GET words 0 test)
-    planted_executable(planted_${name}_conformance ${directory} conformance ${test}
-      "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+    planted_executable(planted_${name}_conformance ${directory} ${test}
+      ${TEST_PROGRAM_OF_${test}} "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
     add_dependencies(planted planted_${name}_conformance)
-    string(REGEX REPLACE "^[^ ]+" "${directory}/conformance" conformance_command "${conformance}")
+    string(REGEX REPLACE "^[^ ]+" "${directory}/${test}" conformance_command "${conformance}")
   endif()
   set(tsan_command)
   if(tsan)
-    planted_executable(planted_${name}_threads ${directory} threads threads_test
-      "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+    planted_executable(planted_${name}_threads ${directory} threads_test
+      ${TEST_PROGRAM_OF_threads_test} "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
     add_dependencies(planted_threads planted_${name}_threads)
-    string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads"
+    string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads_test"
       tsan_command "${tsan}")
   endif()
 

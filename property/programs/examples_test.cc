@@ -162,13 +162,19 @@ TEST_F(ExamplesTest, LeaseInSqlitePasses) {
 
 // Its holder dies before the term is written down: nobody gets it any more.
 TEST_F(ExamplesTest, LeaseOfADeadHolderWithoutATermIsFound) {
-  const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kExamples,
-                                           "sqlite_lease.py two_steps' --model=lease"),
-                              100'000);
-  ASSERT_EQ(ended.exit_code, 1) << ended.output;
-  EXPECT_EQ(Verdict(), "violation");
-  EXPECT_GT(run_["kills"]["total"].get<uint64_t>(), 0u);
-  EXPECT_THAT(ended.output, HasSubstr("may be left over by P"));
+  // Somebody who lives may be refused while another one is between its two steps: then the run ends
+  // before a death has to do with it.
+  bool is_left_over = false;
+  for (int tries = 0; tries < 20 && !is_left_over; ++tries) {
+    const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kExamples,
+                                             "sqlite_lease.py two_steps' --model=lease"),
+                                100'000);
+    ASSERT_EQ(ended.exit_code, 1) << ended.output;
+    ASSERT_EQ(Verdict(), "violation") << ended.output;
+    is_left_over = run_["kills"]["total"].get<uint64_t>() > 0 &&
+                   absl::StrContains(ended.output, "may be left over by P");
+  }
+  EXPECT_TRUE(is_left_over);
 }
 
 TEST_F(ExamplesTest, Ruby) {

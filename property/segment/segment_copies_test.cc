@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -186,15 +187,7 @@ class CopyOf : public ::testing::TestWithParam<const Variant*> {};
 TEST_P(CopyOf, NeedsATrapFlag) { GTEST_SKIP() << "this processor has none"; }
 #endif
 
-std::vector<const Variant*> Designs() {
-  std::vector<const Variant*> designs;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
-  }
-  return designs;
-}
-
-INSTANTIATE_TEST_SUITE_P(Designs, CopyOf, ::testing::ValuesIn(Designs()),
+INSTANTIATE_TEST_SUITE_P(Designs, CopyOf, ::testing::ValuesIn(StoreDesigns()),
                          [](const auto& test) { return std::string(test.param->name()); });
 
 }  // namespace

@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/store_designs.h"
 #include "property/scaffold/values.h"
 #include "property/segment/segment_damage.h"
 #include "variants/registry.h"
@@ -53,8 +54,8 @@ extern "C" void* mmap(void* address, size_t size, int protection, int flags, int
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kSegmentBytes = 128 << 10;
-constexpr uint64_t kKeys = 40;
+constexpr uint64_t kFuzzedBytes = 128 << 10;
+constexpr uint64_t kFuzzedKeys = 40;
 constexpr uint64_t kHalfDoneBases = 6;
 constexpr uint64_t kInputsPerChild = 50;
 constexpr uint64_t kMostFailures = 8;
@@ -76,7 +77,7 @@ bool Genuine(std::string_view key, std::string_view value) {
   if (value.size() < kWholeValueBytes) return false;
   uint64_t id_and_key[2];
   std::memcpy(id_and_key, value.data(), sizeof id_and_key);
-  return id_and_key[1] < kKeys && KeyOf(id_and_key[1]) == key &&
+  return id_and_key[1] < kFuzzedKeys && KeyOf(id_and_key[1]) == key &&
          NumberedValue(id_and_key[1], id_and_key[0]) == value;
 }
 
@@ -86,7 +87,7 @@ bool HasTheSumOfAnother(std::string_view value) {
   if (value.size() < kWholeValueBytes) return false;
   uint64_t id_and_key[2];
   std::memcpy(id_and_key, value.data(), sizeof id_and_key);
-  if (id_and_key[1] >= kKeys) return false;
+  if (id_and_key[1] >= kFuzzedKeys) return false;
   const std::string right = NumberedValue(id_and_key[1], id_and_key[0]);
   if (right.size() != value.size()) return false;
   std::set<size_t> words;
@@ -115,7 +116,7 @@ class Exercise {
     const uint64_t order = random_();
     if (order & 1) Audit();
     if (order & 2) Recover();
-    for (uint64_t key = 0; key < kKeys; ++key) Get(key);
+    for (uint64_t key = 0; key < kFuzzedKeys; ++key) Get(key);
     ForEach();
     for (int i = 0; i < 40; ++i) One();
     Begin("release");
@@ -173,7 +174,7 @@ class Exercise {
     Begin("ForEach");
     uint64_t visits = 0;
     Judge(store_.ForEach([&](const EntryView& entry) {
-      if (++visits > kSegmentBytes / 16) {
+      if (++visits > kFuzzedBytes / 16) {
         Fault("more entries than there is room for");
         return false;
       }
@@ -183,7 +184,7 @@ class Exercise {
   }
 
   void One() {
-    const uint64_t key = random_() % kKeys;
+    const uint64_t key = random_() % kFuzzedKeys;
     const std::string name = KeyOf(key);
     const std::string value = NumberedValue(key, random_() % 1000);
     if (value.size() > store_.max_value_bytes()) return;  // a header may say less, and add up
@@ -249,7 +250,7 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
   // A segment's bytes: number 0 is left in order, the others by a process that was killed.
   static std::string Base(uint64_t number) {
     SegmentOptions options;
-    options.size_bytes = kSegmentBytes;
+    options.size_bytes = kFuzzedBytes;
     options.max_participants = 3;
     options.expected_entries = 64;
     options.stripes = 4;
@@ -259,7 +260,7 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
       auto store = *GetParam()->Attach(segment);
       Progress ignored{};
       Exercise exercise(*store, GetParam()->traits(), number, ignored);
-      for (uint64_t key = 0; key < kKeys; ++key) {
+      for (uint64_t key = 0; key < kFuzzedKeys; ++key) {
         CHILD_REQUIRE(store->Put(KeyOf(key), NumberedValue(key, number)).ok());
       }
       if (number == 0) return 0;
@@ -267,8 +268,8 @@ class DamagedSegmentOf : public ::testing::TestWithParam<const Variant*> {
       const auto draft = store->Reserve(KeyOf(4), 100);
       KillAfterSteps(100 + (number * 7919) % 900);
       for (uint64_t i = 0;; ++i) {
-        (void)store->Put(KeyOf(i % kKeys), NumberedValue(i % kKeys, number + i));
-        (void)store->Erase(KeyOf((i + 9) % kKeys));
+        (void)store->Put(KeyOf(i % kFuzzedKeys), NumberedValue(i % kFuzzedKeys, number + i));
+        (void)store->Erase(KeyOf((i + 9) % kFuzzedKeys));
       }
     });
     EXPECT_EQ(child.ExitStatus(), number == 0 ? 0 : 1000 + SIGKILL);
@@ -408,7 +409,7 @@ TEST_P(DamagedSegmentOf, IsRefusedOrSurvivedWhateverItsParameters) {
 // The trait, measured: whether Get returns a value of which a bit has changed.
 TEST_P(DamagedSegmentOf, ValuesAreCheckedIfTheTraitsSaySo) {
   SegmentOptions options;
-  options.size_bytes = kSegmentBytes;
+  options.size_bytes = kFuzzedBytes;
   options.max_participants = 3;
   auto segment = *GetParam()->Create(options);
   auto store = *GetParam()->Attach(segment);
@@ -431,15 +432,7 @@ TEST_P(DamagedSegmentOf, ValuesAreCheckedIfTheTraitsSaySo) {
   EXPECT_EQ(wrong == 0, GetParam()->traits().values_checked) << wrong << " of " << value.size() * 8;
 }
 
-std::vector<const Variant*> Designs() {
-  std::vector<const Variant*> designs;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
-  }
-  return designs;
-}
-
-INSTANTIATE_TEST_SUITE_P(Designs, DamagedSegmentOf, ::testing::ValuesIn(Designs()),
+INSTANTIATE_TEST_SUITE_P(Designs, DamagedSegmentOf, ::testing::ValuesIn(StoreDesigns()),
                          [](const auto& test) { return std::string(test.param->name()); });
 
 }  // namespace

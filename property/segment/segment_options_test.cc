@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -117,15 +118,7 @@ TEST_P(SegmentOptionsOfDesign, EachBoundIsToldWhenItIsPassed) {
               HasSubstr("at most 9223372036854775807"));
 }
 
-std::vector<const Variant*> Designs() {
-  std::vector<const Variant*> designs;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
-  }
-  return designs;
-}
-
-INSTANTIATE_TEST_SUITE_P(Designs, SegmentOptionsOfDesign, ::testing::ValuesIn(Designs()),
+INSTANTIATE_TEST_SUITE_P(Designs, SegmentOptionsOfDesign, ::testing::ValuesIn(StoreDesigns()),
                          [](const auto& test) { return std::string(test.param->name()); });
 
 }  // namespace

@@ -159,7 +159,7 @@ bool ForbidNamelessFiles() {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
-constexpr int kNotPossible = 77;
+constexpr int kNoMount = 77;
 
 class CreatorWithoutNamelessFiles : public ::testing::Test {
  protected:
@@ -167,7 +167,7 @@ class CreatorWithoutNamelessFiles : public ::testing::Test {
   // A child that creates a segment, and tells in the midst of it.
   Child Creator(absl::FunctionRef<void()> in_the_midst) const {
     return Child([&](Line&) {
-      if (!ForbidNamelessFiles()) return kNotPossible;
+      if (!ForbidNamelessFiles()) return kNoMount;
       auto made = Segment::Create(Options(location_), Layout(),
                                   [&](Segment& segment, SegmentHeader& header) {
                                     in_the_midst();
@@ -184,7 +184,7 @@ class CreatorWithoutNamelessFiles : public ::testing::Test {
 
 TEST_F(CreatorWithoutNamelessFiles, LeavesItsSegmentOnly) {
   const int status = Creator([] {}).ExitStatus();
-  if (status == kNotPossible) GTEST_SKIP() << "this process may filter no system calls";
+  if (status == kNoMount) GTEST_SKIP() << "this process may filter no system calls";
   ASSERT_EQ(status, 0);
   EXPECT_THAT(Files(), ElementsAre("segment"));
   auto opened = Segment::Open(location_, Layout());
@@ -194,7 +194,7 @@ TEST_F(CreatorWithoutNamelessFiles, LeavesItsSegmentOnly) {
 
 TEST_F(CreatorWithoutNamelessFiles, RemovesWhatAKilledOneLeft) {
   const int status = Creator([] { raise(SIGKILL); }).ExitStatus();
-  if (status == kNotPossible) GTEST_SKIP() << "this process may filter no system calls";
+  if (status == kNoMount) GTEST_SKIP() << "this process may filter no system calls";
   ASSERT_EQ(status, 1000 + SIGKILL);
   ASSERT_EQ(Files().size(), 1u) << "nothing was left over: vacuous";
   ASSERT_EQ(Creator([] {}).ExitStatus(), 0);
@@ -203,7 +203,7 @@ TEST_F(CreatorWithoutNamelessFiles, RemovesWhatAKilledOneLeft) {
 
 TEST_F(CreatorWithoutNamelessFiles, LeavesAloneTheFileOfALivingOne) {
   Child first([&](Line& parent) {
-    if (!ForbidNamelessFiles()) return kNotPossible;
+    if (!ForbidNamelessFiles()) return kNoMount;
     auto made =
         Segment::Create(Options(location_), Layout(), [&](Segment& segment, SegmentHeader& header) {
           parent.Tell();

@@ -40,7 +40,7 @@ constexpr uint64_t kWatchdogUs = 400'000;
 
 // A run that ends by `kills`, far within its seconds; 0: only when something is found, or it is
 // asked.
-TortureOptions Options(uint64_t kills = 0) {
+TortureOptions QuickOptions(uint64_t kills = 0) {
   TortureOptions options;
   options.seed = 7;
   options.supervisor.seconds = 600;
@@ -178,7 +178,7 @@ TEST(SupervisorOnAMachine, FrozenTreeIsNotStuck) {
   constexpr int kMostRuns = 20;
   int frozen = 0;
   for (int i = 0; i < kMostRuns && frozen < 3; ++i) {
-    RunningTorture run(*FindScenario("kill_one_at_a_time"), Options(600));
+    RunningTorture run(*FindScenario("kill_one_at_a_time"), QuickOptions(600));
     const pid_t supervisor = run.Supervisor();
     ASSERT_NE(supervisor, 0);
     {
@@ -234,7 +234,7 @@ TEST(SupervisorOnAMachine, WorkersWithoutACpuAreNotStuck) {
   // Of the least weight, on one core, beside many of the usual one: none of them gets it for long.
   constexpr int kBusy = 8;
   constexpr uint64_t kLongWaits = 10;
-  TortureOptions options = Options();
+  TortureOptions options = QuickOptions();
   options.supervisor.watchdog_us = 100'000;
   const OnOneCore pinned;
   RunningTorture run(Lasting(), options, [] { setpriority(PRIO_PROCESS, 0, 19); });
@@ -264,7 +264,7 @@ TEST(SupervisorOnAMachine, WorkersWithoutACpuAreNotStuck) {
 // A stopped worker is charged: nobody of the harness stopped it, and it holds what others wait for.
 TEST(SupervisorOnAMachine, LockHolderThatIsStoppedForEverIsStuck) {
   const TortureResult result =
-      RunTorture(PlantedVariant(Defect::kStopsItself), *FindScenario("steady"), Options(),
+      RunTorture(PlantedVariant(Defect::kStopsItself), *FindScenario("steady"), QuickOptions(),
                  [](const TortureProgress&) { return true; });
   EXPECT_EQ(VerdictName(result.verdict), "stuck") << result.reason;
 }
@@ -275,7 +275,7 @@ TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
   Scenario scenario = Lasting();
   scenario.outside = OutsideKills::kOne;
   scenario.outside_interval_us = 20'000;
-  TortureOptions options = Options(80);
+  TortureOptions options = QuickOptions(80);
   options.supervisor.watchdog_us = kWatchdogUs / 3;  // the call that is cut off overlaps little
   RunningTorture run(scenario, options);
   const pid_t supervisor = run.Supervisor();
@@ -309,7 +309,7 @@ TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
 // The dead are reaped, and what is mapped in their memory is still there, and with it what tells
 // that they live: nobody can find them dead.
 TEST(SupervisorOnAMachine, MemoryThatOutlivesItsWorkerIsNoLeak) {
-  TortureOptions options = Options(40);
+  TortureOptions options = QuickOptions(40);
   options.supervisor.watchdog_us = 60'000'000;
   RunningTorture run(*FindScenario("kill_one_at_a_time"), options);
   const pid_t supervisor = run.Supervisor();
@@ -340,7 +340,7 @@ TEST(SupervisorOnAMachine, MemoryThatOutlivesItsWorkerIsNoLeak) {
 
 // Its last operation is open for ever, and never comes out of its ring.
 TEST(SupervisorOnAMachine, DeadWorkerThatADebuggerKeepsEndsNoRunLate) {
-  TortureOptions options = Options();
+  TortureOptions options = QuickOptions();
   options.supervisor.watchdog_us = 60'000'000;
   RunningTorture run(
       Lasting(), options, [] {}, PlantedVariant(Defect::kHangs));
@@ -362,7 +362,7 @@ TEST(SupervisorOnAMachine, KillFromOutsideIsNeverAPass) {
   Scenario scenario = *FindScenario("steady");
   scenario.timer.life_us = 300'000;
   for (int i = 0; i < 3; ++i) {
-    RunningTorture run(scenario, Options());
+    RunningTorture run(scenario, QuickOptions());
     const pid_t supervisor = run.Supervisor();
     ASSERT_NE(supervisor, 0);
     kill(supervisor, SIGSTOP);
@@ -377,7 +377,7 @@ TEST(SupervisorOnAMachine, KillFromOutsideIsNeverAPass) {
 }
 
 TEST(SupervisorOnAMachine, FullTableOfFilesIsNotTheDesigns) {
-  RunningTorture run(*FindScenario("steady"), Options(), [] {
+  RunningTorture run(*FindScenario("steady"), QuickOptions(), [] {
     const rlim_t open_now = 6;  // of which five are in use when a worker attaches
     const struct rlimit limit { open_now, open_now };
     setrlimit(RLIMIT_NOFILE, &limit);
@@ -387,7 +387,7 @@ TEST(SupervisorOnAMachine, FullTableOfFilesIsNotTheDesigns) {
 }
 
 TEST(SupervisorOnAMachine, MachineWithoutTimersIsNotTheDesigns) {
-  RunningTorture run(*FindScenario("steady"), Options(), [] {
+  RunningTorture run(*FindScenario("steady"), QuickOptions(), [] {
     const struct rlimit none { 0, 0 };
     setrlimit(RLIMIT_SIGPENDING, &none);
   });
@@ -396,7 +396,7 @@ TEST(SupervisorOnAMachine, MachineWithoutTimersIsNotTheDesigns) {
 }
 
 TEST(SupervisorOnAMachine, FilesOfLimitedSizeAreNotTheDesigns) {
-  RunningTorture run(*FindScenario("steady"), Options(), [] {
+  RunningTorture run(*FindScenario("steady"), QuickOptions(), [] {
     const struct rlimit small { 4096, 4096 };
     setrlimit(RLIMIT_FSIZE, &small);
   });
@@ -407,7 +407,7 @@ TEST(SupervisorOnAMachine, FilesOfLimitedSizeAreNotTheDesigns) {
 TEST(SupervisorOnAMachine, SamplesOfRecoveryAreOfDeaths) {
   Scenario scenario = *FindScenario("steady");
   scenario.timer.life_us = 60'000;  // longer than between two audits, which clear the timers
-  const TortureResult result = RunTorture(*FindVariant("global_mutex"), scenario, Options(40),
+  const TortureResult result = RunTorture(*FindVariant("global_mutex"), scenario, QuickOptions(40),
                                           [](const TortureProgress&) { return true; });
   const uint64_t deaths = result.run["kills"]["total"];
   EXPECT_GE(deaths, 40u);

@@ -11,7 +11,7 @@
 namespace kill9::cas_slots {
 namespace {
 
-constexpr auto kOrder = std::memory_order_acquire;
+constexpr auto kDrainOrder = std::memory_order_acquire;
 
 TEST(CasSlotsDrain, ValuesInAPageThatWasMadeAnewAreNotTakenForCountsOfBlocks) {
   SegmentOptions options;
@@ -30,7 +30,7 @@ TEST(CasSlotsDrain, ValuesInAPageThatWasMadeAnewAreNotTakenForCountsOfBlocks) {
     return entries;
   };
   const auto word_of = [&](uint32_t page) {
-    return PageWord{context.page(page).word.load(kOrder)};
+    return PageWord{context.page(page).word.load(kDrainOrder)};
   };
 
   // All pages are of small blocks, and all of these are free.
@@ -43,8 +43,8 @@ TEST(CasSlotsDrain, ValuesInAPageThatWasMadeAnewAreNotTakenForCountsOfBlocks) {
   const Ledger& ledger = context.ledger_of(1);
   uint32_t last = 0;  // of the pages that it looks at together
   ASSERT_TRUE(drainer.StepUntil([&] {
-    const uint32_t start = Context::Named(ledger.page_start.load(kOrder));
-    last = start + Context::Named(ledger.page_count.load(kOrder)) - 2;
+    const uint32_t start = Context::Named(ledger.page_start.load(kDrainOrder));
+    last = start + Context::Named(ledger.page_count.load(kDrainOrder)) - 2;
     return start != 0 && last < context.page_count() && word_of(last).DrainingBy(1);
   })) << "it never came to drain the pages: the test would be vacuous";
   ASSERT_LE(kClassBytes[word_of(last).size_class()], 64);
@@ -60,7 +60,7 @@ TEST(CasSlotsDrain, ValuesInAPageThatWasMadeAnewAreNotTakenForCountsOfBlocks) {
 
   EXPECT_EQ(drainer.Finish(), 0);
   for (uint32_t page = 0; page < context.page_count(); ++page) {
-    EXPECT_LT(context.floor(page).load(kOrder), uint64_t{1} << 32) << "page " << page;
+    EXPECT_LT(context.floor(page).load(kDrainOrder), uint64_t{1} << 32) << "page " << page;
   }
   EXPECT_THAT(store->Audit().value().violations, ::testing::IsEmpty());
 }

@@ -288,37 +288,59 @@ TEST(CasSlotsTest, AnEntryThatWouldLagTooFarBehindItsSlotIsListedByANode) {
   EXPECT_FALSE(store->Audit()->clean());
 }
 
-TEST(CasSlotsTest, FullSegmentSaysWhatLacked) {
-  auto segment = MakeSegment(256 << 10, 256);
-  auto store = Attach(segment);
-  const auto slot_of = [&](const std::string& key) {
-    return static_cast<uint64_t>(static_cast<unsigned __int128>(segment->Hash(key)) *
-                                     segment->header().parameters[cas_slots::kSlotCount] >>
+// A segment that is full, and two keys of one slot in it; a third needs a node that lists three.
+class FullCasSlots : public ::testing::Test {
+ protected:
+  FullCasSlots() {
+    for (uint64_t i = 0; keys_.size() < cas_slots::kMaxNodeItems + 1; ++i) {
+      if (keys_.empty() || SlotOf(Key(i)) == SlotOf(keys_[0])) keys_.push_back(Key(i));
+    }
+    EXPECT_TRUE(store_->Put(keys_[0], kValue).ok());
+    EXPECT_TRUE(store_->Put(keys_[1], kValue).ok());
+    std::set<uint64_t> taken = {SlotOf(keys_[0])};
+    for (uint64_t i = 0;; ++i) {
+      const std::string key = absl::StrCat("fill", i);
+      if (!taken.insert(SlotOf(key)).second) continue;
+      if (!store_->Put(key, kValue).ok()) break;
+      alone_.push_back(key);
+    }
+  }
+  uint64_t SlotOf(const std::string& key) const {
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(segment_->Hash(key)) *
+                                     segment_->header().parameters[cas_slots::kSlotCount] >>
                                  64);
-  };
-  std::vector<std::string> keys;  // of one slot
-  for (uint64_t i = 0; keys.size() < cas_slots::kMaxNodeItems + 1; ++i) {
-    if (keys.empty() || slot_of(Key(i)) == slot_of(keys[0])) keys.push_back(Key(i));
   }
+
+  const std::string kValue = std::string(950, 'v');
+  std::shared_ptr<Segment> segment_ = MakeSegment(256 << 10, 256);
+  std::unique_ptr<Store> store_ = Attach(segment_);
+  std::vector<std::string> keys_;   // of one slot
+  std::vector<std::string> alone_;  // each in a slot of its own: they need no node
+};
+
+TEST_F(FullCasSlots, SaysWhatLacked) {
   // There is room for the entry, of 950 bytes, and none for a node that lists three.
-  ASSERT_TRUE(store->Put(keys[0], std::string(950, 'v')).ok());
-  ASSERT_TRUE(store->Put(keys[1], std::string(950, 'v')).ok());
-  std::vector<std::string> alone;  // each in a slot of its own: they need no node
-  std::set<uint64_t> taken = {slot_of(keys[0])};
-  for (uint64_t i = 0;; ++i) {
-    const std::string key = absl::StrCat("fill", i);
-    if (!taken.insert(slot_of(key)).second) continue;
-    if (!store->Put(key, std::string(950, 'v')).ok()) break;
-    alone.push_back(key);
-  }
-  ASSERT_TRUE(*store->Erase(alone[0]));
-  EXPECT_THAT(std::string(store->Put(keys[2], std::string(950, 'v')).status().message()),
+  ASSERT_TRUE(*store_->Erase(alone_[0]));
+  EXPECT_THAT(std::string(store_->Put(keys_[2], kValue).status().message()),
               ::testing::HasSubstr(absl::StrCat("of ", cas_slots::NodeBytes(3), " bytes")));
-  EXPECT_TRUE(store->Put(alone[0], std::string(950, 'v')).ok()) << "there was no room: vacuous";
-  for (const std::string& key : alone) ASSERT_TRUE(*store->Erase(key));
-  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i) ASSERT_TRUE(store->Put(keys[i], "v").ok());
-  EXPECT_THAT(std::string(store->Put(keys.back(), "v").status().message()),
+  EXPECT_TRUE(store_->Put(alone_[0], kValue).ok()) << "there was no room: vacuous";
+  for (const std::string& key : alone_) ASSERT_TRUE(*store_->Erase(key));
+  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i) ASSERT_TRUE(store_->Put(keys_[i], "v").ok());
+  EXPECT_THAT(std::string(store_->Put(keys_.back(), "v").status().message()),
               ::testing::HasSubstr(absl::StrCat(cas_slots::kMaxNodeItems, " keys")));
+}
+
+// Room comes back block by block: where the last free page is the one whose block the entry takes,
+// there is none for the node.
+TEST_F(FullCasSlots, RoomForTheEntryAloneIsNoRoom) {
+  auto& room = dynamic_cast<TellsRoom&>(*store_);
+  size_t erased = 0;
+  while (!store_->Put(keys_[2], kValue).ok()) {
+    EXPECT_FALSE(*room.HasRoom(keys_[2], kValue.size())) << erased << " others were erased";
+    ASSERT_LT(erased, alone_.size());
+    ASSERT_TRUE(*store_->Erase(alone_[erased++]));
+  }
+  EXPECT_GT(erased, 4u) << "no page was wholly free when it was refused: vacuous";
 }
 
 // The checks above must be able to fail.

@@ -20,7 +20,10 @@ class Room {
       const size_t pages = (bytes + kPageBytes - 1) / kPageBytes;
       return longest_row_ >= pages && free_pages_ > pages;
     }
-    return free_pages_ > (has_free_block_[ClassOf(bytes)] ? 0 : 1);
+    const uint32_t size_class = ClassOf(bytes);
+    // The entry takes a page that was free, or may do so: its block is one of such a page.
+    const bool takes_page = !has_free_block_[size_class] || has_free_page_[size_class];
+    return free_pages_ > (takes_page ? 1 : 0);
   }
 
  private:
@@ -45,6 +48,7 @@ class Room {
         has_free_block_[word.size_class()] |= block_is_free;
         free = free && block_is_free;
       }
+      has_free_page_[word.size_class()] |= free;
     }
     row_ = free ? row_ + pages : 0;
     free_pages_ += free ? pages : 0;
@@ -58,6 +62,7 @@ class Room {
   uint64_t row_ = 0;         // of these, up to the last page that was looked at
   uint64_t longest_row_ = 0;
   bool has_free_block_[kClasses] = {};
+  bool has_free_page_[kClasses] = {};  // one with nothing but free blocks
 };
 
 }  // namespace

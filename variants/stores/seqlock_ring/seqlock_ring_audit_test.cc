@@ -8,7 +8,7 @@
 namespace kill9::ring {
 namespace {
 
-constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;  // no test depends on less
+constexpr std::memory_order kBreakingOrder = std::memory_order_seq_cst;  // no test depends on less
 
 using ::testing::Contains;
 using ::testing::StartsWith;
@@ -39,8 +39,8 @@ class BrokenRing : public testing::Test {
 
 TEST_F(BrokenRing, TagTwiceInABucketIsSeen) {
   for (std::atomic<uint64_t>& slot : bucket().slots) {
-    if (slot.load(kTestOrder) == 0) {
-      slot.store(found().word, kTestOrder);
+    if (slot.load(kBreakingOrder) == 0) {
+      slot.store(found().word, kBreakingOrder);
       break;
     }
   }
@@ -50,7 +50,7 @@ TEST_F(BrokenRing, TagTwiceInABucketIsSeen) {
 
 TEST_F(BrokenRing, WordOfAKindThatNoSlotHasIsSeen) {
   std::atomic<uint64_t>& slot = *found().place;
-  const uint64_t word = slot.load(kTestOrder);
+  const uint64_t word = slot.load(kBreakingOrder);
   uint64_t strange = word;
   for (uint32_t bit = 0; bit < 64; ++bit) {
     const uint64_t other = word ^ uint64_t { 1 } << bit;
@@ -58,20 +58,20 @@ TEST_F(BrokenRing, WordOfAKindThatNoSlotHasIsSeen) {
   }
   ASSERT_NE(KindOf(strange), kEntry);
   ASSERT_NE(KindOf(strange), kVacant);
-  slot.store(strange, kTestOrder);
+  slot.store(strange, kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(testing::HasSubstr("has a word of kind")));
 }
 
 TEST_F(BrokenRing, EntryInAnotherBucketIsSeen) {
   Bucket& wrong = &bucket() == store_->geometry().buckets ? store_->geometry().buckets[1]
                                                           : store_->geometry().buckets[0];
-  wrong.slots[5].store(found().word, kTestOrder);
-  found().place->store(0, kTestOrder);
+  wrong.slots[5].store(found().word, kBreakingOrder);
+  found().place->store(0, kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I4")));
 }
 
 TEST_F(BrokenRing, VersionAboveTheStampIsSeen) {
-  bucket().stamp.store(0, kTestOrder);
+  bucket().stamp.store(0, kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I5")));
 }
 
@@ -89,7 +89,7 @@ TEST_F(BrokenRing, OverlapOfLiveRecordsIsSeen) {
   WriteHead(address, "key", 5);
   WriteValue(address, 3, "value");
   forged.Seal(store_->geometry(), 1);
-  found().place->store(forged.entry(), kTestOrder);
+  found().place->store(forged.entry(), kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I6")));
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }
@@ -97,9 +97,9 @@ TEST_F(BrokenRing, OverlapOfLiveRecordsIsSeen) {
 TEST_F(BrokenRing, ChunkThatNobodyCanEverOpenIsALeak) {
   const Geometry& geometry = store_->geometry();
   geometry.chunks[3].claim.store(
-      (geometry.header->cursor.load(kTestOrder) << 1) -
-          geometry.ChunkOf(geometry.header->cursor.load(kTestOrder) << 1) + 3,
-      kTestOrder);
+      (geometry.header->cursor.load(kBreakingOrder) << 1) -
+          geometry.ChunkOf(geometry.header->cursor.load(kBreakingOrder) << 1) + 3,
+      kBreakingOrder);
   auto report = store_->Audit();
   EXPECT_THAT(report->violations, Contains(StartsWith("I7")));
   EXPECT_EQ(report->leaked.blocks, geometry.chunk_units());
@@ -116,14 +116,14 @@ TEST_F(BrokenRing, TwoWritersOnTheSameBytesAreSeen) {
   };
   ASSERT_TRUE(store_->Audit()->clean());
   // The second writer's reservation is the first one's, as without W1.
-  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load(kTestOrder), kTestOrder);
+  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load(kBreakingOrder), kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }
 
 TEST_F(BrokenRing, HoldOutsideOfTheRingIsSeen) {
   auto pin = store_->Pin("key");
-  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40, kTestOrder);
+  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40, kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
 }
 

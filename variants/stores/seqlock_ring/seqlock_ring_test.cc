@@ -19,7 +19,7 @@
 namespace kill9::ring {
 namespace {
 
-constexpr std::memory_order kTestOrder = std::memory_order_seq_cst;  // no test depends on less
+constexpr std::memory_order kSeqCst = std::memory_order_seq_cst;  // no test depends on less
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
@@ -47,7 +47,7 @@ std::unique_ptr<RingStore> Join(const std::shared_ptr<Segment>& segment) {
 void GoRound(RingStore& store, int laps) {
   const Geometry& geometry = store.geometry();
   const auto lap = [&] {
-    return geometry.header->cursor.load(kTestOrder) >> geometry.chunk_index_bits;
+    return geometry.header->cursor.load(kSeqCst) >> geometry.chunk_index_bits;
   };
   const uint64_t goal = lap() + static_cast<uint64_t>(laps);
   const std::string filler = Bytes(200, 1);
@@ -66,7 +66,7 @@ void ExpectSound(RingStore& store) {
   EXPECT_EQ(report->free.bytes + report->live.bytes + report->held.bytes, report->capacity.bytes);
 }
 
-std::vector<std::string> Violations(RingStore& store) { return store.Audit()->violations; }
+std::vector<std::string> ViolationsOf(RingStore& store) { return store.Audit()->violations; }
 
 TEST(SeqlockRing, NewestStayAndOldestGiveWayLapAfterLap) {
   auto segment = MakeSegment(1 << 20, 20000);
@@ -242,7 +242,7 @@ TEST(SeqlockRing, LargeRecordIsGoneOnceAnyOfItsChunksIsWritten) {
   pin->Release();
   // As if an opener had taken only the last chunk, because somebody holds the first.
   geometry.chunks[geometry.ChunkOf(geometry.SequenceOf(head.position)) + 2].content.fetch_add(
-      1, kTestOrder);
+      1, kSeqCst);
   EXPECT_FALSE(StillWhole(geometry, head));
   EXPECT_TRUE(absl::IsNotFound(store->Get("large", nullptr).status()));
 }
@@ -317,7 +317,7 @@ TEST(SeqlockRing, PositionsMayWrapInTheIndexWithoutAnyoneNoticing) {
     }
   }
   EXPECT_GT(hits, 10000u);
-  EXPECT_GT(store->geometry().header->cursor.load(kTestOrder) >>
+  EXPECT_GT(store->geometry().header->cursor.load(kSeqCst) >>
                 (kPositionBits - store->geometry().chunk_unit_bits),
             0u)
       << "the positions did not wrap";
@@ -337,7 +337,7 @@ TEST(SeqlockRing, EntryThatAliasesAPositionNamesNothingBeforeThatPositionIsPubli
       static_cast<uint64_t>(draft->bytes().data() - geometry.ring) / kUnitBytes |
       uint64_t{1} << (geometry.chunk_index_bits + geometry.chunk_unit_bits);
   Bucket& bucket = geometry.BucketOf(hash);
-  bucket.slots[0].store(MakeEntry(TagOfHash(hash), position), kTestOrder);
+  bucket.slots[0].store(MakeEntry(TagOfHash(hash), position), kSeqCst);
   EXPECT_TRUE(absl::IsNotFound(store->Get("key", nullptr).status()));
   const Version version = *store->Commit(*std::move(draft));
   EXPECT_EQ(*store->Get("key", nullptr), version);
@@ -375,8 +375,8 @@ TEST(SeqlockRing, StagedEntryOfADeadWriterIsVisibleAndSettledByTheNextOnlyOnce) 
   const Found found = Find(bucket, TagOfHash(hash));
   const uint64_t vacant = WithKind(0x123456, kVacant);
   const uint64_t staged = WithKind(found.word, kStaged + 3);
-  found.place->store(vacant, kTestOrder);
-  bucket.control.store(staged, kTestOrder);
+  found.place->store(vacant, kSeqCst);
+  bucket.control.store(staged, kSeqCst);
   std::string value;
   EXPECT_TRUE(store->Get("key", &value).ok());
   ExpectSound(*store);
@@ -384,11 +384,11 @@ TEST(SeqlockRing, StagedEntryOfADeadWriterIsVisibleAndSettledByTheNextOnlyOnce) 
   ASSERT_TRUE(store->ForEach([&](const EntryView&) { return ++visits > 0; }).ok());
   EXPECT_EQ(visits, 1u);
   // One helper moves it and does not get to make control idle; another does both.
-  bucket.slots[3].store(found.word, kTestOrder);
+  bucket.slots[3].store(found.word, kSeqCst);
   EXPECT_TRUE(store->Get("key", &value).ok());
   ExpectSound(*store);
   Settle(bucket, staged);
-  EXPECT_EQ(bucket.control.load(kTestOrder), WithKind(staged, kVacant));
+  EXPECT_EQ(bucket.control.load(kSeqCst), WithKind(staged, kVacant));
   // The first helper resumes after the key was set anew.
   ASSERT_TRUE(store->Put("key", "newer").ok());
   Settle(bucket, staged);
@@ -406,8 +406,8 @@ TEST(SeqlockRing, HotRecordLivesOnByPromotionAndIsNeverRevived) {
   std::string value;
   uint64_t reads = 0;
   const uint64_t lap =
-      writer->geometry().header->cursor.load(kTestOrder) >> writer->geometry().chunk_index_bits;
-  while ((writer->geometry().header->cursor.load(kTestOrder) >>
+      writer->geometry().header->cursor.load(kSeqCst) >> writer->geometry().chunk_index_bits;
+  while ((writer->geometry().header->cursor.load(kSeqCst) >>
           writer->geometry().chunk_index_bits) < lap + 10) {
     ASSERT_TRUE(writer->Put(absl::StrCat("cold", reads % 100), Bytes(100, 1)).ok());
     auto seen = reader->Get("hot", &value);
@@ -450,7 +450,7 @@ TEST(SeqlockRing, DamagedRecordIsNotFoundAndTheAuditSaysSo) {
   ASSERT_TRUE(store->Put("key", Bytes(100, 1)).ok());
   auto again = store->Pin("key");
   const_cast<char*>(again->value().data())[50] ^= 1;
-  EXPECT_THAT(Violations(*store), Contains(StartsWith("I4")));
+  EXPECT_THAT(ViolationsOf(*store), Contains(StartsWith("I4")));
 }
 
 TEST(SeqlockRing, NoDamagedBitOfARecordIsOverlooked) {

@@ -1,0 +1,70 @@
+// The main of the tests' programs. Each is made of the tests of a folder (CMakeLists.txt), and is
+// called by the names of its sources: by one of these it runs the tests of that source, by its own
+// name all.
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace kill9 {
+namespace {
+
+using Pattern = absl::string_view;
+
+bool AnyMatches(Pattern patterns, const std::string& name) {
+  for (const Pattern pattern : absl::StrSplit(patterns, ':')) {
+    if (fnmatch(std::string(pattern).c_str(), name.c_str(), 0) == 0) return true;
+  }
+  return false;
+}
+
+// As GoogleTest does: patterns, and behind a '-' those of what is left out.
+bool Passes(const std::string& filter, const std::string& name) {
+  const std::vector<Pattern> parts = absl::StrSplit(filter, absl::MaxSplits('-', 1));
+  if (!parts[0].empty() && !AnyMatches(parts[0], name)) return false;
+  return parts.size() == 1 || !AnyMatches(parts[1], name);
+}
+
+// Of one source: those that the caller's own filter lets through. False: a test is in none of the
+// sources, and would be run by nobody.
+bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sources) {
+  if (std::find(sources.begin(), sources.end(), source) == sources.end()) return true;
+  const std::string filter = GTEST_FLAG_GET(filter);
+  std::string kept;
+  const testing::UnitTest& all = *testing::UnitTest::GetInstance();
+  for (int i = 0; i < all.total_test_suite_count(); ++i) {
+    const testing::TestSuite& suite = *all.GetTestSuite(i);
+    for (int j = 0; j < suite.total_test_count(); ++j) {
+      const testing::TestInfo& test = *suite.GetTestInfo(j);
+      const std::string of = std::filesystem::path(test.file()).stem();
+      const std::string name = absl::StrCat(suite.name(), ".", test.name());
+      if (std::find(sources.begin(), sources.end(), of) == sources.end()) {
+        std::fprintf(stderr, "%s:%d: %s is in no source of this program\n", test.file(),
+                     test.line(), name.c_str());
+        return false;
+      }
+      if (of == source && Passes(filter, name)) absl::StrAppend(&kept, name, ":");
+    }
+  }
+  GTEST_FLAG_SET(filter, kept.empty() ? "-*" : kept);
+  return true;
+}
+
+}  // namespace
+}  // namespace kill9
+
+int main(int argc, char** argv) {
+  const std::string name = std::filesystem::path(argv[0]).filename();
+  testing::InitGoogleMock(&argc, argv);
+  if (!kill9::KeepTestsOf(name, absl::StrSplit(KILL9_TESTS, ','))) return 1;
+  return RUN_ALL_TESTS();
+}
