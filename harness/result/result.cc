@@ -1,6 +1,5 @@
 #include "harness/result/result.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/write_text.h"
 #include "harness/result/build_info.h"
 #include "harness/result/host.h"
 
@@ -43,6 +43,7 @@ Json Build() {
 }
 
 constexpr uintmax_t kJsonBytesMost = 64u << 20;
+constexpr std::string_view kResultFile = "the result file";
 
 // How deeply arrays and objects are nested in a text that may be JSON.
 int NestingOf(std::string_view text) {
@@ -62,30 +63,6 @@ int NestingOf(std::string_view text) {
     }
   }
   return most;
-}
-
-// Where a result file is written. It appears whole or not at all. A device or a pipe is written to:
-// a rename would replace it.
-struct Target {
-  bool is_directory;
-  bool in_place;
-  std::string named;    // the file, behind links
-  std::string written;  // at first
-
-  explicit Target(const std::string& path) {
-    std::error_code ignored;
-    const std::filesystem::file_status there = std::filesystem::status(path, ignored);
-    const bool exists = std::filesystem::exists(there);
-    is_directory = std::filesystem::is_directory(there);
-    in_place = exists && !std::filesystem::is_regular_file(there);
-    named = exists ? std::filesystem::canonical(path, ignored).string() : path;
-    written = in_place ? path : absl::StrCat(named, ".", getpid(), ".tmp");
-  }
-};
-
-absl::Status CannotWrite(const std::string& path, int error) {
-  return absl::UnavailableError(
-      absl::StrCat("cannot write the result file '", path, "': ", std::strerror(error)));
 }
 
 }  // namespace
@@ -147,38 +124,10 @@ std::string TextField(const Json& object, std::string_view name, std::string_vie
 
 std::optional<Verdict> VerdictOf(const Json& run) { return FindVerdict(TextField(run, "verdict")); }
 
-absl::Status CanWriteResult(const std::string& path) {
-  if (path == "-") return absl::OkStatus();
-  const Target target(path);
-  if (target.is_directory) return CannotWrite(path, EISDIR);
-  if (target.in_place) {
-    return access(path.c_str(), W_OK) == 0 ? absl::OkStatus() : CannotWrite(path, errno);
-  }
-  const int fd = open(target.written.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return CannotWrite(path, errno);
-  close(fd);
-  unlink(target.written.c_str());
-  return absl::OkStatus();
-}
+absl::Status CanWriteResult(const std::string& path) { return CanWriteText(path, kResultFile); }
 
 absl::Status WriteResult(const Json& result, const std::string& path) {
-  const std::string text = Dump(result, 2) + "\n";
-  if (path == "-") {
-    errno = 0;
-    std::cout << text << std::flush;
-    return std::cout ? absl::OkStatus() : CannotWrite(path, errno);
-  }
-  const Target target(path);
-  if (target.is_directory) return CannotWrite(path, EISDIR);
-  std::ofstream file(target.written);
-  file << text << std::flush;
-  if (!file ||
-      (!target.in_place && std::rename(target.written.c_str(), target.named.c_str()) != 0)) {
-    const int error = errno;
-    if (!target.in_place) unlink(target.written.c_str());
-    return CannotWrite(path, error);
-  }
-  return absl::OkStatus();
+  return WriteText(Dump(result, 2) + "\n", path, kResultFile);
 }
 
 absl::Status FinishStandardOutput() {

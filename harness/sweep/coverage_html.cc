@@ -1,13 +1,12 @@
 // The pages of kill coverage: an index of variants, one of each variant's files, the annotated
 // sources.
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "harness/base/text/write_text.h"
 #include "harness/page/html.h"
 #include "harness/page/page.h"
 #include "harness/sweep/coverage_pages.h"
@@ -156,11 +155,7 @@ std::string SourcePage(const KillCoverage& coverage, const std::string& variant,
 }
 
 absl::Status Write(const std::string& directory, const std::string& name, const std::string& text) {
-  std::ofstream file(absl::StrCat(directory, "/", name));
-  file << text << std::flush;
-  if (file) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("cannot write '", directory, "/", name, "': ", std::strerror(errno)));
+  return WriteText(text, absl::StrCat(directory, "/", name), "the page");
 }
 
 // The pages of a variant; its sums are added.

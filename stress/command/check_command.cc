@@ -16,6 +16,7 @@
 #include "harness/edn/edn.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 #include "stress/command/terminal.h"
 
@@ -100,8 +101,7 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   absl::StatusOr<std::vector<std::string>> files = WriteCounterexample(
       *outcome.counterexample, naming, StemOf(arguments, i), {outcome.strongest, repeat});
   if (!files.ok()) {
-    std::cerr << "kill9: " << files.status().message() << "\n";
-    return kExitUsage;
+    return Complain("kill9", files.status());
   }
   for (const std::string& written : *files) std::cout << "  written: " << written << "\n";
   (*run)["counterexample_files"] = *files;
@@ -113,8 +113,7 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
   const ModelChecker& model = *FindModel(arguments.model);
   absl::StatusOr<std::string> text = ReadText(file);
   if (!text.ok()) {
-    std::cerr << "kill9: " << text.status().message() << "\n";
-    return kExitUsage;
+    return Complain("kill9", text.status());
   }
   absl::StatusOr<EdnHistory> history =
       ReadEdn(*text, file, [&](Function function) { return model.Accepts(function); });
@@ -154,8 +153,7 @@ int Check(CheckArguments arguments) {
   if (!arguments.json.empty()) {
     absl::Status status = WriteResult(result, arguments.json);
     if (!status.ok()) {
-      std::cerr << "kill9: " << status.message() << "\n";
-      exit_code = kExitUsage;
+      exit_code = Complain("kill9", status);
     }
   }
   return exit_code;

@@ -1,13 +1,14 @@
 // kill9 inspect: who is attached to a segment, and holds what.
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/write_text.h"
 #include "harness/inspect/inspect.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -20,23 +21,7 @@ struct InspectFlags {
   double timeout_s = 30;
 };
 
-int ComplainOfInspect(const absl::Status& status) {
-  std::cerr << "kill9 inspect: " << std::string(status.message()) << "\n";
-  return kExitUsage;
-}
-
-absl::Status WritePage(const std::string& page, const std::string& path) {
-  if (path == "-") {
-    std::cout << page << std::flush;
-    if (std::cout) return absl::OkStatus();
-    return absl::InvalidArgumentError("cannot write to standard output");
-  }
-  std::ofstream file(path);
-  file << page;
-  file.close();
-  if (file) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("cannot write '", path, "'"));
-}
+int ComplainOfInspect(const absl::Status& status) { return Complain("kill9 inspect", status); }
 
 int RunInspect(const InspectFlags& flags) {
   if (flags.json == "-" && flags.html == "-") {
@@ -45,7 +30,8 @@ int RunInspect(const InspectFlags& flags) {
   const absl::StatusOr<Json> run = inspect::Inspect(flags.segment, flags.timeout_s);
   if (!run.ok()) return ComplainOfInspect(run.status());
   if (!flags.html.empty()) {
-    if (absl::Status status = WritePage(inspect::AsPage(*run), flags.html); !status.ok()) {
+    if (absl::Status status = WriteText(inspect::AsPage(*run), flags.html, "the page");
+        !status.ok()) {
       return ComplainOfInspect(status);
     }
   }

@@ -23,6 +23,7 @@
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/worker.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 #include "variants/registry.h"
 
@@ -75,14 +76,9 @@ std::vector<char*> WithVariant(const kill9_object& object, std::vector<char*> ar
   return arguments;
 }
 
-int Complain(const absl::Status& status) {
-  std::cerr << "kill9: " << status.message() << "\n";
-  return kExitUsage;
-}
-
 int RunCommand(std::vector<char*> arguments, const Own& own) {
   ResetSignals();
-  if (absl::Status status = RegisterOwn(own); !status.ok()) return Complain(status);
+  if (absl::Status status = RegisterOwn(own); !status.ok()) return Complain("kill9", status);
   const int argc = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);
   char** const argv = arguments.data();
@@ -116,14 +112,14 @@ int RunCommand(std::vector<char*> arguments, const Own& own) {
   line.Offer("variant", std::move(variants));
   const int exit_code = line.Run(argc, argv);
   // An answer that did not arrive is none.
-  if (absl::Status status = FinishStandardOutput(); !status.ok()) return Complain(status);
+  if (absl::Status status = FinishStandardOutput(); !status.ok()) return Complain("kill9", status);
   return exit_code;
 }
 
 int RunWithObject(const std::vector<char*>& arguments, const kill9_object& object,
                   const Own& given) {
   absl::StatusOr<std::unique_ptr<Variant>> made = PluginVariant(object);
-  if (!made.ok()) return Complain(made.status());
+  if (!made.ok()) return Complain("kill9", made.status());
   static const std::unique_ptr<Variant> variant = *std::move(made);
   static std::vector<const Design*> designs(given.designs.begin(), given.designs.end());
   designs.push_back(variant.get());
@@ -139,13 +135,15 @@ int Main(int argc, char** argv, const Own& own) {
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<std::string> path = TakePlugin(arguments);
   if (!path.has_value()) return RunCommand(arguments, own);
-  if (path->empty()) return Complain(absl::InvalidArgumentError("--plugin needs a file"));
+  if (path->empty()) return Complain("kill9", absl::InvalidArgumentError("--plugin needs a file"));
   if (arguments.size() > 1 && std::string_view(arguments[1]) == "explore") {
-    return Complain(absl::InvalidArgumentError(
-        "explore takes no plugin: what is explored is compiled for it (docs/explore.md)"));
+    return Complain(
+        "kill9",
+        absl::InvalidArgumentError(
+            "explore takes no plugin: what is explored is compiled for it (docs/explore.md)"));
   }
   absl::StatusOr<const kill9_object*> object = LoadPlugin(*path);
-  if (!object.ok()) return Complain(object.status());
+  if (!object.ok()) return Complain("kill9", object.status());
   CommandName() = absl::StrCat("kill9 --plugin=", *path);
   const int exit_code = RunWithObject(arguments, **object, own);
   // The answer has been given: nothing that the library does when a process ends changes it.

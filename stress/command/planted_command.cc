@@ -19,10 +19,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/base/statistics.h"
+#include "harness/base/text/write_text.h"
 #include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 
@@ -204,11 +206,8 @@ int WriteMarkdown(const std::string& file, const std::vector<Outcomes>& all) {
     std::cerr << "kill9: " << file << " has no places marked for the tables\n";
     return kExitUsage;
   }
-  std::ofstream out(file);
-  out << page << std::flush;
-  if (out) return kExitPass;
-  std::cerr << "kill9: cannot write '" << file << "': " << std::strerror(errno) << "\n";
-  return kExitUsage;
+  const absl::Status written = WriteText(page, file, "the page");
+  return written.ok() ? kExitPass : Complain("kill9", written);
 }
 
 const char* InWords(const PlantedBug& bug, const TierOutcome& outcome) {
@@ -306,8 +305,7 @@ int RunPlanted(const PlantedFlags& flags) {
   const std::vector<std::string> tiers = ChooseTiersOfPlanted(flags.tier);
   absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(flags.manifest);
   if (!all.ok()) {
-    std::cerr << "kill9: " << all.status().message() << "\n";
-    return kExitUsage;
+    return Complain("kill9", all.status());
   }
   std::vector<const PlantedBug*> bugs = ChooseBugs(flags.name, *all);
   std::vector<std::string> units;
@@ -321,8 +319,7 @@ int RunPlanted(const PlantedFlags& flags) {
     for (const PlantedBug* bug : bugs) chosen.push_back(*bug);
     absl::Status status = BuildPlanted(chosen, flags.manifest, &g_planted_interrupted);
     if (!status.ok()) {
-      std::cerr << "kill9: " << status.message() << "\n";
-      return kExitUsage;
+      return Complain("kill9", status);
     }
   }
   Json result = NewResult("planted", flags.seed);
@@ -338,8 +335,7 @@ int RunPlanted(const PlantedFlags& flags) {
   const int exit_code = Conclude(outcomes);
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      std::cerr << "kill9: " << status.message() << "\n";
-      return kExitUsage;
+      return Complain("kill9", status);
     }
   }
   if (!flags.markdown.empty()) {

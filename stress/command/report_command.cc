@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/write_text.h"
 #include "harness/report/compare.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/results/summary.h"
 #include "harness/report/sections/sections.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -27,16 +29,10 @@ struct ReportFlags {
   std::string summary;
 };
 
-int ComplainOfReport(const absl::Status& status) {
-  std::cerr << "kill9 report: " << std::string(status.message()) << "\n";
-  return kExitUsage;
-}
+int ComplainOfReport(const absl::Status& status) { return Complain("kill9 report", status); }
 
 absl::Status WriteFile(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  if (!file) return absl::UnavailableError(absl::StrCat("cannot write '", path.string(), "'"));
-  return absl::OkStatus();
+  return WriteText(text, path.string(), "the page");
 }
 
 absl::Status WriteAll(const report::Document& document, const std::filesystem::path& directory) {

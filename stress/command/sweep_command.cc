@@ -10,6 +10,7 @@
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/replay/sweep_replay.h"
@@ -214,8 +215,7 @@ int RunSweepWith(SweepArguments& arguments) {
   if (!any_ran) std::cerr << "no cell was swept: that is no pass\n";
   if (!arguments.json.empty()) {
     if (absl::Status status = WriteResult(*result, arguments.json); !status.ok()) {
-      std::cerr << "kill9 sweep: " << status.message() << "\n";
-      return kExitUsage;
+      return Complain("kill9 sweep", status);
     }
   }
   return exit_code;

@@ -1,31 +1,19 @@
 // The counterexample as files: a page (counterexample_page.cc), a trace, and the window's history.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_text.h"
 #include "harness/checker/counterexample/counterexample.h"
 #include "harness/edn/edn.h"
 #include "harness/result/result.h"
 
 namespace kill9 {
-namespace {
-
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text << std::flush;
-  if (file) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write '", path, "': ", std::strerror(errno)));
-}
-
-}  // namespace
-
 std::string RenderTrace(const Counterexample& counterexample, const Naming& given) {
   const Naming naming = WithShownValues(given);
   Json events = Json::array();
@@ -92,9 +80,10 @@ absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexampl
   std::vector<std::string> files = {stem + ".html", stem + ".trace.json", stem + ".window.edn"};
   std::error_code ignored;  // a file that cannot be written tells it
   std::filesystem::create_directories(std::filesystem::path(stem).parent_path(), ignored);
-  absl::Status status = WriteFile(files[0], RenderHtml(counterexample, naming, facts));
-  status.Update(WriteFile(files[1], RenderTrace(counterexample, naming)));
-  status.Update(WriteFile(files[2], WriteEdn(counterexample.operations, naming)));
+  constexpr std::string_view kWhat = "the counterexample";
+  absl::Status status = WriteText(RenderHtml(counterexample, naming, facts), files[0], kWhat);
+  status.Update(WriteText(RenderTrace(counterexample, naming), files[1], kWhat));
+  status.Update(WriteText(WriteEdn(counterexample.operations, naming), files[2], kWhat));
   if (!status.ok()) return status;
   return files;
 }

@@ -11,6 +11,7 @@
 #include "harness/programs/programs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
 
@@ -136,8 +137,7 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
   if (!kept.empty()) display.Line("kept in " + kept);
   if (run.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, run.json); !status.ok()) {
-    std::cerr << "kill9: " << status.message() << "\n";
-    return kExitUsage;
+    return Complain("kill9", status);
   }
   return exit_code;
 }

@@ -16,6 +16,7 @@
 #include "harness/result/verdict.h"
 #include "harness/torture/control.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 #include "stress/command/replay/sweep_replay.h"
 #include "stress/command/terminal.h"
@@ -214,8 +215,7 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
   if (!kept.empty()) page.Line(HowToReplay(kept));
   if (flags.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-    std::cerr << "kill9: " << status.message() << "\n";
-    return kExitUsage;
+    return Complain("kill9", status);
   }
   return exit_code;
 }
