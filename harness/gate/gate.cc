@@ -36,6 +36,12 @@ int64_t UnixTimeUs() {
 
 size_t Cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
+GateCount CountOf(const std::vector<StepResult>& answers) {
+  GateCount count;
+  for (const StepResult& answer : answers) count.Add(answer.verdict);
+  return count;
+}
+
 size_t VariantsOf(const std::vector<GateStep>& steps) {
   std::set<std::string> variants;
   for (const GateStep& step : steps) variants.insert(step.variant);
@@ -58,12 +64,15 @@ absl::StatusOr<GateResult> Gate::Run() {
   absl::StatusOr<PassHistory> memory = PassHistory::Load(options_.memory);
   if (!memory.ok()) return memory.status();
   memory_ = *std::move(memory);
-  absl::StatusOr<std::vector<TierPlan>> plan = PlanShare();
+  absl::StatusOr<std::vector<TierPlan>> plan = PlanTiers();
   if (!plan.ok()) return plan.status();
+  if (!options_.shard.whole()) {
+    if (absl::Status status = KeepShare(&*plan); !status.ok()) return status;
+  }
   RunTiers(*std::move(plan));
   if (const int killed = pool_.EndOrphans(); killed > 0) {
     StepResult left;
-    left.unit = answers_.empty() ? units_.front() : answers_.back().unit;
+    if (!answers_.empty()) left.unit = answers_.back().unit;
     left.name = "processes left behind";
     left.verdict = Verdict::kViolation;
     left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
@@ -73,48 +82,41 @@ absl::StatusOr<GateResult> Gate::Run() {
   GateResult result{
       .answers = std::move(answers_), .units = std::move(units_), .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
-  bool any_passed = false;
-  for (const StepResult& answer : result.answers) {
-    any_passed = any_passed || answer.verdict == Verdict::kPass;
-    result.exit_code = WorseExitCode(result.exit_code, ExitCode(answer.verdict));
-  }
-  if (!any_passed || *interrupted_ != 0) {
-    result.exit_code = WorseExitCode(result.exit_code, kExitUndecided);
-  }
+  result.exit_code = CountOf(result.answers).exit_code(*interrupted_ != 0);
   return result;
 }
 
 std::string Conclusion(const GateResult& result) {
-  size_t wrong = 0;
-  size_t undecided = 0;
-  for (const StepResult& answer : result.answers) {
-    const int code = ExitCode(answer.verdict);
-    if (code == kExitFailed) ++wrong;
-    if (code == kExitUndecided) ++undecided;
-  }
-  std::string text = GateConclusion(result.exit_code, wrong, undecided);
-  if (wrong + undecided > 0 && result.needed_seconds > 0) {
+  const GateCount count = CountOf(result.answers);
+  std::string text = count.Conclusion(result.exit_code);
+  if (count.wrong + count.undecided > 0 && result.needed_seconds > 0) {
     absl::StrAppendFormat(&text, ": this machine needs --budget=%.0f", result.needed_seconds);
   }
   return text;
 }
 
-absl::StatusOr<std::vector<Gate::TierPlan>> Gate::PlanShare() {
+absl::StatusOr<std::vector<Gate::TierPlan>> Gate::PlanTiers() {
   std::vector<TierPlan> plan;
   for (const Tier tier : options_.tiers) {
     absl::StatusOr<std::vector<GateStep>> steps = PlanOrSkip(tier);
     if (!steps.ok()) return steps.status();
-    for (const GateStep& step : *steps) units_.push_back(step.Id());
     plan.push_back({tier, *std::move(steps)});
+  }
+  return plan;
+}
+
+absl::Status Gate::KeepShare(std::vector<TierPlan>* plan) {
+  for (const TierPlan& one : *plan) {
+    for (const GateStep& step : one.steps) units_.push_back(step.Id());
   }
   const absl::StatusOr<std::vector<size_t>> share = ShareOf(options_.shard, units_);
   if (!share.ok()) return share.status();
   std::set<std::string> mine;
   for (const size_t unit : *share) mine.insert(units_[unit]);
-  for (TierPlan& one : plan) {
+  for (TierPlan& one : *plan) {
     std::erase_if(one.steps, [&mine](const GateStep& step) { return !mine.contains(step.Id()); });
   }
-  return plan;
+  return absl::OkStatus();
 }
 
 void Gate::RunTiers(std::vector<TierPlan> plan) {

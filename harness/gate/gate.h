@@ -25,7 +25,7 @@ namespace kill9::gate {
 
 struct GateResult {
   std::vector<StepResult> answers;
-  std::vector<std::string> units = {};  // of all shards
+  std::vector<std::string> units = {};  // of all shards; none without shards
   int exit_code = 0;
   double seconds = 0;
   double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
@@ -49,8 +49,9 @@ class Gate {
     Tier tier;
     std::vector<GateStep> steps;
   };
-  // What this shard runs; `units_` then are those of all shards.
-  absl::StatusOr<std::vector<TierPlan>> PlanShare();
+  absl::StatusOr<std::vector<TierPlan>> PlanTiers();
+  // Leaves what is this shard's; `units_` then are those of all shards.
+  absl::Status KeepShare(std::vector<TierPlan>* plan);
   // No steps if the tier cannot run here; that is an answer, or, if it was named, an error.
   absl::StatusOr<std::vector<GateStep>> PlanOrSkip(Tier tier);
   void RunTiers(std::vector<TierPlan> plan);

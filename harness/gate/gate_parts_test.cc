@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/gate/gate.h"
@@ -299,6 +300,22 @@ exit $code
     EXPECT_EQ(result->needed_seconds, 0);
   }
   std::filesystem::remove_all(folder);
+}
+
+// Without shards nothing is dealt out: where there is no work, nothing passed. That is an answer.
+TEST(GateWithoutShards, ThatHasNothingToDoIsClosed) {
+  GateOptions options;
+  options.tiers = {Tier::kTorture};  // of no design
+  options.memory = absl::StrCat(testing::TempDir(), "/nothing_", getpid(), ".json");
+  const volatile std::sig_atomic_t never = 0;
+  const absl::StatusOr<GateResult> result = Gate(options, &never, [](const StepResult&) {}).Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->answers.empty());
+  EXPECT_EQ(result->exit_code, kExitUndecided);
+  EXPECT_EQ(Conclusion(*result), "the gate is closed: nothing passed");
+  options.shard = {1, 2};
+  EXPECT_FALSE(Gate(options, &never, [](const StepResult&) {}).Run().ok());
+  std::filesystem::remove(options.memory);
 }
 
 // What is not built is skipped with its reason. Stores and channels are explored.

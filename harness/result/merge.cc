@@ -219,27 +219,32 @@ void MergeFrame(std::span<const Part> parts, bool all_there, Json* merged) {
 
 // As the gate itself answers.
 void ConcludeGate(double seconds, Json* merged) {
-  size_t wrong = 0, undecided = 0;
-  bool any_passed = false;
-  int exit_code = (*merged)["interrupted"] == Json(true) ? kExitUndecided : kExitPass;
+  GateCount count;
   for (const Json& run : (*merged)["runs"]) {
-    const Verdict verdict = FindVerdict(TextField(run, "verdict")).value_or(Verdict::kUndecided);
-    const int code = ExitCode(verdict);
-    wrong += code == kExitFailed;
-    undecided += code == kExitUndecided;
-    any_passed = any_passed || verdict == Verdict::kPass;
-    exit_code = WorseExitCode(exit_code, code);
+    count.Add(VerdictOf(run).value_or(Verdict::kUndecided));
   }
-  if (!any_passed) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  const int exit_code = count.exit_code((*merged)["interrupted"] == Json(true));
   (*merged)["seconds"] = seconds;
   (*merged)["exit_code"] = exit_code;
-  (*merged)["conclusion"] = GateConclusion(exit_code, wrong, undecided);
+  (*merged)["conclusion"] = count.Conclusion(exit_code);
   merged->erase("needed_budget_seconds");  // of one shard's machine
 }
 
 }  // namespace
 
-std::string GateConclusion(int exit_code, size_t wrong, size_t undecided) {
+void GateCount::Add(Verdict verdict) {
+  const int code = ExitCode(verdict);
+  passed += verdict == Verdict::kPass;
+  wrong += code == kExitFailed;
+  undecided += code == kExitUndecided;
+}
+
+int GateCount::exit_code(bool interrupted) const {
+  if (wrong > 0) return kExitFailed;
+  return passed == 0 || undecided > 0 || interrupted ? kExitUndecided : kExitPass;
+}
+
+std::string GateCount::Conclusion(int exit_code) const {
   if (exit_code == kExitPass) return "the gate is open: pass";
   if (wrong + undecided == 0) return "the gate is closed: nothing passed";
   return absl::StrCat("the gate is closed: ", wrong, " wrong, ", undecided, " undecided");

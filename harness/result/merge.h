@@ -2,11 +2,13 @@
 #ifndef KILL9_HARNESS_RESULT_MERGE_H_
 #define KILL9_HARNESS_RESULT_MERGE_H_
 
+#include <cstddef>
 #include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "harness/result/result.h"
+#include "harness/result/verdict.h"
 
 namespace kill9 {
 
@@ -25,9 +27,17 @@ struct ShardResult {
 // of their processors do, so that the same call is not the same way through the machine.
 absl::StatusOr<Json> MergeShards(std::span<const ShardResult> shards);
 
-// A gate's last words, of one that ran whole and of one that was merged. `wrong`, `undecided`: how
-// many of its answers were.
-std::string GateConclusion(int exit_code, size_t wrong, size_t undecided);
+// What a gate's answers come to, of one that ran whole and of one that was merged.
+struct GateCount {
+  size_t passed = 0;
+  size_t wrong = 0;
+  size_t undecided = 0;
+
+  void Add(Verdict verdict);
+  // Nothing passed, or `interrupted`: that is no pass.
+  int exit_code(bool interrupted) const;
+  std::string Conclusion(int exit_code) const;  // its last words
+};
 
 }  // namespace kill9
 

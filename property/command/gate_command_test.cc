@@ -135,6 +135,14 @@ TEST_F(GateCommand, RunsWhereItsParentIgnoresTheEndOfChildren) {
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
 }
 
+// As nohup leaves it: the terminal goes, the gate does not.
+TEST_F(GateCommand, IsNotInterruptedByASignalThatItsParentIgnores) {
+  Plant("leak", false, "kill -HUP $PPID\n" + Writes("leak", 1));
+  const Ended ended = RunLine("timeout 300 env --ignore-signal=HUP " +
+                              CommandFor("--tier=planted --budget=200") + " 2>&1");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+}
+
 TEST_F(GateCommand, BugThatIsNotCaughtClosesIt) {
   Plant("leak", false, Writes("pass", 0));
   EXPECT_EQ(Run("--tier=planted --budget=600", "GITHUB_ACTIONS=true"), 1);

@@ -19,11 +19,13 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/signals.h"
 #include "harness/gate/gate.h"
 #include "harness/gate/report.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 
@@ -100,10 +102,7 @@ absl::Status SetDefaults(gate::GateOptions& options) {
   return absl::OkStatus();
 }
 
-int Fail(const std::string& message) {
-  std::cerr << "kill9 gate: " << message << "\n";
-  return kExitUsage;
-}
+int Fail(const absl::Status& status) { return Complain("kill9 gate", status); }
 
 // The folder for logs, emptied of what an earlier gate left in it. Two gates cannot share one.
 absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
@@ -193,12 +192,12 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
 // For ./dev: what to build before the gate, so that it has some planted bugs to catch.
 int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
   absl::StatusOr<gate::PassHistory> memory = gate::PassHistory::Load(options.memory);
-  if (!memory.ok()) return Fail(std::string(memory.status().message()));
+  if (!memory.ok()) return Fail(memory.status());
   gate::ProcessPool pool(&g_interrupted);
   absl::StatusOr<std::vector<std::string>> targets =
       gate::Planner(options, pool, gate::NowSeconds()).PlantedTargets(*memory, most);
   if (absl::IsFailedPrecondition(targets.status())) return kExitPass;  // there are none
-  if (!targets.ok()) return Fail(std::string(targets.status().message()));
+  if (!targets.ok()) return Fail(targets.status());
   for (const std::string& target : *targets) std::cout << target << "\n";
   return kExitPass;
 }
@@ -215,21 +214,16 @@ int RunGate(Flags& flags) {
   options.designs = ChooseDesigns(flags.variant);
   options.tiers = ChooseTiers(flags.tier);
   options.tiers_are_named = flags.tier != "all";
-  options.shard = ChooseShard(flags.shard);
-  if (!options.shard.whole() && options.seed == 0) {
-    throw UsageError("--shard needs --seed: the parts of a run have one seed");
-  }
+  options.shard = ChooseShard(flags.shard, options.seed);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   if (absl::Status status = SetDefaults(options); !status.ok()) {
-    return Fail(std::string(status.message()));
+    return Fail(status);
   }
   if (flags.planted_targets > 0) return PrintPlantedTargets(options, flags.planted_targets);
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
-  if (!lock.ok()) return Fail(std::string(lock.status().message()));
+  if (!lock.ok()) return Fail(lock.status());
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
-  struct sigaction action {};
-  action.sa_handler = OnInterrupt;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");
@@ -241,10 +235,10 @@ int RunGate(Flags& flags) {
   gate::Gate runner(options, &g_interrupted,
                     [&display](const gate::StepResult& answer) { display.Show(answer); });
   absl::StatusOr<gate::GateResult> result = runner.Run();
-  if (!result.ok()) return Fail(std::string(result.status().message()));
+  if (!result.ok()) return Fail(result.status());
   display.Summary(*result);
   if (absl::Status status = WriteFiles(flags, *result); !status.ok()) {
-    return Fail(std::string(status.message()));
+    return Fail(status);
   }
   display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
                                g_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),

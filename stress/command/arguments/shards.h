@@ -2,6 +2,7 @@
 #ifndef KILL9_STRESS_COMMAND_ARGUMENTS_SHARDS_H_
 #define KILL9_STRESS_COMMAND_ARGUMENTS_SHARDS_H_
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,6 +21,13 @@ inline Shard ChooseShard(const std::string& given) {
   const absl::StatusOr<Shard> shard = ParseShard(given);
   if (!shard.ok()) throw UsageError("--shard: " + std::string(shard.status().message()));
   return *shard;
+}
+
+// Of a command that draws a seed where none (0) is given: the parts of a run have one.
+inline Shard ChooseShard(const std::string& given, uint64_t seed) {
+  const Shard shard = ChooseShard(given);
+  if (shard.whole() || seed != 0) return shard;
+  throw UsageError("--shard needs --seed: the parts of a run have one seed");
 }
 
 // As ShareOf. Throws UsageError where some shard would have nothing to do.

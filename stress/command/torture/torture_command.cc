@@ -21,6 +21,7 @@
 #include "harness/torture/scenario.h"
 #include "harness/torture/torture.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/torture/display.h"
@@ -175,10 +176,7 @@ int RunOwnPrograms(const Flags& flags) {
 }
 
 int RunAll(const Flags& flags) {
-  const Shard shard = ChooseShard(flags.shard);
-  if (!shard.whole() && flags.seed == 0) {
-    throw UsageError("--shard needs --seed: the parts of a run have one seed");
-  }
+  const Shard shard = ChooseShard(flags.shard, flags.seed);
   const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
   const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
   TortureOptions options;
@@ -244,8 +242,7 @@ int RunAll(const Flags& flags) {
   display.Summary(keep && any_failed ? findings.KeptIn(result) : "");
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      std::cerr << "kill9: " << status.message() << "\n";
-      return kExitUsage;
+      return Complain("kill9", status);
     }
   }
   return exit_code;
