@@ -12,9 +12,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -25,6 +29,7 @@
 #include "harness/torture/driver.h"
 #include "harness/torture/machine_check.h"
 #include "harness/torture/segment_unlinker.h"
+#include "harness/torture/shape/shape_text.h"
 #include "harness/torture/supervisor/checker_process.h"
 #include "harness/torture/supervisor/run_figures.h"
 #include "harness/torture/supervisor/vacuity.h"
@@ -69,7 +74,9 @@ ShapeRequest ShapeOf(const Design& design, const Scenario& scenario,
   ShapeRequest request{.text = options.shape, .seed = options.seed};
   // Baselines and other libraries are shown as they are: what is expected of them is of the usual
   // shape.
-  if (request.text == "drawn" && design.role() != Design::Role::kDesign) request.text = "usual";
+  if (request.text == shape_text::kDrawn && design.role() != Design::Role::kDesign) {
+    request.text = shape_text::kUsual;
+  }
   request.least_participants = request.usual_participants = options.supervisor.processes;
   if (!scenario.full_table) request.usual_participants += kSpareParticipants;
   if (scenario.inherit_handle) {
@@ -195,6 +202,48 @@ bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memor
   return true;
 }
 
+// Whether a process found something that makes the run fail.
+bool HasFailed(const Control& control) {
+  return control.finding.state.load(std::memory_order_acquire) == Finding::kReady &&
+         ExitCode(control.finding.verdict.load(std::memory_order_relaxed)) == kExitFailed;
+}
+
+// Of a history that was cut off, an operation may be missing whose effect others have seen: what
+// the checker finds at such an end is nobody's fault.
+void ForgetWhatTheEndShows(bool keeps_history, CheckedHistory* checked) {
+  std::vector<std::string> files = std::move(checked->counterexample_files);
+  if (!keeps_history) files.push_back(checked->history.path);
+  std::error_code ignored;
+  for (const std::string& file : files) std::filesystem::remove(file, ignored);
+  checked->verdict = Verdict::kUndecided;
+  checked->is_cut_off = true;
+  checked->strongest.reset();
+  checked->counterexample.clear();
+  checked->counterexample_files.clear();
+}
+
+// The supervisor has ended: what the checker found.
+std::optional<CheckedHistory> FinishChecking(
+    CheckerProcess& checker, const Control& control, SupervisorReport& report,
+    absl::FunctionRef<bool(const TortureProgress&)> progress) {
+  bool wanted = control.interrupted.load(std::memory_order_relaxed) == 0;
+  // What it has found by now is of operations that are all there.
+  const bool found_before_the_end = checker.found_violation();
+  const bool has_failed = HasFailed(control);
+  std::optional<CheckedHistory> checked = checker.Finish(
+      [&] {
+        wanted = wanted && progress({});
+        return wanted;
+      },
+      has_failed);
+  if (!wanted && !checked.has_value()) report.interrupted = true;
+  if (checked.has_value() && checked->verdict == Verdict::kViolation && !found_before_the_end &&
+      !report.history_is_whole) {
+    ForgetWhatTheEndShows(has_failed, &*checked);
+  }
+  return checked;
+}
+
 // What the run comes to: what a process found; then what the checker found; then whether it proves
 // anything.
 Verdict Judge(const RunContext& context, const Handover& handover,
@@ -221,6 +270,8 @@ Verdict Judge(const RunContext& context, const Handover& handover,
   } else if (report.interrupted) {
     *reason = !checked.has_value() ? "interrupted before its end, and before the checker's"
                                    : "interrupted before its end";
+  } else if (!report.history_is_whole) {
+    *reason = "a worker does not end, and what it was about is not known";
   } else if (!checked.has_value()) {
     *reason = "the checker died";
   } else if (check == Verdict::kUndecided) {
@@ -232,13 +283,10 @@ Verdict Judge(const RunContext& context, const Handover& handover,
     *reason = WhatIsMissing(context, report, checked->overlapping_operations);
     return reason->empty() ? Verdict::kPass : Verdict::kVacuous;
   }
+  if (checked.has_value() && checked->is_cut_off) {
+    *reason += "; its history is cut off, and not consistent at that end, which proves nothing";
+  }
   return Verdict::kUndecided;
-}
-
-// Whether a process found something that makes the run fail.
-bool HasFailed(const Control& control) {
-  return control.finding.state.load(std::memory_order_acquire) == Finding::kReady &&
-         ExitCode(control.finding.verdict.load(std::memory_order_relaxed)) == kExitFailed;
 }
 
 // What `kill9 replay` reads instead of the line; the variant and the scenario are the run's.
@@ -427,14 +475,8 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   }
   int status = 0;
   const bool ended = Await(supervisor, **checker, memory, options, &status, progress);
-  bool wanted = context.control().interrupted.load(std::memory_order_relaxed) == 0;
-  const std::optional<CheckedHistory> checked = (*checker)->Finish(
-      [&] {
-        wanted = wanted && progress({});
-        return wanted;
-      },
-      HasFailed(context.control()));
-  if (!wanted && !checked.has_value()) handover->report.interrupted = true;
+  const std::optional<CheckedHistory> checked =
+      FinishChecking(**checker, context.control(), handover->report, progress);
   if (!ended)
     Say(*handover, "the supervisor cannot be reaped: the kernel, or a debugger, holds it");
   return Conclude(design, original, options, context, *handover, checked, status);

@@ -40,6 +40,7 @@ enum class Defect : uint8_t {
   kForgetsRecovery,  // the dead are never recovered, and Recover says that all is well
   kAuditLies,        // the account does not add up
   kWrongStatus,      // a status that the contract does not allow
+  kReturnsLate,      // none: a write can be seen long before its call returns
 };
 
 class PlantedStore final : public Store {
@@ -71,6 +72,7 @@ class PlantedStore final : public Store {
     if (Now(Defect::kLosesWrites) && before.ok()) return *before + 1;
     absl::StatusOr<Version> version = inner_->Put(key, value);
     if (Now(Defect::kRepeatsVersions) && before.ok()) return *before;
+    if (Now(Defect::kReturnsLate, 20)) usleep(2'000);
     return version;
   }
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override {

@@ -8,11 +8,16 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 
 namespace kill9::shape_text {
+
+// Instead of fields: the scenario's own shape, and one that the seed draws.
+inline constexpr std::string_view kUsual = "usual";
+inline constexpr std::string_view kDrawn = "drawn";
 
 // What a field can be.
 inline constexpr uint64_t kLeastSegmentBytes = 64u << 10;
@@ -32,6 +37,14 @@ absl::Status ParseFields(std::string_view text, std::span<const std::string_view
 // Of one field. kInvalidArgument says what it can be.
 absl::Status ParseNumber(std::string_view field, const std::string& text, uint64_t least,
                          uint64_t most, uint64_t* number);
+template <typename Number>
+absl::Status ParseNumber(std::string_view field, const std::string& text, uint64_t least,
+                         uint64_t most, Number* number) {
+  uint64_t parsed = 0;
+  absl::Status status = ParseNumber(field, text, least, most, &parsed);
+  if (status.ok()) *number = static_cast<Number>(parsed);
+  return status;
+}
 // "197", or "0..9000".
 absl::Status ParseSizes(std::string_view field, const std::string& text, uint32_t* smallest,
                         uint32_t* largest);
@@ -41,6 +54,8 @@ absl::Status ParseName(std::string_view field, const std::string& text,
 // Which of the names are there, a bit for each: "none", or their names with + between.
 absl::Status ParseSet(std::string_view field, const std::string& text,
                       std::span<const std::string_view> names, uint32_t* bits);
+// The names of a set, or "none" alone; and as text.
+std::vector<std::string> SetNames(std::span<const std::string_view> names, uint32_t bits);
 std::string SetText(std::span<const std::string_view> names, uint32_t bits);
 
 }  // namespace kill9::shape_text

@@ -41,6 +41,7 @@ struct CheckedHistory {
   uint64_t operations_checked = 0;
   uint64_t overlapping_operations = 0;
   uint64_t keys_undecided = 0;
+  bool is_cut_off = false;     // and not consistent at that end, which proves nothing
   std::string counterexample;  // empty: none
   std::vector<std::string> counterexample_files;
   HistoryFile history;  // of a failed run

@@ -381,6 +381,7 @@ void Supervisor::DrainTheRest() {
     if (!sink_.ready()) usleep(1000);
   }
   Drain();
+  report_.history_is_whole = context_.recording->empty() && Anybody() == kSlots;
 }
 
 void Supervisor::EndWorkers() {

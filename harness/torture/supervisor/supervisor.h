@@ -70,6 +70,8 @@ struct SupervisorReport {
   LastKills last_kills;
   Stuck stuck;
   bool interrupted = false;
+  // All that anybody recorded came to the checker: nobody is left who could record more.
+  bool history_is_whole = false;
 
   uint64_t kills_total() const;
   uint64_t kills_in_operation() const {
