@@ -56,6 +56,11 @@ TEST_F(CampaignCommand, RemembersWhatFailsAndSinceWhen) {
   std::ifstream page(folder_ + "/all.html");
   const std::string html((std::istreambuf_iterator<char>(page)), {});
   EXPECT_THAT(html, HasSubstr("leak since def"));
+  // To standard output, alone.
+  const Ended piped = Kill9("campaign show all.db --html=-");
+  EXPECT_EQ(piped.exit_code, 1);
+  EXPECT_EQ(piped.output, html);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/-"));
 }
 
 // The whole way: a plan that is run, by which the next one is another.

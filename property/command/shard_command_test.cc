@@ -115,6 +115,15 @@ TEST_F(Shards, OfTortureMergedHaveEachRunOnce) {
     seen.insert(run["repeat"]);
   }
   EXPECT_EQ(seen.size(), 8u);
+  // Interrupted when all was done: no pass, as it is none of a whole run.
+  Json part = Read("parts/1.json");
+  part["interrupted"] = true;
+  std::ofstream(folder_ + "/parts/1.json") << part.dump();
+  const Ended interrupted =
+      Kill9(absl::StrCat("merge ", folder_, "/parts --json=", folder_, "/all.json"));
+  EXPECT_EQ(interrupted.exit_code, 3) << interrupted.output;
+  EXPECT_THAT(interrupted.output, HasSubstr("interrupted"));
+  EXPECT_EQ(Read("all.json")["interrupted"], true);
   const Ended without_seed = Kill9("torture --variant=global_mutex --shard=1/2");
   EXPECT_EQ(without_seed.exit_code, 2);
   EXPECT_THAT(without_seed.output, HasSubstr("--shard needs --seed"));
@@ -190,6 +199,19 @@ TEST_F(Shards, OfTheGateMergedAreTheWholeGate) {
   for (const char* field : {"exit_code", "conclusion", "interrupted", "seed"}) {
     EXPECT_EQ(Read("all.json")[field], Read("whole.json")[field]) << field;
   }
+
+  // What the file says and what the process says is the same.
+  const Json sound = Read("parts/1.json");
+  Json part = sound;
+  part["interrupted"] = true;
+  std::ofstream(folder_ + "/parts/1.json") << part.dump();
+  EXPECT_EQ(Kill9(merge).exit_code, 3);
+  EXPECT_EQ(Read("all.json")["exit_code"], 3);
+  part["interrupted"] = false;
+  part["runs"][0]["verdict"] = "of another version";
+  std::ofstream(folder_ + "/parts/1.json") << part.dump();
+  EXPECT_EQ(Kill9(merge).exit_code, Read("all.json")["exit_code"]);
+  std::ofstream(folder_ + "/parts/1.json") << sound.dump();
 
   std::filesystem::remove(folder_ + "/parts/2.json");
   const Ended without = Kill9(merge);

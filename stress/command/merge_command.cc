@@ -12,20 +12,18 @@
 #include "absl/strings/str_cat.h"
 #include "harness/result/merge.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
 namespace {
 
+constexpr std::string_view kWho = "kill9 merge";
+
 struct MergeFlags {
   std::string folder;
   std::string json;
 };
-
-int ComplainOfMerge(const absl::Status& status) {
-  std::cerr << "kill9 merge: " << std::string(status.message()) << "\n";
-  return kExitUsage;
-}
 
 // All *.json of the folder but the file that is to be written.
 absl::StatusOr<std::vector<ShardResult>> Load(const MergeFlags& flags) {
@@ -83,16 +81,22 @@ int Tell(const Json& merged) {
     std::cerr << "nothing was run: that is no pass\n";
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
-  return exit_code;
+  if (merged.value("interrupted", Json(false)) == Json(true)) {
+    std::cerr << "interrupted, or a part is missing: that is no pass\n";
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
+  // A gate's file says it, and it is the gate's to say.
+  return merged.value("exit_code", exit_code);
 }
 
 int RunMerge(const MergeFlags& flags) {
   absl::StatusOr<std::vector<ShardResult>> shards = Load(flags);
-  if (!shards.ok()) return ComplainOfMerge(shards.status());
+  if (!shards.ok()) return Complain(kWho, shards.status());
   absl::StatusOr<Json> merged = MergeShards(*shards);
-  if (!merged.ok()) return ComplainOfMerge(merged.status());
-  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok())
-    return ComplainOfMerge(status);
+  if (!merged.ok()) return Complain(kWho, merged.status());
+  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok()) {
+    return Complain(kWho, status);
+  }
   return Tell(*merged);
 }
 

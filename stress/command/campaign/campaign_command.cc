@@ -15,12 +15,13 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/signals.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_text.h"
 #include "harness/campaign/campaign.h"
 #include "harness/campaign/campaign_plan.h"
 #include "harness/campaign/campaign_summary.h"
@@ -28,6 +29,7 @@
 #include "harness/result/command_name.h"
 #include "harness/result/result.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #endif
 #include <iostream>
 
@@ -48,10 +50,7 @@ struct Flags {
 volatile std::sig_atomic_t g_interrupted = 0;
 void OnInterrupt(int) { g_interrupted = 1; }
 
-int Complain(const absl::Status& status) {
-  std::cerr << "kill9 campaign: " << std::string(status.message()) << "\n";
-  return kExitUsage;
-}
+int ComplainOfCampaign(const absl::Status& status) { return Complain("kill9 campaign", status); }
 
 absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
   const absl::StatusOr<Json> result = ReadJsonFile(file);
@@ -69,22 +68,21 @@ absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
 int AddResults(campaign::Campaign& all, const Flags& flags) {
   if (flags.results.empty()) throw UsageError("campaign add needs result files: DB RESULT...");
   for (const std::string& file : flags.results) {
-    if (absl::Status status = AddFile(all, file); !status.ok()) return Complain(status);
+    if (absl::Status status = AddFile(all, file); !status.ok()) return ComplainOfCampaign(status);
   }
   return kExitPass;
 }
 
 int Show(campaign::Campaign& all, const Flags& flags) {
   const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
-  if (!runs.ok()) return Complain(runs.status());
+  if (!runs.ok()) return ComplainOfCampaign(runs.status());
   const campaign::Summary summary =
       campaign::Summarise(*runs, campaign::KnownCells(ChooseDesigns(flags.variant)));
   if (!flags.html.empty()) {
-    std::ofstream page(flags.html);
-    page << campaign::AsHtml(summary) << std::flush;
-    if (!page) return Complain(absl::UnavailableError("cannot write '" + flags.html + "'"));
+    const absl::Status written = WriteText(campaign::AsHtml(summary), flags.html, "the page");
+    if (!written.ok()) return ComplainOfCampaign(written);
   }
-  std::cout << campaign::AsText(summary);
+  if (flags.html != "-") std::cout << campaign::AsText(summary);
   if (summary.runs == 0) return kExitUndecided;
   return summary.bad() ? kExitFailed : kExitPass;
 }
@@ -114,9 +112,7 @@ int RunCommand(const campaign::PlannedCommand& command) {
 }
 
 int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
-  struct sigaction action {};
-  action.sa_handler = OnInterrupt;  // without SA_RESTART: it ends the wait
-  for (const int signal_number : {SIGINT, SIGTERM}) sigaction(signal_number, &action, nullptr);
+  HandleInterrupts(OnInterrupt);
   int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
   for (const campaign::PlannedCommand& command : plan.commands) {
     if (g_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
@@ -126,7 +122,7 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
     // A command that was interrupted leaves what it had; one that was refused leaves nothing.
     if (!std::filesystem::exists(command.result_file)) continue;
     if (absl::Status status = AddFile(all, command.result_file); !status.ok()) {
-      return Complain(status);
+      return ComplainOfCampaign(status);
     }
   }
   return exit_code;
@@ -135,7 +131,7 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
 int MakePlan(campaign::Campaign& all, const Flags& flags) {
   if (flags.seconds <= 0) throw UsageError("campaign plan needs --seconds");
   const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
-  if (!runs.ok()) return Complain(runs.status());
+  if (!runs.ok()) return ComplainOfCampaign(runs.status());
   const campaign::PlanOptions options{
       .seconds = flags.seconds,
       .build = std::string(BuildCommit()),
@@ -153,7 +149,8 @@ int MakePlan(campaign::Campaign& all, const Flags& flags) {
   if (flags.run) {
     std::error_code error;
     std::filesystem::create_directories(flags.folder, error);
-    if (error) return Complain(absl::UnavailableError("cannot make '" + flags.folder + "'"));
+    if (error)
+      return ComplainOfCampaign(absl::UnavailableError("cannot make '" + flags.folder + "'"));
     return RunPlan(all, plan);
   }
   std::cout << "mkdir -p " << ShellWord(flags.folder) << "\n";
@@ -181,7 +178,7 @@ int Run(const Flags& flags) {
   const bool may_be_new = flags.action != "show";
   absl::StatusOr<std::unique_ptr<Campaign>> all =
       Campaign::Open(flags.file, may_be_new ? Campaign::Mode::kCreate : Campaign::Mode::kExisting);
-  if (!all.ok()) return Complain(all.status());
+  if (!all.ok()) return ComplainOfCampaign(all.status());
   if (flags.action == "add") return AddResults(**all, flags);
   return flags.action == "plan" ? MakePlan(**all, flags) : Show(**all, flags);
 }
@@ -212,7 +209,7 @@ void AddCampaignCommand(CommandLine& line) {
   command.Add("--seed", flags->seed, "plan: of what is run; default: drawn");
   command.Add("--output", flags->folder, "plan: the folder for the result files").ShowDefault();
   command.AddFlag("--run", flags->run, "plan: run the commands, and add each result as it comes");
-  command.Add("--html", flags->html, "show: a page, with trends");
+  command.Add("--html", flags->html, "show: a page, with trends; - for standard output");
   command.Example("add night.db parts/*.json", "remember these results");
   command.Example("plan night.db --seconds=3600", "the commands on which an hour is best spent");
   command.Example("plan night.db --seconds=3600 --run", "spend it");
