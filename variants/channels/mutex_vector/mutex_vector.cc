@@ -22,13 +22,6 @@ SegmentLayout Layout() {
   return {.design = kName, .layout_version = 1, .ledger_bytes = sizeof(Ledger), .grows = true};
 }
 
-absl::Status Admit(const Space& space, const Participant& owner) {
-  return AdmitToMutexes(space.participants(), owner, space.segment().fd(), [&] {
-    // Whatever was under way in a copy, the next one makes everything anew.
-    space.header().mutex.Reset(!space.header().mutex.LooksFree());
-  });
-}
-
 class MutexVectorDesign final : public ChannelDesign {
  public:
   std::string_view name() const override { return kName; }
@@ -70,18 +63,13 @@ class MutexVectorDesign final : public ChannelDesign {
                                                   const Membership& membership) const override {
     if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
     Space space(segment);
-    if (absl::Status status = CheckMutexNamespace(space.participants()); !status.ok()) {
-      return status;
-    }
+    // Whatever was under way in a copy, the next one makes everything anew.
+    const auto reset = [&space] { space.header().mutex.Reset(!space.header().mutex.LooksFree()); };
+    // If there is damage, the participant's operations report it.
     absl::StatusOr<Participant> participant =
-        space.participants().ClaimOrRecover([&](const Participant& recoverer) {
-          absl::Status status = Admit(space, recoverer);
-          // If there is damage, the participant's operations report it.
-          if (status.ok()) mutex_vector::RecoverDead(space).IgnoreError();
-          return status;
-        });
+        ClaimAdmitted(space.participants(), segment->fd(), reset,
+                      [&space] { mutex_vector::RecoverDead(space).IgnoreError(); });
     if (!participant.ok()) return participant.status();
-    if (absl::Status status = Admit(space, *participant); !status.ok()) return status;
     return std::make_unique<mutex_vector::MutexVectorChannel>(
         std::move(segment), *std::move(participant), membership.role);
   }

@@ -24,14 +24,6 @@ SegmentLayout Layout() {
   return {.design = kName, .layout_version = 1, .ledger_bytes = sizeof(Ledger)};
 }
 
-absl::Status Admit(const Space& space, const Participant& owner) {
-  return AdmitToMutexes(space.participants(), owner, space.segment().fd(), [&] {
-    // Whatever was under way in a copy, the next one undoes.
-    coalescing_heap::HeapHeader& header = space.header();
-    header.mutex.Reset(!header.mutex.LooksFree() || header.writer != 0);
-  });
-}
-
 class CoalescingHeapDesign final : public HeapDesign {
  public:
   std::string_view name() const override { return kName; }
@@ -62,18 +54,16 @@ class CoalescingHeapDesign final : public HeapDesign {
   absl::StatusOr<std::unique_ptr<Heap>> Attach(std::shared_ptr<Segment> segment) const override {
     if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
     Space space(segment);
-    if (absl::Status status = CheckMutexNamespace(space.participants()); !status.ok()) {
-      return status;
-    }
+    // Whatever was under way in a copy, the next one undoes.
+    const auto reset = [&space] {
+      coalescing_heap::HeapHeader& header = space.header();
+      header.mutex.Reset(!header.mutex.LooksFree() || header.writer != 0);
+    };
+    // If there is damage, the participant's operations report it.
     absl::StatusOr<Participant> participant =
-        space.participants().ClaimOrRecover([&](const Participant& recoverer) {
-          absl::Status status = Admit(space, recoverer);
-          // If there is damage, the participant's operations report it.
-          if (status.ok()) coalescing_heap::RecoverDead(space).IgnoreError();
-          return status;
-        });
+        ClaimAdmitted(space.participants(), segment->fd(), reset,
+                      [&space] { coalescing_heap::RecoverDead(space).IgnoreError(); });
     if (!participant.ok()) return participant.status();
-    if (absl::Status status = Admit(space, *participant); !status.ok()) return status;
     return std::make_unique<coalescing_heap::CoalescingHeap>(std::move(segment),
                                                              *std::move(participant));
   }

@@ -86,6 +86,7 @@ std::optional<Place> SizeClassHeap::TakeAtCursor(uint64_t bytes) {
 }
 
 std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
+  if (std::optional<Place> place = TakeAtCursor(bytes); place.has_value()) return place;
   // Of what was refused, as much or more is refused again.
   if (bytes >= in_vain_.bytes && space_.StillInVain(in_vain_.begun)) return std::nullopt;
   const uint64_t begun = space_.BeginSearch();
@@ -96,8 +97,8 @@ std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
 
 std::optional<Place> SizeClassHeap::Search(uint64_t bytes) {
   const uint32_t size_class = space_.classes().ClassOf(bytes);
-  std::optional<Place> place = TakeAtCursor(bytes);
-  if (!place.has_value() && size_class != Classes::kLarge) place = TakeInSpans(size_class);
+  std::optional<Place> place;
+  if (size_class != Classes::kLarge) place = TakeInSpans(size_class);
   if (!place.has_value()) place = TakeInNewSpan(size_class, bytes);
   if (!place.has_value() && space_.UnmakeEmpty()) place = TakeInNewSpan(size_class, bytes);
   if (place.has_value() || size_class == Classes::kLarge) return place;
@@ -138,8 +139,7 @@ void SizeClassHeap::GiveBack(const Place& place) {
 }
 
 absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocate(size_t bytes, Deadline deadline, Lifetime) {
-  std::optional<Place> place = TakeAtCursor(bytes);
-  if (place.has_value()) return Complete(*place, bytes);
+  std::optional<Place> place;
   absl::Status status = Until(deadline, [&] {
     place = Take(bytes);
     return place.has_value();
@@ -165,8 +165,7 @@ absl::StatusOr<HeapReserve> SizeClassHeap::DoReserve(uint64_t blocks, size_t blo
   std::vector<Place>& taken = reserve->blocks;
   absl::Status status = Until(deadline, [&] {
     while (taken.size() < blocks) {
-      std::optional<Place> place = TakeAtCursor(block_bytes);
-      if (!place.has_value()) place = Take(block_bytes);
+      const std::optional<Place> place = Take(block_bytes);
       if (!place.has_value()) break;
       // Relaxed: the account, which is of a quiet heap, reads it.
       place->words->size_kind.store(block_bytes << 1 | BlockWords::kReserved,

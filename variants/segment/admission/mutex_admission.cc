@@ -90,10 +90,6 @@ bool NobodyElseCanBeAdmitted(const ParticipantTable& table, uint32_t own_slot) {
 
 }  // namespace
 
-absl::Status CheckMutexNamespace(const ParticipantTable& table) {
-  return CheckNamespace(table, OwnPidNamespace());
-}
-
 absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& owner,
                             int file_descriptor, absl::FunctionRef<void()> reset) {
   MutexAdmission& mine = Of(table, owner.slot());
@@ -138,6 +134,22 @@ absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& ow
   // Release: the mutexes come first. Before the admission lock is dropped.
   mine.admitted.store(admitted, std::memory_order_release);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Participant> ClaimAdmitted(const ParticipantTable& table, int file_descriptor,
+                                          absl::FunctionRef<void()> reset,
+                                          absl::FunctionRef<void()> recover) {
+  // Said early, before a slot is claimed; AdmitToMutexes decides.
+  if (absl::Status status = CheckNamespace(table, OwnPidNamespace()); !status.ok()) return status;
+  absl::StatusOr<Participant> participant = table.ClaimOrRecover([&](const Participant& recoverer) {
+    absl::Status status = AdmitToMutexes(table, recoverer, file_descriptor, reset);
+    if (status.ok()) recover();
+    return status;
+  });
+  if (!participant.ok()) return participant;
+  absl::Status status = AdmitToMutexes(table, *participant, file_descriptor, reset);
+  if (!status.ok()) return status;
+  return participant;
 }
 
 }  // namespace kill9

@@ -41,6 +41,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "variants/segment/participants.h"
 
 namespace kill9 {
@@ -58,16 +59,18 @@ struct MutexAdmission {
   static constexpr uint64_t kAsks = 2;
 };
 
-// That no living participant is of another PID namespace (M3): said early, before a slot is
-// claimed; AdmitToMutexes decides.
-absl::Status CheckMutexNamespace(const ParticipantTable& table);
-
 // Admits the owner of a slot. `reset`: makes every mutex of the segment one that nobody holds, and
 // those that are not free such that the next locker repairs (RobustMutex::Reset).
 // kFailedPrecondition: a participant of another PID namespace is attached; or the file takes no
 // locks. `file_descriptor`: the segment's.
 absl::Status AdmitToMutexes(const ParticipantTable& table, const Participant& owner,
                             int file_descriptor, absl::FunctionRef<void()> reset);
+
+// For who attaches: a slot whose owner is admitted, as above. Where no slot is free, `recover` lets
+// go of what the dead have, from a recoverer's slot that is admitted as well.
+absl::StatusOr<Participant> ClaimAdmitted(const ParticipantTable& table, int file_descriptor,
+                                          absl::FunctionRef<void()> reset,
+                                          absl::FunctionRef<void()> recover);
 
 }  // namespace kill9
 

@@ -18,16 +18,11 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
 absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segment) {
   if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
   Space space(segment);
-  if (absl::Status status = CheckMutexNamespace(space.participants()); !status.ok()) return status;
-  absl::StatusOr<Participant> participant =
-      segment->participants().ClaimOrRecover([&](const Participant& recoverer) {
-        absl::Status status = space.Admit(recoverer);
-        // If there is damage, the participant's operations report it.
-        if (status.ok()) space.RecoverDead().IgnoreError();
-        return status;
-      });
+  // If there is damage, the participant's operations report it.
+  absl::StatusOr<Participant> participant = ClaimAdmitted(
+      space.participants(), segment->fd(), [&space] { space.ResetMutexes(); },
+      [&space] { space.RecoverDead().IgnoreError(); });
   if (!participant.ok()) return participant.status();
-  if (absl::Status status = space.Admit(*participant); !status.ok()) return status;
   return std::make_unique<LockedStore>(std::move(segment), *std::move(participant));
 }
 

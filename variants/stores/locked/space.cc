@@ -190,10 +190,6 @@ absl::StatusOr<uint64_t> Space::ReleaseRow(uint64_t& row, JournalOwner hand) {
   }
 }
 
-absl::Status Space::Admit(const Participant& owner) {
-  return AdmitToMutexes(participants_, owner, segment_->fd(), [this] { ResetMutexes(); });
-}
-
 // Whoever locks next undoes the journal first (D2).
 void Space::ResetMutexes() {
   header_->recovery_mutex.Reset(!header_->recovery_mutex.LooksFree());

@@ -85,9 +85,8 @@ class Space {
   // kDataLoss: something of them was damaged; the rest was recovered.
   absl::StatusOr<RecoveryReport> RecoverDead();
 
-  // Before the owner of a slot locks its first mutex: AdmitToMutexes. Waits while somebody else is
-  // about that.
-  absl::Status Admit(const Participant& owner);
+  // REQUIRES: nobody is admitted, and nobody can be (ClaimAdmitted).
+  void ResetMutexes();
 
   AuditReport Audit(JournalOwner hand);
   // Whether some arena has so many bytes in a row that nothing uses (audit.cc). kDataLoss: a shard
@@ -95,8 +94,6 @@ class Space {
   absl::StatusOr<bool> HasRoom(uint64_t payload_bytes, JournalOwner hand);
 
  private:
-  // REQUIRES: nobody is admitted, and nobody can be.
-  void ResetMutexes();
   // Undoes what the journal of this id says of the shard.
   Journal::Undone UndoJournal(uint64_t id, uint32_t index) const;
   // Whether a transaction can have changed these bytes: a shard's heap, buckets, entries and
