@@ -37,6 +37,7 @@ constexpr char kInsertRun[] =
     "INSERT INTO run (digest, kind, object, cell, seed, verdict, answer, seconds, kills, reason,"
     " repeat, build, machine, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
     " ?12, ?13, ?14) ON CONFLICT (digest) DO NOTHING";
+constexpr char kInsertFigure[] = "INSERT INTO figure (run, name, value) VALUES (?1, ?2, ?3)";
 
 const Json* FieldOf(const Json& object, std::string_view name) {
   const auto found = object.find(name);
@@ -69,7 +70,7 @@ Cell CellOf(const Json& run, const std::string& kind) {
   const std::string operation = TextField(run, "operation");
   const std::string state = TextField(run, "state");
   if (cell.kind == "sweep" && !operation.empty() && !state.empty()) {
-    cell.name = absl::StrCat(operation, ":", state);
+    cell.name = SweepCellName(operation, state);
   } else {
     cell.name = TextField(run, "scenario", TextField(run, "name", TextField(run, "file")));
   }
@@ -85,6 +86,10 @@ uint64_t DigestOf(Json run, std::string_view kind, std::string_view build) {
 }
 
 }  // namespace
+
+std::string SweepCellName(std::string_view operation, std::string_view state) {
+  return absl::StrCat(std::string(operation), ":", std::string(state));
+}
 
 std::vector<Figure> Figures() {
   return {{"operations_per_second", "operations_per_second", true},
@@ -139,6 +144,11 @@ class Campaign::Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
+  // To be bound and stepped once more.
+  void Reset() {
+    sqlite3_reset(statement_);
+    bound_ = column_ = 0;
+  }
   // Values, from the first parameter on.
   void Bind(const std::string& text) {
     sqlite3_bind_text(statement_, ++bound_, text.c_str(), static_cast<int>(text.size()),
@@ -221,8 +231,9 @@ absl::StatusOr<std::unique_ptr<Campaign>> Campaign::Open(const std::string& path
 
 Campaign::~Campaign() { sqlite3_close(database_); }
 
-absl::StatusOr<bool> Campaign::AddRun(const StoredRun& run, uint64_t digest) {
-  Statement insert(database_, kInsertRun);
+absl::StatusOr<bool> Campaign::AddRun(const StoredRun& run, uint64_t digest, Statement& insert,
+                                      Statement& figure) {
+  insert.Reset();
   insert.Bind(static_cast<int64_t>(digest));
   for (const std::string* text : {&run.cell.kind, &run.cell.object, &run.cell.name}) {
     insert.Bind(*text);
@@ -240,7 +251,7 @@ absl::StatusOr<bool> Campaign::AddRun(const StoredRun& run, uint64_t digest) {
   if (sqlite3_changes(database_) == 0) return false;
   const int64_t id = sqlite3_last_insert_rowid(database_);
   for (const auto& [name, value] : run.figures) {
-    Statement figure(database_, "INSERT INTO figure (run, name, value) VALUES (?1, ?2, ?3)");
+    figure.Reset();
     figure.Bind(id);
     figure.Bind(name);
     figure.Bind(value);
@@ -254,11 +265,13 @@ absl::StatusOr<size_t> Campaign::Add(const Json& result) {
   if (!runs.ok()) return runs.status();
   if (absl::Status status = Execute("BEGIN IMMEDIATE"); !status.ok()) return status;
   absl::Cleanup undo = [this] { (void)Execute("ROLLBACK"); };
+  Statement insert_run(database_, kInsertRun);
+  Statement insert_figure(database_, kInsertFigure);
   size_t added = 0;
   for (size_t n = 0; n < runs->size(); ++n) {
     const StoredRun& run = (*runs)[n];
-    const absl::StatusOr<bool> is_new =
-        AddRun(run, DigestOf(result["runs"][n], run.cell.kind, run.build));
+    const absl::StatusOr<bool> is_new = AddRun(
+        run, DigestOf(result["runs"][n], run.cell.kind, run.build), insert_run, insert_figure);
     if (!is_new.ok()) return is_new.status();
     added += *is_new;
   }

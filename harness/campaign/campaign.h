@@ -31,6 +31,9 @@ struct Cell {
   auto operator<=>(const Cell&) const = default;
 };
 
+// The name of a cell of the sweep.
+std::string SweepCellName(std::string_view operation, std::string_view state);
+
 struct StoredRun {
   Cell cell;
   uint64_t seed = 0;
@@ -76,7 +79,8 @@ class Campaign {
   class Statement;
   explicit Campaign(sqlite3* database) : database_(database) {}
   absl::Status Execute(const char* script);
-  absl::StatusOr<bool> AddRun(const StoredRun& run, uint64_t digest);
+  absl::StatusOr<bool> AddRun(const StoredRun& run, uint64_t digest, Statement& insert_run,
+                              Statement& insert_figure);
   absl::StatusOr<int64_t> NumberIn(const char* query);
   absl::Status Error(std::string_view what) const;
 

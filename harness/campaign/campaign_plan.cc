@@ -133,15 +133,8 @@ std::vector<Cell> KnownCells(std::span<const Design* const> designs) {
         cells.push_back({"torture", object, std::string(scenario.name)});
       }
     }
-    const sweep::SweepDriver* driver = FindSweepDriver(design->kind());
-    if (driver == nullptr) continue;
-    for (uint32_t operation = 0; operation < driver->operations().size(); ++operation) {
-      for (uint32_t state = 0; state < driver->states().size(); ++state) {
-        if (!driver->Applies(*design, operation, state)) continue;
-        cells.push_back({"sweep", object,
-                         absl::StrCat(std::string(driver->operations()[operation]), ":",
-                                      std::string(driver->states()[state]))});
-      }
+    for (const auto& [operation, state] : SweepCellsOf(*design)) {
+      cells.push_back({"sweep", object, SweepCellName(operation, state)});
     }
   }
   return cells;

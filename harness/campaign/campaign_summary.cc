@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/statistics.h"
 #include "harness/report/compare.h"
 
 namespace kill9::campaign {
@@ -18,9 +19,9 @@ struct Spread {
   double low = 0, high = 0, median = 0;
 };
 
-Spread SpreadOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return {values.front(), values.back(), values[values.size() / 2]};
+Spread SpreadOf(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {*low, *high, Median(values)};
 }
 
 // As `kill9 report --compare` has it: the spreads lie further apart than a part of the wider one,

@@ -27,6 +27,19 @@ const sweep::SweepDriver* FindSweepDriver(std::string_view kind) {
   return nullptr;
 }
 
+std::vector<SweepCell> SweepCellsOf(const Design& design) {
+  std::vector<SweepCell> cells;
+  const sweep::SweepDriver* driver = FindSweepDriver(design.kind());
+  if (driver == nullptr) return cells;
+  for (uint32_t operation = 0; operation < driver->operations().size(); ++operation) {
+    for (uint32_t state = 0; state < driver->states().size(); ++state) {
+      if (!driver->Applies(design, operation, state)) continue;
+      cells.push_back({driver->operations()[operation], driver->states()[state]});
+    }
+  }
+  return cells;
+}
+
 absl::Status AddSweepDrivers(std::span<const sweep::SweepDriver* const> drivers) {
   for (const sweep::SweepDriver* driver : drivers) {
     if (FindSweepDriver(driver->kind()) == nullptr) continue;

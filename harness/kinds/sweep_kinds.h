@@ -4,6 +4,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "harness/sweep/driver/driver.h"
@@ -12,6 +13,13 @@ namespace kill9 {
 
 std::span<const sweep::SweepDriver* const> AllSweepDrivers();
 const sweep::SweepDriver* FindSweepDriver(std::string_view kind);  // null if there is none
+
+// The names of the operations and states in which a design is swept; none of a kind without a
+// sweep.
+struct SweepCell {
+  std::string_view operation, state;
+};
+std::vector<SweepCell> SweepCellsOf(const Design& design);
 
 // Of kinds that a program adds. kAlreadyExists: a kind has one; nothing was added. REQUIRES: called
 // before the list is first asked for, by one thread.

@@ -5,20 +5,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/text/copy_text.h"
+#include "harness/base/children_of.h"
 #include "harness/base/cpu_chance.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/stepper/trace/waiting.h"
 #include "harness/sweep/cell/cell_modes.h"
 
 namespace kill9::sweep {
 namespace {
-
-std::vector<pid_t> ChildrenOf(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
-  std::vector<pid_t> found;
-  for (pid_t child = 0; file >> child;) found.push_back(child);
-  return found;
-}
 
 // Processes of a cell have the same numbers each time, where that is allowed.
 std::string NameOfThread(pid_t thread) {

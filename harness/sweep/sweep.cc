@@ -10,8 +10,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/base/text/copy_text.h"
 #include "harness/base/random.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/waiting.h"
@@ -181,19 +181,11 @@ std::vector<std::string> StateNames() { return NamesOfAll(&SweepDriver::states);
 std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   std::vector<CellRequest> requests;
   for (const Design* design : options.variants) {
-    const SweepDriver* driver = FindSweepDriver(design->kind());
-    if (driver == nullptr) continue;
-    const std::string_view second = options.second.empty() ? driver->second() : options.second;
-    for (uint32_t operation = 0; operation < driver->operations().size(); ++operation) {
-      if (!Contains(options.operations, driver->operations()[operation])) continue;
-      for (uint32_t state = 0; state < driver->states().size(); ++state) {
-        if (!Contains(options.states, driver->states()[state]) ||
-            !driver->Applies(*design, operation, state)) {
-          continue;
-        }
-        requests.push_back(RequestFor(options, *design, second, driver->operations()[operation],
-                                      driver->states()[state]));
-      }
+    for (const auto& [operation, state] : SweepCellsOf(*design)) {
+      if (!Contains(options.operations, operation) || !Contains(options.states, state)) continue;
+      const std::string_view second =
+          options.second.empty() ? FindSweepDriver(design->kind())->second() : options.second;
+      requests.push_back(RequestFor(options, *design, second, operation, state));
     }
   }
   const bool sampled = options.cells > 0 && options.cells < requests.size();
