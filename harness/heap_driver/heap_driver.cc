@@ -9,10 +9,14 @@
 #include "harness/heap_driver/shape/draw_heap_shape.h"
 #include "harness/result/result.h"
 #include "harness/torture/run_statistics.h"
-#include "variants/segment/hash.h"
+#include "harness/torture/shape/draw_segment.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9 {
 namespace {
+
+using shape_text::kDrawn;
+using shape_text::kUsual;
 
 Scenario OwnersDie() {
   return {.name = "owners_die",
@@ -53,9 +57,6 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "wait_for_room") return "waiting";
   return "mixed";
 }
-
-constexpr std::string_view kUsual = "usual";
-constexpr std::string_view kDrawn = "drawn";
 
 class HeapRun final : public PreparedRun {
  public:
@@ -139,9 +140,7 @@ absl::StatusOr<HeapShapeTrial> ShapeTo(const HeapDesign& design, const Scenario&
     if (absl::Status status = ParseShape(request.text, shape); !status.ok()) return status;
     return FitShape(design, *shape, request.seed, bounds);
   }
-  // Each design draws one of its own in each scenario.
-  Random random(request.seed, XXH3_64bits(scenario.name.data(), scenario.name.size()) ^
-                                  XXH3_64bits(design.name().data(), design.name().size()));
+  Random random = RandomOfShape(request.seed, scenario.name, design.name());
   absl::StatusOr<DrawnHeapShape> drawn = DrawShape(design, *shape, request.seed, bounds, random);
   if (!drawn.ok()) return drawn.status();
   *shape = drawn->shape;

@@ -128,8 +128,8 @@ class Runner {
   void KillOthersToo(const Participant& one);
   void Bury(Participant& one);
   void RecordEnd(Participant& one, int status, uint64_t noted_ns);
-  void NoteDeath(Participant& one, int status, uint64_t noted_ns);
-  void NoteOwnEnd(Participant& one, int status, uint64_t noted_ns);
+  void NoteDeath(const Participant& one, uint64_t noted_ns);
+  void NoteOwnEnd(const Participant& one, int status);
   std::string LastWords(const Participant& one) const;
   std::string Describe(const Participant& one) const;
   void WatchServers();

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
-#include <fstream>
 #include <map>
 #include <utility>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
+#include "harness/base/children_of.h"
 #include "harness/base/kill_and_reap.h"
 #include "harness/programs/runner.h"
 
@@ -113,12 +113,11 @@ void Runner::Bury(Participant& one) {
   Read(one);
   const bool was_asked_to_end =
       one.stage == Stage::kEnding && status == 0 && one.kill_sent_ns == 0 && !over();
-  if (over()) {
-    RecordEnd(one, status, noted);
-  } else if (one.kill_sent_ns != 0) {
-    NoteDeath(one, status, noted);
-  } else if (!was_asked_to_end) {
-    NoteOwnEnd(one, status, noted);
+  if (!was_asked_to_end) RecordEnd(one, status, noted);
+  if (!over() && one.kill_sent_ns != 0) {
+    NoteDeath(one, noted);
+  } else if (!over() && !was_asked_to_end) {
+    NoteOwnEnd(one, status);
   }
   one.connection.Close();
   one.stage = Stage::kVacant;
@@ -152,7 +151,7 @@ void Runner::RecordEnd(Participant& one, int status, uint64_t noted_ns) {
   }
 }
 
-void Runner::NoteDeath(Participant& one, int status, uint64_t noted_ns) {
+void Runner::NoteDeath(const Participant& one, uint64_t noted_ns) {
   ++kills_[static_cast<size_t>(one.stage)];
   death_noted_us_.Add((noted_ns - one.kill_sent_ns) / 1000);
   const bool in_call = one.stage == Stage::kCalling;
@@ -163,12 +162,10 @@ void Runner::NoteDeath(Participant& one, int status, uint64_t noted_ns) {
   last_dead_ = one.number;
   last_death_ = absl::StrCat("the last to be killed was P", one.process, ", ", Describe(one));
   NoteChange();
-  RecordEnd(one, status, noted_ns);
 }
 
 // It ended, and nobody had killed it.
-void Runner::NoteOwnEnd(Participant& one, int status, uint64_t noted_ns) {
-  RecordEnd(one, status, noted_ns);
+void Runner::NoteOwnEnd(const Participant& one, int status) {
   const std::string how = one.connection.is_child || status != 0
                               ? HowItEnded(status)
                               : "ended, how is known to its fork server only";
@@ -285,8 +282,7 @@ uint64_t Runner::ChargeOfServer(Program& program, uint64_t now_ns, uint64_t look
   if (program.server == nullptr) return looked_ns;
   const pid_t server = program.server->process().pid;
   std::vector<pid_t> processes = {server};
-  std::ifstream file(absl::StrCat("/proc/", server, "/task/", server, "/children"));
-  for (pid_t child; file >> child;) processes.push_back(child);
+  for (const pid_t child : ChildrenOf(server)) processes.push_back(child);
   uint64_t charge = looked_ns;
   std::map<pid_t, CpuChance> chances;
   for (const pid_t process : processes) {

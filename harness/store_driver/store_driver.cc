@@ -7,10 +7,14 @@
 #include "harness/store_driver/shape/draw_shape.h"
 #include "harness/store_driver/shape/shape_classes.h"
 #include "harness/store_driver/store_client.h"
-#include "variants/segment/hash.h"
+#include "harness/torture/shape/draw_segment.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9 {
 namespace {
+
+using shape_text::kDrawn;
+using shape_text::kUsual;
 
 // Keys that only the auditor writes, to fill the store: numbers from KeyTable::workload_keys() on.
 constexpr uint64_t kFillKeys = 8192;
@@ -49,9 +53,6 @@ Workload WorkloadOf(std::string_view scenario) {
   return mixed(KeyDistribution::kUniform, 256, kSmall);
 }
 
-constexpr std::string_view kUsual = "usual";
-constexpr std::string_view kDrawn = "drawn";
-
 // Changes *shape as the request says.
 absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scenario,
                                    const ShapeRequest& request, const ShapeBounds& bounds,
@@ -60,9 +61,7 @@ absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scena
     if (absl::Status status = ParseShape(request.text, shape); !status.ok()) return status;
     return FitShape(variant, *shape, request.seed, bounds);
   }
-  // Each design draws one of its own in each scenario.
-  Random random(request.seed, XXH3_64bits(scenario.name.data(), scenario.name.size()) ^
-                                  XXH3_64bits(variant.name().data(), variant.name().size()));
+  Random random = RandomOfShape(request.seed, scenario.name, variant.name());
   absl::StatusOr<DrawnShape> drawn = DrawShape(variant, *shape, request.seed, bounds, random);
   if (!drawn.ok()) return drawn.status();
   *shape = drawn->shape;

@@ -12,9 +12,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <string>
 
+#include "harness/base/children_of.h"
 #include "harness/base/die_with_parent.h"
 
 namespace kill9::gate {
@@ -48,13 +48,6 @@ constexpr unsigned kLookMicroseconds = 10'000;
   execvp(words[0], words.data());
   std::fprintf(stderr, "kill9 gate: cannot run %s: %s\n", words[0], std::strerror(errno));
   _exit(kCannotRunExit);
-}
-
-std::vector<pid_t> OwnChildren() {
-  std::ifstream file("/proc/self/task/" + std::to_string(getpid()) + "/children");
-  std::vector<pid_t> children;
-  for (pid_t child = 0; file >> child;) children.push_back(child);
-  return children;
 }
 
 }  // namespace
@@ -155,7 +148,7 @@ int ProcessPool::EndOrphans() {
   while (true) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
-    const std::vector<pid_t> orphans = OwnChildren();
+    const std::vector<pid_t> orphans = ChildrenOf(getpid());
     if (orphans.empty()) return killed;
     if (NowSeconds() >= until) {
       for (const pid_t orphan : orphans) {

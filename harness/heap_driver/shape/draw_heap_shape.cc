@@ -109,11 +109,10 @@ absl::StatusOr<HeapShapeTrial> TryShape(const HeapDesign& design, const HeapShap
 
 absl::StatusOr<HeapShapeTrial> FitShape(const HeapDesign& design, const HeapShape& shape,
                                         uint64_t seed, const HeapShapeBounds& bounds) {
-  if (shape.participants != 0 && (shape.participants < bounds.least_participants ||
-                                  shape.participants > bounds.most_participants)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("participants: the run needs from ", bounds.least_participants, " to ",
-                     bounds.most_participants, ", and the shape has ", shape.participants));
+  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
+                                              bounds.most_participants);
+      !status.ok()) {
+    return status;
   }
   absl::StatusOr<HeapShapeTrial> trial = TryShape(design, shape, seed);
   if (!trial.ok() || shape.largest_bytes <= trial->max_block_bytes) return trial;

@@ -25,10 +25,7 @@ constexpr UpTo kReserved[] = {{1, "1"}, {8, "to 8"}, {kNoLimit, "more"}};
 
 absl::Status ParseField(const std::string& field, const std::string& text, HeapShape* shape) {
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
-    uint64_t parsed = 0;
-    absl::Status status = shape_text::ParseNumber(field, text, least, most, &parsed);
-    if (status.ok()) *to = static_cast<std::remove_pointer_t<decltype(to)>>(parsed);
-    return status;
+    return shape_text::ParseNumber(field, text, least, most, to);
   };
   if (field == "segment") {
     return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
@@ -119,17 +116,12 @@ std::vector<ShapeDimension> AllHeapShapeClasses() {
 std::vector<ShapeDimension> ClassesOf(const HeapShape& shape, uint32_t participants) {
   const size_t sizes =
       shape.smallest_bytes == shape.largest_bytes ? kOneSize : static_cast<size_t>(shape.sizes);
-  std::vector<std::string> absent;
-  for (uint32_t action = 0; action < kHeapActions; ++action) {
-    if ((shape.without >> action & 1) != 0) absent.emplace_back(kHeapActionNames[action]);
-  }
-  if (absent.empty()) absent.emplace_back("none");
   return Joined(SegmentClassesOf(shape.segment_bytes, shape.participants, participants),
                 {{"blocks", {NameOf(kBlocks, shape.largest_bytes)}},
                  {"sizes", {std::string(kSizeClasses[sizes])}},
                  {"held", {NameOf(kHeld, shape.most_held)}},
                  {"reserve", {NameOf(kReserved, shape.most_reserved)}},
-                 {"without", absent}});
+                 {"without", shape_text::SetNames(kHeapActionNames, shape.without)}});
 }
 
 }  // namespace kill9

@@ -12,10 +12,10 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/children_of.h"
 #include "harness/base/kill_and_reap.h"
 
 namespace kill9::run {
@@ -25,8 +25,7 @@ constexpr int kLookMs = 200;
 
 // Without a PID namespace, what an attempt leaves behind becomes a child of this process.
 void KillOrphans(const std::vector<pid_t>& ours) {
-  std::ifstream file(absl::StrCat("/proc/self/task/", gettid(), "/children"));
-  for (pid_t child; file >> child;) {
+  for (const pid_t child : ChildrenOf(getpid())) {
     bool is_ours = false;
     for (const pid_t pid : ours) is_ours = is_ours || pid == child;
     int status = 0;

@@ -116,11 +116,10 @@ absl::StatusOr<ShapeTrial> TryShape(const Variant& variant, const StoreShape& sh
 
 absl::StatusOr<ShapeTrial> FitShape(const Variant& variant, const StoreShape& shape, uint64_t seed,
                                     const ShapeBounds& bounds) {
-  if (shape.participants != 0 && (shape.participants < bounds.least_participants ||
-                                  shape.participants > bounds.most_participants)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("participants: the run needs from ", bounds.least_participants, " to ",
-                     bounds.most_participants, ", and the shape has ", shape.participants));
+  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
+                                              bounds.most_participants);
+      !status.ok()) {
+    return status;
   }
   absl::StatusOr<ShapeTrial> trial = TryShape(variant, shape, seed);
   if (!trial.ok() || shape.sizes.largest <= trial->max_value_bytes) return trial;

@@ -67,10 +67,7 @@ absl::Status ParseWithout(const std::string& text, uint32_t* without) {
 
 absl::Status ParseField(const std::string& field, const std::string& text, StoreShape* shape) {
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
-    uint64_t parsed = 0;
-    absl::Status status = shape_text::ParseNumber(field, text, least, most, &parsed);
-    if (status.ok()) *to = static_cast<std::remove_pointer_t<decltype(to)>>(parsed);
-    return status;
+    return shape_text::ParseNumber(field, text, least, most, to);
   };
   if (field == "segment") {
     return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
@@ -126,18 +123,23 @@ bool TakesValuesOf(const Traits& traits, uint64_t bytes) {
   return !traits.needs_name || edges.value_bytes.empty() || bytes <= edges.value_bytes.back();
 }
 
-std::string ShapeText(const StoreShape& shape) {
+std::vector<std::string> AbsentOf(const StoreShape& shape) {
   std::vector<std::string> absent;
   for (const Action action : kOptionalActions) {
     if (shape.lacks(action)) absent.emplace_back(ActionText(action));
   }
+  if (absent.empty()) absent.emplace_back("none");
+  return absent;
+}
+
+std::string ShapeText(const StoreShape& shape) {
   return absl::StrCat("segment=", shape.segment_bytes, ",entries=", shape.expected_entries,
                       ",stripes=", shape.stripes, ",participants=", shape.participants,
                       ",keys=", shape.keys, ",family=", std::string(KeyFamilyName(shape.family)),
                       ",choose=", std::string(KeyDistributionName(shape.distribution)),
                       ",values=", shape.sizes.smallest, "..", shape.sizes.largest,
                       ",sizes=", std::string(SizeChoiceOf(shape.sizes)),
-                      ",without=", absent.empty() ? "none" : absl::StrJoin(absent, "+"));
+                      ",without=", absl::StrJoin(AbsentOf(shape), "+"));
 }
 
 absl::Status ParseShape(std::string_view text, StoreShape* shape) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -45,6 +46,9 @@ std::string_view ActionText(Action action);  // of an optional one: "compare_and
 // Whether it can have values of so many bytes. Of an object with files of its own, which has no
 // trial, the last edge is its longest value.
 bool TakesValuesOf(const Traits& traits, uint64_t bytes);
+
+// The names of the actions that are absent, or "none" alone.
+std::vector<std::string> AbsentOf(const StoreShape& shape);
 
 std::string ShapeText(const StoreShape& shape);
 // Changes of *shape what the text names. kInvalidArgument says what is wrong with it.

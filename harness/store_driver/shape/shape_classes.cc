@@ -25,15 +25,6 @@ constexpr UpTo kValues[] = {{8, "to 8 B"},       {200, "to 200 B"},        {4096
                             {kNoLimit, "more"}};
 constexpr std::string_view kSizes[] = {"one size", "uniform", "spread", "edges"};
 
-std::vector<std::string> AbsentOf(const StoreShape& shape) {
-  std::vector<std::string> absent;
-  for (const Action action : kOptionalActions) {
-    if (shape.lacks(action)) absent.emplace_back(ActionText(action));
-  }
-  if (absent.empty()) absent.emplace_back("none");
-  return absent;
-}
-
 }  // namespace
 
 std::vector<ShapeDimension> AllShapeClasses() {

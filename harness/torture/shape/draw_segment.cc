@@ -5,6 +5,9 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "variants/segment/hash.h"
+
 namespace kill9 {
 namespace {
 
@@ -40,6 +43,17 @@ uint64_t DrawSegmentBytes(Random& random, std::span<const SegmentRange> ranges, 
   const uint64_t bytes =
       std::min(Between(random, range->least, range->most), std::max(allowed, kMiB));
   return random.Chance(750) ? bytes | 1 : bytes / kPageBytes * kPageBytes;
+}
+
+Random RandomOfShape(uint64_t seed, std::string_view scenario, std::string_view design) {
+  return Random(seed, XXH3_64bits(scenario.data(), scenario.size()) ^
+                          XXH3_64bits(design.data(), design.size()));
+}
+
+absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most) {
+  if (room == 0 || (least <= room && room <= most)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("participants: the run needs from ", least, " to ",
+                                                 most, ", and the shape has ", room));
 }
 
 uint32_t DrawParticipants(Random& random, uint64_t usual, uint64_t least, uint64_t most) {

@@ -6,7 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
+#include "absl/status/status.h"
 #include "harness/base/random.h"
 
 namespace kill9 {
@@ -28,6 +30,12 @@ struct SegmentRange {
 // Of one of the ranges, which are 100 per cent together; most often no multiple of a page. At most
 // `allowed` (0: an eighth of what memory is free), or 1 MiB.
 uint64_t DrawSegmentBytes(Random& random, std::span<const SegmentRange> ranges, uint64_t allowed);
+
+// Of what draws the shape of a design in a scenario: each has one of its own.
+Random RandomOfShape(uint64_t seed, std::string_view scenario, std::string_view design);
+
+// Whether a table with room for so many (0: some to spare) fits. kInvalidArgument says why not.
+absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most);
 
 // From exactly as many as are needed to 4,096.
 uint32_t DrawParticipants(Random& random, uint64_t usual, uint64_t least, uint64_t most);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -100,12 +99,17 @@ absl::Status ParseSet(std::string_view field, const std::string& text,
   return absl::OkStatus();
 }
 
-std::string SetText(std::span<const std::string_view> names, uint32_t bits) {
+std::vector<std::string> SetNames(std::span<const std::string_view> names, uint32_t bits) {
   std::vector<std::string> there;
   for (size_t index = 0; index < names.size(); ++index) {
     if ((bits >> index & 1) != 0) there.emplace_back(names[index]);
   }
-  return there.empty() ? "none" : absl::StrJoin(there, "+");
+  if (there.empty()) there.emplace_back("none");
+  return there;
+}
+
+std::string SetText(std::span<const std::string_view> names, uint32_t bits) {
+  return absl::StrJoin(SetNames(names, bits), "+");
 }
 
 }  // namespace kill9::shape_text
