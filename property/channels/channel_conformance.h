@@ -78,6 +78,32 @@ class ChannelConformance : public ::testing::TestWithParam<const ChannelDesign*>
     if (got.ok() && info != nullptr) *info = *got;
     return got.ok() ? message : absl::StrCat("(", got.status().ToString(), ")");
   }
+  // A process that attaches, does what `body` says, tells, and waits to be killed.
+  Child Victim(absl::FunctionRef<int(Channel&)> body, MemberRole role = MemberRole::kBoth) const {
+    Child child([&](Line& parent) {
+      auto channel = design().Attach(segment_, {.role = role});
+      CHILD_REQUIRE(channel.ok());
+      if (const int result = body(**channel); result != 0) return result;
+      parent.Tell();
+      for (;;) pause();
+    });
+    EXPECT_TRUE(child.Await()) << "the victim did not come so far";
+    return child;
+  }
+  // One that holds drafts of such messages, and has sent this one since.
+  static constexpr char kSentBeforeDeath[] = "sent before the death";
+  Child VictimWithDrafts(int count, size_t size) const {
+    return Victim([&](Channel& channel) {
+      static std::vector<MessageDraft> drafts;
+      for (int i = 0; i < count; ++i) {
+        absl::StatusOr<MessageDraft> draft = channel.Reserve(size, Deadline::None());
+        CHILD_REQUIRE(draft.ok());
+        drafts.push_back(*std::move(draft));
+      }
+      CHILD_REQUIRE(channel.Send(kSentBeforeDeath, Deadline::None()).ok());
+      return 0;
+    });
+  }
   TakenMessage Take(Channel& channel) {
     absl::StatusOr<TakenMessage> taken = channel.Take(Deadline::None());
     EXPECT_TRUE(taken.ok()) << taken.status();

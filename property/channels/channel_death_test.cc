@@ -8,18 +8,6 @@ using absl::StatusCode;
 
 class ChannelDeath : public ChannelConformance {
  protected:
-  // A process that attaches, does what `body` says, tells, and waits to be killed.
-  Child Victim(absl::FunctionRef<int(Channel&)> body, MemberRole role = MemberRole::kBoth) {
-    Child child([&](Line& parent) {
-      auto channel = design().Attach(segment_, {.role = role});
-      CHILD_REQUIRE(channel.ok());
-      if (const int result = body(**channel); result != 0) return result;
-      parent.Tell();
-      for (;;) pause();
-    });
-    EXPECT_TRUE(child.Await()) << "the victim did not come so far";
-    return child;
-  }
   // A process that attaches, says so, and then calls; its exit status is the call's code.
   Child Waiter(absl::FunctionRef<absl::Status(Channel&)> call, MemberRole role) {
     Child child([&](Line& parent) {
@@ -124,18 +112,9 @@ TEST_P(ChannelDeath, ADeadSendersDraftLeavesNothingAndWhatItSentArrives) {
   REQUIRE_OF_CHANNEL(traits().has_draft);
   const AuditReport before = ExpectSoundAccount();
   for (const size_t size : {0ul, 40ul, 5000ul, 1ul << 20}) {
-    Victim([&](Channel& channel) {
-      static std::vector<MessageDraft> drafts;
-      for (int i = 0; i < 3; ++i) {
-        absl::StatusOr<MessageDraft> draft = channel.Reserve(size, Deadline::None());
-        CHILD_REQUIRE(draft.ok());
-        drafts.push_back(*std::move(draft));
-      }
-      CHILD_REQUIRE(channel.Send("sent before the death", Deadline::None()).ok());
-      return 0;
-    }).KillAndReap();
+    VictimWithDrafts(3, size).KillAndReap();
     EXPECT_EQ(channel_->Recover()->participants, 1u);
-    EXPECT_EQ(Receive(), "sent before the death");
+    EXPECT_EQ(Receive(), kSentBeforeDeath);
     ExpectEmpty();
     EXPECT_EQ(ExpectSoundAccount().held.blocks, before.held.blocks);
   }

@@ -210,11 +210,7 @@ TEST(PlantedFaults, AreFoundByTheComparison) {
 
 INSTANTIATE_TEST_SUITE_P(Models, BruteForce,
                          testing::Values("register", "cas-register", "map", "cache", "queue"),
-                         [](const auto& model) {
-                           std::string name = model.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         kModelTestName);
 
 }  // namespace
 }  // namespace kill9

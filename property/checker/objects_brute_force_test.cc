@@ -77,11 +77,7 @@ TEST_P(ObjectsBruteForce, AgreesWithTheCheckerUnderEveryCondition) {
 INSTANTIATE_TEST_SUITE_P(Models, ObjectsBruteForce,
                          testing::Values("counter", "set", "mutex", "robust-mutex", "semaphore",
                                          "condition", "lease", "list"),
-                         [](const auto& model) {
-                           std::string name = model.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         kModelTestName);
 
 }  // namespace
 }  // namespace kill9

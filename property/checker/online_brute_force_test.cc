@@ -107,11 +107,7 @@ TEST_P(Online, NeverTellsMoreThanTheTruthOfALongerHistory) {
 
 INSTANTIATE_TEST_SUITE_P(Models, Online,
                          testing::Values("register", "cas-register", "map", "cache"),
-                         [](const auto& model) {
-                           std::string name = model.param;
-                           std::erase(name, '-');
-                           return name;
-                         });
+                         kModelTestName);
 
 }  // namespace
 }  // namespace kill9

@@ -9,43 +9,28 @@
 
 #include "harness/checker/model_checker.h"
 #include "harness/history/history.h"
-#include "property/torture/small_run.h"
+#include "property/checker/small_history.h"
 
 namespace kill9 {
 
 // A run of three processes on one object, each call applied at one moment within it by the model's
 // own idea of it, mostly; some of those that a death cut off come late. Then, mostly, results are
 // changed.
-class SmallModelRun {
+class SmallModelRun final : private SmallHistory {
  public:
-  SmallModelRun(std::string_view model, uint64_t seed) : model_(model), dice_(seed) {}
+  SmallModelRun(std::string_view model, uint64_t seed) : SmallHistory(model, seed) {}
 
   History Make() {
-    for (size_t i = 0; i < 3; ++i) processes_.push_back({next_process_++});
-    for (int step = 0; step < 80 && history_.size() < 8; ++step) {
-      if (!dice_.OneIn(6)) ++now_;
-      Advance(&processes_[dice_.Below(processes_.size())]);
-    }
-    for (Process& process : processes_) {
-      ++now_;
-      if (process.stage != Stage::kIdle) Die(&process);
-    }
-    SortByInvocation(&history_);
+    Live(80, 8);
     if (dice_.OneIn(model_ == "lease" ? 20 : 6)) return history_;
     for (uint64_t change = 2 + dice_.Below(4); change > 0; --change) Spoil();
     return history_;
   }
 
  private:
-  enum class Stage { kIdle, kCalled, kDone };
-  struct Process {
-    uint32_t number = 0;
-    Stage stage = Stage::kIdle;
-    size_t operation = 0;
-  };
   static constexpr uint64_t kMostTerm = 24;
 
-  void Advance(Process* process) {
+  void Advance(Process* process) override {
     if (dice_.OneIn(16) || (IsRefused(*process) && dice_.OneIn(2))) return Die(process);
     const bool can_be_late = model_ != "lease" || lent_to_ == kNobody || now_ >= until_;
     if (!late_.empty() && can_be_late && dice_.OneIn(2)) {
@@ -77,9 +62,7 @@ class SmallModelRun {
   }
 
   void Call(Process* process) {
-    Operation operation{};
-    operation.process = process->number;
-    operation.invoke = ++now_;
+    Operation operation = NewCall(*process);
     if (dice_.OneIn(12)) {
       operation.function = Function::kRecover;
     } else if (model_ == "condition") {
@@ -109,9 +92,7 @@ class SmallModelRun {
         operation.argument = uint64_t{process->number} + 1;
       }
     }
-    process->operation = history_.size();
-    process->stage = Stage::kCalled;
-    history_.push_back(operation);
+    Record(process, operation);
   }
 
   // False: it waits.
@@ -160,23 +141,14 @@ class SmallModelRun {
     }
   }
 
-  void Die(Process* process) {
+  void Die(Process* process) override {
     if (process->stage != Stage::kIdle) {
       Operation& open = history_[process->operation];
       if (process->stage == Stage::kCalled && !dice_.OneIn(4)) late_.push_back(open);
-      open.outcome = dice_.OneIn(8) ? Outcome::kUnknown : Outcome::kCrashed;
-      open.result = 0;
-      open.finish = now_;
+      CutOff(&open);
       if (IsOfLease(open) && open.outcome == Outcome::kCrashed) open.result_version = now_;
     } else if (lent_to_ == process->number) {
-      Operation death{};
-      death.process = process->number;
-      death.function = Function::kDie;
-      death.outcome = Outcome::kOk;
-      death.argument = uint64_t{process->number} + 1;
-      death.invoke = now_;
-      death.finish = ++now_;
-      history_.push_back(death);
+      RecordDeath(*process);
       if (dice_.OneIn(2)) lent_to_ = kNobody;  // it may be told of the death, or wait for the term
     }
     *process = {next_process_++};
@@ -189,10 +161,7 @@ class SmallModelRun {
       place = dice_.Below(history_.size());
     }
     Operation& one = history_[place];
-    if (!IsOfLease(one) && dice_.OneIn(3)) {
-      one.finish = std::max(one.invoke, one.finish - std::min<uint64_t>(one.finish, 2));
-      return;
-    }
+    if (!IsOfLease(one) && dice_.OneIn(3)) return ReturnEarlier(&one);
     if (IsOfLease(one) && dice_.OneIn(2)) {
       one.argument = dice_.OneIn(2) ? 1 : one.argument + 2 * kMostTerm;
       return;
@@ -215,18 +184,12 @@ class SmallModelRun {
   }
 
   static constexpr uint32_t kNobody = ~0u;
-  std::string_view model_;
-  Dice dice_;
-  std::vector<Process> processes_;
   std::vector<Operation> late_;
-  History history_;
-  uint64_t now_ = 1;
   uint64_t wake_ups_ = 0;
   uint64_t values_ = 0;
   std::vector<uint64_t> list_;
   uint32_t lent_to_ = kNobody;
   uint64_t until_ = 0;
-  uint32_t next_process_ = 0;
 };
 
 }  // namespace kill9

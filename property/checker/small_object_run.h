@@ -3,52 +3,33 @@
 #ifndef KILL9_PROPERTY_CHECKER_SMALL_OBJECT_RUN_H_
 #define KILL9_PROPERTY_CHECKER_SMALL_OBJECT_RUN_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "harness/history/history.h"
-#include "property/torture/small_run.h"
+#include "property/checker/small_history.h"
 
 namespace kill9 {
 
 // A run of three processes on one object, mostly legal; then, mostly, results are changed.
-class SmallObjectRun {
+class SmallObjectRun final : private SmallHistory {
  public:
-  SmallObjectRun(std::string_view model, uint64_t seed) : model_(model), dice_(seed) {}
+  SmallObjectRun(std::string_view model, uint64_t seed) : SmallHistory(model, seed) {}
 
   History Make() {
-    for (size_t i = 0; i < 3; ++i) processes_.push_back({next_process_++});
-    for (int step = 0; step < 60 && history_.size() < (permits() > 1 ? 9 : 7); ++step) {
-      if (!dice_.OneIn(6)) ++now_;
-      Advance(&processes_[dice_.Below(processes_.size())]);
-    }
-    for (Process& process : processes_) {
-      ++now_;
-      if (process.stage != Stage::kIdle) Die(&process);
-    }
-    SortByInvocation(&history_);
+    Live(60, permits() > 1 ? 9 : 7);
     if (dice_.OneIn(4)) return history_;
     for (uint64_t change = 1 + dice_.Below(4); change > 0; --change) Spoil();
     return history_;
   }
 
  private:
-  enum class Stage { kIdle, kCalled, kDone };
-  struct Process {
-    uint32_t number = 0;
-    Stage stage = Stage::kIdle;
-    size_t operation = 0;
-    bool holds = false;
-  };
-
   bool IsLock() const {
     return model_ == "mutex" || model_ == "robust-mutex" || model_ == "semaphore";
   }
   uint64_t permits() const { return model_ == "semaphore" ? 2 : 1; }
 
-  void Advance(Process* process) {
+  void Advance(Process* process) override {
     if (dice_.OneIn(permits() > 1 ? 30 : 9) || (IsReleasingOneOfAll(*process) && dice_.OneIn(2)))
       return Die(process);
     if (late_ > 0 && dice_.OneIn(40)) {
@@ -70,9 +51,7 @@ class SmallObjectRun {
   }
 
   void Call(Process* process) {
-    Operation operation{};
-    operation.process = process->number;
-    operation.invoke = ++now_;
+    Operation operation = NewCall(*process);
     if (dice_.OneIn(12)) {
       operation.function = Function::kRecover;
     } else if (IsLock()) {
@@ -86,9 +65,7 @@ class SmallObjectRun {
                                      Function::kContains};
       operation.function = kOfSet[dice_.Below(3)];
     }
-    process->operation = history_.size();
-    process->stage = Stage::kCalled;
-    history_.push_back(operation);
+    Record(process, operation);
   }
 
   bool Apply(Process* process, Operation* operation) {
@@ -128,21 +105,11 @@ class SmallObjectRun {
     }
   }
 
-  void Die(Process* process) {
+  void Die(Process* process) override {
     if (process->stage != Stage::kIdle) {
-      Operation& open = history_[process->operation];
-      open.outcome = dice_.OneIn(8) ? Outcome::kUnknown : Outcome::kCrashed;
-      open.result = 0;
-      open.finish = now_;
+      CutOff(&history_[process->operation]);
     } else if (process->holds) {
-      Operation death{};
-      death.process = process->number;
-      death.function = Function::kDie;
-      death.outcome = Outcome::kOk;
-      death.argument = uint64_t{process->number} + 1;
-      death.invoke = now_;
-      death.finish = ++now_;
-      history_.push_back(death);
+      RecordDeath(*process);
     }
     if (process->holds && IsReleasingOneOfAll(*process) && !dice_.OneIn(4)) {
       ++late_;
@@ -162,10 +129,7 @@ class SmallObjectRun {
 
   void Spoil() {
     Operation& one = history_[dice_.Below(history_.size())];
-    if (dice_.OneIn(4)) {
-      one.finish = std::max(one.invoke, one.finish - std::min<uint64_t>(one.finish, 2));
-      return;
-    }
+    if (dice_.OneIn(4)) return ReturnEarlier(&one);
     if (one.outcome != Outcome::kOk) return;
     switch (RowOf(one.function).result) {
       case Field::kNumber:
@@ -183,17 +147,11 @@ class SmallObjectRun {
     }
   }
 
-  std::string_view model_;
-  Dice dice_;
-  std::vector<Process> processes_;
-  History history_;
-  uint64_t now_ = 1;
   uint64_t sum_ = 0;
   bool member_ = false;
   uint64_t taken_ = 0;
   uint64_t late_ = 0;
   bool died_ = false;
-  uint32_t next_process_ = 0;
 };
 
 }  // namespace kill9

@@ -7,7 +7,23 @@
 namespace kill9 {
 namespace {
 
-using HeapDeath = HeapFixture;
+class HeapDeath : public HeapFixture {
+ protected:
+  // One that has all there is, in blocks of 1,000 bytes, and waits to be killed.
+  Child HolderOfAll() const {
+    Child child([this](Line& parent) {
+      const std::unique_ptr<Heap> heap = Attach();
+      CHILD_REQUIRE(heap != nullptr);
+      while (heap->Allocate(1000, Deadline::None()).ok()) {
+      }
+      parent.Tell();
+      parent.Await();
+      return 1;
+    });
+    EXPECT_TRUE(child.Await());
+    return child;
+  }
+};
 INSTANTIATE_FOR_ALL_HEAPS(HeapDeath);
 
 TEST_P(HeapDeath, WhatTheDeadOwnedIsFreeAndWhatOthersOwnAsWellStaysTheirs) {
@@ -59,16 +75,7 @@ TEST_P(HeapDeath, WhatTheDeadOwnedIsFreeAndWhatOthersOwnAsWellStaysTheirs) {
 
 TEST_P(HeapDeath, AFullHeapRecoversTheDeadBeforeItRefuses) {
   Make();
-  Child child([&](Line& parent) {
-    const std::unique_ptr<Heap> heap = Attach();
-    CHILD_REQUIRE(heap != nullptr);
-    while (heap->Allocate(1000, Deadline::None()).ok()) {
-    }
-    parent.Tell();
-    parent.Await();
-    return 1;
-  });
-  ASSERT_TRUE(child.Await());
+  Child child = HolderOfAll();
   EXPECT_EQ(heap_->Allocate(1000, Deadline::None()).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   child.KillAndReap();
@@ -153,16 +160,7 @@ TEST_P(HeapDeath, WhoWaitsForRoomIsServedWhenSomebodyFrees) {
 
 TEST_P(HeapDeath, WhoWaitsForRoomIsServedWhenItsHolderDies) {
   Make();
-  Child holder([&](Line& parent) {
-    const std::unique_ptr<Heap> heap = Attach();
-    CHILD_REQUIRE(heap != nullptr);
-    while (heap->Allocate(1000, Deadline::None()).ok()) {
-    }
-    parent.Tell();
-    parent.Await();
-    return 1;
-  });
-  ASSERT_TRUE(holder.Await());
+  Child holder = HolderOfAll();
   Waiter first(design(), segment_, 900), second(design(), segment_, 100'000);
   first.AwaitAsleep();
   second.AwaitAsleep();

@@ -190,14 +190,21 @@ TEST_P(HeapRandom, TheHeapIsWhatItsModelIsAfterEachStep) {
 // What two participants do to each other's blocks with nothing between the calls, in one process
 // and in two: contents, and the account at the end.
 TEST_P(HeapRandom, TwoProcessesThatAllocateAndFreeAtOnceNeverGetTheSameRoom) {
-  constexpr int kSteps = 30'000;
+  constexpr uint64_t kSteps = 30'000, kStepsMost = 100 * kSteps;
+  constexpr uint64_t kTurns = 100;  // in which the other one has done something meanwhile
   Make(256 << 10);
-  const auto work = [this](Line&) {
+  Shared<std::atomic<uint64_t>> done[2];
+  Shared<std::atomic<uint64_t>> turns;
+  const auto work = [&](size_t me) {
     const std::unique_ptr<Heap> heap = Attach();
     CHILD_REQUIRE(heap != nullptr);
     std::mt19937_64 random(TestSeed() + heap->id().slot);
     std::vector<std::pair<BlockHandle, uint64_t>> blocks;
-    for (int step = 0; step < kSteps; ++step) {
+    uint64_t seen = 0;
+    for (uint64_t step = 0; step < kSteps || (*turns < kTurns && step < kStepsMost); ++step) {
+      done[me]->store(step + 1, std::memory_order_relaxed);
+      const uint64_t others = done[1 - me]->load(std::memory_order_relaxed);
+      if (others != std::exchange(seen, others) && others < kSteps) ++*turns;
       const size_t bytes = random() % (uint64_t{1} << random() % 13);
       const absl::StatusOr<BlockHandle> block = heap->Allocate(bytes, Deadline::None());
       CHILD_REQUIRE(block.ok() || absl::IsDeadlineExceeded(block.status()));
@@ -215,9 +222,10 @@ TEST_P(HeapRandom, TwoProcessesThatAllocateAndFreeAtOnceNeverGetTheSameRoom) {
     for (const auto& [block, seed] : blocks) CHILD_REQUIRE(IsFilled(*heap->Data(block), seed));
     return 0;
   };
-  Child first(work), second(work);
+  Child first([&](Line&) { return work(0); }), second([&](Line&) { return work(1); });
   EXPECT_EQ(first.ExitStatus(), 0);
   EXPECT_EQ(second.ExitStatus(), 0);
+  EXPECT_GE(turns->load(), kTurns) << "the premise: they worked at once";
   ExpectEmpty();
 }
 

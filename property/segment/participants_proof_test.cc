@@ -114,15 +114,17 @@ TEST_F(Participants, OrderlyLeaveReturnsTheSlotThoughARawCloneLivesOn) {
   waitpid(clone, nullptr, 0);
 }
 
+int ClaimAndRelease(const ParticipantTable& table) {
+  absl::StatusOr<Participant> mine = table.Claim();
+  CHILD_REQUIRE(mine.ok());
+  mine->Release();
+  return 0;
+}
+
 // At each instruction of Release: the slot is in use by a living participant, or it can be claimed.
 TEST_F(Participants, StoppedAnywhereInReleaseWithholdsNoFreeSlot) {
   Make(1);
-  SteppedChild child([&] {
-    absl::StatusOr<Participant> mine = table_.Claim();
-    CHILD_REQUIRE(mine.ok());
-    mine->Release();
-    return 0;
-  });
+  SteppedChild child([&] { return ClaimAndRelease(table_); });
   ASSERT_TRUE(child.stands()) << "ptrace is forbidden here";
   ASSERT_TRUE(child.StepUntil([&] { return table_.state(0) == ParticipantState::kInUse; }));
   int free_steps = 0;
@@ -142,12 +144,7 @@ TEST_F(Participants, StoppedAnywhereInReleaseWithholdsNoFreeSlot) {
 // Whoever was killed there has left, too: no recovery is needed.
 TEST_F(Participants, KilledInReleaseLeavesASlotThatCanBeClaimed) {
   Make(1);
-  SteppedChild child([&] {
-    absl::StatusOr<Participant> mine = table_.Claim();
-    CHILD_REQUIRE(mine.ok());
-    mine->Release();
-    return 0;
-  });
+  SteppedChild child([&] { return ClaimAndRelease(table_); });
   ASSERT_TRUE(child.StepUntil([&] { return table_.state(0) == ParticipantState::kLeaving; }));
   child.Kill();
   {

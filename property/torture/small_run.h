@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +14,13 @@
 namespace kill9 {
 
 using History = std::vector<Operation>;
+
+// Of a test with a model's name as its parameter.
+inline constexpr auto kModelTestName = [](const auto& model) {
+  std::string name = model.param;
+  std::erase(name, '-');
+  return name;
+};
 
 class Dice {
  public:
