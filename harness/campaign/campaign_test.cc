@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -127,23 +128,29 @@ TEST_F(CampaignFile, OfSomebodyElseIsRefused) {
 }
 
 TEST_F(CampaignFile, IsAddedToBySeveralProcessesAtOnce) {
-  constexpr int kProcesses = 4, kResults = 5;
+  constexpr int kProcesses = 4, kResults = 5, kResultsMost = 1000;
+  Shared<std::atomic<int>> adding, added;
+  Shared<std::atomic<bool>> met;  // somebody added while another one did
   std::vector<Child> children;
   for (int process = 0; process < kProcesses; ++process) {
     children.emplace_back([&](Line& parent) {
       parent.Await();
-      for (int n = 0; n < kResults; ++n) {
+      for (int n = 0; n < kResults || (n < kResultsMost && !met->load()); ++n) {
+        if (adding->fetch_add(1) > 0) met->store(true);
         CHILD_REQUIRE(Open()
-                          ->Add(ResultOf({Torture("steady", 1 + process * kResults + n),
+                          ->Add(ResultOf({Torture("steady", 1 + process * kResultsMost + n),
                                           Torture("of all", 9)}))
                           .ok());
+        adding->fetch_sub(1);
+        added->fetch_add(1);
       }
       return 0;
     });
   }
   for (const Child& child : children) child.Tell();
   for (Child& child : children) EXPECT_EQ(child.ExitStatus(), 0);
-  EXPECT_THAT(*Open()->Runs(), SizeIs(kProcesses * kResults + 1));
+  EXPECT_TRUE(met->load()) << "the premise";
+  EXPECT_THAT(*Open()->Runs(), SizeIs(added->load() + 1));
 }
 
 TEST(CampaignRuns, AreGoodWhereTheVerdictIsTheExpectedOne) {

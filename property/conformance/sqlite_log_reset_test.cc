@@ -148,6 +148,7 @@ TEST_F(SqliteLogReset, LosesCommitsBesideACheckpointThatStandsBetweenTwoOfItsRea
 
 TEST_F(SqliteLogReset, ACheckpointThatStandsNowhereCostsNothing) {
   const Round round = CommitAt(kStopNowhere);
+  EXPECT_FALSE(round.stood) << "the premise";
   EXPECT_EQ(round.commits, kPutsAfter);
   EXPECT_EQ(round.lost, 0u);
 }

@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,7 +13,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/programs/programs_fixture.h"
-#include "property/scaffold/children.h"
+#include "property/scaffold/busy_children.h"
+#include "property/scaffold/eventually.h"
 #include "property/scaffold/on_one_core.h"
 
 namespace kill9 {
@@ -237,14 +237,7 @@ TEST_F(OddProgramsTest, VictimsDieAtSystemCalls) {
 // Of the least weight, on one core, beside many of the usual one: it does not come to its start.
 TEST_F(OddProgramsTest, ForkServerWithoutACpuIsNotBlamed) {
   const OnOneCore pinned;
-  std::vector<std::unique_ptr<Child>> busy;
-  for (int i = 0; i < 8; ++i) {
-    busy.push_back(std::make_unique<Child>([](Line&) {
-      for (volatile bool spinning = true; spinning;) {
-      }
-      return 0;
-    }));
-  }
+  const std::vector<Child> busy = BusyChildren(8);
   Torture(absl::StrCat("--fork-server='nice -n 19 ", Python(), " ", kExamples,
                        "lock_server.py' --model=mutex --watchdog=0.2"),
           20'000);
@@ -285,14 +278,14 @@ TEST_F(OddProgramsTest, InterruptedRunLeavesNobody) {
       _exit(9);
     }
     const std::string running = absl::StrCat("pgrep -f 'odd_counter.py ", mark, "$'");
-    while (RunLine(running).exit_code != 0) usleep(10'000);
+    ASSERT_TRUE(Eventually([&] { return RunLine(running).exit_code == 0; }));
     kill(pid, signal);
     int status = 0;
     ASSERT_EQ(waitpid(pid, &status, 0), pid);
     if (signal == SIGINT) {
-      EXPECT_EQ(WEXITSTATUS(status), 3);
+      EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3);
     }
-    while (RunLine(running).exit_code == 0) usleep(10'000);  // for ever: the test's time-out
+    EXPECT_TRUE(Eventually([&] { return RunLine(running).exit_code != 0; }));
   }
 }
 

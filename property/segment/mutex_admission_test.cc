@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/counted_steps.h"
+#include "property/scaffold/eventually.h"
 #include "property/segment/participants_fixture.h"
 
 namespace kill9 {
@@ -133,7 +134,8 @@ TEST_F(MutexAdmissionTest, WhoHasSeenTheLastOneIsNotAdmittedDuringAReset) {
     resets += board->is_resetting;
     finished_first += board->asker_is_admitted;
     board->reset_may_end = true;
-    while (!board->asker_is_admitted || !board->resetter_is_admitted) sched_yield();
+    ASSERT_TRUE(Eventually(
+        [&] { return board->asker_is_admitted.load() && board->resetter_is_admitted.load(); }));
   }
   // The premise: the third came while the asker was on both sides of what decides.
   EXPECT_EQ(resets, kResets);

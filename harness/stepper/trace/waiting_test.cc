@@ -14,6 +14,7 @@
 #include "harness/base/shared_mapping.h"
 #include "harness/stepper/process/process_wait.h"
 #include "harness/stepper/process/tracee.h"
+#include "property/scaffold/eventually.h"
 
 namespace kill9::stepper {
 namespace {
@@ -49,7 +50,7 @@ class WaitingTest : public ::testing::Test {
       work();
       _exit(0);
     }
-    while (!runs && HowItWaits(child) != Waiting::kForOthers) usleep(1000);
+    EXPECT_TRUE(runs || Eventually([child] { return HowItWaits(child) == Waiting::kForOthers; }));
     const WaitingFor waiting = LookAtWaiting(child, [](pid_t thread) {
       return thread == getpid() ? std::string("this test") : "somebody else";
     });
