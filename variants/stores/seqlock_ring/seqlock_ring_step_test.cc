@@ -31,24 +31,25 @@ struct {
   uint64_t before_access;
   uint64_t accesses;
   bool done;
-} writer;
+} stepped_writer;
 
 void ProtectRecord(int protection) {
-  const auto page = reinterpret_cast<uintptr_t>(writer.record) / kPageBytes * kPageBytes;
+  const auto page = reinterpret_cast<uintptr_t>(stepped_writer.record) / kPageBytes * kPageBytes;
   mprotect(reinterpret_cast<void*>(page), kPageBytes, protection);
 }
 
 void WriteThenOpenThePage(int, siginfo_t*, void* context) {
   ProtectRecord(PROT_READ | PROT_WRITE);
   static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] |= kTrapFlag;
-  if (++writer.accesses != writer.before_access) return;
-  for (uint64_t word = 0; word < writer.words; ++word) StoreWord(writer.record + word * kWord, 0);
-  writer.done = true;
+  if (++stepped_writer.accesses != stepped_writer.before_access) return;
+  for (uint64_t word = 0; word < stepped_writer.words; ++word)
+    StoreWord(stepped_writer.record + word * kWord, 0);
+  stepped_writer.done = true;
 }
 
 void CloseThePage(int, siginfo_t*, void* context) {
   static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
-  if (!writer.done) ProtectRecord(PROT_NONE);
+  if (!stepped_writer.done) ProtectRecord(PROT_NONE);
 }
 
 class OverwrittenWhileRead : public ::testing::Test {
@@ -71,8 +72,8 @@ class OverwrittenWhileRead : public ::testing::Test {
     const uint64_t hash = (*segment)->Hash(key_);
     const Found found = Find(store_->geometry().BucketOf(hash), TagOfHash(hash));
     ASSERT_TRUE(found);
-    writer.record = AddressOf(store_->geometry(), found.word);
-    whole_.assign(writer.record, kUnitBytes);
+    stepped_writer.record = AddressOf(store_->geometry(), found.word);
+    whole_.assign(stepped_writer.record, kUnitBytes);
     struct sigaction action {};
     action.sa_flags = SA_SIGINFO;
     action.sa_sigaction = CloseThePage;
@@ -91,16 +92,16 @@ class OverwrittenWhileRead : public ::testing::Test {
     uint64_t found = 0;
     uint64_t runs = 0;
     for (uint64_t words = 1; words <= kWordsOfHead; ++words) {
-      writer = {writer.record, words, 0, 0, true};
-      while (writer.done) {
-        std::memcpy(writer.record, whole_.data(), kUnitBytes);
-        writer = {writer.record, words, writer.before_access + 1, 0, false};
+      stepped_writer = {stepped_writer.record, words, 0, 0, true};
+      while (stepped_writer.done) {
+        std::memcpy(stepped_writer.record, whole_.data(), kUnitBytes);
+        stepped_writer = {stepped_writer.record, words, stepped_writer.before_access + 1, 0, false};
         ProtectRecord(PROT_NONE);
         found += read();
         ProtectRecord(PROT_READ | PROT_WRITE);
         ++runs;
         ASSERT_FALSE(HasFailure()) << words << " words were overwritten before access "
-                                   << writer.before_access << " of the reader";
+                                   << stepped_writer.before_access << " of the reader";
       }
     }
     EXPECT_GT(runs, kWordsOfHead * 6) << "a reader has more accesses: vacuous";
