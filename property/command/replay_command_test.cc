@@ -17,7 +17,10 @@ using ::testing::HasSubstr;
 std::string InFolder(const std::string& name) { return testing::TempDir() + "/" + name; }
 
 std::string WriteRuns(const std::string& name, const char* kind, const Json& runs) {
-  std::ofstream(InFolder(name)) << Json{{"schema", "kill9/1"}, {"kind", kind}, {"runs", runs}}.dump();
+  std::ofstream(InFolder(name)) << Json{
+      {"schema", "kill9/1"},
+      {"kind", kind},
+      {"runs", runs}}.dump();
   return InFolder(name);
 }
 
@@ -198,8 +201,9 @@ TEST(ReplayCommand, WhatIsNoFileOfJsonIsRefused) {
       << R"({"schema": "kill9/1", "runs": )" << std::string(100'000, '[')
       << std::string(100'000, ']') << "}";
   std::ofstream(InFolder("huge.json")).seekp(1ll << 40).write("x", 1);
-  for (const std::string& path : {testing::TempDir(), std::string("/dev/zero"), InFolder("deep.json"),
-                                  InFolder("deep_and_closed.json"), InFolder("huge.json")}) {
+  for (const std::string& path :
+       {testing::TempDir(), std::string("/dev/zero"), InFolder("deep.json"),
+        InFolder("deep_and_closed.json"), InFolder("huge.json")}) {
     for (const char* command : {"replay ", "report --input=", "planted --manifest="}) {
       const Ended ended = RunCommand(command + path);
       EXPECT_EQ(ended.exit_code, 2) << command << path << "\n" << ended.output;

@@ -24,7 +24,8 @@ absl::Status Find(SharedObject& object, bool lossless, uint64_t first, uint64_t 
   for (uint64_t key = 0; key < kObjectKeys; ++key) {
     // What may be there: the last sure change of the key, and those that are in doubt.
     std::vector<std::string> allowed;
-    if (first > key) allowed.push_back(ChangeOf(key + (first - 1 - key) / kObjectKeys * kObjectKeys));
+    if (first > key)
+      allowed.push_back(ChangeOf(key + (first - 1 - key) / kObjectKeys * kObjectKeys));
     for (uint64_t n = first; n < end; ++n) {
       if (n % kObjectKeys == key) allowed.push_back(ChangeOf(n));
     }

@@ -61,7 +61,8 @@ TEST(SweepWaiting, TimeOfAThreadWithoutACpuIsNotCharged) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
   };
-  while (ReadProcessTimes(joins.pid()).threads < 2 || HowItWaits(joins.pid()) != Waiting::kForOthers) {
+  while (ReadProcessTimes(joins.pid()).threads < 2 ||
+         HowItWaits(joins.pid()) != Waiting::kForOthers) {
     SleepMicroseconds(1000);
   }
   uint64_t looked_at_ns = now_ns();

@@ -325,7 +325,8 @@ TEST_F(FullCasSlots, SaysWhatLacked) {
               ::testing::HasSubstr(absl::StrCat("of ", cas_slots::NodeBytes(3), " bytes")));
   EXPECT_TRUE(store_->Put(alone_[0], kValue).ok()) << "there was no room: vacuous";
   for (const std::string& key : alone_) ASSERT_TRUE(*store_->Erase(key));
-  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i) ASSERT_TRUE(store_->Put(keys_[i], "v").ok());
+  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i)
+    ASSERT_TRUE(store_->Put(keys_[i], "v").ok());
   EXPECT_THAT(std::string(store_->Put(keys_.back(), "v").status().message()),
               ::testing::HasSubstr(absl::StrCat(cas_slots::kMaxNodeItems, " keys")));
 }

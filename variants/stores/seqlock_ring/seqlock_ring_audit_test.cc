@@ -116,14 +116,16 @@ TEST_F(BrokenRing, TwoWritersOnTheSameBytesAreSeen) {
   };
   ASSERT_TRUE(store_->Audit()->clean());
   // The second writer's reservation is the first one's, as without W1.
-  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load(kBreakingOrder), kBreakingOrder);
+  ledger(1).holds[2].position.store(ledger(0).holds[2].position.load(kBreakingOrder),
+                                    kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
   EXPECT_GT(store_->Audit()->doubly_owned, 0u);
 }
 
 TEST_F(BrokenRing, HoldOutsideOfTheRingIsSeen) {
   auto pin = store_->Pin("key");
-  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40, kBreakingOrder);
+  segment_->participants().ledger_as<Ledger>(0).holds[2].units.store(uint64_t{1} << 40,
+                                                                     kBreakingOrder);
   EXPECT_THAT(Violations(*store_), Contains(StartsWith("I8")));
 }
 

@@ -407,8 +407,8 @@ TEST(SeqlockRing, HotRecordLivesOnByPromotionAndIsNeverRevived) {
   uint64_t reads = 0;
   const uint64_t lap =
       writer->geometry().header->cursor.load(kSeqCst) >> writer->geometry().chunk_index_bits;
-  while ((writer->geometry().header->cursor.load(kSeqCst) >>
-          writer->geometry().chunk_index_bits) < lap + 10) {
+  while ((writer->geometry().header->cursor.load(kSeqCst) >> writer->geometry().chunk_index_bits) <
+         lap + 10) {
     ASSERT_TRUE(writer->Put(absl::StrCat("cold", reads % 100), Bytes(100, 1)).ok());
     auto seen = reader->Get("hot", &value);
     ASSERT_TRUE(seen.ok()) << "after " << reads;
