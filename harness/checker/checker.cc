@@ -83,9 +83,7 @@ class HistoryCheck {
         answers_(by_key_.begin.size() - 1) {}
 
   CheckOutcome Run() {
-    size_t cores = std::max(1u, std::thread::hardware_concurrency());
-    size_t threads = std::min(options_.threads > 0 ? static_cast<size_t>(options_.threads) : cores,
-                              std::max<size_t>(1, answers_.size()));
+    const size_t threads = Threads();
     std::vector<std::thread> others;
     for (size_t i = 1; i < threads; ++i) others.emplace_back([this] { Work(); });
     Work();
@@ -94,6 +92,15 @@ class HistoryCheck {
   }
 
  private:
+  // How many cores there are is asked only where it matters: that opens a file, and takes longer
+  // than the check of a small history.
+  size_t Threads() const {
+    if (answers_.size() < 2) return 1;
+    const size_t most = options_.threads > 0 ? static_cast<size_t>(options_.threads)
+                                             : std::max(1u, std::thread::hardware_concurrency());
+    return std::min(most, answers_.size());
+  }
+
   void Work() {
     std::vector<Operation> operations;
     for (;;) {

@@ -145,22 +145,33 @@ struct Got {
 class ChannelStep : public ChannelConformance {
  protected:
   // A child that does the operation and is sent the signal after so many instructions of it.
-  // Its wait status: stopped, killed, or ended because the operation was over.
-  int RunUntil(const Operation& operation, uint64_t steps, int signal, pid_t* pid) {
+  // Its wait status: stopped, killed, or ended because the operation was over. `prepare`: makes it
+  // the same each time, so that the operation has the same instructions.
+  int RunUntil(const Operation& operation, uint64_t steps, int signal, pid_t* pid,
+               const std::function<void()>& prepare) {
+    int status = 0;
+    do {
+      prepare();
+      status = HasFatalFailure() ? -1 : RunOnce(operation, steps, signal, pid);
+    } while (path_.Strayed(WIFEXITED(status) ? WEXITSTATUS(status) : 0));
+    return status;
+  }
+  int RunOnce(const Operation& operation, uint64_t steps, int signal, pid_t* pid) {
     std::fflush(nullptr);
+    const TrapPath::Leap leap = path_.LeapTo(steps);
     *pid = fork();
     if (*pid == 0) {
       alarm(kWatchdogSeconds);
       absl::StatusOr<std::unique_ptr<Channel>> channel = design().Attach(segment_, {});
       if (!channel.ok() || !operation.prepare(**channel)) _exit(3);
-      const bool done = RunWithSteps(steps, signal, [&] { return operation.run(**channel); });
+      const bool done = RunWithSteps(
+          steps, signal, [&] { return operation.run(**channel); }, leap);
       _exit(done ? 0 : 2);
     }
     int status = 0;
     waitpid(*pid, &status, WUNTRACED);
     return status;
   }
-  // The same each time, so that the operation has the same instructions.
   void Prepare(const Operation& operation) {
     Make(128 << 10, 4);
     first_ = next_ = 10;
@@ -202,6 +213,7 @@ class ChannelStep : public ChannelConformance {
   void KilledAnywhere(const Operation& operation);
   void StoppedAnywhere(const Operation& operation);
 
+  TrapPath path_;
   uint64_t first_ = 0;  // of the messages that waited when the operation began
   uint64_t next_ = 0;
 };
@@ -214,9 +226,8 @@ void ChannelStep::KilledAnywhere(const Operation& operation) {
   const TrapSteps steps(5);
   for (uint64_t step = steps.first;; step = steps.Next(step)) {
     SCOPED_TRACE(step);
-    Prepare(operation);
     pid_t pid = 0;
-    const int status = RunUntil(operation, step, SIGKILL, &pid);
+    const int status = RunUntil(operation, step, SIGKILL, &pid, [&] { Prepare(operation); });
     if (!WIFSIGNALED(status)) {
       ASSERT_EQ(status, 0) << "the victim failed";
       break;
@@ -263,9 +274,8 @@ void ChannelStep::StoppedAnywhere(const Operation& operation) {
   const TrapSteps steps(11);
   for (uint64_t step = steps.first;; step = steps.Next(step)) {
     SCOPED_TRACE(step);
-    Prepare(operation);
     pid_t pid = 0;
-    const int status = RunUntil(operation, step, SIGSTOP, &pid);
+    const int status = RunUntil(operation, step, SIGSTOP, &pid, [&] { Prepare(operation); });
     const bool stopped = WIFSTOPPED(status);
     if (!stopped) {
       ASSERT_EQ(status, 0) << "the victim failed";
@@ -350,17 +360,19 @@ TEST_P(ChannelStep, WhatIsSkippedDuringASearchIsFoundAllTheSame) {
       800;  // it lies in the first slot: the rest of the search is of others
   for (uint64_t step = steps.first; step < kEnough; step += steps.stride) {
     SCOPED_TRACE(step);
-    Make(128 << 10, 4);
-    Send("came back");
-    TakenMessage held = Take(*channel_);
-    for (uint64_t i = 1; i < lap(); ++i) {
-      Send("passes");
-      ASSERT_EQ(Receive(), "passes");
-    }
-    const Sequence first = held.info().sequence;
-    ASSERT_TRUE(channel_->Return(std::move(held)).ok());
+    Sequence first = 0;
     pid_t pid = 0;
-    int status = RunUntil(take, step, SIGSTOP, &pid);
+    int status = RunUntil(take, step, SIGSTOP, &pid, [&] {
+      Make(128 << 10, 4);
+      Send("came back");
+      TakenMessage held = Take(*channel_);
+      for (uint64_t i = 1; i < lap(); ++i) {
+        Send("passes");
+        ASSERT_EQ(Receive(), "passes");
+      }
+      first = held.info().sequence;
+      ASSERT_TRUE(channel_->Return(std::move(held)).ok());
+    });
     if (!WIFSTOPPED(status)) {
       ASSERT_EQ(status, 0) << "it took another message, or none";
       break;

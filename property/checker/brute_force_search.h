@@ -2,10 +2,10 @@
 #ifndef KILL9_PROPERTY_CHECKER_BRUTE_FORCE_SEARCH_H_
 #define KILL9_PROPERTY_CHECKER_BRUTE_FORCE_SEARCH_H_
 
-#include <deque>
 #include <limits>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "property/checker/brute_force.h"
 
@@ -29,8 +29,8 @@ struct Object {
   bool member = false;
   uint64_t holder = 0;  // who has the lock; 0: nobody
   bool left_by_dead = false;
-  bool left_by_living = true;         // both: it is not known
-  std::deque<uint64_t> permits = {};  // who has one, in any order
+  bool left_by_living = true;          // both: it is not known
+  std::vector<uint64_t> permits = {};  // who has one, in any order
   uint64_t wake_ups = 0;
   std::vector<uint64_t> list = {};
   // Who has the lease, while a clock surely reads less than `lasts` and at most to `ends`.
@@ -123,17 +123,15 @@ class Search {
 
   bool Try(size_t i, uint64_t now, bool forget_first) {
     Cell cell = cell_;
-    std::deque<uint64_t> queue = queue_items_;
+    const std::vector<uint64_t> queue = queue_items_;
     const Object object = object_;
-    size_t versions = versions_.size();
-    std::vector<uint64_t> saved = versions_;
+    const std::vector<uint64_t> versions = versions_;
     if (forget_first) cell_.present = false;
     bool found = Apply(items_[i].operation, items_[i].optional) && Place(now);
     cell_ = cell;
     queue_items_ = queue;
     object_ = object;
-    versions_ = saved;
-    versions_.resize(versions);
+    versions_ = versions;
     return found;
   }
 
@@ -264,7 +262,7 @@ class Search {
 
   bool ApplyToSemaphore(const Operation& operation) {
     const uint64_t caller = uint64_t{operation.process} + 1;
-    std::deque<uint64_t>& permits = object_.permits;
+    std::vector<uint64_t>& permits = object_.permits;
     if (operation.function != Function::kAcquire) {
       for (auto one = permits.begin(); one != permits.end(); ++one) {
         if (*one != caller) continue;
@@ -327,7 +325,7 @@ class Search {
     if (!crashed && operation.result == kNothing) return queue_items_.empty();
     if (queue_items_.empty()) return crashed;
     if (!crashed && queue_items_.front() != operation.result) return false;
-    queue_items_.pop_front();
+    queue_items_.erase(queue_items_.begin());
     return true;
   }
 
@@ -354,7 +352,7 @@ class Search {
   std::vector<Item> items_;
   std::vector<bool> used_;
   Cell cell_;
-  std::deque<uint64_t> queue_items_;
+  std::vector<uint64_t> queue_items_;
   Object object_;
   std::vector<uint64_t> versions_;
 };

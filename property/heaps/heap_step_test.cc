@@ -141,7 +141,15 @@ class HeapStep : public HeapFixture {
   }
   // A child that does the operation and is killed after so many instructions of it. Its exit
   // status.
-  int RunUntil(const Operation& operation, uint64_t steps) {
+  int RunUntil(const Operation& operation, uint64_t steps, TrapPath& path) {
+    int status = 0;
+    do {
+      Prepare(operation);
+      status = HasFatalFailure() ? 1 : RunOnce(operation, steps, path.LeapTo(steps));
+    } while (path.Strayed(status));
+    return status;
+  }
+  int RunOnce(const Operation& operation, uint64_t steps, const TrapPath::Leap& leap) {
     Child child([&](Line&) {
       const std::unique_ptr<Heap> heap = Attach();
       CHILD_REQUIRE(heap != nullptr && MakeHandles(*heap, *handles_));
@@ -149,7 +157,8 @@ class HeapStep : public HeapFixture {
       CHILD_REQUIRE(got.ok());
       std::optional<HeapReserve> reserve(*std::move(got));
       Victim victim{*heap, *handles_, Survivors(), reserve};
-      const bool done = RunWithSteps(steps, SIGKILL, [&] { return operation.run(victim); });
+      const bool done = RunWithSteps(
+          steps, SIGKILL, [&] { return operation.run(victim); }, leap);
       _exit(done ? 0 : 2);
     });
     return child.ExitStatus();
@@ -219,7 +228,7 @@ class HeapStep : public HeapFixture {
 INSTANTIATE_FOR_ALL_HEAPS(HeapStep);
 
 TEST_P(HeapStep, KilledWhileItChangesTheRoomItLeavesItsSurvivorsWhatIsTheirs) {
-  KilledAnywhere(OperationsOnRoom(), TrapSteps(31));
+  KilledAnywhere(OperationsOnRoom(), TrapSteps(15));
 }
 
 // A buffer of several owners, one of which crashes, neither leaks nor is freed under the others.
@@ -233,10 +242,10 @@ void HeapStep::KilledAnywhere(const std::vector<Operation>& operations, const Tr
     SCOPED_TRACE(operation.name);
     uint64_t instructions = 0;
     bool seen_given = false, seen_kept = false;
+    TrapPath path;
     for (uint64_t step = steps.first;; step = steps.Next(step)) {
       SCOPED_TRACE(absl::StrCat("killed at instruction ", step));
-      ASSERT_NO_FATAL_FAILURE(Prepare(operation));
-      const int status = RunUntil(operation, step);
+      const int status = RunUntil(operation, step, path);
       if (status == 0) break;
       ASSERT_EQ(status, 1000 + SIGKILL);
       instructions = step;

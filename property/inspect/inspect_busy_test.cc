@@ -103,25 +103,23 @@ TEST_P(InspectedBusy, WhoStandsOrDiesWithinAnOperationIsNoDamage) {
   int inspected = 0;
   constexpr uint64_t kApart = 151;
   for (uint64_t stop_at = kApart; inspected < 12; stop_at += kApart) {
-    Shared<std::atomic<int>> phase;
-    SteppedChild child([&] {
-      const auto object = Attach<SharedObject>();
-      CHILD_REQUIRE(object != nullptr);
-      std::vector<BlockHandle> blocks;
-      // What is done once in a process comes before.
-      CHILD_REQUIRE(Work(*design_, *object, 900, blocks));
-      phase->store(1);
-      const bool worked = Work(*design_, *object, 901, blocks);
-      phase->store(2);
-      return worked ? 0 : 1;
-    });
+    Shared<std::atomic<bool>> is_over;
+    std::unique_ptr<SharedObject> object;
+    std::vector<BlockHandle> blocks;
+    SteppedChild child(
+        [&] {
+          const bool worked = Work(*design_, *object, 901, blocks);
+          is_over->store(true);
+          return worked ? 0 : 1;
+        },
+        [&] {
+          object = Attach<SharedObject>();
+          // What is done once in a process comes before.
+          return object != nullptr && Work(*design_, *object, 900, blocks);
+        });
     uint64_t steps = 0;
-    const bool stands = child.StepUntil([&] {
-      if (phase->load() == 1) ++steps;
-      return steps == stop_at || phase->load() == 2;
-    });
-    ASSERT_TRUE(stands);
-    if (phase->load() == 2) break;  // the operation has fewer steps
+    ASSERT_TRUE(child.StepUntil([&] { return steps++ == stop_at || is_over->load(); }));
+    if (is_over->load()) break;  // the operation has fewer steps
     for (const char* const state : {"stopped", "dead"}) {
       if (state == std::string_view("dead")) child.Kill();
       const Json run = InspectQuiet();

@@ -14,9 +14,12 @@ namespace kill9 {
 
 class SteppedChild {
  public:
-  // Stands before the first instruction of `body`.
-  explicit SteppedChild(absl::FunctionRef<int()> body)
-      : child_([body](Line&) {
+  // Stands before the first instruction of `body`. `before`: what the child does first, without
+  // steps: each takes as long as a thousand instructions.
+  explicit SteppedChild(
+      absl::FunctionRef<int()> body, absl::FunctionRef<bool()> before = [] { return true; })
+      : child_([body, before](Line&) {
+          if (!before()) return kNotReady;
           if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return kNoPtrace;
           raise(SIGSTOP);
           return body();
@@ -72,7 +75,7 @@ class SteppedChild {
   bool stands() const { return stands_; }
 
  private:
-  static constexpr int kNoPtrace = 78;
+  static constexpr int kNoPtrace = 78, kNotReady = 79;
   user_regs_struct Registers() const {
     user_regs_struct registers{};
     ptrace(PTRACE_GETREGS, child_.pid(), nullptr, &registers);
