@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -48,24 +49,37 @@ bool PinTo(int core) {
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
 }
 
+// Before all others on its core, where that is allowed: on a busy machine both ends would else have
+// a CPU at the same time only now and then.
+bool GoFirst() {
+  const sched_param first{.sched_priority = 1};
+  return pthread_setschedparam(pthread_self(), SCHED_FIFO, &first) == 0;
+}
+
 // One of the two ends of the line between two cores. Messages are clock readings; each end writes
 // its own cell and reads the other's, in turns counted by `turn`.
 struct Line {
   alignas(64) std::atomic<uint64_t> turn{0};
-  alignas(64) uint64_t sent =
-      0;               // written by the end whose turn it is, before it passes the turn on
-  uint64_t turns = 0;  // how many there are to be; written as `sent` is, by the first end
+  // Written by the end whose turn it is, before it passes the turn on.
+  alignas(64) uint64_t sent = 0;
+  uint64_t turns = 0;        // how many there are to be; written as `sent` is, by the first end
+  std::latch both_there{2};  // pinned, and about to converse
 };
 
 void Converse(Line& line, uint64_t first_turn, int core, absl::FunctionRef<uint64_t(int)> read,
               std::atomic<uint64_t>& violations) {
-  PinTo(core);
+  // Another check's end may have the core and wait for one that waits for this core. Who is not
+  // before all others keeps the core while it may: at each yield it would be gone for long, most
+  // likely while the other end is there.
+  const bool is_pinned = PinTo(core);
+  line.both_there.arrive_and_wait();  // nobody else is waited for by now, and may be kept waiting
+  const bool yields = !is_pinned || GoFirst();
   const Clock wall = Clock::Of(Clock::Source::kMonotonic);
   const uint64_t begin = wall.Now();
   for (uint64_t turn = first_turn;; turn += 2) {
     // acquire: pairs with the release below of the other end, so that `sent` is its message.
     for (int spins = 0; line.turn.load(std::memory_order_acquire) != turn; ++spins) {
-      if (spins % 1024 == 1023) sched_yield();
+      if (yields && spins % 1024 == 1023) sched_yield();
     }
     if (first_turn == 0 && turn >= kFewestTurns && wall.Now() - begin > kLongCheckNs) {
       line.turns = std::min(line.turns, turn);

@@ -1,14 +1,17 @@
 // The recorder and its clock, with real processes and real deaths.
 #include "harness/history/recorder.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "harness/base/clock.h"
+#include "property/scaffold/children.h"
 
 namespace kill9 {
 namespace {
@@ -43,6 +46,26 @@ TEST(Clock, CheckFindsACoreThatLagsBehind) {
   if (order.cores < 2) GTEST_SKIP() << "one core: nothing to compare";
   EXPECT_GE(first_core, 0);
   EXPECT_GT(order.violations, 0u);
+}
+
+// Else whoever begins a run beside others waits for it until its time is up.
+TEST(Clock, CheckIsWholeOnBusyCores) {
+  const sched_param first{.sched_priority = 1}, usual{};
+  if (sched_setscheduler(0, SCHED_FIFO, &first) != 0) GTEST_SKIP() << "no priority is allowed here";
+  sched_setscheduler(0, SCHED_OTHER, &usual);
+  std::vector<Child> busy;
+  for (long n = 0; n < 2 * sysconf(_SC_NPROCESSORS_ONLN); ++n) {
+    busy.emplace_back([](Line&) {
+      for (volatile bool spinning = true; spinning;) {
+      }
+      return 0;
+    });
+  }
+  constexpr int kRounds = 2000;
+  const Clock& clock = Clock::Checked();
+  const ClockOrder order = CheckClockOrder([&](int) { return clock.AfterOperation(); }, kRounds);
+  const uint64_t pairs = order.cores == 2 ? 1 : order.cores < 2 ? 0 : order.cores;
+  EXPECT_EQ(order.messages, 2u * kRounds * pairs);
 }
 
 TEST(Clock, ConvertsTicksToNanosecondsAtTheRateOfTheWallClock) {
