@@ -75,7 +75,7 @@ class New : public testing::Test {
   }
   void ExpectWorkerIsTold(const std::string& language, const std::string& program) const {
     if (RunIn(".", program).exit_code != 0) GTEST_SKIP() << "no " << program;
-    ExpectRightAndWrongAreTold(language, "--kills=15", "--kills=300");
+    ExpectRightAndWrongAreTold(language, "--kills=8", "--kills=300");
   }
 
   std::string folder_;

@@ -151,16 +151,17 @@ Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
 
 Trial TryOwnPrograms(programs::ProgramOptions programs, const TryOptions& options, Page& page) {
   Trial trial;
+  // At system calls first: there it takes fewer deaths to find a fault, and each costs a start.
   for (const programs::KillAt kill_at :
-       {programs::KillAt::kRandom, programs::KillAt::kSystemCalls}) {
-    if (g_interrupted || trial.exit_code() != kExitPass) break;
+       {programs::KillAt::kSystemCalls, programs::KillAt::kRandom}) {
+    if (g_interrupted || (!trial.tiers.empty() && trial.tiers.back().failed())) break;
     programs.kill_at = kill_at;
     TierResult tier = TryPrograms(programs, options);
     if (tier.exit_code == kExitUsage && trial.tiers.empty()) {
       throw UsageError(absl::StrCat("nothing can be tried: ", tier.summary));
     }
     // The first run begins with a control, and ends where that fails.
-    if (kill_at == programs::KillAt::kRandom) {
+    if (trial.tiers.empty()) {
       const bool failed = tier.runs[0].value("control", false);
       if (failed) tier.tier = "control";
       if (failed) tier.runs[0]["tier"] = tier.tier;
