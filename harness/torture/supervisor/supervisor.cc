@@ -28,7 +28,6 @@ namespace {
 
 constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
 constexpr uint64_t kExtension = 8;       // times the kills asked for, where these proved nothing
-constexpr uint64_t kLeastExtensionNs = 10'000'000'000;
 constexpr uint64_t kWatchNs = 20'000'000;
 constexpr uint64_t kPauseNs = 20'000'000;  // more than it takes to be woken
 constexpr uint64_t kLastDrainNs = 5'000'000'000;
@@ -346,7 +345,8 @@ SupervisorReport Supervisor::Run() {
   next_kill_ns_ = next_stop_ns_ = MonotonicNs();
   const uint64_t end = MonotonicNs() + static_cast<uint64_t>(options_.seconds * 1e9);
   const uint64_t latest =
-      end + std::max(kLeastExtensionNs, static_cast<uint64_t>(options_.seconds * 1e9));
+      end +
+      static_cast<uint64_t>(std::max(options_.least_extension_seconds, options_.seconds) * 1e9);
   while (!over() && !enough_kills()) {
     const uint64_t now = MonotonicNs();
     if (now >= end && (now >= latest || !proves_nothing())) break;

@@ -38,6 +38,8 @@ struct SupervisorOptions {
   // A worker inside the object without progress for so long is stuck: time in which it, and whoever
   // else makes no progress, could have run (supervisor_watch.cc).
   uint64_t watchdog_us = 5'000'000;
+  // Where it has proved nothing by then it goes on, as long again, and at least for so long.
+  double least_extension_seconds = 10;
 };
 
 // Takes the recorded operations as they settle; called by the supervisor's thread.
