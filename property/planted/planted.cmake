@@ -52,7 +52,7 @@ function(planted_sources patch result)
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/stores/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
-    elseif(touched MATCHES "^variants/channels/(slot_ring|sender_lanes|broadcast_ring)/")
+    elseif(touched MATCHES "^variants/channels/(slot_ring|sender_lanes|broadcast_ring|mutex_vector)/")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/channels/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
@@ -62,6 +62,10 @@ function(planted_sources patch result)
         ${CMAKE_SOURCE_DIR}/variants/channels/slot_ring/*.cc
         ${CMAKE_SOURCE_DIR}/variants/channels/sender_lanes/*.cc
         ${CMAKE_SOURCE_DIR}/variants/channels/broadcast_ring/*.cc)
+      list(APPEND sources ${found})
+    elseif(touched MATCHES "^variants/heaps/(coalescing_heap|size_class_heap)/")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
+        ${CMAKE_SOURCE_DIR}/variants/heaps/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
     else()
       message(FATAL_ERROR "${patch}: who includes ${touched}? Say so in planted.cmake.")
