@@ -1,5 +1,7 @@
 // sender_lanes: receiving. The commit points are Claim and Acknowledge of LaneReceiver.
+#include <algorithm>
 #include <bit>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -98,8 +100,19 @@ TakeResult SenderLanes::FillBatch(size_t most) {
   return result;
 }
 
+void SenderLanes::OrderBatch() {
+  batch_order_.resize(batch_.size());
+  std::iota(batch_order_.begin(), batch_order_.end(), 0u);
+  const auto place = [this](uint32_t i) {
+    return std::pair(context_.LaneOf(batch_[i].slot), batch_[i].position);
+  };
+  std::sort(batch_order_.begin(), batch_order_.end(),
+            [&place](uint32_t a, uint32_t b) { return place(a) < place(b); });
+}
+
 absl::Status SenderLanes::ShowBatch() {
-  for (const Held& held : batch_) {
+  for (const uint32_t number : batch_order_) {
+    const Held& held = batch_[number];
     for (uint32_t i = 0; i < held.range.extent; ++i) {
       if (!Show(held, i, &batch_messages_.emplace_back())) return Damaged();
     }
@@ -120,6 +133,7 @@ absl::StatusOr<MessageBatch> SenderLanes::DoDrain(size_t most, Deadline deadline
   };
   FillBatch(most);
   absl::Status status = batch_.empty() ? WaitForMessage(deadline, attempt) : absl::OkStatus();
+  OrderBatch();
   if (status.ok()) status = ShowBatch();
   if (!status.ok()) {
     if (!batch_.empty()) GiveUpBatch(&LaneReceiver::GiveBack).IgnoreError();
@@ -131,7 +145,7 @@ absl::StatusOr<MessageBatch> SenderLanes::DoDrain(size_t most, Deadline deadline
 
 absl::Status SenderLanes::GiveUpBatch(bool (LaneReceiver::*give_up)(const Held&)) {
   bool sound = true;
-  for (size_t i = 0; i < batch_.size(); ++i) {
+  for (const uint32_t i : batch_order_) {
     sound &= (receiver_.*give_up)(batch_[i]);
     chunks::Clear(ledger_.batch[i]);
   }

@@ -74,6 +74,9 @@ class SenderLanes final : public WaitingMember {
   // Takes messages, named by `name`.
   absl::Status TakeOne(SharedWord& name, Deadline deadline, Held* held);
   std::optional<absl::Status> TryToTake(SharedWord& name, Held* held);
+  // Puts what was taken of a lane in the order of its sends: of what came back while others were
+  // taken, some may be older than those.
+  void OrderBatch();
   // Takes what is there, into batch_.
   TakeResult FillBatch(size_t most);
   absl::Status ShowBatch();
@@ -108,6 +111,7 @@ class SenderLanes final : public WaitingMember {
   // A batch, while it is out: the range of batch_[i] is named by batch[i].
   bool has_batch_ = false;
   std::vector<Held> batch_;
+  std::vector<uint32_t> batch_order_;  // of batch_, as it is shown and given up
   std::vector<Message> batch_messages_;
 };
 

@@ -1,4 +1,5 @@
 // slot_ring: the operations. The commit points are in ring.h.
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
@@ -229,6 +230,11 @@ absl::StatusOr<MessageBatch> SlotRing::DoDrain(size_t most, Deadline deadline) {
   if (!status.ok()) {
     GiveUpBatch(&Ring::GiveBack).IgnoreError();
     return status;
+  }
+  // The oldest first, also where an older one came back when others had been taken already.
+  const auto is_older = [](const Held& a, const Held& b) { return a.position < b.position; };
+  if (!std::is_sorted(batch_.begin(), batch_.end(), is_older)) {
+    std::sort(batch_.begin(), batch_.end(), is_older);
   }
   for (const Held& held : batch_) batch_messages_.push_back({BytesOf(held), InfoOf(held)});
   return MessageBatch(this, 0, batch_messages_);

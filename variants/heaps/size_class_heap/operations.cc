@@ -180,8 +180,13 @@ absl::Status SizeClassHeap::DoForEach(absl::FunctionRef<bool(const HeapBlock&)> 
       // they are looked up once more, as its handle is.
       if ((!reserved && generation == 0) || space_.Find(place.data).words != place.words) continue;
       const auto bits = [&] {
-        return reserved ? place.words->owners.load(std::memory_order_acquire)
-                        : OwnersOf(place, generation);
+        if (!reserved) return OwnersOf(place, generation);
+        const uint64_t seen = place.words->owners.load(std::memory_order_acquire);
+        // Acquire, both: as above. Else it was taken, completed and given to somebody since: those
+        // are no owners of a reserved block.
+        const bool still = place.words->generation.load(std::memory_order_acquire) == 0 &&
+                           place.words->size_kind.load(std::memory_order_acquire) == size_kind;
+        return still ? seen : 0;
       };
       ReadOwners(bits, owners);
       if (owners.empty()) continue;
