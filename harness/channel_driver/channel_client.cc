@@ -1,9 +1,11 @@
 #include "harness/channel_driver/channel_client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -17,6 +19,11 @@ constexpr int64_t kLongestWaitUs = 1000;
 // Of sequences (harness/checker/models/messages/channel_checker.h).
 constexpr int kChannelShift = 40;
 constexpr uint64_t kStepsToClose = 800;  // on average
+
+bool IsNoRoom(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
+         absl::IsUnavailable(status);
+}
 
 }  // namespace
 
@@ -80,12 +87,21 @@ bool ChannelClient::Act(Random& random) {
       return true;
     }
   }
-  if (!drafts_.empty() && random.Chance(drafts_.size() == kMostDrafts ? 700 : 300)) {
+  if (workload_.last_message) {
+    PassOn(random);
+    return true;
+  }
+  // Where much may be held, much is.
+  const auto is_due = [&random](size_t have, uint32_t most, uint32_t at_most, uint32_t usual) {
+    if (have == 0) return false;
+    return random.Chance(have >= most ? at_most : std::max(1u, usual * 4 / std::max(most, 4u)));
+  };
+  if (is_due(drafts_.size(), workload_.most_drafts, 700, 300)) {
     CommitOrDrop(random.Below(drafts_.size()), /*commit=*/random.Chance(800));
     return true;
   }
-  if (!held_.empty() && random.Chance(held_.size() == kMostHeld ? 800 : 400)) {
-    GiveUp(random.Below(held_.size()), /*acknowledge=*/random.Chance(850));
+  if (is_due(held_.size(), workload_.most_held, 800, 400)) {
+    GiveUp(random.Below(held_.size()), /*acknowledge=*/!random.Chance(workload_.returns));
     return true;
   }
   const bool sends = random.Chance(workload_.SendsIn(closing_ == nullptr ? 0 : Number()));
@@ -100,27 +116,54 @@ bool ChannelClient::Act(Random& random) {
 // ---- Sending ------------------------------------------------------------------------------------
 
 void ChannelClient::SendStep(Random& random) {
-  const uint32_t size = workload_.NextSize(random);
   const Deadline deadline = NextDeadline(random);
-  if (traits_.has_draft && drafts_.size() < kMostDrafts && random.Chance(250)) {
-    Reserve(size, deadline);
+  if (traits_.has_draft && drafts_.size() < workload_.most_drafts && random.Chance(250)) {
+    Reserve(workload_.NextSize(random), deadline);
+  } else if (random.Chance(workload_.batches)) {
+    SendBatch(random, deadline);
   } else {
-    Send(size, deadline, /*as_batch=*/random.Chance(200));
+    Send(workload_.NextSize(random), deadline);
   }
 }
 
-bool ChannelClient::Send(uint32_t size, Deadline deadline, bool as_batch) {
+bool ChannelClient::Send(uint32_t size, Deadline deadline) {
   const ValueId id = NextId();
   buffer_.resize(size);
   FillValue(id, kValueKey, buffer_);
   const Known known = KnowBefore(deadline);
   Begin(Function::kSend, kTheChannel, id);
-  if (as_batch) {
-    const std::string_view one[] = {buffer_};
-    return EndSend(id, known, channel().SendMany(one, deadline).status(), 0);
-  }
   const absl::StatusOr<Sequence> sent = channel().Send(buffer_, deadline);
   return EndSend(id, known, sent.status(), sent.ok() ? *sent : 0);
+}
+
+// Each message of it is sent, or none of those after it.
+void ChannelClient::SendBatch(Random& random, Deadline deadline) {
+  // Few of the largest are many bytes already.
+  constexpr uint64_t kMostBytes = 256u << 10;
+  const uint64_t most =
+      std::clamp<uint64_t>(kMostBytes / workload_.largest_bytes, 1, workload_.most_batch);
+  batch_.resize(1 + random.Below(most));
+  batch_ids_.clear();
+  for (std::string& message : batch_) {
+    message.resize(workload_.NextSize(random));
+    batch_ids_.push_back(NextId());
+    FillValue(batch_ids_.back(), kValueKey, message);
+  }
+  const std::vector<std::string_view> messages(batch_.begin(), batch_.end());
+  const Known known = KnowBefore(deadline);
+  BeginRow(Function::kSend, kTheChannel, batch_ids_);
+  const absl::StatusOr<size_t> sent = channel().SendMany(messages, deadline);
+  const size_t count = sent.ok() ? *sent : 0;
+  EndRow(messages.size(),
+         [count](size_t i, Operation&) { return i < count ? Outcome::kOk : Outcome::kRefused; });
+  CheckSent("SendMany", known, sent.status());
+  if (sent.ok() && (count == 0 || count > messages.size())) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("SendMany of ", messages.size(), " messages sent ", count));
+  }
+  if (sent.ok() || absl::IsOutOfRange(sent.status())) return;
+  if (!IsNoRoom(sent.status())) FailStatus("SendMany", sent.status());
+  NoteNoRoom(sent.status());
 }
 
 bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& status,
@@ -134,10 +177,7 @@ bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& 
     End(Outcome::kRefused);
     return false;
   }
-  if (!absl::IsDeadlineExceeded(status) && !absl::IsResourceExhausted(status) &&
-      !absl::IsUnavailable(status)) {
-    FailStatus("Send", status);
-  }
+  if (!IsNoRoom(status)) FailStatus("Send", status);
   End(Outcome::kRefused);
   NoteNoRoom(status);
   return false;
@@ -151,10 +191,7 @@ void ChannelClient::Reserve(uint32_t size, Deadline deadline) {
   CheckSent("Reserve", known, draft.status());
   if (!draft.ok()) {
     if (absl::IsOutOfRange(draft.status())) return;
-    if (!absl::IsDeadlineExceeded(draft.status()) && !absl::IsResourceExhausted(draft.status()) &&
-        !absl::IsUnavailable(draft.status())) {
-      FailStatus("Reserve", draft.status());
-    }
+    if (!IsNoRoom(draft.status())) FailStatus("Reserve", draft.status());
     NoteNoRoom(draft.status());
     return;
   }
@@ -188,28 +225,36 @@ void ChannelClient::CommitOrDrop(size_t index, bool commit) {
 
 void ChannelClient::ReceiveStep(Random& random) {
   const Deadline deadline = NextDeadline(random);
-  const uint64_t draw = random.Below(1000);
-  if (!traits_.has_take || draw < 400) {
+  if (!traits_.has_take) {
     Receive(deadline);
-  } else if (draw < 550) {
-    TakeAsBatch(deadline, /*acknowledge=*/random.Chance(800));
-  } else if (held_.size() < kMostHeld) {
+    return;
+  }
+  const uint32_t all = uint32_t{workload_.receives} + workload_.drains + workload_.takes;
+  const uint64_t draw = random.Below(std::max(all, 1u));
+  if (draw < workload_.receives) {
+    Receive(deadline);
+  } else if (draw < uint32_t{workload_.receives} + workload_.drains) {
+    // A history of a broadcast has one message of a subscriber after the other.
+    const uint64_t most = broadcast_ == nullptr ? workload_.most_batch : 1;
+    TakeBatch(1 + random.Below(most), deadline, !random.Chance(workload_.returns));
+  } else if (held_.size() < workload_.most_held) {
     Take(deadline);
   }
 }
 
 void ChannelClient::EndNothing(const char* operation, const Known& known,
                                const absl::Status& status) {
+  const bool tells = absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
+  End(tells ? Outcome::kOk : Outcome::kRefused, kNothing);
+  NoteNothing(operation, known, status);
+}
+
+void ChannelClient::NoteNothing(const char* operation, const Known& known,
+                                const absl::Status& status) {
   CheckTaken(operation, known, status);
-  if (absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status)) {
-    End(Outcome::kOk, kNothing);
-  } else if (absl::IsUnavailable(status)) {
-    End(Outcome::kRefused);  // it tells of members, not of messages
-  } else if (IsHoldRefused(status)) {
-    End(Outcome::kRefused);
-  } else {
-    FailStatus(operation, status);
-  }
+  if (absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status)) return;
+  // The first tells of members, not of messages.
+  if (!absl::IsUnavailable(status) && !IsHoldRefused(status)) FailStatus(operation, status);
 }
 
 bool ChannelClient::Receive(Deadline deadline) {
@@ -238,22 +283,51 @@ void ChannelClient::Take(Deadline deadline) {
   NoteHolds();
 }
 
-// A batch of one: a history has one operation of a process open at a time.
-void ChannelClient::TakeAsBatch(Deadline deadline, bool acknowledge) {
+// So many takes at most, of which those that got nothing tell nothing; if all did, the first tells
+// that there was nothing.
+void ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) {
   const Known known = KnowBefore(deadline);
-  Begin(Function::kTake, kTheChannel);
-  absl::StatusOr<MessageBatch> batch = channel().Drain(1, deadline);
-  if (!batch.ok()) return EndNothing("Drain", known, batch.status());
-  const Message message = (*batch)[0];
-  const ValueId id = PeekId(message.bytes);
-  EndTaken("Drain", known, id, message.info);
-  NoteHeld(held_.size() + drafts_.size() + 1);
-  CheckBytes("Drain", id, message.bytes);
-  Begin(acknowledge ? Function::kAcknowledge : Function::kReturn, kTheChannel, id);
+  batch_ids_.assign(most, kNothing);
+  BeginRow(Function::kTake, kTheChannel, batch_ids_);
+  absl::StatusOr<MessageBatch> batch = channel().Drain(most, deadline);
+  const size_t got = batch.ok() ? batch->size() : 0;
+  const bool tells = absl::IsDeadlineExceeded(batch.status()) || absl::IsOutOfRange(batch.status());
+  batch_ids_.clear();
+  EndRow(most, [&](size_t i, Operation& operation) {
+    if (i >= got) return got == 0 && i == 0 && tells ? Outcome::kOk : Outcome::kRefused;
+    const Message message = (*batch)[i];
+    batch_ids_.push_back(PeekId(message.bytes));
+    operation.result = batch_ids_.back();
+    operation.result_version =
+        VersionOf(batch_ids_.back(), message.info.sequence, message.info.redelivered);
+    operation.expected = message.info.missed;
+    return Outcome::kOk;
+  });
+  if (!batch.ok()) return NoteNothing("Drain", known, batch.status());
+  CheckTaken("Drain", known, absl::OkStatus());
+  NoteHeld(held_.size() + drafts_.size() + got);
+  if (got == 0 || got > most) {
+    Fail(Verdict::kViolation, absl::StrCat("a batch of at most ", most, " messages has ", got));
+  }
+  // The oldest first; where the order is of each sender's, of each.
+  absl::flat_hash_map<uint64_t, Sequence> last;
+  for (size_t i = 0; i < got; ++i) {
+    const Message message = (*batch)[i];
+    NoteGap(message.info);
+    CheckBytes("Drain", batch_ids_[i], message.bytes);
+    const bool is_total = traits_.order == ChannelTraits::Order::kTotal;
+    Sequence& before = last[is_total ? 0 : batch_ids_[i] / (kOfOneSender + 1)];
+    if (traits_.has_sequences && message.info.sequence <= before) {
+      Fail(Verdict::kViolation,
+           absl::StrCat("a batch shows message ", message.info.sequence, " after ", before));
+    }
+    before = message.info.sequence;
+  }
+  BeginRow(acknowledge ? Function::kAcknowledge : Function::kReturn, kTheChannel, batch_ids_);
   const absl::Status status =
       acknowledge ? channel().Acknowledge(*std::move(batch)) : channel().Return(*std::move(batch));
   if (!status.ok()) FailStatus(acknowledge ? "Acknowledge" : "Return", status);
-  End(Outcome::kOk);
+  EndRow(got, [](size_t, Operation&) { return Outcome::kOk; });
   NoteHolds();
 }
 
@@ -278,13 +352,20 @@ void ChannelClient::ReleaseAll() {
 
 // ---- The whole ----------------------------------------------------------------------------------
 
-void ChannelClient::ReceiveAll() {
-  while (Receive(Deadline::None())) {
-  }
+uint64_t ChannelClient::ReceiveAll() {
+  uint64_t received = 0;
+  while (Receive(Deadline::None())) ++received;
+  return received;
 }
 
 void ChannelClient::Visit() {
-  ReceiveAll();
+  const absl::StatusOr<Occupancy> before = channel().Look();
+  const uint64_t received = ReceiveAll();
+  if (context().design.role() == Design::Role::kDesign && before.ok() &&
+      before->waiting != received) {
+    Fail(Verdict::kViolation, absl::StrCat("Look told of ", before->waiting,
+                                           " messages that wait, and ", received, " did"));
+  }
   for (const WorkerBoard& board : context().control().boards) {
     // Relaxed: the workers are parked.
     if (board.attached.load(std::memory_order_relaxed) != 0 &&
@@ -302,6 +383,8 @@ void ChannelClient::Visit() {
                       occupancy->waiting, " that wait and ", occupancy->taken, " taken"));
   }
   if (broadcast_ != nullptr && !occupancy->closed) SendAndReceiveOne();
+  const bool tries_all = broadcast_ == nullptr && context().design.role() == Design::Role::kDesign;
+  if (tries_all && !occupancy->closed) TryAll();
   if (closing_ != nullptr && occupancy->closed) ReplaceChannel();
 }
 
@@ -310,9 +393,9 @@ bool ChannelClient::Fill() {
     return false;
   }
   // Bounded: a channel that overwrites is never full.
-  const uint64_t most = context().scenario.segment_bytes / kFillBytes + 1;
+  const uint64_t most = context().segment_options.size_bytes / kFillBytes + 1;
   for (uint64_t sent = 0; sent < most; ++sent) {
-    if (!Send(kFillBytes, Deadline::None(), /*as_batch=*/false)) return true;
+    if (!Send(kFillBytes, Deadline::None())) return true;
   }
   return false;
 }

@@ -54,8 +54,6 @@ class ChannelClient final : public Client {
   // The channel as a whole is one subject, and so one key of the history.
   static constexpr uint64_t kTheChannel = 0;
   static constexpr uint32_t kFillBytes = 3000;
-  static constexpr size_t kMostHeld = 4;
-  static constexpr size_t kMostDrafts = 2;
   // So many workers wait for a while at most: one of them is left when another is killed.
   static constexpr uint32_t kNeverWaitForever = 2;
 
@@ -89,23 +87,37 @@ class ChannelClient final : public Client {
   void SendStep(Random& random);
   void ReceiveStep(Random& random);
   // False: there was no room.
-  bool Send(uint32_t size, Deadline deadline, bool as_batch);
+  bool Send(uint32_t size, Deadline deadline);
+  void SendBatch(Random& random, Deadline deadline);
   bool EndSend(ValueId id, const Known& known, const absl::Status& status, Sequence sequence);
   void Reserve(uint32_t size, Deadline deadline);
   void CommitOrDrop(size_t index, bool commit);
   // False: there was nothing.
   bool Receive(Deadline deadline);
   void Take(Deadline deadline);
-  void TakeAsBatch(Deadline deadline, bool acknowledge);
+  void TakeBatch(size_t most, Deadline deadline, bool acknowledge);
   void GiveUp(size_t index, bool acknowledge);
-  void ReceiveAll();
+  // How many there were.
+  uint64_t ReceiveAll();
+  // One round of the message of which there is only one (ChannelWorkload::last_message).
+  void PassOn(Random& random);
+  uint64_t CountAll();
+  // In a channel in which nothing is, and nobody works (channel_client_quiet.cc).
+  void TryAll();
+  void SendDraftOfNothing(std::vector<std::string>* sent);
+  size_t TakeAndReturn(const std::vector<std::string>& sent);
+  void CheckQuiet(const std::vector<std::string>& sent, size_t index, std::string_view bytes,
+                  const MessageInfo& info, bool returned);
+  void CheckCounts(uint64_t waiting, uint64_t taken, const char* when);
+  [[noreturn]] void FailQuiet(const std::string& what);
   // Of a broadcast (channel_client_broadcast.cc).
   void NoteGap(const MessageInfo& info);
   bool IsHoldRefused(const absl::Status& status);
   void NoteNoRoom(const absl::Status& status);
   void SendAndReceiveOne();
   void OverwriteAll();
-  // Ends a Take or Receive that got nothing.
+  // Checks what a Take or Receive was told that got nothing; ends its record.
+  void NoteNothing(const char* operation, const Known& known, const absl::Status& status);
   void EndNothing(const char* operation, const Known& known, const absl::Status& status);
   void EndTaken(const char* operation, const Known& known, ValueId id, const MessageInfo& info) {
     NoteGap(info);
@@ -130,6 +142,9 @@ class ChannelClient final : public Client {
   std::vector<Held> held_;
   std::vector<Reserved> drafts_;
   std::string buffer_;
+  std::vector<std::string> batch_;
+  std::vector<uint64_t> batch_ids_;
+  uint64_t visits_ = 0;
 };
 
 }  // namespace kill9

@@ -39,7 +39,7 @@ void ChannelClient::NoteNoRoom(const absl::Status& status) {
 // That something was received can always be a lie of a design that loses: but what was just sent,
 // while nobody else sends, is there.
 void ChannelClient::SendAndReceiveOne() {
-  if (!Send(workload_.smallest_bytes, Deadline::None(), /*as_batch=*/false)) return;
+  if (!Send(workload_.smallest_bytes, Deadline::None())) return;
   const ValueId sent = MakeValueId(process(), sequence_);
   if (!Receive(Deadline::None())) {
     Fail(Verdict::kViolation, "what was sent to a quiet channel is not received");
@@ -51,9 +51,9 @@ void ChannelClient::SendAndReceiveOne() {
 
 // Once round: all that was there is overwritten, so that the audit finds what keeps its room.
 void ChannelClient::OverwriteAll() {
-  const uint64_t rounds = 2 * context().scenario.segment_bytes / kFillBytes + 1;
+  const uint64_t rounds = 2 * context().segment_options.size_bytes / kFillBytes + 1;
   for (uint64_t sent = 0; sent < rounds; ++sent) {
-    if (!Send(kFillBytes, Deadline::None(), /*as_batch=*/false)) return;
+    if (!Send(kFillBytes, Deadline::None())) return;
   }
 }
 

@@ -41,11 +41,13 @@ void ChannelClient::Close() {
   Count(closing_->closes);
 }
 
-// Who waits for the end waits for what others hold, too.
+// Who waits for the end waits for what others hold, too. Of a channel that is closed already no
+// second Close tells: what is given up here must.
 void ChannelClient::LetOthersGo() {
+  if (workload_.last_message) Send(workload_.smallest_bytes, Deadline::None());
   if (closing_ == nullptr) return;
   ReleaseAll();
-  Close();
+  if (!KnowBefore(Deadline::None()).closed) Close();
 }
 
 bool ChannelClient::ObjectWasReplaced() {
@@ -57,6 +59,11 @@ void ChannelClient::CheckEnd(const char* operation, const Known& known,
                              const absl::Status& status) {
   if (known.deadline.forever() && absl::IsDeadlineExceeded(status)) {
     FailStatus("a wait without a deadline", status);
+  }
+  if (known.deadline.waits() && absl::IsDeadlineExceeded(status) &&
+      context().design.role() == Design::Role::kDesign &&
+      static_cast<int64_t>(MonotonicNs()) < known.deadline.monotonic_ns()) {
+    FailStatus("a wait that ended before its deadline", status);
   }
   if (!absl::IsOutOfRange(status)) return;
   // Acquire: pairs with Raise in Close.

@@ -6,7 +6,9 @@
 #include "harness/channel_driver/broadcast_board.h"
 #include "harness/channel_driver/channel_client.h"
 #include "harness/channel_driver/closing.h"
+#include "harness/channel_driver/shape/draw_channel_shape.h"
 #include "harness/result/result.h"
+#include "variants/segment/hash.h"
 
 namespace kill9 {
 namespace {
@@ -15,6 +17,12 @@ Scenario EmptyChannel() {
   return {.name = "empty_channel",
           .summary = "the channel is empty nearly all the time: receivers wait, and die waiting",
           .timer = {.life_us = 2000, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+Scenario LastMessage() {
+  return {.name = "last_message",
+          .summary = "one message goes round, and all wait for it for ever: no wake-up is spare",
+          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
 }
 
 Scenario LargeMessages() {
@@ -59,6 +67,7 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "full_segment") return "mostly-full";
   if (scenario == "empty_channel") return "mostly-empty";
   if (scenario == "large_messages") return "large";
+  if (scenario == "last_message") return "last-message";
   if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
   if (scenario == "lapped_subscribers") return "lapped";
@@ -66,11 +75,19 @@ std::string_view WorkloadOf(std::string_view scenario) {
   return "mixed";
 }
 
+constexpr std::string_view kUsualShape = "usual";
+constexpr std::string_view kDrawnShape = "drawn";
+
 class ChannelRun final : public PreparedRun {
  public:
+  // `participants`: that take part at a time.
   ChannelRun(const ChannelTraits& traits, const ChannelWorkload& workload,
-             std::string_view scenario)
-      : traits_(traits), workload_(workload), scenario_(scenario) {}
+             std::string_view scenario, const ChannelShape& shape, uint32_t participants)
+      : traits_(traits),
+        workload_(Shaped(workload, shape)),
+        scenario_(scenario),
+        shape_(shape),
+        participants_(participants) {}
 
   BoardsSize boards_size() const override {
     return {.bytes = sizeof(Boards), .eager_bytes = sizeof(Boards)};
@@ -114,6 +131,11 @@ class ChannelRun final : public PreparedRun {
     return counts;
   }
 
+  uint32_t idle() const override { return shape_.idle; }
+  void ShapeSegment(SegmentOptions* options) const override { ApplyTo(shape_, options); }
+  std::string shape() const override { return ShapeText(shape_); }
+  Json shape_classes() const override { return ToJson(ClassesOf(shape_, participants_)); }
+
  private:
   struct Boards {
     ClosingBoard closing;
@@ -121,17 +143,37 @@ class ChannelRun final : public PreparedRun {
   };
 
   const ChannelTraits& traits_;
-  const ChannelWorkload& workload_;
+  const ChannelWorkload workload_;
   const std::string_view scenario_;
+  const ChannelShape shape_;
+  const uint32_t participants_;
   ClosingBoard* closing_ = nullptr;      // null: nobody closes
   BroadcastBoard* broadcast_ = nullptr;  // null: it is a queue
 };
 
+// Changes *shape as the request says.
+absl::Status ShapeTo(const ChannelDesign& design, const Scenario& scenario,
+                     const ShapeRequest& request, const ChannelShapeBounds& bounds,
+                     ChannelShape* shape) {
+  if (request.text != kDrawnShape) {
+    if (absl::Status status = ParseShape(request.text, shape); !status.ok()) return status;
+    return FitShape(design, *shape, request.seed, bounds);
+  }
+  // Each design draws one of its own in each scenario.
+  Random random(request.seed, XXH3_64bits(scenario.name.data(), scenario.name.size()) ^
+                                  XXH3_64bits(design.name().data(), design.name().size()));
+  absl::StatusOr<ChannelShape> drawn = DrawShape(design, *shape, request.seed, bounds, random);
+  if (!drawn.ok()) return drawn.status();
+  *shape = *drawn;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::span<const Scenario> ChannelDriver::scenarios() const {
-  static const auto* scenarios = new std::vector<Scenario>(CommonScenariosWith(
-      {EmptyChannel(), LargeMessages(), Closing(), LappedSubscribers(), FullOfPins()}));
+  static const auto* scenarios = new std::vector<Scenario>(
+      CommonScenariosWith({EmptyChannel(), LastMessage(), LargeMessages(), Closing(),
+                           LappedSubscribers(), FullOfPins()}));
   return *scenarios;
 }
 
@@ -147,20 +189,52 @@ bool ChannelDriver::RecordsVersions(const Design& design) const {
 
 absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::Prepare(
     const Design& design, const Scenario& scenario, std::string_view workload) const {
+  ShapeRequest usual;
+  usual.usual_participants = 0;
+  return PrepareShaped(design, scenario, workload, usual);
+}
+
+absl::Status ChannelDriver::CheckShape(const std::string& text) const {
+  if (text == kUsualShape || text == kDrawnShape) return absl::OkStatus();
+  ChannelShape shape;
+  return ParseShape(text, &shape);
+}
+
+Json ChannelDriver::shape_classes() const { return ToJson(AllChannelShapeClasses()); }
+
+// The usual shape is made without a trial: so it is of other channels, too.
+absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
+    const Design& design, const Scenario& scenario, std::string_view workload,
+    const ShapeRequest& request) const {
   const ChannelWorkload* named =
       FindChannelWorkload(workload.empty() ? WorkloadOf(scenario.name) : workload);
   if (named == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("a channel has no workload '", std::string(workload), "'"));
   }
-  const ChannelTraits& traits = static_cast<const ChannelDesign&>(design).traits();
+  const ChannelDesign& channel_design = static_cast<const ChannelDesign&>(design);
+  const ChannelTraits& traits = channel_design.traits();
+  const bool is_broadcast = traits.delivery == ChannelTraits::Delivery::kBroadcast;
+  if (scenario.name == "last_message" && (is_broadcast || !traits.has_take)) {
+    return absl::UnimplementedError("what one has taken does not come to another");
+  }
   if (scenario.name == "closing" && design.role() == Design::Role::kPeer) {
     return absl::UnimplementedError("another library's channel need not have a Close");
   }
-  if (IsOfBroadcasts(scenario.name) && traits.delivery != ChannelTraits::Delivery::kBroadcast) {
+  if (IsOfBroadcasts(scenario.name) && !is_broadcast) {
     return absl::UnimplementedError("a queue has no subscribers that could miss a message");
   }
-  return std::make_unique<ChannelRun>(traits, *named, scenario.name);
+  ChannelShape shape = UsualShape(*named, scenario.segment_bytes, request.usual_participants);
+  if (request.text != kUsualShape) {
+    ChannelShapeBounds bounds = ChannelBoundsOf(scenario);
+    bounds.least_participants = request.least_participants;
+    bounds.most_participants = request.most_participants;
+    bounds.keeps_work |= !workload.empty();
+    absl::Status status = ShapeTo(channel_design, scenario, request, bounds, &shape);
+    if (!status.ok()) return status;
+  }
+  return std::make_unique<ChannelRun>(traits, *named, scenario.name, shape,
+                                      request.least_participants);
 }
 
 }  // namespace kill9

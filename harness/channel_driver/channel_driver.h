@@ -22,6 +22,11 @@ class ChannelDriver final : public TortureDriver {
   absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
                                                        const Scenario& scenario,
                                                        std::string_view workload) const override;
+  absl::Status CheckShape(const std::string& text) const override;
+  absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
+      const Design& design, const Scenario& scenario, std::string_view workload,
+      const ShapeRequest& request) const override;
+  Json shape_classes() const override;
 };
 
 }  // namespace kill9

@@ -10,6 +10,12 @@
 
 namespace kill9 {
 
+enum class MessageSizes : uint8_t {
+  kUniform,
+  kSpread,  // half of them of the smaller ones: each power of two is about as likely as the next
+  kEdges,   // about the powers of two, and a few of them: where designs go other ways
+};
+
 struct ChannelWorkload {
   std::string_view name;
   // In thousandths of the steps; the rest receives.
@@ -18,6 +24,19 @@ struct ChannelWorkload {
   // A message is at least as long as its name (harness/store_driver/value.h).
   uint32_t smallest_bytes = 8;
   uint32_t largest_bytes = 160;
+  MessageSizes sizes = MessageSizes::kSpread;
+  uint32_t most_held = 4;    // messages of a participant, but for a batch
+  uint32_t most_drafts = 2;  // 0: all is sent at once
+  uint32_t most_batch = 4;   // messages of a batch
+  // In thousandths of the sends; of the steps that receive, beside each other; and of what is given
+  // up: what is returned.
+  uint16_t batches = 200;
+  uint16_t receives = 400;
+  uint16_t drains = 150;
+  uint16_t takes = 450;
+  uint16_t returns = 150;
+  // One message goes round: who has taken it sends the next, and all others wait for it, for ever.
+  bool last_message = false;
   // In thousandths of the calls: those that wait for a while, if they must.
   uint16_t waits = 100;
   // Who sends or receives only, by turns of the processes' numbers: one to one, many to one and so

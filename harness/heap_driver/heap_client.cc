@@ -110,6 +110,11 @@ bool HeapClient::Allocate(uint64_t bytes, Deadline deadline, Lifetime lifetime) 
   if (deadline.forever() && IsNoRoom(block.status())) {
     FailStatus("a wait without a deadline", block.status());
   }
+  if (deadline.waits() && IsNoRoom(block.status()) &&
+      context().design.role() == Design::Role::kDesign &&
+      static_cast<int64_t>(MonotonicNs()) < deadline.monotonic_ns()) {
+    FailStatus("a wait that ended before its deadline", block.status());
+  }
   return EndAllocation("Allocate", id, bytes, block, &held_);
 }
 
@@ -143,6 +148,7 @@ bool HeapClient::EndAllocation(const char* operation, ValueId id, uint64_t bytes
     Fail(Verdict::kViolation, absl::StrCat("a block of ", bytes, " bytes has ", data->size(),
                                            " at offset ", block->offset));
   }
+  NoteNew(*block);
   FillValue(id, id, *data);
   into->push_back({*block, id, bytes});
   NoteHolds();
@@ -181,6 +187,14 @@ void HeapClient::UseReserve(Random& random) {
     Count(boards_.from_reserves);
   }
   NoteHolds();
+}
+
+// A handle is of one allocation, for ever.
+void HeapClient::NoteNew(BlockHandle block) {
+  if (named_.size() >= kMostNamed) named_.clear();
+  if (named_.insert({block.offset, block.generation}).second) return;
+  Fail(Verdict::kViolation,
+       absl::StrCat("a new block at offset ", block.offset, " has the handle of an earlier one"));
 }
 
 // ---- Letting go ---------------------------------------------------------------------------------

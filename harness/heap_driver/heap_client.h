@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "harness/heap_driver/heap_boards.h"
 #include "harness/heap_driver/heap_workload.h"
 #include "harness/torture/worker/client.h"
@@ -44,6 +45,7 @@ class HeapClient final : public Client {
 
  private:
   static constexpr size_t kMostStale = 16;
+  static constexpr size_t kMostNamed = 1u << 16;
   // So many workers wait for a while at most: one of them is left when another is killed.
   static constexpr uint32_t kNeverWaitForever = 2;
 
@@ -57,6 +59,7 @@ class HeapClient final : public Client {
 
   void AllocateStep(Random& random);
   // False: there was no room.
+  void NoteNew(BlockHandle block);
   bool Allocate(uint64_t bytes, Deadline deadline, Lifetime lifetime);
   void AllocateAt(const KnownBlock& place);
   bool EndAllocation(const char* operation, ValueId id, uint64_t bytes,
@@ -92,7 +95,8 @@ class HeapClient final : public Client {
   std::array<uint64_t, kSlots> letters_seen_{};
   std::vector<KnownBlock> held_;
   std::vector<KnownBlock> filling_;
-  std::vector<KnownBlock> stale_;  // some that it owns no more
+  std::vector<KnownBlock> stale_;                             // some that it owns no more
+  absl::flat_hash_set<std::pair<uint64_t, uint64_t>> named_;  // handles: offset and generation
   HeapReserve reserve_;
   // False: owners are only counted. Then nobody can be told from one, nor find what is its own.
   bool tells_owners_ = true;

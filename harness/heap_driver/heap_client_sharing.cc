@@ -128,19 +128,30 @@ void HeapClient::LookAround() {
   std::vector<KnownBlock> unknown;
   absl::flat_hash_map<uint64_t, uint32_t> shown;  // by offset: how often
   const ParticipantId me = heap().id();
+  uint64_t reserved = 0, of_another_size = 0;
   BeginUnrecorded(Function::kForEach, kHeapOfBlocks);
   const absl::Status status = heap().ForEach([&](const HeapBlock& block) {
-    if (block.reserved ||
-        std::find(block.owners.begin(), block.owners.end(), me) == block.owners.end()) {
+    if (std::find(block.owners.begin(), block.owners.end(), me) == block.owners.end()) return true;
+    if (block.reserved) {
+      ++reserved;
+      of_another_size += block.bytes != reserve_.block_bytes() ? 1 : 0;
       return true;
     }
     ++shown[block.handle.offset];
     const KnownBlock known{block.handle, kNothing, block.bytes};
     if (!Owns(known)) unknown.push_back(known);
+    for (const KnownBlock& one : held_) {
+      of_another_size += one.handle == block.handle && one.bytes != block.bytes ? 1 : 0;
+    }
     return true;
   });
   EndUnrecorded();
   if (!status.ok()) FailStatus("ForEach", status);
+  if (reserved != reserve_.blocks_left() || of_another_size != 0) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("ForEach showed ", reserved, " reserved blocks of ", reserve_.blocks_left(),
+                      ", and ", of_another_size, " blocks of another size than they have"));
+  }
   for (const KnownBlock& block : held_) {
     if (shown[block.handle.offset] == 1) continue;
     Fail(Verdict::kViolation, absl::StrCat("ForEach showed a block that lived all the while ",

@@ -118,6 +118,7 @@ class HeapRun final : public PreparedRun {
   }
   Json Counts() const override { return {{"heap", CountsOf(*boards_)}}; }
 
+  uint32_t idle() const override { return shape_.idle; }
   void ShapeSegment(SegmentOptions* options) const override { ApplyTo(shape_, options); }
   std::string shape() const override { return ShapeText(shape_); }
   Json shape_classes() const override { return ToJson(ClassesOf(shape_, participants_)); }

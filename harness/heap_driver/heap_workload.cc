@@ -52,7 +52,7 @@ std::span<const HeapWorkload> AllHeapWorkloads() {
        .largest_bytes = 48 << 10,
        .most_held = 10,
        .hands_over = 0,
-       .reserves = 0,
+       .reserves = 100,
        .waits = 500,
        .waits_forever = 150},
   };

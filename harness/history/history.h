@@ -2,7 +2,9 @@
 // nothing of stores or of shared memory. Workers record Operations; the checker reads them; EDN is
 // their outward form.
 //
-// H1  Each process (one incarnation of a worker) has at most one operation open at a time.
+// H1  Each process (one incarnation of a worker) has at most one operation open at a time. A call
+//     that moves several messages is an operation for each, all open at once: the first is the
+//     process's, the others are its companions'.
 // H2  `invoke` was read before the operation began and `finish` after it ended, by clocks that are
 //     ordered across cores: if finish(a) < invoke(b), then a ended before b began.
 //     The reverse need not be seen.
@@ -41,6 +43,17 @@ inline constexpr uint64_t kAcquiredOfDead = 2;  // and the last one who held it 
 inline constexpr uint64_t kAcquiredUntold = 3;  // and it does not tell who held it
 // The `finish` of an operation that may take effect at any later time.
 inline constexpr uint64_t kNever = ~0ull;
+
+// A process's companions have numbers of their own, above those of processes (H1).
+inline constexpr int kCompanionShift = 22;
+inline constexpr uint32_t kMostCompanions = (1u << (32 - kCompanionShift)) - 1;
+// `companion`: 0 is the process itself.
+constexpr uint32_t CompanionOf(uint32_t process, uint32_t companion) {
+  return process | companion << kCompanionShift;
+}
+constexpr uint32_t WhoseCompanion(uint32_t process) {
+  return process & ((1u << kCompanionShift) - 1);
+}
 
 // One operation, as recorded: one cache line.
 struct alignas(64) Operation {

@@ -34,14 +34,29 @@ Recorder::Recorder(RecordingRing* ring, Operation* operations, uint64_t capacity
       process_(ring->process.load(std::memory_order_relaxed)),
       clock_(clock) {}
 
-void Recorder::WaitForRoom() {
+void Recorder::BeginRow(Function function, uint64_t key, std::span<const uint64_t> arguments) {
+  const uint64_t count = arguments.size();
+  if (published_ - drained_ + count > capacity_) WaitForRoom(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    LayOut(i, static_cast<uint32_t>(i), function, key, arguments[i], 0);
+  }
+  const uint64_t invoke = std::max(clock_.BeforeOperation(), last_finish_ + 1);
+  for (uint64_t i = 0; i < count; ++i) {
+    operations_[(published_ + i) & (capacity_ - 1)].invoke = invoke;
+  }
+  published_ += count;
+  // release: pairs with the acquire in Recording::DrainRing and InOperation.
+  ring_->published.store(published_, std::memory_order_release);
+}
+
+void Recorder::WaitForRoom(uint64_t operations) {
   constexpr int kSpins = 100;
   constexpr int kYields = 200;
   for (int attempt = 0;; ++attempt) {
     // acquire: pairs with the release in Recording::DrainRing; the record may be overwritten after
     // it.
     drained_ = ring_->drained.load(std::memory_order_acquire);
-    if (published_ - drained_ < capacity_) return;
+    if (published_ - drained_ + operations <= capacity_) return;
     if (attempt < kSpins) continue;
     if (attempt < kSpins + kYields) {
       sched_yield();
@@ -112,17 +127,20 @@ bool Recording::OpenOperation(uint32_t slot, Operation* operation) const {
 
 bool Recording::CloseCrashed(uint32_t slot, uint64_t death) {
   slots_[slot].open = false;
-  Operation ignored;
-  if (!OpenOperation(slot, &ignored)) return false;
-  // relaxed: the worker has been reaped, so all that it wrote is visible.
-  uint64_t published = ring(slot).published.load(std::memory_order_relaxed);
-  Operation& last = operations(slot)[(published - 1) & (options_.capacity - 1)];
-  last.finish = death;
-  last.result = kNothing;
-  last.result_version = 0;
-  // relaxed: only this thread reads it from now on.
-  std::atomic_ref<Outcome>(last.outcome).store(Outcome::kCrashed, std::memory_order_relaxed);
-  return true;
+  // relaxed, here and below: the worker has been reaped, so all that it wrote is visible.
+  const uint64_t published = ring(slot).published.load(std::memory_order_relaxed);
+  bool any = false;
+  for (uint64_t at = ring(slot).drained.load(std::memory_order_relaxed); at != published; ++at) {
+    Operation& one = operations(slot)[at & (options_.capacity - 1)];
+    const std::atomic_ref<Outcome> outcome(one.outcome);
+    if (outcome.load(std::memory_order_relaxed) != Outcome::kOpen) continue;
+    one.finish = death;
+    one.result = kNothing;
+    one.result_version = 0;
+    outcome.store(Outcome::kCrashed, std::memory_order_relaxed);
+    any = true;
+  }
+  return any;
 }
 
 void Recording::DrainRing(uint32_t slot, std::vector<Operation>* into) {
@@ -138,7 +156,7 @@ void Recording::DrainRing(uint32_t slot, std::vector<Operation>* into) {
     // acquire: pairs with the release in Recorder::End.
     if (std::atomic_ref<Outcome>(operation.outcome).load(std::memory_order_acquire) ==
         Outcome::kOpen) {
-      // R3: it is the last, and it was invoked no later than whatever follows it.
+      // R3: it is of the last call, and was invoked no later than whatever follows it.
       slots_[slot].bound = std::max(slots_[slot].bound, operation.invoke);
       break;
     }

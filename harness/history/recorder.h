@@ -29,7 +29,7 @@
 //     reaped).
 // R2  `published` counts what has been begun, `drained` what the supervisor has taken; no operation
 //     is lost: a worker whose ring is full waits in Begin, before its operation is called.
-// R3  At most the last published operation of a ring is open.
+// R3  At most the last published operations of a ring are open, those of one call.
 //
 // PROGRESS: Begin waits only for the supervisor, and only when the ring is full. End never waits.
 // ON CRASH: at any instruction the ring is whole; an operation cut off is open, and is closed by
@@ -43,6 +43,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -66,19 +67,8 @@ class Recorder {
  public:
   // Publishes the operation as open. REQUIRES: none is open.
   void Begin(Function function, uint64_t key, uint64_t argument = kNothing, uint64_t expected = 0) {
-    if (published_ - drained_ == capacity_) WaitForRoom();
-    current_ = &operations_[published_ & (capacity_ - 1)];
-    current_->process = process_;
-    current_->function = function;
-    current_->reserved = 0;
-    current_->key = key;
-    current_->argument = argument;
-    current_->expected = expected;
-    current_->result = kNothing;
-    current_->result_version = 0;
-    current_->finish = 0;
-    // relaxed: the release of `published` below makes it visible.
-    outcome().store(Outcome::kOpen, std::memory_order_relaxed);
+    if (published_ - drained_ == capacity_) WaitForRoom(1);
+    LayOut(0, 0, function, key, argument, expected);
     // The reading may be a little early (C2), but this process's operations follow one another.
     current_->invoke = std::max(clock_.BeforeOperation(), last_finish_ + 1);
     // release: pairs with the acquire in Recording::DrainRing and InOperation.
@@ -100,6 +90,27 @@ class Recorder {
     outcome().store(result_outcome, std::memory_order_release);
   }
 
+  // Publishes a row of operations, of one call, as open: one for each argument, of this process and
+  // of its companions in turn. REQUIRES: none is open; 1 to kMostCompanions of them.
+  void BeginRow(Function function, uint64_t key, std::span<const uint64_t> arguments);
+  // Completes the row, its first operation last: until then the supervisor drains none of it (R3).
+  // `result_of(i, operation)` fills in what came of each, and says its outcome.
+  template <typename ResultOf>
+  void EndRow(size_t count, ResultOf result_of) {
+    last_finish_ = clock_.AfterOperation();
+    Outcome of_first = Outcome::kOpen;
+    for (size_t i = 0; i < count; ++i) {
+      current_ = &operations_[(published_ - count + i) & (capacity_ - 1)];
+      const Outcome its = result_of(i, *current_);
+      current_->finish = last_finish_;
+      // release, here and below: pairs with the acquire in Recording::DrainRing.
+      if (i != 0) outcome().store(its, std::memory_order_release);
+      if (i == 0) of_first = its;
+    }
+    current_ = &operations_[(published_ - count) & (capacity_ - 1)];
+    outcome().store(of_first, std::memory_order_release);
+  }
+
   // The operation that was ended last. REQUIRES: there is one, and none was begun since.
   const Operation& last() const { return *current_; }
 
@@ -108,7 +119,23 @@ class Recorder {
   static constexpr uint64_t kAhead = 4;  // operations
   Recorder(RecordingRing* ring, Operation* operations, uint64_t capacity, const Clock& clock);
   std::atomic_ref<Outcome> outcome() { return std::atomic_ref<Outcome>(current_->outcome); }
-  void WaitForRoom();
+  // Lays out the operation that is published as the next but `ahead`.
+  void LayOut(uint64_t ahead, uint32_t companion, Function function, uint64_t key,
+              uint64_t argument, uint64_t expected) {
+    current_ = &operations_[(published_ + ahead) & (capacity_ - 1)];
+    current_->process = CompanionOf(process_, companion);
+    current_->function = function;
+    current_->reserved = 0;
+    current_->key = key;
+    current_->argument = argument;
+    current_->expected = expected;
+    current_->result = kNothing;
+    current_->result_version = 0;
+    current_->finish = 0;
+    // relaxed: the release of `published` makes it visible.
+    outcome().store(Outcome::kOpen, std::memory_order_relaxed);
+  }
+  void WaitForRoom(uint64_t operations);
 
   RecordingRing* ring_;
   Operation* operations_;
@@ -147,7 +174,7 @@ class Recording {
   // The open operation, if any.
   bool OpenOperation(uint32_t slot, Operation* operation) const;
 
-  // The slot's worker has been reaped. ENSURES: its open operation, if any, is closed as kCrashed
+  // The slot's worker has been reaped. ENSURES: what it has open, if any, is closed as kCrashed
   // at `death` (a reading of the clock after the reaping); true if there was one. Also for a worker
   // that exited.
   bool CloseCrashed(uint32_t slot, uint64_t death);

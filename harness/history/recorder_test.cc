@@ -211,5 +211,91 @@ TEST(Recorder, NothingIsLostWhenTheRingIsFullAndWorkersAreKilled) {
   EXPECT_GT(operations.size(), 1000u);
 }
 
+// ---- Calls that move several messages.
+
+TEST(Recorder, ARowIsOpenAsAWholeAndEndsAsAWhole) {
+  auto recording = MakeRecording(1, 64);
+  recording->Open(0, 7);
+  Recorder recorder = recording->recorder(0);
+  const uint64_t arguments[] = {11, 12, 13};
+  recorder.BeginRow(Function::kSend, 5, arguments);
+  std::vector<Operation> drained;
+  const uint64_t settled = recording->Drain(&drained);
+  EXPECT_TRUE(drained.empty());
+  EXPECT_TRUE(recording->InOperation(0));
+  recorder.EndRow(3, [&](size_t i, Operation& operation) {
+    operation.result_version = 20 + i;
+    // Half of a row would be settled by the end of its first half.
+    recording->Drain(&drained);
+    EXPECT_TRUE(drained.empty());
+    return i == 2 ? Outcome::kRefused : Outcome::kOk;
+  });
+  EXPECT_FALSE(recording->InOperation(0));
+  recorder.Begin(Function::kReceive, 5);
+  recorder.End(Outcome::kOk);
+  recording->Drain(&drained);
+  ASSERT_EQ(drained.size(), 4u);
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(drained[i].process, CompanionOf(7, i));
+    EXPECT_EQ(WhoseCompanion(drained[i].process), 7u);
+    EXPECT_EQ(drained[i].argument, 11 + i);
+    EXPECT_EQ(drained[i].outcome, i == 2 ? Outcome::kRefused : Outcome::kOk);
+    EXPECT_EQ(drained[i].result_version, 20 + i);
+    EXPECT_EQ(drained[i].invoke, drained[0].invoke);
+    EXPECT_EQ(drained[i].finish, drained[0].finish);
+    EXPECT_LE(settled, drained[i].invoke);
+  }
+  EXPECT_EQ(drained[3].process, 7u);
+  EXPECT_LT(drained[2].finish, drained[3].invoke);
+}
+
+TEST(Recorder, ARowThatADeathCutsOffCrashesAsAWhole) {
+  auto recording = MakeRecording(1, 64);
+  recording->Open(0, 1);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    Recorder recorder = recording->recorder(0);
+    recorder.Begin(Function::kReceive, 5);
+    recorder.End(Outcome::kOk);
+    const uint64_t arguments[] = {11, 12, 13};
+    recorder.BeginRow(Function::kSend, 5, arguments);
+    raise(SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_TRUE(recording->CloseCrashed(0, recording->clock().Now()));
+  std::vector<Operation> drained;
+  recording->Drain(&drained);
+  ASSERT_EQ(drained.size(), 4u);
+  EXPECT_EQ(drained[0].outcome, Outcome::kOk);
+  for (size_t i = 1; i < 4; ++i) EXPECT_EQ(drained[i].outcome, Outcome::kCrashed);
+  EXPECT_TRUE(recording->empty());
+}
+
+TEST(Recorder, ARowWaitsUntilThereIsRoomForAllOfIt) {
+  auto recording = MakeRecording(1, 4);
+  recording->Open(0, 1);
+  Recorder recorder = recording->recorder(0);
+  for (int i = 0; i < 3; ++i) {
+    recorder.Begin(Function::kReceive, 5);
+    recorder.End(Outcome::kOk);
+  }
+  std::vector<Operation> drained;
+  std::atomic<bool> begun{false};
+  std::thread worker([&] {
+    const uint64_t arguments[] = {11, 12};
+    recorder.BeginRow(Function::kSend, 5, arguments);
+    begun.store(true);
+    recorder.EndRow(2, [](size_t, Operation&) { return Outcome::kOk; });
+  });
+  usleep(5'000);
+  EXPECT_FALSE(begun.load());  // three of four are taken
+  while (!begun.load()) recording->Drain(&drained);
+  worker.join();
+  recording->Drain(&drained);
+  EXPECT_EQ(drained.size(), 5u);
+}
+
 }  // namespace
 }  // namespace kill9

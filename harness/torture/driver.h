@@ -61,6 +61,9 @@ class PreparedRun {
   // What the kind counted, as fields of the run's result.
   virtual Json Counts() const;
 
+  // How many participants are there from the first moment to the last and do nothing, so that those
+  // who work have other places of the table. Not of a run whose object is replaced.
+  virtual uint32_t idle() const { return 0; }
   // What the shape asks of the segment.
   virtual void ShapeSegment(SegmentOptions* /*options*/) const {}
   // What --shape= repeats; empty: the kind has no shapes.

@@ -54,6 +54,13 @@ struct RunContext {
   int unborn_fd = -1;  // held by a worker, and by its children until fork is done
   // The supervisor's own handle, for scenarios that inherit one.
   std::unique_ptr<SharedObject> inherited;
+  // Those that do nothing (PreparedRun::idle), the supervisor's.
+  std::vector<std::unique_ptr<SharedObject>> idle = {};
+
+  // Participants that are no worker's, and no auditor's.
+  uint32_t of_the_supervisor() const {
+    return static_cast<uint32_t>(idle.size()) + (inherited != nullptr ? 1 : 0);
+  }
 
   Control& control() const { return memory.control(); }
 };

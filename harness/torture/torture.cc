@@ -130,6 +130,14 @@ void TakePriority() {
     }
     context.inherited = *std::move(inherited);
   }
+  for (uint32_t i = 0; i < context.prepared.idle(); ++i) {
+    absl::StatusOr<std::unique_ptr<SharedObject>> idle = context.design.AttachObject(*segment);
+    if (!idle.ok()) {
+      Say(handover, absl::StrCat("cannot attach: ", idle.status().ToString()));
+      _exit(kExitSetup);
+    }
+    context.idle.push_back(*std::move(idle));
+  }
   segment->reset();
   context.usual = Priority::OfThisProcess();
   TakePriority();

@@ -13,6 +13,8 @@ constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
 constexpr uint32_t kSeveral = 4;
 constexpr uint32_t kHolder = 100;  // the first one, as a process of the history
+constexpr uint32_t kSendRowMessages = 12;
+constexpr uint32_t kLargeInRow = 7;
 
 }  // namespace
 
@@ -98,13 +100,30 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
     // Who finds no message would recover the dead.
     sizes.assign(making().all_participants_dead ? kParticipants : kSeveral, kSmallMessageBytes);
   }
+  if (state_ == ChannelState::kMany || state_ == ChannelState::kManyReturned)
+    sizes.assign(kManyMessages - 10, kSmallMessageBytes);
   const size_t first = beginning_.size();
   for (const uint32_t size : sizes) {
     const absl::StatusOr<bool> room = Send(**channel, size);
     if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
   }
+  if (state_ == ChannelState::kManyReturned) return ReturnEach(**channel, sizes.size());
   RecordHolders(first);
   return absl::OkStatus();
+}
+
+// Takes so many, as one batch, and returns them.
+absl::Status ChannelScene::ReturnEach(Channel& channel, size_t messages) {
+  absl::StatusOr<MessageBatch> batch = channel.Drain(messages, Deadline::None());
+  if (!batch.ok()) return batch.status();
+  for (const Function function : {Function::kTake, Function::kReturn}) {
+    for (const Message& message : *batch) {
+      const bool takes = function == Function::kTake;
+      Record(function, takes ? kNothing : IdOf(message.bytes),
+             takes ? IdOf(message.bytes) : kNothing, takes ? message.info.sequence * 2 : 0);
+    }
+  }
+  return channel.Return(*std::move(batch));
 }
 
 absl::Status ChannelScene::FillOnce(Channel& channel) {
@@ -250,12 +269,16 @@ ChannelVictim::ChannelVictim(const ChannelScene& scene, ChannelOperation operati
       process_(kVictims + number),
       log_(log),
       message_(MessageOf(MakeValueId(process_, 1), operation == ChannelOperation::kSendLarge
-                                                       ? kLargeMessageBytes
-                                                       : kSmallMessageBytes)),
+                                                       ? scene.large_bytes()
+                                                       : scene.small_bytes())),
       second_(MessageOf(MakeValueId(process_, 2), kSmallMessageBytes)) {
   // Room for what is read: growing it would be the string's instructions, not the channel's.
   read_.reserve(size_t{16} << 10);
-  announced_.reserve(64);
+  announced_.reserve(kManyMessages);
+  for (uint32_t i = 0; operation == ChannelOperation::kSendRow && i < kSendRowMessages; ++i) {
+    const uint32_t bytes = i == kLargeInRow ? scene.large_bytes() : scene.small_bytes();
+    row_.push_back(MessageOf(MakeValueId(process_, i + 1), bytes));
+  }
 }
 
 absl::Status ChannelVictim::Prepare() {
@@ -276,6 +299,15 @@ absl::Status ChannelVictim::Prepare() {
     case ChannelOperation::kCommit:
       // In a full channel there is nothing to commit.
       Announce(Function::kSend, MakeValueId(process_, 1));
+      break;
+    case ChannelOperation::kSendRow:
+      for (uint32_t i = 0; i < kSendRowMessages; ++i) {
+        Announce(Function::kSend, MakeValueId(process_, i + 1));
+      }
+      break;
+    case ChannelOperation::kDrainAll:
+      // So many at most.
+      for (uint32_t i = 0; i < kManyMessages; ++i) Announce(Function::kTake);
       break;
     case ChannelOperation::kReceive:
       Announce(Function::kReceive);
@@ -348,6 +380,19 @@ void ChannelVictim::Run() {
       sequence_ = sent.ok() ? *sent : 0;  // how many were sent
       return;
     }
+    case ChannelOperation::kSendRow: {
+      const std::vector<std::string_view> row(row_.begin(), row_.end());
+      const absl::StatusOr<size_t> sent = channel_->SendMany(row, Deadline::None());
+      status_ = sent.status();
+      sequence_ = sent.ok() ? *sent : 0;  // how many were sent
+      return;
+    }
+    case ChannelOperation::kDrainAll: {
+      absl::StatusOr<MessageBatch> batch = channel_->Drain(kManyMessages, Deadline::None());
+      got_ = batch.ok();
+      if (got_) batch_ = *std::move(batch);
+      return;
+    }
     case ChannelOperation::kReserve: {
       absl::StatusOr<MessageDraft> draft = channel_->Reserve(message_.size(), Deadline::None());
       if (draft.ok()) draft_ = *std::move(draft);
@@ -404,6 +449,15 @@ void ChannelVictim::Record() {
                                                                                   : read_;
   for (size_t i = 0; i < announced_.size(); ++i) {
     Operation& operation = *announced_[i];
+    if (operation_ == ChannelOperation::kDrainAll) {
+      if (got_ && i < batch_.size()) {
+        EndReceived(log_, operation, batch_[i].bytes, batch_[i].info);
+      } else {
+        // Those beyond what there was tell nothing; the first, that there was nothing.
+        log_.End(operation, i == 0 ? Outcome::kOk : Outcome::kRefused);
+      }
+      continue;
+    }
     const bool takes =
         operation.function == Function::kReceive || operation.function == Function::kTake;
     if (takes) {
@@ -412,7 +466,8 @@ void ChannelVictim::Record() {
       } else {
         log_.End(operation, Outcome::kOk);
       }
-    } else if (operation_ == ChannelOperation::kSendMany) {
+    } else if (operation_ == ChannelOperation::kSendMany ||
+               operation_ == ChannelOperation::kSendRow) {
       log_.End(operation, i < sequence_ ? Outcome::kOk : Outcome::kRefused);
     } else {
       log_.End(operation, status_.ok() ? Outcome::kOk : Outcome::kRefused, kNothing,

@@ -17,6 +17,7 @@ namespace kill9::sweep {
 
 inline constexpr uint32_t kSmallMessageBytes = 64;
 inline constexpr uint32_t kLargeMessageBytes = 6000;
+inline constexpr uint32_t kManyMessages = 90;  // of a batch, and of the state
 inline constexpr uint32_t kFillMessageBytes = 1000;
 
 // The bytes of a message, and what they name.
@@ -52,6 +53,17 @@ class ChannelScene final : public Scene {
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
+  // What a victim sends. Each state has other sizes: at the edges of lines, granules, pages, and at
+  // none.
+  uint32_t small_bytes() const {
+    constexpr uint32_t kBytes[] = {64, 65, 129, 8, 197, 127, 1021, 257, 1032};
+    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+  }
+  uint32_t large_bytes() const {
+    constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
+    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+  }
+
   bool is_broadcast() const {
     return design_.traits().delivery == ChannelTraits::Delivery::kBroadcast;
   }
@@ -61,6 +73,7 @@ class ChannelScene final : public Scene {
  private:
   // Fills it and takes all out once, so that what grows has its full length. kFull: leaves it full.
   absl::Status FillOnce(Channel& channel);
+  absl::Status ReturnEach(Channel& channel, size_t messages);
   // What the holders will take, each the oldest message that is left (Hold); `first`: the first
   // message's record.
   void RecordHolders(size_t first);
@@ -101,6 +114,7 @@ class ChannelVictim final : public Victim {
   const uint32_t process_;
   OperationLog log_;
   const std::string message_, second_;
+  std::vector<std::string> row_;
   std::unique_ptr<Channel> channel_;
   MessageDraft draft_;
   TakenMessage taken_;

@@ -8,9 +8,10 @@
 namespace kill9::sweep {
 std::span<const std::string_view> ChannelSweep::operations() const {
   static constexpr std::string_view kNames[] = {
-      "send",         "send_large", "send_many",   "reserve",   "commit",     "drop",
-      "receive",      "take",       "acknowledge", "return",    "drain",      "acknowledge_batch",
-      "return_batch", "close",      kAttachName,   kDetachName, kRecoverName, kCreateName};
+      "send",  "send_large",        "send_many",    "reserve",     "commit",
+      "drop",  "receive",           "take",         "acknowledge", "return",
+      "drain", "acknowledge_batch", "return_batch", "drain_all",   "send_row",
+      "close", kAttachName,         kDetachName,    kRecoverName,  kCreateName};
   static_assert(std::size(kNames) == static_cast<size_t>(ChannelOperation::kCreate) + 1);
   return kNames;
 }
@@ -19,6 +20,8 @@ std::span<const std::string_view> ChannelSweep::states() const {
   static constexpr std::string_view kNames[] = {"empty",
                                                 "one_message",
                                                 "several",
+                                                "many",
+                                                "many_returned",
                                                 "large_message",
                                                 "full",
                                                 "taken_by_live",
@@ -47,13 +50,28 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
                       operation == ChannelOperation::kCommit ||
                       operation == ChannelOperation::kDrop;
   const bool takes =
-      operation >= ChannelOperation::kTake && operation <= ChannelOperation::kReturnBatch;
+      operation >= ChannelOperation::kTake && operation <= ChannelOperation::kDrainAll;
   if ((drafts && !traits.has_draft) || (takes && !traits.has_take)) return false;
   // The dead hold what they have taken.
-  const bool taken = state == ChannelState::kTakenByLive || state == ChannelState::kTakenByDead ||
+  const bool taken = state == ChannelState::kManyReturned || state == ChannelState::kTakenByLive ||
+                     state == ChannelState::kTakenByDead ||
                      state == ChannelState::kHalfAcknowledged ||
                      state == ChannelState::kAllParticipantsDead;
   if (taken && !traits.has_take) return false;
+  // Many messages are for what has to do with many.
+  const bool of_many = operation == ChannelOperation::kDrainAll ||
+                       operation == ChannelOperation::kAcknowledgeBatch ||
+                       operation == ChannelOperation::kReturnBatch ||
+                       operation == ChannelOperation::kRecover;
+  const bool many = state == ChannelState::kMany || state == ChannelState::kManyReturned;
+  if (many) return of_many;
+  if (operation == ChannelOperation::kDrainAll) {
+    return state == ChannelState::kSeveral || state == ChannelState::kTakenByDead;
+  }
+  if (operation == ChannelOperation::kSendRow) {
+    return state == ChannelState::kEmpty || state == ChannelState::kLargeMessage ||
+           state == ChannelState::kFull;
+  }
   // What is created is empty; who attaches to a table of the dead recovers first.
   if (operation == ChannelOperation::kCreate) return state == ChannelState::kEmpty;
   if (state == ChannelState::kAllParticipantsDead) return operation == ChannelOperation::kAttach;

@@ -26,6 +26,8 @@ enum class ChannelOperation : uint8_t {
   kDrain,
   kAcknowledgeBatch,
   kReturnBatch,
+  kDrainAll,
+  kSendRow,  // of more messages than are sent in one piece, some of them large
   kClose,
   kAttach,  // this one and the following are the sweep's own
   kDetach,
@@ -37,6 +39,8 @@ enum class ChannelState : uint8_t {
   kEmpty,
   kOneMessage,
   kSeveral,       // small ones
+  kMany,          // small ones, more than a ledger has holds for
+  kManyReturned,  // the same, and each has come back
   kLargeMessage,  // the oldest one is large
   kFull,
   kTakenByLive,

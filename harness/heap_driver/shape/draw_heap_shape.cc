@@ -77,7 +77,8 @@ absl::StatusOr<std::vector<uint32_t>> EdgesOf(Heap& heap) {
 }  // namespace
 
 HeapShapeBounds HeapBoundsOf(const Scenario& scenario) {
-  HeapShapeBounds bounds{.always_full = scenario.needs.refusals};
+  HeapShapeBounds bounds{.may_idle = !scenario.named_segment && !scenario.inherit_handle,
+                         .always_full = scenario.needs.refusals};
   if (scenario.name == "owners_die") {
     bounds.kept = WithoutBit(HeapAction::kShare) | WithoutBit(HeapAction::kTransfer) |
                   WithoutBit(HeapAction::kLook);
@@ -114,6 +115,11 @@ absl::StatusOr<HeapShapeTrial> FitShape(const HeapDesign& design, const HeapShap
       !status.ok()) {
     return status;
   }
+  if (shape.idle != 0 && shape.idle + bounds.least_participants > shape.participants) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("idle: beside ", shape.idle, " that do nothing there is no place for the ",
+                     bounds.least_participants, " that the run needs"));
+  }
   absl::StatusOr<HeapShapeTrial> trial = TryShape(design, shape, seed);
   if (!trial.ok() || shape.largest_bytes <= trial->max_block_bytes) return trial;
   return absl::InvalidArgumentError(absl::StrCat("blocks: of up to ", shape.largest_bytes,
@@ -141,6 +147,8 @@ absl::StatusOr<DrawnHeapShape> DrawShape(const HeapDesign& design, const HeapSha
       if (!bounds.always_full && !bounds.keeps_work) {
         DrawBlocks(random, trial->max_block_bytes, &shape);
       }
+      shape.idle =
+          bounds.may_idle ? DrawIdle(random, shape.participants, bounds.least_participants) : 0;
       return DrawnHeapShape{shape, *std::move(trial)};
     }
     if (!trial.ok() && !absl::IsInvalidArgument(trial.status())) return trial.status();

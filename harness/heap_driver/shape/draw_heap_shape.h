@@ -18,6 +18,7 @@ namespace kill9 {
 struct HeapShapeBounds {
   uint32_t least_participants = 1;  // take part at a time
   uint32_t most_participants = 4096;
+  bool may_idle = false;            // participants that do nothing are no matter
   bool keeps_work = false;          // sizes, what is held, and operations
   bool always_full = false;         // far more is allocated than there is room for: keeps sizes
   uint32_t kept = 0;                // bits of the actions that are never absent

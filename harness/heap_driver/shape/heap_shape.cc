@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::string_view kSizeNames[] = {"uniform", "spread", "edges"};
 static_assert(std::size(kSizeNames) == static_cast<size_t>(BlockSizes::kEdges) + 1);
-constexpr std::string_view kFields[] = {"segment", "participants", "blocks", "sizes",
-                                        "held",    "reserve",      "without"};
+constexpr std::string_view kFields[] = {"segment", "participants", "idle",    "blocks",
+                                        "sizes",   "held",         "reserve", "without"};
 constexpr uint64_t kMostHeld = 4096;
 constexpr uint64_t kMostReserved = 256;
 
@@ -34,6 +34,7 @@ absl::Status ParseField(const std::string& field, const std::string& text, HeapS
   if (field == "participants") {
     return number(0, shape_text::kMostParticipants, &shape->participants);
   }
+  if (field == "idle") return number(0, shape_text::kMostParticipants, &shape->idle);
   if (field == "blocks") {
     return shape_text::ParseSizes(field, text, &shape->smallest_bytes, &shape->largest_bytes);
   }
@@ -52,7 +53,8 @@ absl::Status ParseField(const std::string& field, const std::string& text, HeapS
 
 std::string ShapeText(const HeapShape& shape) {
   return absl::StrCat("segment=", shape.segment_bytes, ",participants=", shape.participants,
-                      ",blocks=", shape.smallest_bytes, "..", shape.largest_bytes,
+                      ",idle=", shape.idle, ",blocks=", shape.smallest_bytes, "..",
+                      shape.largest_bytes,
                       ",sizes=", std::string(kSizeNames[static_cast<size_t>(shape.sizes)]),
                       ",held=", shape.most_held, ",reserve=", shape.most_reserved,
                       ",without=", shape_text::SetText(kHeapActionNames, shape.without));
@@ -106,7 +108,8 @@ void ApplyTo(const HeapShape& shape, SegmentOptions* options) {
 std::vector<ShapeDimension> AllHeapShapeClasses() {
   std::vector<std::string> actions = {"none"};
   actions.insert(actions.end(), std::begin(kHeapActionNames), std::end(kHeapActionNames));
-  return Joined(AllSegmentClasses(), {{"blocks", NamesOf(kBlocks)},
+  return Joined(AllSegmentClasses(), {{"idle", NamesOf(kIdlers)},
+                                      {"blocks", NamesOf(kBlocks)},
                                       {"sizes", NamesOf(kSizeClasses)},
                                       {"held", NamesOf(kHeld)},
                                       {"reserve", NamesOf(kReserved)},
@@ -117,7 +120,8 @@ std::vector<ShapeDimension> ClassesOf(const HeapShape& shape, uint32_t participa
   const size_t sizes =
       shape.smallest_bytes == shape.largest_bytes ? kOneSize : static_cast<size_t>(shape.sizes);
   return Joined(SegmentClassesOf(shape.segment_bytes, shape.participants, participants),
-                {{"blocks", {NameOf(kBlocks, shape.largest_bytes)}},
+                {{"idle", {NameOf(kIdlers, shape.idle)}},
+                 {"blocks", {NameOf(kBlocks, shape.largest_bytes)}},
                  {"sizes", {std::string(kSizeClasses[sizes])}},
                  {"held", {NameOf(kHeld, shape.most_held)}},
                  {"reserve", {NameOf(kReserved, shape.most_reserved)}},

@@ -3,7 +3,7 @@
 //
 // As text, which --shape= takes and a run prints:
 //
-//     segment=1048583,participants=8,blocks=0..9000,sizes=edges,held=12,reserve=6,
+//     segment=1048583,participants=8,idle=0,blocks=0..9000,sizes=edges,held=12,reserve=6,
 //     without=transfer+place
 #ifndef KILL9_HARNESS_HEAP_DRIVER_SHAPE_HEAP_SHAPE_H_
 #define KILL9_HARNESS_HEAP_DRIVER_SHAPE_HEAP_SHAPE_H_
@@ -38,6 +38,7 @@ inline constexpr uint32_t kHeapActions = std::size(kHeapActionNames);
 struct HeapShape {
   uint64_t segment_bytes = 4u << 20;
   uint32_t participants = 0;    // room for so many; 0: some to spare
+  uint32_t idle = 0;            // of them: that are there, and do nothing
   uint32_t smallest_bytes = 0;  // of a block
   uint32_t largest_bytes = 512;
   BlockSizes sizes = BlockSizes::kSpread;

@@ -78,7 +78,7 @@ TEST(HeapShape, ChangesOnlyWhatItsTextNames) {
 TEST(HeapShape, SaysWhatIsWrongWithAText) {
   const std::pair<const char*, const char*> wrong[] = {
       {"", "is no field=value"},
-      {"keys=5", "a shape has no 'keys'; it has: segment, participants, blocks"},
+      {"keys=5", "a shape has no 'keys'; it has: segment, participants, idle, blocks"},
       {"held=0", "held: '0' is no whole number from 1"},
       {"held=5,held=6", "held: it is said twice"},
       {"blocks=9..4", "blocks: '4' is no whole number from 9"},

@@ -56,6 +56,13 @@ absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most) {
                                                  most, ", and the shape has ", room));
 }
 
+uint32_t DrawIdle(Random& random, uint32_t participants, uint32_t least) {
+  if (participants <= least || !random.Chance(400)) return 0;
+  constexpr uint32_t kMost = 130;  // each costs a look of everybody
+  const std::array<uint32_t, 4> choices = {62, 1, 60, 126};
+  return std::min({Draw(random, choices, 3), participants - least, kMost});
+}
+
 uint32_t DrawParticipants(Random& random, uint64_t usual, uint64_t least, uint64_t most) {
   const std::array<uint64_t, 6> choices = {least,
                                            least,

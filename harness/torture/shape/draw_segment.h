@@ -40,6 +40,10 @@ absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most);
 // From exactly as many as are needed to 4,096.
 uint32_t DrawParticipants(Random& random, uint64_t usual, uint64_t least, uint64_t most);
 
+// How many do nothing, of those that there is room for beside those that work: most often none,
+// else so many that who works has places on both sides of a word of 64 bits.
+uint32_t DrawIdle(Random& random, uint32_t participants, uint32_t least);
+
 // Of memory, that processes can still have; in a container, of its share.
 uint64_t FreeMemoryBytes();
 

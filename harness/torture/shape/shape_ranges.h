@@ -33,6 +33,9 @@ std::string NameOf(std::span<const UpTo> ranges, uint64_t number);
 std::vector<std::string> NamesOf(std::span<const UpTo> ranges);
 std::vector<std::string> NamesOf(std::span<const std::string_view> all);
 
+// Of the participants those that do nothing.
+inline constexpr UpTo kIdlers[] = {{0, "none"}, {59, "a few"}, {kNoLimit, "a word of them"}};
+
 // What shapes of every kind have: how large the segment is, whether it ends with a page, and how
 // many participants there are to spare.
 std::vector<ShapeDimension> AllSegmentClasses();

@@ -65,7 +65,7 @@ void Supervisor::Audit(AuditDepth depth) {
   if (ParkAll()) {
     control_.audit_depth.store(depth, std::memory_order_relaxed);
     const std::vector<uint32_t> living = Living();
-    const size_t attached = living.size() + (context_.inherited != nullptr ? 1 : 0);
+    const size_t attached = living.size() + context_.of_the_supervisor();
     const bool is_full = attached >= context_.segment_options.max_participants;
     if (living.empty() || (!is_full && random_.Chance(400))) {
       AuditByNewcomer();
@@ -81,7 +81,7 @@ void Supervisor::Audit(AuditDepth depth) {
 }
 
 void Supervisor::AuditBySurvivor(uint32_t slot) {
-  uint32_t attached = context_.inherited != nullptr ? 1 : 0;
+  uint32_t attached = context_.of_the_supervisor();
   for (const uint32_t one : Living()) {
     attached += control_.boards[one].attached.load(std::memory_order_relaxed);
   }
@@ -95,7 +95,7 @@ void Supervisor::AuditBySurvivor(uint32_t slot) {
 }
 
 void Supervisor::AuditByNewcomer() {
-  uint32_t attached = context_.inherited != nullptr ? 2 : 1;
+  uint32_t attached = context_.of_the_supervisor() + 1;
   for (const uint32_t one : Living()) {
     attached += control_.boards[one].attached.load(std::memory_order_relaxed);
   }

@@ -46,10 +46,20 @@ void Client::Begin(Function function, uint64_t subject, uint64_t argument, uint6
 
 void Client::End(Outcome outcome, uint64_t result, uint64_t version) {
   recorder_.End(outcome, result, version);
+  NoteEnd(1);
+}
+
+void Client::NoteEnd(uint64_t operations) {
   Enter(Activity::kBetween);
-  board_.operations.store(board_.operations.load(std::memory_order_relaxed) + 1,
+  board_.operations.store(board_.operations.load(std::memory_order_relaxed) + operations,
                           std::memory_order_relaxed);
   Progress();
+}
+
+void Client::BeginRow(Function function, uint64_t subject, std::span<const uint64_t> arguments) {
+  Announce(function, subject);
+  recorder_.BeginRow(function, subject, arguments);
+  Enter(Activity::kOperation);
 }
 
 void Client::BeginUnrecorded(Function function, uint64_t subject) {

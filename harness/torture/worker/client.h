@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "harness/base/random.h"
@@ -71,6 +72,13 @@ class Client {
   void End(Outcome outcome, uint64_t result = kNothing, uint64_t version = 0);
   // Of the open operation, before End.
   void TellMissed(uint64_t missed) { recorder_.TellMissed(missed); }
+  // A call that is an operation for each of several messages, as Recorder::BeginRow and EndRow.
+  void BeginRow(Function function, uint64_t subject, std::span<const uint64_t> arguments);
+  template <typename ResultOf>
+  void EndRow(size_t count, ResultOf result_of) {
+    recorder_.EndRow(count, result_of);
+    NoteEnd(count);
+  }
   // A call that is not recorded, from its announcement to its end.
   void BeginUnrecorded(Function function, uint64_t subject);
   void EndUnrecorded();
@@ -84,6 +92,7 @@ class Client {
  private:
   [[noreturn]] void FailToAttach(Verdict verdict, const char* what, const absl::Status& status);
   void Announce(Function function, uint64_t subject);
+  void NoteEnd(uint64_t operations);
 
   const RunContext& context_;
   Control& control_;

@@ -106,7 +106,8 @@ class ChannelStream final : public StreamChecker {
   bool OnCount(const Operation& operation);
 
   uint64_t GroupOf(const Life& life) const {
-    return order_ == ChannelOrder::kTotal ? 0 : uint64_t{life.sender} << 24 | life.sequence >> 40;
+    if (order_ == ChannelOrder::kTotal) return 0;
+    return uint64_t{WhoseCompanion(life.sender)} << 24 | life.sequence >> 40;
   }
   void BecomeSure(uint64_t message, Life& life, uint64_t time);
   void BecomeUnsure(uint64_t message, Life& life);

@@ -1,0 +1,25 @@
+// The part of a channel's client for a channel in which one message goes round, and all wait for it
+// without a deadline: each send, each return and each death must wake somebody, for nobody else
+// comes who would.
+#include "harness/channel_driver/channel_client.h"
+
+namespace kill9 {
+
+// The next message is sent before the last one is acknowledged, so a death leaves one, or two. Who
+// sees more than one acknowledges only. If two do so at a time none is left: they see that next.
+void ChannelClient::PassOn(Random& random) {
+  if (CountAll() == 0) Send(workload_.NextSize(random), Deadline::None());
+  Take(Deadline::Never());
+  if (held_.empty()) return;
+  const bool acknowledge = !random.Chance(workload_.returns);
+  if (acknowledge && CountAll() == 1) Send(workload_.NextSize(random), Deadline::None());
+  GiveUp(held_.size() - 1, acknowledge);
+}
+
+uint64_t ChannelClient::CountAll() {
+  const absl::StatusOr<Occupancy> occupancy = channel().Look();
+  if (!occupancy.ok()) FailStatus("Look", occupancy.status());
+  return occupancy->waiting + occupancy->taken;
+}
+
+}  // namespace kill9
