@@ -52,7 +52,8 @@ function(planted_sources patch result)
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/stores/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
-    elseif(touched MATCHES "^variants/channels/(slot_ring|sender_lanes|broadcast_ring|mutex_vector)/")
+    elseif(touched MATCHES
+           "^variants/channels/(slot_ring|sender_lanes|broadcast_ring|mutex_vector)/")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/channels/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})

@@ -26,7 +26,7 @@ namespace {
 constexpr uint32_t kClasses = 46, kFirstOfShapes = 79, kLastOfShapes = 84;
 constexpr uint32_t kFirstOfHeaps = 63, kLastOfHeaps = 66;
 constexpr uint32_t kFirstOfChannels = 51, kLastOfChannels = 62;
-constexpr size_t kBugs = 131, kBugsOfEachStore = 23, kBugsOfEachChannel = 8, kControls = 10;
+constexpr size_t kBugs = 250, kBugsOfEachStore = 23, kBugsOfEachChannel = 20, kControls = 10;
 constexpr const char* kFolder = KILL9_SOURCE_DIR "/property/planted";
 
 std::vector<PlantedBug> Bugs(bool controls) {
