@@ -305,10 +305,6 @@ absl::Status ChannelVictim::Prepare() {
         Announce(Function::kSend, MakeValueId(process_, i + 1));
       }
       break;
-    case ChannelOperation::kDrainAll:
-      // So many at most.
-      for (uint32_t i = 0; i < kManyMessages; ++i) Announce(Function::kTake);
-      break;
     case ChannelOperation::kReceive:
       Announce(Function::kReceive);
       break;
@@ -387,12 +383,6 @@ void ChannelVictim::Run() {
       sequence_ = sent.ok() ? *sent : 0;  // how many were sent
       return;
     }
-    case ChannelOperation::kDrainAll: {
-      absl::StatusOr<MessageBatch> batch = channel_->Drain(kManyMessages, Deadline::None());
-      got_ = batch.ok();
-      if (got_) batch_ = *std::move(batch);
-      return;
-    }
     case ChannelOperation::kReserve: {
       absl::StatusOr<MessageDraft> draft = channel_->Reserve(message_.size(), Deadline::None());
       if (draft.ok()) draft_ = *std::move(draft);
@@ -449,15 +439,6 @@ void ChannelVictim::Record() {
                                                                                   : read_;
   for (size_t i = 0; i < announced_.size(); ++i) {
     Operation& operation = *announced_[i];
-    if (operation_ == ChannelOperation::kDrainAll) {
-      if (got_ && i < batch_.size()) {
-        EndReceived(log_, operation, batch_[i].bytes, batch_[i].info);
-      } else {
-        // Those beyond what there was tell nothing; the first, that there was nothing.
-        log_.End(operation, i == 0 ? Outcome::kOk : Outcome::kRefused);
-      }
-      continue;
-    }
     const bool takes =
         operation.function == Function::kReceive || operation.function == Function::kTake;
     if (takes) {

@@ -8,10 +8,10 @@
 namespace kill9::sweep {
 std::span<const std::string_view> ChannelSweep::operations() const {
   static constexpr std::string_view kNames[] = {
-      "send",  "send_large",        "send_many",    "reserve",     "commit",
-      "drop",  "receive",           "take",         "acknowledge", "return",
-      "drain", "acknowledge_batch", "return_batch", "drain_all",   "send_row",
-      "close", kAttachName,         kDetachName,    kRecoverName,  kCreateName};
+      "send",      "send_large",        "send_many",    "reserve",     "commit",
+      "drop",      "receive",           "take",         "acknowledge", "return",
+      "drain",     "acknowledge_batch", "return_batch", "send_row",    "close",
+      kAttachName, kDetachName,         kRecoverName,   kCreateName};
   static_assert(std::size(kNames) == static_cast<size_t>(ChannelOperation::kCreate) + 1);
   return kNames;
 }
@@ -50,7 +50,7 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
                       operation == ChannelOperation::kCommit ||
                       operation == ChannelOperation::kDrop;
   const bool takes =
-      operation >= ChannelOperation::kTake && operation <= ChannelOperation::kDrainAll;
+      operation >= ChannelOperation::kTake && operation <= ChannelOperation::kReturnBatch;
   if ((drafts && !traits.has_draft) || (takes && !traits.has_take)) return false;
   // The dead hold what they have taken.
   const bool taken = state == ChannelState::kManyReturned || state == ChannelState::kTakenByLive ||
@@ -59,15 +59,11 @@ bool ChannelSweep::Applies(const Design& design, uint32_t operation_index,
                      state == ChannelState::kAllParticipantsDead;
   if (taken && !traits.has_take) return false;
   // Many messages are for what has to do with many.
-  const bool of_many = operation == ChannelOperation::kDrainAll ||
-                       operation == ChannelOperation::kAcknowledgeBatch ||
+  const bool of_many = operation == ChannelOperation::kAcknowledgeBatch ||
                        operation == ChannelOperation::kReturnBatch ||
                        operation == ChannelOperation::kRecover;
   const bool many = state == ChannelState::kMany || state == ChannelState::kManyReturned;
   if (many) return of_many;
-  if (operation == ChannelOperation::kDrainAll) {
-    return state == ChannelState::kSeveral || state == ChannelState::kTakenByDead;
-  }
   if (operation == ChannelOperation::kSendRow) {
     return state == ChannelState::kEmpty || state == ChannelState::kLargeMessage ||
            state == ChannelState::kFull;

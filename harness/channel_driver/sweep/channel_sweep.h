@@ -26,7 +26,6 @@ enum class ChannelOperation : uint8_t {
   kDrain,
   kAcknowledgeBatch,
   kReturnBatch,
-  kDrainAll,
   kSendRow,  // of more messages than are sent in one piece, some of them large
   kClose,
   kAttach,  // this one and the following are the sweep's own
