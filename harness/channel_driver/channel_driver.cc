@@ -8,7 +8,8 @@
 #include "harness/channel_driver/closing.h"
 #include "harness/channel_driver/shape/draw_channel_shape.h"
 #include "harness/result/result.h"
-#include "variants/segment/hash.h"
+#include "harness/torture/shape/draw_segment.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9 {
 namespace {
@@ -74,9 +75,6 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "full_of_pins") return "pinned";
   return "mixed";
 }
-
-constexpr std::string_view kUsualShape = "usual";
-constexpr std::string_view kDrawnShape = "drawn";
 
 class ChannelRun final : public PreparedRun {
  public:
@@ -155,13 +153,12 @@ class ChannelRun final : public PreparedRun {
 absl::Status ShapeTo(const ChannelDesign& design, const Scenario& scenario,
                      const ShapeRequest& request, const ChannelShapeBounds& bounds,
                      ChannelShape* shape) {
-  if (request.text != kDrawnShape) {
+  if (request.text != shape_text::kDrawn) {
     if (absl::Status status = ParseShape(request.text, shape); !status.ok()) return status;
     return FitShape(design, *shape, request.seed, bounds);
   }
   // Each design draws one of its own in each scenario.
-  Random random(request.seed, XXH3_64bits(scenario.name.data(), scenario.name.size()) ^
-                                  XXH3_64bits(design.name().data(), design.name().size()));
+  Random random = RandomOfShape(request.seed, scenario.name, design.name());
   absl::StatusOr<ChannelShape> drawn = DrawShape(design, *shape, request.seed, bounds, random);
   if (!drawn.ok()) return drawn.status();
   *shape = *drawn;
@@ -195,7 +192,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::Prepare(
 }
 
 absl::Status ChannelDriver::CheckShape(const std::string& text) const {
-  if (text == kUsualShape || text == kDrawnShape) return absl::OkStatus();
+  if (text == shape_text::kUsual || text == shape_text::kDrawn) return absl::OkStatus();
   ChannelShape shape;
   return ParseShape(text, &shape);
 }
@@ -225,7 +222,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
     return absl::UnimplementedError("a queue has no subscribers that could miss a message");
   }
   ChannelShape shape = UsualShape(*named, scenario.segment_bytes, request.usual_participants);
-  if (request.text != kUsualShape) {
+  if (request.text != shape_text::kUsual) {
     ChannelShapeBounds bounds = ChannelBoundsOf(scenario);
     bounds.least_participants = request.least_participants;
     bounds.most_participants = request.most_participants;

@@ -379,7 +379,7 @@ TEST(SupervisorOnAMachine, SupervisorThatIsKilledLeavesNoViolation) {
   int cut_off = 0;
   for (int i = 0; i < 20 && cut_off == 0; ++i) {
     RunningTorture run(
-        scenario, Options(), [] {}, PlantedVariant(Defect::kReturnsLate));
+        scenario, QuickOptions(), [] {}, PlantedVariant(Defect::kReturnsLate));
     const pid_t supervisor = run.Supervisor();
     ASSERT_NE(supervisor, 0);
     run.AwaitOperations(2'000);

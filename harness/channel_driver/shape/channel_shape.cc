@@ -1,7 +1,7 @@
 #include "harness/channel_driver/shape/channel_shape.h"
 
 #include <cstddef>
-#include <type_traits>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "harness/torture/shape/shape_text.h"
@@ -37,10 +37,7 @@ std::string_view RolesOf(const ChannelShape& shape) {
 absl::Status ParseChannelField(const std::string& field, const std::string& text,
                                ChannelShape* shape) {
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
-    uint64_t parsed = 0;
-    absl::Status status = shape_text::ParseNumber(field, text, least, most, &parsed);
-    if (status.ok()) *to = static_cast<std::remove_pointer_t<decltype(to)>>(parsed);
-    return status;
+    return shape_text::ParseNumber(field, text, least, most, to);
   };
   if (field == "segment") {
     return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
@@ -146,11 +143,6 @@ std::vector<ShapeDimension> ClassesOf(const ChannelShape& shape, uint32_t partic
   const size_t sizes = shape.smallest_bytes == shape.largest_bytes
                            ? kOneMessageSize
                            : static_cast<size_t>(shape.sizes);
-  std::vector<std::string> absent;
-  for (uint32_t action = 0; action < kChannelActions; ++action) {
-    if ((shape.without >> action & 1) != 0) absent.emplace_back(kChannelActionNames[action]);
-  }
-  if (absent.empty()) absent.emplace_back("none");
   return Joined(SegmentClassesOf(shape.segment_bytes, shape.participants, participants),
                 {{"idle", {NameOf(kIdlers, shape.idle)}},
                  {"messages", {NameOf(kMessages, shape.largest_bytes)}},
@@ -158,7 +150,7 @@ std::vector<ShapeDimension> ClassesOf(const ChannelShape& shape, uint32_t partic
                  {"roles", {std::string(RolesOf(shape))}},
                  {"held", {NameOf(kMessagesHeld, shape.most_held)}},
                  {"batch", {NameOf(kBatches, shape.most_batch)}},
-                 {"without", absent}});
+                 {"without", shape_text::SetNames(kChannelActionNames, shape.without)}});
 }
 
 }  // namespace kill9

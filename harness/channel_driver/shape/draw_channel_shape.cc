@@ -108,11 +108,10 @@ absl::StatusOr<uint64_t> TryShape(const ChannelDesign& design, const ChannelShap
 
 absl::Status FitShape(const ChannelDesign& design, const ChannelShape& shape, uint64_t seed,
                       const ChannelShapeBounds& bounds) {
-  if (shape.participants != 0 && (shape.participants < bounds.least_participants ||
-                                  shape.participants > bounds.most_participants)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("participants: the run needs from ", bounds.least_participants, " to ",
-                     bounds.most_participants, ", and the shape has ", shape.participants));
+  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
+                                              bounds.most_participants);
+      !status.ok()) {
+    return status;
   }
   if (shape.idle != 0 && shape.idle + bounds.least_participants > shape.participants) {
     return absl::InvalidArgumentError(
