@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
@@ -208,11 +209,14 @@ TEST_F(GateCommand, WhatHangsIsUndecidedAndKilled) {
   // Deaf to SIGTERM, and so is its child.
   Script("tests/conformance_x_test", std::string(kTests) + "trap '' TERM; sleep 600 & echo $! > " +
                                          folder_ + "/pid; wait; sleep 600\n");
-  EXPECT_EQ(Run("--tier=property --budget=6"), 3);
-  EXPECT_THAT(output_,
-              AllOf(HasSubstr("out of budget: it was still running"),
-                    ContainsRegex("0 wrong, 1 undecided: this machine needs --budget=[0-9]+")));
-  EXPECT_GT(Json::parse(Read("gate.json"))["needed_budget_seconds"], 6);
+  // On a machine without a CPU for it, the script may not have begun.
+  for (int budget = 6; Read("pid").empty() && budget < 1000; budget *= 4) {
+    EXPECT_EQ(Run(absl::StrCat("--tier=property --budget=", budget)), 3);
+    EXPECT_THAT(output_,
+                AllOf(HasSubstr("out of budget: it was still running"),
+                      ContainsRegex("0 wrong, 1 undecided: this machine needs --budget=[0-9]+")));
+    EXPECT_GT(Json::parse(Read("gate.json"))["needed_budget_seconds"], budget);
+  }
   EXPECT_THAT(Read("junit.xml"), HasSubstr("<error message="));
   const pid_t sleeper = std::stoi(Read("pid"));
   EXPECT_EQ(kill(sleeper, 0), -1);

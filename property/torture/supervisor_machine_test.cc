@@ -270,7 +270,7 @@ TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
   Scenario scenario = Lasting();
   scenario.outside = OutsideKills::kOne;
   scenario.outside_interval_us = 20'000;
-  TortureOptions options = QuickOptions(80);
+  TortureOptions options = QuickOptions(240);  // enough that a test without a CPU still meets it
   options.supervisor.watchdog_us = kWatchdogUs / 3;  // the call that is cut off overlaps little
   RunningTorture run(scenario, options);
   const pid_t supervisor = run.Supervisor();
