@@ -43,6 +43,8 @@ bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sour
   const testing::UnitTest& all = *testing::UnitTest::GetInstance();
   for (int i = 0; i < all.total_test_suite_count(); ++i) {
     const testing::TestSuite& suite = *all.GetTestSuite(i);
+    std::string of_suite;
+    int left_out = 0;
     for (int j = 0; j < suite.total_test_count(); ++j) {
       const testing::TestInfo& test = *suite.GetTestInfo(j);
       const std::string of = std::filesystem::path(test.file()).stem();
@@ -52,8 +54,12 @@ bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sour
                      test.line(), name.c_str());
         return false;
       }
-      if (of == source && Passes(filter, name)) absl::StrAppend(&kept, name, ":");
+      const bool keeps = of == source && Passes(filter, name);
+      if (keeps) absl::StrAppend(&of_suite, name, ":");
+      left_out += keeps ? 0 : 1;
     }
+    // GoogleTest says what its filter is: the shorter, the better.
+    absl::StrAppend(&kept, left_out == 0 ? absl::StrCat(suite.name(), ".*:") : of_suite);
   }
   GTEST_FLAG_SET(filter, kept.empty() ? "-*" : kept);
   return true;

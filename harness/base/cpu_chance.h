@@ -1,9 +1,9 @@
 // What a watchdog may charge a process with: time in which it ran, or slept of its own accord.
 //
 // Not charged is the time in which it was ready and had no CPU, and what passed while the watchdog
-// itself did not run: a paused container or virtual machine stops both. A process of several threads
-// is charged only with what each of them could have used: the first may sleep until another one,
-// which has no CPU, is through. No function here allocates.
+// itself did not run: a paused container or virtual machine stops both. A process of several
+// threads is charged only with what each of them could have used: the first may sleep until another
+// one, which has no CPU, is through. No function here allocates.
 #ifndef KILL9_HARNESS_BASE_CPU_CHANCE_H_
 #define KILL9_HARNESS_BASE_CPU_CHANCE_H_
 

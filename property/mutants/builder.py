@@ -89,9 +89,9 @@ class Builder:
             # GoogleTest's: these tests are of several programs.
             objects = [*objects, *map(self.object_of, tests)]
             command = re.sub(r" CMakeFiles/\S+\.cc\.o(?= )", "", command)
-        command = re.sub(
-            r" -o \S+ ",
-            f" {' '.join(objects)}{self.link_options} -o {shlex.quote(str(output.absolute()))} ", command, count=1)
+        to = shlex.quote(str(output.absolute()))
+        command = re.sub(r" -o \S+ ", f" {' '.join(objects)}{self.link_options} -o {to} ", command,
+                         count=1)
         linked = subprocess.run(command, cwd=self.folder, shell=True, capture_output=True,
                                 text=True)
         return "" if linked.returncode == 0 else f"{output.name} does not link: " + (

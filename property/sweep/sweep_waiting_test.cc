@@ -36,7 +36,7 @@ TEST(SweepWaiting, TimeThatAReadyProcessSpendsWithoutACpuIsKnown) {
   EXPECT_GT(ReadProcessTimes(other.pid()).waited_ns, 20'000'000u);
 }
 
-// The first thread sleeps until another one is through, which gets no CPU: so does a JVM that starts.
+// The first thread sleeps until another one is through, which gets no CPU: as in a JVM that starts.
 TEST(SweepWaiting, TimeOfAThreadWithoutACpuIsNotCharged) {
   if (access("/proc/self/schedstat", R_OK) != 0) GTEST_SKIP() << "the kernel does not count it";
   const auto spin = [] {
