@@ -12,6 +12,9 @@ add_library(kill9_explore_outcomes STATIC ${CMAKE_SOURCE_DIR}/property/explore/c
 target_link_libraries(kill9_explore_outcomes PUBLIC kill9_explorer GTest::gtest)
 file(GLOB EXPLORE_TESTS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/property/explore/*_test.cc)
 list(APPEND TEST_SOURCES ${EXPLORE_TESTS})
+# Its litmus cases are written in the words of those in explore_enumerator_test.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/property/explore/explore_c11_test.cc PROPERTIES
+  SKIP_UNITY_BUILD_INCLUSION ON)
 kill9_test_program(explore_tests ${EXPLORE_TESTS})
 target_sources(explore_tests PRIVATE ${EXPLORED_PROGRAMS} ${EXPLORED_DESIGNS})
 target_link_libraries(explore_tests PRIVATE kill9_explore_outcomes kill9_command)
