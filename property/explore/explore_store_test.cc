@@ -6,6 +6,7 @@
 #include "harness/explore/scenes/scenario.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "property/explore/exploration_for_tests.h"
+#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {
@@ -16,14 +17,6 @@ absl::StatusOr<Scenario> ParseStore(std::string_view name) {
 }
 
 class ExploreDesigns : public testing::TestWithParam<const Variant*> {};
-
-std::vector<const Variant*> Designs() {
-  std::vector<const Variant*> designs;
-  for (const Variant* variant : AllVariants()) {
-    if (variant->role() == Design::Role::kDesign) designs.push_back(variant);
-  }
-  return designs;
-}
 
 // That there was something to explore, too.
 void ExpectAllOfManyPass(const Variant& variant, const std::string& scenario, MemoryModel model,
@@ -72,7 +65,7 @@ TEST_P(ExploreDesigns, EveryScheduleOfARecoveryBesideASurvivorIsLegal) {
   ExpectAllOfManyPass(*GetParam(), "erase+get+recover", MemoryModel::kSc, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ExploreDesigns, testing::ValuesIn(Designs()),
+INSTANTIATE_TEST_SUITE_P(All, ExploreDesigns, testing::ValuesIn(StoreDesigns()),
                          [](const auto& design) { return std::string(design.param->name()); });
 
 TEST(ExploreBaselines, DeathInALockedStoreIsSeen) {
