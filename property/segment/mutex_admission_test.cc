@@ -98,6 +98,8 @@ class MutexAdmissionTest : public Participants {
 // killed; a third comes, and finds nobody. Found by torture beside much other work: the one who had
 // asked was admitted while the third reset the mutexes, and unlocked what was no longer its own.
 TEST_F(MutexAdmissionTest, WhoHasSeenTheLastOneIsNotAdmittedDuringAReset) {
+  constexpr uint64_t kStride = 7;
+  constexpr int kResets = 8;
   uint64_t whole = 0;
   {
     Make(8);
@@ -107,11 +109,9 @@ TEST_F(MutexAdmissionTest, WhoHasSeenTheLastOneIsNotAdmittedDuringAReset) {
     ASSERT_TRUE(asker.Await(&whole));
     ASSERT_TRUE(board->asker_is_admitted);
   }
-  ASSERT_GT(whole, 1000u);
+  ASSERT_GT(whole, kStride * kResets);
   // From the end backwards, over the moment at which it is admitted and its look at the other
   // before that, until the third finds nobody, again and again.
-  constexpr uint64_t kStride = 7;
-  constexpr int kResets = 8;
   int resets = 0, finished_first = 0;
   for (uint64_t back = TestSeed() % kStride; back < whole && resets < kResets; back += kStride) {
     SCOPED_TRACE(absl::StrCat("stopped ", back, " instructions before the end of ", whole));
