@@ -27,9 +27,9 @@
 #include "harness/torture/torture.h"
 #include "property/scaffold/busy_children.h"
 #include "property/scaffold/eventually.h"
-#include "property/scaffold/held_memory.h"
 #include "property/scaffold/on_one_core.h"
 #include "property/scaffold/planted_store.h"
+#include "property/torture/held_memory.h"
 
 namespace kill9 {
 namespace {

@@ -288,66 +288,66 @@ TEST(CasSlotsTest, AnEntryThatWouldLagTooFarBehindItsSlotIsListedByANode) {
   EXPECT_FALSE(store->Audit()->clean());
 }
 
-// A segment that is full, and two keys of one slot in it; a third needs a node that lists three.
-class FullCasSlots : public ::testing::Test {
- protected:
-  FullCasSlots() {
-    for (uint64_t i = 0; keys_.size() < cas_slots::kMaxNodeItems + 1; ++i) {
-      if (keys_.empty() || SlotOf(Key(i)) == SlotOf(keys_[0])) keys_.push_back(Key(i));
+// A store that is full, and two keys of one slot in it; a third needs a node that lists three.
+struct FullStore {
+  FullStore() {
+    for (uint64_t i = 0; keys.size() < cas_slots::kMaxNodeItems + 1; ++i) {
+      if (keys.empty() || SlotOf(Key(i)) == SlotOf(keys[0])) keys.push_back(Key(i));
     }
-    EXPECT_TRUE(store_->Put(keys_[0], kValue).ok());
-    EXPECT_TRUE(store_->Put(keys_[1], kValue).ok());
-    std::set<uint64_t> taken = {SlotOf(keys_[0])};
+    EXPECT_TRUE(store->Put(keys[0], value).ok());
+    EXPECT_TRUE(store->Put(keys[1], value).ok());
+    std::set<uint64_t> taken = {SlotOf(keys[0])};
     for (uint64_t i = 0;; ++i) {
       const std::string key = absl::StrCat("fill", i);
       if (!taken.insert(SlotOf(key)).second) continue;
-      if (!store_->Put(key, kValue).ok()) break;
-      alone_.push_back(key);
+      if (!store->Put(key, value).ok()) break;
+      alone.push_back(key);
     }
   }
   uint64_t SlotOf(const std::string& key) const {
-    return static_cast<uint64_t>(static_cast<unsigned __int128>(segment_->Hash(key)) *
-                                     segment_->header().parameters[cas_slots::kSlotCount] >>
+    return static_cast<uint64_t>(static_cast<unsigned __int128>(segment->Hash(key)) *
+                                     segment->header().parameters[cas_slots::kSlotCount] >>
                                  64);
   }
 
-  const std::string kValue = std::string(950, 'v');
-  std::shared_ptr<Segment> segment_ = MakeSegment(256 << 10, 256);
-  std::unique_ptr<Store> store_ = Attach(segment_);
-  std::vector<std::string> keys_;   // of one slot
-  std::vector<std::string> alone_;  // each in a slot of its own: they need no node
+  const std::string value = std::string(950, 'v');
+  std::shared_ptr<Segment> segment = MakeSegment(256 << 10, 256);
+  std::unique_ptr<Store> store = Attach(segment);
+  std::vector<std::string> keys;   // of one slot
+  std::vector<std::string> alone;  // each in a slot of its own: they need no node
 };
 
-TEST_F(FullCasSlots, SaysWhatLacked) {
+TEST(CasSlotsTest, FullSegmentSaysWhatLacked) {
+  const FullStore full;
+  const auto& [value, segment, store, keys, alone] = full;
   // There is room for the entry, of 950 bytes, and none for a node that lists three.
-  ASSERT_TRUE(*store_->Erase(alone_[0]));
-  EXPECT_THAT(std::string(store_->Put(keys_[2], kValue).status().message()),
+  ASSERT_TRUE(*store->Erase(alone[0]));
+  EXPECT_THAT(std::string(store->Put(keys[2], value).status().message()),
               ::testing::HasSubstr(absl::StrCat("of ", cas_slots::NodeBytes(3), " bytes")));
-  EXPECT_TRUE(store_->Put(alone_[0], kValue).ok()) << "there was no room: vacuous";
-  for (const std::string& key : alone_) ASSERT_TRUE(*store_->Erase(key));
-  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i)
-    ASSERT_TRUE(store_->Put(keys_[i], "v").ok());
-  EXPECT_THAT(std::string(store_->Put(keys_.back(), "v").status().message()),
+  EXPECT_TRUE(store->Put(alone[0], value).ok()) << "there was no room: vacuous";
+  for (const std::string& key : alone) ASSERT_TRUE(*store->Erase(key));
+  for (size_t i = 0; i < cas_slots::kMaxNodeItems; ++i) ASSERT_TRUE(store->Put(keys[i], "v").ok());
+  EXPECT_THAT(std::string(store->Put(keys.back(), "v").status().message()),
               ::testing::HasSubstr(absl::StrCat(cas_slots::kMaxNodeItems, " keys")));
 }
 
 // Room comes back block by block: where the last free page is the one whose block the entry takes,
 // there is none for the node.
-TEST_F(FullCasSlots, RoomForTheEntryAloneIsNoRoom) {
-  auto& room = dynamic_cast<TellsRoom&>(*store_);
-  const size_t in_page = cas_slots::BlocksInPage(
-      cas_slots::ClassOf(sizeof(cas_slots::BlockHeader) + keys_[2].size() + kValue.size()));
-  size_t refused_beside_a_free_page = 0;  // one of the first begins a page
-  for (size_t first = 0; first < in_page; ++first) {
-    size_t erased = 0;
-    while (!store_->Put(keys_[2], kValue).ok()) {
-      EXPECT_FALSE(*room.HasRoom(keys_[2], kValue.size())) << first << ", " << erased;
+TEST(CasSlotsTest, RoomForTheEntryAloneIsNoRoom) {
+  size_t refused_beside_a_free_page = 0;
+  size_t in_page = 1;
+  for (size_t first = 0; first < in_page; ++first) {  // one of them begins a page
+    const FullStore full;
+    const auto& [value, segment, store, keys, alone] = full;
+    auto& room = dynamic_cast<TellsRoom&>(*store);
+    in_page = cas_slots::BlocksInPage(
+        cas_slots::ClassOf(sizeof(cas_slots::BlockHeader) + keys[2].size() + value.size()));
+    for (size_t erased = 0; !store->Put(keys[2], value).ok(); ++erased) {
+      EXPECT_FALSE(*room.HasRoom(keys[2], value.size())) << "after " << erased << " from " << first;
       refused_beside_a_free_page += erased == in_page ? 1 : 0;
-      ASSERT_LT(first + erased, alone_.size());
-      ASSERT_TRUE(*store_->Erase(alone_[first + erased++]));
+      ASSERT_LT(first + erased, alone.size());
+      ASSERT_TRUE(*store->Erase(alone[first + erased]));
     }
-    ASSERT_TRUE(*store_->Erase(keys_[2]));
-    for (size_t i = 0; i < erased; ++i) ASSERT_TRUE(store_->Put(alone_[first + i], kValue).ok());
   }
   EXPECT_GT(refused_beside_a_free_page, 0u) << "vacuous";
 }

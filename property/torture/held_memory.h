@@ -1,8 +1,8 @@
 // Looks into the memory of other processes, and does not come to an end: the kernel keeps it as
 // long, also if they die meanwhile. So does whoever reads /proc/PID/mem, environ or cmdline, but
 // for a moment.
-#ifndef KILL9_PROPERTY_SCAFFOLD_HELD_MEMORY_H_
-#define KILL9_PROPERTY_SCAFFOLD_HELD_MEMORY_H_
+#ifndef KILL9_PROPERTY_TORTURE_HELD_MEMORY_H_
+#define KILL9_PROPERTY_TORTURE_HELD_MEMORY_H_
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -97,4 +97,4 @@ class HeldMemory {
 
 }  // namespace kill9
 
-#endif  // KILL9_PROPERTY_SCAFFOLD_HELD_MEMORY_H_
+#endif  // KILL9_PROPERTY_TORTURE_HELD_MEMORY_H_
