@@ -143,27 +143,30 @@ struct FaultCase {
   const char* name;
   Fault fault;
   ::testing::Matcher<std::string> verdict;
-  const char* reason;
+  ::testing::Matcher<std::string> reason;
 };
 
 class ChannelClosingFault : public ::testing::TestWithParam<FaultCase> {};
 INSTANTIATE_TEST_SUITE_P(
     Channels, ChannelClosingFault,
     ::testing::Values(  // Found by who calls, or by who waits.
-        FaultCase{"ClosesNothing", Fault::kClosesNothing, AnyOf("violation", "stuck"), ""},
-        FaultCase{"LosesWhatWaits", Fault::kLosesWhatWaits, "violation", "history"},
-        FaultCase{"EndsTooEarly", Fault::kEndsTooEarly, "violation", ""},
-        FaultCase{"WakesNobody", Fault::kWakesNobody, "stuck", "without progress"},
-        FaultCase{"EndsWithoutAClose", Fault::kEndsWithoutAClose, "violation", "told"},
+        FaultCase{"ClosesNothing", Fault::kClosesNothing, AnyOf("violation", "stuck"),
+                  ::testing::_},
+        FaultCase{"LosesWhatWaits", Fault::kLosesWhatWaits, "violation", HasSubstr("history")},
+        FaultCase{"EndsTooEarly", Fault::kEndsTooEarly, "violation", ::testing::_},
+        FaultCase{"WakesNobody", Fault::kWakesNobody, "stuck", HasSubstr("without progress")},
+        FaultCase{"EndsWithoutAClose", Fault::kEndsWithoutAClose, "violation", HasSubstr("told")},
+        // Who waits is told so before its deadline, too.
         FaultCase{"GoesOnAfterTheEnd", Fault::kGoesOnAfterTheEnd, "violation",
-                  "after a receiver had been told the end"}),
+                  AnyOf(HasSubstr("after a receiver had been told the end"),
+                        HasSubstr("a wait that ended before its deadline"))}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_P(ChannelClosingFault, IsFound) {
   constexpr uint64_t kFarMore = 5000;
   const TortureResult result = CloseAgainAndAgain(FaultyDesign(GetParam().fault), kFarMore);
   EXPECT_THAT(std::string(VerdictName(result.verdict)), GetParam().verdict) << result.reason;
-  EXPECT_THAT(result.reason, HasSubstr(GetParam().reason));
+  EXPECT_THAT(result.reason, GetParam().reason);
 }
 
 TEST(ChannelClosingRun, WhatNeedNotHaveACloseIsSkipped) {
