@@ -127,8 +127,8 @@ class Auditor {
       const Slot& slot = slots_[position % slots];
       const bool fresh = slot.kind == SlotKind::kFull && !slot.redelivered();
       if (fresh && position < head_hint) Violation("R9", "a message is before the head", position);
-      const bool own_lap = slot.lap == lap_of(position);
-      if (waits && own_lap && slot.kind == SlotKind::kTaken && !slot.redelivered()) {
+      // One that is held since an earlier lap was skipped at this position.
+      if (waits && slot.kind == SlotKind::kTaken && !slot.redelivered() && IsAt(slot, position)) {
         Violation("R2", "a message was taken before an older one", position);
       }
       waits |= fresh;
@@ -140,6 +140,10 @@ class Auditor {
     }
   }
 
+  bool IsAt(const Slot& slot, uint64_t position) const {
+    return slot.ref < context_.granule_count() &&
+           Load(context_.record(slot.ref).position) == position + 1;
+  }
   bool IsDone(const Slot& slot, uint64_t lap) const {
     const int64_t ahead = context_.codec().LapsAhead(slot.lap, lap);
     return ahead > 0 || (ahead == 0 && slot.kind != SlotKind::kEmpty);
