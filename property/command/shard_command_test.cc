@@ -41,7 +41,8 @@ class Shards : public testing::Test {
 std::map<std::string, Json> CellsOf(const Json& result) {
   std::map<std::string, Json> cells;
   for (const Json& run : result["runs"]) {
-    Json& cell = cells[run["scenario"].get<std::string>()];
+    Json& cell = cells[absl::StrCat(run["variant"].get<std::string>(), " ",
+                                    run["scenario"].get<std::string>())];
     for (const char* field : {"variant", "operation", "state", "verdict", "instructions",
                               "kill_points", "distinct_segment_states", "outcomes"}) {
       cell[field] = run[field];
