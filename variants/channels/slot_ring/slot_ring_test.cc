@@ -57,8 +57,8 @@ TEST_F(SlotRingTest, HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder) {
   ChunkChannelTest::HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder(slots());
 }
 
-// Found by torture with sixty holds, kill_recoverer: the audit took a message for one that was taken
-// at the position at which it was skipped.
+// Found by torture with sixty holds, kill_recoverer: the audit took a message for one that had been
+// taken where its slot was skipped.
 TEST_F(SlotRingTest, WhatIsHeldForALapWasNotTakenBeforeWhatWaitsSince) {
   Send("held");
   TakenMessage held = *channel_->Take(Deadline::None());
