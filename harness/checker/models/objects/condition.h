@@ -10,11 +10,12 @@
 #include <string>
 #include <string_view>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct ConditionModel {
+struct ConditionModel : UsualRules {
   using State = uint64_t;  // wake-ups that nobody has taken
   static constexpr std::string_view kName = "condition";
   static constexpr std::string_view kSummary =
@@ -39,13 +40,6 @@ struct ConditionModel {
 
   static bool IsObserver(const Operation& operation) {
     return operation.function == Function::kWakeUps;
-  }
-  static bool Doomed(const Operation&, const State&) { return false; }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
-  // What a crashed call did cannot be told from how many there are.
-  static bool Holds(const State&, uint64_t) { return true; }
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) { return state * 0x9e3779b97f4a7c15u; }
   static std::string DescribeState(const State& state) {

@@ -6,11 +6,12 @@
 #include <string>
 #include <string_view>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct CounterModel {
+struct CounterModel : UsualRules {
   using State = uint64_t;
   static constexpr std::string_view kName = "counter";
   static constexpr std::string_view kSummary = "add, read the sum";
@@ -33,9 +34,6 @@ struct CounterModel {
   static bool Doomed(const Operation& operation, const State& state) {
     return operation.function == Function::kRead && operation.result < state;
   }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
-  // Whether a crashed addition has surely not had its effect cannot be told from a sum.
-  static bool Holds(const State&, uint64_t) { return true; }
   static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
     return seer.function == Function::kRead && crashed.invoke <= seer.finish;
   }

@@ -12,11 +12,12 @@
 #include <string>
 #include <string_view>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct LeaseModel {
+struct LeaseModel : UsualRules {
   struct State {
     uint64_t holder = 0;  // as Field::kCaller; 0: nobody
     uint64_t lasts = 0;   // surely until then; 0: its holder is dead, and it may be free
@@ -60,15 +61,9 @@ struct LeaseModel {
         operation.function == Function::kAcquireFor || operation.function == Function::kRenew;
     return asks && operation.result == kHeldByOther;
   }
-  static bool Doomed(const Operation&, const State&) { return false; }
   // Whoever may be refused, or may have lost it, with b may be so with a.
   static bool Dominates(const State& a, const State& b) {
     return a.holder == b.holder && a.lasts <= b.lasts && a.ends >= b.ends;
-  }
-  // What a crashed call did to a lease cannot be told from who has it.
-  static bool Holds(const State&, uint64_t) { return true; }
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) {
     return ((state.holder * 0x9e3779b97f4a7c15u ^ state.lasts) * 0x9e3779b97f4a7c15u ^ state.ends) *

@@ -8,11 +8,12 @@
 #include <string_view>
 #include <vector>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct ListModel {
+struct ListModel : UsualRules {
   using State = std::vector<uint64_t>;
   static constexpr std::string_view kName = "list";
   static constexpr std::string_view kSummary =
@@ -46,14 +47,8 @@ struct ListModel {
            (operation.function == Function::kRemoveItem && operation.outcome == Outcome::kOk &&
             operation.result == 0);
   }
-  static bool Doomed(const Operation&, const State&) { return false; }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
   static bool Holds(const State& state, uint64_t value) {
     return std::find(state.begin(), state.end(), value) != state.end();
-  }
-  // All that come behind an item stand elsewhere for it.
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) {
     uint64_t hash = state.size();

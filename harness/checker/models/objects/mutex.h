@@ -8,13 +8,14 @@
 #include <string>
 #include <string_view>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
 template <bool must_tell>
-struct LockSteps {
+struct LockSteps : UsualRules {
   // Whether the last holder died while it had the lock.
   enum class Died : uint8_t { kNo, kYes, kMaybe };
   struct State {
@@ -41,13 +42,6 @@ struct LockSteps {
 
   static bool IsObserver(const Operation& operation) {
     return operation.function == Function::kAcquire && operation.result == kHeldByOther;
-  }
-  static bool Doomed(const Operation&, const State&) { return false; }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
-  // What a crashed call did to a lock cannot be told from who has it.
-  static bool Holds(const State&, uint64_t) { return true; }
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) {
     return (state.holder * 4 + static_cast<uint64_t>(state.died)) * 0x9e3779b97f4a7c15u;

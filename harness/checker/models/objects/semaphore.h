@@ -10,11 +10,12 @@
 #include <string_view>
 #include <utility>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct SemaphoreModel {
+struct SemaphoreModel : UsualRules {
   // Who has the permits, as Field::kCaller, the greater one first; 0: nobody.
   using State = std::array<uint64_t, 2>;
   static constexpr std::string_view kName = "semaphore";
@@ -35,13 +36,6 @@ struct SemaphoreModel {
 
   static bool IsObserver(const Operation& operation) {
     return operation.function == Function::kAcquire && operation.result == kHeldByOther;
-  }
-  static bool Doomed(const Operation&, const State&) { return false; }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
-  // What a crashed call did to a semaphore cannot be told from who has it.
-  static bool Holds(const State&, uint64_t) { return true; }
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) {
     return (state[0] * 0x9e3779b97f4a7c15u ^ state[1]) * 0x9e3779b97f4a7c15u;

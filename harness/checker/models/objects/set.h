@@ -6,12 +6,13 @@
 #include <string>
 #include <string_view>
 
+#include "harness/checker/models/objects/usual_rules.h"
 #include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
-struct SetModel {
+struct SetModel : UsualRules {
   using State = bool;  // whether it is a member
   static constexpr std::string_view kName = "set";
   static constexpr std::string_view kSummary = "add, remove, contains; every member on its own";
@@ -32,13 +33,6 @@ struct SetModel {
 
   static bool IsObserver(const Operation& operation) {
     return operation.function == Function::kContains;
-  }
-  static bool Doomed(const Operation&, const State&) { return false; }
-  static bool Dominates(const State& a, const State& b) { return a == b; }
-  // Whether a crashed call had its effect cannot be told from a member.
-  static bool Holds(const State&, uint64_t) { return true; }
-  static bool MayHaveSeen(const Operation& seer, const Operation& crashed) {
-    return crashed.invoke <= seer.finish;
   }
   static uint64_t Hash(const State& state) { return state ? 0x9e3779b97f4a7c15u : 1; }
   static std::string DescribeState(const State& state) { return state ? "a member" : "no member"; }
