@@ -25,6 +25,11 @@ bool IsNoRoom(const absl::Status& status) {
          absl::IsUnavailable(status);
 }
 
+// Whether who took nothing was told something of messages: there was none yet, or is none any more.
+bool TellsOfNothing(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
+}
+
 }  // namespace
 
 ValueId ChannelClient::NextId() {
@@ -244,15 +249,14 @@ void ChannelClient::ReceiveStep(Random& random) {
 
 void ChannelClient::EndNothing(const char* operation, const Known& known,
                                const absl::Status& status) {
-  const bool tells = absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
-  End(tells ? Outcome::kOk : Outcome::kRefused, kNothing);
+  End(TellsOfNothing(status) ? Outcome::kOk : Outcome::kRefused, kNothing);
   NoteNothing(operation, known, status);
 }
 
 void ChannelClient::NoteNothing(const char* operation, const Known& known,
                                 const absl::Status& status) {
   CheckTaken(operation, known, status);
-  if (absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status)) return;
+  if (TellsOfNothing(status)) return;
   // The first tells of members, not of messages.
   if (!absl::IsUnavailable(status) && !IsHoldRefused(status)) FailStatus(operation, status);
 }
@@ -291,7 +295,7 @@ void ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) 
   BeginRow(Function::kTake, kTheChannel, batch_ids_);
   absl::StatusOr<MessageBatch> batch = channel().Drain(most, deadline);
   const size_t got = batch.ok() ? batch->size() : 0;
-  const bool tells = absl::IsDeadlineExceeded(batch.status()) || absl::IsOutOfRange(batch.status());
+  const bool tells = TellsOfNothing(batch.status());
   batch_ids_.clear();
   EndRow(most, [&](size_t i, Operation& operation) {
     if (i >= got) return got == 0 && i == 0 && tells ? Outcome::kOk : Outcome::kRefused;

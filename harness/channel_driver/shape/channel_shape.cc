@@ -128,15 +128,13 @@ void ApplyTo(const ChannelShape& shape, SegmentOptions* options) {
 }
 
 std::vector<ShapeDimension> AllChannelShapeClasses() {
-  std::vector<std::string> actions = {"none"};
-  actions.insert(actions.end(), std::begin(kChannelActionNames), std::end(kChannelActionNames));
   return Joined(AllSegmentClasses(), {{"idle", NamesOf(kIdlers)},
                                       {"messages", NamesOf(kMessages)},
                                       {"sizes", NamesOf(kMessageSizeClasses)},
                                       {"roles", NamesOf(kRoles)},
                                       {"held", NamesOf(kMessagesHeld)},
                                       {"batch", NamesOf(kBatches)},
-                                      {"without", actions}});
+                                      {"without", shape_text::AllSetNames(kChannelActionNames)}});
 }
 
 std::vector<ShapeDimension> ClassesOf(const ChannelShape& shape, uint32_t participants) {

@@ -113,10 +113,9 @@ absl::Status FitShape(const ChannelDesign& design, const ChannelShape& shape, ui
       !status.ok()) {
     return status;
   }
-  if (shape.idle != 0 && shape.idle + bounds.least_participants > shape.participants) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("idle: beside ", shape.idle, " that do nothing there is no place for the ",
-                     bounds.least_participants, " that the run needs"));
+  if (absl::Status status = CheckIdle(shape.idle, shape.participants, bounds.least_participants);
+      !status.ok()) {
+    return status;
   }
   const absl::StatusOr<uint64_t> most = TryShape(design, shape, seed);
   if (!most.ok() || shape.largest_bytes <= *most) return most.status();

@@ -115,10 +115,9 @@ absl::StatusOr<HeapShapeTrial> FitShape(const HeapDesign& design, const HeapShap
       !status.ok()) {
     return status;
   }
-  if (shape.idle != 0 && shape.idle + bounds.least_participants > shape.participants) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("idle: beside ", shape.idle, " that do nothing there is no place for the ",
-                     bounds.least_participants, " that the run needs"));
+  if (absl::Status status = CheckIdle(shape.idle, shape.participants, bounds.least_participants);
+      !status.ok()) {
+    return status;
   }
   absl::StatusOr<HeapShapeTrial> trial = TryShape(design, shape, seed);
   if (!trial.ok() || shape.largest_bytes <= trial->max_block_bytes) return trial;

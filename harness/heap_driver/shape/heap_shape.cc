@@ -106,14 +106,12 @@ void ApplyTo(const HeapShape& shape, SegmentOptions* options) {
 }
 
 std::vector<ShapeDimension> AllHeapShapeClasses() {
-  std::vector<std::string> actions = {"none"};
-  actions.insert(actions.end(), std::begin(kHeapActionNames), std::end(kHeapActionNames));
   return Joined(AllSegmentClasses(), {{"idle", NamesOf(kIdlers)},
                                       {"blocks", NamesOf(kBlocks)},
                                       {"sizes", NamesOf(kSizeClasses)},
                                       {"held", NamesOf(kHeld)},
                                       {"reserve", NamesOf(kReserved)},
-                                      {"without", actions}});
+                                      {"without", shape_text::AllSetNames(kHeapActionNames)}});
 }
 
 std::vector<ShapeDimension> ClassesOf(const HeapShape& shape, uint32_t participants) {

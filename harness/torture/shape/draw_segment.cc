@@ -56,6 +56,13 @@ absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most) {
                                                  most, ", and the shape has ", room));
 }
 
+absl::Status CheckIdle(uint32_t idle, uint32_t room, uint32_t least) {
+  if (idle == 0 || idle + least <= room) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("idle: beside ", idle,
+                                                 " that do nothing there is no place for the ",
+                                                 least, " that the run needs"));
+}
+
 uint32_t DrawIdle(Random& random, uint32_t participants, uint32_t least) {
   if (participants <= least || !random.Chance(400)) return 0;
   constexpr uint32_t kMost = 130;  // each costs a look of everybody

@@ -99,6 +99,12 @@ absl::Status ParseSet(std::string_view field, const std::string& text,
   return absl::OkStatus();
 }
 
+std::vector<std::string> AllSetNames(std::span<const std::string_view> names) {
+  std::vector<std::string> all = {"none"};
+  all.insert(all.end(), names.begin(), names.end());
+  return all;
+}
+
 std::vector<std::string> SetNames(std::span<const std::string_view> names, uint32_t bits) {
   std::vector<std::string> there;
   for (size_t index = 0; index < names.size(); ++index) {

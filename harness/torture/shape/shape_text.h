@@ -54,6 +54,8 @@ absl::Status ParseName(std::string_view field, const std::string& text,
 // Which of the names are there, a bit for each: "none", or their names with + between.
 absl::Status ParseSet(std::string_view field, const std::string& text,
                       std::span<const std::string_view> names, uint32_t* bits);
+// All that a set's names can be: "none", and each of them.
+std::vector<std::string> AllSetNames(std::span<const std::string_view> names);
 // The names of a set, or "none" alone; and as text.
 std::vector<std::string> SetNames(std::span<const std::string_view> names, uint32_t bits);
 std::string SetText(std::span<const std::string_view> names, uint32_t bits);
