@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "variants/baselines/dead_slots.h"
 #include "variants/registry.h"
 #include "variants/segment/robust_mutex.h"
 #include "variants/segment/round_up.h"
@@ -199,21 +200,8 @@ class CountedHeap final : public Heap {
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
     RecoveryReport report;
-    report.participants = ReturnSlotsOfTheDead(segment_->participants());
+    report.participants = baselines::ReturnSlotsOfTheDead(segment_->participants());
     return report;
-  }
-
- public:
-  static uint64_t ReturnSlotsOfTheDead(const ParticipantTable& participants) {
-    uint64_t returned = 0;
-    for (uint32_t slot = 0; slot < participants.size(); ++slot) {
-      uint32_t generation = 0;
-      if (participants.MarkIfDead(slot, &generation) &&
-          participants.MarkRecovered(slot, generation)) {
-        ++returned;
-      }
-    }
-    return returned;
   }
 
  private:
@@ -265,7 +253,7 @@ class CountedHeapDesign final : public HeapDesign {
   absl::StatusOr<std::unique_ptr<Heap>> Attach(std::shared_ptr<Segment> segment) const override {
     absl::StatusOr<Participant> participant = segment->participants().Claim();
     if (absl::IsResourceExhausted(participant.status())) {
-      CountedHeap::ReturnSlotsOfTheDead(segment->participants());
+      baselines::ReturnSlotsOfTheDead(segment->participants());
       participant = segment->participants().Claim();
     }
     if (!participant.ok()) return participant.status();

@@ -6,6 +6,7 @@
 //
 // Its author's case for it: the count is changed under the mutex only, so it is always exact.
 #include "variants/baselines/baseline.h"
+#include "variants/baselines/dead_slots.h"
 #include "variants/segment/robust_mutex.h"
 
 namespace kill9 {
@@ -29,7 +30,7 @@ class ReferenceCountStore final : public baselines::BaselineStore<RobustRepaired
                                                        baselines::Table::Overwrite overwrite) {
     absl::StatusOr<Participant> participant = segment->participants().Claim();
     if (absl::IsResourceExhausted(participant.status())) {
-      ReturnSlotsOfTheDead(segment->participants());
+      baselines::ReturnSlotsOfTheDead(segment->participants());
       participant = segment->participants().Claim();
     }
     if (!participant.ok()) return participant.status();
@@ -38,18 +39,6 @@ class ReferenceCountStore final : public baselines::BaselineStore<RobustRepaired
   }
 
  private:
-  static uint64_t ReturnSlotsOfTheDead(const ParticipantTable& participants) {
-    uint64_t returned = 0;
-    for (uint32_t slot = 0; slot < participants.size(); ++slot) {
-      uint32_t generation = 0;
-      if (participants.MarkIfDead(slot, &generation) &&
-          participants.MarkRecovered(slot, generation)) {
-        ++returned;
-      }
-    }
-    return returned;
-  }
-
   void AfterDeathInside() override {
     table().Sweep();
     reinterpret_cast<RobustRepaired*>(table().header().guard)->mutex.Consistent();
@@ -67,7 +56,7 @@ class ReferenceCountStore final : public baselines::BaselineStore<RobustRepaired
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
     RecoveryReport report;
-    report.participants = ReturnSlotsOfTheDead(segment().participants());
+    report.participants = baselines::ReturnSlotsOfTheDead(segment().participants());
     return report;
   }
   absl::StatusOr<AuditReport> DoAudit() override {
