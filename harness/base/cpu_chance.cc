@@ -31,7 +31,7 @@ ProcessTimes ReadProcessTimes(pid_t pid) {
   if (after_name == nullptr || after_name[1] == '\0') return times;
   times.state = after_name[2];
   times.known = true;
-  // The 18th field after the state.
+  // The 17th field after the state.
   std::sscanf(after_name + 3, "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u",
               &times.threads);
   unsigned long long ran_ns = 0;
