@@ -48,6 +48,22 @@ if(KILL9_EXPLORE_REASON)
   return()
 endif()
 
+# What most of them include is compiled once, as in CMakeLists.txt.
+set(EXPLORE_PRECOMPILED)
+set(explore_precompiled_flags)
+if(NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+  set(EXPLORE_PRECOMPILED ${CMAKE_BINARY_DIR}/explore/precompiled.h.pch)
+  list(TRANSFORM KILL9_VARIANT_HEADERS PREPEND "#include " OUTPUT_VARIABLE lines)
+  list(JOIN lines "\n" lines)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/explore/precompiled.h CONTENT "${lines}\n")
+  add_custom_command(OUTPUT ${EXPLORE_PRECOMPILED}
+    COMMAND ${KILL9_EXPLORE_CLANG} ${KILL9_EXPLORE_FLAGS} -x c++-header
+      -o ${EXPLORE_PRECOMPILED} ${CMAKE_BINARY_DIR}/explore/precompiled.h
+    DEPENDS ${CMAKE_BINARY_DIR}/explore/precompiled.h COMMENT "To be explored: common headers"
+    VERBATIM)
+  set(explore_precompiled_flags -include-pch ${EXPLORE_PRECOMPILED})
+endif()
+
 # kill9_explored(RESULT ROOT SOURCE...): objects of these sources, compiled to be explored. What
 # they include is looked for in the folder ROOT first.
 function(kill9_explored result root)
@@ -62,8 +78,8 @@ function(kill9_explored result root)
     file(MAKE_DIRECTORY ${folder})
     add_custom_command(OUTPUT ${object}
       COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${KILL9_EXPLORE_CLANG} -I${root} ${KILL9_EXPLORE_FLAGS}
-        -MD -MF ${object}.d -MT ${object} -c -o ${object} ${source}
-      DEPENDS ${source} DEPFILE ${object}.d COMMENT "To be explored: ${name}" VERBATIM)
+        ${explore_precompiled_flags} -MD -MF ${object}.d -MT ${object} -c -o ${object} ${source}
+      DEPENDS ${source} ${EXPLORE_PRECOMPILED} DEPFILE ${object}.d COMMENT "To be explored: ${name}" VERBATIM)
     list(APPEND objects ${object})
   endforeach()
   set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)
