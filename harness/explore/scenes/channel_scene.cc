@@ -71,7 +71,9 @@ bool HasChannelCall(const ChannelTraits& traits, size_t call) {
 std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
 
 ChannelScene::ChannelScene(const ChannelDesign& design, const Scenario& scenario)
-    : ObjectScene(design, scenario), design_(design) {}
+    : ObjectScene(design, scenario),
+      design_(design),
+      is_broadcast_(design.traits().delivery == ChannelTraits::Delivery::kBroadcast) {}
 
 // The members and their segment lie in the arena, which forgets them.
 ChannelScene::~ChannelScene() = default;
@@ -91,12 +93,27 @@ bool ChannelScene::SendAtBeginning(size_t bytes) {
     return false;
   }
   ++sent_at_beginning_;
-  Before(Function::kSend, id, VersionOf({.sequence = *sent}));
+  Operation operation = {};
+  operation.function = Function::kSend;
+  operation.argument = id;
+  operation.result_version = VersionOf({.sequence = *sent});
+  Before(operation);
   return true;
 }
 
-// With few messages: what is left is received one by one after each schedule.
+// With few messages: what is left is received one by one after each schedule. A broadcast is full
+// when the first message is overwritten.
 void ChannelScene::Fill() {
+  if (is_broadcast_) {
+    const size_t bytes = channel(kAuditor).max_message_bytes() / 4;
+    for (uint64_t waiting = 0; SendAtBeginning(bytes);) {
+      const absl::StatusOr<Occupancy> occupancy = channel(kAuditor).Look();
+      if (!occupancy.ok()) CannotMake(occupancy.status());
+      if (occupancy->waiting == waiting) return;
+      waiting = occupancy->waiting;
+    }
+    return;
+  }
   for (size_t bytes = channel(kAuditor).max_message_bytes(); bytes > kMessageBytes; bytes /= 2) {
     while (SendAtBeginning(bytes)) {
     }
@@ -118,13 +135,24 @@ void ChannelScene::MakeObject() {
     absl::StatusOr<std::unique_ptr<Channel>> member = design_.Attach(*segment, Membership{});
     if (!member.ok()) CannotMake(member.status());
     channels_[static_cast<size_t>(number)] = member->release();
+    if (!is_broadcast_) return;
+    Operation subscribe = {};
+    subscribe.function = Function::kSubscribe;
+    subscribe.process = number == kAuditor ? kLooker : static_cast<uint32_t>(number) + 1;
+    subscribe.result = channel(number).began_after();
+    Before(subscribe);
   };
   attach(kAuditor);
+  // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
+  if (is_broadcast_) {
+    for (int i = 0; i < participants(); ++i) attach(i);
+  }
+  machine.ActAs(kAuditor);
   sent_at_beginning_ = 0;
   const auto beginning = static_cast<ChannelBeginning>(scenario().beginning);
   if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
   if (beginning == ChannelBeginning::kFull) Fill();
-  for (int i = 0; i < participants(); ++i) attach(i);
+  for (int i = 0; i < participants() && !is_broadcast_; ++i) attach(i);
 }
 
 // ---- Operations ---------------------------------------------------------------------------------
@@ -169,6 +197,7 @@ void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) 
 }
 
 void ChannelScene::EndTaken(Operation& operation, const Message& message) {
+  operation.expected = message.info.missed;
   End(operation, Outcome::kOk, IdIn(message.bytes), VersionOf(message.info));
 }
 
@@ -247,19 +276,32 @@ Finding ChannelScene::Look() {
   std::string message;
   for (;;) {
     const absl::StatusOr<MessageInfo> info = channel.Receive(&message, Deadline::None());
-    if (!info.ok()) {
-      if (absl::IsDeadlineExceeded(info.status()) || absl::IsUnavailable(info.status())) break;
+    const bool nothing =
+        absl::IsDeadlineExceeded(info.status()) || absl::IsUnavailable(info.status());
+    if (!info.ok() && !nothing) {
       return {Verdict::kViolation,
               absl::StrCat("Receive after recovery: ", std::string(info.status().message()))};
     }
-    After(Function::kReceive, IdIn(message), VersionOf(*info));
+    if (nothing && !is_broadcast_) break;
+    Operation received = {};
+    received.function = Function::kReceive;
+    if (!nothing) {
+      received.expected = info->missed;
+      received.result = IdIn(message);
+      received.result_version = VersionOf(*info);
+    }
+    After(received);
+    if (nothing) return {};
   }
   const absl::StatusOr<Occupancy> left = channel.Look();
   if (!left.ok()) {
     return {Verdict::kViolation,
             absl::StrCat("Look after recovery: ", std::string(left.status().message()))};
   }
-  After(Function::kCount, left->waiting + left->taken, 0);
+  Operation counted = {};
+  counted.function = Function::kCount;
+  counted.result = left->waiting + left->taken;
+  After(counted);
   return {};
 }
 

@@ -3,7 +3,8 @@
 //
 //     send+receive        a message waits; one sends another, one receives
 //     send+take@empty     no message waits
-//     send+receive@full   as many messages wait as there is room for
+//     send+receive@full   as many messages wait as there is room for; of a broadcast the first one
+//                         is overwritten
 //
 // `take` takes and acknowledges, `return` takes and gives back, `drain` does both as a batch of
 // one, `draft` reserves and commits: two calls each, between which others come, or a death.
@@ -30,7 +31,6 @@ std::span<const std::string_view> LargerChannelScenes();
 
 class ChannelScene final : public ObjectScene {
  public:
-  // REQUIRES: it hands each message to one receiver.
   ChannelScene(const ChannelDesign& design, const Scenario& scenario);
   ~ChannelScene() override;
 
@@ -60,6 +60,7 @@ class ChannelScene final : public ObjectScene {
   void EndGivenUp(Operation& operation, const absl::Status& status);
 
   const ChannelDesign& design_;
+  const bool is_broadcast_;
   std::array<Channel*, kMostParticipants + 1> channels_ = {};
   uint32_t sent_at_beginning_ = 0;
 };

@@ -68,7 +68,8 @@ Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_w
 
 void ObjectScene::End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version) {
   Machine& machine = Machine::Get();
-  machine.EndOperation(Mix(Mix(static_cast<uint64_t>(outcome), result), version));
+  const uint64_t told = Mix(Mix(static_cast<uint64_t>(outcome), result), version);
+  machine.EndOperation(Mix(told, operation.expected));
   operation.outcome = outcome;
   operation.result = result;
   operation.result_version = version;
@@ -81,31 +82,25 @@ void ObjectScene::FailStatus(const absl::Status& status) {
                       absl::StrCat("an operation fails: ", std::string(status.message())));
 }
 
-void ObjectScene::Before(Function function, uint64_t argument, uint64_t version) {
+void ObjectScene::Before(const Operation& operation) {
   if (before_.size() == kMostInHistory) CannotMake(absl::InternalError("too much in its history"));
-  Operation operation = {};
-  operation.function = function;
-  operation.process = kMaker;
-  operation.argument = argument;
-  operation.result_version = version;
-  operation.outcome = Outcome::kOk;
-  operation.invoke = 2 * before_.size();
-  operation.finish = operation.invoke + 1;
   before_.push_back(operation);
+  Operation& made = before_.back();
+  if (made.process == 0) made.process = kMaker;
+  made.outcome = Outcome::kOk;
+  made.invoke = 2 * (before_.size() - 1);
+  made.finish = made.invoke + 1;
 }
 
-void ObjectScene::After(Function function, uint64_t result, uint64_t version) {
+void ObjectScene::After(const Operation& operation) {
   const OutsideArena outside;
   Machine& machine = Machine::Get();
-  Operation operation = {};
-  operation.function = function;
-  operation.process = kLooker;
-  operation.result = result;
-  operation.result_version = version;
-  operation.outcome = Outcome::kOk;
-  operation.invoke = machine.Tick();
-  operation.finish = machine.Tick();
   after_.push_back(operation);
+  Operation& looked = after_.back();
+  if (looked.process == 0) looked.process = kLooker;
+  looked.outcome = Outcome::kOk;
+  looked.invoke = machine.Tick();
+  looked.finish = machine.Tick();
 }
 
 Finding ObjectScene::CheckAudit() {

@@ -57,9 +57,10 @@ class ObjectScene : public Scene {
   static ValueId IdOfWrite(int participant, size_t number) {
     return MakeValueId(static_cast<uint32_t>(participant) + 1, static_cast<uint32_t>(number) + 1);
   }
-  // An operation of the maker, complete before all others; one of the looker, after all others.
-  void Before(Function function, uint64_t argument, uint64_t version);
-  void After(Function function, uint64_t result, uint64_t version);
+  // An operation that was complete before all others, and one after all others. Of nobody's
+  // process: the maker's, and the looker's.
+  void Before(const Operation& operation);
+  void After(const Operation& operation);
 
  private:
   static constexpr size_t kMostOperations = 16;

@@ -1,60 +1,78 @@
 #include "harness/explore/scenes/scenes.h"
 
-#include "absl/functional/function_ref.h"
+#include <span>
+
 #include "absl/strings/str_cat.h"
 #include "harness/explore/scenes/channel_scene.h"
+#include "harness/explore/scenes/heap_scene.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {
 namespace {
 
-const Variant* AsStore(const Design& design) {
-  return design.kind() == Variant::kKind ? static_cast<const Variant*>(&design) : nullptr;
-}
-const ChannelDesign& AsChannel(const Design& design) {
-  return static_cast<const ChannelDesign&>(design);
+// What there is of the scenes of a kind.
+struct KindOfScenes {
+  std::string_view kind;
+  const ScenarioWords& (*words)();
+  std::span<const std::string_view> (*larger)();
+  bool (*has)(const Design&, size_t call);
+  std::unique_ptr<Scene> (*make)(const Design&, const Scenario&);
+};
+
+template <typename OfKind, typename SceneOfKind>
+std::unique_ptr<Scene> Make(const Design& design, const Scenario& scenario) {
+  return std::make_unique<SceneOfKind>(static_cast<const OfKind&>(design), scenario);
 }
 
-const ScenarioWords& WordsOf(const Design& design) {
-  return AsStore(design) != nullptr ? StoreWords() : ChannelWords();
-}
+constexpr KindOfScenes kKinds[] = {
+    {Variant::kKind, StoreWords, LargerStoreScenes,
+     [](const Design& design, size_t call) {
+       return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
+     },
+     Make<Variant, StoreScene>},
+    {ChannelDesign::kKind, ChannelWords, LargerChannelScenes,
+     [](const Design& design, size_t call) {
+       return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
+     },
+     Make<ChannelDesign, ChannelScene>},
+    {HeapDesign::kKind, HeapWords, LargerHeapScenes,
+     [](const Design& design, size_t call) {
+       return HasHeapCall(static_cast<const HeapDesign&>(design), call);
+     },
+     Make<HeapDesign, HeapScene>},
+};
 
-bool HasCall(const Design& design, size_t call) {
-  const Variant* const store = AsStore(design);
-  return store != nullptr ? HasStoreCall(store->traits(), call)
-                          : HasChannelCall(AsChannel(design).traits(), call);
+const KindOfScenes* Find(const Design& design) {
+  for (const KindOfScenes& one : kKinds) {
+    if (one.kind == design.kind()) return &one;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 std::string WhyNotExplored(const Design& design) {
-  if (AsStore(design) != nullptr) return "";
-  if (design.kind() != ChannelDesign::kKind) {
-    return absl::StrCat("there are no scenes of a ", std::string(design.kind()), " yet");
-  }
-  if (AsChannel(design).traits().delivery == ChannelTraits::Delivery::kBroadcast) {
-    return "there are no scenes of a broadcast yet";
-  }
-  return "";
+  if (Find(design) != nullptr) return "";
+  return absl::StrCat("there are no scenes of a ", std::string(design.kind()), " yet");
 }
 
 absl::StatusOr<std::unique_ptr<Scene>> NewScene(const Design& design, std::string_view scenario) {
-  const absl::StatusOr<Scenario> parsed = ParseScenario(scenario, WordsOf(design));
+  const KindOfScenes& of = *Find(design);
+  const absl::StatusOr<Scenario> parsed = ParseScenario(scenario, of.words());
   if (!parsed.ok()) return parsed.status();
-  if (const Variant* const store = AsStore(design); store != nullptr) {
-    return std::make_unique<StoreScene>(*store, *parsed);
-  }
-  return std::make_unique<ChannelScene>(AsChannel(design), *parsed);
+  return of.make(design, *parsed);
 }
 
 std::vector<std::string> AllPairs(const Design& design) {
-  return AllPairs(WordsOf(design), [&](size_t call) { return HasCall(design, call); });
+  const KindOfScenes& of = *Find(design);
+  return AllPairs(of.words(), [&](size_t call) { return of.has(design, call); });
 }
 
 std::vector<std::string> LargerScenes(const Design& design) {
-  return ThoseThatAreThere(AsStore(design) != nullptr ? LargerStoreScenes() : LargerChannelScenes(),
-                           WordsOf(design), [&](size_t call) { return HasCall(design, call); });
+  const KindOfScenes& of = *Find(design);
+  return ThoseThatAreThere(of.larger(), of.words(),
+                           [&](size_t call) { return of.has(design, call); });
 }
 
 }  // namespace kill9::explore

@@ -164,7 +164,11 @@ void StoreScene::MakeObject() {
     maker.Erase(kKeyText).IgnoreError();
     version_at_beginning_ = kAbsent;
   } else {
-    Before(Function::kPut, MakeValueId(kMaker, 1), Recorded(version_at_beginning_));
+    Operation first = {};
+    first.function = Function::kPut;
+    first.argument = MakeValueId(kMaker, 1);
+    first.result_version = Recorded(version_at_beginning_);
+    Before(first);
     if (full && lossless) Fill(maker);
   }
   for (size_t i = 0; i < beside_the_key; ++i) PutFiller(maker, i).IgnoreError();
@@ -275,8 +279,11 @@ Finding StoreScene::Look() {
     return {Verdict::kViolation,
             absl::StrCat("Get after recovery: ", std::string(version.status().message()))};
   }
-  After(Function::kGet, version.ok() ? IdOf(value) : kNothing,
-        Recorded(version.ok() ? *version : kAbsent));
+  Operation got = {};
+  got.function = Function::kGet;
+  got.result = version.ok() ? IdOf(value) : kNothing;
+  got.result_version = Recorded(version.ok() ? *version : kAbsent);
+  After(got);
   return {};
 }
 

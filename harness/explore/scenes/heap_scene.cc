@@ -1,0 +1,373 @@
+#include "harness/explore/scenes/heap_scene.h"
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "harness/history/heap_call.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr std::string_view kHeapNames[] = {"alloc", "free", "drop",   "share",  "pass",
+                                           "grab",  "use",  "owners", "recover"};
+constexpr std::string_view kHeapBeginnings[] = {"", "@empty", "@full"};
+constexpr std::string_view kLargerHeapScenes[] = {
+    "alloc,free+alloc,free",     "free,alloc+free,alloc@full", "free,alloc+drop,recover@full",
+    "drop+drop+owners",          "share,drop+grab,drop",       "share,free+grab,owners",
+    "pass,drop+grab,alloc@full", "pass+pass+recover",          "pass,recover+grab,grab",
+    "use,free+alloc,free",       "free,use+free,alloc@full",   "alloc+alloc+free@full",
+    "share,pass+recover,grab"};
+constexpr size_t kBlockBytes = 24;
+constexpr uint64_t kMostFillers = 100'000;
+constexpr uint32_t kCommonNumber = 1;
+
+bool IsNoOwner(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsPermissionDenied(status);
+}
+
+bool IsNoRoom(const absl::Status& status) {
+  return absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status);
+}
+
+uint64_t OwnerOf(int participant) { return HeapOwner(static_cast<uint64_t>(participant) + 1, 0); }
+
+}  // namespace
+
+const ScenarioWords& HeapWords() {
+  static constexpr ScenarioWords kWords = {kHeapNames, kHeapBeginnings};
+  return kWords;
+}
+
+bool HasHeapCall(const HeapDesign& design, size_t call) {
+  switch (static_cast<HeapMove>(call)) {
+    case HeapMove::kUse:
+      return design.traits().has_reserve;
+    case HeapMove::kRecover:
+      return design.traits().has_recovery;
+    default:
+      return true;
+  }
+}
+
+std::span<const std::string_view> LargerHeapScenes() { return kLargerHeapScenes; }
+
+HeapScene::HeapScene(const HeapDesign& design, const Scenario& scenario)
+    : ObjectScene(design, scenario), design_(design) {}
+
+// The handles and their segment lie in the arena, which forgets them.
+HeapScene::~HeapScene() = default;
+
+bool HeapScene::MustNotWait(Progress progress) const {
+  return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
+}
+
+uint64_t HeapScene::BitsOf(std::span<const ParticipantId> owners) {
+  uint64_t bits = 0;
+  for (const ParticipantId owner : owners) {
+    for (int i = 0; i < participants(); ++i) {
+      if (owner == heap(i).id()) bits |= OwnerBit(OwnerOf(i));
+    }
+    if (owner == heap(kAuditor).id()) bits |= OwnerBit(HeapOwner(kLooker, 0));
+  }
+  return bits;
+}
+
+void HeapScene::CheckContent(Heap& heap, const Block& block) {
+  const absl::StatusOr<std::span<char>> data = heap.Data(block.handle);
+  if (IsNoOwner(data.status())) return;
+  if (!data.ok()) FailStatus(data.status());
+  // What lies in the segment is copied first: the explorer sees who reads it then.
+  std::string shown(data->size(), '\0');
+  std::memcpy(shown.data(), data->data(), data->size());
+  const ValueCheck check = CheckValue(block.id, shown);
+  if (shown.size() == kBlockBytes && check.defect == ValueDefect::kNone && check.id == block.id) {
+    return;
+  }
+  FailStatus(absl::DataLossError("a block about to be freed has not its own content"));
+}
+
+// ---- The beginning ------------------------------------------------------------------------------
+
+HeapScene::Block HeapScene::MakeBlock(int participant, uint32_t number) {
+  Machine::Get().ActAs(participant);
+  const Block block = {MakeValueId(kMaker, number),
+                       *heap(participant).Allocate(kBlockBytes, Deadline::None())};
+  std::string content(kBlockBytes, '\0');
+  FillValue(block.id, block.id, content);
+  std::memcpy(heap(participant).Data(block.handle)->data(), content.data(), content.size());
+  Operation allocated = {};
+  allocated.function = Function::kAllocate;
+  allocated.process = static_cast<uint32_t>(participant) + 1;
+  allocated.argument = block.id;
+  allocated.expected = HeapCall(0, kBlockBytes);
+  allocated.result = block.handle.offset;
+  Before(allocated);
+  return block;
+}
+
+// Of the one who looks, who keeps it.
+void HeapScene::Fill() {
+  Machine::Get().ActAs(kAuditor);
+  for (size_t bytes = heap(kAuditor).max_block_bytes(); bytes >= kBlockBytes; bytes /= 2) {
+    for (uint64_t i = 0; i < kMostFillers; ++i) {
+      if (!heap(kAuditor).Allocate(bytes, Deadline::None()).ok()) break;
+    }
+  }
+}
+
+void HeapScene::MakeObject() {
+  Machine& machine = Machine::Get();
+  SegmentOptions options;
+  options.max_participants = static_cast<uint32_t>(participants()) + 1;
+  options.hash_seed = 1;
+  machine.ActAs(kAuditor);
+  const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
+  if (!segment.ok()) CannotMake(segment.status());
+  const auto attach = [&](int number) {
+    machine.ActAs(number);
+    absl::StatusOr<std::unique_ptr<Heap>> heap = design_.Attach(*segment);
+    if (!heap.ok()) CannotMake(heap.status());
+    heaps_[static_cast<size_t>(number)] = heap->release();
+  };
+  attach(kAuditor);
+  for (int i = 0; i < participants(); ++i) attach(i);
+  // Each knows the heap before the schedule begins, as one that has run for a while does.
+  for (int i = 0; i < participants(); ++i) {
+    machine.ActAs(i);
+    const absl::StatusOr<BlockHandle> first = heap(i).Allocate(kBlockBytes, Deadline::None());
+    if (!first.ok()) CannotMake(first.status());
+    heap(i).Free(*first).IgnoreError();
+  }
+  common_ = {};
+  own_ = {};
+  const auto beginning = static_cast<HeapBeginning>(scenario().beginning);
+  if (beginning == HeapBeginning::kEmpty) return;
+  for (int i = 0; i < participants(); ++i) {
+    own_[static_cast<size_t>(i)] = MakeBlock(i, kCommonNumber + 1 + static_cast<uint32_t>(i));
+  }
+  common_ = MakeBlock(0, kCommonNumber);
+  for (int i = 1; i < participants(); ++i) {
+    const absl::Status shared = heap(0).Share(common_.handle, heap(i).id());
+    if (!shared.ok()) CannotMake(shared);
+    Operation share = {};
+    share.function = Function::kShare;
+    share.process = 1;
+    share.argument = common_.id;
+    share.expected = HeapCall(0, OwnerOf(i));
+    share.result = 1;
+    Before(share);
+  }
+  if (beginning == HeapBeginning::kFull) Fill();
+}
+
+// ---- Operations ---------------------------------------------------------------------------------
+
+void HeapScene::Allocate(int participant, ValueId id, HeapReserve* reserve) {
+  Heap& heap = this->heap(participant);
+  Operation asked = {};
+  asked.function = Function::kAllocate;
+  asked.argument = id;
+  asked.expected = HeapCall(0, kBlockBytes);
+  const HeapTraits& traits = design_.traits();
+  Operation& operation =
+      Begin(participant, reserve == nullptr ? "alloc" : "use",
+            MustNotWait(reserve == nullptr ? traits.allocate : traits.free), asked);
+  const absl::StatusOr<BlockHandle> allocated = reserve == nullptr
+                                                    ? heap.Allocate(kBlockBytes, Deadline::None())
+                                                    : heap.Allocate(*reserve, kBlockBytes);
+  if (!allocated.ok()) {
+    if (!IsNoRoom(allocated.status()) || reserve != nullptr) FailStatus(allocated.status());
+    return End(operation, Outcome::kRefused, 0, 0);
+  }
+  const Block block = {id, *allocated};
+  const absl::StatusOr<std::span<char>> data = heap.Data(block.handle);
+  if (!data.ok()) FailStatus(data.status());
+  std::string content(kBlockBytes, '\0');
+  FillValue(id, id, content);
+  std::memcpy(data->data(), content.data(), content.size());
+  held(participant).Push(block);
+  allocated_[static_cast<size_t>(participant)].Push(block);
+  End(operation, Outcome::kOk, block.handle.offset, 0);
+}
+
+void HeapScene::LetGo(int participant, const char* what, const Block& block) {
+  if (block.id == kNothing) return;
+  Operation asked = {};
+  asked.function = Function::kFree;
+  asked.argument = block.id;
+  Operation& operation = Begin(participant, what, MustNotWait(design_.traits().free), asked);
+  CheckContent(heap(participant), block);
+  const absl::Status status = heap(participant).Free(block.handle);
+  if (!status.ok() && !IsNoOwner(status)) FailStatus(status);
+  End(operation, Outcome::kOk, status.ok() ? 1 : 0, 0);
+}
+
+void HeapScene::HandOver(int participant, bool shares) {
+  Blocks& held = this->held(participant);
+  if (held.count == 0) return;
+  const Block block = held.all[held.count - 1];
+  const int next = Next(participant);
+  Operation asked = {};
+  asked.function = shares ? Function::kShare : Function::kTransfer;
+  asked.argument = block.id;
+  asked.expected = HeapCall(0, OwnerOf(next));
+  Operation& operation =
+      Begin(participant, shares ? "share" : "pass", MustNotWait(design_.traits().share), asked);
+  const absl::Status status = shares ? heap(participant).Share(block.handle, heap(next).id())
+                                     : heap(participant).Transfer(block.handle, heap(next).id());
+  if (absl::IsUnavailable(status) || absl::IsAlreadyExists(status)) {
+    return End(operation, Outcome::kRefused, 0, 0);
+  }
+  if (!status.ok()) FailStatus(status);
+  if (!shares) --held.count;
+  End(operation, Outcome::kOk, 1, 0);
+}
+
+void HeapScene::UseReserve(int participant, ValueId id) {
+  Operation asked = {};
+  asked.function = Function::kRecover;  // no block is anybody's by it
+  Operation& reserving =
+      Begin(participant, "reserve", MustNotWait(design_.traits().allocate), asked);
+  absl::StatusOr<HeapReserve> reserve = heap(participant).Reserve(2, kBlockBytes, Deadline::None());
+  if (!reserve.ok() && !IsNoRoom(reserve.status())) FailStatus(reserve.status());
+  End(reserving, Outcome::kOk, 0, 0);
+  if (!reserve.ok()) return;
+  Allocate(participant, id, &*reserve);
+  Operation& releasing = Begin(participant, "release", MustNotWait(design_.traits().free), asked);
+  const absl::Status released = heap(participant).Release(*std::move(reserve));
+  if (!released.ok()) FailStatus(released);
+  End(releasing, Outcome::kOk, 0, 0);
+}
+
+void HeapScene::AskOwners(int participant) {
+  if (common_.id == kNothing) return;
+  Operation asked = {};
+  asked.function = Function::kOwners;
+  asked.argument = common_.id;
+  Operation& operation = Begin(participant, "owners", MustNotWait(design_.traits().share), asked);
+  const absl::StatusOr<std::vector<ParticipantId>> owners =
+      heap(participant).Owners(common_.handle);
+  if (absl::IsUnimplemented(owners.status())) return End(operation, Outcome::kRefused, 0, 0);
+  if (!owners.ok() && !absl::IsNotFound(owners.status())) FailStatus(owners.status());
+  End(operation, Outcome::kOk, owners.ok() ? BitsOf(*owners) : 0, 0);
+}
+
+void HeapScene::Recover(int participant) {
+  Operation asked = {};
+  asked.function = Function::kRecover;
+  Operation& operation = Begin(participant, "recover", /*must_not_wait=*/false, asked);
+  const absl::Status status = heap(participant).Recover().status();
+  if (!status.ok()) FailStatus(status);
+  End(operation, Outcome::kOk, 0, 0);
+}
+
+void HeapScene::Do(int participant, size_t number, size_t call) {
+  Blocks& held = this->held(participant);
+  if (number == 0) {
+    held.count = 0;
+    allocated_[static_cast<size_t>(participant)].count = 0;
+    const Block& own = own_[static_cast<size_t>(participant)];
+    if (own.id != kNothing) held.Push(own);
+  }
+  const ValueId id = IdOfWrite(participant, number);
+  switch (static_cast<HeapMove>(call)) {
+    case HeapMove::kAlloc:
+      return Allocate(participant, id, nullptr);
+    case HeapMove::kFree:
+      if (held.count != 0) LetGo(participant, "free", held.all[--held.count]);
+      return;
+    case HeapMove::kDrop:
+      return LetGo(participant, "drop", common_);
+    case HeapMove::kShare:
+      return HandOver(participant, /*shares=*/true);
+    case HeapMove::kPass:
+      return HandOver(participant, /*shares=*/false);
+    case HeapMove::kGrab:
+      return LetGo(participant, "grab",
+                   own_[static_cast<size_t>((participant + participants() - 1) % participants())]);
+    case HeapMove::kUse:
+      return UseReserve(participant, id);
+    case HeapMove::kOwners:
+      return AskOwners(participant);
+    case HeapMove::kRecover:
+      return Recover(participant);
+  }
+}
+
+// ---- What is left -------------------------------------------------------------------------------
+
+Finding HeapScene::LookAtBlock(const Block& block) {
+  const absl::StatusOr<std::vector<ParticipantId>> owners = heap(kAuditor).Owners(block.handle);
+  if (absl::IsUnimplemented(owners.status())) return {};
+  if (!owners.ok() && !absl::IsNotFound(owners.status())) {
+    return {Verdict::kViolation,
+            absl::StrCat("Owners after recovery: ", std::string(owners.status().message()))};
+  }
+  // As each that lives would be told: who is an owner and is not told so was robbed.
+  Operation asked = {};
+  asked.function = Function::kOwners;
+  asked.argument = block.id;
+  asked.result = owners.ok() ? BitsOf(*owners) : 0;
+  After(asked);
+  for (int i = 0; i < participants(); ++i) {
+    if (Machine::Get().died(i)) continue;
+    asked.process = static_cast<uint32_t>(i) + 1;
+    After(asked);
+  }
+  return {};
+}
+
+// All that is there is owned by who lives, and adds up to the room.
+Finding HeapScene::LookAtAll() {
+  Finding found;
+  uint64_t dead = 0;
+  for (int i = 0; i < participants(); ++i) {
+    if (Machine::Get().died(i)) dead |= OwnerBit(OwnerOf(i));
+  }
+  const absl::Status status = heap(kAuditor).ForEach([&](const HeapBlock& block) {
+    const uint64_t bits = BitsOf(block.owners);
+    if (bits == 0 || (bits & dead) != 0) {
+      found = {Verdict::kLeak, "after recovery a block is owned by nobody who lives"};
+    }
+    return found.verdict == Verdict::kPass;
+  });
+  if (absl::IsUnimplemented(status)) return {};
+  if (!status.ok()) {
+    return {Verdict::kViolation,
+            absl::StrCat("ForEach after recovery: ", std::string(status.message()))};
+  }
+  if (found.verdict != Verdict::kPass) return found;
+  const absl::StatusOr<HeapAccount> account = heap(kAuditor).Account();
+  if (absl::IsUnimplemented(account.status())) return {};
+  if (!account.ok() || account->accounted_bytes() != account->room_bytes) {
+    return {Verdict::kAuditFailed, "the account does not add up to the room"};
+  }
+  return {};
+}
+
+Finding HeapScene::Look() {
+  if (Finding found = LookAtAll(); found.verdict != Verdict::kPass) return found;
+  for (int i = 0; i < participants(); ++i) {
+    const Block& own = own_[static_cast<size_t>(i)];
+    if (own.id == kNothing) continue;
+    if (Finding found = LookAtBlock(own); found.verdict != Verdict::kPass) return found;
+  }
+  if (common_.id != kNothing) {
+    if (Finding found = LookAtBlock(common_); found.verdict != Verdict::kPass) return found;
+  }
+  for (int i = 0; i < participants(); ++i) {
+    const Blocks& allocated = allocated_[static_cast<size_t>(i)];
+    for (size_t n = 0; n < allocated.count; ++n) {
+      if (Finding found = LookAtBlock(allocated.all[n]); found.verdict != Verdict::kPass) {
+        return found;
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace kill9::explore

@@ -1,0 +1,97 @@
+// Scenes of heaps: each participant owns a block of its own, and all of them a common one.
+//
+//     alloc+free         one allocates a block, another frees its own
+//     drop+drop          both let go of the common block: who is last frees it
+//     share+drop         one makes the next participant an owner of its own block
+//     pass+grab          one passes its own block on; the next one lets go of that, if it has it by
+//                        then
+//     free+alloc@full    there is no room but what is freed
+//     alloc+alloc@empty  nobody owns anything
+//
+// `use` reserves two blocks ahead, allocates one of them and releases what is left; `owners` asks
+// who owns the common block. Nobody waits for room: a call that would have to says so at once.
+// What a participant was given it does not know of, and keeps.
+#ifndef KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
+#define KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "harness/explore/scenes/object_scene.h"
+#include "variants/heap.h"
+
+namespace kill9::explore {
+
+enum class HeapMove : uint8_t {
+  kAlloc,
+  kFree,
+  kDrop,
+  kShare,
+  kPass,
+  kGrab,
+  kUse,
+  kOwners,
+  kRecover
+};
+enum class HeapBeginning : uint8_t { kOwners, kEmpty, kFull };
+
+const ScenarioWords& HeapWords();
+bool HasHeapCall(const HeapDesign& design, size_t call);
+// As LargerStoreScenes.
+std::span<const std::string_view> LargerHeapScenes();
+
+class HeapScene final : public ObjectScene {
+ public:
+  HeapScene(const HeapDesign& design, const Scenario& scenario);
+  ~HeapScene() override;
+
+ private:
+  static constexpr size_t kMostBlocks = 8;  // of one participant
+  struct Block {
+    ValueId id = kNothing;
+    BlockHandle handle;
+  };
+  // The newest last; those of the beginning first.
+  struct Blocks {
+    std::array<Block, kMostBlocks> all;
+    size_t count = 0;
+    void Push(const Block& block) { all[count++] = block; }
+  };
+
+  void MakeObject() override;
+  SharedObject& object(int participant) override { return heap(participant); }
+  void Do(int participant, size_t number, size_t call) override;
+  Finding Look() override;
+
+  Heap& heap(int participant) { return *heaps_[static_cast<size_t>(participant)]; }
+  Blocks& held(int participant) { return held_[static_cast<size_t>(participant)]; }
+  int Next(int participant) const { return (participant + 1) % participants(); }
+  bool MustNotWait(Progress progress) const;
+  uint64_t BitsOf(std::span<const ParticipantId> owners);
+  // Its content is what its allocator wrote, or the caller is no owner of it.
+  void CheckContent(Heap& heap, const Block& block);
+
+  Block MakeBlock(int participant, uint32_t number);
+  void Fill();
+  void Allocate(int participant, ValueId id, HeapReserve* reserve);
+  void LetGo(int participant, const char* what, const Block& block);
+  void HandOver(int participant, bool shares);
+  void UseReserve(int participant, ValueId id);
+  void AskOwners(int participant);
+  void Recover(int participant);
+  Finding LookAtBlock(const Block& block);
+  Finding LookAtAll();
+
+  const HeapDesign& design_;
+  std::array<Heap*, kMostParticipants + 1> heaps_ = {};
+  std::array<Block, kMostParticipants> own_ = {};  // at the beginning
+  Block common_;
+  std::array<Blocks, kMostParticipants> held_ = {};
+  std::array<Blocks, kMostParticipants> allocated_ = {};
+};
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
