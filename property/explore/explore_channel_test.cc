@@ -40,15 +40,20 @@ TEST_P(ExploreChannels, EveryScheduleWithOneDeathIsLegal) {
 }
 
 TEST_P(ExploreChannels, EveryScheduleWithStoreBuffersIsLegal) {
+  // Each subscriber of a broadcast returns what is its own.
+  uint64_t contended = 0;
   for (const char* scenario : {"send+take@empty", "return+receive"}) {
-    EXPECT_GT(ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kTso, 0), 0u);
+    contended += ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kTso, 0);
   }
+  EXPECT_GT(contended, 0u);
 }
 
 TEST_P(ExploreChannels, EveryScheduleOfTheCppMemoryModelIsLegal) {
+  uint64_t contended = 0;
   for (const char* scenario : {"return+receive", "send+take@empty"}) {
-    EXPECT_GT(ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kC11, 1), 0u);
+    contended += ContendedIfAllSchedulesPass(*GetParam(), scenario, MemoryModel::kC11, 1);
   }
+  EXPECT_GT(contended, 0u);
 }
 
 // A message that took several chunks is gone, and its room is taken back piece by piece: whoever
@@ -86,7 +91,8 @@ TEST(ExploreChannelScenes, WhatHasNoneSaysWhy) {
     EXPECT_FALSE(LargerScenes(*design).empty()) << design->name();
     EXPECT_FALSE(NewScene(*design, "bogus").ok());
   }
-  EXPECT_GE(explored, 7u);
+  // Stores, channels and heaps.
+  EXPECT_GE(explored, 10u);
 }
 
 }  // namespace

@@ -21,13 +21,16 @@ constexpr std::string_view kLargerChannelScenes[] = {
     "send+send+receive@empty",        "send,send+take+recover@full",
     "receive,send+receive,send@full", "return,take+receive,send@full"};
 constexpr size_t kMessageBytes = 24;
+// Of a broadcast that is full, each message has so large a part of the room that the next one
+// overwrites another.
+constexpr size_t kLapOfMessages = 8;
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
 
 // What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
-// fills room only the head: each word is a step.
-ValueId IdIn(std::string_view shown) {
-  if (shown.size() > kMessageBytes) {
+// only fills room the head is enough: each word is a step.
+ValueId IdIn(std::string_view shown, size_t whole_up_to) {
+  if (shown.size() > whole_up_to) {
     const std::string head(shown.substr(0, sizeof(ValueId)));
     ValueId id;
     std::memcpy(&id, head.data(), sizeof id);
@@ -105,11 +108,11 @@ bool ChannelScene::SendAtBeginning(size_t bytes) {
 // when the first message is overwritten.
 void ChannelScene::Fill() {
   if (is_broadcast_) {
-    const size_t bytes = channel(kAuditor).max_message_bytes() / 4;
-    for (uint64_t waiting = 0; SendAtBeginning(bytes);) {
+    message_bytes_ = channel(kAuditor).max_message_bytes() / kLapOfMessages;
+    for (uint64_t waiting = 0; SendAtBeginning(message_bytes_);) {
       const absl::StatusOr<Occupancy> occupancy = channel(kAuditor).Look();
       if (!occupancy.ok()) CannotMake(occupancy.status());
-      if (occupancy->waiting == waiting) return;
+      if (occupancy->waiting <= waiting) return;
       waiting = occupancy->waiting;
     }
     return;
@@ -149,6 +152,7 @@ void ChannelScene::MakeObject() {
   }
   machine.ActAs(kAuditor);
   sent_at_beginning_ = 0;
+  message_bytes_ = kMessageBytes;
   const auto beginning = static_cast<ChannelBeginning>(scenario().beginning);
   if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
   if (beginning == ChannelBeginning::kFull) Fill();
@@ -177,7 +181,7 @@ void ChannelScene::EndSend(Operation& operation, const absl::StatusOr<Sequence>&
 
 void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
   Channel& channel = this->channel(participant);
-  std::string message(kMessageBytes, '\0');
+  std::string message(message_bytes_, '\0');
   FillValue(id, kValueKey, message);
   Operation& operation = BeginOne(participant, as_draft ? "draft" : "send", Function::kSend,
                                   design_.traits().send, id);
@@ -198,7 +202,7 @@ void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) 
 
 void ChannelScene::EndTaken(Operation& operation, const Message& message) {
   operation.expected = message.info.missed;
-  End(operation, Outcome::kOk, IdIn(message.bytes), VersionOf(message.info));
+  End(operation, Outcome::kOk, IdIn(message.bytes, message_bytes_), VersionOf(message.info));
 }
 
 void ChannelScene::EndGivenUp(Operation& operation, const absl::Status& status) {
@@ -221,13 +225,14 @@ void ChannelScene::Take(int participant, bool acknowledge) {
   Operation& operation = BeginOne(participant, "take", Function::kTake, progress, kNothing);
   absl::StatusOr<TakenMessage> taken = channel.Take(Deadline::None());
   if (!taken.ok()) return EndNothing(operation, taken.status());
-  const ValueId id = IdIn(taken->bytes());
+  const ValueId id = IdIn(taken->bytes(), message_bytes_);
   EndTaken(operation, {taken->bytes(), taken->info()});
   Operation& given_up =
       BeginOne(participant, acknowledge ? "acknowledge" : "return",
                acknowledge ? Function::kAcknowledge : Function::kReturn, progress, id);
   // It is to stay as it was.
-  if (IdIn(taken->bytes()) != id) FailStatus(absl::DataLossError("a taken message has changed"));
+  if (IdIn(taken->bytes(), message_bytes_) != id)
+    FailStatus(absl::DataLossError("a taken message has changed"));
   EndGivenUp(given_up, acknowledge ? channel.Acknowledge(*std::move(taken))
                                    : channel.Return(*std::move(taken)));
 }
@@ -238,7 +243,7 @@ void ChannelScene::TakeAsBatch(int participant) {
   Operation& operation = BeginOne(participant, "drain", Function::kTake, progress, kNothing);
   absl::StatusOr<MessageBatch> batch = channel.Drain(1, Deadline::None());
   if (!batch.ok()) return EndNothing(operation, batch.status());
-  const ValueId id = IdIn((*batch)[0].bytes);
+  const ValueId id = IdIn((*batch)[0].bytes, message_bytes_);
   EndTaken(operation, (*batch)[0]);
   Operation& given_up = BeginOne(participant, "acknowledge", Function::kAcknowledge, progress, id);
   EndGivenUp(given_up, channel.Acknowledge(*std::move(batch)));
@@ -287,7 +292,7 @@ Finding ChannelScene::Look() {
     received.function = Function::kReceive;
     if (!nothing) {
       received.expected = info->missed;
-      received.result = IdIn(message);
+      received.result = IdIn(message, message_bytes_);
       received.result_version = VersionOf(*info);
     }
     After(received);

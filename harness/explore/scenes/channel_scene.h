@@ -63,6 +63,7 @@ class ChannelScene final : public ObjectScene {
   const bool is_broadcast_;
   std::array<Channel*, kMostParticipants + 1> channels_ = {};
   uint32_t sent_at_beginning_ = 0;
+  size_t message_bytes_ = 0;  // of those that participants send
 };
 
 }  // namespace kill9::explore

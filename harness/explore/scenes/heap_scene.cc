@@ -22,6 +22,7 @@ constexpr std::string_view kLargerHeapScenes[] = {
     "use,free+alloc,free",       "free,use+free,alloc@full",   "alloc+alloc+free@full",
     "share,pass+recover,grab"};
 constexpr size_t kBlockBytes = 24;
+constexpr uint64_t kReserved = 1;
 constexpr uint64_t kMostFillers = 100'000;
 constexpr uint32_t kCommonNumber = 1;
 
@@ -115,6 +116,7 @@ void HeapScene::Fill() {
   for (size_t bytes = heap(kAuditor).max_block_bytes(); bytes >= kBlockBytes; bytes /= 2) {
     for (uint64_t i = 0; i < kMostFillers; ++i) {
       if (!heap(kAuditor).Allocate(bytes, Deadline::None()).ok()) break;
+      ++fillers_;
     }
   }
 }
@@ -144,6 +146,7 @@ void HeapScene::MakeObject() {
   }
   common_ = {};
   own_ = {};
+  fillers_ = 0;
   const auto beginning = static_cast<HeapBeginning>(scenario().beginning);
   if (beginning == HeapBeginning::kEmpty) return;
   for (int i = 0; i < participants(); ++i) {
@@ -189,8 +192,8 @@ void HeapScene::Allocate(int participant, ValueId id, HeapReserve* reserve) {
   std::string content(kBlockBytes, '\0');
   FillValue(id, id, content);
   std::memcpy(data->data(), content.data(), content.size());
-  held(participant).Push(block);
-  allocated_[static_cast<size_t>(participant)].Push(block);
+  of_[static_cast<size_t>(participant)].held.Push(block);
+  of_[static_cast<size_t>(participant)].allocated.Push(block);
   End(operation, Outcome::kOk, block.handle.offset, 0);
 }
 
@@ -203,11 +206,12 @@ void HeapScene::LetGo(int participant, const char* what, const Block& block) {
   CheckContent(heap(participant), block);
   const absl::Status status = heap(participant).Free(block.handle);
   if (!status.ok() && !IsNoOwner(status)) FailStatus(status);
+  if (block.id == common_.id) of_[static_cast<size_t>(participant)].dropped = true;
   End(operation, Outcome::kOk, status.ok() ? 1 : 0, 0);
 }
 
 void HeapScene::HandOver(int participant, bool shares) {
-  Blocks& held = this->held(participant);
+  Blocks& held = of_[static_cast<size_t>(participant)].held;
   if (held.count == 0) return;
   const Block block = held.all[held.count - 1];
   const int next = Next(participant);
@@ -217,6 +221,8 @@ void HeapScene::HandOver(int participant, bool shares) {
   asked.expected = HeapCall(0, OwnerOf(next));
   Operation& operation =
       Begin(participant, shares ? "share" : "pass", MustNotWait(design_.traits().share), asked);
+  // Before it: whoever dies in it may have given.
+  ++of_[static_cast<size_t>(participant)].gave;
   const absl::Status status = shares ? heap(participant).Share(block.handle, heap(next).id())
                                      : heap(participant).Transfer(block.handle, heap(next).id());
   if (absl::IsUnavailable(status) || absl::IsAlreadyExists(status)) {
@@ -232,7 +238,7 @@ void HeapScene::UseReserve(int participant, ValueId id) {
   asked.function = Function::kRecover;  // no block is anybody's by it
   Operation& reserving =
       Begin(participant, "reserve", MustNotWait(design_.traits().allocate), asked);
-  absl::StatusOr<HeapReserve> reserve = heap(participant).Reserve(2, kBlockBytes, Deadline::None());
+  absl::StatusOr<HeapReserve> reserve = heap(participant).Reserve(kReserved, kBlockBytes, Deadline::None());
   if (!reserve.ok() && !IsNoRoom(reserve.status())) FailStatus(reserve.status());
   End(reserving, Outcome::kOk, 0, 0);
   if (!reserve.ok()) return;
@@ -266,10 +272,9 @@ void HeapScene::Recover(int participant) {
 }
 
 void HeapScene::Do(int participant, size_t number, size_t call) {
-  Blocks& held = this->held(participant);
+  Blocks& held = of_[static_cast<size_t>(participant)].held;
   if (number == 0) {
-    held.count = 0;
-    allocated_[static_cast<size_t>(participant)].count = 0;
+    of_[static_cast<size_t>(participant)] = {};
     const Block& own = own_[static_cast<size_t>(participant)];
     if (own.id != kNothing) held.Push(own);
   }
@@ -321,6 +326,27 @@ Finding HeapScene::LookAtBlock(const Block& block) {
   return {};
 }
 
+// As many as those that live can have at most.
+Finding HeapScene::CountBlocks() {
+  uint64_t most = fillers_;
+  bool common = false;
+  for (int i = 0; i < participants(); ++i) {
+    const Did& one = of_[static_cast<size_t>(i)];
+    if (!Machine::Get().died(Next(i))) most += one.gave;
+    if (Machine::Get().died(i)) continue;
+    most += one.held.count;
+    common |= common_.id != kNothing && !one.dropped;
+  }
+  const absl::StatusOr<HeapOccupancy> occupancy = heap(kAuditor).Look();
+  if (!occupancy.ok()) {
+    return {Verdict::kViolation,
+            absl::StrCat("Look after recovery: ", std::string(occupancy.status().message()))};
+  }
+  if (occupancy->blocks <= most + (common ? 1 : 0)) return {};
+  return {Verdict::kLeak, absl::StrCat("after recovery there are ", occupancy->blocks,
+                                       " blocks, more than those that live can have")};
+}
+
 // All that is there is owned by who lives, and adds up to the room.
 Finding HeapScene::LookAtAll() {
   Finding found;
@@ -350,6 +376,7 @@ Finding HeapScene::LookAtAll() {
 }
 
 Finding HeapScene::Look() {
+  if (Finding found = CountBlocks(); found.verdict != Verdict::kPass) return found;
   if (Finding found = LookAtAll(); found.verdict != Verdict::kPass) return found;
   for (int i = 0; i < participants(); ++i) {
     const Block& own = own_[static_cast<size_t>(i)];
@@ -360,7 +387,7 @@ Finding HeapScene::Look() {
     if (Finding found = LookAtBlock(common_); found.verdict != Verdict::kPass) return found;
   }
   for (int i = 0; i < participants(); ++i) {
-    const Blocks& allocated = allocated_[static_cast<size_t>(i)];
+    const Blocks& allocated = of_[static_cast<size_t>(i)].allocated;
     for (size_t n = 0; n < allocated.count; ++n) {
       if (Finding found = LookAtBlock(allocated.all[n]); found.verdict != Verdict::kPass) {
         return found;

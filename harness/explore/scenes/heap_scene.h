@@ -8,7 +8,7 @@
 //     free+alloc@full    there is no room but what is freed
 //     alloc+alloc@empty  nobody owns anything
 //
-// `use` reserves two blocks ahead, allocates one of them and releases what is left; `owners` asks
+// `use` reserves a block ahead, allocates it and releases what is left; `owners` asks
 // who owns the common block. Nobody waits for room: a call that would have to says so at once.
 // What a participant was given it does not know of, and keeps.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
@@ -60,13 +60,20 @@ class HeapScene final : public ObjectScene {
     void Push(const Block& block) { all[count++] = block; }
   };
 
+  // What a participant has done in this schedule, as far as it knows.
+  struct Did {
+    Blocks held;       // of its own
+    Blocks allocated;  // of held, and those that it let go of since
+    size_t gave = 0;   // to the next one: shared or passed on
+    bool dropped = false;
+  };
+
   void MakeObject() override;
   SharedObject& object(int participant) override { return heap(participant); }
   void Do(int participant, size_t number, size_t call) override;
   Finding Look() override;
 
   Heap& heap(int participant) { return *heaps_[static_cast<size_t>(participant)]; }
-  Blocks& held(int participant) { return held_[static_cast<size_t>(participant)]; }
   int Next(int participant) const { return (participant + 1) % participants(); }
   bool MustNotWait(Progress progress) const;
   uint64_t BitsOf(std::span<const ParticipantId> owners);
@@ -81,6 +88,7 @@ class HeapScene final : public ObjectScene {
   void UseReserve(int participant, ValueId id);
   void AskOwners(int participant);
   void Recover(int participant);
+  Finding CountBlocks();
   Finding LookAtBlock(const Block& block);
   Finding LookAtAll();
 
@@ -88,8 +96,8 @@ class HeapScene final : public ObjectScene {
   std::array<Heap*, kMostParticipants + 1> heaps_ = {};
   std::array<Block, kMostParticipants> own_ = {};  // at the beginning
   Block common_;
-  std::array<Blocks, kMostParticipants> held_ = {};
-  std::array<Blocks, kMostParticipants> allocated_ = {};
+  uint64_t fillers_ = 0;
+  std::array<Did, kMostParticipants> of_ = {};
 };
 
 }  // namespace kill9::explore
