@@ -79,7 +79,8 @@ function(kill9_explored result root)
     add_custom_command(OUTPUT ${object}
       COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} ${KILL9_EXPLORE_CLANG} -I${root} ${KILL9_EXPLORE_FLAGS}
         ${explore_precompiled_flags} -MD -MF ${object}.d -MT ${object} -c -o ${object} ${source}
-      DEPENDS ${source} ${EXPLORE_PRECOMPILED} DEPFILE ${object}.d COMMENT "To be explored: ${name}" VERBATIM)
+      DEPENDS ${source} ${EXPLORE_PRECOMPILED} DEPFILE ${object}.d
+      COMMENT "To be explored: ${name}" VERBATIM)
     list(APPEND objects ${object})
   endforeach()
   set_source_files_properties(${objects} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)

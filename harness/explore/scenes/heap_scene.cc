@@ -238,7 +238,8 @@ void HeapScene::UseReserve(int participant, ValueId id) {
   asked.function = Function::kRecover;  // no block is anybody's by it
   Operation& reserving =
       Begin(participant, "reserve", MustNotWait(design_.traits().allocate), asked);
-  absl::StatusOr<HeapReserve> reserve = heap(participant).Reserve(kReserved, kBlockBytes, Deadline::None());
+  absl::StatusOr<HeapReserve> reserve =
+      heap(participant).Reserve(kReserved, kBlockBytes, Deadline::None());
   if (!reserve.ok() && !IsNoRoom(reserve.status())) FailStatus(reserve.status());
   End(reserving, Outcome::kOk, 0, 0);
   if (!reserve.ok()) return;
