@@ -15,6 +15,7 @@
 #include "variants/segment/hash.h"
 #include "variants/segment/huge_pages.h"
 #include "variants/segment/segment_file.h"
+#include "variants/segment/terms.h"
 
 namespace kill9 {
 
@@ -93,11 +94,13 @@ absl::Status CheckHeader(const SegmentHeader& header, const std::string& what,
         what, " is ", file_bytes < header.size_bytes ? "truncated" : "damaged", ": ", file_bytes,
         " bytes instead of ", header.size_bytes, "; remove it and create it anew"));
   }
-  uint64_t table = ParticipantTable::Bytes(header.max_participants, header.ledger_bytes);
+  const uint64_t table = ParticipantTable::Bytes(header.max_participants, header.ledger_bytes);
+  const uint64_t terms = header.terms_offset == 0 ? 0 : terms::AreaBytes(header.max_participants);
   if (header.header_bytes != Segment::kHeaderBytes || header.max_participants == 0 ||
       header.max_participants > ParticipantTable::kMaxParticipants ||
-      header.body_offset < Segment::kHeaderBytes + table || header.body_offset % 4096 != 0 ||
-      header.body_offset >= header.size_bytes) {
+      header.body_offset < Segment::kHeaderBytes + table + terms ||
+      header.body_offset % 4096 != 0 || header.body_offset >= header.size_bytes ||
+      (terms != 0 && header.terms_offset != header.body_offset - terms)) {
     return absl::DataLossError(absl::StrCat(
         what, " is damaged: its header contradicts itself; remove it and create it anew"));
   }
@@ -184,7 +187,13 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
                                                          Format format) {
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t size = (options.size_bytes + page - 1) / page * page;
-  const uint64_t body_offset = BodyOffset(options.max_participants, layout.ledger_bytes);
+  const uint64_t terms_offset = BodyOffset(options.max_participants, layout.ledger_bytes);
+  if (options.keeps_terms && !layout.can_keep_terms) {
+    return absl::UnimplementedError(absl::StrCat("segments of '", std::string(layout.design),
+                                                 "' cannot keep terms (deadlines, leases)"));
+  }
+  const uint64_t body_offset =
+      terms_offset + (options.keeps_terms ? terms::AreaBytes(options.max_participants) : 0);
   if (absl::Status status = CheckSizes(options, size, body_offset); !status.ok()) return status;
   absl::StatusOr<std::string> path = PathOfNew(options, size);
   if (!path.ok()) return path.status();
@@ -216,6 +225,7 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
   header.max_participants = options.max_participants;
   header.size_bytes = size;
   header.ledger_bytes = layout.ledger_bytes;
+  header.terms_offset = options.keeps_terms ? terms_offset : 0;
   header.body_offset = body_offset;
   if (options.hash_seed.has_value()) {
     XXH3_generateSecret_fromSeed(header.hash_secret, *options.hash_seed);

@@ -3,6 +3,7 @@
 //
 //     offset 0                 SegmentHeader, immutable once the segment is visible
 //     kHeaderBytes             participants and their ledgers (ParticipantTable)
+//     terms_offset             of a segment that keeps terms: what its participants share of them
 //     header.body_offset       the design's own structures, to the end
 //
 // Three kinds: anonymous (a memfd: inherited by fork, or passed as a file descriptor), named (POSIX
@@ -61,6 +62,8 @@ struct SegmentOptions {
   // Sizes the index; 0: the design chooses by size_bytes. At most size_bytes.
   uint64_t expected_entries = 0;
   uint32_t stripes = 0;  // for designs that have them, a power of two; 0: by core count
+  // Entries carry terms (store.h): a deadline, a mark, a lease. Of stores whose traits say so.
+  bool keeps_terms = false;
   std::optional<uint64_t> hash_seed;  // fixed for repeatable runs; otherwise drawn by the kernel
 };
 
@@ -76,6 +79,7 @@ struct SegmentHeader {
   uint64_t size_bytes;
   uint64_t ledger_bytes;  // of each participant
   uint64_t body_offset;
+  uint64_t terms_offset;   // 0: the segment keeps no terms
   uint64_t parameters[8];  // the design's own
   unsigned char hash_secret[kHashSecretBytes];
   uint64_t checksum;  // of all bytes before it
@@ -93,12 +97,13 @@ struct SegmentLayout {
   // It may be opened at any length, which its design must ask for (file_bytes).
   bool grows = false;
   uint64_t first_body_bytes = 0;  // of one that grows: how much of its body is there at creation
+  bool can_keep_terms = false;
 };
 
 class Segment {
  public:
   static constexpr size_t kHeaderBytes = 4096;
-  static constexpr uint32_t kFormatVersion = 2;
+  static constexpr uint32_t kFormatVersion = 3;
 
   // Where the body of a segment begins: at a page.
   static uint64_t BodyOffset(uint32_t max_participants, size_t ledger_bytes);
@@ -150,6 +155,9 @@ class Segment {
   // there is no room, or no descriptor. ON CRASH: the file is as long as it was, or longer.
   absl::Status Grow(uint64_t have_bytes, uint64_t bytes);
   std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
+  bool keeps_terms() const { return header().terms_offset != 0; }
+  // REQUIRES: keeps_terms(). Of the kind's contract (segment/terms.h): zero at creation.
+  char* terms_area() const { return base_ + header().terms_offset; }
   ParticipantTable participants() const;
   // The seeded hash: the same in every process that maps this segment.
   uint64_t Hash(std::string_view key) const;

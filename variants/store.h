@@ -12,11 +12,27 @@
 //   kNotFound            the key is absent (no message: a miss allocates nothing)
 //   kResourceExhausted   no room left for the value, or no hold left in the ledger; nothing
 //                        changed, nothing leaked
-//   kUnimplemented       this store does not have the operation; its traits say so
+//   kUnimplemented       this store does not have the operation; its traits say so; or its segment
+//                        keeps no terms
+//   kOutOfRange          Increment of what is no number
 //
 // Where a program has closed the segment's descriptor (object.h), Get, Put and the others go on; an
 // operation that would have to recover for room finds none. Once the participant has ended by that,
 // its pinned values have, too.
+//
+// A segment may keep *terms* (SegmentOptions::keeps_terms, Traits::can_keep_terms): each entry has a
+// deadline and a mark, one participant can have the *lease* of a key, and all can be cleared in one
+// step (docs/cache.md). There
+//
+//   expired    An entry whose deadline is over is absent for every operation. The first one that
+//              finds it so removes it before it says so: it never comes back, also if the clock is
+//              set back. What nobody looks at is removed when its room is needed.
+//   clear      An entry carries the era in which it was set, and those of past eras are absent.
+//   lease      The entry says who computes its value. Whatever sets, erases or clears the key ends
+//              the lease, and then PutLeased of the old holder is refused. If the holder dies, one
+//              of those who wait has the lease at once. To be leased changes an entry's version.
+//
+// In a segment without terms none of this costs anything.
 //
 // Strict linearizability (Aguilera and Frølund 2003) is the condition that a lossless store meets:
 // an operation takes effect at one moment between its call and its return, and one cut off by its
@@ -24,8 +40,11 @@
 #ifndef KILL9_VARIANTS_STORE_H_
 #define KILL9_VARIANTS_STORE_H_
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,7 +54,9 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "variants/deadline.h"
 #include "variants/object.h"
+#include "variants/segment/terms.h"
 
 namespace kill9 {
 
@@ -54,6 +75,73 @@ struct EntryView {
   std::string_view key;
   std::string_view value;
   Version version = kAbsent;
+  Terms terms = {};
+};
+
+// What Modify shall do with an entry.
+struct Change {
+  enum class Kind : uint8_t { kKeep, kSet, kErase };
+  static Change Keep() { return {}; }
+  // `value` stays valid until the call of the function that follows, or Modify's return.
+  static Change Set(std::string_view value, const Terms& terms = {}) {
+    return {Kind::kSet, value, terms};
+  }
+  static Change Erase() { return {Kind::kErase, {}, {}}; }
+
+  Kind kind = Kind::kKeep;
+  std::string_view value;
+  Terms terms = {};
+};
+
+struct Modified {
+  bool changed = false;
+  Version version = kAbsent;  // what the key has now
+};
+
+struct Incremented {
+  uint64_t number = 0;
+  Version version = kAbsent;
+};
+
+// The right and the duty to compute a key's value. Of the participant that got it, while it lives.
+struct LeaseToken {
+  std::string key;
+  Version version = kAbsent;
+};
+
+struct LeaseOptions {
+  // How long to sleep for what another computes.
+  Deadline wait = Deadline::None();
+  // After this the lease passes on as if the holder had died.
+  std::chrono::nanoseconds lease_for = std::chrono::seconds(30);
+  // An entry that lives no longer than this is to be computed anew.
+  std::chrono::nanoseconds renew_before{0};
+  // Who need not compute takes the present value, if there is one, instead of waiting.
+  bool takes_old = false;
+};
+
+struct LeaseAnswer {
+  enum class Kind : uint8_t {
+    kHit,    // the value, and nobody computes it
+    kLease,  // the caller computes it: PutLeased or DropLease. The value, if has_value
+    kOld,    // the value, which another computes anew (LeaseOptions::takes_old)
+    kBusy,   // another computes it, and the wait is over
+  } kind = Kind::kBusy;
+  bool has_value = false;
+  Version version = kAbsent;
+  Terms terms = {};
+  LeaseToken lease = {};  // kLease
+  Expiry until = {};      // kBusy: when the other's lease ends at the latest
+};
+
+// What participants counted in a segment that keeps terms. Figures for people: they order nothing.
+struct StoreCounters {
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t evictions = 0;  // entries that a lossy design forgot, as far as it knows
+  uint64_t expired = 0;    // entries removed because their deadline was over
+  uint64_t leases = 0;     // given
+  uint64_t waits = 0;      // for another's lease, asleep
 };
 
 // Where a design goes another way with the size of what it stores. The harness makes keys and
@@ -85,10 +173,15 @@ struct Traits : ObjectTraits {
   // A process whose stripe has no room goes through the others for some: it stands, and can block,
   // in those as well, until it has found some or knows that there is none.
   bool borrows_room = false;
+  bool can_keep_terms = false;  // SegmentOptions::keeps_terms
+  bool has_modify = false;      // Modify and what is made of it, in any segment
   SizeEdges edges = {};
 };
 
 class Store;
+namespace terms {
+class Handle;
+}
 
 // A zero-copy, read-only view of a value. It stays valid and unchanged until released, whatever
 // others do to the key, even if its writer dies. Move-only; must be released before its Store is
@@ -106,12 +199,15 @@ class PinnedValue {
   Release();  // idempotent; what is released or moved from shows an empty value, version kAbsent
   std::string_view value() const { return value_; }
   Version version() const { return version_; }
+  const Terms& terms() const { return terms_; }
 
  private:
+  friend class Store;
   Store* store_ = nullptr;
   uint64_t hold_ = 0;
   std::string_view value_;
   Version version_ = kAbsent;
+  Terms terms_ = {};
 };
 
 // Room for a value that nobody else sees yet: fill bytes() in place, then Store::Commit makes them
@@ -142,21 +238,70 @@ class Store : public SharedObject {
  public:
   // Sets the key; returns the new version (kAbsent if the traits say that there are none).
   absl::StatusOr<Version> Put(std::string_view key, std::string_view value);
+  absl::StatusOr<Version> Put(std::string_view key, std::string_view value, const Terms& terms);
   // Copies the value into *value (whose capacity is reused) and returns its version; kNotFound if
   // absent, *value is then unspecified. `value` may be null: only the version is asked for.
   absl::StatusOr<Version> Get(std::string_view key, std::string* value);
+  absl::StatusOr<Version> Get(std::string_view key, std::string* value, Terms* terms);
+  // Get of many keys, their waits for memory overlapped: each is a Get of its own. `visit` is told
+  // of them in their order, null if absent; it must not call this store. Ends at the first error.
+  absl::Status GetMany(std::span<const std::string_view> keys,
+                       absl::FunctionRef<void(size_t index, const EntryView*)> visit);
   // Removes the key; returns whether it was there.
   absl::StatusOr<bool> Erase(std::string_view key);
   // Sets the key if its version is still `expected` (kAbsent: if the key is absent).
   absl::StatusOr<CasResult> CompareAndSwap(std::string_view key, Version expected,
-                                           std::string_view value);
+                                           std::string_view value, const Terms& terms = {});
+  // Changes the key in one step, as the function says of what is there (null: absent). The function
+  // may be called several times, and the last call counts; it must not call this store.
+  // PROGRESS: lock-free, where CompareAndSwap is. ON CRASH: as of CompareAndSwap.
+  absl::StatusOr<Modified> Modify(std::string_view key,
+                                  absl::FunctionRef<Change(const EntryView*)> change);
+  // Sets the key if it is absent; if it is there.
+  absl::StatusOr<CasResult> Add(std::string_view key, std::string_view value,
+                                const Terms& terms = {});
+  absl::StatusOr<CasResult> Replace(std::string_view key, std::string_view value,
+                                    const Terms& terms = {});
+  // kNotFound if absent. The terms stay.
+  absl::StatusOr<Version> Append(std::string_view key, std::string_view bytes);
+  absl::StatusOr<Version> Prepend(std::string_view key, std::string_view bytes);
+  // Of a decimal number of 64 bits: an addition goes round, a subtraction ends at 0.
+  absl::StatusOr<Incremented> Increment(std::string_view key, int64_t by);
+  // A new deadline; value and mark stay.
+  absl::StatusOr<Version> Touch(std::string_view key, Expiry expires);
+
+  // A value, or the lease of the key, of which there is one; who has to wait does so asleep. If the
+  // holder dies, one of those who wait has the lease at once; the others go on.
+  // kResourceExhausted: there is no room to note the lease.
+  absl::StatusOr<LeaseAnswer> GetOrLease(std::string_view key, std::string* value,
+                                         const LeaseOptions& options = {});
+  // Ends the lease by a value. Not swapped: the lease was no longer this one's, nothing changed.
+  absl::StatusOr<CasResult> PutLeased(const LeaseToken& lease, std::string_view value,
+                                      const Terms& terms = {});
+  // Ends the lease without a value: another may have it. False: it was no longer this one's.
+  absl::StatusOr<bool> DropLease(const LeaseToken& lease);
+  // For who may not sleep in GetOrLease: readable when it may be worth asking again after kBusy.
+  // kUnimplemented: the system has none left. Owned by the store. Ask ForgetTold first, then
+  // GetOrLease, then wait for the descriptor; while ForgetTold says true, a millisecond at most.
+  absl::StatusOr<int> LeaseDescriptor();
+  bool ForgetTold();
+
+  // Forgets everything in one step; at `when`, if no other Clear or ClearAt comes before.
+  absl::Status Clear();
+  absl::Status ClearAt(Expiry when);
+  // Of all participants that there ever were.
+  absl::StatusOr<StoreCounters> Counted();
+  // Removes what has expired or was cleared. Returns how many entries; part of what an operation
+  // does that finds no room.
+  absl::StatusOr<uint64_t> DropExpired();
+
   // kNotFound if absent; kResourceExhausted if this participant holds all that its ledger has room
   // for.
   absl::StatusOr<PinnedValue> Pin(std::string_view key);
   // Room for `size` bytes under `key`; the key itself is untouched until Commit.
   absl::StatusOr<Draft> Reserve(std::string_view key, size_t size);
   // Publishes the draft as Put would. The draft is spent, also on an error.
-  absl::StatusOr<Version> Commit(Draft draft);
+  absl::StatusOr<Version> Commit(Draft draft, const Terms& terms = {});
   // Visits what is there until `visit` returns false: each key that is present throughout is seen
   // exactly once, one that comes or goes meanwhile at most once. The visitor may call this store's
   // operations.
@@ -164,9 +309,28 @@ class Store : public SharedObject {
 
   virtual size_t max_key_bytes() const = 0;    // at least 250
   virtual size_t max_value_bytes() const = 0;  // what the segment could hold if it were empty
+  bool keeps_terms() const { return terms_ != nullptr; }
+  ~Store() override;
 
  protected:
-  using SharedObject::SharedObject;
+  // A store whose segment keeps no terms.
+  explicit Store(const ForkGuard& guard);
+  // A store that can keep them.
+  Store(std::shared_ptr<Segment> segment, const Participant& participant);
+
+  // What terms take of a value's room.
+  size_t terms_bytes() const { return keeps_terms() ? terms::kMostBytes : 0; }
+  // The same of a Put.
+  size_t put_terms_bytes() const { return keeps_terms() ? sizeof(terms::Trailer) : 0; }
+  // Dates the value that is about to be published. A design whose entries never are forgotten calls
+  // it in Put, Commit and CompareAndSwap: after it has looked what is there, before the step that
+  // is taken only if that has not changed.
+  //   So what was set before a Clear never takes the place of what was set after it, and what is
+  //   published in a past era was published while that one's last state was there.
+  void Date(char* value, size_t bytes) const {
+    if (era_ != nullptr) [[unlikely]]
+      DateNow(value, bytes);
+  }
 
  private:
   friend class PinnedValue;
@@ -177,6 +341,11 @@ class Store : public SharedObject {
   virtual absl::StatusOr<bool> DoErase(std::string_view key) = 0;
   virtual absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                                      std::string_view value) = 0;
+  // Removes the entry if this is its version. Of designs whose traits say has_modify.
+  virtual absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version);
+  // Begins to fetch what Gets of these keys, few, will need.
+  virtual void DoPrefetch(std::span<const std::string_view> keys);
+  virtual uint64_t DoCountEvictions() { return 0; }
   virtual absl::StatusOr<PinnedValue> DoPin(std::string_view key) = 0;
   virtual absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) = 0;
   virtual absl::StatusOr<Version> DoCommit(uint64_t hold) = 0;  // always spends the hold
@@ -190,6 +359,35 @@ class Store : public SharedObject {
   // Put and Get of a handle that has not asked for its limits yet, or of what must be refused.
   absl::StatusOr<Version> PutChecked(std::string_view key, std::string_view value);
   absl::StatusOr<Version> GetChecked(std::string_view key, std::string* value);
+
+  // ---- Where the segment keeps terms (variants/terms/). The key has been checked.
+  struct Seen;
+  absl::Status LacksTerms() const;
+  // Makes this era the current one if a clear was due, and tells it.
+  uint64_t CurrentEra();
+  void DateNow(char* value, size_t bytes) const;
+  // What is there. What has expired or was cleared is removed: it is absent. *bytes: with terms.
+  absl::StatusOr<Seen> Look(std::string_view key, std::string* bytes);
+  absl::StatusOr<bool> RemoveIfDead(std::string_view key, const Seen& seen);
+  absl::StatusOr<Version> PutWithTerms(std::string_view key, std::string_view value,
+                                       const Terms& terms);
+  absl::StatusOr<Version> GetWithTerms(std::string_view key, std::string* value, Terms* terms);
+  absl::StatusOr<bool> EraseWithTerms(std::string_view key);
+  absl::StatusOr<PinnedValue> PinWithTerms(std::string_view key);
+  absl::StatusOr<Version> CommitWithTerms(uint64_t hold, std::span<char> bytes, const Terms& terms);
+  absl::Status ForEachWithTerms(absl::FunctionRef<bool(const EntryView&)> visit);
+  // Sets what was seen to `bytes`, with terms. Nobody else's change is overwritten.
+  absl::StatusOr<CasResult> SetSeen(std::string_view key, const Seen& seen, std::string_view bytes);
+  // Sets the lease of what was seen.
+  absl::StatusOr<CasResult> TakeLease(std::string_view key, const Seen& seen, std::string* bytes,
+                                      const LeaseOptions& options);
+  absl::StatusOr<Modified> ModifyOnce(std::string_view key,
+                                      absl::FunctionRef<Change(const EntryView*)> change,
+                                      bool* again);
+  absl::StatusOr<Version> ChangePresent(
+      std::string_view key, absl::FunctionRef<absl::Status(const EntryView&, std::string*)> change);
+  bool IsHolderGone(const terms::LeaseFields& lease) const;
+  void WakeWaiters();
   // Whether the key is not empty, and within the limits as far as they are known.
   bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }
   void LearnLimits() {
@@ -201,6 +399,9 @@ class Store : public SharedObject {
   // What max_key_bytes() and max_value_bytes() say, once they have been asked; they never change.
   size_t known_max_key_bytes_ = 0;
   size_t known_max_value_bytes_ = 0;
+  // The era's word, while what is published now is to be dated.
+  const std::atomic<uint64_t>* era_ = nullptr;
+  std::unique_ptr<terms::Handle> terms_;
 };
 
 }  // namespace kill9

@@ -35,12 +35,12 @@ absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segm
 }
 
 CasSlotsStore::CasSlotsStore(std::shared_ptr<Segment> segment, Participant participant)
-    : Store(participant.guard()),
+    : Store(segment, participant),
       segment_(std::move(segment)),
       participant_(std::move(participant)),
       context_(segment_, participant_),
       ledger_(context_.ledger()),
-      max_value_bytes_(MaxValueBytes(context_)),
+      max_value_bytes_(MaxValueBytes(context_) - terms_bytes()),
       heap_(context_) {}
 
 CasSlotsStore::~CasSlotsStore() {

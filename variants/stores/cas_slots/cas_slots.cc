@@ -31,6 +31,8 @@ class CasSlotsVariant final : public Variant {
   const Traits& traits() const override {
     static const Traits traits = [] {
       Traits own;
+      own.can_keep_terms = true;
+      own.has_modify = true;
       own.read = Progress::kLockFree;
       own.write = Progress::kLockFree;
       own.pin = Progress::kLockFree;

@@ -342,6 +342,7 @@ absl::StatusOr<CasResult> CasSlotsStore::Set(std::string_view key, uint64_t hash
       return Full();
     }
     context_.block(ref)->clock = found.clock + 1;
+    Date(context_.block(ref)->value(), context_.block(ref)->value_bytes);
     bool committed = Commit(found, *next, ref);
     if (!committed && next->node_ref != 0) heap_.GiveBack(ledger_.new_node, next->node_ref);
     ReleaseHolds(found);
@@ -363,6 +364,7 @@ absl::StatusOr<Version> CasSlotsStore::DoPut(std::string_view key, std::string_v
   if (LocateAlone<true>(key, hash, found)) [[likely]] {
     const Version version = found.clock + 1;
     entry->clock = version;
+    Date(entry->value(), value.size());
     if (Commit(found, NextWord{SlotWord::Entry(ref, version)}, ref)) [[likely]] {
       ReleaseHolds(found);
       return version;
@@ -381,12 +383,20 @@ absl::StatusOr<CasResult> CasSlotsStore::DoCompareAndSwap(std::string_view key, 
 }
 
 absl::StatusOr<bool> CasSlotsStore::DoErase(std::string_view key) {
+  return EraseIf(key, std::nullopt);
+}
+
+absl::StatusOr<bool> CasSlotsStore::DoEraseVersion(std::string_view key, Version version) {
+  return EraseIf(key, version);
+}
+
+absl::StatusOr<bool> CasSlotsStore::EraseIf(std::string_view key, std::optional<Version> expected) {
   const uint64_t hash = segment_->Hash(key);
   FetchSlotToWrite(hash);
   for (;;) {
     Found found = Locate<true>(key, hash);
     if (found.damaged) return ReportDamage(found);
-    if (found.entry == nullptr) {
+    if (found.entry == nullptr || (expected.has_value() && *expected != found.entry->clock)) {
       ReleaseHolds(found);
       return false;
     }

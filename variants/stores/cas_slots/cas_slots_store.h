@@ -53,6 +53,7 @@ class CasSlotsStore final : public Store, public TellsRoom {
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
+  absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version) override;
   absl::StatusOr<PinnedValue> DoPin(std::string_view key) override;
   absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
   absl::StatusOr<Version> DoCommit(uint64_t hold) override;
@@ -90,6 +91,7 @@ class CasSlotsStore final : public Store, public TellsRoom {
   // of `value`. `expected`: only if the present version is that. ENSURES: new_entry is 0.
   absl::StatusOr<CasResult> Set(std::string_view key, uint64_t hash, std::string_view value,
                                 Ref ref, std::optional<Version> expected);
+  absl::StatusOr<bool> EraseIf(std::string_view key, std::optional<Version> expected);
   Ref NewEntry(std::string_view key, size_t value_bytes);
   struct NextWord {
     SlotWord word;

@@ -32,7 +32,10 @@ uint64_t ChooseSlots(uint64_t body_bytes, uint64_t expected_entries) {
 }  // namespace
 
 SegmentLayout LayoutOfSegments() {
-  return {.design = "cas_slots", .layout_version = kLayoutVersion, .ledger_bytes = sizeof(Ledger)};
+  return {.design = "cas_slots",
+          .layout_version = kLayoutVersion,
+          .ledger_bytes = sizeof(Ledger),
+          .can_keep_terms = true};
 }
 
 bool RegisterForBarriers() { return Membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED); }

@@ -77,7 +77,7 @@ absl::StatusOr<bool> CasSlotsStore::HasRoom(std::string_view key, size_t value_b
           : found.node->items - size_t{StruckItems(found.node, found.word).count()};
   ReleaseHolds(found);
   if (!listed && others >= kMaxNodeItems) return false;
-  return Room(context_).Has(sizeof(BlockHeader) + key.size() + value_bytes);
+  return Room(context_).Has(sizeof(BlockHeader) + key.size() + value_bytes + put_terms_bytes());
 }
 
 }  // namespace kill9::cas_slots

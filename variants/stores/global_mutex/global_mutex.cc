@@ -18,6 +18,8 @@ class GlobalMutexVariant final : public locked::LockedVariant {
   const Traits& traits() const override {
     static const Traits traits = [] {
       Traits own;
+      own.can_keep_terms = true;
+      own.has_modify = true;
       own.edges = locked::kSizeEdges;
       own.recovery_trigger =
           "the next locker undoes a half-done operation; holds come back by Recover(), by an "

@@ -6,7 +6,12 @@
 
 namespace kill9::locked {
 
-SegmentLayout LayoutOf(std::string_view design) { return {design, 5, sizeof(Ledger)}; }
+SegmentLayout LayoutOf(std::string_view design) {
+  return {.design = design,
+          .layout_version = 5,
+          .ledger_bytes = sizeof(Ledger),
+          .can_keep_terms = true};
+}
 
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
                                                        std::string_view design, uint32_t shards) {
@@ -27,13 +32,14 @@ absl::StatusOr<std::unique_ptr<Store>> AttachStore(std::shared_ptr<Segment> segm
 }
 
 LockedStore::LockedStore(std::shared_ptr<Segment> segment, Participant participant)
-    : Store(participant.guard()),
+    : Store(segment, participant),
       space_(std::move(segment)),
       participant_(std::move(participant)),
       ledger_(space_.ledger(participant_.slot())),
       journal_owner_(space_.JournalOwnerOf(participant_.slot())),
       max_value_bytes_(
-          std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0), UINT32_MAX)),
+          std::min<size_t>(space_.max_payload_bytes() - Entry::Bytes(kMaxKeyBytes, 0), UINT32_MAX) -
+          terms_bytes()),
       hints_(space_.bucket_count(), space_.ref_count()) {
   // P3: the slot holds nothing. Anything found there is damage, and is ignored.
   for (uint64_t& row : ledger_.rows) {

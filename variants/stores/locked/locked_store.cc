@@ -73,6 +73,7 @@ absl::StatusOr<uint32_t> LockedStore::FreeRow() const {
   entry.version = space_.shard(index).NextVersion();
   entry.value_size = static_cast<uint32_t>(value.size());
   CopyIn(entry.value_data(), value);
+  Date(entry.value_data(), value.size());
   // dies before -> undone: the key has its old version and value;  dies after -> it has the new
   // ones
   // a successor sees all of one or all of the other
@@ -111,6 +112,7 @@ absl::StatusOr<uint32_t> LockedStore::FreeRow() const {
     Entry* entry = space_.EntryAt(payload);
     FillHeader(entry, hash, key, value.size());
     CopyIn(entry->value_data(), value);
+    Date(entry->value_data(), value.size());
     const std::optional<Version> version = Publish(session, index, place, entry);
     if (!version.has_value()) [[unlikely]]
       return Written::kDamaged;
@@ -253,6 +255,7 @@ absl::StatusOr<CasResult> LockedStore::CommitRow(uint32_t row, std::optional<Ver
     result = {!damaged && (!expected.has_value() || place.version() == *expected), place.version()};
     if (result.swapped) {
       session.journal.Set(&ledger_.rows[row], 0);
+      Date(entry->value_data(), entry->value_size);
       const std::optional<Version> version = Publish(session, index, place, entry);
       damaged = !version.has_value();
       result = {!damaged, version.value_or(kAbsent)};
@@ -314,6 +317,14 @@ absl::StatusOr<Version> LockedStore::GetLarge(uint64_t hash, std::string_view ke
 }
 
 absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
+  return EraseIf(key, std::nullopt);
+}
+
+absl::StatusOr<bool> LockedStore::DoEraseVersion(std::string_view key, Version version) {
+  return EraseIf(key, version);
+}
+
+absl::StatusOr<bool> LockedStore::EraseIf(std::string_view key, std::optional<Version> expected) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
@@ -325,7 +336,9 @@ absl::StatusOr<bool> LockedStore::DoErase(std::string_view key) {
     const Shard::Place place = shard.FindFrom(bucket, hash, key);
     if (place.damaged()) [[unlikely]]
       return Damaged();
-    if (place.entry == nullptr) return false;
+    if (place.entry == nullptr || (expected.has_value() && place.version() != *expected)) {
+      return false;
+    }
     place.link.Set(session.journal, static_cast<Ref>(place.entry->next));
     Retire(session, index, place.entry);
     // dies before -> the key is there;  dies after -> it is not

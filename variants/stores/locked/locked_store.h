@@ -48,7 +48,8 @@ class LockedStore final : public Store, public TellsRoom {
   size_t max_key_bytes() const override { return kMaxKeyBytes; }
   size_t max_value_bytes() const override { return max_value_bytes_; }
   absl::StatusOr<bool> HasRoom(std::string_view key, size_t value_bytes) override {
-    return space_.HasRoom(Entry::Bytes(key.size(), value_bytes), journal_owner_);
+    return space_.HasRoom(Entry::Bytes(key.size(), value_bytes + put_terms_bytes()),
+                          journal_owner_);
   }
 
  private:
@@ -57,6 +58,7 @@ class LockedStore final : public Store, public TellsRoom {
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
+  absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version) override;
   absl::StatusOr<PinnedValue> DoPin(std::string_view key) override;
   absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
   absl::StatusOr<Version> DoCommit(uint64_t row) override;
@@ -85,6 +87,7 @@ class LockedStore final : public Store, public TellsRoom {
     if (found != remembered) hints_.Remember(hash, found);
   }
 
+  absl::StatusOr<bool> EraseIf(std::string_view key, std::optional<Version> expected);
   // A value that is copied outside the mutex.
   absl::StatusOr<Version> GetLarge(uint64_t hash, std::string_view key, std::string* value);
   // Put (no expectation) and CompareAndSwap, all in one transaction. kNoRoom: the key's own arena

@@ -267,7 +267,7 @@ absl::StatusOr<AuditReport> RingStore::DoAudit() {
 // Chunks that nobody holds, twice as many in a row as the record takes: an opener that goes by its
 // own steps then meets as many as it needs.
 absl::StatusOr<bool> RingStore::HasRoom(std::string_view key, size_t value_bytes) {
-  const uint64_t units = UnitsFor(key.size(), value_bytes);
+  const uint64_t units = UnitsFor(key.size(), value_bytes + put_terms_bytes());
   const uint64_t wanted = (units + geometry_.chunk_units() - 1) >> geometry_.chunk_unit_bits;
   std::vector<bool> held(geometry_.chunk_count);
   bool any_held = false;

@@ -38,7 +38,10 @@ Offsets OffsetsOf(uint64_t bucket_count, uint64_t chunk_count, int chunk_unit_bi
 }  // namespace
 
 SegmentLayout Layout() {
-  return {.design = "seqlock_ring", .layout_version = 3, .ledger_bytes = sizeof(Ledger)};
+  return {.design = "seqlock_ring",
+          .layout_version = 3,
+          .ledger_bytes = sizeof(Ledger),
+          .can_keep_terms = true};
 }
 
 absl::Status Format(Segment& segment, SegmentHeader& header, uint64_t expected_entries,

@@ -23,7 +23,7 @@ constexpr uint64_t kNoHint = UINT64_MAX;
 constexpr bool kPrivateDrafts = kThreadSanitizer;
 
 // Not inlined: the registers of a Get suffice for one of its two ways to a record.
-[[gnu::noinline]] Found Look(Bucket& bucket, uint64_t tag) { return Find(bucket, tag); }
+[[gnu::noinline]] Found LookInBucket(Bucket& bucket, uint64_t tag) { return Find(bucket, tag); }
 
 absl::Status Absent() { return absl::Status(absl::StatusCode::kNotFound, ""); }
 
@@ -75,7 +75,7 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
   }
   const bool remembered = IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit;
   if (!remembered) {
-    const Found found = Look(bucket, tag);
+    const Found found = LookInBucket(bucket, tag);
     if (!found) return Miss();
     slot = found.place;
     word = found.word;
@@ -246,7 +246,13 @@ absl::StatusOr<CasResult> RingStore::DoCompareAndSwap(std::string_view key, Vers
   return result;
 }
 
-absl::StatusOr<bool> RingStore::DoErase(std::string_view key) {
+absl::StatusOr<bool> RingStore::DoErase(std::string_view key) { return EraseIf(key, std::nullopt); }
+
+absl::StatusOr<bool> RingStore::DoEraseVersion(std::string_view key, Version version) {
+  return EraseIf(key, version);
+}
+
+absl::StatusOr<bool> RingStore::EraseIf(std::string_view key, std::optional<Version> expected) {
   const uint64_t hash = HashOf(key);
   Bucket& bucket = geometry_.BucketOf(hash);
   while (true) {
@@ -254,6 +260,7 @@ absl::StatusOr<bool> RingStore::DoErase(std::string_view key) {
     if (!view.found) return false;
     RecordHead head;
     if (ReadRecord(view.found.word, key, hash, &scratch_, &head)) {
+      if (expected.has_value() && head.version != *expected) return false;
       if (Remove(view.found)) return true;
     } else if (view.found.Unchanged()) {
       return false;

@@ -17,7 +17,7 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& opt
 
 RingStore::RingStore(std::shared_ptr<Segment> segment, Participant participant,
                      const Geometry& geometry)
-    : Store(participant.guard()),
+    : Store(segment, participant),
       segment_(std::move(segment)),
       participant_(std::move(participant)),
       geometry_(geometry),
@@ -66,7 +66,8 @@ absl::StatusOr<std::unique_ptr<RingStore>> RingStore::Attach(std::shared_ptr<Seg
 }
 
 size_t RingStore::max_value_bytes() const {
-  return geometry_.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes);
+  return geometry_.ring_units() * kUnitBytes - kRecordHeaderBytes - PaddedBytes(kMaxKeyBytes) -
+         terms_bytes();
 }
 
 void RingStore::Clear() {
@@ -144,6 +145,8 @@ class SeqlockRingVariant final : public Variant {
       Traits own;
       own.lossless = false;
       own.values_checked = true;
+      own.can_keep_terms = true;
+      own.has_modify = true;
       own.read = Progress::kLockFree;
       own.write = Progress::kLockFree;
       own.pin = Progress::kLockFree;

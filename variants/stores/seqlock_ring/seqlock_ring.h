@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,8 @@ class RingStore final : public Store, public TellsRoom {
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
+  absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version) override;
+  uint64_t DoCountEvictions() override { return ReadCounters().evictions; }
   absl::StatusOr<PinnedValue> DoPin(std::string_view key) override;
   absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
   absl::StatusOr<Version> DoCommit(uint64_t hold) override;
@@ -84,6 +87,7 @@ class RingStore final : public Store, public TellsRoom {
                   RecordHead* head);
   // The same for any key.
   bool ReadAnyRecord(uint64_t word, std::string* key, std::string* value, RecordHead* head);
+  absl::StatusOr<bool> EraseIf(std::string_view key, std::optional<Version> expected);
   // Get, for a key whose entry has changed while its record was read.
   absl::StatusOr<Version> GetAgain(std::string_view key, uint64_t hash, std::string* value);
   absl::Status Miss();  // counted

@@ -48,6 +48,8 @@ class StripedLocksVariant final : public locked::LockedVariant {
       Traits own;
       own.blocks = Traits::Reach::kStripe;
       own.borrows_room = true;
+      own.can_keep_terms = true;
+      own.has_modify = true;
       own.edges = locked::kSizeEdges;
       own.recovery_trigger =
           "the next locker of a stripe undoes its half-done operation; holds come back by "
