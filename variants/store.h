@@ -318,6 +318,8 @@ class Store : public SharedObject {
   // A store that can keep them.
   Store(std::shared_ptr<Segment> segment, const Participant& participant);
 
+  // Of DoPrefetch: about as many misses as a core has under way.
+  static constexpr size_t kMostPrefetched = 16;
   // What terms take of a value's room.
   size_t terms_bytes() const { return keeps_terms() ? terms::kMostBytes : 0; }
   // The same of a Put.
@@ -343,7 +345,7 @@ class Store : public SharedObject {
                                                      std::string_view value) = 0;
   // Removes the entry if this is its version. Of designs whose traits say has_modify.
   virtual absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version);
-  // Begins to fetch what Gets of these keys, few, will need.
+  // Begins to fetch what Gets of these keys, at most kMostPrefetched, will need.
   virtual void DoPrefetch(std::span<const std::string_view> keys);
   virtual uint64_t DoCountEvictions() { return 0; }
   virtual absl::StatusOr<PinnedValue> DoPin(std::string_view key) = 0;

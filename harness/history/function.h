@@ -69,6 +69,9 @@ enum class Function : uint8_t {
   kAppend,      // argument
   kAt,          // argument, an index from 0 on; result (kNothing: the list is shorter)
   kRemoveItem,  // argument; result = 1 if it was there, else 0
+  // As kPut, of a value with a deadline; `expected`: a time of the history, at which the deadline
+  // may be over (it surely was not before).
+  kPutUntil,
 };
 
 // Of the functions of a heap.
@@ -411,6 +414,14 @@ inline constexpr FunctionRow kFunctions[] = {
      .effect = Effect::kRemoves,
      .argument = Field::kRequiredValue,
      .result = Field::kWasThere},
+    {.function = Function::kPutUntil,
+     .name = "put-until",
+     .aliases = "",
+     .call = "Put with a deadline",
+     .target = Target::kValue,
+     .effect = Effect::kWrites,
+     .argument = Field::kValue,
+     .expected = Field::kNumber},
 };
 
 constexpr bool FunctionsAreInOrder() {

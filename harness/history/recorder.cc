@@ -40,6 +40,19 @@ void Recorder::BeginRow(Function function, uint64_t key, std::span<const uint64_
   for (uint64_t i = 0; i < count; ++i) {
     LayOut(i, static_cast<uint32_t>(i), function, key, arguments[i], 0);
   }
+  PublishRow(count);
+}
+
+void Recorder::BeginKeys(Function function, std::span<const uint64_t> keys) {
+  const uint64_t count = keys.size();
+  if (published_ - drained_ + count > capacity_) WaitForRoom(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    LayOut(i, static_cast<uint32_t>(i), function, keys[i], kNothing, 0);
+  }
+  PublishRow(count);
+}
+
+void Recorder::PublishRow(uint64_t count) {
   const uint64_t invoke = std::max(clock_.BeforeOperation(), last_finish_ + 1);
   for (uint64_t i = 0; i < count; ++i) {
     operations_[(published_ + i) & (capacity_ - 1)].invoke = invoke;

@@ -93,6 +93,8 @@ class Recorder {
   // Publishes a row of operations, of one call, as open: one for each argument, of this process and
   // of its companions in turn. REQUIRES: none is open; 1 to kMostCompanions of them.
   void BeginRow(Function function, uint64_t key, std::span<const uint64_t> arguments);
+  // The same of one operation for each key.
+  void BeginKeys(Function function, std::span<const uint64_t> keys);
   // Completes the row, its first operation last: until then the supervisor drains none of it (R3).
   // `result_of(i, operation)` fills in what came of each, and says its outcome.
   template <typename ResultOf>
@@ -136,6 +138,8 @@ class Recorder {
     outcome().store(Outcome::kOpen, std::memory_order_relaxed);
   }
   void WaitForRoom(uint64_t operations);
+  // Publishes the operations that were laid out.
+  void PublishRow(uint64_t count);
 
   RecordingRing* ring_;
   Operation* operations_;

@@ -25,6 +25,9 @@ struct alignas(128) StoreCounts {
   std::atomic<uint64_t> inserts;  // of Action::kInsert
   std::atomic<uint64_t> lost_writes;
   std::atomic<uint64_t> filled_keys;  // put by audits that filled the store
+  // What the store has counted, of those who wait and what has expired: raised by audits.
+  std::atomic<uint64_t> expired;
+  std::atomic<uint64_t> waits;
 };
 
 class StoreBoards {

@@ -20,15 +20,14 @@ constexpr uint64_t kMostFilledBytes = 64u << 20;
 constexpr size_t kFewHolds = 16;  // as many pins and drafts every ledger has room for
 constexpr int kPutsOfVisit = 32;
 
-// The id at the head of a value, before its bytes are checked.
-ValueId PeekId(std::string_view value) {
+}  // namespace
+
+ValueId StoreClient::PeekId(std::string_view value) {
   if (value.size() < kSmallestNamedValue) return TinyValueId(value.size());
   ValueId id;
   std::memcpy(&id, value.data(), sizeof id);
   return id == kNothing ? kNothing + 1 : id;
 }
-
-}  // namespace
 
 StoreClient::StoreClient(const RunContext& context, const StoreRun& run, uint32_t slot,
                          uint32_t process)
@@ -83,6 +82,21 @@ bool StoreClient::Act(Random& random) {
       return true;
     case Action::kIdle:
       return false;
+    case Action::kPutUntil:
+      PutUntil(key, SizeFor(key, random), random);
+      return true;
+    case Action::kReplace:
+      Replace(key, SizeFor(key, random));
+      return true;
+    case Action::kGetMany:
+      GetMany(random);
+      return true;
+    case Action::kLease:
+      Lease(key, SizeFor(key, random));
+      return true;
+    case Action::kClear:
+      ClearAll();
+      return true;
   }
   std::abort();
 }
@@ -119,7 +133,8 @@ StoreClient::Seen StoreClient::Look(uint64_t key) const {
   Seen seen{};
   const uint64_t emptied_at = board.emptied_at.load(std::memory_order_acquire);
   seen.floor = board.floor.load(std::memory_order_acquire);
-  seen.must_exist = lossless_ && IsPermanent(key) && seen.floor > emptied_at;
+  // Where deadlines and clears are, the history's checker alone knows what must be there.
+  seen.must_exist = lossless_ && !keeps_terms() && IsPermanent(key) && seen.floor > emptied_at;
   return seen;
 }
 
@@ -197,9 +212,14 @@ void StoreClient::CheckWritten(const char* operation, uint64_t key, const Seen& 
 Version StoreClient::Get(uint64_t key) {
   const Seen seen = Look(key);
   Begin(Function::kGet, key);
-  const absl::StatusOr<Version> version = store().Get(run_.keys().text(key), &buffer_);
+  Terms terms;
+  const Expiry before = keeps_terms() ? Expiry::Now() : Expiry();
+  const absl::StatusOr<Version> version = keeps_terms()
+                                              ? store().Get(run_.keys().text(key), &buffer_, &terms)
+                                              : store().Get(run_.keys().text(key), &buffer_);
   if (version.ok()) {
     End(Outcome::kOk, PeekId(buffer_), *version);
+    if (keeps_terms()) CheckLives("Get", key, terms, before);
     CheckRead("Get", key, seen, *version, buffer_);
     return *version;
   }
@@ -271,8 +291,10 @@ void StoreClient::CompareAndSwap(uint64_t key, Version expected, uint32_t size) 
 void StoreClient::Pin(uint64_t key) {
   const Seen seen = Look(key);
   Begin(Function::kPin, key);
+  const Expiry before = keeps_terms() ? Expiry::Now() : Expiry();
   absl::StatusOr<PinnedValue> pin = store().Pin(run_.keys().text(key));
   if (pin.ok()) {
+    if (keeps_terms()) CheckLives("Pin", key, pin->terms(), before);
     const ValueId id = PeekId(pin->value());
     End(Outcome::kOk, id, pin->version());
     CheckRead("Pin", key, seen, pin->version(), pin->value());
@@ -388,6 +410,7 @@ void StoreClient::ForEach() {
 }
 
 void StoreClient::Visit() {
+  if (keeps_terms()) NoteCounted();
   ForEach();
   CheckKept();
 }

@@ -51,6 +51,17 @@ class StoreClient final : public Client {
   uint32_t SizeFor(uint64_t key, Random& random) const;
   bool Erase(uint64_t key);  // whether it was there
   void CompareAndSwap(uint64_t key, Version expected, uint32_t size);
+  // Where the segment keeps terms (store_client_terms.cc).
+  void PutUntil(uint64_t key, uint32_t size, Random& random);
+  void Replace(uint64_t key, uint32_t size);
+  void GetMany(Random& random);
+  void Lease(uint64_t key, uint32_t size);
+  void ClearAll();
+  void NoteCounted();
+  // That what was read was not past its deadline when the operation began.
+  void CheckLives(const char* operation, uint64_t key, const Terms& terms, Expiry before);
+  bool keeps_terms() const { return run_.terms().kept; }
+  uint64_t NewValue(uint64_t key, uint32_t size);  // in value_; as what it is recorded
   void Pin(uint64_t key);
   void Draft(uint64_t key, uint32_t size, Random& random);
   void ForEach();
@@ -59,6 +70,8 @@ class StoreClient final : public Client {
   size_t holds() const { return pins_.size() + drafts_.size(); }
   Store& store() { return static_cast<Store&>(object()); }
 
+  // The id at the head of a value, before its bytes are checked.
+  static ValueId PeekId(std::string_view value);
   Seen Look(uint64_t key) const;
   ValueId NextId();
   void CheckRead(const char* operation, uint64_t key, const Seen& seen, Version version,

@@ -32,6 +32,24 @@ Scenario LargeValues() {
           .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30}};
 }
 
+Scenario ExpiryScenario() {
+  return {.name = "expiry",
+          .summary = "entries meet their deadlines all the time, and all are cleared now and then",
+          .timer = {.life_us = 1500, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+Scenario LeasesScenario() {
+  return {.name = "leases",
+          .summary = "one computes what others wait for asleep, and dies while it does",
+          .timer = {.life_us = 1500, .in_attach = 20, .in_detach = 0, .in_recovery = 30}};
+}
+
+TermsOfRun TermsOf(std::string_view scenario) {
+  if (scenario == "expiry") return {.kept = true, .needs_expired = true, .needs_waits = false};
+  if (scenario == "leases") return {.kept = true, .needs_expired = false, .needs_waits = true};
+  return {};
+}
+
 // The work that goes on in a scenario.
 Workload WorkloadOf(std::string_view scenario) {
   const auto mixed = [](KeyDistribution distribution, uint64_t keys, ValueSizes sizes) {
@@ -50,6 +68,10 @@ Workload WorkloadOf(std::string_view scenario) {
   if (scenario == "full_segment") return mixed(KeyDistribution::kUniform, 1024, {0, 8192, false});
   if (scenario == "hot_key") return mixed(KeyDistribution::kHotspot, 100, {8, 512, true});
   if (scenario == "large_values") return mixed(KeyDistribution::kUniform, 128, {0, 64 << 10, true});
+  if (scenario == "expiry") {
+    return {"expiry", kExpiryMix, KeyDistribution::kUniform, 48, kSmall};
+  }
+  if (scenario == "leases") return {"leases", kLeaseMix, KeyDistribution::kUniform, 6, kSmall};
   return mixed(KeyDistribution::kUniform, 256, kSmall);
 }
 
@@ -71,13 +93,14 @@ absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scena
 }  // namespace
 
 StoreRun::StoreRun(const Variant& variant, const Workload& workload, const StoreShape& shape,
-                   std::vector<std::string> keys, uint32_t participants)
+                   std::vector<std::string> keys, uint32_t participants, const TermsOfRun& terms)
     : traits_(variant.traits()),
       shape_(shape),
       participants_(participants),
       keys_(std::move(keys), kFillKeys),
       generator_(workload, WithoutAbsent(AdaptMix(workload.mix, traits_), shape), traits_.edges),
-      boards_(keys_.size()) {}
+      boards_(keys_.size()),
+      terms_(terms) {}
 
 std::unique_ptr<Client> StoreRun::NewClient(const RunContext& context, uint32_t slot,
                                             uint32_t process) const {
@@ -101,15 +124,35 @@ std::string StoreRun::DescribeStep(Function function, uint64_t subject) const {
 
 Json StoreRun::Counts() const {
   const StoreCounts& counts = boards_.counts();
-  return {{"filled_keys", counts.filled_keys.load(std::memory_order_relaxed)},
-          {"lost_writes", counts.lost_writes.load(std::memory_order_relaxed)}};
+  const auto raised = [](const std::atomic<uint64_t>& count) {
+    return count.load(std::memory_order_relaxed);
+  };
+  Json json = {{"filled_keys", counts.filled_keys.load(std::memory_order_relaxed)},
+               {"lost_writes", counts.lost_writes.load(std::memory_order_relaxed)}};
+  if (terms_.kept) {
+    json["expired"] = raised(counts.expired);
+    json["waits"] = raised(counts.waits);
+  }
+  return json;
+}
+
+std::string StoreRun::WhatIsMissing() const {
+  const StoreCounts& counts = boards_.counts();
+  // Relaxed: the run is over.
+  if (terms_.needs_expired && counts.expired.load(std::memory_order_relaxed) == 0) {
+    return "no entry has expired";
+  }
+  if (terms_.needs_waits && counts.waits.load(std::memory_order_relaxed) == 0) {
+    return "nobody has waited for another's lease";
+  }
+  return "";
 }
 
 Json StoreRun::shape_classes() const { return ToJson(ClassesOf(shape_, participants_)); }
 
 std::span<const Scenario> StoreDriver::scenarios() const {
-  static const auto* scenarios =
-      new std::vector<Scenario>(CommonScenariosWith({HotKey(), LargeValues()}));
+  static const auto* scenarios = new std::vector<Scenario>(
+      CommonScenariosWith({HotKey(), LargeValues(), ExpiryScenario(), LeasesScenario()}));
   return *scenarios;
 }
 
@@ -142,6 +185,10 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
     const Design& design, const Scenario& scenario, std::string_view workload,
     const ShapeRequest& request) const {
   const Variant& variant = static_cast<const Variant&>(design);
+  const TermsOfRun terms = TermsOf(scenario.name);
+  if (terms.kept && !variant.traits().can_keep_terms) {
+    return absl::UnimplementedError("its segments keep no terms (deadlines, leases)");
+  }
   Workload work = WorkloadOf(scenario.name);
   if (!workload.empty()) {
     const Workload* named = FindWorkload(workload);
@@ -163,7 +210,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
   }
   if (request.text == kUsual || variant.traits().needs_name) {
     auto usual = std::make_unique<StoreRun>(variant, work, shape, PlainKeys(shape.keys),
-                                            request.least_participants);
+                                            request.least_participants, terms);
     // As a repeat line spells it out.
     if (request.text == kUsual || request.text == usual->shape()) return usual;
     return absl::InvalidArgumentError(
@@ -182,7 +229,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
       KeysOf(shape.family, shape.keys, variant.traits().edges.max_key_bytes,
              [&](std::string_view key) { return trial->segment->Hash(key); });
   return std::make_unique<StoreRun>(variant, work, shape, std::move(keys),
-                                    request.least_participants);
+                                    request.least_participants, terms);
 }
 
 Json StoreDriver::shape_classes() const { return ToJson(AllShapeClasses()); }

@@ -17,11 +17,18 @@
 
 namespace kill9 {
 
+// What a scenario is about beside deaths.
+struct TermsOfRun {
+  bool kept = false;  // the segment keeps terms
+  bool needs_expired = false;
+  bool needs_waits = false;
+};
+
 class StoreRun final : public PreparedRun {
  public:
   // `keys`: the texts of the workload's. `participants`: that take part at a time.
   StoreRun(const Variant& variant, const Workload& workload, const StoreShape& shape,
-           std::vector<std::string> keys, uint32_t participants);
+           std::vector<std::string> keys, uint32_t participants, const TermsOfRun& terms = {});
 
   BoardsSize boards_size() const override { return boards_.size(); }
   void UseBoards(char* boards) override { boards_.Use(boards); }
@@ -30,7 +37,11 @@ class StoreRun final : public PreparedRun {
   void CallEach(SharedObject& inherited, Told told) const override;
   std::string DescribeStep(Function function, uint64_t subject) const override;
   Json Counts() const override;
-  void ShapeSegment(SegmentOptions* options) const override { ApplyTo(shape_, options); }
+  std::string WhatIsMissing() const override;
+  void ShapeSegment(SegmentOptions* options) const override {
+    ApplyTo(shape_, options);
+    options->keeps_terms = terms_.kept;
+  }
   std::string shape() const override { return ShapeText(shape_); }
   Json shape_classes() const override;
 
@@ -38,6 +49,7 @@ class StoreRun final : public PreparedRun {
   const KeyTable& keys() const { return keys_; }
   const WorkloadGenerator& generator() const { return generator_; }
   const StoreBoards& boards() const { return boards_; }
+  const TermsOfRun& terms() const { return terms_; }
 
  private:
   const Traits& traits_;
@@ -46,12 +58,13 @@ class StoreRun final : public PreparedRun {
   const KeyTable keys_;
   const WorkloadGenerator generator_;
   StoreBoards boards_;
+  const TermsOfRun terms_;
 };
 
 class StoreDriver final : public TortureDriver {
  public:
   std::string_view kind() const override { return Variant::kKind; }
-  // The common ones; and hot_key and large_values, which are a store's.
+  // The common ones; and hot_key, large_values, expiry and leases, which are a store's.
   std::span<const Scenario> scenarios() const override;
   std::vector<std::string_view> workloads() const override;
   bool RecordsVersions(const Design& design) const override;

@@ -16,6 +16,30 @@ constexpr Mix kMixed = Mix{}
                            .With(Action::kDraft, 125)
                            .With(Action::kForEach, 5)
                            .With(Action::kIdle, 1);
+}  // namespace
+
+const Mix kExpiryMix = Mix{}
+                           .With(Action::kGet, 220)
+                           .With(Action::kPut, 80)
+                           .With(Action::kPutUntil, 280)
+                           .With(Action::kErase, 50)
+                           .With(Action::kCompareAndSwap, 80)
+                           .With(Action::kReplace, 80)
+                           .With(Action::kPin, 80)
+                           .With(Action::kDraft, 60)
+                           .With(Action::kGetMany, 60)
+                           .With(Action::kClear, 4)
+                           .With(Action::kForEach, 5)
+                           .With(Action::kIdle, 1);
+const Mix kLeaseMix = Mix{}
+                          .With(Action::kLease, 600)
+                          .With(Action::kPutUntil, 100)
+                          .With(Action::kErase, 199)
+                          .With(Action::kGet, 100)
+                          .With(Action::kIdle, 1);
+
+namespace {
+
 constexpr uint64_t kYcsbKeys = 1000;
 constexpr ValueSizes kYcsbSizes = {100, 100, false};
 

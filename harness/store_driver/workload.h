@@ -25,8 +25,14 @@ enum class Action : uint8_t {
   kInsert,           // Put under the next key in turn
   kForEach,
   kIdle,  // sleeps a moment: the idle are killed too
+  // Of segments that keep terms.
+  kPutUntil,  // Put with a deadline
+  kReplace,   // Modify: in one step, if the key is there
+  kGetMany,
+  kLease,  // GetOrLease, asleep while another computes; then PutLeased
+  kClear,
 };
-inline constexpr size_t kActions = 10;
+inline constexpr size_t kActions = 15;
 
 // How often each action is chosen, in thousandths.
 struct Mix {
@@ -61,6 +67,10 @@ struct Workload {
 // YCSB's A, B, C, D and F, and the mix of everything that torture runs by default.
 std::span<const Workload> AllWorkloads();
 const Workload* FindWorkload(std::string_view name);  // null if there is none
+
+// The mixes of the scenarios that are about terms.
+extern const Mix kExpiryMix;
+extern const Mix kLeaseMix;
 
 // What a store without an operation does instead.
 Mix AdaptMix(const Mix& mix, const Traits& traits);

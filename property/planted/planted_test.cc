@@ -26,6 +26,7 @@ namespace {
 constexpr uint32_t kClasses = 46, kFirstOfShapes = 79, kLastOfShapes = 84;
 constexpr uint32_t kFirstOfHeaps = 63, kLastOfHeaps = 66;
 constexpr uint32_t kFirstOfChannels = 51, kLastOfChannels = 62;
+constexpr uint32_t kFirstOfCaches = 67, kLastOfCaches = 72;
 constexpr size_t kBugs = 250, kBugsOfEachStore = 23, kBugsOfEachChannel = 20, kControls = 10;
 constexpr const char* kFolder = KILL9_SOURCE_DIR "/property/planted";
 
@@ -56,6 +57,7 @@ TEST(Planted, EveryClassIsPlantedOrHasAReasonWhyNotAndNeverBoth) {
   const auto is_of_objects = [](uint32_t number) {
     return number <= kClasses || (number >= kFirstOfChannels && number <= kLastOfChannels) ||
            (number >= kFirstOfHeaps && number <= kLastOfHeaps) ||
+           (number >= kFirstOfCaches && number <= kLastOfCaches) ||
            (number >= kFirstOfShapes && number <= kLastOfShapes);
   };
   for (uint32_t number = 1; number <= kLastOfShapes; ++number) {

@@ -216,13 +216,12 @@ absl::StatusOr<uint64_t> Store::DropExpired() {
 
 absl::Status Store::GetMany(std::span<const std::string_view> keys,
                             absl::FunctionRef<void(size_t index, const EntryView*)> visit) {
-  constexpr size_t kAtOnce = 16;  // about as many misses as a core has under way
   for (std::string_view key : keys) {
     if (absl::Status status = CheckKey(key); !status.ok()) return status;
   }
   std::string value;
-  for (size_t first = 0; first < keys.size(); first += kAtOnce) {
-    const size_t end = std::min(keys.size(), first + kAtOnce);
+  for (size_t first = 0; first < keys.size(); first += kMostPrefetched) {
+    const size_t end = std::min(keys.size(), first + kMostPrefetched);
     DoPrefetch(keys.subspan(first, end - first));
     for (size_t i = first; i < end; ++i) {
       Terms terms;

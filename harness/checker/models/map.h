@@ -11,10 +11,12 @@ namespace kill9 {
 struct MapModel : VersionedSteps</*lossy=*/false> {
   static constexpr std::string_view kName = "map";
   static constexpr std::string_view kSummary =
-      "put, get, erase, compare-and-swap, pin, commit of drafts; every key on its own";
+      "put (also with a deadline), get, erase, compare-and-swap, pin, commit of drafts; every key "
+      "on its own";
   static bool Accepts(Function function) {
     return CasRegisterModel::Accepts(function) || function == Function::kErase ||
-           function == Function::kPin || function == Function::kCommit;
+           function == Function::kPin || function == Function::kCommit ||
+           function == Function::kPutUntil;
   }
 };
 

@@ -30,7 +30,9 @@ class Sightings {
     }
     const Sighting& sighting = values_.at(operation->argument);
     if (!sighting.seen) {
-      if (!presence_) return false;
+      // What nobody read may have taken another value's place, and then have met its deadline.
+      const bool may_fade = !lossy && absence_ && operation->function == Function::kPutUntil;
+      if (!presence_ && !may_fade) return false;
       operation->argument = kUnreadValue;
       return true;
     }

@@ -5,6 +5,8 @@
 // V2  The version of a write may be unknown (it crashed, or none was recorded). It then is at least
 //     the predecessor's plus one; `last` counts it so, and the first operation that shows the
 //     version fixes it.
+// V3  A value with a deadline may become absent from `fades` on, and then does not come back. That
+//     nobody sees it later than that is the driver's to check, who reads the store's own clock.
 #ifndef KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
 #define KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
 
@@ -24,6 +26,7 @@ struct VersionedValue {
   uint64_t value = kNothing;
   uint64_t version = 0;  // 0: absent
   uint64_t last = 0;     // the least that the greatest version so far can be
+  uint64_t fades = 0;    // V3, a time of the history; 0: it has no deadline
   bool operator==(const VersionedValue&) const = default;
 };
 
@@ -45,16 +48,20 @@ struct VersionedSteps {
       case Function::kPut:
       case Function::kCommit:
         return Write(operation, state);
+      case Function::kPutUntil:
+        if (!Write(operation, state)) return false;
+        state->fades = operation.expected;
+        return true;
       case Function::kGet:
       case Function::kPin:
-        if (operation.result == kNothing) return BecomeAbsent(state);
+        if (operation.result == kNothing) return BecomeAbsent(operation, state);
         return state->value == operation.result && Show(operation.result_version, state);
       case Function::kErase:
         return Erase(operation, state);
       case Function::kCompareAndSwap:
         return CompareAndSwap(operation, state);
       case Function::kCompareAndSwapValue:
-        if (operation.expected == kNothing ? !BecomeAbsent(state)
+        if (operation.expected == kNothing ? !BecomeAbsent(operation, state)
                                            : state->value != operation.expected) {
           return false;
         }
@@ -86,7 +93,7 @@ struct VersionedSteps {
   // Whether whatever can follow b can follow a.
   static bool Dominates(const State& a, const State& b) {
     if (a.last > b.last) return false;
-    if (a.value == b.value && a.version == b.version) return true;
+    if (a.value == b.value && a.version == b.version && FadesNoLater(a, b)) return true;
     return lossy && b.value == kNothing;
   }
 
@@ -97,7 +104,7 @@ struct VersionedSteps {
 
   static uint64_t Hash(const State& state) {
     return (state.value * 0x9e3779b97f4a7c15u) ^ (state.version * 0xc2b2ae3d27d4eb4fu) ^
-           (state.last * 0x165667b19e3779f9u);
+           (state.last * 0x165667b19e3779f9u) ^ (state.fades * 0x27d4eb2f165667c5u);
   }
 
   // Values as {id}: how they are shown is decided where the text is (Naming).
@@ -110,12 +117,21 @@ struct VersionedSteps {
   }
 
  private:
-  static bool BecomeAbsent(State* state) {
+  // Whether the operation can have met the key absent.
+  static bool BecomeAbsent(const Operation& operation, State* state) {
     if (state->value == kNothing) return true;
-    if (!lossy) return false;
+    if (!lossy && (state->fades == 0 || operation.finish < state->fades)) return false;
+    Remove(state);
+    return true;
+  }
+  static void Remove(State* state) {
     state->value = kNothing;
     state->version = 0;
-    return true;
+    state->fades = 0;
+  }
+  static bool FadesNoLater(const State& a, const State& b) {
+    if (lossy || a.fades == b.fades) return true;
+    return a.fades != 0 && (b.fades == 0 || a.fades < b.fades);
   }
 
   // Whether the present value's version can be `version`, which is not 0.
@@ -142,6 +158,7 @@ struct VersionedSteps {
       if (version <= state->last) return false;
       state->last = version;
     }
+    state->fades = 0;
     state->value = operation.argument;
     state->version = operation.argument == kNothing ? 0 : version;
     return true;
@@ -149,10 +166,9 @@ struct VersionedSteps {
 
   static bool Erase(const Operation& operation, State* state) {
     bool told = operation.outcome == Outcome::kOk && operation.result != kErasedUntold;
-    if (told && operation.result == 0) return BecomeAbsent(state);
+    if (told && operation.result == 0) return BecomeAbsent(operation, state);
     if (told && state->value == kNothing) return false;
-    state->value = kNothing;
-    state->version = 0;
+    Remove(state);
     return true;
   }
 
@@ -160,7 +176,7 @@ struct VersionedSteps {
     const uint64_t shown = ShownVersion(operation);
     if (operation.outcome == Outcome::kFail && shown == operation.expected) return false;
     if (shown == 0) {
-      if (!BecomeAbsent(state)) return false;
+      if (!BecomeAbsent(operation, state)) return false;
     } else if (state->value == kNothing || !Show(shown, state)) {
       return false;
     }

@@ -31,6 +31,14 @@ constexpr std::string_view kOperationNames[] = {"put_insert",
                                                 "commit_large",
                                                 "drop",
                                                 "for_each",
+                                                "put_terms",
+                                                "get_expired",
+                                                "modify",
+                                                "get_many",
+                                                "get_or_lease",
+                                                "put_leased",
+                                                "drop_lease",
+                                                "clear",
                                                 "attach",
                                                 "detach",
                                                 "recover",
@@ -107,6 +115,11 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
     return false;
   }
   if (!traits.bounded && IsFull(state)) return false;
+  if (IsOfTerms(operation)) {
+    return traits.can_keep_terms &&
+           (state == StoreState::kOneEntry ||
+            (state == StoreState::kCollisionChain && operation != StoreOperation::kClear));
+  }
   // In one scene, and without the copying of their bytes, of which each would be a state of its
   // own: that is torture's.
   if (IsOfLargeValues(operation) || IsOfTheLongestKey(operation)) {
@@ -126,6 +139,15 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
 bool IsOfLargeValues(StoreOperation operation) {
   return operation == StoreOperation::kReserveLarge || operation == StoreOperation::kCommitLarge ||
          operation == StoreOperation::kGetLarge || operation == StoreOperation::kEraseLarge;
+}
+
+bool IsOfTerms(StoreOperation operation) {
+  return operation >= StoreOperation::kPutTerms && operation <= StoreOperation::kClear;
+}
+
+bool IsOfAbsentKey(StoreOperation operation) {
+  return operation == StoreOperation::kPutInsert || operation == StoreOperation::kGetOrLease ||
+         operation == StoreOperation::kPutLeased || operation == StoreOperation::kDropLease;
 }
 
 bool IsOfTheLongestKey(StoreOperation operation) {

@@ -34,6 +34,15 @@ enum class StoreOperation : uint8_t {
   kCommitLarge,
   kDrop,
   kForEach,
+  // In a segment that keeps terms.
+  kPutTerms,    // Put with a deadline and a mark
+  kGetExpired,  // of an entry whose deadline is over: it is removed
+  kModify,
+  kGetMany,
+  kGetOrLease,  // of an absent key: the lease
+  kPutLeased,
+  kDropLease,
+  kClear,
   kAttach,  // this one and the following are the sweep's own
   kDetach,
   kRecover,
@@ -86,6 +95,10 @@ ValueSizes SizesOf(const Traits& traits);
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state);
 // The key that it takes has a large value, or gets one.
 bool IsOfLargeValues(StoreOperation operation);
+// It is about terms: the scene's segment keeps them.
+bool IsOfTerms(StoreOperation operation);
+// It takes a key that is absent.
+bool IsOfAbsentKey(StoreOperation operation);
 // The key that it takes is as long as keys may be.
 bool IsOfTheLongestKey(StoreOperation operation);
 // Goes through the whole store: beside such a victim there is no elsewhere.

@@ -68,6 +68,8 @@ class SceneMaker {
   absl::Status CreateSegment(uint64_t size_bytes);
   absl::Status Put(uint32_t key, uint32_t bytes);
   absl::Status Erase(uint32_t key);
+  // Puts a value whose deadline is over: for everybody it is absent, though it is still there.
+  absl::Status LetExpire(uint32_t key);
   void Record(Function function, uint32_t key, uint64_t argument, uint64_t result, Version version);
   // Puts new keys until there is no room; the last one put in *last.
   absl::Status FillWith(uint32_t bytes, uint32_t* last);
@@ -109,6 +111,17 @@ absl::Status SceneMaker::Erase(uint32_t key) {
   absl::StatusOr<bool> erased = store_->Erase(scene_.keys_[key]);
   if (erased.ok()) Record(Function::kErase, key, kNothing, *erased, kAbsent);
   return erased.status();
+}
+
+absl::Status SceneMaker::LetExpire(uint32_t key) {
+  std::string value(scene_.sizes().value, '\0');
+  FillValue(MakeValueId(kMaker, ++sequence_), key, value);
+  absl::StatusOr<Version> version =
+      store_->Put(scene_.keys_[key], value, {Expiry::AtNs(1), /*mark=*/0});
+  if (!version.ok()) return version.status();
+  Record(Function::kPut, key, ReadId(key, value), kNothing, *version);
+  Record(Function::kErase, key, kNothing, /*result=*/1, kAbsent);
+  return absl::OkStatus();
 }
 
 absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
@@ -161,6 +174,7 @@ absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
   options.expected_entries = 16;
   options.stripes = 4;
   options.hash_seed = kHashSeed;
+  options.keeps_terms = IsOfTerms(scene_.operation_);
   if (scene_.traits().needs_name) {
     options.location = {SegmentKind::kNamed, SceneName()};
     Segment::Unlink(options.location).IgnoreError();  // of a cell that was cut off
@@ -248,6 +262,9 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
   for (const Setting& setting : *settings) {
     absl::Status status = setting.bytes == 0 ? Erase(setting.key) : Put(setting.key, setting.bytes);
     if (!status.ok()) return status;
+  }
+  if (scene_.operation_ == StoreOperation::kGetExpired) {
+    if (absl::Status status = LetExpire(scene_.target_); !status.ok()) return status;
   }
   store_.reset();
   for (uint32_t key = 0; key < scene_.keys_.size(); ++key) {

@@ -71,7 +71,7 @@ class StoreScene final : public Scene {
   // Of the scene's keys; nothing of any other.
   std::optional<uint32_t> NumberOf(std::string_view key) const;
   uint32_t Subject(StoreOperation operation) const {
-    return operation == StoreOperation::kPutInsert ? insert_ : target_;
+    return IsOfAbsentKey(operation) ? insert_ : target_;
   }
   uint32_t At(Nearness where) const;
 

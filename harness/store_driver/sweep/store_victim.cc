@@ -1,5 +1,6 @@
 #include "harness/store_driver/sweep/store_victim.h"
 
+#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,14 @@ uint32_t BytesWritten(const ValueSizes& sizes, StoreOperation operation) {
   return operation == StoreOperation::kPutSmaller ? sizes.smaller : sizes.value;
 }
 
+constexpr Expiry kFarOff = Expiry::AtNs(int64_t{1} << 62);
+
+LeaseOptions Unhurried() {
+  LeaseOptions options;
+  options.lease_for = std::chrono::hours(24);
+  return options;
+}
+
 // As histories know it; nothing where it has no effect on keys, and shows none.
 std::optional<Function> FunctionOf(StoreOperation operation) {
   switch (operation) {
@@ -20,18 +29,25 @@ std::optional<Function> FunctionOf(StoreOperation operation) {
     case StoreOperation::kPutLarger:
     case StoreOperation::kPutSmaller:
     case StoreOperation::kPutLongestKey:
+    case StoreOperation::kPutTerms:
       return Function::kPut;
     case StoreOperation::kGet:
     case StoreOperation::kGetLongestKey:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
+    case StoreOperation::kGetExpired:
+    case StoreOperation::kGetMany:
+    case StoreOperation::kGetOrLease:
       return Function::kGet;
     case StoreOperation::kErase:
     case StoreOperation::kEraseLarge:
     case StoreOperation::kEraseLongestKey:
+    case StoreOperation::kClear:  // all that is there is the key
       return Function::kErase;
     case StoreOperation::kCompareAndSwapHit:
     case StoreOperation::kCompareAndSwapMiss:
+    case StoreOperation::kModify:
+    case StoreOperation::kPutLeased:
       return Function::kCompareAndSwap;
     case StoreOperation::kPin:
       return Function::kPin;
@@ -74,6 +90,13 @@ absl::Status StoreVictim::Take(const absl::StatusOr<Version>& version) {
   return version.status();
 }
 
+void StoreVictim::TakeSwap(const absl::StatusOr<CasResult>& result) {
+  status_ = result.status();
+  if (!result.ok()) return;
+  answered_ = result->version;
+  yes_ = result->swapped;
+}
+
 absl::Status StoreVictim::Prepare() {
   absl::StatusOr<std::unique_ptr<Store>> store = scene_.design().Attach(scene_.segment());
   if (!store.ok()) return store.status();
@@ -89,7 +112,8 @@ absl::Status StoreVictim::Prepare() {
 absl::Status StoreVictim::GetReady() {
   switch (operation_) {
     case StoreOperation::kCompareAndSwapHit:
-    case StoreOperation::kCompareAndSwapMiss: {
+    case StoreOperation::kCompareAndSwapMiss:
+    case StoreOperation::kModify: {
       absl::StatusOr<Version> version = store_->Get(key_, nullptr);
       if (version.ok()) expected_ = *version;
       // A version that no entry of the scene has: another's, or any at all for an absent key.
@@ -104,6 +128,12 @@ absl::Status StoreVictim::GetReady() {
       absl::StatusOr<PinnedValue> pin = store_->Pin(key_);
       if (pin.ok()) pin_ = *std::move(pin);
       return absl::IsNotFound(pin.status()) ? absl::OkStatus() : pin.status();
+    }
+    case StoreOperation::kPutLeased:
+    case StoreOperation::kDropLease: {
+      absl::StatusOr<LeaseAnswer> answer = store_->GetOrLease(key_, &read_, Unhurried());
+      if (answer.ok()) lease_ = std::move(answer->lease);
+      return answer.status();
     }
     case StoreOperation::kCommit:
     case StoreOperation::kCommitLarge:
@@ -130,10 +160,53 @@ void StoreVictim::Run() {
     case StoreOperation::kPutLongestKey:
       status_ = Take(store_->Put(key_, value_));
       return;
+    case StoreOperation::kPutTerms:
+      status_ = Take(store_->Put(key_, value_, {kFarOff, id_}));
+      return;
+    case StoreOperation::kGetMany: {
+      const std::string_view keys[] = {key_, scene_.key(scene_.At(Nearness::kElsewhere))};
+      status_ = absl::Status(absl::StatusCode::kNotFound, "");
+      absl::Status status = store_->GetMany(keys, [this](size_t index, const EntryView* entry) {
+        if (index != 0 || entry == nullptr) return;
+        read_.assign(entry->value);
+        answered_ = entry->version;
+        status_ = absl::OkStatus();
+      });
+      if (!status.ok()) status_ = status;
+      return;
+    }
+    case StoreOperation::kGetOrLease: {
+      absl::StatusOr<LeaseAnswer> answer = store_->GetOrLease(key_, &read_, Unhurried());
+      status_ = answer.ok() && !answer->has_value ? absl::Status(absl::StatusCode::kNotFound, "")
+                                                  : answer.status();
+      if (answer.ok()) answered_ = answer->version;
+      return;
+    }
+    case StoreOperation::kPutLeased:
+      TakeSwap(store_->PutLeased(lease_, value_));
+      return;
+    case StoreOperation::kDropLease:
+      status_ = store_->DropLease(lease_).status();
+      return;
+    case StoreOperation::kModify: {
+      absl::StatusOr<Modified> modified = store_->Modify(key_, [this](const EntryView* present) {
+        return present != nullptr && present->version == expected_ ? Change::Set(value_)
+                                                                   : Change::Keep();
+      });
+      status_ = modified.status();
+      if (!modified.ok()) return;
+      answered_ = modified->version;
+      yes_ = modified->changed;
+      return;
+    }
+    case StoreOperation::kClear:
+      status_ = store_->Clear();
+      return;
     case StoreOperation::kGet:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
     case StoreOperation::kGetLongestKey:
+    case StoreOperation::kGetExpired:
       status_ = Take(store_->Get(key_, &read_));
       return;
     case StoreOperation::kErase:
@@ -145,14 +218,9 @@ void StoreVictim::Run() {
       return;
     }
     case StoreOperation::kCompareAndSwapHit:
-    case StoreOperation::kCompareAndSwapMiss: {
-      absl::StatusOr<CasResult> result = store_->CompareAndSwap(key_, expected_, value_);
-      status_ = result.status();
-      if (!result.ok()) return;
-      answered_ = result->version;
-      yes_ = result->swapped;
+    case StoreOperation::kCompareAndSwapMiss:
+      TakeSwap(store_->CompareAndSwap(key_, expected_, value_));
       return;
-    }
     case StoreOperation::kPin: {
       absl::StatusOr<PinnedValue> pin = store_->Pin(key_);
       if (pin.ok()) pin_ = *std::move(pin);
@@ -227,7 +295,7 @@ void StoreVictim::Record() {
   } else if (reads && absl::IsNotFound(status_)) {
     outcome = Outcome::kOk;
   } else if (function == Function::kErase) {
-    result = yes_;
+    result = operation_ == StoreOperation::kClear ? kErasedUntold : yes_;
   } else if (function == Function::kCompareAndSwap && status_.ok() && !yes_) {
     outcome = Outcome::kFail;
   }

@@ -27,6 +27,7 @@ class StoreVictim final : public Victim {
   void NoteVisit(const EntryView& view);
   void RecordVisits();
   absl::Status Take(const absl::StatusOr<Version>& version);
+  void TakeSwap(const absl::StatusOr<CasResult>& result);
 
   struct Visit {
     uint64_t key, value;
@@ -45,6 +46,7 @@ class StoreVictim final : public Victim {
   std::unique_ptr<Store> store_;
   PinnedValue pin_;
   Draft draft_;
+  LeaseToken lease_;
   std::vector<Visit> visits_;
   Operation* announced_ = nullptr;
   absl::Status status_;

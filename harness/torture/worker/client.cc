@@ -62,6 +62,12 @@ void Client::BeginRow(Function function, uint64_t subject, std::span<const uint6
   Enter(Activity::kOperation);
 }
 
+void Client::BeginKeys(Function function, std::span<const uint64_t> subjects) {
+  Announce(function, subjects.front());
+  recorder_.BeginKeys(function, subjects);
+  Enter(Activity::kOperation);
+}
+
 void Client::BeginUnrecorded(Function function, uint64_t subject) {
   Announce(function, subject);
   Enter(Activity::kOperation);

@@ -72,8 +72,12 @@ class Client {
   void End(Outcome outcome, uint64_t result = kNothing, uint64_t version = 0);
   // Of the open operation, before End.
   void TellMissed(uint64_t missed) { recorder_.TellMissed(missed); }
+  // The same of a compare-and-swap that looks by itself what is there.
+  void TellExpected(uint64_t version) { recorder_.TellMissed(version); }
   // A call that is an operation for each of several messages, as Recorder::BeginRow and EndRow.
   void BeginRow(Function function, uint64_t subject, std::span<const uint64_t> arguments);
+  // The same of one operation for each part; ended by EndRow.
+  void BeginKeys(Function function, std::span<const uint64_t> subjects);
   template <typename ResultOf>
   void EndRow(size_t count, ResultOf result_of) {
     recorder_.EndRow(count, result_of);

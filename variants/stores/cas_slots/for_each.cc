@@ -1,5 +1,7 @@
-// The visit of all entries of cas_slots: each is shown under a pin, for the visitor may take long.
+// Many entries of cas_slots: the visit of all, where each is shown under a pin, for the visitor may
+// take long; and the fetch of some before they are read.
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -76,6 +78,24 @@ absl::Status CasSlotsStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> 
     }
   }
   return absl::OkStatus();
+}
+
+// All slots first, then what they name: each wait is for many at a time.
+void CasSlotsStore::DoPrefetch(std::span<const std::string_view> keys) {
+  std::array<uint64_t, kMostPrefetched> slots;
+  keys = keys.first(std::min(keys.size(), slots.size()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    slots[i] = context_.SlotOf(segment_->Hash(keys[i]));
+    PrefetchToRead(&context_.slot(slots[i]));
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    // Relaxed: nothing is read through it.
+    const SlotWord word{context_.slot(slots[i]).load(std::memory_order_relaxed)};
+    if (word.kind() == SlotKind::kEmpty) continue;
+    const bool pair = word.kind() == SlotKind::kPair;
+    context_.Fetch<false>(pair ? word.first() : word.ref());
+    if (pair) context_.Fetch<false>(word.second());
+  }
 }
 
 }  // namespace kill9::cas_slots

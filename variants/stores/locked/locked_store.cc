@@ -1,5 +1,7 @@
 #include "variants/stores/locked/locked_store.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <ctime>
 #include <utility>
@@ -290,6 +292,19 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
     }
   }
   return GetLarge(hash, key, value);
+}
+
+// All buckets first, then what they name: each wait is for many at a time.
+void LockedStore::DoPrefetch(std::span<const std::string_view> keys) {
+  std::array<uint64_t, kMostPrefetched> hashes;
+  keys = keys.first(std::min(keys.size(), hashes.size()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    hashes[i] = space_.Hash(keys[i]);
+    space_.shard(space_.ShardOf(hashes[i])).PrefetchBucket(hashes[i]);
+  }
+  for (uint64_t hash : std::span(hashes).first(keys.size())) {
+    space_.shard(space_.ShardOf(hash)).Prefetch(hash, Shard::Access::kRead, Recall(hash));
+  }
 }
 
 // Looks again: the value may have changed its size meanwhile, which is no matter. Apart from DoGet,

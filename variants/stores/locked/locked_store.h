@@ -59,6 +59,7 @@ class LockedStore final : public Store, public TellsRoom {
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
   absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version) override;
+  void DoPrefetch(std::span<const std::string_view> keys) override;
   absl::StatusOr<PinnedValue> DoPin(std::string_view key) override;
   absl::StatusOr<Draft> DoReserve(std::string_view key, size_t size) override;
   absl::StatusOr<Version> DoCommit(uint64_t row) override;

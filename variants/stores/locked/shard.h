@@ -182,6 +182,7 @@ class Shard {
     for (const char* line : {guess, guess + 64}) kill9::Prefetch(line, access == Access::kWrite);
     return link;
   }
+  void PrefetchBucket(uint64_t hash) const { PrefetchToRead(LinkOf(BucketOf(hash)).word); }
   uint64_t bucket_count() const { return bucket_mask_ + 1; }
   Ref bucket(uint64_t index) const { return LinkOf(index).ref(); }
   Version NextVersion() {

@@ -3,7 +3,10 @@
 // Every miss is true and final: the register was absent at a moment of the call, and is not filled
 // again but by a new Put. So an entry whose record cannot be read counts as a miss only while it is
 // unchanged.
+#include <algorithm>
+#include <array>
 #include <cstring>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "variants/segment/processor.h"
@@ -15,6 +18,7 @@ namespace {
 
 constexpr uint64_t kPromotableUnits = 8;
 constexpr uint64_t kNoHint = UINT64_MAX;
+constexpr size_t kPrefetchedLines = 3;  // of a small record
 
 // The user fills a draft by plain stores, while a reader that slept for a lap may still load the
 // bytes (atomically, to throw them away). Nothing in a store can make the user's stores atomic; so
@@ -103,6 +107,24 @@ absl::StatusOr<Version> RingStore::GetAgain(std::string_view key, uint64_t hash,
       return head.version;
     }
     if (!found || found.Unchanged()) return Miss();
+  }
+}
+
+// All buckets first, then what they name: each wait is for many at a time.
+void RingStore::DoPrefetch(std::span<const std::string_view> keys) {
+  std::array<uint64_t, kMostPrefetched> hashes;
+  keys = keys.first(std::min(keys.size(), hashes.size()));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    hashes[i] = HashOf(keys[i]);
+    PrefetchToRead(&geometry_.BucketOf(hashes[i]));
+  }
+  for (uint64_t hash : std::span(hashes).first(keys.size())) {
+    const Found found = Find(geometry_.BucketOf(hash), TagOfHash(hash));
+    const char* const record = found ? AddressOf(geometry_, found.word) : nullptr;
+    if (record == nullptr) continue;
+    for (size_t line = 0; line < kPrefetchedLines; ++line) {
+      PrefetchToRead(record + line * kUnitBytes);
+    }
   }
 }
 

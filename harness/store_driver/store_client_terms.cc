@@ -1,0 +1,169 @@
+// A store client's operations where the segment keeps terms: deadlines, changes in one step, many
+// keys, leases, clears.
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "harness/store_driver/store_client.h"
+
+namespace kill9 {
+namespace {
+
+// Expected by a compare-and-swap that has not yet looked: nobody's version.
+constexpr Version kNotLookedYet = Version{1} << 62;
+constexpr int64_t kLongestBriefLifeUs = 3000;
+// By how much the store's clock and the history's may disagree over so short a time.
+constexpr uint64_t kClockDoubtNs = 1'000'000;
+
+}  // namespace
+
+void StoreClient::CheckLives(const char* operation, uint64_t key, const Terms& terms,
+                             Expiry before) {
+  if (terms.expires > before) return;
+  Fail(Verdict::kViolation,
+       absl::StrCat(operation, " of ", Name(key), " returned a value whose deadline was over ",
+                    (before.unix_ns() - terms.expires.unix_ns()) / 1000,
+                    " us before the call: what has expired is absent"));
+}
+
+uint64_t StoreClient::NewValue(uint64_t key, uint32_t size) {
+  const ValueId id = NextId();
+  value_.resize(size);
+  FillValue(id, key, value_);
+  return size < kSmallestNamedValue ? TinyValueId(size) : id;
+}
+
+// Half of the keys have deadlines that are far off: what expires there expired too early.
+void StoreClient::PutUntil(uint64_t key, uint32_t size, Random& random) {
+  const uint64_t id = NewValue(key, size);
+  const std::chrono::nanoseconds life =
+      IsPermanent(key)
+          ? std::chrono::nanoseconds(std::chrono::hours(1))
+          : std::chrono::microseconds(random.Below(static_cast<uint64_t>(kLongestBriefLifeUs)));
+  const auto life_ns = static_cast<uint64_t>(life.count());
+  const Seen seen = Look(key);
+  const uint64_t doubt_ns = kClockDoubtNs + life_ns / 1000;
+  const uint64_t now = context().clock.BeforeOperation();
+  const Terms terms{Expiry::After(life), id};
+  const uint64_t fades = now + context().clock.ToTicks(life_ns > doubt_ns ? life_ns - doubt_ns : 1);
+  Begin(Function::kPutUntil, key, id, fades);
+  const absl::StatusOr<Version> version = store().Put(run_.keys().text(key), value_, terms);
+  if (version.ok()) {
+    End(Outcome::kOk, kNothing, *version);
+    return CheckWritten("Put", key, seen, *version);
+  }
+  if (!absl::IsResourceExhausted(version.status())) FailStatus("Put", key, version.status());
+  End(Outcome::kRefused);
+  NoteRefused();
+}
+
+void StoreClient::Replace(uint64_t key, uint32_t size) {
+  const uint64_t id = NewValue(key, size);
+  const Seen seen = Look(key);
+  Begin(Function::kCompareAndSwap, key, id, kNotLookedYet);
+  const absl::StatusOr<Modified> modified =
+      store().Modify(run_.keys().text(key), [&](const EntryView* present) {
+        TellExpected(present == nullptr ? kNotLookedYet : present->version);
+        return present == nullptr ? Change::Keep() : Change::Set(value_);
+      });
+  if (modified.ok()) {
+    End(modified->changed ? Outcome::kOk : Outcome::kFail, kNothing, modified->version);
+    if (modified->changed) CheckWritten("Modify", key, seen, modified->version);
+    return;
+  }
+  if (!absl::IsResourceExhausted(modified.status())) FailStatus("Modify", key, modified.status());
+  End(Outcome::kRefused);
+  NoteRefused();
+}
+
+void StoreClient::GetMany(Random& random) {
+  constexpr size_t kMost = 24;  // more than are fetched at a time
+  std::vector<uint64_t> keys(1 + random.Below(kMost));
+  std::vector<std::string_view> texts;
+  for (uint64_t& key : keys) {
+    key = run_.generator().NextKey(random, 0);
+    texts.push_back(run_.keys().text(key));
+  }
+  std::vector<std::pair<ValueId, Version>> found(keys.size());
+  const Expiry before = Expiry::Now();
+  BeginKeys(Function::kGet, keys);
+  const absl::Status status = store().GetMany(texts, [&](size_t i, const EntryView* entry) {
+    if (entry == nullptr) return;
+    CheckLives("GetMany", keys[i], entry->terms, before);
+    CheckBytes("GetMany", keys[i], entry->value);
+    found[i] = {PeekId(entry->value), entry->version};
+  });
+  if (!status.ok()) FailStatus("GetMany", keys.front(), status);
+  EndRow(keys.size(), [&](size_t i, Operation& operation) {
+    operation.result = found[i].first;
+    operation.result_version = found[i].second;
+    return Outcome::kOk;
+  });
+}
+
+// Who has the lease puts at once: nobody waits for two leases, or holds one while it waits.
+void StoreClient::Lease(uint64_t key, uint32_t size) {
+  LeaseOptions options;
+  options.wait = Deadline::Never();
+  options.lease_for = std::chrono::hours(1);
+  const Seen seen = Look(key);
+  const Expiry before = Expiry::Now();
+  Begin(Function::kGet, key);
+  const absl::StatusOr<LeaseAnswer> answer =
+      store().GetOrLease(run_.keys().text(key), &buffer_, options);
+  if (!answer.ok()) {
+    if (!absl::IsResourceExhausted(answer.status())) {
+      FailStatus("GetOrLease", key, answer.status());
+    }
+    End(Outcome::kRefused);
+    return NoteRefused();
+  }
+  if (answer->kind == LeaseAnswer::Kind::kHit) {
+    End(Outcome::kOk, PeekId(buffer_), answer->version);
+    // It may have slept: its clock was read then, not at the call.
+    CheckLives("GetOrLease", key, answer->terms, before);
+    return CheckRead("GetOrLease", key, seen, answer->version, buffer_);
+  }
+  End(Outcome::kOk);
+  if (answer->kind != LeaseAnswer::Kind::kLease || answer->has_value) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("GetOrLease of ", Name(key), " gave neither a value nor a lease"));
+  }
+  const uint64_t id = NewValue(key, size);
+  const Seen before_put = Look(key);
+  Begin(Function::kCompareAndSwap, key, id, kAbsent);
+  const absl::StatusOr<CasResult> put = store().PutLeased(answer->lease, value_);
+  if (put.ok() && put->swapped) {
+    End(Outcome::kOk, kNothing, put->version);
+    return CheckWritten("PutLeased", key, before_put, put->version);
+  }
+  if (!put.ok() && !absl::IsResourceExhausted(put.status())) {
+    FailStatus("PutLeased", key, put.status());
+  }
+  End(Outcome::kRefused);
+}
+
+// Of each key, an erase that does not tell whether it was there.
+void StoreClient::ClearAll() {
+  std::vector<uint64_t> keys(run_.keys().workload_keys());
+  for (uint64_t key = 0; key < keys.size(); ++key) keys[key] = key;
+  BeginKeys(Function::kErase, keys);
+  const absl::Status status = store().Clear();
+  if (!status.ok()) FailStatus("Clear", 0, status);
+  EndRow(keys.size(), [](size_t, Operation& operation) {
+    operation.result = kErasedUntold;
+    return Outcome::kOk;
+  });
+}
+
+void StoreClient::NoteCounted() {
+  const absl::StatusOr<StoreCounters> counted = store().Counted();
+  if (!counted.ok()) FailStatus("Counted", 0, counted.status());
+  StoreCounts& counts = boards_.counts();
+  Raise(counts.expired, counted->expired);
+  Raise(counts.waits, counted->waits);
+}
+
+}  // namespace kill9
