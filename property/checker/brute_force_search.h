@@ -20,7 +20,8 @@ constexpr uint64_t kEndless = std::numeric_limits<uint64_t>::max();
 struct Cell {
   bool present = false;
   uint64_t value = 0;
-  size_t write = 0;  // index into the versions, of the write that is present
+  size_t write = 0;    // index into the versions, of the write that is present
+  uint64_t fades = 0;  // from then on it may be absent; 0: it has no deadline
 };
 
 // What a counter, a set's member, a lock, ... is; of one history it is one of them.
@@ -113,8 +114,9 @@ class Search {
       }
       if (overtakes) continue;
       used_[i] = true;
-      // A lossy key may have been forgotten just before, or not.
-      bool found = Try(i, now, false) || (lossy_ && cell_.present && Try(i, now, true));
+      // A lossy key may have been forgotten just before, or not; a deadline may have been over.
+      const bool may_go = lossy_ || (cell_.fades != 0 && items_[i].end >= cell_.fades);
+      bool found = Try(i, now, false) || (may_go && cell_.present && Try(i, now, true));
       used_[i] = false;
       if (found) return true;
     }
@@ -148,6 +150,7 @@ class Search {
     cell_.present = operation.argument != kNothing;
     cell_.value = operation.argument;
     cell_.write = versions_.size();
+    cell_.fades = operation.function == Function::kPutUntil ? operation.expected : 0;
     versions_.push_back(operation.result_version);
     return true;
   }
@@ -156,6 +159,7 @@ class Search {
     if (queue_) return ApplyToQueue(operation, crashed);
     switch (operation.function) {
       case Function::kPut:
+      case Function::kPutUntil:
       case Function::kCommit:
         return Write(operation);
       case Function::kGet:

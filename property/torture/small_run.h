@@ -118,8 +118,14 @@ class SmallRun {
     if (!versions_ && operation.function == Function::kCompareAndSwap) {
       operation.function = Function::kPut;
     }
+    const bool has_deadlines = model_ == "map" || model_ == "cache";
+    if (has_deadlines && operation.function == Function::kPut && dice_.OneIn(3)) {
+      operation.function = Function::kPutUntil;
+      operation.expected = now_ + dice_.Below(6);
+    }
     switch (operation.function) {
       case Function::kPut:
+      case Function::kPutUntil:
       case Function::kCommit:
       case Function::kEnqueue:
       case Function::kCompareAndSwap:
@@ -153,6 +159,7 @@ class SmallRun {
 
   Operation Write(Operation operation) {
     value_ = operation.argument;
+    fades_ = operation.function == Function::kPutUntil ? operation.expected : 0;
     last_version_ += 1 + dice_.Below(2);
     version_ = value_ == kNothing ? 0 : last_version_;
     bool told = versions_ && !dice_.OneIn(8);
@@ -163,8 +170,10 @@ class SmallRun {
   Operation Apply(Operation operation) {
     operation.outcome = Outcome::kOk;
     if (model_ == "cache" && dice_.OneIn(6)) value_ = version_ = 0;
+    if (fades_ != 0 && now_ >= fades_ && !dice_.OneIn(3)) value_ = version_ = 0;
     switch (operation.function) {
       case Function::kPut:
+      case Function::kPutUntil:
       case Function::kCommit:
         return Write(operation);
       case Function::kErase:
@@ -255,6 +264,7 @@ class SmallRun {
   uint64_t now_ = 1;
   uint64_t value_ = kNothing;
   uint64_t version_ = 0;
+  uint64_t fades_ = 0;
   uint64_t last_value_ = 0;
   uint64_t last_version_ = 0;
   uint32_t next_process_ = 0;

@@ -4,6 +4,7 @@
 #define KILL9_VARIANTS_TERMS_HANDLE_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -46,8 +47,9 @@ class Handle {
   SleepersWord& sleepers;
   Sleeper sleeper;
   const Holder me;
-  std::string written;  // what is being written, with its terms
-  std::string read;     // what was read, with its terms
+  std::string written;                                  // what is being written, with its terms
+  std::string read;                                     // what was read, with its terms
+  std::chrono::steady_clock::time_point next_search{};  // for room, among what has expired
 };
 
 }  // namespace terms

@@ -13,6 +13,7 @@
 //     is set whatever is there, the design dates the entry (Store::Date) between its own look and
 //     the step that fails if anything has changed since.
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
@@ -21,6 +22,23 @@
 namespace kill9 {
 
 using terms::Handle;
+
+namespace {
+
+// Whether what has expired has given room. A search goes through all entries: after one in vain the
+// next is not before that has become a twentieth of the time.
+bool FindsRoom(Store& store, Handle& handle) {
+  constexpr int kRest = 20;
+  const auto begin = std::chrono::steady_clock::now();
+  if (begin < handle.next_search) return false;
+  const absl::StatusOr<uint64_t> dropped = store.DropExpired();
+  if (dropped.ok() && *dropped != 0) return true;
+  const auto end = std::chrono::steady_clock::now();
+  handle.next_search = end + kRest * (end - begin);
+  return false;
+}
+
+}  // namespace
 
 Store::Store(const ForkGuard& guard) : SharedObject(guard) {}
 
@@ -98,9 +116,8 @@ absl::StatusOr<Version> Store::PutWithTerms(std::string_view key, std::string_vi
   era_ = &terms_->words.era;
   const absl::Cleanup dated = [this] { era_ = nullptr; };
   absl::StatusOr<Version> version = DoPut(key, bytes);
-  if (absl::IsResourceExhausted(version.status())) {
-    const absl::StatusOr<uint64_t> dropped = DropExpired();
-    if (dropped.ok() && *dropped != 0) version = DoPut(key, bytes);
+  if (absl::IsResourceExhausted(version.status()) && FindsRoom(*this, *terms_)) {
+    version = DoPut(key, bytes);
   }
   if (version.ok()) WakeWaiters();
   return version;
@@ -136,9 +153,8 @@ absl::StatusOr<CasResult> Store::SetSeen(std::string_view key, const Seen& seen,
   if (seen.stored == kAbsent) era_ = &terms_->words.era;  // T4
   const absl::Cleanup dated = [this] { era_ = nullptr; };
   absl::StatusOr<CasResult> result = DoCompareAndSwap(key, seen.stored, bytes);
-  if (absl::IsResourceExhausted(result.status())) {
-    const absl::StatusOr<uint64_t> dropped = DropExpired();
-    if (dropped.ok() && *dropped != 0) result = DoCompareAndSwap(key, seen.stored, bytes);
+  if (absl::IsResourceExhausted(result.status()) && FindsRoom(*this, *terms_)) {
+    result = DoCompareAndSwap(key, seen.stored, bytes);
   }
   if (result.ok() && result->swapped) WakeWaiters();
   return result;

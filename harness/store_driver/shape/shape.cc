@@ -113,6 +113,11 @@ std::string_view ActionText(Action action) {
     case Action::kReadModifyWrite:
     case Action::kInsert:
     case Action::kIdle:
+    case Action::kPutUntil:
+    case Action::kReplace:
+    case Action::kGetMany:
+    case Action::kLease:
+    case Action::kClear:
       break;
   }
   std::abort();
