@@ -12,9 +12,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "variants/segment/file/huge_pages.h"
+#include "variants/segment/file/segment_file.h"
 #include "variants/segment/hash.h"
-#include "variants/segment/huge_pages.h"
-#include "variants/segment/segment_file.h"
 #include "variants/segment/terms.h"
 
 namespace kill9 {

@@ -20,7 +20,7 @@
 // operation that would have to recover for room finds none. Once the participant has ended by that,
 // its pinned values have, too.
 //
-// A segment may keep *terms* (SegmentOptions::keeps_terms, Traits::can_keep_terms): each entry has a
+// A segment may keep *terms* (SegmentOptions::keeps_terms, Traits::can_keep_terms): an entry has a
 // deadline and a mark, one participant can have the *lease* of a key, and all can be cleared in one
 // step (docs/cache.md). There
 //
@@ -174,6 +174,7 @@ struct Traits : ObjectTraits {
   // in those as well, until it has found some or knows that there is none.
   bool borrows_room = false;
   bool can_keep_terms = false;  // SegmentOptions::keeps_terms
+  bool moves_hot = false;       // it is a MovesHot (room.h)
   bool has_modify = false;      // Modify and what is made of it, in any segment
   SizeEdges edges = {};
 };
@@ -291,8 +292,8 @@ class Store : public SharedObject {
   absl::Status ClearAt(Expiry when);
   // Of all participants that there ever were.
   absl::StatusOr<StoreCounters> Counted();
-  // Removes what has expired or was cleared. Returns how many entries; part of what an operation
-  // does that finds no room.
+  // Removes what has expired or was cleared. Returns how many entries. Goes through all; a write,
+  // but no Reserve, does so itself when it finds no room, now and then.
   absl::StatusOr<uint64_t> DropExpired();
 
   // kNotFound if absent; kResourceExhausted if this participant holds all that its ledger has room

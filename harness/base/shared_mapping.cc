@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "variants/segment/huge_pages.h"
+#include "variants/segment/file/huge_pages.h"
 
 namespace kill9 {
 namespace {

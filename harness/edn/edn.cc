@@ -66,12 +66,26 @@ class HistoryReader {
     }
     history_.keys = keys_.Take();
     history_.values = values_.Take();
-    if (!has_times_) history_.times_ns.clear();
+    if (has_times_) {
+      NumberTimes();
+    } else {
+      history_.times_ns.clear();
+    }
     return std::move(history_);
   }
 
  private:
   static constexpr size_t kNone = ~size_t{0};
+
+  // A time that an operation names becomes the number of the first event that is not before it.
+  void NumberTimes() {
+    const std::vector<uint64_t>& times = history_.times_ns;
+    for (Operation& operation : history_.operations) {
+      if (RowOf(operation.function).expected != Field::kTime || operation.expected == 0) continue;
+      const auto event = std::lower_bound(times.begin() + 1, times.end(), operation.expected);
+      operation.expected = static_cast<uint64_t>(event - times.begin());
+    }
+  }
 
   // The fields of an event; null: it has none such.
   struct Event {
@@ -257,6 +271,7 @@ class HistoryReader {
       }
       case Field::kVersion:
       case Field::kNumber:
+      case Field::kTime:
         if (payload == nullptr) return absl::OkStatus();
         return ReadNumber(*payload, field == Field::kVersion ? "a version" : "a sum", value);
       case Field::kCaller:  // the event's process (ReadArguments)

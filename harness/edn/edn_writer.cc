@@ -14,6 +14,7 @@ namespace kill9 {
 namespace {
 
 std::string FieldText(Field field, uint64_t value, const Naming& naming) {
+  if (field == Field::kTime) return absl::StrCat(naming.Nanoseconds(value));
   if (field == Field::kVersion || field == Field::kNumber) return absl::StrCat(value);
   if (field == Field::kAcquired) {
     return value == kHeldByOther      ? "false"

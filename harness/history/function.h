@@ -108,6 +108,7 @@ enum class Field : uint8_t {
   kRequiredValue,  // never kNothing
   kVersion,        // a number
   kNumber,         // itself: no value has it as its id
+  kTime,           // of the history; in EDN as :time tells it, or the number of the line
   kWasThere,       // 1, 0, or kErasedUntold
   kWasNew,         // 1, 0, or kErasedUntold
   kCaller,         // the number of the process that calls, plus 1
@@ -421,7 +422,7 @@ inline constexpr FunctionRow kFunctions[] = {
      .target = Target::kValue,
      .effect = Effect::kWrites,
      .argument = Field::kValue,
-     .expected = Field::kNumber},
+     .expected = Field::kTime},
 };
 
 constexpr bool FunctionsAreInOrder() {

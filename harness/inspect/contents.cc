@@ -16,7 +16,7 @@
 #include "variants/heap.h"
 #include "variants/registry.h"
 #include "variants/segment/byte_lock.h"
-#include "variants/segment/segment_file.h"
+#include "variants/segment/file/segment_file.h"
 #include "variants/store.h"
 
 namespace kill9::inspect {

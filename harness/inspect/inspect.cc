@@ -21,7 +21,7 @@
 #include "harness/base/signals.h"
 #include "harness/inspect/contents.h"
 #include "harness/inspect/segment_copy.h"
-#include "variants/segment/segment_file.h"
+#include "variants/segment/file/segment_file.h"
 
 namespace kill9::inspect {
 namespace {

@@ -15,7 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "variants/segment/byte_lock.h"
-#include "variants/segment/segment_file.h"
+#include "variants/segment/file/segment_file.h"
 
 namespace kill9::inspect {
 namespace {

@@ -8,7 +8,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "variants/room.h"
 
 namespace kill9 {
 namespace {
@@ -221,6 +220,10 @@ Version StoreClient::Get(uint64_t key) {
     End(Outcome::kOk, PeekId(buffer_), *version);
     if (keeps_terms()) CheckLives("Get", key, terms, before);
     CheckRead("Get", key, seen, *version, buffer_);
+    if (moves_hot_ != nullptr && moves_hot_->Moved() != moved_) {
+      moved_ = moves_hot_->Moved();
+      boards_.counts().moved.fetch_add(1, std::memory_order_relaxed);
+    }
     return *version;
   }
   if (!absl::IsNotFound(version.status())) FailStatus("Get", key, version.status());

@@ -14,6 +14,7 @@
 #include "harness/store_driver/store_driver.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
+#include "variants/room.h"
 
 namespace kill9 {
 
@@ -22,6 +23,7 @@ class StoreClient final : public Client {
   StoreClient(const RunContext& context, const StoreRun& run, uint32_t slot, uint32_t process);
 
   bool Act(Random& random) override;
+  void Attached() override;
   void ReleaseAll() override;
   void Visit() override;
   bool Fill() override;
@@ -99,6 +101,8 @@ class StoreClient final : public Client {
   std::string value_;   // what is written
   uint32_t sequence_ = 0;
   uint64_t filled_ = 0;  // keys put by Fill
+  MovesHot* moves_hot_ = nullptr;
+  uint64_t moved_ = 0;  // as far as it was told
 };
 
 }  // namespace kill9

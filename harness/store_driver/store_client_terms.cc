@@ -1,5 +1,5 @@
 // A store client's operations where the segment keeps terms: deadlines, changes in one step, many
-// keys, leases, clears.
+// keys, leases, clears; and what a cache moves by itself.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -13,11 +13,19 @@ namespace {
 
 // Expected by a compare-and-swap that has not yet looked: nobody's version.
 constexpr Version kNotLookedYet = Version{1} << 62;
+constexpr double kMovingChance = 0.3;
 constexpr int64_t kLongestBriefLifeUs = 3000;
 // By how much the store's clock and the history's may disagree over so short a time.
 constexpr uint64_t kClockDoubtNs = 1'000'000;
 
 }  // namespace
+
+// Half of the workers read without moving anything.
+void StoreClient::Attached() {
+  moves_hot_ = run_.traits().moves_hot ? dynamic_cast<MovesHot*>(&store()) : nullptr;
+  moved_ = 0;
+  if (moves_hot_ != nullptr && process() % 2 == 0) moves_hot_->SetPromotionChance(kMovingChance);
+}
 
 void StoreClient::CheckLives(const char* operation, uint64_t key, const Terms& terms,
                              Expiry before) {

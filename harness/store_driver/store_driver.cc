@@ -129,6 +129,7 @@ Json StoreRun::Counts() const {
   };
   Json json = {{"filled_keys", counts.filled_keys.load(std::memory_order_relaxed)},
                {"lost_writes", counts.lost_writes.load(std::memory_order_relaxed)}};
+  if (traits_.moves_hot) json["moved"] = raised(counts.moved);
   if (terms_.kept) {
     json["expired"] = raised(counts.expired);
     json["waits"] = raised(counts.waits);

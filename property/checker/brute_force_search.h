@@ -168,8 +168,8 @@ class Search {
         if (operation.result == kNothing) return !cell_.present;
         return cell_.present && cell_.value == operation.result && Learn(operation.result_version);
       case Function::kErase:
-        if (!crashed && operation.result == 0 && cell_.present) return false;
-        if (!crashed && operation.result == 1 && !cell_.present) return false;
+        if (!crashed && operation.result < 2 && cell_.present != (operation.result == 1))
+          return false;
         cell_.present = false;
         return true;
       case Function::kCompareAndSwap:

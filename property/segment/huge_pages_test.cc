@@ -1,6 +1,6 @@
 // Segments in memory lie in huge pages, for their creator and for whoever maps them later; whoever
 // cannot have them has small ones.
-#include "variants/segment/huge_pages.h"
+#include "variants/segment/file/huge_pages.h"
 
 #include <sys/mman.h>
 #include <sys/resource.h>

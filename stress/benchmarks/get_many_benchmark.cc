@@ -1,4 +1,4 @@
-// GetMany beside a Get for each key: as many entries as no cache holds, keys in an order in which no
+// GetMany beside a Get for each key: more entries than any cache holds, keys in an order in which no
 // key's neighbour comes next, so that each read waits for memory two or three times.
 //
 //   get         a Get for each key

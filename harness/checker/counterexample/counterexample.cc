@@ -20,6 +20,8 @@ std::string DescribeCall(const Operation& operation, const Naming& naming) {
     absl::StrAppend(&text, " version ", operation.expected, " to");
   } else if (row.expected == Field::kValue) {
     absl::StrAppend(&text, " ", naming.Value(operation.expected), " to");
+  } else if (row.expected == Field::kTime) {
+    absl::StrAppend(&text, " ", naming.Nanoseconds(operation.expected), " ns");
   }
   if (row.argument == Field::kNumber) {
     absl::StrAppend(&text, row.target == Target::kLock ? " for " : " ", operation.argument);

@@ -50,7 +50,7 @@ struct VersionedSteps {
         return Write(operation, state);
       case Function::kPutUntil:
         if (!Write(operation, state)) return false;
-        state->fades = operation.expected;
+        if (state->value != kNothing) state->fades = operation.expected;
         return true;
       case Function::kGet:
       case Function::kPin:

@@ -19,6 +19,7 @@ constexpr std::string_view kOperationNames[] = {"put_insert",
                                                 "get",
                                                 "get_again",
                                                 "get_large",
+                                                "get_aging",
                                                 "erase",
                                                 "erase_large",
                                                 "cas_hit",
@@ -115,6 +116,9 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
     return false;
   }
   if (!traits.bounded && IsFull(state)) return false;
+  if (operation == StoreOperation::kGetAging) {
+    return traits.moves_hot && state == StoreState::kOneEntry;
+  }
   if (IsOfTerms(operation)) {
     return traits.can_keep_terms &&
            (state == StoreState::kOneEntry ||

@@ -22,6 +22,7 @@ enum class StoreOperation : uint8_t {
   kGet,
   kGetAgain,  // of a key that it has just read: what it remembers, it must not believe
   kGetLarge,
+  kGetAging,  // of a cache that moves what is read: it is near to where the next are written
   kErase,
   kEraseLarge,
   kCompareAndSwapHit,

@@ -11,6 +11,7 @@
 #include "harness/store_driver/sweep/store_victim.h"
 #include "harness/store_driver/value.h"
 #include "harness/sweep/driver/smallest_segment.h"
+#include "variants/room.h"
 #include "variants/segment/hash.h"
 
 namespace kill9::sweep {
@@ -73,6 +74,8 @@ class SceneMaker {
   void Record(Function function, uint32_t key, uint64_t argument, uint64_t result, Version version);
   // Puts new keys until there is no room; the last one put in *last.
   absl::Status FillWith(uint32_t bytes, uint32_t* last);
+  // Until a Get of the target would move it.
+  absl::Status LetAge();
   absl::Status Fill();
 
   StoreScene& scene_;
@@ -137,6 +140,16 @@ absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
     if (last != nullptr) *last = key;
   }
   return absl::OkStatus();
+}
+
+absl::Status SceneMaker::LetAge() {
+  auto* store = dynamic_cast<MovesHot*>(store_.get());
+  for (uint32_t count = 0; store != nullptr && count < kLossyFillers; ++count) {
+    if (store->WouldMove(scene_.keys_[scene_.target_])) return absl::OkStatus();
+    const uint32_t key = NewKey("aging", [](uint64_t) { return true; });
+    if (absl::Status status = Put(key, kFillBytes); !status.ok()) return status;
+  }
+  return absl::OutOfRangeError("no Get would move the entry");
 }
 
 absl::Status SceneMaker::Fill() {
@@ -265,6 +278,9 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
   }
   if (scene_.operation_ == StoreOperation::kGetExpired) {
     if (absl::Status status = LetExpire(scene_.target_); !status.ok()) return status;
+  }
+  if (scene_.operation_ == StoreOperation::kGetAging) {
+    if (absl::Status status = LetAge(); !status.ok()) return status;
   }
   store_.reset();
   for (uint32_t key = 0; key < scene_.keys_.size(); ++key) {

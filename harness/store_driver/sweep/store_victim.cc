@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "variants/room.h"
+
 namespace kill9::sweep {
 namespace {
 
@@ -36,6 +38,7 @@ std::optional<Function> FunctionOf(StoreOperation operation) {
     case StoreOperation::kGetLongestKey:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
+    case StoreOperation::kGetAging:
     case StoreOperation::kGetExpired:
     case StoreOperation::kGetMany:
     case StoreOperation::kGetOrLease:
@@ -125,6 +128,9 @@ absl::Status StoreVictim::GetReady() {
       absl::Status status = store_->Get(key_, &read_).status();
       return absl::IsNotFound(status) ? absl::OkStatus() : status;
     }
+    case StoreOperation::kGetAging:
+      if (auto* moves = dynamic_cast<MovesHot*>(store_.get())) moves->SetPromotionChance(1);
+      return absl::OkStatus();
     case StoreOperation::kRelease: {
       absl::StatusOr<PinnedValue> pin = store_->Pin(key_);
       if (pin.ok()) pin_ = *std::move(pin);
@@ -161,52 +167,11 @@ void StoreVictim::Run() {
     case StoreOperation::kPutLongestKey:
       status_ = Take(store_->Put(key_, value_));
       return;
-    case StoreOperation::kPutTerms:
-      status_ = Take(store_->Put(key_, value_, {kFarOff, id_}));
-      return;
-    case StoreOperation::kGetMany: {
-      const std::string_view keys[] = {key_, scene_.key(scene_.At(Nearness::kElsewhere))};
-      status_ = absl::Status(absl::StatusCode::kNotFound, "");
-      absl::Status status = store_->GetMany(keys, [this](size_t index, const EntryView* entry) {
-        if (index != 0 || entry == nullptr) return;
-        read_.assign(entry->value);
-        answered_ = entry->version;
-        status_ = absl::OkStatus();
-      });
-      if (!status.ok()) status_ = status;
-      return;
-    }
-    case StoreOperation::kGetOrLease: {
-      absl::StatusOr<LeaseAnswer> answer = store_->GetOrLease(key_, &read_, Unhurried());
-      status_ = answer.ok() && !answer->has_value ? absl::Status(absl::StatusCode::kNotFound, "")
-                                                  : answer.status();
-      if (answer.ok()) answered_ = answer->version;
-      return;
-    }
-    case StoreOperation::kPutLeased:
-      TakeSwap(store_->PutLeased(lease_, value_));
-      return;
-    case StoreOperation::kDropLease:
-      status_ = store_->DropLease(lease_).status();
-      return;
-    case StoreOperation::kModify: {
-      absl::StatusOr<Modified> modified = store_->Modify(key_, [this](const EntryView* present) {
-        return present != nullptr && present->version == expected_ ? Change::Set(value_)
-                                                                   : Change::Keep();
-      });
-      status_ = modified.status();
-      if (!modified.ok()) return;
-      answered_ = modified->version;
-      yes_ = modified->changed;
-      return;
-    }
-    case StoreOperation::kClear:
-      status_ = store_->Clear();
-      return;
     case StoreOperation::kGet:
     case StoreOperation::kGetAgain:
     case StoreOperation::kGetLarge:
     case StoreOperation::kGetLongestKey:
+    case StoreOperation::kGetAging:
     case StoreOperation::kGetExpired:
       status_ = Take(store_->Get(key_, &read_));
       return;
@@ -249,6 +214,55 @@ void StoreVictim::Run() {
         if (tells_all_) NoteVisit(view);
         return true;
       });
+      return;
+    default:
+      RunWithTerms();
+  }
+}
+
+void StoreVictim::RunWithTerms() {
+  switch (operation_) {
+    case StoreOperation::kPutTerms:
+      status_ = Take(store_->Put(key_, value_, {kFarOff, id_}));
+      return;
+    case StoreOperation::kGetMany: {
+      const std::string_view keys[] = {key_, scene_.key(scene_.At(Nearness::kElsewhere))};
+      status_ = absl::Status(absl::StatusCode::kNotFound, "");
+      absl::Status status = store_->GetMany(keys, [this](size_t index, const EntryView* entry) {
+        if (index != 0 || entry == nullptr) return;
+        read_.assign(entry->value);
+        answered_ = entry->version;
+        status_ = absl::OkStatus();
+      });
+      if (!status.ok()) status_ = status;
+      return;
+    }
+    case StoreOperation::kGetOrLease: {
+      absl::StatusOr<LeaseAnswer> answer = store_->GetOrLease(key_, &read_, Unhurried());
+      status_ = answer.ok() && !answer->has_value ? absl::Status(absl::StatusCode::kNotFound, "")
+                                                  : answer.status();
+      if (answer.ok()) answered_ = answer->version;
+      return;
+    }
+    case StoreOperation::kPutLeased:
+      TakeSwap(store_->PutLeased(lease_, value_));
+      return;
+    case StoreOperation::kDropLease:
+      status_ = store_->DropLease(lease_).status();
+      return;
+    case StoreOperation::kModify: {
+      absl::StatusOr<Modified> modified = store_->Modify(key_, [this](const EntryView* present) {
+        return present != nullptr && present->version == expected_ ? Change::Set(value_)
+                                                                   : Change::Keep();
+      });
+      status_ = modified.status();
+      if (!modified.ok()) return;
+      answered_ = modified->version;
+      yes_ = modified->changed;
+      return;
+    }
+    case StoreOperation::kClear:
+      status_ = store_->Clear();
       return;
     default:
       return;  // the sweep's own

@@ -24,6 +24,7 @@ class StoreVictim final : public Victim {
  private:
   // Takes what the operation needs: a version, a pin, a draft.
   absl::Status GetReady();
+  void RunWithTerms();
   void NoteVisit(const EntryView& view);
   void RecordVisits();
   absl::Status Take(const absl::StatusOr<Version>& version);

@@ -20,8 +20,8 @@
 #include <thread>
 
 #include "stress/benchmarks/limits/subject.h"
+#include "variants/segment/file/huge_pages.h"
 #include "variants/segment/hash.h"
-#include "variants/segment/huge_pages.h"
 #include "variants/segment/robust_mutex.h"
 
 namespace kill9::limits {

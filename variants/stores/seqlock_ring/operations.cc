@@ -328,11 +328,22 @@ void RingStore::MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
   RecordHead head;
-  if ((random_ >> 32) >= promotion_threshold_ || !ReadHead(geometry_, word, &head) ||
-      head.units > kPromotableUnits || !space_.NearEdge(head.position)) {
-    return;
-  }
-  if (MoveToFront(bucket, key, key_hash, head, value)) ++counters_.promotions;
+  if ((random_ >> 32) >= promotion_threshold_ || !IsAging(word, &head)) return;
+  if (!MoveToFront(bucket, key, key_hash, head, value)) return;
+  ++counters_.promotions;
+  ++moved_;
+}
+
+bool RingStore::IsAging(uint64_t word, RecordHead* head) const {
+  return ReadHead(geometry_, word, head) && head->units <= kPromotableUnits &&
+         space_.NearEdge(head->position);
+}
+
+bool RingStore::WouldMove(std::string_view key) {
+  const uint64_t hash = HashOf(key);
+  const Found found = Find(geometry_.BucketOf(hash), TagOfHash(hash));
+  RecordHead head;
+  return found && IsAging(found.word, &head);
 }
 
 // ---- Pins ---------------------------------------------------------------------------------------

@@ -146,6 +146,7 @@ class SeqlockRingVariant final : public Variant {
       own.lossless = false;
       own.values_checked = true;
       own.can_keep_terms = true;
+      own.moves_hot = true;
       own.has_modify = true;
       own.read = Progress::kLockFree;
       own.write = Progress::kLockFree;

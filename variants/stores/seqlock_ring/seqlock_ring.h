@@ -34,7 +34,7 @@ namespace ring {
 absl::StatusOr<std::shared_ptr<Segment>> CreateSegment(const SegmentOptions& options,
                                                        uint64_t first_lap = 1);
 
-class RingStore final : public Store, public TellsRoom {
+class RingStore final : public Store, public TellsRoom, public MovesHot {
  public:
   static absl::StatusOr<std::unique_ptr<RingStore>> Attach(std::shared_ptr<Segment> segment);
   ~RingStore() override;
@@ -47,7 +47,9 @@ class RingStore final : public Store, public TellsRoom {
   void Clear();
   // The chance (0 to 1) with which a hit on a small record in the last quarter of its life moves
   // the record to the front. 0, the default: Get writes nothing.
-  void SetPromotionChance(double chance);
+  void SetPromotionChance(double chance) override;
+  bool WouldMove(std::string_view key) override;
+  uint64_t Moved() const override { return moved_; }
   // Of all participants that there ever were: approximate, except for this one's share. The others'
   // arrive when they begin a lease, and when they detach.
   Counters ReadCounters();
@@ -104,6 +106,8 @@ class RingStore final : public Store, public TellsRoom {
   // Moves a record to this participant's lease. False: it has changed, or there is no room.
   bool MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_hash,
                    const RecordHead& source, const std::string& value);
+  // Whether a record is small, and near to where the next are written.
+  bool IsAging(uint64_t word, RecordHead* head) const;
   void MaybePromote(Bucket& bucket, std::string_view key, uint64_t key_hash, uint64_t word,
                     const std::string& value);
   void FlushCounters();
@@ -118,6 +122,7 @@ class RingStore final : public Store, public TellsRoom {
   std::string scratch_;
   Counters counters_;  // since the last flush
   uint64_t flushed_laps_ = 0;
+  uint64_t moved_ = 0;
   uint64_t promotion_threshold_ = 0;  // of 2^32
   uint64_t random_ = 0x9e3779b97f4a7c15;
 };

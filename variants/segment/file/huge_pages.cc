@@ -1,4 +1,4 @@
-#include "variants/segment/huge_pages.h"
+#include "variants/segment/file/huge_pages.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -4,8 +4,8 @@
 //
 // Linux 6.1 and later, for memfds and tmpfs, whatever /sys/kernel/mm/transparent_hugepage says;
 // elsewhere nothing changes. Best effort: no caller depends on it.
-#ifndef KILL9_VARIANTS_SEGMENT_HUGE_PAGES_H_
-#define KILL9_VARIANTS_SEGMENT_HUGE_PAGES_H_
+#ifndef KILL9_VARIANTS_SEGMENT_FILE_HUGE_PAGES_H_
+#define KILL9_VARIANTS_SEGMENT_FILE_HUGE_PAGES_H_
 
 #include <cstddef>
 
@@ -27,4 +27,4 @@ char* MapForHugePages(int fd, size_t size);
 
 }  // namespace kill9
 
-#endif  // KILL9_VARIANTS_SEGMENT_HUGE_PAGES_H_
+#endif  // KILL9_VARIANTS_SEGMENT_FILE_HUGE_PAGES_H_

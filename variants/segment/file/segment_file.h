@@ -1,6 +1,6 @@
 // What a segment is to the file system: a name, a file that gets it in one step, and room.
-#ifndef KILL9_VARIANTS_SEGMENT_SEGMENT_FILE_H_
-#define KILL9_VARIANTS_SEGMENT_SEGMENT_FILE_H_
+#ifndef KILL9_VARIANTS_SEGMENT_FILE_SEGMENT_FILE_H_
+#define KILL9_VARIANTS_SEGMENT_FILE_SEGMENT_FILE_H_
 
 #include <cstdint>
 #include <string>
@@ -60,4 +60,4 @@ void RemoveDirectory(const std::string& directory);
 
 }  // namespace kill9::segment_file
 
-#endif  // KILL9_VARIANTS_SEGMENT_SEGMENT_FILE_H_
+#endif  // KILL9_VARIANTS_SEGMENT_FILE_SEGMENT_FILE_H_

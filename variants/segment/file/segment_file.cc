@@ -1,4 +1,4 @@
-#include "variants/segment/segment_file.h"
+#include "variants/segment/file/segment_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "variants/segment/byte_lock.h"
-#include "variants/segment/huge_pages.h"
+#include "variants/segment/file/huge_pages.h"
 
 namespace kill9::segment_file {
 namespace {
