@@ -159,7 +159,6 @@ class Search {
     if (queue_) return ApplyToQueue(operation, crashed);
     switch (operation.function) {
       case Function::kPut:
-      case Function::kPutUntil:
       case Function::kCommit:
         return Write(operation);
       case Function::kGet:
@@ -234,7 +233,7 @@ class Search {
       case Function::kRemoveItem:
         return ApplyRemoval(operation, crashed);
       default:
-        return false;
+        return operation.function == Function::kPutUntil && Write(operation);
     }
   }
 

@@ -1,5 +1,5 @@
-// GetMany beside a Get for each key: more entries than any cache holds, keys in an order in which no
-// key's neighbour comes next, so that each read waits for memory two or three times.
+// GetMany beside a Get for each key: more entries than any cache holds, and keys in an order in
+// which no key's neighbour comes next, so that each read waits for memory two or three times.
 //
 //   get         a Get for each key
 //   get_many    GetMany of 100 keys at a time
