@@ -1,0 +1,82 @@
+// Recovery of a buffer pool. Where a victim can have died, and what is done:
+//
+//   with the mutex, journal count > 0    -> the next one to lock it undoes the transaction: the
+//                                           buffer was not made, or not freed
+//   with the mutex, count = 0            -> the mutex is handed on
+//   holding buffers                      -> each word that names it becomes Free (B1)
+//   between its last hold and freeing    -> a buffer without a hold is freed (B3)
+//   in sharing                           -> the new hold is there, and dropped, or it is not
+//   in passing on, before the message    -> the hold is its own: dropped
+//   between the message and Sent         -> whichever comes first: the receiver takes the hold, or
+//                                           recovery drops it, and the message is void
+//   after Sent                           -> the hold is the message's, and nobody's death ends it
+//   in receiving, before the CAS         -> the message comes again, to another receiver
+//   between the CAS and acknowledging    -> the hold is dropped; the message comes again, and is
+//                                           void
+//   between a change and its wake-up     -> its death wakes all who sleep (sleepers.h)
+//   in Claim or Release of its slot      -> the slot is Free, or InUse with no hold that names it
+//   in recovery                          -> what was let go of is not the dead one's any more; the
+//                                           next recoverer does the rest
+//
+// Several may recover one victim at once. A word was read while it was dead, and is changed only if
+// it is the same, so what names the slot's next owner is never touched.
+#include <vector>
+
+#include "variants/buffers/space.h"
+
+namespace kill9::buffers {
+
+Session::Session(const Space& space)
+    : journal(space.segment().base(), space.header().journal, 1, 0, space.header().writer),
+      space_(space) {
+  RobustMutex& mutex = space_.header().mutex;
+  const RobustMutex::Acquired acquired = mutex.Lock();
+  if (acquired == RobustMutex::Acquired::kUnusable) return;
+  if (acquired == RobustMutex::Acquired::kOwnerDied) {
+    // dies here -> the mutex stays owner-dead, and the next one undoes again
+    if (!Repair()) {
+      mutex.Unlock();  // never consistent: nobody enters again
+      return;
+    }
+    mutex.Consistent();
+  }
+  entered = true;
+}
+
+bool Session::Repair() {
+  PoolHeader& header = space_.header();
+  const Journal::Undone result = Journal::Undo(
+      space_.segment().base(), header.journal,
+      [this](uint64_t offset, uint64_t bytes) { return space_.MayChange(offset, bytes); });
+  if (result == Journal::Undone::kDamaged) return false;
+  undone = result == Journal::Undone::kAll;
+  // Release, both: after the undo.
+  std::atomic_ref<uint64_t>(header.writer).store(0, std::memory_order_release);
+  std::atomic_ref<uint64_t>(header.journal.shard).store(0, std::memory_order_release);
+  return true;
+}
+
+absl::StatusOr<RecoveryReport> Space::RecoverDead() {
+  RecoveryReport report;
+  for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
+    uint32_t generation = 0;
+    if (!participants_.MarkIfDead(slot, &generation)) continue;
+    {
+      // What it has left half done is undone before its holds are looked at.
+      const Session session(*this);
+      if (!session.entered) return Damaged();
+      report.rolled_back += session.undone ? 1 : 0;
+    }
+    const auto still_dead = [&] {
+      return participants_.state(slot) == ParticipantState::kDead &&
+             participants_.generation(slot) == generation;
+    };
+    const absl::StatusOr<uint64_t> freed = DropAll(HoldKind::kHeld, slot, still_dead);
+    if (!freed.ok()) return freed.status();
+    report.blocks += *freed;
+    report.participants += participants_.MarkRecovered(slot, generation) ? 1 : 0;
+  }
+  return report;
+}
+
+}  // namespace kill9::buffers
