@@ -190,5 +190,23 @@ TEST_F(BufferViews, WhoLeavesLetsGoOfWhatItHolds) {
   ExpectEmpty();
 }
 
+TEST_F(BufferViews, ASeatIsOneLivingParticipantsAndTheNextOnesAfterItsDeath) {
+  Make();
+  ASSERT_TRUE(pool_->TakeSeat(1).ok());
+  EXPECT_TRUE(pool_->TakeSeat(1).ok()) << "it has it already";
+  EXPECT_EQ(pool_->SeatedAt(1), pool_->id());
+  const std::unique_ptr<BufferPool> other = Attach();
+  EXPECT_TRUE(absl::IsAlreadyExists(other->TakeSeat(1)));
+  EXPECT_TRUE(other->TakeSeat(2).ok());
+  Child child([&](Line&) {
+    const std::unique_ptr<BufferPool> dying = Attach();
+    CHILD_REQUIRE(dying->TakeSeat(3).ok());
+    _exit(0);
+  });
+  ASSERT_EQ(child.ExitStatus(), 0);
+  EXPECT_TRUE(other->TakeSeat(3).ok());
+  EXPECT_EQ(pool_->SeatedAt(3), other->id());
+}
+
 }  // namespace
 }  // namespace kill9

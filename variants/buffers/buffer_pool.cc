@@ -140,6 +140,32 @@ bool BufferPool::IsAlive(ParticipantId id) const {
          table.generation(id.slot) == id.generation;
 }
 
+ParticipantId BufferPool::SeatedAt(uint32_t seat) const {
+  // Seq_cst: with the CAS of TakeSeat.
+  const uint64_t word = space_.header().seats[seat].load(std::memory_order_seq_cst);
+  return {static_cast<uint32_t>(word) - 1, static_cast<uint32_t>(word >> 32)};
+}
+
+absl::Status BufferPool::TakeSeat(uint32_t seat) {
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  if (seat >= buffers::kSeats) return absl::InvalidArgumentError("there is no such seat");
+  buffers::SharedWord& word = space_.header().seats[seat];
+  const uint64_t mine = uint64_t{id().generation} << 32 | (id().slot + uint64_t{1});
+  // Seq_cst: with the CAS of others. Relaxed, its failure: it looks again.
+  for (uint64_t seen = word.load(std::memory_order_seq_cst); seen != mine;) {
+    const ParticipantId seated{static_cast<uint32_t>(seen) - 1, static_cast<uint32_t>(seen >> 32)};
+    if (seen != 0 && IsAlive(seated)) {
+      return absl::AlreadyExistsError("another participant has this seat");
+    }
+    // dies before -> it is as it was;  dies after -> it is the dead one's, for anybody to take
+    if (word.compare_exchange_strong(seen, mine, std::memory_order_seq_cst,
+                                     std::memory_order_relaxed)) {
+      break;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<BufferPoolAccount> BufferPool::Account() {
   if (absl::Status status = CheckHandle(); !status.ok()) return status;
   return AccountOf();

@@ -174,6 +174,11 @@ class BufferPool final : public SharedObject {
   // Whether the participant is attached and alive. A system call.
   bool IsAlive(ParticipantId id) const;
   ParticipantId id() const { return {participant_.slot(), participant_.generation()}; }
+  // A seat of the segment: at most one living participant has it, as long as it lives and is
+  // attached. kAlreadyExists: another one has it. ON CRASH: the next one may take it.
+  absl::Status TakeSeat(uint32_t seat);
+  // Who has taken it last; slot ~0: nobody.
+  ParticipantId SeatedAt(uint32_t seat) const;
   // Words of each participant for the protocols of users (layout.h), by slot.
   buffers::SharedWord& mark(uint32_t slot, uint32_t number) const {
     return space_.ledger(slot).marks[number];

@@ -48,11 +48,16 @@ using locked::Journal;
 using SharedWord = std::atomic<uint64_t>;
 static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 
+inline constexpr uint32_t kSeats = 4;
+
 struct PoolHeader {
   alignas(64) RobustMutex mutex;
   alignas(64) uint64_t writer;  // not 0: there may be something to undo
   uint64_t next_free;           // where the search for a free descriptor begins. Under the mutex
   SleepersWord for_room;        // who waits for room
+  // generation << 32 | slot + 1 of who sits there; 0: nobody yet. Changes by CAS, from nobody or
+  // from one that has left or died.
+  SharedWord seats[kSeats];
   Journal::Area journal;        // of whoever has the mutex
   locked::Heap::Header arena;
 };

@@ -1,0 +1,13 @@
+# Servers and clients over shared memory.
+file(GLOB CONNECTIONS_SOURCES CONFIGURE_DEPENDS apps/connections/*.cc)
+add_library(kill9_connections STATIC ${CONNECTIONS_SOURCES})
+target_precompile_headers(kill9_connections REUSE_FROM kill9_variants)
+target_link_libraries(kill9_connections PUBLIC kill9_variants)
+
+# Small programs.
+file(GLOB EXAMPLE_SOURCES CONFIGURE_DEPENDS apps/examples/*.cc)
+foreach(source IN LISTS EXAMPLE_SOURCES)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE kill9_connections)
+endforeach()

@@ -1,0 +1,181 @@
+// Clients and servers that are killed.
+#include <random>
+#include <set>
+#include <vector>
+
+#include "property/connections/connections_fixture.h"
+
+namespace kill9::connections {
+namespace {
+
+class ConnectionDeaths : public ConnectionsFixture {};
+
+TEST_F(ConnectionDeaths, WhatACrashedClientHadSentComesBeforeTheNewsOfItsDeath) {
+  StartServer();
+  constexpr int kMessages = 1000;  // more than after which the server looks for the dead
+  Child child([&](Line& parent) {
+    const std::unique_ptr<Client> client = Connected();
+    CHILD_REQUIRE(client != nullptr);
+    for (int i = 0; i < kMessages; ++i) {
+      CHILD_REQUIRE(client->Send({.tag = i, .bytes = "m"}, Patient()).ok());
+    }
+    parent.Tell();
+    pause();
+    return 0;
+  });
+  const ClientId client = Next(EventKind::kConnected).client;
+  ASSERT_TRUE(child.Await());
+  child.KillAndReap();
+  for (int i = 0; i < kMessages; ++i) {
+    const Event event = Next(EventKind::kMessage);
+    ASSERT_EQ(event.tag, i);
+    ASSERT_EQ(event.client, client);
+  }
+  EXPECT_EQ(Next(EventKind::kDied).client, client);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(server_->Receive(kNow).status())) << "told once";
+}
+
+TEST_F(ConnectionDeaths, ADeathIsNewsForAServerThatWaitsForAnything) {
+  StartServer();
+  Child child([&](Line&) {
+    const std::unique_ptr<Client> client = Connected();
+    CHILD_REQUIRE(client != nullptr);
+    SleepMicroseconds(20'000);
+    raise(SIGKILL);
+    return 0;
+  });
+  Next(EventKind::kConnected);
+  Next(EventKind::kDied);
+  EXPECT_EQ(child.ExitStatus(), 1000 + SIGKILL);
+}
+
+TEST_F(ConnectionDeaths, TheNextClientInTheSlotOfADeadOneComesAfterTheNewsOfTheDeath) {
+  StartServer();
+  ClientId before;
+  for (int round = 0; round < 5; ++round) {
+    Child child([&](Line& parent) {
+      const std::unique_ptr<Client> client = Connected();
+      CHILD_REQUIRE(client != nullptr && client->Send({.tag = round}, Patient()).ok());
+      parent.Tell();
+      pause();
+      return 0;
+    });
+    // The server does nothing until two have been there, of whom one is dead and recovered.
+    const ClientId client = Next(EventKind::kConnected).client;
+    if (round > 0) {
+      EXPECT_EQ(client.participant.slot, before.participant.slot) << "the premise";
+      EXPECT_NE(client, before);
+    }
+    ASSERT_TRUE(child.Await());
+    child.KillAndReap();
+    EXPECT_EQ(Next(EventKind::kMessage).tag, round);
+    EXPECT_EQ(Next(EventKind::kDied).client, client);
+    before = client;
+  }
+}
+
+// A server in a process of its own, which counts what comes until it is told to say so.
+TEST_F(ConnectionDeaths, AServerThatWasKilledFindsItsClientsAgainAndWhatTheySentMeanwhile) {
+  constexpr int kClients = 3, kRounds = 4;
+  std::vector<Child> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([&](Line& parent) {
+      const std::unique_ptr<Client> client = Connected();
+      CHILD_REQUIRE(client != nullptr);
+      parent.Tell();
+      for (int round = 0; round < kRounds; ++round) {
+        absl::StatusOr<Event> event = client->Receive(Patient());
+        CHILD_REQUIRE(event.ok() && event->kind == EventKind::kDied);
+        CHILD_REQUIRE(!client->is_connected());
+        CHILD_REQUIRE(client->Send({.tag = round, .bytes = "meanwhile"}, Patient()).ok());
+        parent.Tell();
+        event = client->Receive(Patient());
+        CHILD_REQUIRE(event.ok() && event->kind == EventKind::kConnected && event->again);
+        parent.Tell();
+      }
+      const absl::StatusOr<Event> end = client->Receive(Patient());
+      CHILD_REQUIRE(end.ok() && end->bytes == "end");
+      return 0;
+    });
+  }
+  for (int round = 0; round <= kRounds; ++round) {
+    std::unique_ptr<Child> server = std::make_unique<Child>([&](Line& parent) {
+      const absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(options_);
+      CHILD_REQUIRE(started.ok());
+      int connected = 0, messages = 0;
+      while (connected < kClients || (round > 0 && messages < kClients)) {
+        const absl::StatusOr<Event> event = (*started)->Receive(Patient());
+        CHILD_REQUIRE(event.ok());
+        if (event->kind == EventKind::kConnected) {
+          CHILD_REQUIRE(round == 0 || event->again);
+          ++connected;
+        } else {
+          CHILD_REQUIRE(event->kind == EventKind::kMessage && event->tag == round - 1);
+          ++messages;
+        }
+      }
+      parent.Tell();
+      CHILD_REQUIRE(parent.Await());
+      CHILD_REQUIRE((*started)->SendToAll({.bytes = "end"}, Patient()) == kClients);
+      parent.Tell();
+      pause();
+      return 0;
+    });
+    ASSERT_TRUE(server->Await()) << "round " << round;
+    for (Child& client : clients) ASSERT_TRUE(client.Await());
+    if (round == kRounds) {
+      server->Tell();
+      ASSERT_TRUE(server->Await());
+      for (Child& client : clients) EXPECT_EQ(client.ExitStatus(), 0);
+      break;
+    }
+    server->KillAndReap();
+    for (Child& client : clients) ASSERT_TRUE(client.Await()) << "it saw the death";
+  }
+}
+
+// The client died while there was no server: its messages come, and then the news.
+TEST_F(ConnectionDeaths, AClientThatDiedWhileThereWasNoServerIsToldOfByTheNextOne) {
+  StartServer();
+  Child child([&](Line& parent) {
+    const std::unique_ptr<Client> client = Connected();
+    CHILD_REQUIRE(client != nullptr && parent.Await());
+    CHILD_REQUIRE(client->Send({.bytes = "last"}, Patient()).ok());
+    parent.Tell();
+    pause();
+    return 0;
+  });
+  const ClientId client = Next(EventKind::kConnected).client;
+  server_ = nullptr;
+  child.Tell();
+  ASSERT_TRUE(child.Await());
+  child.KillAndReap();
+  StartServer();
+  EXPECT_EQ(Next(EventKind::kConnected).client, client);
+  EXPECT_EQ(Next(EventKind::kMessage).bytes, "last");
+  EXPECT_EQ(Next(EventKind::kDied).client, client);
+}
+
+TEST_F(ConnectionDeaths, ARequestWhoseServerDiesIsNotWaitedFor) {
+  Child server([&](Line& parent) {
+    const absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(options_);
+    CHILD_REQUIRE(started.ok());
+    parent.Tell();
+    for (;;) {
+      const absl::StatusOr<Event> event = (*started)->Receive(Patient());
+      if (event.ok() && event->kind == EventKind::kRequest) raise(SIGKILL);
+    }
+    return 0;
+  });
+  ASSERT_TRUE(server.Await());
+  const std::unique_ptr<Client> client = Connected();
+  ASSERT_NE(client, nullptr);
+  EXPECT_TRUE(absl::IsUnavailable(client->Ask({.bytes = "die"}, Patient()).status()));
+  const absl::StatusOr<Event> event = client->Receive(kNow);
+  ASSERT_TRUE(event.ok());
+  EXPECT_EQ(static_cast<int>(event->kind), static_cast<int>(EventKind::kDied));
+  EXPECT_EQ(server.ExitStatus(), 1000 + SIGKILL);
+}
+
+}  // namespace
+}  // namespace kill9::connections
