@@ -1,6 +1,7 @@
 #!/bin/sh
-# Plants each bug of this folder's planted/ into a copy of its source, and runs the test that kills
-# one of three owners: it must fail. Of the build in build/release, in which buffers_tests is built.
+# Plants each bug of property/buffers/planted/ and property/connections/planted/ into a copy of its
+# source, and runs the test that its patch names: it must fail, or hang. Of the build in
+# build/release, in which buffers_tests and connections_tests are built.
 #
 #     property/buffers/planted.sh [NAME...]
 #
@@ -8,26 +9,29 @@
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD build=$PWD/build/release
+most_seconds=60 # a test that hangs is found, too
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-link=$(ninja -C "$build" -t commands buffers_tests | grep -- '-o buffers_tests' | tail -1)
 missed=0
-for patch in property/buffers/planted/*.patch; do
+for patch in property/buffers/planted/*.patch property/connections/planted/*.patch; do
   name=$(basename "$patch" .patch)
   case " $* " in '  ' | *" $name "*) ;; *) continue ;; esac
   source=$(sed -n 's|^+++ b/||p' "$patch" | head -1)
+  test=$(sed -n 's|^test: \([^ ]*\) .*|\1|p' "$patch")
+  filter=$(sed -n 's|^test: [^ ]* ||p' "$patch")
+  program=$(basename "$(readlink "$build/$test")")
   mkdir -p "$folder/$(dirname "$source")"
   cp "$source" "$folder/$source"
   patch --silent -p1 -d "$folder" -i "$root/$patch"
   "${CXX:-c++}" -std=c++20 -O2 -D_GNU_SOURCE -I"$root" -c "$folder/$source" -o "$folder/bug.o"
   # What an object of the program has is not taken from the archive.
-  (cd "$build" && eval "$(echo "$link" |
-    sed "s|-o buffers_tests|$folder/bug.o -o $folder/buffer_step_test|")")
-  if timeout 600 "$folder/buffer_step_test" --gtest_filter='*slot_ring*' > "$folder/log" 2>&1; then
+  link=$(ninja -C "$build" -t commands "$program" | grep -- "-o $program " | tail -1)
+  (cd "$build" && eval "$(echo "$link" | sed "s|-o $program|$folder/bug.o -o $folder/$test|")")
+  if timeout "$most_seconds" "$folder/$test" --gtest_filter="$filter" > "$folder/log" 2>&1; then
     echo "$name: NOT FOUND"
     missed=1
   else
-    echo "$name: found: $(grep -m1 -A1 Failure "$folder/log" | tail -1)"
+    echo "$name: found: $(grep -m1 -A1 Failure "$folder/log" | tail -1 | grep . || echo it hangs)"
   fi
 done
 exit $missed

@@ -33,7 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kSizes[] = {64, 1000, 10'000, 100'000, 1 << 20, 10 << 20};
 constexpr uint64_t kBuffersAtOnce = 16;
-constexpr uint64_t kMessages = 20'000;
+constexpr uint64_t kMessages = 200'000;
 constexpr uint64_t kSocketBytes = uint64_t{2} << 30;
 constexpr int kProcesses = 20;
 
