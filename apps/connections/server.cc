@@ -31,6 +31,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Options& options) {
   if (descriptor.ok()) server->inbox_descriptor_ = *descriptor;
   if (absl::Status status = server->pool().Recover().status(); !status.ok()) return status;
   server->FindClients();
+  // What was on its way to clients that died while there was no server.
+  server->pool()
+      .DropSent([&](uint32_t box) {
+        if (box == kServerBox) return false;
+        const uint32_t slot = box - 1;
+        return slot >= server->pool().participants().size() ||
+               !server->pool().IsAlive({slot, server->pool().participants().generation(slot)});
+      })
+      .IgnoreError();
   return server;
 }
 
@@ -72,6 +81,11 @@ absl::StatusOr<Server::Connection*> Server::Connect(const ClientId& id, bool aga
     const ClientId gone = old->second.id;
     Forget(gone, gone.participant == id.participant ? EventKind::kDisconnected : EventKind::kDied);
   }
+  // What is on its way to an earlier one, before anything is to this one.
+  if (std::erase_if(closed_with_buffers_,
+                    [slot](const ClientId& old) { return old.participant.slot == slot; }) != 0) {
+    pool().DropSent(BoxOf(slot)).IgnoreError();
+  }
   std::shared_ptr<Channel>& channel = channels_[slot];
   if (channel == nullptr) {
     absl::StatusOr<std::unique_ptr<Channel>> joined =
@@ -110,6 +124,11 @@ bool Server::LookForDead() {
     if (connection.is_dead || pool().IsAlive(connection.id.participant)) continue;
     connection.is_dead = true;
   }
+  std::erase_if(closed_with_buffers_, [this](const ClientId& id) {
+    if (pool().IsAlive(id.participant)) return false;
+    pool().DropSent(BoxOf(id.participant.slot)).IgnoreError();
+    return true;
+  });
   return AnnounceDead();
 }
 
@@ -317,6 +336,7 @@ absl::Status Server::Close(const ClientId& client) {
   MarkOfClient(client, kSession)
       .compare_exchange_strong(mark, 0, std::memory_order_seq_cst, std::memory_order_seq_cst);
   SendOn(*connection, FrameKind::kClosed, 0, {}, Deadline::None()).IgnoreError();
+  if (connection->had_buffers) closed_with_buffers_.push_back(client);
   connections_.erase(client.participant.slot);
   closed_[client.participant.slot] = client;
   return absl::OkStatus();

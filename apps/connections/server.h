@@ -88,6 +88,7 @@ class Server {
   std::map<uint32_t, Connection> connections_;             // by slot
   std::map<uint32_t, std::shared_ptr<Channel>> channels_;  // by slot; they stay
   std::map<uint32_t, ClientId> closed_;                    // by slot: what still comes is dropped
+  std::vector<ClientId> closed_with_buffers_;  // which may be on their way to them still
   std::deque<Event> events_;
   uint32_t received_ = 0;     // since the last look for the dead
   int64_t next_look_ns_ = 0;  // how long the next wait may last after news; 0: no such

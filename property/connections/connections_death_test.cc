@@ -184,6 +184,34 @@ TEST_F(ConnectionDeaths, AClientThatDiedWhileThereWasNoServerIsToldOfByTheNextOn
   EXPECT_EQ(Next(EventKind::kDied).client, client);
 }
 
+// What was on its way to a client is free when the client is dead, whatever else died before.
+TEST_F(ConnectionDeaths, BuffersOnTheirWayToAClientDoNotOutliveIt) {
+  for (const bool closed : {false, true}) {
+    StartServer();
+    Child child([&](Line&) {
+      const std::unique_ptr<Client> client = Connected();
+      CHILD_REQUIRE(client != nullptr);
+      pause();
+      return 0;
+    });
+    const ClientId client = Next(EventKind::kConnected).client;
+    Buffer buffer = *server_->pool().Allocate(1000, kNow);
+    ASSERT_TRUE(server_->Send(client, {.buffer = &buffer}, kNow).ok());
+    ExpectHolds(1);
+    if (closed) {
+      ASSERT_TRUE(server_->Close(client).ok());
+      child.KillAndReap();
+      EXPECT_TRUE(absl::IsDeadlineExceeded(server_->Receive(kNow).status()));
+    } else {
+      server_ = nullptr;
+      child.KillAndReap();
+      StartServer();
+    }
+    ExpectHolds(0);
+    server_ = nullptr;
+  }
+}
+
 TEST_F(ConnectionDeaths, ARequestWhoseServerDiesIsNotWaitedFor) {
   Child server([&](Line& parent) {
     const absl::StatusOr<std::unique_ptr<Server>> started = Server::Start(options_);

@@ -63,7 +63,10 @@ BufferPool::BufferPool(std::shared_ptr<Segment> segment, Participant participant
 
 BufferPool::~BufferPool() {
   if (!owns() || holds_ == 0) return;
-  space_.DropAll(buffers::HoldKind::kHeld, participant_.slot(), [] { return true; }).IgnoreError();
+  const auto is_mine = [this](buffers::HoldWord word) {
+    return word.Is(buffers::HoldKind::kHeld, participant_.slot());
+  };
+  space_.DropAll(is_mine).IgnoreError();
   sleeper_.Wake(space_.header().for_room);
 }
 
@@ -123,10 +126,11 @@ absl::StatusOr<RecoveryReport> BufferPool::DoRecover() {
   return RecoverAndWake();
 }
 
-absl::StatusOr<uint64_t> BufferPool::DropSent(uint32_t box) {
+absl::StatusOr<uint64_t> BufferPool::DropSent(absl::FunctionRef<bool(uint32_t box)> wanted) {
   if (absl::Status status = CheckHandle(); !status.ok()) return status;
-  const absl::StatusOr<uint64_t> freed =
-      space_.DropAll(buffers::HoldKind::kSent, box, [] { return true; });
+  const absl::StatusOr<uint64_t> freed = space_.DropAll([&](buffers::HoldWord word) {
+    return word.kind() == buffers::HoldKind::kSent && wanted(word.holder());
+  });
   if (freed.ok() && *freed != 0) sleeper_.Wake(space_.header().for_room);
   return freed;
 }

@@ -34,6 +34,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "variants/buffers/space.h"
@@ -167,9 +168,13 @@ class BufferPool final : public SharedObject {
   // are passed over. kInvalidArgument: it is no message of Send; it is acknowledged.
   // ON CRASH: the message comes again with its buffer, or both were the dead's.
   absl::StatusOr<ReceivedBuffer> Receive(Channel& channel, Deadline deadline);
-  // Ends the holds of all messages that were sent to a box; who receives one passes it over. For a
-  // channel that nobody will receive from any more. How many buffers that freed.
-  absl::StatusOr<uint64_t> DropSent(uint32_t box);
+  // Ends the holds of all messages that were sent to a box, or to those that are wanted; who
+  // receives one passes it over. For a channel that nobody will receive from any more. How many
+  // buffers that freed.
+  absl::StatusOr<uint64_t> DropSent(uint32_t box) {
+    return DropSent([box](uint32_t one) { return one == box; });
+  }
+  absl::StatusOr<uint64_t> DropSent(absl::FunctionRef<bool(uint32_t box)> wanted);
 
   // Whether the participant is attached and alive. A system call.
   bool IsAlive(ParticipantId id) const;

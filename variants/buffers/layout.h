@@ -58,7 +58,7 @@ struct PoolHeader {
   // generation << 32 | slot + 1 of who sits there; 0: nobody yet. Changes by CAS, from nobody or
   // from one that has left or died.
   SharedWord seats[kSeats];
-  Journal::Area journal;        // of whoever has the mutex
+  Journal::Area journal;  // of whoever has the mutex
   locked::Heap::Header arena;
 };
 static_assert(std::is_standard_layout_v<PoolHeader>);

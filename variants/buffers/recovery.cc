@@ -67,11 +67,13 @@ absl::StatusOr<RecoveryReport> Space::RecoverDead() {
       if (!session.entered) return Damaged();
       report.rolled_back += session.undone ? 1 : 0;
     }
-    const auto still_dead = [&] {
-      return participants_.state(slot) == ParticipantState::kDead &&
+    // After the look at the word: it is of this victim, and not of the slot's next owner.
+    const auto of_the_dead = [&](HoldWord word) {
+      return word.Is(HoldKind::kHeld, slot) &&
+             participants_.state(slot) == ParticipantState::kDead &&
              participants_.generation(slot) == generation;
     };
-    const absl::StatusOr<uint64_t> freed = DropAll(HoldKind::kHeld, slot, still_dead);
+    const absl::StatusOr<uint64_t> freed = DropAll(of_the_dead);
     if (!freed.ok()) return freed.status();
     report.blocks += *freed;
     report.participants += participants_.MarkRecovered(slot, generation) ? 1 : 0;

@@ -209,8 +209,7 @@ absl::StatusOr<bool> Space::DropHold(const HoldRef& hold) {
   return HasNoOtherHold(hold.buffer, std::nullopt) ? FreeIfUnheld(hold.buffer) : false;
 }
 
-absl::StatusOr<uint64_t> Space::DropAll(HoldKind kind, uint32_t holder,
-                                        absl::FunctionRef<bool()> may_change) {
+absl::StatusOr<uint64_t> Space::DropAll(absl::FunctionRef<bool(HoldWord)> wanted) {
   uint64_t freed = 0;
   for (uint64_t number = 0; number < descriptors_; ++number) {
     Descriptor& buffer = descriptor(number);
@@ -218,7 +217,7 @@ absl::StatusOr<uint64_t> Space::DropAll(HoldKind kind, uint32_t holder,
     const uint64_t used = std::min(buffer.used.load(std::memory_order_seq_cst), holds_);
     for (uint64_t i = 0; i < used; ++i) {
       const HoldWord word = WordOf(number, i);
-      if (!word.Is(kind, holder) || !may_change()) continue;
+      if (!wanted(word)) continue;
       // A failure: it has been received, or another one was first.
       ChangeHold({static_cast<uint32_t>(number), static_cast<uint32_t>(i), word},
                  word.Next(HoldKind::kFree));

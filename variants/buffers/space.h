@@ -74,10 +74,9 @@ class Space {
   bool HasNoOtherHold(uint32_t buffer, std::optional<uint32_t> index) const;
   // Frees the buffer if it has no hold. Whether it did.
   absl::StatusOr<bool> FreeIfUnheld(uint32_t buffer);
-  // Lets go of all holds that are such, where `may_change()` is true after a look at their word;
-  // frees buffers without a hold. How many that freed.
-  absl::StatusOr<uint64_t> DropAll(HoldKind kind, uint32_t holder,
-                                   absl::FunctionRef<bool()> may_change);
+  // Lets go of all holds of whose word `wanted` says so, and frees buffers without a hold. How many
+  // that freed.
+  absl::StatusOr<uint64_t> DropAll(absl::FunctionRef<bool(HoldWord)> wanted);
   absl::StatusOr<RecoveryReport> RecoverDead();
 
   // Whether a transaction can have changed these bytes.
