@@ -9,6 +9,7 @@
 //
 //     buffer_benchmark [--parts=sizes,connects] [--rounds=5] [--clients=1000]
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,20 @@ T Must(absl::StatusOr<T> result) {
 
 double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Of this process and of those that it has waited for: told beside the rates, since what else the
+// machine does changes it less.
+double CpuSeconds() {
+  double sum = 0;
+  for (const int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage{};
+    getrusage(who, &usage);
+    for (const timeval& part : {usage.ru_utime, usage.ru_stime}) {
+      sum += static_cast<double>(part.tv_sec) + static_cast<double>(part.tv_usec) / 1e6;
+    }
+  }
+  return sum;
 }
 
 double Median(std::vector<double> values) {
@@ -133,25 +148,35 @@ double SocketMessagesASecond(size_t bytes) {
 }
 
 void Sizes(const Settings& settings) {
-  std::vector<std::vector<double>> buffers(std::size(kSizes)), sockets(std::size(kSizes));
-  std::vector<double> spreads;
+  std::vector<std::vector<double>> buffers(std::size(kSizes)), sockets(std::size(kSizes)),
+      cpu_us(std::size(kSizes));
+  std::vector<double> spreads, cpu_spreads;
   for (int round = 0; round < settings.rounds; ++round) {
-    double least = 0, most = 0;
+    double least = 0, most = 0, least_us = 0, most_us = 0;
     for (size_t i = 0; i < std::size(kSizes); ++i) {
+      const double cpu_before = CpuSeconds();
       const double rate = BuffersASecond(kSizes[i]);
+      const double us = (CpuSeconds() - cpu_before) * 1e6 / kMessages;
+      cpu_us[i].push_back(us);
+      least_us = i == 0 ? us : std::min(least_us, us);
+      most_us = std::max(most_us, us);
       buffers[i].push_back(rate);
       sockets[i].push_back(SocketMessagesASecond(kSizes[i]));
       least = i == 0 ? rate : std::min(least, rate);
       most = std::max(most, rate);
     }
     spreads.push_back(most / least);
+    cpu_spreads.push_back(most_us / least_us);
   }
-  std::printf("%12s %18s %18s %10s\n", "bytes", "buffers a second", "socket a second", "times");
+  std::printf("%12s %18s %18s %10s %20s\n", "bytes", "buffers a second", "socket a second", "times",
+              "CPU us of a buffer");
   for (size_t i = 0; i < std::size(kSizes); ++i) {
     const double ours = Median(buffers[i]), theirs = Median(sockets[i]);
-    std::printf("%12zu %18.0f %18.0f %10.2f\n", kSizes[i], ours, theirs, ours / theirs);
+    std::printf("%12zu %18.0f %18.0f %10.2f %20.2f\n", kSizes[i], ours, theirs, ours / theirs,
+                Median(cpu_us[i]));
   }
-  std::printf("fastest size to slowest within a round, median: %.2f\n", Median(spreads));
+  std::printf("fastest size to slowest within a round, median: %.2f; by CPU time: %.2f\n",
+              Median(spreads), Median(cpu_spreads));
 }
 
 Options OptionsFor(const char* what, int clients) {
