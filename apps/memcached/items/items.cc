@@ -1,0 +1,120 @@
+#include "apps/memcached/items/items.h"
+
+namespace kill9::memcached {
+namespace {
+
+constexpr int64_t kRelativeSecondsMost = 60 * 60 * 24 * 30;
+constexpr size_t kDraftedBytes = 16 << 10;  // longer values are written in place
+
+}  // namespace
+
+int64_t Items::ExpiryOf(int64_t exptime) const {
+  if (exptime == 0) return Envelope::kNever;
+  if (exptime < 0) return now_ms_;
+  if (exptime <= kRelativeSecondsMost) return now_ms_ + exptime * 1000;
+  return exptime > INT64_MAX / 1000 ? INT64_MAX : exptime * 1000;
+}
+
+Absence Items::AbsenceOf(const Envelope& envelope, uint32_t generation) const {
+  if (envelope.Has(Envelope::kRemoved)) return Absence::kMissing;
+  if (envelope.generation != generation) return Absence::kFlushed;
+  if (envelope.expires_ms != Envelope::kNever && envelope.expires_ms <= now_ms_) {
+    return Absence::kExpired;
+  }
+  return Absence::kNone;
+}
+
+Stored Items::FailureOf(const absl::Status& status) {
+  if (absl::IsResourceExhausted(status)) return Stored::kNoRoom;
+  if (absl::IsInvalidArgument(status)) return Stored::kTooLarge;
+  error_ = status;
+  return Stored::kFailed;
+}
+
+Absence Items::Get(std::string_view key, Item* item) {
+  const uint32_t generation = control_.Generation(now_ms_);
+  const absl::StatusOr<Version> version = store_.Get(key, &present_);
+  if (!version.ok() || !ReadItem(present_, item)) return Absence::kMissing;
+  return AbsenceOf(item->envelope, generation);
+}
+
+Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence) {
+  const uint32_t generation = control_.Generation(now_ms_);
+  absl::StatusOr<PinnedValue> pinned = store_.Pin(key);
+  *absence = Absence::kMissing;
+  if (absl::IsNotFound(pinned.status())) return Stored::kStored;
+  if (!pinned.ok()) return FailureOf(pinned.status());
+  if (ReadItem(pinned->value(), item)) *absence = AbsenceOf(item->envelope, generation);
+  *pin = *std::move(pinned);
+  return Stored::kStored;
+}
+
+Stored Items::Set(std::string_view key, uint32_t client_flags, int64_t expires_ms,
+                  std::string_view data, uint64_t* cas) {
+  Envelope envelope = NewEnvelope(client_flags, expires_ms);
+  envelope.generation = control_.Generation(now_ms_);
+  envelope.cas = *cas = uses_cas_ ? control_.NextCas() : 0;
+  if (data.size() < kDraftedBytes) {
+    WriteItem(envelope, data, &next_);
+    const absl::StatusOr<Version> version = store_.Put(key, next_);
+    return version.ok() ? Stored::kStored : FailureOf(version.status());
+  }
+  absl::StatusOr<Draft> draft = store_.Reserve(key, sizeof envelope + data.size());
+  if (!draft.ok()) return FailureOf(draft.status());
+  std::memcpy(draft->bytes().data(), &envelope, sizeof envelope);
+  std::memcpy(draft->bytes().data() + sizeof envelope, data.data(), data.size());
+  const absl::StatusOr<Version> version = store_.Commit(*std::move(draft));
+  return version.ok() ? Stored::kStored : FailureOf(version.status());
+}
+
+Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
+  for (;;) {
+    const uint32_t generation = control_.Generation(now_ms_);
+    const absl::StatusOr<Version> version = store_.Get(key, &present_);
+    if (!version.ok() && !absl::IsNotFound(version.status())) return FailureOf(version.status());
+    Item item;
+    const bool present = version.ok() && ReadItem(present_, &item) &&
+                         AbsenceOf(item.envelope, generation) == Absence::kNone;
+    Change change = decide(present ? &item : nullptr);
+    if (change.kind == Change::Kind::kLeave) return change.answer;
+    Envelope& envelope = change.envelope;
+    if (change.kind == Change::Kind::kRemove) {
+      envelope = {};
+      envelope.state = Envelope::kRemoved;
+      envelope.expires_ms = now_ms_;
+      change.data = {};
+    }
+    envelope.generation = generation;
+    envelope.cas = change.keeps_cas ? item.envelope.cas : uses_cas_ ? control_.NextCas() : 0;
+    WriteItem(envelope, change.data, &next_);
+    const absl::StatusOr<CasResult> result =
+        store_.CompareAndSwap(key, version.ok() ? *version : kAbsent, next_);
+    if (!result.ok()) return FailureOf(result.status());
+    if (!result->swapped) continue;
+    *cas = envelope.cas;
+    return Stored::kStored;
+  }
+}
+
+bool Items::Remove(std::string_view key) {
+  Item item;
+  if (Get(key, &item) != Absence::kNone) return false;
+  const absl::StatusOr<bool> erased = store_.Erase(key);
+  return erased.ok() && *erased;
+}
+
+Items::Census Items::Count() {
+  Census census;
+  const uint32_t generation = control_.Generation(now_ms_);
+  error_ = store_.ForEach([&](const EntryView& entry) {
+    Item item;
+    if (ReadItem(entry.value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone) {
+      ++census.items;
+      census.bytes += entry.key.size() + entry.value.size();
+    }
+    return true;
+  });
+  return census;
+}
+
+}  // namespace kill9::memcached

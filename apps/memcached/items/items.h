@@ -1,0 +1,105 @@
+// memcached's items over a store of kill9: all that the server knows of the store.
+//
+// Every operation takes effect at one moment, as the store's do: what depends on the present item
+// is a loop of Get and CompareAndSwap. An item is absent that has expired, was flushed, or was
+// removed by a client that asked for a version of it.
+//
+// ON CRASH: an operation has happened, or not; nothing is left to repair but what the store repairs.
+#ifndef KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
+#define KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "apps/memcached/items/control_page.h"
+#include "apps/memcached/items/envelope.h"
+#include "variants/store.h"
+
+namespace kill9::memcached {
+
+enum class Stored : uint8_t {
+  kStored,
+  kNotStored,
+  kExists,    // its number is another one
+  kNotFound,
+  kNotANumber,
+  kTooLarge,
+  kNoRoom,
+  kFailed,    // the store is damaged, or refuses: Items::error() says why
+};
+
+enum class Absence : uint8_t { kNone, kMissing, kExpired, kFlushed };
+
+class Items {
+ public:
+  // `uses_cas`: without it all items have the number 0.
+  Items(Store& store, ControlPage& control, bool uses_cas)
+      : store_(store), control_(control), uses_cas_(uses_cas) {}
+
+  void set_now_ms(int64_t now_ms) { now_ms_ = now_ms; }
+  int64_t now_ms() const { return now_ms_; }
+  uint32_t now_s() const { return static_cast<uint32_t>(now_ms_ / 1000); }
+  // When an item expires that a client gave this time: seconds from now, or since 1970 if they are
+  // more than thirty days; negative: at once.
+  int64_t ExpiryOf(int64_t exptime) const;
+
+  // The item, or why there is none. `data` lasts until the next operation.
+  Absence Get(std::string_view key, Item* item);
+  // The same without a copy: `data` lasts as long as the pin. kNoRoom: no more can be held now.
+  Stored Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence);
+
+  Stored Set(std::string_view key, uint32_t client_flags, int64_t expires_ms,
+             std::string_view data, uint64_t* cas);
+
+  // What becomes of an item: decided with the present one in hand (null: absent).
+  struct Change {
+    enum class Kind : uint8_t { kLeave, kWrite, kRemove } kind = Kind::kLeave;
+    Stored answer = Stored::kStored;  // of kLeave
+    Envelope envelope = {};           // of kWrite, but for generation and number
+    bool keeps_cas = false;
+    std::string_view data = {};
+  };
+  using Decide = absl::FunctionRef<Change(const Item* present)>;
+  // Calls `decide`, several times if others change the item meanwhile, until what it decided of the
+  // present item has happened. *cas: the item's number then.
+  Stored Update(std::string_view key, Decide decide, uint64_t* cas);
+
+  bool Remove(std::string_view key);
+  void Flush() { control_.Flush(); }
+  void FlushAt(int64_t seconds) { control_.FlushAt(seconds); }
+
+  // Of a new item: its number and generation are written by Update and Set.
+  Envelope NewEnvelope(uint32_t client_flags, int64_t expires_ms) const {
+    return {.cas = 0,
+            .expires_ms = expires_ms,
+            .generation = 0,
+            .client_flags = client_flags,
+            .accessed_s = now_s(),
+            .state = 0};
+  }
+  // How many items there are, and their bytes. It looks at each.
+  struct Census {
+    uint64_t items = 0;
+    uint64_t bytes = 0;
+  };
+  Census Count();
+  absl::Status error() const { return error_; }
+
+ private:
+  Absence AbsenceOf(const Envelope& envelope, uint32_t generation) const;
+  Stored FailureOf(const absl::Status& status);
+
+  Store& store_;
+  ControlPage& control_;
+  const bool uses_cas_;
+  int64_t now_ms_ = 0;
+  std::string present_, next_;  // reused
+  absl::Status error_;
+};
+
+}  // namespace kill9::memcached
+
+#endif  // KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_

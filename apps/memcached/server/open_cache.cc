@@ -1,0 +1,82 @@
+#include "apps/memcached/server/open_cache.h"
+
+#include <sys/mman.h>
+#include <time.h>
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::memcached {
+namespace {
+
+constexpr uint32_t kParticipants = 2 * kWorkersMost;
+
+absl::Status Explained(const absl::Status& status, const std::string& file) {
+  std::string advice;
+  if (absl::IsPermissionDenied(status)) {
+    advice = "; run as the user that owns the file, or choose another by --file";
+  } else if (absl::IsResourceExhausted(status)) {
+    advice = "; the whole cache is allocated when it is made: make room, or choose a smaller -m";
+  } else if (absl::IsDataLoss(status) || absl::IsInvalidArgument(status)) {
+    advice = "; it is left as it is: move it away, and the cache begins cold";
+  } else if (absl::IsFailedPrecondition(status)) {
+    advice = "; open it with the --design that made it, or choose another by --file";
+  }
+  return absl::Status(status.code(), absl::StrCat(file.empty() ? "the cache" : file, ": ",
+                                                  std::string(status.message()), advice));
+}
+
+absl::Status OpenSegment(ServerParts* parts) {
+  Options& options = parts->options;
+  SegmentOptions wanted;
+  if (!options.file.empty()) wanted.location = {.kind = SegmentKind::kFile, .name = options.file};
+  wanted.size_bytes = options.memory_bytes;
+  wanted.max_participants = kParticipants;
+  wanted.expected_entries = options.expected_entries;
+  absl::StatusOr<std::shared_ptr<Segment>> segment = parts->design->Create(wanted);
+  if (absl::IsAlreadyExists(segment.status())) segment = parts->design->Open(wanted.location);
+  if (!segment.ok()) return Explained(segment.status(), options.file);
+  parts->segment = *std::move(segment);
+  if (parts->segment->size() != options.memory_bytes && options.verbosity > 0) {
+    std::fprintf(stderr, "kill9-memcached: the cache has %zu bytes\n", parts->segment->size());
+  }
+  options.memory_bytes = parts->segment->size();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SharedState*> MapSharedState() {
+  void* mapped = mmap(nullptr, sizeof(SharedState), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return absl::ResourceExhaustedError("no memory for the counters");
+  auto* shared = static_cast<SharedState*>(mapped);  // zero is what it begins with
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  shared->started_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return shared;
+}
+
+absl::Status OpenCache(ServerParts* parts) {
+  Options& options = parts->options;
+  parts->design = FindVariant(options.design);
+  if (parts->design == nullptr || !parts->design->traits().has_compare_and_swap ||
+      !parts->design->traits().has_versions || !parts->design->traits().has_draft ||
+      parts->design->role() != Design::Role::kDesign) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--design is '", options.design,
+                     "'; it must be seqlock_ring, cas_slots, striped_locks or global_mutex"));
+  }
+  if (absl::Status opened = OpenSegment(parts); !opened.ok()) return opened;
+  auto control =
+      ControlPage::Open(options.file.empty() ? "" : absl::StrCat(options.file, ".control"));
+  if (!control.ok()) return control.status();
+  parts->control = *std::move(control);
+  auto shared = MapSharedState();
+  if (!shared.ok()) return shared.status();
+  parts->shared = *shared;
+  return absl::OkStatus();
+}
+
+}  // namespace kill9::memcached

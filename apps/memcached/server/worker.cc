@@ -1,0 +1,152 @@
+#include "apps/memcached/server/worker.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <vector>
+
+#include "apps/memcached/server/connection.h"
+
+namespace kill9::memcached {
+namespace {
+
+constexpr size_t kReadBytes = 64 << 10;
+constexpr timeval kEverySecond = {1, 0};
+constexpr timeval kGiveWay = {0, 2000};
+constexpr timeval kFarewell = {1, 0};
+
+class Worker {
+ public:
+  Worker(const ServerParts& parts, int index, kill9::Store& store)
+      : parts_(parts),
+        slot_(parts.shared->slots[static_cast<size_t>(index)]),
+        items_(store, *parts.control, parts.options.uses_cas),
+        executor_(parts.options, items_, *parts.shared, slot_, output_),
+        read_buffer_(kReadBytes),
+        base_(event_base_new()),
+        context_{.options = parts.options,
+                 .items = items_,
+                 .executor = executor_,
+                 .output = output_,
+                 .shared = *parts.shared,
+                 .slot = slot_,
+                 .base = base_,
+                 .read_buffer = read_buffer_} {}
+
+  int Run() {
+    if (base_ == nullptr) return 1;
+    context_.Tick();
+    for (const int fd : parts_.listeners) {
+      accepts_.push_back(event_new(base_, fd, EV_READ | EV_PERSIST, OnArrival, this));
+      event_add(accepts_.back(), nullptr);
+    }
+    event_add(event_new(base_, -1, EV_PERSIST, OnSecond, this), &kEverySecond);
+    for (const int signal : {SIGTERM, SIGINT}) {
+      event_add(evsignal_new(base_, signal, OnEnd, this), nullptr);
+    }
+    return event_base_dispatch(base_) < 0 ? 1 : 0;
+  }
+
+ private:
+  // Level-triggered: who is not taken up now wakes up all of us again. Who has more clients than
+  // another one leaves it the next for a moment; if nobody takes it (the other may be stopped), it
+  // does so itself.
+  static void OnArrival(int fd, short what, void* object) {
+    auto& self = *static_cast<Worker*>(object);
+    self.context_.Tick();
+    const bool gave_way = (what & EV_TIMEOUT) != 0;
+    if (!gave_way && self.HasMoreThanAnother()) {
+      for (event* accept : self.accepts_) event_del(accept);
+      event_base_once(self.base_, fd, EV_TIMEOUT, OnArrival, object, &kGiveWay);
+      return;
+    }
+    self.Accept(fd);
+    if (!gave_way || self.ending_) return;
+    for (event* accept : self.accepts_) event_add(accept, nullptr);
+  }
+
+  bool HasMoreThanAnother() const {
+    const uint64_t mine = context_.connections.size();
+    for (int i = 0; i < parts_.shared->workers; ++i) {
+      const WorkerSlot& other = parts_.shared->slots[static_cast<size_t>(i)];
+      // Relaxed: a hint.
+      if (other.pid.load(std::memory_order_relaxed) != 0 &&
+          other.connections.load(std::memory_order_relaxed) < mine) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void Accept(int listener) {
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;  // another worker has it, or the client has gone
+    if (parts_.shared->Connections() >= parts_.options.connections_most) {
+      SendSome(fd, "ERROR Too many open connections\r\n");
+      close(fd);
+      slot_.Add(Counter::kRejectedConnections);
+      return;
+    }
+    Connection::Begin(context_, fd);
+  }
+
+  static void OnSecond(int, short, void* object) {
+    auto& self = *static_cast<Worker*>(object);
+    const int64_t now_ms = self.context_.Tick();
+    auto& all = self.context_.connections;
+    for (auto next = all.begin(); next != all.end();) {
+      Connection& one = **next++;
+      const bool stalls = one.has_something_under_way();
+      const int64_t seconds =
+          stalls ? self.parts_.options.stall_seconds : self.parts_.options.idle_seconds;
+      if (seconds == 0 || now_ms - one.active_ms() < seconds * 1000) continue;
+      self.slot_.Add(Counter::kIdleKicks);
+      one.Close();
+    }
+  }
+
+  // Who has nothing under way ends now, the others may take a second.
+  static void OnEnd(int, short, void* object) {
+    auto& self = *static_cast<Worker*>(object);
+    self.ending_ = true;
+    for (event* accept : self.accepts_) event_del(accept);
+    auto& all = self.context_.connections;
+    for (auto next = all.begin(); next != all.end();) {
+      Connection& one = **next++;
+      if (!one.has_something_under_way()) one.Close();
+    }
+    const timeval at_once = {0, 0};
+    event_base_loopexit(self.base_, all.empty() ? &at_once : &kFarewell);
+  }
+
+  const ServerParts& parts_;
+  WorkerSlot& slot_;
+  Items items_;
+  Output output_;
+  Executor executor_;
+  std::vector<char> read_buffer_;
+  event_base* base_;
+  ConnectionContext context_;
+  std::vector<event*> accepts_;
+  bool ending_ = false;
+};
+
+}  // namespace
+
+int RunWorker(const ServerParts& parts, int index) {
+  const auto store = parts.design->Attach(parts.segment);
+  if (!store.ok()) {
+    std::fprintf(stderr, "kill9-memcached: a worker cannot join: %s\n",
+                 std::string(store.status().message()).c_str());
+    return 1;
+  }
+  // It ends with the process, after its participant has left in order.
+  Worker worker(parts, index, **store);
+  return worker.Run();
+}
+
+}  // namespace kill9::memcached

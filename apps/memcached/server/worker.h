@@ -1,0 +1,30 @@
+// A worker: one process, one participant of the segment, one event loop.
+#ifndef KILL9_APPS_MEMCACHED_SERVER_WORKER_H_
+#define KILL9_APPS_MEMCACHED_SERVER_WORKER_H_
+
+#include <memory>
+#include <span>
+
+#include "apps/memcached/commands/counters.h"
+#include "apps/memcached/items/control_page.h"
+#include "apps/memcached/options/options.h"
+#include "variants/registry.h"
+
+namespace kill9::memcached {
+
+// What the master makes, and its workers inherit.
+struct ServerParts {
+  Options options;
+  const Variant* design = nullptr;
+  std::shared_ptr<Segment> segment;
+  std::unique_ptr<ControlPage> control;
+  SharedState* shared = nullptr;
+  std::vector<int> listeners;
+};
+
+// Serves until SIGTERM or SIGINT, and returns the exit code. `index` is that of its slot.
+int RunWorker(const ServerParts& parts, int index);
+
+}  // namespace kill9::memcached
+
+#endif  // KILL9_APPS_MEMCACHED_SERVER_WORKER_H_
