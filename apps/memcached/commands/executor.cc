@@ -41,7 +41,7 @@ Executor::Next Executor::Run(const Request& request, size_t* keys_done) {
       Stats(request);
       break;
     case Command::kVerbosity:
-      Answer(request, request.arguments.empty() ? "ERROR" : "OK");
+      Answer(request, "OK");
       break;
     case Command::kVersion:
       output_.AppendLine("VERSION " KILL9_VERSION "-kill9");

@@ -22,7 +22,6 @@ struct Envelope {
   static constexpr uint32_t kStale = 1;      // `md I` has marked it, a client should make it anew
   static constexpr uint32_t kTokenSent = 2;  // and one was told so
   static constexpr uint32_t kFetched = 4;
-  static constexpr uint32_t kRemoved = 8;  // the item is absent
   static constexpr int64_t kNever = 0;
 
   bool Has(uint32_t bits) const { return (state & bits) != 0; }

@@ -4,6 +4,7 @@ namespace kill9::memcached {
 namespace {
 
 constexpr int64_t kRelativeSecondsMost = 60 * 60 * 24 * 30;
+constexpr int64_t kSweepEveryMs = 1000;
 constexpr size_t kDraftedBytes = 16 << 10;  // longer values are written in place
 
 }  // namespace
@@ -16,12 +17,36 @@ int64_t Items::ExpiryOf(int64_t exptime) const {
 }
 
 Absence Items::AbsenceOf(const Envelope& envelope, uint32_t generation) const {
-  if (envelope.Has(Envelope::kRemoved)) return Absence::kMissing;
   if (envelope.generation != generation) return Absence::kFlushed;
   if (envelope.expires_ms != Envelope::kNever && envelope.expires_ms <= now_ms_) {
     return Absence::kExpired;
   }
   return Absence::kNone;
+}
+
+// Frees what is dead and takes room. Rarely: in a store that is full of the living it would look at
+// all of them for nothing.
+bool Items::MadeRoom(const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status) || now_ms_ - swept_ms_ < kSweepEveryMs) return false;
+  swept_ms_ = now_ms_;
+  uint64_t freed = 0;
+  const uint32_t generation = control_.Generation(now_ms_);
+  const absl::Status swept = store_.ForEach([&](const EntryView& entry) {
+    if (IsAlive(entry.value, generation)) return true;
+    const absl::StatusOr<Modified> erased =
+        store_.Modify(entry.key, [&](const EntryView* present) {
+          const bool dead = present != nullptr && !IsAlive(present->value, generation);
+          return dead ? kill9::Change::Erase() : kill9::Change::Keep();
+        });
+    freed += erased.ok() && erased->changed ? 1 : 0;
+    return true;
+  });
+  return swept.ok() && freed > 0;
+}
+
+bool Items::IsAlive(std::string_view value, uint32_t generation) const {
+  Item item;
+  return ReadItem(value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
 }
 
 Stored Items::FailureOf(const absl::Status& status) {
@@ -54,17 +79,22 @@ Stored Items::Set(std::string_view key, uint32_t client_flags, int64_t expires_m
   Envelope envelope = NewEnvelope(client_flags, expires_ms);
   envelope.generation = control_.Generation(now_ms_);
   envelope.cas = *cas = uses_cas_ ? control_.NextCas() : 0;
+  absl::StatusOr<Version> version = Put(key, envelope, data);
+  if (!version.ok() && MadeRoom(version.status())) version = Put(key, envelope, data);
+  return version.ok() ? Stored::kStored : FailureOf(version.status());
+}
+
+absl::StatusOr<Version> Items::Put(std::string_view key, const Envelope& envelope,
+                                   std::string_view data) {
   if (data.size() < kDraftedBytes) {
     WriteItem(envelope, data, &next_);
-    const absl::StatusOr<Version> version = store_.Put(key, next_);
-    return version.ok() ? Stored::kStored : FailureOf(version.status());
+    return store_.Put(key, next_);
   }
   absl::StatusOr<Draft> draft = store_.Reserve(key, sizeof envelope + data.size());
-  if (!draft.ok()) return FailureOf(draft.status());
+  if (!draft.ok()) return draft.status();
   std::memcpy(draft->bytes().data(), &envelope, sizeof envelope);
   std::memcpy(draft->bytes().data() + sizeof envelope, data.data(), data.size());
-  const absl::StatusOr<Version> version = store_.Commit(*std::move(draft));
-  return version.ok() ? Stored::kStored : FailureOf(version.status());
+  return store_.Commit(*std::move(draft));
 }
 
 Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
@@ -77,18 +107,19 @@ Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
                          AbsenceOf(item.envelope, generation) == Absence::kNone;
     Change change = decide(present ? &item : nullptr);
     if (change.kind == Change::Kind::kLeave) return change.answer;
-    Envelope& envelope = change.envelope;
     if (change.kind == Change::Kind::kRemove) {
-      envelope = {};
-      envelope.state = Envelope::kRemoved;
-      envelope.expires_ms = now_ms_;
-      change.data = {};
+      const absl::StatusOr<bool> erased = EraseVersion(key, *version);
+      if (!erased.ok()) return FailureOf(erased.status());
+      if (*erased) return Stored::kStored;
+      continue;
     }
+    Envelope& envelope = change.envelope;
     envelope.generation = generation;
     envelope.cas = change.keeps_cas ? item.envelope.cas : uses_cas_ ? control_.NextCas() : 0;
     WriteItem(envelope, change.data, &next_);
     const absl::StatusOr<CasResult> result =
         store_.CompareAndSwap(key, version.ok() ? *version : kAbsent, next_);
+    if (!result.ok() && MadeRoom(result.status())) continue;
     if (!result.ok()) return FailureOf(result.status());
     if (!result->swapped) continue;
     *cas = envelope.cas;
@@ -96,19 +127,32 @@ Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
   }
 }
 
+// False: it is another one now.
+absl::StatusOr<bool> Items::EraseVersion(std::string_view key, Version version) {
+  const absl::StatusOr<Modified> erased = store_.Modify(key, [&](const EntryView* present) {
+    const bool same = present != nullptr && present->version == version;
+    return same ? kill9::Change::Erase() : kill9::Change::Keep();
+  });
+  if (!erased.ok()) return erased.status();
+  return erased->changed;
+}
+
 bool Items::Remove(std::string_view key) {
-  Item item;
-  if (Get(key, &item) != Absence::kNone) return false;
-  const absl::StatusOr<bool> erased = store_.Erase(key);
-  return erased.ok() && *erased;
+  uint64_t cas = 0;
+  return Update(
+             key,
+             [](const Item* present) -> Change {
+               if (present == nullptr) return {.answer = Stored::kNotFound};
+               return {.kind = Change::Kind::kRemove};
+             },
+             &cas) == Stored::kStored;
 }
 
 Items::Census Items::Count() {
   Census census;
   const uint32_t generation = control_.Generation(now_ms_);
   error_ = store_.ForEach([&](const EntryView& entry) {
-    Item item;
-    if (ReadItem(entry.value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone) {
+    if (IsAlive(entry.value, generation)) {
       ++census.items;
       census.bytes += entry.key.size() + entry.value.size();
     }

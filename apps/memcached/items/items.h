@@ -1,8 +1,8 @@
 // memcached's items over a store of kill9: all that the server knows of the store.
 //
 // Every operation takes effect at one moment, as the store's do: what depends on the present item
-// is a loop of Get and CompareAndSwap. An item is absent that has expired, was flushed, or was
-// removed by a client that asked for a version of it.
+// is a loop of Get and CompareAndSwap. An item is absent that has expired or was flushed; its room
+// comes back when the key is set anew, or when there is no other.
 //
 // ON CRASH: an operation has happened, or not; nothing is left to repair but what the store repairs.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
@@ -90,12 +90,18 @@ class Items {
 
  private:
   Absence AbsenceOf(const Envelope& envelope, uint32_t generation) const;
+  bool IsAlive(std::string_view value, uint32_t generation) const;
+  bool MadeRoom(const absl::Status& status);
+  absl::StatusOr<Version> Put(std::string_view key, const Envelope& envelope,
+                              std::string_view data);
+  absl::StatusOr<bool> EraseVersion(std::string_view key, Version version);
   Stored FailureOf(const absl::Status& status);
 
   Store& store_;
   ControlPage& control_;
   const bool uses_cas_;
   int64_t now_ms_ = 0;
+  int64_t swept_ms_ = 0;
   std::string present_, next_;  // reused
   absl::Status error_;
 };

@@ -19,7 +19,6 @@ enum LongOption : int {
   kStall,
   kIdle,
   kBuffers,
-  kPlantStale,
 };
 
 constexpr option kLongOptions[] = {
@@ -28,7 +27,6 @@ constexpr option kLongOptions[] = {
     {"idle-seconds", required_argument, nullptr, kIdle},
     {"stall-seconds", required_argument, nullptr, kStall},
     {"buffers", required_argument, nullptr, kBuffers},
-    {"plant-stale-answers", no_argument, nullptr, kPlantStale},
     {"file", required_argument, nullptr, 'e'},
     {"memory-file", required_argument, nullptr, 'e'},
     {"memory", required_argument, nullptr, 'm'},
@@ -95,7 +93,6 @@ class Reader {
       case 'h': return options_.shows_help = true;
       case 'V': return options_.shows_version = true;
       case 'r': case 'k': return true;  // core files, locked memory: the system's own settings
-      case kPlantStale: return options_.answers_stale = true;
       default: return false;
     }
   }

@@ -38,7 +38,6 @@ struct Options {
   bool may_flush = true;
   bool may_shut_down = false;
   bool may_move_clock = false;  // tests only
-  bool answers_stale = false;   // planted: `get` answers what was there before (tests only)
   int verbosity = 0;
 
   bool shows_help = false;

@@ -86,9 +86,10 @@ class LineParser {
         return ParseMeta();
       case Command::kFlushAll:
         return ParseFlush();
+      case Command::kVerbosity:
+        return ParseVerbosity();
       default:
         request_.arguments = words_.rest();
-        request_.noreply = request_.arguments.ends_with(kNoReply);
     }
   }
 
@@ -163,6 +164,14 @@ class LineParser {
     if (wrong || (!word.empty() && word != kNoReply)) {
       Refuse("CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]");
     }
+  }
+
+  void ParseVerbosity() {
+    const std::string_view word = words_.Next();
+    uint64_t level = 0;
+    if (word.empty()) return Refuse(kError);
+    if (!ParseNumber(word, &level)) return Refuse(kBadFormat);
+    ParseNoReply();
   }
 
   void ParseFlush() {

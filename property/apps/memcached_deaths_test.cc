@@ -1,0 +1,173 @@
+// What deaths, limits and a full cache do to clients of kill9-memcached; and what it says when it
+// cannot begin.
+#include <sys/wait.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "property/apps/memcached_fixture.h"
+
+namespace kill9 {
+namespace {
+
+std::string PathFor(const char* what) {
+  return absl::StrCat(testing::TempDir(), "/kill9-memcached-", what, "-", getpid());
+}
+
+class MemcachedDeaths : public testing::Test {
+ protected:
+  ~MemcachedDeaths() override {
+    unlink(file_.c_str());
+    unlink((file_ + ".control").c_str());
+  }
+  const std::string file_ = PathFor("file");
+};
+
+TEST_F(MemcachedDeaths, AllAreKilledAndTheNextServerIsWarm) {
+  MemcachedServer server({"-e", file_, "-m", "8", "-t", "2"}, KILL9_MEMCACHED);
+  EXPECT_EQ(server.Ask("set flushed 0 0 1\r\nx\r\nflush_all\r\nset kept 3 0 4\r\nwarm\r\n"
+                       "set mortal 0 2 1\r\nx\r\nset removed 0 0 1\r\nx\r\ndelete removed\r\n"),
+            "STORED\r\nOK\r\nSTORED\r\nSTORED\r\nSTORED\r\nDELETED\r\n");
+  server.Kill();
+  server.Start();
+  EXPECT_EQ(server.Ask("get flushed kept removed\r\n"), "VALUE kept 3 4\r\nwarm\r\nEND\r\n");
+  server.Kill();
+  // A deadline goes on while nobody is there.
+  EXPECT_TRUE(Eventually([begun = time(nullptr)] { return time(nullptr) >= begun + 3; }));
+  server.Start();
+  EXPECT_EQ(server.Ask("get mortal kept\r\n"), "VALUE kept 3 4\r\nwarm\r\nEND\r\n");
+  EXPECT_EQ(server.End(SIGTERM), 0);
+}
+
+TEST_F(MemcachedDeaths, WithoutItsControlPageTheCacheIsColdAndNeverStale) {
+  MemcachedServer server({"-e", file_, "-m", "8", "-t", "1"}, KILL9_MEMCACHED);
+  server.Ask("set a 0 0 1\r\nx\r\nflush_all\r\nset b 0 0 1\r\nx\r\n");
+  server.Kill();
+  ASSERT_EQ(unlink((file_ + ".control").c_str()), 0);
+  server.Start();
+  EXPECT_EQ(server.Ask("get a b\r\n"), "END\r\n");
+}
+
+TEST_F(MemcachedDeaths, AWorkerThatIsKilledIsReplacedAndTheOthersGoOn) {
+  MemcachedServer server({"-m", "8", "-t", "2"}, KILL9_MEMCACHED);
+  MemcachedClient one(server.path()), other(server.path());
+  EXPECT_EQ(one.Ask("set a 0 0 1\r\nx\r\n"), "STORED\r\n");
+  EXPECT_EQ(other.Ask("get a\r\n"), "VALUE a 0 1\r\nx\r\nEND\r\n");
+  const std::vector<pid_t> before = server.Workers();
+  ASSERT_EQ(before.size(), 2u);
+  kill(before[0], SIGKILL);
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<pid_t> now = server.Workers();
+    return now.size() == 2 && now[0] != before[0] && now[1] != before[0];
+  }));
+  // The two were taken up by different workers: one connection has gone, the other has not.
+  one.Ask("get a\r\n");
+  other.Ask("get a\r\n");
+  EXPECT_NE(one.closed(), other.closed());
+  EXPECT_EQ(server.Ask("get a\r\n"), "VALUE a 0 1\r\nx\r\nEND\r\n");
+  EXPECT_NE(server.Ask("stats\r\n").find("STAT worker_restarts 1\r\n"), std::string::npos);
+}
+
+TEST_F(MemcachedDeaths, AStoppedWorkerKeepsNoNewClientWaiting) {
+  MemcachedServer server({"-m", "8", "-t", "2"}, KILL9_MEMCACHED);
+  MemcachedClient first(server.path());
+  EXPECT_EQ(first.Ask("version\r\n").substr(0, 7), "VERSION");
+  // Whoever has no client is stopped now: the busy one must take all that come.
+  const std::string conns = first.Ask("stats conns\r\n");
+  const bool idle_is_first = conns.find("STAT 0:connections 0") != std::string::npos;
+  const size_t at = conns.find(idle_is_first ? "STAT 0:pid " : "STAT 1:pid ") + 11;
+  const pid_t idle = std::atoi(conns.c_str() + at);
+  kill(idle, SIGSTOP);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(server.Ask("mn\r\n").substr(0, 4), "MN\r\n");
+  kill(idle, SIGCONT);
+}
+
+TEST_F(MemcachedDeaths, AFullCacheRefusesAndTakesBackWhatHasExpired) {
+  MemcachedServer server({"--design=cas_slots", "-m", "1", "-t", "1", "-o", "debugtime"},
+                         KILL9_MEMCACHED);
+  const std::string value(8000, 'v');
+  std::string answers = "STORED\r\n";
+  int stored = 0;
+  for (; answers == "STORED\r\n" && stored < 1000; ++stored) {
+    answers = server.Ask(absl::StrCat("set k", stored, " 0 60 8000\r\n", value, "\r\n"));
+  }
+  EXPECT_EQ(answers, "SERVER_ERROR out of memory storing object\r\n");
+  EXPECT_GT(stored, 20);
+  EXPECT_EQ(server.Ask(absl::StrCat("debugtime 61\r\nset new 0 0 8000\r\n", value, "\r\n")),
+            "OK\r\nSTORED\r\n");
+}
+
+TEST_F(MemcachedDeaths, LimitsAreKept) {
+  MemcachedServer server({"-m", "64", "-I", "32m", "-t", "1", "-c", "4", "--buffers=1"},
+                         KILL9_MEMCACHED);
+  MemcachedClient one(server.path()), two(server.path()), three(server.path());
+  for (MemcachedClient* client : {&one, &two, &three}) client->Ask("mn\r\n");
+  {
+    MemcachedClient fourth(server.path()), fifth(server.path());
+    EXPECT_EQ(fourth.Ask("get a\r\n"), "END\r\n");
+    EXPECT_EQ(fifth.ReadUntil("\r\n"), "ERROR Too many open connections\r\n");
+  }
+  // A value that is never finished may not take more than all buffers together.
+  one.Send("set a 0 0 30000000\r\n");
+  one.Send(std::string(4 << 20, 'x'));
+  EXPECT_EQ(one.ReadUntil("\r\n"), "SERVER_ERROR out of memory reading request\r\n");
+  // Who asks and does not read is not read from; the others are served.
+  EXPECT_EQ(two.Ask(absl::StrCat("set big 0 0 500000\r\n", std::string(500000, 'b'), "\r\n")),
+            "STORED\r\n");
+  std::string gets;
+  for (int i = 0; i < 100; ++i) gets += "get big\r\n";
+  two.Send(gets);
+  EXPECT_EQ(three.Ask("get none\r\n"), "END\r\n");
+  std::string all;
+  for (int i = 0; i < 100; ++i) all = two.ReadUntil("\r\nEND\r\n");
+  EXPECT_TRUE(all.ends_with("b\r\nEND\r\n"));
+}
+
+// The program's last words, and its exit code.
+std::string Says(const std::string& arguments, int* code) {
+  FILE* pipe = popen(absl::StrCat(KILL9_MEMCACHED, " ", arguments, " 2>&1").c_str(), "r");
+  std::string text;
+  for (char buffer[4096]; size_t got = fread(buffer, 1, sizeof buffer, pipe);) {
+    text.append(buffer, got);
+  }
+  *code = WEXITSTATUS(pclose(pipe));
+  return text;
+}
+
+TEST_F(MemcachedDeaths, SaysWhatIsWrongAndWhatToDo) {
+  const std::string foreign = PathFor("foreign");
+  std::ofstream(foreign) << std::string(100000, 'x');
+  MemcachedServer server({"-m", "8", "-t", "1"}, KILL9_MEMCACHED);
+  const struct {
+    std::string arguments;
+    std::string_view says;
+    int code;
+  } kCases[] = {
+      {"--nonsense", "'--nonsense' is not known", 2},
+      {"-p 70000", "a number from 0 to 65535", 2},
+      {"-t 0", "-t is '0'", 2},
+      {"-I 1000", "-I is '1000'; it must be a size from 1024", 2},
+      {"-B binary", "the binary protocol is not served", 2},
+      {"-o nonsense", "-o nonsense is not known", 2},
+      {"-U 11211", "UDP is not served", 2},
+      {"stray", "'stray' is no option", 2},
+      {"-s " + server.path(), "another server has it", 1},
+      {"-l nowhere.invalid", "-l nowhere.invalid", 1},
+      {"-p 0", "nobody could come", 1},
+      {"--design=lmdb -s " + PathFor("s"), "it must be seqlock_ring", 1},
+      {"-e " + foreign + " -s " + PathFor("s"), "move it away", 1},
+      {"-e /nowhere/file -s " + PathFor("s"), "/nowhere/file", 1},
+      {"-m 2 -I 64m -s " + PathFor("s"), "make -m larger", 1},
+  };
+  for (const auto& [arguments, says, code] : kCases) {
+    int exit_code = 0;
+    const std::string text = Says(arguments, &exit_code);
+    EXPECT_EQ(exit_code, code) << arguments << ": " << text;
+    EXPECT_NE(text.find(says), std::string::npos) << arguments << ": " << text;
+  }
+  unlink(foreign.c_str());
+}
+
+}  // namespace
+}  // namespace kill9

@@ -1,0 +1,314 @@
+// kill9-memcached beside the distribution's memcached: the same clients, in turn within each round;
+// the medians of the ratios of rounds.
+//
+// Two ratios: of requests in the same time, and of requests for the same processor time of the
+// server. On a machine that has other work, the second says more.
+//
+//     memcached_benchmark [--ours=build/release/kill9-memcached] [--theirs=memcached]
+//                         [--workers=2] [--clients=2] [--rounds=5] [--seconds=0.5] [--only=get_100]
+//                         [--kill-every-ms=0]
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace kill9 {
+namespace {
+
+constexpr int kKeyDigits = 10;
+constexpr int kFirstPort = 22201;
+
+struct Load {
+  std::string name;
+  size_t value_bytes = 100;
+  int keys = 100000;
+  int pipelined = 1;
+  int keys_of_a_get = 1;
+  int sets_percent = 0;
+};
+
+struct Settings {
+  std::string ours = "build/release/kill9-memcached";
+  std::string theirs = "memcached";
+  int workers = 2;
+  int clients = 2;
+  int rounds = 5;
+  double seconds = 0.5;
+  int kill_every_ms = 0;
+  std::string only;
+};
+
+[[noreturn]] void Die(const std::string& what) {
+  std::fprintf(stderr, "memcached_benchmark: %s\n", what.c_str());
+  std::exit(2);
+}
+
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
+  std::vector<pid_t> children;
+  for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+// Clock ticks that a process has used.
+double TicksOf(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  unsigned long user = 0, system = 0;
+  const size_t name_end = text.rfind(')');
+  if (name_end == text.npos) return 0;
+  std::sscanf(text.c_str() + name_end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+              &user, &system);
+  return static_cast<double>(user + system);
+}
+
+class Server {
+ public:
+  Server(std::vector<std::string> command, int port) : port_(port) {
+    std::vector<char*> argv;
+    for (std::string& one : command) argv.push_back(one.data());
+    argv.push_back(nullptr);
+    if (posix_spawnp(&pid_, argv[0], nullptr, nullptr, argv.data(), environ) != 0) {
+      Die(absl::StrCat(command[0], " cannot be started"));
+    }
+  }
+  ~Server() {
+    kill(pid_, SIGTERM);
+    waitpid(pid_, nullptr, 0);
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  int port() const { return port_; }
+  pid_t pid() const { return pid_; }
+  double Ticks() const {
+    double ticks = TicksOf(pid_);
+    for (const pid_t child : ChildrenOf(pid_)) ticks += TicksOf(child);
+    return ticks;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int port_;
+};
+
+std::string KeyOf(uint64_t number) { return absl::StrFormat("%0*d", kKeyDigits, number); }
+
+// Requests of one connection, one batch after another. Every get is a hit, so how long the answers
+// are is known.
+class Client {
+ public:
+  Client(int port, const Load& load, uint64_t seed)
+      : port_(port), load_(load), value_(load.value_bytes, 'v'), random_(seed) {
+    Connect();
+  }
+  ~Client() { close(fd_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  void Fill() {
+    for (int from = 0; from < load_.keys; from += 100) {
+      requests_.clear();
+      size_t answer = 0;
+      for (int i = from; i < std::min(load_.keys, from + 100); ++i) {
+        AddSet(static_cast<uint64_t>(i));
+        answer += 8;
+      }
+      if (!Exchange(answer)) Die("the server does not store");
+    }
+  }
+  // Requests done: keys read or set.
+  uint64_t Batch() {
+    requests_.clear();
+    size_t answer = 0;
+    uint64_t done = 0;
+    for (int i = 0; i < load_.pipelined; ++i) {
+      if (static_cast<int>(random_() % 100) < load_.sets_percent) {
+        AddSet(Draw());
+        answer += 8;  // STORED
+        ++done;
+        continue;
+      }
+      requests_ += "get";
+      for (int key = 0; key < load_.keys_of_a_get; ++key) {
+        requests_ += ' ';
+        requests_ += KeyOf(Draw());
+      }
+      requests_ += "\r\n";
+      const size_t head = absl::StrCat("VALUE ", KeyOf(0), " 0 ", load_.value_bytes, "\r\n").size();
+      answer += static_cast<size_t>(load_.keys_of_a_get) * (head + load_.value_bytes + 2) + 5;
+      done += static_cast<uint64_t>(load_.keys_of_a_get);
+    }
+    if (Exchange(answer)) return done;
+    close(fd_);  // its worker was killed
+    Connect();
+    return 0;
+  }
+
+ private:
+  uint64_t Draw() { return random_() % static_cast<uint64_t>(load_.keys); }
+  void AddSet(uint64_t key) {
+    absl::StrAppend(&requests_, "set ", KeyOf(key), " 0 0 ", value_.size(), "\r\n", value_,
+                    "\r\n");
+  }
+  void Connect() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port_));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int attempt = 0; attempt < 2000; ++attempt) {
+      fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+        const int on = 1;
+        setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        return;
+      }
+      close(fd_);
+      usleep(5000);
+    }
+    Die(absl::StrCat("nobody listens at port ", port_));
+  }
+  bool Exchange(size_t answer) {
+    if (send(fd_, requests_.data(), requests_.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(requests_.size())) {
+      return false;
+    }
+    buffer_.resize(std::max(buffer_.size(), answer));
+    size_t got = 0;
+    while (got < answer) {
+      const ssize_t now = recv(fd_, buffer_.data() + got, answer - got, 0);
+      if (now <= 0) return false;
+      got += static_cast<size_t>(now);
+    }
+    return std::string_view(buffer_.data(), answer).ends_with("\r\n");
+  }
+
+  int port_;
+  const Load& load_;
+  std::string value_, requests_;
+  std::vector<char> buffer_;
+  std::mt19937_64 random_;
+  int fd_ = -1;
+};
+
+struct Measured {
+  double per_second = 0;
+  double per_tick = 0;
+};
+
+Measured Measure(const Server& server, const Load& load, const Settings& settings,
+                 int kill_every_ms) {
+  std::atomic<bool> goes_on{true};
+  std::atomic<uint64_t> done{0};
+  std::vector<std::thread> threads;
+  const double ticks = server.Ticks();
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < settings.clients; ++i) {
+    threads.emplace_back([&, i] {
+      Client client(server.port(), load, static_cast<uint64_t>(i) + 1);
+      while (goes_on) done += client.Batch();
+    });
+  }
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  };
+  while (seconds() < settings.seconds) {
+    usleep(kill_every_ms > 0 ? static_cast<unsigned>(kill_every_ms) * 1000 : 10000);
+    const std::vector<pid_t> workers = ChildrenOf(server.pid());
+    if (kill_every_ms > 0 && !workers.empty()) kill(workers.front(), SIGKILL);
+  }
+  const double used = server.Ticks() - ticks, took = seconds();
+  const auto count = static_cast<double>(done.load());
+  goes_on = false;
+  for (std::thread& thread : threads) thread.join();
+  return {count / took, count / std::max(used, 1.0)};
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::vector<Load> Loads() {
+  std::vector<Load> loads;
+  for (const size_t bytes : {size_t{100}, size_t{4096}}) {
+    const int keys = bytes == 100 ? 100000 : 20000;
+    for (const int pipelined : {1, 16}) {
+      for (const int sets : {0, 10}) {
+        loads.push_back({absl::StrCat(sets == 0 ? "get_" : "90_10_", bytes,
+                                      pipelined == 1 ? "" : "_pipelined"),
+                         bytes, keys, pipelined, 1, sets});
+      }
+    }
+    loads.push_back({absl::StrCat("multiget100_", bytes), bytes, keys, 1, 100, 0});
+  }
+  return loads;
+}
+
+void Compare(const Load& load, const Settings& settings) {
+  const std::string workers = absl::StrCat(settings.workers);
+  const std::string port = absl::StrCat(kFirstPort), other_port = absl::StrCat(kFirstPort + 1);
+  Server theirs({settings.theirs, "-p", port, "-U", "0", "-l", "127.0.0.1", "-u", "nobody", "-t",
+                 workers, "-m", "512"},
+                kFirstPort);
+  Server ours({settings.ours, "-p", other_port, "-t", workers, "-m", "512"}, kFirstPort + 1);
+  Client(theirs.port(), load, 0).Fill();
+  Client(ours.port(), load, 0).Fill();
+  std::vector<double> time_ratios, work_ratios, killed_ratios;
+  Measured last_theirs, last_ours;
+  for (int round = 0; round < settings.rounds; ++round) {
+    last_theirs = Measure(theirs, load, settings, 0);
+    last_ours = Measure(ours, load, settings, 0);
+    time_ratios.push_back(last_ours.per_second / last_theirs.per_second);
+    work_ratios.push_back(last_ours.per_tick / last_theirs.per_tick);
+    if (settings.kill_every_ms == 0) continue;
+    const Measured killed = Measure(ours, load, settings, settings.kill_every_ms);
+    killed_ratios.push_back(killed.per_second / last_ours.per_second);
+  }
+  std::printf("%-24s %10.0f %10.0f %9.2f %14.2f", load.name.c_str(), last_theirs.per_second,
+              last_ours.per_second, Median(time_ratios), Median(work_ratios));
+  if (!killed_ratios.empty()) std::printf(" %14.2f", Median(killed_ratios));
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+}  // namespace kill9
+
+int main(int argc, char** argv) {
+  using namespace kill9;
+  Settings settings;
+  CLI::App app("kill9-memcached beside memcached");
+  app.add_option("--ours", settings.ours);
+  app.add_option("--theirs", settings.theirs);
+  app.add_option("--workers", settings.workers);
+  app.add_option("--clients", settings.clients);
+  app.add_option("--rounds", settings.rounds);
+  app.add_option("--seconds", settings.seconds);
+  app.add_option("--only", settings.only, "loads whose names begin so");
+  app.add_option("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
+  CLI11_PARSE(app, argc, argv);
+  std::printf("%-24s %10s %10s %9s %14s%s\n", "load", "theirs/s", "ours/s", "in time",
+              "for its work", settings.kill_every_ms > 0 ? "   while killed" : "");
+  for (const Load& load : Loads()) {
+    if (load.name.starts_with(settings.only)) Compare(load, settings);
+  }
+  return 0;
+}
