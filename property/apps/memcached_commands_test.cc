@@ -21,7 +21,7 @@ class MemcachedCommands : public testing::TestWithParam<const char*> {
   // The item's number.
   std::string CasOf(const std::string& key) {
     const std::string answer = client_.Ask(absl::StrCat("mg ", key, " c\r\n"));
-    return answer.substr(4, answer.find('\r') - 4);
+    return answer.substr(4, answer.find_first_of(" \r", 4) - 4);
   }
 };
 

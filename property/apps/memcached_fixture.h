@@ -108,7 +108,7 @@ class MemcachedServer {
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
     for (const pid_t worker : workers) {
-      EXPECT_TRUE(Eventually([&] { return kill(worker, 0) != 0; })) << "a worker outlives it";
+      EXPECT_TRUE(Eventually([&] { return HasEnded(worker); })) << "a worker outlives it";
     }
     pid_ = 0;
   }
@@ -120,6 +120,14 @@ class MemcachedServer {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
+  // It is gone, or waits for somebody to look at its exit code.
+  static bool HasEnded(pid_t pid) {
+    std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+    std::string text;
+    std::getline(file, text);
+    const size_t name_end = text.rfind(')');
+    return name_end == text.npos || text.compare(name_end + 2, 1, "Z") == 0;
+  }
   std::vector<pid_t> Workers() const {
     std::ifstream children(absl::StrCat("/proc/", pid_, "/task/", pid_, "/children"));
     std::vector<pid_t> workers;

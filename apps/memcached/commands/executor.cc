@@ -1,10 +1,12 @@
 #include "apps/memcached/commands/executor.h"
 
-#include "apps/memcached/protocol/words.h"
+#include <array>
+
 
 namespace kill9::memcached {
 namespace {
 
+constexpr size_t kKeysAtOnce = 32;
 constexpr size_t kPinnedBytes = 16 << 10;  // from here on a pin costs less than a copy
 
 }  // namespace
@@ -77,8 +79,11 @@ Executor::Next Executor::Run(const Request& request, size_t* keys_done) {
 
 Executor::Next Executor::Get(const Request& request, size_t* keys_done) {
   Words keys(request.arguments.substr(*keys_done));
-  for (std::string_view key = keys.Next(); !key.empty(); key = keys.Next()) {
-    GetOne(request, key);
+  for (;;) {
+    const bool done = request.command == Command::kGet || request.command == Command::kGets
+                          ? GetSome(request, keys)
+                          : GetAndTouchOne(request, keys.Next());
+    if (done) break;
     if (!output_.full()) continue;
     *keys_done = request.arguments.size() - keys.rest().size();
     return Next::kPaused;
@@ -87,12 +92,41 @@ Executor::Next Executor::Get(const Request& request, size_t* keys_done) {
   return Next::kGoOn;
 }
 
-void Executor::GetOne(const Request& request, std::string_view key) {
-  const bool touches = request.command == Command::kGat || request.command == Command::kGats;
-  const bool shows_cas = request.command == Command::kGets || request.command == Command::kGats;
+// True: there were no more. Long values are pinned one by one.
+bool Executor::GetSome(const Request& request, Words& words) {
+  const bool shows_cas = request.command == Command::kGets;
+  std::array<std::string_view, kKeysAtOnce> keys;
+  size_t count = 0;
+  const size_t most = expects_large_ ? 1 : keys.size();
+  while (count < most && !(keys[count] = words.Next()).empty()) ++count;
+  if (count == 1) {
+    Item item;
+    PinnedValue pin;
+    if (Find(keys[0], &item, &pin)) {
+      AppendItem(keys[0], item, shows_cas);
+      AppendData(std::move(pin), item.data);
+    }
+  } else if (count > 1) {
+    items_.GetMany({keys.data(), count}, [&](size_t i, Absence absence, const Item& item) {
+      if (!CountGet(absence, item)) return;
+      AppendItem(keys[i], item, shows_cas);
+      AppendData({}, item.data);
+    });
+  }
+  return count < most;
+}
+
+bool Executor::GetAndTouchOne(const Request& request, std::string_view key) {
+  if (key.empty()) return true;
   Item item;
-  PinnedValue pin;
-  if (!(touches ? GetAndTouch(request, key, &item) : Find(key, &item, &pin))) return;
+  if (GetAndTouch(request, key, &item)) {
+    AppendItem(key, item, request.command == Command::kGats);
+    AppendData({}, item.data);
+  }
+  return false;
+}
+
+void Executor::AppendItem(std::string_view key, const Item& item, bool shows_cas) {
   output_.Append("VALUE ");
   output_.Append(key);
   output_.Append(" ");
@@ -104,7 +138,6 @@ void Executor::GetOne(const Request& request, std::string_view key) {
     output_.AppendNumber(item.envelope.cas);
   }
   output_.Append("\r\n");
-  AppendData(std::move(pin), item.data);
 }
 
 void Executor::AppendData(PinnedValue pin, std::string_view data) {
@@ -119,24 +152,25 @@ void Executor::AppendData(PinnedValue pin, std::string_view data) {
 // How long a value is, is known when it has been read. Who reads long ones mostly reads more of
 // them: after a long value the next is pinned, after a short one the next is copied.
 bool Executor::Find(std::string_view key, Item* item, PinnedValue* pin) {
-  Count(Counter::kCmdGet);
   Absence absence = Absence::kMissing;
   const bool pinned = expects_large_ && output_.may_pin() &&
                       items_.Pin(key, item, pin, &absence) == Stored::kStored;
   if (!pinned) absence = items_.Get(key, item);
-  if (absence != Absence::kNone) {
-    CountMiss(absence);
-    return false;
-  }
-  Count(Counter::kGetHits);
-  expects_large_ = item->data.size() >= kPinnedBytes;
-  return true;
+  return CountGet(absence, *item);
 }
 
-void Executor::CountMiss(Absence absence) {
+// Whether it was a hit.
+bool Executor::CountGet(Absence absence, const Item& item) {
+  Count(Counter::kCmdGet);
+  if (absence == Absence::kNone) {
+    Count(Counter::kGetHits);
+    expects_large_ = item.data.size() >= kPinnedBytes;
+    return true;
+  }
   Count(Counter::kGetMisses);
   if (absence == Absence::kExpired) Count(Counter::kGetExpired);
   if (absence == Absence::kFlushed) Count(Counter::kGetFlushed);
+  return false;
 }
 
 bool Executor::GetAndTouch(const Request& request, std::string_view key, Item* item) {

@@ -11,6 +11,7 @@
 #include "apps/memcached/items/items.h"
 #include "apps/memcached/options/options.h"
 #include "apps/memcached/protocol/request.h"
+#include "apps/memcached/protocol/words.h"
 
 namespace kill9::memcached {
 
@@ -36,12 +37,14 @@ class Executor {
  private:
   // executor.cc: the classic commands.
   Next Get(const Request& request, size_t* keys_done);
-  void GetOne(const Request& request, std::string_view key);
+  bool GetSome(const Request& request, Words& words);
+  bool GetAndTouchOne(const Request& request, std::string_view key);
+  void AppendItem(std::string_view key, const Item& item, bool shows_cas);
   bool GetAndTouch(const Request& request, std::string_view key, Item* item);
   bool Find(std::string_view key, Item* item, PinnedValue* pin);
   // `data` are of the pin, if there is one.
   void AppendData(PinnedValue pin, std::string_view data);
-  void CountMiss(Absence absence);
+  bool CountGet(Absence absence, const Item& item);
   void Store(const Request& request);
   Stored StoreItem(const Request& request, uint64_t* cas);
   void Touch(const Request& request);
@@ -78,6 +81,7 @@ class Executor {
   // stats.cc
   void Stats(const Request& request);
   void GeneralStats();
+  void DumpKeys(uint64_t most);
   void SettingsStats();
   void WorkerStats();
   void Stat(std::string_view name, std::string_view value);

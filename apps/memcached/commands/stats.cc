@@ -4,13 +4,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/memcached/commands/executor.h"
-#include "apps/memcached/protocol/words.h"
 
 namespace kill9::memcached {
 namespace {
 
 // A count of all items may take so much of a worker's time: one part in this many.
 constexpr int64_t kCensusShare = 20;
+constexpr uint64_t kDumpedMost = 5000;  // keys, of `stats cachedump`
 
 std::string Seconds(const timeval& time) {
   const std::string microseconds = absl::StrCat(1000000 + time.tv_usec);
@@ -40,6 +40,13 @@ void Executor::Stats(const Request& request) {
     SettingsStats();
   } else if (what == "conns") {
     WorkerStats();
+  } else if (what == "cachedump") {
+    uint64_t most = 0;
+    words.Next();  // a slab class, of which there are none
+    if (!ParseNumber(words.Next(), &most)) {
+      return output_.AppendLine("CLIENT_ERROR bad command line");
+    }
+    DumpKeys(most == 0 ? kDumpedMost : std::min(most, kDumpedMost));
   } else if (what != "items" && what != "slabs" && what != "sizes") {
     return output_.AppendLine("CLIENT_ERROR there are no such statistics");
   }
@@ -84,6 +91,16 @@ void Executor::GeneralStats() {
   // What has no counterpart here, for programs that expect it: nothing waits for a lock, and what
   // gave way in the ring is not counted by item.
   for (const std::string_view name : {"evictions", "reclaimed", "lrutail_reflocked"}) Stat(name, 0);
+}
+
+void Executor::DumpKeys(uint64_t most) {
+  items_.ForEach([&](std::string_view key, const Item& item) {
+    output_.Append("ITEM ");
+    output_.Append(key);
+    output_.AppendLine(absl::StrCat(" [", item.data.size(), " b; ",
+                                    item.envelope.expires_ms / 1000, " s]"));
+    return --most > 0;
+  });
 }
 
 void Executor::SettingsStats() {

@@ -63,6 +63,16 @@ Absence Items::Get(std::string_view key, Item* item) {
   return AbsenceOf(item->envelope, generation);
 }
 
+void Items::GetMany(std::span<const std::string_view> keys,
+                    absl::FunctionRef<void(size_t index, Absence, const Item&)> visit) {
+  const uint32_t generation = control_.Generation(now_ms_);
+  error_ = store_.GetMany(keys, [&](size_t index, const EntryView* entry) {
+    Item item;
+    const bool there = entry != nullptr && ReadItem(entry->value, &item);
+    visit(index, there ? AbsenceOf(item.envelope, generation) : Absence::kMissing, item);
+  });
+}
+
 Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence) {
   const uint32_t generation = control_.Generation(now_ms_);
   absl::StatusOr<PinnedValue> pinned = store_.Pin(key);
@@ -148,14 +158,21 @@ bool Items::Remove(std::string_view key) {
              &cas) == Stored::kStored;
 }
 
-Items::Census Items::Count() {
-  Census census;
+void Items::ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit) {
   const uint32_t generation = control_.Generation(now_ms_);
   error_ = store_.ForEach([&](const EntryView& entry) {
-    if (IsAlive(entry.value, generation)) {
-      ++census.items;
-      census.bytes += entry.key.size() + entry.value.size();
-    }
+    Item item;
+    const bool alive = ReadItem(entry.value, &item) &&
+                       AbsenceOf(item.envelope, generation) == Absence::kNone;
+    return !alive || visit(entry.key, item);
+  });
+}
+
+Items::Census Items::Count() {
+  Census census;
+  ForEach([&](std::string_view key, const Item& item) {
+    ++census.items;
+    census.bytes += key.size() + sizeof(Envelope) + item.data.size();
     return true;
   });
   return census;

@@ -9,6 +9,7 @@
 #define KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -48,7 +49,10 @@ class Items {
 
   // The item, or why there is none. `data` lasts until the next operation.
   Absence Get(std::string_view key, Item* item);
-  // The same without a copy: `data` lasts as long as the pin. kNoRoom: no more can be held now.
+  // Get of many keys, their waits for memory overlapped. `visit` must not call this.
+  void GetMany(std::span<const std::string_view> keys,
+               absl::FunctionRef<void(size_t index, Absence, const Item&)> visit);
+  // Get without a copy: `data` lasts as long as the pin. kNoRoom: no more can be held now.
   Stored Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence);
 
   Stored Set(std::string_view key, uint32_t client_flags, int64_t expires_ms,
@@ -80,6 +84,8 @@ class Items {
             .accessed_s = now_s(),
             .state = 0};
   }
+  // Shows what is there until `visit` returns false.
+  void ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit);
   // How many items there are, and their bytes. It looks at each.
   struct Census {
     uint64_t items = 0;

@@ -40,8 +40,13 @@ void Connection::Begin(ConnectionContext& context, int fd) {
   self.writable_ = event_new(context.base, fd, EV_WRITE, OnEvent, &self);
   event_add(self.readable_, nullptr);
   context.slot.Add(Counter::kTotalConnections);
-  // Relaxed: only this worker writes it.
-  context.slot.connections.store(all.size(), std::memory_order_relaxed);
+  context.CountConnections();
+}
+
+void Connection::Close() {
+  ConnectionContext& context = context_;
+  context.connections.erase(place_);
+  context.CountConnections();
 }
 
 Connection::~Connection() {
@@ -49,8 +54,6 @@ Connection::~Connection() {
   event_free(writable_);
   close(fd_);
   context_.buffered_bytes -= counted_bytes_;
-  // Relaxed: only this worker writes it. This one is still in the list.
-  context_.slot.connections.store(context_.connections.size() - 1, std::memory_order_relaxed);
 }
 
 void Connection::OnEvent(int, short what, void* object) {

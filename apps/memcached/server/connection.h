@@ -38,6 +38,10 @@ struct ConnectionContext {
 
   // The time, for all that is done until the next call.
   int64_t Tick();
+  // Relaxed: only this worker writes it.
+  void CountConnections() {
+    slot.connections.store(connections.size(), std::memory_order_relaxed);
+  }
 };
 
 class Connection {
@@ -53,7 +57,7 @@ class Connection {
     return !input_.empty() || !unsent_.empty() || skip_ > 0;
   }
   // Ends it: *this is gone.
-  void Close() { context_.connections.erase(place_); }
+  void Close();
 
  private:
   Connection(ConnectionContext& context, int fd) : context_(context), fd_(fd) {}

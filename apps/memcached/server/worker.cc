@@ -55,17 +55,18 @@ class Worker {
   // Level-triggered: who is not taken up now wakes up all of us again. Who has more clients than
   // another one leaves it the next for a moment; if nobody takes it (the other may be stopped), it
   // does so itself.
-  static void OnArrival(int fd, short what, void* object) {
+  static void OnArrival(int fd, short, void* object) {
     auto& self = *static_cast<Worker*>(object);
     self.context_.Tick();
-    const bool gave_way = (what & EV_TIMEOUT) != 0;
-    if (!gave_way && self.HasMoreThanAnother()) {
-      for (event* accept : self.accepts_) event_del(accept);
-      event_base_once(self.base_, fd, EV_TIMEOUT, OnArrival, object, &kGiveWay);
-      return;
-    }
-    self.Accept(fd);
-    if (!gave_way || self.ending_) return;
+    if (!self.HasMoreThanAnother()) return self.Accept(fd);
+    for (event* accept : self.accepts_) event_del(accept);
+    event_base_once(self.base_, -1, EV_TIMEOUT, OnGaveWay, object, &kGiveWay);
+  }
+  static void OnGaveWay(int, short, void* object) {
+    auto& self = *static_cast<Worker*>(object);
+    if (self.ending_) return;
+    self.context_.Tick();
+    for (const int fd : self.parts_.listeners) self.Accept(fd);
     for (event* accept : self.accepts_) event_add(accept, nullptr);
   }
 
