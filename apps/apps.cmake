@@ -5,9 +5,14 @@ target_precompile_headers(kill9_connections REUSE_FROM kill9_variants)
 target_link_libraries(kill9_connections PUBLIC kill9_variants)
 
 # Small programs.
+# Small programs that use the designs as anybody would.
 file(GLOB EXAMPLE_SOURCES CONFIGURE_DEPENDS apps/examples/*.cc)
 foreach(source IN LISTS EXAMPLE_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE kill9_connections)
 endforeach()
+  target_link_libraries(${name} PRIVATE kill9_variants)
+endforeach()
+
+include(apps/memcached/memcached.cmake)

@@ -9,8 +9,8 @@ namespace {
 
 class MemcachedCommands : public testing::TestWithParam<const char*> {
  protected:
-  MemcachedServer server_{{absl::StrCat("--design=", GetParam()), "-m", "8", "-t", "2", "-A",
-                           "-I", "64k", "-o", "debugtime"},
+  MemcachedServer server_{{absl::StrCat("--design=", GetParam()), "-m", "8", "-t", "2", "-A", "-I",
+                           "64k", "-o", "debugtime"},
                           KILL9_MEMCACHED};
   MemcachedClient client_{server_.path()};
 
@@ -108,7 +108,8 @@ TEST_P(MemcachedCommands, LongValuesAndManyKeysAreAnswered) {
   }
   Expect(stores, "");
   // More than the server answers at once, twice: it goes on where it was.
-  EXPECT_EQ(client_.Ask(keys + "\r\n" + keys + "\r\n"), expected + "END\r\n" + expected + "END\r\n");
+  EXPECT_EQ(client_.Ask(keys + "\r\n" + keys + "\r\n"),
+            expected + "END\r\n" + expected + "END\r\n");
   Expect(absl::StrCat("set k0 0 0 70000\r\n", std::string(70000, 'w'), "\r\nget k0\r\n"),
          "SERVER_ERROR object too large for cache\r\nEND\r\n");
 }
@@ -124,13 +125,12 @@ TEST_P(MemcachedCommands, GarbageIsAnsweredOrCutOff) {
     other.ReadUntil("never");
     EXPECT_TRUE(other.closed());
   }
-  Expect("version\r\nverbosity 1\r\n", "VERSION " KILL9_VERSION "-kill9\r\nOK\r\n");
+  Expect("version\r\nverbosity 1\r\n", "VERSION 1.6.18-kill9-" KILL9_VERSION "\r\nOK\r\n");
   EXPECT_EQ(server_.Workers().size(), 2u) << "nobody has died of it";
 }
 
 TEST_P(MemcachedCommands, StatisticsAndItsEnd) {
-  Expect("set a 0 0 1\r\nx\r\nget a\r\nget b\r\n",
-         "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
+  Expect("set a 0 0 1\r\nx\r\nget a\r\nget b\r\n", "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\nEND\r\n");
   const std::string stats = client_.Ask("stats\r\n");
   for (const char* line : {"STAT cmd_get 2\r\n", "STAT get_hits 1\r\n", "STAT get_misses 1\r\n",
                            "STAT curr_items 1\r\n", "STAT cmd_set 1\r\n", "STAT threads 2\r\n"}) {

@@ -64,6 +64,10 @@ class MemcachedClient {
     }
     return all;
   }
+  std::string ReadBytes(size_t bytes) {
+    std::string all(bytes, 0);
+    return recv(fd_, all.data(), bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes) ? all : "";
+  }
   // The answers to all of `requests`: a no-op after them tells where they end.
   std::string Ask(std::string_view requests) {
     Send(absl::StrCat(std::string(requests), "mn\r\n"));
@@ -85,12 +89,15 @@ class MemcachedServer {
  public:
   // `arguments` beside the socket's. The cache is in memory unless they name a file.
   explicit MemcachedServer(std::vector<std::string> arguments, std::string program)
-      : path_(absl::StrCat(::testing::TempDir(), "/kill9-memcached-", getpid(), ".socket")),
+      : path_(absl::StrCat(::testing::TempDir(), "/k9mc-", getpid(), "-", ++servers_)),
         arguments_(std::move(arguments)),
         program_(std::move(program)) {
     Start();
   }
-  ~MemcachedServer() { Kill(); }
+  ~MemcachedServer() {
+    Kill();
+    unlink(path_.c_str());
+  }
 
   void Start() {
     std::vector<std::string> all = {program_, "-s", path_};
@@ -99,7 +106,14 @@ class MemcachedServer {
     for (std::string& one : all) argv.push_back(one.data());
     argv.push_back(nullptr);
     ASSERT_EQ(posix_spawn(&pid_, program_.c_str(), nullptr, nullptr, argv.data(), environ), 0);
-    ASSERT_TRUE(Eventually([&] { return MemcachedClient(path_).connected(); }));
+    int status = 0;
+    bool ended = false;
+    EXPECT_TRUE(Eventually([&] {
+      ended = waitpid(pid_, &status, WNOHANG) == pid_;
+      return ended || MemcachedClient(path_).connected();
+    }));
+    if (ended) pid_ = 0;
+    ASSERT_FALSE(ended) << "the server ends as it begins, status " << status;
   }
   // All of it, as an out-of-memory killer or a deployment would: the kernel ends the workers.
   void Kill() {
@@ -110,6 +124,8 @@ class MemcachedServer {
     for (const pid_t worker : workers) {
       EXPECT_TRUE(Eventually([&] { return HasEnded(worker); })) << "a worker outlives it";
     }
+    // One that had just begun ends a moment later.
+    EXPECT_TRUE(Eventually([&] { return !MemcachedClient(path_).connected(); }));
     pid_ = 0;
   }
   int End(int signal) {
@@ -138,6 +154,7 @@ class MemcachedServer {
   std::string Ask(std::string_view requests) { return MemcachedClient(path_).Ask(requests); }
 
  private:
+  inline static int servers_ = 0;  // each has a path of its own
   std::string path_;
   std::vector<std::string> arguments_;
   std::string program_;

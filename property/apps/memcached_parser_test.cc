@@ -54,6 +54,10 @@ TEST(MemcachedParser, SaysWhatIsWrongWithALine) {
       {"delete a 5 noreply", ""},
       {"flush_all x", "CLIENT_ERROR invalid exptime argument"},
       {"verbosity", "ERROR"},
+      {"verbosity 1 2 3", "ERROR"},
+      {"flush_all 0 0 0", "ERROR"},
+      {"incr a 1 2 3", "ERROR"},
+      {"touch a 1 2 3", "ERROR"},
       {"mg", "CLIENT_ERROR bad command line format"},
       {"mg a v v", "CLIENT_ERROR duplicate flag"},
       {"mg a m", "CLIENT_ERROR invalid flag"},
@@ -89,8 +93,8 @@ TEST(MemcachedParser, TakesNoDataForCommands) {
 }
 
 TEST(MemcachedParser, HangsUpOnOtherProtocols) {
-  for (const std::string_view line : {"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "\x80\x01\r\n",
-                                      "\x16\x03\x01\r\n"}) {
+  for (const std::string_view line :
+       {"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\n", "\x80\x01\r\n", "\x16\x03\x01\r\n"}) {
     EXPECT_EQ(Parse(line).outcome, ParseOutcome::kHangUp) << line;
   }
 }
@@ -107,8 +111,9 @@ TEST(MemcachedParser, BoundsLinesWithoutEnd) {
 
 TEST(MemcachedParser, ReadsWhatAMetaCommandSays) {
   Request request;
-  ASSERT_EQ(ParseRequest("ms Zm9v 2 b T90 C7 F5 I q k Oopaque MA\r\nhi\r\n", 1000, &request).outcome,
-            ParseOutcome::kRequest);
+  ASSERT_EQ(
+      ParseRequest("ms Zm9v 2 b T90 C7 F5 I q k Oopaque MA\r\nhi\r\n", 1000, &request).outcome,
+      ParseOutcome::kRequest);
   EXPECT_EQ(request.key, "foo");
   EXPECT_EQ(request.key_as_sent, "Zm9v");
   EXPECT_EQ(request.data, "hi");
@@ -146,10 +151,11 @@ std::vector<Told> ParseAll(std::string_view input, const std::vector<size_t>& cu
 
 // Lines of the protocol with bytes changed, dropped and repeated, cut anywhere.
 TEST(MemcachedParser, SaysTheSameHoweverTheBytesArrive) {
-  const std::string_view kLines[] = {"get a b c\r\n", "set a 1 2 5\r\nhello\r\n", "mg k v t N30\r\n",
-                                     "cas a 0 0 0 9 noreply\r\n\r\n", "ms k 3 T0 MR\r\nabc\r\n",
-                                     "incr n 18446744073709551615\r\n", "delete a 0 noreply\r\n",
-                                     "stats items\r\n", "ma n D2 MD v\r\n", "verbosity 1\r\n"};
+  const std::string_view kLines[] = {"get a b c\r\n",           "set a 1 2 5\r\nhello\r\n",
+                                     "mg k v t N30\r\n",        "cas a 0 0 0 9 noreply\r\n\r\n",
+                                     "ms k 3 T0 MR\r\nabc\r\n", "incr n 18446744073709551615\r\n",
+                                     "delete a 0 noreply\r\n",  "stats items\r\n",
+                                     "ma n D2 MD v\r\n",        "verbosity 1\r\n"};
   std::mt19937_64 random(9);
   size_t requests = 0, refused = 0;
   for (int round = 0; round < 2000; ++round) {
@@ -158,9 +164,14 @@ TEST(MemcachedParser, SaysTheSameHoweverTheBytesArrive) {
     for (uint64_t i = random() % 4; i > 0; --i) {
       const size_t at = random() % input.size();
       switch (random() % 3) {
-        case 0: input[at] = static_cast<char>(random()); break;
-        case 1: input.erase(at, 1); break;
-        default: input.insert(at, input.substr(at, random() % 20));
+        case 0:
+          input[at] = static_cast<char>(random());
+          break;
+        case 1:
+          input.erase(at, 1);
+          break;
+        default:
+          input.insert(at, input.substr(at, random() % 20));
       }
     }
     std::vector<size_t> cuts = {random() % input.size(), random() % input.size(), input.size()};

@@ -1,5 +1,5 @@
-// kill9-memcached with a planted bug: each worker answers a key that it has just read from a copy of
-// its own.
+// kill9-memcached with a planted bug: each worker answers a key that it has just read from a copy
+// of its own.
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -13,8 +13,7 @@ namespace {
 
 class HotCopies final : public Store {
  public:
-  explicit HotCopies(std::unique_ptr<Store> inner)
-      : Store(ForkGuard()), inner_(std::move(inner)) {}
+  explicit HotCopies(std::unique_ptr<Store> inner) : Store(ForkGuard()), inner_(std::move(inner)) {}
   size_t max_key_bytes() const override { return inner_->max_key_bytes(); }
   size_t max_value_bytes() const override { return inner_->max_value_bytes(); }
 

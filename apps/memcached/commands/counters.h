@@ -47,15 +47,21 @@ enum class Counter : uint8_t {
   kCount,
 };
 
-inline constexpr std::string_view kCounterNames[] = {
-    "total_connections", "rejected_connections", "conn_yields",   "idle_kicks",
-    "bytes_read",        "bytes_written",        "cmd_get",       "cmd_set",
-    "cmd_flush",         "cmd_touch",            "cmd_meta",      "get_hits",
-    "get_misses",        "get_expired",          "get_flushed",   "delete_hits",
-    "delete_misses",     "incr_hits",            "incr_misses",   "decr_hits",
-    "decr_misses",       "cas_hits",             "cas_misses",    "cas_badval",
-    "touch_hits",        "touch_misses",         "store_too_large", "store_no_memory",
-    "total_items",       "response_obj_oom"};
+inline constexpr std::string_view kCounterNames[] = {"total_connections", "rejected_connections",
+                                                     "conn_yields",       "idle_kicks",
+                                                     "bytes_read",        "bytes_written",
+                                                     "cmd_get",           "cmd_set",
+                                                     "cmd_flush",         "cmd_touch",
+                                                     "cmd_meta",          "get_hits",
+                                                     "get_misses",        "get_expired",
+                                                     "get_flushed",       "delete_hits",
+                                                     "delete_misses",     "incr_hits",
+                                                     "incr_misses",       "decr_hits",
+                                                     "decr_misses",       "cas_hits",
+                                                     "cas_misses",        "cas_badval",
+                                                     "touch_hits",        "touch_misses",
+                                                     "store_too_large",   "store_no_memory",
+                                                     "total_items",       "response_obj_oom"};
 static_assert(std::size(kCounterNames) == static_cast<size_t>(Counter::kCount));
 
 // Written by its worker, or by the master when there is none; read by all. Each word stands for

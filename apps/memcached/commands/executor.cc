@@ -2,7 +2,6 @@
 
 #include <array>
 
-
 namespace kill9::memcached {
 namespace {
 
@@ -46,7 +45,7 @@ Executor::Next Executor::Run(const Request& request, size_t* keys_done) {
       Answer(request, "OK");
       break;
     case Command::kVersion:
-      output_.AppendLine("VERSION " KILL9_VERSION "-kill9");
+      output_.AppendLine("VERSION " KILL9_MEMCACHED_VERSION);
       break;
     case Command::kQuit:
       return Next::kClose;

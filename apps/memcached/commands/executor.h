@@ -95,7 +95,7 @@ class Executor {
   SharedState& shared_;
   WorkerSlot& slot_;
   Output& output_;
-  std::string joined_;  // reused
+  std::string joined_;          // reused
   bool expects_large_ = false;  // the last value that was read was one
   Items::Census census_;
   int64_t census_at_ms_ = 0;

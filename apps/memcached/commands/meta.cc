@@ -31,7 +31,7 @@ Recache RecacheOf(const Request& request, const Envelope& envelope, int64_t now_
 }  // namespace
 
 struct Executor::Fetched {
-  Item item;  // as it was before
+  Item item;               // as it was before
   int64_t expires_ms = 0;  // as it is now
   Recache recache;
   PinnedValue pin;
@@ -41,8 +41,7 @@ struct Executor::Fetched {
 // here before, changes the item in the same step.
 bool Executor::Fetch(const Request& request, Fetched* fetched) {
   const bool vivifies = request.flags.Has('N');
-  const bool marks =
-      (request.flags.Has('h') || request.flags.Has('l')) && !request.flags.Has('u');
+  const bool marks = (request.flags.Has('h') || request.flags.Has('l')) && !request.flags.Has('u');
   const bool reads_only = !request.has_exptime && !marks;
   Item& item = fetched->item;
   if (reads_only) {
@@ -117,20 +116,39 @@ void Executor::MetaGet(const Request& request) {
   };
   for (const MetaFlag& flag : request.flags.all()) {
     switch (flag.letter) {
-      case 'b': output_.Append(" b"); break;
-      case 'c': number(" c", envelope.cas); break;
-      case 'f': number(" f", envelope.client_flags); break;
-      case 'h': number(" h", envelope.Has(Envelope::kFetched) ? 1 : 0); break;
-      case 'l': number(" l", items_.now_s() - envelope.accessed_s); break;
-      case 's': number(" s", data.size()); break;
-      case 't': AppendTtl(expires_ms); break;
-      case 'T': expires_ms = fetched.expires_ms; break;
-      case 'k': AppendKey(request); break;
+      case 'b':
+        output_.Append(" b");
+        break;
+      case 'c':
+        number(" c", envelope.cas);
+        break;
+      case 'f':
+        number(" f", envelope.client_flags);
+        break;
+      case 'h':
+        number(" h", envelope.Has(Envelope::kFetched) ? 1 : 0);
+        break;
+      case 'l':
+        number(" l", items_.now_s() - envelope.accessed_s);
+        break;
+      case 's':
+        number(" s", data.size());
+        break;
+      case 't':
+        AppendTtl(expires_ms);
+        break;
+      case 'T':
+        expires_ms = fetched.expires_ms;
+        break;
+      case 'k':
+        AppendKey(request);
+        break;
       case 'O':
         output_.Append(" O");
         output_.Append(flag.token);
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (fetched.recache.won) output_.Append(" W");
@@ -149,14 +167,19 @@ void Executor::AnswerMeta(const Request& request, std::string_view code, uint64_
         output_.Append(" O");
         output_.Append(flag.token);
         break;
-      case 'k': AppendKey(request); break;
-      case 'b': output_.Append(" b"); break;
+      case 'k':
+        AppendKey(request);
+        break;
+      case 'b':
+        output_.Append(" b");
+        break;
       case 'c':
         if (code == "EN") break;
         output_.Append(" c");
         output_.AppendNumber(cas);
         break;
-      default: break;
+      default:
+        break;
     }
   }
   output_.Append("\r\n");
@@ -235,14 +258,21 @@ void Executor::MetaArithmetic(const Request& request) {
         output_.Append(" O");
         output_.Append(flag.token);
         break;
-      case 'k': AppendKey(request); break;
-      case 'b': output_.Append(" b"); break;
-      case 't': AppendTtl(after.envelope.expires_ms); break;
+      case 'k':
+        AppendKey(request);
+        break;
+      case 'b':
+        output_.Append(" b");
+        break;
+      case 't':
+        AppendTtl(after.envelope.expires_ms);
+        break;
       case 'c':
         output_.Append(" c");
         output_.AppendNumber(cas);
         break;
-      default: break;
+      default:
+        break;
     }
   }
   output_.Append("\r\n");

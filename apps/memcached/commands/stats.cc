@@ -48,7 +48,7 @@ void Executor::Stats(const Request& request) {
     }
     DumpKeys(most == 0 ? kDumpedMost : std::min(most, kDumpedMost));
   } else if (what != "items" && what != "slabs" && what != "sizes") {
-    return output_.AppendLine("CLIENT_ERROR there are no such statistics");
+    return output_.AppendLine("ERROR");
   }
   output_.AppendLine("END");
 }
@@ -68,7 +68,7 @@ void Executor::GeneralStats() {
   Stat("pid", static_cast<uint64_t>(shared_.master_pid));
   Stat("uptime", static_cast<uint64_t>((items_.now_ms() - shared_.started_ms) / 1000));
   Stat("time", items_.now_s());
-  Stat("version", KILL9_VERSION "-kill9");
+  Stat("version", KILL9_MEMCACHED_VERSION);
   Stat("libevent", event_get_version());
   Stat("pointer_size", 64);
   Stat("rusage_user", Seconds(usage.ru_utime));
@@ -97,8 +97,8 @@ void Executor::DumpKeys(uint64_t most) {
   items_.ForEach([&](std::string_view key, const Item& item) {
     output_.Append("ITEM ");
     output_.Append(key);
-    output_.AppendLine(absl::StrCat(" [", item.data.size(), " b; ",
-                                    item.envelope.expires_ms / 1000, " s]"));
+    output_.AppendLine(
+        absl::StrCat(" [", item.data.size(), " b; ", item.envelope.expires_ms / 1000, " s]"));
     return --most > 0;
   });
 }

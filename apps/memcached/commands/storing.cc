@@ -52,8 +52,7 @@ Stored Executor::StoreItem(const Request& request, uint64_t* cas) {
 
 Items::Change Executor::DecideStore(const Request& request, const Item* present) {
   const char mode = ModeOf(request);
-  Envelope envelope =
-      items_.NewEnvelope(request.client_flags, items_.ExpiryOf(request.exptime));
+  Envelope envelope = items_.NewEnvelope(request.client_flags, items_.ExpiryOf(request.exptime));
   if (request.has_cas) {
     if (present == nullptr) return Leave(Stored::kNotFound);
     const uint64_t number = present->envelope.cas;

@@ -71,8 +71,8 @@ absl::Status ControlPage::Create(const std::string& path) {
 absl::StatusOr<std::unique_ptr<ControlPage>> ControlPage::Map(int fd, const std::string& path) {
   struct stat status {};
   const bool has_size = fstat(fd, &status) == 0 && status.st_size == kPageBytes;
-  void* mapped = has_size ? mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
-                          : MAP_FAILED;
+  void* mapped =
+      has_size ? mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
   close(fd);
   if (!has_size) {
     return absl::DataLossError(absl::StrCat(

@@ -12,12 +12,12 @@
 namespace kill9::memcached {
 
 struct Envelope {
-  uint64_t cas;          // what clients see as "cas unique": of this item only; touch keeps it
-  int64_t expires_ms;    // since 1970; kNever; at or before now: expired
-  uint32_t generation;   // of the flushes: an item of another one than the present is flushed
+  uint64_t cas;         // what clients see as "cas unique": of this item only; touch keeps it
+  int64_t expires_ms;   // since 1970; kNever; at or before now: expired
+  uint32_t generation;  // of the flushes: an item of another one than the present is flushed
   uint32_t client_flags;
-  uint32_t accessed_s;   // seconds since 1970: set, touched, or fetched by who asked for it
-  uint32_t state;        // of these:
+  uint32_t accessed_s;  // seconds since 1970: set, touched, or fetched by who asked for it
+  uint32_t state;       // of these:
 
   static constexpr uint32_t kStale = 1;      // `md I` has marked it, a client should make it anew
   static constexpr uint32_t kTokenSent = 2;  // and one was told so

@@ -33,11 +33,10 @@ bool Items::MadeRoom(const absl::Status& status) {
   const uint32_t generation = control_.Generation(now_ms_);
   const absl::Status swept = store_.ForEach([&](const EntryView& entry) {
     if (IsAlive(entry.value, generation)) return true;
-    const absl::StatusOr<Modified> erased =
-        store_.Modify(entry.key, [&](const EntryView* present) {
-          const bool dead = present != nullptr && !IsAlive(present->value, generation);
-          return dead ? kill9::Change::Erase() : kill9::Change::Keep();
-        });
+    const absl::StatusOr<Modified> erased = store_.Modify(entry.key, [&](const EntryView* present) {
+      const bool dead = present != nullptr && !IsAlive(present->value, generation);
+      return dead ? kill9::Change::Erase() : kill9::Change::Keep();
+    });
     freed += erased.ok() && erased->changed ? 1 : 0;
     return true;
   });
@@ -162,8 +161,8 @@ void Items::ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> v
   const uint32_t generation = control_.Generation(now_ms_);
   error_ = store_.ForEach([&](const EntryView& entry) {
     Item item;
-    const bool alive = ReadItem(entry.value, &item) &&
-                       AbsenceOf(item.envelope, generation) == Absence::kNone;
+    const bool alive =
+        ReadItem(entry.value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
     return !alive || visit(entry.key, item);
   });
 }

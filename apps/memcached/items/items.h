@@ -4,7 +4,7 @@
 // is a loop of Get and CompareAndSwap. An item is absent that has expired or was flushed; its room
 // comes back when the key is set anew, or when there is no other.
 //
-// ON CRASH: an operation has happened, or not; nothing is left to repair but what the store repairs.
+// ON CRASH: an operation has happened, or not; what is left to repair, the store repairs.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
 #define KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
 
@@ -24,12 +24,12 @@ namespace kill9::memcached {
 enum class Stored : uint8_t {
   kStored,
   kNotStored,
-  kExists,    // its number is another one
+  kExists,  // its number is another one
   kNotFound,
   kNotANumber,
   kTooLarge,
   kNoRoom,
-  kFailed,    // the store is damaged, or refuses: Items::error() says why
+  kFailed,  // the store is damaged, or refuses: Items::error() says why
 };
 
 enum class Absence : uint8_t { kNone, kMissing, kExpired, kFlushed };
@@ -55,8 +55,8 @@ class Items {
   // Get without a copy: `data` lasts as long as the pin. kNoRoom: no more can be held now.
   Stored Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence);
 
-  Stored Set(std::string_view key, uint32_t client_flags, int64_t expires_ms,
-             std::string_view data, uint64_t* cas);
+  Stored Set(std::string_view key, uint32_t client_flags, int64_t expires_ms, std::string_view data,
+             uint64_t* cas);
 
   // What becomes of an item: decided with the present one in hand (null: absent).
   struct Change {

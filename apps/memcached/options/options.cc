@@ -60,11 +60,13 @@ constexpr char kLetters[] = "e:m:t:p:U:l:s:a:b:c:I:R:B:u:P:dCMFAo:vhVrk";
 
 // What memcached tunes with -o and has no counterpart here: slabs, its crawler, its hash table.
 constexpr std::string_view kWithoutEffect[] = {
-    "maxconns_fast", "no_maxconns_fast", "hashpower", "hash_algorithm", "tail_repair_time",
-    "no_lru_crawler", "lru_crawler", "lru_crawler_sleep", "lru_crawler_tocrawl", "modern",
-    "no_modern", "lru_maintainer", "no_lru_maintainer", "slab_reassign", "no_slab_reassign",
-    "slab_automove", "slab_chunk_max", "slab_sizes", "track_sizes", "relaxed_privileges",
-    "hot_lru_pct", "warm_lru_pct", "temporary_ttl", "resp_obj_mem_limit", "no_hashexpand"};
+    "maxconns_fast",       "no_maxconns_fast", "hashpower",        "hash_algorithm",
+    "tail_repair_time",    "no_lru_crawler",   "lru_crawler",      "lru_crawler_sleep",
+    "lru_crawler_tocrawl", "modern",           "no_modern",        "lru_maintainer",
+    "no_lru_maintainer",   "slab_reassign",    "no_slab_reassign", "slab_automove",
+    "slab_chunk_max",      "slab_sizes",       "track_sizes",      "relaxed_privileges",
+    "hot_lru_pct",         "warm_lru_pct",     "temporary_ttl",    "resp_obj_mem_limit",
+    "no_hashexpand"};
 
 std::string Wrong(std::string_view option, std::string_view value, std::string_view wanted) {
   return absl::StrCat(std::string(option), " is '", std::string(value), "'; it must be ",
@@ -84,26 +86,42 @@ class Reader {
  private:
   bool ReadSwitch(int letter) {
     switch (letter) {
-      case 'd': return options_.daemon = true;
-      case 'C': return !(options_.uses_cas = false);
-      case 'M': return options_.design = "cas_slots", true;
-      case 'F': return !(options_.may_flush = false);
-      case 'A': return options_.may_shut_down = true;
-      case 'v': return ++options_.verbosity, true;
-      case 'h': return options_.shows_help = true;
-      case 'V': return options_.shows_version = true;
-      case 'r': case 'k': return true;  // core files, locked memory: the system's own settings
-      default: return false;
+      case 'd':
+        return options_.daemon = true;
+      case 'C':
+        return !(options_.uses_cas = false);
+      case 'M':
+        return options_.design = "cas_slots", true;
+      case 'F':
+        return !(options_.may_flush = false);
+      case 'A':
+        return options_.may_shut_down = true;
+      case 'v':
+        return ++options_.verbosity, true;
+      case 'h':
+        return options_.shows_help = true;
+      case 'V':
+        return options_.shows_version = true;
+      case 'r':
+      case 'k':
+        return true;  // core files, locked memory: the system's own settings
+      default:
+        return false;
     }
   }
 
   bool ReadPlace(int letter, std::string_view value) {
     switch (letter) {
-      case kDesign: return options_.design = value, true;
-      case 'e': return options_.file = value, true;
-      case 's': return options_.unix_path = value, true;
-      case 'u': return options_.user = value, true;
-      case 'P': return options_.pid_file = value, true;
+      case kDesign:
+        return options_.design = value, true;
+      case 'e':
+        return options_.file = value, true;
+      case 's':
+        return options_.unix_path = value, true;
+      case 'u':
+        return options_.user = value, true;
+      case 'P':
+        return options_.pid_file = value, true;
       case 'l':
         options_.addresses.clear();
         for (Words words(value, ',');;) {
@@ -123,24 +141,42 @@ class Reader {
           error_ = Wrong("-B", value, "auto or ascii: the binary protocol is not served");
         }
         return true;
-      case 'o': return ReadExtended(value), true;
-      default: return false;
+      case 'o':
+        return ReadExtended(value), true;
+      default:
+        return false;
     }
   }
 
   void ReadLimit(int letter, std::string_view value) {
     switch (letter) {
-      case 'm': options_.memory_bytes = Size("-m", value, 20, 1 << 20, uint64_t{1} << 44); break;
-      case 'I': options_.value_bytes_most = Size("-I", value, 0, 1024, 128 << 20); break;
+      case 'm':
+        options_.memory_bytes = Size("-m", value, 20, 1 << 20, uint64_t{1} << 44);
+        break;
+      case 'I':
+        options_.value_bytes_most = Size("-I", value, 0, 1024, 128 << 20);
+        break;
       case kBuffers:
         options_.buffer_bytes_most = Size("--buffers", value, 20, 1 << 20, uint64_t{1} << 40);
         break;
-      case 't': options_.workers = static_cast<int>(Number("-t", value, 1, 64)); break;
-      case 'p': options_.port = static_cast<int>(Number("-p", value, 0, 65535)); break;
-      case 'b': options_.backlog = static_cast<int>(Number("-b", value, 1, 1 << 20)); break;
-      case 'c': options_.connections_most = Number("-c", value, 1, 1 << 20); break;
-      case 'R': options_.requests_per_turn = Number("-R", value, 1, 1 << 30); break;
-      case kEntries: options_.expected_entries = Number("--expected-entries", value, 0, 1e12); break;
+      case 't':
+        options_.workers = static_cast<int>(Number("-t", value, 1, 64));
+        break;
+      case 'p':
+        options_.port = static_cast<int>(Number("-p", value, 0, 65535));
+        break;
+      case 'b':
+        options_.backlog = static_cast<int>(Number("-b", value, 1, 1 << 20));
+        break;
+      case 'c':
+        options_.connections_most = Number("-c", value, 1, 1 << 20);
+        break;
+      case 'R':
+        options_.requests_per_turn = Number("-R", value, 1, 1 << 30);
+        break;
+      case kEntries:
+        options_.expected_entries = Number("--expected-entries", value, 0, 1e12);
+        break;
       case kStall:
         options_.stall_seconds = static_cast<int>(Number("--stall-seconds", value, 1, 1e6));
         break;
@@ -150,7 +186,8 @@ class Reader {
       case 'U':
         if (value != "0") error_ = Wrong("-U", value, "0: UDP is not served");
         break;
-      default: error_ = "see --help";
+      default:
+        error_ = "see --help";
     }
   }
 
@@ -168,15 +205,15 @@ class Reader {
         options_.may_move_clock = true;
       } else if (std::find(std::begin(kWithoutEffect), std::end(kWithoutEffect), name) ==
                  std::end(kWithoutEffect)) {
-        error_ = absl::StrCat("-o ", std::string(name), " is not known; --help lists those that are");
+        error_ =
+            absl::StrCat("-o ", std::string(name), " is not known; --help lists those that are");
       }
     }
   }
 
   uint64_t Number(std::string_view option, std::string_view value, uint64_t least, double most) {
     uint64_t number = 0;
-    if (ParseNumber(value, &number) && number >= least &&
-        static_cast<double>(number) <= most) {
+    if (ParseNumber(value, &number) && number >= least && static_cast<double>(number) <= most) {
       return number;
     }
     error_ = Wrong(option, value,

@@ -26,8 +26,8 @@ struct Options {
   int backlog = 1024;
   uint64_t connections_most = 1024;
 
-  int idle_seconds = 0;    // 0: who is silent may stay
-  int stall_seconds = 60;  // who has begun something, or does not read its answers
+  int idle_seconds = 0;                    // 0: who is silent may stay
+  int stall_seconds = 60;                  // who has begun something, or does not read its answers
   uint64_t buffer_bytes_most = 256 << 20;  // of each worker, for what is begun and not answered
   uint64_t requests_per_turn = 1000;
 

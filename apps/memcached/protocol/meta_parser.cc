@@ -84,7 +84,8 @@ std::string_view ParseMetaKeyAndFlags(std::string_view key, std::string_view fla
   }
   request->noreply = request->flags.Has('q');
   if (request->flags.Has('b')) {
-    if (!absl::Base64Unescape({key.data(), key.size()}, &request->decoded_key) || request->decoded_key.empty()) {
+    if (!absl::Base64Unescape({key.data(), key.size()}, &request->decoded_key) ||
+        request->decoded_key.empty()) {
       return "CLIENT_ERROR error decoding key";
     }
     request->key = request->decoded_key;

@@ -21,19 +21,32 @@ struct Name {
   Command command;
 };
 constexpr Name kNames[] = {
-    {"get", Command::kGet},           {"set", Command::kSet},
-    {"mg", Command::kMetaGet},        {"ms", Command::kMetaSet},
-    {"gets", Command::kGets},         {"gat", Command::kGat},
-    {"gats", Command::kGats},         {"add", Command::kAdd},
-    {"replace", Command::kReplace},   {"append", Command::kAppend},
-    {"prepend", Command::kPrepend},   {"cas", Command::kCas},
-    {"incr", Command::kIncr},         {"decr", Command::kDecr},
-    {"touch", Command::kTouch},       {"delete", Command::kDelete},
-    {"md", Command::kMetaDelete},     {"ma", Command::kMetaArithmetic},
-    {"me", Command::kMetaDebug},      {"mn", Command::kMetaNoop},
-    {"flush_all", Command::kFlushAll}, {"stats", Command::kStats},
-    {"verbosity", Command::kVerbosity}, {"version", Command::kVersion},
-    {"quit", Command::kQuit},         {"shutdown", Command::kShutdown},
+    {"get", Command::kGet},
+    {"set", Command::kSet},
+    {"mg", Command::kMetaGet},
+    {"ms", Command::kMetaSet},
+    {"gets", Command::kGets},
+    {"gat", Command::kGat},
+    {"gats", Command::kGats},
+    {"add", Command::kAdd},
+    {"replace", Command::kReplace},
+    {"append", Command::kAppend},
+    {"prepend", Command::kPrepend},
+    {"cas", Command::kCas},
+    {"incr", Command::kIncr},
+    {"decr", Command::kDecr},
+    {"touch", Command::kTouch},
+    {"delete", Command::kDelete},
+    {"md", Command::kMetaDelete},
+    {"ma", Command::kMetaArithmetic},
+    {"me", Command::kMetaDebug},
+    {"mn", Command::kMetaNoop},
+    {"flush_all", Command::kFlushAll},
+    {"stats", Command::kStats},
+    {"verbosity", Command::kVerbosity},
+    {"version", Command::kVersion},
+    {"quit", Command::kQuit},
+    {"shutdown", Command::kShutdown},
     {"debugtime", Command::kDebugTime},
 };
 
@@ -62,8 +75,10 @@ class LineParser {
         return ParseKeys();
       case Command::kGat:
       case Command::kGats:
-        if (const std::string_view time = words_.Next(); time.empty()) return Refuse(kError);
-        else if (!ParseNumber(time, &request_.exptime)) return Refuse(kBadExptime);
+        if (const std::string_view time = words_.Next(); time.empty())
+          return Refuse(kError);
+        else if (!ParseNumber(time, &request_.exptime))
+          return Refuse(kBadExptime);
         return ParseKeys();
       case Command::kSet:
       case Command::kAdd:
@@ -114,7 +129,13 @@ class LineParser {
   }
 
   // The last word, which is optional.
-  void ParseNoReply() { request_.noreply = words_.Next() == kNoReply; }
+  void ParseNoReply() {
+    request_.noreply = words_.Next() == kNoReply;
+    ParseEnd();
+  }
+  void ParseEnd() {
+    if (!words_.Next().empty()) Refuse(kError);
+  }
 
   // How much data follows the line. What is refused for another reason is passed over all the same:
   // data must not be taken for commands.
@@ -135,8 +156,8 @@ class LineParser {
     request_.has_cas = has_cas;
     ParseNoReply();
     ParseSize(bytes);
-    if (key.size() > kKeyBytesMost || !has_data_ ||
-        !ParseNumber(flags, &request_.client_flags) ||
+    if (!refusal_.empty()) return;
+    if (key.size() > kKeyBytesMost || !has_data_ || !ParseNumber(flags, &request_.client_flags) ||
         !ParseNumber(exptime, &request_.exptime) || !ParseNumber(cas, &request_.cas)) {
       Refuse(kBadFormat);
     }
@@ -161,6 +182,7 @@ class LineParser {
     const bool wrong = !word.empty() && word != "0" && word != kNoReply;
     if (word == "0" || wrong) word = words_.Next();
     request_.noreply = word == kNoReply;
+    ParseEnd();
     if (wrong || (!word.empty() && word != kNoReply)) {
       Refuse("CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]");
     }
@@ -169,8 +191,10 @@ class LineParser {
   void ParseVerbosity() {
     const std::string_view word = words_.Next();
     uint64_t level = 0;
+    request_.noreply = word == kNoReply;
     if (word.empty()) return Refuse(kError);
-    if (!ParseNumber(word, &level)) return Refuse(kBadFormat);
+    if (request_.noreply) return ParseEnd();
+    if (!ParseNumber(word, &level)) Refuse(kBadFormat);
     ParseNoReply();
   }
 
@@ -182,6 +206,7 @@ class LineParser {
       word = words_.Next();
     }
     request_.noreply = word == kNoReply;
+    ParseEnd();
   }
 
   void ParseMeta() {

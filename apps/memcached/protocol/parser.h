@@ -16,10 +16,10 @@ inline constexpr size_t kLineBytesMost = 2048;
 inline constexpr size_t kKeysLineBytesMost = 1 << 20;
 
 enum class ParseOutcome : uint8_t {
-  kRequest,    // *request is complete
-  kNeedMore,   // nothing is consumed; `needed` bytes in all, if that is known, else 0
-  kRefused,    // `answer` says why; what was consumed and `skip` more bytes are to be passed over
-  kHangUp,     // nobody speaks this protocol here; `answer`, if any, then close
+  kRequest,   // *request is complete
+  kNeedMore,  // nothing is consumed; `needed` bytes in all, if that is known, else 0
+  kRefused,   // `answer` says why; what was consumed and `skip` more bytes are to be passed over
+  kHangUp,    // nobody speaks this protocol here; `answer`, if any, then close
 };
 
 struct Parsed {

@@ -12,6 +12,8 @@
 namespace kill9::memcached {
 
 inline constexpr size_t kKeyBytesMost = 250;
+// Of memcached's, whose protocol this is: clients look at it to know what they may ask for.
+#define KILL9_MEMCACHED_VERSION "1.6.18-kill9-" KILL9_VERSION
 
 enum class Command : uint8_t {
   kGet,

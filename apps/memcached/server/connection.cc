@@ -128,8 +128,8 @@ size_t Connection::Work(std::string_view input) {
       yields_ = true;
       break;
     }
-    const Parsed parsed = ParseRequest(input.substr(at), context_.options.value_bytes_most,
-                                       &context_.request);
+    const Parsed parsed =
+        ParseRequest(input.substr(at), context_.options.value_bytes_most, &context_.request);
     needed_ = parsed.needed;
     if (parsed.outcome == ParseOutcome::kNeedMore) break;
     if (parsed.outcome != ParseOutcome::kRequest) {
@@ -186,8 +186,8 @@ void Connection::Watch() {
 }
 
 bool Connection::KeepWithinBounds() {
-  const uint64_t bytes = (input_.empty() ? 0 : input_.capacity()) +
-                         (unsent_.empty() ? 0 : unsent_.capacity());
+  const uint64_t bytes =
+      (input_.empty() ? 0 : input_.capacity()) + (unsent_.empty() ? 0 : unsent_.capacity());
   context_.buffered_bytes += bytes - counted_bytes_;
   counted_bytes_ = bytes;
   if (context_.buffered_bytes <= context_.options.buffer_bytes_most) return true;

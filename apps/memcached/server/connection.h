@@ -39,9 +39,7 @@ struct ConnectionContext {
   // The time, for all that is done until the next call.
   int64_t Tick();
   // Relaxed: only this worker writes it.
-  void CountConnections() {
-    slot.connections.store(connections.size(), std::memory_order_relaxed);
-  }
+  void CountConnections() { slot.connections.store(connections.size(), std::memory_order_relaxed); }
 };
 
 class Connection {
@@ -53,9 +51,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   int64_t active_ms() const { return active_ms_; }
-  bool has_something_under_way() const {
-    return !input_.empty() || !unsent_.empty() || skip_ > 0;
-  }
+  bool has_something_under_way() const { return !input_.empty() || !unsent_.empty() || skip_ > 0; }
   // Ends it: *this is gone.
   void Close();
 
@@ -84,13 +80,13 @@ class Connection {
   event* writable_ = nullptr;
   std::list<std::unique_ptr<Connection>>::iterator place_;
   int64_t active_ms_ = 0;
-  std::string input_;         // begun, and not answered
-  std::string unsent_;        // answered, and not read
-  size_t skip_ = 0;           // bytes to come that are passed over
-  size_t needed_ = 0;         // bytes of the request that is under way, if that is known
-  size_t keys_done_ = 0;      // of the request that has paused
+  std::string input_;           // begun, and not answered
+  std::string unsent_;          // answered, and not read
+  size_t skip_ = 0;             // bytes to come that are passed over
+  size_t needed_ = 0;           // bytes of the request that is under way, if that is known
+  size_t keys_done_ = 0;        // of the request that has paused
   uint64_t counted_bytes_ = 0;  // of these buffers, in context_.buffered_bytes
-  bool ends_ = false;         // when all is sent
+  bool ends_ = false;           // when all is sent
   bool broken_ = false;
   bool yields_ = false;  // it had its turn, and has more
 };

@@ -22,8 +22,8 @@ absl::Status CannotListen(const std::string& where, int error) {
   if (error == EADDRINUSE) advice = "; another server has it: stop that one, or choose by -p or -s";
   if (error == EACCES) advice = "; ports below 1024 are the system's: choose another by -p";
   if (error == EADDRNOTAVAIL) advice = "; this machine has no such address: choose another by -l";
-  return absl::UnavailableError(absl::StrCat("cannot listen at ", where, ": ", strerror(error),
-                                             std::string(advice)));
+  return absl::UnavailableError(
+      absl::StrCat("cannot listen at ", where, ": ", strerror(error), std::string(advice)));
 }
 
 // HOST, HOST:PORT, [V6] or [V6]:PORT; a V6 address alone has more than one colon.

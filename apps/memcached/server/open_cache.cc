@@ -48,8 +48,8 @@ absl::Status OpenSegment(ServerParts* parts) {
 }  // namespace
 
 absl::StatusOr<SharedState*> MapSharedState() {
-  void* mapped = mmap(nullptr, sizeof(SharedState), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* mapped =
+      mmap(nullptr, sizeof(SharedState), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return absl::ResourceExhaustedError("no memory for the counters");
   auto* shared = static_cast<SharedState*>(mapped);  // zero is what it begins with
   timespec now{};

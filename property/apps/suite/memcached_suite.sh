@@ -96,7 +96,8 @@ report() {
     failures=$((failures + 1))
   fi
 }
-report memcapable memcapable -a -h 127.0.0.1 -p "$port"
-report pymemcache python3 "$here/pymemcache_client.py" "$port"
+memcapable=$(command -v memccapable || command -v memcapable || echo memcapable)  # its two names
+report memcapable "$memcapable" -a -h 127.0.0.1 -p "$port"
+report pymemcache /usr/bin/python3 "$here/pymemcache_client.py" "$port"
 report Cache::Memcached perl "$here/cache_memcached_client.pl" "$port"
 exit $((failures > 0))
