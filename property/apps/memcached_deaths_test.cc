@@ -41,6 +41,20 @@ TEST_F(MemcachedDeaths, AllAreKilledAndTheNextServerIsWarm) {
   EXPECT_EQ(server.End(SIGTERM), 0);
 }
 
+TEST_F(MemcachedDeaths, TheNextServerBeginsBeforeTheWorkersOfTheDeadOneHaveEnded) {
+  MemcachedServer server({"-e", file_, "-m", "8", "-t", "4"}, KILL9_MEMCACHED);
+  server.Ask("set a 0 0 1\r\nx\r\n");
+  for (int i = 0; i < 10; ++i) {
+    server.KillMaster();
+    server.Start();
+    // Who answers may still be one of the old workers, which is to die.
+    EXPECT_TRUE(Eventually([&] {
+      return server.Workers().size() == 4 &&
+             server.Ask("get a\r\n") == "VALUE a 0 1\r\nx\r\nEND\r\n";
+    }));
+  }
+}
+
 TEST_F(MemcachedDeaths, WithoutItsControlPageTheCacheIsColdAndNeverStale) {
   MemcachedServer server({"-e", file_, "-m", "8", "-t", "1"}, KILL9_MEMCACHED);
   server.Ask("set a 0 0 1\r\nx\r\nflush_all\r\nset b 0 0 1\r\nx\r\n");

@@ -115,6 +115,11 @@ class MemcachedServer {
     if (ended) pid_ = 0;
     ASSERT_FALSE(ended) << "the server ends as it begins, status " << status;
   }
+  // The master alone; nobody waits until its workers have ended.
+  void KillMaster() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
   // All of it, as an out-of-memory killer or a deployment would: the kernel ends the workers.
   void Kill() {
     if (pid_ <= 0) return;

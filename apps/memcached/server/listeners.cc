@@ -22,7 +22,8 @@ absl::Status CannotListen(const std::string& where, int error) {
   if (error == EADDRINUSE) advice = "; another server has it: stop that one, or choose by -p or -s";
   if (error == EACCES) advice = "; ports below 1024 are the system's: choose another by -p";
   if (error == EADDRNOTAVAIL) advice = "; this machine has no such address: choose another by -l";
-  return absl::UnavailableError(
+  return absl::Status(
+      error == EADDRINUSE ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kUnavailable,
       absl::StrCat("cannot listen at ", where, ": ", strerror(error), std::string(advice)));
 }
 

@@ -10,7 +10,8 @@
 
 namespace kill9::memcached {
 
-// Descriptors that listen and do not block. An error says which address is in use, or not allowed.
+// Descriptors that listen and do not block. An error says which address is in use (kAlreadyExists),
+// or not allowed.
 absl::StatusOr<std::vector<int>> Listen(const Options& options);
 
 }  // namespace kill9::memcached

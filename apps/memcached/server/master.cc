@@ -23,6 +23,8 @@ namespace {
 
 constexpr rlim_t kOtherDescriptors = 64;
 constexpr int kSecondsToEnd = 3;
+constexpr int kLooks = 500;
+constexpr unsigned kBetweenLooksUs = 2000;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "kill9-memcached: %s\n", std::string(status.message()).c_str());
@@ -235,6 +237,11 @@ int RunServer(const Options& options) {
   ServerParts parts;
   parts.options = options;
   auto listeners = Listen(options);
+  // Of a server that has just been killed, the workers end a moment later.
+  for (int i = 0; i < kLooks && absl::IsAlreadyExists(listeners.status()); ++i) {
+    usleep(kBetweenLooksUs);
+    listeners = Listen(options);
+  }
   if (!listeners.ok()) return Fail(listeners.status());
   parts.listeners = *std::move(listeners);
   Background background;
