@@ -202,5 +202,16 @@ TEST_F(MemcachedDeaths, SaysWhatIsWrongAndWhatToDo) {
   unlink(foreign.c_str());
 }
 
+TEST_F(MemcachedDeaths, TakesNoControlPageOfAnotherUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  MemcachedServer server({"-e", file_, "-m", "8", "-t", "1"}, KILL9_MEMCACHED);
+  server.Kill();
+  ASSERT_EQ(chown((file_ + ".control").c_str(), 12345, 12345), 0);
+  int code = 0;
+  const std::string text = Says("-e " + file_ + " -s " + PathFor("s"), &code);
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(text.find("belongs to another user"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace kill9

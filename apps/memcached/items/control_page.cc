@@ -71,6 +71,10 @@ absl::Status ControlPage::Create(const std::string& path) {
 absl::StatusOr<std::unique_ptr<ControlPage>> ControlPage::Map(int fd, const std::string& path) {
   struct stat status {};
   const bool has_size = fstat(fd, &status) == 0 && status.st_size == kPageBytes;
+  if (status.st_uid != geteuid()) {
+    close(fd);
+    return absl::PermissionDeniedError(absl::StrCat(path, " belongs to another user"));
+  }
   void* mapped =
       has_size ? mmap(nullptr, kPageBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
   close(fd);
