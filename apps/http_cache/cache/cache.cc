@@ -1,0 +1,238 @@
+#include "apps/http_cache/cache/cache.h"
+
+#include <openssl/sha.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::http {
+namespace {
+
+constexpr uint64_t kMostPieceBytes = 1 << 20;
+constexpr int64_t kPassLasts_ms = 10'000;
+
+std::string VariantKey(const std::string& resource, uint64_t id, const std::string& values) {
+  return absl::StrCat("v", absl::Hex(id), "\n", resource, "\n", values);
+}
+
+}  // namespace
+
+Cache::Cache(Store* store, uint64_t max_object_bytes)
+    : store_(store),
+      max_object_bytes_(max_object_bytes),
+      piece_bytes_(std::min<uint64_t>(kMostPieceBytes, store->max_value_bytes() / 8)) {}
+
+// A key that is too long for the store, or could be taken for such a digest, is digested.
+std::string Cache::StoreKey(std::string_view key) const {
+  if (key.size() <= store_->max_key_bytes() && !key.starts_with('#')) return std::string(key);
+  std::string digest(1 + SHA256_DIGEST_LENGTH, '#');
+  SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+         reinterpret_cast<unsigned char*>(digest.data() + 1));
+  return digest;
+}
+
+std::string Cache::PieceKey(uint64_t id, uint64_t piece) const {
+  return absl::StrCat("p", absl::Hex(id), "/", piece);
+}
+
+uint64_t Cache::NewId() {
+  uint64_t id = 0;
+  while (id == 0) id = uint64_t{entropy_()} << 32 | entropy_();
+  return id;
+}
+
+std::optional<Found> Cache::Get(std::string_view key, Version* version) {
+  const std::string store_key = StoreKey(key);
+  Found found;
+  absl::StatusOr<PinnedValue> pinned = store_->Pin(store_key);
+  std::string_view bytes;
+  if (pinned.ok()) {
+    found.pin = *std::move(pinned);
+    *version = found.pin.version();
+    bytes = found.pin.value();
+  } else if (!absl::IsNotFound(pinned.status())) {
+    found.copy = std::make_unique<std::string>();
+    const absl::StatusOr<Version> got = store_->Get(store_key, found.copy.get());
+    if (!got.ok()) return std::nullopt;
+    *version = *got;
+    bytes = *found.copy;
+  } else {
+    return std::nullopt;
+  }
+  const std::optional<Record> record = ReadRecord(bytes, key);
+  if (!record) return std::nullopt;
+  found.record = *record;
+  return found;
+}
+
+Lookup Cache::Find(std::string resource, const Fields& request, int64_t now_ms) {
+  Lookup lookup;
+  Place& place = lookup.place;
+  place.resource = std::move(resource);
+  place.key = place.resource;
+  std::optional<Found> found = Get(place.resource, &place.resource_version);
+  place.version = place.resource_version;
+  if (!found) return lookup;
+  const RecordHead& fixed = found->record.fixed;
+  switch (fixed.kind) {
+    case RecordKind::kResponse: break;
+    case RecordKind::kInvalidated: return lookup;
+    case RecordKind::kPass:
+      lookup.pass = now_ms - fixed.response_time_ms < kPassLasts_ms;
+      return lookup;
+    case RecordKind::kVariants:
+      place.vary_names = found->record.head;
+      place.variants_id = fixed.id;
+      place.key =
+          VariantKey(place.resource, fixed.id, VaryValues(place.vary_names, request));
+      place.version = kAbsent;
+      found = Get(place.key, &place.version);
+      lookup.other_variants = !found;
+      if (!found || found->record.fixed.kind != RecordKind::kResponse) return lookup;
+      break;
+  }
+  lookup.found = std::move(found);
+  return lookup;
+}
+
+std::optional<Found> Cache::FindAgain(const Place& place) {
+  Version version = kAbsent;
+  std::optional<Found> found = Get(place.key, &version);
+  if (!found || version != place.version || found->record.fixed.kind != RecordKind::kResponse)
+    return std::nullopt;
+  return found;
+}
+
+std::optional<Found> Cache::FindPiece(const Record& record, uint64_t piece) {
+  const std::string key = PieceKey(record.fixed.id, piece);
+  Found found;
+  absl::StatusOr<PinnedValue> pinned = store_->Pin(key);
+  if (pinned.ok()) {
+    found.pin = *std::move(pinned);
+    found.record.body = found.pin.value();
+  } else {
+    found.copy = std::make_unique<std::string>();
+    if (absl::IsNotFound(pinned.status()) || !store_->Get(key, found.copy.get()).ok())
+      return std::nullopt;
+    found.record.body = *found.copy;
+  }
+  const uint64_t begin = piece * record.fixed.piece_bytes;
+  const uint64_t size = std::min<uint64_t>(record.fixed.piece_bytes,
+                                           record.fixed.body_bytes - begin);
+  if (found.record.body.size() != size) return std::nullopt;
+  return found;
+}
+
+bool Cache::Body::Append(std::string_view bytes) {
+  total_ += bytes.size();
+  if (total_ > cache_->max_object_bytes_) return false;
+  while (!bytes.empty()) {
+    // The last piece stays here until it is known to be the last.
+    if (bytes_.size() == cache_->piece_bytes_ && !StorePiece()) return false;
+    const size_t fits = std::min<size_t>(bytes.size(), cache_->piece_bytes_ - bytes_.size());
+    bytes_.append(bytes.substr(0, fits));
+    bytes.remove_prefix(fits);
+  }
+  return true;
+}
+
+bool Cache::Body::StorePiece() {
+  if (id_ == 0) id_ = cache_->NewId();
+  if (!cache_->store_->Put(cache_->PieceKey(id_, pieces_), bytes_).ok()) return false;
+  ++pieces_;
+  bytes_.clear();
+  return true;
+}
+
+void Cache::Body::Drop() {
+  for (uint64_t piece = 0; piece < pieces_; ++piece)
+    cache_->store_->Erase(cache_->PieceKey(id_, piece)).IgnoreError();
+  bytes_ = {};
+  id_ = pieces_ = total_ = 0;
+}
+
+bool Cache::Swap(std::string_view key, Version expected, const std::string& record) {
+  const absl::StatusOr<CasResult> swapped =
+      store_->CompareAndSwap(StoreKey(key), expected, record);
+  return swapped.ok() && swapped->swapped;
+}
+
+bool Cache::SelectBy(const std::string& names, const Fields& request, int64_t now_ms,
+                     Place& place) {
+  if (names != place.vary_names) {
+    place.variants_id = NewId();
+    place.vary_names = names;
+    place.version = kAbsent;
+    if (!Swap(place.resource, place.resource_version,
+              MakeNote(RecordKind::kVariants, place.resource, names, place.variants_id, now_ms))) {
+      return false;
+    }
+  }
+  place.key = VariantKey(place.resource, place.variants_id, VaryValues(names, request));
+  return true;
+}
+
+bool Cache::Put(const Place& asked, const Fields& request, const ResponseHead& response,
+                const Life& life, Body& body, int64_t now_ms) {
+  Place place = asked;
+  const std::string names = VaryNames(response.fields);
+  if (names.empty()) {
+    place.key = place.resource;
+    place.version = place.resource_version;
+  } else if (!SelectBy(names, request, now_ms, place)) {
+    return false;
+  }
+  if (body.pieces_ > 0 && !body.StorePiece()) return false;
+  std::string record =
+      MakeResponseFront(place.key, response, StoredHead(response, now_ms), life, body.total_,
+                        body.id_, static_cast<uint32_t>(piece_bytes_));
+  if (body.id_ == 0) record.append(body.bytes_);
+  if (!Swap(place.key, place.version, record)) return false;
+  body.pieces_ = 0;  // they are the record's now
+  return true;
+}
+
+std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& request,
+                                    const ResponseHead& not_modified, int64_t request_time_ms,
+                                    int64_t now_ms) {
+  std::optional<Found> found = FindAgain(place);
+  if (!found) return std::nullopt;
+  const Record& old = found->record;
+  const std::string head = FreshenedHead(old.head, not_modified.fields);
+  const std::string whole = head + "\r\n";
+  ResponseHead merged;
+  if (!ParseResponse(whole, true, &merged)) return found;
+  // The age that counts is that of the 304, which has its own Age field or none.
+  if (const auto age = FirstValue(not_modified.fields, "age")) merged.fields.push_back({"age", *age});
+  Life life;
+  if (MayKeep(request, merged, request_time_ms, now_ms, &life) != Keep::kYes) return found;
+  std::string record =
+      MakeResponseFront(old.key, merged, head, life, old.fixed.body_bytes, old.fixed.id,
+                        old.fixed.piece_bytes);
+  record.append(old.body);
+  Found fresh;
+  Swap(place.key, place.version, record);  // if somebody was faster, theirs stays
+  fresh.copy = std::make_unique<std::string>(std::move(record));
+  const std::optional<Record> read = ReadRecord(*fresh.copy, old.key);
+  if (!read) return found;
+  fresh.record = *read;
+  return fresh;
+}
+
+void Cache::NotePass(const Place& place, int64_t now_ms) {
+  Swap(place.resource, place.resource_version,
+       MakeNote(RecordKind::kPass, place.resource, "", 0, now_ms));
+}
+
+bool Cache::Invalidate(std::string_view resource, int64_t now_ms) {
+  Version version = kAbsent;
+  const std::optional<Found> found = Get(resource, &version);
+  store_->Put(StoreKey(resource), MakeNote(RecordKind::kInvalidated, resource, "", 0, now_ms))
+      .IgnoreError();
+  return found && (found->record.fixed.kind == RecordKind::kResponse ||
+                   found->record.fixed.kind == RecordKind::kVariants);
+}
+
+}  // namespace kill9::http

@@ -1,0 +1,113 @@
+// Responses in a store that several workers share, any of which may be killed at any time. Whatever
+// is stored is stored by one operation of the store, so it is there or it is not.
+//
+// C1  A resource's key holds a response, or says which of the request's fields select one (kVariants)
+//     and under which keys those are: they are made of the note's `id`.
+// C2  To invalidate a resource is to put a note in its place. Variants of before have keys that
+//     nobody makes again.
+// C3  A response is stored by compare-and-swap against what was there when it was asked for: what was
+//     fetched before an invalidation is never stored after it.
+#ifndef KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
+#define KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "apps/http_cache/cache/record.h"
+#include "variants/store.h"
+
+namespace kill9::http {
+
+// Where a response belongs, and what was there when it was asked for.
+struct Place {
+  std::string resource;  // the key of the resource (C1)
+  Version resource_version = kAbsent;
+  std::string vary_names;  // empty: none are known
+  uint64_t variants_id = 0;
+  std::string key;  // of the response that the request selects
+  Version version = kAbsent;
+};
+
+// A stored response, held in place: its bytes stay as they are until it is dropped.
+struct Found {
+  PinnedValue pin;
+  std::unique_ptr<std::string> copy;  // instead, where the store has no hold left
+  Record record;
+};
+
+struct Lookup {
+  Place place;
+  std::optional<Found> found;
+  bool other_variants = false;  // nothing for this request, but for others
+  bool pass = false;            // lately, responses were of no use to others
+};
+
+class Cache {
+ public:
+  // The store is this process's own. `max_object_bytes`: longer bodies are not stored.
+  Cache(Store* store, uint64_t max_object_bytes);
+
+  Lookup Find(std::string resource, const Fields& request, int64_t now_ms);
+  // The response of a place again, if nobody has replaced it.
+  std::optional<Found> FindAgain(const Place& place);
+  // A piece of a response's body; nothing if it is there no more.
+  std::optional<Found> FindPiece(const Record& record, uint64_t piece);
+
+  // Collects a body, by and by; what does not fit one piece is stored at once.
+  class Body {
+   public:
+    explicit Body(Cache* cache) : cache_(cache) {}
+    ~Body() { Drop(); }
+    Body(const Body&) = delete;
+    Body& operator=(const Body&) = delete;
+    bool Append(std::string_view bytes);  // false: it cannot be kept
+    void Drop();
+
+   private:
+    friend class Cache;
+    bool StorePiece();
+    Cache* cache_;
+    std::string bytes_;  // of the piece that is not stored yet
+    uint64_t total_ = 0;
+    uint64_t id_ = 0;
+    uint64_t pieces_ = 0;
+  };
+
+  // Stores a response. Returns whether it is there now: not if the place has changed meanwhile (C3),
+  // or has no room.
+  bool Put(const Place& place, const Fields& request, const ResponseHead& response,
+           const Life& life, Body& body, int64_t now_ms);
+  // Gives a stored response what a 304 says, and returns it.
+  std::optional<Found> Freshen(const Place& place, const RequestFacts& request,
+                               const ResponseHead& not_modified, int64_t request_time_ms,
+                               int64_t now_ms);
+  // Says that responses are of no use to others.
+  void NotePass(const Place& place, int64_t now_ms);
+  // Returns whether there was something.
+  bool Invalidate(std::string_view resource, int64_t now_ms);
+
+  uint64_t max_object_bytes() const { return max_object_bytes_; }
+  uint64_t piece_bytes() const { return piece_bytes_; }
+
+ private:
+  std::string StoreKey(std::string_view key) const;
+  std::optional<Found> Get(std::string_view key, Version* version);
+  bool Swap(std::string_view key, Version expected, const std::string& record);
+  // Makes the resource's key select by these names; false if it has changed meanwhile.
+  bool SelectBy(const std::string& names, const Fields& request, int64_t now_ms, Place& place);
+  std::string PieceKey(uint64_t id, uint64_t piece) const;
+  uint64_t NewId();
+
+  Store* const store_;
+  const uint64_t max_object_bytes_;
+  const uint64_t piece_bytes_;
+  std::random_device entropy_;
+};
+
+}  // namespace kill9::http
+
+#endif  // KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_

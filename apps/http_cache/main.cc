@@ -1,0 +1,189 @@
+// kill9-http-cache: a caching reverse proxy whose workers share one store, and may be killed.
+//
+//     kill9-http-cache --origin=http://127.0.0.1:8080 --listen=8000
+//
+// docs/apps_http.md tells the rest.
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "apps/http_cache/proxy/worker.h"
+#include "apps/server/listener.h"
+#include "apps/server/master.h"
+#include "variants/registry.h"
+
+namespace {
+
+using namespace kill9;
+
+struct Arguments {
+  std::string design = "seqlock_ring";
+  std::string file;
+  uint64_t memory_bytes = 256 << 20;
+  int workers = 2;
+  std::vector<std::string> listen;
+  std::vector<std::string> listen_https;
+  std::string origin;
+  std::string certificate;
+  std::string key;
+  bool quiet = false;
+  http::ProxyOptions proxy;
+};
+
+int Complain(const std::string& what) {
+  std::fprintf(stderr, "kill9-http-cache: %s\n", what.c_str());
+  return server::kHopeless;
+}
+
+void Describe(CLI::App& app, Arguments& arguments) {
+  app.add_option("--origin", arguments.origin, "where responses come from: http://HOST:PORT")
+      ->required();
+  app.add_option("--listen", arguments.listen,
+                 "PORT (loopback), HOST:PORT, *:PORT (all addresses) or unix:PATH; repeatable");
+  app.add_option("--listen-https", arguments.listen_https, "the same, for HTTPS");
+  app.add_option("--cert", arguments.certificate, "PEM file with the chain of certificates");
+  app.add_option("--key", arguments.key, "PEM file with the private key");
+  app.add_option("--design", arguments.design, "of the store: kill9 list")->capture_default_str();
+  app.add_option("--file", arguments.file,
+                 "keep the cache in this file: it is warm after any death; else in memory");
+  app.add_option("--memory", arguments.memory_bytes, "size of the store: 256m, 10g")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--workers", arguments.workers, "processes")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--max-object", arguments.proxy.max_object_bytes,
+                 "longer bodies are passed on, not stored; default: an eighth of the store")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--connections", arguments.proxy.max_connections, "clients of each worker")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--stale-if-error", arguments.proxy.stale_if_error_s,
+                 "seconds for which a stale response is used when the origin fails, where the "
+                 "response does not say")
+      ->capture_default_str();
+  app.add_option("--origin-timeout-ms", arguments.proxy.origin_patience_ms,
+                 "how long the origin may keep silent")
+      ->capture_default_str();
+  app.add_option("--statistics", arguments.proxy.statistics_path,
+                 "path of the statistics page; empty: none")
+      ->capture_default_str();
+  app.add_flag("--statistics-for-all", arguments.proxy.statistics_for_all,
+               "show it to clients on other machines, too");
+  app.add_flag("--purge-for-all", arguments.proxy.purge_for_all,
+               "let clients on other machines PURGE, too");
+  app.add_flag("--quiet", arguments.quiet, "do not tell of workers that end");
+}
+
+absl::StatusOr<std::shared_ptr<Segment>> OpenSegment(const Variant& design,
+                                                     const Arguments& arguments) {
+  SegmentOptions options;
+  if (!arguments.file.empty()) options.location = {SegmentKind::kFile, arguments.file};
+  options.size_bytes = arguments.memory_bytes;
+  options.max_participants = static_cast<uint32_t>(16 + 4 * arguments.workers);
+  absl::StatusOr<std::shared_ptr<Segment>> made = design.Create(options);
+  if (!absl::IsAlreadyExists(made.status())) return made;
+  return design.Open(options.location);
+}
+
+SSL_CTX* MakeTls(const Arguments& arguments) {
+  SSL_CTX* const tls = SSL_CTX_new(TLS_server_method());
+  if (tls == nullptr) return nullptr;
+  SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
+  SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  if (SSL_CTX_use_certificate_chain_file(tls, arguments.certificate.c_str()) == 1 &&
+      SSL_CTX_use_PrivateKey_file(tls, arguments.key.c_str(), SSL_FILETYPE_PEM) == 1) {
+    return tls;
+  }
+  SSL_CTX_free(tls);
+  return nullptr;
+}
+
+int Work(const Variant& design, std::shared_ptr<Segment> segment, http::WorkerSetup setup,
+         int number) {
+  setup.number = number;
+  absl::StatusOr<std::unique_ptr<Store>> store = design.Attach(std::move(segment));
+  if (!store.ok()) {
+    Complain(store.status().ToString());
+    return 1;
+  }
+  // What the one before held is given back before it is missed.
+  if (const auto recovered = (*store)->Recover(); !recovered.ok())
+    Complain(recovered.status().ToString());
+  return http::RunWorker(setup, store->get());
+}
+
+int Run(Arguments arguments) {
+  const Variant* const design = FindVariant(arguments.design);
+  if (design == nullptr) return Complain(absl::StrCat("no design ", arguments.design));
+  const Traits& traits = design->traits();
+  if (!traits.has_compare_and_swap || !traits.has_versions || !traits.has_pin)
+    return Complain(absl::StrCat(arguments.design, " has no compare-and-swap, versions or pins"));
+  if (!arguments.listen_https.empty() && (arguments.certificate.empty() || arguments.key.empty()))
+    return Complain("--listen-https needs --cert and --key");
+  if (arguments.listen.empty() && arguments.listen_https.empty())
+    arguments.listen.push_back("8000");
+  if (arguments.proxy.max_object_bytes == 0)
+    arguments.proxy.max_object_bytes = arguments.memory_bytes / 8;
+
+  http::WorkerSetup setup;
+  setup.options = arguments.proxy;
+  setup.workers = arguments.workers;
+  absl::StatusOr<http::OriginAddress> origin = http::ResolveOrigin(arguments.origin);
+  if (!origin.ok()) return Complain(origin.status().ToString());
+  setup.origin = *std::move(origin);
+  if (!arguments.certificate.empty()) {
+    setup.tls = MakeTls(arguments);
+    if (setup.tls == nullptr) return Complain("the certificate or its key cannot be used");
+  }
+  for (const bool tls : {false, true}) {
+    for (const std::string& address : tls ? arguments.listen_https : arguments.listen) {
+      const absl::StatusOr<int> fd = server::Listen(address);
+      if (!fd.ok()) return Complain(fd.status().ToString());
+      setup.sockets.push_back({*fd, tls});
+    }
+  }
+  absl::StatusOr<std::shared_ptr<Segment>> segment = OpenSegment(*design, arguments);
+  if (!segment.ok()) return Complain(segment.status().ToString());
+  const size_t rows_bytes = sizeof(http::CounterRow) * static_cast<size_t>(arguments.workers);
+  void* const rows =
+      mmap(nullptr, rows_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (rows == MAP_FAILED) return Complain("no memory for the counters");
+  setup.rows = static_cast<http::CounterRow*>(rows);
+  setup.about = absl::StrCat("origin ", setup.origin.authority, "; store: ", arguments.design, ", ",
+                             (*segment)->size() >> 20, " MiB",
+                             arguments.file.empty() ? "" : ", in ", arguments.file);
+
+  server::MasterOptions master;
+  master.workers = arguments.workers;
+  master.work = [&](int number) { return Work(*design, *segment, setup, number); };
+  if (!arguments.quiet) {
+    master.ended = [](int number, int pid, int status) {
+      std::fprintf(stderr, "kill9-http-cache: worker %d (%d) ended: %s %d\n", number + 1, pid,
+                   WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    };
+  }
+  return server::RunMaster(master);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("A caching reverse proxy whose workers share one store, and may be killed.",
+               "kill9-http-cache");
+  Describe(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : server::kHopeless;
+  }
+  return Run(std::move(arguments));
+}

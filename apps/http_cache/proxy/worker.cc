@@ -1,0 +1,124 @@
+#include "apps/http_cache/proxy/worker.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <set>
+
+#include "apps/http_cache/proxy/client.h"
+#include "apps/server/listener.h"
+
+namespace kill9::http {
+namespace {
+
+class Worker {
+ public:
+  Worker(const WorkerSetup& setup, Store* store)
+      : setup_(setup),
+        cache_(store, setup.options.max_object_bytes),
+        origin_(&loop_, setup.origin, &setup.rows[setup.number]) {
+    services_.options = &setup.options;
+    services_.loop = &loop_;
+    services_.cache = &cache_;
+    services_.origin = &origin_;
+    services_.flights = &flights_;
+    services_.counters = &setup.rows[setup.number];
+    services_.rows = setup.rows;
+    services_.workers = setup.workers;
+    services_.about = setup.about;
+  }
+
+  int Run() {
+    std::signal(SIGPIPE, SIG_IGN);
+    services_.counters->Add(Counter::kStarts);
+    for (const ListeningSocket& socket : setup_.sockets) {
+      acceptors_.push_back({this, socket, nullptr});
+    }
+    for (Acceptor& acceptor : acceptors_) {
+      acceptor.readable = event_new(loop_.base(), acceptor.socket.fd, EV_READ | EV_PERSIST,
+                                    OnClient, &acceptor);
+      event_add(acceptor.readable, nullptr);
+    }
+    event* const term = evsignal_new(loop_.base(), SIGTERM, OnTerm, this);
+    event_add(term, nullptr);
+    loop_.Run();
+    event_free(term);
+    for (const Acceptor& acceptor : acceptors_) event_free(acceptor.readable);
+    return 0;
+  }
+
+ private:
+  struct Acceptor {
+    Worker* worker;
+    ListeningSocket socket;
+    event* readable;
+  };
+
+  // One client a turn, so that the other workers get theirs.
+  static void OnClient(int, short, void* argument) {
+    Acceptor& acceptor = *static_cast<Acceptor*>(argument);
+    const int fd = server::Accept(acceptor.socket.fd);
+    if (fd >= 0) acceptor.worker->Welcome(fd, acceptor.socket.tls);
+  }
+
+  void Welcome(int fd, bool tls) {
+    SSL* const session = tls ? SSL_new(setup_.tls) : nullptr;
+    if (tls && session == nullptr) {
+      close(fd);
+      return;
+    }
+    if (++connections_ >= setup_.options.max_connections) WatchClients(false);
+    const auto place = std::make_shared<Client*>(nullptr);
+    *place = loop_.Adopt(std::make_unique<Client>(&services_, fd, session, [this, place] {
+      clients_.erase(*place);
+      Left();
+    }));
+    clients_.insert(*place);
+  }
+
+  void Left() {
+    --connections_;
+    if (ending_) {
+      if (connections_ == 0) loop_.Stop();
+    } else if (connections_ == setup_.options.max_connections - 1) {
+      WatchClients(true);
+    }
+  }
+
+  void WatchClients(bool watch) {
+    for (const Acceptor& acceptor : acceptors_) {
+      if (watch) {
+        event_add(acceptor.readable, nullptr);
+      } else {
+        event_del(acceptor.readable);
+      }
+    }
+  }
+
+  static void OnTerm(int, short, void* self) {
+    Worker& worker = *static_cast<Worker*>(self);
+    worker.ending_ = true;
+    worker.WatchClients(false);
+    const std::set<Client*> clients = worker.clients_;
+    for (Client* const client : clients) client->Retire();
+    if (worker.connections_ == 0) worker.loop_.Stop();
+  }
+
+  const WorkerSetup& setup_;
+  Cache cache_;
+  Loop loop_;
+  OriginPool origin_;
+  Flights flights_;
+  Services services_;
+  std::vector<Acceptor> acceptors_;
+  std::set<Client*> clients_;
+  int connections_ = 0;
+  bool ending_ = false;
+};
+
+}  // namespace
+
+int RunWorker(const WorkerSetup& setup, Store* store) { return Worker(setup, store).Run(); }
+
+}  // namespace kill9::http
