@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstring>
+#include <limits>
 #include <string>
 
 namespace kill9::http {
@@ -22,7 +23,7 @@ class Parser : public beast::http::basic_parser<is_request> {
  public:
   Parser() {
     this->header_limit(static_cast<uint32_t>(kMaxHeadBytes + kMaxTrailerBytes));
-    this->body_limit(boost::none);
+    this->body_limit(std::numeric_limits<uint64_t>::max());  // bodies are BodyReader's
   }
   std::string_view method, target, reason;
   int status = 0;

@@ -144,12 +144,27 @@ void Exchange::DecideKeeping(const ResponseHead& head) {
   Land(head.status < 500 ? Landing::kGoAlone : Landing::kFailed);
 }
 
+// The response to a POST that says to be what a GET would get (RFC 9110, 9.3.3).
+void Exchange::KeepOfPost(const ResponseHead& head) {
+  const auto reference = FirstValue(head.fields, "content-location");
+  if (!request_->Is("POST") || head.status != 200 || !reference) return;
+  if (ResourceOf(*request_, *reference) != request_->resource) return;
+  const CacheControl control = ParseCacheControl(head.fields);
+  if (!control.max_age_s && !control.s_maxage_s && !FirstValue(head.fields, "expires")) return;
+  place_ = services_->cache->Find(request_->resource, request_->head.fields, Loop::WallMs()).place;
+  DecideKeeping(head);
+}
+
 void Exchange::OnHead(const ResponseHead& head) {
   has_head_ = true;
   status_ = head.status;
   if (AnsweredByStored(head)) return;
   InvalidateBy(head);
-  if (mode_.keep) DecideKeeping(head);
+  if (mode_.keep) {
+    DecideKeeping(head);
+  } else {
+    KeepOfPost(head);
+  }
   if (sink_ != nullptr) {
     sink_->Begin(head, Status(body_ ? "; stored" : ""));
   } else if (!body_) {

@@ -59,6 +59,7 @@ class Exchange : public Member, public FetchListener {
   bool StaleOnError(std::string_view detail);
   void DecideKeeping(const ResponseHead& head);
   void InvalidateBy(const ResponseHead& head);
+  void KeepOfPost(const ResponseHead& head);
   void StopKeeping(Landing landing);
   void Store();
   void Land(Landing landing);
@@ -68,7 +69,7 @@ class Exchange : public Member, public FetchListener {
   const Services* const services_;
   const SharedRequest request_;
   AnswerSink* sink_;
-  const Place place_;
+  Place place_;
   Mode mode_;
   Fetch* fetch_ = nullptr;
   int64_t request_time_ms_ = 0;
