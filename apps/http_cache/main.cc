@@ -71,6 +71,9 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--origin-timeout-ms", arguments.proxy.origin_patience_ms,
                  "how long the origin may keep silent")
       ->capture_default_str();
+  app.add_option("--lease-ms", arguments.proxy.lease_ms,
+                 "a worker that fetches for longer than this is not waited for by the others")
+      ->capture_default_str();
   app.add_option("--statistics", arguments.proxy.statistics_path,
                  "path of the statistics page; empty: none")
       ->capture_default_str();
@@ -86,6 +89,7 @@ absl::StatusOr<std::shared_ptr<Segment>> OpenSegment(const Variant& design,
   SegmentOptions options;
   if (!arguments.file.empty()) options.location = {SegmentKind::kFile, arguments.file};
   options.size_bytes = arguments.memory_bytes;
+  options.keeps_terms = design.traits().can_keep_terms;
   options.max_participants = static_cast<uint32_t>(16 + 4 * arguments.workers);
   absl::StatusOr<std::shared_ptr<Segment>> made = design.Create(options);
   if (!absl::IsAlreadyExists(made.status())) return made;

@@ -3,6 +3,7 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,10 @@ namespace {
 
 constexpr uint64_t kMostPieceBytes = 1 << 20;
 constexpr int64_t kPassLasts_ms = 10'000;
+constexpr int64_t kInvalidatedLasts_ms = 3'600'000;  // longer than any fetch of before
+constexpr int64_t kStaleLasts_ms = 7 * 24 * 3'600'000;  // what can be validated
+constexpr int64_t kForEver_ms = 10 * 365 * 24 * 3'600'000LL;
+constexpr int64_t kPiecesOutlast_ms = 60'000;
 
 std::string VariantKey(const std::string& resource, uint64_t id, const std::string& values) {
   return absl::StrCat("v", absl::Hex(id), "\n", resource, "\n", values);
@@ -125,6 +130,30 @@ std::optional<Found> Cache::FindPiece(const Record& record, uint64_t piece) {
   return found;
 }
 
+int64_t Cache::KeptMs(const Life& life) {
+  return std::max<int64_t>(0, life.LeftMs(life.response_time_ms)) +
+         std::max({life.stale_while_revalidate_ms, life.stale_if_error_ms, kStaleLasts_ms});
+}
+
+Terms Cache::GoneAfter(int64_t kept_ms) const {
+  Terms terms;
+  kept_ms = std::min(kept_ms, kForEver_ms);
+  if (store_->keeps_terms()) terms.expires = Expiry::After(std::chrono::milliseconds(kept_ms));
+  return terms;
+}
+
+bool Cache::KeepPieces(const Record& record, int64_t kept_ms) {
+  if (!store_->keeps_terms() || !record.in_pieces()) return true;
+  const Expiry gone = GoneAfter(kept_ms + kPiecesOutlast_ms).expires;
+  for (uint64_t piece = 0; piece < record.pieces(); ++piece) {
+    if (!store_->Touch(PieceKey(record.fixed.id, piece), gone).ok()) return false;
+  }
+  return true;
+}
+
+Cache::Body::Body(Cache* cache, const Life& life)
+    : cache_(cache), terms_(cache->GoneAfter(KeptMs(life) + kPiecesOutlast_ms)) {}
+
 bool Cache::Body::Append(std::string_view bytes) {
   total_ += bytes.size();
   if (total_ > cache_->max_object_bytes_) return false;
@@ -140,7 +169,7 @@ bool Cache::Body::Append(std::string_view bytes) {
 
 bool Cache::Body::StorePiece() {
   if (id_ == 0) id_ = cache_->NewId();
-  if (!cache_->store_->Put(cache_->PieceKey(id_, pieces_), bytes_).ok()) return false;
+  if (!cache_->PutFor(cache_->PieceKey(id_, pieces_), bytes_, terms_)) return false;
   ++pieces_;
   bytes_.clear();
   return true;
@@ -153,9 +182,15 @@ void Cache::Body::Drop() {
   id_ = pieces_ = total_ = 0;
 }
 
-bool Cache::Swap(std::string_view key, Version expected, const std::string& record) {
+bool Cache::PutFor(const std::string& key, const std::string& value, const Terms& terms) {
+  return store_->keeps_terms() ? store_->Put(key, value, terms).ok()
+                               : store_->Put(key, value).ok();
+}
+
+bool Cache::Swap(std::string_view key, Version expected, const std::string& record,
+                 int64_t kept_ms) {
   const absl::StatusOr<CasResult> swapped =
-      store_->CompareAndSwap(StoreKey(key), expected, record);
+      store_->CompareAndSwap(StoreKey(key), expected, record, GoneAfter(kept_ms));
   return swapped.ok() && swapped->swapped;
 }
 
@@ -166,7 +201,8 @@ bool Cache::SelectBy(const std::string& names, const Fields& request, int64_t no
     place.vary_names = names;
     place.version = kAbsent;
     if (!Swap(place.resource, place.resource_version,
-              MakeNote(RecordKind::kVariants, place.resource, names, place.variants_id, now_ms))) {
+              MakeNote(RecordKind::kVariants, place.resource, names, place.variants_id, now_ms),
+              kStaleLasts_ms)) {
       return false;
     }
   }
@@ -189,7 +225,7 @@ bool Cache::Put(const Place& asked, const Fields& request, const ResponseHead& r
       MakeResponseFront(place.key, response, StoredHead(response, now_ms), life, body.total_,
                         body.id_, static_cast<uint32_t>(piece_bytes_));
   if (body.id_ == 0) record.append(body.bytes_);
-  if (!Swap(place.key, place.version, record)) return false;
+  if (!Swap(place.key, place.version, record, KeptMs(life))) return false;
   body.pieces_ = 0;  // they are the record's now
   return true;
 }
@@ -208,12 +244,13 @@ std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& requ
   if (const auto age = FirstValue(not_modified.fields, "age")) merged.fields.push_back({"age", *age});
   Life life;
   if (MayKeep(request, merged, request_time_ms, now_ms, &life) != Keep::kYes) return found;
+  if (!KeepPieces(old, KeptMs(life))) return std::nullopt;
   std::string record =
       MakeResponseFront(old.key, merged, head, life, old.fixed.body_bytes, old.fixed.id,
                         old.fixed.piece_bytes);
   record.append(old.body);
   Found fresh;
-  Swap(place.key, place.version, record);  // if somebody was faster, theirs stays
+  Swap(place.key, place.version, record, KeptMs(life));  // if somebody was faster, theirs stays
   fresh.copy = std::make_unique<std::string>(std::move(record));
   const std::optional<Record> read = ReadRecord(*fresh.copy, old.key);
   if (!read) return found;
@@ -223,14 +260,14 @@ std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& requ
 
 void Cache::NotePass(const Place& place, int64_t now_ms) {
   Swap(place.resource, place.resource_version,
-       MakeNote(RecordKind::kPass, place.resource, "", 0, now_ms));
+       MakeNote(RecordKind::kPass, place.resource, "", 0, now_ms), kPassLasts_ms);
 }
 
 bool Cache::Invalidate(std::string_view resource, int64_t now_ms) {
   Version version = kAbsent;
   const std::optional<Found> found = Get(resource, &version);
-  store_->Put(StoreKey(resource), MakeNote(RecordKind::kInvalidated, resource, "", 0, now_ms))
-      .IgnoreError();
+  PutFor(StoreKey(resource), MakeNote(RecordKind::kInvalidated, resource, "", 0, now_ms),
+         GoneAfter(kInvalidatedLasts_ms));
   return found && (found->record.fixed.kind == RecordKind::kResponse ||
                    found->record.fixed.kind == RecordKind::kVariants);
 }

@@ -60,7 +60,7 @@ class Cache {
   // Collects a body, by and by; what does not fit one piece is stored at once.
   class Body {
    public:
-    explicit Body(Cache* cache) : cache_(cache) {}
+    Body(Cache* cache, const Life& life);
     ~Body() { Drop(); }
     Body(const Body&) = delete;
     Body& operator=(const Body&) = delete;
@@ -70,7 +70,8 @@ class Cache {
    private:
     friend class Cache;
     bool StorePiece();
-    Cache* cache_;
+    Cache* const cache_;
+    const Terms terms_;  // of its pieces
     std::string bytes_;  // of the piece that is not stored yet
     uint64_t total_ = 0;
     uint64_t id_ = 0;
@@ -96,9 +97,15 @@ class Cache {
  private:
   std::string StoreKey(std::string_view key) const;
   std::optional<Found> Get(std::string_view key, Version* version);
-  bool Swap(std::string_view key, Version expected, const std::string& record);
+  bool Swap(std::string_view key, Version expected, const std::string& record, int64_t kept_ms);
+  // For how long a response can be of use, with a validator or in place of an error.
+  static int64_t KeptMs(const Life& life);
+  // Gone after that time, where the store keeps such terms; there its room is not lost.
+  Terms GoneAfter(int64_t kept_ms) const;
+  bool KeepPieces(const Record& record, int64_t kept_ms);
   // Makes the resource's key select by these names; false if it has changed meanwhile.
   bool SelectBy(const std::string& names, const Fields& request, int64_t now_ms, Place& place);
+  bool PutFor(const std::string& key, const std::string& value, const Terms& terms);
   std::string PieceKey(uint64_t id, uint64_t piece) const;
   uint64_t NewId();
 

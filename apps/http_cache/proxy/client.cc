@@ -168,7 +168,7 @@ void Client::Handle() {
   if (request.Is("PURGE")) return Purge();
   if (Statistics()) return;
   const bool has_body = request.head.framing.kind != Framing::Kind::kNone;
-  if ((request.Is("GET") || request.Is("HEAD")) && !has_body) return LookUp(true);
+  if ((request.Is("GET") || request.Is("HEAD")) && !has_body) return LookUp(Turn::kFirst);
   PassOn("method");
 }
 
@@ -265,7 +265,7 @@ void Client::Revalidate(const Lookup& lookup) {
   exchange->Start(&lookup.found->record);
 }
 
-void Client::LookUp(bool may_wait) {
+void Client::LookUp(Turn turn) {
   const int64_t now_ms = Loop::WallMs();
   const Fields& fields = request_->head.fields;
   const RequestFacts& facts = request_->facts;
@@ -294,20 +294,26 @@ void Client::LookUp(bool may_wait) {
   mode.keep = !facts.control.no_store;
   mode.validate = lookup.found.has_value();
   mode.whole = !conditional || mode.validate;
-  const bool shared = mode.keep && mode.whole && !lookup.pass && !facts.authorization && may_wait;
-  if (shared && !services_->flights->Begin(lookup.place.key)) {
-    services_->counters->Add(Counter::kCollapsed);
+  const bool shared = mode.keep && mode.whole && !lookup.pass && !facts.authorization;
+  if (shared && turn == Turn::kFirst) {
     flight_key_ = lookup.place.key;
-    state_ = State::kFlight;
-    return services_->flights->Wait(flight_key_, this);
+    if (!services_->flights->BeginOrWait(flight_key_, this)) {
+      services_->counters->Add(Counter::kCollapsed);
+      state_ = State::kFlight;
+      return;
+    }
+    mode.leads = true;
+  } else if (shared && leads_ && flight_key_ == lookup.place.key) {
+    mode.leads = true;
+    leads_ = false;  // it is the exchange's now
   }
-  mode.leads = shared;
   services_->counters->Add(Counter::kMisses);
   AskOrigin(std::move(lookup.place), mode, lookup.found ? &lookup.found->record : nullptr);
 }
 
 void Client::OnLanded(Landing landing) {
-  if (state_ != State::kFlight) return;
+  leads_ = landing == Landing::kLead;
+  if (state_ != State::kFlight) return LandIfLeading();
   state_ = State::kHead;
   // What the flight brought answers this request as well, or it goes alone.
   if (landing == Landing::kFailed) {
@@ -321,10 +327,16 @@ void Client::OnLanded(Landing landing) {
       Error(502, "fwd=miss; collapsed");
     }
   } else {
-    LookUp(false);
+    LookUp(leads_ ? Turn::kLeads : Turn::kAlone);
   }
+  LandIfLeading();
   Flush();
   Process();
+}
+
+// Nothing had to be fetched after all: the others look again, too.
+void Client::LandIfLeading() {
+  if (std::exchange(leads_, false)) services_->flights->Land(flight_key_, Landing::kLookAgain);
 }
 
 }  // namespace kill9::http

@@ -38,12 +38,14 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   void Flush();
   bool Statistics();
   void Purge();
-  void LookUp(bool may_wait);
+  enum class Turn : uint8_t { kFirst, kLeads, kAlone };
+  void LookUp(Turn turn);
   void AskOrigin(Place place, Exchange::Mode mode, const Record* stored);
   void PassOn(std::string_view why);
   void PumpRequestBody();
   void Revalidate(const Lookup& lookup);
   void OnLanded(Landing landing) override;
+  void LandIfLeading();
 
   void Interim(const ResponseHead& head) override;
   void Begin(const ResponseHead& head, std::string_view cache_status) override;
@@ -74,6 +76,7 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   BodyReader request_body_;
   Exchange* exchange_ = nullptr;
   std::string flight_key_;
+  bool leads_ = false;  // the flight of that key is this one's to land
   const bool tls_;
   bool keep_alive_ = true;
   bool chunked_ = false;    // the answer is

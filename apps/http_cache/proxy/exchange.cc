@@ -136,7 +136,7 @@ void Exchange::DecideKeeping(const ResponseHead& head) {
                     head.framing.length <= services_->cache->max_object_bytes();
   if (keep == Keep::kYes && fits) {
     stored_head_ = StoredHead(head, now_ms);
-    body_.emplace(services_->cache);
+    body_.emplace(services_->cache, life_);
     return;
   }
   // A failure says nothing of the next response.

@@ -14,6 +14,7 @@ struct ProxyOptions {
   uint64_t max_object_bytes = 0;
   int max_connections = 4096;  // of each worker
   int64_t origin_patience_ms = 60'000;
+  int64_t lease_ms = 10'000;  // a worker that fetches for longer is not waited for
   int64_t head_patience_ms = 20'000;
   int64_t idle_patience_ms = 75'000;
   int64_t stall_patience_ms = 30'000;  // no byte of a body could be read or written

@@ -1,5 +1,7 @@
 #include "apps/http_cache/proxy/statistics.h"
 
+#include <unistd.h>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -35,10 +37,10 @@ std::string Escaped(std::string_view text) {
 }
 
 template <typename Value>
-std::string JsonObject(Value value) {
-  std::string text = "{";
+std::string JsonObject(int64_t pid, Value value) {
+  std::string text = absl::StrCat("{\"pid\": ", pid);
   for (size_t at = 0; at < kCounters; ++at) {
-    absl::StrAppend(&text, at == 0 ? "" : ", ", "\"", std::string(kCounterNames[at]), "\": ",
+    absl::StrAppend(&text, ", \"", std::string(kCounterNames[at]), "\": ",
                     value(static_cast<Counter>(at)));
   }
   return text.append("}");
@@ -48,11 +50,12 @@ std::string JsonObject(Value value) {
 
 std::string StatisticsJson(std::span<const CounterRow> workers) {
   std::string text = "{\"total\": ";
-  text.append(JsonObject([&](Counter counter) { return Total(workers, counter); }));
+  text.append(JsonObject(getppid(), [&](Counter counter) { return Total(workers, counter); }));
   text.append(", \"workers\": [");
   for (size_t worker = 0; worker < workers.size(); ++worker) {
     if (worker > 0) text.append(", ");
-    text.append(JsonObject([&](Counter counter) { return workers[worker].Of(counter); }));
+    const int64_t pid = workers[worker].pid.load(std::memory_order_relaxed);
+    text.append(JsonObject(pid, [&](Counter counter) { return workers[worker].Of(counter); }));
   }
   return text.append("]}\n");
 }

@@ -11,7 +11,8 @@ namespace kill9::http {
 
 // `about`: where the store is, and of which design.
 std::string StatisticsPage(std::span<const CounterRow> workers, const std::string& about);
-// {"total": {"requests": ..., ...}, "workers": [{...}, ...]}
+// {"total": {"pid": ..., "requests": ..., ...}, "workers": [{...}, ...]}; the total's pid is the
+// master's.
 std::string StatisticsJson(std::span<const CounterRow> workers);
 
 }  // namespace kill9::http

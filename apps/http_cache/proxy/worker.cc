@@ -17,7 +17,8 @@ class Worker {
   Worker(const WorkerSetup& setup, Store* store)
       : setup_(setup),
         cache_(store, setup.options.max_object_bytes),
-        origin_(&loop_, setup.origin, &setup.rows[setup.number]) {
+        origin_(&loop_, setup.origin, &setup.rows[setup.number]),
+        flights_(&loop_, store, std::chrono::milliseconds(setup.options.lease_ms)) {
     services_.options = &setup.options;
     services_.loop = &loop_;
     services_.cache = &cache_;
@@ -32,6 +33,7 @@ class Worker {
   int Run() {
     std::signal(SIGPIPE, SIG_IGN);
     services_.counters->Add(Counter::kStarts);
+    setup_.rows[setup_.number].pid.store(getpid(), std::memory_order_relaxed);
     for (const ListeningSocket& socket : setup_.sockets) {
       acceptors_.push_back({this, socket, nullptr});
     }
