@@ -92,7 +92,7 @@ class AnswersTest(ProgramTest):
 
     def test_a_body_that_the_origin_breaks_off_is_never_stored(self):
         self.answers["/cut"] = lambda _: (200, [("Cache-Control", "max-age=600"),
-                                                ("Transfer-Encoding", "chunked")], b"3\r\nabc\r\nzz")
+                                                ("Transfer-Encoding", "chunked")], b"3\r\nabc\r\nzz\r\n")
         for _ in range(2):
             with self.assertRaises(Broken):
                 self.get("/cut")
@@ -357,4 +357,4 @@ class HttpsTest(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
-    unittest.main(verbosity=2)
+    unittest.main(verbosity=2, warnings="ignore")
