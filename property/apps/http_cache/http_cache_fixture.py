@@ -15,20 +15,22 @@ MAX_AGE_S = 1
 
 
 def body_of(path, version, size):
-    """Lines of 32 bytes, each of which says the path, the version and its own number."""
-    lines = max(1, size // 32)
+    """Lines, each of which says the path, the version and its own number. Of `size` bytes, cut to
+    whole lines."""
+    line_bytes = 32 if size <= 4096 else 4096
     return b"".join(
-        (b"%s v%d #%d" % (path.encode(), version, number)).ljust(31, b".") + b"\n"
-        for number in range(lines))
+        (b"%s v%d #%d" % (path.encode(), version, number)).ljust(line_bytes - 1, b".") + b"\n"
+        for number in range(max(1, size // line_bytes)))
 
 
-def version_of(path, body):
-    """The version of a whole and sound body of this path; raises ValueError for any other."""
+def version_of(path, body, size=None):
+    """The version of a sound body of this path, or of the beginning of one that has `size` bytes;
+    raises ValueError for anything else."""
     first = body[:32].split(b" ")
     if first[0] != path.encode() or not first[1].startswith(b"v"):
         raise ValueError("foreign body: %r" % body[:32])
     version = int(first[1][1:])
-    if body != body_of(path, version, len(body)):
+    if not body_of(path, version, size or len(body)).startswith(body):
         raise ValueError("torn body of version %d, %d bytes" % (version, len(body)))
     return version
 
