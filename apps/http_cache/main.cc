@@ -4,6 +4,7 @@
 //
 // docs/apps_http.md tells the rest.
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
@@ -33,6 +34,7 @@ struct Arguments {
   std::string origin;
   std::string certificate;
   std::string key;
+  int64_t client_patience_ms = 20'000;
   bool quiet = false;
   http::ProxyOptions proxy;
 };
@@ -70,6 +72,9 @@ void Describe(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--origin-timeout-ms", arguments.proxy.origin_patience_ms,
                  "how long the origin may keep silent")
+      ->capture_default_str();
+  app.add_option("--client-timeout-ms", arguments.client_patience_ms,
+                 "how long a client may take for a request's head, or give and take nothing")
       ->capture_default_str();
   app.add_option("--lease-ms", arguments.proxy.lease_ms,
                  "a worker that fetches for longer than this is not waited for by the others")
@@ -109,6 +114,14 @@ SSL_CTX* MakeTls(const Arguments& arguments) {
   return nullptr;
 }
 
+// As many descriptors as the administrator allows: one a client, and some.
+void RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Work(const Variant& design, std::shared_ptr<Segment> segment, http::WorkerSetup setup,
          int number) {
   setup.number = number;
@@ -136,6 +149,9 @@ int Run(Arguments arguments) {
   if (arguments.proxy.max_object_bytes == 0)
     arguments.proxy.max_object_bytes = arguments.memory_bytes / 8;
 
+  RaiseDescriptorLimit();
+  arguments.proxy.head_patience_ms = arguments.client_patience_ms;
+  arguments.proxy.stall_patience_ms = arguments.client_patience_ms;
   http::WorkerSetup setup;
   setup.options = arguments.proxy;
   setup.workers = arguments.workers;

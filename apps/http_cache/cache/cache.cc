@@ -12,6 +12,8 @@ namespace kill9::http {
 namespace {
 
 constexpr uint64_t kMostPieceBytes = 1 << 20;
+constexpr uint64_t kMostInlineBytes = 128 << 10;
+constexpr size_t kMostHeldPieces = 8;
 constexpr int64_t kPassLasts_ms = 10'000;
 constexpr int64_t kInvalidatedLasts_ms = 3'600'000;  // longer than any fetch of before
 constexpr int64_t kStaleLasts_ms = 7 * 24 * 3'600'000;  // what can be validated
@@ -110,23 +112,25 @@ std::optional<Found> Cache::FindAgain(const Place& place) {
   return found;
 }
 
-std::optional<Found> Cache::FindPiece(const Record& record, uint64_t piece) {
+std::shared_ptr<const Found> Cache::FindPiece(const Record& record, uint64_t piece) {
   const std::string key = PieceKey(record.fixed.id, piece);
-  Found found;
+  if (const auto held = held_pieces_.find(key); held != held_pieces_.end()) return held->second;
+  const auto found = std::make_shared<Found>();
   absl::StatusOr<PinnedValue> pinned = store_->Pin(key);
   if (pinned.ok()) {
-    found.pin = *std::move(pinned);
-    found.record.body = found.pin.value();
+    found->pin = *std::move(pinned);
+    found->record.body = found->pin.value();
   } else {
-    found.copy = std::make_unique<std::string>();
-    if (absl::IsNotFound(pinned.status()) || !store_->Get(key, found.copy.get()).ok())
-      return std::nullopt;
-    found.record.body = *found.copy;
+    found->copy = std::make_unique<std::string>();
+    if (absl::IsNotFound(pinned.status()) || !store_->Get(key, found->copy.get()).ok())
+      return nullptr;
+    found->record.body = *found->copy;
   }
   const uint64_t begin = piece * record.fixed.piece_bytes;
   const uint64_t size = std::min<uint64_t>(record.fixed.piece_bytes,
                                            record.fixed.body_bytes - begin);
-  if (found.record.body.size() != size) return std::nullopt;
+  if (found->record.body.size() != size) return nullptr;
+  if (held_pieces_.size() < kMostHeldPieces) held_pieces_[key] = found;
   return found;
 }
 
@@ -220,7 +224,8 @@ bool Cache::Put(const Place& asked, const Fields& request, const ResponseHead& r
   } else if (!SelectBy(names, request, now_ms, place)) {
     return false;
   }
-  if (body.pieces_ > 0 && !body.StorePiece()) return false;
+  const bool in_pieces = body.pieces_ > 0 || body.bytes_.size() > kMostInlineBytes;
+  if (in_pieces && !body.StorePiece()) return false;
   std::string record =
       MakeResponseFront(place.key, response, StoredHead(response, now_ms), life, body.total_,
                         body.id_, static_cast<uint32_t>(piece_bytes_));

@@ -11,6 +11,7 @@
 #define KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -54,8 +55,11 @@ class Cache {
   Lookup Find(std::string resource, const Fields& request, int64_t now_ms);
   // The response of a place again, if nobody has replaced it.
   std::optional<Found> FindAgain(const Place& place);
-  // A piece of a response's body; nothing if it is there no more.
-  std::optional<Found> FindPiece(const Record& record, uint64_t piece);
+  // A piece of a response's body; null if it is there no more. Since it never changes (R3), those
+  // who send it at the same time share one hold, and its checksum is looked at once.
+  std::shared_ptr<const Found> FindPiece(const Record& record, uint64_t piece);
+  // Forgets the holds that nobody needs now. To be called about once a second.
+  void DropHeldPieces() { held_pieces_.clear(); }
 
   // Collects a body, by and by; what does not fit one piece is stored at once.
   class Body {
@@ -112,6 +116,7 @@ class Cache {
   Store* const store_;
   const uint64_t max_object_bytes_;
   const uint64_t piece_bytes_;
+  std::map<std::string, std::shared_ptr<const Found>> held_pieces_;
   std::random_device entropy_;
 };
 

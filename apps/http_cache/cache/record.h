@@ -6,9 +6,9 @@
 //     it; whoever finds another key here has found nothing.
 // R2  `head` is a status line and header fields, each with its line end, ready to be sent. Left out
 //     are those of one connection (HopByHop), Content-Length and Age, which are made anew.
-// R3  A body of at most one piece stands in the record. A longer one is in records of its own, one
-//     for each piece, under keys made of `id`, which no other response ever has; they are there
-//     before the record that tells of them is.
+// R3  A short body stands in the record. A longer one is in records of its own, one for each piece,
+//     under keys made of `id`, which no other response ever has; they are there before the record
+//     that tells of them is, and what is under such a key never changes.
 #ifndef KILL9_APPS_HTTP_CACHE_CACHE_RECORD_H_
 #define KILL9_APPS_HTTP_CACHE_CACHE_RECORD_H_
 

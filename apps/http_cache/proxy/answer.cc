@@ -20,7 +20,9 @@ bool BelongsInNotModified(std::string_view name) {
   return !(LowerCase(name).starts_with("content-") && !SameName(name, "content-location"));
 }
 
-void DropFound(const void*, size_t, void* found) { delete static_cast<Found*>(found); }
+using Held = std::shared_ptr<const Found>;
+
+void LetGo(const void*, size_t, void* held) { delete static_cast<Held*>(held); }
 
 }  // namespace
 
@@ -210,15 +212,15 @@ void Client::SendStoredBody(Found found, uint64_t first, uint64_t bytes) {
     return PumpPieces();
   }
   const std::string_view body = found.record.body.substr(first, bytes);
-  SendHeld(std::move(found), body);
+  SendHeld(std::make_shared<Found>(std::move(found)), body);
   Finish();
 }
 
-void Client::SendHeld(Found found, std::string_view bytes) {
+void Client::SendHeld(std::shared_ptr<const Found> found, std::string_view bytes) {
   if (bytes.size() <= kMostCopiedBytes) return stream_.Write(bytes);
   holds_ = true;
-  evbuffer_add_reference(stream_.out(), bytes.data(), bytes.size(), DropFound,
-                         new Found(std::move(found)));
+  evbuffer_add_reference(stream_.out(), bytes.data(), bytes.size(), LetGo,
+                         new Held(std::move(found)));
 }
 
 void Client::PumpPieces() {
@@ -229,12 +231,12 @@ void Client::PumpPieces() {
       Flush();
       return Process();
     }
-    std::optional<Found> piece = services_->cache->FindPiece(pieces_of_, next_byte_ / piece_bytes);
+    Held piece = services_->cache->FindPiece(pieces_of_, next_byte_ / piece_bytes);
     if (!piece) return Close();  // it has been forgotten meanwhile
     std::string_view bytes = piece->record.body.substr(next_byte_ % piece_bytes);
     bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), end_byte_ - next_byte_));
     next_byte_ += bytes.size();
-    SendHeld(*std::move(piece), bytes);
+    SendHeld(std::move(piece), bytes);
     Flush();
   }
 }

@@ -62,7 +62,7 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   void SendText(int status, std::string_view type, std::string_view text,
                 std::string_view cache_status);
   void SendStoredBody(Found found, uint64_t first, uint64_t bytes);
-  void SendHeld(Found found, std::string_view bytes);
+  void SendHeld(std::shared_ptr<const Found> found, std::string_view bytes);
   void PumpPieces();
   void CopyHeld();
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <memory>
 #include <set>
@@ -28,6 +29,10 @@ class Worker {
     services_.rows = setup.rows;
     services_.workers = setup.workers;
     services_.about = setup.about;
+    loop_.OnTick([this] {
+      cache_.DropHeldPieces();
+      if (!ending_ && connections_ < setup_.options.max_connections) WatchClients(true);
+    });
   }
 
   int Run() {
@@ -60,8 +65,11 @@ class Worker {
   // One client a turn, so that the other workers get theirs.
   static void OnClient(int, short, void* argument) {
     Acceptor& acceptor = *static_cast<Acceptor*>(argument);
+    Worker& worker = *acceptor.worker;
     const int fd = server::Accept(acceptor.socket.fd);
-    if (fd >= 0) acceptor.worker->Welcome(fd, acceptor.socket.tls);
+    if (fd >= 0) return worker.Welcome(fd, acceptor.socket.tls);
+    // No descriptor is left: until the next tick, they wait where others may fetch them.
+    if (errno == EMFILE || errno == ENFILE) worker.WatchClients(false);
   }
 
   void Welcome(int fd, bool tls) {

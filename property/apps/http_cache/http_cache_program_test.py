@@ -3,6 +3,7 @@
     http_cache_program_test.py PROGRAM [TEST...]
 """
 import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -303,6 +304,25 @@ class DeathsTest(ProgramTest):
         self.assertEqual(self.origin.count("/a"), 1)
 
 
+class SlowTest(ProgramTest):
+    options = ("--client-timeout-ms=1000",)
+
+    def test_who_keeps_the_cache_waiting_is_not_waited_for(self):
+        long = body_of("/long", 1, 7_000_000)
+        self.answers["/long"] = lambda _: (200, [("Cache-Control", "max-age=600")], long)
+        self.assertEqual(self.get("/long")["body"], long)
+        half, silent = Client(self.cache.port), Client(self.cache.port)
+        half.send(b"GET / HTTP/1.1\r\nHost: a")
+        silent.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        silent.ask("/long")
+        self.assertEqual(half.receive()["status"], 408)
+        # It reads nothing, so the cache can only give up; the others are served meanwhile.
+        while self.cache.statistics()["total"]["cut_off"] == 0:
+            self.assertIn("hit", self.get("/long")["how"])
+        with self.assertRaises(Broken):
+            silent.receive()
+
+
 class FileTest(ProgramTest):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -357,4 +377,6 @@ class HttpsTest(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     unittest.main(verbosity=2, warnings="ignore")
