@@ -70,6 +70,7 @@ class Cache {
     Body& operator=(const Body&) = delete;
     bool Append(std::string_view bytes);  // false: it cannot be kept
     void Drop();
+    uint64_t total() const { return total_; }
 
    private:
     friend class Cache;

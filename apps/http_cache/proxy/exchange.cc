@@ -137,6 +137,7 @@ void Exchange::DecideKeeping(const ResponseHead& head) {
   if (keep == Keep::kYes && fits) {
     stored_head_ = StoredHead(head, now_ms);
     body_.emplace(services_->cache, life_);
+    if (head.framing.kind == Framing::Kind::kLength) body_bytes_ = head.framing.length;
     return;
   }
   // A failure says nothing of the next response.
@@ -188,6 +189,8 @@ void Exchange::OnBody(std::string_view bytes) {
       return Over();
     }
   }
+  // Before the client can know that it has all: its next request finds it.
+  if (body_ && body_bytes_ && body_->total() == *body_bytes_) Store();
   if (sink_ == nullptr) return;
   sink_->Body(bytes);
   // Those who wait for a body of one piece do not wait for the client that asked first.

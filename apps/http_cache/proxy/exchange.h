@@ -79,6 +79,7 @@ class Exchange : public Member, public FetchListener {
   std::string stored_head_;            // while it is kept
   Life life_;
   std::optional<Cache::Body> body_;
+  std::optional<uint64_t> body_bytes_;  // how many there will be, where that is known
 };
 
 }  // namespace kill9::http
