@@ -16,3 +16,10 @@ endforeach()
 endforeach()
 
 include(apps/memcached/memcached.cmake)
+  target_link_libraries(${name} PRIVATE kill9_variants)
+endforeach()
+
+# Programs that need packages of their own: each is left out where those are missing, and its tests
+# with it (KILL9_TESTS_OF_MISSING_APPS: "|" and what their paths have in common).
+set(KILL9_TESTS_OF_MISSING_APPS)
+include(apps/http_cache/http_cache.cmake)

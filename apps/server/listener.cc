@@ -22,9 +22,8 @@ namespace {
 constexpr int kBacklog = 4096;
 
 absl::Status Refused(std::string_view address, std::string_view what) {
-  return absl::UnavailableError(
-      absl::StrCat("cannot listen on ", std::string(address), ": ", std::string(what), ": ",
-                   std::strerror(errno)));
+  return absl::UnavailableError(absl::StrCat("cannot listen on ", std::string(address), ": ",
+                                             std::string(what), ": ", std::strerror(errno)));
 }
 
 // Whether somebody listens on the Unix socket.

@@ -126,8 +126,8 @@ class Master {
     const bool fault = !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) &&
                        !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     const bool soon = NowMs() - place.started_ms < kShortLife_ms;
-    place.pause_ms = fault && soon ? std::clamp(place.pause_ms * 2, kFirstPause_ms, kLongestPause_ms)
-                                   : 0;
+    place.pause_ms =
+        fault && soon ? std::clamp(place.pause_ms * 2, kFirstPause_ms, kLongestPause_ms) : 0;
     place.start_at_ms = NowMs() + place.pause_ms;
     if (WIFEXITED(status) && WEXITSTATUS(status) == kHopeless) End(kHopeless);
   }

@@ -15,7 +15,7 @@ constexpr uint64_t kMostPieceBytes = 1 << 20;
 constexpr uint64_t kMostInlineBytes = 128 << 10;
 constexpr size_t kMostHeldPieces = 8;
 constexpr int64_t kPassLasts_ms = 10'000;
-constexpr int64_t kInvalidatedLasts_ms = 3'600'000;  // longer than any fetch of before
+constexpr int64_t kInvalidatedLasts_ms = 3'600'000;     // longer than any fetch of before
 constexpr int64_t kStaleLasts_ms = 7 * 24 * 3'600'000;  // what can be validated
 constexpr int64_t kForEver_ms = 10 * 365 * 24 * 3'600'000LL;
 constexpr int64_t kPiecesOutlast_ms = 60'000;
@@ -84,16 +84,17 @@ Lookup Cache::Find(std::string resource, const Fields& request, int64_t now_ms) 
   if (!found) return lookup;
   const RecordHead& fixed = found->record.fixed;
   switch (fixed.kind) {
-    case RecordKind::kResponse: break;
-    case RecordKind::kInvalidated: return lookup;
+    case RecordKind::kResponse:
+      break;
+    case RecordKind::kInvalidated:
+      return lookup;
     case RecordKind::kPass:
       lookup.pass = now_ms - fixed.response_time_ms < kPassLasts_ms;
       return lookup;
     case RecordKind::kVariants:
       place.vary_names = found->record.head;
       place.variants_id = fixed.id;
-      place.key =
-          VariantKey(place.resource, fixed.id, VaryValues(place.vary_names, request));
+      place.key = VariantKey(place.resource, fixed.id, VaryValues(place.vary_names, request));
       place.version = kAbsent;
       found = Get(place.key, &place.version);
       lookup.other_variants = !found;
@@ -127,8 +128,8 @@ std::shared_ptr<const Found> Cache::FindPiece(const Record& record, uint64_t pie
     found->record.body = *found->copy;
   }
   const uint64_t begin = piece * record.fixed.piece_bytes;
-  const uint64_t size = std::min<uint64_t>(record.fixed.piece_bytes,
-                                           record.fixed.body_bytes - begin);
+  const uint64_t size =
+      std::min<uint64_t>(record.fixed.piece_bytes, record.fixed.body_bytes - begin);
   if (found->record.body.size() != size) return nullptr;
   if (held_pieces_.size() < kMostHeldPieces) held_pieces_[key] = found;
   return found;
@@ -187,8 +188,7 @@ void Cache::Body::Drop() {
 }
 
 bool Cache::PutFor(const std::string& key, const std::string& value, const Terms& terms) {
-  return store_->keeps_terms() ? store_->Put(key, value, terms).ok()
-                               : store_->Put(key, value).ok();
+  return store_->keeps_terms() ? store_->Put(key, value, terms).ok() : store_->Put(key, value).ok();
 }
 
 bool Cache::Swap(std::string_view key, Version expected, const std::string& record,
@@ -246,13 +246,13 @@ std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& requ
   ResponseHead merged;
   if (!ParseResponse(whole, true, &merged)) return found;
   // The age that counts is that of the 304, which has its own Age field or none.
-  if (const auto age = FirstValue(not_modified.fields, "age")) merged.fields.push_back({"age", *age});
+  if (const auto age = FirstValue(not_modified.fields, "age"))
+    merged.fields.push_back({"age", *age});
   Life life;
   if (MayKeep(request, merged, request_time_ms, now_ms, &life) != Keep::kYes) return found;
   if (!KeepPieces(old, KeptMs(life))) return std::nullopt;
-  std::string record =
-      MakeResponseFront(old.key, merged, head, life, old.fixed.body_bytes, old.fixed.id,
-                        old.fixed.piece_bytes);
+  std::string record = MakeResponseFront(old.key, merged, head, life, old.fixed.body_bytes,
+                                         old.fixed.id, old.fixed.piece_bytes);
   record.append(old.body);
   Found fresh;
   Swap(place.key, place.version, record, KeptMs(life));  // if somebody was faster, theirs stays

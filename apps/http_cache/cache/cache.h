@@ -1,12 +1,12 @@
 // Responses in a store that several workers share, any of which may be killed at any time. Whatever
 // is stored is stored by one operation of the store, so it is there or it is not.
 //
-// C1  A resource's key holds a response, or says which of the request's fields select one (kVariants)
-//     and under which keys those are: they are made of the note's `id`.
+// C1  A resource's key holds a response, or says which of the request's fields select one
+//     (kVariants), and under which keys those are: they are made of the note's `id`.
 // C2  To invalidate a resource is to put a note in its place. Variants of before have keys that
 //     nobody makes again.
-// C3  A response is stored by compare-and-swap against what was there when it was asked for: what was
-//     fetched before an invalidation is never stored after it.
+// C3  A response is stored by compare-and-swap against what was there when it was asked for: what
+//     was fetched before an invalidation is never stored after it.
 #ifndef KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
 #define KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
 
@@ -83,8 +83,8 @@ class Cache {
     uint64_t pieces_ = 0;
   };
 
-  // Stores a response. Returns whether it is there now: not if the place has changed meanwhile (C3),
-  // or has no room.
+  // Stores a response. Returns whether it is there now: not if the place has changed meanwhile
+  // (C3), or has no room.
   bool Put(const Place& place, const Fields& request, const ResponseHead& response,
            const Life& life, Body& body, int64_t now_ms);
   // Gives a stored response what a 304 says, and returns it.

@@ -4,14 +4,13 @@
 #include <array>
 #include <charconv>
 
-
 namespace kill9::http {
 namespace {
 
 constexpr uint64_t kMostSeconds = uint64_t{1} << 31;
 constexpr std::array<std::string_view, 9> kHopByHop = {
-    "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    "proxy-authorization", "proxy-authenticate"};
+    "connection", "keep-alive",          "proxy-connection",  "te", "trailer", "transfer-encoding",
+    "upgrade",    "proxy-authorization", "proxy-authenticate"};
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
@@ -90,7 +89,8 @@ bool ListHas(std::string_view list, std::string_view token) {
 std::optional<int64_t> ParseSeconds(std::string_view text) {
   if (!OnlyDigits(text)) return std::nullopt;
   const std::optional<uint64_t> seconds = ParseNumber(text);
-  return seconds && *seconds < kMostSeconds ? static_cast<int64_t>(*seconds) : int64_t{kMostSeconds};
+  return seconds && *seconds < kMostSeconds ? static_cast<int64_t>(*seconds)
+                                            : int64_t{kMostSeconds};
 }
 
 std::optional<uint64_t> ParseNumber(std::string_view text) {

@@ -34,7 +34,8 @@ void ForEachMember(std::string_view list, absl::FunctionRef<void(std::string_vie
 // Whether a list has the token as a member.
 bool ListHas(std::string_view list, std::string_view token);
 
-// Digits only, at least one; too large a number is the largest that is told, 2^31 (RFC 9111, 1.2.2).
+// Digits only, at least one; too large a number is the largest that is told, 2^31
+// (RFC 9111, 1.2.2).
 std::optional<int64_t> ParseSeconds(std::string_view text);
 std::optional<uint64_t> ParseNumber(std::string_view text);  // digits only; nothing if it overflows
 

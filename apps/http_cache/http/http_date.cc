@@ -22,12 +22,24 @@ struct Reading {
       const char c = text[at];
       int* number = nullptr;
       switch (pattern[at]) {
-        case 'D': number = &day; break;
-        case 'Y': number = &year; break;
-        case 'h': number = &hour; break;
-        case 'm': number = &minute; break;
-        case 's': number = &second; break;
-        case 'N': month.push_back(c); continue;
+        case 'D':
+          number = &day;
+          break;
+        case 'Y':
+          number = &year;
+          break;
+        case 'h':
+          number = &hour;
+          break;
+        case 'm':
+          number = &minute;
+          break;
+        case 's':
+          number = &second;
+          break;
+        case 'N':
+          month.push_back(c);
+          continue;
         case '_':
           if (c == ' ') continue;
           number = &day;

@@ -1,5 +1,5 @@
-// Dates as HTTP writes them (RFC 9110, 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT", and the two obsolete
-// forms that a recipient must read.
+// Dates as HTTP writes them (RFC 9110, 5.6.7): "Sun, 06 Nov 1994 08:49:37 GMT", and the two
+// obsolete forms that a recipient must read.
 #ifndef KILL9_APPS_HTTP_CACHE_HTTP_HTTP_DATE_H_
 #define KILL9_APPS_HTTP_CACHE_HTTP_HTTP_DATE_H_
 

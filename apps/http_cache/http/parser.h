@@ -52,7 +52,7 @@ size_t FindHeadEnd(std::string_view bytes);
 // `head` is a whole head; what is read views it. Returns 0, or the status to answer with: 400, 431
 // (too many fields), 501 (a transfer coding), 505 (a version).
 int ParseRequest(std::string_view head, RequestHead* request);
-// `to_head`: the request was a HEAD, so there is no body whatever the fields say. False: it is not a
+// `to_head`: the request was a HEAD, so there is no body whatever the fields say. False: it is no
 // response that can be believed.
 bool ParseResponse(std::string_view head, bool to_head, ResponseHead* response);
 

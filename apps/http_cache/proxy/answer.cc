@@ -28,20 +28,34 @@ void LetGo(const void*, size_t, void* held) { delete static_cast<Held*>(held); }
 
 std::string_view ReasonOf(int status) {
   switch (status) {
-    case 200: return "OK";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 408: return "Request Timeout";
-    case 416: return "Range Not Satisfiable";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Status";
+    case 200:
+      return "OK";
+    case 206:
+      return "Partial Content";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 408:
+      return "Request Timeout";
+    case 416:
+      return "Range Not Satisfiable";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Status";
   }
 }
 
@@ -60,10 +74,10 @@ void Client::EndHead(std::string_view cache_status, std::string& head) {
 
 void Client::SendText(int status, std::string_view type, std::string_view text,
                       std::string_view cache_status) {
-  std::string head = absl::StrCat("HTTP/1.1 ", status, " ", std::string(ReasonOf(status)),
-                                  "\r\nDate: ", FormatDate(Loop::WallMs() / 1000),
-                                  "\r\nContent-Type: ", std::string(type), "\r\nContent-Length: ",
-                                  text.size(), "\r\nCache-Control: no-store\r\n");
+  std::string head = absl::StrCat(
+      "HTTP/1.1 ", status, " ", std::string(ReasonOf(status)),
+      "\r\nDate: ", FormatDate(Loop::WallMs() / 1000), "\r\nContent-Type: ", std::string(type),
+      "\r\nContent-Length: ", text.size(), "\r\nCache-Control: no-store\r\n");
   EndHead(cache_status, head);
   if (!headless_) stream_.Write(text);
 }

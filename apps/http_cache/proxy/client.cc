@@ -74,13 +74,16 @@ void Client::Tick(int64_t monotonic_ms) {
 void Client::OnReadable() {
   size_t bytes = 0;
   switch (stream_.Read(client_buffer, &bytes)) {
-    case Stream::Got::kNothingYet: return;
+    case Stream::Got::kNothingYet:
+      return;
     case Stream::Got::kEnd:
       // A client that has said all it wants to say may still listen; but hardly any does, and one
       // that has gone should cost nothing.
       return Close();
-    case Stream::Got::kError: return Close();
-    case Stream::Got::kBytes: break;
+    case Stream::Got::kError:
+      return Close();
+    case Stream::Got::kBytes:
+      break;
   }
   if (state_ == State::kLinger || state_ == State::kClosed) return;
   // A head has so long from its first byte.
@@ -317,10 +320,10 @@ void Client::OnLanded(Landing landing) {
   state_ = State::kHead;
   // What the flight brought answers this request as well, or it goes alone.
   if (landing == Landing::kFailed) {
-    Lookup lookup = services_->cache->Find(request_->resource, request_->head.fields,
-                                           Loop::WallMs());
-    if (lookup.found && MayUseOnError(request_->facts, lookup.found->record.life(),
-                                      Loop::WallMs())) {
+    Lookup lookup =
+        services_->cache->Find(request_->resource, request_->head.fields, Loop::WallMs());
+    if (lookup.found &&
+        MayUseOnError(request_->facts, lookup.found->record.life(), Loop::WallMs())) {
       services_->counters->Add(Counter::kStaleServed);
       Stored(*std::move(lookup.found), "fwd=stale; collapsed; detail=origin-error");
     } else {

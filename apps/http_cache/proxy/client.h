@@ -79,12 +79,12 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   bool leads_ = false;  // the flight of that key is this one's to land
   const bool tls_;
   bool keep_alive_ = true;
-  bool chunked_ = false;    // the answer is
-  bool headless_ = false;   // the answer has no body
+  bool chunked_ = false;   // the answer is
+  bool headless_ = false;  // the answer has no body
   bool processing_ = false;
   bool retired_ = false;
-  bool holds_ = false;      // a stored body is being written from where it lies
-  int64_t since_ms_;        // the last progress in what it waits for
+  bool holds_ = false;  // a stored body is being written from where it lies
+  int64_t since_ms_;    // the last progress in what it waits for
   uint64_t written_then_ = 0;
   // Of kPieces.
   Record pieces_of_;

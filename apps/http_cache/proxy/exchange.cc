@@ -34,8 +34,8 @@ void Exchange::Start(const Record* stored) {
   asked.may_repeat =
       IsSafe(request_->head.method) && request_->head.framing.kind == Framing::Kind::kNone;
   request_time_ms_ = Loop::WallMs();
-  fetch_ = services_->loop->Adopt(std::make_unique<Fetch>(
-      services_->origin, std::move(asked), this, services_->options->origin_patience_ms));
+  fetch_ = services_->loop->Adopt(std::make_unique<Fetch>(services_->origin, std::move(asked), this,
+                                                          services_->options->origin_patience_ms));
   fetch_->Start();
 }
 
@@ -88,16 +88,15 @@ bool Exchange::StaleOnError(std::string_view detail) {
     life.stale_if_error_ms = services_->options->stale_if_error_s * 1000;
   if (!MayUseOnError(request_->facts, life, Loop::WallMs())) return false;
   services_->counters->Add(Counter::kStaleServed);
-  if (sink_ != nullptr)
-    std::exchange(sink_, nullptr)->Stored(*std::move(found), Status(detail));
+  if (sink_ != nullptr) std::exchange(sink_, nullptr)->Stored(*std::move(found), Status(detail));
   return true;
 }
 
 // Whether what is stored answers the client, so that the rest of this response is of no interest.
 bool Exchange::AnsweredByStored(const ResponseHead& head) {
   if (mode_.validate && head.status == 304) {
-    std::optional<Found> fresh = services_->cache->Freshen(place_, request_->facts, head,
-                                                           request_time_ms_, Loop::WallMs());
+    std::optional<Found> fresh =
+        services_->cache->Freshen(place_, request_->facts, head, request_time_ms_, Loop::WallMs());
     if (!fresh) {  // it has gone meanwhile: ask for all of it
       mode_.validate = false;
       mode_.whole = true;

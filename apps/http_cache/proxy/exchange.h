@@ -1,5 +1,5 @@
-// One request to the origin on behalf of a client, or of the cache itself: what comes back is handed
-// to the client as it comes, stored if it may be, and told to those who wait for it.
+// One request to the origin on behalf of a client, or of the cache itself: what comes back is
+// handed to the client as it comes, stored if it may be, and told to those who wait for it.
 #ifndef KILL9_APPS_HTTP_CACHE_PROXY_EXCHANGE_H_
 #define KILL9_APPS_HTTP_CACHE_PROXY_EXCHANGE_H_
 
@@ -76,7 +76,7 @@ class Exchange : public Member, public FetchListener {
   bool has_head_ = false;
   bool over_ = false;
   int status_ = 0;
-  std::string stored_head_;            // while it is kept
+  std::string stored_head_;  // while it is kept
   Life life_;
   std::optional<Cache::Body> body_;
   std::optional<uint64_t> body_bytes_;  // how many there will be, where that is known

@@ -22,9 +22,7 @@ std::string LeaseKey(const std::string& key) {
 }  // namespace
 
 Flights::Flights(Loop* loop, Store* store, std::chrono::milliseconds lease_for)
-    : store_(store),
-      lease_for_(lease_for),
-      soon_(event_new(loop->base(), -1, 0, OnTold, this)) {
+    : store_(store), lease_for_(lease_for), soon_(event_new(loop->base(), -1, 0, OnTold, this)) {
   if (!store->keeps_terms()) return;
   const absl::StatusOr<int> descriptor = store->LeaseDescriptor();
   if (!descriptor.ok()) return;  // then it is asked again each second

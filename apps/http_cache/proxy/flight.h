@@ -1,7 +1,7 @@
-// One fetch for many equal requests, in all workers together. Within a worker those who ask for what
-// is being fetched wait for it here; between workers the store's leases decide who fetches. If a
-// worker dies while it fetches, its lease passes to another at once, and one of those who wait there
-// fetches. Nobody polls: a descriptor of the store's wakes the loop.
+// One fetch for many equal requests, in all workers together. Within a worker those who ask for
+// what is being fetched wait for it here; between workers the store's leases decide who fetches. If
+// a worker dies while it fetches, its lease passes to another at once, and one of those who wait
+// there fetches. Nobody polls: a descriptor of the store's wakes the loop.
 //
 // A lease is of a key of its own, beside the response's: the record's versions mean something else
 // (Cache, C3).
@@ -15,7 +15,7 @@
 #include <set>
 #include <string>
 
-#include "apps/http_cache/proxy/loop.h"
+#include "apps/http_cache/net/loop.h"
 #include "variants/store.h"
 
 namespace kill9::http {

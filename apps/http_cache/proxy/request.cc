@@ -8,8 +8,8 @@
 namespace kill9::http {
 namespace {
 
-constexpr std::array<std::string_view, 5> kConditions = {
-    "if-none-match", "if-modified-since", "range", "if-range", "if-match"};
+constexpr std::array<std::string_view, 5> kConditions = {"if-none-match", "if-modified-since",
+                                                         "range", "if-range", "if-match"};
 
 bool IsCondition(std::string_view name) {
   for (const std::string_view condition : kConditions) {
@@ -132,7 +132,8 @@ std::string OriginHead(const Request& request, const Record* stored, bool whole)
     }
   }
   if (stored != nullptr) {
-    if (!stored->etag().empty()) out.append("If-None-Match: ").append(stored->etag()).append("\r\n");
+    if (!stored->etag().empty())
+      out.append("If-None-Match: ").append(stored->etag()).append("\r\n");
     const std::string whole_head = std::string(stored->head) + "\r\n";
     ResponseHead parsed;
     if (ParseResponse(whole_head, true, &parsed)) {

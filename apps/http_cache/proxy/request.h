@@ -7,10 +7,10 @@
 
 #include "apps/http_cache/cache/cache.h"
 #include "apps/http_cache/http/parser.h"
-#include "apps/http_cache/proxy/counters.h"
-#include "apps/http_cache/proxy/fetch.h"
+#include "apps/http_cache/net/counters.h"
+#include "apps/http_cache/net/fetch.h"
 #include "apps/http_cache/proxy/flight.h"
-#include "apps/http_cache/proxy/loop.h"
+#include "apps/http_cache/net/loop.h"
 #include "apps/http_cache/proxy/options.h"
 #include "apps/http_cache/rules/freshness.h"
 
@@ -33,10 +33,10 @@ struct Request {
   std::string bytes;  // its head, which the rest views
   RequestHead head;
   RequestFacts facts;
-  std::string authority;    // "example.org:8080", in lower case
-  std::string_view path;    // "/a?b"
-  std::string resource;     // the key of what it names
-  std::string peer;         // the client's address
+  std::string authority;  // "example.org:8080", in lower case
+  std::string_view path;  // "/a?b"
+  std::string resource;   // the key of what it names
+  std::string peer;       // the client's address
   bool tls = false;
 
   bool Is(std::string_view method) const { return head.method == method; }

@@ -40,8 +40,8 @@ template <typename Value>
 std::string JsonObject(int64_t pid, Value value) {
   std::string text = absl::StrCat("{\"pid\": ", pid);
   for (size_t at = 0; at < kCounters; ++at) {
-    absl::StrAppend(&text, ", \"", std::string(kCounterNames[at]), "\": ",
-                    value(static_cast<Counter>(at)));
+    absl::StrAppend(&text, ", \"", std::string(kCounterNames[at]),
+                    "\": ", value(static_cast<Counter>(at)));
   }
   return text.append("}");
 }
@@ -64,7 +64,8 @@ std::string StatisticsPage(std::span<const CounterRow> workers, const std::strin
   const uint64_t hits = Total(workers, Counter::kHits) + Total(workers, Counter::kRevalidated);
   const uint64_t looked =
       hits + Total(workers, Counter::kMisses) + Total(workers, Counter::kCollapsed);
-  const double share = looked == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(looked);
+  const double share =
+      looked == 0 ? 0 : 100.0 * static_cast<double>(hits) / static_cast<double>(looked);
   std::string page = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">";
   page.append("<meta name=\"viewport\" content=\"width=device-width\">");
   page.append("<meta http-equiv=\"refresh\" content=\"5\"><title>kill9-http-cache</title><style>");

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "apps/http_cache/proxy/counters.h"
+#include "apps/http_cache/net/counters.h"
 
 namespace kill9::http {
 

@@ -43,8 +43,8 @@ class Worker {
       acceptors_.push_back({this, socket, nullptr});
     }
     for (Acceptor& acceptor : acceptors_) {
-      acceptor.readable = event_new(loop_.base(), acceptor.socket.fd, EV_READ | EV_PERSIST,
-                                    OnClient, &acceptor);
+      acceptor.readable =
+          event_new(loop_.base(), acceptor.socket.fd, EV_READ | EV_PERSIST, OnClient, &acceptor);
       event_add(acceptor.readable, nullptr);
     }
     event* const term = evsignal_new(loop_.base(), SIGTERM, OnTerm, this);

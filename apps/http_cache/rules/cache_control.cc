@@ -18,8 +18,8 @@ void Number(std::optional<int64_t>& directive, std::string_view value, Careful c
   if (!directive) {
     directive = number;
   } else {
-    directive = careful == Careful::kLess ? std::min(*directive, number)
-                                          : std::max(*directive, number);
+    directive =
+        careful == Careful::kLess ? std::min(*directive, number) : std::max(*directive, number);
   }
 }
 
@@ -58,8 +58,7 @@ CacheControl ParseCacheControl(const Fields& fields) {
   for (const Field& field : fields) {
     if (!SameName(field.name, "cache-control")) continue;
     control.present = true;
-    ForEachMember(field.value,
-                  [&](std::string_view member) { ReadDirective(member, control); });
+    ForEachMember(field.value, [&](std::string_view member) { ReadDirective(member, control); });
   }
   return control;
 }

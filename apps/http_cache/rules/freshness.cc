@@ -12,11 +12,10 @@ constexpr int64_t kForEver_s = int64_t{1} << 31;
 constexpr int64_t kMostHeuristic_s = 24 * 3600;
 constexpr std::array kHeuristic = {200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501};
 // What we know well enough to keep although it says no-store with must-understand.
-constexpr std::array kUnderstood = {200, 203, 204, 300, 301, 302, 303, 307, 308,
-                                    400, 401, 403, 404, 405, 410, 414, 500, 501,
-                                    502, 503, 504};
-constexpr std::array<std::string_view, 5> kOfTheBody = {
-    "content-encoding", "content-length", "content-md5", "content-range", "etag"};
+constexpr std::array kUnderstood = {200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401,
+                                    403, 404, 405, 410, 414, 500, 501, 502, 503, 504};
+constexpr std::array<std::string_view, 5> kOfTheBody = {"content-encoding", "content-length",
+                                                        "content-md5", "content-range", "etag"};
 
 template <typename List>
 bool Has(const List& list, int status) {
@@ -123,8 +122,7 @@ Use MayUse(const RequestFacts& request, const Life& life, int64_t now_ms) {
   const CacheControl& asked = request.control;
   if (life.no_cache || asked.no_cache) return Use::kAfterValidation;
   const int64_t left_ms = life.LeftMs(now_ms);
-  if (asked.max_age_s && life.AgeMs(now_ms) > *asked.max_age_s * 1000)
-    return Use::kAfterValidation;
+  if (asked.max_age_s && life.AgeMs(now_ms) > *asked.max_age_s * 1000) return Use::kAfterValidation;
   if (left_ms > 0) {
     const bool enough = !asked.min_fresh_s || left_ms >= *asked.min_fresh_s * 1000;
     return enough ? Use::kFresh : Use::kAfterValidation;

@@ -1,5 +1,5 @@
-// What a shared cache may keep, and for how long it may use it (RFC 9111, 3 and 4). Arithmetic only:
-// no clock, no store.
+// What a shared cache may keep, and for how long it may use it (RFC 9111, 3 and 4). Arithmetic
+// only: no clock, no store.
 #ifndef KILL9_APPS_HTTP_CACHE_RULES_FRESHNESS_H_
 #define KILL9_APPS_HTTP_CACHE_RULES_FRESHNESS_H_
 
@@ -29,9 +29,9 @@ struct Life {
 
 enum class Keep : uint8_t {
   kYes,
-  kNoStore,     // a directive, or Authorization, forbids it
-  kNotOfUse,    // it may be kept, but could never be used
-  kVaries,      // Vary: *
+  kNoStore,   // a directive, or Authorization, forbids it
+  kNotOfUse,  // it may be kept, but could never be used
+  kVaries,    // Vary: *
 };
 
 // What of a request matters.

@@ -1,7 +1,7 @@
 """An origin that the test controls, a cache in front of it, and a client that sees every byte.
 
-What the origin answers validates itself: each body says its path and its version in every line, so a
-body that is torn, of another resource or of another time shows.
+What the origin answers validates itself: each body says its path and its version in every line, so
+a body that is torn, of another resource or of another time shows.
 """
 import json
 import os
@@ -217,3 +217,11 @@ def kill(pid):
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (OSError, IndexError):
+        return False

@@ -1,4 +1,4 @@
-"""kill9-http-cache from outside: what it answers, what its origin sees, and what is left after deaths.
+"""kill9-http-cache from outside: what it answers, what its origin sees, what deaths leave.
 
     http_cache_program_test.py PROGRAM [TEST...]
 """
@@ -14,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_cache_fixture import (Broken, Cache, Client, Origin, body_of, kill, version_of)
+from http_cache_fixture import (Broken, Cache, Client, Origin, alive, body_of, kill, version_of)
 
 PROGRAM = ""
 CROWD = 1000
@@ -92,8 +92,9 @@ class AnswersTest(ProgramTest):
         self.assertEqual((hit["body"], hit["fields"]["content-length"]), (b"abcdefg", "7"))
 
     def test_a_body_that_the_origin_breaks_off_is_never_stored(self):
-        self.answers["/cut"] = lambda _: (200, [("Cache-Control", "max-age=600"),
-                                                ("Transfer-Encoding", "chunked")], b"3\r\nabc\r\nzz\r\n")
+        self.answers["/cut"] = lambda _: (
+            200, [("Cache-Control", "max-age=600"), ("Transfer-Encoding", "chunked")],
+            b"3\r\nabc\r\nzz\r\n")
         for _ in range(2):
             with self.assertRaises(Broken):
                 self.get("/cut")
@@ -137,7 +138,8 @@ class AnswersTest(ProgramTest):
     def test_stale_is_used_while_revalidating_and_when_the_origin_fails(self):
         self.answers["/w"] = lambda _: (
             200, [("Cache-Control", "max-age=0, stale-while-revalidate=60")], b"1")
-        self.answers["/e"] = lambda _: (200, [("Cache-Control", "max-age=0, stale-if-error=60")], b"1")
+        self.answers["/e"] = lambda _: (
+            200, [("Cache-Control", "max-age=0, stale-if-error=60")], b"1")
         self.get("/w")
         self.get("/e")
         self.answers["/w"] = lambda _: (200, [("Cache-Control", "max-age=60")], b"2")
@@ -179,7 +181,8 @@ class GarbageTest(ProgramTest):
         "coding and length": b"POST /x HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n"
                              b"Content-Length: 3\r\n\r\n0\r\n\r\n",
         "signed length": b"POST /x HTTP/1.1\r\n%sContent-Length: +3\r\n\r\nabc",
-        "unknown coding": b"POST /x HTTP/1.1\r\n%sTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+        "unknown coding": b"POST /x HTTP/1.1\r\n%sTransfer-Encoding: chunked, gzip\r\n\r\n"
+                          b"0\r\n\r\n",
         "two codings": b"POST /x HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n"
                        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "coding in 1.0": b"POST /x HTTP/1.0\r\n%sTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -214,7 +217,8 @@ class GarbageTest(ProgramTest):
         self.assertEqual(self.get("/after")["status"], 200)
 
     def test_bad_chunks_end_the_connection(self):
-        for chunk in (b"g\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"ffffffffffffffffff\r\n", b"3\nabc\n"):
+        for chunk in (b"g\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"ffffffffffffffffff\r\n",
+                      b"3\nabc\n"):
             client = Client(self.cache.port)
             try:
                 client.send(b"POST /x HTTP/1.1\r\n" + self.HOST +
@@ -227,7 +231,8 @@ class GarbageTest(ProgramTest):
 
     def test_pipelined_requests_are_answered_in_their_order(self):
         client = Client(self.cache.port)
-        client.send(b"".join(b"GET /%d HTTP/1.1\r\n%s\r\n" % (n % 7, self.HOST) for n in range(200)))
+        client.send(b"".join(
+            b"GET /%d HTTP/1.1\r\n%s\r\n" % (n % 7, self.HOST) for n in range(200)))
         for number in range(200):
             path = "/%d" % (number % 7)
             self.assertEqual(version_of(path, client.receive()["body"]), 1)
@@ -337,8 +342,7 @@ class FileTest(ProgramTest):
         workers = self.cache.workers()
         self.cache.kill_master()
         for pid in workers:  # the kernel kills them with their master
-            while os.path.exists("/proc/%d/stat" % pid) and b") Z" not in open(
-                    "/proc/%d/stat" % pid, "rb").read():
+            while alive(pid):
                 time.sleep(0.01)
         self.cache.start()
         got = self.get("/a")
@@ -352,8 +356,9 @@ class HttpsTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
             try:
-                subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
-                                key, "-out", certificate, "-subj", "/CN=cache.test", "-days", "2"],
+                subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                                "-keyout", key, "-out", certificate, "-subj",
+                                "/CN=cache.test", "-days", "2"],
                                check=True, capture_output=True)
             except FileNotFoundError:
                 self.skipTest("there is no openssl command to make a certificate with")

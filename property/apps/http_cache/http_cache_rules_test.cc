@@ -1,5 +1,5 @@
-// The rules of a shared HTTP cache, without a socket: freshness, Cache-Control, Vary, ranges, dates,
-// and where messages end.
+// The rules of a shared HTTP cache, without a socket: freshness, Cache-Control, Vary, ranges,
+// dates, and where messages end.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -30,7 +30,8 @@ struct Judged {
 
 Judged Judge(const Fields& response, const Fields& request = {}, int status = 200) {
   Judged judged;
-  judged.keep = MayKeep(FactsOf(request), Response(response, status), kNow_ms, kNow_ms, &judged.life);
+  judged.keep =
+      MayKeep(FactsOf(request), Response(response, status), kNow_ms, kNow_ms, &judged.life);
   return judged;
 }
 
@@ -72,7 +73,9 @@ TEST(HttpCacheFreshness, HeuristicIsATenthOfTheTimeSinceItsChangeAndADayAtMost) 
 }
 
 TEST(HttpCacheFreshness, WhatMustNotBeKeptIsNot) {
-  const auto keep = [](std::string_view control) { return Judge({{"Cache-Control", control}}).keep; };
+  const auto keep = [](std::string_view control) {
+    return Judge({{"Cache-Control", control}}).keep;
+  };
   EXPECT_EQ(keep("max-age=9"), Keep::kYes);
   EXPECT_EQ(keep("max-age=9, NO-Store"), Keep::kNoStore);
   EXPECT_EQ(keep("max-age=9, private=\"x\""), Keep::kNoStore);
@@ -89,8 +92,8 @@ TEST(HttpCacheFreshness, ResponsesToAuthorizedRequestsNeedPermission) {
     return Judge({{"Cache-Control", control}}, authorized).keep;
   };
   EXPECT_EQ(keep("max-age=9"), Keep::kNoStore);
-  for (const std::string_view control : {"max-age=9, public", "s-maxage=9",
-                                         "max-age=9, must-revalidate"}) {
+  for (const std::string_view control :
+       {"max-age=9, public", "s-maxage=9", "max-age=9, must-revalidate"}) {
     EXPECT_EQ(keep(control), Keep::kYes) << control;
   }
 }
@@ -125,9 +128,9 @@ TEST(HttpCacheFreshness, DirectivesInQuotedTextAreNone) {
   EXPECT_FALSE(control.no_store);
   EXPECT_EQ(control.max_age_s, 5);
   EXPECT_EQ(ParseCacheControl({{"Cache-Control", "max-age='5'"}}).max_age_s, 0);
-  EXPECT_EQ(ParseCacheControl({{"Cache-Control", "max-age=9"}, {"Cache-Control", "max-age=4"}})
-                .max_age_s,
-            4);
+  EXPECT_EQ(
+      ParseCacheControl({{"Cache-Control", "max-age=9"}, {"Cache-Control", "max-age=4"}}).max_age_s,
+      4);
   EXPECT_EQ(ParseCacheControl({{"Cache-Control", "max-age=99999999999"}}).max_age_s,
             int64_t{1} << 31);
 }
@@ -151,8 +154,8 @@ TEST(HttpCacheSelection, ConditionsCompareTagsBeforeDates) {
   EXPECT_TRUE(NotModified({{"If-None-Match", "*"}}, stored));
   EXPECT_TRUE(NotModified({{"If-Modified-Since", FormatDate(1000)}}, stored));
   EXPECT_FALSE(NotModified({{"If-Modified-Since", FormatDate(999)}}, stored));
-  EXPECT_FALSE(NotModified({{"If-None-Match", "\"b\""}, {"If-Modified-Since", FormatDate(2000)}},
-                           stored));
+  EXPECT_FALSE(
+      NotModified({{"If-None-Match", "\"b\""}, {"If-Modified-Since", FormatDate(2000)}}, stored));
 }
 
 TEST(HttpCacheSelection, RangesAreCutToTheBodyOrRefused) {
@@ -184,14 +187,14 @@ TEST(HttpCacheSelection, RangesAreCutToTheBodyOrRefused) {
 
 TEST(HttpCacheDates, ThreeFormsAreReadAndNonsenseIsNot) {
   EXPECT_EQ(FormatDate(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
-  for (const std::string_view date : {"Sun, 06 Nov 1994 08:49:37 GMT",
-                                      "Sunday, 06-Nov-94 08:49:37 GMT",
-                                      "Sun Nov  6 08:49:37 1994"}) {
+  for (const std::string_view date :
+       {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994"}) {
     EXPECT_EQ(ParseDate(date), 784111777) << date;
   }
-  for (const std::string_view date : {"0", "", "Sun, 06 Nov 1994 08:49:37 UTC",
-                                      "Sun, 46 Nov 1994 08:49:37 GMT",
-                                      "Sun, 06 Nov 1994 8:49:37 GMT "}) {
+  for (const std::string_view date :
+       {"0", "", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 46 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 8:49:37 GMT "}) {
     EXPECT_EQ(ParseDate(date), std::nullopt) << date;
   }
 }
@@ -243,8 +246,7 @@ TEST(HttpCacheRecords, A304ChangesWhatIsNotOfTheBody) {
   const std::string head = FreshenedHead(
       "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nX: 1\r\nContent-Encoding: gzip\r\n",
       {{"X", "2"}, {"Content-Encoding", "br"}, {"Y", "3"}, {"Connection", "Z"}, {"Z", "4"}});
-  EXPECT_EQ(head,
-            "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Encoding: gzip\r\nX: 2\r\nY: 3\r\n");
+  EXPECT_EQ(head, "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Encoding: gzip\r\nX: 2\r\nY: 3\r\n");
 }
 
 }  // namespace

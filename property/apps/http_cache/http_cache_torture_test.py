@@ -2,8 +2,8 @@
 
     http_cache_torture_test.py PROGRAM [REQUESTS [DESIGN...]]      # 3,000 of each of two designs
 
-Every whole answer must be sound (one version of its own path, to the last byte) and young enough: the
-origin vouched for this version less than its max-age before the request was sent, and after a POST
+Every whole answer must be sound (one version of its own path, to the last byte) and young enough:
+the origin vouched for this version less than its max-age before the request was sent, and after a POST
 that was answered nobody gets what was there before it. Only connections may break.
 """
 import os
@@ -15,7 +15,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_cache_fixture import MAX_AGE_S, Broken, Cache, Client, Origin, body_of, kill, version_of
+from http_cache_fixture import (MAX_AGE_S, Broken, Cache, Client, Origin, alive, body_of, kill,
+                                version_of)
 
 PROGRAM = ""
 REQUESTS = 3000
@@ -160,14 +161,6 @@ class Torture:
                 kill(chance.choice(workers))
 
 
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except (OSError, IndexError):
-        return False
-
-
 class TortureTest(unittest.TestCase):
     def test_whole_answers_are_sound_and_young_whoever_dies(self):
         for design in DESIGNS:
@@ -182,9 +175,9 @@ class TortureTest(unittest.TestCase):
                 torture.cache.stop()
                 torture.origin.socket.close()
                 print("%s: %d answers, %d whole bodies, %d hits, %d connections broken, %d kills, "
-                      "%d of them of the master" % (design, torture.done, torture.whole, torture.hits,
-                                                    torture.broken, torture.kills,
-                                                    torture.master_kills))
+                      "%d of them of the master" % (
+                          design, torture.done, torture.whole, torture.hits, torture.broken,
+                          torture.kills, torture.master_kills))
                 self.assertEqual(torture.faults, [])
                 # The premises.
                 self.assertGreater(torture.kills, REQUESTS // REQUESTS_PER_KILL // 2)

@@ -1,4 +1,4 @@
-#include "apps/http_cache/proxy/fetch.h"
+#include "apps/http_cache/net/fetch.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -55,8 +55,7 @@ std::unique_ptr<Stream> OriginPool::TakeIdle() {
 }
 
 std::unique_ptr<Stream> OriginPool::Connect() {
-  const int fd =
-      socket(address_.name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd = socket(address_.name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return nullptr;
   const int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
@@ -159,7 +158,8 @@ void Fetch::OnReadable() {
   for (int turn = 0; turn < 4 && !ended_ && !paused_; ++turn) {
     size_t bytes = 0;
     switch (stream_->Read(read_buffer, &bytes)) {
-      case Stream::Got::kNothingYet: return;
+      case Stream::Got::kNothingYet:
+        return;
       case Stream::Got::kBytes:
         last_progress_ms_ = Loop::MonotonicMs();
         Take({read_buffer.data(), bytes});
@@ -171,7 +171,8 @@ void Fetch::OnReadable() {
           return Finish(End::kWhole);
         }
         return Failed(has_head_ ? End::kCut : End::kNoResponse);
-      case Stream::Got::kError: return Failed(has_head_ ? End::kCut : End::kNoResponse);
+      case Stream::Got::kError:
+        return Failed(has_head_ ? End::kCut : End::kNoResponse);
     }
   }
 }
@@ -203,8 +204,9 @@ bool Fetch::TakeHead() {
 
 void Fetch::Take(std::string_view bytes) {
   if (has_head_ && in_.empty()) {
-    const size_t consumed =
-        body_.Read(bytes, [&](std::string_view body) { if (!ended_) listener_->OnBody(body); });
+    const size_t consumed = body_.Read(bytes, [&](std::string_view body) {
+      if (!ended_) listener_->OnBody(body);
+    });
     bytes.remove_prefix(consumed);
   }
   in_.append(bytes);
@@ -215,8 +217,9 @@ void Fetch::Take(std::string_view bytes) {
   if (!in_.empty()) {
     const std::string waiting = std::move(in_);
     in_.clear();
-    const size_t consumed =
-        body_.Read(waiting, [&](std::string_view body) { if (!ended_) listener_->OnBody(body); });
+    const size_t consumed = body_.Read(waiting, [&](std::string_view body) {
+      if (!ended_) listener_->OnBody(body);
+    });
     in_ = waiting.substr(consumed);
   }
   if (ended_) return;

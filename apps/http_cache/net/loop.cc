@@ -1,4 +1,4 @@
-#include "apps/http_cache/proxy/loop.h"
+#include "apps/http_cache/net/loop.h"
 
 #include <ctime>
 

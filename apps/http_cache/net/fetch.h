@@ -1,6 +1,6 @@
 // Requests to the origin, over connections that are used again.
-#ifndef KILL9_APPS_HTTP_CACHE_PROXY_FETCH_H_
-#define KILL9_APPS_HTTP_CACHE_PROXY_FETCH_H_
+#ifndef KILL9_APPS_HTTP_CACHE_NET_FETCH_H_
+#define KILL9_APPS_HTTP_CACHE_NET_FETCH_H_
 
 #include <sys/socket.h>
 
@@ -12,9 +12,9 @@
 
 #include "absl/status/statusor.h"
 #include "apps/http_cache/http/parser.h"
-#include "apps/http_cache/proxy/counters.h"
-#include "apps/http_cache/proxy/loop.h"
-#include "apps/http_cache/proxy/stream.h"
+#include "apps/http_cache/net/counters.h"
+#include "apps/http_cache/net/loop.h"
+#include "apps/http_cache/net/stream.h"
 
 namespace kill9::http {
 
@@ -60,7 +60,7 @@ class FetchListener {
   virtual void OnInterim(const ResponseHead& head) = 0;  // 1xx
   virtual void OnHead(const ResponseHead& head) = 0;
   virtual void OnBody(std::string_view bytes) = 0;
-  virtual void OnEnd(End end) = 0;  // the last call
+  virtual void OnEnd(End end) = 0;   // the last call
   virtual void OnRequestSent() = 0;  // what was to be sent so far has been
 };
 
@@ -116,4 +116,4 @@ class Fetch : public Member, public FetchListener {
 
 }  // namespace kill9::http
 
-#endif  // KILL9_APPS_HTTP_CACHE_PROXY_FETCH_H_
+#endif  // KILL9_APPS_HTTP_CACHE_NET_FETCH_H_

@@ -1,4 +1,4 @@
-#include "apps/http_cache/proxy/stream.h"
+#include "apps/http_cache/net/stream.h"
 
 #include <openssl/err.h>
 #include <sys/socket.h>
@@ -59,10 +59,15 @@ Stream::Got Stream::Read(std::span<char> buffer, size_t* bytes) {
     return Got::kBytes;
   }
   switch (SSL_get_error(tls_, got)) {
-    case SSL_ERROR_WANT_READ: return Got::kNothingYet;
-    case SSL_ERROR_WANT_WRITE: WatchWrite(true); return Got::kNothingYet;
-    case SSL_ERROR_ZERO_RETURN: return Got::kEnd;
-    default: return Got::kError;
+    case SSL_ERROR_WANT_READ:
+      return Got::kNothingYet;
+    case SSL_ERROR_WANT_WRITE:
+      WatchWrite(true);
+      return Got::kNothingYet;
+    case SSL_ERROR_ZERO_RETURN:
+      return Got::kEnd;
+    default:
+      return Got::kError;
   }
 }
 
@@ -116,8 +121,8 @@ bool Stream::Flush() {
   if (tls_ != nullptr) return FlushTls();
   while (evbuffer_get_length(out_) > 0) {
     std::array<evbuffer_iovec, 16> pieces;
-    const int used = std::min<int>(
-        evbuffer_peek(out_, -1, nullptr, pieces.data(), pieces.size()), pieces.size());
+    const int used = std::min<int>(evbuffer_peek(out_, -1, nullptr, pieces.data(), pieces.size()),
+                                   pieces.size());
     msghdr message = {};
     message.msg_iov = reinterpret_cast<iovec*>(pieces.data());
     message.msg_iovlen = static_cast<size_t>(used);

@@ -1,6 +1,6 @@
 // A worker's event loop, and those who live in it.
-#ifndef KILL9_APPS_HTTP_CACHE_PROXY_LOOP_H_
-#define KILL9_APPS_HTTP_CACHE_PROXY_LOOP_H_
+#ifndef KILL9_APPS_HTTP_CACHE_NET_LOOP_H_
+#define KILL9_APPS_HTTP_CACHE_NET_LOOP_H_
 
 #include <event2/event.h>
 
@@ -57,4 +57,4 @@ class Loop {
 
 }  // namespace kill9::http
 
-#endif  // KILL9_APPS_HTTP_CACHE_PROXY_LOOP_H_
+#endif  // KILL9_APPS_HTTP_CACHE_NET_LOOP_H_

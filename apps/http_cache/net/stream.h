@@ -1,10 +1,10 @@
-// A connected socket in libevent's loop, with TLS or without, and what is still to be written to it.
+// A connected socket in libevent's loop, with TLS or without, and what is still to be written.
 //
 // Reading and writing are done at once where the socket lets them, so that a hit costs three system
 // calls: epoll_wait, read, writev. What refers to others' bytes (evbuffer_add_reference) is written
 // from where it lies.
-#ifndef KILL9_APPS_HTTP_CACHE_PROXY_STREAM_H_
-#define KILL9_APPS_HTTP_CACHE_PROXY_STREAM_H_
+#ifndef KILL9_APPS_HTTP_CACHE_NET_STREAM_H_
+#define KILL9_APPS_HTTP_CACHE_NET_STREAM_H_
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -68,4 +68,4 @@ class Stream {
 
 }  // namespace kill9::http
 
-#endif  // KILL9_APPS_HTTP_CACHE_PROXY_STREAM_H_
+#endif  // KILL9_APPS_HTTP_CACHE_NET_STREAM_H_
