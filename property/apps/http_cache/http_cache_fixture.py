@@ -122,7 +122,9 @@ class Cache:
         return json.loads(Client(self.port).get("/.kill9.json")["body"])
 
     def workers(self):
-        return [worker["pid"] for worker in self.statistics()["workers"]]
+        """The master's children, as the system tells them."""
+        return [int(name) for name in os.listdir("/proc")
+                if name.isdigit() and stat_of(int(name))[1:2] == [str(self.process.pid)]]
 
     def kill_master(self):
         self.process.send_signal(signal.SIGKILL)
@@ -213,15 +215,22 @@ class Client:
 
 
 def kill(pid):
+    if pid <= 1:  # these numbers mean more than one process
+        raise RuntimeError("%d is no worker" % pid)
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
 
 
-def alive(pid):
+def stat_of(pid):
+    """State, parent and more of a process; nothing if there is none."""
     try:
         with open("/proc/%d/stat" % pid) as file:
-            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+            return file.read().rsplit(")", 1)[1].split()
     except (OSError, IndexError):
-        return False
+        return []
+
+
+def alive(pid):
+    return stat_of(pid)[:1] not in ([], ["Z"], ["X"])
