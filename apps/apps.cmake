@@ -4,7 +4,6 @@ add_library(kill9_connections STATIC ${CONNECTIONS_SOURCES})
 target_precompile_headers(kill9_connections REUSE_FROM kill9_variants)
 target_link_libraries(kill9_connections PUBLIC kill9_variants)
 
-# Small programs.
 # Small programs that use the designs as anybody would.
 file(GLOB EXAMPLE_SOURCES CONFIGURE_DEPENDS apps/examples/*.cc)
 foreach(source IN LISTS EXAMPLE_SOURCES)
@@ -12,14 +11,9 @@ foreach(source IN LISTS EXAMPLE_SOURCES)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE kill9_connections)
 endforeach()
-  target_link_libraries(${name} PRIVATE kill9_variants)
-endforeach()
-
-include(apps/memcached/memcached.cmake)
-  target_link_libraries(${name} PRIVATE kill9_variants)
-endforeach()
 
 # Programs that need packages of their own: each is left out where those are missing, and its tests
 # with it (KILL9_TESTS_OF_MISSING_APPS: "|" and what their paths have in common).
 set(KILL9_TESTS_OF_MISSING_APPS)
+include(apps/memcached/memcached.cmake)
 include(apps/http_cache/http_cache.cmake)

@@ -1,4 +1,20 @@
-# The tests of the programs in apps/ that need packages of their own, where those are built.
+# The tests of the programs in apps/, of those that are built.
+target_link_libraries(connections_tests PRIVATE kill9_connections)
+kill9_defines_for_test(connection_examples_test KILL9_EXAMPLES="${CMAKE_BINARY_DIR}")
+add_dependencies(connections_tests picture_server picture_client buffer_stress)
+
+if(LIBEVENT_FOUND)
+  target_link_libraries(apps_tests PRIVATE kill9_memcached_parts)
+  # With a planted bug, which the torture must see.
+  add_executable(stale_memcached property/apps/stale_memcached.cc)
+  target_link_libraries(stale_memcached PRIVATE kill9_memcached_parts)
+  foreach(test memcached_commands_test memcached_deaths_test memcached_torture_test)
+    kill9_defines_for_test(${test} KILL9_MEMCACHED="$<TARGET_FILE:kill9-memcached>"
+      KILL9_STALE_MEMCACHED="$<TARGET_FILE:stale_memcached>")
+  endforeach()
+  add_dependencies(apps_tests kill9-memcached stale_memcached)
+endif()
+
 if(KILL9_HAVE_HTTP_CACHE)
   target_link_libraries(apps_tests PRIVATE kill9_http_cache)
   foreach(test http_cache_program_test http_cache_torture_test)
