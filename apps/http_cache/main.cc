@@ -101,17 +101,19 @@ absl::StatusOr<std::shared_ptr<Segment>> OpenSegment(const Variant& design,
   return design.Open(options.location);
 }
 
-SSL_CTX* MakeTls(const Arguments& arguments) {
-  SSL_CTX* const tls = SSL_CTX_new(TLS_server_method());
-  if (tls == nullptr) return nullptr;
-  SSL_CTX_set_min_proto_version(tls, TLS1_2_VERSION);
-  SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-  if (SSL_CTX_use_certificate_chain_file(tls, arguments.certificate.c_str()) == 1 &&
-      SSL_CTX_use_PrivateKey_file(tls, arguments.key.c_str(), SSL_FILETYPE_PEM) == 1) {
-    return tls;
+using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
+
+// Null if the certificate or its key cannot be used.
+TlsContext MakeTls(const Arguments& arguments) {
+  TlsContext tls(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (!tls) return tls;
+  SSL_CTX_set_min_proto_version(tls.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(tls.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  if (SSL_CTX_use_certificate_chain_file(tls.get(), arguments.certificate.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(tls.get(), arguments.key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    tls.reset();
   }
-  SSL_CTX_free(tls);
-  return nullptr;
+  return tls;
 }
 
 // As many descriptors as the administrator allows: one a client, and some.
@@ -158,15 +160,17 @@ int Run(Arguments arguments) {
   absl::StatusOr<http::OriginAddress> origin = http::ResolveOrigin(arguments.origin);
   if (!origin.ok()) return Complain(origin.status().ToString());
   setup.origin = *std::move(origin);
+  TlsContext tls(nullptr, SSL_CTX_free);
   if (!arguments.certificate.empty()) {
-    setup.tls = MakeTls(arguments);
-    if (setup.tls == nullptr) return Complain("the certificate or its key cannot be used");
+    tls = MakeTls(arguments);
+    setup.tls = tls.get();
+    if (!tls) return Complain("the certificate or its key cannot be used");
   }
-  for (const bool tls : {false, true}) {
-    for (const std::string& address : tls ? arguments.listen_https : arguments.listen) {
+  for (const bool secure : {false, true}) {
+    for (const std::string& address : secure ? arguments.listen_https : arguments.listen) {
       const absl::StatusOr<int> fd = server::Listen(address);
       if (!fd.ok()) return Complain(fd.status().ToString());
-      setup.sockets.push_back({*fd, tls});
+      setup.sockets.push_back({*fd, secure});
     }
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = OpenSegment(*design, arguments);
