@@ -14,7 +14,8 @@ constexpr size_t kReadBytes = 64 << 10;
 constexpr size_t kMostWaitingBytes = 256 << 10;  // of requests that are not looked at yet
 constexpr size_t kMostUnsentBytes = 256 << 10;   // of a request's body
 constexpr size_t kMostUnwrittenBytes = 1 << 20;  // of answers, before the next request is looked at
-constexpr int64_t kHoldPatience_ms = 2000;       // then what is held is copied
+constexpr int64_t kRetiredPatience_ms = 1000;
+constexpr int64_t kHoldPatience_ms = 2000;  // then what is held is copied
 std::array<char, kReadBytes> client_buffer;
 
 }  // namespace
@@ -47,7 +48,9 @@ void Client::Close() {
 
 void Client::Retire() {
   retired_ = true;
-  if (state_ == State::kHead && in_.empty() && stream_.unwritten() == 0) Close();
+  // A client that has just come is about to ask: it gets its answer (Tick).
+  const bool has_asked = request_ != nullptr;
+  if (has_asked && state_ == State::kHead && in_.empty() && stream_.unwritten() == 0) Close();
 }
 
 void Client::Tick(int64_t monotonic_ms) {
@@ -63,7 +66,7 @@ void Client::Tick(int64_t monotonic_ms) {
   } else if (state_ == State::kHead && !in_.empty()) {
     if (waited_ms > options.head_patience_ms) Refuse(408);
   } else if (state_ == State::kHead) {
-    if (waited_ms > options.idle_patience_ms) Close();
+    if (waited_ms > (retired_ ? kRetiredPatience_ms : options.idle_patience_ms)) Close();
   } else if (state_ == State::kLinger) {
     if (waited_ms > 2000) Close();
   } else if (state_ == State::kExchange && !request_body_.done()) {
@@ -253,7 +256,6 @@ void Client::RequestSent() {
 
 // Fetches anew, for nobody in particular.
 void Client::Revalidate(const Lookup& lookup) {
-  if (!services_->flights->Begin(lookup.place.key)) return;
   Exchange::Mode mode;
   mode.keep = mode.leads = mode.validate = mode.whole = true;
   mode.why = "stale";
@@ -263,6 +265,7 @@ void Client::Revalidate(const Lookup& lookup) {
   request->tls = tls_;
   if (ReadRequest(request.get(), services_->origin->address().authority) != 0) return;
   request->head.method = "GET";
+  if (!services_->flights->Begin(lookup.place.key)) return;  // somebody does it already
   Exchange* const exchange = services_->loop->Adopt(
       std::make_unique<Exchange>(services_, request, nullptr, lookup.place, mode));
   exchange->Start(&lookup.found->record);

@@ -4,6 +4,7 @@
 """
 import os
 import resource
+import signal
 import socket
 import ssl
 import subprocess
@@ -307,6 +308,17 @@ class DeathsTest(ProgramTest):
                 pass
         self.assertIn("hit", got["how"])
         self.assertEqual(self.origin.count("/a"), 1)
+
+
+    def test_a_hangup_replaces_the_workers_and_nobody_notices(self):
+        self.get("/a")
+        old = self.cache.workers()
+        self.assertEqual(len(old), 2)
+        self.cache.process.send_signal(signal.SIGHUP)
+        while set(old) & set(self.cache.workers()) or len(self.cache.workers()) < 2:
+            self.assertIn("hit", self.get("/a")["how"])
+        self.assertIn("hit", self.get("/a")["how"])
+        self.assertEqual(self.cache.stop(), 0)
 
 
 class SlowTest(ProgramTest):
