@@ -114,9 +114,11 @@ class Search {
       }
       if (overtakes) continue;
       used_[i] = true;
-      // A lossy key may have been forgotten just before, or not; a deadline may have been over.
-      const bool may_go = lossy_ || (cell_.fades != 0 && items_[i].end >= cell_.fades);
-      bool found = Try(i, now, false) || (may_go && cell_.present && Try(i, now, true));
+      // A lossy key may have been forgotten just before, or not; a deadline may have been over, and
+      // then it is that late.
+      const uint64_t faded = lossy_ ? now : std::max(now, cell_.fades);
+      const bool may_go = cell_.present && (lossy_ || cell_.fades != 0) && items_[i].end >= faded;
+      bool found = Try(i, now, false) || (may_go && Try(i, faded, true));
       used_[i] = false;
       if (found) return true;
     }

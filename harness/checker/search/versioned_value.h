@@ -10,6 +10,7 @@
 #ifndef KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
 #define KILL9_HARNESS_CHECKER_SEARCH_VERSIONED_VALUE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -27,6 +28,7 @@ struct VersionedValue {
   uint64_t version = 0;  // 0: absent
   uint64_t last = 0;     // the least that the greatest version so far can be
   uint64_t fades = 0;    // V3, a time of the history; 0: it has no deadline
+  uint64_t since = 0;  // V3: nothing takes effect before; the time at which a value may have faded
   bool operator==(const VersionedValue&) const = default;
 };
 
@@ -44,6 +46,7 @@ struct VersionedSteps {
   // what it leaves. Of an operation without results (crashed): whether it can have an effect at
   // all.
   static bool Step(const Operation& operation, State* state) {
+    if (operation.finish < state->since) return false;
     switch (operation.function) {
       case Function::kPut:
       case Function::kCommit:
@@ -92,7 +95,7 @@ struct VersionedSteps {
 
   // Whether whatever can follow b can follow a.
   static bool Dominates(const State& a, const State& b) {
-    if (a.last > b.last) return false;
+    if (a.last > b.last || a.since > b.since) return false;
     if (a.value == b.value && a.version == b.version && FadesNoLater(a, b)) return true;
     return lossy && b.value == kNothing;
   }
@@ -104,7 +107,8 @@ struct VersionedSteps {
 
   static uint64_t Hash(const State& state) {
     return (state.value * 0x9e3779b97f4a7c15u) ^ (state.version * 0xc2b2ae3d27d4eb4fu) ^
-           (state.last * 0x165667b19e3779f9u) ^ (state.fades * 0x27d4eb2f165667c5u);
+           (state.last * 0x165667b19e3779f9u) ^ (state.fades * 0x27d4eb2f165667c5u) ^
+           (state.since * 0x85ebca77c2b2ae63u);
   }
 
   // Values as {id}: how they are shown is decided where the text is (Naming).
@@ -120,7 +124,10 @@ struct VersionedSteps {
   // Whether the operation can have met the key absent.
   static bool BecomeAbsent(const Operation& operation, State* state) {
     if (state->value == kNothing) return true;
-    if (!lossy && (state->fades == 0 || operation.finish < state->fades)) return false;
+    if (!lossy) {
+      if (state->fades == 0 || operation.finish < state->fades) return false;
+      state->since = std::max(state->since, state->fades);
+    }
     Remove(state);
     return true;
   }
