@@ -233,6 +233,7 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Create(const SegmentOptions& o
     return ErrnoStatus(errno, "cannot draw a hash secret");
   }
   (*segment)->body_offset_ = body_offset;
+  (*segment)->terms_offset_ = header.terms_offset;
   if (absl::Status status = format(**segment, header); !status.ok()) return status;
   header.checksum = Checksum(header);
 
@@ -267,7 +268,10 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::FromChecked(int fd, const std:
     return status;
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = Map(fd, header.size_bytes);
-  if (segment.ok()) (*segment)->body_offset_ = header.body_offset;
+  if (segment.ok()) {
+    (*segment)->body_offset_ = header.body_offset;
+    (*segment)->terms_offset_ = header.terms_offset;
+  }
   return segment;
 }
 

@@ -155,9 +155,9 @@ class Segment {
   // there is no room, or no descriptor. ON CRASH: the file is as long as it was, or longer.
   absl::Status Grow(uint64_t have_bytes, uint64_t bytes);
   std::span<char> body() const { return {base_ + body_offset_, size_ - body_offset_}; }
-  bool keeps_terms() const { return header().terms_offset != 0; }
+  bool keeps_terms() const { return terms_offset_ != 0; }
   // REQUIRES: keeps_terms(). Of the kind's contract (segment/terms.h): zero at creation.
-  char* terms_area() const { return base_ + header().terms_offset; }
+  char* terms_area() const { return base_ + terms_offset_; }
   ParticipantTable participants() const;
   // The seeded hash: the same in every process that maps this segment.
   uint64_t Hash(std::string_view key) const;
@@ -172,7 +172,9 @@ class Segment {
   Descriptor fd_;
   char* base_;
   size_t size_;
+  // As the header said when it was checked: what is there later may be damaged.
   size_t body_offset_ = 0;
+  size_t terms_offset_ = 0;
 };
 
 }  // namespace kill9

@@ -59,7 +59,8 @@ absl::StatusOr<StoreCounters> Store::Counted() {
   if (absl::Status status = CheckHandle(); !status.ok()) return status;
   if (!keeps_terms()) return LacksTerms();
   StoreCounters sum;
-  for (uint32_t slot = 0; slot < terms_->segment->header().max_participants; ++slot) {
+  const uint32_t slots = terms_->table.size() - ParticipantTable::kRecovererSlots;
+  for (uint32_t slot = 0; slot < slots; ++slot) {
     const terms::CounterLine& line = terms_->counters(slot);
     // Relaxed: as Count.
     sum.hits += line.hits.load(std::memory_order_relaxed);
