@@ -2,8 +2,8 @@
 //
 // An operation whose connection died with its worker counts as crashed: it has happened before its
 // client knew, or never. Everything that was answered is held against the model.
-#ifndef KILL9_PROPERTY_APPS_MEMCACHED_TORTURE_H_
-#define KILL9_PROPERTY_APPS_MEMCACHED_TORTURE_H_
+#ifndef KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_TORTURE_H_
+#define KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_TORTURE_H_
 
 #include <atomic>
 #include <chrono>
@@ -15,7 +15,7 @@
 #include "harness/checker/checker.h"
 #include "harness/checker/models/checkers.h"
 #include "harness/history/history.h"
-#include "property/apps/memcached_fixture.h"
+#include "property/apps/memcached/memcached_fixture.h"
 #include "property/scaffold/children.h"
 
 namespace kill9 {
@@ -215,4 +215,4 @@ inline TortureResult TortureMemcached(MemcachedServer& server, const MemcachedTo
 
 }  // namespace kill9
 
-#endif  // KILL9_PROPERTY_APPS_MEMCACHED_TORTURE_H_
+#endif  // KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_TORTURE_H_

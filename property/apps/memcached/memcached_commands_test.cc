@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "property/apps/memcached_fixture.h"
+#include "property/apps/memcached/memcached_fixture.h"
 
 namespace kill9 {
 namespace {

@@ -1,6 +1,6 @@
 // A kill9-memcached for a test, its clients, and what kills its processes.
-#ifndef KILL9_PROPERTY_APPS_MEMCACHED_FIXTURE_H_
-#define KILL9_PROPERTY_APPS_MEMCACHED_FIXTURE_H_
+#ifndef KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_FIXTURE_H_
+#define KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_FIXTURE_H_
 
 #include <dirent.h>
 #include <poll.h>
@@ -168,4 +168,4 @@ class MemcachedServer {
 
 }  // namespace kill9
 
-#endif  // KILL9_PROPERTY_APPS_MEMCACHED_FIXTURE_H_
+#endif  // KILL9_PROPERTY_APPS_MEMCACHED_MEMCACHED_FIXTURE_H_

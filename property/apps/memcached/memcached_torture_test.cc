@@ -1,7 +1,7 @@
 // The whole program under torture: clients on sockets, workers and master killed at random moments,
 // every answer held against the model. `./dev memcached-torture` does the same for longer
 // (KILL9_MEMCACHED_KILLS).
-#include "property/apps/memcached_torture.h"
+#include "property/apps/memcached/memcached_torture.h"
 
 #include <cstdlib>
 #include <iostream>
