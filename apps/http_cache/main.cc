@@ -168,9 +168,9 @@ int Run(Arguments arguments) {
   }
   for (const bool secure : {false, true}) {
     for (const std::string& address : secure ? arguments.listen_https : arguments.listen) {
-      const absl::StatusOr<int> fd = server::Listen(address);
-      if (!fd.ok()) return Complain(fd.status().ToString());
-      setup.sockets.push_back({*fd, secure});
+      const absl::StatusOr<std::vector<int>> fds = server::Listen(address);
+      if (!fds.ok()) return Complain(std::string(fds.status().message()));
+      for (const int fd : *fds) setup.sockets.push_back({fd, secure});
     }
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = OpenSegment(*design, arguments);

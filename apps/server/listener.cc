@@ -20,10 +20,17 @@ namespace kill9::server {
 namespace {
 
 constexpr int kBacklog = 4096;
+constexpr unsigned kEverybody = 0777;
 
-absl::Status Refused(std::string_view address, std::string_view what) {
-  return absl::UnavailableError(absl::StrCat("cannot listen on ", std::string(address), ": ",
-                                             std::string(what), ": ", std::strerror(errno)));
+absl::Status CannotListen(std::string_view where, int error) {
+  std::string_view advice;
+  if (error == EADDRINUSE) advice = "; another server has it: stop that one, or choose another";
+  if (error == EACCES) advice = "; ports below 1024 are the system's: choose another";
+  if (error == EADDRNOTAVAIL) advice = "; this machine has no such address";
+  return absl::Status(
+      error == EADDRINUSE ? absl::StatusCode::kAlreadyExists : absl::StatusCode::kUnavailable,
+      absl::StrCat("cannot listen at ", std::string(where), ": ", std::strerror(error),
+                   std::string(advice)));
 }
 
 // Whether somebody listens on the Unix socket.
@@ -35,57 +42,86 @@ bool Answers(const sockaddr_un& name) {
   return answers;
 }
 
-absl::StatusOr<int> ListenUnix(std::string_view path) {
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof name.sun_path)
-    return absl::InvalidArgumentError("the path of a Unix socket has 1 to 107 bytes");
-  std::memcpy(name.sun_path, path.data(), path.size());
-  struct stat there;
-  if (lstat(name.sun_path, &there) == 0 && S_ISSOCK(there.st_mode) && !Answers(name))
-    unlink(name.sun_path);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return Refused(path, "socket");
-  if (bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
-      listen(fd, kBacklog) == 0) {
-    return fd;
-  }
-  const absl::Status refused = Refused(path, "bind");
+// -1, and errno, where the system refuses it.
+int ListenAt(const addrinfo& address, int backlog) {
+  const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.ai_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  // Those that are accepted inherit it.
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, backlog) == 0) return fd;
+  const int error = errno;
   close(fd);
-  return refused;
-}
-
-absl::StatusOr<int> ListenInternet(std::string_view address, const std::string& host,
-                                   const std::string& port) {
-  addrinfo hints = {};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int error = getaddrinfo(host == "*" ? nullptr : host.c_str(), port.c_str(), &hints, &found);
-  if (error != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not an address: ", std::string(address), ": ", gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
-  absl::Status refused;
-  for (; found != nullptr; found = found->ai_next) {
-    const int fd =
-        socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, found->ai_protocol);
-    const int yes = 1;
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-        bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, kBacklog) == 0) {
-      return fd;
-    }
-    refused = Refused(address, "bind");
-    if (fd >= 0) close(fd);
-  }
-  return refused;
+  errno = error;
+  return -1;
 }
 
 }  // namespace
 
-absl::StatusOr<int> Listen(std::string_view address) {
-  if (address.starts_with("unix:")) return ListenUnix(address.substr(5));
+absl::StatusOr<std::vector<int>> ListenTcp(const std::string& host, const std::string& port,
+                                           int backlog) {
+  const std::string where = absl::StrCat(host.empty() ? "*" : host, " port ", port);
+  addrinfo wanted = {};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = AI_PASSIVE;
+  addrinfo* found = nullptr;
+  const int error =
+      getaddrinfo(host.empty() ? nullptr : host.c_str(), port.c_str(), &wanted, &found);
+  if (error != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not an address: ", where, ": ", gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
+  std::vector<int> fds;
+  for (; found != nullptr; found = found->ai_next) {
+    const int fd = ListenAt(*found, backlog);
+    // A machine without IPv6, or IPv4, names such addresses all the same.
+    if (fd < 0 && errno == EAFNOSUPPORT) continue;
+    if (fd < 0) {
+      const absl::Status refused = CannotListen(where, errno);
+      for (const int one : fds) close(one);
+      return refused;
+    }
+    fds.push_back(fd);
+  }
+  if (fds.empty()) return CannotListen(where, EAFNOSUPPORT);
+  return fds;
+}
+
+absl::StatusOr<int> ListenUnix(std::string_view path, unsigned mode, int backlog) {
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof name.sun_path) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the path of a Unix socket has 1 to ", sizeof name.sun_path - 1, " bytes"));
+  }
+  path.copy(name.sun_path, path.size());
+  struct stat there {};
+  if (lstat(name.sun_path, &there) == 0 && S_ISSOCK(there.st_mode)) {
+    if (Answers(name)) return CannotListen(path, EADDRINUSE);
+    unlink(name.sun_path);
+  }
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return CannotListen(path, errno);
+  const mode_t before = umask(static_cast<mode_t>(kEverybody & ~mode));
+  const bool listens = bind(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0 &&
+                       listen(fd, backlog) == 0;
+  const int error = errno;
+  umask(before);
+  if (listens) return fd;
+  close(fd);
+  return CannotListen(path, error);
+}
+
+absl::StatusOr<std::vector<int>> Listen(std::string_view address) {
+  if (address.starts_with("unix:")) {
+    const absl::StatusOr<int> fd = ListenUnix(address.substr(5), kEverybody, kBacklog);
+    if (!fd.ok()) return fd.status();
+    return std::vector<int>{*fd};
+  }
   const size_t colon = address.rfind(':');
   std::string host = "127.0.0.1";
   std::string port(address);
@@ -94,11 +130,12 @@ absl::StatusOr<int> Listen(std::string_view address) {
     port = address.substr(colon + 1);
   }
   if (host == "localhost") host = "127.0.0.1";
+  if (host == "*") host.clear();
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   if (port.empty() || port.find_first_not_of("0123456789") != std::string::npos)
     return absl::InvalidArgumentError(absl::StrCat("no port in ", std::string(address)));
-  return ListenInternet(address, host, port);
+  return ListenTcp(host, port, kBacklog);
 }
 
 int Accept(int listener) {

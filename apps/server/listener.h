@@ -11,13 +11,20 @@
 
 namespace kill9::server {
 
-// Opens a listening socket that does not block. The address is one of
+// All return sockets that listen, do not block, and are closed on exec. kInvalidArgument: not an
+// address; kAlreadyExists: somebody has it; kUnavailable: the system refuses it, and why.
+
+// Every address that the host has; an empty one stands for all of this machine.
+absl::StatusOr<std::vector<int>> ListenTcp(const std::string& host, const std::string& port,
+                                           int backlog);
+// A socket's path that nobody listens on any more gives way. `mode`: who may connect, as of chmod.
+absl::StatusOr<int> ListenUnix(std::string_view path, unsigned mode, int backlog);
+// The address is one of
 //   PORT, :PORT, localhost:PORT   loopback only
 //   HOST:PORT, [IPV6]:PORT        that address
 //   *:PORT                        all addresses
-//   unix:PATH                     a Unix socket; one that nobody listens on is replaced
-// kInvalidArgument: not an address; kUnavailable: the system refuses it, and why.
-absl::StatusOr<int> Listen(std::string_view address);
+//   unix:PATH                     a Unix socket
+absl::StatusOr<std::vector<int>> Listen(std::string_view address);
 
 // The next client of a listening socket, not blocking, closed on exec; -1 if none waits (errno).
 int Accept(int listener);

@@ -64,6 +64,12 @@ class ShapedStore {
         return Draft(key);
       case Action::kForEach:
         return Visit();
+      case Action::kPutUntil:
+      case Action::kReplace:
+      case Action::kGetMany:
+      case Action::kLease:
+      case Action::kClear:
+        ADD_FAILURE() << "only workloads of segments that keep terms have it";
     }
   }
 

@@ -180,7 +180,7 @@ class SmallHeap {
 };
 
 // One answer, moment or place is another one.
-void Change(Random& random, std::vector<Operation>* history) {
+void ChangeOneThing(Random& random, std::vector<Operation>* history) {
   Operation& operation = (*history)[random.Below(history->size())];
   switch (random.Below(4)) {
     case 0:
@@ -241,7 +241,7 @@ TEST(HeapModel, SaysNothingOfALegalHistoryAndFindsNearlyEachThatIsNot) {
   for (int seed = 0; seed < Histories(); ++seed) {
     Random random(static_cast<uint64_t>(seed) + 1);
     std::vector<Operation> history = SmallHeap(static_cast<uint64_t>(seed)).Run(7);
-    Change(random, &history);
+    ChangeOneThing(random, &history);
     DropWhatTellsNothing(&history);
     const bool allowed = HeapBruteForce(history).Linearizable();
     const SearchResult answer = CheckAll(history);

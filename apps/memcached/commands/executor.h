@@ -22,7 +22,6 @@ class Executor {
     kPaused,  // the output is full: send it, and run the same request again
     kClose,
     kShutDown,
-    kShutDownSoon,  // after what is under way
   };
 
   Executor(const Options& options, Items& items, SharedState& shared, WorkerSlot& slot,

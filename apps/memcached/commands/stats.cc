@@ -145,8 +145,8 @@ Executor::Next Executor::ShutDown(const Request& request) {
     return Next::kGoOn;
   }
   const std::string_view how = Words(request.arguments).Next();
-  if (how.empty()) return Next::kShutDown;
-  if (how == "graceful") return Next::kShutDownSoon;
+  // Each worker answers what it has begun.
+  if (how.empty() || how == "graceful") return Next::kShutDown;
   output_.AppendLine("CLIENT_ERROR invalid shutdown mode");
   return Next::kGoOn;
 }

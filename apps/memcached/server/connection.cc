@@ -152,7 +152,6 @@ bool Connection::RunRequest() {
   if (next == Executor::Next::kClose) ends_ = true;
   // The master ends all workers, this one as well.
   if (next == Executor::Next::kShutDown) kill(context_.shared.master_pid, SIGTERM);
-  if (next == Executor::Next::kShutDownSoon) kill(context_.shared.master_pid, SIGUSR1);
   if (context_.output.full()) broken_ = !Send();
   return true;
 }

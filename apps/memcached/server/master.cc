@@ -4,7 +4,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,28 +16,19 @@
 #include "apps/memcached/items/envelope.h"
 #include "apps/memcached/server/listeners.h"
 #include "apps/memcached/server/open_cache.h"
+#include "apps/server/master.h"
 
 namespace kill9::memcached {
 namespace {
 
 constexpr rlim_t kOtherDescriptors = 64;
-constexpr int kSecondsToEnd = 3;
+constexpr int kGraceMs = 3000;
 constexpr int kLooks = 500;
 constexpr unsigned kBetweenLooksUs = 2000;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "kill9-memcached: %s\n", std::string(status.message()).c_str());
   return 1;
-}
-
-// Of a worker. All but these have their default effect, which is to end it.
-const int kMasterSignals[] = {SIGCHLD, SIGTERM, SIGINT, SIGUSR1, SIGHUP};
-
-sigset_t MasterSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : kMasterSignals) sigaddset(&set, signal);
-  return set;
 }
 
 absl::Status BecomeUser(const std::string& name) {
@@ -103,135 +93,57 @@ class Background {
     close(null);
     [[maybe_unused]] const ssize_t told = write(ready_, "r", 1);
     close(ready_);
+    ready_ = -1;
   }
 
  private:
   int ready_ = -1;
 };
 
-class Master {
- public:
-  explicit Master(ServerParts& parts) : parts_(parts) {}
-
-  absl::Status Begin() {
-    SharedState& shared = *parts_.shared;
-    shared.master_pid = getpid();
-    shared.workers = parts_.options.workers;
-    auto store = parts_.design->Attach(parts_.segment);
-    if (!store.ok()) return store.status();
-    store_ = *std::move(store);
-    if (absl::Status fits = CheckItemSize(); !fits.ok()) return fits;
-    // What died with an earlier server is given back before the first client comes.
-    if (auto report = store_->Recover(); !report.ok()) return report.status();
-    for (int i = 0; i < shared.workers; ++i) {
-      if (absl::Status started = Start(i); !started.ok()) return started;
-    }
+absl::Status CheckItemSize(const kill9::Store& store, Options* options) {
+  const uint64_t most = store.max_value_bytes() - sizeof(Envelope);
+  if (options->value_bytes_most <= most) return absl::OkStatus();
+  // The default gives way to a small cache; what was asked for is not changed behind the back.
+  if (options->value_bytes_most == Options().value_bytes_most) {
+    options->value_bytes_most = most;
     return absl::OkStatus();
   }
+  return absl::InvalidArgumentError(
+      absl::StrCat("-I: this cache takes values of at most ", most, " bytes; make -m larger"));
+}
 
-  int Run() {
-    const sigset_t signals = MasterSignals();
-    for (;;) {
-      const int signal = sigwaitinfo(&signals, nullptr);
-      if (signal == SIGCHLD) ReplaceTheDead();
-      if (signal == SIGTERM || signal == SIGINT || signal == SIGUSR1) break;
-    }
-    EndWorkers();
-    return 0;
-  }
-
- private:
-  absl::Status CheckItemSize() {
-    const uint64_t most = store_->max_value_bytes() - sizeof(Envelope);
-    if (parts_.options.value_bytes_most <= most) return absl::OkStatus();
-    // The default gives way to a small cache; what was asked for is not changed behind the back.
-    if (parts_.options.value_bytes_most == Options().value_bytes_most) {
-      parts_.options.value_bytes_most = most;
-      return absl::OkStatus();
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("-I: this cache takes values of at most ", most, " bytes; make -m larger"));
-  }
-
-  absl::Status Start(int index) {
-    WorkerSlot& slot = Slot(index);
-    // Relaxed: the worker does not live yet.
-    slot.connections.store(0, std::memory_order_relaxed);
-    const pid_t master = getpid();
-    const pid_t child = fork();
-    if (child < 0) {
-      return absl::ResourceExhaustedError(absl::StrCat("cannot start a worker: ", strerror(errno)));
-    }
-    if (child == 0) {
-      // It ends with its master, which may have died just now.
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid() != master) _exit(1);
-      const sigset_t signals = MasterSignals();
-      sigprocmask(SIG_UNBLOCK, &signals, nullptr);
-      const int code = RunWorker(parts_, index);
-      std::fflush(nullptr);
-      _exit(code);
-    }
-    slot.pid.store(child, std::memory_order_relaxed);
-    return absl::OkStatus();
-  }
-
-  void ReplaceTheDead() {
-    int status = 0;
-    bool any = false;
-    for (pid_t dead; (dead = waitpid(-1, &status, WNOHANG)) > 0;) {
-      for (int i = 0; i < parts_.shared->workers; ++i) {
-        if (Slot(i).pid.load(std::memory_order_relaxed) == dead) Replace(i, status);
-      }
-      any = true;
-    }
-    if (!any) return;
-    if (auto report = store_->Recover(); !report.ok()) Fail(report.status());
-  }
-
-  void Replace(int index, int status) {
-    WorkerSlot& slot = Slot(index);
-    if (parts_.options.verbosity > 0) {
-      std::fprintf(stderr, "kill9-memcached: worker %d died (%s %d); another one begins\n", index,
+// Starts the workers, and gives back what dies with them, until the server is told to end.
+int ServeByWorkers(ServerParts& parts, kill9::Store& store, Background& background) {
+  SharedState& shared = *parts.shared;
+  // Relaxed: its pid is the master's to write, and a worker that is not there counts nothing.
+  const auto slot = [&shared](int worker) -> WorkerSlot& {
+    return shared.slots[static_cast<size_t>(worker)];
+  };
+  server::MasterOptions master;
+  master.workers = shared.workers;
+  master.grace_ms = kGraceMs;
+  master.work = [&parts](int worker) { return RunWorker(parts, worker); };
+  master.started = [&](int worker, int pid) {
+    slot(worker).pid.store(pid, std::memory_order_relaxed);
+    if (worker == shared.workers - 1) background.Ready();
+  };
+  master.ended = [&](int worker, int, int status) {
+    if (parts.options.verbosity > 0) {
+      std::fprintf(stderr, "kill9-memcached: worker %d died (%s %d)\n", worker,
                    WIFSIGNALED(status) ? "signal" : "exit code",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
-    slot.pid.store(0, std::memory_order_relaxed);
-    parts_.shared->restarts.fetch_add(1, std::memory_order_relaxed);
-    // Who ended by itself would do so again at once.
-    if (!WIFSIGNALED(status)) usleep(100000);
-    if (absl::Status started = Start(index); !started.ok()) Fail(started);
-  }
-
-  void EndWorkers() {
-    for (int i = 0; i < parts_.shared->workers; ++i) Signal(i, SIGTERM);
-    const sigset_t signals = MasterSignals();
-    const timespec patience = {kSecondsToEnd, 0};
-    int left = parts_.shared->workers;
-    while (left > 0) {
-      for (pid_t dead; (dead = waitpid(-1, nullptr, WNOHANG)) > 0;) --left;
-      if (left > 0 && sigtimedwait(&signals, nullptr, &patience) < 0) break;
-    }
-    for (int i = 0; i < parts_.shared->workers; ++i) Signal(i, SIGKILL);
-  }
-
-  void Signal(int index, int signal) {
-    const pid_t pid = Slot(index).pid.load(std::memory_order_relaxed);
-    if (pid > 0) kill(pid, signal);
-  }
-
-  // Its pid is the master's to write: relaxed.
-  WorkerSlot& Slot(int index) { return parts_.shared->slots[static_cast<size_t>(index)]; }
-
-  ServerParts& parts_;
-  std::unique_ptr<kill9::Store> store_;
-};
+    slot(worker).pid.store(0, std::memory_order_relaxed);
+    slot(worker).connections.store(0, std::memory_order_relaxed);
+    shared.restarts.fetch_add(1, std::memory_order_relaxed);
+    if (auto report = store.Recover(); !report.ok()) Fail(report.status());
+  };
+  return server::RunMaster(master);
+}
 
 }  // namespace
 
 int RunServer(const Options& options) {
-  const sigset_t signals = MasterSignals();
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit(options);
   ServerParts parts;
@@ -249,10 +161,14 @@ int RunServer(const Options& options) {
   if (absl::Status status = WritePidFile(options.pid_file); !status.ok()) return Fail(status);
   if (absl::Status status = BecomeUser(options.user); !status.ok()) return Fail(status);
   if (absl::Status status = OpenCache(&parts); !status.ok()) return Fail(status);
-  Master master(parts);
-  if (absl::Status status = master.Begin(); !status.ok()) return Fail(status);
-  background.Ready();
-  const int code = master.Run();
+  parts.shared->master_pid = getpid();
+  parts.shared->workers = parts.options.workers;
+  auto store = parts.design->Attach(parts.segment);
+  if (!store.ok()) return Fail(store.status());
+  if (absl::Status fits = CheckItemSize(**store, &parts.options); !fits.ok()) return Fail(fits);
+  // What died with an earlier server is given back before the first client comes.
+  if (auto report = (*store)->Recover(); !report.ok()) return Fail(report.status());
+  const int code = ServeByWorkers(parts, **store, background);
   if (!options.pid_file.empty()) unlink(options.pid_file.c_str());
   if (!options.unix_path.empty()) unlink(options.unix_path.c_str());
   return code;
