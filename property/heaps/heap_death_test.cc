@@ -1,5 +1,12 @@
 // Owners that are killed, and those who wait for what they held.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <csignal>
+#include <cstddef>
 
 #include "property/heaps/heap_fixture.h"
 #include "property/scaffold/eventually.h"
@@ -101,11 +108,26 @@ TEST_P(HeapDeath, AFullHeapIsOnlyFullWithoutTheOneBlockThatADeadOneHad) {
   }
 }
 
+// As where the user has as many instances of inotify as are allowed.
+bool HaveNoInotify() {
+  sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_inotify_init1, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EMFILE),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter = {std::size(rules), rules};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0 && inotify_init1(0) < 0;
+}
+
 // A child that waits for room without a deadline.
 class Waiter {
  public:
-  Waiter(const HeapDesign& design, std::shared_ptr<Segment> segment, size_t bytes)
-      : child_([&](Line& parent) {
+  Waiter(const HeapDesign& design, std::shared_ptr<Segment> segment, size_t bytes,
+         bool has_inotify = true)
+      : sleeps_in_(has_inotify ? "poll" : "nanosleep"), child_([&](Line& parent) {
+          CHILD_REQUIRE(has_inotify || HaveNoInotify());
           const absl::StatusOr<std::unique_ptr<Heap>> heap = design.Attach(segment);
           CHILD_REQUIRE(heap.ok());
           parent.Tell();
@@ -118,7 +140,7 @@ class Waiter {
   // It is asleep, not on its way.
   void AwaitAsleep() {
     ASSERT_TRUE(child_.Await());
-    ASSERT_TRUE(Eventually([this] { return IsAsleepIn(child_.pid(), "poll"); }));
+    ASSERT_TRUE(Eventually([this] { return IsAsleepIn(child_.pid(), sleeps_in_); }));
   }
   bool AwaitServed() { return child_.Await(); }
 
@@ -141,6 +163,7 @@ class Waiter {
     std::fclose(file);
     return state;
   }
+  const std::string sleeps_in_;
   Child child_;
 };
 
@@ -167,6 +190,15 @@ TEST_P(HeapDeath, WhoWaitsForRoomIsServedWhenItsHolderDies) {
   holder.KillAndReap();
   EXPECT_TRUE(first.AwaitServed());
   EXPECT_TRUE(second.AwaitServed());
+}
+
+TEST_P(HeapDeath, WhoWaitsWithoutInotifyIsServedWhenTheHolderDies) {
+  Make();
+  Child holder = HolderOfAll();
+  Waiter waiter(design(), segment_, 900, /*has_inotify=*/false);
+  waiter.AwaitAsleep();
+  holder.KillAndReap();
+  EXPECT_TRUE(waiter.AwaitServed());
 }
 
 TEST_P(HeapDeath, WhoWaitsForRoomIsServedWhenAReserveIsReleasedOrItsOwnerLeaves) {

@@ -1,8 +1,10 @@
 // Who is told as an owner has owned the block, whatever becomes of it while somebody asks.
+#include <span>
 #include <vector>
 
 #include "property/heaps/heap_fixture.h"
 #include "property/scaffold/counted_steps.h"
+#include "variants/heaps/size_class_heap/layout.h"
 
 namespace kill9 {
 namespace {
@@ -104,6 +106,66 @@ TEST_P(HeapOwners, NewcomerInTheSlotOfADeadOwnerIsNotVisitedAsOne) {
         .IgnoreError();
     return owners;
   });
+}
+
+// Somebody found the span empty and closes it, finds the block that was taken meanwhile, and opens
+// it again: at each instruction of who leaves.
+TEST(SizeClassHeapOwners, WhoLeavesLetsGoOfABlockInASpanThatIsOpenedAgain) {
+  using size_class_heap::UnitKind;
+  using size_class_heap::UnitWord;
+  const HeapDesign& design = static_cast<const HeapDesign&>(*FindDesign("size_class_heap"));
+  SegmentOptions options;
+  options.size_bytes = 128 << 10;
+  options.max_participants = 4;
+  const absl::StatusOr<std::shared_ptr<Segment>> segment = design.Create(options);
+  ASSERT_TRUE(segment.ok()) << segment.status();
+  const absl::StatusOr<std::unique_ptr<Heap>> heap = design.Attach(*segment);
+  ASSERT_TRUE(heap.ok()) << heap.status();
+  const auto units = [&] {
+    auto* header = reinterpret_cast<size_class_heap::HeapHeader*>((*segment)->body().data());
+    return std::span(reinterpret_cast<size_class_heap::Unit*>(header + 1),
+                     (*segment)->header().parameters[size_class_heap::kUnits]);
+  }();
+  // All spans that are one kind become the other; how many.
+  const auto turn = [&](UnitKind from, UnitKind to) {
+    int turned = 0;
+    for (size_class_heap::Unit& unit : units) {
+      const UnitWord word{unit.word.load()};
+      if (word.kind() != from) continue;
+      unit.word.store(word.Next(to, 0, word.size_class()).bits);
+      ++turned;
+    }
+    return turned;
+  };
+  constexpr uint64_t kStride = 5;
+  Child leaver([&](Line& parent) {
+    uint64_t at = 0, steps = 0;
+    do {
+      at += kStride;
+      absl::StatusOr<std::unique_ptr<Heap>> mine = design.Attach(*segment);
+      CHILD_REQUIRE(mine.ok() && (*mine)->Allocate(9000, Deadline::None()).ok());
+      parent.Tell(2);
+      parent.Await();
+      steps = StepsOf(parent, at, [&] { mine->reset(); });
+    } while (steps == at);
+    parent.Tell(3);
+    return 0;
+  });
+  int opened = 0;
+  for (uint64_t word = 0; leaver.Await(&word) && word != 3;) {
+    // 2: it is about to leave; 1: it stands.
+    if (word == 2) {
+      const absl::StatusOr<HeapAccount> account = (*heap)->Account();
+      ASSERT_TRUE(account.ok()) << account.status();
+      ASSERT_EQ(account->report.live.blocks, 1u) << "after " << opened << " times";
+      ASSERT_GT(turn(UnitKind::kSpan, UnitKind::kClosing), 0);
+    } else {
+      opened += turn(UnitKind::kClosing, UnitKind::kSpan) > 0 ? 1 : 0;
+    }
+    leaver.Tell();
+  }
+  EXPECT_EQ(leaver.ExitStatus(), 0);
+  EXPECT_GT(opened, 50);
 }
 
 #endif

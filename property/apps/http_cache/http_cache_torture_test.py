@@ -130,6 +130,8 @@ class Torture:
                 client = client or Client(self.cache.port)
                 outcome = self.one(client, chance)
             except Broken:
+                if client is None:
+                    time.sleep(0.01)  # refused: the next master has not begun
                 client = None
             except ValueError as error:
                 with self.lock:

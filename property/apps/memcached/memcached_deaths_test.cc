@@ -186,7 +186,7 @@ TEST_F(MemcachedDeaths, SaysWhatIsWrongAndWhatToDo) {
       {"-U 11211", "UDP is not served", 2},
       {"stray", "'stray' is no option", 2},
       {"-s " + server.path(), "another server has it", 1},
-      {"-l nowhere.invalid", "-l nowhere.invalid", 1},
+      {"-l nowhere.invalid", "not an address: nowhere.invalid", 1},
       {"-p 0", "nobody could come", 1},
       {"--design=lmdb -s " + PathFor("s"), "it must be seqlock_ring", 1},
       {"-e " + foreign + " -s " + PathFor("s"), "move it away", 1},

@@ -128,9 +128,10 @@ absl::Status MutexVectorChannel::TryWithoutWaiting(WaitsFor what, Attempt attemp
 }
 
 absl::Status MutexVectorChannel::WaitAsleep(Deadline deadline, WaitsFor what, Attempt attempt) {
-  sleeper_.Watch();
   // Who died before the watch was there is found here, who dies later is told of.
-  for (bool look_for_dead = true;; look_for_dead = sleeper_.death_is_near()) {
+  for (bool look_for_dead = true;; look_for_dead = sleeper_.must_look_for_dead()) {
+    // Again, where the system had no watch left before.
+    sleeper_.Watch();
     if (look_for_dead) RecoverAndTell();
     const absl::StatusOr<bool> done = Try(attempt, &WordOf(what));
     if (!done.ok()) return done.status();

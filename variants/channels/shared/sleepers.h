@@ -86,6 +86,8 @@ class Sleeper {
   void ForgetTold();
   // Whether a description was closed a moment ago: somebody may be dead who did not look so.
   bool death_is_near() const { return next_look_ns_ != 0; }
+  // Whether to look for the dead before sleeping on: without a watch nobody tells of a death.
+  bool must_look_for_dead() const { return death_is_near() || !is_watching(); }
 
   // Readable when something may have changed; -1 if there is no inotify.
   int descriptor();

@@ -27,9 +27,10 @@ inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
     if (!done.ok()) return done.status();
     return *done ? absl::OkStatus() : no_room();
   }
-  sleeper.Watch();
   // Who died before the watch was there is found here, who dies later is told of.
-  for (bool look_for_dead = true;; look_for_dead = sleeper.death_is_near()) {
+  for (bool look_for_dead = true;; look_for_dead = sleeper.must_look_for_dead()) {
+    // Again, where the system had no watch left before.
+    sleeper.Watch();
     if (look_for_dead) recover();
     done = attempt(true);
     if (!done.ok()) return done.status();

@@ -326,26 +326,33 @@ bool Space::Drop(const Place& place, uint64_t slots) {
 uint64_t Space::DropAll(uint64_t slots) {
   uint64_t freed = 0;
   ForEachSpan([&](uint32_t head, UnitWord word) {
-    bool freed_here = false;
-    {
-      const SpanGuard guard(*this, head, word);
-      if (!guard.is_span()) return true;
-      const Span span = SpanOf(head, word);
-      for (uint64_t i = 0; i < span.blocks(); ++i) {
-        if (!Drop(span.At(i), slots)) continue;
-        freed_here = true;
-        ++freed;
-      }
-      if (freed_here) Hint(head);
-    }
-    // A recoverer's slot holds nothing that would have to be given back (P4).
-    if (freed_here && word.size_class() == Classes::kLarge &&
-        index_ < segment_->header().max_participants) {
-      TryUnmake(head);
-    }
+    // Who found the span empty, and closes it, opens it again if a block was taken meanwhile: it is
+    // another word then, and the same span.
+    while (word.is_span() && !DropInSpan(head, word, slots, &freed)) word = WordOf(head);
     return true;
   });
   return freed;
+}
+
+bool Space::DropInSpan(uint32_t head, UnitWord word, uint64_t slots, uint64_t* freed) {
+  bool freed_here = false;
+  {
+    const SpanGuard guard(*this, head, word);
+    if (!guard.is_span()) return false;
+    const Span span = SpanOf(head, word);
+    for (uint64_t i = 0; i < span.blocks(); ++i) {
+      if (!Drop(span.At(i), slots)) continue;
+      freed_here = true;
+      ++*freed;
+    }
+    if (freed_here) Hint(head);
+  }
+  // A recoverer's slot holds nothing that would have to be given back (P4).
+  if (freed_here && word.size_class() == Classes::kLarge &&
+      index_ < segment_->header().max_participants) {
+    TryUnmake(head);
+  }
+  return true;
 }
 
 }  // namespace kill9::size_class_heap

@@ -178,6 +178,8 @@ class Space {
         from.bits, to.bits, std::memory_order_seq_cst, std::memory_order_relaxed);
   }
   bool HasOwnedBlock(uint32_t head, UnitWord word) const;
+  // DropAll in one span. False: its head has another word by now.
+  bool DropInSpan(uint32_t head, UnitWord word, uint64_t slots, uint64_t* freed);
   bool StillDead(uint32_t slot, uint32_t generation) const {
     return participants_.state(slot) == ParticipantState::kDead &&
            participants_.generation(slot) == generation;
