@@ -192,6 +192,7 @@ TEST_P(HeapRandom, TheHeapIsWhatItsModelIsAfterEachStep) {
 TEST_P(HeapRandom, TwoProcessesThatAllocateAndFreeAtOnceNeverGetTheSameRoom) {
   constexpr uint64_t kSteps = 30'000, kStepsMost = 100 * kSteps;
   constexpr uint64_t kTurns = 100;  // in which the other one has done something meanwhile
+  constexpr uint64_t kEnded = ~uint64_t{0};
   Make(256 << 10);
   Shared<std::atomic<uint64_t>> done[2];
   Shared<std::atomic<uint64_t>> turns;
@@ -204,7 +205,7 @@ TEST_P(HeapRandom, TwoProcessesThatAllocateAndFreeAtOnceNeverGetTheSameRoom) {
     for (uint64_t step = 0; step < kSteps || (*turns < kTurns && step < kStepsMost); ++step) {
       done[me]->store(step + 1, std::memory_order_relaxed);
       const uint64_t others = done[1 - me]->load(std::memory_order_relaxed);
-      if (others != std::exchange(seen, others) && others < kSteps) ++*turns;
+      if (others != std::exchange(seen, others) && others != kEnded) ++*turns;
       const size_t bytes = random() % (uint64_t{1} << random() % 13);
       const absl::StatusOr<BlockHandle> block = heap->Allocate(bytes, Deadline::None());
       CHILD_REQUIRE(block.ok() || absl::IsDeadlineExceeded(block.status()));
@@ -219,6 +220,7 @@ TEST_P(HeapRandom, TwoProcessesThatAllocateAndFreeAtOnceNeverGetTheSameRoom) {
         blocks.pop_back();
       }
     }
+    done[me]->store(kEnded, std::memory_order_relaxed);
     for (const auto& [block, seed] : blocks) CHILD_REQUIRE(IsFilled(*heap->Data(block), seed));
     return 0;
   };
