@@ -176,6 +176,11 @@ absl::StatusOr<std::shared_ptr<Segment>> Segment::Map(int fd, size_t size) {
   return std::shared_ptr<Segment>(new Segment(fd, base, size));
 }
 
+absl::Status Damaged() {
+  return absl::DataLossError(
+      "the segment is damaged: what it says of itself contradicts itself; create it anew");
+}
+
 uint64_t Segment::BodyOffset(uint32_t max_participants, size_t ledger_bytes) {
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t table_end = kHeaderBytes + ParticipantTable::Bytes(max_participants, ledger_bytes);

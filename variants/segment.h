@@ -100,6 +100,9 @@ struct SegmentLayout {
   bool can_keep_terms = false;
 };
 
+// kDataLoss: what an operation says that has met damage in a segment's body.
+absl::Status Damaged();
+
 class Segment {
  public:
   static constexpr size_t kHeaderBytes = 4096;

@@ -114,7 +114,7 @@ class PoolAudit {
 
 absl::StatusOr<BufferPoolAccount> BufferPool::AccountOf() {
   const buffers::Session session(space_);
-  if (!session.entered) return buffers::Damaged();
+  if (!session.entered) return Damaged();
   return PoolAudit(space_).Run();
 }
 

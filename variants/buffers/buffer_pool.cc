@@ -85,7 +85,7 @@ absl::StatusOr<Buffer> BufferPool::Allocate(size_t bytes, Deadline deadline, End
   buffers::HoldRef hold;
   const auto attempt = [&](bool announce) -> absl::StatusOr<bool> {
     Session session(space_);
-    if (!session.entered) return buffers::Damaged();
+    if (!session.entered) return Damaged();
     const auto made = space_.Make(session, block_bytes, participant_.slot());
     if (!made.ok()) return made.status();
     // With the mutex, so nothing can have come in between: it is the second look (W1, sleepers.h).

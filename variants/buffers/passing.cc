@@ -124,7 +124,7 @@ absl::StatusOr<ReceivedBuffer> BufferPool::Receive(Channel& channel, Deadline de
         ++holds_;
         const absl::StatusOr<std::span<char>> block = space_.BlockOf(hold.buffer);
         if (!block.ok()) return block.status();
-        if (note.begin > note.end || note.end > block->size()) return buffers::Damaged();
+        if (note.begin > note.end || note.end > block->size()) return Damaged();
         received.buffer = Buffer(this, hold, *block, note.begin, note.end);
       }
     }

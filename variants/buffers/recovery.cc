@@ -26,36 +26,6 @@
 
 namespace kill9::buffers {
 
-Session::Session(const Space& space)
-    : journal(space.segment().base(), space.header().journal, 1, 0, space.header().writer),
-      space_(space) {
-  RobustMutex& mutex = space_.header().mutex;
-  const RobustMutex::Acquired acquired = mutex.Lock();
-  if (acquired == RobustMutex::Acquired::kUnusable) return;
-  if (acquired == RobustMutex::Acquired::kOwnerDied) {
-    // dies here -> the mutex stays owner-dead, and the next one undoes again
-    if (!Repair()) {
-      mutex.Unlock();  // never consistent: nobody enters again
-      return;
-    }
-    mutex.Consistent();
-  }
-  entered = true;
-}
-
-bool Session::Repair() {
-  PoolHeader& header = space_.header();
-  const Journal::Undone result = Journal::Undo(
-      space_.segment().base(), header.journal,
-      [this](uint64_t offset, uint64_t bytes) { return space_.MayChange(offset, bytes); });
-  if (result == Journal::Undone::kDamaged) return false;
-  undone = result == Journal::Undone::kAll;
-  // Release, both: after the undo.
-  std::atomic_ref<uint64_t>(header.writer).store(0, std::memory_order_release);
-  std::atomic_ref<uint64_t>(header.journal.shard).store(0, std::memory_order_release);
-  return true;
-}
-
 absl::StatusOr<RecoveryReport> Space::RecoverDead() {
   RecoveryReport report;
   for (uint32_t slot = 0; slot < participants_.size(); ++slot) {

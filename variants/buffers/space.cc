@@ -26,11 +26,6 @@ uint64_t* AsPlain(SharedWord& word) { return reinterpret_cast<uint64_t*>(&word);
 
 }  // namespace
 
-absl::Status Damaged() {
-  return absl::DataLossError(
-      "the segment is damaged: what it says of itself contradicts itself; create it anew");
-}
-
 absl::Status Space::Format(Segment& segment, SegmentHeader& header, Plan plan) {
   const uint64_t first = PageBegin(header.body_offset) + SleepersPage::kBytes;
   const uint64_t table = plan.descriptors * Descriptor::Bytes(plan.holds);
@@ -231,14 +226,9 @@ absl::StatusOr<uint64_t> Space::DropAll(absl::FunctionRef<bool(HoldWord)> wanted
 }
 
 bool Space::MayChange(uint64_t offset, uint64_t bytes) const {
-  const uint64_t arena_begin = segment_->header().parameters[kArenaBegin];
-  const uint64_t tags = OffsetOf(&header_->arena);
-  const auto lies_in = [&](uint64_t begin, uint64_t end) {
-    return offset >= begin && offset < end && bytes <= end - offset;
-  };
-  return lies_in(OffsetOf(first_), arena_begin) ||
-         lies_in(arena_begin, arena_end_ + Heap::kBlockHeaderBytes) ||
-         lies_in(tags, tags + sizeof header_->arena);
+  const uint64_t first = OffsetOf(first_);
+  return locked::ByteRange{first, first + descriptors_ * stride_}.Contains(offset, bytes) ||
+         arena_.MayChange(offset, bytes);
 }
 
 }  // namespace kill9::buffers

@@ -11,12 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "variants/buffers/layout.h"
+#include "variants/heaps/shared/journal_session.h"
 #include "variants/object.h"
 #include "variants/segment.h"
 
 namespace kill9::buffers {
-
-absl::Status Damaged();
 
 // A hold, by its place and what its word was.
 struct HoldRef {
@@ -105,24 +104,13 @@ class Space {
 };
 
 // The mutex, held for a while; what its last owner left half done is undone first.
-class Session {
+class Session : public JournalSession {
  public:
-  explicit Session(const Space& space);
-  ~Session() {
-    if (!entered) return;
-    journal.Close();
-    space_.header().mutex.Unlock();
-  }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  Journal journal;
-  bool entered = false;  // false: the segment is damaged
-  bool undone = false;
-
- private:
-  bool Repair();
-  const Space& space_;
+  explicit Session(const Space& space)
+      : JournalSession(space.segment().base(), space.header().mutex, space.header().journal,
+                       space.header().writer, [&space](uint64_t offset, uint64_t bytes) {
+                         return space.MayChange(offset, bytes);
+                       }) {}
 };
 
 }  // namespace kill9::buffers

@@ -23,11 +23,6 @@ constexpr uint64_t SleepersPageAt(uint64_t extents) {
 
 }  // namespace
 
-absl::Status Damaged() {
-  return absl::DataLossError(
-      "the segment is damaged: what it says of itself contradicts itself; create it anew");
-}
-
 // ---- The segment --------------------------------------------------------------------------------
 
 absl::StatusOr<Space::Sizes> Space::SizesOf(const SegmentOptions& options, uint64_t body_offset) {

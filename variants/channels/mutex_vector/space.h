@@ -16,8 +16,6 @@
 
 namespace kill9::mutex_vector {
 
-absl::Status Damaged();
-
 class Space {
  public:
   // How large the parts of a new segment are.

@@ -28,11 +28,6 @@ void Store(uint64_t& word, uint64_t value) {
 
 }  // namespace
 
-absl::Status Damaged() {
-  return absl::DataLossError(
-      "the segment is damaged: what it says of itself contradicts itself; create it anew");
-}
-
 absl::Status Space::Format(Segment& segment, SegmentHeader& header) {
   const uint64_t begin = PageBegin(header.body_offset) + SleepersPage::kBytes;
   if (begin + kSmallestArenaBytes > header.size_bytes) {
@@ -216,16 +211,12 @@ absl::StatusOr<uint64_t> Space::LetGoOfAll(Session& session, const SlotSet& slot
 }
 
 bool Space::MayChange(uint64_t offset, uint64_t bytes) const {
-  const uint64_t arena_begin = segment_->header().parameters[kArenaBegin];
-  const uint64_t tags = OffsetOf(&header_->arena);
-  const auto lies_in = [&](uint64_t begin, uint64_t end) {
-    return offset >= begin && offset < end && bytes <= end - offset;
-  };
-  if (lies_in(arena_begin, arena_end_ + Heap::kBlockHeaderBytes)) return true;
-  if (lies_in(tags, tags + sizeof header_->arena)) return true;
+  if (arena_.MayChange(offset, bytes)) return true;
   for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
     const uint64_t rows = OffsetOf(ledger(slot).reserves);
-    if (lies_in(rows, rows + sizeof(Ledger::reserves))) return true;
+    if (locked::ByteRange{rows, rows + sizeof(Ledger::reserves)}.Contains(offset, bytes)) {
+      return true;
+    }
   }
   return false;
 }

@@ -11,11 +11,10 @@
 #include "absl/status/statusor.h"
 #include "variants/heap.h"
 #include "variants/heaps/coalescing_heap/layout.h"
+#include "variants/heaps/shared/journal_session.h"
 #include "variants/segment.h"
 
 namespace kill9::coalescing_heap {
-
-absl::Status Damaged();
 
 class Session;
 
@@ -114,24 +113,13 @@ class Space {
 };
 
 // The mutex, held for a while; what its last owner left half done is undone first.
-class Session {
+class Session : public JournalSession {
  public:
-  explicit Session(Space& space);
-  ~Session() {
-    if (!entered) return;
-    journal.Close();
-    space_.header().mutex.Unlock();
-  }
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  Journal journal;
-  bool entered = false;  // false: the segment is damaged
-  bool undone = false;
-
- private:
-  bool Repair();
-  Space& space_;
+  explicit Session(Space& space)
+      : JournalSession(space.segment().base(), space.header().mutex, space.header().journal,
+                       space.header().writer, [&space](uint64_t offset, uint64_t bytes) {
+                         return space.MayChange(offset, bytes);
+                       }) {}
 };
 
 // What a Recover() does.

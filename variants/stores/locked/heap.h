@@ -43,6 +43,9 @@ namespace kill9::locked {
 struct ByteRange {
   uint64_t begin;
   uint64_t end;
+  bool Contains(uint64_t offset, uint64_t bytes) const {
+    return offset >= begin && offset < end && bytes <= end - offset;
+  }
 };
 
 class Heap {
@@ -102,6 +105,12 @@ class Heap {
   // Whether a block could be there.
   bool Contains(uint64_t payload) const {
     return payload >= begin_ + kBlockHeaderBytes && payload < end_ && payload % kGranule == 0;
+  }
+  // Whether a transaction can have changed these bytes: they lie in the arena, or in its header.
+  bool MayChange(uint64_t offset, uint64_t bytes) const {
+    const auto header = static_cast<uint64_t>(reinterpret_cast<const char*>(header_) - base_);
+    return ByteRange{begin_, end_ + kBlockHeaderBytes}.Contains(offset, bytes) ||
+           ByteRange{header, header + sizeof(Header)}.Contains(offset, bytes);
   }
   uint64_t capacity_bytes() const { return end_ - begin_; }
   uint64_t max_payload_bytes() const { return capacity_bytes() - kBlockHeaderBytes; }

@@ -98,11 +98,6 @@ Space::Space(std::shared_ptr<Segment> segment)
   }
 }
 
-absl::Status Damaged() {
-  return absl::DataLossError(
-      "the segment is damaged: what it says of itself contradicts itself; create it anew");
-}
-
 Journal::Undone Space::UndoJournal(uint64_t id, uint32_t index) const {
   if (id != JournalOwner::kRecoverer && id > participants_.size()) return Journal::Undone::kDamaged;
   Journal::Area& area = id == JournalOwner::kRecoverer

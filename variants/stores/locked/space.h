@@ -34,9 +34,6 @@ static_assert(std::is_standard_layout_v<StoreHeader> && sizeof(StoreHeader) % 64
 // SegmentHeader::parameters
 enum Parameter : uint32_t { kShards, kBucketsPerShard, kArenasBegin, kArenaBytes };
 
-// What an operation says that has met damage.
-absl::Status Damaged();
-
 class Space {
  public:
   static constexpr uint32_t kMaxShards = 4096;
