@@ -129,10 +129,10 @@ absl::Status MutexVectorChannel::TryWithoutWaiting(WaitsFor what, Attempt attemp
 
 absl::Status MutexVectorChannel::WaitAsleep(Deadline deadline, WaitsFor what, Attempt attempt) {
   // Who died before the watch was there is found here, who dies later is told of.
-  for (bool look_for_dead = true;; look_for_dead = sleeper_.must_look_for_dead()) {
-    // Again, where the system had no watch left before.
-    sleeper_.Watch();
-    if (look_for_dead) RecoverAndTell();
+  for (bool first = true;; first = false) {
+    // Each time: the system may have had no watch left before.
+    const bool told = sleeper_.Watch();
+    if (first || !told || sleeper_.death_is_near()) RecoverAndTell();
     const absl::StatusOr<bool> done = Try(attempt, &WordOf(what));
     if (!done.ok()) return done.status();
     if (*done) return absl::OkStatus();

@@ -134,17 +134,19 @@ void Sleeper::WakeAll(SleepersWord& word, uint64_t announced) {
                                          std::memory_order_relaxed);
 }
 
-void Sleeper::Watch() {
-  if (is_watching() || !segment_.has_descriptor()) return;
+bool Sleeper::Watch() {
+  if (is_watching()) return true;
+  if (!segment_.has_descriptor()) return false;
   watch_ = TheSpares().Take();
   if (watch_ == nullptr) {
     const int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd < 0) return;
+    if (fd < 0) return false;
     watch_ = std::make_unique<Descriptor>(fd);
   }
   watched_ =
       inotify_add_watch(watch_->number(), PathOf(segment_).c_str(), IN_MODIFY | IN_CLOSE_WRITE);
   if (watched_ < 0) watch_.reset();
+  return false;
 }
 
 void Sleeper::Announce(SleepersWord& word) {

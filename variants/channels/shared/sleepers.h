@@ -76,8 +76,9 @@ class Sleeper {
       WakeAll(word, announced);
   }
 
-  // Makes ready for waiting; before Announce. What happened before may be told, or not.
-  void Watch();
+  // Makes ready for waiting; before Announce. What happened before may be told, or not. False: of
+  // deaths since the last look nobody may have told.
+  bool Watch();
   // Says that this one is going to sleep. After it, the caller looks once more (W1).
   void Announce(SleepersWord& word);
   // Sleeps until something may have changed, or the deadline. False: the deadline is over.
@@ -86,8 +87,6 @@ class Sleeper {
   void ForgetTold();
   // Whether a description was closed a moment ago: somebody may be dead who did not look so.
   bool death_is_near() const { return next_look_ns_ != 0; }
-  // Whether to look for the dead before sleeping on: without a watch nobody tells of a death.
-  bool must_look_for_dead() const { return death_is_near() || !is_watching(); }
 
   // Readable when something may have changed; -1 if there is no inotify.
   int descriptor();

@@ -28,10 +28,10 @@ inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
     return *done ? absl::OkStatus() : no_room();
   }
   // Who died before the watch was there is found here, who dies later is told of.
-  for (bool look_for_dead = true;; look_for_dead = sleeper.must_look_for_dead()) {
-    // Again, where the system had no watch left before.
-    sleeper.Watch();
-    if (look_for_dead) recover();
+  for (bool first = true;; first = false) {
+    // Each time: the system may have had no watch left before.
+    const bool told = sleeper.Watch();
+    if (first || !told || sleeper.death_is_near()) recover();
     done = attempt(true);
     if (!done.ok()) return done.status();
     if (*done) return absl::OkStatus();
