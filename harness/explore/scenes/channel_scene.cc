@@ -166,9 +166,7 @@ Operation& ChannelScene::BeginOne(int participant, const char* what, Function fu
   Operation asked = {};
   asked.function = function;
   asked.argument = argument;
-  const bool must_not_wait =
-      design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
-  return Begin(participant, what, must_not_wait, asked);
+  return Begin(participant, what, MustNotWait(progress), asked);
 }
 
 void ChannelScene::EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent) {
@@ -247,13 +245,6 @@ void ChannelScene::TakeAsBatch(int participant) {
   EndTaken(operation, (*batch)[0]);
   Operation& given_up = BeginOne(participant, "acknowledge", Function::kAcknowledge, progress, id);
   EndGivenUp(given_up, channel.Acknowledge(*std::move(batch)));
-}
-
-void ChannelScene::Recover(int participant) {
-  Operation& operation =
-      BeginOne(participant, "recover", Function::kRecover, Progress::kBlocking, kNothing);
-  const absl::Status status = channel(participant).Recover().status();
-  EndGivenUp(operation, status);
 }
 
 void ChannelScene::Do(int participant, size_t number, size_t call) {

@@ -50,7 +50,6 @@ class ChannelScene final : public ObjectScene {
   void Receive(int participant);
   void Take(int participant, bool acknowledge);
   void TakeAsBatch(int participant);
-  void Recover(int participant);
   Operation& BeginOne(int participant, const char* what, Function function, Progress progress,
                       ValueId argument);
   void EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent);

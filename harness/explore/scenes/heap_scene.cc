@@ -62,10 +62,6 @@ HeapScene::HeapScene(const HeapDesign& design, const Scenario& scenario)
 // The handles and their segment lie in the arena, which forgets them.
 HeapScene::~HeapScene() = default;
 
-bool HeapScene::MustNotWait(Progress progress) const {
-  return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
-}
-
 uint64_t HeapScene::BitsOf(std::span<const ParticipantId> owners) {
   uint64_t bits = 0;
   for (const ParticipantId owner : owners) {
@@ -261,15 +257,6 @@ void HeapScene::AskOwners(int participant) {
   if (absl::IsUnimplemented(owners.status())) return End(operation, Outcome::kRefused, 0, 0);
   if (!owners.ok() && !absl::IsNotFound(owners.status())) FailStatus(owners.status());
   End(operation, Outcome::kOk, owners.ok() ? BitsOf(*owners) : 0, 0);
-}
-
-void HeapScene::Recover(int participant) {
-  Operation asked = {};
-  asked.function = Function::kRecover;
-  Operation& operation = Begin(participant, "recover", /*must_not_wait=*/false, asked);
-  const absl::Status status = heap(participant).Recover().status();
-  if (!status.ok()) FailStatus(status);
-  End(operation, Outcome::kOk, 0, 0);
 }
 
 void HeapScene::Do(int participant, size_t number, size_t call) {

@@ -75,7 +75,6 @@ class HeapScene final : public ObjectScene {
 
   Heap& heap(int participant) { return *heaps_[static_cast<size_t>(participant)]; }
   int Next(int participant) const { return (participant + 1) % participants(); }
-  bool MustNotWait(Progress progress) const;
   uint64_t BitsOf(std::span<const ParticipantId> owners);
   // Its content is what its allocator wrote, or the caller is no owner of it.
   void CheckContent(Heap& heap, const Block& block);
@@ -87,7 +86,6 @@ class HeapScene final : public ObjectScene {
   void HandOver(int participant, bool shares);
   void UseReserve(int participant, ValueId id);
   void AskOwners(int participant);
-  void Recover(int participant);
   Finding CountBlocks();
   Finding LookAtBlock(const Block& block);
   Finding LookAtAll();

@@ -82,6 +82,15 @@ void ObjectScene::FailStatus(const absl::Status& status) {
                       absl::StrCat("an operation fails: ", std::string(status.message())));
 }
 
+void ObjectScene::Recover(int participant) {
+  Operation asked = {};
+  asked.function = Function::kRecover;
+  Operation& operation = Begin(participant, "recover", /*must_not_wait=*/false, asked);
+  const absl::Status status = object(participant).Recover().status();
+  if (!status.ok()) FailStatus(status);
+  End(operation, Outcome::kOk, kNothing, 0);
+}
+
 void ObjectScene::Before(const Operation& operation) {
   if (before_.size() == kMostInHistory) CannotMake(absl::InternalError("too much in its history"));
   before_.push_back(operation);

@@ -48,6 +48,12 @@ class ObjectScene : public Scene {
 
   // ---- For these.
   const Scenario& scenario() const { return scenario_; }
+  // Whether a call of this progress must never wait: of a design of ours.
+  bool MustNotWait(Progress progress) const {
+    return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
+  }
+  // Calls Recover, as an operation of the participant.
+  void Recover(int participant);
   // Asks the machine, and notes the call. What is not given is nothing.
   Operation& Begin(int participant, const char* what, bool must_not_wait,
                    const Operation& operation);

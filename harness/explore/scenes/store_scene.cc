@@ -182,18 +182,17 @@ void StoreScene::MakeObject() {
   }
 }
 
-bool StoreScene::MustNotWait(StoreCall call) const {
+Progress StoreScene::ProgressOf(StoreCall call) const {
   const Traits& traits = variant_.traits();
-  if (variant_.role() != Design::Role::kDesign) return false;
   switch (call) {
     case StoreCall::kGet:
-      return traits.read != Progress::kBlocking;
+      return traits.read;
     case StoreCall::kPin:
-      return traits.pin != Progress::kBlocking;
+      return traits.pin;
     case StoreCall::kRecover:
-      return false;
+      return Progress::kBlocking;
     default:
-      return traits.write != Progress::kBlocking;
+      return traits.write;
   }
 }
 
@@ -230,7 +229,8 @@ void StoreScene::Do(int participant, size_t number, size_t which) {
   asked.key = kKey;
   if (Writes(call)) asked.argument = id;
   if (call == StoreCall::kSwap) asked.expected = version_at_beginning_;
-  Operation& operation = Begin(participant, kStoreNames[which].data(), MustNotWait(call), asked);
+  Operation& operation =
+      Begin(participant, kStoreNames[which].data(), MustNotWait(ProgressOf(call)), asked);
   const auto finish = [&](const absl::Status& status, uint64_t result, Version version) {
     Finish(operation, status, result, version);
   };

@@ -61,7 +61,7 @@ class StoreScene final : public ObjectScene {
   size_t MostBesideTheKey() const;
   absl::Status PutFiller(Store& store, size_t number) const;
   void Finish(Operation& operation, const absl::Status& status, uint64_t result, Version version);
-  bool MustNotWait(StoreCall call) const;
+  Progress ProgressOf(StoreCall call) const;
   uint64_t IdOf(std::string_view value) const;
 
   const Variant& variant_;
