@@ -70,6 +70,7 @@ class Executor {
   void MetaDebug(const Request& request);
   struct Fetched;
   bool Fetch(const Request& request, Fetched* fetched);
+  void AppendEcho(const Request& request, const MetaFlag& flag);
   void AnswerMeta(const Request& request, std::string_view code, uint64_t cas);
   void AppendKey(const Request& request) {
     output_.Append(" k");

@@ -116,9 +116,6 @@ void Executor::MetaGet(const Request& request) {
   };
   for (const MetaFlag& flag : request.flags.all()) {
     switch (flag.letter) {
-      case 'b':
-        output_.Append(" b");
-        break;
       case 'c':
         number(" c", envelope.cas);
         break;
@@ -140,14 +137,8 @@ void Executor::MetaGet(const Request& request) {
       case 'T':
         expires_ms = fetched.expires_ms;
         break;
-      case 'k':
-        AppendKey(request);
-        break;
-      case 'O':
-        output_.Append(" O");
-        output_.Append(flag.token);
-        break;
       default:
+        AppendEcho(request, flag);
         break;
     }
   }
@@ -158,27 +149,36 @@ void Executor::MetaGet(const Request& request) {
   if (shows_value) AppendData(std::move(fetched.pin), data);
 }
 
+// A flag that any answer repeats, if it is one.
+void Executor::AppendEcho(const Request& request, const MetaFlag& flag) {
+  switch (flag.letter) {
+    case 'O':
+      output_.Append(" O");
+      output_.Append(flag.token);
+      break;
+    case 'k':
+      AppendKey(request);
+      break;
+    case 'b':
+      output_.Append(" b");
+      break;
+    default:
+      break;
+  }
+}
+
 // A code, and those flags that any answer repeats.
 void Executor::AnswerMeta(const Request& request, std::string_view code, uint64_t cas) {
   output_.Append(code);
   for (const MetaFlag& flag : request.flags.all()) {
     switch (flag.letter) {
-      case 'O':
-        output_.Append(" O");
-        output_.Append(flag.token);
-        break;
-      case 'k':
-        AppendKey(request);
-        break;
-      case 'b':
-        output_.Append(" b");
-        break;
       case 'c':
         if (code == "EN") break;
         output_.Append(" c");
         output_.AppendNumber(cas);
         break;
       default:
+        AppendEcho(request, flag);
         break;
     }
   }
@@ -254,16 +254,6 @@ void Executor::MetaArithmetic(const Request& request) {
   if (shows_value) output_.AppendNumber(joined_.size());
   for (const MetaFlag& flag : request.flags.all()) {
     switch (flag.letter) {
-      case 'O':
-        output_.Append(" O");
-        output_.Append(flag.token);
-        break;
-      case 'k':
-        AppendKey(request);
-        break;
-      case 'b':
-        output_.Append(" b");
-        break;
       case 't':
         AppendTtl(after.envelope.expires_ms);
         break;
@@ -272,6 +262,7 @@ void Executor::MetaArithmetic(const Request& request) {
         output_.AppendNumber(cas);
         break;
       default:
+        AppendEcho(request, flag);
         break;
     }
   }
