@@ -108,42 +108,29 @@ absl::StatusOr<Version> Items::Put(std::string_view key, const Envelope& envelop
 
 Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
   for (;;) {
-    const uint32_t generation = control_.Generation(now_ms_);
-    const absl::StatusOr<Version> version = store_.Get(key, &present_);
-    if (!version.ok() && !absl::IsNotFound(version.status())) return FailureOf(version.status());
-    Item item;
-    const bool present = version.ok() && ReadItem(present_, &item) &&
-                         AbsenceOf(item.envelope, generation) == Absence::kNone;
-    Change change = decide(present ? &item : nullptr);
+    Change change;
+    const absl::StatusOr<Modified> modified = store_.Modify(key, [&](const EntryView* entry) {
+      // After the look: who flushed before it has flushed what is seen.
+      const uint32_t generation = control_.Generation(now_ms_);
+      Item item;
+      present_.assign(entry == nullptr ? std::string_view() : entry->value);
+      const bool present =
+          ReadItem(present_, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
+      change = decide(present ? &item : nullptr);
+      if (change.kind == Change::Kind::kLeave) return kill9::Change::Keep();
+      if (change.kind == Change::Kind::kRemove) return kill9::Change::Erase();
+      Envelope& envelope = change.envelope;
+      envelope.generation = generation;
+      envelope.cas = change.keeps_cas ? item.envelope.cas : uses_cas_ ? control_.NextCas() : 0;
+      WriteItem(envelope, change.data, &next_);
+      return kill9::Change::Set(next_);
+    });
+    if (!modified.ok() && MadeRoom(modified.status())) continue;
+    if (!modified.ok()) return FailureOf(modified.status());
     if (change.kind == Change::Kind::kLeave) return change.answer;
-    if (change.kind == Change::Kind::kRemove) {
-      const absl::StatusOr<bool> erased = EraseVersion(key, *version);
-      if (!erased.ok()) return FailureOf(erased.status());
-      if (*erased) return Stored::kStored;
-      continue;
-    }
-    Envelope& envelope = change.envelope;
-    envelope.generation = generation;
-    envelope.cas = change.keeps_cas ? item.envelope.cas : uses_cas_ ? control_.NextCas() : 0;
-    WriteItem(envelope, change.data, &next_);
-    const absl::StatusOr<CasResult> result =
-        store_.CompareAndSwap(key, version.ok() ? *version : kAbsent, next_);
-    if (!result.ok() && MadeRoom(result.status())) continue;
-    if (!result.ok()) return FailureOf(result.status());
-    if (!result->swapped) continue;
-    *cas = envelope.cas;
+    if (change.kind == Change::Kind::kWrite) *cas = change.envelope.cas;
     return Stored::kStored;
   }
-}
-
-// False: it is another one now.
-absl::StatusOr<bool> Items::EraseVersion(std::string_view key, Version version) {
-  const absl::StatusOr<Modified> erased = store_.Modify(key, [&](const EntryView* present) {
-    const bool same = present != nullptr && present->version == version;
-    return same ? kill9::Change::Erase() : kill9::Change::Keep();
-  });
-  if (!erased.ok()) return erased.status();
-  return erased->changed;
 }
 
 bool Items::Remove(std::string_view key) {

@@ -1,8 +1,8 @@
 // memcached's items over a store of kill9: all that the server knows of the store.
 //
 // Every operation takes effect at one moment, as the store's do: what depends on the present item
-// is a loop of Get and CompareAndSwap. An item is absent that has expired or was flushed; its room
-// comes back when the key is set anew, or when there is no other.
+// is a Modify. An item is absent that has expired or was flushed; its room comes back when the key
+// is set anew, or when there is no other.
 //
 // ON CRASH: an operation has happened, or not; what is left to repair, the store repairs.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
@@ -100,7 +100,6 @@ class Items {
   bool MadeRoom(const absl::Status& status);
   absl::StatusOr<Version> Put(std::string_view key, const Envelope& envelope,
                               std::string_view data);
-  absl::StatusOr<bool> EraseVersion(std::string_view key, Version version);
   Stored FailureOf(const absl::Status& status);
 
   Store& store_;
