@@ -1,11 +1,6 @@
 // The examples of connections, as apps/examples/README.md runs them.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-
-#include <fstream>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "property/connections/connections_fixture.h"
@@ -13,56 +8,19 @@
 namespace kill9::connections {
 namespace {
 
-class Running {
+class Running : public SpawnedProgram {
  public:
-  explicit Running(std::vector<std::string> words) {
-    words[0] = absl::StrCat(KILL9_EXAMPLES "/", words[0]);
-    output_ = absl::StrCat(::testing::TempDir(), "/kill9_example_", getpid(), "_", next_++);
-    std::vector<char*> arguments;
-    for (std::string& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
-                                     0600);
-    posix_spawn_file_actions_adddup2(&actions, 1, 2);
-    if (posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) {
-      std::abort();
-    }
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  ~Running() {
-    End(SIGKILL);
-    unlink(output_.c_str());
-  }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
-  int Wait() {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return status;
-  }
-  void End(int signal) {
-    if (pid_ == 0) return;
-    kill(pid_, signal);
-    Wait();
-  }
+  explicit Running(std::vector<std::string> words)
+      : SpawnedProgram(InTheBuild(std::move(words)), ::testing::TempDir()) {}
   void AwaitOutput(const std::string& text) const {
-    while (output().find(text) == std::string::npos) SleepMicroseconds(2000);
-  }
-  std::string output() const {
-    std::ifstream in(output_);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
+    while (!HasSaid(text)) SleepMicroseconds(2000);
   }
 
  private:
-  static inline int next_ = 0;
-  std::string output_;
-  pid_t pid_ = 0;
+  static std::vector<std::string> InTheBuild(std::vector<std::string> words) {
+    words[0] = absl::StrCat(KILL9_EXAMPLES "/", words[0]);
+    return words;
+  }
 };
 
 class ConnectionExamples : public ConnectionsFixture {};

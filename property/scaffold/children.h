@@ -2,8 +2,10 @@
 #ifndef KILL9_PROPERTY_SCAFFOLD_CHILDREN_H_
 #define KILL9_PROPERTY_SCAFFOLD_CHILDREN_H_
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,9 +18,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <new>
 #include <random>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -179,6 +183,58 @@ inline bool KillAllAfter(std::vector<Child>& children, uint64_t work_us) {
       return 1;                                                                          \
     }                                                                                    \
   } while (false)
+
+// Another program. What it says goes to a file of its own in `folder`; it ends with its object.
+class SpawnedProgram {
+ public:
+  SpawnedProgram(std::vector<std::string> words, const std::string& folder)
+      : output_(folder + "/kill9_program_" + std::to_string(getpid()) + "_" +
+                std::to_string(number_++)) {
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, output_.c_str(), O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
+    posix_spawn_file_actions_adddup2(&actions, 1, 2);
+    if (posix_spawn(&pid_, arguments[0], &actions, nullptr, arguments.data(), environ) != 0) {
+      std::abort();
+    }
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~SpawnedProgram() {
+    End(SIGKILL);
+    unlink(output_.c_str());
+  }
+  SpawnedProgram(const SpawnedProgram&) = delete;
+  SpawnedProgram& operator=(const SpawnedProgram&) = delete;
+
+  // Its status, as of waitpid(2).
+  int Wait() {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    pid_ = 0;
+    return status;
+  }
+  void End(int signal) {
+    if (pid_ == 0) return;
+    kill(pid_, signal);
+    Wait();
+  }
+  bool HasSaid(const std::string& text) const { return output().find(text) != std::string::npos; }
+  std::string output() const {
+    std::ifstream in(output_);
+    std::stringstream text;
+    text << in.rdbuf();
+    return text.str();
+  }
+
+ private:
+  static inline int number_ = 0;
+  const std::string output_;
+  pid_t pid_ = 0;
+};
 
 // A value that forked processes share.
 template <typename T>
