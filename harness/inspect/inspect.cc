@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/die_with_parent.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
 #include "harness/inspect/contents.h"
 #include "harness/inspect/segment_copy.h"

@@ -14,7 +14,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "variants/peers/peer.h"
 
 namespace kill9 {

@@ -15,7 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "harness/base/children_of.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/programs/runner.h"
 
 namespace kill9::programs {

@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "harness/base/process_end/address_space_lock.h"
 #include "harness/history/recorder.h"
-#include "harness/torture/address_space_lock.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"

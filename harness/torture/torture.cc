@@ -22,8 +22,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/base/die_with_parent.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
 #include "harness/result/command_name.h"
 #include "harness/torture/driver.h"

@@ -28,7 +28,8 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/address_space_lock.h"
+#include "harness/base/process_end/die_with_parent.h"
 
 namespace kill9 {
 
@@ -91,6 +92,7 @@ class Child {
     pid_ = fork();
     if (pid_ < 0) std::abort();
     if (pid_ == 0) {
+      memory_->Take(0);
       parent_pipe_->DieWithParent(98);
       signal(SIGALRM, SIG_DFL);
       alarm(kWatchdogSeconds);
@@ -103,6 +105,7 @@ class Child {
   }
   Child(Child&& other) noexcept
       : parent_pipe_(std::move(other.parent_pipe_)),
+        memory_(std::move(other.memory_)),
         pid_(std::exchange(other.pid_, -1)),
         fd_(std::exchange(other.fd_, -1)) {}
   Child& operator=(Child&&) = delete;
@@ -126,17 +129,20 @@ class Child {
     while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT) != 0 &&
            errno == EINTR) {
     }
+    memory_->AwaitGone(0);
   }
   void AwaitStopped() const {
     siginfo_t info{};
     while (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0 && errno == EINTR) {
     }
   }
-  // The wait status.
+  // The wait status. From here on others find it dead, also if somebody (ps) looked into its memory
+  // when it died.
   int Reap() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
+    memory_->AwaitGone(0);
     pid_ = -1;
     return status;
   }
@@ -153,6 +159,7 @@ class Child {
  private:
   // Not the PID of the parent: it may be in an outer PID namespace, and has none here.
   std::unique_ptr<ParentPipe> parent_pipe_ = std::make_unique<ParentPipe>();
+  std::unique_ptr<AddressSpaceLocks> memory_ = std::make_unique<AddressSpaceLocks>();
   pid_t pid_ = -1;
   int fd_ = -1;
 };

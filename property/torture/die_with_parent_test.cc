@@ -1,6 +1,6 @@
 // No process outlives its parent, also one that has not come to say so before the parent dies, and
 // one whose parent is in another PID namespace.
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 
 #include <sched.h>
 #include <sys/wait.h>

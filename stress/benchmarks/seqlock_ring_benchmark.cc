@@ -25,7 +25,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "build_commit.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/statistics.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"

@@ -26,7 +26,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/random.h"
 #include "harness/base/signals.h"
 #include "harness/base/statistics.h"

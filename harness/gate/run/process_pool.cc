@@ -15,7 +15,7 @@
 #include <string>
 
 #include "harness/base/children_of.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 
 namespace kill9::gate {
 namespace {

@@ -17,7 +17,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
 
 namespace kill9::programs {

@@ -16,7 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/children_of.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/kill_and_reap.h"
 
 namespace kill9::run {
 namespace {

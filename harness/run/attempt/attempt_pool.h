@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/run/attempt/attempt.h"
 
 namespace kill9::run {

@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "harness/base/process_end/address_space_lock.h"
+
 namespace kill9::stepper {
 namespace {
 
@@ -45,6 +47,12 @@ uint64_t NowNs() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// Of the processes that ForkAs made, by PID: this one's children, and theirs, are in one namespace.
+const AddressSpaceLocks& MemoriesByPid() {
+  static const AddressSpaceLocks memories;
+  return memories;
 }
 
 }  // namespace
@@ -95,11 +103,15 @@ double OwnClock::Seconds() {
 
 pid_t ForkAs(pid_t wanted) {
   if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
+  const AddressSpaceLocks& memories = MemoriesByPid();
   pid_t child = fork();
+  if (child == 0) memories.Take(static_cast<uint32_t>(getpid()));
   // In a namespace the death of its first process ends all others.
   if (child == 0 && !pid_namespace) prctl(PR_SET_PDEATHSIG, SIGKILL);
   return child;
 }
+
+void AwaitMemoryGone(pid_t reaped) { MemoriesByPid().AwaitGone(static_cast<uint32_t>(reaped)); }
 
 bool PidsRepeat() { return pid_namespace; }
 void UsePidNamespace() { pid_namespace = true; }
@@ -135,11 +147,17 @@ bool StuckDetector::Exhausted() {
 }
 
 bool Reap(pid_t pid, double limit_seconds, int* status) {
-  if (waitpid(pid, status, WNOHANG) == pid) return true;
+  if (waitpid(pid, status, WNOHANG) == pid) {
+    AwaitMemoryGone(pid);
+    return true;
+  }
   StuckDetector stuck_detector(pid, limit_seconds);
   while (true) {
     pid_t got = waitpid(pid, status, 0);
-    if (got == pid) return true;
+    if (got == pid) {
+      AwaitMemoryGone(pid);
+      return true;
+    }
     if (got < 0 && errno != EINTR) return false;
     if (!stuck_detector.Exhausted()) continue;
     KillAndReap(pid);
@@ -154,6 +172,7 @@ uint64_t KillAndReap(pid_t pid) {
     rusage usage{};
     pid_t got = wait4(pid, &status, 0, &usage);
     if (got == pid && (WIFSIGNALED(status) || WIFEXITED(status))) {
+      AwaitMemoryGone(pid);
       return static_cast<uint64_t>(usage.ru_minflt);
     }
     if (got < 0 && errno != EINTR) return 0;  // not a child, or reaped before

@@ -44,6 +44,9 @@ class OwnClock {
 // in this PID namespace, where the machine allows it, so that thread ids stored in a segment
 // repeat.
 pid_t ForkAs(pid_t wanted);
+// After a child of ForkAs was reaped: until then others may take it for alive (Reap and KillAndReap
+// wait for it, too).
+void AwaitMemoryGone(pid_t reaped);
 bool PidsRepeat();       // whether `wanted` is honoured
 void UsePidNamespace();  // called once, in a PID namespace of the program's own
 

@@ -39,7 +39,7 @@ Tracee::Stop Tracee::Interpret(int status) {
     return Stop::kDied;  // a fault that is about to kill it
   }
   signal_ = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  pid_ = 0;
+  AwaitMemoryGone(std::exchange(pid_, 0));
   return WIFSIGNALED(status) ? Stop::kDied : Stop::kExited;
 }
 

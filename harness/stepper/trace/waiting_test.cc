@@ -10,7 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/stepper/process/process_wait.h"
 #include "harness/stepper/process/tracee.h"

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/stepper/process/futex_word.h"
 #include "harness/stepper/process/process_wait.h"
 

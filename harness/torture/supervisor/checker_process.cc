@@ -9,10 +9,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "harness/base/text/copy_text.h"
-#include "harness/base/die_with_parent.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/checker/online.h"
 #include "harness/torture/run_context.h"
 

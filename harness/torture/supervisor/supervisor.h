@@ -21,8 +21,8 @@
 
 #include "absl/status/status.h"
 #include "harness/base/cpu_chance.h"
+#include "harness/base/process_end/address_space_lock.h"
 #include "harness/base/random.h"
-#include "harness/torture/address_space_lock.h"
 #include "harness/torture/failure/last_kills.h"
 #include "harness/torture/failure/stuck.h"
 #include "harness/torture/run_context.h"

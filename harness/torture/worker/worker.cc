@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/die_with_parent.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/torture/worker/auditor.h"
 #include "harness/torture/worker/client.h"
 

@@ -12,8 +12,8 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/die_with_parent.h"
-#include "harness/base/kill_and_reap.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "iceoryx_hoofs/log/logmanager.hpp"
 #include "iceoryx_posh/popo/untyped_publisher.hpp"
 #include "iceoryx_posh/popo/untyped_subscriber.hpp"

@@ -9,9 +9,9 @@
 #include <csignal>
 #include <cstring>
 
-#include "harness/base/die_with_parent.h"
-#include "harness/base/kill_and_reap.h"
 #include "harness/base/pin_to_core.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/random.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/torture/control.h"

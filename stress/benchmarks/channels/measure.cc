@@ -8,8 +8,8 @@
 #include <atomic>
 #include <csignal>
 
-#include "harness/base/die_with_parent.h"
 #include "harness/base/pin_to_core.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/torture/control.h"
 

@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "harness/base/clock.h"
-#include "harness/base/die_with_parent.h"
 #include "harness/base/pin_to_core.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/random.h"
 #include "harness/torture/control.h"
 

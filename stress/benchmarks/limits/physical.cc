@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
-#include "harness/base/die_with_parent.h"
 #include "harness/base/pin_to_core.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/statistics.h"
 #include "harness/torture/control.h"
 #include "stress/benchmarks/limits/measure.h"

@@ -1,6 +1,6 @@
 // The end of a child that must not be waited for without a bound.
-#ifndef KILL9_HARNESS_BASE_KILL_AND_REAP_H_
-#define KILL9_HARNESS_BASE_KILL_AND_REAP_H_
+#ifndef KILL9_HARNESS_BASE_PROCESS_END_KILL_AND_REAP_H_
+#define KILL9_HARNESS_BASE_PROCESS_END_KILL_AND_REAP_H_
 
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -25,4 +25,4 @@ inline bool KillAndReap(pid_t child, int* status) {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_BASE_KILL_AND_REAP_H_
+#endif  // KILL9_HARNESS_BASE_PROCESS_END_KILL_AND_REAP_H_

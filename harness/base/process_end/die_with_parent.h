@@ -1,6 +1,6 @@
 // No process of ours outlives the one that started it, however that one ends.
-#ifndef KILL9_HARNESS_BASE_DIE_WITH_PARENT_H_
-#define KILL9_HARNESS_BASE_DIE_WITH_PARENT_H_
+#ifndef KILL9_HARNESS_BASE_PROCESS_END_DIE_WITH_PARENT_H_
+#define KILL9_HARNESS_BASE_PROCESS_END_DIE_WITH_PARENT_H_
 
 #include <fcntl.h>
 #include <poll.h>
@@ -47,4 +47,4 @@ class ParentPipe {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_BASE_DIE_WITH_PARENT_H_
+#endif  // KILL9_HARNESS_BASE_PROCESS_END_DIE_WITH_PARENT_H_

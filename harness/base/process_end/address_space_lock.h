@@ -5,8 +5,11 @@
 //
 // It is told by a lock of the same kind, which a mapping alone keeps. That one is at a low address:
 // Linux lets go of the lowest mapping last (seen of 6.18; else the others follow at once).
-#ifndef KILL9_HARNESS_TORTURE_ADDRESS_SPACE_LOCK_H_
-#define KILL9_HARNESS_TORTURE_ADDRESS_SPACE_LOCK_H_
+//
+// So who kills a participant, reaps it, and then expects others to find it dead waits for AwaitGone
+// in between.
+#ifndef KILL9_HARNESS_BASE_PROCESS_END_ADDRESS_SPACE_LOCK_H_
+#define KILL9_HARNESS_BASE_PROCESS_END_ADDRESS_SPACE_LOCK_H_
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -46,6 +49,11 @@ class AddressSpaceLocks {
   bool IsTaken(uint32_t number) const {
     return fd_ >= 0 && IsByteLocked(fd_, static_cast<off_t>(number));
   }
+  // Waits until it is gone, as long as that takes. REQUIRES: who took it was reaped.
+  void AwaitGone(uint32_t number) const {
+    constexpr useconds_t kLookUs = 50;
+    while (IsTaken(number)) usleep(kLookUs);
+  }
 
  private:
   int fd_;
@@ -53,4 +61,4 @@ class AddressSpaceLocks {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_TORTURE_ADDRESS_SPACE_LOCK_H_
+#endif  // KILL9_HARNESS_BASE_PROCESS_END_ADDRESS_SPACE_LOCK_H_
