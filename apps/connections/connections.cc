@@ -15,11 +15,8 @@ constexpr uint32_t kMostClients = 4000;
 // Of a channel: members of one that is attached twice for a moment, and who looks on.
 constexpr uint32_t kSpareMembers = 8;
 
-// Each sender of a slot_ring may have a chunk for itself (variants/channels/shared/chunks.h). A
-// channel of less than 16 MiB has 256, a larger one at least one for each so many bytes.
-constexpr uint32_t kSendersOfSmallChannel = 200;
-constexpr uint64_t kBytesForAChunk = 96 << 10;
-constexpr uint64_t kSpareChunks = 64;
+// Of the server's channel at least, for what a client is in it, and for what it sends.
+constexpr uint64_t kBytesForAClient = 4 << 10;
 
 const ChannelDesign& Design() {
   static const auto& design = static_cast<const ChannelDesign&>(*FindDesign("slot_ring"));
@@ -84,11 +81,8 @@ void Place::Remove(const std::string& name) {
 absl::StatusOr<std::unique_ptr<Channel>> Place::JoinServerChannel(MemberRole role) const {
   SegmentOptions own;
   own.location = ServerChannelOf(options_.name);
-  own.size_bytes = options_.server_channel_bytes;
-  if (options_.clients_most > kSendersOfSmallChannel) {
-    own.size_bytes =
-        std::max(own.size_bytes, (options_.clients_most + kSpareChunks) * kBytesForAChunk);
-  }
+  own.size_bytes =
+      std::max<uint64_t>(options_.server_channel_bytes, options_.clients_most * kBytesForAClient);
   own.max_participants = options_.clients_most + kSpareMembers;
   return JoinOrMake(own, role);
 }

@@ -37,7 +37,7 @@ struct Options {
   uint32_t clients_most = 60;  // at once, at most 4,000
   uint64_t pool_bytes = 64 << 20;
   uint64_t buffers_most = 4096;
-  uint64_t server_channel_bytes = 4 << 20;  // at least; of more than 200 clients 96 KiB for each
+  uint64_t server_channel_bytes = 4 << 20;  // at least; and 4 KiB for each client
   uint64_t client_channel_bytes = 128 << 10;
 };
 

@@ -28,6 +28,7 @@ absl::StatusOr<Ref> SenderLanes::AllocateSlowly(size_t size, Deadline deadline) 
     if (IsClosed()) return Closed();
     if (lane_.IsReady(draft_count_) != Ready::kYes) return std::nullopt;
     ref = space_.Allocate(size, /*thoroughly=*/!glance);
+    if (space_.GaveUpRoom()) WakeSenders();
     if (!ref.has_value()) return std::nullopt;
     return absl::OkStatus();
   });
@@ -44,6 +45,8 @@ absl::StatusOr<Sequence> SenderLanes::SendAllocated(Ref ref, size_t size) {
   }
   space_.Release(ref);
   WakeReceivers();
+  if (space_.GaveUpRoom()) [[unlikely]]
+    WakeSenders();
   return position + 1;
 }
 
@@ -74,6 +77,7 @@ absl::StatusOr<size_t> SenderLanes::SendRow(std::span<const std::string_view> me
   }
   for (const Ref ref : row_) space_.Release(ref);
   WakeReceivers();
+  if (space_.GaveUpRoom()) WakeSenders();
   return row_.size();
 }
 
@@ -101,6 +105,7 @@ absl::StatusOr<MessageDraft> SenderLanes::DoReserve(size_t size, Deadline deadli
   }
   absl::StatusOr<Ref> ref = Allocate(size, deadline);
   if (!ref.ok()) return ref.status();
+  if (space_.GaveUpRoom()) WakeSenders();
   const uint32_t number = static_cast<uint32_t>(std::countr_one(used_drafts_));
   used_drafts_ |= uint64_t{1} << number;
   ++draft_count_;

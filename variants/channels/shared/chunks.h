@@ -9,6 +9,10 @@
 //     from its first granule to its `end`, each either at its place or free; whoever finds all of
 //     them free may own the chunk. One that is Free has `end` and `span` 0. A Body belongs to the
 //     chunk that it names, whose `span` reaches it.
+// C2  Of the upper half, the *common* chunks, nobody owns one between two calls unless a message in
+//     it was not sent yet. Anybody goes on in a common chunk where another has ended. So what idle
+//     members keep is in the lower half: with no message sent, held or begun, every member finds
+//     room, for half of the space as well, however many members there are.
 #ifndef KILL9_VARIANTS_CHANNELS_SHARED_CHUNKS_H_
 #define KILL9_VARIANTS_CHANNELS_SHARED_CHUNKS_H_
 
@@ -102,6 +106,8 @@ class ChunkView {
   uint64_t granule_count() const { return granules_; }
   uint32_t chunk_count() const { return chunk_count_; }
   uint32_t chunk_granules() const { return chunk_granules_; }
+  // The first of the common chunks (C2).
+  uint32_t common_from() const { return chunk_count_ - std::max<uint32_t>(chunk_count_ / 2, 1); }
   Chunk& chunk(uint32_t number) const { return chunks_[number]; }
   Ref FirstOf(uint32_t chunk) const { return chunk * chunk_granules_; }
   uint32_t ChunkOf(Ref ref) const { return ref >> chunk_shift_; }

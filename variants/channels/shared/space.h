@@ -1,4 +1,4 @@
-// The room for messages, as one participant uses it (C1 in chunks.h).
+// The room for messages, as one participant uses it (C1, C2 in chunks.h).
 //
 // A participant never learns from others that a message is gone: it looks at the message's place
 // when it needs the room. So an acknowledgement frees a message by the one word that it changes,
@@ -18,6 +18,10 @@
 //
 // A message that is held for long keeps its chunk.
 //
+// Who finds a chunk owned passes it by, and may sleep then, though the owner only looks whether it
+// is gone, or is about to let go of it. So who disowns one looks once more whether it is gone by
+// now; and what was let go of for others to use is told (GaveUpRoom).
+//
 // PROGRESS: lock-free. A failed CAS means that another participant's succeeded; nothing waits.
 #ifndef KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
 #define KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
@@ -26,6 +30,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "variants/channels/shared/chunks.h"
@@ -35,7 +40,8 @@ namespace kill9::chunks {
 template <typename Context>
 class Space {
  public:
-  explicit Space(const Context& context) : context_(context), search_(FirstSearched(context)) {}
+  explicit Space(const Context& context)
+      : context_(context), search_{FirstSearched(context), context.common_from()} {}
 
   // The most bytes of one message: half of the space, so that chunks which others keep open do not
   // split what it needs.
@@ -59,6 +65,9 @@ class Space {
   bool Reclaim(uint32_t chunk);
   // Retires all chunks. REQUIRES: every message has been released.
   void Leave();
+  // Whether this participant has let go of room, since it was asked last, for which others may
+  // sleep.
+  bool GaveUpRoom() { return std::exchange(gave_up_room_, false); }
 
  private:
   // A chunk, or a span, of this participant, with messages that it has not yet released.
@@ -80,13 +89,16 @@ class Space {
   static constexpr size_t kLooksAtRetired = 2;
 
   static uint32_t FirstSearched(const Context& context) {
-    return context.index() % context.chunk_count();
+    return context.index() % std::max<uint32_t>(context.common_from(), 1);
   }
   Ref Append(uint32_t chunk, uint32_t at, uint64_t bytes);
-  bool OpenAnother(bool thoroughly);
+  bool OpenAnother(uint64_t granules, bool thoroughly);
+  bool OpenAt(uint32_t chunk, uint64_t end);
+  bool GoOnIn(uint32_t chunk, uint64_t granules);
   std::optional<Ref> AllocateSpan(uint64_t bytes, bool thoroughly);
   bool ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head);
   bool ClaimFree(uint32_t* chunk);
+  bool IsCommon(uint32_t chunk) const { return chunk >= context_.common_from(); }
   bool ClaimRow(uint32_t first, uint32_t count);
   std::optional<uint32_t> BuildSpan(uint32_t count);
   void CloseOpen();
@@ -98,6 +110,7 @@ class Space {
   // Frees every chunk in which all messages are gone.
   void Gather();
   bool TakeOver(uint32_t chunk);
+  bool TakeOverIfGone(uint32_t chunk);
 
   const Context context_;
   uint32_t open_ = kNone;  // the chunk to which small messages go
@@ -108,7 +121,10 @@ class Space {
   // What this participant has retired, the oldest first; others may have taken it over since.
   std::deque<Retired> retired_small_;
   std::deque<Retired> retired_spans_;
-  uint32_t search_;  // the chunk at which the next search for a free one begins
+  uint32_t left_ = kNone;  // the common chunk that it let go of last
+  bool gave_up_room_ = false;
+  // Where the next search for a free chunk begins, of the lower half and of the common ones.
+  uint32_t search_[2];
 
   static constexpr uint32_t kNone = ~uint32_t{0};
 };
@@ -119,7 +135,7 @@ std::optional<Ref> Space<Context>::Allocate(uint64_t bytes, bool thoroughly) {
   if (granules > context_.chunk_granules() / 2) return AllocateSpan(bytes, thoroughly);
   if (open_ == kNone || granules > context_.chunk_granules() - open_end_) {
     CloseOpen();
-    if (!OpenAnother(thoroughly)) return std::nullopt;
+    if (!OpenAnother(granules, thoroughly)) return std::nullopt;
   }
   const Ref ref = open_last_ = Append(open_, open_end_, bytes);
   open_end_ += static_cast<uint32_t>(granules);
@@ -141,7 +157,10 @@ template <typename Context>
 void Space<Context>::Release(Ref ref) {
   const uint32_t chunk = context_.ChunkOf(ref);
   if (chunk == open_) {
-    --open_unreleased_;
+    if (--open_unreleased_ == 0 && IsCommon(chunk)) {
+      CloseOpen();
+      left_ = chunk;
+    }
     return;
   }
   const auto busy = std::find_if(busy_.begin(), busy_.end(),
@@ -172,18 +191,43 @@ void Space<Context>::CloseOpen() {
 }
 
 template <typename Context>
-bool Space<Context>::OpenAnother(bool thoroughly) {
-  uint32_t chunk = kNone;
-  if (!ReopenRetired(retired_small_, 0, &chunk) && !ClaimFree(&chunk)) {
-    if (!thoroughly) return false;
-    Gather();
-    if (!ClaimFree(&chunk)) return false;
+bool Space<Context>::OpenAnother(uint64_t granules, bool thoroughly) {
+  uint32_t chunk = std::exchange(left_, kNone);
+  if (chunk != kNone && GoOnIn(chunk, granules)) return true;
+  if (ReopenRetired(retired_small_, 0, &chunk) || ClaimFree(&chunk)) return OpenAt(chunk, 0);
+  if (!thoroughly) return false;
+  Gather();
+  if (ClaimFree(&chunk)) return OpenAt(chunk, 0);
+  for (chunk = context_.common_from(); chunk < context_.chunk_count(); ++chunk) {
+    if (GoOnIn(chunk, granules)) return true;
   }
+  return false;
+}
+
+template <typename Context>
+bool Space<Context>::OpenAt(uint32_t chunk, uint64_t end) {
   open_ = chunk;
-  open_end_ = 0;
+  open_end_ = static_cast<uint32_t>(end);
   open_unreleased_ = 0;
   open_last_ = context_.FirstOf(chunk);
   return true;
+}
+
+// Opens a common chunk in which others have sent, if there is so much room behind their messages.
+template <typename Context>
+bool Space<Context>::GoOnIn(uint32_t number, uint64_t granules) {
+  const Chunk& chunk = context_.chunk(number);
+  const auto has_room = [&] {
+    // Relaxed: a hint, or this participant's own.
+    const uint64_t end = chunk.end.load(std::memory_order_relaxed);
+    return chunk.span.load(std::memory_order_relaxed) == 0 && end <= context_.chunk_granules() &&
+           granules <= context_.chunk_granules() - end;
+  };
+  if (!has_room() || !TakeOver(number)) return false;
+  if (has_room()) return OpenAt(number, chunk.end.load(std::memory_order_relaxed));
+  Disown(number);
+  gave_up_room_ = true;  // for smaller messages
+  return false;
 }
 
 template <typename Context>
@@ -217,17 +261,22 @@ bool Space<Context>::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks
       continue;
     }
     const Retired one = *at;
-    retired.erase(at);
-    if (!TakeOver(one.chunk)) continue;  // others were first
-    if (!AllGone(one.chunk)) {
-      Retire(one.chunk, retired, one.last);
-      ++look;
+    if (!TakeOverIfGone(one.chunk)) {
+      // Relaxed: a hint. Something in it is held for long, or others were first.
+      const ChunkWord word{context_.chunk(one.chunk).word.load(std::memory_order_relaxed)};
+      if (word.kind() == ChunkKind::kRetired) {
+        ++look;
+      } else {
+        retired.erase(at);
+      }
       continue;
     }
+    retired.erase(at);
     Chunk& chunk = context_.chunk(one.chunk);
     // Relaxed: this participant's own.
     if (chunk.span.load(std::memory_order_relaxed) != (chunks > 1 ? chunks : 0)) {
       Free(one.chunk);
+      gave_up_room_ = true;
       continue;
     }
     // Release: as in Append.
@@ -238,14 +287,19 @@ bool Space<Context>::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks
   return false;
 }
 
+// Of the lower half, if there is one.
 template <typename Context>
 bool Space<Context>::ClaimFree(uint32_t* chunk) {
-  for (uint32_t step = 0; step < context_.chunk_count(); ++step) {
-    const uint32_t number = search_;
-    search_ = search_ + 1 == context_.chunk_count() ? 0 : search_ + 1;
-    if (ClaimRow(number, 1)) {
-      *chunk = number;
-      return true;
+  const uint32_t bounds[] = {0, context_.common_from(), context_.chunk_count()};
+  for (size_t half = 0; half < 2; ++half) {
+    uint32_t& search = search_[half];
+    for (uint32_t step = bounds[half]; step < bounds[half + 1]; ++step) {
+      const uint32_t number = search;
+      search = search + 1 == bounds[half + 1] ? bounds[half] : search + 1;
+      if (ClaimRow(number, 1)) {
+        *chunk = number;
+        return true;
+      }
     }
   }
   return false;
@@ -266,6 +320,7 @@ bool Space<Context>::ClaimRow(uint32_t first, uint32_t count) {
                                        std::memory_order_acquire, std::memory_order_relaxed)) {
       continue;
     }
+    gave_up_room_ |= i > 0;
     while (i-- > 0) Free(first + i);
     return false;
   }
@@ -346,14 +401,16 @@ template <typename Context>
 void Space<Context>::Disown(uint32_t number) {
   SharedWord& word = context_.chunk(number).word;
   const ChunkWord owned{word.load(std::memory_order_relaxed)};  // relaxed: its own
-  // Release: pairs with the acquire of TakeOver, for the records, `end` and `span`.
-  word.store(owned.Next(ChunkKind::kRetired).bits, std::memory_order_release);
+  // Seq_cst: pairs with the acquire of TakeOver, for the records, `end` and `span`; and before the
+  // looks at what is gone by now, and at who sleeps.
+  word.store(owned.Next(ChunkKind::kRetired).bits, std::memory_order_seq_cst);
 }
 
 template <typename Context>
 void Space<Context>::Retire(uint32_t number, std::deque<Retired>& retired, Ref last) {
   Disown(number);
-  retired.push_back({number, last});
+  gave_up_room_ = true;
+  if (!IsCommon(number) || &retired == &retired_spans_) retired.push_back({number, last});
 }
 
 template <typename Context>
@@ -367,12 +424,23 @@ bool Space<Context>::TakeOver(uint32_t number) {
                                         std::memory_order_acquire, std::memory_order_relaxed);
 }
 
+// What goes while this participant owns the chunk is seen by itself, or by others after it.
+template <typename Context>
+bool Space<Context>::TakeOverIfGone(uint32_t number) {
+  do {
+    if (!TakeOver(number)) return false;
+    if (AllGone(number)) return true;
+    Disown(number);
+  } while (AllGone(number));  // a hint now: others may have begun to use it
+  return false;
+}
+
 template <typename Context>
 bool Space<Context>::Reclaim(uint32_t number) {
-  if (!TakeOver(number)) return false;
-  const bool gone = AllGone(number);
-  gone ? Free(number) : Disown(number);
-  return gone;
+  if (!TakeOverIfGone(number)) return false;
+  Free(number);
+  gave_up_room_ = true;
+  return true;
 }
 
 template <typename Context>
@@ -380,13 +448,7 @@ void Space<Context>::Gather() {
   std::vector<bool> freed(context_.chunk_count(), false);
   for (uint32_t number = 0; number < context_.chunk_count(); ++number) {
     // Most chunks are not gone, as a look at their first message tells.
-    if (context_.IsAlive(context_.FirstOf(number)) || !TakeOver(number)) continue;
-    if (AllGone(number)) {
-      Free(number);
-      freed[number] = true;
-    } else {
-      Disown(number);
-    }
+    if (!context_.IsAlive(context_.FirstOf(number))) freed[number] = Reclaim(number);
   }
   const auto is_freed = [&freed](const Retired& one) { return freed[one.chunk]; };
   std::erase_if(retired_small_, is_freed);

@@ -37,6 +37,7 @@ absl::StatusOr<Ref> SlotRing::AllocateSlowly(size_t size, Deadline deadline) {
   absl::Status status = WaitForRoom(deadline, [&](bool glance) -> std::optional<absl::Status> {
     if (ring_.IsClosed()) return absl::OutOfRangeError(kClosed);
     ref = space_.Allocate(size, /*thoroughly=*/!glance);
+    if (space_.GaveUpRoom()) WakeSenders();
     if (!ref.has_value()) return std::nullopt;
     return absl::OkStatus();
   });
@@ -50,6 +51,8 @@ absl::StatusOr<Sequence> SlotRing::SendAllocated(Ref ref) {
   if (result == SendResult::kSent) [[likely]] {
     space_.Release(ref);
     WakeReceivers();
+    if (space_.GaveUpRoom()) [[unlikely]]
+      WakeSenders();
     return position + 1;
   }
   space_.Drop(ref);
@@ -80,6 +83,7 @@ absl::StatusOr<MessageDraft> SlotRing::DoReserve(size_t size, Deadline deadline)
   if (ring_.IsClosed()) return absl::OutOfRangeError(kClosed);
   absl::StatusOr<Ref> ref = Allocate(size, deadline);
   if (!ref.ok()) return ref.status();
+  if (space_.GaveUpRoom()) WakeSenders();
   const uint32_t number = static_cast<uint32_t>(std::countr_one(used_drafts_));
   used_drafts_ |= uint64_t{1} << number;
   drafts_[number] = {*ref, size};
