@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "harness/inspect/heap_map.h"
+#include "harness/inspect/pool.h"
 #include "variants/channel.h"
 #include "variants/heap.h"
 #include "variants/registry.h"
@@ -149,6 +150,8 @@ absl::Status AddKind(const Design& design, SharedObject& object, const Segment& 
     more = OccupancyOf(static_cast<Channel&>(object));
   } else if (design.kind() == HeapDesign::kKind) {
     more = HeapOf(static_cast<Heap&>(object), copy, attached);
+  } else if (design.kind() == kPoolKind) {
+    more = PoolOf(object);
   } else {
     return absl::OkStatus();
   }

@@ -19,7 +19,8 @@ namespace kill9::inspect {
 // several moments: called in a child.
 //
 // Fields: account, violations, leaked and doubly owned blocks; holds, by slot; and of a store its
-// keys, of a channel its occupancy, of a heap its account, its holdings and its map.
+// keys, of a channel its occupancy, of a heap its account, its holdings and its map, of a pool of
+// buffers its account and its holds.
 absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segment> copy,
                                       const std::vector<Attached>& attached);
 

@@ -20,6 +20,7 @@
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
 #include "harness/inspect/contents.h"
+#include "harness/inspect/pool.h"
 #include "harness/inspect/segment_copy.h"
 #include "variants/segment/file/segment_file.h"
 
@@ -159,6 +160,12 @@ Json RowOf(const Attached& one, const Json& contents) {
       if (hold["slot"] != one.slot) continue;
       row["holds"] = hold;
       row["holds"].erase("slot");
+    }
+  }
+  if (const auto pool = contents.find(kPoolKind); pool != contents.end()) {
+    row["buffers_held"] = 0;
+    for (const Json& holding : (*pool)["holds_of_participants"]) {
+      if (holding["slot"] == one.slot) row["buffers_held"] = holding["holds"];
     }
   }
   const auto heap = contents.find("heap");

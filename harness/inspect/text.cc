@@ -42,6 +42,9 @@ std::string HoldsOf(const Json& row) {
       parts.push_back(absl::StrCat("reserved ", Number((*owns)["reserved_blocks"])));
     }
   }
+  if (const auto held = row.find("buffers_held"); held != row.end() && *held != 0) {
+    parts.push_back(absl::StrCat("has ", Counted(*held, "hold"), " of buffers"));
+  }
   const Json& holds = row["holds"];
   if (holds.is_null()) {
     parts.push_back("not told");
@@ -110,6 +113,16 @@ std::string AccountOf(const Json& account) {
   return text + "\n";
 }
 
+// Of a pool: buffers that are nobody's but a message's.
+std::string OnTheirWay(const Json& boxes) {
+  std::string text;
+  for (const Json& box : boxes) {
+    absl::StrAppend(&text, text.empty() ? "on their way in messages: " : ", ",
+                    Counted(box["holds"], "hold"), " to box ", Number(box["box"]));
+  }
+  return text.empty() ? text : text + "\n";
+}
+
 std::string HeapDrawing(const Json& heap) {
   const std::optional<HeapMap> map = HeapMap::FromJson(heap.value("map", Json()));
   if (!map.has_value()) return "";
@@ -149,10 +162,11 @@ std::string AsText(const Json& run) {
     absl::StrAppend(&text, "contents: not read: ", run["unread_because"].get<std::string>(), "\n");
   }
   if (run.contains("account")) absl::StrAppend(&text, AccountOf(run["account"]));
-  for (const char* kind : {"store", "channel", "heap"}) {
+  for (const char* kind : {"store", "channel", "heap", "pool"}) {
     if (run.contains(kind)) absl::StrAppend(&text, Numbers(kind, run[kind]));
   }
   if (run.contains("heap")) absl::StrAppend(&text, HeapDrawing(run["heap"]));
+  if (run.contains("pool")) absl::StrAppend(&text, OnTheirWay(run["pool"]["holds_of_messages"]));
   const Json& damage = run["damage"];
   for (const Json& one : damage) absl::StrAppend(&text, "damage: ", one.get<std::string>(), "\n");
   if (damage.empty() && run["of_one_moment"].get<bool>()) absl::StrAppend(&text, "damage: none\n");

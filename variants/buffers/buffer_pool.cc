@@ -13,7 +13,9 @@ using buffers::Session;
 using buffers::Space;
 
 SegmentLayout PoolLayout() {
-  return {.design = "buffer_pool", .layout_version = 1, .ledger_bytes = sizeof(buffers::Ledger)};
+  return {.design = BufferPool::kDesignName,
+          .layout_version = 1,
+          .ledger_bytes = sizeof(buffers::Ledger)};
 }
 
 }  // namespace

@@ -137,6 +137,7 @@ struct BufferPoolAccount {
 class BufferPool final : public SharedObject {
  public:
   static constexpr uint32_t kMostBoxes = buffers::HoldWord::kMostHolders;
+  static constexpr char kDesignName[] = "buffer_pool";  // in the segment's header
 
   static absl::StatusOr<std::shared_ptr<Segment>> Create(const BufferPoolOptions& options);
   static absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location);

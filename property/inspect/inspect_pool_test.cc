@@ -1,0 +1,73 @@
+// kill9 inspect tells of pools of buffers: whose holds there are, the dead's too, and what is on
+// its way in messages.
+#include <utility>
+
+#include "harness/inspect/pool.h"
+#include "property/inspect/inspect_fixture.h"
+#include "variants/buffers/buffer_pool.h"
+
+namespace kill9 {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class InspectedPool : public InspectFixture {};
+INSTANTIATE_TEST_SUITE_P(Pools, InspectedPool, ::testing::Values(&inspect::PoolDesign()),
+                         DesignTestName);
+
+TEST_P(InspectedPool, TellsWhoseHoldsThereAreAndWhatIsOnItsWay) {
+  constexpr Deadline kNow = Deadline::None();
+  Make(*GetParam());
+  const std::unique_ptr<BufferPool> pool = Attach<BufferPool>();
+  ASSERT_NE(pool, nullptr);
+  SegmentOptions options;
+  options.size_bytes = 256 << 10;
+  options.max_participants = 4;
+  const auto& design = static_cast<const ChannelDesign&>(*FindDesign("slot_ring"));
+  const std::shared_ptr<Segment> channel_segment = *design.Create(options);
+  const std::unique_ptr<Channel> channel = *design.Attach(channel_segment, {});
+
+  Buffer mine = *pool->Allocate(1000, kNow);
+  const Buffer again = *mine.Share();
+  for (const uint32_t box : {3u, 5u, 5u}) {
+    ASSERT_TRUE(pool->SendShared(*channel, mine, "", kNow, box).ok());
+  }
+  Child victim([&](Line& parent) {
+    const std::unique_ptr<BufferPool> its = Attach<BufferPool>();
+    CHILD_REQUIRE(its != nullptr);
+    const Buffer one = *its->Allocate(2000, kNow), two = *its->Allocate(3000, kNow);
+    parent.Tell();
+    parent.Await();
+    return 0;
+  });
+  ASSERT_TRUE(victim.Await());
+
+  const auto look = [&](const char* state) {
+    const std::string before = Bytes();
+    const Json run = InspectQuiet();
+    EXPECT_EQ(Bytes(), before);
+    EXPECT_EQ(run["object"], "pool");
+    EXPECT_EQ(RowOf(run, 0)["buffers_held"], 2);
+    EXPECT_EQ(RowOf(run, 1)["buffers_held"], 2);
+    EXPECT_EQ(RowOf(run, 1)["state"], state);
+    const Json& told = run["pool"];
+    EXPECT_EQ(told["buffers"], 3);
+    EXPECT_EQ(told["holds"], 7);
+    EXPECT_EQ(told["live_bytes"], 6000);
+    EXPECT_EQ(told["holds_of_messages"],
+              Json::parse(R"([{"box": 3, "holds": 1}, {"box": 5, "holds": 2}])"));
+    EXPECT_THAT(run["damage"], IsEmpty()) << Dump(run["damage"]);
+    const std::string text = inspect::AsText(run);
+    EXPECT_THAT(text, HasSubstr("has 2 holds of buffers"));
+    EXPECT_THAT(text, HasSubstr("on their way in messages: 1 hold to box 3, 2 holds to box 5"));
+  };
+  look("alive");
+  victim.KillAndReap();
+  look("dead");
+  ASSERT_TRUE(pool->Recover().ok());
+  EXPECT_EQ(InspectQuiet()["pool"]["holds"], 5);
+}
+
+}  // namespace
+}  // namespace kill9
