@@ -33,6 +33,9 @@ TEST(ReportOfKinds, ComparesChannelsWithWhatElsePassesMessages) {
        ChannelRun("sizes", "slot_ring", {{"message_bytes", 65'536}}),
        ChannelRun("in_place", "slot_ring", {{"message_bytes", 1 << 20}}),
        ChannelRun("many", "slot_ring", {{"senders", 4}, {"receivers", 4}}),
+       ChannelRun("to_all", "slot_ring",
+                  {{"receivers", 2}, {"received_share", Spread(0.7, 0.875, 0.9)}}),
+       ChannelRun("to_all", "unix_stream", {{"receivers", 4}, {"received_share", Spread(1, 1, 1)}}),
        ChannelRun("echo", "slot_ring",
                   {{"wait", "spinning"},
                    {"round_trip_ns", {{"p50", 321}, {"p99", 654}}},
@@ -58,7 +61,8 @@ TEST(ReportOfKinds, ComparesChannelsWithWhatElsePassesMessages) {
   EXPECT_THAT(Complaints(html), IsEmpty());
   for (const char* text :
        {"0.61 (0.50 to 0.70)", "12.34 (11.00 to 13.00)", ">4.25<", ">65.5 k bytes<", "4 to 4",
-        ">321<", "1.37 (1.20 to 1.50)", ">777<", ">184<", ">stuck<", ">unix_stream<", ">0.61<"}) {
+        "to all of 4", ">4.25, of which 87.5 % came<", ">321<", "1.37 (1.20 to 1.50)", ">777<",
+        ">184<", ">stuck<", ">unix_stream<", ">0.61<"}) {
     EXPECT_THAT(html, HasSubstr(text));
   }
   EXPECT_THAT(html, Not(HasSubstr("id=\"others\"")));

@@ -7,6 +7,7 @@
 //     sizes      messages of one size, copied in and out
 //     in_place   messages of one size, filled and read in place
 //     many       1 and 4 senders and receivers
+//     to_all     1 sender, 1, 2 and 4 receivers, each of which gets every message
 //     echo       64 bytes there and back: spinning, polling by calls that do not wait, and asleep
 //                before each message
 //     kills      one side is killed again and again: what becomes of the messages
@@ -42,7 +43,8 @@ constexpr size_t kMostBytes = 155;
 constexpr uint64_t kBytesOfSizes = 64 << 20;
 constexpr unsigned kRestUs = 100;
 
-const std::vector<std::string> kParts = {"stream", "sizes", "in_place", "many", "echo", "kills"};
+const std::vector<std::string> kParts = {"stream", "sizes", "in_place", "many",
+                                         "to_all", "echo",  "kills"};
 
 struct Settings {
   std::vector<std::string> parts = kParts;
@@ -76,6 +78,7 @@ struct Entry {
   std::function<double()> rate;  // messages a second; 0: it failed
   std::string case_name;         // ratios are taken within a case
   std::vector<double> rates = {};
+  std::shared_ptr<std::vector<double>> shares = nullptr;  // of the messages, that came; if not all
 };
 
 class Benchmark {
@@ -87,7 +90,7 @@ class Benchmark {
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), kind.name) == wanted.end()) {
         continue;
       }
-      kinds_.push_back(std::move(kind));
+      (kind.broadcasts ? broadcasts_ : kinds_).push_back(std::move(kind));
     }
     result_["missing"] = transports::MissingTransports();
   }
@@ -100,6 +103,7 @@ class Benchmark {
     if (settings_.has("sizes")) Sizes();
     if (settings_.has("in_place")) InPlace();
     if (settings_.has("many")) Many();
+    if (settings_.has("to_all")) ToAll();
     if (settings_.has("echo")) {
       for (const Wait wait : {Wait::kSpinning, Wait::kPolling, Wait::kSleeping}) Echoes(wait);
     }
@@ -138,6 +142,10 @@ class Benchmark {
         if (ratio.is_null()) continue;
         entry.run[absl::StrCat("ratio_to_", reference)] = ratio;
         absl::StrAppend(&line, "  ", Show(ratio));
+      }
+      if (entry.shares != nullptr) {
+        entry.run["received_share"] = Spread(*entry.shares);
+        absl::StrAppend(&line, "  received ", Show(Spread(*entry.shares)));
       }
       std::printf("%s\n", line.c_str());
       result_["runs"].push_back(std::move(entry.run));
@@ -244,6 +252,39 @@ class Benchmark {
     Measure("many senders and receivers", std::move(entries));
   }
 
+  // How many messages a second the sender sends, each to all; and what share of them the receivers
+  // got, which is all of them but of a broadcast.
+  void ToAll() {
+    const Load load = Load::OfSizesUpTo(kMostBytes, settings_.messages / 8);
+    std::vector<Entry> entries;
+    std::vector<const TransportKind*> kinds;
+    for (const auto* list : {&broadcasts_, &kinds_}) {
+      for (const TransportKind& kind : *list) {
+        if (kind.sleeps) kinds.push_back(&kind);
+      }
+    }
+    for (const unsigned receivers : {1u, 2u, 4u}) {
+      for (const TransportKind* kind : kinds) {
+        const auto shares = std::make_shared<std::vector<double>>();
+        Json run = RunOf(*kind, "to_all");
+        run["receivers"] = receivers;
+        run["messages"] = load.count();
+        Entry entry{kind, std::move(run),
+                    [kind, &load, receivers, shares] {
+                      uint64_t received = 0;
+                      const double seconds = transports::ToAll(*kind, load, receivers, &received);
+                      shares->push_back(Rate(received, static_cast<double>(load.count()) *
+                                                           static_cast<double>(receivers)));
+                      return Rate(load.count(), seconds);
+                    },
+                    absl::StrCat("1 to all of ", receivers)};
+        entry.shares = shares;
+        entries.push_back(std::move(entry));
+      }
+    }
+    Measure("one to all", std::move(entries));
+  }
+
   void Echoes(Wait wait) {
     const bool sleeps = wait == Wait::kSleeping;
     const char* const name = wait == Wait::kSpinning  ? "spinning"
@@ -332,6 +373,7 @@ class Benchmark {
 
   const Settings& settings_;
   std::vector<TransportKind> kinds_;
+  std::vector<TransportKind> broadcasts_;
   Json result_;
 };
 
@@ -344,7 +386,8 @@ int main(int argc, char** argv) {
   kill9::SetBuildCommit(kBuildCommit);
   kill9::Settings settings;
   CLI::App application{"Channels, peers and bare rings side by side"};
-  application.add_option("--parts", settings.parts, "stream, sizes, in_place, many, echo, kills")
+  application
+      .add_option("--parts", settings.parts, "stream, sizes, in_place, many, to_all, echo, kills")
       ->delimiter(',')
       ->check(CLI::IsMember(kill9::kParts));
   std::vector<std::string> known;

@@ -21,7 +21,11 @@ Cell RateCell(const Json* run) {
   if (run == nullptr) return {"-", Mark::kMuted};
   const double rate = MedianOf(*run, "messages_per_second");
   if (!(rate > 0)) return {"failed", Mark::kBad};
-  return Cell(absl::StrFormat("%.3g", rate / 1e6));
+  std::string text = absl::StrFormat("%.3g", rate / 1e6);
+  // Of a broadcast: what its receivers were too slow for did not come.
+  const double share = MedianOf(*run, "received_share");
+  if (share < 1) absl::StrAppendFormat(&text, ", of which %.3g %% came", share * 100);
+  return Cell(std::move(text));
 }
 
 Cell SpreadCell(const Json* run, std::string_view field) {
@@ -202,6 +206,11 @@ MaybeSection Channels(const Results& results) {
         return absl::StrCat(Text(run, "senders"), " to ", Text(run, "receivers"));
       },
       &section);
+  AddRates(
+      results, "to_all",
+      "Million messages a second of 1 to 155 bytes, each to all receivers: once where it is a "
+      "broadcast, which overwrites what they are too slow for; else to one after the other.",
+      [](const Json& run) { return absl::StrCat("to all of ", Text(run, "receivers")); }, &section);
   AddEchoes(results, &section);
   AddKills(results, &section);
   return section;

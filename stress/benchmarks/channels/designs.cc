@@ -29,8 +29,10 @@ class ChannelPort final : public PortOf<ChannelPort> {
     Again([&](Deadline deadline) { return channel_->Send(message, deadline); });
   }
   void Receive(std::string* message) override {
-    Again([&](Deadline deadline) { return channel_->Receive(message, deadline); });
+    missed_ +=
+        Again([&](Deadline deadline) { return channel_->Receive(message, deadline); }).missed;
   }
+  uint64_t missed() const override { return missed_; }
   void SendBatch(const Load& load, size_t begin, size_t count) {
     if (count == 1) return Send(load.message(begin));
     batch_.clear();
@@ -98,6 +100,7 @@ class ChannelPort final : public PortOf<ChannelPort> {
   const bool takes_;
   const Wait wait_;
   std::vector<std::string_view> batch_;
+  uint64_t missed_ = 0;
 };
 
 class ChannelTransport final : public Transport {
@@ -142,19 +145,19 @@ std::vector<TransportKind> Designs() {
   std::vector<TransportKind> kinds;
   for (const ChannelDesign* design : AllChannels()) {
     const ChannelTraits& traits = design->traits();
-    // Each message goes to one receiver, which the loops count on.
-    if (traits.delivery != ChannelTraits::Delivery::kQueue) continue;
+    const bool is_queue = traits.delivery == ChannelTraits::Delivery::kQueue;
     const Design::Role role = design->role();
     kinds.push_back({.name = std::string(design->name()),
                      .role = role == Design::Role::kDesign     ? "design"
                              : role == Design::Role::kBaseline ? "baseline"
                                                                : "peer",
                      .batches = role != Design::Role::kPeer,
-                     .many = true,
+                     .many = is_queue,
                      .spins = true,
                      .polls = true,
                      .sleeps = true,
                      .in_place = traits.has_draft && traits.has_take,
+                     .broadcasts = !is_queue,
                      .make = [design](size_t largest_bytes) {
                        return std::make_unique<ChannelTransport>(*design, largest_bytes);
                      }});

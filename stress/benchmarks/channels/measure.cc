@@ -121,6 +121,46 @@ double Stream(const TransportKind& kind, const Load& load, size_t batch, unsigne
   return RunTogether(processes);
 }
 
+double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received) {
+  std::vector<std::unique_ptr<Transport>> transports;
+  for (unsigned i = 0; i < (kind.broadcasts ? 1 : receivers); ++i) {
+    transports.push_back(kind.make(load.largest_bytes()));
+  }
+  auto& got =
+      *reinterpret_cast<std::atomic<uint64_t>*>(MapShared(sizeof *received, sizeof *received));
+  std::vector<std::function<Work()>> processes;
+  for (unsigned i = 0; i < receivers; ++i) {
+    processes.push_back([&, i]() -> Work {
+      const std::shared_ptr<Port> port =
+          transports[i % transports.size()]->Open(Side::kReceives, Wait::kSleeping);
+      return [&load, &got, port] {
+        std::string message;
+        uint64_t number = 0;
+        for (; number + port->missed() < load.count(); ++number) {
+          port->Receive(&message);
+          load.Check(number + port->missed(), message);
+        }
+        got.fetch_add(number);
+      };
+    });
+  }
+  processes.push_back([&]() -> Work {
+    auto ports = std::make_shared<std::vector<std::unique_ptr<Port>>>();
+    for (const auto& transport : transports) {
+      ports->push_back(transport->Open(Side::kSends, Wait::kSleeping));
+    }
+    return [&load, ports] {
+      for (size_t i = 0; i < load.count(); ++i) {
+        for (const auto& port : *ports) port->Send(load.message(i));
+      }
+    };
+  });
+  const double seconds = RunTogether(processes);
+  *received = got.load();
+  munmap(&got, sizeof *received);
+  return seconds;
+}
+
 double InPlace(const TransportKind& kind, size_t bytes, size_t count) {
   const std::unique_ptr<Transport> transport = kind.make(bytes);
   const Wait wait = kind.sleeps ? Wait::kSleeping : Wait::kSpinning;

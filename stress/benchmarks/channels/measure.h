@@ -36,6 +36,10 @@ class SharedHistogram {
 // All messages of the load, from `senders` processes to `receivers`; seconds.
 double Stream(const TransportKind& kind, const Load& load, size_t batch, unsigned senders = 1,
               unsigned receivers = 1);
+// All messages of the load from one process to each of the receivers: once through a broadcast,
+// else once to each, through a transport of its own. `received`: what they got in all; a broadcast
+// overwrites what they are too slow for. Seconds.
+double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received);
 // Messages of a size, filled and read in place; seconds.
 double InPlace(const TransportKind& kind, size_t bytes, size_t count);
 // Messages of a size there and back again; nanoseconds each. With `rest_us` the first one rests so

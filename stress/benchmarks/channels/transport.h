@@ -75,6 +75,9 @@ class Port {
   virtual ~Port() = default;
   virtual void Send(std::string_view message) = 0;
   virtual void Receive(std::string* message) = 0;
+  // Of a broadcast: how many messages the sender has overwritten that this end never got, up to the
+  // one that it received last.
+  virtual uint64_t missed() const { return 0; }
   virtual void SendPart(const Load& load, const Part& part) = 0;
   virtual void ReceivePart(const Load& load, const Part& part) = 0;
   // Filled in place, and read in place: one byte of each. Where TransportKind::in_place.
@@ -139,13 +142,14 @@ struct TransportKind {
   std::string name;
   std::string role;  // "design", "baseline", "peer", "limit"
   size_t most_bytes = SIZE_MAX;
-  bool batches = false;   // there is a call that sends, or takes, many
-  bool many = false;      // any number of senders and of receivers
-  bool spins = false;     // an end can wait without the kernel
-  bool polls = false;     // it can also be asked by calls that do not wait
-  bool sleeps = false;    // an end can wait in the kernel
-  bool in_place = false;  // messages are filled and read in place
-  bool reopens = true;    // an end may be opened anew when its process has died
+  bool batches = false;     // there is a call that sends, or takes, many
+  bool many = false;        // any number of senders and of receivers
+  bool spins = false;       // an end can wait without the kernel
+  bool polls = false;       // it can also be asked by calls that do not wait
+  bool sleeps = false;      // an end can wait in the kernel
+  bool in_place = false;    // messages are filled and read in place
+  bool broadcasts = false;  // each receiver gets each message that is not overwritten meanwhile
+  bool reopens = true;      // an end may be opened anew when its process has died
   // Of a transport for messages of at most so many bytes.
   std::function<std::unique_ptr<Transport>(size_t largest_bytes)> make;
 };
