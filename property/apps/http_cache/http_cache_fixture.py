@@ -100,10 +100,16 @@ class Cache:
     """The program, on a port of its own."""
 
     def __init__(self, program, origin, *options, port=0):
-        self.port = port or free_port()
-        self.command = [program, "--origin=http://127.0.0.1:%d" % origin.port,
-                        "--listen=%d" % self.port, "--quiet", *options]
-        self.start()
+        # Another program may take a free port before this one does.
+        for attempt in range(5):
+            self.port = port or free_port()
+            self.command = [program, "--origin=http://127.0.0.1:%d" % origin.port,
+                            "--listen=%d" % self.port, "--quiet", *options]
+            try:
+                return self.start()
+            except RuntimeError:
+                if port or attempt == 4:
+                    raise
 
     def start(self):
         self.process = subprocess.Popen(self.command)

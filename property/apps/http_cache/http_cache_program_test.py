@@ -273,28 +273,41 @@ class DeathsTest(ProgramTest):
     def waiting(self):
         return self.cache.statistics()["total"]["collapsed"]
 
+    def crowd_in_both_workers(self):
+        """The crowd's path and clients, some of them in each worker, and the worker that fetches.
+        Which worker a client comes to is the kernel's choice: where the machine is busy it may be
+        the same one for all."""
+        for attempt in range(20):
+            path, before = "/crowd/%d" % attempt, self.waiting()
+            fetched = {w["pid"]: w["origin_requests"] for w in self.cache.statistics()["workers"]}
+            clients = self.crowd(path, lambda: self.waiting() - before == CROWD - 1)
+            self.assertEqual(self.origin.count(path), 1)
+            workers = self.cache.statistics()["workers"]
+            if len(workers) == 2 and all(w["connections"] > 1 for w in workers):
+                fetching = [w for w in workers if w["origin_requests"] > fetched[w["pid"]]]
+                self.assertEqual(len(fetching), 1)
+                return path, clients, fetching[0]
+            self.gate.set()
+            self.assertEqual(self.whole_answers(path, clients), CROWD)
+            for client in clients:
+                client.close()
+        self.fail("the premise: both workers have clients that wait")
+
     def test_a_thousand_misses_make_one_request(self):
-        clients = self.crowd("/crowd", lambda: self.waiting() == CROWD - 1)
-        self.assertEqual(self.origin.count("/crowd"), 1)
-        busy = [w for w in self.cache.statistics()["workers"] if w["collapsed"] > 0]
-        self.assertEqual(len(busy), 2, "the premise: both workers have clients that wait")
+        path, clients, _ = self.crowd_in_both_workers()
         self.gate.set()
-        self.assertEqual(self.whole_answers("/crowd", clients), CROWD)
-        self.assertEqual(self.origin.count("/crowd"), 1)
+        self.assertEqual(self.whole_answers(path, clients), CROWD)
+        self.assertEqual(self.origin.count(path), 1)
 
     def test_when_the_worker_that_fetches_is_killed_one_other_fetches(self):
-        clients = self.crowd("/crowd", lambda: self.waiting() == CROWD - 1)
-        workers = self.cache.statistics()["workers"]
-        fetching = [w for w in workers if w["origin_requests"] > 0]
-        self.assertEqual(len(fetching), 1)
-        lost = fetching[0]["connections"]
-        self.assertLess(lost, CROWD, "the premise: others wait in the other worker")
-        kill(fetching[0]["pid"])
-        while self.origin.count("/crowd") < 2:
+        path, clients, fetching = self.crowd_in_both_workers()
+        lost = fetching["connections"]
+        kill(fetching["pid"])
+        while self.origin.count(path) < 2:
             time.sleep(0.01)
         self.gate.set()
-        self.assertGreaterEqual(self.whole_answers("/crowd", clients), CROWD - lost)
-        self.assertEqual(self.origin.count("/crowd"), 2)
+        self.assertGreaterEqual(self.whole_answers(path, clients), CROWD - lost)
+        self.assertEqual(self.origin.count(path), 2)
 
     def test_a_killed_worker_is_replaced_and_the_cache_is_warm(self):
         self.get("/a")
@@ -322,7 +335,8 @@ class DeathsTest(ProgramTest):
 
 
 class SlowTest(ProgramTest):
-    options = ("--client-timeout-ms=1000",)
+    # Longer than anybody may be kept from a CPU who is not slow.
+    options = ("--client-timeout-ms=4000",)
 
     def test_who_keeps_the_cache_waiting_is_not_waited_for(self):
         long = body_of("/long", 1, 7_000_000)
