@@ -17,9 +17,11 @@ endif()
 
 if(KILL9_HAVE_HTTP_CACHE)
   target_link_libraries(apps_tests PRIVATE kill9_http_cache)
+  add_library(late_sendmsg MODULE property/apps/http_cache/late_sendmsg.cc)
   foreach(test http_cache_program_test http_cache_torture_test)
     add_test(NAME ${test} COMMAND python3
       ${CMAKE_SOURCE_DIR}/property/apps/http_cache/${test}.py $<TARGET_FILE:kill9-http-cache>)
-    set_tests_properties(${test} PROPERTIES TIMEOUT 1800)
+    set_tests_properties(${test} PROPERTIES TIMEOUT 1800
+      ENVIRONMENT "KILL9_LATE_SENDMSG=$<TARGET_FILE:late_sendmsg>")
   endforeach()
 endif()

@@ -242,7 +242,7 @@ void Client::PumpPieces() {
   while (state_ == State::kPieces && stream_.unwritten() < kMostAheadBytes) {
     if (next_byte_ == end_byte_) {
       Finish();
-      Flush();
+      Write();
       return Process();
     }
     Held piece = services_->cache->FindPiece(pieces_of_, next_byte_ / piece_bytes);
@@ -251,7 +251,7 @@ void Client::PumpPieces() {
     bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), end_byte_ - next_byte_));
     next_byte_ += bytes.size();
     SendHeld(std::move(piece), bytes);
-    Flush();
+    Write();
   }
 }
 

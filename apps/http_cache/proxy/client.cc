@@ -103,15 +103,21 @@ void Client::OnReadable() {
 
 void Client::OnWritable() {
   Flush();
-  if (state_ == State::kPieces) PumpPieces();
-  if (exchange_ != nullptr && stream_.unwritten() < kMostUnwrittenBytes / 2)
-    exchange_->ClientDrained();
   if (state_ == State::kHead) Process();
 }
 
 void Client::Flush() {
+  Write();
+  if (state_ == State::kPieces) PumpPieces();
+}
+
+// Once all is written nobody is told that the client could take more: whoever has more to give is
+// asked for it at each write.
+void Client::Write() {
   if (state_ == State::kClosed) return;
   if (!stream_.Flush()) return Close();
+  if (exchange_ != nullptr && stream_.unwritten() < kMostUnwrittenBytes / 2)
+    exchange_->ClientDrained();
   if (stream_.unwritten() > 0) return;
   holds_ = false;
   if (state_ == State::kHead && !keep_alive_) {

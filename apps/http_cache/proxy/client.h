@@ -35,7 +35,8 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   void Handle();
   void Refuse(int status);
   void Close();
-  void Flush();
+  void Flush();  // what is in the stream, and what is still to come of a stored body
+  void Write();  // what is in the stream
   bool Statistics();
   void Purge();
   enum class Turn : uint8_t { kFirst, kLeads, kAlone };

@@ -99,7 +99,8 @@ class Origin:
 class Cache:
     """The program, on a port of its own."""
 
-    def __init__(self, program, origin, *options, port=0):
+    def __init__(self, program, origin, *options, port=0, environment=None):
+        self.environment = {**os.environ, **(environment or {})}
         # Another program may take a free port before this one does.
         for attempt in range(5):
             self.port = port or free_port()
@@ -112,7 +113,7 @@ class Cache:
                     raise
 
     def start(self):
-        self.process = subprocess.Popen(self.command)
+        self.process = subprocess.Popen(self.command, env=self.environment)
         # Until it listens, or has ended. Attempts are counted, not seconds.
         for _ in range(3000):
             try:

@@ -23,12 +23,14 @@ CROWD = 1000
 
 class ProgramTest(unittest.TestCase):
     options = ()
+    environment = {}
 
     def setUp(self):
         self.answers = {}
         self.versions = {}
         self.origin = Origin(self.answer)
-        self.cache = Cache(PROGRAM, self.origin, "--memory=64m", *self.options)
+        self.cache = Cache(PROGRAM, self.origin, "--memory=64m", *self.options,
+                           environment=self.environment)
 
     def tearDown(self):
         self.cache.stop()
@@ -351,6 +353,27 @@ class SlowTest(ProgramTest):
         while self.cache.statistics()["total"]["cut_off"] == 0:
             self.assertIn("hit", self.get("/long")["how"])
         silent.close()
+
+
+class LateTest(ProgramTest):
+    """A write for which there is no room returns when the client has read all."""
+    def setUp(self):
+        library = os.environ.get("KILL9_LATE_SENDMSG")
+        if not library:
+            self.skipTest("KILL9_LATE_SENDMSG does not name the library that makes writes late")
+        self.environment = {"LD_PRELOAD": library}
+        super().setUp()
+
+    def test_a_long_body_goes_on_when_the_client_was_faster(self):
+        long = body_of("/long", 1, 7_000_000)
+        self.answers["/long"] = lambda _: (200, [("Cache-Control", "max-age=600")], long)
+        for _ in range(5):
+            client = Client(self.cache.port)
+            client.socket.settimeout(100)  # against a hang
+            for _ in range(3):
+                self.assertEqual(client.get("/long")["body"], long)
+            client.close()
+        self.assertEqual(self.origin.count("/long"), 1)
 
 
 class FileTest(ProgramTest):
