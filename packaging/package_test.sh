@@ -108,7 +108,52 @@ EOF
     bash $metrics/write_metrics.sh
   expect 0 pass kill9 run --check="bash $metrics/verify_metrics.sh" -- \
     bash $metrics/write_metrics_mended.sh
+
+  # The programs: each serves, and the cache is warm after all of it was killed.
+  expect 0 "kill9-memcached 0." kill9-memcached --version
+  kill9-memcached --file=items -m 8 -s memcached.sock &
+  server=$!
+  expect 0 STORED ask_memcached 'set key 0 0 4\r\nwarm\r\nquit\r\n'
+  kill -9 $server
+  wait $server 2>/dev/null || true
+  kill9-memcached --file=items -s memcached.sock &
+  server=$!
+  expect 0 warm ask_memcached 'get key\r\nquit\r\n'
+  kill $server
+  mkdir site && echo "of the origin" >site/page && touch -d 2020-01-01 site/page
+  python3 -m http.server -d site -b 127.0.0.1 8091 2>/dev/null &
+  origin=$!
+  kill9-http-cache --origin=http://127.0.0.1:8091 --listen=8092 --quiet &
+  server=$!
+  for _ in miss hit; do expect 0 "of the origin" fetch_page; done
+  kill $origin
+  wait $origin 2>/dev/null || true
+  expect 0 "of the origin" fetch_page
+  kill $server
   say "all as expected"
+}
+
+# What the server on memcached.sock answers; it has a moment to begin.
+ask_memcached() {
+  perl -MIO::Socket::UNIX -e '
+    my $socket;
+    for (1 .. 200) {
+      last if $socket = IO::Socket::UNIX->new(Peer => "memcached.sock");
+      select(undef, undef, undef, 0.05);
+    }
+    print $socket eval("\"$ARGV[0]\"");
+    print while <$socket>' "$1"
+}
+
+fetch_page() {
+  python3 -c '
+import time, urllib.request
+for attempt in range(200):
+    try:
+        print(urllib.request.urlopen("http://127.0.0.1:8092/page").read().decode())
+        break
+    except OSError:
+        time.sleep(0.05)'
 }
 
 # in_root ROOT COMMAND...

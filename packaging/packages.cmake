@@ -1,8 +1,9 @@
 # What is installed, and the packages for Debian and Ubuntu that are made of it (`./dev package`).
-# Three components, each a package of its own: `command` (kill9) is the command with its manual
+# Components, each a package of its own: `command` (kill9) is the command with its manual
 # pages, completions, documents and examples; `store` (libkill9-store1) the stores for other
 # languages (docs/bindings.md); `development` (libkill9-dev) is what an object of one's own
-# (docs/plugin.md), and who uses the stores, is compiled with.
+# (docs/plugin.md), and who uses the stores, is compiled with; `memcached` (kill9-memcached) and
+# `proxy` (kill9-http-cache) are the programs in apps/, each where it is built.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -49,11 +50,37 @@ install(TARGETS kill9_store LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONEN
 install(DIRECTORY bindings/python bindings/ruby
   DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kill9/bindings COMPONENT development)
 
+set(CPACK_COMPONENTS_ALL command store development)
+foreach(program "memcached;kill9-memcached;apps" "proxy;kill9-http-cache;apps_http")
+  list(GET program 0 component)
+  list(GET program 1 name)
+  list(GET program 2 document)
+  if(TARGET ${name})
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
+    install(FILES docs/${document}.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name}
+      COMPONENT ${component})
+    list(APPEND CPACK_COMPONENTS_ALL ${component})
+    string(TOUPPER ${component} component)
+    set(CPACK_DEBIAN_${component}_PACKAGE_NAME ${name})
+    set(CPACK_DEBIAN_${component}_PACKAGE_SECTION web)
+    set(CPACK_DEBIAN_${component}_PACKAGE_SHLIBDEPS ON)
+  endif()
+endforeach()
+set(CPACK_COMPONENT_MEMCACHED_DESCRIPTION
+  "cache with memcached's protocol that stays warm through kill -9\n\
+A server of memcached's text protocol. Its workers are processes that share\n\
+one store in memory or a file: any of them may be killed at any moment, and\n\
+all of them may: started again on the same file, the cache is warm.")
+set(CPACK_COMPONENT_PROXY_DESCRIPTION
+  "caching reverse proxy that stays warm through kill -9\n\
+An HTTP cache (RFC 9111) in front of an origin, with HTTPS in front. Its\n\
+workers are processes that share one store in memory or a file: any of them\n\
+may be killed at any moment, and with a file all of them: it is warm again.")
+
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME kill9)
 set(CPACK_PACKAGE_VENDOR kill9)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_COMPONENTS_ALL command store development)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)

@@ -9,14 +9,8 @@
 
 namespace kill9 {
 
-// The designs: one line each. Every design's folder defines `const Variant& <Name>()`.
-#define KILL9_VARIANTS(VARIANT) \
-  VARIANT(GlobalMutex)          \
-  VARIANT(StripedLocks)         \
-  VARIANT(SeqlockRing)          \
-  VARIANT(CasSlots)
-
-// Of channels: `const ChannelDesign& <Name>()`.
+// The designs of stores are in stores/store_designs.cc. Of channels, one line each: the design's
+// folder defines `const ChannelDesign& <Name>()`.
 #define KILL9_CHANNELS(CHANNEL) \
   CHANNEL(MutexVector)          \
   CHANNEL(SlotRing)             \
@@ -75,7 +69,6 @@ namespace kill9 {
   KILL9_PEER_SQLITE(VARIANT)
 
 #define KILL9_DECLARE(Name) const Variant& Name();
-KILL9_VARIANTS(KILL9_DECLARE)
 KILL9_BASELINES(KILL9_DECLARE)
 KILL9_PEERS(KILL9_DECLARE)
 #undef KILL9_DECLARE
@@ -112,7 +105,7 @@ Lists& AllLists() {
   static Lists* lists = [] {
     Lists* made = new Lists;
 #define KILL9_LIST(Name) made->Add(Name());
-    KILL9_VARIANTS(KILL9_LIST)
+    for (const Variant* design : StoreDesigns()) made->Add(*design);
     KILL9_CHANNELS(KILL9_LIST)
     KILL9_HEAPS(KILL9_LIST)
     KILL9_BASELINES(KILL9_LIST)

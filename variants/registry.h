@@ -1,5 +1,6 @@
-// The lists of designs. Adding one: a folder under variants/ and one line in registry.cc. A program
-// that brings designs of its own adds them when it starts (AddDesigns).
+// The lists of designs. Adding one: a folder under variants/ and one line in registry.cc, or, of a
+// store, in stores/store_designs.cc. A program that brings designs of its own adds them when it
+// starts (AddDesigns).
 #ifndef KILL9_VARIANTS_REGISTRY_H_
 #define KILL9_VARIANTS_REGISTRY_H_
 
@@ -40,6 +41,10 @@ const Design* FindDesign(std::string_view name);  // null if there is none
 // The stores among them.
 std::span<const Variant* const> AllVariants();
 const Variant* FindVariant(std::string_view name);  // null if there is none
+// Of stores, the designs of ours: who asks for nothing else links no peer, no channel and no heap,
+// and starts sooner.
+std::span<const Variant* const> StoreDesigns();
+const Variant* FindStoreDesign(std::string_view name);  // null if there is none
 // The channels among them.
 std::span<const ChannelDesign* const> AllChannels();
 // And the heaps.

@@ -140,6 +140,7 @@ struct StoreCounters {
   uint64_t misses = 0;
   uint64_t evictions = 0;  // entries that a lossy design forgot, as far as it knows
   uint64_t expired = 0;    // entries removed because their deadline was over
+  uint64_t cleared = 0;    // because of a clear: as they are found, or their room is needed
   uint64_t leases = 0;     // given
   uint64_t waits = 0;      // for another's lease, asleep
 };
@@ -286,6 +287,10 @@ class Store : public SharedObject {
   // GetOrLease, then wait for the descriptor; while ForgetTold says true, a millisecond at most.
   absl::StatusOr<int> LeaseDescriptor();
   bool ForgetTold();
+  // For a program that keeps leases of its own in its values: the name of this participant, which
+  // no other one ever has, and whether the one of a name has ended. REQUIRES: keeps_terms().
+  terms::Holder Name() const;
+  bool HasEnded(terms::Holder name) const;
 
   // Forgets everything in one step; at `when`, if no other Clear or ClearAt comes before.
   absl::Status Clear();

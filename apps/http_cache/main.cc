@@ -139,7 +139,7 @@ int Work(const Variant& design, std::shared_ptr<Segment> segment, http::WorkerSe
 }
 
 int Run(Arguments arguments) {
-  const Variant* const design = FindVariant(arguments.design);
+  const Variant* const design = FindStoreDesign(arguments.design);
   if (design == nullptr) return Complain(absl::StrCat("no design ", arguments.design));
   const Traits& traits = design->traits();
   if (!traits.has_compare_and_swap || !traits.has_versions || !traits.has_pin)

@@ -188,6 +188,32 @@ TEST_P(Leases, HolderThatDiesBeforeAnybodyWaitsHoldsNobodyUp) {
   EXPECT_TRUE(store_->Recover().ok());
 }
 
+TEST_P(Leases, ANameTellsWhetherItsParticipantHasEnded) {
+  EXPECT_FALSE(store_->HasEnded(store_->Name()));
+  auto other = Attach();
+  const terms::Holder left = other->Name();
+  EXPECT_NE(left, store_->Name());
+  EXPECT_FALSE(store_->HasEnded(left));
+  other.reset();
+  EXPECT_TRUE(store_->HasEnded(left));
+  other = Attach();  // in the slot that it has left
+  EXPECT_TRUE(store_->HasEnded(left));
+  EXPECT_FALSE(store_->HasEnded(other->Name()));
+  uint64_t name = 0;
+  Child child([&](Line& parent) {
+    auto store = variant().Attach(segment_);
+    CHILD_REQUIRE(store.ok());
+    parent.Tell((*store)->Name());
+    return parent.Await() ? 0 : 1;
+  });
+  ASSERT_TRUE(child.Await(&name));
+  EXPECT_FALSE(store_->HasEnded(name));
+  child.KillAndReap();
+  EXPECT_TRUE(Eventually([&] { return store_->HasEnded(name); }));
+  Recover();
+  EXPECT_TRUE(store_->HasEnded(name));
+}
+
 TEST_P(Leases, DescriptorTellsOfAPutAndOfADeath) {
   const absl::StatusOr<int> descriptor = store_->LeaseDescriptor();
   if (!descriptor.ok()) GTEST_SKIP() << descriptor.status();

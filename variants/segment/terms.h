@@ -31,6 +31,8 @@ class Expiry {
   static constexpr Expiry AtNs(int64_t unix_ns) { return Expiry(unix_ns); }
   static Expiry After(std::chrono::nanoseconds life);
   static Expiry Now();
+  // For tests of whole programs: from now on this process's Now is so many milliseconds later.
+  static void MoveClock(const std::atomic<int64_t>* ms);
 
   constexpr bool never() const { return unix_ns_ == std::numeric_limits<int64_t>::max(); }
   constexpr int64_t unix_ns() const { return unix_ns_; }
@@ -154,7 +156,8 @@ struct alignas(64) CounterLine {
   std::atomic<uint64_t> expired;
   std::atomic<uint64_t> leases;
   std::atomic<uint64_t> waits;
-  uint64_t reserved[3];
+  std::atomic<uint64_t> cleared;
+  uint64_t reserved[2];
 };
 static_assert(sizeof(CounterLine) == 64 && std::is_standard_layout_v<CounterLine> &&
               std::atomic<uint64_t>::is_always_lock_free);

@@ -66,6 +66,7 @@ absl::StatusOr<StoreCounters> Store::Counted() {
     sum.hits += line.hits.load(std::memory_order_relaxed);
     sum.misses += line.misses.load(std::memory_order_relaxed);
     sum.expired += line.expired.load(std::memory_order_relaxed);
+    sum.cleared += line.cleared.load(std::memory_order_relaxed);
     sum.leases += line.leases.load(std::memory_order_relaxed);
     sum.waits += line.waits.load(std::memory_order_relaxed);
   }

@@ -18,12 +18,17 @@ namespace kill9 {
 using terms::Handle;
 
 bool Store::IsHolderGone(const terms::LeaseFields& lease) const {
-  if (lease.until_unix_ns <= Expiry::Now().unix_ns()) return true;
-  if (lease.holder == terms_->me) return false;
-  const uint32_t slot = terms::SlotOf(lease.holder);
+  return lease.until_unix_ns <= Expiry::Now().unix_ns() || HasEnded(lease.holder);
+}
+
+terms::Holder Store::Name() const { return terms_->me; }
+
+bool Store::HasEnded(terms::Holder name) const {
+  if (name == terms_->me) return false;
+  const uint32_t slot = terms::SlotOf(name);
   if (slot >= terms_->table.size()) return true;  // damaged
   const auto is_another = [&] {
-    return terms_->table.generation(slot) != terms::GenerationOf(lease.holder) ||
+    return terms_->table.generation(slot) != terms::GenerationOf(name) ||
            terms_->table.state(slot) != ParticipantState::kInUse;
   };
   if (is_another()) return true;

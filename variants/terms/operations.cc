@@ -79,7 +79,7 @@ absl::StatusOr<bool> Store::RemoveIfDead(std::string_view key, const Seen& seen)
   if (!cleared && !expired) return false;
   const absl::StatusOr<bool> removed = DoEraseVersion(key, seen.stored);
   if (!removed.ok()) return removed.status();
-  if (*removed && !cleared) Handle::Count(terms_->mine().expired);
+  if (*removed) Handle::Count(cleared ? terms_->mine().cleared : terms_->mine().expired);
   return true;
 }
 

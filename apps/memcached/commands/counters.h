@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "variants/store.h"
 
 namespace kill9::memcached {
 
@@ -27,8 +28,6 @@ enum class Counter : uint8_t {
   kCmdMeta,
   kGetHits,
   kGetMisses,
-  kGetExpired,
-  kGetFlushed,
   kDeleteHits,
   kDeleteMisses,
   kIncrHits,
@@ -53,8 +52,7 @@ inline constexpr std::string_view kCounterNames[] = {"total_connections", "rejec
                                                      "cmd_get",           "cmd_set",
                                                      "cmd_flush",         "cmd_touch",
                                                      "cmd_meta",          "get_hits",
-                                                     "get_misses",        "get_expired",
-                                                     "get_flushed",       "delete_hits",
+                                                     "get_misses",        "delete_hits",
                                                      "delete_misses",     "incr_hits",
                                                      "incr_misses",       "decr_hits",
                                                      "decr_misses",       "cas_hits",
@@ -86,6 +84,10 @@ struct SharedState {
   int32_t workers = 0;
   std::atomic<int64_t> clock_shift_ms;  // tests only
   std::atomic<uint64_t> restarts;
+  // What the store had counted when statistics began: its own go on over restarts.
+  std::atomic<uint64_t> expired_before;
+  std::atomic<uint64_t> flushed_before;
+  std::atomic<uint64_t> evicted_before;
   std::array<WorkerSlot, kWorkersMost> slots;
 
   uint64_t Sum(Counter counter) const {
@@ -100,7 +102,10 @@ struct SharedState {
     for (const WorkerSlot& slot : slots) sum += slot.connections.load(std::memory_order_relaxed);
     return sum;
   }
-  void Reset() {
+  void Reset(const StoreCounters& of_store) {
+    expired_before.store(of_store.expired, std::memory_order_relaxed);
+    flushed_before.store(of_store.cleared, std::memory_order_relaxed);
+    evicted_before.store(of_store.evictions, std::memory_order_relaxed);
     for (WorkerSlot& slot : slots) {
       for (auto& counter : slot.counters) counter.store(0, std::memory_order_relaxed);
     }

@@ -10,7 +10,8 @@ constexpr size_t kPinnedBytes = 16 << 10;  // from here on a pin costs less than
 
 }  // namespace
 
-Executor::Next Executor::Run(const Request& request, size_t* keys_done) {
+Executor::Next Executor::Run(const Request& request, size_t* keys_done, Leases* leases) {
+  leases_ = leases;
   switch (request.command) {
     case Command::kGet:
     case Command::kGets:
@@ -106,10 +107,10 @@ bool Executor::GetSome(const Request& request, Words& words) {
       AppendData(std::move(pin), item.data);
     }
   } else if (count > 1) {
-    items_.GetMany({keys.data(), count}, [&](size_t i, Absence absence, const Item& item) {
-      if (!CountGet(absence, item)) return;
-      AppendItem(keys[i], item, shows_cas);
-      AppendData({}, item.data);
+    items_.GetMany({keys.data(), count}, [&](size_t i, const Item* item) {
+      if (!CountGet(item)) return;
+      AppendItem(keys[i], *item, shows_cas);
+      AppendData({}, item->data);
     });
   }
   return count < most;
@@ -151,25 +152,19 @@ void Executor::AppendData(PinnedValue pin, std::string_view data) {
 // How long a value is, is known when it has been read. Who reads long ones mostly reads more of
 // them: after a long value the next is pinned, after a short one the next is copied.
 bool Executor::Find(std::string_view key, Item* item, PinnedValue* pin) {
-  Absence absence = Absence::kMissing;
+  bool present = false;
   const bool pinned = expects_large_ && output_.may_pin() &&
-                      items_.Pin(key, item, pin, &absence) == Stored::kStored;
-  if (!pinned) absence = items_.Get(key, item);
-  return CountGet(absence, *item);
+                      items_.Pin(key, item, pin, &present) == Stored::kStored;
+  if (!pinned) present = items_.Get(key, item);
+  return CountGet(present ? item : nullptr);
 }
 
 // Whether it was a hit.
-bool Executor::CountGet(Absence absence, const Item& item) {
+bool Executor::CountGet(const Item* item) {
   Count(Counter::kCmdGet);
-  if (absence == Absence::kNone) {
-    Count(Counter::kGetHits);
-    expects_large_ = item.data.size() >= kPinnedBytes;
-    return true;
-  }
-  Count(Counter::kGetMisses);
-  if (absence == Absence::kExpired) Count(Counter::kGetExpired);
-  if (absence == Absence::kFlushed) Count(Counter::kGetFlushed);
-  return false;
+  Count(item != nullptr ? Counter::kGetHits : Counter::kGetMisses);
+  if (item != nullptr) expects_large_ = item->data.size() >= kPinnedBytes;
+  return item != nullptr;
 }
 
 bool Executor::GetAndTouch(const Request& request, std::string_view key, Item* item) {
@@ -265,10 +260,9 @@ void Executor::FlushAll(const Request& request) {
   if (!options_.may_flush) return Answer(request, "CLIENT_ERROR flush_all not allowed");
   Count(Counter::kCmdFlush);
   const int64_t at_ms = items_.ExpiryOf(request.exptime);
-  if (at_ms <= items_.now_ms()) {
-    items_.Flush();
-  } else {
-    items_.FlushAt(at_ms / 1000);
+  const bool is_now = at_ms <= items_.now_ms();
+  if (!(is_now ? items_.Flush() : items_.FlushAt(at_ms))) {
+    return AnswerFailure(request, Stored::kFailed);
   }
   Answer(request, "OK");
 }

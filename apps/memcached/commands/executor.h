@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "apps/memcached/commands/counters.h"
+#include "apps/memcached/commands/leases.h"
 #include "apps/memcached/commands/output.h"
 #include "apps/memcached/items/items.h"
 #include "apps/memcached/options/options.h"
@@ -28,8 +29,9 @@ class Executor {
            Output& output)
       : options_(options), items_(items), shared_(shared), slot_(slot), output_(output) {}
 
-  // *keys_done: 0 before the request's first run; how far it came when it paused.
-  Next Run(const Request& request, size_t* keys_done);
+  // *keys_done: 0 before the request's first run; how far it came when it paused. `leases`: of the
+  // connection that asks.
+  Next Run(const Request& request, size_t* keys_done, Leases* leases);
   // A value was refused for its size: nothing older may be found under its key.
   void DropTooLarge(const Request& request);
 
@@ -43,7 +45,7 @@ class Executor {
   bool Find(std::string_view key, Item* item, PinnedValue* pin);
   // `data` are of the pin, if there is one.
   void AppendData(PinnedValue pin, std::string_view data);
-  bool CountGet(Absence absence, const Item& item);
+  bool CountGet(const Item* item);
   void Store(const Request& request);
   Stored StoreItem(const Request& request, uint64_t* cas);
   void Touch(const Request& request);
@@ -95,6 +97,7 @@ class Executor {
   SharedState& shared_;
   WorkerSlot& slot_;
   Output& output_;
+  Leases* leases_ = nullptr;    // of whoever asks now
   std::string joined_;          // reused
   bool expects_large_ = false;  // the last value that was read was one
   Items::Census census_;

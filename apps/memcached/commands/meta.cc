@@ -18,13 +18,15 @@ int64_t SecondsLeft(int64_t expires_ms, int64_t now_ms) {
 }
 
 // Whether this client shall make the item anew.
-Recache RecacheOf(const Request& request, const Envelope& envelope, int64_t now_ms) {
+Recache RecacheOf(const Request& request, const Envelope& envelope, const Items& items) {
   Recache recache;
   recache.stale = envelope.Has(Envelope::kStale);
-  const int64_t left = SecondsLeft(envelope.expires_ms, now_ms);
+  const int64_t left = SecondsLeft(envelope.expires_ms, items.now_ms());
   const bool ends_soon = request.flags.Has('R') && left >= 0 && left < request.recache_ttl;
-  recache.sent = envelope.Has(Envelope::kTokenSent);
-  recache.won = !recache.sent && (recache.stale || ends_soon);
+  const bool unmade = envelope.Has(Envelope::kUnmade);
+  const bool held = items.HoldsToken(envelope);
+  recache.won = !held && (recache.stale || ends_soon || (unmade && request.flags.Has('N')));
+  recache.sent = held || (unmade && !recache.won);
   return recache;
 }
 
@@ -46,7 +48,7 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
   Item& item = fetched->item;
   if (reads_only) {
     if (Find(request.key, &item, &fetched->pin)) {
-      fetched->recache = RecacheOf(request, item.envelope, items_.now_ms());
+      fetched->recache = RecacheOf(request, item.envelope, items_);
       fetched->expires_ms = item.envelope.expires_ms;
       if (!fetched->recache.won) return true;
       fetched->pin.Release();
@@ -61,7 +63,8 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
         if (present == nullptr) {
           if (!vivifies) return {.answer = Stored::kNotFound};
           Envelope envelope = items_.NewEnvelope(0, items_.ExpiryOf(request.vivify_ttl));
-          envelope.state = Envelope::kTokenSent;
+          envelope.state = Envelope::kUnmade;
+          items_.SendToken(&envelope);
           item = {.envelope = envelope, .data = {}};
           fetched->expires_ms = envelope.expires_ms;
           fetched->recache = {.won = true};
@@ -69,8 +72,11 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
         }
         item = *present;
         Envelope envelope = present->envelope;
-        fetched->recache = RecacheOf(request, envelope, items_.now_ms());
-        if (fetched->recache.won) envelope.state |= Envelope::kTokenSent;
+        fetched->recache = RecacheOf(request, envelope, items_);
+        if (fetched->recache.won) {
+          items_.SendToken(&envelope);
+          item.envelope.token = envelope.token;
+        }
         if (request.has_exptime) envelope.expires_ms = items_.ExpiryOf(request.exptime);
         if (marks) {
           envelope.state |= Envelope::kFetched;
@@ -84,6 +90,9 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
       },
       &cas);
   item.envelope.cas = cas;
+  if (stored == Stored::kStored && fetched->recache.won) {
+    leases_->Add(request.key, item.envelope.token);
+  }
   if (!reads_only) {
     Count(Counter::kCmdGet);
     Count(stored == Stored::kStored ? Counter::kGetHits : Counter::kGetMisses);
@@ -273,7 +282,7 @@ void Executor::MetaArithmetic(const Request& request) {
 void Executor::MetaDebug(const Request& request) {
   Count(Counter::kCmdMeta);
   Item item;
-  if (items_.Get(request.key, &item) != Absence::kNone) return output_.AppendLine("EN");
+  if (!items_.Get(request.key, &item)) return output_.AppendLine("EN");
   const Envelope& envelope = item.envelope;
   output_.Append("ME ");
   output_.Append(request.key_as_sent);
@@ -285,7 +294,7 @@ void Executor::MetaDebug(const Request& request) {
   output_.AppendNumber(envelope.cas);
   output_.Append(envelope.Has(Envelope::kFetched) ? " fetch=yes" : " fetch=no");
   output_.Append(" cls=1 size=");
-  output_.AppendNumber(request.key.size() + sizeof(Envelope) + item.data.size());
+  output_.AppendNumber(request.key.size() + sizeof(terms::Trailer) + item.data.size());
   output_.Append("\r\n");
 }
 

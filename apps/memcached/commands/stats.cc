@@ -31,7 +31,7 @@ void Executor::Stats(const Request& request) {
   Words words(request.arguments);
   const std::string_view what = words.Next();
   if (what == "reset") {
-    shared_.Reset();
+    shared_.Reset(items_.Counted());
     return output_.AppendLine("RESET");
   }
   if (what.empty()) {
@@ -88,9 +88,14 @@ void Executor::GeneralStats() {
   Stat("design", options_.design);
   Stat("bytes", census_.bytes);
   Stat("curr_items", census_.items);
-  // What has no counterpart here, for programs that expect it: nothing waits for a lock, and what
-  // gave way in the ring is not counted by item.
-  for (const std::string_view name : {"evictions", "reclaimed", "lrutail_reflocked"}) Stat(name, 0);
+  const StoreCounters counted = items_.Counted();
+  // Relaxed: each word stands for itself.
+  const uint64_t expired = counted.expired - shared_.expired_before.load(std::memory_order_relaxed);
+  Stat("get_expired", expired);
+  Stat("get_flushed", counted.cleared - shared_.flushed_before.load(std::memory_order_relaxed));
+  Stat("evictions", counted.evictions - shared_.evicted_before.load(std::memory_order_relaxed));
+  Stat("reclaimed", expired);
+  Stat("lrutail_reflocked", 0);  // programs expect it; nothing waits for a lock here
 }
 
 void Executor::DumpKeys(uint64_t most) {

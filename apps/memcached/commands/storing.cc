@@ -34,14 +34,24 @@ char ModeOf(const Request& request) {
 Stored Executor::StoreItem(const Request& request, uint64_t* cas) {
   Count(Counter::kCmdSet);
   Stored stored = Stored::kStored;
+  bool keeps_token = false;
   if (ModeOf(request) == 'S' && !request.has_cas) {
     stored = items_.Set(request.key, request.client_flags, items_.ExpiryOf(request.exptime),
                         request.data, cas);
   } else {
     stored = items_.Update(
-        request.key, [&](const Item* present) { return DecideStore(request, present); }, cas);
+        request.key,
+        [&](const Item* present) {
+          Items::Change change = DecideStore(request, present);
+          keeps_token = change.envelope.Has(Envelope::kTokenSent);
+          return change;
+        },
+        cas);
   }
-  if (stored == Stored::kStored) Count(Counter::kTotalItems);
+  if (stored == Stored::kStored) {
+    Count(Counter::kTotalItems);
+    if (!keeps_token) leases_->Forget(request.key);
+  }
   if (request.has_cas) {
     if (stored == Stored::kStored) Count(Counter::kCasHits);
     if (stored == Stored::kNotFound) Count(Counter::kCasMisses);
@@ -61,6 +71,8 @@ Items::Change Executor::DecideStore(const Request& request, const Item* present)
       // An older one than is there: it is kept for those who take what is stale, and no longer.
       envelope.expires_ms = present->envelope.expires_ms;
       envelope.state = Envelope::kStale | (present->envelope.state & Envelope::kTokenSent);
+      envelope.winner = present->envelope.winner;
+      envelope.token = present->envelope.token;
     }
   }
   if (mode == 'E' && present != nullptr) return Leave(Stored::kNotStored);

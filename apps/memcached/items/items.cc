@@ -1,5 +1,7 @@
 #include "apps/memcached/items/items.h"
 
+#include <sys/mman.h>
+
 namespace kill9::memcached {
 namespace {
 
@@ -16,12 +18,10 @@ int64_t Items::ExpiryOf(int64_t exptime) const {
   return exptime > INT64_MAX / 1000 ? INT64_MAX : exptime * 1000;
 }
 
-Absence Items::AbsenceOf(const Envelope& envelope, uint32_t generation) const {
-  if (envelope.generation != generation) return Absence::kFlushed;
-  if (envelope.expires_ms != Envelope::kNever && envelope.expires_ms <= now_ms_) {
-    return Absence::kExpired;
-  }
-  return Absence::kNone;
+bool Items::Read(std::string_view value, Version version, const Terms& terms, Item* item) const {
+  if (!ReadItem(value, version, terms, item)) return false;
+  if (!uses_cas_) item->envelope.cas = 0;
+  return true;
 }
 
 // Frees what is dead and takes room. Rarely: in a store that is full of the living it would look at
@@ -29,23 +29,8 @@ Absence Items::AbsenceOf(const Envelope& envelope, uint32_t generation) const {
 bool Items::MadeRoom(const absl::Status& status) {
   if (!absl::IsResourceExhausted(status) || now_ms_ - swept_ms_ < kSweepEveryMs) return false;
   swept_ms_ = now_ms_;
-  uint64_t freed = 0;
-  const uint32_t generation = control_.Generation(now_ms_);
-  const absl::Status swept = store_.ForEach([&](const EntryView& entry) {
-    if (IsAlive(entry.value, generation)) return true;
-    const absl::StatusOr<Modified> erased = store_.Modify(entry.key, [&](const EntryView* present) {
-      const bool dead = present != nullptr && !IsAlive(present->value, generation);
-      return dead ? kill9::Change::Erase() : kill9::Change::Keep();
-    });
-    freed += erased.ok() && erased->changed ? 1 : 0;
-    return true;
-  });
-  return swept.ok() && freed > 0;
-}
-
-bool Items::IsAlive(std::string_view value, uint32_t generation) const {
-  Item item;
-  return ReadItem(value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
+  const absl::StatusOr<uint64_t> dropped = store_.DropExpired();
+  return dropped.ok() && *dropped > 0;
 }
 
 Stored Items::FailureOf(const absl::Status& status) {
@@ -55,80 +40,72 @@ Stored Items::FailureOf(const absl::Status& status) {
   return Stored::kFailed;
 }
 
-Absence Items::Get(std::string_view key, Item* item) {
-  const uint32_t generation = control_.Generation(now_ms_);
-  const absl::StatusOr<Version> version = store_.Get(key, &present_);
-  if (!version.ok() || !ReadItem(present_, item)) return Absence::kMissing;
-  return AbsenceOf(item->envelope, generation);
+bool Items::Get(std::string_view key, Item* item) {
+  Terms terms;
+  const absl::StatusOr<Version> version = store_.Get(key, &present_, &terms);
+  return version.ok() && Read(present_, *version, terms, item);
 }
 
 void Items::GetMany(std::span<const std::string_view> keys,
-                    absl::FunctionRef<void(size_t index, Absence, const Item&)> visit) {
-  const uint32_t generation = control_.Generation(now_ms_);
+                    absl::FunctionRef<void(size_t index, const Item*)> visit) {
   error_ = store_.GetMany(keys, [&](size_t index, const EntryView* entry) {
     Item item;
-    const bool there = entry != nullptr && ReadItem(entry->value, &item);
-    visit(index, there ? AbsenceOf(item.envelope, generation) : Absence::kMissing, item);
+    const bool there = entry != nullptr && Read(entry->value, entry->version, entry->terms, &item);
+    visit(index, there ? &item : nullptr);
   });
 }
 
-Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence) {
-  const uint32_t generation = control_.Generation(now_ms_);
+Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, bool* present) {
   absl::StatusOr<PinnedValue> pinned = store_.Pin(key);
-  *absence = Absence::kMissing;
+  *present = false;
   if (absl::IsNotFound(pinned.status())) return Stored::kStored;
   if (!pinned.ok()) return FailureOf(pinned.status());
-  if (ReadItem(pinned->value(), item)) *absence = AbsenceOf(item->envelope, generation);
+  *present = Read(pinned->value(), pinned->version(), pinned->terms(), item);
   *pin = *std::move(pinned);
   return Stored::kStored;
 }
 
 Stored Items::Set(std::string_view key, uint32_t client_flags, int64_t expires_ms,
                   std::string_view data, uint64_t* cas) {
-  Envelope envelope = NewEnvelope(client_flags, expires_ms);
-  envelope.generation = control_.Generation(now_ms_);
-  envelope.cas = *cas = uses_cas_ ? control_.NextCas() : 0;
+  const Envelope envelope = NewEnvelope(client_flags, expires_ms);
   absl::StatusOr<Version> version = Put(key, envelope, data);
   if (!version.ok() && MadeRoom(version.status())) version = Put(key, envelope, data);
-  return version.ok() ? Stored::kStored : FailureOf(version.status());
+  if (!version.ok()) return FailureOf(version.status());
+  *cas = uses_cas_ ? *version : 0;
+  return Stored::kStored;
 }
 
+// Of an item that needs no head.
 absl::StatusOr<Version> Items::Put(std::string_view key, const Envelope& envelope,
                                    std::string_view data) {
-  if (data.size() < kDraftedBytes) {
-    WriteItem(envelope, data, &next_);
-    return store_.Put(key, next_);
-  }
-  absl::StatusOr<Draft> draft = store_.Reserve(key, sizeof envelope + data.size());
+  const Terms terms = TermsOf(envelope, false);
+  if (data.size() < kDraftedBytes) return store_.Put(key, data, terms);
+  absl::StatusOr<Draft> draft = store_.Reserve(key, data.size());
   if (!draft.ok()) return draft.status();
-  std::memcpy(draft->bytes().data(), &envelope, sizeof envelope);
-  std::memcpy(draft->bytes().data() + sizeof envelope, data.data(), data.size());
-  return store_.Commit(*std::move(draft));
+  std::memcpy(draft->bytes().data(), data.data(), data.size());
+  return store_.Commit(*std::move(draft), terms);
 }
 
 Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
   for (;;) {
     Change change;
     const absl::StatusOr<Modified> modified = store_.Modify(key, [&](const EntryView* entry) {
-      // After the look: who flushed before it has flushed what is seen.
-      const uint32_t generation = control_.Generation(now_ms_);
       Item item;
       present_.assign(entry == nullptr ? std::string_view() : entry->value);
-      const bool present =
-          ReadItem(present_, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
+      const bool present = entry != nullptr && Read(present_, entry->version, entry->terms, &item);
       change = decide(present ? &item : nullptr);
       if (change.kind == Change::Kind::kLeave) return kill9::Change::Keep();
       if (change.kind == Change::Kind::kRemove) return kill9::Change::Erase();
-      Envelope& envelope = change.envelope;
-      envelope.generation = generation;
-      envelope.cas = change.keeps_cas ? item.envelope.cas : uses_cas_ ? control_.NextCas() : 0;
-      WriteItem(envelope, change.data, &next_);
-      return kill9::Change::Set(next_);
+      change.envelope.cas = change.keeps_cas ? item.envelope.cas : 0;
+      const Terms terms = WriteItem(change.envelope, change.data, &next_);
+      return kill9::Change::Set(next_, terms);
     });
     if (!modified.ok() && MadeRoom(modified.status())) continue;
     if (!modified.ok()) return FailureOf(modified.status());
     if (change.kind == Change::Kind::kLeave) return change.answer;
-    if (change.kind == Change::Kind::kWrite) *cas = change.envelope.cas;
+    if (change.kind == Change::Kind::kWrite) {
+      *cas = change.envelope.cas != 0 || !uses_cas_ ? change.envelope.cas : modified->version;
+    }
     return Stored::kStored;
   }
 }
@@ -144,13 +121,48 @@ bool Items::Remove(std::string_view key) {
              &cas) == Stored::kStored;
 }
 
+bool Items::Flush() { return Flushed(store_.Clear()); }
+
+bool Items::FlushAt(int64_t unix_ms) { return Flushed(store_.ClearAt(ExpiryOfMs(unix_ms))); }
+
+// The disk has it before the client is answered.
+bool Items::Flushed(const absl::Status& status) {
+  error_ = status;
+  if (!status.ok()) return false;
+  // An error leaves what a crash of the machine would.
+  msync(segment_.terms_area(), terms::kPageBytes, MS_SYNC);
+  return true;
+}
+
+void Items::SendToken(Envelope* envelope) {
+  envelope->state |= Envelope::kTokenSent;
+  envelope->winner = store_.Name();
+  envelope->token = ++last_token_;
+}
+
+void Items::TakeTokenBack(std::string_view key, uint64_t token) {
+  uint64_t cas = 0;
+  Update(
+      key,
+      [&](const Item* present) -> Change {
+        if (present == nullptr || !present->envelope.Has(Envelope::kTokenSent) ||
+            present->envelope.winner != store_.Name() || present->envelope.token != token) {
+          return {};
+        }
+        Envelope envelope = present->envelope;
+        envelope.state &= ~Envelope::kTokenSent;
+        return {.kind = Change::Kind::kWrite,
+                .envelope = envelope,
+                .keeps_cas = true,
+                .data = present->data};
+      },
+      &cas);
+}
+
 void Items::ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit) {
-  const uint32_t generation = control_.Generation(now_ms_);
   error_ = store_.ForEach([&](const EntryView& entry) {
     Item item;
-    const bool alive =
-        ReadItem(entry.value, &item) && AbsenceOf(item.envelope, generation) == Absence::kNone;
-    return !alive || visit(entry.key, item);
+    return !Read(entry.value, entry.version, entry.terms, &item) || visit(entry.key, item);
   });
 }
 
@@ -158,7 +170,7 @@ Items::Census Items::Count() {
   Census census;
   ForEach([&](std::string_view key, const Item& item) {
     ++census.items;
-    census.bytes += key.size() + sizeof(Envelope) + item.data.size();
+    census.bytes += key.size() + sizeof(terms::Trailer) + item.data.size();
     return true;
   });
   return census;

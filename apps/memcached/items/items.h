@@ -1,8 +1,13 @@
 // memcached's items over a store of kill9: all that the server knows of the store.
 //
 // Every operation takes effect at one moment, as the store's do: what depends on the present item
-// is a Modify. An item is absent that has expired or was flushed; its room comes back when the key
-// is set anew, or when there is no other.
+// is a Modify. The store keeps terms (docs/cache.md): they are an item's deadline, and a flush is a
+// Clear, so an item that has expired or was flushed is absent, also after a restart.
+//
+// Who shall make an item anew (`W` of the meta commands) is named in the item: the worker, as the
+// store's participant, and a number of the worker's own. A lease of the store would not do: any
+// change of an entry ends it, and a touch or an append leaves a client its token. If the worker has
+// ended, or its client's connection (Leases), the token is another's to have.
 //
 // ON CRASH: an operation has happened, or not; what is left to repair, the store repairs.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ITEMS_H_
@@ -15,7 +20,6 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
-#include "apps/memcached/items/control_page.h"
 #include "apps/memcached/items/envelope.h"
 #include "variants/store.h"
 
@@ -32,13 +36,11 @@ enum class Stored : uint8_t {
   kFailed,  // the store is damaged, or refuses: Items::error() says why
 };
 
-enum class Absence : uint8_t { kNone, kMissing, kExpired, kFlushed };
-
 class Items {
  public:
   // `uses_cas`: without it all items have the number 0.
-  Items(Store& store, ControlPage& control, bool uses_cas)
-      : store_(store), control_(control), uses_cas_(uses_cas) {}
+  Items(Store& store, Segment& segment, bool uses_cas)
+      : store_(store), segment_(segment), uses_cas_(uses_cas) {}
 
   void set_now_ms(int64_t now_ms) { now_ms_ = now_ms; }
   int64_t now_ms() const { return now_ms_; }
@@ -47,13 +49,13 @@ class Items {
   // more than thirty days; negative: at once.
   int64_t ExpiryOf(int64_t exptime) const;
 
-  // The item, or why there is none. `data` lasts until the next operation.
-  Absence Get(std::string_view key, Item* item);
-  // Get of many keys, their waits for memory overlapped. `visit` must not call this.
+  // The item; false: there is none. `data` lasts until the next operation.
+  bool Get(std::string_view key, Item* item);
+  // Get of many keys, their waits for memory overlapped. `visit` must not call this; null: absent.
   void GetMany(std::span<const std::string_view> keys,
-               absl::FunctionRef<void(size_t index, Absence, const Item&)> visit);
+               absl::FunctionRef<void(size_t index, const Item*)> visit);
   // Get without a copy: `data` lasts as long as the pin. kNoRoom: no more can be held now.
-  Stored Pin(std::string_view key, Item* item, PinnedValue* pin, Absence* absence);
+  Stored Pin(std::string_view key, Item* item, PinnedValue* pin, bool* present);
 
   Stored Set(std::string_view key, uint32_t client_flags, int64_t expires_ms, std::string_view data,
              uint64_t* cas);
@@ -62,7 +64,7 @@ class Items {
   struct Change {
     enum class Kind : uint8_t { kLeave, kWrite, kRemove } kind = Kind::kLeave;
     Stored answer = Stored::kStored;  // of kLeave
-    Envelope envelope = {};           // of kWrite, but for generation and number
+    Envelope envelope = {};           // of kWrite, but for its number
     bool keeps_cas = false;
     std::string_view data = {};
   };
@@ -72,18 +74,23 @@ class Items {
   Stored Update(std::string_view key, Decide decide, uint64_t* cas);
 
   bool Remove(std::string_view key);
-  void Flush() { control_.Flush(); }
-  void FlushAt(int64_t seconds) { control_.FlushAt(seconds); }
+  // All items are absent from now on, or from that moment on, also after a restart of the machine.
+  // A later one takes the place of one that waits. False: Items::error() says why.
+  bool Flush();
+  bool FlushAt(int64_t unix_ms);
 
-  // Of a new item: its number and generation are written by Update and Set.
+  // Of a new item.
   Envelope NewEnvelope(uint32_t client_flags, int64_t expires_ms) const {
-    return {.cas = 0,
-            .expires_ms = expires_ms,
-            .generation = 0,
-            .client_flags = client_flags,
-            .accessed_s = now_s(),
-            .state = 0};
+    return {.expires_ms = expires_ms, .client_flags = client_flags, .accessed_s = now_s()};
   }
+  // Names this worker, and a client of it, in an item.
+  void SendToken(Envelope* envelope);
+  // Whether somebody lives who was told to make the item anew.
+  bool HoldsToken(const Envelope& envelope) const {
+    return envelope.Has(Envelope::kTokenSent) && !store_.HasEnded(envelope.winner);
+  }
+  // That client of this worker has gone.
+  void TakeTokenBack(std::string_view key, uint64_t token);
   // Shows what is there until `visit` returns false.
   void ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit);
   // How many items there are, and their bytes. It looks at each.
@@ -92,21 +99,23 @@ class Items {
     uint64_t bytes = 0;
   };
   Census Count();
+  StoreCounters Counted() const { return store_.Counted().value_or(StoreCounters()); }
   absl::Status error() const { return error_; }
 
  private:
-  Absence AbsenceOf(const Envelope& envelope, uint32_t generation) const;
-  bool IsAlive(std::string_view value, uint32_t generation) const;
+  bool Read(std::string_view value, Version version, const Terms& terms, Item* item) const;
   bool MadeRoom(const absl::Status& status);
   absl::StatusOr<Version> Put(std::string_view key, const Envelope& envelope,
                               std::string_view data);
   Stored FailureOf(const absl::Status& status);
+  bool Flushed(const absl::Status& status);
 
   Store& store_;
-  ControlPage& control_;
+  Segment& segment_;
   const bool uses_cas_;
   int64_t now_ms_ = 0;
   int64_t swept_ms_ = 0;
+  uint64_t last_token_ = 0;
   std::string present_, next_;  // reused
   absl::Status error_;
 };

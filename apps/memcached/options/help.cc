@@ -8,7 +8,7 @@ A cache that speaks memcached's text protocol. Its workers share one segment; an
 killed at any moment, and with --file the cache is warm again after kill -9 of all.
 
 What is kept, and where
-  -e, --file=PATH           keep the cache in this file (and PATH.control); begun anew, it is warm
+  -e, --file=PATH           keep the cache in this file; begun anew, it is warm
   -m, --memory=SIZE         of the cache (64m); of a file that exists, its own size counts
   -I, --max-item-size=SIZE  longest value (1m; 1k to 128m)
       --design=NAME         seqlock_ring: old entries give way (the default); cas_slots,

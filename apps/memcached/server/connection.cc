@@ -54,6 +54,7 @@ Connection::~Connection() {
   event_free(writable_);
   close(fd_);
   context_.buffered_bytes -= counted_bytes_;
+  leases_.TakeAllBack(context_.items);
 }
 
 void Connection::OnEvent(int, short what, void* object) {
@@ -143,7 +144,7 @@ size_t Connection::Work(std::string_view input) {
 }
 
 bool Connection::RunRequest() {
-  const auto next = context_.executor.Run(context_.request, &keys_done_);
+  const auto next = context_.executor.Run(context_.request, &keys_done_, &leases_);
   if (next == Executor::Next::kPaused) {
     broken_ = !Send();
     return false;
@@ -185,8 +186,8 @@ void Connection::Watch() {
 }
 
 bool Connection::KeepWithinBounds() {
-  const uint64_t bytes =
-      (input_.empty() ? 0 : input_.capacity()) + (unsent_.empty() ? 0 : unsent_.capacity());
+  const uint64_t bytes = (input_.empty() ? 0 : input_.capacity()) +
+                         (unsent_.empty() ? 0 : unsent_.capacity()) + leases_.bytes();
   context_.buffered_bytes += bytes - counted_bytes_;
   counted_bytes_ = bytes;
   if (context_.buffered_bytes <= context_.options.buffer_bytes_most) return true;

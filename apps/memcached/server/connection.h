@@ -80,11 +80,12 @@ class Connection {
   event* writable_ = nullptr;
   std::list<std::unique_ptr<Connection>>::iterator place_;
   int64_t active_ms_ = 0;
-  std::string input_;           // begun, and not answered
-  std::string unsent_;          // answered, and not read
-  size_t skip_ = 0;             // bytes to come that are passed over
-  size_t needed_ = 0;           // bytes of the request that is under way, if that is known
-  size_t keys_done_ = 0;        // of the request that has paused
+  std::string input_;     // begun, and not answered
+  std::string unsent_;    // answered, and not read
+  size_t skip_ = 0;       // bytes to come that are passed over
+  size_t needed_ = 0;     // bytes of the request that is under way, if that is known
+  size_t keys_done_ = 0;  // of the request that has paused
+  Leases leases_;
   uint64_t counted_bytes_ = 0;  // of these buffers, in context_.buffered_bytes
   bool ends_ = false;           // when all is sent
   bool broken_ = false;

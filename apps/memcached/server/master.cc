@@ -101,7 +101,7 @@ class Background {
 };
 
 absl::Status CheckItemSize(const kill9::Store& store, Options* options) {
-  const uint64_t most = store.max_value_bytes() - sizeof(Envelope);
+  const uint64_t most = store.max_value_bytes() - sizeof(ItemHead);
   if (options->value_bytes_most <= most) return absl::OkStatus();
   // The default gives way to a small cache; what was asked for is not changed behind the back.
   if (options->value_bytes_most == Options().value_bytes_most) {
@@ -143,11 +143,12 @@ int ServeByWorkers(ServerParts& parts, kill9::Store& store, Background& backgrou
 
 }  // namespace
 
-int RunServer(const Options& options) {
+int RunServer(const Options& options, FindDesign find) {
   signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit(options);
   ServerParts parts;
   parts.options = options;
+  parts.design = find(options.design);
   auto listeners = Listen(options);
   // Of a server that has just been killed, the workers end a moment later.
   for (int i = 0; i < kLooks && absl::IsAlreadyExists(listeners.status()); ++i) {
@@ -168,6 +169,7 @@ int RunServer(const Options& options) {
   if (absl::Status fits = CheckItemSize(**store, &parts.options); !fits.ok()) return Fail(fits);
   // What died with an earlier server is given back before the first client comes.
   if (auto report = (*store)->Recover(); !report.ok()) return Fail(report.status());
+  if (const auto counted = (*store)->Counted(); counted.ok()) parts.shared->Reset(*counted);
   const int code = ServeByWorkers(parts, **store, background);
   if (!options.pid_file.empty()) unlink(options.pid_file.c_str());
   if (!options.unix_path.empty()) unlink(options.unix_path.c_str());

@@ -6,12 +6,17 @@
 #ifndef KILL9_APPS_MEMCACHED_SERVER_MASTER_H_
 #define KILL9_APPS_MEMCACHED_SERVER_MASTER_H_
 
+#include <string_view>
+
 #include "apps/memcached/server/worker.h"
+#include "variants/registry.h"
 
 namespace kill9::memcached {
 
-// Runs the server until it is told to end, and returns the exit code.
-int RunServer(const Options& options);
+// Runs the server until it is told to end, and returns the exit code. `find` knows the designs that
+// it may take.
+using FindDesign = const Variant* (*)(std::string_view name);
+int RunServer(const Options& options, FindDesign find = &FindStoreDesign);
 
 }  // namespace kill9::memcached
 

@@ -21,7 +21,7 @@ absl::Status Explained(const absl::Status& status, const std::string& file) {
   } else if (absl::IsDataLoss(status) || absl::IsInvalidArgument(status)) {
     advice = "; it is left as it is: move it away, and the cache begins cold";
   } else if (absl::IsFailedPrecondition(status)) {
-    advice = "; open it with the --design that made it, or choose another by --file";
+    advice = "; open it with what made it (--design), or choose another by --file";
   }
   return absl::Status(status.code(), absl::StrCat(file.empty() ? "the cache" : file, ": ",
                                                   std::string(status.message()), advice));
@@ -34,9 +34,14 @@ absl::Status OpenSegment(ServerParts* parts) {
   wanted.size_bytes = options.memory_bytes;
   wanted.max_participants = kParticipants;
   wanted.expected_entries = options.expected_entries;
+  wanted.keeps_terms = true;
   absl::StatusOr<std::shared_ptr<Segment>> segment = parts->design->Create(wanted);
   if (absl::IsAlreadyExists(segment.status())) segment = parts->design->Open(wanted.location);
   if (!segment.ok()) return Explained(segment.status(), options.file);
+  if (!(*segment)->keeps_terms()) {
+    return Explained(absl::FailedPreconditionError("it keeps no terms: another program made it"),
+                     options.file);
+  }
   parts->segment = *std::move(segment);
   if (parts->segment->size() != options.memory_bytes && options.verbosity > 0) {
     std::fprintf(stderr, "kill9-memcached: the cache has %zu bytes\n", parts->segment->size());
@@ -60,19 +65,13 @@ absl::StatusOr<SharedState*> MapSharedState() {
 
 absl::Status OpenCache(ServerParts* parts) {
   Options& options = parts->options;
-  parts->design = FindVariant(options.design);
   if (parts->design == nullptr || !parts->design->traits().has_compare_and_swap ||
-      !parts->design->traits().has_versions || !parts->design->traits().has_draft ||
-      parts->design->role() != Design::Role::kDesign) {
+      !parts->design->traits().can_keep_terms || parts->design->role() != Design::Role::kDesign) {
     return absl::InvalidArgumentError(
         absl::StrCat("--design is '", options.design,
                      "'; it must be seqlock_ring, cas_slots, striped_locks or global_mutex"));
   }
   if (absl::Status opened = OpenSegment(parts); !opened.ok()) return opened;
-  auto control =
-      ControlPage::Open(options.file.empty() ? "" : absl::StrCat(options.file, ".control"));
-  if (!control.ok()) return control.status();
-  parts->control = *std::move(control);
   auto shared = MapSharedState();
   if (!shared.ok()) return shared.status();
   parts->shared = *shared;

@@ -7,9 +7,9 @@
 
 namespace kill9::memcached {
 
-// Opens the file, or makes it, and fills in design, segment, control and shared. An error says what
-// is wrong, and what to do. What the file says counts more than the options: parts->options is set
-// to it.
+// Opens the file, or makes it, of parts->design (null: there is none of that name), and fills in
+// segment and shared. An error says what is wrong, and what to do. What the file says counts more
+// than the options: parts->options is set to it.
 absl::Status OpenCache(ServerParts* parts);
 
 }  // namespace kill9::memcached

@@ -24,7 +24,7 @@ class Worker {
   Worker(const ServerParts& parts, int index, kill9::Store& store)
       : parts_(parts),
         slot_(parts.shared->slots[static_cast<size_t>(index)]),
-        items_(store, *parts.control, parts.options.uses_cas),
+        items_(store, *parts.segment, parts.options.uses_cas),
         executor_(parts.options, items_, *parts.shared, slot_, output_),
         read_buffer_(kReadBytes),
         base_(event_base_new()),
@@ -145,6 +145,7 @@ int RunWorker(const ServerParts& parts, int index) {
                  std::string(store.status().message()).c_str());
     return 1;
   }
+  if (parts.options.may_move_clock) Expiry::MoveClock(&parts.shared->clock_shift_ms);
   // It ends with the process, after its participant has left in order.
   Worker worker(parts, index, **store);
   return worker.Run();

@@ -6,7 +6,6 @@
 #include <span>
 
 #include "apps/memcached/commands/counters.h"
-#include "apps/memcached/items/control_page.h"
 #include "apps/memcached/options/options.h"
 #include "variants/registry.h"
 
@@ -17,7 +16,6 @@ struct ServerParts {
   Options options;
   const Variant* design = nullptr;
   std::shared_ptr<Segment> segment;
-  std::unique_ptr<ControlPage> control;
   SharedState* shared = nullptr;
   std::vector<int> listeners;
 };

@@ -48,7 +48,6 @@ TEST_P(MemcachedTortureTest, DeathsCostConnectionsAndNothingElse) {
   const AuditReport audit = (*store)->Audit().value();
   EXPECT_TRUE(audit.clean()) << (audit.violations.empty() ? "" : audit.violations.front());
   unlink(file.c_str());
-  unlink((file + ".control").c_str());
 }
 
 INSTANTIATE_TEST_SUITE_P(Designs, MemcachedTortureTest,

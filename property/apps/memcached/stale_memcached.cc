@@ -11,9 +11,13 @@
 namespace kill9 {
 namespace {
 
+// A participant beside the inner store's: each keeps terms of its own with what is stored.
 class HotCopies final : public Store {
  public:
-  explicit HotCopies(std::unique_ptr<Store> inner) : Store(ForkGuard()), inner_(std::move(inner)) {}
+  HotCopies(std::shared_ptr<Segment> segment, Participant participant, std::unique_ptr<Store> inner)
+      : Store(std::move(segment), participant),
+        participant_(std::move(participant)),
+        inner_(std::move(inner)) {}
   size_t max_key_bytes() const override { return inner_->max_key_bytes(); }
   size_t max_value_bytes() const override { return inner_->max_value_bytes(); }
 
@@ -38,6 +42,14 @@ class HotCopies final : public Store {
     return inner_->Put(key, value);
   }
   absl::StatusOr<bool> DoErase(std::string_view key) override { return inner_->Erase(key); }
+  absl::StatusOr<bool> DoEraseVersion(std::string_view key, Version version) override {
+    const absl::StatusOr<Modified> modified = inner_->Modify(key, [&](const EntryView* entry) {
+      const bool is_it = entry != nullptr && entry->version == version;
+      return is_it ? Change::Erase() : Change::Keep();
+    });
+    if (!modified.ok()) return modified.status();
+    return modified->changed;
+  }
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override {
     if (key == key_) key_.clear();  // its own changes it knows
@@ -61,6 +73,7 @@ class HotCopies final : public Store {
   void DoReleasePin(uint64_t) override {}
   void DoDropDraft(uint64_t) override { draft_.Drop(); }
 
+  Participant participant_;
   std::unique_ptr<Store> inner_;
   Draft draft_;
   std::string key_, value_;
@@ -84,9 +97,12 @@ class HotCopiesDesign final : public Variant {
     return Inner().FromFd(fd);
   }
   absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
-    absl::StatusOr<std::unique_ptr<Store>> store = Inner().Attach(std::move(segment));
+    absl::StatusOr<std::unique_ptr<Store>> store = Inner().Attach(segment);
     if (!store.ok()) return store.status();
-    return std::make_unique<HotCopies>(*std::move(store));
+    absl::StatusOr<Participant> participant = segment->participants().Claim();
+    if (!participant.ok()) return participant.status();
+    return std::make_unique<HotCopies>(std::move(segment), *std::move(participant),
+                                       *std::move(store));
   }
 
  private:
@@ -102,5 +118,5 @@ int main(int argc, char** argv) {
   const absl::Status added = kill9::AddDesigns(designs);
   const auto options = kill9::memcached::ParseOptions(argc, argv);
   if (!added.ok() || !options.ok()) return 2;
-  return kill9::memcached::RunServer(*options);
+  return kill9::memcached::RunServer(*options, &kill9::FindVariant);
 }
