@@ -5,8 +5,8 @@
 //   all else               in a head before the data, of those few items that need one: the mark
 //                          says which
 //
-// An item's number (`cas unique`) is the version in which its data were set. Who sets an item anew
-// and keeps its number (a touch, for one) notes it in the head.
+// An item's number (`cas unique`) is made of the version in which its data were set. Who sets an item
+// anew and keeps its number (a touch, for one) notes it in the head.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ENVELOPE_H_
 #define KILL9_APPS_MEMCACHED_ITEMS_ENVELOPE_H_
 
@@ -22,7 +22,7 @@
 namespace kill9::memcached {
 
 struct Envelope {
-  uint64_t cas = 0;        // what clients see; 0 in a head: the version
+  uint64_t cas = 0;        // what clients see; 0 in a head: NumberOf
   int64_t expires_ms = 0;  // since 1970; kNever; at or before now: expired
   uint32_t client_flags = 0;
   uint32_t accessed_s = 0;   // seconds since 1970: set, touched, or fetched by who asked for it
@@ -69,11 +69,21 @@ inline Terms TermsOf(const Envelope& envelope, bool has_head) {
   return {ExpiryOfMs(envelope.expires_ms), MarkOf(envelope, has_head)};
 }
 
+// Of one key they grow. Of two keys, whose versions may be the same, they mostly differ, as programs
+// expect of memcached's.
+inline uint64_t NumberOf(std::string_view key, Version version) {
+  uint64_t end = 0;
+  const size_t bytes = std::min(key.size(), sizeof end);
+  std::memcpy(&end, key.data() + key.size() - bytes, bytes);
+  return version << 16 | end * 0x9e3779b97f4a7c15 >> 48;
+}
+
 // False: this is no item.
-inline bool ReadItem(std::string_view value, Version version, const Terms& terms, Item* item) {
+inline bool ReadItem(std::string_view key, std::string_view value, Version version,
+                     const Terms& terms, Item* item) {
   Envelope& envelope = item->envelope;
   envelope = {};
-  envelope.cas = version;
+  envelope.cas = NumberOf(key, version);
   envelope.expires_ms =
       terms.expires.never() ? Envelope::kNever : terms.expires.unix_ns() / 1'000'000;
   envelope.client_flags = static_cast<uint32_t>(terms.mark >> 32);
@@ -92,8 +102,8 @@ inline bool ReadItem(std::string_view value, Version version, const Terms& terms
   return true;
 }
 
-// `*value` becomes what the store is given: the item, whose number is envelope.cas, or the version
-// to come if that is 0. The data are not a part of *value.
+// `*value` becomes what the store is given: the item, whose number is envelope.cas, or comes of
+// the version to come if that is 0. The data are not a part of *value.
 inline Terms WriteItem(const Envelope& envelope, std::string_view data, std::string* value) {
   const bool has_head = envelope.cas != 0 || envelope.state != 0;
   value->clear();

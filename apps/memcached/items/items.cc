@@ -18,8 +18,9 @@ int64_t Items::ExpiryOf(int64_t exptime) const {
   return exptime > INT64_MAX / 1000 ? INT64_MAX : exptime * 1000;
 }
 
-bool Items::Read(std::string_view value, Version version, const Terms& terms, Item* item) const {
-  if (!ReadItem(value, version, terms, item)) return false;
+bool Items::Read(std::string_view key, std::string_view value, Version version, const Terms& terms,
+                 Item* item) const {
+  if (!ReadItem(key, value, version, terms, item)) return false;
   if (!uses_cas_) item->envelope.cas = 0;
   return true;
 }
@@ -43,14 +44,15 @@ Stored Items::FailureOf(const absl::Status& status) {
 bool Items::Get(std::string_view key, Item* item) {
   Terms terms;
   const absl::StatusOr<Version> version = store_.Get(key, &present_, &terms);
-  return version.ok() && Read(present_, *version, terms, item);
+  return version.ok() && Read(key, present_, *version, terms, item);
 }
 
 void Items::GetMany(std::span<const std::string_view> keys,
                     absl::FunctionRef<void(size_t index, const Item*)> visit) {
   error_ = store_.GetMany(keys, [&](size_t index, const EntryView* entry) {
     Item item;
-    const bool there = entry != nullptr && Read(entry->value, entry->version, entry->terms, &item);
+    const bool there =
+        entry != nullptr && Read(keys[index], entry->value, entry->version, entry->terms, &item);
     visit(index, there ? &item : nullptr);
   });
 }
@@ -60,7 +62,7 @@ Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, bool* pres
   *present = false;
   if (absl::IsNotFound(pinned.status())) return Stored::kStored;
   if (!pinned.ok()) return FailureOf(pinned.status());
-  *present = Read(pinned->value(), pinned->version(), pinned->terms(), item);
+  *present = Read(key, pinned->value(), pinned->version(), pinned->terms(), item);
   *pin = *std::move(pinned);
   return Stored::kStored;
 }
@@ -71,7 +73,7 @@ Stored Items::Set(std::string_view key, uint32_t client_flags, int64_t expires_m
   absl::StatusOr<Version> version = Put(key, envelope, data);
   if (!version.ok() && MadeRoom(version.status())) version = Put(key, envelope, data);
   if (!version.ok()) return FailureOf(version.status());
-  *cas = uses_cas_ ? *version : 0;
+  *cas = uses_cas_ ? NumberOf(key, *version) : 0;
   return Stored::kStored;
 }
 
@@ -92,7 +94,8 @@ Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
     const absl::StatusOr<Modified> modified = store_.Modify(key, [&](const EntryView* entry) {
       Item item;
       present_.assign(entry == nullptr ? std::string_view() : entry->value);
-      const bool present = entry != nullptr && Read(present_, entry->version, entry->terms, &item);
+      const bool present =
+          entry != nullptr && Read(key, present_, entry->version, entry->terms, &item);
       change = decide(present ? &item : nullptr);
       if (change.kind == Change::Kind::kLeave) return kill9::Change::Keep();
       if (change.kind == Change::Kind::kRemove) return kill9::Change::Erase();
@@ -104,7 +107,8 @@ Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
     if (!modified.ok()) return FailureOf(modified.status());
     if (change.kind == Change::Kind::kLeave) return change.answer;
     if (change.kind == Change::Kind::kWrite) {
-      *cas = change.envelope.cas != 0 || !uses_cas_ ? change.envelope.cas : modified->version;
+      *cas = change.envelope.cas != 0 || !uses_cas_ ? change.envelope.cas
+                                                    : NumberOf(key, modified->version);
     }
     return Stored::kStored;
   }
@@ -162,7 +166,8 @@ void Items::TakeTokenBack(std::string_view key, uint64_t token) {
 void Items::ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit) {
   error_ = store_.ForEach([&](const EntryView& entry) {
     Item item;
-    return !Read(entry.value, entry.version, entry.terms, &item) || visit(entry.key, item);
+    return !Read(entry.key, entry.value, entry.version, entry.terms, &item) ||
+           visit(entry.key, item);
   });
 }
 

@@ -103,7 +103,8 @@ class Items {
   absl::Status error() const { return error_; }
 
  private:
-  bool Read(std::string_view value, Version version, const Terms& terms, Item* item) const;
+  bool Read(std::string_view key, std::string_view value, Version version, const Terms& terms,
+            Item* item) const;
   bool MadeRoom(const absl::Status& status);
   absl::StatusOr<Version> Put(std::string_view key, const Envelope& envelope,
                               std::string_view data);

@@ -41,6 +41,8 @@ TEST_P(MemcachedCommands, StoreAndFetch) {
 TEST_P(MemcachedCommands, CompareAndSwapKnowsAnItemFromEveryOther) {
   Expect("cas a 0 0 1 5\r\nx\r\nset a 0 0 1\r\n1\r\n", "NOT_FOUND\r\nSTORED\r\n");
   const std::string cas = CasOf("a");
+  Expect("set other 0 0 1\r\n1\r\n", "STORED\r\n");
+  EXPECT_NE(CasOf("other"), cas) << "programs expect that the numbers of two keys differ";
   Expect("touch a 100\r\n", "TOUCHED\r\n");
   EXPECT_EQ(CasOf("a"), cas) << "touch keeps the number";
   Expect(absl::StrCat("cas a 0 0 1 ", cas, "\r\n2\r\ncas a 0 0 1 ", cas, "\r\n3\r\nget a\r\n"),
