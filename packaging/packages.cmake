@@ -56,7 +56,8 @@ foreach(program "memcached;kill9-memcached;apps" "proxy;kill9-http-cache;apps_ht
   list(GET program 1 name)
   list(GET program 2 document)
   if(TARGET ${name})
-    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${component})
+    install(PROGRAMS $<TARGET_FILE:${name}> DESTINATION ${CMAKE_INSTALL_BINDIR}
+      COMPONENT ${component} OPTIONAL)
     install(FILES docs/${document}.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${name}
       COMPONENT ${component})
     list(APPEND CPACK_COMPONENTS_ALL ${component})

@@ -5,8 +5,8 @@
 //   all else               in a head before the data, of those few items that need one: the mark
 //                          says which
 //
-// An item's number (`cas unique`) is made of the version in which its data were set. Who sets an item
-// anew and keeps its number (a touch, for one) notes it in the head.
+// An item's number (`cas unique`) is made of the version in which its data were set. Who sets an
+// item anew and keeps its number (a touch, for one) notes it in the head.
 #ifndef KILL9_APPS_MEMCACHED_ITEMS_ENVELOPE_H_
 #define KILL9_APPS_MEMCACHED_ITEMS_ENVELOPE_H_
 
@@ -69,8 +69,8 @@ inline Terms TermsOf(const Envelope& envelope, bool has_head) {
   return {ExpiryOfMs(envelope.expires_ms), MarkOf(envelope, has_head)};
 }
 
-// Of one key they grow. Of two keys, whose versions may be the same, they mostly differ, as programs
-// expect of memcached's.
+// Of one key they grow. Of two keys, whose versions may be the same, they mostly differ, as
+// programs expect of memcached's.
 inline uint64_t NumberOf(std::string_view key, Version version) {
   uint64_t end = 0;
   const size_t bytes = std::min(key.size(), sizeof end);
