@@ -9,7 +9,7 @@
 namespace kill9::http {
 namespace {
 
-constexpr int64_t kNow_ms = 1'700'000'000'000;
+constexpr int64_t kStored_ms = 1'700'000'000'000;
 
 class HttpCachePieces : public testing::Test {
  protected:
@@ -33,14 +33,14 @@ class HttpCachePieces : public testing::Test {
     response.status = 200;
     response.fields = {{"cache-control", "max-age=1000"}};
     Life life;
-    ASSERT_EQ(MayKeep(FactsOf({}), response, kNow_ms, kNow_ms, &life), Keep::kYes);
-    const Lookup lookup = cache_->Find(url, {}, kNow_ms);
+    ASSERT_EQ(MayKeep(FactsOf({}), response, kStored_ms, kStored_ms, &life), Keep::kYes);
+    const Lookup lookup = cache_->Find(url, {}, kStored_ms);
     Cache::Body body(cache_.get(), life);
     ASSERT_TRUE(body.Append(BodyOf(url)));
-    ASSERT_TRUE(cache_->Put(lookup.place, {}, response, life, body, kNow_ms));
+    ASSERT_TRUE(cache_->Put(lookup.place, {}, response, life, body, kStored_ms));
   }
   std::string Fetch(const std::string& url) {
-    const Lookup lookup = cache_->Find(url, {}, kNow_ms);
+    const Lookup lookup = cache_->Find(url, {}, kStored_ms);
     if (!lookup.found) return "";
     const Record& record = lookup.found->record;
     EXPECT_GT(record.pieces(), 1u) << "its body is in no pieces: nothing is shown";
