@@ -25,6 +25,7 @@ const Tree& ThisCheckout() {
 struct Rule {
   const char* name;
   Findings (*check)(const Tree&);
+  friend void PrintTo(const Rule& rule, std::ostream* out) { *out << rule.name; }
 };
 const Rule kRules[] = {{"LongLines", LongLines},
                        {"LongFiles", LongFiles},
