@@ -64,6 +64,21 @@ EOF
       --scenario=steady --kills=50
   done
 
+  # Objects that are no stores, as `kill9 new` begins them, built by the lines of their own page.
+  local language kind name
+  for language in c++ c; do
+    for kind in queue mutex condition; do
+      name=my_${kind}_${language//+/p}
+      expect 0 "kill9 try ./lib$name.so" kill9 new --lang=$language --kind=$kind "$name"
+      expect 0 "" sh -c "cd $name && sed -n 's/^    \\(g[c+]. .*\\)/\\1/p' README.md | sh -eux"
+      expect 0 pass kill9 --plugin="./$name/lib$name.so" torture --kills=50
+    done
+    name=my_queue_${language//+/p}
+    expect 1 violation kill9 --plugin="./$name/lib${name}_faulty.so" sweep --operation=enqueue
+    name=my_mutex_${language//+/p}
+    expect 1 stuck kill9 --plugin="./$name/lib${name}_faulty.so" torture --watchdog=1
+  done
+
   # Programs in other languages: what is right passes, what is wrong is found.
   local workers=$examples/workers
   expect 0 pass kill9 torture --model=map --worker="python3 $workers/sqlite_map.py" --kills=20

@@ -12,44 +12,18 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "harness/base/process_end/die_with_parent.h"
-#include "variants/peers/peer.h"
+#include "harness/plugin/object_calls.h"
+#include "harness/plugin/object_design.h"
 
 namespace kill9 {
 namespace {
 
 constexpr size_t kNameBytesMost = 31;  // of a segment's design
-
-// Where nobody says how many entries are expected: no workload has more keys at once.
-constexpr uint64_t kEntriesMost = 1024;
-
-kill9_room RoomOf(const peers::Anchor& anchor) {
-  const uint64_t entries = anchor.expected_entries;
-  return {.struct_size = sizeof(kill9_room),
-          .directory = anchor.directory,
-          .bytes = anchor.size_bytes,
-          .entries = entries != 0 ? entries : kEntriesMost,
-          .participants = anchor.max_participants};
-}
-
-absl::Status StatusOf(const char* name, int outcome) {
-  switch (outcome) {
-    case KILL9_OK:
-      return absl::OkStatus();
-    case KILL9_ABSENT:
-      return absl::NotFoundError("");
-    case KILL9_FULL:
-      return absl::ResourceExhaustedError(absl::StrCat(name, " has no room"));
-    case KILL9_DAMAGED:
-      return absl::DataLossError(absl::StrCat(name, " says that it is damaged"));
-    case KILL9_UNKNOWN:
-      return absl::UnimplementedError(absl::StrCat(name, " does not have the operation"));
-    default:
-      return absl::DataLossError(absl::StrCat(name, " answered with the outcome ", outcome));
-  }
-}
 
 struct Given {
   std::string key, value;
@@ -136,53 +110,24 @@ class PluginStore final : public CopyingStore {
     }
     return absl::OkStatus();
   }
-  absl::StatusOr<RecoveryReport> DoRecover() override {
-    if (object_.recover == nullptr) return RecoveryReport{};
-    kill9_recovered recovered{};
-    recovered.struct_size = sizeof recovered;
-    if (absl::Status status = StatusOf(object_.name, object_.recover(handle_, &recovered));
-        !status.ok()) {
-      return status;
-    }
-    return RecoveryReport{.participants = recovered.participants,
-                          .rolled_back = recovered.rolled_back,
-                          .rolled_forward = recovered.rolled_forward};
-  }
+  absl::StatusOr<RecoveryReport> DoRecover() override { return RecoverObject(object_, handle_); }
   absl::StatusOr<AuditReport> DoAudit() override {
     if (object_.audit == nullptr) return Lacks("Audit");
-    kill9_audit audit{};
-    audit.struct_size = sizeof audit;
-    if (absl::Status status = StatusOf(object_.name, object_.audit(handle_, &audit));
-        !status.ok()) {
-      return status;
-    }
-    AuditReport report;
-    report.entries = audit.entries;
-    report.leaked.blocks = audit.leaked_blocks;
-    report.doubly_owned = audit.doubly_owned_blocks;
-    audit.violation[sizeof audit.violation - 1] = 0;
-    if (audit.violation[0] != 0) report.violations.emplace_back(audit.violation);
-    return report;
+    return AuditObject(object_, handle_);
   }
 
   const kill9_object& object_;
   void* handle_;
 };
 
-class PluginDesign final : public Variant {
+class PluginDesign final : public DesignOfObject<Variant> {
  public:
-  explicit PluginDesign(const kill9_object& object) : object_(object) {
+  explicit PluginDesign(const kill9_object& object) : DesignOfObject(object) {
+    TellTraits(traits_);
     traits_.has_pin = traits_.has_draft = false;
     traits_.lossless = std::string_view(object.model) == "map";
     traits_.has_versions = (object.flags & KILL9_HAS_VERSIONS) != 0;
     traits_.has_compare_and_swap = (object.flags & KILL9_HAS_COMPARE_AND_SWAP) != 0;
-    traits_.has_recovery = object.recover != nullptr;
-    traits_.has_audit = object.audit != nullptr;
-    traits_.tells_recovered = false;
-    traits_.needs_name = true;
-    traits_.bounded = false;
-    traits_.recovery_trigger = "the object's own";
-    traits_.recovery_cost = "the object's own";
     longest_value_ = static_cast<uint32_t>(
         std::min<uint64_t>(object.max_value_bytes, std::numeric_limits<uint32_t>::max()));
     traits_.edges.value_bytes = {&longest_value_, 1};
@@ -190,40 +135,22 @@ class PluginDesign final : public Variant {
         static_cast<uint32_t>(std::min<uint64_t>(object.max_key_bytes, 1u << 20));
   }
 
-  std::string_view name() const override { return object_.name; }
-  std::string_view summary() const override { return object_.summary; }
-  std::string_view model() const override { return object_.model; }
   const Traits& traits() const override { return traits_; }
-  bool has_threads() const { return (object_.flags & KILL9_HAS_THREADS) != 0; }
-
-  absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
-    return peers::CreateAnchor(options, name(), [this](const peers::Anchor& anchor) {
-      const kill9_room room = RoomOf(anchor);
-      return StatusOf(object_.name, object_.create(&room));
-    });
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const override {
-    return Segment::Open(location, {.design = name()});
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const override {
-    return Segment::FromFd(fd, {.design = name()});
-  }
   absl::StatusOr<std::unique_ptr<Store>> Attach(std::shared_ptr<Segment> segment) const override {
-    const kill9_room room = RoomOf(peers::AnchorOf(*segment));
-    void* const handle = object_.attach(&room);
-    if (handle == nullptr) {
-      return absl::ResourceExhaustedError(absl::StrCat(object_.name, " cannot attach"));
-    }
-    return std::make_unique<PluginStore>(object_, std::move(segment), handle);
+    const absl::StatusOr<void*> handle = AttachHandle(*segment);
+    if (!handle.ok()) return handle.status();
+    return std::make_unique<PluginStore>(object(), std::move(segment), *handle);
   }
 
  private:
-  const kill9_object& object_;
   Traits traits_;
   uint32_t longest_value_ = 0;
 };
 
-const char* WhatIsWrong(const kill9_object& object) {
+bool IsOfStores(std::string_view model) { return model == "map" || model == "cache"; }
+
+// Empty: nothing is.
+std::string WhatIsWrong(const kill9_object& object) {
   if (object.struct_size < sizeof(kill9_object)) return "its table is shorter than version 1's";
   if (object.version != KILL9_VERSION_OF_INTERFACE) return "it is of another version of kill9.h";
   if (object.name == nullptr || object.summary == nullptr || object.model == nullptr) {
@@ -235,24 +162,36 @@ const char* WhatIsWrong(const kill9_object& object) {
                        return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_';
                      });
   if (!named) return "its name is not of at most 31 small letters, digits and _";
-  if (model != "map" && model != "cache") {
-    return "its model is neither map nor cache, which is what this interface has so far";
+  const std::vector<std::string> models = ModelsOfObjects();
+  if (!IsOfStores(model) && !absl::c_linear_search(models, model)) {
+    return absl::StrCat("its model '", std::string(model), "' is none of map, cache, ",
+                        absl::StrJoin(models, ", "));
   }
-  if (object.max_key_bytes < 250) return "its keys are shorter than 250 bytes";
+  if (IsOfStores(model) && object.max_key_bytes < 250) return "its keys are shorter than 250 bytes";
   if (object.create == nullptr || object.attach == nullptr || object.detach == nullptr ||
       object.call == nullptr) {
     return "it lacks create, attach, detach or call";
   }
-  return nullptr;
+  return "";
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Variant>> PluginVariant(const kill9_object& object) {
-  if (const char* wrong = WhatIsWrong(object); wrong != nullptr) {
+kill9_room RoomOf(const peers::Anchor& anchor) {
+  const uint64_t entries = anchor.expected_entries;
+  return {.struct_size = sizeof(kill9_room),
+          .directory = anchor.directory,
+          .bytes = anchor.size_bytes,
+          .entries = entries != 0 ? entries : kEntriesOfObject,
+          .participants = anchor.max_participants};
+}
+
+absl::StatusOr<std::unique_ptr<Design>> DesignOf(const kill9_object& object) {
+  if (const std::string wrong = WhatIsWrong(object); !wrong.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("the object cannot be tested: ", wrong));
   }
-  return std::make_unique<PluginDesign>(object);
+  if (IsOfStores(object.model)) return std::make_unique<PluginDesign>(object);
+  return std::make_unique<PluginObjectDesign>(object);
 }
 
 namespace {
@@ -313,8 +252,13 @@ absl::StatusOr<const kill9_object*> LoadPlugin(const std::string& path) {
 }
 
 const char* WhyPluginIsNotSwept(const Design& design) {
-  const auto* plugin = dynamic_cast<const PluginDesign*>(&design);
-  if (plugin == nullptr || !plugin->has_threads()) return nullptr;
+  const auto* plugin = dynamic_cast<const OfObject*>(&design);
+  if (plugin == nullptr) return nullptr;
+  if (std::string_view(plugin->object().model) == "lease") {
+    return "its memory tells times, which are others in every run, and a sweep compares runs: "
+           "kill9 torture takes it";
+  }
+  if ((plugin->object().flags & KILL9_HAS_THREADS) == 0) return nullptr;
   return "it has threads of its own, and a sweep steps through one thread: kill9 torture takes it";
 }
 

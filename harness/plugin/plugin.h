@@ -1,4 +1,5 @@
-// Objects behind the C interface (include/kill9/kill9.h): each becomes a design of a store.
+// Objects behind the C interface (include/kill9/kill9.h): each becomes a design, of a store or of a
+// kind that is named as its model.
 #ifndef KILL9_HARNESS_PLUGIN_PLUGIN_H_
 #define KILL9_HARNESS_PLUGIN_PLUGIN_H_
 
@@ -13,8 +14,11 @@
 
 namespace kill9 {
 
+// Where nobody says how much an object must hold: no workload has more at once.
+inline constexpr uint64_t kEntriesOfObject = 1024;
+
 // The design of an object, which lives as long as it. kInvalidArgument says what is wrong with it.
-absl::StatusOr<std::unique_ptr<Variant>> PluginVariant(const kill9_object& object);
+absl::StatusOr<std::unique_ptr<Design>> DesignOf(const kill9_object& object);
 
 // Loads a shared library, for as long as the process lives, and asks it for its object. kNotFound:
 // it cannot be loaded. kInvalidArgument: it ends the process that loads it.

@@ -24,6 +24,7 @@ enum class KillAt : uint8_t {
 };
 
 struct ProgramOptions {
+  std::string name;  // in results; empty: the command lines
   std::vector<ProgramCommand> programs;  // participants have them by turns
   WorkloadOptions workload;
   KillAt kill_at = KillAt::kRandom;

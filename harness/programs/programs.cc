@@ -326,13 +326,11 @@ TortureResult Conclude(const ProgramOptions& options, const Setting& setting,
                        const RunOutcome& outcome) {
   TortureResult result;
   result.verdict = Judge(outcome, setting.control, &result.reason);
-  if (setting.control && result.verdict != Verdict::kPass) result.reason += " (before any kill)";
   Json& run = result.run;
   run = {{"variant", NameOf(options)},
          {"scenario", kScenario},
          {"verdict", VerdictName(result.verdict)},
          {"model", options.workload.model}};
-  if (!result.reason.empty()) run["reason"] = result.reason;
   if (setting.control) run["control"] = true;
   run["condition"] = nullptr;
   const std::optional<CheckedHistory>& checked = outcome.checked;
@@ -361,7 +359,11 @@ TortureResult Conclude(const ProgramOptions& options, const Setting& setting,
     run["counterexample_files"] = checked->counterexample_files;
   }
   if (ExitCode(result.verdict) == kExitFailed) Keep(options, outcome, setting.errors, &run);
-  run["repeat"] = RepeatLine(options);
+  // What does not begin is no finding, and nothing to repeat.
+  const bool is_found = result.verdict != Verdict::kPass && !result.machine_refused;
+  if (setting.control && is_found) result.reason += " (before any kill)";
+  if (!result.reason.empty()) run["reason"] = result.reason;
+  if (!result.machine_refused) run["repeat"] = RepeatLine(options);
   return result;
 }
 
@@ -380,6 +382,7 @@ TortureResult CannotRun(const ProgramOptions& options, const std::string& reason
 }  // namespace
 
 std::string NameOf(const ProgramOptions& options) {
+  if (!options.name.empty()) return options.name;
   std::vector<std::string> lines;
   for (const ProgramCommand& program : options.programs) lines.push_back(program.line);
   return absl::StrJoin(lines, " + ");

@@ -21,7 +21,7 @@ namespace kill9::programs {
 TortureResult TorturePrograms(const ProgramOptions& options,
                               absl::FunctionRef<bool(const TortureProgress&)> progress);
 
-// How the programs are called in results: their command lines.
+// How the programs are called in results: by their name, or their command lines.
 std::string NameOf(const ProgramOptions& options);
 // The line that repeats a run.
 std::string RepeatLine(const ProgramOptions& options);

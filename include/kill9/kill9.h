@@ -25,7 +25,7 @@ typedef struct kill9_room {
   size_t struct_size;
   const char* directory; /* of the object's own files; it is there */
   uint64_t bytes;        /* of keys and values together */
-  uint64_t entries;      /* keys that must find room at once */
+  uint64_t entries;      /* keys, items or members that must find room at once */
   uint32_t participants; /* handles that are attached at once, at most */
 } kill9_room;
 
@@ -34,17 +34,36 @@ enum {                  /* operations */
        KILL9_GET = 2,   /* key -> gives the value once, version */
        KILL9_ERASE = 3, /* key */
        KILL9_COMPARE_AND_SWAP =
-           4,          /* key, value, expected (0: absent) -> version, of KILL9_MISMATCH too */
-       KILL9_VISIT = 5 /* gives every entry */
+           4,           /* key, value, expected (0: absent) -> version, of KILL9_MISMATCH too */
+       KILL9_VISIT = 5, /* gives every entry */
+       /* Of the other models, by the names that a worker is asked by. A number is call->number. */
+       KILL9_ADD = 6,        /* counter: number; set: key */
+       KILL9_READ = 7,       /* counter, condition: -> number; list: number, an index -> value */
+       KILL9_REMOVE = 8,     /* set: key; list: value */
+       KILL9_CONTAINS = 9,   /* set: key */
+       KILL9_ENQUEUE = 10,   /* queue: value */
+       KILL9_DEQUEUE = 11,   /* queue: -> value */
+       KILL9_APPEND = 12,    /* list: value */
+       KILL9_ACQUIRE = 13,   /* mutex, semaphore: key; lease: key, number, the term in ns */
+       KILL9_RELEASE = 14,   /* the same: key */
+       KILL9_RENEW = 15,     /* lease: key, number */
+       KILL9_WAIT = 16,      /* condition: until there is a wake-up, which it takes */
+       KILL9_SIGNAL = 17,    /* condition: number (1) */
+       KILL9_BROADCAST = 18, /* condition: number */
 };
 
 enum { /* outcomes */
        KILL9_OK = 0,
-       KILL9_ABSENT = 1,   /* get, erase: the key is not there */
-       KILL9_FULL = 2,     /* put: no room for more than room.entries; nothing has changed */
-       KILL9_MISMATCH = 3, /* compare and swap: it is another version; nothing has changed */
-       KILL9_DAMAGED = 4,  /* what the processes share cannot be */
-       KILL9_UNKNOWN = 5   /* it has no such operation */
+       KILL9_ABSENT = 1,    /* get, erase, remove, contains: it is not there; dequeue, read of a
+                              list: nothing is */
+       KILL9_FULL = 2,      /* put, enqueue, append: no room for more than room.entries; nothing
+                              has changed */
+       KILL9_MISMATCH = 3,  /* compare and swap: it is another version; nothing has changed */
+       KILL9_DAMAGED = 4,   /* what the processes share cannot be */
+       KILL9_UNKNOWN = 5,   /* it has no such operation */
+       KILL9_PRESENT = 6,   /* add to a set: it was there already */
+       KILL9_BUSY = 7,      /* acquire: another one has it; renew: it is lost */
+       KILL9_OWNER_DIED = 8 /* acquire: it is the caller's, and who had it last died with it */
 };
 
 typedef struct kill9_call {
@@ -59,7 +78,8 @@ typedef struct kill9_call {
   /* Hands bytes over, which are copied at once. May be called while a lock is held. */
   void (*give)(struct kill9_call* call, const char* key, size_t key_bytes, const char* value,
                size_t value_bytes, uint64_t version);
-  void* receiver; /* give's own */
+  void* receiver;  /* give's own */
+  uint64_t number; /* an argument, or the answer */
 } kill9_call;
 
 typedef struct kill9_recovered {
@@ -88,7 +108,10 @@ typedef struct kill9_object {
   uint32_t version;    /* KILL9_VERSION_OF_INTERFACE */
   const char* name;    /* small letters, digits and _ */
   const char* summary; /* one sentence */
-  /* What it promises: "map" (what was stored stays), "cache" (it may be forgotten at any time). */
+  /* What it promises: "map" (what was stored stays), "cache" (it may be forgotten at any time),
+   * "counter", "set", "queue", "list", "mutex", "robust-mutex" (the next holder is told of a
+   * death), "semaphore" (of two permits), "condition", "lease": as workers of these models
+   * (docs/bring_your_own.md). */
   const char* model;
   uint32_t flags;
   uint64_t max_key_bytes; /* at least 250 */

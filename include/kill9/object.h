@@ -17,6 +17,19 @@
 //       void Recover();
 //       std::string Audit();                                       // what is broken, or nothing
 //     };
+//
+// Other models have other functions, in the place of Put, Get, Erase and ForEach:
+//
+//     counter    void Add(uint64_t number); uint64_t Read();
+//     set        bool Add(std::string_view key) (it is new), Remove(key), Contains(key)
+//     queue      bool Enqueue(std::string_view value); std::optional<std::string> Dequeue();
+//     list       bool Append(value); std::optional<std::string> Read(uint64_t index);
+//                bool Remove(value)
+//     mutex, robust-mutex, semaphore    kill9::Acquired Acquire(key); void Release(key);
+//     lease      kill9::Acquired Acquire(key, uint64_t term_ns), Renew(key, uint64_t term_ns);
+//                void Release(key);
+//     condition  void Wait(); void Signal(); void Broadcast(uint64_t number); uint64_t Read();
+//
 //     KILL9_PLUGIN(Mine)      // a shared library: kill9 --plugin=./libmine.so torture
 //     KILL9_MAIN(Mine)        // or a program, linked with kill9: ./mine torture
 #ifndef KILL9_INCLUDE_KILL9_OBJECT_H_
@@ -82,9 +95,10 @@ class SharedMutex {
   }
   // For std::lock_guard. Where its holder has died the next one goes on: what the mutex guards must
   // be sound between any two instructions.
-  // Nobody sleeps for long: a waiter that was chosen to be woken may be killed, and takes the
-  // wake-up with it.
-  void lock() {
+  void lock() { Lock(); }
+  // Whether its holder had died. Nobody sleeps for long: a waiter that was chosen to be woken may
+  // be killed, and takes the wake-up with it.
+  bool Lock() {
     int error = pthread_mutex_trylock(&mutex_);
     while (error == EBUSY || error == ETIMEDOUT) {
       timespec until;
@@ -95,6 +109,13 @@ class SharedMutex {
       error = pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until);
     }
     if (error == EOWNERDEAD) pthread_mutex_consistent(&mutex_);
+    return error == EOWNERDEAD;
+  }
+  // False: another one has it.
+  bool TryLock() {
+    const int error = pthread_mutex_trylock(&mutex_);
+    if (error == EOWNERDEAD) pthread_mutex_consistent(&mutex_);
+    return error != EBUSY;
   }
   void unlock() { pthread_mutex_unlock(&mutex_); }
 
@@ -188,6 +209,46 @@ inline constexpr bool kFaulty = true;
 inline constexpr bool kFaulty = false;
 #endif
 
+// A small state that changes as a whole: the change is made in a copy, and one store says which of
+// the two counts. It begins as zeros. With the fault a change is made in place: who dies in it
+// leaves it half done.
+template <typename T>
+class SharedState {
+ public:
+  static void Create(const Room& room) {
+    MappedFile(room, "state", sizeof(Layout), true).template At<Layout>(0)->mutex.Make();
+  }
+  explicit SharedState(const Room& room) : file_(room, "state", sizeof(Layout)) {}
+
+ protected:
+  // What `change(state)` gives is what this gives. `faulty`: in place.
+  template <typename Body>
+  auto Change(Body change, bool faulty = kFaulty) {
+    Layout& shared = *file_.template At<Layout>(0);
+    std::lock_guard lock(shared.mutex);
+    const int now = shared.now, next = faulty ? now : 1 - now;
+    if (next != now) shared.state[next] = shared.state[now];
+    const auto answer = change(shared.state[next]);
+    shared.now = next;  // before: the old state; behind it: the new one
+    return answer;
+  }
+
+ private:
+  struct Layout {
+    SharedMutex mutex;
+    std::atomic<int> now;
+    T state[2];
+  };
+  MappedFile file_;
+};
+
+// What an acquisition comes to.
+enum class Acquired : int {
+  kYes = KILL9_OK,
+  kNo = KILL9_BUSY,               // another one has it; of a renewal: it is lost
+  kOwnerDied = KILL9_OWNER_DIED,  // it is the caller's, and who had it last died with it
+};
+
 namespace internal {
 
 // What a class has, or what is taken instead.
@@ -226,7 +287,7 @@ int Guarded(const char* name, Body body) {
 }
 
 template <typename T>
-int Call(T& object, kill9_call* call) {
+int CallStore(T& object, kill9_call* call) {
   const std::string_view key(call->key, call->key_bytes);
   switch (call->operation) {
     case KILL9_PUT:
@@ -247,6 +308,54 @@ int Call(T& object, kill9_call* call) {
     default:
       return KILL9_UNKNOWN;
   }
+}
+
+inline int Give(kill9_call* call, const std::optional<std::string>& value) {
+  if (!value.has_value()) return KILL9_ABSENT;
+  call->give(call, "", 0, value->data(), value->size(), 0);
+  return KILL9_OK;
+}
+
+// By the functions that the model has.
+template <typename T>
+int Call(T& object, kill9_call* call) {
+  constexpr std::string_view kModel = ModelOf<T>();
+  [[maybe_unused]] const std::string_view key(call->key, call->key_bytes);
+  [[maybe_unused]] const std::string_view value(call->value, call->value_bytes);
+  const auto is = [call](uint32_t operation) { return call->operation == operation; };
+  if constexpr (kModel == "map" || kModel == "cache") {
+    return CallStore(object, call);
+  } else if constexpr (kModel == "counter") {
+    if (is(KILL9_ADD)) return object.Add(call->number), KILL9_OK;
+    if (is(KILL9_READ)) return call->number = object.Read(), KILL9_OK;
+  } else if constexpr (kModel == "set") {
+    if (is(KILL9_ADD)) return object.Add(key) ? KILL9_OK : KILL9_PRESENT;
+    if (is(KILL9_REMOVE)) return object.Remove(key) ? KILL9_OK : KILL9_ABSENT;
+    if (is(KILL9_CONTAINS)) return object.Contains(key) ? KILL9_OK : KILL9_ABSENT;
+  } else if constexpr (kModel == "queue") {
+    if (is(KILL9_ENQUEUE)) return object.Enqueue(value) ? KILL9_OK : KILL9_FULL;
+    if (is(KILL9_DEQUEUE)) return Give(call, object.Dequeue());
+  } else if constexpr (kModel == "list") {
+    if (is(KILL9_APPEND)) return object.Append(value) ? KILL9_OK : KILL9_FULL;
+    if (is(KILL9_READ)) return Give(call, object.Read(call->number));
+    if (is(KILL9_REMOVE)) return object.Remove(value) ? KILL9_OK : KILL9_ABSENT;
+  } else if constexpr (kModel == "condition") {
+    if (is(KILL9_WAIT)) return object.Wait(), KILL9_OK;
+    if (is(KILL9_SIGNAL)) return object.Signal(), KILL9_OK;
+    if (is(KILL9_BROADCAST)) return object.Broadcast(call->number), KILL9_OK;
+    if (is(KILL9_READ)) return call->number = object.Read(), KILL9_OK;
+  } else {
+    if (is(KILL9_RELEASE)) return object.Release(key), KILL9_OK;
+    if constexpr (kModel == "lease") {
+      if (is(KILL9_ACQUIRE)) return static_cast<int>(object.Acquire(key, call->number));
+      if (is(KILL9_RENEW)) return static_cast<int>(object.Renew(key, call->number));
+    } else {
+      static_assert(kModel == "mutex" || kModel == "robust-mutex" || kModel == "semaphore",
+                    "kModel is none of kill9's models");
+      if (is(KILL9_ACQUIRE)) return static_cast<int>(object.Acquire(key));
+    }
+  }
+  return KILL9_UNKNOWN;
 }
 
 template <typename T>
@@ -292,7 +401,11 @@ const kill9_object* ObjectOf() {
     if constexpr (requires(T & one) { one.Audit(); }) {
       table.audit = [](void* handle, kill9_audit* audit) {
         return internal::Guarded(T::kName, [&] {
-          const std::string broken = static_cast<T*>(handle)->Audit();
+          T& mine = *static_cast<T*>(handle);
+          const std::string broken = mine.Audit();
+          if constexpr (requires(const Visit& visit) { mine.ForEach(visit); }) {
+            mine.ForEach([audit](std::string_view, std::string_view) { ++audit->entries; });
+          }
           std::snprintf(audit->violation, sizeof audit->violation, "%s", broken.c_str());
           return KILL9_OK;
         });

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -111,6 +112,21 @@ TEST_F(Plugin, IsNoneOfTheExplorers) {
 TEST_F(Plugin, AProgramOfItsOwnIsTheCommand) {
   ExpectTorturePasses(KILL9_OBJECT_PROGRAM);
   ExpectSweepPasses(KILL9_OBJECT_PROGRAM);
+}
+
+// Its own audit counts, of participants it tells nothing.
+TEST_F(Plugin, AnAuditOfItsOwnIsAsked) {
+  const std::string last = "  bool Erase(std::string_view key) {";
+  for (const auto& [broken, exit_code] : {std::pair{"", 0}, {"it is broken", 1}}) {
+    const std::string library =
+        Build("cells_map.cc", last,
+              std::string("  std::string Audit() { return \"") + broken + "\"; }\n" + last);
+    EXPECT_EQ(RunPlugin(library, "torture --scenario=steady --kills=20").exit_code, exit_code);
+    const Ended swept = RunPlugin(library, "sweep --operation=put_same --state=one_entry");
+    EXPECT_EQ(swept.exit_code, exit_code) << swept.output;
+    ASSERT_EQ(runs_.size(), 1u);
+    EXPECT_EQ(runs_[0]["verdict"], exit_code == 0 ? "pass" : "audit_failed");
+  }
 }
 
 // It writes over the entry that is there.
@@ -244,8 +260,8 @@ TEST_F(Plugin, WhatIsNoObjectIsRefusedWithTheReason) {
                  "another version of kill9.h");
   expect_refused(Build("cells_map.c", "struct_size = sizeof(kill9_object)", "struct_size = 16"),
                  "shorter than version 1's");
-  expect_refused(Build("cells_map.c", ".model = \"map\"", ".model = \"mutex\""),
-                 "neither map nor cache");
+  expect_refused(Build("cells_map.c", ".model = \"map\"", ".model = \"robust\""),
+                 "its model 'robust' is none of map, cache, counter");
   expect_refused(Build("cells_map.c", "\"cells_map_c\"", "\"Cells Map\""), "small letters");
   expect_refused(Build("cells_map.c", "\"cells_map_c\"", "\"cas_slots\""), "cas_slots");
   expect_refused(Build("cells_map.c", ".call = call", ".call = 0"), "it lacks create");

@@ -15,6 +15,7 @@ void AddPlantedCommand(CommandLine& line);
 void AddSweepCommand(CommandLine& line);
 void AddTryCommand(CommandLine& line);
 void AddNewCommand(CommandLine& line);
+void AddWorkerCommand(CommandLine& line);
 void AddRunCommand(CommandLine& line);
 // `argv`: what main was given, for the program that this one hands over to.
 void AddExploreCommand(CommandLine& line, char** argv);

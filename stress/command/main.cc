@@ -17,7 +17,9 @@
 #include "absl/strings/str_cat.h"
 #include "build_commit.h"
 #include "harness/base/signals.h"
+#include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
+#include "harness/plugin/sweep/object_sweep.h"
 #include "harness/result/build_info.h"
 #include "harness/result/command_name.h"
 #include "harness/result/result.h"
@@ -68,7 +70,7 @@ std::vector<char*> WithVariant(const kill9_object& object, std::vector<char*> ar
   };
   static std::string variant, shape = "--shape=usual";  // the one shape that it has
   variant = absl::StrCat("--variant=", object.name);
-  if (is_given("--variant")) return arguments;
+  if (is_given("--variant") || is_given("--worker") || is_given("--fork-server")) return arguments;
   if (command == "torture" && !is_given("--shape")) {
     arguments.insert(arguments.begin() + 2, shape.data());
   }
@@ -98,6 +100,7 @@ int RunCommand(std::vector<char*> arguments, const Own& own) {
   AddSweepCommand(line);
   AddTryCommand(line);
   AddNewCommand(line);
+  AddWorkerCommand(line);
   AddRunCommand(line);
   AddExploreCommand(line, argv);
   AddReplayCommand(line);
@@ -118,13 +121,20 @@ int RunCommand(std::vector<char*> arguments, const Own& own) {
 
 int RunWithObject(const std::vector<char*>& arguments, const kill9_object& object,
                   const Own& given) {
-  absl::StatusOr<std::unique_ptr<Variant>> made = PluginVariant(object);
+  absl::StatusOr<std::unique_ptr<Design>> made = DesignOf(object);
   if (!made.ok()) return Complain("kill9", made.status());
-  static const std::unique_ptr<Variant> variant = *std::move(made);
+  static const std::unique_ptr<Design> design = *std::move(made);
   static std::vector<const Design*> designs(given.designs.begin(), given.designs.end());
-  designs.push_back(variant.get());
+  designs.push_back(design.get());
   Own own = given;
   own.designs = designs;
+  static std::vector<const sweep::SweepDriver*> drivers(given.sweep_drivers.begin(),
+                                                        given.sweep_drivers.end());
+  if (FindSweepDriver(design->kind()) == nullptr) {
+    static const sweep::ObjectSweep driver(object.model);
+    drivers.push_back(&driver);
+  }
+  own.sweep_drivers = drivers;
   return RunCommand(WithVariant(object, arguments), own);
 }
 

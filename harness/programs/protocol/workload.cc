@@ -16,6 +16,7 @@ constexpr uint64_t kForeign = uint64_t{1} << 48;  // the number of the first val
 constexpr size_t kForeignMost = 16;
 constexpr uint64_t kShortBytes = 100;
 constexpr uint64_t kLongBytes = 3000;
+static_assert(kLongBytes + 30 <= kLongestValueBytes);
 constexpr uint64_t kMostTermNs = 20'000'000;
 // A list stays short, and is read all over: else it is never known in which order items came that
 // were appended at one time, and all these orders multiply.
@@ -84,9 +85,21 @@ std::vector<std::string> Workload::Models() {
   return names;
 }
 
+const Workload::DrawnModel& Workload::DrawnModelOf(std::string_view name) {
+  return *std::find_if(std::begin(kDrawnModels), std::end(kDrawnModels),
+                       [&](const DrawnModel& one) { return one.name == name; });
+}
+
+std::vector<Function> Workload::FunctionsOfModel(std::string_view model) {
+  std::vector<Function> functions;
+  for (const DrawnFunction& one : DrawnModelOf(model).functions) {
+    if (one.expected) functions.push_back(one.function);
+  }
+  return functions;
+}
+
 Workload::Workload(const WorkloadOptions& options)
-    : model_(*std::find_if(std::begin(kDrawnModels), std::end(kDrawnModels),
-                           [&](const DrawnModel& one) { return one.name == options.model; })),
+    : model_(DrawnModelOf(options.model)),
       keys_(options.keys != 0 && !HasSleepers() ? options.keys : model_.keys),
       numbers_(options.numbers),
       latest_(keys_, kNothing),
@@ -185,18 +198,34 @@ bool Workload::ClosesUntilNothing() const {
   return model_.closing == Function::kDequeue || model_.closing == Function::kAt;
 }
 
-// The text of a value tells its number, and where it ends: what is missing, or another's, shows.
-Json Workload::ValueOf(uint64_t number) const {
-  if (number == kNothing) return nullptr;
-  if (numbers_) return number;
+std::string ValueText(uint64_t number, uint64_t most_bytes) {
   Random random(number);
   const uint64_t kind = random.Below(8);
-  const uint64_t filler = kind < 4 ? 0 : random.Below(kind < 7 ? kShortBytes : kLongBytes);
-  std::string text = absl::StrCat("v", number, ".");
+  const std::string head = absl::StrCat("v", number, ".");
+  const uint64_t room = most_bytes > head.size() ? most_bytes - head.size() - 1 : 0;
+  const uint64_t filler =
+      kind < 4 ? 0 : std::min(room, random.Below(kind < 7 ? kShortBytes : kLongBytes));
+  std::string text = head;
   for (uint64_t i = 0; i < filler; ++i) {
     text.push_back(static_cast<char>('a' + (number + i) % 26));
   }
   return text + (filler > 0 ? "." : "");
+}
+
+std::optional<uint64_t> NumberOfValue(std::string_view text, uint64_t most_bytes) {
+  uint64_t number = 0;
+  if (!text.starts_with("v")) return std::nullopt;
+  if (!absl::SimpleAtoi(std::string(text.substr(1, text.find('.') - 1)), &number)) {
+    return std::nullopt;
+  }
+  if (ValueText(number, most_bytes) != text) return std::nullopt;
+  return number;
+}
+
+Json Workload::ValueOf(uint64_t number) const {
+  if (number == kNothing) return nullptr;
+  if (numbers_) return number;
+  return ValueText(number);
 }
 
 uint64_t Workload::NumberOf(const Json& value) {
@@ -204,12 +233,9 @@ uint64_t Workload::NumberOf(const Json& value) {
   uint64_t number = 0;
   if (numbers_ && value.is_number_unsigned()) number = value.get<uint64_t>();
   if (!numbers_ && value.is_string()) {
-    const std::string& text = value.get_ref<const std::string&>();
-    if (text.starts_with("v") && !absl::SimpleAtoi(text.substr(1, text.find('.') - 1), &number)) {
-      number = 0;
-    }
+    number = NumberOfValue(value.get_ref<const std::string&>()).value_or(0);
   }
-  if (number != 0 && number <= values_ && ValueOf(number) == value) return number;
+  if (number != 0 && number <= values_) return number;
   const std::string text = Dump(value);
   const auto known = absl::c_find(foreign_, text);
   if (known == foreign_.end() && foreign_.size() < kForeignMost) foreign_.push_back(text);

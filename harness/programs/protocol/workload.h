@@ -31,6 +31,15 @@ constexpr bool ReadsClock(Function function) {
   return RowOf(function).target == Target::kLock && RowOf(function).expected == Field::kNumber;
 }
 
+// No value of a workload is longer.
+inline constexpr uint64_t kLongestValueBytes = 3100;
+// The text of a value, at most so long: it tells its number, and where it ends; what is missing, or
+// another's, shows. REQUIRES: room for the number.
+std::string ValueText(uint64_t number, uint64_t most_bytes = kLongestValueBytes);
+// The number that such a text tells; nothing: it is none.
+std::optional<uint64_t> NumberOfValue(std::string_view text,
+                                      uint64_t most_bytes = kLongestValueBytes);
+
 struct WeighedFunction {
   Function function;
   uint32_t weight;
@@ -46,6 +55,8 @@ class Workload {
  public:
   // The models that there is a workload of.
   static std::vector<std::string> Models();
+  // Those that every program of the model is expected to have. REQUIRES: it is one of these.
+  static std::vector<Function> FunctionsOfModel(std::string_view model);
   // REQUIRES: the model is one of these.
   explicit Workload(const WorkloadOptions& options);
 
@@ -80,6 +91,7 @@ class Workload {
  private:
   struct DrawnModel;
   static const DrawnModel kDrawnModels[];
+  static const DrawnModel& DrawnModelOf(std::string_view name);
 
   Json ValueOf(uint64_t number) const;
   uint64_t NumberOf(const Json& value);

@@ -24,7 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// By "LANGUAGE/FILE", or the name of a page that languages share.
+// By "LANGUAGE/FILE", of a plugin's source "LANGUAGE/KIND/FILE"; or the name of a page that
+// languages share.
 constexpr std::pair<std::string_view, std::string_view> kTemplates[] = {
 #include "new_templates.inc"
 };
@@ -34,8 +35,9 @@ constexpr std::string_view kTakenInC =
     "all clean depend edit_cache help install install_local install_strip list_install_components "
     "package package_source preinstall rebuild_cache test";
 constexpr std::string_view kTakenInCpp =
-    "all cell clean depend edit_cache entry help install install_local install_strip "
-    "list_install_components package package_source preinstall rebuild_cache test";
+    "all cell clean counter_sum depend edit_cache entry help install install_local install_strip "
+    "items lent list_install_components members order package package_source preinstall "
+    "rebuild_cache test";
 // Of a class; java itself is where its packages are.
 constexpr std::string_view kTakenInJava =
     "abstract assert boolean break byte case catch char class const continue default do double "
@@ -95,8 +97,28 @@ std::vector<std::string> LanguageNames() {
   return names;
 }
 
+// What an object can be, and how it is called in its page; workers are maps.
+constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+    {"map", "A map"},
+    {"counter", "A counter"},
+    {"set", "A set"},
+    {"queue", "A queue"},
+    {"list", "A list"},
+    {"mutex", "A robust mutex"},
+    {"semaphore", "A semaphore of two permits"},
+    {"condition", "A condition"},
+    {"lease", "A lock that is lent for a term"},
+};
+
+std::vector<std::string> KindNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, title] : kKinds) names.emplace_back(name);
+  return names;
+}
+
 struct Flags {
   std::string language = "c++";
+  std::string kind = "map";
   std::string path;
 };
 
@@ -149,8 +171,11 @@ std::string ClassName(const std::string& name) {
 
 class Skeleton {
  public:
-  Skeleton(const Language& language, std::string name)
-      : language_(language), name_(std::move(name)), include_(IncludeOption()) {}
+  Skeleton(const Language& language, std::string kind, std::string name)
+      : language_(language),
+        kind_(std::move(kind)),
+        name_(std::move(name)),
+        include_(IncludeOption()) {}
 
   // Writes the file; throws UsageError where it cannot.
   void Write(const fs::path& path, std::string_view text) const {
@@ -166,6 +191,7 @@ class Skeleton {
     const std::string with_lines =
         absl::StrReplaceAll(std::string(text), {{"@BUILD@", build},
                                                 {"@RUN@", std::string(language_.run)},
+                                                {"@KIND@", Title()},
                                                 {"@LANGUAGE@", std::string(language_.title)}});
     return absl::StrReplaceAll(
         with_lines, {{"@NAME@", name_}, {"@CLASS@", ClassName(name_)}, {"@INCLUDE@", include_}});
@@ -178,12 +204,23 @@ class Skeleton {
     if (of_template == page()) return "README.md";
     const std::string folder = absl::StrCat(std::string(language_.name), "/");
     if (!of_template.starts_with(folder)) return "";
-    const std::string file(of_template.substr(folder.size()));
+    std::string file(of_template.substr(folder.size()));
+    if (const size_t slash = file.find('/'); slash != std::string::npos) {
+      if (file.substr(0, slash) != kind_) return "";
+      file.erase(0, slash + 1);
+    }
     return file.starts_with("name.") ? name_ + file.substr(4) : file;
   }
 
  private:
+  std::string Title() const {
+    return std::string(std::find_if(std::begin(kKinds), std::end(kKinds), [this](const auto& kind) {
+                         return kind.first == kind_;
+                       })->second);
+  }
+
   const Language& language_;
+  std::string kind_;
   std::string name_;
   std::string include_;
 };
@@ -196,7 +233,12 @@ int New(const Flags& flags) {
       std::find_if(Languages().begin(), Languages().end(),
                    [&flags](const Language& one) { return one.name == flags.language; });
   RequireName(name, *language);
-  const Skeleton skeleton(*language, name);
+  if (!language->run.empty() && flags.kind != "map") {
+    throw UsageError(absl::StrCat(
+        "--kind is of plugins, in c++ or c; a worker begins as a map: what others are asked is in ",
+        "docs/bring_your_own.md"));
+  }
+  const Skeleton skeleton(*language, flags.kind, name);
   std::error_code error;
   // False: it is there, whatever it is.
   if (!fs::create_directory(folder, error)) {
@@ -230,7 +272,11 @@ void AddNewCommand(CommandLine& line) {
            "lines of JSON")
       .OneOf(LanguageNames())
       .ShowDefault();
+  command.Add("--kind", flags->kind, "what the object is; of c++ and c")
+      .OneOf(KindNames())
+      .ShowDefault();
   command.Example("my_map", "a map in C++, its README, and what builds and tests it");
+  command.Example("--lang=c --kind=queue my_queue", "a queue in C");
   command.Example("--lang=python my_map", "a worker of some twenty lines");
   command.OnCall([flags] { return New(*flags); });
 }

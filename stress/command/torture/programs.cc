@@ -30,6 +30,7 @@ programs::ProgramOptions OptionsOf(const ProgramFlags& flags, const ProgramRun& 
     const auto words = programs::SplitCommand(program.line);
     if (!words.ok()) throw UsageError("--worker: " + std::string(words.status().message()));
   }
+  options.name = flags.name;
   options.workload = {
       .model = flags.model, .keys = flags.keys, .numbers = flags.values == "numbers"};
   options.kill_at =
@@ -121,7 +122,12 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
     display.Progress(name, state);
     return interrupted == 0;
   });
-  display.Done(name, done);
+  // What does not begin has no verdict, but a reason.
+  if (done.machine_refused) {
+    display.Line("kill9 torture: " + done.reason);
+  } else {
+    display.Done(name, done);
+  }
   if (const std::string shared = TextField(done.run, "shared_with_the_machine"); !shared.empty()) {
     display.Line("    not private: " + shared);
   }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/plugin/worker/object_worker.h"
 #include "harness/programs/options.h"
 #include "harness/result/result.h"
 #include "stress/command/arguments/options.h"
@@ -14,6 +15,7 @@ namespace kill9 {
 
 // The options that only programs have.
 struct ProgramFlags {
+  std::string name;  // of an object that is asked so; empty: the command lines
   std::vector<std::string> workers;
   std::vector<std::string> fork_servers;
   std::string model = "map";
@@ -23,6 +25,12 @@ struct ProgramFlags {
   bool shared = false;
 
   bool given() const { return !workers.empty() || !fork_servers.empty(); }
+  void Ask(const ObjectWorker& worker) {
+    name = worker.name;
+    fork_servers = {worker.fork_server};
+    model = worker.workload.model;
+    if (worker.workload.numbers) values = "numbers";
+  }
 };
 // `of_designs`: the options that programs exclude. Returns those that need a program. Where they
 // die is asked for by AddKillAt.

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/plugin/worker/object_worker.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/driver.h"
@@ -175,6 +177,14 @@ int RunOwnPrograms(const Flags& flags) {
                      g_interrupted);
 }
 
+// Of an object that is no store: by whom it is asked. False: it is another one, or several.
+bool AskAsWorker(Flags& flags) {
+  const Design* design = FindDesign(flags.variant);
+  const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
+  if (worker.has_value()) flags.programs.Ask(*worker);
+  return worker.has_value();
+}
+
 int RunAll(const Flags& flags) {
   const Shard shard = ChooseShard(flags.shard, flags.seed);
   const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
@@ -318,7 +328,13 @@ void AddTortureCommand(CommandLine& line) {
   std::vector<Option> of_programs = AddProgramOptions(
       command, flags->programs, {design, scenario, workload, shape, rounds, shard});
   of_programs.push_back(AddKillAt(command, flags->programs));
-  command.OnCall([flags, of_programs] {
+  command.OnCall([flags, of_programs, scenario, workload, rounds, shard] {
+    if (!flags->programs.given() && AskAsWorker(*flags)) {
+      for (const Option& one : {scenario, workload, rounds, shard}) {
+        if (!one.IsGiven()) continue;
+        throw UsageError(one.name() + " is of stores, channels and heaps; what is tested is none");
+      }
+    }
     if (flags->programs.given()) return RunOwnPrograms(*flags);
     RefuseWithoutPrograms(of_programs);
     return RunAll(*flags);

@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/result_of_designs.h"
+#include "harness/plugin/worker/object_worker.h"
 #include "harness/programs/programs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
@@ -123,6 +125,18 @@ void Take(Trial& trial, Page& page, TierResult tier) {
   trial.tiers.push_back(std::move(tier));
 }
 
+// The sweep, and where the object breaks by it. True: that is shown.
+bool SweepAndShow(const Design& design, const TryOptions& options, Page& page, Trial& trial) {
+  Take(trial, page, TrySweep(design, options));
+  if (g_interrupted || !trial.tiers.back().failed()) return false;
+  const double seconds = options.by_work() ? 0 : options.seconds * kShareOfFinding;
+  const std::vector<WeakPlace> places =
+      FindWeakPlaces(design, trial.tiers.back().runs, options, seconds);
+  if (g_interrupted) return false;
+  for (const WeakPlace& place : places) trial.weak_places.push_back(place.Fields());
+  return ShowWeakPlaces(page, places, options.watchdog_seconds);
+}
+
 Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
   Trial trial;
   Take(trial, page, TryControl(design, options));
@@ -133,23 +147,17 @@ Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
   }
   if (!g_interrupted) Take(trial, page, TryTorture(design, options));
   const bool torture_failed = trial.tiers.back().failed();
-  if (!g_interrupted) Take(trial, page, TrySweep(design, options));
-  if (g_interrupted) return trial;
-  const double seconds = options.by_work() ? 0 : options.seconds * kShareOfFinding;
-  std::vector<WeakPlace> places;
-  if (trial.tiers.back().failed()) {
-    places = FindWeakPlaces(design, trial.tiers.back().runs, options, seconds);
-    if (g_interrupted) return trial;
-  }
-  for (const WeakPlace& place : places) trial.weak_places.push_back(place.Fields());
-  if (!ShowWeakPlaces(page, places, options.watchdog_seconds) && torture_failed) {
+  if (g_interrupted || SweepAndShow(design, options, page, trial)) return trial;
+  if (!g_interrupted && torture_failed) {
     ShowTorture(page, trial.tiers[1].runs);
     page.Line("one death at one instruction does not show it: it takes a schedule, or several");
   }
   return trial;
 }
 
-Trial TryOwnPrograms(programs::ProgramOptions programs, const TryOptions& options, Page& page) {
+// `design`: of an object that is asked as programs are, and swept as designs are; else null.
+Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
+                     const TryOptions& options, Page& page) {
   Trial trial;
   // At system calls first: there it takes fewer deaths to find a fault, and each costs a start.
   for (const programs::KillAt kill_at :
@@ -171,8 +179,14 @@ Trial TryOwnPrograms(programs::ProgramOptions programs, const TryOptions& option
     }
     Take(trial, page, std::move(tier));
   }
-  Take(trial, page, NoSweepOfPrograms(programs));
+  const bool fails_without_deaths = trial.tiers.front().tier == "control";
+  if (design == nullptr) {
+    Take(trial, page, NoSweepOfPrograms(programs));
+  } else if (!g_interrupted && !fails_without_deaths) {
+    SweepAndShow(*design, options, page, trial);
+  }
   for (const TierResult& tier : trial.tiers) {
+    if (tier.tier == "sweep") continue;
     if (tier.failed()) ShowTorture(page, tier.runs);
   }
   return trial;
@@ -224,6 +238,8 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
 int Run(Flags flags) {
   TryOptions& options = flags.options;
   const Design* design = flags.programs.given() ? nullptr : &DesignOf(flags.object);
+  const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
+  if (worker.has_value()) flags.programs.Ask(*worker);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
@@ -234,7 +250,7 @@ int Run(Flags flags) {
   options.progress = [&page](const std::string& text) { page.Progress(text); };
   const std::string bound =
       options.by_work() ? "bounded by work" : absl::StrFormat("about %g s", options.seconds);
-  if (design != nullptr) {
+  if (design != nullptr && !worker.has_value()) {
     page.Line(absl::StrFormat("%s, a %s; seed %d; %s", design->name(), design->kind(), options.seed,
                               bound));
     Json result = NewResultOfDesigns("try", options.seed);
@@ -250,8 +266,9 @@ int Run(Flags flags) {
   const std::string name = programs::NameOf(programs);
   page.Line(
       absl::StrFormat("%s, a %s; seed %d; %s", name, programs.workload.model, options.seed, bound));
-  Json result = NewResult("try", options.seed);
-  const Trial trial = TryOwnPrograms(programs, options, page);
+  Json result =
+      design != nullptr ? NewResultOfDesigns("try", options.seed) : NewResult("try", options.seed);
+  const Trial trial = TryOwnPrograms(programs, design, options, page);
   return Report(flags, name, trial, findings, page, std::move(result));
 }
 
