@@ -307,8 +307,9 @@ void Runner::ReportStuck(const Participant& one) {
   if (one.connection.pid != 0) ReadProcFile(one.connection.pid, "wchan", where, sizeof where);
   const bool asleep = where[0] != '\0' && std::strcmp(where, "0") != 0;
   if (!one.program->is_known) {
-    return Blame(
-        one, absl::StrFormat("it has not answered \"init\" for %.1f s", Seconds(one.charged_ns)));
+    return Blame(one, absl::StrFormat("it has not answered \"init\" for %.1f s: a worker answers "
+                                      "each line that it reads with a line, and flushes that",
+                                      Seconds(one.charged_ns)));
   }
   Find(Verdict::kStuck,
        absl::StrFormat("participant %d (P%d) has not answered for %.1f s%s, %s%s; %s", one.number,

@@ -22,6 +22,7 @@ namespace {
 
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 constexpr char kOdd[] = KILL9_SOURCE_DIR "/property/programs/odd_counter.py";
@@ -70,6 +71,10 @@ TEST_F(OddProgramsTest, ProgramThatIsNotThereIsTheEnvironments) {
   const Ended ended = Torture("--worker=./no_such_program");
   EXPECT_EQ(ended.exit_code, 2);
   EXPECT_THAT(ended.output, HasSubstr("cannot run './no_such_program': No such file"));
+  // There is no finding, no verdict on what deaths do, and nothing to repeat.
+  for (const char* none : {"before any kill", "repeat:", "undecided"}) {
+    EXPECT_THAT(ended.output, Not(HasSubstr(none)));
+  }
 }
 
 TEST_F(OddProgramsTest, UsageErrorsAreSaid) {

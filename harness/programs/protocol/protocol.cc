@@ -2,6 +2,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 namespace kill9::programs {
 namespace {
@@ -17,7 +18,10 @@ absl::Status Stray(std::string_view line, std::string_view what) {
 }  // namespace
 
 std::string Quoted(std::string_view line) {
-  const std::string shown = absl::Utf8SafeCEscape(std::string(line.substr(0, kQuotedMost)));
+  // A line of JSON is full of quotes, which are read best as they are.
+  const std::string shown =
+      absl::StrReplaceAll(absl::Utf8SafeCEscape(std::string(line.substr(0, kQuotedMost))),
+                          {{"\\\"", "\""}, {"\\'", "'"}, {"\\\\", "\\\\"}});
   return absl::StrCat("'", shown, line.size() > kQuotedMost ? "...'" : "'");
 }
 

@@ -31,6 +31,11 @@ TEST(Protocol, AnswerHasItsRequestsIdAndAType) {
   EXPECT_LT(ErrorOf(std::string(100'000, '\x01')).size(), 2000u);
 }
 
+TEST(Protocol, AQuotedLineIsReadable) {
+  EXPECT_EQ(Quoted(R"({"value":"it's"})"), R"('{"value":"it's"}')");
+  EXPECT_EQ(Quoted("a\tb\\\"c"), R"('a\tb\\"c')");
+}
+
 Answer Ok(const Json& value) { return {Answer::Type::kOk, Json{{"value", value}}}; }
 
 // What is written for a call, as a program would store it.

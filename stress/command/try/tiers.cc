@@ -254,8 +254,8 @@ TierResult TryPrograms(const programs::ProgramOptions& programs, const TryOption
                           KillsIn(run, "at_system_calls"));
   }
   if (!result.reason.empty()) {
-    tier.summary = run.contains("kills") ? absl::StrCat(result.reason, " (", tier.summary, ")")
-                                         : result.reason;
+    const bool has_begun = run.contains("kills") && !result.machine_refused;
+    tier.summary = has_begun ? absl::StrCat(result.reason, " (", tier.summary, ")") : result.reason;
   }
   const bool is_control = run.value("control", false);
   const uint64_t in_calls = KillsIn(run, "in_call");
