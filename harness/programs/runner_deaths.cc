@@ -133,14 +133,17 @@ void Runner::RecordEnd(Participant& one, int status, uint64_t noted_ns) {
     one.operation.result = kNothing;
     one.operation.result_version = ReadsClock(one.operation.function) ? noted_ns : 0;
     Record(one.operation);
-  } else if (one.held.has_value()) {
+  }
+  // Who dies in a release that was not done yet has had it until then: others find it free.
+  if (one.held.has_value()) {
     // Who ended by itself may have done so right after its answer, and was that read late, then the
     // next one's may have been read before.
     const bool was_killed =
         one.kill_sent_ns != 0 &&
         (!one.connection.is_child || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    const bool in_call = one.stage == Stage::kCalling;
     Operation death{};
-    death.process = one.process;
+    death.process = in_call ? CompanionOf(one.process, 1) : one.process;
     death.function = Function::kDie;
     death.outcome = Outcome::kOk;
     death.key = *one.held;

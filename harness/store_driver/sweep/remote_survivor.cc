@@ -33,6 +33,11 @@ struct Visited {
   Version version;
 };
 
+// What such a store's audit tells; behind it in the mail the first violation, if there is one.
+struct Audited {
+  uint64_t entries, leaked_blocks, doubly_owned;
+};
+
 }  // namespace
 
 class RemoteStore final : public CopyingStore {
@@ -89,6 +94,21 @@ class RemoteStore final : public CopyingStore {
     absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kRecover);
     if (!status.ok()) return status;
     return mail().recovery;
+  }
+
+  absl::StatusOr<AuditReport> DoAudit() override {
+    absl::Status status = remote_survivor_.Ask(Mailbox::Kind::kAudit);
+    if (!status.ok()) return status;
+    Audited audited;
+    std::memcpy(&audited, mail().data, sizeof audited);
+    AuditReport report;
+    report.entries = audited.entries;
+    report.leaked.blocks = audited.leaked_blocks;
+    report.doubly_owned = audited.doubly_owned;
+    if (mail().bytes > sizeof audited) {
+      report.violations.emplace_back(mail().data + sizeof audited, mail().bytes - sizeof audited);
+    }
+    return report;
   }
 
   RemoteSurvivor& remote_survivor_;
@@ -199,6 +219,18 @@ absl::Status RemoteSurvivor::Do() {
       absl::StatusOr<RecoveryReport> recovery = store_->Recover();
       if (recovery.ok()) mail_->recovery = *recovery;
       return recovery.status();
+    }
+    case Mailbox::Kind::kAudit: {
+      const absl::StatusOr<AuditReport> report = store_->Audit();
+      if (!report.ok()) return report.status();
+      const Audited audited{report->entries, report->leaked.blocks, report->doubly_owned};
+      std::memcpy(mail_->data, &audited, sizeof audited);
+      mail_->bytes = sizeof audited;
+      if (!report->violations.empty()) {
+        mail_->bytes += report->violations.front().copy(mail_->data + sizeof audited,
+                                                        Mailbox::kMostBytes - sizeof audited);
+      }
+      return absl::OkStatus();
     }
   }
   return absl::InternalError("no such operation");

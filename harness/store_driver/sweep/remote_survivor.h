@@ -24,7 +24,7 @@ namespace kill9::sweep {
 
 // What is asked and answered, in memory that both share.
 struct Mailbox {
-  enum class Kind : uint8_t { kAttach, kDetach, kPut, kGet, kErase, kForEach, kRecover };
+  enum class Kind : uint8_t { kAttach, kDetach, kPut, kGet, kErase, kForEach, kRecover, kAudit };
   static constexpr size_t kMostKeyBytes = 1 << 10;
   static constexpr size_t kMostBytes = 1 << 20;  // of a value, or of all that for_each visits
   static constexpr size_t kMostMessageBytes = 300;

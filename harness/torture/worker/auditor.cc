@@ -141,7 +141,8 @@ void RunAudit(Client& client, AuditDepth depth) {
   const ObjectTraits& traits = client.context().design.object_traits();
   if (traits.has_audit) CheckAccount(client, "after recovery");
   client.Visit();
-  if (traits.has_audit && traits.lossless && depth != AuditDepth::kAccount) CheckFilling(client);
+  const bool fills = traits.has_audit && traits.lossless && traits.bounded;
+  if (fills && depth != AuditDepth::kAccount) CheckFilling(client);
   if (traits.has_audit && depth == AuditDepth::kEmpty) CheckEmptying(client);
   control.audits.fetch_add(1, std::memory_order_relaxed);
   control.last_audit_ns.store(MonotonicNs() - begin, std::memory_order_relaxed);

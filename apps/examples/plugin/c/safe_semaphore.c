@@ -1,34 +1,48 @@
-/* A semaphore of two permits for kill9, right at every instruction: a permit is its holder's, and
- * whoever looks for one gives back those of the dead. */
+/* A semaphore of two permits for kill9, right at every instruction: each permit is a robust mutex.
+ */
 #define _GNU_SOURCE
-#include <signal.h>
-#include <sys/types.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 struct state {
-  pid_t holder[2]; /* 0: nobody */
+  pthread_mutex_t permit[2];
+  atomic_int taken; /* with the fault: how many */
 };
+#define MAKE_STATE(state) make_robust(&(state)->permit[0]), make_robust(&(state)->permit[1])
 #include "shared.h"
 
 /* With the fault a permit whose holder dies is lost. */
-static int is_free(pid_t holder) {
-  return holder == 0 || (!kFaulty && kill(holder, 0) != 0 && errno == ESRCH);
+static int call_faulty(struct state* state, const kill9_call* call) {
+  if (call->operation == KILL9_RELEASE) --state->taken;
+  if (call->operation == KILL9_RELEASE) return KILL9_OK;
+  int taken = state->taken;
+  while (taken < 2) {
+    if (atomic_compare_exchange_weak(&state->taken, &taken, taken + 1)) return KILL9_OK;
+  }
+  return KILL9_BUSY;
 }
 
-static int change(struct state* state, kill9_call* call) {
+static int acquire(struct state* state) {
   for (int n = 0; n < 2; ++n) {
-    if (call->operation == KILL9_ACQUIRE && is_free(state->holder[n])) {
-      state->holder[n] = getpid();
-      return KILL9_OK;
-    }
-    if (call->operation == KILL9_RELEASE && state->holder[n] == getpid()) {
-      state->holder[n] = 0;
-      return KILL9_OK;
-    }
+    int error = pthread_mutex_trylock(&state->permit[n]);
+    if (error == EOWNERDEAD) pthread_mutex_consistent(&state->permit[n]);
+    if (error != EBUSY) return KILL9_OK;
   }
-  return call->operation == KILL9_ACQUIRE ? KILL9_BUSY : KILL9_OK;
+  return KILL9_BUSY;
 }
 
 static int call(void* handle, kill9_call* call) {
-  return change_as_a_whole(handle, call, change, 0);
+  struct shared* shared = handle;
+  struct state* state = &shared->state[0];
+  if (kFaulty) return call_faulty(state, call);
+  if (call->operation == KILL9_RELEASE) {
+    if (pthread_mutex_unlock(&state->permit[0]) != 0) pthread_mutex_unlock(&state->permit[1]);
+    return KILL9_OK;
+  }
+  /* One takes at a time: who finds both taken, one after the other, finds them so at one moment. */
+  lock(&shared->mutex);
+  int outcome = acquire(state);
+  pthread_mutex_unlock(&shared->mutex);
+  return outcome;
 }
 OBJECT("safe_semaphore", "semaphore")
