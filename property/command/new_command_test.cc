@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -111,6 +112,22 @@ TEST_F(New, WorkersAndObjectsAreShort) {
   }
 }
 
+// That each kind passes, and its fault is found, property/plugin/object_kinds_test.cc tells.
+TEST_F(New, AKindIsWrittenUnderTheNameThatIsGiven) {
+  for (const auto& [arguments, file, part] :
+       {std::tuple<const char*, const char*, const char*>{
+            "--kind=queue my_queue", "my_queue/my_queue.cc", "class MyQueue {"},
+        {"--lang=c --kind=lease mine", "mine/mine.c", "OBJECT(\"mine\", \"lease\")"},
+        {"--lang=c --kind=set other", "other/shared.h", "change_as_a_whole"}}) {
+    const Ended made = Run(arguments);
+    ASSERT_EQ(made.exit_code, 0) << made.output;
+    std::ifstream read(absl::StrCat(folder_, "/", file));
+    const std::string text((std::istreambuf_iterator<char>(read)), {});
+    EXPECT_THAT(text, HasSubstr(part)) << arguments;
+    EXPECT_THAT(text, Not(HasSubstr("afe_"))) << arguments << ": a name of the example's";
+  }
+}
+
 TEST_F(New, WhatIsThereStays) {
   fs::create_directory(folder_ + "/mine");
   std::ofstream(folder_ + "/file") << "somebody's";
@@ -142,6 +159,8 @@ TEST_F(New, RefusesWhatItCannotName) {
   ExpectUsageErrors([this](const char* arguments) { return Run(arguments); },
                     {{"", "folder is required"},
                      {"--lang=cobol mine", "cobol"},
+                     {"--kind=quue mine", "did you mean 'queue'?"},
+                     {"--lang=python --kind=queue mine", "--kind is of plugins"},
                      {"Mine", "is no name"},
                      {"9lives", "is no name"},
                      {"a-b", "is no name"},
