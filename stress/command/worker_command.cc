@@ -21,6 +21,7 @@ void AddWorkerCommand(CommandLine& line) {
   Command command = line.Add(
       "worker",
       "what torture starts for an object of --plugin that is no store: it answers lines of JSON");
+  command.Example("--plugin=./libmy_queue.so", "what torture starts for a queue");
   command.OnCall([] { return ServeTheObject(); });
 }
 
