@@ -64,6 +64,9 @@ function(planted_sources patch result)
         ${CMAKE_SOURCE_DIR}/variants/channels/sender_lanes/*.cc
         ${CMAKE_SOURCE_DIR}/variants/channels/broadcast_ring/*.cc)
       list(APPEND sources ${found})
+    elseif(touched MATCHES "^variants/heaps/shared/")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/heaps/*/*.cc)
+      list(APPEND sources ${found})
     elseif(touched MATCHES "^variants/heaps/(coalescing_heap|size_class_heap)/")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/heaps/${CMAKE_MATCH_1}/*.cc)
