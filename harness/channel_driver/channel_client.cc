@@ -26,8 +26,10 @@ bool IsNoRoom(const absl::Status& status) {
 }
 
 // Whether who took nothing was told something of messages: there was none yet, or is none any more.
+// That the other side has gone is told only to who would have to wait: there was none, either.
 bool TellsOfNothing(const absl::Status& status) {
-  return absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
+  return absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status) ||
+         absl::IsUnavailable(status);
 }
 
 }  // namespace
@@ -92,8 +94,8 @@ bool ChannelClient::Act(Random& random) {
       return true;
     }
   }
-  if (workload_.last_message) {
-    PassOn(random);
+  if (workload_.last_message || workload_.last_room) {
+    workload_.last_message ? PassOn(random) : PassRoomOn();
     return true;
   }
   // Where much may be held, much is.
@@ -257,8 +259,7 @@ void ChannelClient::NoteNothing(const char* operation, const Known& known,
                                 const absl::Status& status) {
   CheckTaken(operation, known, status);
   if (TellsOfNothing(status)) return;
-  // The first tells of members, not of messages.
-  if (!absl::IsUnavailable(status) && !IsHoldRefused(status)) FailStatus(operation, status);
+  if (!IsHoldRefused(status)) FailStatus(operation, status);
 }
 
 bool ChannelClient::Receive(Deadline deadline) {
@@ -387,7 +388,9 @@ void ChannelClient::Visit() {
                       occupancy->waiting, " that wait and ", occupancy->taken, " taken"));
   }
   if (broadcast_ != nullptr && !occupancy->closed) SendAndReceiveOne();
-  const bool tries_all = broadcast_ == nullptr && context().design.role() == Design::Role::kDesign;
+  // Small messages would divide the only room that there is.
+  const bool tries_all = broadcast_ == nullptr && !workload_.last_room &&
+                         context().design.role() == Design::Role::kDesign;
   if (tries_all && !occupancy->closed) TryAll();
   if (closing_ != nullptr && occupancy->closed) ReplaceChannel();
 }

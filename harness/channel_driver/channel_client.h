@@ -99,8 +99,9 @@ class ChannelClient final : public Client {
   void GiveUp(size_t index, bool acknowledge);
   // How many there were.
   uint64_t ReceiveAll();
-  // One round of the message of which there is only one (ChannelWorkload::last_message).
+  // One round of the message, or of the room, of which there is only one (ChannelWorkload).
   void PassOn(Random& random);
+  void PassRoomOn();
   uint64_t CountAll();
   // In a channel in which nothing is, and nobody works (channel_client_quiet.cc).
   void TryAll();
@@ -108,6 +109,8 @@ class ChannelClient final : public Client {
   size_t TakeAndReturn(const std::vector<std::string>& sent);
   void CheckQuiet(const std::vector<std::string>& sent, size_t index, std::string_view bytes,
                   const MessageInfo& info, bool returned);
+  void TryDescriptor();
+  void RequireReadable(int descriptor, const char* when);
   void CheckCounts(uint64_t waiting, uint64_t taken, const char* when);
   [[noreturn]] void FailQuiet(const std::string& what);
   // Of a broadcast (channel_client_broadcast.cc).

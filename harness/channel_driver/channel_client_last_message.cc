@@ -1,6 +1,6 @@
-// The part of a channel's client for a channel in which one message goes round, and all wait for it
-// without a deadline: each send, each return and each death must wake somebody, for nobody else
-// comes who would.
+// The part of a channel's client for a channel in which one message goes round, or room for one, and
+// all wait for it without a deadline: each send, each return, each draft that is dropped and each
+// death must wake somebody, for nobody else comes who would.
 #include "harness/channel_driver/channel_client.h"
 
 namespace kill9 {
@@ -14,6 +14,13 @@ void ChannelClient::PassOn(Random& random) {
   const bool acknowledge = !random.Chance(workload_.returns);
   if (acknowledge && CountAll() == 1) Send(workload_.NextSize(random), Deadline::None());
   GiveUp(held_.size() - 1, acknowledge);
+}
+
+// As large as a message can be: there is room for one, or two. None is sent, for its sender might
+// die, and nobody would receive it.
+void ChannelClient::PassRoomOn() {
+  Reserve(static_cast<uint32_t>(channel().max_message_bytes()), Deadline::Never());
+  if (!drafts_.empty()) CommitOrDrop(drafts_.size() - 1, /*commit=*/false);
 }
 
 uint64_t ChannelClient::CountAll() {

@@ -2,9 +2,12 @@
 // that have no room for a name, none at all among them; batches of several, of fewer messages than
 // there are and of more; what comes back, and comes back again; counters against the truth. None of
 // it is in the history, and nothing of it is left.
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -59,6 +62,44 @@ void ChannelClient::TryAll() {
   }
   if (channel().Receive(&buffer_, Deadline::None()).ok()) FailQuiet("more is there than was sent");
   CheckCounts(0, 0, "after all was received");
+  if (traits_.has_readiness) TryDescriptor();
+}
+
+void ChannelClient::RequireReadable(int descriptor, const char* when) {
+  pollfd told{descriptor, POLLIN, 0};
+  if (poll(&told, 1, 0) != 1) FailQuiet(absl::StrCat("no descriptor tells ", when));
+  if (!channel().Receive(&buffer_, Deadline::None()).ok()) {
+    FailQuiet(absl::StrCat("nothing is there ", when));
+  }
+}
+
+// Its descriptor tells of what waits, and of what others do once it has been told that nothing
+// waits. The others are another handle of this process.
+void ChannelClient::TryDescriptor() {
+  const absl::StatusOr<int> descriptor = channel().ReadinessDescriptor();
+  if (absl::IsResourceExhausted(descriptor.status())) return;  // the machine's
+  if (!descriptor.ok()) FailStatus("ReadinessDescriptor", descriptor.status());
+  const auto& design = static_cast<const ChannelDesign&>(context().design);
+  const auto other = design.Attach(segment(), {});
+  if (!other.ok()) return;  // no place is left
+  const auto send = [&] {
+    const absl::StatusOr<Sequence> sent = (*other)->Send("told", Deadline::None());
+    if (!sent.ok()) FailStatus("Send to a quiet channel", sent.status());
+  };
+  constexpr int kTimes = 3;
+  for (int i = 0; i < kTimes; ++i) {
+    if (channel().Receive(&buffer_, Deadline::None()).ok()) FailQuiet("something is there");
+    send();
+    RequireReadable(*descriptor, "of a message");
+  }
+  if (!traits_.has_take) return;
+  send();
+  absl::StatusOr<TakenMessage> taken = (*other)->Take(Deadline::None());
+  if (!taken.ok()) FailStatus("Take of what waits in a quiet channel", taken.status());
+  if (channel().Receive(&buffer_, Deadline::None()).ok()) FailQuiet("what is taken is there");
+  const absl::Status returned = (*other)->Return(*std::move(taken));
+  if (!returned.ok()) FailStatus("Return", returned);
+  RequireReadable(*descriptor, "of a message that came back");
 }
 
 // Which has a place all the same.

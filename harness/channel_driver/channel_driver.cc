@@ -26,6 +26,13 @@ Scenario LastMessage() {
           .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
 }
 
+Scenario LastRoom() {
+  return {.name = "last_room",
+          .summary = "room for one message goes round, and all wait for it for ever",
+          .segment_bytes = 512u << 10,
+          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
+}
+
 Scenario LargeMessages() {
   return {.name = "large_messages",
           .summary = "messages up to 128 KiB, so that deaths fall into copies, drafts and growth",
@@ -69,6 +76,7 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "empty_channel") return "mostly-empty";
   if (scenario == "large_messages") return "large";
   if (scenario == "last_message") return "last-message";
+  if (scenario == "last_room") return "last-room";
   if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
   if (scenario == "lapped_subscribers") return "lapped";
@@ -169,7 +177,7 @@ absl::Status ShapeTo(const ChannelDesign& design, const Scenario& scenario,
 
 std::span<const Scenario> ChannelDriver::scenarios() const {
   static const auto* scenarios = new std::vector<Scenario>(
-      CommonScenariosWith({EmptyChannel(), LastMessage(), LargeMessages(), Closing(),
+      CommonScenariosWith({EmptyChannel(), LastMessage(), LastRoom(), LargeMessages(), Closing(),
                            LappedSubscribers(), FullOfPins()}));
   return *scenarios;
 }
@@ -214,6 +222,10 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
   const bool is_broadcast = traits.delivery == ChannelTraits::Delivery::kBroadcast;
   if (scenario.name == "last_message" && (is_broadcast || !traits.has_take)) {
     return absl::UnimplementedError("what one has taken does not come to another");
+  }
+  if (scenario.name == "last_room" &&
+      (traits.when_full != ChannelTraits::WhenFull::kWait || !traits.has_draft)) {
+    return absl::UnimplementedError("nobody waits for room in it, or it has no drafts");
   }
   if (scenario.name == "closing" && design.role() == Design::Role::kPeer) {
     return absl::UnimplementedError("another library's channel need not have a Close");

@@ -44,6 +44,7 @@ std::span<const ChannelWorkload> AllChannelWorkloads() {
        .sends_in_every_second = 750},
       {.name = "large", .largest_bytes = 128 << 10},
       {.name = "last-message", .last_message = true},
+      {.name = "last-room", .last_room = true},
       // For broadcasts: their subscribers are slow, or hold much.
       {.name = "lapped", .sends = 920, .largest_bytes = 2048},
       {.name = "pinned", .sends = 400, .largest_bytes = 256 << 10},

@@ -37,6 +37,9 @@ struct ChannelWorkload {
   uint16_t returns = 150;
   // One message goes round: who has taken it sends the next, and all others wait for it, for ever.
   bool last_message = false;
+  // There is room for one message at a time: who has it gives it up, and all others wait for it,
+  // for ever.
+  bool last_room = false;
   // In thousandths of the calls: those that wait for a while, if they must.
   uint16_t waits = 100;
   // Who sends or receives only, by turns of the processes' numbers: one to one, many to one and so

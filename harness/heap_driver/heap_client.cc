@@ -29,6 +29,12 @@ Deadline NextDeadline(const HeapWorkload& workload, bool may_wait_forever, Rando
 
 }  // namespace
 
+uint64_t HeapClient::BlocksReserved() const {
+  uint64_t blocks = 0;
+  for (const HeapReserve& reserve : reserves_) blocks += reserve.blocks_left();
+  return blocks;
+}
+
 uint64_t HeapClient::Me() const { return HeapOwner(process(), attachments()); }
 uint64_t HeapClient::CallOf(uint64_t size_or_owner) const {
   return HeapCall(attachments(), size_or_owner);
@@ -97,7 +103,7 @@ void HeapClient::AllocateStep(Random& random) {
   const Lifetime lifetime = random.Chance(200) ? Lifetime::kLong : Lifetime::kShort;
   // Two that hold something would wait for each other's, for ever.
   const bool may_wait_forever =
-      slot_ >= kNeverWaitForever && held_.empty() && reserve_.blocks_left() == 0;
+      slot_ >= kNeverWaitForever && held_.empty() && reserves_.empty();
   const Deadline deadline = NextDeadline(workload_, may_wait_forever, random);
   if (deadline.waits() && Allocate(bytes, Deadline::None(), lifetime)) return;
   if (Allocate(bytes, deadline, lifetime) && deadline.waits()) Count(boards_.served_after_waiting);
@@ -155,37 +161,54 @@ bool HeapClient::EndAllocation(const char* operation, ValueId id, uint64_t bytes
   return true;
 }
 
+void HeapClient::MakeReserve(Random& random) {
+  const uint64_t bytes = workload_.NextSize(random, edges_);
+  // Not more than an empty heap has: half of its room is enough for them.
+  const uint64_t room_for = heap().max_block_bytes() / (2 * (bytes + kMostOverhead));
+  const uint64_t most = std::clamp<uint64_t>(room_for, 1, workload_.most_reserved);
+  const uint64_t blocks = 1 + random.Below(most);
+  BeginUnrecorded(Function::kAllocate, kTheHeap);
+  absl::StatusOr<HeapReserve> reserve =
+      heap().Reserve(blocks, bytes, NextDeadline(workload_, /*may_wait_forever=*/false, random));
+  EndUnrecorded();
+  if (absl::IsResourceExhausted(reserve.status()) && reserves_.size() < kFewReserves) {
+    Fail(Verdict::kLeak,
+         absl::StrCat("Reserve was refused, though of all reserves that this participant has had ",
+                      "it has given back all but ", reserves_.size(), ": ",
+                      reserve.status().ToString()));
+  }
+  if (IsNoRoom(reserve.status())) return NoteRefused();
+  if (!reserve.ok()) FailStatus("Reserve", reserve.status());
+  reserves_.push_back(*std::move(reserve));
+}
+
+// Of several, some are used up or released while others are full.
 void HeapClient::UseReserve(Random& random) {
-  if (reserve_.blocks_left() == 0) {
-    const uint64_t bytes = workload_.NextSize(random, edges_);
-    // Not more than an empty heap has: half of its room is enough for them.
-    const uint64_t room_for = heap().max_block_bytes() / (2 * (bytes + kMostOverhead));
-    const uint64_t most = std::clamp<uint64_t>(room_for, 1, workload_.most_reserved);
-    const uint64_t blocks = 1 + random.Below(most);
-    BeginUnrecorded(Function::kAllocate, kTheHeap);
-    absl::StatusOr<HeapReserve> reserve =
-        heap().Reserve(blocks, bytes, NextDeadline(workload_, /*may_wait_forever=*/false, random));
-    EndUnrecorded();
-    if (IsNoRoom(reserve.status()) || absl::IsResourceExhausted(reserve.status())) {
-      return NoteRefused();
-    }
-    if (!reserve.ok()) FailStatus("Reserve", reserve.status());
-    reserve_ = *std::move(reserve);
-  } else if (random.Chance(150)) {
+  constexpr size_t kMostReserves = 3;
+  if (reserves_.empty() || (reserves_.size() < kMostReserves && random.Chance(150))) {
+    MakeReserve(random);
+    return NoteHolds();
+  }
+  const size_t index = random.Below(reserves_.size());
+  HeapReserve& reserve = reserves_[index];
+  bool is_over = false;
+  if (random.Chance(150)) {
     BeginUnrecorded(Function::kFree, kTheHeap);
-    const absl::Status status = heap().Release(std::move(reserve_));
+    const absl::Status status = heap().Release(std::move(reserve));
     EndUnrecorded();
     if (!status.ok()) FailStatus("Release", status);
-    reserve_ = HeapReserve();
+    is_over = true;
   } else if (held_.size() < workload_.most_held) {
-    const uint64_t bytes = random.Below(reserve_.block_bytes() + 1);
+    const uint64_t bytes = random.Below(reserve.block_bytes() + 1);
     const ValueId id = NextId();
     Begin(Function::kAllocate, kTheHeap, id, CallOf(bytes));
-    const absl::StatusOr<BlockHandle> block = heap().Allocate(reserve_, bytes);
+    const absl::StatusOr<BlockHandle> block = heap().Allocate(reserve, bytes);
     if (IsNoRoom(block.status())) FailStatus("Allocate from a reserve", block.status());
     EndAllocation("Allocate from a reserve", id, bytes, block, &held_);
     Count(boards_.from_reserves);
+    is_over = reserve.blocks_left() == 0;
   }
+  if (is_over) reserves_.erase(reserves_.begin() + static_cast<ptrdiff_t>(index));
   NoteHolds();
 }
 
@@ -224,7 +247,7 @@ void HeapClient::ReleaseAll() {
   ReadLetters();
   LookAround();
   while (!held_.empty()) Free(held_.size() - 1);
-  reserve_ = HeapReserve();
+  reserves_.clear();
   NoteHolds();
 }
 

@@ -46,6 +46,8 @@ class HeapClient final : public Client {
  private:
   static constexpr size_t kMostStale = 16;
   static constexpr size_t kMostNamed = 1u << 16;
+  // So many reserves at once are few: each design has room for more.
+  static constexpr size_t kFewReserves = 8;
   // So many workers wait for a while at most: one of them is left when another is killed.
   static constexpr uint32_t kNeverWaitForever = 2;
 
@@ -55,7 +57,8 @@ class HeapClient final : public Client {
   ValueId NextId();
   // Takes the seat of the present attachment, and forgets what was of an earlier one.
   void BeSeated();
-  void NoteHolds() { NoteHeld(held_.size() + filling_.size() + reserve_.blocks_left()); }
+  void NoteHolds() { NoteHeld(held_.size() + filling_.size() + BlocksReserved()); }
+  uint64_t BlocksReserved() const;
 
   void AllocateStep(Random& random);
   // False: there was no room.
@@ -65,6 +68,7 @@ class HeapClient final : public Client {
   bool EndAllocation(const char* operation, ValueId id, uint64_t bytes,
                      const absl::StatusOr<BlockHandle>& block, std::vector<KnownBlock>* into);
   void UseReserve(Random& random);
+  void MakeReserve(Random& random);
   void LetGoStep(Random& random);
   void Free(size_t index);
   void HandOver(Random& random);
@@ -97,7 +101,7 @@ class HeapClient final : public Client {
   std::vector<KnownBlock> filling_;
   std::vector<KnownBlock> stale_;                             // some that it owns no more
   absl::flat_hash_set<std::pair<uint64_t, uint64_t>> named_;  // handles: offset and generation
-  HeapReserve reserve_;
+  std::vector<HeapReserve> reserves_;  // none of which is used up
   // False: owners are only counted. Then nobody can be told from one, nor find what is its own.
   bool tells_owners_ = true;
 };

@@ -134,7 +134,11 @@ void HeapClient::LookAround() {
     if (std::find(block.owners.begin(), block.owners.end(), me) == block.owners.end()) return true;
     if (block.reserved) {
       ++reserved;
-      of_another_size += block.bytes != reserve_.block_bytes() ? 1 : 0;
+      const bool is_of_one =
+          std::any_of(reserves_.begin(), reserves_.end(), [&block](const HeapReserve& one) {
+            return one.block_bytes() == block.bytes;
+          });
+      of_another_size += is_of_one ? 0 : 1;
       return true;
     }
     ++shown[block.handle.offset];
@@ -147,9 +151,9 @@ void HeapClient::LookAround() {
   });
   EndUnrecorded();
   if (!status.ok()) FailStatus("ForEach", status);
-  if (reserved != reserve_.blocks_left() || of_another_size != 0) {
+  if (reserved != BlocksReserved() || of_another_size != 0) {
     Fail(Verdict::kViolation,
-         absl::StrCat("ForEach showed ", reserved, " reserved blocks of ", reserve_.blocks_left(),
+         absl::StrCat("ForEach showed ", reserved, " reserved blocks of ", BlocksReserved(),
                       ", and ", of_another_size, " blocks of another size than they have"));
   }
   for (const KnownBlock& block : held_) {

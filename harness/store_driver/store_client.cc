@@ -91,7 +91,7 @@ bool StoreClient::Act(Random& random) {
       GetMany(random);
       return true;
     case Action::kLease:
-      Lease(key, SizeFor(key, random));
+      Lease(key, SizeFor(key, random), random);
       return true;
     case Action::kClear:
       ClearAll();
@@ -218,7 +218,7 @@ Version StoreClient::Get(uint64_t key) {
                                               : store().Get(run_.keys().text(key), &buffer_);
   if (version.ok()) {
     End(Outcome::kOk, PeekId(buffer_), *version);
-    if (keeps_terms()) CheckLives("Get", key, terms, before);
+    if (keeps_terms()) CheckTerms("Get", key, terms, before, buffer_);
     CheckRead("Get", key, seen, *version, buffer_);
     if (moves_hot_ != nullptr && moves_hot_->Moved() != moved_) {
       moved_ = moves_hot_->Moved();
@@ -297,7 +297,7 @@ void StoreClient::Pin(uint64_t key) {
   const Expiry before = keeps_terms() ? Expiry::Now() : Expiry();
   absl::StatusOr<PinnedValue> pin = store().Pin(run_.keys().text(key));
   if (pin.ok()) {
-    if (keeps_terms()) CheckLives("Pin", key, pin->terms(), before);
+    if (keeps_terms()) CheckTerms("Pin", key, pin->terms(), before, pin->value());
     const ValueId id = PeekId(pin->value());
     End(Outcome::kOk, id, pin->version());
     CheckRead("Pin", key, seen, pin->version(), pin->value());
@@ -416,6 +416,7 @@ void StoreClient::Visit() {
   if (keeps_terms()) NoteCounted();
   ForEach();
   CheckKept();
+  TryAll();
 }
 
 // Nobody else works: what was just put is there, in a lossy store, too, and a Put that is refused

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "harness/store_driver/store_driver.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
@@ -57,13 +58,32 @@ class StoreClient final : public Client {
   void PutUntil(uint64_t key, uint32_t size, Random& random);
   void Replace(uint64_t key, uint32_t size);
   void GetMany(Random& random);
-  void Lease(uint64_t key, uint32_t size);
-  void ClearAll();
+  void Lease(uint64_t key, uint32_t size, Random& random);
+  void ClearAll() {
+    ClearAll([this] { return store().Clear(); });
+  }
+  void ClearAll(absl::FunctionRef<absl::Status()> clear);
   void NoteCounted();
-  // That what was read was not past its deadline when the operation began.
-  void CheckLives(const char* operation, uint64_t key, const Terms& terms, Expiry before);
+  // That what was read was not past its deadline when the operation began, and has its own mark.
+  void CheckTerms(const char* operation, uint64_t key, const Terms& terms, Expiry before,
+                  std::string_view value);
   bool keeps_terms() const { return run_.terms().kept; }
   uint64_t NewValue(uint64_t key, uint32_t size);  // in value_; as what it is recorded
+  // While nobody else works (store_client_quiet.cc). False: there was no room for a trial.
+  void TryAll();
+  bool TryChanges();
+  bool TryTerms();
+  bool TryLeases();
+  bool TryExpired();
+  void TryClears();
+  bool TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,
+                LeaseToken* lease);
+  bool Expect(const char* what, const absl::Status& status, bool right);
+  void RequireIs(const char* when, std::string_view value, const Terms& terms = {});
+  void RequireAbsent(const char* when);
+  StoreCounters Tally();
+  std::string_view QuietKey(uint64_t number) const;  // that no worker has
+  [[noreturn]] void FailInQuiet(const std::string& what);
   void Pin(uint64_t key);
   void Draft(uint64_t key, uint32_t size, Random& random);
   void ForEach();
@@ -101,6 +121,7 @@ class StoreClient final : public Client {
   std::string value_;   // what is written
   uint32_t sequence_ = 0;
   uint64_t filled_ = 0;  // keys put by Fill
+  uint64_t visits_ = 0;
   MovesHot* moves_hot_ = nullptr;
   uint64_t moved_ = 0;  // as far as it was told
 };

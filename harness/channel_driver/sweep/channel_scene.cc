@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
+constexpr uint32_t kIdle = 66;  // so that all others have places beyond a word of 64 bits
 constexpr uint32_t kSeveral = 4;
 constexpr uint32_t kHolder = 100;  // the first one, as a process of the history
 constexpr uint32_t kSendRowMessages = 12;
@@ -75,7 +76,7 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
   options_.size_bytes = size_bytes;
-  options_.max_participants = kParticipants;
+  options_.max_participants = kParticipants + making().idle;
   options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-channel-", getpid())};
@@ -173,6 +174,7 @@ void ChannelScene::RecordHolders(size_t first) {
 Scene::Making ChannelScene::making() const {
   Making making;
   making.live_holder = state_ == ChannelState::kTakenByLive;
+  making.idle = making.live_holder ? kIdle : 0;
   making.dead_holder = state_ == ChannelState::kTakenByDead;
   making.all_participants_dead = state_ == ChannelState::kAllParticipantsDead;
   const auto half_done = [&making](ChannelOperation operation) {

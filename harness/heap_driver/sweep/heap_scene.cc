@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
+constexpr uint32_t kIdle = 66;  // so that all others have places beyond a word of 64 bits
 constexpr uint32_t kFragments = 24;
 constexpr size_t kNameBytes = 16;  // of the name and the generation
 
@@ -34,7 +35,9 @@ std::shared_ptr<SceneSeats> NewSeats() {
 
 absl::Status HeapScene::Make(uint64_t size_bytes) {
   options_.size_bytes = size_bytes;
-  options_.max_participants = kParticipants;
+  const bool may_idle = state_ == HeapState::kOneBlock || state_ == HeapState::kSharedWithLive;
+  idle_ = may_idle ? kIdle : 0;
+  options_.max_participants = kParticipants + idle_;
   options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};
@@ -43,6 +46,11 @@ absl::Status HeapScene::Make(uint64_t size_bytes) {
   seats_ = NewSeats();
   if (seats_ == nullptr) return absl::ResourceExhaustedError("no memory");
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
+  if (absl::IsInvalidArgument(segment.status()) && idle_ != 0) {
+    // There are designs for few.
+    options_.max_participants -= std::exchange(idle_, 0);
+    segment = design_.Create(options_);
+  }
   if (!segment.ok()) return segment.status();
   segment_ = *std::move(segment);
   absl::StatusOr<std::unique_ptr<Heap>> heap = design_.Attach(segment_);
@@ -56,6 +64,7 @@ absl::Status HeapScene::Make(uint64_t size_bytes) {
 Scene::Making HeapScene::making() const {
   Making making;
   making.live_holder = LivesBeside();
+  making.idle = idle_;
   making.dead_holder = state_ >= HeapState::kSharedWithDead && state_ <= HeapState::kFullOfTheDead;
   making.all_participants_dead = state_ == HeapState::kAllParticipantsDead;
   const auto half_done = [&making](HeapOperation operation) {
@@ -129,7 +138,7 @@ void HeapScene::Write(ValueId id, BlockHandle block, uint64_t bytes) const {
 }
 
 ValueId HeapScene::NameOf(BlockHandle block, uint64_t bytes) const {
-  if (bytes < kSmallBlockBytes) return kNothing;
+  if (bytes < kSmallestBlockBytes) return kNothing;
   const char* const from = segment_->base() + block.offset;
   uint64_t words[2];
   std::memcpy(words, from, sizeof words);

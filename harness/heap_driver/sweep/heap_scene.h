@@ -6,6 +6,7 @@
 #define KILL9_HARNESS_HEAP_DRIVER_SWEEP_HEAP_SCENE_H_
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,6 +21,7 @@
 
 namespace kill9::sweep {
 
+inline constexpr uint32_t kSmallestBlockBytes = 24;  // of which the content can be told
 inline constexpr uint32_t kSmallBlockBytes = 64;
 inline constexpr uint32_t kLargeBlockBytes = 6000;
 inline constexpr uint32_t kFillBlockBytes = 1000;
@@ -28,7 +30,7 @@ inline constexpr uint32_t kHolder = 100;  // the first one, as a process of the 
 // Which participant works in which slot, as a history names it. All processes of a cell share it:
 // who attaches writes its line.
 struct SceneSeats {
-  static constexpr uint32_t kMost = 64;
+  static constexpr uint32_t kMost = 128;
   HeapSeat seats[kMost];
   HeapSeat holder;  // the one that lives, or is dead
   std::atomic<uint32_t> holders;
@@ -63,6 +65,15 @@ class HeapScene final : public Scene {
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
   HeapState state() const { return state_; }
+  // What a victim asks for. Each state has other sizes: of whole lines and words, and of none.
+  uint32_t small_bytes() const {
+    constexpr uint32_t kBytes[] = {64, 65, 197, 24, 129, 127, 1021, 257, 1032};
+    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+  }
+  uint32_t large_bytes() const {
+    constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
+    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+  }
   // A new participant, which is process `process` of the history.
   absl::StatusOr<std::unique_ptr<Heap>> AttachAs(uint32_t process) const;
   std::optional<Seated> holder() const { return seats_->holder.Look(); }
@@ -86,6 +97,9 @@ class HeapScene final : public Scene {
 
  private:
   void Seat(const Heap& heap, uint32_t process) const;
+  // Of the states in which somebody lives beside the victim, where the design has room for them.
+  uint32_t idle_ = 0;
+
   bool LivesBeside() const {
     return state_ >= HeapState::kOneBlock && state_ <= HeapState::kSharedWithLive;
   }

@@ -31,13 +31,13 @@ absl::Status HeapVictim::Prepare() {
 absl::Status HeapVictim::GetBlock() {
   id_ = NextId();
   Operation& allocate =
-      log_.Begin(process_, Function::kAllocate, 0, id_, HeapCall(0, kSmallBlockBytes));
-  const absl::StatusOr<BlockHandle> block = heap_->Allocate(kSmallBlockBytes, Deadline::None());
+      log_.Begin(process_, Function::kAllocate, 0, id_, HeapCall(0, scene_.small_bytes()));
+  const absl::StatusOr<BlockHandle> block = heap_->Allocate(scene_.small_bytes(), Deadline::None());
   log_.End(allocate, block.ok() ? Outcome::kOk : Outcome::kRefused, block.ok() ? block->offset : 0);
   if (!block.ok()) return block.status();
   block_ = *block;
-  scene_.Write(id_, block_, kSmallBlockBytes);
-  scene_.TellBlock(process_ - kVictims, {block_, id_, kSmallBlockBytes});
+  scene_.Write(id_, block_, scene_.small_bytes());
+  scene_.TellBlock(process_ - kVictims, {block_, id_, scene_.small_bytes()});
   const bool is_shared =
       scene_.state() == HeapState::kSharedWithLive || scene_.state() == HeapState::kSharedWithDead;
   if (!is_shared || !scene_.holder().has_value()) return absl::OkStatus();
@@ -56,7 +56,7 @@ absl::Status HeapVictim::GetReady() {
     case HeapOperation::kAllocateReserved:
     case HeapOperation::kRelease: {
       absl::StatusOr<HeapReserve> reserve =
-          heap_->Reserve(kReservedBlocks, kSmallBlockBytes, Deadline::None());
+          heap_->Reserve(kReservedBlocks, scene_.small_bytes(), Deadline::None());
       if (!reserve.ok()) return reserve.status();
       reserve_ = *std::move(reserve);
       break;
@@ -93,10 +93,10 @@ absl::Status HeapVictim::GetReady() {
   switch (operation_) {
     case HeapOperation::kAllocate:
     case HeapOperation::kAllocateReserved:
-      Announce(Function::kAllocate, NextId(), kSmallBlockBytes);
+      Announce(Function::kAllocate, NextId(), scene_.small_bytes());
       break;
     case HeapOperation::kAllocateLarge:
-      Announce(Function::kAllocate, NextId(), kLargeBlockBytes);
+      Announce(Function::kAllocate, NextId(), scene_.large_bytes());
       break;
     case HeapOperation::kAllocateAt: {
       // Where a block has just been.
@@ -104,7 +104,7 @@ absl::Status HeapVictim::GetReady() {
       const absl::Status status = heap_->Free(block_);
       log_.End(free, status.ok() ? Outcome::kOk : Outcome::kRefused, 1);
       if (!status.ok()) return status;
-      Announce(Function::kAllocate, NextId(), kSmallBlockBytes);
+      Announce(Function::kAllocate, NextId(), scene_.small_bytes());
       break;
     }
     case HeapOperation::kFree:
@@ -132,19 +132,19 @@ void HeapVictim::Run() {
   };
   switch (operation_) {
     case HeapOperation::kAllocate:
-      return take(heap_->Allocate(kSmallBlockBytes, Deadline::None()));
+      return take(heap_->Allocate(scene_.small_bytes(), Deadline::None()));
     case HeapOperation::kAllocateLarge:
-      return take(heap_->Allocate(kLargeBlockBytes, Deadline::None()));
+      return take(heap_->Allocate(scene_.large_bytes(), Deadline::None()));
     case HeapOperation::kAllocateAt:
-      return take(heap_->AllocateAt(block_.offset, kSmallBlockBytes));
+      return take(heap_->AllocateAt(block_.offset, scene_.small_bytes()));
     case HeapOperation::kReserve: {
       absl::StatusOr<HeapReserve> reserve =
-          heap_->Reserve(kReservedBlocks, kSmallBlockBytes, Deadline::None());
+          heap_->Reserve(kReservedBlocks, scene_.small_bytes(), Deadline::None());
       if (reserve.ok()) reserve_ = *std::move(reserve);
       return;
     }
     case HeapOperation::kAllocateReserved:
-      return take(heap_->Allocate(reserve_, kSmallBlockBytes));
+      return take(heap_->Allocate(reserve_, scene_.small_bytes()));
     case HeapOperation::kRelease:
       status_ = heap_->Release(std::move(reserve_));
       return;

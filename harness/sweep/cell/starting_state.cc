@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -140,6 +141,12 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
   pid_t child = ForkAs(pid);
   if (child == 0) {
+    std::vector<std::unique_ptr<SharedObject>> idle(lives ? scene_->making().idle : 0);
+    for (std::unique_ptr<SharedObject>& one : idle) {
+      absl::StatusOr<std::unique_ptr<SharedObject>> attached = scene_->AttachHolder();
+      if (!attached.ok()) _exit(1);
+      one = *std::move(attached);
+    }
     absl::StatusOr<std::unique_ptr<SharedObject>> object = scene_->AttachHolder();
     if (!object.ok()) _exit(1);
     const std::shared_ptr<void> held = scene_->Hold(**object);
@@ -157,7 +164,7 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
   } else {
     KillAndReap(child);
   }
-  to_judge_.live_holders = lives ? 1 : 0;
+  to_judge_.live_holders = lives ? 1 + scene_->making().idle : 0;
   return true;
 }
 

@@ -101,6 +101,7 @@ class Scene {
   struct Making {
     std::optional<uint32_t> half_done;  // a victim dies in the middle of this operation
     bool live_holder = false;           // a participant holds something, and lives
+    uint32_t idle = 0;                  // that its process has beside it, and that do nothing
     bool dead_holder = false;
     bool all_participants_dead = false;   // every participant's slot is taken by a dead one
     bool all_participants_alive = false;  // every slot is taken by one that lives and does nothing

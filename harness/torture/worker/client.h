@@ -54,6 +54,7 @@ class Client {
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
 
   SharedObject& object() { return *object_; }
+  const std::shared_ptr<Segment>& segment() const { return segment_; }
   WorkerBoard& board() { return board_; }
   uint32_t process() const { return process_; }
   // How often it has attached.

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Plants each bug of property/buffers/planted/ and property/connections/planted/ into a copy of its
-# source, and runs the test that its patch names: it must fail, or hang. Of the build in
-# build/release, in which buffers_tests and connections_tests are built.
+# Plants each bug of property/connections/planted/ into a copy of its source, and runs the test that
+# its patch names: it must fail, or hang. Of the build in build/release, in which connections_tests
+# is built.
 #
-#     property/buffers/planted.sh [NAME...]
+#     property/connections/planted.sh [NAME...]
 #
 # Says of each bug whether it was found. Ends with 1 if one was not.
 set -eu
@@ -13,7 +13,7 @@ most_seconds=60 # a test that hangs is found, too
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 missed=0
-for patch in property/buffers/planted/*.patch property/connections/planted/*.patch; do
+for patch in property/connections/planted/*.patch; do
   name=$(basename "$patch" .patch)
   case " $* " in '  ' | *" $name "*) ;; *) continue ;; esac
   source=$(sed -n 's|^+++ b/||p' "$patch" | head -1)
