@@ -1,6 +1,6 @@
-// The part of a channel's client for a channel in which one message goes round, or room for one, and
-// all wait for it without a deadline: each send, each return, each draft that is dropped and each
-// death must wake somebody, for nobody else comes who would.
+// The part of a channel's client for a channel in which one message goes round, or room for one,
+// and all wait for it without a deadline: each send, each return, each draft that is dropped and
+// each death must wake somebody, for nobody else comes who would.
 #include "harness/channel_driver/channel_client.h"
 
 namespace kill9 {

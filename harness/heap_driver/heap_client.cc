@@ -63,6 +63,10 @@ void HeapClient::BeSeated() {
 bool HeapClient::Act(Random& random) {
   BeSeated();
   if (random.Chance(workload_.rests)) return false;
+  if (workload_.last_room) {
+    PassRoomOn(random);
+    return true;
+  }
   ReadLetters();
   uint64_t draw = random.Below(1000);
   const auto is_due = [&draw](uint16_t share) {
@@ -102,8 +106,7 @@ void HeapClient::AllocateStep(Random& random) {
   const uint64_t bytes = workload_.NextSize(random, edges_);
   const Lifetime lifetime = random.Chance(200) ? Lifetime::kLong : Lifetime::kShort;
   // Two that hold something would wait for each other's, for ever.
-  const bool may_wait_forever =
-      slot_ >= kNeverWaitForever && held_.empty() && reserves_.empty();
+  const bool may_wait_forever = slot_ >= kNeverWaitForever && held_.empty() && reserves_.empty();
   const Deadline deadline = NextDeadline(workload_, may_wait_forever, random);
   if (deadline.waits() && Allocate(bytes, Deadline::None(), lifetime)) return;
   if (Allocate(bytes, deadline, lifetime) && deadline.waits()) Count(boards_.served_after_waiting);
@@ -210,6 +213,28 @@ void HeapClient::UseReserve(Random& random) {
   }
   if (is_over) reserves_.erase(reserves_.begin() + static_cast<ptrdiff_t>(index));
   NoteHolds();
+}
+
+// Each time that room is given up somebody must be woken, for nobody else comes who would.
+void HeapClient::PassRoomOn(Random& random) {
+  // Two of them have no room.
+  const uint64_t bytes = heap().max_block_bytes() / 3 * 2;
+  if (!traits_.has_reserve || random.Chance(500)) {
+    if (!Allocate(bytes, Deadline::None(), Lifetime::kShort) &&
+        Allocate(bytes, Deadline::Never(), Lifetime::kShort)) {
+      Count(boards_.served_after_waiting);
+    }
+    if (!held_.empty()) Free(held_.size() - 1);
+    return;
+  }
+  BeginUnrecorded(Function::kAllocate, kTheHeap);
+  absl::StatusOr<HeapReserve> reserve = heap().Reserve(1, bytes, Deadline::Never());
+  EndUnrecorded();
+  if (!reserve.ok()) FailStatus("Reserve without a deadline", reserve.status());
+  BeginUnrecorded(Function::kFree, kTheHeap);
+  const absl::Status released = heap().Release(*std::move(reserve));
+  EndUnrecorded();
+  if (!released.ok()) FailStatus("Release", released);
 }
 
 // A handle is of one allocation, for ever.

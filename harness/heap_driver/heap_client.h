@@ -70,6 +70,8 @@ class HeapClient final : public Client {
   void UseReserve(Random& random);
   void MakeReserve(Random& random);
   void LetGoStep(Random& random);
+  // One round of the room of which there is only one (HeapWorkload::last_room).
+  void PassRoomOn(Random& random);
   void Free(size_t index);
   void HandOver(Random& random);
   void Misuse(Random& random);
@@ -101,7 +103,7 @@ class HeapClient final : public Client {
   std::vector<KnownBlock> filling_;
   std::vector<KnownBlock> stale_;                             // some that it owns no more
   absl::flat_hash_set<std::pair<uint64_t, uint64_t>> named_;  // handles: offset and generation
-  std::vector<HeapReserve> reserves_;  // none of which is used up
+  std::vector<HeapReserve> reserves_;                         // none of which is used up
   // False: owners are only counted. Then nobody can be told from one, nor find what is its own.
   bool tells_owners_ = true;
 };

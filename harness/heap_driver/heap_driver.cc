@@ -48,6 +48,13 @@ Scenario WaitForRoom() {
           .needs = {.refusals = true}};
 }
 
+Scenario LastRoomOfHeap() {
+  return {.name = "last_room",
+          .summary = "room for one goes round, and all wait for it for ever",
+          .segment_bytes = 512u << 10,
+          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
+}
+
 // The work that goes on in a scenario.
 std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "owners_die" || scenario == "kill_one_at_a_time") return "shared";
@@ -55,6 +62,7 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "fragmentation") return "all-sizes";
   if (scenario == "reserves_used_up") return "reserving";
   if (scenario == "wait_for_room") return "waiting";
+  if (scenario == "last_room") return "last-room";
   return "mixed";
 }
 
@@ -111,7 +119,7 @@ class HeapRun final : public PreparedRun {
     if (scenario_ == "reserves_used_up" && traits_.has_reserve) {
       missing.Require(boards_->from_reserves, "nothing was allocated from a reserve");
     }
-    if (scenario_ == "wait_for_room") {
+    if (scenario_ == "wait_for_room" || scenario_ == "last_room") {
       missing.Require(boards_->served_after_waiting, "nobody got room by waiting");
     }
     return missing.Text();
@@ -151,8 +159,8 @@ absl::StatusOr<HeapShapeTrial> ShapeTo(const HeapDesign& design, const Scenario&
 }  // namespace
 
 std::span<const Scenario> HeapDriver::scenarios() const {
-  static const auto* scenarios = new std::vector<Scenario>(
-      CommonScenariosWith({OwnersDie(), Fragmentation(), ReservesUsedUp(), WaitForRoom()}));
+  static const auto* scenarios = new std::vector<Scenario>(CommonScenariosWith(
+      {OwnersDie(), Fragmentation(), ReservesUsedUp(), WaitForRoom(), LastRoomOfHeap()}));
   return *scenarios;
 }
 
@@ -197,7 +205,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> HeapDriver::PrepareShaped(
     HeapShapeBounds bounds = HeapBoundsOf(scenario);
     bounds.least_participants = request.least_participants;
     bounds.most_participants = request.most_participants;
-    bounds.keeps_work = !workload.empty();
+    bounds.keeps_work |= !workload.empty();
     absl::StatusOr<HeapShapeTrial> trial = ShapeTo(heap_design, scenario, request, bounds, &shape);
     if (!trial.ok()) return trial.status();
     edges = std::move(trial->edges);

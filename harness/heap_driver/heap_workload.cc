@@ -55,6 +55,7 @@ std::span<const HeapWorkload> AllHeapWorkloads() {
        .reserves = 100,
        .waits = 500,
        .waits_forever = 150},
+      {.name = "last-room", .hands_over = 0, .last_room = true},
   };
   return kAll;
 }

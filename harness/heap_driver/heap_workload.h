@@ -38,6 +38,9 @@ struct HeapWorkload {
   uint16_t waits = 50;  // for a while, if they must
   uint16_t waits_forever = 0;
   uint16_t at_a_place = 30;
+  // There is room for one block or reserve at a time: who has it gives it up, and all others wait
+  // for it, for ever.
+  bool last_room = false;
 
   // `edges`: the largest block of each of the design's ways, growing.
   uint32_t NextSize(Random& random, std::span<const uint32_t> edges) const;

@@ -48,8 +48,8 @@ std::string_view StoreClient::QuietKey(uint64_t number) const {
 
 void StoreClient::RequireIs(const char* when, std::string_view value, const Terms& terms) {
   Terms told;
-  const absl::StatusOr<Version> version =
-      keeps_terms() ? store().Get(QuietKey(0), &buffer_, &told) : store().Get(QuietKey(0), &buffer_);
+  const absl::StatusOr<Version> version = keeps_terms() ? store().Get(QuietKey(0), &buffer_, &told)
+                                                        : store().Get(QuietKey(0), &buffer_);
   if (!version.ok()) FailInQuiet(absl::StrCat(when, " Get: ", version.status().ToString()));
   if (buffer_ != value) FailInQuiet(absl::StrCat(when, " the value is another one"));
   if (!(told == terms)) FailInQuiet(absl::StrCat(when, " the value has another deadline or mark"));
@@ -123,7 +123,9 @@ bool StoreClient::TryChanges() {
   std::string wanted = "12";
   Random random(visits_, process());
   for (int i = 0; i < 3; ++i) {
-    value_.assign(std::min<uint32_t>(SizeFor(0, random), 1u << 10), static_cast<char>('a' + i));
+    // All of them together are a value, too.
+    const size_t most = std::min<size_t>(store().max_value_bytes() / 8, 1u << 10);
+    value_.assign(std::min<size_t>(SizeFor(0, random), most), static_cast<char>('a' + i));
     if (!Expect("Append", store().Append(key, value_).status(), true)) return false;
     wanted += value_;
     RequireIs("after Append", wanted);
@@ -160,9 +162,9 @@ bool StoreClient::TryTerms() {
   size_t told = 0;
   const absl::Status many = store().GetMany(keys, [&](size_t i, const EntryView* entry) {
     told += i == told ? 1 : 0;
-    const bool right = i == 0 ? entry != nullptr && entry->value == "values" &&
-                                    entry->terms == touched
-                              : entry == nullptr;
+    const bool right = i == 0
+                           ? entry != nullptr && entry->value == "values" && entry->terms == touched
+                           : entry == nullptr;
     if (!right) FailInQuiet("GetMany shows another value, deadline or mark");
   });
   if (!Expect("GetMany", many, told == keys.size())) return false;
@@ -174,7 +176,7 @@ bool StoreClient::TryTerms() {
 }
 
 bool StoreClient::TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,
-                        LeaseToken* lease) {
+                           LeaseToken* lease) {
   absl::StatusOr<LeaseAnswer> answer = store().GetOrLease(QuietKey(0), &buffer_, options);
   const bool right = answer.ok() && answer->kind == kind && answer->has_value == has_value;
   if (!Expect("GetOrLease", answer.status(), right)) return false;
@@ -208,7 +210,8 @@ bool StoreClient::TryLeases() {
   }
   // A lease that is over passes on, and its late put is refused.
   LeaseToken late;
-  if (!TryLease(Kind::kLease, false, {.lease_for = std::chrono::nanoseconds(1)}, &late)) return false;
+  const LeaseOptions short_lease = {.lease_for = std::chrono::nanoseconds(1)};
+  if (!TryLease(Kind::kLease, false, short_lease, &late)) return false;
   if (!TryLease(Kind::kLease, false, long_lease, &lease)) return false;
   put = store().PutLeased(late, "late");
   if (!Expect("PutLeased of a past lease", put.status(), put.ok() && !put->swapped)) return false;

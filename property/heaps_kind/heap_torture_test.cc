@@ -35,9 +35,12 @@ TEST_P(HeapScenarios, OfItsOwnArePassedAndProveSomething) {
     EXPECT_EQ(VerdictName(result.verdict), "pass") << scenario.name << ": " << result.reason;
     EXPECT_EQ(result.run["condition"], "strict") << scenario.name;
     ASSERT_TRUE(result.run.contains("heap")) << scenario.name;
-    EXPECT_GT(result.run["heap"]["refused_misuses"].get<uint64_t>(), 0u) << scenario.name;
+    // Where all wait for one block nobody does anything else.
+    const char* const premise =
+        scenario.name == "last_room" ? "served_after_waiting" : "refused_misuses";
+    EXPECT_GT(result.run["heap"][premise].get<uint64_t>(), 0u) << scenario.name;
   }
-  EXPECT_EQ(own, 4u);
+  EXPECT_EQ(own, 5u);
 }
 
 std::vector<const HeapDesign*> HeapsOf(Design::Role role) {

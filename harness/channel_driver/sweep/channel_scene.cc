@@ -1,5 +1,6 @@
 #include "harness/channel_driver/sweep/channel_scene.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -16,6 +17,14 @@ constexpr uint32_t kSeveral = 4;
 constexpr uint32_t kHolder = 100;  // the first one, as a process of the history
 constexpr uint32_t kSendRowMessages = 12;
 constexpr uint32_t kLargeInRow = 7;
+
+std::shared_ptr<std::atomic<uint32_t>> NewSharedWord() {
+  using Word = std::atomic<uint32_t>;
+  void* const memory =
+      mmap(nullptr, sizeof(Word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  return {static_cast<Word*>(memory), [](Word* word) { munmap(word, sizeof(Word)); }};
+}
 
 }  // namespace
 
@@ -75,6 +84,8 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 }
 
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
+  closed_ = NewSharedWord();
+  if (closed_ == nullptr) return absl::ResourceExhaustedError("no memory");
   options_.size_bytes = size_bytes;
   options_.max_participants = kParticipants + making().idle;
   options_.hash_seed = kHashSeed;
@@ -202,6 +213,7 @@ std::unique_ptr<Scene> ChannelScene::In(std::shared_ptr<Segment> other) const {
   auto scene = std::make_unique<ChannelScene>(design_, operation_, ChannelState::kEmpty);
   scene->options_ = options_;
   scene->segment_ = std::move(other);
+  scene->closed_ = closed_;
   return scene;
 }
 
@@ -216,6 +228,8 @@ absl::StatusOr<std::unique_ptr<Survivor>> ChannelScene::NewSurvivor(CellProcess 
                                                                     OperationLog log) const {
   absl::StatusOr<std::unique_ptr<Channel>> channel = Attach();
   if (!channel.ok()) return channel.status();
+  // Of a run before. Relaxed: as in ChannelVictim::Prepare.
+  if (process == kSurvivorBefore) closed().store(0, std::memory_order_relaxed);
   return std::make_unique<ChannelSurvivor>(*this, process, *std::move(channel), findings, log);
 }
 
@@ -284,6 +298,8 @@ ChannelVictim::ChannelVictim(const ChannelScene& scene, ChannelOperation operati
 }
 
 absl::Status ChannelVictim::Prepare() {
+  // Relaxed: nobody has worked yet.
+  if (process_ == kVictims) scene_.closed().store(0, std::memory_order_relaxed);
   absl::StatusOr<std::unique_ptr<Channel>> channel = scene_.Attach();
   if (!channel.ok()) return channel.status();
   channel_ = *std::move(channel);
@@ -434,6 +450,10 @@ void ChannelVictim::Run() {
 }
 
 void ChannelVictim::Record() {
+  if (operation_ == ChannelOperation::kClose && status_.ok()) {
+    // Release: pairs with the acquires of survivors, whose calls come later.
+    scene_.closed().store(1, std::memory_order_release);
+  }
   if (operation_ == ChannelOperation::kTake && got_) info_ = taken_.info();
   if (operation_ == ChannelOperation::kDrain && got_) info_ = batch_[0].info;
   const std::string_view bytes = operation_ == ChannelOperation::kTake && got_    ? taken_.bytes()

@@ -2,6 +2,7 @@
 #ifndef KILL9_HARNESS_CHANNEL_DRIVER_SWEEP_CHANNEL_SCENE_H_
 #define KILL9_HARNESS_CHANNEL_DRIVER_SWEEP_CHANNEL_SCENE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -67,6 +68,9 @@ class ChannelScene final : public Scene {
   bool is_broadcast() const {
     return design_.traits().delivery == ChannelTraits::Delivery::kBroadcast;
   }
+  // Whether a Close has returned, or somebody was told of one; of the present run. Processes of a
+  // cell share it.
+  std::atomic<uint32_t>& closed() const { return *closed_; }
   // Of a broadcast: at the oldest message that is there.
   absl::StatusOr<std::unique_ptr<Channel>> Attach() const;
 
@@ -86,6 +90,7 @@ class ChannelScene final : public Scene {
   const ChannelState state_;
   SegmentOptions options_;
   std::shared_ptr<Segment> segment_;
+  std::shared_ptr<std::atomic<uint32_t>> closed_;
   std::vector<Operation> beginning_;
   uint64_t time_ = 0;
   uint32_t sequence_ = 0;  // of the maker's messages
@@ -161,6 +166,8 @@ class ChannelSurvivor final : public Survivor {
   bool Take(TakenMessage* taken);
   void GiveUp(TakenMessage taken, bool acknowledge);
   void Allow(const char* what, const absl::Status& status);
+  // Of a send: what has been closed stays so.
+  void AllowSend(const char* what, bool was_closed, const absl::Status& status);
 
   const ChannelScene& scene_;
   const CellProcess process_;

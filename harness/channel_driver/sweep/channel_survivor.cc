@@ -11,20 +11,32 @@ void ChannelSurvivor::Allow(const char* what, const absl::Status& status) {
                   Verdict::kAuditFailed, what, ": ", status);
 }
 
+void ChannelSurvivor::AllowSend(const char* what, bool was_closed, const absl::Status& status) {
+  Allow(what, status);
+  if (absl::IsOutOfRange(status)) {
+    // Release: pairs with the acquires below; who was told tells all that come later.
+    scene_.closed().store(1, std::memory_order_release);
+  } else {
+    findings_.Check(!was_closed, Verdict::kViolation, what, ": after a Close it was told ", status);
+  }
+}
+
 bool ChannelSurvivor::Send(uint32_t bytes) {
   const ValueId id = MakeValueId(process_, ++sequence_);
   const std::string message = MessageOf(id, bytes);
   Operation& send = log_.Begin(process_, Function::kSend, 0, id);
+  const bool was_closed = scene_.closed().load(std::memory_order_acquire) != 0;
   const absl::StatusOr<Sequence> sent = channel_->Send(message, Deadline::None());
-  Allow("send", sent.status());
+  AllowSend("send", was_closed, sent.status());
   log_.End(send, sent.ok() ? Outcome::kOk : Outcome::kRefused, kNothing, sent.ok() ? *sent * 2 : 0);
   return sent.ok();
 }
 
 void ChannelSurvivor::SendDraft(bool commit) {
   if (!scene_.design().traits().has_draft) return;
+  const bool was_closed = scene_.closed().load(std::memory_order_acquire) != 0;
   absl::StatusOr<MessageDraft> draft = channel_->Reserve(kSmallMessageBytes, Deadline::None());
-  Allow("reserve", draft.status());
+  AllowSend("reserve", was_closed, draft.status());
   if (!draft.ok()) return;
   const ValueId id = MakeValueId(process_, ++sequence_);
   FillValue(id, /*key=*/0, draft->bytes());

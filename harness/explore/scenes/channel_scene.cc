@@ -1,5 +1,6 @@
 #include "harness/explore/scenes/channel_scene.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -10,8 +11,8 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kChannelNames[] = {"send",  "receive", "take",   "return",
-                                              "drain", "draft",   "recover"};
+constexpr std::string_view kChannelNames[] = {"send",  "receive", "take",  "return",
+                                              "drain", "draft",   "close", "recover"};
 constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kLargerChannelScenes[] = {
     "send,send,receive+receive,send", "send,receive+send,receive@empty",
@@ -26,6 +27,9 @@ constexpr size_t kMessageBytes = 24;
 constexpr size_t kLapOfMessages = 8;
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
+// Histories know no Close: it is recorded as a Recover with this argument, which says nothing of
+// messages; and that a call was told of one, as this in `expected` of what it was refused.
+constexpr uint64_t kOfAClose = 1;
 
 // What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
 // only fills room the head is enough: each word is a step.
@@ -43,10 +47,10 @@ ValueId IdIn(std::string_view shown, size_t whole_up_to) {
                                                         " bytes is shown that nobody has sent so"));
 }
 
-// Room, members and messages that were lacking are no errors.
+// Room, members and messages that were lacking, and the end, are no errors.
 bool IsRefusal(const absl::Status& status) {
   return absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status) ||
-         absl::IsUnavailable(status);
+         absl::IsUnavailable(status) || absl::IsOutOfRange(status);
 }
 
 }  // namespace
@@ -174,6 +178,7 @@ void ChannelScene::EndSend(Operation& operation, const absl::StatusOr<Sequence>&
     return End(operation, Outcome::kOk, kNothing, VersionOf({.sequence = *sent}));
   }
   if (!IsRefusal(sent.status())) FailStatus(sent.status());
+  if (absl::IsOutOfRange(sent.status())) operation.expected = kOfAClose;
   End(operation, Outcome::kRefused, kNothing, 0);
 }
 
@@ -194,7 +199,7 @@ void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
 
 void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) {
   if (!IsRefusal(status)) FailStatus(status);
-  const bool tells_of_messages = absl::IsDeadlineExceeded(status);
+  const bool tells_of_messages = absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
   End(operation, tells_of_messages ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
 }
 
@@ -247,6 +252,40 @@ void ChannelScene::TakeAsBatch(int participant) {
   EndGivenUp(given_up, channel.Acknowledge(*std::move(batch)));
 }
 
+void ChannelScene::Close(int participant) {
+  Operation asked = {};
+  asked.function = Function::kRecover;
+  asked.argument = kOfAClose;
+  Operation& operation = Begin(participant, "close", /*must_not_wait=*/false, asked);
+  const absl::Status status = channel(participant).Close();
+  if (!status.ok()) FailStatus(status);
+  End(operation, Outcome::kOk, kNothing, 0);
+}
+
+Finding ChannelScene::CheckCloses() const {
+  uint64_t first_call = kNever, first_return = kNever;
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      if (one.function != Function::kRecover || one.argument != kOfAClose) continue;
+      first_call = std::min(first_call, one.invoke);
+      if (one.outcome == Outcome::kOk) first_return = std::min(first_return, one.finish);
+    }
+  }
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      if (one.function != Function::kSend || one.outcome == Outcome::kOpen) continue;
+      const bool was_told = one.expected == kOfAClose;
+      if (was_told && one.finish < first_call) {
+        return {Verdict::kViolation, "a send was told of a Close that nobody had called"};
+      }
+      if (!was_told && one.invoke > first_return) {
+        return {Verdict::kViolation, "a send after a Close had returned was not told of it"};
+      }
+    }
+  }
+  return {};
+}
+
 void ChannelScene::Do(int participant, size_t number, size_t call) {
   switch (static_cast<ChannelCall>(call)) {
     case ChannelCall::kSend:
@@ -261,6 +300,8 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
       return Take(participant, /*acknowledge=*/false);
     case ChannelCall::kDrain:
       return TakeAsBatch(participant);
+    case ChannelCall::kClose:
+      return Close(participant);
     case ChannelCall::kRecover:
       return Recover(participant);
   }
@@ -268,12 +309,13 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
 
 // Receives all that is left; then nothing may be left.
 Finding ChannelScene::Look() {
+  if (Finding found = CheckCloses(); found.verdict != Verdict::kPass) return found;
   Channel& channel = this->channel(kAuditor);
   std::string message;
   for (;;) {
     const absl::StatusOr<MessageInfo> info = channel.Receive(&message, Deadline::None());
-    const bool nothing =
-        absl::IsDeadlineExceeded(info.status()) || absl::IsUnavailable(info.status());
+    const bool nothing = absl::IsDeadlineExceeded(info.status()) ||
+                         absl::IsUnavailable(info.status()) || absl::IsOutOfRange(info.status());
     if (!info.ok() && !nothing) {
       return {Verdict::kViolation,
               absl::StrCat("Receive after recovery: ", std::string(info.status().message()))};

@@ -21,7 +21,16 @@
 
 namespace kill9::explore {
 
-enum class ChannelCall : uint8_t { kSend, kReceive, kTake, kReturn, kDrain, kDraft, kRecover };
+enum class ChannelCall : uint8_t {
+  kSend,
+  kReceive,
+  kTake,
+  kReturn,
+  kDrain,
+  kDraft,
+  kClose,
+  kRecover,
+};
 enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull };
 
 const ScenarioWords& ChannelWords();
@@ -50,6 +59,10 @@ class ChannelScene final : public ObjectScene {
   void Receive(int participant);
   void Take(int participant, bool acknowledge);
   void TakeAsBatch(int participant);
+  void Close(int participant);
+  // Of a whole schedule: no send that was called after a Close had returned has sent, or been told
+  // of anything else; and nobody was told of a Close that nobody had called.
+  Finding CheckCloses() const;
   Operation& BeginOne(int participant, const char* what, Function function, Progress progress,
                       ValueId argument);
   void EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent);

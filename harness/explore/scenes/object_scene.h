@@ -52,6 +52,11 @@ class ObjectScene : public Scene {
   bool MustNotWait(Progress progress) const {
     return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
   }
+  // What the participant did in this schedule. REQUIRES: it is over.
+  std::span<const Operation> OperationsOf(int participant) const {
+    const Participant& of = of_[static_cast<size_t>(participant)];
+    return {of.operations.data(), of.count};
+  }
   // Calls Recover, as an operation of the participant.
   void Recover(int participant);
   // Asks the machine, and notes the call. What is not given is nothing.

@@ -87,6 +87,10 @@ HeapShapeBounds HeapBoundsOf(const Scenario& scenario) {
   if (scenario.name == "kill_one_at_a_time") bounds.most_segment_bytes = 8 * kMiB;
   if (scenario.name == "reserves_used_up") bounds.kept = WithoutBit(HeapAction::kReserve);
   if (scenario.name == "wait_for_room") bounds.kept = WithoutBit(HeapAction::kWait);
+  if (scenario.name == "last_room") {
+    bounds.keeps_work = true;
+    bounds.most_segment_bytes = 2 * kMiB;  // its only block is as large
+  }
   return bounds;
 }
 
