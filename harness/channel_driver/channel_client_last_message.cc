@@ -21,6 +21,10 @@ void ChannelClient::PassOn(Random& random) {
 void ChannelClient::PassRoomOn() {
   Reserve(static_cast<uint32_t>(channel().max_message_bytes()), Deadline::Never());
   if (!drafts_.empty()) CommitOrDrop(drafts_.size() - 1, /*commit=*/false);
+  // Of drafts that are dropped the history knows nothing.
+  if (Receive(Deadline::None())) {
+    Fail(Verdict::kViolation, "a message is there, and nobody has sent one");
+  }
 }
 
 uint64_t ChannelClient::CountAll() {
