@@ -78,6 +78,8 @@ class ChannelScene final : public Scene {
   // Fills it and takes all out once, so that what grows has its full length. kFull: leaves it full.
   absl::Status FillOnce(Channel& channel);
   absl::Status ReturnEach(Channel& channel, size_t messages);
+  // Sends and receives until many messages go round the end of whatever ring they are in.
+  absl::Status GoRound(Channel& channel);
   // What the holders will take, each the oldest message that is left (Hold); `first`: the first
   // message's record.
   void RecordHolders(size_t first);
