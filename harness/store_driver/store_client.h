@@ -74,6 +74,7 @@ class StoreClient final : public Client {
   bool TryChanges();
   bool TryTerms();
   bool TryLeases();
+  bool TryLeasesOfTheDead();
   bool TryExpired();
   void TryClears();
   bool TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,

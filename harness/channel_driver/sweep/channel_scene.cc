@@ -112,13 +112,11 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
     // Who finds no message would recover the dead.
     sizes.assign(making().all_participants_dead ? kParticipants : kSeveral, kSmallMessageBytes);
   }
-  if (state_ == ChannelState::kMany || state_ == ChannelState::kManyReturned)
+  if (state_ == ChannelState::kMany || state_ == ChannelState::kManyReturned) {
     sizes.assign(kManyMessages - 10, kSmallMessageBytes);
-  const size_t first = beginning_.size();
-  const bool many = state_ == ChannelState::kMany || state_ == ChannelState::kManyReturned;
-  if (many && !is_broadcast()) {
     if (absl::Status status = GoRound(**channel); !status.ok()) return status;
   }
+  const size_t first = beginning_.size();
   for (const uint32_t size : sizes) {
     const absl::StatusOr<bool> room = Send(**channel, size);
     if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
@@ -131,15 +129,15 @@ absl::Status ChannelScene::Make(uint64_t size_bytes) {
 // Rings have as many slots as a power of two, or as the room has granules, or twice as many: its
 // bytes are a multiple of each. What was received long ago says nothing, and is not recorded.
 absl::Status ChannelScene::GoRound(Channel& channel) {
+  if (is_broadcast()) return absl::OkStatus();  // what it has sent stays
   const absl::StatusOr<Occupancy> occupancy = channel.Look();
   if (!occupancy.ok()) return occupancy.status();
   const std::string message(kSmallMessageBytes, '\0');
   std::string received;
   for (uint64_t sent = sequence_; sent + kManyMessages / 2 < occupancy->capacity_bytes; ++sent) {
-    if (const auto one = channel.Send(message, Deadline::None()); !one.ok()) return one.status();
-    if (const auto one = channel.Receive(&received, Deadline::None()); !one.ok()) {
-      return one.status();
-    }
+    absl::Status status = channel.Send(message, Deadline::None()).status();
+    if (status.ok()) status = channel.Receive(&received, Deadline::None()).status();
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
