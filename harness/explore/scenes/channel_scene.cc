@@ -20,7 +20,8 @@ constexpr std::string_view kLargerChannelScenes[] = {
     "return+receive,recover",         "take+send,receive,recover",
     "draft,draft+drain,receive",      "send+receive+receive",
     "send+send+receive@empty",        "send,send+take+recover@full",
-    "receive,send+receive,send@full", "return,take+receive,send@full"};
+    "receive,send+receive,send@full", "return,take+receive,send@full",
+    "close,send+send,send",           "close,receive+send"};
 constexpr size_t kMessageBytes = 24;
 // Of a broadcast that is full, each message has so large a part of the room that the next one
 // overwrites another.
