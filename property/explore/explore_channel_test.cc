@@ -73,12 +73,14 @@ INSTANTIATE_TEST_SUITE_P(All, ExploreChannels, testing::ValuesIn(Designs()),
                          [](const auto& design) { return std::string(design.param->name()); });
 
 TEST(ExploreChannelBaselines, ADeathWithTheSemaphoreIsFound) {
-  const ExploreResult result =
-      ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {.deaths = 1});
+  const ExploreResult result = ExploreScenario(*FindDesign("semaphore_vector"), "send+receive",
+                                               {.deaths = 1, .budget_seconds = 600});
   EXPECT_EQ(result.finding.verdict, Verdict::kStuck) << result.finding.message;
   // Nobody need be killed for it.
-  EXPECT_EQ(ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {}).finding.verdict,
-            Verdict::kPass);
+  EXPECT_EQ(
+      ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {.budget_seconds = 600})
+          .finding.verdict,
+      Verdict::kPass);
 }
 
 TEST(ExploreChannelScenes, WhatHasNoneSaysWhy) {

@@ -38,7 +38,9 @@ TEST(ExploreCommand, RefusesWhatItDoesNotHave) {
 
 TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   const std::string file = testing::TempDir() + "explore_command_test.json";
-  Ended ended = Kill9("explore --variant=cas_slots --scenario='get+erase put+get' --json=" + file);
+  // None of these ends by time.
+  Ended ended = Kill9(
+      "explore --variant=cas_slots --scenario='get+erase put+get' --budget=600 --json=" + file);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   absl::StatusOr<Json> result = ReadJsonFile(file);
   ASSERT_TRUE(result.ok()) << result.status();
@@ -53,7 +55,8 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
     EXPECT_FALSE(run.contains("token"));
   }
 
-  ended = Kill9("explore --variant=unsynchronised_hash --scenario=put+get --json=" + file);
+  ended =
+      Kill9("explore --variant=unsynchronised_hash --scenario=put+get --budget=600 --json=" + file);
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("repeat (deterministic): kill9 explore --token="));
   // The source line of an access.
@@ -97,7 +100,8 @@ class ExploreParts : public testing::Test {
 
   const std::string folder_ = testing::TempDir() + "/explore_parts_" + std::to_string(getpid());
   const std::string whole_ =
-      "--variant=cas_slots,global_mutex --scenario='get+get get+erase put+get put+get'";
+      "--variant=cas_slots,global_mutex --scenario='get+get get+erase put+get put+get' "
+      "--budget=600";
 };
 
 // What does not depend on how long it took.
@@ -175,7 +179,8 @@ class ExploreGate : public ExploreParts {
 };
 
 TEST_F(ExploreGate, OpensForASoundDesignByWorkAndByTime) {
-  for (const char* bound : {"--kills=10", "--budget=100"}) {
+  // Far more seconds than it needs.
+  for (const char* bound : {"--kills=10", "--budget=1000"}) {
     const Ended ended = Gate(KILL9_COMMAND, std::string("--variant=cas_slots ") + bound);
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
     const Json result = Read("gate.json");

@@ -51,8 +51,10 @@ INSTANTIATE_TEST_SUITE_P(All, ExploreHeaps, testing::ValuesIn(HeapDesigns()),
 // A count of owners says nothing of who they are: that of the dead stays.
 TEST(ExploreHeapBaselines, ADeadOwnerThatIsOnlyCountedIsFound) {
   const Design& counted = *FindDesign("counted_heap");
-  EXPECT_EQ(ExploreScenario(counted, "drop+drop", {}).finding.verdict, Verdict::kPass);
-  const ExploreResult result = ExploreScenario(counted, "drop+drop", {.deaths = 1});
+  EXPECT_EQ(ExploreScenario(counted, "drop+drop", {.budget_seconds = 600}).finding.verdict,
+            Verdict::kPass);
+  const ExploreResult result =
+      ExploreScenario(counted, "drop+drop", {.deaths = 1, .budget_seconds = 600});
   EXPECT_EQ(result.finding.verdict, Verdict::kLeak) << result.finding.message;
 }
 

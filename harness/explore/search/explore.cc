@@ -17,6 +17,7 @@ class Explorer {
         limits_{
             .model = options.model, .deaths = options.deaths, .prove_hooks = options.prove_hooks},
         machine_(Machine::Get()),
+        schedules_most_(options.schedules),
         began_(std::chrono::steady_clock::now()) {
     machine_.Load(scene, limits_);
   }
@@ -49,7 +50,7 @@ class Explorer {
   bool Over(double share) {
     if (found() || result_.unsteady) return true;
     if (options_.interrupted != nullptr && *options_.interrupted) return true;
-    if (options_.schedules != 0 && result_.schedules >= options_.schedules) return true;
+    if (schedules_most_ != 0 && result_.schedules >= schedules_most_) return true;
     return result_.schedules % kLooksAtTheClock == 0 && Seconds() > options_.budget_seconds * share;
   }
 
@@ -77,6 +78,9 @@ class Explorer {
   void RunExhaustively() {
     result_.strategy = Strategy::kExhaustive;
     const double share = options_.strategy == Strategy::kAuto ? 0.5 : 1;
+    if (options_.strategy == Strategy::kAuto && options_.schedules > result_.schedules) {
+      schedules_most_ -= (options_.schedules - result_.schedules) / 2;
+    }
     Exhaustive exhaustive(options_.preemptions);
     machine_.TakeGrew();
     bool more = true;
@@ -90,6 +94,7 @@ class Explorer {
         more = exhaustive.Next();
       }
     }
+    schedules_most_ = options_.schedules;
     result_.exhaustive = !more && !found() && !result_.unsteady && !machine_.narrowed();
     result_.distinct_states = exhaustive.states();
   }
@@ -125,6 +130,7 @@ class Explorer {
   const ExploreOptions& options_;
   MachineLimits limits_;
   Machine& machine_;
+  uint64_t schedules_most_;  // of the present strategy; 0: as the budget says
   const std::chrono::steady_clock::time_point began_;
   ExploreResult result_;
 };

@@ -15,9 +15,10 @@ namespace {
 
 constexpr uint64_t kSchedulesToRecord = 3000;
 // First so many at random in each scenario, which tell where the weaker order allows more than the
-// one that is written. Then there alone, longer and longer.
+// one that is written. Then so many more in each, more and more. Not so long: what is found would
+// depend on how busy the computer is.
 constexpr uint64_t kSchedulesOfFirstLook = 300;
-constexpr double kSecondsOfALook[] = {0.2, 1, 4};
+constexpr uint64_t kSchedulesOfALook[] = {4'000, 20'000, 100'000};
 
 constexpr std::string_view kOfNames[] = {"load",          "store", "update",
                                          "failed update", "fence", "signal fence"};
@@ -115,17 +116,18 @@ class Score {
     // The more it allows, the sooner.
     std::vector<std::pair<uint64_t, std::string>> left;
     for (const std::string& scenario : known.scenarios) {
-      const ExploreResult result =
-          Run(scenario, options_.budget_seconds, kSchedulesOfFirstLook, Strategy::kRandom);
+      const ExploreResult result = Run(scenario, options_.budget_seconds - weakened.seconds,
+                                       kSchedulesOfFirstLook, Strategy::kRandom);
       if (Finds(scenario, result, weakened)) return;
       left.emplace_back(result.novelties, scenario);
     }
     std::stable_sort(left.begin(), left.end(),
                      [](const auto& a, const auto& b) { return a.first > b.first; });
-    for (const double seconds : kSecondsOfALook) {
+    for (const uint64_t schedules : kSchedulesOfALook) {
       std::vector<std::pair<uint64_t, std::string>> not_all;
       for (const auto& [novelties, scenario] : left) {
-        const ExploreResult result = Run(scenario, seconds, options_.schedules);
+        const ExploreResult result =
+            Run(scenario, options_.budget_seconds - weakened.seconds, schedules);
         if (Finds(scenario, result, weakened)) return;
         if (!result.exhaustive) not_all.emplace_back(novelties, scenario);
       }
