@@ -20,7 +20,8 @@ set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE
   -DKILL9_VERSION="${PROJECT_VERSION}"
   -fPIE -fno-omit-frame-pointer -fsanitize=thread -I${CMAKE_SOURCE_DIR}
   -mllvm -tsan-instrument-read-before-write=1 -mllvm -tsan-instrument-func-entry-exit=0
-  -mllvm -tsan-handle-cxx-exceptions=0)
+  -mllvm -tsan-handle-cxx-exceptions=0
+  -include ${CMAKE_SOURCE_DIR}/harness/explore/base/explored_code.h)
 
 # A clang is believed by its effect: an access calls the hook, a function call none.
 if(NOT KILL9_EXPLORE_REASON)
@@ -102,7 +103,7 @@ kill9_unity(kill9_explorer 3)
 # copies of bytes nobody has instrumented: so it is linked from its archive.
 set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open close fcntl mmap
   munmap madvise fstat syscall nanosleep usleep sched_yield clock_gettime getpid gettid kill
-  getrandom
+  getrandom read pwrite ppoll inotify_init1 inotify_add_watch inotify_rm_watch
   sem_wait sem_trywait
   sem_post pthread_mutex_lock pthread_mutex_trylock pthread_mutex_clocklock pthread_mutex_timedlock
   pthread_mutex_unlock pthread_mutex_consistent _ZSt11_Hash_bytesPKvmm)

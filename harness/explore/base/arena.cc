@@ -13,6 +13,7 @@
 namespace kill9::explore {
 
 constinit Arena Arena::the_;
+constinit Arena::KeptPage Arena::written_[] = {};
 
 void Arena::Map() {
   void* memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
@@ -39,16 +40,43 @@ void* Arena::Allocate(size_t bytes, size_t alignment) {
   return begin_ + at;
 }
 
+void Arena::KeepAll() {
+  if (begin_ == nullptr) return;
+  if (copy_ != nullptr) Restore();
+  written_pages_ = 0;
+  used_ = (used_ + kPageBytes - 1) / kPageBytes * kPageBytes;
+  if (mprotect(begin_, used_, PROT_READ | PROT_WRITE) != 0) std::abort();
+  first_ = used_;
+}
+
 void Arena::Save() {
   kept_ = used_;
   __real_free(copy_);
   copy_ = static_cast<char*>(__real_malloc(kept_ - first_ + 1));
   if (copy_ == nullptr) std::abort();
   __real_memcpy(copy_, begin_ + first_, kept_ - first_);
+  // A write to what was there before is told by AllowWrite.
+  if (first_ > 0 && mprotect(begin_, first_, PROT_READ) != 0) std::abort();
+}
+
+bool Arena::AllowWrite(const void* address) {
+  const auto at = static_cast<size_t>(static_cast<const char*>(address) - begin_);
+  if (begin_ == nullptr || at >= first_) return false;
+  if (written_pages_ == kMostKeptPages) {
+    std::fputs("kill9-explore: explored code changes too much of what outlives a scene\n", stderr);
+    std::abort();
+  }
+  KeptPage& kept = written_[written_pages_++];
+  kept.page = begin_ + at / kPageBytes * kPageBytes;
+  __real_memcpy(kept.content, kept.page, kPageBytes);
+  return mprotect(kept.page, kPageBytes, PROT_READ | PROT_WRITE) == 0;
 }
 
 void Arena::Restore() {
   __real_memcpy(begin_ + first_, copy_, kept_ - first_);
+  for (size_t i = 0; i < written_pages_; ++i) {
+    __real_memcpy(written_[i].page, written_[i].content, kPageBytes);
+  }
   used_ = kept_;
 }
 

@@ -24,12 +24,22 @@ class Arena {
   // What is there now is what Restore brings back.
   void Save();
   void Restore();
-  // What is there now stays for ever, and Save is about what follows: explored code keeps some
-  // things for as long as its process lives.
-  void KeepAll() { first_ = used_; }
+  // What is there now stays for ever: explored code keeps some things for as long as its process
+  // lives. Of that, Restore brings back the pages that were written to since the last Save.
+  void KeepAll();
+  // REQUIRES: a write to the address has raised SIGSEGV. Whether that was to find out about it:
+  // then it is possible now.
+  bool AllowWrite(const void* address);
 
  private:
   constexpr Arena() = default;
+  static constexpr size_t kPageBytes = 4096;
+  static constexpr size_t kMostKeptPages = 64;
+  struct KeptPage {
+    char* page;
+    char content[kPageBytes];
+  };
+
   void Map();
   // Of addresses. What is kept of one scene after another takes some hundred KiB each.
   static constexpr size_t kBytes = size_t{8} << 30;
@@ -40,6 +50,8 @@ class Arena {
   size_t used_ = 0;
   size_t kept_ = 0;
   char* copy_ = nullptr;
+  size_t written_pages_ = 0;  // of what is kept
+  static KeptPage written_[kMostKeptPages];
 };
 
 // The explorer's own code, called from explored code, allocates elsewhere.

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "harness/explore/base/arena.h"
 #include "harness/explore/runtime/machine.h"
 
 namespace kill9::explore {
@@ -35,6 +36,7 @@ bool LetPass(int signal, const siginfo_t& about, ucontext_t& context) {
 }
 
 void OnCrash(int signal, siginfo_t* about, void* context) {
+  if (signal == SIGSEGV && Arena::Get().AllowWrite(about->si_addr)) return;
   if (LetPass(signal, *about, *static_cast<ucontext_t*>(context))) return;
   Machine& machine = Machine::Get();
   if (!machine.exploring()) {

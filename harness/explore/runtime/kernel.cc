@@ -1,5 +1,6 @@
 #include "harness/explore/runtime/kernel.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,12 +16,6 @@ int Kernel::Open(int owner) {
     return i;
   }
   return kNone;
-}
-
-bool Kernel::DropReference(int description) {
-  if (--references_[description] > 0) return false;
-  UnlockAll(description);
-  return true;
 }
 
 void Kernel::UnlockAll(int description) {
@@ -59,6 +54,33 @@ void Kernel::Release(int owner) {
     references_[i] = 0;
     UnlockAll(i);
   }
+  for (Watch& watch : watches_) {
+    if (watch.owner == owner) watch = {};
+  }
+}
+
+int Kernel::OpenWatch(int owner) {
+  for (int i = 0; i < kMostWatches; ++i) {
+    if (watches_[i].owner != kNone) continue;
+    watches_[i].owner = owner;
+    return i;
+  }
+  return kNone;
+}
+
+void Kernel::Tell(News news) {
+  for (Watch& watch : watches_) {
+    watch.news = static_cast<uint8_t>(watch.news | (watch.wanted & news));
+  }
+}
+
+void Kernel::ForgetNews() {
+  for (Watch& watch : watches_) watch.news = kNoNews;
+}
+
+bool Kernel::IsWatched() const {
+  return std::any_of(watches_.begin(), watches_.end(),
+                     [](const Watch& watch) { return watch.wanted != kNoNews; });
 }
 
 uint64_t Kernel::Hash() const {
@@ -67,6 +89,13 @@ uint64_t Kernel::Hash() const {
     if (lock.description == kNone) continue;
     hash +=
         Mix(static_cast<uint64_t>(lock.byte), static_cast<uint64_t>(owner_[lock.description]) + 1);
+  }
+  for (int i = 0; i < kMostWatches; ++i) {
+    const Watch& watch = watches_[i];
+    if (watch.owner == kNone) continue;
+    hash += Mix(static_cast<uint64_t>(kMost + i), static_cast<uint64_t>(watch.owner) << 4 |
+                                                      static_cast<uint64_t>(watch.news) << 2 |
+                                                      watch.wanted);
   }
   return hash;
 }

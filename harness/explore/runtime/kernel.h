@@ -1,5 +1,6 @@
-// What the simulated kernel remembers: who has which byte lock, through which open description, and
-// which robust mutexes a thread has in its list.
+// What the simulated kernel remembers: who has which byte lock, through which open description; who
+// watches the segment's file, and what he was not told yet; and which robust mutexes a thread has
+// in its list.
 #ifndef KILL9_HARNESS_EXPLORE_RUNTIME_KERNEL_H_
 #define KILL9_HARNESS_EXPLORE_RUNTIME_KERNEL_H_
 
@@ -7,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 namespace kill9::explore {
 
@@ -27,8 +29,9 @@ class Kernel {
   }
   static int DescriptionOf(int fd) { return IsDescriptor(fd) ? fd - kFirstDescriptor : kNone; }
   void AddReference(int description) { ++references_[description]; }
-  // Returns whether it was the last: its locks are gone.
-  bool DropReference(int description);
+  // Returns whether it was the last. Then its locks go by UnlockAll, a moment later.
+  bool DropReference(int description) { return --references_[description] == 0; }
+  void UnlockAll(int description);
 
   // kNone: nobody.
   int HolderOf(off_t byte) const;
@@ -39,6 +42,26 @@ class Kernel {
   // Everything that a process had is gone with it.
   void Release(int owner);
 
+  // ---- Instances of inotify. Each watches the segment's file, or nothing.
+  static constexpr int kMostWatches = 32;
+  enum News : uint8_t { kNoNews = 0, kModified = 1, kClosed = 2 };
+  int OpenWatch(int owner);  // its number, or kNone
+  static int DescriptorOfWatch(int watch) { return kFirstDescriptor + kMost + watch; }
+  static int WatchOf(int fd) {
+    const int watch = fd - kFirstDescriptor - kMost;
+    return watch >= 0 && watch < kMostWatches ? watch : kNone;
+  }
+  void CloseWatch(int watch) { watches_[watch] = {}; }
+  // Bits of what it wants to be told; none: it watches nothing.
+  void SetWanted(int watch, uint8_t wanted) { watches_[watch].wanted = wanted; }
+  // Tells all who watch for it.
+  void Tell(News news);
+  bool IsWatched() const;
+  void ForgetNews();  // all have read it
+  uint8_t NewsFor(int watch) const { return watches_[watch].news; }
+  // Tells it, once.
+  uint8_t TakeNews(int watch) { return std::exchange(watches_[watch].news, kNoNews); }
+
   uint64_t Hash() const;
 
  private:
@@ -46,11 +69,15 @@ class Kernel {
     off_t byte = 0;
     int description = kNone;
   };
-  void UnlockAll(int description);
+  struct Watch {
+    int owner = kNone;
+    uint8_t wanted = kNoNews, news = kNoNews;
+  };
 
   std::array<ByteLock, kMost> locks_;
   std::array<int, kMost> owner_ = {};
   std::array<int, kMost> references_ = {};
+  std::array<Watch, kMostWatches> watches_;
 };
 
 // As the C library and the kernel keep it for each thread: words of mutexes that it holds, and one

@@ -16,6 +16,8 @@ namespace kill9::explore {
 namespace {
 
 constexpr uint64_t kResources = 128;
+constexpr uint32_t kNewsResource = kResources - 2;
+constexpr int64_t kBeginningNs = 1'000'000'000;
 
 }  // namespace
 
@@ -30,6 +32,7 @@ void Machine::NoteMapping(char* base, size_t bytes) {
 }
 
 void Machine::Load(Scene& scene, const MachineLimits& limits) {
+  now_ns_ = kBeginningNs;
   scene_ = &scene;
   limits_ = limits;
   participants_ = scene.participants();
@@ -42,6 +45,7 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   Arena::Get().on = true;
   scene.Make();
   Arena::Get().on = false;
+  kernel_.ForgetNews();
   Arena::Get().Save();
   if (proving_ && base_ != explored_segment.base) munmap(base_, words_ * 8);
   proving_ = limits.prove_hooks;
@@ -92,6 +96,7 @@ Machine::Ending Machine::RunSchedule(Chooser& chooser, Finding* finding) {
   for (int i = 0; i < participants_; ++i) StartFiber(i);
   StartFiber(kAuditor);
   memory_hash_ = history_hash_ = writes_ = time_ = returned_ = 0;
+  now_ns_ = kBeginningNs;
   deaths_ = 0;
   living_ = static_cast<uint8_t>((1u << participants_) - 1);
   just_killed_ = false;
@@ -218,6 +223,7 @@ void Machine::BeginOperation(const char* what, bool must_not_wait) {
   }
   fiber.in_operation = true;
   fiber.must_not_wait = must_not_wait;
+  fiber.timed_out_ns = 0;
   ++fiber.steps;
   const uint64_t bit = static_cast<uint64_t>(running_) * 8 + fiber.operations % 8;
   history_hash_ += Mix(bit + 1, returned_ + 1);
@@ -281,7 +287,10 @@ void Machine::Before(uint64_t word, bool write, uintptr_t code) {
     if (contended_[word] != 0 || limits_.ask_everywhere) {
       fiber.next_word = word;
       fiber.next_writes = write;
-      if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) {
+      const bool again = IsLookingAgain(word, write, code);
+      if (again && !limits_.ask_everywhere) {
+        // Nothing new: see spins.cc.
+      } else if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) {
         AskForTurn();
       } else {
         AskInsideTurn(false);
@@ -295,18 +304,19 @@ void Machine::Before(uint64_t word, bool write, uintptr_t code) {
   }
 }
 
-void Machine::Change(uint64_t word, uint64_t old_value, uint64_t value) {
+void Machine::ChangeBy(int fiber, uint64_t word, uint64_t old_value, uint64_t value) {
   if (old_value == value) {
     // Under c11 it is one store more, from which others may read what they are given with it.
-    if (IsWeak(word)) NoteChange();
+    if (IsWeak(word)) NoteChange(fiber);
     return;
   }
   memory_hash_ ^= Mix(word + 1, old_value) ^ Mix(word + 1, value);
-  NoteChange();
+  NoteChange(fiber);
 }
 
-void Machine::NoteChange() {
+void Machine::NoteChange(int by) {
   ++writes_;
+  if (by >= 0) ++fibers_[by].writes;
   if (running_ < 0) return;
   fibers_[running_].changed = true;
   ++fibers_[running_].changes;
@@ -400,7 +410,7 @@ void Machine::Store(void* address, size_t bytes, uint64_t value, TakenOrder orde
     *At(word) = whole;
   }
   if (picked_ != 0) {
-    NoteChange();
+    NoteChange(running_);
   } else if (buffers() && !seq_cst && (fiber.buffered > 0 || contended_[word] != 0)) {
     Push(word, mask, whole, old_value);
   } else {
@@ -457,6 +467,8 @@ void Machine::BarrierOfAll(uintptr_t code) {
   }
   if (models_orders()) weak_.Fence(running_, Order::kSeqCst);
 }
+
+void Machine::TouchNews(bool write, uintptr_t code) { TouchResource(kNewsResource, write, code); }
 
 void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
   if (phase_ == Phase::kOutside) return;

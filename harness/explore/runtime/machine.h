@@ -28,6 +28,7 @@
 
 #include "harness/explore/base/fiber.h"
 #include "harness/explore/base/twin_memory.h"
+#include "harness/explore/runtime/fiber_state.h"
 #include "harness/explore/runtime/kernel.h"
 #include "harness/explore/runtime/question.h"
 #include "harness/history/history.h"
@@ -51,7 +52,7 @@ class Scene {
 struct MachineLimits {
   MemoryModel model = MemoryModel::kSc;
   int deaths = 0;
-  uint64_t steps = 20'000;      // of one participant
+  uint64_t steps = 100'000;     // of one participant
   bool ask_everywhere = false;  // at every access: for schedules that are given step by step
   bool trace = false;
   // Every access that no hook has seen is a finding: the segment is not accessible but for the
@@ -107,6 +108,9 @@ class Machine {
   int deaths() const { return deaths_; }
   // Whether an operation of the participant has returned in this schedule.
   bool returned(int participant) const { return fibers_[participant].operations > 0; }
+  // Whether what the running operation waited for was there when its time was up at last, and
+  // nobody had woken it: since then none of the others has changed anything.
+  bool Overslept(int64_t deadline_ns) const;
   // Of the present schedule: a wrong thing that the running fiber has seen. Does not return.
   [[noreturn]] void Fail(Verdict verdict, std::string message);
 
@@ -153,6 +157,15 @@ class Machine {
   bool WaitForWake(const void* address);
   // Lets others go on until something has changed.
   void Sleep();
+  // A pause between two looks (spins.cc).
+  void Pause();
+  // Waits until there is news for a watch. False: the time `until_ns` came, which happens only
+  // where nobody else can go on.
+  bool WaitForNews(int watch, int64_t until_ns);
+  static constexpr int64_t kNeverNs = INT64_MAX;
+  int64_t now_ns() const { return now_ns_; }
+  // News of the segment's file, for all who watch it; a read or write of what they were told.
+  void TouchNews(bool write, uintptr_t code);
   void Wake(const void* address, int count);
   // An attempt has found the word taken. A second one that finds the same waits for a change: to
   // look at what stays as it is changes nothing.
@@ -161,9 +174,11 @@ class Machine {
   uint32_t LoadOfHolder(const uint32_t* address);
   void StoreOfHolder(uint32_t* address, uint32_t value);
   Kernel& kernel() { return kernel_; }
-  void KernelChanged() {
+  // By whom; kNobody: the kernel itself.
+  void KernelChanged(int by) {
     kernel_hash_ = kernel_.Hash();
     ++writes_;
+    if (by != kNobody) ++fibers_[by].writes;
   }
   // Participants ask who lives: the time of each death's last event matters from now on.
   void NoteQuestionOfLife();
@@ -218,53 +233,8 @@ class Machine {
 
  private:
   enum class Phase : uint8_t { kOutside, kTurns, kAudit };
-  enum class Wait : uint8_t { kNone, kChange, kWake, kSleep };
-
-  struct Buffered {
-    uint64_t word, mask, value;
-    uint64_t under;  // what the segment showed before it
-  };
-  static constexpr int kMostBuffered = 512;
-  // A store since the last place over which the compiler moves none.
-  struct Unordered {
-    uint64_t word, old_value;
-    bool releases;
-    bool reached;  // another has seen it, or one that comes after it
-  };
-  static constexpr int kMostUnordered = 32;
   static constexpr int kFirstThreadId = 1'000'000;
 
-  // What a fiber has at its start is all zeros.
-  struct FiberState {
-    uint64_t seen = 0;  // a hash of all that it has read
-    uint64_t steps = 0;
-    uint64_t next_word = 0;
-    bool next_writes = false;
-    Wait wait = Wait::kNone;
-    uint64_t wait_word = 0, wait_value = 0;
-    bool woken = false;
-    uint64_t busy_word = 0, busy_value = 0;  // of the last attempt that found it taken
-    uint32_t timeouts = 0;                   // since the segment changed last
-    uint64_t timeout_writes = 0;
-    bool granted = false;  // its next access to a contended word needs no question
-    bool started = false, ended = false, dead = false, buried = false;
-    bool changed = false;  // its death now would be another one than before its last turn
-    bool in_operation = false, must_not_wait = false;
-    uint64_t changes = 0;  // that it has made to the segment, or put into its buffer
-    uint64_t asked = 0;    // of them, and of its robust list, when its death was last offered
-    uint64_t end_of_death = 0;
-    uint64_t operations = 0;
-    // A plain store that the code is about to make, or has made since: so many words, at ...
-    int unsettled = 0;
-    char* unsettled_address = nullptr;
-    size_t unsettled_bytes = 0;
-    uint64_t unsettled_old[3] = {};
-    uintptr_t unsettled_code = 0;
-    int error = 0;  // errno
-    int buffered = 0;
-    bool buffer_shown = false;
-    int unordered = 0;
-  };
   struct Fiber : FiberState {
     Stack stack;
     RobustList robust;
@@ -296,6 +266,10 @@ class Machine {
   void Kill(int fiber);
   void Event(int fiber);
   void Block(Wait wait);
+  void TimeOut(Fiber& fiber);
+  // Whether the running fiber's read is one of a loop that sees what it has seen before.
+  bool IsLookingAgain(uint64_t word, bool write, uintptr_t code);
+  uint64_t ChangesOfOthers(const Fiber& fiber) const { return writes_ - fiber.writes; }
   void EndMutexOfDead(int fiber, uint32_t* word, bool pending);
 
   uint64_t WordOf(const void* address) const {
@@ -336,8 +310,11 @@ class Machine {
 
   bool buffers() const { return limits_.model == MemoryModel::kTso && phase_ == Phase::kTurns; }
   // The segment's word has this value from now on, for all.
-  void Change(uint64_t word, uint64_t old_value, uint64_t value);
-  void NoteChange();  // by the running fiber, to what others may see
+  void Change(uint64_t word, uint64_t old_value, uint64_t value) {
+    ChangeBy(running_, word, old_value, value);
+  }
+  void ChangeBy(int fiber, uint64_t word, uint64_t old_value, uint64_t value);
+  void NoteChange(int by);  // to what others may see
   void MakeDirty(uint64_t word);
   void Push(uint64_t word, uint64_t mask, uint64_t value, uint64_t under);
   void ShowBuffer(Fiber& fiber);
@@ -390,6 +367,7 @@ class Machine {
   uint64_t history_hash_ = 0;  // of calls and returns, and what was told
   uint64_t writes_ = 0;
   uint64_t time_ = 0;
+  int64_t now_ns_ = 0;     // goes on where somebody's time is up
   uint64_t returned_ = 0;  // a bit for each operation that has returned
   int deaths_ = 0;
   int participants_ = 0;
@@ -470,7 +448,7 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
     *At(word) = next;
     Change(word, whole, next);
   } else if (stores) {
-    NoteChange();
+    NoteChange(running_);
   }
   Saw(fiber, old_value);
   if (limits_.trace) {

@@ -1,6 +1,7 @@
 // Whose turn it is: the questions that the machine asks, and what each move does.
 #include <linux/futex.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "harness/explore/base/arena.h"
@@ -12,6 +13,10 @@ namespace {
 // So often in a row may a participant's time be up, while nothing changes, before it is stuck. More
 // than a mutex takes looks before it sleeps.
 constexpr uint32_t kMostTimeouts = 64;
+
+bool IsForEver(const FiberState& fiber) {
+  return fiber.wait == Wait::kNews && fiber.wait_until_ns == Machine::kNeverNs;
+}
 
 }  // namespace
 
@@ -26,6 +31,8 @@ bool Machine::CanRun(const Fiber& fiber) const {
       return fiber.woken;
     case Wait::kSleep:
       return writes_ != fiber.wait_value;
+    case Wait::kNews:
+      return kernel_.NewsFor(static_cast<int>(fiber.wait_value)) != Kernel::kNoNews;
   }
   return false;
 }
@@ -34,7 +41,7 @@ bool Machine::CanRun(const Fiber& fiber) const {
 // operation that its death cut off. When that happens is of no consequence unless somebody asks for
 // the locks, or calls an operation that may come before or after it.
 bool Machine::OffersBurial(int) const {
-  if (just_killed_ || locks_are_asked_) return true;
+  if (just_killed_ || locks_are_asked_ || kernel_.IsWatched()) return true;
   for (int i = 0; i < participants_; ++i) {
     const Fiber& other = fibers_[i];
     if (!other.dead && !other.ended && !other.in_operation) return true;
@@ -85,7 +92,7 @@ void Machine::GatherMoves() {
 void Machine::GatherTimeouts() {
   for (int i = 0; i < participants_; ++i) {
     Fiber& fiber = fibers_[i];
-    if (fiber.ended || fiber.dead) continue;
+    if (fiber.ended || fiber.dead || IsForEver(fiber)) continue;
     if (fiber.timeout_writes != writes_) {
       fiber.timeout_writes = writes_;
       fiber.timeouts = 0;
@@ -104,7 +111,7 @@ void Machine::GatherTimeouts() {
 uint64_t Machine::HashOf(int number) const {
   const Fiber& fiber = fibers_[number];
   if (fiber.dead) {
-    uint64_t hash = fiber.buried ? 5 : 3;
+    uint64_t hash = fiber.buried ? 5 : fiber.closing ? 4 : 3;
     for (int i = 0; i < fiber.robust.count; ++i) {
       hash = Mix(hash, reinterpret_cast<uintptr_t>(fiber.robust.held[i]));
     }
@@ -126,7 +133,8 @@ uint64_t Machine::HashOf(int number) const {
 }
 
 uint64_t Machine::StateHash() const {
-  uint64_t hash = memory_hash_ ^ Mix(history_hash_, kernel_hash_ + (just_killed_ ? 1 : 0));
+  uint64_t hash = memory_hash_ ^ Mix(history_hash_, kernel_hash_ + (just_killed_ ? 1 : 0)) ^
+                  static_cast<uint64_t>(now_ns_);
   for (int i = 0; i < participants_; ++i) {
     hash += Mix(HashOf(i), static_cast<uint64_t>(i) + 11);
   }
@@ -164,7 +172,7 @@ int Machine::Decide() {
       case MoveKind::kRun:
         just_killed_ = false;
         if (!fiber.started || fiber.wait != Wait::kNone) fiber.granted = true;
-        if (fiber.wait != Wait::kNone && !CanRun(fiber)) ++fiber.timeouts;
+        if (fiber.wait != Wait::kNone && !CanRun(fiber)) TimeOut(fiber);
         fiber.started = true;
         fiber.wait = Wait::kNone;
         fiber.changed = false;
@@ -275,6 +283,29 @@ void Machine::Sleep() {
   Block(Wait::kSleep);
 }
 
+// An hour may be over at once: others may have gone on for as long.
+void Machine::TimeOut(Fiber& fiber) {
+  ++fiber.timeouts;
+  if (fiber.wait != Wait::kNews) return;
+  now_ns_ = std::max(now_ns_, fiber.wait_until_ns);
+  fiber.timed_out_ns = fiber.wait_until_ns;
+  fiber.changes_at_time_out = ChangesOfOthers(fiber);
+}
+
+bool Machine::WaitForNews(int watch, int64_t until_ns) {
+  Fiber& fiber = fibers_[running_];
+  fiber.wait_value = static_cast<uint64_t>(watch);
+  fiber.wait_until_ns = until_ns;
+  fiber.timed_out_ns = 0;
+  if (kernel_.NewsFor(watch) == Kernel::kNoNews) Block(Wait::kNews);
+  return fiber.timed_out_ns == 0;
+}
+
+bool Machine::Overslept(int64_t deadline_ns) const {
+  const Fiber& fiber = fibers_[running_];
+  return fiber.timed_out_ns >= deadline_ns && ChangesOfOthers(fiber) == fiber.changes_at_time_out;
+}
+
 void Machine::Wake(const void* address, int count) {
   // In the order of their numbers: the kernel's is that in which they came, which a stopped waiter
   // makes any.
@@ -322,11 +353,19 @@ void Machine::Event(int number) {
     EndMutexOfDead(number, word, true);
     return;
   }
+  // Who watches the file is told a moment before the locks go.
+  if (!fiber.closing && kernel_.IsWatched()) {
+    fiber.closing = true;
+    kernel_.Tell(Kernel::kClosed);
+    KernelChanged(kNobody);
+    if (limits_.trace) TraceOf(number, AccessKind::kEvent, "its descriptors are closed");
+    return;
+  }
   fiber.buried = true;
   fiber.end_of_death = Tick();
   if (models_orders()) weak_.Bury(number);
   kernel_.Release(number);
-  KernelChanged();
+  KernelChanged(kNobody);
   const int bit = 48 + number;
   returned_ |= uint64_t{1} << bit;
   history_hash_ += Mix(static_cast<uint64_t>(bit) + 1, fiber.in_operation ? 2 : 1);

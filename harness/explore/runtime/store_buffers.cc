@@ -41,7 +41,7 @@ void Machine::DrainOne(Fiber& fiber) {
   const uint64_t old_value = *At(store.word);
   const uint64_t value = (old_value & ~store.mask) | (store.value & store.mask);
   *At(store.word) = value;
-  Change(store.word, old_value, value);
+  ChangeBy(static_cast<int>(&fiber - fibers_.data()), store.word, old_value, value);
   // What nobody else looks at can follow at once.
   while (fiber.buffered > 0 && contended_[fiber.buffer[0].word] == 0) {
     DrainOne(fiber);

@@ -11,8 +11,9 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kChannelNames[] = {"send",  "receive", "take",  "return",
-                                              "drain", "draft",   "close", "recover"};
+constexpr std::string_view kChannelNames[] = {"send",       "receive", "take",         "return",
+                                              "drain",      "draft",   "close",        "recover",
+                                              "return_two", "join",    "wait_receive", "wait_send"};
 constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kLargerChannelScenes[] = {
     "send,send,receive+receive,send", "send,receive+send,receive@empty",
@@ -21,7 +22,19 @@ constexpr std::string_view kLargerChannelScenes[] = {
     "draft,draft+drain,receive",      "send+receive+receive",
     "send+send+receive@empty",        "send,send+take+recover@full",
     "receive,send+receive,send@full", "return,take+receive,send@full",
-    "close,send+send,send",           "close,receive+send"};
+    "close,send+send,send",           "close,receive+send",
+    "return_two,take,take+send@full", "return_two,drain+take,send@full"};
+constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
+                                                      "wait_receive+draft@empty",
+                                                      "wait_receive,receive+send@empty",
+                                                      "wait_receive+return",
+                                                      "take,recover+wait_receive",
+                                                      "wait_receive+wait_receive+send@empty",
+                                                      "wait_send+receive@full",
+                                                      "wait_send+take@full",
+                                                      "wait_send+drain@full",
+                                                      "wait_receive+wait_send@full",
+                                                      "wait_receive+wait_send@empty"};
 constexpr size_t kMessageBytes = 24;
 // Of a broadcast that is full, each message has so large a part of the room that the next one
 // overwrites another.
@@ -65,18 +78,25 @@ bool HasChannelCall(const ChannelTraits& traits, size_t call) {
   switch (static_cast<ChannelCall>(call)) {
     case ChannelCall::kTake:
     case ChannelCall::kReturn:
+    case ChannelCall::kReturnTwo:
     case ChannelCall::kDrain:
       return traits.has_take;
     case ChannelCall::kDraft:
       return traits.has_draft;
     case ChannelCall::kRecover:
       return traits.has_recovery;
+    case ChannelCall::kWaitReceive:
+      return traits.has_readiness;
+    case ChannelCall::kWaitSend:
+      return traits.has_readiness && traits.when_full == ChannelTraits::WhenFull::kWait;
     default:
       return true;
   }
 }
 
 std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
+
+std::span<const std::string_view> WaitingChannelScenes() { return kWaitingChannelScenes; }
 
 ChannelScene::ChannelScene(const ChannelDesign& design, const Scenario& scenario)
     : ObjectScene(design, scenario),
@@ -133,11 +153,12 @@ void ChannelScene::Fill() {
 void ChannelScene::MakeObject() {
   Machine& machine = Machine::Get();
   SegmentOptions options;
-  options.max_participants = static_cast<uint32_t>(participants()) + 1;
+  options.max_participants = Places(static_cast<size_t>(ChannelCall::kJoin));
   options.hash_seed = 1;
   machine.ActAs(kAuditor);
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
+  segment_ = new std::shared_ptr<Segment>(*segment);
   const auto attach = [&](int number) {
     machine.ActAs(number);
     absl::StatusOr<std::unique_ptr<Channel>> member = design_.Attach(*segment, Membership{});
@@ -151,17 +172,51 @@ void ChannelScene::MakeObject() {
     Before(subscribe);
   };
   attach(kAuditor);
-  // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
-  if (is_broadcast_) {
-    for (int i = 0; i < participants(); ++i) attach(i);
-  }
-  machine.ActAs(kAuditor);
   sent_at_beginning_ = 0;
   message_bytes_ = kMessageBytes;
+  // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
+  const bool waits = Has(static_cast<size_t>(ChannelCall::kWaitReceive)) ||
+                     Has(static_cast<size_t>(ChannelCall::kWaitSend));
+  const bool attaches_first = is_broadcast_ || waits;
+  if (attaches_first) {
+    for (int i = 0; i < participants(); ++i) attach(i);
+  }
+  if (waits) WaitInVain();
+  machine.ActAs(kAuditor);
   const auto beginning = static_cast<ChannelBeginning>(scenario().beginning);
   if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
   if (beginning == ChannelBeginning::kFull) Fill();
-  for (int i = 0; i < participants() && !is_broadcast_; ++i) attach(i);
+  for (int i = 0; i < participants() && !attaches_first; ++i) attach(i);
+}
+
+absl::Status ChannelScene::AttachAndLeave() {
+  return design_.Attach(*segment_, Membership{}).status();
+}
+
+// All have waited before, and nobody is announced any more: a message has come since.
+void ChannelScene::WaitInVain() {
+  Machine& machine = Machine::Get();
+  std::string message;
+  for (int i = 0; i < participants(); ++i) {
+    machine.ActAs(i);
+    const absl::StatusOr<MessageInfo> none = channel(i).Receive(&message, Deadline::AtNs(1));
+    if (!IsRefusal(none.status())) CannotMake(none.status());
+  }
+  machine.ActAs(kAuditor);
+  if (!SendAtBeginning(kMessageBytes)) CannotMake(absl::InternalError("no room for a message"));
+  for (int i = 0; i <= participants(); ++i) {
+    const int receiver = i == participants() ? kAuditor : i;
+    if (!is_broadcast_ && receiver != kAuditor) continue;
+    machine.ActAs(receiver);
+    const absl::StatusOr<MessageInfo> info = channel(receiver).Receive(&message, Deadline::None());
+    if (!info.ok()) CannotMake(info.status());
+    Operation received = {};
+    received.function = Function::kReceive;
+    received.process = receiver == kAuditor ? kLooker : static_cast<uint32_t>(receiver) + 1;
+    received.result = MakeValueId(kMaker, sent_at_beginning_);
+    received.result_version = VersionOf(*info);
+    Before(received);
+  }
 }
 
 // ---- Operations ---------------------------------------------------------------------------------
@@ -223,22 +278,65 @@ void ChannelScene::Receive(int participant) {
   EndTaken(operation, {message, *info});
 }
 
-void ChannelScene::Take(int participant, bool acknowledge) {
-  Channel& channel = this->channel(participant);
-  const Progress progress = design_.traits().receive;
-  Operation& operation = BeginOne(participant, "take", Function::kTake, progress, kNothing);
-  absl::StatusOr<TakenMessage> taken = channel.Take(Deadline::None());
-  if (!taken.ok()) return EndNothing(operation, taken.status());
+// Both: a wait of an hour, which is over where nobody can go on.
+void ChannelScene::WaitAndReceive(int participant) {
+  std::string message;
+  Operation& operation =
+      BeginOne(participant, "wait_receive", Function::kReceive, Progress::kBlocking, kNothing);
+  const Deadline deadline = AnHour();
+  const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, deadline);
+  if (!info.ok()) return EndNothing(operation, info.status());
+  CheckWoken(deadline);
+  EndTaken(operation, {message, *info});
+}
+
+void ChannelScene::WaitAndSend(int participant, ValueId id) {
+  std::string message(message_bytes_, '\0');
+  FillValue(id, kValueKey, message);
+  Operation& operation =
+      BeginOne(participant, "wait_send", Function::kSend, Progress::kBlocking, id);
+  const Deadline deadline = AnHour();
+  const absl::StatusOr<Sequence> sent = channel(participant).Send(message, deadline);
+  if (sent.ok()) CheckWoken(deadline);
+  EndSend(operation, sent);
+}
+
+std::optional<ChannelScene::Taken> ChannelScene::TakeOne(int participant) {
+  Operation& operation =
+      BeginOne(participant, "take", Function::kTake, design_.traits().receive, kNothing);
+  absl::StatusOr<TakenMessage> taken = channel(participant).Take(Deadline::None());
+  if (!taken.ok()) {
+    EndNothing(operation, taken.status());
+    return std::nullopt;
+  }
   const ValueId id = IdIn(taken->bytes(), message_bytes_);
   EndTaken(operation, {taken->bytes(), taken->info()});
-  Operation& given_up =
-      BeginOne(participant, acknowledge ? "acknowledge" : "return",
-               acknowledge ? Function::kAcknowledge : Function::kReturn, progress, id);
+  return Taken{*std::move(taken), id};
+}
+
+void ChannelScene::GiveUp(int participant, Taken taken, bool acknowledge) {
+  Channel& channel = this->channel(participant);
+  Operation& given_up = BeginOne(participant, acknowledge ? "acknowledge" : "return",
+                                 acknowledge ? Function::kAcknowledge : Function::kReturn,
+                                 design_.traits().receive, taken.id);
   // It is to stay as it was.
-  if (IdIn(taken->bytes(), message_bytes_) != id)
+  if (IdIn(taken.message.bytes(), message_bytes_) != taken.id) {
     FailStatus(absl::DataLossError("a taken message has changed"));
-  EndGivenUp(given_up, acknowledge ? channel.Acknowledge(*std::move(taken))
-                                   : channel.Return(*std::move(taken)));
+  }
+  EndGivenUp(given_up, acknowledge ? channel.Acknowledge(std::move(taken.message))
+                                   : channel.Return(std::move(taken.message)));
+}
+
+void ChannelScene::Take(int participant, bool acknowledge) {
+  std::optional<Taken> taken = TakeOne(participant);
+  if (taken.has_value()) GiveUp(participant, *std::move(taken), acknowledge);
+}
+
+void ChannelScene::ReturnTwo(int participant) {
+  std::optional<Taken> first = TakeOne(participant);
+  std::optional<Taken> second = TakeOne(participant);
+  if (second.has_value()) GiveUp(participant, *std::move(second), /*acknowledge=*/false);
+  if (first.has_value()) GiveUp(participant, *std::move(first), /*acknowledge=*/false);
 }
 
 void ChannelScene::TakeAsBatch(int participant) {
@@ -305,6 +403,14 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
       return Close(participant);
     case ChannelCall::kRecover:
       return Recover(participant);
+    case ChannelCall::kReturnTwo:
+      return ReturnTwo(participant);
+    case ChannelCall::kJoin:
+      return Join(participant);
+    case ChannelCall::kWaitReceive:
+      return WaitAndReceive(participant);
+    case ChannelCall::kWaitSend:
+      return WaitAndSend(participant, IdOfWrite(participant, number));
   }
 }
 

@@ -1,18 +1,24 @@
-// Scenes of channels: members that all send and receive. Nobody waits: a call that would have to
-// wait says so at once.
+// Scenes of channels: members that all send and receive. Most calls do not wait: one that would
+// have to says so at once.
 //
 //     send+receive        a message waits; one sends another, one receives
 //     send+take@empty     no message waits
 //     send+receive@full   as many messages wait as there is room for; of a broadcast the first one
 //                         is overwritten
 //
-// `take` takes and acknowledges, `return` takes and gives back, `drain` does both as a batch of
-// one, `draft` reserves and commits: two calls each, between which others come, or a death.
+// `take` takes and acknowledges, `return` takes and gives back, `return_two` two of them, the first
+// one last, `drain` does both as a batch of one, `draft` reserves and commits: two calls each,
+// between which others come, or a death. `wait_receive` and `wait_send` wait for a message, or for
+// room, for an hour of the machine's time: that is over only when nobody else can go on. Who then
+// finds what it waited for has overslept it: nobody had woken it. `join`: one more member attaches
+// and leaves again (object_scene.h).
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -30,6 +36,10 @@ enum class ChannelCall : uint8_t {
   kDraft,
   kClose,
   kRecover,
+  kReturnTwo,
+  kJoin,
+  kWaitReceive,
+  kWaitSend
 };
 enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull };
 
@@ -37,6 +47,7 @@ const ScenarioWords& ChannelWords();
 bool HasChannelCall(const ChannelTraits& traits, size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerChannelScenes();
+std::span<const std::string_view> WaitingChannelScenes();
 
 class ChannelScene final : public ObjectScene {
  public:
@@ -46,10 +57,12 @@ class ChannelScene final : public ObjectScene {
  private:
   void MakeObject() override;
   SharedObject& object(int participant) override { return channel(participant); }
+  absl::Status AttachAndLeave() override;
   void Do(int participant, size_t number, size_t call) override;
   Finding Look() override;
 
   Channel& channel(int participant) { return *channels_[static_cast<size_t>(participant)]; }
+  void WaitInVain();
   // Sends a message of the maker. False: there is no room.
   bool SendAtBeginning(size_t bytes);
   void Fill();
@@ -57,12 +70,22 @@ class ChannelScene final : public ObjectScene {
 
   void Send(int participant, ValueId id, bool as_draft);
   void Receive(int participant);
+  void WaitAndReceive(int participant);
+  void WaitAndSend(int participant, ValueId id);
   void Take(int participant, bool acknowledge);
   void TakeAsBatch(int participant);
   void Close(int participant);
   // Of a whole schedule: no send that was called after a Close had returned has sent, or been told
   // of anything else; and nobody was told of a Close that nobody had called.
   Finding CheckCloses() const;
+  void ReturnTwo(int participant);
+  struct Taken {
+    TakenMessage message;
+    ValueId id;
+  };
+  // Takes a message, as an operation. Nullopt: there was none.
+  std::optional<Taken> TakeOne(int participant);
+  void GiveUp(int participant, Taken taken, bool acknowledge);
   Operation& BeginOne(int participant, const char* what, Function function, Progress progress,
                       ValueId argument);
   void EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent);
@@ -74,6 +97,7 @@ class ChannelScene final : public ObjectScene {
   const ChannelDesign& design_;
   const bool is_broadcast_;
   std::array<Channel*, kMostParticipants + 1> channels_ = {};
+  std::shared_ptr<Segment>* segment_ = nullptr;  // in the arena
   uint32_t sent_at_beginning_ = 0;
   size_t message_bytes_ = 0;  // of those that participants send
 };

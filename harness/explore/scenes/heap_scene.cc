@@ -1,5 +1,6 @@
 #include "harness/explore/scenes/heap_scene.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -12,8 +13,12 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kHeapNames[] = {"alloc", "free", "drop",   "share",  "pass",
-                                           "grab",  "use",  "owners", "recover"};
+constexpr std::string_view kHeapNames[] = {"alloc",   "free", "drop",      "share",
+                                           "pass",    "grab", "use",       "owners",
+                                           "recover", "join", "wait_alloc"};
+constexpr std::string_view kWaitingHeapScenes[] = {
+    "wait_alloc+free@full",      "wait_alloc+free,recover@full",    "wait_alloc+drop@full",
+    "free+wait_alloc,free@full", "wait_alloc+wait_alloc+free@full", "wait_alloc+pass@full"};
 constexpr std::string_view kHeapBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kLargerHeapScenes[] = {
     "alloc,free+alloc,free",     "free,alloc+free,alloc@full", "free,alloc+drop,recover@full",
@@ -49,12 +54,16 @@ bool HasHeapCall(const HeapDesign& design, size_t call) {
       return design.traits().has_reserve;
     case HeapMove::kRecover:
       return design.traits().has_recovery;
+    case HeapMove::kWaitAlloc:
+      return design.role() == Design::Role::kDesign;
     default:
       return true;
   }
 }
 
 std::span<const std::string_view> LargerHeapScenes() { return kLargerHeapScenes; }
+
+std::span<const std::string_view> WaitingHeapScenes() { return kWaitingHeapScenes; }
 
 HeapScene::HeapScene(const HeapDesign& design, const Scenario& scenario)
     : ObjectScene(design, scenario), design_(design) {}
@@ -111,8 +120,10 @@ void HeapScene::Fill() {
   Machine::Get().ActAs(kAuditor);
   for (size_t bytes = heap(kAuditor).max_block_bytes(); bytes >= kBlockBytes; bytes /= 2) {
     for (uint64_t i = 0; i < kMostFillers; ++i) {
-      if (!heap(kAuditor).Allocate(bytes, Deadline::None()).ok()) break;
+      const absl::StatusOr<BlockHandle> filler = heap(kAuditor).Allocate(bytes, Deadline::None());
+      if (!filler.ok()) break;
       ++fillers_;
+      last_filler_ = *filler;
     }
   }
 }
@@ -120,11 +131,12 @@ void HeapScene::Fill() {
 void HeapScene::MakeObject() {
   Machine& machine = Machine::Get();
   SegmentOptions options;
-  options.max_participants = static_cast<uint32_t>(participants()) + 1;
+  options.max_participants = Places(static_cast<size_t>(HeapMove::kJoin));
   options.hash_seed = 1;
   machine.ActAs(kAuditor);
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
+  segment_ = new std::shared_ptr<Segment>(*segment);
   const auto attach = [&](int number) {
     machine.ActAs(number);
     absl::StatusOr<std::unique_ptr<Heap>> heap = design_.Attach(*segment);
@@ -160,7 +172,29 @@ void HeapScene::MakeObject() {
     share.result = 1;
     Before(share);
   }
-  if (beginning == HeapBeginning::kFull) Fill();
+  if (beginning != HeapBeginning::kFull) return;
+  Fill();
+  WaitInVain();
+}
+
+absl::Status HeapScene::AttachAndLeave() { return design_.Attach(*segment_).status(); }
+
+// All who are going to wait have done so before: what that sets up is there. What room a
+// participant had for itself it uses up. Nobody is announced any more: there was room since.
+void HeapScene::WaitInVain() {
+  for (int i = 0; i < participants(); ++i) {
+    const std::vector<size_t>& calls = scenario().calls[static_cast<size_t>(i)];
+    if (std::find(calls.begin(), calls.end(), static_cast<size_t>(HeapMove::kWaitAlloc)) ==
+        calls.end()) {
+      continue;
+    }
+    Machine::Get().ActAs(i);
+    while (heap(i).Allocate(kBlockBytes, Deadline::AtNs(1)).ok()) ++fillers_;
+  }
+  Machine::Get().ActAs(kAuditor);
+  heap(kAuditor).Free(last_filler_).IgnoreError();
+  if (heap(kAuditor).Allocate(kBlockBytes, Deadline::None()).ok()) return;
+  CannotMake(absl::InternalError("what was freed cannot be had again"));
 }
 
 // ---- Operations ---------------------------------------------------------------------------------
@@ -182,11 +216,31 @@ void HeapScene::Allocate(int participant, ValueId id, HeapReserve* reserve) {
     if (!IsNoRoom(allocated.status()) || reserve != nullptr) FailStatus(allocated.status());
     return End(operation, Outcome::kRefused, 0, 0);
   }
-  const Block block = {id, *allocated};
-  const absl::StatusOr<std::span<char>> data = heap.Data(block.handle);
+  EndAllocated(participant, operation, {id, *allocated});
+}
+
+void HeapScene::WaitAndAllocate(int participant, ValueId id) {
+  Operation asked = {};
+  asked.function = Function::kAllocate;
+  asked.argument = id;
+  asked.expected = HeapCall(0, kBlockBytes);
+  Operation& operation = Begin(participant, "wait_alloc", /*must_not_wait=*/false, asked);
+  const Deadline deadline = AnHour();
+  const absl::StatusOr<BlockHandle> allocated = heap(participant).Allocate(kBlockBytes, deadline);
+  if (allocated.ok()) {
+    CheckWoken(deadline);
+    return EndAllocated(participant, operation, {id, *allocated});
+  }
+  if (!IsNoRoom(allocated.status())) FailStatus(allocated.status());
+  End(operation, Outcome::kRefused, 0, 0);
+}
+
+// Its owner writes to it first.
+void HeapScene::EndAllocated(int participant, Operation& operation, const Block& block) {
+  const absl::StatusOr<std::span<char>> data = heap(participant).Data(block.handle);
   if (!data.ok()) FailStatus(data.status());
   std::string content(kBlockBytes, '\0');
-  FillValue(id, id, content);
+  FillValue(block.id, block.id, content);
   std::memcpy(data->data(), content.data(), content.size());
   of_[static_cast<size_t>(participant)].held.Push(block);
   of_[static_cast<size_t>(participant)].allocated.Push(block);
@@ -288,6 +342,10 @@ void HeapScene::Do(int participant, size_t number, size_t call) {
       return AskOwners(participant);
     case HeapMove::kRecover:
       return Recover(participant);
+    case HeapMove::kJoin:
+      return Join(participant);
+    case HeapMove::kWaitAlloc:
+      return WaitAndAllocate(participant, IdOfWrite(participant, number));
   }
 }
 

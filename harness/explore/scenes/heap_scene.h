@@ -9,13 +9,15 @@
 //     alloc+alloc@empty  nobody owns anything
 //
 // `use` reserves a block ahead, allocates it and releases what is left; `owners` asks
-// who owns the common block. Nobody waits for room: a call that would have to says so at once.
-// What a participant was given it does not know of, and keeps.
+// who owns the common block. Nobody waits for room, but by `wait_alloc` (channel_scene.h says how):
+// a call that would have to says so at once. What a participant was given it does not know of, and
+// keeps. `join`: one more participant attaches and leaves again (object_scene.h).
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -33,7 +35,9 @@ enum class HeapMove : uint8_t {
   kGrab,
   kUse,
   kOwners,
-  kRecover
+  kRecover,
+  kJoin,
+  kWaitAlloc
 };
 enum class HeapBeginning : uint8_t { kOwners, kEmpty, kFull };
 
@@ -41,6 +45,7 @@ const ScenarioWords& HeapWords();
 bool HasHeapCall(const HeapDesign& design, size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerHeapScenes();
+std::span<const std::string_view> WaitingHeapScenes();
 
 class HeapScene final : public ObjectScene {
  public:
@@ -70,6 +75,7 @@ class HeapScene final : public ObjectScene {
 
   void MakeObject() override;
   SharedObject& object(int participant) override { return heap(participant); }
+  absl::Status AttachAndLeave() override;
   void Do(int participant, size_t number, size_t call) override;
   Finding Look() override;
 
@@ -81,7 +87,10 @@ class HeapScene final : public ObjectScene {
 
   Block MakeBlock(int participant, uint32_t number);
   void Fill();
+  void WaitInVain();
   void Allocate(int participant, ValueId id, HeapReserve* reserve);
+  void WaitAndAllocate(int participant, ValueId id);
+  void EndAllocated(int participant, Operation& operation, const Block& block);
   void LetGo(int participant, const char* what, const Block& block);
   void HandOver(int participant, bool shares);
   void UseReserve(int participant, ValueId id);
@@ -92,9 +101,11 @@ class HeapScene final : public ObjectScene {
 
   const HeapDesign& design_;
   std::array<Heap*, kMostParticipants + 1> heaps_ = {};
+  std::shared_ptr<Segment>* segment_ = nullptr;    // in the arena
   std::array<Block, kMostParticipants> own_ = {};  // at the beginning
   Block common_;
   uint64_t fillers_ = 0;
+  BlockHandle last_filler_;
   std::array<Did, kMostParticipants> of_ = {};
 };
 

@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -14,6 +15,7 @@ namespace kill9::explore {
 namespace {
 
 constexpr size_t kMostInHistory = 512;
+constexpr int64_t kHourNs = 3'600'000'000'000;
 
 }  // namespace
 
@@ -75,6 +77,33 @@ void ObjectScene::End(Operation& operation, Outcome outcome, uint64_t result, ui
   operation.result_version = version;
   operation.finish = machine.Tick();
   machine.AfterOperation();
+}
+
+void ObjectScene::Join(int participant) {
+  Operation asked = {};
+  asked.function = Function::kRecover;  // nothing is anybody's by it
+  Operation& operation = Begin(participant, "join", /*must_not_wait=*/false, asked);
+  const absl::Status status = AttachAndLeave();
+  const bool refused = absl::IsResourceExhausted(status);
+  if (!status.ok() && !refused) FailStatus(status);
+  End(operation, refused ? Outcome::kRefused : Outcome::kOk, kNothing, 0);
+}
+
+bool ObjectScene::Has(size_t call) const {
+  return std::any_of(scenario_.calls.begin(), scenario_.calls.end(),
+                     [call](const std::vector<size_t>& calls) {
+                       return std::find(calls.begin(), calls.end(), call) != calls.end();
+                     });
+}
+
+Deadline ObjectScene::AnHour() const { return Deadline::AtNs(Machine::Get().now_ns() + kHourNs); }
+
+void ObjectScene::CheckWoken(Deadline deadline) const {
+  Machine& machine = Machine::Get();
+  if (!machine.Overslept(deadline.monotonic_ns())) return;
+  machine.Fail(Verdict::kStuck,
+               "a wake-up was lost: what an operation waited for was there, and it slept until its "
+               "deadline");
 }
 
 void ObjectScene::FailStatus(const absl::Status& status) {

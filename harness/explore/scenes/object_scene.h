@@ -17,6 +17,7 @@
 #include "harness/explore/scenes/scenario.h"
 #include "harness/history/history.h"
 #include "harness/store_driver/value.h"
+#include "variants/deadline.h"
 #include "variants/object.h"
 
 namespace kill9::explore {
@@ -40,6 +41,8 @@ class ObjectScene : public Scene {
   // done to it is given to Before.
   virtual void MakeObject() = 0;
   virtual SharedObject& object(int participant) = 0;
+  // Attaches by one more handle, and detaches.
+  virtual absl::Status AttachAndLeave() = 0;
   // Begins, does and ends one operation of the scenario, or several.
   virtual void Do(int participant, size_t number, size_t call) = 0;
   // After recovery and audit: looks at what is left, by operations given to After. A finding ends
@@ -48,6 +51,14 @@ class ObjectScene : public Scene {
 
   // ---- For these.
   const Scenario& scenario() const { return scenario_; }
+  // Some participant has this operation.
+  bool Has(size_t call) const;
+  // Of the table of participants: one for each, and the auditor. A scene in which somebody joins
+  // has a free one in its usual state.
+  uint32_t Places(size_t join) const {
+    const bool has_free_one = scenario_.beginning == 0 && Has(join);
+    return static_cast<uint32_t>(participants()) + 1 + (has_free_one ? 1 : 0);
+  }
   // Whether a call of this progress must never wait: of a design of ours.
   bool MustNotWait(Progress progress) const {
     return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
@@ -59,10 +70,17 @@ class ObjectScene : public Scene {
   }
   // Calls Recover, as an operation of the participant.
   void Recover(int participant);
+  // One more participant, of the same process, attaches and leaves again. Without a free place in
+  // the table it recovers the dead for one; if there is none then, it is refused.
+  void Join(int participant);
   // Asks the machine, and notes the call. What is not given is nothing.
   Operation& Begin(int participant, const char* what, bool must_not_wait,
                    const Operation& operation);
   void End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version);
+  // For calls that wait: until when. Afterwards, if it has got what it waited for: whether somebody
+  // has woken it.
+  Deadline AnHour() const;
+  void CheckWoken(Deadline deadline) const;
   [[noreturn]] void FailStatus(const absl::Status& status);
   // Of a participant's write: its name.
   static ValueId IdOfWrite(int participant, size_t number) {

@@ -16,6 +16,8 @@ struct KindOfScenes {
   std::string_view kind;
   const ScenarioWords& (*words)();
   std::span<const std::string_view> (*larger)();
+  std::span<const std::string_view> (*others)();
+  size_t ordinary;  // so many calls, the first ones, are in pairs
   bool (*has)(const Design&, size_t call);
   std::unique_ptr<Scene> (*make)(const Design&, const Scenario&);
 };
@@ -26,17 +28,20 @@ std::unique_ptr<Scene> Make(const Design& design, const Scenario& scenario) {
 }
 
 constexpr KindOfScenes kKinds[] = {
-    {Variant::kKind, StoreWords, LargerStoreScenes,
+    {Variant::kKind, StoreWords, LargerStoreScenes, StoreScenesOfTerms,
+     static_cast<size_t>(StoreCall::kClear),
      [](const Design& design, size_t call) {
        return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
      },
      Make<Variant, StoreScene>},
-    {ChannelDesign::kKind, ChannelWords, LargerChannelScenes,
+    {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WaitingChannelScenes,
+     static_cast<size_t>(ChannelCall::kWaitReceive),
      [](const Design& design, size_t call) {
        return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
      },
      Make<ChannelDesign, ChannelScene>},
-    {HeapDesign::kKind, HeapWords, LargerHeapScenes,
+    {HeapDesign::kKind, HeapWords, LargerHeapScenes, WaitingHeapScenes,
+     static_cast<size_t>(HeapMove::kWaitAlloc),
      [](const Design& design, size_t call) {
        return HasHeapCall(static_cast<const HeapDesign&>(design), call);
      },
@@ -66,12 +71,19 @@ absl::StatusOr<std::unique_ptr<Scene>> NewScene(const Design& design, std::strin
 
 std::vector<std::string> AllPairs(const Design& design) {
   const KindOfScenes& of = *Find(design);
-  return AllPairs(of.words(), [&](size_t call) { return of.has(design, call); });
+  return AllPairs(of.words(),
+                  [&](size_t call) { return call < of.ordinary && of.has(design, call); });
 }
 
 std::vector<std::string> LargerScenes(const Design& design) {
   const KindOfScenes& of = *Find(design);
   return ThoseThatAreThere(of.larger(), of.words(),
+                           [&](size_t call) { return of.has(design, call); });
+}
+
+std::vector<std::string> OtherScenes(const Design& design) {
+  const KindOfScenes& of = *Find(design);
+  return ThoseThatAreThere(of.others(), of.words(),
                            [&](size_t call) { return of.has(design, call); });
 }
 

@@ -20,10 +20,13 @@ std::string WhyNotExplored(const Design& design);
 // REQUIRES of all: it can be explored.
 // kInvalidArgument: there is no such scenario; says what there is.
 absl::StatusOr<std::unique_ptr<Scene>> NewScene(const Design& design, std::string_view scenario);
-// Every two operations on one key, or on the one channel.
+// Every two operations on one key, or on the one channel, that neither wait nor are about terms.
 std::vector<std::string> AllPairs(const Design& design);
 // Scenes of two or three participants that do several things: too large to be exhausted.
 std::vector<std::string> LargerScenes(const Design& design);
+// Of what pairs leave out: somebody waits for what others do; entries have deadlines and leases,
+// and are cleared.
+std::vector<std::string> OtherScenes(const Design& design);
 
 }  // namespace kill9::explore
 

@@ -7,8 +7,8 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kStoreNames[] = {"put", "get",   "erase",  "swap",
-                                            "pin", "draft", "recover"};
+constexpr std::string_view kStoreNames[] = {"put",     "get",  "erase", "swap",  "pin",  "draft",
+                                            "recover", "join", "clear", "lapse", "lease"};
 constexpr std::string_view kStoreBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kKeyText = "key";
 constexpr size_t kValueBytes = 24;
@@ -29,6 +29,13 @@ constexpr std::string_view kLargerStoreScenes[] = {"put,put,put+get@full",
                                                    "put,put,put+pin@full@fences",
                                                    "swap,erase,put+pin,get@full@fences"};
 
+constexpr std::string_view kScenesOfTerms[] = {
+    "clear+put",   "clear+get",         "clear+erase",       "clear+swap",
+    "clear+draft", "lapse+get",         "lapse+put",         "lapse+erase",
+    "lapse+lapse", "lapse+draft",       "lapse+swap",        "lapse,get+put@full",
+    "lease+get",   "lease+put",         "lease+erase@empty", "lease+clear",
+    "lease+lapse", "lease+lease@empty", "lease+clear@empty"};
+
 Function FunctionOf(StoreCall call) {
   switch (call) {
     case StoreCall::kPut:
@@ -36,7 +43,11 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kGet:
       return Function::kGet;
     case StoreCall::kErase:
+    case StoreCall::kClear:
+    case StoreCall::kLapse:
       return Function::kErase;
+    case StoreCall::kLease:
+      return Function::kGet;
     case StoreCall::kSwap:
       return Function::kCompareAndSwap;
     case StoreCall::kPin:
@@ -44,6 +55,7 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kDraft:
       return Function::kCommit;
     case StoreCall::kRecover:
+    case StoreCall::kJoin:
       return Function::kRecover;
   }
   return Function::kRecover;
@@ -69,7 +81,12 @@ bool HasStoreCall(const Traits& traits, size_t call) {
     case StoreCall::kDraft:
       return traits.has_draft;
     case StoreCall::kRecover:
+    case StoreCall::kJoin:
       return traits.has_recovery;
+    case StoreCall::kClear:
+    case StoreCall::kLapse:
+    case StoreCall::kLease:
+      return traits.can_keep_terms;
     default:
       return true;
   }
@@ -77,19 +94,30 @@ bool HasStoreCall(const Traits& traits, size_t call) {
 
 std::span<const std::string_view> LargerStoreScenes() { return kLargerStoreScenes; }
 
+std::span<const std::string_view> StoreScenesOfTerms() { return kScenesOfTerms; }
+
 StoreScene::StoreScene(const Variant& variant, const Scenario& scenario)
-    : ObjectScene(variant, scenario), variant_(variant) {}
+    : ObjectScene(variant, scenario),
+      variant_(variant),
+      tells_versions_(variant.traits().has_versions &&
+                      !Has(static_cast<size_t>(StoreCall::kLease))) {}
+
+bool StoreScene::KeepsTerms() const {
+  return Has(static_cast<size_t>(StoreCall::kClear)) ||
+         Has(static_cast<size_t>(StoreCall::kLapse)) || Has(static_cast<size_t>(StoreCall::kLease));
+}
 
 // The stores and their segment lie in the arena, which forgets them.
 StoreScene::~StoreScene() = default;
 
 absl::StatusOr<std::shared_ptr<Segment>> StoreScene::NewSegment() const {
   SegmentOptions options;
-  options.max_participants = static_cast<uint32_t>(participants()) + 1;
+  options.max_participants = Places(static_cast<size_t>(StoreCall::kJoin));
   // Full of bytes, before its index is.
   options.expected_entries = beginning() == StoreBeginning::kFull ? 1024 : 4;
   options.stripes = 1;
   options.hash_seed = 1;
+  options.keeps_terms = KeepsTerms();
   return SmallestSegment(variant_, options);
 }
 
@@ -150,6 +178,7 @@ void StoreScene::MakeObject() {
   const size_t beside_the_key = full && !lossless ? MostBesideTheKey() : 0;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = NewSegment();
   if (!segment.ok()) CannotMake(segment.status());
+  segment_ = new std::shared_ptr<Segment>(*segment);
   attach(*segment, kAuditor);
   Store& maker = *stores_[kAuditor];
   // Once more than it stays: what a first operation sets up is there.
@@ -173,6 +202,7 @@ void StoreScene::MakeObject() {
   }
   for (size_t i = 0; i < beside_the_key; ++i) PutFiller(maker, i).IgnoreError();
   for (int i = 0; i < participants(); ++i) attach(*segment, i);
+  if (Has(static_cast<size_t>(StoreCall::kLease))) AskForTakenLease();
   if (full && !lossless) return;  // who reads the key may make it stay
   // Each knows the store before the schedule begins, as one that has run for a while does.
   for (int i = 0; i < participants(); ++i) {
@@ -180,6 +210,22 @@ void StoreScene::MakeObject() {
     std::string read;
     stores_[static_cast<size_t>(i)]->Get(kKeyText, &read).IgnoreError();
   }
+}
+
+// All have found a lease taken before: what that sets up is there.
+void StoreScene::AskForTakenLease() {
+  constexpr std::string_view kOtherKey = "other";
+  Machine& machine = Machine::Get();
+  std::string value;
+  machine.ActAs(kAuditor);
+  const absl::StatusOr<LeaseAnswer> taken = stores_[kAuditor]->GetOrLease(kOtherKey, &value);
+  if (!taken.ok()) CannotMake(taken.status());
+  for (int i = 0; i < participants(); ++i) {
+    machine.ActAs(i);
+    stores_[static_cast<size_t>(i)]->GetOrLease(kOtherKey, &value).IgnoreError();
+  }
+  machine.ActAs(kAuditor);
+  stores_[kAuditor]->DropLease(taken->lease).IgnoreError();
 }
 
 Progress StoreScene::ProgressOf(StoreCall call) const {
@@ -190,6 +236,10 @@ Progress StoreScene::ProgressOf(StoreCall call) const {
     case StoreCall::kPin:
       return traits.pin;
     case StoreCall::kRecover:
+    case StoreCall::kJoin:
+    case StoreCall::kClear:
+    case StoreCall::kLapse:
+    case StoreCall::kLease:
       return Progress::kBlocking;
     default:
       return traits.write;
@@ -220,6 +270,8 @@ void StoreScene::Finish(Operation& operation, const absl::Status& status, uint64
 
 void StoreScene::Do(int participant, size_t number, size_t which) {
   const auto call = static_cast<StoreCall>(which);
+  if (call == StoreCall::kJoin) return Join(participant);
+  if (call == StoreCall::kLease) return Lease(participant, IdOfWrite(participant, number));
   Store& store = *stores_[static_cast<size_t>(participant)];
   const ValueId id = IdOfWrite(participant, number);
   std::string value(kValueBytes, '\0'), read;
@@ -267,9 +319,44 @@ void StoreScene::Do(int participant, size_t number, size_t which) {
       const absl::StatusOr<Version> version = store.Commit(*std::move(draft));
       return finish(version.status(), kNothing, version.ok() ? *version : kAbsent);
     }
+    case StoreCall::kClear:
+      return finish(store.Clear(), kErasedUntold, kAbsent);
+    case StoreCall::kLapse:
+      FillValue(id, kKey, value);
+      return finish(store.Put(kKeyText, value, {.expires = Expiry::AtNs(1)}).status(),
+                    kErasedUntold, kAbsent);
     case StoreCall::kRecover:
+    case StoreCall::kJoin:  // are done above
+    case StoreCall::kLease:
       return finish(store.Recover().status(), kNothing, kAbsent);
   }
+}
+
+// The value is told, or what it is to be; a put that comes too late changes nothing.
+void StoreScene::Lease(int participant, ValueId id) {
+  Store& store = *stores_[static_cast<size_t>(participant)];
+  std::string read;
+  Operation asked = {};
+  asked.function = Function::kGet;
+  asked.key = kKey;
+  Operation& getting = Begin(participant, "lease", /*must_not_wait=*/false, asked);
+  const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(kKeyText, &read);
+  if (absl::IsResourceExhausted(answer.status()) ||
+      (answer.ok() && answer->kind == LeaseAnswer::Kind::kBusy)) {
+    return End(getting, Outcome::kRefused, kNothing, 0);
+  }
+  if (!answer.ok()) FailStatus(answer.status());
+  End(getting, Outcome::kOk, answer->has_value ? IdOf(read) : kNothing, 0);
+  if (answer->kind != LeaseAnswer::Kind::kLease) return;
+  std::string value(kValueBytes, '\0');
+  FillValue(id, kKey, value);
+  asked.function = Function::kPut;
+  asked.argument = id;
+  Operation& putting = Begin(participant, "put leased", /*must_not_wait=*/false, asked);
+  const absl::StatusOr<CasResult> put = store.PutLeased(answer->lease, value);
+  if (!put.ok() && !absl::IsResourceExhausted(put.status())) FailStatus(put.status());
+  const bool swapped = put.ok() && put->swapped;
+  End(putting, swapped ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
 }
 
 Finding StoreScene::Look() {

@@ -27,6 +27,11 @@ enum class StoreCall : uint8_t {
   kPin,    // pins, reads, releases
   kDraft,  // reserves, fills, commits
   kRecover,
+  kJoin,  // one more participant attaches and leaves again (object_scene.h)
+  // Of a segment that keeps terms, as one is that has any of these:
+  kClear,  // all is forgotten
+  kLapse,  // puts an entry whose deadline is over: the first who finds it removes it
+  kLease,  // gets the value, or the lease of the key and then puts one
 };
 enum class StoreBeginning : uint8_t { kOneEntry, kEmpty, kFull };
 
@@ -35,6 +40,7 @@ bool HasStoreCall(const Traits& traits, size_t call);
 // Of two or three participants that do several things: too large to be exhausted, and large enough
 // that room is used again and a ring comes round.
 std::span<const std::string_view> LargerStoreScenes();
+std::span<const std::string_view> StoreScenesOfTerms();
 
 class StoreScene final : public ObjectScene {
  public:
@@ -48,15 +54,19 @@ class StoreScene final : public ObjectScene {
   SharedObject& object(int participant) override {
     return *stores_[static_cast<size_t>(participant)];
   }
+  absl::Status AttachAndLeave() override { return variant_.Attach(*segment_).status(); }
   void Do(int participant, size_t number, size_t call) override;
   Finding Look() override;
 
   StoreBeginning beginning() const { return static_cast<StoreBeginning>(scenario().beginning); }
   // As it is recorded.
-  Version Recorded(Version version) const { return variant_.traits().has_versions ? version : 0; }
+  Version Recorded(Version version) const { return tells_versions_ ? version : 0; }
+  bool KeepsTerms() const;
+  void Lease(int participant, ValueId id);
   absl::StatusOr<std::shared_ptr<Segment>> NewSegment() const;
   absl::StatusOr<Version> PutKey(Store& store) const;
   void Fill(Store& store) const;
+  void AskForTakenLease();
   bool IsForgottenAfter(size_t entries) const;
   size_t MostBesideTheKey() const;
   absl::Status PutFiller(Store& store, size_t number) const;
@@ -65,7 +75,9 @@ class StoreScene final : public ObjectScene {
   uint64_t IdOf(std::string_view value) const;
 
   const Variant& variant_;
+  const bool tells_versions_;  // a lease is a version of its own, which nobody tells
   std::array<Store*, kMostParticipants + 1> stores_ = {};
+  std::shared_ptr<Segment>* segment_ = nullptr;  // in the arena
   Version version_at_beginning_ = kAbsent;
 };
 

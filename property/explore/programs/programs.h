@@ -49,6 +49,8 @@ struct PublicBug {
   Program (*make)(bool repaired);
 };
 const std::vector<PublicBug>& PublicBugs();
+// The same of those who sleep until others wake them.
+const std::vector<PublicBug>& WaitingBugs();
 
 }  // namespace kill9::explore
 

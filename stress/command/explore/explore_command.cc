@@ -44,7 +44,7 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--variant", arguments.variant, "names with commas, or all designs");
   command.Add("--scenario", arguments.scenario,
               "operations of participants: put+get, put,get+erase@empty; pairs: every two "
-              "operations; larger: scenes too large to be exhausted");
+              "operations; larger: scenes too large to be exhausted; others: waits, terms");
   command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,

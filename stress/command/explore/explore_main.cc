@@ -61,15 +61,21 @@ std::vector<std::string> NamesIn(const std::string& given) {
   return absl::StrSplit(given, ' ', absl::SkipEmpty());
 }
 
+// Scenes that have a name together.
+using GroupOfScenes = std::vector<std::string>(const Design&);
+GroupOfScenes* GroupOf(const std::string& name) {
+  if (name == "pairs") return explore::AllPairs;
+  if (name == "larger") return explore::LargerScenes;
+  if (name == "others") return explore::OtherScenes;
+  return nullptr;
+}
+
 // Those that a design of its kind can have.
 std::vector<std::string> ScenariosOf(const Design& design, const std::string& given) {
   std::vector<std::string> names;
   for (const std::string& name : NamesIn(given)) {
-    if (name == "pairs" || name == "larger") {
-      for (std::string& scene :
-           name == "pairs" ? explore::AllPairs(design) : explore::LargerScenes(design)) {
-        names.push_back(std::move(scene));
-      }
+    if (GroupOfScenes* const group = GroupOf(name)) {
+      for (std::string& scene : group(design)) names.push_back(std::move(scene));
     } else if (explore::NewScene(design, name).ok()) {
       names.push_back(name);
     }

@@ -1,4 +1,4 @@
-#include "harness/explore/runtime/robust_mutex.h"
+#include "harness/explore/runtime/calls/robust_mutex.h"
 
 #include <linux/futex.h>
 

@@ -21,8 +21,9 @@
 
 #include "harness/explore/base/arena.h"
 #include "harness/explore/base/real_libc.h"
+#include "harness/explore/runtime/calls/news.h"
+#include "harness/explore/runtime/calls/robust_mutex.h"
 #include "harness/explore/runtime/machine.h"
-#include "harness/explore/runtime/robust_mutex.h"
 
 using kill9::explore::Arena;
 using kill9::explore::Kernel;
@@ -31,6 +32,7 @@ using kill9::explore::Machine;
 using kill9::explore::MakeMutexConsistent;
 using kill9::explore::Order;
 using kill9::explore::Patience;
+using kill9::explore::TellWatchers;
 using kill9::explore::UnlockMutex;
 
 #define KILL9_CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
@@ -57,7 +59,13 @@ void Drop(int description) {
   Machine& machine = Machine::Get();
   machine.TouchResource(static_cast<uint32_t>(description), true, 0);
   machine.SyncThroughKernel();
-  if (machine.kernel().DropReference(description)) machine.KernelChanged();
+  if (!machine.kernel().DropReference(description)) return;
+  if (machine.kernel().IsWatched()) {
+    TellWatchers(Kernel::kClosed, 0);
+    machine.TouchResource(static_cast<uint32_t>(description), true, 0);
+  }
+  machine.kernel().UnlockAll(description);
+  machine.KernelChanged(machine.running());
 }
 
 int SetByteLock(int fd, struct flock* lock, uintptr_t code) {
@@ -70,11 +78,11 @@ int SetByteLock(int fd, struct flock* lock, uintptr_t code) {
   machine.SyncThroughKernel();
   if (!writes) {
     machine.kernel().Unlock(lock->l_start, description);
-    machine.KernelChanged();
+    machine.KernelChanged(machine.running());
     return 0;
   }
   if (machine.kernel().Lock(lock->l_start, description)) {
-    machine.KernelChanged();
+    machine.KernelChanged(machine.running());
     machine.Answer(1);
     return 0;
   }
@@ -94,8 +102,6 @@ int GetByteLock(int fd, struct flock* lock, uintptr_t code) {
   machine.Answer(taken ? 1 : 0);
   return 0;
 }
-
-uint64_t explored_time_ns = 1'000'000'000;
 
 }  // namespace
 
@@ -220,6 +226,10 @@ int __wrap_fcntl(int fd, int command, ...) {
 }
 
 int __wrap_close(int fd) {
+  if (const int watch = Kernel::WatchOf(fd); watch != Kernel::kNone) {
+    Machine::Get().kernel().CloseWatch(watch);
+    return 0;
+  }
   if (!Kernel::IsDescriptor(fd)) return __real_close(fd);
   Drop(Kernel::DescriptionOf(fd));
   return 0;
@@ -255,7 +265,11 @@ int __wrap_munmap(void* address, size_t bytes) {
 }
 
 int __wrap_madvise(void* address, size_t bytes, int advice) {
-  if (DescriptionOfProof(address) != Kernel::kNone) return 0;
+  if (DescriptionOfProof(address) != Kernel::kNone) {
+    // A hole in the file changes it.
+    if (advice == MADV_REMOVE) TellWatchers(Kernel::kModified, KILL9_CODE);
+    return 0;
+  }
   return __real_madvise(address, bytes, advice);
 }
 
@@ -268,7 +282,7 @@ int __wrap_fstat(int fd, struct stat* result) {
     *result = of_segment;
     return 0;
   }
-  if (Kernel::IsDescriptor(fd)) {
+  if (Kernel::IsDescriptor(fd) || Kernel::WatchOf(fd) != Kernel::kNone) {
     *result = of_segment;
     return 0;
   }
@@ -324,7 +338,11 @@ int __wrap_sched_yield() {
 }
 int __wrap_clock_gettime(clockid_t clock, timespec* time) {
   if (!IsExploredCode()) return __real_clock_gettime(clock, time);
-  *time = {static_cast<time_t>(explored_time_ns / 1'000'000'000), 0};
+  constexpr int64_t kSecondNs = 1'000'000'000;
+  Machine& machine = Machine::Get();
+  const int64_t now_ns = machine.now_ns();
+  machine.Answer(static_cast<uint64_t>(now_ns));
+  *time = {now_ns / kSecondNs, now_ns % kSecondNs};
   return 0;
 }
 pid_t __wrap_getpid() {

@@ -1,0 +1,17 @@
+// News of the segment's file: who watches it by inotify is told of changes, and of descriptions
+// that were closed.
+#ifndef KILL9_HARNESS_EXPLORE_RUNTIME_CALLS_NEWS_H_
+#define KILL9_HARNESS_EXPLORE_RUNTIME_CALLS_NEWS_H_
+
+#include <cstdint>
+
+#include "harness/explore/runtime/kernel.h"
+
+namespace kill9::explore {
+
+// By the running participant.
+void TellWatchers(Kernel::News news, uintptr_t code);
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_RUNTIME_CALLS_NEWS_H_
