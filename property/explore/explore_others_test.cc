@@ -1,6 +1,10 @@
 // Waiting, terms, attaching and detaching, explored: nobody sleeps beside what he waits for, and
 // no entry of the past comes back, whoever dies.
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -39,6 +43,27 @@ void ExpectManyPass(const Design& design, const std::vector<std::string>& scenar
     contended += result.contended_words;
   }
   EXPECT_GT(contended, 2 * scenarios.size());
+}
+
+// Who waits for what is not there when all others have done nothing yet.
+TEST_P(ExploreWaiting, WhoWaitsFirstSleeps) {
+  const MachineLimits limits = {.trace = true};
+  size_t waiters = 0;
+  for (const std::string& scenario : OtherScenes(*GetParam())) {
+    if (!scenario.starts_with("wait_") || scenario == "wait_receive+return" ||
+        scenario == "wait_receive+wait_send@full") {
+      continue;
+    }
+    ++waiters;
+    const std::unique_ptr<Scene> scene = *NewScene(*GetParam(), scenario);
+    Machine::Get().Load(*scene, limits);
+    const Replayed replayed = Replay(*ParseSchedule("a100000"), limits);
+    EXPECT_EQ(replayed.finding.verdict, Verdict::kPass) << scenario;
+    EXPECT_TRUE(std::any_of(replayed.steps.begin(), replayed.steps.end(), [](const Step& step) {
+      return step.fiber == 0 && step.what != nullptr && std::string_view(step.what) == "sleeps";
+    })) << scenario;
+  }
+  EXPECT_GE(waiters, 3u);
 }
 
 TEST_P(ExploreWaiting, SchedulesWithOneDeathAreLegal) {

@@ -297,7 +297,10 @@ bool Machine::WaitForNews(int watch, int64_t until_ns) {
   fiber.wait_value = static_cast<uint64_t>(watch);
   fiber.wait_until_ns = until_ns;
   fiber.timed_out_ns = 0;
-  if (kernel_.NewsFor(watch) == Kernel::kNoNews) Block(Wait::kNews);
+  if (kernel_.NewsFor(watch) == Kernel::kNoNews) {
+    if (limits_.trace) TraceOf(running_, AccessKind::kCall, "sleeps");
+    Block(Wait::kNews);
+  }
   return fiber.timed_out_ns == 0;
 }
 
