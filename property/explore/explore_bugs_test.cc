@@ -68,10 +68,10 @@ TEST_P(ExploreBugs, RepairedFormIsClean) {
   EXPECT_TRUE(result.exhaustive);
 }
 
-std::string NameOf(const testing::TestParamInfo<PublicBug>& bug) { return bug.param.name; }
+std::string NameOfBug(const testing::TestParamInfo<PublicBug>& bug) { return bug.param.name; }
 
-INSTANTIATE_TEST_SUITE_P(Public, ExploreBugs, testing::ValuesIn(PublicBugs()), NameOf);
-INSTANTIATE_TEST_SUITE_P(Waiting, ExploreBugs, testing::ValuesIn(WaitingBugs()), NameOf);
+INSTANTIATE_TEST_SUITE_P(Public, ExploreBugs, testing::ValuesIn(PublicBugs()), NameOfBug);
+INSTANTIATE_TEST_SUITE_P(Waiting, ExploreBugs, testing::ValuesIn(WaitingBugs()), NameOfBug);
 
 // The bugs of a weaker model are none under the one before it: what finds them is the model.
 TEST(ExploreModels, BugsOfAModelNeedIt) {
