@@ -36,9 +36,10 @@ class BufferPools final : public Design {
   ObjectTraits traits_;
 };
 
-Json AsJson(const std::vector<HoldsOf>& all, const char* holder) {
+Json AsJson(const std::vector<kill9::HoldsOf>& all, const char* holder) {
   Json rows = Json::array();
-  for (const HoldsOf& one : all) rows.push_back({{holder, one.holder}, {"holds", one.holds}});
+  for (const kill9::HoldsOf& one : all)
+    rows.push_back({{holder, one.holder}, {"holds", one.holds}});
   return rows;
 }
 

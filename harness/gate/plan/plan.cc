@@ -55,19 +55,20 @@ std::string FileName(const GateStep& step) {
   return name;
 }
 
-// Which test programs belong to a tier, by name. A kind's conformance is conformance_… or
-// KIND_conformance_…; a design's own tests begin with its name.
+// Which test programs belong to a tier, by name: the conformance of stores, what the designs of all
+// kinds share, and what begins with a kind's or a design's name.
 bool Belongs(const std::string& name, Tier tier, const std::vector<const Design*>& designs) {
   if (!absl::EndsWith(name, "_test")) return false;
   if (tier == Tier::kChecker) {
     return absl::StartsWith(name, "checker_") || absl::StartsWith(name, "online_");
   }
-  for (const char* start : {"conformance_", "model_property_", "segment_", "participants_"}) {
+  for (const char* start : {"conformance_", "model_property_", "segment_", "participants_",
+                            "mutex_admission_", "robust_mutex_", "terms_", "lease", "buffer_"}) {
     if (absl::StartsWith(name, start)) return true;
   }
   return std::any_of(designs.begin(), designs.end(), [&](const Design* design) {
     return absl::StartsWith(name, std::string(design->name()) + "_") ||
-           absl::StartsWith(name, std::string(design->kind()) + "_conformance_");
+           absl::StartsWith(name, std::string(design->kind()) + "_");
   });
 }
 
