@@ -9,7 +9,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/explore/exploration_for_tests.h"
-#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {

@@ -6,7 +6,6 @@
 #include "harness/explore/scenes/scenario.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "property/explore/exploration_for_tests.h"
-#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {

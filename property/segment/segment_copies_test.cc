@@ -13,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
-#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9 {

@@ -23,7 +23,6 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
-#include "property/scaffold/store_designs.h"
 #include "property/scaffold/values.h"
 #include "property/segment/segment_damage.h"
 #include "variants/registry.h"

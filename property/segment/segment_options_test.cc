@@ -8,7 +8,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/scaffold/children.h"
-#include "property/scaffold/store_designs.h"
 #include "variants/registry.h"
 
 namespace kill9 {
