@@ -119,7 +119,10 @@ LaneReceiver::Attempt LaneReceiver::TryLane(uint32_t lane, SharedWord& name, uin
   if (HasReturns()) [[unlikely]]
     return Attempt::kBeaten;
   const uint32_t extent = most == 1 ? 1 : CountFresh(lane, most);
-  if (view.head - view.hint >= context_.lane_slots() / 4) {
+  // The whole range, which may come back as single messages. And now and then, for who looks from
+  // the hint on.
+  const bool must_raise = view.head + extent - view.hint > context_.lane_slots();
+  if (must_raise || view.head - view.hint >= context_.lane_slots() / 4) {
     view.hint = view.head;
     SharedWord& hint = context_.lane(lane).head_hint;
     // Release: before Claim (L8). Relaxed: it only grows.

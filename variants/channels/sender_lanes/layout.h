@@ -44,8 +44,9 @@
 // L7  A held range is skipped only if a slot that is gone follows it, before the first message that
 //     nobody has taken. So between a message that nobody has taken and the last range before it no
 //     word is of a later lap (Context::AliveLook).
-// L8  A position is taken only when the lane's `head_hint` is less than one lap behind it. So who
-//     finds a word of a later lap, and the hint not ahead, sees a range that was skipped.
+// L8  A position is taken, each of a range, only when the lane's `head_hint` is less than one lap
+//     behind it. So who finds a word of a later lap, and the hint not ahead, sees a range that was
+//     skipped; also where the word is of a single message that was in the middle of a range.
 // L9  A lane whose tail is marked closed is never added to. The header's `closed` is set first; who
 //     tells of an end, or of a refusal, has marked all lanes.
 //

@@ -41,6 +41,40 @@ TEST_F(SenderLanesTest, HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder
   ChunkChannelTest::HeldMessagesAreSkippedLapAfterLapAndComeBackInTheirOrder(slots());
 }
 
+// A range of nearly a lap comes back as single messages, which say of all their slots that they are
+// of the later lap. Who stands where one of the lap before ends must not take them for what was
+// skipped, and come to stand in the middle of a range.
+TEST_F(SenderLanesTest, WhoFellALapBehindALongRangeTakesNothingThatIsGone) {
+  const uint64_t lap = slots();
+  ASSERT_EQ(lap, uint64_t{kMostExtent});  // the premise: a range may be a lap
+  const auto drain = [&](uint64_t count) {
+    MessageBatch batch = *channel_->Drain(Channel::kAll, Deadline::None());
+    EXPECT_EQ(batch.size(), count);
+    return batch;
+  };
+  const auto send = [&](uint64_t count) {
+    for (uint64_t i = 0; i < count; ++i) Send("message");
+  };
+  std::unique_ptr<Channel> behind = Attach(MemberRole::kReceiver);
+  // It stands at the last quarter of the lap, from where on one range reaches to its end.
+  const uint64_t stands = lap - lap / 4 + 8;
+  send(stands - 1);
+  ASSERT_TRUE(channel_->Acknowledge(drain(stands - 1)).ok());
+  send(1);
+  ASSERT_TRUE(behind->Acknowledge(*behind->Take(Deadline::None())).ok());
+  send(lap - stands);
+  ASSERT_TRUE(channel_->Acknowledge(drain(lap - stands)).ok());
+  // One range of the next lap ends in the middle of that one; and comes back.
+  const uint64_t extent = stands + 20;
+  send(extent);
+  ASSERT_TRUE(channel_->Return(drain(extent)).ok());
+  for (uint64_t i = 0; i < extent; ++i) ASSERT_EQ(Receive(), "message");
+  ExpectSound();
+  std::string message;
+  EXPECT_EQ(behind->Receive(&message, Deadline::None()).status().code(),
+            StatusCode::kDeadlineExceeded);
+}
+
 TEST_F(SenderLanesTest, AHeldBatchIsSkippedAndComesBackMessageByMessage) {
   const uint64_t lap = slots();
   for (const bool dies : {false, true}) {
