@@ -236,6 +236,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
   bounds.least_participants = request.least_participants;
   bounds.most_participants = request.most_participants;
   bounds.keeps_work = !workload.empty();
+  bounds.keeps_terms = terms.kept;
   const absl::StatusOr<ShapeTrial> trial = ShapeTo(variant, scenario, request, bounds, &shape);
   if (!trial.ok()) return trial.status();
   work.keys = shape.keys;

@@ -94,13 +94,14 @@ ShapeBounds BoundsOf(const Scenario& scenario) {
           .large_values = scenario.name == "large_values"};
 }
 
-absl::StatusOr<ShapeTrial> TryShape(const Variant& variant, const StoreShape& shape,
-                                    uint64_t seed) {
+absl::StatusOr<ShapeTrial> TryShape(const Variant& variant, const StoreShape& shape, uint64_t seed,
+                                    bool keeps_terms) {
   SegmentOptions options;
   ApplyTo(shape, &options);
   options.size_bytes = std::min(options.size_bytes, kMostTrialBytes);
   options.expected_entries = std::min(options.expected_entries, options.size_bytes);
   options.hash_seed = seed;
+  options.keeps_terms = keeps_terms;
   absl::StatusOr<std::shared_ptr<Segment>> segment = variant.Create(options);
   if (!segment.ok()) return segment.status();
   absl::StatusOr<std::unique_ptr<Store>> store = variant.Attach(*segment);
@@ -121,7 +122,7 @@ absl::StatusOr<ShapeTrial> FitShape(const Variant& variant, const StoreShape& sh
       !status.ok()) {
     return status;
   }
-  absl::StatusOr<ShapeTrial> trial = TryShape(variant, shape, seed);
+  absl::StatusOr<ShapeTrial> trial = TryShape(variant, shape, seed, bounds.keeps_terms);
   if (!trial.ok() || shape.sizes.largest <= trial->max_value_bytes) return trial;
   return absl::InvalidArgumentError(absl::StrCat("values: of up to ", shape.sizes.largest,
                                                  " bytes; such a segment takes ",
@@ -159,7 +160,7 @@ absl::StatusOr<DrawnShape> DrawShape(const Variant& variant, const StoreShape& u
   }
   const uint64_t least_value = bounds.keeps_work ? shape.sizes.largest : kLeastLargestValue;
   for (int tries = 0;; ++tries) {
-    absl::StatusOr<ShapeTrial> trial = TryShape(variant, shape, hash_seed);
+    absl::StatusOr<ShapeTrial> trial = TryShape(variant, shape, hash_seed, bounds.keeps_terms);
     if (trial.ok() && trial->capacity_bytes >= kLeastCapacity &&
         trial->max_value_bytes >= least_value) {
       if (!bounds.keeps_work) shape.sizes = DrawSizes(random, bounds, trial->max_value_bytes);

@@ -21,6 +21,7 @@ struct ShapeBounds {
   bool keeps_choice = false;  // which keys are hot
   bool always_full = false;   // far more is put than there is room for
   bool large_values = false;
+  bool keeps_terms = false;         // as the run's segment, which has less room then
   uint64_t most_segment_bytes = 0;  // 0: what the machine has free allows
 };
 ShapeBounds BoundsOf(const Scenario& scenario);
@@ -32,7 +33,8 @@ struct ShapeTrial {
   uint64_t capacity_bytes = 0;
 };
 inline constexpr uint64_t kMostTrialBytes = 64u << 20;
-absl::StatusOr<ShapeTrial> TryShape(const Variant& variant, const StoreShape& shape, uint64_t seed);
+absl::StatusOr<ShapeTrial> TryShape(const Variant& variant, const StoreShape& shape, uint64_t seed,
+                                    bool keeps_terms = false);
 // Whether the run fits: its participants, its values. kInvalidArgument says why not.
 absl::StatusOr<ShapeTrial> FitShape(const Variant& variant, const StoreShape& shape, uint64_t seed,
                                     const ShapeBounds& bounds);

@@ -53,6 +53,29 @@ TEST(Shape, IsReadBackFromItsText) {
   }
 }
 
+// A segment that keeps terms has less room, and each of its entries is longer.
+TEST(Shape, OfASegmentWithTermsHasValuesThatItTakes) {
+  int longest = 0;
+  for (const Variant* variant : Designs()) {
+    ShapeBounds bounds = Small(*FindScenario("expiry"));
+    bounds.keeps_terms = true;
+    for (uint64_t seed = 1; seed <= 60; ++seed) {
+      const StoreShape shape = Drawn(*variant, bounds, seed).shape;
+      SegmentOptions options;
+      ApplyTo(shape, &options);
+      options.expected_entries = std::min(options.expected_entries, options.size_bytes);
+      options.hash_seed = seed;
+      options.keeps_terms = true;
+      const auto segment = variant->Create(options);
+      ASSERT_TRUE(segment.ok()) << segment.status() << " " << ShapeText(shape);
+      const size_t most = (*variant->Attach(*segment))->max_value_bytes();
+      EXPECT_LE(shape.sizes.largest, most) << variant->name() << " " << ShapeText(shape);
+      longest += shape.sizes.largest == most ? 1 : 0;
+    }
+  }
+  EXPECT_GT(longest, 0) << "no shape went to the bound: vacuous";
+}
+
 TEST(Shape, ChangesOnlyWhatItsTextNames) {
   StoreShape shape{.keys = 77};
   ASSERT_TRUE(ParseShape("stripes=64,without=erase+for_each,values=197", &shape).ok());
