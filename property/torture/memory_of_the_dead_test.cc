@@ -38,14 +38,19 @@ class MemoryHeldBeyondTheEnd {
   std::thread waiter_;
 };
 
-TEST(MemoryOfTheDead, ChildOfATestIsReapedWhenItIsGone) {
-  if (!MemoryHeldBeyondTheEnd::Usable()) GTEST_SKIP() << "no userfaultfd here";
-  Child victim([](Line& parent) {
+Child Waiting() {
+  Child child([](Line& parent) {
     parent.Tell();
     parent.Await();
     return 0;
   });
-  ASSERT_TRUE(victim.Await());
+  EXPECT_TRUE(child.Await());
+  return child;
+}
+
+TEST(MemoryOfTheDead, ChildOfATestIsReapedWhenItIsGone) {
+  if (!MemoryHeldBeyondTheEnd::Usable()) GTEST_SKIP() << "no userfaultfd here";
+  Child victim = Waiting();
   MemoryHeldBeyondTheEnd memory(victim.pid());
   ASSERT_TRUE(memory.held());
   victim.KillAndReap();
@@ -54,12 +59,7 @@ TEST(MemoryOfTheDead, ChildOfATestIsReapedWhenItIsGone) {
 
 TEST(MemoryOfTheDead, ZombieOfATestIsAwaitedUntilItIsGone) {
   if (!MemoryHeldBeyondTheEnd::Usable()) GTEST_SKIP() << "no userfaultfd here";
-  Child victim([](Line& parent) {
-    parent.Tell();
-    parent.Await();
-    return 0;
-  });
-  ASSERT_TRUE(victim.Await());
+  Child victim = Waiting();
   HeldMemory memory;
   ASSERT_TRUE(memory.Hold(victim.pid()));
   victim.Signal(SIGKILL);
