@@ -76,6 +76,7 @@ class StoreClient final : public Client {
   bool TryLeases();
   bool TryLeasesOfTheDead();
   bool TryExpired();
+  uint64_t CountOfWorkers();  // their entries that are there
   void TryClears();
   bool TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,
                 LeaseToken* lease);
