@@ -29,8 +29,8 @@ void StoreClient::Attached() {
 }
 
 // What has a deadline was put with its id as its mark, all else without one.
-void StoreClient::CheckTerms(const char* operation, uint64_t key, const Terms& terms,
-                             Expiry before, std::string_view value) {
+void StoreClient::CheckTerms(const char* operation, uint64_t key, const Terms& terms, Expiry before,
+                             std::string_view value) {
   if (terms.mark != (terms.expires.never() ? 0 : PeekId(value))) {
     Fail(Verdict::kViolation, absl::StrCat(operation, " of ", Name(key), " returned mark ",
                                            terms.mark, ", which is not that of its value"));
@@ -165,6 +165,10 @@ void StoreClient::Lease(uint64_t key, uint32_t size, Random& random) {
     FailStatus("PutLeased", key, put.status());
   }
   End(Outcome::kRefused);
+  // There is no room for it: somebody else may have a smaller one, and waits for the lease.
+  if (put.ok()) return;
+  const absl::StatusOr<bool> dropped = store().DropLease(answer->lease);
+  if (!dropped.ok()) FailStatus("DropLease", key, dropped.status());
 }
 
 // Of each key, an erase that does not tell whether it was there.
