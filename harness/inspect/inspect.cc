@@ -19,6 +19,7 @@
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/write_all.h"
 #include "harness/inspect/contents.h"
 #include "harness/inspect/pool.h"
 #include "harness/inspect/segment_copy.h"
@@ -37,16 +38,6 @@ bool IsSame(const std::vector<Attached>& a, const std::vector<Attached>& b) {
                     [](const Attached& x, const Attached& y) {
                       return x.slot == y.slot && x.generation == y.generation && x.lives == y.lives;
                     });
-}
-
-void WriteAll(int fd, const std::string& text) {
-  size_t done = 0;
-  while (done < text.size()) {
-    const ssize_t put = write(fd, text.data() + done, text.size() - done);
-    if (put < 0 && errno == EINTR) continue;
-    if (put <= 0) return;
-    done += static_cast<size_t>(put);
-  }
 }
 
 // What comes until the end, or until it takes too long (nothing then).

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/shared_mapping.h"
 
 namespace kill9::sweep {
 namespace {
@@ -20,10 +21,9 @@ constexpr uint32_t kLargeInRow = 7;
 
 std::shared_ptr<std::atomic<uint32_t>> NewSharedWord() {
   using Word = std::atomic<uint32_t>;
-  void* const memory =
-      mmap(nullptr, sizeof(Word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  return {static_cast<Word*>(memory), [](Word* word) { munmap(word, sizeof(Word)); }};
+  char* const memory = MapShared(sizeof(Word), 0);
+  if (memory == nullptr) return nullptr;
+  return {reinterpret_cast<Word*>(memory), [](Word* word) { munmap(word, sizeof(Word)); }};
 }
 
 }  // namespace

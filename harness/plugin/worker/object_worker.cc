@@ -16,6 +16,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_all.h"
 #include "harness/plugin/object_design.h"
 #include "harness/plugin/plugin.h"
 #include "harness/programs/protocol/workload.h"
@@ -49,12 +50,7 @@ class ObjectParticipant {
       const Json request = Json::parse(std::string_view(line, static_cast<size_t>(size)));
       Json answer = request["f"] == "init" ? Begin(request) : AnswerTo(request);
       answer["id"] = request["id"];
-      const std::string text = Dump(answer) + "\n";
-      for (size_t sent = 0; sent < text.size();) {
-        const ssize_t wrote = write(connection_, text.data() + sent, text.size() - sent);
-        if (wrote < 0 && errno != EINTR) _exit(1);
-        if (wrote > 0) sent += static_cast<size_t>(wrote);
-      }
+      if (!WriteAll(connection_, Dump(answer) + "\n")) _exit(1);
     }
     if (handle_ != nullptr) object_.detach(handle_);
     _exit(0);

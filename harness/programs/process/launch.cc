@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/write_all.h"
 
 namespace kill9::programs {
 namespace {
@@ -157,14 +158,7 @@ bool ReadAvailable(Connection& connection, std::string* text) {
 }
 
 bool SendLine(const Connection& connection, const std::string& line) {
-  const std::string text = line + "\n";
-  for (size_t sent = 0; sent < text.size();) {
-    const ssize_t size = write(connection.to, text.data() + sent, text.size() - sent);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return false;
-    sent += static_cast<size_t>(size);
-  }
-  return true;
+  return WriteAll(connection.to, line + "\n");
 }
 
 absl::StatusOr<std::unique_ptr<ForkServer>> ForkServer::Start(const LaunchOptions& options,

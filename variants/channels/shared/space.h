@@ -106,7 +106,7 @@ class Space {
   bool AllGone(uint32_t chunk) const;
   void Free(uint32_t chunk);
   void Disown(uint32_t chunk);
-  void Retire(uint32_t chunk, std::deque<Retired>& retired, Ref last);
+  void Retire(uint32_t chunk, bool is_span, Ref last);
   // Frees every chunk in which all messages are gone.
   void Gather();
   bool TakeOver(uint32_t chunk);
@@ -169,7 +169,7 @@ void Space<Context>::Release(Ref ref) {
   const Busy gone = *busy;
   *busy = busy_.back();
   busy_.pop_back();
-  Retire(chunk, gone.is_span ? retired_spans_ : retired_small_, gone.last);
+  Retire(chunk, gone.is_span, gone.last);
 }
 
 template <typename Context>
@@ -183,7 +183,7 @@ void Space<Context>::CloseOpen() {
   if (open_unreleased_ > 0) {
     busy_.push_back({open_, open_unreleased_, false, open_last_});
   } else {
-    Retire(open_, retired_small_, open_last_);
+    Retire(open_, /*is_span=*/false, open_last_);
   }
   open_ = kNone;
   open_end_ = 0;
@@ -276,7 +276,6 @@ bool Space<Context>::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks
     // Relaxed: this participant's own.
     if (chunk.span.load(std::memory_order_relaxed) != (chunks > 1 ? chunks : 0)) {
       Free(one.chunk);
-      gave_up_room_ = true;
       continue;
     }
     // Release: as in Append.
@@ -320,7 +319,6 @@ bool Space<Context>::ClaimRow(uint32_t first, uint32_t count) {
                                        std::memory_order_acquire, std::memory_order_relaxed)) {
       continue;
     }
-    gave_up_room_ |= i > 0;
     while (i-- > 0) Free(first + i);
     return false;
   }
@@ -395,6 +393,7 @@ void Space<Context>::Free(uint32_t number) {
   chunk.span.store(0, std::memory_order_release);
   const ChunkWord owned{chunk.word.load(std::memory_order_relaxed)};  // relaxed: its own
   chunk.word.store(owned.Next(ChunkKind::kFree).bits, std::memory_order_release);
+  gave_up_room_ = true;
 }
 
 template <typename Context>
@@ -407,10 +406,14 @@ void Space<Context>::Disown(uint32_t number) {
 }
 
 template <typename Context>
-void Space<Context>::Retire(uint32_t number, std::deque<Retired>& retired, Ref last) {
+void Space<Context>::Retire(uint32_t number, bool is_span, Ref last) {
   Disown(number);
   gave_up_room_ = true;
-  if (!IsCommon(number) || &retired == &retired_spans_) retired.push_back({number, last});
+  if (is_span) {
+    retired_spans_.push_back({number, last});
+  } else if (!IsCommon(number)) {
+    retired_small_.push_back({number, last});
+  }
 }
 
 template <typename Context>
@@ -439,7 +442,6 @@ template <typename Context>
 bool Space<Context>::Reclaim(uint32_t number) {
   if (!TakeOverIfGone(number)) return false;
   Free(number);
-  gave_up_room_ = true;
   return true;
 }
 
