@@ -20,10 +20,10 @@
 #include <thread>
 #include <vector>
 
+#include "harness/result/json_forward.h"
+
 namespace kill9 {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // A field of /proc/cpuinfo, of the first processor; "" if there is none.
 std::string CpuInfo(std::string_view field) {

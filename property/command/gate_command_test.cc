@@ -195,7 +195,7 @@ TEST_F(GateCommand, TestsOfEachKindBelongToIt) {
   const std::vector<std::string> tests = {"channel_x_test", "heap_x_test",   "terms_test",
                                           "leases_test",    "buffer_x_test", "robust_mutex_test"};
   for (const std::string& test : tests) {
-    Script("tests/" + test, std::string(kTests) + "echo '{\"testsuites\": []}' > \"$out\"\n");
+    Script("tests/" + test, absl::StrCat(kTests, "echo '{\"testsuites\": []}' > \"$out\"\n"));
   }
   EXPECT_EQ(Run("--tier=property --budget=600"), 3);
   for (const std::string& test : tests) EXPECT_THAT(output_, HasSubstr(test));

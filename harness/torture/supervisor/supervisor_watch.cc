@@ -112,15 +112,17 @@ void Supervisor::ReportStuck(uint32_t slot) {
   const Slot& mine = slots_[slot];
   const WorkerBoard& board = control_.boards[slot];
   if (mine.kill_sent) {
+    const double seconds = Seconds(mine.charged_ns);
     // No design can keep a process from dying.
     control_.finding.Report(
         Verdict::kUndecided, mine.process,
-        absl::StrFormat(mine.lingers
-                            ? "process %d is dead, and its memory still there after %.1f s: "
-                              "somebody looks into it (/proc, a debugger)"
-                            : "process %d was sent SIGKILL and has not been reaped for %.1f s: the "
+        mine.lingers
+            ? absl::StrFormat("process %d is dead, and its memory still there after %.1f s: "
+                              "somebody looks into it (/proc, a debugger)",
+                              mine.process, seconds)
+            : absl::StrFormat("process %d was sent SIGKILL and has not been reaped for %.1f s: the "
                               "kernel, or a debugger, holds it",
-                        mine.process, Seconds(mine.charged_ns)));
+                              mine.process, seconds));
     return;
   }
   // Nothing else is done in this run: what it takes to read the symbols delays nobody.
