@@ -31,6 +31,8 @@ install(DIRECTORY ${CMAKE_BINARY_DIR}/pages/ DESTINATION ${CMAKE_INSTALL_DATADIR
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kill9
   COMPONENT command)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kill9 COMPONENT command)
+install(PROGRAMS packaging/slurm/kill9_array.sh
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kill9/packaging/slurm COMPONENT command)
 foreach(examples found metrics plugin workers)
   install(DIRECTORY apps/examples/${examples}
     DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/kill9/apps/examples
