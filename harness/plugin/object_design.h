@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/plugin/object_calls.h"
+#include "harness/plugin/object_clock.h"
 #include "variants/object.h"
 #include "variants/peers/peer.h"
 
@@ -41,6 +42,7 @@ class DesignOfObject : public Base, public OfObject {
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return peers::CreateAnchor(options, name(), [this](const peers::Anchor& anchor) {
       const kill9_room room = RoomOf(anchor);
+      const ObjectClock::InObject in_object;
       return StatusOf(object().name, object().create(&room));
     });
   }
@@ -54,6 +56,7 @@ class DesignOfObject : public Base, public OfObject {
  protected:
   absl::StatusOr<void*> AttachHandle(const Segment& segment) const {
     const kill9_room room = RoomOf(peers::AnchorOf(segment));
+    const ObjectClock::InObject in_object;
     void* const handle = object().attach(&room);
     if (handle != nullptr) return handle;
     return absl::ResourceExhaustedError(absl::StrCat(object().name, " cannot attach"));
@@ -75,13 +78,21 @@ class PluginObject final : public SharedObject {
   PluginObject(const kill9_object& object, std::shared_ptr<Segment> segment, void* handle)
       : SharedObject(ForkGuard()), object_(object), segment_(std::move(segment)), handle_(handle) {}
   ~PluginObject() override {
+    const ObjectClock::InObject in_object;
     if (guard().mine()) object_.detach(handle_);
   }
-  ObjectAnswer Call(const ObjectCall& call) { return CallObject(object_, handle_, call); }
+  ObjectAnswer Call(const ObjectCall& call) {
+    const ObjectClock::InObject in_object;
+    return CallObject(object_, handle_, call);
+  }
 
  private:
-  absl::StatusOr<RecoveryReport> DoRecover() override { return RecoverObject(object_, handle_); }
+  absl::StatusOr<RecoveryReport> DoRecover() override {
+    const ObjectClock::InObject in_object;
+    return RecoverObject(object_, handle_);
+  }
   absl::StatusOr<AuditReport> DoAudit() override {
+    const ObjectClock::InObject in_object;
     if (object_.audit != nullptr) return AuditObject(object_, handle_);
     return absl::UnimplementedError(absl::StrCat(object_.name, " has no audit"));
   }

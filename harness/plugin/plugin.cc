@@ -254,10 +254,6 @@ absl::StatusOr<const kill9_object*> LoadPlugin(const std::string& path) {
 const char* WhyPluginIsNotSwept(const Design& design) {
   const auto* plugin = dynamic_cast<const OfObject*>(&design);
   if (plugin == nullptr) return nullptr;
-  if (std::string_view(plugin->object().model) == "lease") {
-    return "its memory tells times, which are others in every run, and a sweep compares runs: "
-           "kill9 torture takes it";
-  }
   if ((plugin->object().flags & KILL9_HAS_THREADS) == 0) return nullptr;
   return "it has threads of its own, and a sweep steps through one thread: kill9 torture takes it";
 }

@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/history/reads_clock.h"
 #include "harness/plugin/sweep/object_survivor.h"
 #include "harness/programs/protocol/workload.h"
 
@@ -21,6 +22,7 @@ constexpr uint32_t kEntries = 16;
 constexpr uint32_t kParticipants = 8;
 constexpr uint64_t kHashSeed = 9;  // a creation is the same every time
 constexpr uint32_t kHolderProcess = 100;
+constexpr uint64_t kTermNs = 10'000'000;               // a hundred readings of an ObjectClock
 constexpr uint64_t kForeignValue = uint64_t{1} << 48;  // that nobody wrote
 
 uint64_t MostValueBytes(const kill9_object& object) {
@@ -31,13 +33,15 @@ uint64_t MostValueBytes(const kill9_object& object) {
 class ObjectVictim final : public Victim {
  public:
   ObjectVictim(const ObjectScene& scene, Function function, uint32_t number, OperationLog log)
-      : scene_(scene), function_(function), user_(scene.design(), kVictims + number, log) {}
+      : scene_(scene), function_(function), user_(scene, kVictims + number, log) {}
 
   absl::Status Prepare() override {
     if (absl::Status attached = user_.Attach(scene_.segment()); !attached.ok()) return attached;
     if (scene_.IsLock()) user_.TellThatItMayDie();
-    if (function_ == Function::kRelease) {
-      const absl::StatusOr<Operation> taken = user_.Do(Function::kAcquire, 0);
+    // The lease of one that has died is over.
+    if (scene_.IsLease()) user_.LetTermsEnd();
+    if (function_ == Function::kRelease || function_ == Function::kRenew) {
+      const absl::StatusOr<Operation> taken = user_.Do(scene_.acquire(), 0);
       if (!taken.ok()) return taken.status();
       if (taken->result == kHeldByOther) return absl::UnavailableError("another one has it");
     }
@@ -51,8 +55,8 @@ class ObjectVictim final : public Victim {
   void Run() override { user_.Call(); }
   void Record() override {
     const absl::StatusOr<Operation> done = user_.Record();
-    const bool took = done.ok() && function_ == Function::kAcquire && done->result != kHeldByOther;
-    if (took) user_.GiveBack();
+    const bool asked = function_ == scene_.acquire() || function_ == Function::kRenew;
+    if (asked && done.ok() && done->result != kHeldByOther) user_.GiveBack();
   }
 
  private:
@@ -62,6 +66,13 @@ class ObjectVictim final : public Victim {
 };
 
 }  // namespace
+
+ObjectUser::ObjectUser(const ObjectScene& scene, uint32_t process, OperationLog log)
+    : object_design_(static_cast<const PluginObjectDesign&>(scene.design())),
+      process_(process),
+      log_(log) {
+  ObjectClock::Set(scene.IsLease() ? log.time : nullptr);
+}
 
 absl::Status ObjectUser::Attach(const std::shared_ptr<Segment>& segment) {
   absl::StatusOr<std::unique_ptr<SharedObject>> object = object_design_.AttachObject(segment);
@@ -75,6 +86,7 @@ Operation& ObjectUser::Announce(Function function, uint64_t key, uint64_t argume
   if (argument == kNothing) {
     if (row.argument == Field::kCaller) argument = uint64_t{process_} + 1;
     if (row.effect == Effect::kAdds) argument = 1;
+    if (ReadsClock(function)) argument = kTermNs;
     if (row.effect == Effect::kWrites) argument = 1000 * (process_ + 1) + ++values_;
     if (function == Function::kRemoveItem) argument = 2;  // of a used list
   }
@@ -84,6 +96,7 @@ Operation& ObjectUser::Announce(Function function, uint64_t key, uint64_t argume
     value_ = ValueText(argument, MostValueBytes(object_design_.object()));
   }
   announced_ = &log_.Begin(process_, function, key, argument);
+  if (ReadsClock(function)) announced_->expected = announced_->invoke;
   return *announced_;
 }
 
@@ -104,6 +117,7 @@ absl::StatusOr<Operation> ObjectUser::Record() {
                       .value_or(kForeignValue);
   }
   log_.End(done, end->outcome, end->result);
+  if (ReadsClock(done.function)) done.result_version = done.finish;
   return done;
 }
 
@@ -111,6 +125,10 @@ absl::StatusOr<Operation> ObjectUser::Do(Function function, uint64_t key, uint64
   Announce(function, key, argument);
   Call();
   return Record();
+}
+
+void ObjectUser::LetTermsEnd() {
+  log_.time->fetch_add(2 * kTermNs, std::memory_order_relaxed);  // as Tick()
 }
 
 void ObjectUser::TellThatItMayDie() {
@@ -127,6 +145,19 @@ void ObjectUser::GiveBack() {
   log_.End(release, Outcome::kOk);
 }
 
+// The holder itself comes later (Hold), within the times that are told of it here, and dies.
+void ObjectScene::RecordDeadHolder(OperationLog log) {
+  const uint64_t argument = IsLease() ? kTermNs : kHolderProcess + 1;
+  Operation& held = log.Begin(kHolderProcess, acquire(), 0, argument);
+  if (IsLease()) log.time->fetch_add(kTermNs, std::memory_order_relaxed);  // of this process alone
+  log.End(held, Outcome::kOk, kAcquired);
+  if (IsLease()) {
+    held.expected = held.invoke;
+    held.result_version = held.finish;
+  }
+  log.End(log.Begin(kHolderProcess, Function::kDie, 0, kHolderProcess + 1), Outcome::kOk);
+}
+
 bool ObjectScene::Has(Function function) const {
   return absl::c_linear_search(functions_, function);
 }
@@ -138,22 +169,17 @@ absl::Status ObjectScene::Make() {
   options_.hash_seed = kHashSeed;
   options_.location = {SegmentKind::kNamed, absl::StrFormat("kill9-sweep-scene-%08d", getpid())};
   Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
-  absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
-  if (!segment.ok()) return segment.status();
-  segment_ = *std::move(segment);
-  if (state_ != ObjectState::kUsed) return absl::OkStatus();
   std::atomic<uint64_t> time = 0;
   std::atomic<uint32_t> count = 0;
   beginning_.resize(2 * kItems);
   OperationLog log{&time, &count, beginning_};
-  ObjectUser maker(design_, kMaker, log);
-  if (IsLock()) {
-    // The holder itself comes later (Hold), and dies.
-    for (const Function function : {Function::kAcquire, Function::kDie}) {
-      Operation& held = log.Begin(kHolderProcess, function, 0, kHolderProcess + 1);
-      log.End(held, Outcome::kOk, function == Function::kDie ? kNothing : kAcquired);
-    }
-  } else {
+  ObjectUser maker(*this, kMaker, log);
+  absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
+  if (!segment.ok()) return segment.status();
+  segment_ = *std::move(segment);
+  if (state_ == ObjectState::kUsed && IsLock()) {
+    RecordDeadHolder(log);
+  } else if (state_ == ObjectState::kUsed) {
     if (absl::Status attached = maker.Attach(segment_); !attached.ok()) return attached;
     for (uint64_t n = 1; n <= kItems; ++n) {
       const bool writes = RowOf(functions_.front()).effect == Effect::kWrites;
@@ -164,6 +190,7 @@ absl::Status ObjectScene::Make() {
     }
   }
   beginning_.resize(count);
+  ObjectClock::Set(nullptr);  // `time` ends
   return absl::OkStatus();
 }
 
@@ -205,8 +232,11 @@ absl::StatusOr<std::unique_ptr<Survivor>> ObjectScene::NewSurvivor(CellProcess p
 }
 
 std::shared_ptr<void> ObjectScene::Hold(SharedObject& object) const {
-  const ObjectAnswer answer =
-      static_cast<PluginObject&>(object).Call({.function = Function::kAcquire, .key = "k0"});
+  std::atomic<uint64_t> time = beginning_.front().invoke;
+  if (IsLease()) ObjectClock::Set(&time);
+  const ObjectAnswer answer = static_cast<PluginObject&>(object).Call(
+      {.function = acquire(), .key = "k0", .number = IsLease() ? kTermNs : 0});
+  ObjectClock::Set(nullptr);
   const bool holds = answer.outcome == KILL9_OK;
   return holds ? std::make_shared<bool>(true) : nullptr;
 }

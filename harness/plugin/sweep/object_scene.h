@@ -16,17 +16,18 @@ namespace kill9::sweep {
 
 enum class ObjectState : uint32_t {
   kNew,
-  kUsed,  // three of what it holds; a lock is a dead one's
+  kUsed,  // three of what it holds; a lock is a dead one's, a lease was, and is over
   kHalfDone,
 };
+
+class ObjectScene;
 
 // One participant, its calls and their records.
 class ObjectUser {
  public:
-  ObjectUser(const Design& design, uint32_t process, OperationLog log)
-      : object_design_(static_cast<const PluginObjectDesign&>(design)),
-        process_(process),
-        log_(log) {}
+  // What it does has the log's times. So have objects whose times count (ObjectScene::IsLease):
+  // they are told them.
+  ObjectUser(const ObjectScene& scene, uint32_t process, OperationLog log);
 
   absl::Status Attach(const std::shared_ptr<Segment>& segment);
   void Detach() { object_.reset(); }
@@ -39,6 +40,8 @@ class ObjectUser {
   // Records what it answered. The error says what is no answer.
   absl::StatusOr<Operation> Record();
   absl::StatusOr<Operation> Do(Function function, uint64_t key, uint64_t argument = kNothing);
+  // Longer than a lease is lent for.
+  void LetTermsEnd();
   // That this process, whose hold others may see end, may die with it.
   void TellThatItMayDie();
   // Gives back what the recorded call took. It is told as if it had begun with that: the call that
@@ -82,9 +85,14 @@ class ObjectScene final : public Scene {
   std::span<const Function> functions() const { return functions_; }
   bool Has(Function function) const;
   // Whether who has it keeps others from it.
-  bool IsLock() const { return Has(Function::kAcquire); }
+  bool IsLock() const { return IsLease() || Has(Function::kAcquire); }
+  // Until its term ends.
+  bool IsLease() const { return Has(Function::kAcquireFor); }
+  Function acquire() const { return IsLease() ? Function::kAcquireFor : Function::kAcquire; }
 
  private:
+  void RecordDeadHolder(OperationLog log);
+
   const Design& design_;
   const std::vector<Function> functions_;
   const ObjectState state_;

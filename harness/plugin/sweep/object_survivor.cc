@@ -21,12 +21,15 @@ uint64_t ObjectSurvivor::KeyAt(Nearness where) const {
 }
 
 void ObjectSurvivor::Take() {
-  if (Do(Function::kAcquire, 0).result != kHeldByOther) Do(Function::kRelease, 0);
+  if (Do(scene_.acquire(), 0).result == kHeldByOther) return;
+  if (scene_.IsLease()) Do(Function::kRenew, 0);
+  Do(Function::kRelease, 0);
 }
 
 void ObjectSurvivor::Call(Function function, uint64_t key) {
   switch (function) {
     case Function::kAcquire:
+    case Function::kAcquireFor:
       return Take();
     case Function::kRelease:
       return;  // Take does
@@ -65,6 +68,8 @@ void ObjectSurvivor::Look() {
 void ObjectSurvivor::Work(Nearness where) {
   Look();
   for (const Function function : scene_.functions()) Call(function, KeyAt(where));
+  // Whoever has a lease, dead or stopped, loses it.
+  if (scene_.IsLease()) user_.LetTermsEnd();
   Look();
 }
 

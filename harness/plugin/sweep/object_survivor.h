@@ -13,7 +13,7 @@ class ObjectSurvivor final : public Survivor {
  public:
   ObjectSurvivor(const ObjectScene& scene, CellProcess process, Findings& findings,
                  OperationLog log)
-      : scene_(scene), findings_(findings), user_(scene.design(), process, log) {}
+      : scene_(scene), findings_(findings), user_(scene, process, log) {}
 
   absl::Status Attach() { return user_.Attach(scene_.segment()); }
 
@@ -30,7 +30,7 @@ class ObjectSurvivor final : public Survivor {
 
  private:
   Operation Do(Function function, uint64_t key, uint64_t argument = kNothing);
-  // Takes it and gives it back. A refusal is the model's to judge.
+  // Takes it, renews a lease, and gives it back. A refusal is the model's to judge.
   void Take();
   void Call(Function function, uint64_t key);
   uint64_t KeyAt(Nearness where) const;

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "harness/base/random.h"
 #include "harness/history/history.h"
+#include "harness/history/reads_clock.h"
 #include "harness/programs/protocol/protocol.h"
 
 namespace kill9::programs {
@@ -25,11 +26,6 @@ struct Call {
   uint64_t argument = kNothing;  // the number of a value, or a number itself
   uint64_t expected = kNothing;
 };
-
-// Whether its times count by a clock, which is read when it is asked for and when it is answered.
-constexpr bool ReadsClock(Function function) {
-  return RowOf(function).target == Target::kLock && RowOf(function).expected == Field::kNumber;
-}
 
 // No value of a workload is longer.
 inline constexpr uint64_t kLongestValueBytes = 3100;

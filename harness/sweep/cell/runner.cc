@@ -112,7 +112,8 @@ void Runner::BeginHistory(const SteppedRun& run) {
   uint64_t end = beginning_.empty() ? 0 : beginning_.back().finish;
   for (uint32_t number = 0; number < kMostVictims; ++number) {
     for (const Operation& earlier : history.VictimLog(number).operations()) {
-      end = std::max(end, earlier.finish);
+      // What may happen at any later time has no end.
+      if (earlier.finish != kNever) end = std::max(end, earlier.finish);
     }
   }
   history.time.store(end, std::memory_order_relaxed);

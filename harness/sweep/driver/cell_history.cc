@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "harness/history/reads_clock.h"
+
 namespace kill9::sweep {
 
 std::string NameOf(uint32_t process) {
@@ -65,6 +67,7 @@ void CellHistory::CloseVictim(uint32_t number, const Operation* completed) {
       operation.outcome = Outcome::kCrashed;
     }
     operation.finish = log.Tick();
+    if (ReadsClock(operation.function)) operation.result_version = operation.finish;
   }
 }
 

@@ -35,10 +35,13 @@ struct LeaseModel : UsualRules {
   static State Init(bool) { return {}; }
 
   static bool Step(const Operation& operation, State* state) {
-    const uint64_t caller = uint64_t{operation.process} + 1;
+    const bool gives_back =
+        operation.function == Function::kRelease || operation.function == Function::kDie;
+    // Others may tell of a release or a death; who asks for a term asks for itself.
+    const uint64_t caller = gives_back ? operation.argument : uint64_t{operation.process} + 1;
     const bool is_mine = state->holder == caller;
     const bool ok = operation.outcome == Outcome::kOk;
-    if (operation.function == Function::kRelease || operation.function == Function::kDie) {
+    if (gives_back) {
       // Who gives back what it has lost changes nothing. Who dies in it may have it until the end.
       if (is_mine && operation.function == Function::kRelease && ok) *state = {};
       if (is_mine) state->lasts = 0;
