@@ -61,12 +61,24 @@ namespace kill9 {
 #else
 #define KILL9_PEER_SQLITE(VARIANT)
 #endif
+#ifdef KILL9_HAVE_GDBM
+#define KILL9_PEER_GDBM(VARIANT) VARIANT(Gdbm)
+#else
+#define KILL9_PEER_GDBM(VARIANT)
+#endif
+#ifdef KILL9_HAVE_TOKYO_CABINET
+#define KILL9_PEER_TOKYO(VARIANT) VARIANT(TokyoCabinet) VARIANT(TokyoCabinetPlain)
+#else
+#define KILL9_PEER_TOKYO(VARIANT)
+#endif
 #define KILL9_PEERS(VARIANT)   \
   KILL9_PEER_LMDB(VARIANT)     \
   KILL9_PEER_TDB(VARIANT)      \
   KILL9_PEER_BOOST(VARIANT)    \
   KILL9_PEER_BERKELEY(VARIANT) \
-  KILL9_PEER_SQLITE(VARIANT)
+  KILL9_PEER_SQLITE(VARIANT)   \
+  KILL9_PEER_GDBM(VARIANT)     \
+  KILL9_PEER_TOKYO(VARIANT)
 
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_BASELINES(KILL9_DECLARE)
@@ -154,7 +166,10 @@ std::span<const PeerPackage> PeerPackages() {
                                               {"boost_message_queue", "libboost-dev"},
                                               {"berkeley_db", "libdb-dev"},
                                               {"sqlite_wal", "libsqlite3-dev"},
-                                              {"sqlite_wal_checkpoint", "libsqlite3-dev"}};
+                                              {"sqlite_wal_checkpoint", "libsqlite3-dev"},
+                                              {"gdbm", "libgdbm-dev"},
+                                              {"tokyo_cabinet", "libtokyocabinet-dev"},
+                                              {"tokyo_cabinet_plain", "libtokyocabinet-dev"}};
   return kPackages;
 }
 

@@ -55,6 +55,7 @@ absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::s
       return absl::UnavailableError(absl::StrCat("cannot put back ", name));
     }
     file.inode = status.st_ino;
+    file.mode = status.st_mode;
     files_[file_count_++] = file;
   }
   return code ? absl::UnavailableError(code.message()) : absl::OkStatus();
@@ -106,6 +107,18 @@ bool SharedBytes::ForEachPage(const File& file,
   return true;
 }
 
+bool SharedBytes::Follow(File& file) {
+  struct stat status {};
+  if (fstatat(directory_, file.name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (status.st_ino == file.inode) return true;  // which our descriptor keeps from being reused
+  const int fd = openat(directory_, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0) return false;
+  const bool taken = dup3(fd, file.fd, O_CLOEXEC) == file.fd;
+  close(fd);
+  file.inode = status.st_ino;
+  return taken;
+}
+
 bool SharedBytes::Save(char* snapshot) {
   std::memcpy(snapshot, segment_, segment_bytes_);
   if (!has_files()) return true;
@@ -114,6 +127,10 @@ bool SharedBytes::Save(char* snapshot) {
   saved = {};
   for (uint32_t n = 0; n < file_count_; ++n) {
     struct stat status {};
+    if (!Follow(files_[n])) {
+      error_ = "the object removed a file";
+      return false;
+    }
     fstat(files_[n].fd, &status);
     saved.sizes[n] = static_cast<uint64_t>(status.st_size);
     const bool all = ForEachPage(files_[n], [&](uint32_t index, const char* bytes) {
@@ -132,8 +149,8 @@ bool SharedBytes::Save(char* snapshot) {
   return true;
 }
 
-// Removes files that came later. False: one that was there is gone, or is another.
-bool SharedBytes::OnlyKnownFilesAreThere() {
+// Those that came later.
+void SharedBytes::RemoveUnknownFiles() {
   struct Entry {  // as getdents64(2) writes them
     uint64_t inode;
     int64_t offset;
@@ -142,7 +159,6 @@ bool SharedBytes::OnlyKnownFilesAreThere() {
     char name[];
   };
   alignas(Entry) char buffer[4096];
-  uint32_t found = 0;
   lseek(directory_, 0, SEEK_SET);
   long got = 0;
   while ((got = syscall(SYS_getdents64, directory_, buffer, sizeof buffer)) > 0) {
@@ -151,16 +167,20 @@ bool SharedBytes::OnlyKnownFilesAreThere() {
       at += entry.bytes;
       if (entry.type == DT_DIR) continue;
       const bool known = std::any_of(files_, files_ + file_count_, [&entry](const File& file) {
-        return file.inode == entry.inode && std::strcmp(file.name, entry.name) == 0;
+        return std::strcmp(file.name, entry.name) == 0;
       });
-      found += known;
       if (!known) unlinkat(directory_, entry.name, 0);
     }
   }
-  return found == file_count_;
 }
 
-bool SharedBytes::PutBack(const File& file, uint64_t size) {
+bool SharedBytes::PutBack(File& file, uint64_t size) {
+  if (!Follow(file)) {
+    const int fd = openat(directory_, file.name, O_RDWR | O_CREAT | O_EXCL, file.mode & 07777);
+    if (fd < 0) return false;
+    close(fd);
+    if (!Follow(file)) return false;
+  }
   return ftruncate(file.fd, 0) == 0 && ftruncate(file.fd, static_cast<off_t>(size)) == 0;
 }
 
@@ -171,7 +191,8 @@ bool SharedBytes::Restore(const char* snapshot) {
   char* from = const_cast<char*>(snapshot);  // which is only read
   const SavedFiles& saved = FilesOf(from);
   const SavedPage* pages = PagesOf(from);
-  bool good = OnlyKnownFilesAreThere();
+  bool good = true;
+  RemoveUnknownFiles();
   for (uint32_t n = 0; n < file_count_; ++n) good = good && PutBack(files_[n], saved.sizes[n]);
   for (uint64_t n = 0; good && n < saved.pages; ++n) {
     const SavedPage& page = pages[n];
@@ -181,7 +202,7 @@ bool SharedBytes::Restore(const char* snapshot) {
     good = pwrite(files_[page.file].fd, page.bytes, size, static_cast<off_t>(begin)) ==
            static_cast<ssize_t>(size);
   }
-  if (!good) error_ = "the object removed or replaced a file, which cannot be put back";
+  if (!good) error_ = "a file of the object cannot be put back";
   return good;
 }
 
@@ -210,6 +231,7 @@ uint64_t SharedBytes::HashWatched() {
 uint64_t SharedBytes::HashOutside(pid_t own, pid_t instead) {
   uint64_t sum = HashWatched();
   for (uint32_t n = 0; n < file_count_; ++n) {
+    if (!Follow(files_[n])) continue;  // a removed one counts as nothing
     struct stat status {};
     fstat(files_[n].fd, &status);
     const uint64_t seed = uint64_t{n + 1} << 32;

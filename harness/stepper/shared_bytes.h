@@ -2,10 +2,10 @@
 // keeps files of its own beside the segment's name, those.
 //
 // They are compared at each instruction of a tracee and put back before the next one starts. Files
-// are put back in place, in the same inodes, while no process that works with them is left; one
-// that only has them open (tdb's keeper) goes on. What the kernel keeps besides (file locks, robust
-// lists) ends with the processes. After Open nothing here allocates, so that all victims that are
-// forked from this process are alike.
+// are put back in place, in the inodes that have their names now, while no process that works with
+// them is left; one that only has them open (tdb's keeper) goes on. What the kernel keeps besides
+// (file locks, robust lists) ends with the processes. After Open nothing here allocates, so that
+// all victims that are forked from this process are alike.
 #ifndef KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 #define KILL9_HARNESS_STEPPER_SHARED_BYTES_H_
 
@@ -64,6 +64,7 @@ class SharedBytes {
     char name[64];
     int fd;
     ino_t inode;
+    mode_t mode;
   };
   struct SavedFiles {
     uint64_t pages;
@@ -81,8 +82,11 @@ class SharedBytes {
   // Every page of the file that is not all zeros; the last one is filled up with zeros.
   bool ForEachPage(const File& file,
                    absl::FunctionRef<bool(uint32_t index, const char* bytes)> visit);
-  bool OnlyKnownFilesAreThere();
-  bool PutBack(const File& file, uint64_t size);
+  // Takes whatever has the file's name now for the file: an object may put another in its place.
+  // False: nothing has it.
+  bool Follow(File& file);
+  void RemoveUnknownFiles();
+  bool PutBack(File& file, uint64_t size);
   uint64_t HashWatched();
 
   char* segment_ = nullptr;

@@ -2,11 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "harness/stepper/process/process_wait.h"
+#include "harness/stepper/shared_bytes.h"
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
@@ -96,6 +101,48 @@ TEST(SweepOfFiles, WhatAStoreDoesNotHaveIsNotPlanned) {
   EXPECT_FALSE(Applies(traits, StoreOperation::kRecover, StoreState::kOneEntry));
   EXPECT_TRUE(Applies(traits, StoreOperation::kPutSame, StoreState::kSplit));
   EXPECT_TRUE(Applies(Traits{}, StoreOperation::kCreate, StoreState::kEmpty));
+}
+
+// As gdbm's recovery does: it writes a new file and gives it the old one's name.
+TEST(FilesOfAnObject, OneThatWasReplacedOrRemovedIsPutBackAndIsComparedWhereItIsNow) {
+  const std::string folder = absl::StrCat(testing::TempDir(), "/files-of-an-object-", getpid());
+  std::filesystem::create_directory(folder);
+  const auto write = [&folder](const std::string& name, const std::string& text) {
+    std::ofstream(folder + "/" + name) << text;
+  };
+  const auto read = [&folder](const std::string& name) {
+    std::ostringstream text;
+    text << std::ifstream(folder + "/" + name).rdbuf();
+    return text.str();
+  };
+  write("one", "as it was");
+  write("other", "stays");
+  char segment[4096] = {};
+  stepper::SharedBytes bytes;
+  ASSERT_TRUE(bytes.Open(segment, sizeof segment, folder).ok());
+  const stepper::Snapshot snapshot = bytes.NewSnapshot();
+  ASSERT_TRUE(bytes.Save(snapshot.data())) << bytes.error();
+  const uint64_t before = bytes.HashOutside(0, 0);
+
+  write("new", "another");
+  std::filesystem::rename(folder + "/new", folder + "/one");
+  const uint64_t replaced = bytes.HashOutside(0, 0);
+  EXPECT_NE(replaced, before);
+  write("one", "written later");
+  EXPECT_NE(bytes.HashOutside(0, 0), replaced);
+  write("came later", "");
+  ASSERT_TRUE(bytes.Restore(snapshot.data())) << bytes.error();
+  EXPECT_EQ(read("one"), "as it was");
+  EXPECT_FALSE(std::filesystem::exists(folder + "/came later"));
+  EXPECT_EQ(bytes.HashOutside(0, 0), before);
+
+  std::filesystem::remove(folder + "/one");
+  EXPECT_NE(bytes.HashOutside(0, 0), before);
+  ASSERT_TRUE(bytes.Restore(snapshot.data())) << bytes.error();
+  EXPECT_EQ(read("one"), "as it was");
+  EXPECT_EQ(read("other"), "stays");
+  EXPECT_EQ(bytes.HashOutside(0, 0), before);
+  std::filesystem::remove_all(folder);
 }
 
 class RemoteSurvivorTest : public testing::Test {
