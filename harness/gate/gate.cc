@@ -61,9 +61,11 @@ Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interru
       planner_(options, pool_, deadline_) {}
 
 absl::StatusOr<GateResult> Gate::Run() {
-  absl::StatusOr<PassHistory> memory = PassHistory::Load(options_.memory);
-  if (!memory.ok()) return memory.status();
-  memory_ = *std::move(memory);
+  if (!options_.memory.empty()) {
+    absl::StatusOr<PassHistory> memory = PassHistory::Load(options_.memory);
+    if (!memory.ok()) return memory.status();
+    memory_ = *std::move(memory);
+  }
   absl::StatusOr<std::vector<TierPlan>> plan = PlanTiers();
   if (!plan.ok()) return plan.status();
   if (!options_.shard.whole()) {
@@ -78,7 +80,9 @@ absl::StatusOr<GateResult> Gate::Run() {
     left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
     Add(std::move(left));
   }
-  if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
+  if (!options_.memory.empty()) {
+    if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
+  }
   GateResult result{
       .answers = std::move(answers_), .units = std::move(units_), .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -41,6 +42,8 @@ class Gate {
   Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
        std::function<void(const StepResult&)> answered);
 
+  // What passed when, where options.memory names no file that says so.
+  void Remember(PassHistory memory) { memory_ = std::move(memory); }
   // An error is one of usage or environment. No process is left behind.
   absl::StatusOr<GateResult> Run();
 

@@ -48,7 +48,11 @@ until_so() {
 
 # A port of this machine that nobody listens at.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+print(listener.getsockname()[1])'
 }
 
 # begin DAEMON ARGUMENT...   It ends with this script, however that ends.

@@ -284,6 +284,41 @@ TEST_F(GateCommand, SaysWhatItLacksWhereProcIsNotMounted) {
   EXPECT_THAT(ended.output, HasSubstr("it needs /proc"));
 }
 
+// What was caught longest ago comes first, whoever ran it: here kill9 planted, in a file of results.
+TEST_F(GateCommand, TakesACampaignForItsMemory) {
+  for (const int n : {0, 1, 2}) {
+    Plant("leak", false, Writes("leak", 1));
+    bugs_[n]["target"] = absl::StrCat("target_", n);
+  }
+  std::ofstream(folder_ + "/manifest.json") << bugs_.dump();
+  const auto result = [this](const std::string& name, int day, bool as_expected) {
+    Json json = NewResult("planted", 1);
+    json["started_at"] = absl::StrCat("2026-11-", day, "T00:00:00Z");
+    json["runs"] = {{{"variant", "global_mutex"},
+                     {"name", name},
+                     {"verdict", as_expected ? "leak" : "pass"},
+                     {"as_expected", as_expected}}};
+    const std::string path = absl::StrCat(folder_, "/", name, ".json");
+    EXPECT_TRUE(WriteResult(json, path).ok());
+    return path;
+  };
+  const std::string campaign = folder_ + "/night.db";
+  const std::string add = absl::StrCat(KILL9_COMMAND, " campaign add ", campaign, " ");
+  const Ended added = RunLine(add + result("bug_0", 20, true) + " " + result("bug_1", 11, true) +
+                              " " + result("bug_2", 21, false) + " 2>&1");
+  if (added.exit_code == 2) GTEST_SKIP() << added.output;
+  ASSERT_EQ(added.exit_code, 0) << added.output;
+  for (const int seed : {1, 2, 3}) {
+    EXPECT_EQ(
+        RunGate(absl::StrCat("--planted-targets=3 --campaign=", campaign, " --seed=", seed)).output,
+        "target_2\ntarget_1\ntarget_0\n");
+  }
+  ASSERT_EQ(Run("--tier=planted --campaign=" + campaign), 0) << output_;
+  const Ended again = RunLine(add + folder_ + "/gate.json 2>&1");
+  EXPECT_THAT(again.output, HasSubstr("3 runs, 0 of them new"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/out/memory.json"));
+}
+
 TEST_F(GateCommand, ExplainsWrongFlags) {
   ExpectUsageErrors([this](const char* arguments) { return RunGate(arguments); },
                     {{"--budget=soon", "'soon' is no time; give seconds"},

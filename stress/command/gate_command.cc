@@ -27,6 +27,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
+#include "stress/command/campaign/gate_memory.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -47,6 +48,7 @@ struct Flags {
   std::string junit;
   std::string json;
   std::string shard;
+  std::string campaign;
   size_t planted_targets = 0;
   gate::GateOptions options;
 };
@@ -81,7 +83,8 @@ std::vector<gate::Tier> ChooseTiers(const std::string& given) {
 }
 
 // Where the programs of a build lie: beside this one.
-absl::Status SetDefaults(gate::GateOptions& options) {
+absl::Status SetDefaults(Flags& flags) {
+  gate::GateOptions& options = flags.options;
   std::error_code error;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) {
@@ -98,7 +101,9 @@ absl::Status SetDefaults(gate::GateOptions& options) {
   set(options.tsan_program, build / ".." / "tsan" / "threads_test");
   set(options.planted, build / "planted" / "manifest.json");
   set(options.output, build / "gate");
-  set(options.memory, std::filesystem::path(options.output) / "memory.json");
+  if (flags.campaign.empty()) {
+    set(options.memory, std::filesystem::path(options.output) / "memory.json");
+  }
   return absl::OkStatus();
 }
 
@@ -167,7 +172,7 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
     absl::Status status = gate::WriteJunit(result.answers, flags.junit);
     if (!status.ok()) return status;
   }
-  if (flags.json.empty()) return absl::OkStatus();
+  if (flags.json.empty() && flags.campaign.empty()) return absl::OkStatus();
   Json json = NewResult("gate", flags.options.seed);
   if (std::isfinite(flags.options.budget_seconds)) {
     json["budget_seconds"] = flags.options.budget_seconds;
@@ -186,16 +191,25 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
     json["runs"].push_back(gate::RunOf(answer));
     if (!shard.whole()) json["runs"].back()["unit"] = answer.unit;
   }
-  return WriteResult(json, flags.json);
+  if (!flags.campaign.empty()) {
+    if (absl::Status status = AddToCampaign(flags.campaign, json); !status.ok()) return status;
+  }
+  return flags.json.empty() ? absl::OkStatus() : WriteResult(json, flags.json);
+}
+
+absl::StatusOr<gate::PassHistory> MemoryOf(const Flags& flags) {
+  if (flags.campaign.empty()) return gate::PassHistory::Load(flags.options.memory);
+  return PassHistoryOf(flags.campaign);
 }
 
 // For ./dev: what to build before the gate, so that it has some planted bugs to catch.
-int PrintPlantedTargets(const gate::GateOptions& options, size_t most) {
-  absl::StatusOr<gate::PassHistory> memory = gate::PassHistory::Load(options.memory);
+int PrintPlantedTargets(const Flags& flags) {
+  absl::StatusOr<gate::PassHistory> memory = MemoryOf(flags);
   if (!memory.ok()) return Fail(memory.status());
   gate::ProcessPool pool(&g_interrupted);
   absl::StatusOr<std::vector<std::string>> targets =
-      gate::Planner(options, pool, gate::NowSeconds()).PlantedTargets(*memory, most);
+      gate::Planner(flags.options, pool, gate::NowSeconds())
+          .PlantedTargets(*memory, flags.planted_targets);
   if (absl::IsFailedPrecondition(targets.status())) return kExitPass;  // there are none
   if (!targets.ok()) return Fail(targets.status());
   for (const std::string& target : *targets) std::cout << target << "\n";
@@ -216,10 +230,12 @@ int RunGate(Flags& flags) {
   options.tiers_are_named = flags.tier != "all";
   options.shard = ChooseShard(flags.shard, options.seed);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
-  if (absl::Status status = SetDefaults(options); !status.ok()) {
+  if (absl::Status status = SetDefaults(flags); !status.ok()) {
     return Fail(status);
   }
-  if (flags.planted_targets > 0) return PrintPlantedTargets(options, flags.planted_targets);
+  if (flags.planted_targets > 0) return PrintPlantedTargets(flags);
+  absl::StatusOr<gate::PassHistory> memory = MemoryOf(flags);
+  if (!memory.ok()) return Fail(memory.status());
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(lock.status());
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
@@ -234,6 +250,7 @@ int RunGate(Flags& flags) {
                                options.output + "/logs"));
   gate::Gate runner(options, &g_interrupted,
                     [&display](const gate::StepResult& answer) { display.Show(answer); });
+  runner.Remember(*std::move(memory));
   absl::StatusOr<gate::GateResult> result = runner.Run();
   if (!result.ok()) return Fail(result.status());
   display.Summary(*result);
@@ -282,9 +299,15 @@ void AddGateCommand(CommandLine& line) {
               "folder for the logs and counterexamples of what did not pass; default: gate, "
               "beside this program");
   command.Group("Where things are");
-  command.Add("--memory", options.memory,
-              "file that remembers what passed when, so that samples rotate; default: "
-              "memory.json in the output folder");
+  const Option memory =
+      command.Add("--memory", options.memory,
+                  "file that remembers what passed when, so that samples rotate; default: "
+                  "memory.json in the output folder");
+  command
+      .Add("--campaign", flags->campaign,
+           "instead of that a campaign's file (kill9 campaign): samples rotate by all that it "
+           "knows, and this gate's runs are added to it")
+      .Excludes(memory);
   command.Add("--tests", options.tests_directory,
               "folder of the test programs; default: this program's");
   command.Add("--tsan", options.tsan_program,

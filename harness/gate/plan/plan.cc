@@ -169,7 +169,7 @@ absl::StatusOr<std::vector<GateStep>> Planner::Sweep() const {
   std::vector<GateStep> steps;
   for (const Design* design : options_.designs) {
     if (FindSweepDriver(design->kind()) == nullptr) continue;
-    steps.push_back(Kill9(Tier::kSweep, std::string(design->name()), "sample",
+    steps.push_back(Kill9(Tier::kSweep, std::string(design->name()), kSweepSample,
                           {"sweep", "--recovery", "--pairs=1"}));
   }
   return steps;
@@ -204,7 +204,7 @@ absl::StatusOr<std::vector<GateStep>> Planner::Explore() {
   std::vector<GateStep> steps;
   for (const Design* design : options_.designs) {
     if (design->role() == Design::Role::kPeer) continue;
-    steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), "pairs",
+    steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), kExploreSample,
                           {"explore", "--scenario=pairs"}));
     if (!IsExplored(explorer, design->name())) {
       steps.back().skipped = absl::StrCat(explorer, " does not explore it");

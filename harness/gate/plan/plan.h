@@ -34,7 +34,7 @@ struct GateOptions {
   std::string tsan_program;     // threads_test, built with ThreadSanitizer
   std::string planted;          // manifest.json of the planted bugs
   std::string output;           // a folder: logs, counterexamples; and memory.json, unless …
-  std::string memory;           // … it is elsewhere
+  std::string memory;           // … it is elsewhere; empty: no file
 };
 
 class Planner {

@@ -26,6 +26,17 @@ std::string GateStep::Id() const {
   return absl::StrCat(std::string(TierName(tier)), ":", variant, ":", name);
 }
 
+GateStep StepOf(std::string_view tier, const std::string& variant, const std::string& name) {
+  GateStep step{.variant = variant, .name = name};
+  for (int n = 0; n < kTiers; ++n) {
+    step.tier = static_cast<Tier>(n);
+    if (TierName(step.tier) == tier) break;
+  }
+  if (step.tier == Tier::kSweep) step.name = kSweepSample;
+  if (step.tier == Tier::kExplore) step.name = kExploreSample;
+  return step;
+}
+
 std::string CommandLine(const GateStep& step) {
   std::string line;
   for (const std::vector<std::string>& words : {step.environment, step.command}) {

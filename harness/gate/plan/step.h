@@ -23,6 +23,10 @@ enum class Tier : uint8_t {
 inline constexpr int kTiers = 8;
 std::string_view TierName(Tier tier);  // "checker"
 
+// The steps of tiers that are samples of a variant's cells and scenes.
+inline constexpr char kSweepSample[] = "sample";
+inline constexpr char kExploreSample[] = "pairs";
+
 // How what a command left is turned into verdicts.
 enum class ResultFormat : uint8_t {
   kResultFile,  // a result file of kill9: its runs are the gate's
@@ -52,6 +56,9 @@ struct GateStep {
   // What the state remembers it by.
   std::string Id() const;
 };
+
+// The step of a run of this tier, variant and name, whoever made it: its Id(), and nothing else.
+GateStep StepOf(std::string_view tier, const std::string& variant, const std::string& name);
 
 bool IsProgram(const std::string& path);
 
