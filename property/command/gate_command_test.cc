@@ -284,7 +284,8 @@ TEST_F(GateCommand, SaysWhatItLacksWhereProcIsNotMounted) {
   EXPECT_THAT(ended.output, HasSubstr("it needs /proc"));
 }
 
-// What was caught longest ago comes first, whoever ran it: here kill9 planted, in a file of results.
+// What was caught longest ago comes first, whoever ran it: here kill9 planted, whose results were
+// added.
 TEST_F(GateCommand, TakesACampaignForItsMemory) {
   for (const int n : {0, 1, 2}) {
     Plant("leak", false, Writes("leak", 1));
