@@ -21,8 +21,9 @@ namespace kill9 {
 
 struct HeapModel {
   struct State {
+    using Owners = absl::InlinedVector<uint64_t, 3>;
     bool born = false;
-    absl::InlinedVector<uint64_t, 3> owners;
+    Owners owners;
     bool operator==(const State&) const = default;
   };
   static constexpr std::string_view kName = "heap";

@@ -47,7 +47,7 @@ class HeapStream final : public StreamChecker {
   static constexpr size_t kShownMost = 4096;  // operations remembered for a counterexample
   using BlockEngine = Engine<HeapModel>;
 
-  using Owners = absl::InlinedVector<uint64_t, 2>;
+  using Owners = HeapModel::State::Owners;
   // Who owned the block when its owners were asked for, and cannot have let go of it since.
   struct Question {
     uint32_t process;
