@@ -73,7 +73,8 @@ class Plugin : public testing::Test {
     EXPECT_GE(runs_[0]["kills"]["total"], 50u);
   }
   void ExpectSweepPasses(const std::string& command) {
-    const Ended ended = Run(command, "sweep --operation=put_same,erase --state=one_entry");
+    const Ended ended =
+        Run(command, "sweep --operation=put_same,erase --state=one_entry --workers=1");
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
     ASSERT_EQ(runs_.size(), 2u);
     for (const Json& run : runs_) EXPECT_EQ(run["kill_coverage"], 1.0) << run.dump(1);

@@ -65,8 +65,9 @@ std::vector<char*> WithVariant(const kill9_object& object, std::vector<char*> ar
   const std::string_view command = arguments.size() > 1 ? arguments[1] : "";
   if (command != "torture" && command != "sweep" && command != "try") return arguments;
   const auto is_given = [&](std::string_view flag) {
-    return absl::c_any_of(arguments,
-                          [&](std::string_view given) { return given.starts_with(flag); });
+    return absl::c_any_of(arguments, [&](std::string_view given) {
+      return given.substr(0, given.find('=')) == flag;
+    });
   };
   static std::string variant, shape = "--shape=usual";  // the one shape that it has
   variant = absl::StrCat("--variant=", object.name);
