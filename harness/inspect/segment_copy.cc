@@ -26,6 +26,15 @@ bool IsDescriptorOfAProcess(const std::string& place) {
   return absl::StartsWith(place, "/proc/") && absl::StrContains(place, "/fd/");
 }
 
+// A file of the current folder is easily taken for a name.
+absl::Status WithTheFileOfThatName(const absl::Status& status, const SegmentLocation& location) {
+  const bool is_file = location.kind == SegmentKind::kNamed && absl::IsNotFound(status) &&
+                       access(location.name.c_str(), F_OK) == 0;
+  if (!is_file) return status;
+  return absl::NotFoundError(absl::StrCat(std::string(status.message()), "; the file of that name ",
+                                          "is './", location.name, "'"));
+}
+
 absl::StatusOr<int> OpenFile(const std::string& place) {
   if (IsDescriptorOfAProcess(place)) {
     const int fd = open(place.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -36,7 +45,7 @@ absl::StatusOr<int> OpenFile(const std::string& place) {
   if (absl::StrContains(place, '/')) location.kind = SegmentKind::kFile;
   // Which says what is wrong with it, if anything is.
   if (absl::StatusOr<std::string> name = Segment::DesignOf(location); !name.ok()) {
-    return name.status();
+    return WithTheFileOfThatName(name.status(), location);
   }
   return segment_file::OpenExisting(location, O_RDONLY);
 }

@@ -138,7 +138,9 @@ absl::Status FinishStandardOutput() {
   // A file system may tell of what is missing when the file is closed.
   const int copy = flushed ? dup(STDOUT_FILENO) : -1;
   if (flushed && copy >= 0 && close(copy) == 0) return absl::OkStatus();
-  const int error = flushed ? errno : flush_error;
+  int error = flushed ? errno : flush_error;
+  // A stream does not keep why it failed. One more byte of what is cut off anyway tells it.
+  if (error == 0 && write(STDOUT_FILENO, "\n", 1) < 0) error = errno;
   return absl::UnavailableError(absl::StrCat(
       "cannot write standard output: ", error != 0 ? std::strerror(error) : "an earlier error"));
 }

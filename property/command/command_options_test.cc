@@ -44,6 +44,8 @@ TEST(Options, WithoutAValueAreRefusedAndTakeNothingElse) {
                      {"sweep --state= --variant=global_mutex", "--state= has no value"},
                      {"check --model= /dev/null", "--model= has no value"},
                      {"report --input= x", "--input= has no value"},
+                     {"sweep --stall=maybe", "--stall = maybe: a flag has no value but true"},
+                     {"list --json=x.json", "--json = x.json: a flag has no value but true"},
                      {"gate --budget", "--budget"}});
 }
 
@@ -137,7 +139,7 @@ TEST(StandardOutput, ThatIsFullIsNoticed) {
     const Ended full =
         RunLine(std::string(KILL9_COMMAND) + " " + command + " 2>&1 >/dev/full </dev/null");
     EXPECT_EQ(full.exit_code, 2) << command;
-    EXPECT_THAT(full.output, HasSubstr("cannot write standard output"));
+    EXPECT_THAT(full.output, HasSubstr("cannot write standard output: No space left"));
     EXPECT_EQ(RunLine(std::string(KILL9_COMMAND) + " " + command + " 2>/dev/null >&-").exit_code,
               2);
   }

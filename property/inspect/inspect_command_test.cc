@@ -70,8 +70,13 @@ TEST_F(InspectCommand, WhatIsNoSegmentOfThisProgramIsAUsageErrorThatSaysWhy) {
                           {"/proc/self/exe", ""},
                           {"/etc/hostname", "is not a kill9 segment"},
                           {"/tmp/", ""},
+                          {".", "and not '.' or '..'"},
                           {"/dev/null", "is not a regular file"},
                           {"/proc/self/fd/0 </etc/hostname", "is not a kill9 segment"}});
+  const Ended file = RunLine(absl::StrCat(
+      "cd ", place_.directory(), " && touch a_file && " KILL9_COMMAND " inspect a_file 2>&1"));
+  EXPECT_EQ(file.exit_code, 2) << file.output;
+  EXPECT_THAT(file.output, HasSubstr("the file of that name is './a_file'"));
   // The header's format version, its checksum, and its length.
   constexpr uint64_t kVersionOffset = offsetof(SegmentHeader, format_version);
   const auto expect = [&](const std::string& path, const std::string& words) {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
@@ -408,6 +409,11 @@ int CommandLine::Run(int argc, char** argv) {
     application_->parse(words);
   } catch (const CLI::ExtrasError&) {
     return Unexpected(application_->remaining(/*recurse=*/true));
+  } catch (const CLI::ConversionError& error) {
+    // Of a flag: an option's value is looked at by itself.
+    return Complain(
+        absl::StrCat(std::string(absl::StripPrefix(error.what(), "Could not convert: ")),
+                     ": a flag has no value but true or false"));
   } catch (const CLI::ParseError& error) {
     return application_->exit(error) == 0 ? kExitPass : kExitUsage;
   } catch (const std::exception& error) {

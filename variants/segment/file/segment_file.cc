@@ -128,9 +128,9 @@ absl::StatusOr<std::string> PathOf(const SegmentLocation& location) {
   }
   if (name.empty() || name.size() > kMaximumNameBytes || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos || name == "." || name == "..") {
-    return absl::InvalidArgumentError(absl::StrCat("'", name, "' cannot name a segment: 1 to ",
-                                                   kMaximumNameBytes,
-                                                   " bytes without '/' or a zero byte"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", name, "' cannot name a segment: 1 to ", kMaximumNameBytes,
+                     " bytes without '/' or a zero byte, and not ", "'.' or '..'"));
   }
   return absl::StrCat("/dev/shm/", name);
 }
