@@ -1,4 +1,6 @@
 // What was found, as a page of HTML: one file, without scripts, that needs nothing else.
+#include "harness/page/page.h"
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -16,10 +18,10 @@ namespace {
 constexpr size_t kRowCells = 256;
 
 constexpr std::string_view kStyle = R"(
-body { font: 14px/1.4 system-ui, sans-serif; margin: 2em; max-width: 70em; }
-pre { overflow-x: auto; background: #f6f6f6; padding: 1em; }
-svg { border: 1px solid #bbb; width: 100%; }
-.key span { padding: 0 .6em; margin-right: 1em; }
+pre { overflow-x: auto; background: var(--soft); padding: 1em; }
+svg { border: 1px solid var(--line); width: 100%; }
+.key span { margin-right: 1em; white-space: nowrap; }
+.key i { display: inline-block; width: 1em; height: 1em; vertical-align: -.15em; }
 )";
 
 // Of an owner: neighbouring slots are far apart on the colour circle.
@@ -49,7 +51,8 @@ std::string Drawn(const HeapMap& map) {
   const auto& cells = map.cells();
   const size_t rows = (cells.size() + kRowCells - 1) / kRowCells;
   std::string svg = absl::StrFormat(
-      "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" height=\"%d\" role=\"img\">\n",
+      "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" height=\"%d\" role=\"img\" "
+      "aria-label=\"Where blocks are\">\n",
       kRowCells, rows * 10, rows * 10);
   for (size_t n = 0; n < cells.size();) {
     size_t end = n + 1;
@@ -71,17 +74,19 @@ std::string Drawn(const HeapMap& map) {
   return svg + "</svg>\n";
 }
 
+std::string InKey(std::string_view colour, std::string_view says) {
+  return absl::StrFormat("<span><i style=\"background:%s\"></i> %s</span> ", colour, says);
+}
+
 std::string HeapFigure(const Json& heap) {
   const std::optional<HeapMap> map = HeapMap::FromJson(heap["map"]);
   if (!map.has_value()) return "";
   return absl::StrCat(
       "<h2>Map</h2>\n<p>Offsets grow from left to right and from top to bottom; a cell is ",
       map->cell_bytes(), " bytes. Its height is how much of it is in blocks.</p>\n",
-      "<p class=\"key\"><span style=\"background:hsl(70,60%,45%)\">green to blue: one owner, by "
-      "slot</span><span style=\"background:#7a5cc0\">shared</span><span "
-      "style=\"background:#c9b458\">reserved</span><span style=\"background:#c0392b\">of the "
-      "dead</span></p>\n",
-      Drawn(*map));
+      "<p class=\"key\">", InKey("hsl(70,60%,45%)", "green to blue: one owner, by slot"),
+      InKey("#7a5cc0", "shared"), InKey("#c9b458", "reserved"), InKey("#c0392b", "of the dead"),
+      "</p>\n", Drawn(*map));
 }
 
 }  // namespace
@@ -90,11 +95,11 @@ std::string AsPage(const Json& run) {
   // The map is drawn; the words are those of the terminal.
   Json words = run;
   if (words.contains("heap")) words["heap"].erase("map");
-  const std::string title = EscapeHtml(run["segment"].get<std::string>());
-  return absl::StrCat("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>",
-                      title, "</title><style>", std::string(kStyle), "</style></head><body>\n<h1>",
-                      title, "</h1>\n<pre>", EscapeHtml(AsText(words)), "</pre>\n",
-                      run.contains("heap") ? HeapFigure(run["heap"]) : "", "</body></html>\n");
+  const std::string segment = run["segment"].get<std::string>();
+  return absl::StrCat(PageHead(segment, kStyle), "<body>\n<main>\n<h1>", EscapeHtml(segment),
+                      "</h1>\n<pre tabindex=\"0\">", EscapeHtml(AsText(words)), "</pre>\n",
+                      run.contains("heap") ? HeapFigure(run["heap"]) : "",
+                      "</main>\n</body></html>\n");
 }
 
 }  // namespace kill9::inspect

@@ -25,6 +25,24 @@ finds() {
   [ "$status" -eq 1 ] || { cat "$folder/log"; echo "not 1 but $status: $*"; exit 1; }
 }
 
+# The heap of a torture that is under way, and is ended then.
+inspect_a_busy_heap() {
+  local torture segment=
+  mkdir "$1"
+  "$kill9" torture --variant=coalescing_heap --scenario=steady --seconds=600 >"$folder/log" 2>&1 &
+  torture=$!
+  for _ in $(seq 300); do
+    segment=$(find "/proc/$torture/fd" -lname '/memfd:kill9 *' | head -n 1)
+    [ -z "$segment" ] || break
+    sleep 0.1
+  done
+  # 1: a dead one holds something just now
+  "$kill9" inspect "$segment" --html="$1/heap.html" >"$folder/log" 2>&1 || [ $? -eq 1 ] ||
+    { cat "$folder/log"; kill "$torture"; exit 1; }
+  kill "$torture"
+  wait "$torture" || true
+}
+
 results=$here/../../../results/reference
 "$kill9" report --output="$folder/pages/report" --input="$(printf '%s,' \
   "$results"/{torture_designs,torture_baselines,sweep_baselines,sweep_report}.json)$(
@@ -32,5 +50,11 @@ results=$here/../../../results/reference
 finds "$kill9" check "$here/stale.edn" --model=register \
   --counterexample="$folder/pages/counterexample/stale"
 finds "$kill9" sweep --variant=robust_unrepaired --operation=put_same --state=one_entry \
-  --coverage="$folder/pages/coverage"
+  --coverage="$folder/pages/coverage" --json="$folder/sweep.json"
+mkdir "$folder/pages/campaign"
+rm -f "$folder/campaign.db"
+"$kill9" campaign add "$folder/campaign.db" "$folder/sweep.json" >"$folder/log"
+"$kill9" campaign show "$folder/campaign.db" --html="$folder/pages/campaign/campaign.html" \
+  >"$folder/log"
+inspect_a_busy_heap "$folder/pages/inspect"
 node "$folder/check_pages.mjs" "$folder/pages" "$folder/screenshots"
