@@ -277,6 +277,22 @@ inline Findings GoneWords(const Tree& tree) {
   return findings;
 }
 
+// The index of the documents has each of them, or the folder that it is in.
+inline Findings UnlistedDocuments(const Tree& tree) {
+  const std::string index = "docs/README.md";
+  Findings findings;
+  for (const auto& [path, file] : tree) {
+    if (!IsIn(path, "docs") || !IsMarkdown(path) || path == index) continue;
+    const std::string name = path.substr(std::string_view("docs/").size());
+    const std::string folder = name.substr(0, name.rfind('/') + 1);
+    const std::string& text = tree.at(index).text;
+    const bool is_listed = Contains(text, Cat("(", name, ")")) ||
+                           (!folder.empty() && Contains(text, Cat("(", folder, ")")));
+    if (!is_listed) findings.push_back({path, 0, Cat(index, " does not list it")});
+  }
+  return findings;
+}
+
 }  // namespace kill9::tidy
 
 #endif  // KILL9_PROPERTY_TIDY_NAMES_H_

@@ -215,6 +215,18 @@ TEST(TidyNames, PathThatIsNotThereIsFound) {
                           "property/x.cc:1", "variants/locked/shard.h:2"));
 }
 
+TEST(TidyNames, DocumentThatTheIndexDoesNotListIsFound) {
+  const Tree tree = TreeOf({{"docs/README.md", "[a](a.md), [notes](notes/), [b](other/b.md)\n"},
+                            {"docs/a.md", ""},
+                            {"docs/forgotten.md", ""},
+                            {"docs/notes/any.md", ""},
+                            {"docs/other/b.md", ""},
+                            {"docs/other/c.md", ""},
+                            {"stress/README.md", ""}});
+  EXPECT_THAT(Found(UnlistedDocuments(tree)),
+              ElementsAre("docs/forgotten.md:0", "docs/other/c.md:0"));
+}
+
 TEST(TidyNames, WordThatMustNotAppearIsFound) {
   const Tree tree = TreeOf({{"harness/a.cc", "// TODO: later\nint Lapper = 0;\n// TODOS\n"},
                             {"dev", "cd /work/x\n"},

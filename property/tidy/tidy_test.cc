@@ -38,6 +38,7 @@ const Rule kRules[] = {{"LongLines", LongLines},
                        {"UnknownPartners", UnknownPartners},
                        {"UnknownInvariants", UnknownInvariants},
                        {"UnknownPaths", UnknownPaths},
+                       {"UnlistedDocuments", UnlistedDocuments},
                        {"OrdersLeftOut", OrdersLeftOut},
                        {"OrdersWithoutReason", OrdersWithoutReason}};
 
