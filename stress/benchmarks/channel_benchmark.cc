@@ -400,7 +400,11 @@ int main(int argc, char** argv) {
   application.add_option("--echo-bytes", settings.echo_bytes)->check(CLI::Range(1, 1 << 20));
   application.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
   application.add_option("--kills", settings.kills)->check(CLI::Range(1, 1'000'000));
-  application.add_option("--json", settings.json, "the result file");
+  // Before minutes of work.
+  application.add_option("--json", settings.json, "the result file")
+      ->check([](const std::string& path) {
+        return std::string(kill9::CanWriteResult(path).message());
+      });
   CLI11_PARSE(application, argc, argv);
   return kill9::Benchmark(settings).All();
 }

@@ -372,7 +372,11 @@ int main(int argc, char** argv) {
   application.add_option("--rounds", settings.rounds)->check(CLI::PositiveNumber);
   application.add_option("--seconds", settings.seconds, "of each measurement");
   application.add_option("--reference", settings.reference, "whom the ratios are taken to");
-  application.add_option("--json", settings.json, "write the result file here");
+  // Before minutes of work.
+  application.add_option("--json", settings.json, "write the result file here")
+      ->check([](const std::string& path) {
+        return std::string(kill9::CanWriteResult(path).message());
+      });
   application.callback([&settings] {
     for (const std::string& name : settings.subjects) CheckSubject("--subjects", name);
     CheckSubject("--reference", settings.reference);
