@@ -25,22 +25,25 @@ finds() {
   [ "$status" -eq 1 ] || { cat "$folder/log"; echo "not 1 but $status: $*"; exit 1; }
 }
 
-# The heap of a torture that is under way, and is ended then.
+# The heap of a torture that is under way, once it is made; the torture is ended then.
 inspect_a_busy_heap() {
-  local torture segment=
+  local torture child segment status=2
   mkdir "$1"
   "$kill9" torture --variant=coalescing_heap --scenario=steady --seconds=600 >"$folder/log" 2>&1 &
   torture=$!
   for _ in $(seq 300); do
-    segment=$(find "/proc/$torture/fd" -lname '/memfd:kill9 *' | head -n 1)
-    [ -z "$segment" ] || break
+    for child in $(cat "/proc/$torture/task/$torture/children"); do
+      segment=$(find "/proc/$child/fd" -lname '/memfd:kill9 *' 2>/dev/null | head -n 1 || true)
+      [ -n "$segment" ] || continue
+      status=0  # 1: a dead one holds something just now
+      "$kill9" inspect "$segment" --html="$1/heap.html" >"$folder/inspect.log" 2>&1 || status=$?
+    done
+    [ "$status" -gt 1 ] || break
     sleep 0.1
   done
-  # 1: a dead one holds something just now
-  "$kill9" inspect "$segment" --html="$1/heap.html" >"$folder/log" 2>&1 || [ $? -eq 1 ] ||
-    { cat "$folder/log"; kill "$torture"; exit 1; }
   kill "$torture"
   wait "$torture" || true
+  [ "$status" -le 1 ] || { cat "$folder/inspect.log"; exit 1; }
 }
 
 results=$here/../../../results/reference
@@ -53,8 +56,8 @@ finds "$kill9" sweep --variant=robust_unrepaired --operation=put_same --state=on
   --coverage="$folder/pages/coverage" --json="$folder/sweep.json"
 mkdir "$folder/pages/campaign"
 rm -f "$folder/campaign.db"
-"$kill9" campaign add "$folder/campaign.db" "$folder/sweep.json" >"$folder/log"
-"$kill9" campaign show "$folder/campaign.db" --html="$folder/pages/campaign/campaign.html" \
-  >"$folder/log"
+"$kill9" campaign add "$folder/campaign.db" "$folder/sweep.json" >"$folder/log" 2>&1
+finds "$kill9" campaign show "$folder/campaign.db" \
+  --html="$folder/pages/campaign/campaign.html"
 inspect_a_busy_heap "$folder/pages/inspect"
 node "$folder/check_pages.mjs" "$folder/pages" "$folder/screenshots"
