@@ -82,19 +82,25 @@ absl::StatusOr<Version> Store::Put(std::string_view key, std::string_view value,
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value, Terms* terms) {
+  if (guard().mine() && FitsWithTerms(key)) [[likely]]
+    return DoGetWithTerms(key, value, terms);
   if (absl::Status status = CheckKey(key); !status.ok()) return status;
-  return keeps_terms() ? GetWithTerms(key, value, terms) : LacksTerms();
+  if (!keeps_terms()) return LacksTerms();
+  LearnLimits();
+  return DoGetWithTerms(key, value, terms);
 }
 
 absl::StatusOr<Version> Store::Get(std::string_view key, std::string* value) {
-  if (guard().mine() && Fits(key)) [[likely]]
-    return DoGet(key, value);
+  if (guard().mine()) [[likely]] {
+    if (Fits(key)) return DoGet(key, value);
+    if (FitsWithTerms(key)) return DoGetWithTerms(key, value, nullptr);
+  }
   return GetChecked(key, value);
 }
 
 absl::StatusOr<Version> Store::GetChecked(std::string_view key, std::string* value) {
+  if (keeps_terms()) return Get(key, value, nullptr);
   if (absl::Status status = CheckKey(key); !status.ok()) return status;
-  if (keeps_terms()) return GetWithTerms(key, value, nullptr);
   LearnLimits();
   return DoGet(key, value);
 }

@@ -44,6 +44,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -330,6 +331,34 @@ class Store : public SharedObject {
   size_t terms_bytes() const { return keeps_terms() ? terms::kMostBytes : 0; }
   // The same of a Put.
   size_t put_terms_bytes() const { return keeps_terms() ? sizeof(terms::Trailer) : 0; }
+  // What a DoGetWithTerms is made of. Each is GetByLook's shortened.
+  //   Whether what was read is alive, and nobody has its lease. Then it is counted, and *terms set.
+  // Asked after the entry was read (T1 in variants/terms/operations.cc).
+  bool IsHit(const terms::Trailer& trailer, Terms* terms) const {
+    // Acquire: as in CurrentEra. An order is there before the era rises by it.
+    if (term_words_->order.load(std::memory_order_acquire) != 0 ||
+        trailer.era_and_flags != term_words_->era.load(std::memory_order_acquire)
+                                     << terms::kEraShift) [[unlikely]] {
+      return false;
+    }
+    const Expiry expires = Expiry::AtNs(trailer.expires_unix_ns);
+    if (!expires.never() && expires <= Expiry::Now()) return false;
+    terms::Count(term_counters_->hits);
+    if (terms != nullptr) *terms = {expires, trailer.mark};
+    return true;
+  }
+  //   The same of an entry's bytes, which become the value's.
+  bool IsHitApart(std::string_view* bytes, Terms* terms) const {
+    terms::Trailer trailer;
+    if (bytes->size() < sizeof trailer) return false;
+    bytes->remove_suffix(sizeof trailer);
+    std::memcpy(&trailer, bytes->data() + bytes->size(), sizeof trailer);
+    return IsHit(trailer, terms);
+  }
+  //   Of a key that is not there.
+  absl::Status CountMiss() const;
+  //   All else: looks again, removes what is dead, and tells.
+  absl::StatusOr<Version> GetByLook(std::string_view key, std::string* value, Terms* terms);
   // Dates the value that is about to be published. A design whose entries never are forgotten calls
   // it in Put, Commit and CompareAndSwap: after it has looked what is there, before the step that
   // is taken only if that has not changed.
@@ -346,6 +375,12 @@ class Store : public SharedObject {
 
   virtual absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) = 0;
   virtual absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) = 0;
+  // The same where the segment keeps terms; `terms` may be null, too. Designs have their own, which
+  // does not look twice at what is alive.
+  virtual absl::StatusOr<Version> DoGetWithTerms(std::string_view key, std::string* value,
+                                                 Terms* terms) {
+    return GetByLook(key, value, terms);
+  }
   virtual absl::StatusOr<bool> DoErase(std::string_view key) = 0;
   virtual absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                                      std::string_view value) = 0;
@@ -371,6 +406,7 @@ class Store : public SharedObject {
   // ---- Where the segment keeps terms (variants/terms/). The key has been checked.
   struct Seen;
   absl::Status LacksTerms() const;
+  static absl::Status LacksTrailer();
   // Makes this era the current one if a clear was due, and tells it.
   uint64_t CurrentEra();
   void DateNow(char* value, size_t bytes) const;
@@ -379,7 +415,6 @@ class Store : public SharedObject {
   absl::StatusOr<bool> RemoveIfDead(std::string_view key, const Seen& seen);
   absl::StatusOr<Version> PutWithTerms(std::string_view key, std::string_view value,
                                        const Terms& terms);
-  absl::StatusOr<Version> GetWithTerms(std::string_view key, std::string* value, Terms* terms);
   absl::StatusOr<bool> EraseWithTerms(std::string_view key);
   absl::StatusOr<PinnedValue> PinWithTerms(std::string_view key);
   absl::StatusOr<Version> CommitWithTerms(uint64_t hold, std::span<char> bytes, const Terms& terms);
@@ -398,8 +433,15 @@ class Store : public SharedObject {
   void WakeWaiters();
   // Whether the key is not empty, and within the limits as far as they are known.
   bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }
+  bool FitsWithTerms(std::string_view key) const {
+    return key.size() - 1 < known_key_bytes_with_terms_;
+  }
   void LearnLimits() {
     if (guard().can_be_lost()) return;  // then each operation goes the way that looks at it
+    if (keeps_terms()) {
+      known_key_bytes_with_terms_ = max_key_bytes();
+      return;
+    }
     known_max_key_bytes_ = max_key_bytes();
     known_max_value_bytes_ = max_value_bytes();
   }
@@ -407,9 +449,14 @@ class Store : public SharedObject {
   // What max_key_bytes() and max_value_bytes() say, once they have been asked; they never change.
   size_t known_max_key_bytes_ = 0;
   size_t known_max_value_bytes_ = 0;
+  // The same as the first one, of a segment that keeps terms, where that one stays 0.
+  size_t known_key_bytes_with_terms_ = 0;
   // The era's word, while what is published now is to be dated.
   const std::atomic<uint64_t>* era_ = nullptr;
   std::unique_ptr<terms::Handle> terms_;
+  // Of *terms_: what every Get asks for.
+  const terms::SharedWords* term_words_ = nullptr;
+  terms::CounterLine* term_counters_ = nullptr;
 };
 
 }  // namespace kill9

@@ -11,8 +11,9 @@ namespace kill9::report {
 namespace {
 
 const std::set<std::string>& KindsWithSections() {
-  static const auto* kinds = new std::set<std::string>{
-      "torture", "sweep", "explore", "store_benchmark", "channel_benchmark", "planted", "mutants"};
+  static const auto* kinds =
+      new std::set<std::string>{"torture",           "sweep",   "explore", "store_benchmark",
+                                "channel_benchmark", "planted", "mutants", "memcached_benchmark"};
   return *kinds;
 }
 
@@ -141,7 +142,7 @@ absl::StatusOr<Document> Compose(const Results& results) {
                                             BuildsOf(results), HostsOf(results))};
   for (auto* make : {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &Explored,
                      &KillCoverage, &Planted, &Mutants, &Speed, &Latency, &GrowthAndRoom, &Channels,
-                     &Recovery, &Failures, &Others, &Repeat}) {
+                     &Applications, &Recovery, &Failures, &Others, &Repeat}) {
     MaybeSection section = make(results);
     if (!section.ok()) return section.status();
     if (section->has_value()) document.sections.push_back(**std::move(section));

@@ -74,6 +74,42 @@ TEST_P(TermsOperations, ValuesOfAllSizesFit) {
   EXPECT_EQ(store_->Put("key", largest + "x").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+// The terms lie behind the value: wherever that ends, each comes out whole, into any string.
+TEST_P(TermsOperations, ValueAndTermsAreTakenApartWhereverTheValueEnds) {
+  for (const size_t size : {0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 40, 63, 64, 65, 100, 5000}) {
+    const std::string value = Bytes(size, size + 1);
+    for (const Expiry expires : {Expiry::Never(), Expiry::After(hours(1))}) {
+      const Terms terms{expires, ~uint64_t{size}};
+      const absl::StatusOr<Version> put = store_->Put("key", value, terms);
+      ASSERT_TRUE(put.ok()) << put.status();
+      for (const size_t before : {size, size_t{0}, size + 1, size + sizeof(terms::Trailer)}) {
+        std::string read(before, 'x');
+        Terms found;
+        EXPECT_EQ(*store_->Get("key", &read, &found), *put) << size;
+        EXPECT_EQ(read, value) << size << " into " << before;
+        EXPECT_EQ(read.c_str()[size], '\0');
+        EXPECT_EQ(found, terms) << size;
+        EXPECT_EQ(*store_->Get("key", &read), *put);
+        EXPECT_EQ(read, value);
+      }
+    }
+  }
+}
+
+// A Get looks the long way where there is a clear to come, and still finds what is alive.
+TEST_P(TermsOperations, WhatIsAliveIsFoundWhileAClearIsToCome) {
+  Put("key", "value");
+  const absl::StatusOr<StoreCounters> before = store_->Counted();
+  ASSERT_TRUE(store_->ClearAt(Expiry::After(hours(1))).ok());
+  ExpectValue("key", "value");
+  EXPECT_EQ(store_->Counted()->hits, before->hits + 1);
+  ASSERT_TRUE(store_->Clear().ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->Get("key", nullptr).status()));
+  EXPECT_EQ(store_->Counted()->misses, before->misses + 1);
+  Put("key", "next");
+  ExpectValue("key", "next");
+}
+
 TEST_P(TermsOperations, ExpiredIsAbsentForEveryOperation) {
   const auto expire = [&](std::string_view key) {
     ASSERT_TRUE(store_->Put(key, "old", {Past(), 0}).ok());

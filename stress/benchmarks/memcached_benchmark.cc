@@ -6,7 +6,7 @@
 //
 //     memcached_benchmark [--ours=build/release/kill9-memcached] [--theirs=memcached]
 //                         [--workers=2] [--clients=2] [--rounds=5] [--seconds=0.5] [--only=get_100]
-//                         [--kill-every-ms=0]
+//                         [--kill-every-ms=0] [--seed=1] [--json=F]
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -28,6 +28,10 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "build_commit.h"
+#include "harness/base/statistics.h"
+#include "harness/result/build_info.h"
+#include "harness/result/result.h"
 
 namespace kill9 {
 namespace {
@@ -52,7 +56,9 @@ struct Settings {
   int rounds = 5;
   double seconds = 0.5;
   int kill_every_ms = 0;
+  uint64_t seed = 1;  // of the first client; of the others those that follow
   std::string only;
+  std::string json;
 };
 
 [[noreturn]] void Die(const std::string& what) {
@@ -232,7 +238,7 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
   const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < settings.clients; ++i) {
     threads.emplace_back([&, i] {
-      Client client(server.port(), load, static_cast<uint64_t>(i) + 1);
+      Client client(server.port(), load, settings.seed + static_cast<uint64_t>(i));
       while (goes_on) done += client.Batch();
       misses += client.misses();
     });
@@ -253,9 +259,9 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
           static_cast<double>(misses.load()) / std::max(count, 1.0)};
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+Json SpreadOf(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {{"low", *low}, {"median", Median(values)}, {"high", *high}};
 }
 
 std::vector<Load> Loads() {
@@ -274,7 +280,7 @@ std::vector<Load> Loads() {
   return loads;
 }
 
-void Compare(const Load& load, const Settings& settings) {
+Json Compare(const Load& load, const Settings& settings) {
   const std::string workers = absl::StrCat(settings.workers);
   const std::string port = absl::StrCat(kFirstPort), other_port = absl::StrCat(kFirstPort + 1);
   Server theirs({settings.theirs, "-p", port, "-U", "0", "-l", "127.0.0.1", "-u", "nobody", "-t",
@@ -300,6 +306,18 @@ void Compare(const Load& load, const Settings& settings) {
   if (!killed_ratios.empty()) std::printf(" %14.2f", Median(killed_ratios));
   std::printf("\n");
   std::fflush(stdout);
+  Json run = {{"measure", "load"},
+              {"load", load.name},
+              {"value_bytes", load.value_bytes},
+              {"rounds", settings.rounds},
+              {"in_time", SpreadOf(time_ratios)},
+              {"for_its_work", SpreadOf(work_ratios)},
+              {"missed_share", last_ours.missed_share}};
+  if (!killed_ratios.empty()) {
+    run["under_kills"] = SpreadOf(killed_ratios);
+    run["kill_every_ms"] = settings.kill_every_ms;
+  }
+  return run;
 }
 
 }  // namespace
@@ -307,6 +325,8 @@ void Compare(const Load& load, const Settings& settings) {
 
 int main(int argc, char** argv) {
   using namespace kill9;
+  SetCommandLine(argc, argv);
+  SetBuildCommit(kBuildCommit);
   Settings settings;
   CLI::App app("kill9-memcached beside memcached");
   app.add_option("--ours", settings.ours);
@@ -317,11 +337,17 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", settings.seconds);
   app.add_option("--only", settings.only, "loads whose names begin so");
   app.add_option("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
+  app.add_option("--seed", settings.seed, "of the keys that clients draw");
+  app.add_option("--json", settings.json, "the result file");
   CLI11_PARSE(app, argc, argv);
+  Json result = NewResult("memcached_benchmark", settings.seed);
   std::printf("%-24s %10s %10s %9s %14s %10s%s\n", "load", "theirs/s", "ours/s", "in time",
               "for its work", "misses, %", settings.kill_every_ms > 0 ? "   while killed" : "");
   for (const Load& load : Loads()) {
-    if (load.name.starts_with(settings.only)) Compare(load, settings);
+    if (load.name.starts_with(settings.only)) result["runs"].push_back(Compare(load, settings));
   }
+  if (settings.json.empty()) return 0;
+  const absl::Status status = WriteResult(result, settings.json);
+  if (!status.ok()) Die(std::string(status.message()));
   return 0;
 }

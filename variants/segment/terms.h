@@ -162,6 +162,11 @@ struct alignas(64) CounterLine {
 static_assert(sizeof(CounterLine) == 64 && std::is_standard_layout_v<CounterLine> &&
               std::atomic<uint64_t>::is_always_lock_free);
 
+// Relaxed: only the participant of the line adds, and nothing is ordered by it.
+inline void Count(std::atomic<uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 // The area: a page of shared words, one for sleepers, a line for each participant.
 constexpr uint64_t AreaBytes(uint32_t max_participants) {
   const uint64_t lines = uint64_t{max_participants} * sizeof(CounterLine);

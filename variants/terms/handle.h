@@ -36,10 +36,6 @@ class Handle {
     return reinterpret_cast<CounterLine*>(segment->terms_area() + 2 * kPageBytes)[slot];
   }
   CounterLine& mine() const { return counters(SlotOf(me)); }
-  // Relaxed: only this participant adds, and nothing is ordered by it.
-  static void Count(std::atomic<uint64_t>& counter) {
-    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  }
 
   const std::shared_ptr<Segment> segment;
   const ParticipantTable table;

@@ -45,7 +45,7 @@ absl::StatusOr<CasResult> Store::TakeLease(std::string_view key, const Seen& see
   terms::AppendLeased(&terms_->written, has_value ? seen.carried.terms : Terms{}, seen.era,
                       has_value, lease);
   absl::StatusOr<CasResult> taken = SetSeen(key, seen, terms_->written);
-  if (taken.ok() && taken->swapped) Handle::Count(terms_->mine().leases);
+  if (taken.ok() && taken->swapped) terms::Count(terms_->mine().leases);
   return taken;
 }
 
@@ -61,7 +61,7 @@ absl::StatusOr<LeaseAnswer> Store::GetOrLease(std::string_view key, std::string*
     const absl::StatusOr<Seen> seen = Look(key, bytes);
     if (!seen.ok()) return seen.status();
     if (!std::exchange(counted, true)) {
-      Handle::Count(seen->present ? terms_->mine().hits : terms_->mine().misses);
+      terms::Count(seen->present ? terms_->mine().hits : terms_->mine().misses);
     }
     LeaseAnswer answer;
     answer.has_value = seen->present;
@@ -86,7 +86,7 @@ absl::StatusOr<LeaseAnswer> Store::GetOrLease(std::string_view key, std::string*
         terms_->sleeper.Announce(terms_->sleepers);
         announced = true;
         if (options.wait.waits() && !std::exchange(waited, true)) {
-          Handle::Count(terms_->mine().waits);
+          terms::Count(terms_->mine().waits);
         }
         continue;
       }

@@ -44,13 +44,25 @@ Store::Store(const ForkGuard& guard) : SharedObject(guard) {}
 
 Store::Store(std::shared_ptr<Segment> segment, const Participant& participant)
     : SharedObject(participant.guard()) {
-  if (segment->keeps_terms()) terms_ = std::make_unique<Handle>(std::move(segment), participant);
+  if (!segment->keeps_terms()) return;
+  terms_ = std::make_unique<Handle>(std::move(segment), participant);
+  term_words_ = &terms_->words;
+  term_counters_ = &terms_->mine();
 }
 
 Store::~Store() = default;
 
 absl::StatusOr<bool> Store::DoEraseVersion(std::string_view, Version) {
   return absl::UnimplementedError("this store cannot erase a version");
+}
+
+absl::Status Store::LacksTrailer() {
+  return absl::DataLossError("the segment is damaged: an entry without terms");
+}
+
+absl::Status Store::CountMiss() const {
+  terms::Count(term_counters_->misses);
+  return absl::Status(absl::StatusCode::kNotFound, "");
 }
 
 void Store::DoPrefetch(std::span<const std::string_view>) {}
@@ -79,7 +91,7 @@ absl::StatusOr<bool> Store::RemoveIfDead(std::string_view key, const Seen& seen)
   if (!cleared && !expired) return false;
   const absl::StatusOr<bool> removed = DoEraseVersion(key, seen.stored);
   if (!removed.ok()) return removed.status();
-  if (*removed) Handle::Count(cleared ? terms_->mine().cleared : terms_->mine().expired);
+  if (*removed) terms::Count(cleared ? terms_->mine().cleared : terms_->mine().expired);
   return true;
 }
 
@@ -97,7 +109,7 @@ absl::StatusOr<Store::Seen> Store::Look(std::string_view key, std::string* bytes
     seen.era = CurrentEra();
     seen.stored = *version;
     if (!terms::TakeApart(*bytes, &seen.carried)) {
-      return absl::DataLossError("the segment is damaged: an entry without terms");
+      return LacksTrailer();
     }
     const absl::StatusOr<bool> dead = RemoveIfDead(key, seen);
     if (!dead.ok()) return dead.status();
@@ -123,12 +135,11 @@ absl::StatusOr<Version> Store::PutWithTerms(std::string_view key, std::string_vi
   return version;
 }
 
-absl::StatusOr<Version> Store::GetWithTerms(std::string_view key, std::string* value,
-                                            Terms* terms) {
+absl::StatusOr<Version> Store::GetByLook(std::string_view key, std::string* value, Terms* terms) {
   std::string* const bytes = value == nullptr ? &terms_->read : value;
   const absl::StatusOr<Seen> seen = Look(key, bytes);
   if (!seen.ok()) return seen.status();
-  Handle::Count(seen->present ? terms_->mine().hits : terms_->mine().misses);
+  terms::Count(seen->present ? terms_->mine().hits : terms_->mine().misses);
   if (!seen->present) return absl::Status(absl::StatusCode::kNotFound, "");
   bytes->resize(seen->carried.value_bytes);
   if (terms != nullptr) *terms = seen->carried.terms;
@@ -164,18 +175,18 @@ absl::StatusOr<PinnedValue> Store::PinWithTerms(std::string_view key) {
   while (true) {
     CurrentEra();
     absl::StatusOr<PinnedValue> pin = DoPin(key);
-    if (absl::IsNotFound(pin.status())) Handle::Count(terms_->mine().misses);
+    if (absl::IsNotFound(pin.status())) terms::Count(terms_->mine().misses);
     if (!pin.ok()) return pin;
     Seen seen;
     seen.era = CurrentEra();
     seen.stored = pin->version();
     if (!terms::TakeApart(pin->value(), &seen.carried)) {
-      return absl::DataLossError("the segment is damaged: an entry without terms");
+      return LacksTrailer();
     }
     const absl::StatusOr<bool> dead = RemoveIfDead(key, seen);
     if (!dead.ok()) return dead.status();
     if (*dead) continue;
-    Handle::Count(seen.carried.has_value ? terms_->mine().hits : terms_->mine().misses);
+    terms::Count(seen.carried.has_value ? terms_->mine().hits : terms_->mine().misses);
     if (!seen.carried.has_value) return absl::Status(absl::StatusCode::kNotFound, "");
     pin->value_ = pin->value_.substr(0, seen.carried.value_bytes);
     pin->terms_ = seen.carried.terms;
@@ -242,7 +253,7 @@ absl::Status Store::GetMany(std::span<const std::string_view> keys,
     for (size_t i = first; i < end; ++i) {
       Terms terms;
       const absl::StatusOr<Version> version =
-          keeps_terms() ? GetWithTerms(keys[i], &value, &terms) : DoGet(keys[i], &value);
+          keeps_terms() ? DoGetWithTerms(keys[i], &value, &terms) : DoGet(keys[i], &value);
       if (absl::IsNotFound(version.status())) {
         visit(i, nullptr);
         continue;

@@ -27,6 +27,7 @@ MaybeSection Speed(const Results& results);
 MaybeSection Latency(const Results& results);
 MaybeSection GrowthAndRoom(const Results& results);
 MaybeSection Channels(const Results& results);  // throughput, round trips, what kills do
+MaybeSection Applications(const Results& results);
 MaybeSection Recovery(const Results& results);
 MaybeSection Others(const Results& results);  // every run of a kind that has no section
 MaybeSection Repeat(const Results& results);

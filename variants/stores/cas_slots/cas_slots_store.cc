@@ -164,10 +164,11 @@ bool CasSlotsStore::LocateInNode(std::string_view key, uint64_t hash, Found& fou
   return true;
 }
 
-KILL9_ALWAYS_INLINE Version CasSlotsStore::Read(const Found& found, std::string* value) {
+KILL9_ALWAYS_INLINE Version CasSlotsStore::Read(const Found& found, std::string* value,
+                                                size_t apart_bytes) {
   const Version version = found.entry->clock;
   if (value != nullptr) {
-    const size_t bytes = found.entry->value_bytes;
+    const size_t bytes = found.entry->value_bytes - apart_bytes;
     if (value->size() == bytes) {
       std::memcpy(value->data(), found.entry->value(), bytes);
     } else {
@@ -184,6 +185,16 @@ absl::StatusOr<Version> CasSlotsStore::DoGet(std::string_view key, std::string* 
   if (LocateAlone<false>(key, hash, found)) [[likely]]
     return Read(found, value);
   return GetAnywhere(key, hash, value);
+}
+
+absl::StatusOr<Version> CasSlotsStore::DoGetWithTerms(std::string_view key, std::string* value,
+                                                      Terms* terms) {
+  Found found;
+  if (LocateAlone<false>(key, segment_->Hash(key), found)) [[likely]] {
+    std::string_view bytes(found.entry->value(), found.entry->value_bytes);
+    if (IsHitApart(&bytes, terms)) return Read(found, value, sizeof(terms::Trailer));
+  }
+  return GetByLook(key, value, terms);  // its hold takes this one's place
 }
 
 absl::StatusOr<Version> CasSlotsStore::GetAnywhere(std::string_view key, uint64_t hash,

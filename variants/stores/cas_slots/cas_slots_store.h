@@ -50,6 +50,8 @@ class CasSlotsStore final : public Store, public TellsRoom {
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override;
+  absl::StatusOr<Version> DoGetWithTerms(std::string_view key, std::string* value,
+                                         Terms* terms) override;
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
@@ -85,7 +87,8 @@ class CasSlotsStore final : public Store, public TellsRoom {
     if (found.used_node_hold) Context::Clear(ledger_.node_hold);
   }
   // Copies the value of the entry that was found, which is there, and releases the holds.
-  Version Read(const Found& found, std::string* value);
+  // All but the last `apart_bytes` of the value.
+  Version Read(const Found& found, std::string* value, size_t apart_bytes = 0);
   absl::StatusOr<Version> GetAnywhere(std::string_view key, uint64_t hash, std::string* value);
 
   // Sets the key to the entry `ref`, which new_entry names; or, if that is 0, to one that it makes

@@ -272,7 +272,10 @@ absl::StatusOr<CasResult> LockedStore::CommitRow(uint32_t row, std::optional<Ver
   return result;
 }
 
-absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* value) {
+template <bool kTerms>
+[[gnu::always_inline]] inline absl::StatusOr<Version> LockedStore::GetInto(std::string_view key,
+                                                                           std::string* value,
+                                                                           Terms* terms) {
   const uint64_t hash = space_.Hash(key);
   const uint32_t index = space_.ShardOf(hash);
   Shard& shard = space_.shard(index);
@@ -284,14 +287,29 @@ absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* va
       return Damaged();
     const Shard::Place place = shard.FindFrom(bucket, hash, key);
     Entry* const entry = place.entry;
-    if (entry == nullptr) return place.damaged() ? Damaged() : absl::NotFoundError("");
+    if (entry == nullptr) {
+      if (place.damaged()) return Damaged();
+      return kTerms ? CountMiss() : absl::NotFoundError("");
+    }
     Remember(hash, remembered, shard.RefOf(entry));
     if (value == nullptr || entry->value_size <= kCopyUnderMutexBytes) [[likely]] {
-      if (value != nullptr) CopyOut(value, entry->value());
-      return entry->version;
+      std::string_view bytes = entry->value();
+      if (!kTerms || IsHitApart(&bytes, terms)) [[likely]] {
+        if (value != nullptr) CopyOut(value, bytes);
+        return entry->version;
+      }
     }
   }
-  return GetLarge(hash, key, value);
+  return kTerms ? GetByLook(key, value, terms) : GetLarge(hash, key, value);
+}
+
+absl::StatusOr<Version> LockedStore::DoGet(std::string_view key, std::string* value) {
+  return GetInto<false>(key, value, nullptr);
+}
+
+absl::StatusOr<Version> LockedStore::DoGetWithTerms(std::string_view key, std::string* value,
+                                                    Terms* terms) {
+  return GetInto<true>(key, value, terms);
 }
 
 // All buckets first, then what they name: each wait is for many at a time.

@@ -55,6 +55,8 @@ class LockedStore final : public Store, public TellsRoom {
  private:
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override;
+  absl::StatusOr<Version> DoGetWithTerms(std::string_view key, std::string* value,
+                                         Terms* terms) override;
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
@@ -90,6 +92,8 @@ class LockedStore final : public Store, public TellsRoom {
 
   absl::StatusOr<bool> EraseIf(std::string_view key, std::optional<Version> expected);
   // A value that is copied outside the mutex.
+  template <bool kTerms>
+  absl::StatusOr<Version> GetInto(std::string_view key, std::string* value, Terms* terms);
   absl::StatusOr<Version> GetLarge(uint64_t hash, std::string_view key, std::string* value);
   // Put (no expectation) and CompareAndSwap, all in one transaction. kNoRoom: the key's own arena
   // has none. Writes *result if it is kYes.

@@ -40,7 +40,7 @@ bool RingStore::ReadRecord(uint64_t word, std::string_view key, uint64_t key_has
   // Of the two that look at the record one after the other, each finds it as `word` names it; what
   // the second one finds whole is what the first one saw.
   return ReadHead(geometry_, word, head) &&
-         CopyRecord(geometry_, word, head->address, key, key_hash, value, &head->version);
+         CopyRecord(geometry_, word, head->address, key, key_hash, value, nullptr, &head->version);
 }
 
 bool RingStore::ReadAnyRecord(uint64_t word, std::string* key, std::string* value,
@@ -57,12 +57,20 @@ void RingStore::Remember(uint64_t hash, const Bucket& bucket, const Found& found
                             static_cast<uint64_t>(found.place - bucket.slots));
 }
 
-absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* value) {
+// With terms, what is not simply there is left to GetByLook.
+template <bool kTerms>
+[[gnu::always_inline]] inline absl::StatusOr<Version> RingStore::GetInto(std::string_view key,
+                                                                         std::string* value,
+                                                                         Terms* terms) {
   const uint64_t hash = HashOf(key);
   const uint64_t tag = TagOfHash(hash);
   Bucket& bucket = geometry_.BucketOf(hash);
   PrefetchToRead(&bucket);
   const uint64_t hint = hints_.Recall(hash, kNoHint);
+  const auto miss = [this] {
+    absl::Status absent = Miss();
+    return kTerms ? CountMiss() : absent;
+  };
   if (value == nullptr) value = &scratch_;
   const uint64_t unit = hint / kSlotsOfHint;
   std::atomic<uint64_t>* slot = nullptr;
@@ -80,21 +88,40 @@ absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* valu
   const bool remembered = IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit;
   if (!remembered) {
     const Found found = LookInBucket(bucket, tag);
-    if (!found) return Miss();
+    if (!found) return miss();
     slot = found.place;
     word = found.word;
     address = AddressOf(geometry_, word);
-    if (address == nullptr) return Miss();
+    if (address == nullptr) return miss();
   }
   Version version;
-  if (CopyRecord(geometry_, word, address, key, hash, value, &version)) [[likely]] {
+  [[maybe_unused]] terms::Trailer trailer;
+  if (CopyRecord(geometry_, word, address, key, hash, value, kTerms ? &trailer : nullptr, &version))
+      [[likely]] {
+    if constexpr (kTerms) {
+      if (!IsHit(trailer, terms)) [[unlikely]]
+        return GetByLook(key, value, terms);
+    }
     ++counters_.hits;
     if (!remembered) Remember(hash, bucket, {slot, word});
-    if (promotion_threshold_ != 0) [[unlikely]]
+    if (!kTerms && promotion_threshold_ != 0) [[unlikely]]
       MaybePromote(bucket, key, hash, word, *value);
     return version;
   }
+  if constexpr (kTerms) return GetByLook(key, value, terms);
   return Found{slot, word}.Unchanged() ? Miss() : GetAgain(key, hash, value);
+}
+
+absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* value) {
+  return GetInto<false>(key, value, nullptr);
+}
+
+absl::StatusOr<Version> RingStore::DoGetWithTerms(std::string_view key, std::string* value,
+                                                  Terms* terms) {
+  // Who promotes needs all of the bytes.
+  if (promotion_threshold_ != 0) [[unlikely]]
+    return GetByLook(key, value, terms);
+  return GetInto<true>(key, value, terms);
 }
 
 absl::StatusOr<Version> RingStore::GetAgain(std::string_view key, uint64_t hash,

@@ -23,13 +23,13 @@ bool ReadHead(const Geometry& geometry, uint64_t word, RecordHead* head) {
 }
 
 bool FitToValue(const Geometry& geometry, uint64_t position, uint64_t sizes, size_t key_bytes,
-                std::string* value) {
+                size_t apart_bytes, std::string* value) {
   const uint64_t value_bytes = sizes & kValueSizeMask;
-  if (sizes >> kKeySizeShift != key_bytes ||
+  if (sizes >> kKeySizeShift != key_bytes || value_bytes < apart_bytes ||
       !Fits(geometry, position, UnitsFor(key_bytes, value_bytes))) {
     return false;
   }
-  value->resize(value_bytes);
+  value->resize(value_bytes - apart_bytes);
   return true;
 }
 

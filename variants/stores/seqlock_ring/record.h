@@ -123,34 +123,40 @@ inline bool IsCleared(const Geometry& geometry, uint64_t position) {
   return position < geometry.header->floor.load(std::memory_order_acquire);
 }
 
-// Makes *value as long as `sizes` say. False: the record is not of such a key, or cannot be.
+// Makes *value as long as `sizes` say, less `apart_bytes`. False: the record is not of such a key,
+// or cannot be, or is shorter.
 bool FitToValue(const Geometry& geometry, uint64_t position, uint64_t sizes, size_t key_bytes,
-                std::string* value);
+                size_t apart_bytes, std::string* value);
 
 // Copies out value and version of the record that `word` names and that lies at `address`, if it is
 // this key's, whole, sound and not cleared. False is final for that word, and says nothing of
-// *version: no number stands for it, for a version that is being overwritten may be any number. In
-// line where every instruction counts.
+// *version: no number stands for it, for a version that is being overwritten may be any number. If
+// `trailer` is not null, the value's last bytes go there instead. In line where every instruction
+// counts.
 [[gnu::always_inline]] inline bool CopyRecord(const Geometry& geometry, uint64_t word,
                                               const char* address, std::string_view key,
                                               uint64_t key_hash, std::string* value,
-                                              Version* version) {
+                                              terms::Trailer* trailer, Version* version) {
+  const size_t apart_bytes = trailer == nullptr ? 0 : sizeof *trailer;
   const uint64_t mark = LoadWord(address + kMark * kWord);
   const uint64_t position = mark ^ geometry.secret;
   if (!SamePosition(position, word)) return false;
   *version = LoadWord(address + kVersion * kWord);
   // Where the sizes are those of the key and of what *value was before, what follows from them is
   // not computed from the record: a processor has room for few instructions that wait.
-  uint64_t expected = SizesOf(key.size(), value->size());
+  uint64_t expected = SizesOf(key.size(), value->size() + apart_bytes);
   asm("" : "+r"(expected));
   if (const uint64_t sizes = LoadWord(address + kSizes * kWord); sizes != expected) {
-    if (!FitToValue(geometry, position, sizes, key.size(), value)) return false;
+    if (!FitToValue(geometry, position, sizes, key.size(), apart_bytes, value)) return false;
   }
   const uint64_t checksum = LoadWord(address + kChecksum * kWord);
   const char* const stored_key = address + kRecordHeaderBytes;
-  const uint64_t units = UnitsFor(key.size(), value->size());
+  const uint64_t units = UnitsFor(key.size(), value->size() + apart_bytes);
   if (!Fits(geometry, word, units) || !SameBytes(key, stored_key)) return false;
-  const uint64_t sum = CopyOut(value->data(), stored_key + PaddedBytes(key.size()), value->size());
+  const char* const stored = stored_key + PaddedBytes(key.size());
+  const uint64_t sum = trailer == nullptr
+                           ? CopyOut(value->data(), stored, value->size())
+                           : CopyOutApart(value->data(), stored, value->size(), trailer);
   if (!StillWhole(geometry, address, mark, position, units)) return false;
   if (checksum != ChecksumOf(sum, key_hash, position, *version)) return false;
   return !IsCleared(geometry, position);

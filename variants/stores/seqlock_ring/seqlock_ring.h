@@ -60,6 +60,8 @@ class RingStore final : public Store, public TellsRoom, public MovesHot {
 
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override;
   absl::StatusOr<Version> DoGet(std::string_view key, std::string* value) override;
+  absl::StatusOr<Version> DoGetWithTerms(std::string_view key, std::string* value,
+                                         Terms* terms) override;
   absl::StatusOr<bool> DoErase(std::string_view key) override;
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view key, Version expected,
                                              std::string_view value) override;
@@ -92,6 +94,8 @@ class RingStore final : public Store, public TellsRoom, public MovesHot {
   bool ReadAnyRecord(uint64_t word, std::string* key, std::string* value, RecordHead* head);
   absl::StatusOr<bool> EraseIf(std::string_view key, std::optional<Version> expected);
   // Get, for a key whose entry has changed while its record was read.
+  template <bool kTerms>
+  absl::StatusOr<Version> GetInto(std::string_view key, std::string* value, Terms* terms);
   absl::StatusOr<Version> GetAgain(std::string_view key, uint64_t hash, std::string* value);
   absl::Status Miss();  // counted
   // Lets the next Get fetch the record together with its entry.

@@ -1,5 +1,7 @@
 // What the sum of copied words tells of damage.
+#include <cstring>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,6 +38,27 @@ TEST(SeqlockRingWords, SumTellsAnyChangeOfOneWordAndAnyExchangeOfTwo) {
       EXPECT_NE(sum(), before) << i << " and " << j;
       std::swap(words[i], words[j]);
     }
+  }
+}
+
+// What is read together with its trailer is what was written, with the sum of all of it.
+TEST(SeqlockRingWords, TrailerIsTakenApartWhereverItBegins) {
+  std::mt19937_64 random(TestSeed());
+  struct Trailer {
+    uint64_t words[3];
+  };
+  for (size_t size = 0; size <= 200; ++size) {
+    std::string written(size + sizeof(Trailer), '\0');
+    for (char& byte : written) byte = static_cast<char>(random());
+    alignas(kPairBytes) char stored[256] = {};
+    ASSERT_LE(PaddedBytes(written.size()), sizeof stored);
+    const uint64_t sum = CopyIn(stored, written);
+    std::string value(size, 'x');
+    Trailer trailer;
+    EXPECT_EQ(CopyOutApart(value.data(), stored, size, &trailer), sum) << size;
+    EXPECT_EQ(value, written.substr(0, size));
+    EXPECT_EQ(std::memcmp(&trailer, written.data() + size, sizeof trailer), 0) << size;
+    EXPECT_EQ(value.c_str()[size], '\0') << size;
   }
 }
 

@@ -90,16 +90,30 @@ class PairSum {
   WordPair sum_of_sums_{};
 };
 
+// Fewer than kPairBytes: in line, as two moves that may overlap.
+[[gnu::always_inline]] inline void CopyFewBytes(char* to, const char* from, size_t bytes) {
+  const auto ends = [&](auto part) __attribute__((always_inline)) {
+    decltype(part) first, last;
+    std::memcpy(&first, from, sizeof part);
+    std::memcpy(&last, from + bytes - sizeof part, sizeof part);
+    std::memcpy(to, &first, sizeof part);
+    std::memcpy(to + bytes - sizeof part, &last, sizeof part);
+  };
+  if (bytes >= sizeof(uint64_t)) return ends(uint64_t{});
+  if (bytes >= sizeof(uint32_t)) return ends(uint32_t{});
+  if (bytes >= sizeof(uint16_t)) return ends(uint16_t{});
+  if (bytes != 0) *to = *from;
+}
+
 // The first `bytes` bytes of a word, the others zero. REQUIRES: 1 to 8.
 constexpr uint64_t FirstBytes(uint64_t word, size_t bytes) {
   return bytes == kWord ? word : word & ((uint64_t{1} << bytes * 8) - 1);
 }
 
-// Moves `bytes` bytes in pairs, and returns the sum of their number and of them. load(offset,
-// bytes) gives a pair that has so many bytes, then zeros; store(offset, pair, bytes).
+// Moves `bytes` bytes in pairs, and adds them to the sum. load(offset, bytes) gives a pair that has
+// so many bytes, then zeros; store(offset, pair, bytes).
 template <typename Load, typename Store>
-[[gnu::always_inline]] inline uint64_t MovePairs(size_t bytes, Load load, Store store) {
-  PairSum sum;
+[[gnu::always_inline]] inline void MovePairs(size_t bytes, PairSum& sum, Load load, Store store) {
   const auto move = [&](size_t at, size_t of_pair) __attribute__((always_inline)) {
     const WordPair pair = load(at, of_pair);
     store(at, pair, of_pair);
@@ -112,6 +126,12 @@ template <typename Load, typename Store>
   }
   for (; at + kPairBytes <= bytes; at += kPairBytes) move(at, kPairBytes);
   if (at < bytes) move(at, bytes - at);
+}
+// Moves `bytes` bytes, and returns the sum of their number and of them.
+template <typename Load, typename Store>
+[[gnu::always_inline]] inline uint64_t MovePairs(size_t bytes, Load load, Store store) {
+  PairSum sum;
+  MovePairs(bytes, sum, load, store);
   return sum.Total() + bytes;
 }
 
@@ -135,16 +155,45 @@ struct LoadPrivate {
                    });
 }
 
+// From bytes that others may change.
+struct LoadShared {
+  const char* source;
+
+  [[gnu::always_inline]] WordPair operator()(size_t at, size_t bytes) const {
+    if (bytes == kPairBytes) return LoadPair(source + at);
+    const uint64_t word = LoadWord(source + at);
+    if (bytes <= kWord) return WordPair{FirstBytes(word, bytes), 0};
+    return WordPair{word, FirstBytes(LoadWord(source + at + kWord), bytes - kWord)};
+  }
+};
+struct StorePrivate {
+  char* to;
+
+  [[gnu::always_inline]] void operator()(size_t at, WordPair pair, size_t bytes) const {
+    std::memcpy(to + at, &pair, bytes);
+  }
+};
+
 [[gnu::always_inline]] inline uint64_t CopyOut(char* to, const char* from, size_t size) {
-  return MovePairs(
-      size,
-      [from](size_t at, size_t bytes) {
-        if (bytes == kPairBytes) return LoadPair(from + at);
-        const uint64_t word = LoadWord(from + at);
-        if (bytes <= kWord) return WordPair{FirstBytes(word, bytes), 0};
-        return WordPair{word, FirstBytes(LoadWord(from + at + kWord), bytes - kWord)};
-      },
-      [to](size_t at, WordPair pair, size_t bytes) { std::memcpy(to + at, &pair, bytes); });
+  return MovePairs(size, LoadShared{from}, StorePrivate{to});
+}
+
+// The same of `size` bytes and a trailer behind them. The pairs that belong to both, or to the
+// trailer, go by way of a few words of our own.
+template <typename Trailer>
+[[gnu::always_inline]] inline uint64_t CopyOutApart(char* to, const char* from, size_t size,
+                                                    Trailer* trailer) {
+  const size_t whole = size / kPairBytes * kPairBytes;
+  PairSum sum;
+  MovePairs(whole, sum, LoadShared{from}, StorePrivate{to});
+  char last[(sizeof *trailer / kPairBytes + 2) * kPairBytes];
+  const size_t left = size - whole;
+  MovePairs(
+      left + sizeof *trailer, sum, LoadShared{from + whole},
+      [&last](size_t at, WordPair pair, size_t) { std::memcpy(last + at, &pair, kPairBytes); });
+  CopyFewBytes(to + whole, last, left);
+  std::memcpy(trailer, last + left, sizeof *trailer);
+  return sum.Total() + size + sizeof *trailer;
 }
 
 // Of a value that nobody else changes.
