@@ -50,10 +50,12 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint32_t> parked_at;    // the pause it has reached
   std::atomic<uint32_t> audited_at;   // the pause whose audit it has completed
   std::atomic<uint64_t> timer_at_ns;  // when its kill timer goes off (CLOCK_MONOTONIC); 0: not set
+  std::atomic<uint64_t> pause_ends_ns;  // of the last of its own pauses; 0: there was none
   std::atomic<uint32_t> held;         // what it holds beyond an operation
   // Counts over all incarnations of the slot.
   std::atomic<uint64_t> operations;
   std::atomic<uint64_t> refused;  // the segment was full
+  std::atomic<uint64_t> pauses;   // worker/pauses.h
 };
 
 // What makes a run fail; the first one stays.

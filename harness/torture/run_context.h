@@ -51,6 +51,7 @@ struct RunContext {
   Priority usual;                               // the workers'; the supervisor takes a higher one
   int errors_fd = -1;                           // where workers' standard error goes
   const AddressSpaceLocks* memories = nullptr;  // of the workers, by slot; made by the supervisor
+  bool pauses = false;  // workers do, at any instruction (worker/pauses.h)
   int unborn_fd = -1;  // held by a worker, and by its children until fork is done
   // The supervisor's own handle, for scenarios that inherit one.
   std::unique_ptr<SharedObject> inherited;

@@ -111,6 +111,10 @@ void TakePriority() {
   context.supervisor = getpid();
   setpgid(0, 0);                              // Ctrl-C is the caller's
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);  // children of killed workers come here
+  struct sigaction only_ends = {};
+  only_ends.sa_handler = SIG_DFL;
+  only_ends.sa_flags = SA_NOCLDSTOP;  // workers' pauses are theirs (worker/pauses.h)
+  sigaction(SIGCHLD, &only_ends, nullptr);
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);
@@ -411,6 +415,7 @@ std::string RepeatLine(const Design& design, const Scenario& scenario,
   if (options.supervisor.kills != 0) absl::StrAppend(&line, " --kills=", options.supervisor.kills);
   if (options.supervisor.life_us != 0)
     absl::StrAppend(&line, " --life=", options.supervisor.life_us);
+  if (!options.pauses) absl::StrAppend(&line, " --without-pauses");
   return line + "  # best effort: the schedule is the machine's";
 }
 
@@ -463,6 +468,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
                      .location = {},
                      .segment_options = OptionsFor(scenario, shape, **prepared),
                      .usual = {},
+                     .pauses = options.pauses,
                      .inherited = nullptr};
   const WaitableChildren waitable;
   SegmentUnlinker unlinker;

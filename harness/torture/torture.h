@@ -30,6 +30,7 @@ struct TortureOptions {
   std::string shape = "usual";  // ShapeRequest::text (driver.h)
   std::string counterexamples;  // a folder for the files of counterexamples; empty: none
   bool keeps_history = false;   // of a run that fails, there
+  bool pauses = false;          // of workers, at any instruction (worker/pauses.h)
 };
 
 // What a running run shows.

@@ -52,6 +52,7 @@ Json FiguresOf(const Control& control, const SupervisorReport& report, const Clo
           {"kills_per_second", kills_per_second},
           {"forks", report.forks},
           {"stops", report.stops},
+          {"pauses", SumOfBoards(control, &WorkerBoard::pauses)},
           {"generations", report.generations},
           {"reused_pids", report.reused_pids},
           {"inherited_refusals", load(control.inherited_refusals)},

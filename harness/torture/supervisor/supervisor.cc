@@ -116,6 +116,7 @@ void Supervisor::Spawn(uint32_t slot) {
   board.process.store(mine.process, std::memory_order_relaxed);
   board.activity.store(Activity::kStarting, std::memory_order_relaxed);
   board.timer_at_ns.store(0, std::memory_order_relaxed);
+  board.pause_ends_ns.store(0, std::memory_order_relaxed);
   board.attached.store(0, std::memory_order_relaxed);
   board.held.store(0, std::memory_order_relaxed);
   context_.recording->Open(slot, mine.process);
@@ -186,6 +187,7 @@ void Supervisor::Wait(uint64_t until_ns) {
   ResumeDue(now, false);
   if (now >= next_watch_ns_) {
     next_watch_ns_ = now + kWatchNs;
+    ResumePaused(now);
     Watch(now);
   }
 }

@@ -149,6 +149,7 @@ class Supervisor {
   void KillAllAndRestart();
   void StopOne(uint64_t now_ns);
   void ResumeDue(uint64_t now_ns, bool all);
+  void ResumePaused(uint64_t now_ns);
   bool Kill(uint32_t slot);
   void Hasten(Slot& slot, bool dies);
   uint64_t HastenDue(uint64_t now_ns);

@@ -166,4 +166,17 @@ void Supervisor::ResumeDue(uint64_t now_ns, bool all) {
   }
 }
 
+// Whose own pause (worker/pauses.h) is over, and may not have ended: on a busy machine the timer that
+// stops may be later than the one that resumes.
+void Supervisor::ResumePaused(uint64_t now_ns) {
+  constexpr uint64_t kLateNs = 1'000'000;
+  if (!context_.pauses) return;
+  for (uint32_t slot = 0; slot < options_.processes; ++slot) {
+    const Slot& mine = slots_[slot];
+    if (mine.pid == 0 || mine.resume_at_ns != 0) continue;
+    const uint64_t ends_ns = control_.boards[slot].pause_ends_ns.load(std::memory_order_relaxed);
+    if (ends_ns != 0 && ends_ns + kLateNs < now_ns) kill(mine.pid, SIGCONT);
+  }
+}
+
 }  // namespace kill9

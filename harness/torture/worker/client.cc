@@ -16,8 +16,9 @@ Client::Client(const RunContext& context, uint32_t slot, uint32_t process)
       control_(context.control()),
       board_(context.control().boards[slot]),
       process_(process),
-      recorder_(context.recording->recorder(slot)) {
-  if (!timer_.ok()) {
+      recorder_(context.recording->recorder(slot)),
+      pauses_(board_) {
+  if (!timer_.ok() || !pauses_.ok()) {
     FailMachine(absl::StrCat("cannot make a kill timer: ", std::strerror(errno)));
   }
 }
@@ -30,6 +31,7 @@ void Client::Progress() {
 }
 
 void Client::Announce(Function function, uint64_t subject) {
+  pauses_.Perhaps();
   board_.function.store(function, std::memory_order_relaxed);
   board_.subject.store(subject, std::memory_order_relaxed);
 }

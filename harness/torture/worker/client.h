@@ -15,6 +15,7 @@
 #include "harness/base/random.h"
 #include "harness/torture/kill_timer.h"
 #include "harness/torture/run_context.h"
+#include "harness/torture/worker/pauses.h"
 
 namespace kill9 {
 
@@ -61,6 +62,7 @@ class Client {
   uint32_t attachments() const { return attachments_; }
   const RunContext& context() const { return context_; }
   DeathTimer& timer() { return timer_; }
+  Pauses& pauses() { return pauses_; }
   // As the activity of a step that is not an operation of its own.
   void Enter(Activity activity) { board_.activity.store(activity, std::memory_order_relaxed); }
   void Progress();
@@ -106,6 +108,7 @@ class Client {
   uint32_t attachments_ = 0;
   Recorder recorder_;
   DeathTimer timer_;
+  Pauses pauses_;
   std::shared_ptr<Segment> segment_;
   std::unique_ptr<SharedObject> object_;
 };

@@ -43,6 +43,7 @@ class Worker {
 
   [[noreturn]] void Run() {
     TryInheritedHandle();
+    if (context_.pauses) client_->pauses().Draw(context_.seed, client_->process());
     Attach();
     while (control_.stop.load(std::memory_order_acquire) == 0) {
       if (const uint32_t pause = control_.pause.load(std::memory_order_acquire); pause != 0) {
@@ -59,6 +60,7 @@ class Worker {
       if (!client_->Act(random_)) Rest();
     }
     client_->timer().Clear();
+    client_->pauses().Rest();
     client_->LetOthersGo();
     client_->Detach();
     client_->Enter(Activity::kEnding);
@@ -135,6 +137,7 @@ class Worker {
 
   void Park(uint32_t pause) {
     client_->timer().Clear();
+    client_->pauses().Rest();
     client_->board().timer_at_ns.store(0, std::memory_order_relaxed);
     if (pause % 4 != 0) client_->ReleaseAll();  // now and then the audit meets live holds
     client_->Enter(Activity::kParked);
@@ -154,6 +157,7 @@ class Worker {
       WaitWhile(control_.news, news, kParkedWaitUs);
     }
     client_->Enter(Activity::kBetween);
+    client_->pauses().GoOn();
     if (client_->ObjectWasReplaced()) Reattach();
     if (aimed_ && context_.scenario.timer.life_us != 0) SetTimer(LifeNs());
   }

@@ -66,6 +66,7 @@ struct Flags {
   std::string counterexamples;  // empty: as Findings says
   bool fail_fast = false;
   bool quiet = false;
+  bool without_pauses = false;
   ProgramFlags programs;
 };
 
@@ -201,6 +202,7 @@ int RunAll(const Flags& flags) {
   const bool keep = flags.counterexamples.empty();
   options.counterexamples = keep ? findings.folder() : flags.counterexamples;
   options.supervisor.life_us = flags.life_us;
+  options.pauses = !flags.without_pauses;
   const Shares shares = SharesOf(flags, designs.size() * scenarios.size());
   const std::vector<Unit> units = UnitsOf(designs, scenarios, options.seed, shares.rounds);
   const std::vector<std::string> names = NamesOf(units);
@@ -304,6 +306,9 @@ void AddTortureCommand(CommandLine& line) {
            "microseconds that a worker works before its kill timer goes off, on average; "
            "default: the scenario's")
       .Between(10u, 100'000'000u);
+  const Option without_pauses =
+      command.AddFlag("--without-pauses", flags->without_pauses,
+                      "no worker pauses at random instructions inside of operations");
   command
       .Add("--watchdog", flags->watchdog_seconds,
            "seconds without progress after which a survivor is stuck")
@@ -326,11 +331,11 @@ void AddTortureCommand(CommandLine& line) {
   command.Example("--worker='python3 worker.py' --model=map",
                   "a program of your own, in any language (docs/bring_your_own.md)");
   std::vector<Option> of_programs = AddProgramOptions(
-      command, flags->programs, {design, scenario, workload, shape, rounds, shard});
+      command, flags->programs, {design, scenario, workload, shape, rounds, shard, without_pauses});
   of_programs.push_back(AddKillAt(command, flags->programs));
-  command.OnCall([flags, of_programs, scenario, workload, rounds, shard] {
+  command.OnCall([flags, of_programs, scenario, workload, rounds, shard, without_pauses] {
     if (!flags->programs.given() && AskAsWorker(*flags)) {
-      for (const Option& one : {scenario, workload, rounds, shard}) {
+      for (const Option& one : {scenario, workload, rounds, shard, without_pauses}) {
         if (!one.IsGiven()) continue;
         throw UsageError(one.name() + " is of stores, channels and heaps; what is tested is none");
       }

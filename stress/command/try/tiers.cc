@@ -75,6 +75,7 @@ TortureOptions TortureOptionsOf(const TryOptions& options, double seconds) {
   torture.supervisor.seconds = options.by_work() ? kSecondsByWork : seconds;
   torture.supervisor.watchdog_us = static_cast<uint64_t>(options.watchdog_seconds * 1e6);
   torture.counterexamples = options.counterexamples;
+  torture.pauses = true;
   return torture;
 }
 
