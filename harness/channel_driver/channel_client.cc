@@ -34,6 +34,21 @@ bool TellsOfNothing(const absl::Status& status) {
 
 }  // namespace
 
+// Who audits does both; of a full table the newcomer has no place, but the first worker is there.
+MemberRole ChannelClient::Role() const {
+  const bool does_both = workload_.senders == 0 || context().seed % 2 == 0 || may_audit_ ||
+                         context().design.role() != Design::Role::kDesign;
+  if (does_both) return MemberRole::kBoth;
+  return workload_.MaySend(process()) ? MemberRole::kSender : MemberRole::kReceiver;
+}
+
+absl::StatusOr<std::unique_ptr<SharedObject>> ChannelClient::AttachObject() {
+  const auto& design = static_cast<const ChannelDesign&>(context().design);
+  absl::StatusOr<std::unique_ptr<Channel>> member = design.Attach(segment(), {.role = Role()});
+  if (!member.ok()) return member.status();
+  return std::unique_ptr<SharedObject>(*std::move(member));
+}
+
 ValueId ChannelClient::NextId() {
   if (traits_.order == ChannelTraits::Order::kPerSender && named_attachment_ != attachments() &&
       sequence_ < ~kOfOneSender) {

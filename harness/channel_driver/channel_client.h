@@ -26,8 +26,11 @@ class ChannelClient final : public Client {
         workload_(workload),
         closing_(closing),
         broadcast_(broadcast),
-        may_wait_forever_(closing != nullptr && slot >= kNeverWaitForever) {}
+        may_wait_forever_(closing != nullptr && slot >= kNeverWaitForever),
+        may_audit_(slot == 0 || slot == kAuditorSlot) {}
 
+  absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject() override;
+  bool CanAudit() const override { return Role() == MemberRole::kBoth; }
   bool Act(Random& random) override;
   void ReleaseAll() override;
   // Receives all that waits. Where nobody holds anything, no message is left then; a channel that
@@ -64,6 +67,9 @@ class ChannelClient final : public Client {
     Deadline deadline = Deadline::None();
   };
 
+  // What this worker attaches as: in every other run in which it does nothing else, as a sender or
+  // a receiver only.
+  MemberRole Role() const;
   Channel& channel() { return static_cast<Channel&>(object()); }
   // A name for a message. Where the order is of each sender's it also tells the member, in the
   // upper half of its number: one that attaches anew is a new sender.
@@ -137,6 +143,7 @@ class ChannelClient final : public Client {
   ClosingBoard* const closing_;
   BroadcastBoard* const broadcast_;
   const bool may_wait_forever_;
+  const bool may_audit_;
   uint32_t sequence_ = 0;  // of the last message
   uint32_t named_attachment_ = 0;
   uint64_t number_ = 0;

@@ -5,7 +5,7 @@
 
 namespace kill9 {
 void ChannelClient::Attached() {
-  if (broadcast_ == nullptr) return;
+  if (broadcast_ == nullptr || !Receives(Role())) return;
   Begin(Function::kSubscribe, kTheChannel);
   End(Outcome::kOk, InTheRun(channel().began_after()));
   Count(broadcast_->subscribed);

@@ -52,7 +52,9 @@ Scenario LastRoomOfHeap() {
   return {.name = "last_room",
           .summary = "room for one goes round, and all wait for it for ever",
           .segment_bytes = 512u << 10,
-          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
+          .timer = {.life_us = 20'000, .in_attach = 10, .in_detach = 0, .in_recovery = 60},
+          .outside = OutsideKills::kOne,
+          .outside_interval_us = 4000};
 }
 
 // The work that goes on in a scenario.

@@ -2,10 +2,12 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -70,6 +72,22 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
   request.watchdog_seconds = options.watchdog_seconds;
   request.breakpoints = options.breakpoints;
   return request;
+}
+
+// Of one cell in four, whatever other cells there are. Where a mode has nothing to do (a create, a
+// full table), none is missed.
+void SampleMode(CellRequest* request) {
+  constexpr uint64_t kPerMille = 250;
+  constexpr uint32_t kPlaces = 2;
+  constexpr uint8_t CellRequest::*kModes[] = {&CellRequest::resume, &CellRequest::kill_after_resume,
+                                              &CellRequest::reuse, &CellRequest::recovery,
+                                              &CellRequest::two_victims};
+  const std::string name = CellName(*request);
+  Random random(request->seed, XXH3_64bits(name.data(), name.size()));
+  if (!random.Chance(kPerMille)) return;
+  request->samples_mode = 1;
+  request->*kModes[random.Below(std::size(kModes))] = 1;
+  if (request->pairs == 0) request->pairs = kPlaces;
 }
 
 std::vector<int> Cpus() {
@@ -186,6 +204,11 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
       const std::string_view second =
           options.second.empty() ? FindSweepDriver(design->kind())->second() : options.second;
       requests.push_back(RequestFor(options, *design, second, operation, state));
+      // Which accesses to the segment there are is known of those that are mapped.
+      const bool is_own = design->role() == Design::Role::kDesign;
+      if (options.samples_modes && is_own && !design->object_traits().needs_name) {
+        SampleMode(&requests.back());
+      }
     }
   }
   const bool sampled = options.cells > 0 && options.cells < requests.size();

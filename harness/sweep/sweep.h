@@ -26,6 +26,8 @@ struct SweepOptions {
   bool resume = false;
   bool kill_after_resume = false;
   bool reuse = false;
+  // None of these, but of some cells, drawn from the seed, one of them at a few places.
+  bool samples_modes = false;
   std::string second;   // empty: the kind's own
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that

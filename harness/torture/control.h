@@ -45,6 +45,7 @@ struct alignas(128) WorkerBoard {
   std::atomic<Function> function;  // what it does there, and to what: for messages only
   std::atomic<uint8_t>
       attached;  // between operations it tells whether a participant is counted for it
+  std::atomic<uint8_t> cannot_audit;  // of it an audit is not asked
   std::atomic<uint64_t> subject;
   std::atomic<uint64_t> progress;     // grows with each step; the watchdog's evidence of life
   std::atomic<uint32_t> parked_at;    // the pause it has reached

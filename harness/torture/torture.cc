@@ -468,7 +468,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
                      .location = {},
                      .segment_options = OptionsFor(scenario, shape, **prepared),
                      .usual = {},
-                     .pauses = options.pauses,
+                     .pauses = options.pauses && design.role() == Design::Role::kDesign,
                      .inherited = nullptr};
   const WaitableChildren waitable;
   SegmentUnlinker unlinker;

@@ -170,6 +170,16 @@ TEST_F(ExploreParts, BeginNoSceneAfterTheirTime) {
   EXPECT_EQ(Read("short.json")["runs"].size(), 1u);
 }
 
+// Of any kind of design: those that have a name together, each for a moment.
+TEST_F(ExploreParts, WhoNamesNoSceneHasAllOfTheKind) {
+  const Ended ended =
+      Kill9("explore --variant=slot_ring --seconds=0.000001 --json=" + folder_ + "/all.json");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  const Json result = Read("all.json");
+  EXPECT_EQ(result["runs"].size(), 1u);
+  EXPECT_EQ(result["options"]["budget_seconds"], 1);
+}
+
 class ExploreGate : public ExploreParts {
  protected:
   Ended Gate(const std::string& program, const std::string& arguments) const {

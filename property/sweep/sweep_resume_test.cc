@@ -1,6 +1,10 @@
 // What a stop is for is checked at each, and where it cannot be had the cell is no pass.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
@@ -39,6 +43,39 @@ TEST(SweepResume, WhereNobodyIsDeadTheFurtherParticipantMayHaveAnySlot) {
   const CellResult result = ResumeOfRecover("array_takes_most_used_slot", "one_entry");
   EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
   EXPECT_GT(result.resume_stops, 0u);
+}
+
+// Of a sweep that asks for no mode, some cells have one, at a few places; which, the seed says.
+TEST(SweepOfNoMode, SomeCellsHaveOneModeEach) {
+  SweepOptions options;
+  options.variants = {FindVariant("cas_slots"), FindVariant("striped_locks")};
+  options.samples_modes = true;
+  const std::vector<CellRequest> cells = PlanCells(options);
+  const auto modes_of = [](const CellRequest& cell) {
+    return std::array<uint8_t, 5>{cell.resume, cell.kill_after_resume, cell.reuse, cell.recovery,
+                                  cell.two_victims};
+  };
+  std::array<size_t, 5> of_each{};
+  size_t with_one = 0;
+  for (const CellRequest& cell : cells) {
+    const std::array<uint8_t, 5> modes = modes_of(cell);
+    const auto asked = std::count(modes.begin(), modes.end(), 1);
+    ASSERT_EQ(asked, cell.samples_mode);
+    EXPECT_EQ(cell.pairs == 0, asked == 0);
+    with_one += cell.samples_mode;
+    for (size_t i = 0; i < modes.size(); ++i) of_each[i] += modes[i];
+  }
+  EXPECT_GT(with_one, cells.size() / 8);
+  EXPECT_LT(with_one, cells.size() / 2);
+  for (const size_t cells_with_it : of_each) EXPECT_GT(cells_with_it, 0u);
+  options.seed = 2;
+  const std::vector<CellRequest> others = PlanCells(options);
+  const auto same = [&](const CellRequest& one, const CellRequest& other) {
+    return modes_of(one) == modes_of(other);
+  };
+  EXPECT_FALSE(std::equal(cells.begin(), cells.end(), others.begin(), others.end(), same));
+  options.samples_modes = false;
+  for (const CellRequest& cell : PlanCells(options)) ASSERT_EQ(cell.samples_mode, 0);
 }
 
 }  // namespace

@@ -177,6 +177,9 @@ int RunSweepWith(SweepArguments& arguments) {
   }
   options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
                                                              stepper::kBreakpointChoiceCount);
+  options.samples_modes = !options.full && !options.two_victims && !options.stall &&
+                          !options.recovery && !options.resume && !options.kill_after_resume &&
+                          !options.reuse;
   RefuseUnused(arguments);
   RefuseSecond(options);
   options.shard = ChooseShard(arguments.shard);

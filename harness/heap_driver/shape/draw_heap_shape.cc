@@ -84,7 +84,7 @@ HeapShapeBounds HeapBoundsOf(const Scenario& scenario) {
                   WithoutBit(HeapAction::kLook);
   }
   // An audit after each death: of a large segment there would be few.
-  if (scenario.name == "kill_one_at_a_time") bounds.most_segment_bytes = 8 * kMiB;
+  if (scenario.name == "kill_one_at_a_time") bounds.most_segment_bytes = 4 * kMiB;
   if (scenario.name == "reserves_used_up") bounds.kept = WithoutBit(HeapAction::kReserve);
   if (scenario.name == "wait_for_room") bounds.kept = WithoutBit(HeapAction::kWait);
   if (scenario.name == "last_room") {

@@ -157,7 +157,7 @@ void CountCoverage(Runner& runner, const Trace& trace) {
 bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bool only_killed,
                         bool may_stall) {
   if (result.kill_points == 0) return false;
-  if (only_killed) return true;
+  if (only_killed || request.samples_mode != 0) return true;
   return (!request.recovery || result.recovery_kill_points > 0) &&
          (!request.two_victims || result.two_victim_kill_points > 0) &&
          (!request.resume || result.resume_points > 0) &&

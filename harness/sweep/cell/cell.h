@@ -57,6 +57,7 @@ struct CellRequest {
   char state[kMostNameBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
   uint8_t stall, recovery, two_victims, resume, kill_after_resume, reuse;
+  uint8_t samples_mode;  // none was asked for: what one of them has nothing to do in is not vacuous
   uint8_t replay;  // only `place`, `times` times
   uint8_t stop;    // replay: stop there, for a debugger, instead of killing
   uint32_t times;

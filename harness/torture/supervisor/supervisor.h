@@ -150,6 +150,8 @@ class Supervisor {
   void StopOne(uint64_t now_ns);
   void ResumeDue(uint64_t now_ns, bool all);
   void ResumePaused(uint64_t now_ns);
+  bool HaveAllGoneOn(const std::vector<uint32_t>& survivors,
+                     const std::vector<uint64_t>& before) const;
   bool Kill(uint32_t slot);
   void Hasten(Slot& slot, bool dies);
   uint64_t HastenDue(uint64_t now_ns);

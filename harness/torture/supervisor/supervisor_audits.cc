@@ -64,9 +64,13 @@ void Supervisor::Audit(AuditDepth depth) {
   ++report_.pauses;
   if (ParkAll()) {
     control_.audit_depth.store(depth, std::memory_order_relaxed);
-    const std::vector<uint32_t> living = Living();
+    std::vector<uint32_t> living = Living();
     const size_t attached = living.size() + context_.of_the_supervisor();
     const bool is_full = attached >= context_.segment_options.max_participants;
+    std::erase_if(living, [this](uint32_t slot) {
+      // Relaxed: it is parked.
+      return control_.boards[slot].cannot_audit.load(std::memory_order_relaxed) != 0;
+    });
     if (living.empty() || (!is_full && random_.Chance(400))) {
       AuditByNewcomer();
     } else {

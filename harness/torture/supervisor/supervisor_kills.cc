@@ -110,8 +110,23 @@ uint64_t Supervisor::HastenDue(uint64_t now_ns) {
   return next;
 }
 
+// Whether each of them is dead, or has made progress since `before`, or rests.
+bool Supervisor::HaveAllGoneOn(const std::vector<uint32_t>& survivors,
+                               const std::vector<uint64_t>& before) const {
+  for (size_t i = 0; i < survivors.size(); ++i) {
+    const Slot& mine = slots_[survivors[i]];
+    const WorkerBoard& board = control_.boards[survivors[i]];
+    if (mine.pid != 0 && !mine.kill_sent && !MayRest(mine, board) &&
+        board.progress.load(std::memory_order_relaxed) == before[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // One victim; the others must recover and go on before it is replaced, and the account must be
-// exact.
+// exact. Each of them must: who waits must be told by the death itself, since no newcomer and no
+// audit comes who would wake it. The watchdog bounds that (Watch).
 void Supervisor::KillOneAndWait() {
   const std::vector<uint32_t> living = Living();
   if (living.empty()) return;
@@ -124,6 +139,15 @@ void Supervisor::KillOneAndWait() {
   // Acquire: pairs with the release of Raise; the recovery is complete.
   while (control_.recovery_completed.load(std::memory_order_acquire) < deaths && !over() &&
          MonotonicNs() < bound && living.size() > 1) {
+    Wait(MonotonicNs() + kPollWhileDyingNs);
+  }
+  const std::vector<uint32_t> survivors = Living();
+  std::vector<uint64_t> before;
+  for (const uint32_t slot : survivors) {
+    before.push_back(control_.boards[slot].progress.load(std::memory_order_relaxed));
+  }
+  // Where another one dies by its timer, a newcomer may be what the rest needs.
+  while (!HaveAllGoneOn(survivors, before) && Living().size() == survivors.size() && !over()) {
     Wait(MonotonicNs() + kPollWhileDyingNs);
   }
   const uint64_t aftermath = MonotonicNs() + kAftermathUs * 1000;

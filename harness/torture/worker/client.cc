@@ -103,6 +103,10 @@ void Client::FailToAttach(Verdict verdict, const char* what, const absl::Status&
   Fail(verdict, absl::StrCat(what, ": ", status.ToString()));
 }
 
+absl::StatusOr<std::unique_ptr<SharedObject>> Client::AttachObject() {
+  return context_.design.AttachObject(segment_);
+}
+
 void Client::Attach() {
   ++attachments_;
   Begin(Function::kAttach, 0);
@@ -114,12 +118,13 @@ void Client::Attach() {
     }
     segment_ = *std::move(opened);
   }
-  absl::StatusOr<std::unique_ptr<SharedObject>> object = context_.design.AttachObject(segment_);
+  absl::StatusOr<std::unique_ptr<SharedObject>> object = AttachObject();
   if (!object.ok()) {
     const bool full = absl::IsResourceExhausted(object.status());
     FailToAttach(full ? Verdict::kLeak : Verdict::kAuditFailed, "cannot attach", object.status());
   }
   object_ = *std::move(object);
+  board_.cannot_audit.store(CanAudit() ? 0 : 1, std::memory_order_relaxed);
   board_.attached.store(1, std::memory_order_relaxed);
   End(Outcome::kOk);
   Attached();

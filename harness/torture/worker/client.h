@@ -25,6 +25,10 @@ class Client {
   virtual ~Client() = default;
 
   void Attach();
+  // As the participant that the kind makes of this worker.
+  virtual absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject();
+  // Whether it may be asked to audit: it can do all that an audit does.
+  virtual bool CanAudit() const { return true; }
   // Right after the object was attached to: what the kind records of it.
   virtual void Attached() {}
   void Detach();

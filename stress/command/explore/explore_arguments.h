@@ -11,17 +11,18 @@
 namespace kill9 {
 
 struct ExploreArguments {
-  std::string variant = "all", scenario = "put+get", model = "sc", strategy = "auto", json, token,
-              shard;
+  std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard;
   bool orderings = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;
   uint64_t schedules = 0, seed = 1;
-  double budget_seconds = 10;
-  double seconds = 0;  // of all scenes together; 0: no bound
+  double budget_seconds = 0;  // of each scene; 0: as SetDefaults says
+  double seconds = 0;         // of all scenes together; 0: no bound
 };
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments);
+// Who names no scenario has all of those that have a name together, for less than a minute.
+void SetDefaults(ExploreArguments& arguments);
 
 }  // namespace kill9
 

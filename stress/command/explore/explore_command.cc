@@ -42,9 +42,11 @@ int Skip(const ExploreArguments& arguments) {
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--variant", arguments.variant, "names with commas, or all designs");
-  command.Add("--scenario", arguments.scenario,
-              "operations of participants: put+get, put,get+erase@empty; pairs: every two "
-              "operations; larger: scenes too large to be exhausted; others: waits, terms");
+  command.Add(
+      "--scenario", arguments.scenario,
+      "operations of participants: put+get, put,get+erase@empty; pairs: every two "
+      "operations; larger: scenes too large to be exhausted; others: waits, terms; default: "
+      "these three, for 40 seconds");
   command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,
@@ -54,7 +56,8 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
       .Add("--preemptions", arguments.preemptions,
            "at most so many switches away from who could go on; -1: any number")
       .Between(-1, 16);
-  command.Add("--budget", arguments.budget_seconds, "seconds for each scenario").Positive();
+  command.Add("--budget", arguments.budget_seconds, "seconds for each scenario; default: 10, or 1")
+      .Positive();
   command
       .Add("--seconds", arguments.seconds,
            "all scenarios in a seeded order, none of them begun later than this")
@@ -75,12 +78,26 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Example("--token=TOKEN --times=10", "a finding again, as its token tells it");
 }
 
+void SetDefaults(ExploreArguments& arguments) {
+  constexpr double kSecondsOfAll = 40, kSecondsOfEach = 1, kSecondsOfOne = 10;
+  const bool explores_all = arguments.scenario.empty() && !arguments.orderings;
+  if (arguments.scenario.empty()) {
+    arguments.scenario = explores_all ? "pairs others larger" : "put+get";
+  }
+  const bool has_bound = arguments.seconds != 0 || !arguments.shard.empty();
+  if (explores_all && !has_bound) arguments.seconds = kSecondsOfAll;
+  if (arguments.budget_seconds == 0) {
+    arguments.budget_seconds = explores_all ? kSecondsOfEach : kSecondsOfOne;
+  }
+}
+
 void AddExploreCommand(CommandLine& line, char** argv) {
   Command command =
       line.Add("explore", "every interleaving of a few operations, and every death in them");
   auto arguments = std::make_shared<ExploreArguments>();
   AddExploreOptions(command, *arguments);
   command.OnCall([arguments, argv] {
+    SetDefaults(*arguments);
     std::error_code ignored;
     const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", ignored);
     const std::string program = own.parent_path() / "kill9-explore";

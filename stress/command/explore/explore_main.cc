@@ -378,6 +378,9 @@ int main(int argc, char** argv) {
       line.Add("explore", "every interleaving of a few operations, and every death in them");
   auto arguments = std::make_shared<kill9::ExploreArguments>();
   kill9::AddExploreOptions(command, *arguments);
-  command.OnCall([arguments] { return kill9::Run(*arguments); });
+  command.OnCall([arguments] {
+    kill9::SetDefaults(*arguments);
+    return kill9::Run(*arguments);
+  });
   return line.Run(argc, argv);
 }
