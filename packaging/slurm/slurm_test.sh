@@ -173,24 +173,28 @@ assert part["interrupted"] and 1 <= len(part["runs"]) < 14, part' "$folder/parts
 
 has_workers() { [ "$(pgrep --full --count -- "$1")" -ge 4 ]; }
 
-# Told that the time is up, a task of torture ends cleanly; what it has not proved is undecided.
+# Told that the time is up, a task of torture ends cleanly, and is put into the queue again. What it
+# has not proved until then is undecided.
 test_signal() {
   submit --array=1 --export=ALL,KILL9_SHARDS=2 -- "$folder/torture" "$kill9" torture --seed=7 \
     --variant=global_mutex,cas_slots --scenario=steady --seconds=3600
   until_so 300 has_workers "--json=$folder/torture/1.json"
   scancel --batch --signal=TERM "${job}_1"
+  until_so 60 has_restarted
+  scancel "$job"
   until_so 60 array_has_ended
   expect 3 "interrupted" "$kill9" merge "$folder/torture" --json="$folder/all.json"
   expect 3 "shard 2/2 is missing" "$kill9" merge "$folder/torture" --json="$folder/all.json"
   say "torture that was told to end: undecided, and so is the shard that is missing"
 }
+has_restarted() { scontrol show job "${job}_1" | grep -q 'Restarts=1'; }
 
 # Slurm itself says that the time is up, and the sweep puts itself into the queue again.
 test_limit() {
   local sweep=(sweep --variant=striped_locks --seed=3 --workers=1)
   submit --array=1 --time=1 --signal=B:TERM@30 -- "$folder/limit" "$kill9" "${sweep[@]}"
   until_so 300 grep -q "to go on" "$folder/${job}_1.out"
-  until_so 60 bash -c "scontrol show job '${job}_1' | grep -q 'Restarts=1'"
+  until_so 60 has_restarted
   scancel "$job"
   until_so 60 array_has_ended
   say "at its limit of time the sweep went into the queue again"

@@ -130,6 +130,43 @@ TEST_F(Shards, OfTortureMergedHaveEachRunOnce) {
   EXPECT_THAT(without_seed.output, HasSubstr("--shard needs --seed"));
 }
 
+// Ctrl-C comes in the first of two runs that would last for ever. What it leaves is then made what
+// it would have left in the second of two that end after 30 kills.
+TEST_F(Shards, TortureGoesOnWithWhatItHasNotFinished) {
+  const std::string torture =
+      "torture --variant=global_mutex,cas_slots --scenario=steady --seed=7 --seconds=3600 ";
+  const std::string to = absl::StrCat("--json=", folder_, "/");
+  ASSERT_EQ(Kill9(torture + "--kills=30 " + to + "whole.json").exit_code, 0);
+  const Json whole = Read("whole.json");
+  EXPECT_FALSE(whole.contains("to_continue"));
+  const Ended cut = RunLine(absl::StrCat(
+      KILL9_COMMAND " ", torture, to, "cut.json >", folder_, "/log 2>&1 & until grep -q '^seed 7' ",
+      folder_, "/log; do sleep 0.05; done; kill -TERM $!; wait $!"));
+  EXPECT_EQ(cut.exit_code, 3) << cut.output;
+  Json left = Read("cut.json");
+  ASSERT_EQ(left["to_continue"]["finished"], 0);
+  left["to_continue"]["asked"]["kills"] = 30;
+  left["to_continue"]["finished"] = 1;
+  left["runs"].insert(left["runs"].begin(), whole["runs"][0]);
+  std::ofstream(folder_ + "/cut.json") << left.dump();
+
+  const std::string go_on = absl::StrCat(torture, "--continue=", folder_, "/cut.json ");
+  const Ended otherwise = Kill9(go_on + "--kills=31");
+  EXPECT_EQ(otherwise.exit_code, 2);
+  EXPECT_THAT(otherwise.output, HasSubstr("it was asked for otherwise (kills: 30, now 31)"));
+  const Ended gone_on = Kill9(go_on + "--kills=30");
+  EXPECT_EQ(gone_on.exit_code, 0) << gone_on.output;
+  const Json all = Read("cut.json");
+  EXPECT_EQ(all["interrupted"], false);
+  ASSERT_EQ(all["runs"].size(), 2u);
+  EXPECT_EQ(all["runs"][0], whole["runs"][0]);  // not run again
+  EXPECT_EQ(all["runs"][1]["variant"], "cas_slots");
+  EXPECT_EQ(all["runs"][1]["verdict"], "pass");
+  const Ended again = Kill9(go_on + "--kills=30");
+  EXPECT_EQ(again.exit_code, 2);
+  EXPECT_THAT(again.output, HasSubstr("it was not interrupted"));
+}
+
 // Two bugs that are not built: no tier answers, in a shard as in the whole.
 TEST_F(Shards, OfThePlantedBugsAreMergedAsWell) {
   Json manifest = Json::array();

@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "harness/base/signals.h"
+#include "harness/base/stable_hash.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/plugin/worker/object_worker.h"
 #include "harness/result/result.h"
@@ -29,6 +31,7 @@
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
 #include "stress/command/torture/programs.h"
+#include "stress/command/torture/torture_continuation.h"
 
 namespace kill9 {
 namespace {
@@ -63,6 +66,7 @@ struct Flags {
   uint64_t rounds = 0;  // 0: as SharesOf says
   std::string shard;
   std::string json;
+  std::string earlier;          // the result that goes on
   std::string counterexamples;  // empty: as Findings says
   bool fail_fast = false;
   bool quiet = false;
@@ -162,6 +166,22 @@ std::vector<std::string> NamesOf(const std::vector<Unit>& units) {
   return names;
 }
 
+// What makes two runs of torture the same one.
+Json AskedBy(const Flags& flags, const Shares& shares, const std::vector<std::string>& names,
+             const Json& build) {
+  return {{"build", build},
+          {"units", absl::StrFormat("%016x", StableHash(absl::StrJoin(names, "\n")))},
+          {"shard", flags.shard},
+          {"seconds", shares.seconds},
+          {"kills", flags.kills},
+          {"processes", flags.processes},
+          {"life", flags.life_us},
+          {"without_pauses", flags.without_pauses},
+          {"watchdog", flags.watchdog_seconds},
+          {"workload", flags.workload},
+          {"shape", flags.shape}};
+}
+
 int RunOwnPrograms(const Flags& flags) {
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
@@ -186,23 +206,47 @@ bool AskAsWorker(Flags& flags) {
   return worker.has_value();
 }
 
-int RunAll(const Flags& flags) {
-  const Shard shard = ChooseShard(flags.shard, flags.seed);
-  const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
-  const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
+// What --continue names has of this run; an empty array without it.
+Json FinishedRuns(const Flags& flags, const TortureContinuation& continuation) {
+  if (flags.earlier.empty()) return Json::array();
+  if (flags.seed == 0) throw UsageError("--continue needs the --seed of what goes on");
+  absl::StatusOr<Json> runs = continuation.FinishedRuns(flags.earlier);
+  if (!runs.ok()) throw UsageError("--continue: " + std::string(runs.status().message()));
+  return *std::move(runs);
+}
+
+void SayHowTortureGoesOn(Display& display, const Flags& flags, uint64_t seed) {
+  display.Line("interrupted: the runs above are what was measured");
+  if (flags.json.empty() || flags.json == "-") return;
+  display.Line(
+      absl::StrFormat("to go on: the same options, --seed=%d and --continue=%s", seed, flags.json));
+}
+
+// But for what is a run's own.
+TortureOptions OptionsOf(const Flags& flags) {
   TortureOptions options;
   options.workload = ChooseWorkload(flags.workload);
-  RequireShape(flags.shape, designs);
   options.shape = flags.shape;
   options.seed = flags.seed != 0 ? flags.seed : std::random_device{}() | 1;
   options.supervisor.processes = flags.processes;
   options.supervisor.watchdog_us = static_cast<uint64_t>(flags.watchdog_seconds * 1e6);
   options.supervisor.kills = flags.kills;
+  options.supervisor.life_us = flags.life_us;
+  options.pauses = !flags.without_pauses;
+  return options;
+}
+
+int RunAll(Flags& flags) {
+  if (flags.json.empty()) flags.json = flags.earlier;
+  const Shard shard = ChooseShard(flags.shard, flags.seed);
+  const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
+  const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
+  TortureOptions options = OptionsOf(flags);
+  const uint64_t first_seed = options.seed;
+  RequireShape(flags.shape, designs);
   Findings findings;
   const bool keep = flags.counterexamples.empty();
   options.counterexamples = keep ? findings.folder() : flags.counterexamples;
-  options.supervisor.life_us = flags.life_us;
-  options.pauses = !flags.without_pauses;
   const Shares shares = SharesOf(flags, designs.size() * scenarios.size());
   const std::vector<Unit> units = UnitsOf(designs, scenarios, options.seed, shares.rounds);
   const std::vector<std::string> names = NamesOf(units);
@@ -211,8 +255,10 @@ int RunAll(const Flags& flags) {
   HandleInterrupts(OnInterrupt);
   std::signal(SIGPIPE, SIG_IGN);
 
-  Display display({flags.json == "-", flags.quiet, share.size()});
   Json result = NewResultOfDesigns("torture", options.seed);
+  TortureContinuation continuation(AskedBy(flags, shares, names, result["build"]));
+  Json finished = FinishedRuns(flags, continuation);
+  Display display({flags.json == "-", flags.quiet, share.size()});
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
   result["interrupted"] = false;
@@ -222,7 +268,15 @@ int RunAll(const Flags& flags) {
                                options.supervisor.seconds, share.size(), clock.description()));
   int exit_code = kExitPass;
   bool any_ran = false, any_failed = false;
-  for (const size_t n : share) {
+  for (Json& run : finished) {
+    const Verdict verdict = VerdictOf(run).value_or(Verdict::kUndecided);
+    continuation.Done(true);
+    exit_code = WorseExitCode(exit_code, ExitCode(verdict));
+    any_ran = any_ran || verdict != Verdict::kSkipped;
+    result["runs"].push_back(std::move(run));
+  }
+  for (size_t at = finished.size(); at < share.size(); ++at) {
+    const size_t n = share[at];
     if (g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
     const Unit& unit = units[n];
     options.seed = unit.seed;
@@ -233,6 +287,7 @@ int RunAll(const Flags& flags) {
           return g_interrupted == 0;
         });
     display.Done(unit.Name(), run);
+    continuation.Done(g_interrupted == 0 && !run.machine_refused);
     findings.Count(&run.run);
     if (!shard.whole()) run.run["unit"] = names[n];
     exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
@@ -243,8 +298,9 @@ int RunAll(const Flags& flags) {
   display.Table(result["runs"]);
   display.Shapes(result);
   if (g_interrupted != 0) {
-    display.Line("interrupted: the runs above are what was measured");
+    SayHowTortureGoesOn(display, flags, first_seed);
     result["interrupted"] = true;
+    result["to_continue"] = continuation.ToJson();
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   if (!any_ran) {
@@ -258,6 +314,12 @@ int RunAll(const Flags& flags) {
     }
   }
   return exit_code;
+}
+
+Option AddContinue(Command& command, Flags& flags) {
+  return command.Add("--continue", flags.earlier,
+                     "the result of this run, interrupted (Ctrl-C): what it finished is not run "
+                     "again; the whole result is written there, unless --json says where");
 }
 
 }  // namespace
@@ -323,6 +385,7 @@ void AddTortureCommand(CommandLine& line) {
   command.AddFlag("--fail-fast", flags->fail_fast, "end after the first run that fails");
   command.AddFlag("--quiet", flags->quiet, "show what failed, and the summary");
   command.Add("--json", flags->json, "result file; - for standard output");
+  const Option earlier = AddContinue(command, *flags);
   command.Example("", "every design in every scenario, some minutes");
   command.Example("--variant=cas_slots --scenario=kill_recoverer --seconds=60",
                   "one design in one scenario, for a minute");
@@ -331,11 +394,12 @@ void AddTortureCommand(CommandLine& line) {
   command.Example("--worker='python3 worker.py' --model=map",
                   "a program of your own, in any language (docs/bring_your_own.md)");
   std::vector<Option> of_programs = AddProgramOptions(
-      command, flags->programs, {design, scenario, workload, shape, rounds, shard, without_pauses});
+      command, flags->programs,
+      {design, scenario, workload, shape, rounds, shard, earlier, without_pauses});
   of_programs.push_back(AddKillAt(command, flags->programs));
-  command.OnCall([flags, of_programs, scenario, workload, rounds, shard, without_pauses] {
+  command.OnCall([flags, of_programs, scenario, workload, rounds, shard, earlier, without_pauses] {
     if (!flags->programs.given() && AskAsWorker(*flags)) {
-      for (const Option& one : {scenario, workload, rounds, shard, without_pauses}) {
+      for (const Option& one : {scenario, workload, rounds, shard, earlier, without_pauses}) {
         if (!one.IsGiven()) continue;
         throw UsageError(one.name() + " is of stores, channels and heaps; what is tested is none");
       }
