@@ -223,7 +223,7 @@ void SayHowTortureGoesOn(Display& display, const Flags& flags, uint64_t seed) {
 }
 
 // But for what is a run's own.
-TortureOptions OptionsOf(const Flags& flags) {
+TortureOptions TortureOptionsOf(const Flags& flags) {
   TortureOptions options;
   options.workload = ChooseWorkload(flags.workload);
   options.shape = flags.shape;
@@ -241,7 +241,7 @@ int RunAll(Flags& flags) {
   const Shard shard = ChooseShard(flags.shard, flags.seed);
   const std::vector<const Design*> designs = ChooseDesigns(flags.variant);
   const std::vector<const Scenario*> scenarios = ChooseScenarios(flags.scenario);
-  TortureOptions options = OptionsOf(flags);
+  TortureOptions options = TortureOptionsOf(flags);
   const uint64_t first_seed = options.seed;
   RequireShape(flags.shape, designs);
   Findings findings;
