@@ -94,6 +94,8 @@ kill9_explored(EXPLORED_DESIGNS ${CMAKE_SOURCE_DIR} ${EXPLORED_SOURCES})
 
 file(GLOB_RECURSE EXPLORE_SOURCES CONFIGURE_DEPENDS harness/explore/*.cc)
 list(FILTER EXPLORE_SOURCES EXCLUDE REGEX "_test\\.cc$")
+# Of the scenes, and of what does them again in the shipped program, kill9 has the same.
+list(REMOVE_ITEM EXPLORE_SOURCES ${HARNESS_SOURCES} ${HARNESS_JSON_SOURCES})
 add_library(kill9_explorer STATIC ${EXPLORE_SOURCES})
 target_link_libraries(kill9_explorer PUBLIC kill9_harness)
 target_compile_options(kill9_explorer PRIVATE ${KILL9_LINES_ONLY})

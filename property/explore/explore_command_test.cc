@@ -2,11 +2,20 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <ostream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/explore/scenes/scenes.h"
+#include "harness/explore/search/explore.h"
+#include "harness/explore/search/shipped_program.h"
+#include "harness/explore/shipped/steps.h"
 #include "harness/result/result.h"
+#include "harness/stepper/process/tracee.h"
 #include "property/command/command_for_tests.h"
 #include "variants/registry.h"
 
@@ -66,7 +75,6 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   const Json run = (*result)["runs"][0];
   EXPECT_EQ(run["verdict"], "violation");
   EXPECT_FALSE(run["exhaustive"].get<bool>());
-  EXPECT_TRUE(run["confirmed"].is_null());
   const std::string token = run["token"];
 
   ended = Kill9("explore --times=100 --token='" + token + "'");
@@ -77,6 +85,128 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   EXPECT_THAT(ended.output, HasSubstr("failed 1 times of 1"));
   std::filesystem::remove(file);
 }
+
+// What goes wrong in the explorer goes wrong in the program that is shipped, led through the same
+// schedule; and one that the order of memory allows is not claimed.
+TEST(ExploreCommand, FindingIsConfirmedInTheShippedProgramByExploreAndByReplay) {
+  if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
+  constexpr const char* kConfirmed = "    confirmed in the shipped program";
+  const std::string file =
+      testing::TempDir() + "/explore_confirmed_" + std::to_string(getpid()) + ".json";
+  // A wrong answer of those that live; a death in the middle; one who waits for the dead.
+  Ended ended = Kill9(
+      "explore --variant=unsynchronised_hash,robust_unrepaired,one_semaphore --scenario=put+get "
+      "--budget=600 --json=" +
+      file);
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  absl::StatusOr<Json> result = ReadJsonFile(file);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ((*result)["runs"].size(), 3u);
+  for (const Json& run : (*result)["runs"]) {
+    EXPECT_EQ(run["confirmed"], true) << run["variant"] << run["confirmation"];
+  }
+  EXPECT_EQ((*result)["runs"][1]["verdict"], "violation");
+  EXPECT_EQ((*result)["runs"][2]["verdict"], "stuck");
+  ended = Kill9("replay " + file);
+  EXPECT_THAT(ended.output, HasSubstr(kConfirmed));
+
+  ended = Kill9(
+      "explore --variant=unsynchronised_hash --scenario=put+get --model=tso --budget=600 --json=" +
+      file);
+  result = ReadJsonFile(file);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE((*result)["runs"][0]["confirmed"].is_null());
+  EXPECT_THAT(ended.output, HasSubstr("possible, not confirmed"));
+  std::filesystem::remove(file);
+}
+
+// The watch-dog in a waiter helps the auditor, too, who is alone: nobody waits in vain.
+TEST(ExploreCommand, AuditorWhoHelpsItselfAgainstTheDeadIsNotStuck) {
+  const Ended ended = Kill9("explore --token='owner_pid_mutex:put+get:sc:1:a20.b6.!b'");
+  EXPECT_THAT(ended.output, HasSubstr("dies"));
+  EXPECT_THAT(ended.output, HasSubstr("failed 0 times of 1"));
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+}
+
+// It is compared: other answers are told, and accesses that the program does not make.
+TEST(ExploreCommand, ShippedProgramThatDoesSomethingElseIsTold) {
+  if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
+  const std::string file =
+      testing::TempDir() + "/explore_steps_" + std::to_string(getpid()) + ".txt";
+  const absl::StatusOr<std::unique_ptr<explore::Scene>> scene =
+      explore::NewScene(*FindVariant("cas_slots"), "put+get");
+  ASSERT_TRUE(scene.ok());
+  const explore::MachineLimits limits{.trace = true};
+  explore::Machine::Get().Load(**scene, limits);
+  const explore::Steps steps =
+      explore::StepsOf("cas_slots", "put+get", **scene, explore::Replay({}, limits));
+  explore::Steps other_answers = steps, other_accesses = steps;
+  other_answers.told += "0: nothing\n";
+  for (explore::PlannedStep& step : other_accesses.steps) {
+    if (step.kind == explore::AccessKind::kUpdate) step.kind = explore::AccessKind::kCall;
+  }
+  {
+    std::ofstream to(file);
+    for (const explore::Steps& one : {steps, other_answers, other_accesses}) Write(one, to);
+  }
+  Kill9("explore --steps=" + file + " >" + file + ".answers");
+  std::ifstream from(file + ".answers");
+  for (const explore::ShippedAnswer::Kind kind :
+       {explore::ShippedAnswer::kSame, explore::ShippedAnswer::kOther,
+        explore::ShippedAnswer::kDiverged}) {
+    const std::optional<explore::ShippedAnswer> answer = explore::ReadAnswer(from);
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->kind, kind) << answer->how;
+    EXPECT_GT(answer->instructions, 0u);
+  }
+  std::filesystem::remove(file);
+  std::filesystem::remove(file + ".answers");
+}
+
+struct ShippedCase {
+  std::string variant, scenarios;
+  uint64_t schedules, most_diverged;
+};
+void PrintTo(const ShippedCase& one, std::ostream* to) { *to << one.variant; }
+
+class ShippedProgram : public testing::TestWithParam<ShippedCase> {};
+
+// The explorer's model of the C library, of the kernel and of the compiler is what is shipped: the
+// same schedules, the same answers, the same bytes.
+TEST_P(ShippedProgram, AnswersAndLeavesBehindWhatTheExplorerSays) {
+  if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
+  const ShippedCase& one = GetParam();
+  const std::string file =
+      testing::TempDir() + "/explore_shipped_" + std::to_string(getpid()) + ".json";
+  const Ended ended =
+      Kill9("explore --variant=" + one.variant + " --scenario='" + one.scenarios +
+            "' --deaths=1 --shipped=" + std::to_string(one.schedules) + " --json=" + file);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  const absl::StatusOr<Json> result = ReadJsonFile(file);
+  ASSERT_TRUE(result.ok()) << result.status();
+  uint64_t diverged = 0, deaths = 0;
+  for (const Json& run : (*result)["runs"]) {
+    EXPECT_EQ(run["other"], 0u) << ended.output;
+    EXPECT_EQ(run["same"].get<uint64_t>() + run["diverged"].get<uint64_t>(), one.schedules);
+    diverged += run["diverged"].get<uint64_t>();
+    deaths += run["deaths"].get<uint64_t>();
+  }
+  EXPECT_LE(diverged, one.most_diverged) << ended.output;
+  EXPECT_GT(deaths, 0u);
+  std::filesystem::remove(file);
+}
+
+// Of locked designs many a schedule has the death between two plain stores that the shipped program
+// makes at once.
+INSTANTIATE_TEST_SUITE_P(Designs, ShippedProgram,
+                         testing::Values(ShippedCase{"cas_slots", "put+put get+erase", 6, 1},
+                                         ShippedCase{"seqlock_ring", "put+get", 6, 1},
+                                         ShippedCase{"global_mutex", "get+erase", 8, 2},
+                                         ShippedCase{"broadcast_ring", "send+receive", 6, 1},
+                                         ShippedCase{"coalescing_heap", "share+grab", 6, 1}),
+                         [](const testing::TestParamInfo<ShippedCase>& one) {
+                           return one.param.variant;
+                         });
 
 class ExploreParts : public testing::Test {
  protected:

@@ -75,7 +75,7 @@ void Machine::LoseStores(int number) {
     *At(store.word) = store.old_value;
     Change(store.word, value, store.old_value);
     if (limits_.trace) {
-      TraceOf(number, AccessKind::kDrain, "was still to come", store.word, value);
+      TraceOf(number, AccessKind::kDrain, "was still to come", store.word * 8, value);
     }
   }
 }

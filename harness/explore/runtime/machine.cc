@@ -40,8 +40,10 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   for (Fiber& fiber : fibers_) fiber.robust = {};
   base_ = nullptr;
   explored_segment = {};
+  mutexes_.clear();
   Arena::Get().KeepAll();
   CatchCrashes();
+  acting_ = kAuditor;
   Arena::Get().on = true;
   scene.Make();
   Arena::Get().on = false;
@@ -101,6 +103,7 @@ Machine::Ending Machine::RunSchedule(Chooser& chooser, Finding* finding) {
   living_ = static_cast<uint8_t>((1u << participants_) - 1);
   just_killed_ = false;
   trace_.clear();
+  memory_at_deaths_.clear();
   chooser_ = &chooser;
   finding_ = {};
   ending_ = Ending::kComplete;
@@ -189,10 +192,10 @@ void Machine::LeaveSchedule(Ending ending) {
   std::abort();
 }
 
-void Machine::Fail(Verdict verdict, std::string message) {
+void Machine::EndBy(Verdict verdict, std::string message) {
   Arena::Get().on = false;
   finding_ = {verdict, std::string(message.c_str())};  // a copy that is not in the arena
-  if (limits_.trace && running_ >= 0) TraceOf(running_, AccessKind::kCall, "fails");
+  if (limits_.trace && running_ >= 0) TraceOf(running_, AccessKind::kNote, "fails");
   LeaveSchedule(Ending::kComplete);
 }
 
@@ -338,7 +341,7 @@ void Machine::Read(const void* address, size_t bytes, uintptr_t code) {
   }
   if (models_orders()) CheckRace(address, bytes, WeakMemory::Access::kPlainRead);
   Allow(address, bytes);
-  if (limits_.trace) Trace(AccessKind::kRead, code, word, *At(word));
+  if (limits_.trace) Trace(AccessKind::kRead, code, {address, bytes}, *At(word));
 }
 
 void Machine::Write(void* address, size_t bytes, uintptr_t code) {
@@ -374,7 +377,8 @@ void Machine::SettleNow() {
     if (IsWeak(word)) SettleWeak(word);
     if (models_compiler()) NoteStore(word, old_value, false);
     if (limits_.trace) {
-      Trace(AccessKind::kWrite, fiber.unsettled_code, word, *At(word), *At(word));
+      Trace(AccessKind::kWrite, fiber.unsettled_code, {explored_segment.base + word * 8, 8},
+            *At(word), *At(word));
     }
   }
 }
@@ -388,7 +392,7 @@ uint64_t Machine::Load(const void* address, size_t bytes, TakenOrder order, uint
   Saw(fibers_[running_], value);
   // clang leaves the load itself behind the call, and nobody uses what it gives.
   Allow(address, bytes);
-  if (limits_.trace) Trace(AccessKind::kRead, code, word, value, 0, Older(picked_));
+  if (limits_.trace) Trace(AccessKind::kRead, code, {address, bytes}, value, 0, Older(picked_));
   return value;
 }
 
@@ -416,7 +420,9 @@ void Machine::Store(void* address, size_t bytes, uint64_t value, TakenOrder orde
   } else {
     Change(word, old_value, whole);
   }
-  if (limits_.trace) Trace(AccessKind::kWrite, code, word, value, value, Older(picked_));
+  if (limits_.trace) {
+    Trace(AccessKind::kWrite, code, {address, bytes}, value, value, Older(picked_));
+  }
 }
 
 // REQUIRES of both: the word is in no store buffer, since its holder took the mutex by an update.
@@ -476,6 +482,7 @@ void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
   CompilerBarrier();
   if (phase_ == Phase::kTurns) MarkContended(words_ + resource % kResources);
   Before(words_ + resource % kResources, write, code);
+  if (limits_.trace) Trace(AccessKind::kKernel, code, {explored_segment.base, 0}, resource);
 }
 
 }  // namespace kill9::explore

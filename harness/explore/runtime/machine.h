@@ -21,6 +21,7 @@
 
 #include <array>
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,23 +32,11 @@
 #include "harness/explore/runtime/fiber_state.h"
 #include "harness/explore/runtime/kernel.h"
 #include "harness/explore/runtime/question.h"
+#include "harness/explore/runtime/stage.h"
 #include "harness/history/history.h"
 #include "harness/result/verdict.h"
 
 namespace kill9::explore {
-
-// What is explored: a segment in a starting state, and what its participants do.
-class Scene {
- public:
-  virtual ~Scene() = default;
-  // Makes the segment and attaches the participants (machine.ActAs); explored code, once.
-  virtual void Make() = 0;
-  virtual int participants() const = 0;
-  // All that the participant does: on its fiber.
-  virtual void Run(int participant) = 0;
-  // Looks at what is left: on a fiber of its own, when all others have ended.
-  virtual Finding Judge() = 0;
-};
 
 struct MachineLimits {
   MemoryModel model = MemoryModel::kSc;
@@ -68,7 +57,7 @@ struct ExploredSegment {
 };
 inline constinit ExploredSegment explored_segment;
 
-class Machine {
+class Machine final : public Stage {
  public:
   static Machine& Get() { return *the_; }
 
@@ -90,33 +79,34 @@ class Machine {
   // REQUIRES: loaded, not asked everywhere.
   void SetContended(std::span<const uint64_t> words);
 
-  // ---- For scenes.
-  // In Make: whether the kernel has membarrier(2), and who attaches now.
-  void set_has_barrier(bool has_barrier) { has_barrier_ = has_barrier; }
+  // ---- For scenes (stage.h).
+  void set_has_barrier(bool has_barrier) override { has_barrier_ = has_barrier; }
   bool has_barrier() const { return has_barrier_; }
-  void ActAs(int participant) { acting_ = participant; }
-  // An operation of the running participant begins: asks, then notes the call.
-  void BeginOperation(const char* what, bool must_not_wait);
-  // It returns: from here on what it told counts. The participant writes it down, and says so.
-  void EndOperation(uint64_t hash_of_results);
-  void AfterOperation();
-  // Moments of the schedule, in their order.
-  uint64_t Tick() { return ++time_; }
-  // When the operation of this participant that death cut off ended: at the kernel's last event.
-  bool died(int participant) const { return fibers_[participant].dead; }
-  uint64_t time_of_death(int participant) const { return fibers_[participant].end_of_death; }
+  void As(int participant, int what) override;
+  void BeginOperation(const char* what, bool must_not_wait) override;
+  void EndOperation(uint64_t hash_of_results) override;
+  void AfterOperation() override;
+  uint64_t Tick() override { return ++time_; }
+  int64_t now_ns() const override { return now_ns_; }
+  bool Overslept(int64_t deadline_ns) const override;
+  bool died(int participant) const override { return fibers_[participant].dead; }
+  uint64_t time_of_death(int participant) const override {
+    return fibers_[participant].end_of_death;
+  }
+  bool UseArena(bool on) override;
   int deaths() const { return deaths_; }
   // Whether an operation of the participant has returned in this schedule.
   bool returned(int participant) const { return fibers_[participant].operations > 0; }
-  // Whether what the running operation waited for was there when its time was up at last, and
-  // nobody had woken it: since then none of the others has changed anything.
-  bool Overslept(int64_t deadline_ns) const;
-  // Of the present schedule: a wrong thing that the running fiber has seen. Does not return.
-  [[noreturn]] void Fail(Verdict verdict, std::string message);
 
   // ---- For whoever replays.
   uint64_t steps_of(int participant) const { return fibers_[participant].steps; }
   const std::vector<Step>& trace() const { return trace_; }
+  // The segment as the last schedule and its judgement left it.
+  std::span<const uint64_t> memory() const { return {At(0), words_}; }
+  // The same at each death.
+  const std::vector<std::vector<uint64_t>>& memory_at_deaths() const { return memory_at_deaths_; }
+  // Words of mutexes that were taken, at any time.
+  const std::set<uint64_t>& mutexes() const { return mutexes_; }
 
   // ---- For hooks (hooks.cc, memory.cc, libc.cc).
   static bool Covers(const void* address) {
@@ -163,7 +153,6 @@ class Machine {
   // where nobody else can go on.
   bool WaitForNews(int watch, int64_t until_ns);
   static constexpr int64_t kNeverNs = INT64_MAX;
-  int64_t now_ns() const { return now_ns_; }
   // News of the segment's file, for all who watch it; a read or write of what they were told.
   void TouchNews(bool write, uintptr_t code);
   void Wake(const void* address, int count);
@@ -173,6 +162,7 @@ class Machine {
   // What only the holder of a mutex reads and writes: no scheduling point.
   uint32_t LoadOfHolder(const uint32_t* address);
   void StoreOfHolder(uint32_t* address, uint32_t value);
+  void NoteMutex(const void* address);
   Kernel& kernel() { return kernel_; }
   // By whom; kNobody: the kernel itself.
   void KernelChanged(int by) {
@@ -231,9 +221,11 @@ class Machine {
   // REQUIRES: proves_hooks.
   void SetAccess(bool possible);
 
+ protected:
+  void EndBy(Verdict verdict, std::string message) override;
+
  private:
   enum class Phase : uint8_t { kOutside, kTurns, kAudit };
-  static constexpr int kFirstThreadId = 1'000'000;
 
   struct Fiber : FiberState {
     Stack stack;
@@ -323,14 +315,21 @@ class Machine {
   void DrainAll(Fiber& fiber);
   void Saw(Fiber& fiber, uint64_t value);
   static const char* Older(int age) { return age == 0 ? nullptr : "(not the newest)"; }
-  void Trace(AccessKind kind, uintptr_t code, uint64_t word, uint64_t value, uint64_t written = 0,
+  struct Piece {
+    const void* address;
+    size_t bytes;
+  };
+  void Trace(AccessKind kind, uintptr_t code, Piece piece, uint64_t value, uint64_t written = 0,
              const char* what = nullptr);
-  void TraceOf(int fiber, AccessKind kind, const char* what, uint64_t word = 0, uint64_t value = 0);
+  void TraceOf(int fiber, AccessKind kind, const char* what, uint64_t offset = 0,
+               uint64_t value = 0);
 
   void Enter(Phase phase) {
     phase_ = phase;
     explored_segment.exploring = phase != Phase::kOutside;
   }
+  Machine() { present_ = this; }
+
   static Machine* const the_;
 
   Scene* scene_ = nullptr;
@@ -348,6 +347,7 @@ class Machine {
   const char* allowed_ = nullptr;
   size_t allowed_bytes_ = 0;
   uint64_t words_ = 0;
+  std::set<uint64_t> mutexes_;
   std::vector<uint64_t> beginning_;  // the segment as the scene was made
 
   uint32_t schedule_ = 0;
@@ -387,14 +387,8 @@ class Machine {
   std::array<Move, 4 * kMostParticipants> moves_;
   int move_count_ = 0;
   std::vector<Step> trace_;
+  std::vector<std::vector<uint64_t>> memory_at_deaths_;  // with a trace
 };
-
-// Mixes two words; a weak but fast hash.
-inline uint64_t Mix(uint64_t a, uint64_t b) {
-  const auto product =
-      static_cast<unsigned __int128>(a ^ 0x9e3779b97f4a7c15) * (b ^ 0xd6e8feb86659fd93);
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
 
 inline uint64_t MaskOf(size_t bytes) {
   return bytes == 8 ? ~uint64_t{0} : (uint64_t{1} << bytes * 8) - 1;
@@ -452,8 +446,8 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
   }
   Saw(fiber, old_value);
   if (limits_.trace) {
-    Trace(stores ? AccessKind::kUpdate : AccessKind::kRead, code, word, old_value, new_value,
-          Older(age));
+    Trace(stores ? AccessKind::kUpdate : AccessKind::kRead, code, {address, bytes}, old_value,
+          new_value, Older(age));
   }
   return old_value;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "harness/explore/base/arena.h"
 #include "harness/explore/runtime/machine.h"
@@ -179,7 +180,7 @@ int Machine::Decide() {
         return move.fiber;
       case MoveKind::kDrain:
         if (limits_.trace)
-          TraceOf(move.fiber, AccessKind::kDrain, "reaches the segment", fiber.buffer[0].word,
+          TraceOf(move.fiber, AccessKind::kDrain, "reaches the segment", fiber.buffer[0].word * 8,
                   fiber.buffer[0].value);
         DrainOne(fiber);
         break;
@@ -279,6 +280,10 @@ bool Machine::WaitForWake(const void* address) {
 
 void Machine::Sleep() {
   if (phase_ == Phase::kOutside) return;
+  // For the auditor, who is alone, a pause is over at once: it may have helped itself, as a
+  // watch-dog does. One in which it has changed nothing since the one before never ends.
+  const uint64_t before = std::exchange(fibers_[running_].wait_value, writes_ + 1);
+  if (phase_ == Phase::kAudit && before != writes_ + 1) return;
   fibers_[running_].wait_value = writes_;
   Block(Wait::kSleep);
 }
@@ -298,7 +303,7 @@ bool Machine::WaitForNews(int watch, int64_t until_ns) {
   fiber.wait_until_ns = until_ns;
   fiber.timed_out_ns = 0;
   if (kernel_.NewsFor(watch) == Kernel::kNoNews) {
-    if (limits_.trace) TraceOf(running_, AccessKind::kCall, "sleeps");
+    if (limits_.trace) TraceOf(running_, AccessKind::kNote, "sleeps");
     Block(Wait::kNews);
   }
   return fiber.timed_out_ns == 0;
@@ -341,7 +346,15 @@ void Machine::Kill(int number) {
   // The kernel touches these words when it comes to it.
   for (int i = 0; i < fiber.robust.count; ++i) MarkContended(WordOf(fiber.robust.held[i]));
   if (fiber.robust.pending != nullptr) MarkContended(WordOf(fiber.robust.pending));
-  if (limits_.trace) TraceOf(number, AccessKind::kDeath, "dies");
+  if (limits_.trace) {
+    const OutsideArena outside;
+    explored_segment.exploring = false;  // it is not explored code that reads
+    memory_at_deaths_.emplace_back(At(0), At(words_));
+    explored_segment.exploring = true;
+    const uint32_t* const pending = fiber.robust.pending;
+    TraceOf(number, AccessKind::kDeath, "dies", pending == nullptr ? kNoMutex : WordOf(pending) * 8,
+            static_cast<uint64_t>(fiber.robust.count));
+  }
 }
 
 void Machine::Event(int number) {
@@ -391,23 +404,42 @@ void Machine::EndMutexOfDead(int number, uint32_t* word, bool pending) {
   Change(at, old_value, *At(at));
   if ((value & FUTEX_WAITERS) != 0) Wake(word, 1);
   if (limits_.trace) {
-    TraceOf(number, AccessKind::kEvent, "its mutex says that its owner died", at, *At(at));
+    TraceOf(number, AccessKind::kEvent, "its mutex says that its owner died", at * 8, *At(at));
   }
+}
+
+// ---- For scenes ---------------------------------------------------------------------------------
+
+void Machine::As(int participant, int what) {
+  acting_ = participant;
+  scene_->Act(participant, what);
+  acting_ = kAuditor;
+}
+
+bool Machine::UseArena(bool on) { return std::exchange(Arena::Get().on, on); }
+
+void Machine::NoteMutex(const void* address) {
+  if (phase_ != Phase::kOutside && !limits_.trace) return;
+  const OutsideArena outside;
+  mutexes_.insert(WordOf(address) * 8);
 }
 
 // ---- For people ---------------------------------------------------------------------------------
 
-void Machine::Trace(AccessKind kind, uintptr_t code, uint64_t word, uint64_t value,
-                    uint64_t written, const char* what) {
+void Machine::Trace(AccessKind kind, uintptr_t code, Piece piece, uint64_t value, uint64_t written,
+                    const char* what) {
   if (phase_ == Phase::kAudit) return;
   const OutsideArena outside;
-  trace_.push_back({running_, kind, code, word * 8, value, written, what});
+  const uint64_t offset =
+      static_cast<uint64_t>(static_cast<const char*>(piece.address) - explored_segment.base);
+  trace_.push_back({running_, kind, code, offset, piece.bytes, value, written, what});
 }
 
-void Machine::TraceOf(int fiber, AccessKind kind, const char* what, uint64_t word, uint64_t value) {
+void Machine::TraceOf(int fiber, AccessKind kind, const char* what, uint64_t offset,
+                      uint64_t value) {
   if (phase_ == Phase::kAudit) return;
   const OutsideArena outside;
-  trace_.push_back({fiber, kind, 0, word * 8, value, value, what});
+  trace_.push_back({fiber, kind, 0, offset, 0, value, value, what});
 }
 
 }  // namespace kill9::explore

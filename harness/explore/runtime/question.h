@@ -65,15 +65,36 @@ struct Finding {
   std::string message;
 };
 
-enum class AccessKind : uint8_t { kRead, kWrite, kUpdate, kFence, kCall, kDeath, kEvent, kDrain };
+enum class AccessKind : uint8_t {
+  kRead,
+  kWrite,
+  kUpdate,
+  kCall,    // or a return
+  kKernel,  // something that the kernel knows was asked for, or changed
+  kNote,    // nothing happened, but people want to know
+  kDeath,
+  kEvent,
+  kDrain
+};
+
+constexpr bool IsAccess(AccessKind kind) {
+  return kind == AccessKind::kRead || kind == AccessKind::kWrite || kind == AccessKind::kUpdate;
+}
+
+// The first participant's process, as the explorer numbers it: as nothing else in a segment is.
+inline constexpr int kFirstThreadId = 1'000'000;
+// Of a death: no mutex was about to be taken or left.
+inline constexpr uint64_t kNoMutex = ~uint64_t{0};
 
 // One thing that happened, for people.
 struct Step {
   int fiber;
   AccessKind kind;
   uintptr_t code;    // where in the program
-  uint64_t offset;   // in the segment
-  uint64_t value;    // read, or (kWrite) written; of an update: read
+  uint64_t offset;   // in the segment; of a death: of the mutex that was about to be taken or left
+  uint64_t bytes;    // of an access
+  uint64_t value;    // read, or (kWrite) written; of an update: read; of a death: how many robust
+                     // mutexes it had
   uint64_t written;  // of an update
   const char* what;  // of a call, an event
 };

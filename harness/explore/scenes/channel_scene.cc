@@ -57,8 +57,8 @@ ValueId IdIn(std::string_view shown, size_t whole_up_to) {
   const std::string bytes(shown);
   const ValueCheck check = CheckValue(kValueKey, bytes);
   if (check.defect == ValueDefect::kNone) return check.id;
-  Machine::Get().Fail(Verdict::kViolation, absl::StrCat("a message of ", bytes.size(),
-                                                        " bytes is shown that nobody has sent so"));
+  Stage::Get().Fail(Verdict::kViolation, absl::StrCat("a message of ", bytes.size(),
+                                                      " bytes is shown that nobody has sent so"));
 }
 
 // Room, members and messages that were lacking, and the end, are no errors.
@@ -150,43 +150,60 @@ void ChannelScene::Fill() {
   }
 }
 
+void ChannelScene::Act(int participant, int what) {
+  std::string message;
+  switch (what) {
+    case kAttach: {
+      absl::StatusOr<std::unique_ptr<Channel>> member = design_.Attach(*segment_, Membership{});
+      if (!member.ok()) CannotMake(member.status());
+      channels_[static_cast<size_t>(participant)] = member->release();
+      if (is_broadcast_) found_ = channel(participant).began_after();
+      return;
+    }
+    case kWaitForNothing: {
+      const absl::Status none = channel(participant).Receive(&message, Deadline::AtNs(1)).status();
+      if (!IsRefusal(none)) CannotMake(none);
+      return;
+    }
+    default: {
+      const absl::StatusOr<MessageInfo> info =
+          channel(participant).Receive(&message, Deadline::None());
+      if (!info.ok()) CannotMake(info.status());
+      found_ = VersionOf(*info);
+    }
+  }
+}
+
+void ChannelScene::Attach(int participant) {
+  Stage::Get().As(participant, kAttach);
+  if (!is_broadcast_) return;
+  Operation subscribe = {};
+  subscribe.function = Function::kSubscribe;
+  subscribe.process = ProcessOf(participant);
+  subscribe.result = found_;
+  Before(subscribe);
+}
+
 void ChannelScene::MakeObject() {
-  Machine& machine = Machine::Get();
   SegmentOptions options;
   options.max_participants = Places(static_cast<size_t>(ChannelCall::kJoin));
   options.hash_seed = 1;
-  machine.ActAs(kAuditor);
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
   segment_ = new std::shared_ptr<Segment>(*segment);
-  const auto attach = [&](int number) {
-    machine.ActAs(number);
-    absl::StatusOr<std::unique_ptr<Channel>> member = design_.Attach(*segment, Membership{});
-    if (!member.ok()) CannotMake(member.status());
-    channels_[static_cast<size_t>(number)] = member->release();
-    if (!is_broadcast_) return;
-    Operation subscribe = {};
-    subscribe.function = Function::kSubscribe;
-    subscribe.process = number == kAuditor ? kLooker : static_cast<uint32_t>(number) + 1;
-    subscribe.result = channel(number).began_after();
-    Before(subscribe);
-  };
-  attach(kAuditor);
+  Attach(kAuditor);
   sent_at_beginning_ = 0;
   message_bytes_ = kMessageBytes;
   // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
   const bool waits = Has(static_cast<size_t>(ChannelCall::kWaitReceive)) ||
                      Has(static_cast<size_t>(ChannelCall::kWaitSend));
   const bool attaches_first = is_broadcast_ || waits;
-  if (attaches_first) {
-    for (int i = 0; i < participants(); ++i) attach(i);
-  }
+  for (int i = 0; i < participants() && attaches_first; ++i) Attach(i);
   if (waits) WaitInVain();
-  machine.ActAs(kAuditor);
   const auto beginning = static_cast<ChannelBeginning>(scenario().beginning);
   if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
   if (beginning == ChannelBeginning::kFull) Fill();
-  for (int i = 0; i < participants() && !attaches_first; ++i) attach(i);
+  for (int i = 0; i < participants() && !attaches_first; ++i) Attach(i);
 }
 
 absl::Status ChannelScene::AttachAndLeave() {
@@ -195,26 +212,18 @@ absl::Status ChannelScene::AttachAndLeave() {
 
 // All have waited before, and nobody is announced any more: a message has come since.
 void ChannelScene::WaitInVain() {
-  Machine& machine = Machine::Get();
-  std::string message;
-  for (int i = 0; i < participants(); ++i) {
-    machine.ActAs(i);
-    const absl::StatusOr<MessageInfo> none = channel(i).Receive(&message, Deadline::AtNs(1));
-    if (!IsRefusal(none.status())) CannotMake(none.status());
-  }
-  machine.ActAs(kAuditor);
+  Stage& stage = Stage::Get();
+  for (int i = 0; i < participants(); ++i) stage.As(i, kWaitForNothing);
   if (!SendAtBeginning(kMessageBytes)) CannotMake(absl::InternalError("no room for a message"));
   for (int i = 0; i <= participants(); ++i) {
     const int receiver = i == participants() ? kAuditor : i;
     if (!is_broadcast_ && receiver != kAuditor) continue;
-    machine.ActAs(receiver);
-    const absl::StatusOr<MessageInfo> info = channel(receiver).Receive(&message, Deadline::None());
-    if (!info.ok()) CannotMake(info.status());
+    stage.As(receiver, kReceiveOne);
     Operation received = {};
     received.function = Function::kReceive;
-    received.process = receiver == kAuditor ? kLooker : static_cast<uint32_t>(receiver) + 1;
+    received.process = ProcessOf(receiver);
     received.result = MakeValueId(kMaker, sent_at_beginning_);
-    received.result_version = VersionOf(*info);
+    received.result_version = found_;
     Before(received);
   }
 }

@@ -55,7 +55,16 @@ class ChannelScene final : public ObjectScene {
   ~ChannelScene() override;
 
  private:
+  // What a participant does in the making.
+  enum : int { kAttach, kWaitForNothing, kReceiveOne };
+
   void MakeObject() override;
+  void Act(int participant, int what) override;
+  std::span<char> memory() const override { return MemoryOf(segment_); }
+  void Attach(int participant);
+  static uint32_t ProcessOf(int participant) {
+    return participant == kAuditor ? kLooker : static_cast<uint32_t>(participant) + 1;
+  }
   SharedObject& object(int participant) override { return channel(participant); }
   absl::Status AttachAndLeave() override;
   void Do(int participant, size_t number, size_t call) override;
@@ -99,6 +108,7 @@ class ChannelScene final : public ObjectScene {
   std::array<Channel*, kMostParticipants + 1> channels_ = {};
   std::shared_ptr<Segment>* segment_ = nullptr;  // in the arena
   uint32_t sent_at_beginning_ = 0;
+  uint64_t found_ = 0;        // by the last Act
   size_t message_bytes_ = 0;  // of those that participants send
 };
 

@@ -75,9 +75,9 @@ uint64_t HeapScene::BitsOf(std::span<const ParticipantId> owners) {
   uint64_t bits = 0;
   for (const ParticipantId owner : owners) {
     for (int i = 0; i < participants(); ++i) {
-      if (owner == heap(i).id()) bits |= OwnerBit(OwnerOf(i));
+      if (owner == ids_[static_cast<size_t>(i)]) bits |= OwnerBit(OwnerOf(i));
     }
-    if (owner == heap(kAuditor).id()) bits |= OwnerBit(HeapOwner(kLooker, 0));
+    if (owner == ids_[kAuditor]) bits |= OwnerBit(HeapOwner(kLooker, 0));
   }
   return bits;
 }
@@ -98,13 +98,44 @@ void HeapScene::CheckContent(Heap& heap, const Block& block) {
 
 // ---- The beginning ------------------------------------------------------------------------------
 
+void HeapScene::Act(int participant, int what) {
+  switch (what) {
+    case kAttach: {
+      absl::StatusOr<std::unique_ptr<Heap>> attached = design_.Attach(*segment_);
+      if (!attached.ok()) CannotMake(attached.status());
+      heaps_[static_cast<size_t>(participant)] = attached->release();
+      ids_[static_cast<size_t>(participant)] = heap(participant).id();
+      return;
+    }
+    case kAllocateAndFree: {
+      const absl::StatusOr<BlockHandle> first =
+          heap(participant).Allocate(kBlockBytes, Deadline::None());
+      if (!first.ok()) CannotMake(first.status());
+      return heap(participant).Free(*first).IgnoreError();
+    }
+    case kMakeBlock: {
+      made_.handle = *heap(participant).Allocate(kBlockBytes, Deadline::None());
+      std::string content(kBlockBytes, '\0');
+      FillValue(made_.id, made_.id, content);
+      std::memcpy(heap(participant).Data(made_.handle)->data(), content.data(), content.size());
+      return;
+    }
+    case kShareCommon:
+      for (int i = 1; i < participants(); ++i) {
+        const absl::Status shared =
+            heap(participant).Share(common_.handle, ids_[static_cast<size_t>(i)]);
+        if (!shared.ok()) CannotMake(shared);
+      }
+      return;
+    default:
+      while (heap(participant).Allocate(kBlockBytes, Deadline::AtNs(1)).ok()) ++fillers_;
+  }
+}
+
 HeapScene::Block HeapScene::MakeBlock(int participant, uint32_t number) {
-  Machine::Get().ActAs(participant);
-  const Block block = {MakeValueId(kMaker, number),
-                       *heap(participant).Allocate(kBlockBytes, Deadline::None())};
-  std::string content(kBlockBytes, '\0');
-  FillValue(block.id, block.id, content);
-  std::memcpy(heap(participant).Data(block.handle)->data(), content.data(), content.size());
+  made_.id = MakeValueId(kMaker, number);
+  Stage::Get().As(participant, kMakeBlock);
+  const Block block = made_;
   Operation allocated = {};
   allocated.function = Function::kAllocate;
   allocated.process = static_cast<uint32_t>(participant) + 1;
@@ -117,7 +148,6 @@ HeapScene::Block HeapScene::MakeBlock(int participant, uint32_t number) {
 
 // Of the one who looks, who keeps it.
 void HeapScene::Fill() {
-  Machine::Get().ActAs(kAuditor);
   for (size_t bytes = heap(kAuditor).max_block_bytes(); bytes >= kBlockBytes; bytes /= 2) {
     for (uint64_t i = 0; i < kMostFillers; ++i) {
       const absl::StatusOr<BlockHandle> filler = heap(kAuditor).Allocate(bytes, Deadline::None());
@@ -129,29 +159,17 @@ void HeapScene::Fill() {
 }
 
 void HeapScene::MakeObject() {
-  Machine& machine = Machine::Get();
+  Stage& stage = Stage::Get();
   SegmentOptions options;
   options.max_participants = Places(static_cast<size_t>(HeapMove::kJoin));
   options.hash_seed = 1;
-  machine.ActAs(kAuditor);
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
   segment_ = new std::shared_ptr<Segment>(*segment);
-  const auto attach = [&](int number) {
-    machine.ActAs(number);
-    absl::StatusOr<std::unique_ptr<Heap>> heap = design_.Attach(*segment);
-    if (!heap.ok()) CannotMake(heap.status());
-    heaps_[static_cast<size_t>(number)] = heap->release();
-  };
-  attach(kAuditor);
-  for (int i = 0; i < participants(); ++i) attach(i);
+  stage.As(kAuditor, kAttach);
+  for (int i = 0; i < participants(); ++i) stage.As(i, kAttach);
   // Each knows the heap before the schedule begins, as one that has run for a while does.
-  for (int i = 0; i < participants(); ++i) {
-    machine.ActAs(i);
-    const absl::StatusOr<BlockHandle> first = heap(i).Allocate(kBlockBytes, Deadline::None());
-    if (!first.ok()) CannotMake(first.status());
-    heap(i).Free(*first).IgnoreError();
-  }
+  for (int i = 0; i < participants(); ++i) stage.As(i, kAllocateAndFree);
   common_ = {};
   own_ = {};
   fillers_ = 0;
@@ -161,9 +179,8 @@ void HeapScene::MakeObject() {
     own_[static_cast<size_t>(i)] = MakeBlock(i, kCommonNumber + 1 + static_cast<uint32_t>(i));
   }
   common_ = MakeBlock(0, kCommonNumber);
+  stage.As(0, kShareCommon);
   for (int i = 1; i < participants(); ++i) {
-    const absl::Status shared = heap(0).Share(common_.handle, heap(i).id());
-    if (!shared.ok()) CannotMake(shared);
     Operation share = {};
     share.function = Function::kShare;
     share.process = 1;
@@ -188,10 +205,8 @@ void HeapScene::WaitInVain() {
         calls.end()) {
       continue;
     }
-    Machine::Get().ActAs(i);
-    while (heap(i).Allocate(kBlockBytes, Deadline::AtNs(1)).ok()) ++fillers_;
+    Stage::Get().As(i, kFillUp);
   }
-  Machine::Get().ActAs(kAuditor);
   heap(kAuditor).Free(last_filler_).IgnoreError();
   --fillers_;
   // It may get another one than it has freed.
@@ -274,8 +289,9 @@ void HeapScene::HandOver(int participant, bool shares) {
       Begin(participant, shares ? "share" : "pass", MustNotWait(design_.traits().share), asked);
   // Before it: whoever dies in it may have given.
   ++of_[static_cast<size_t>(participant)].gave;
-  const absl::Status status = shares ? heap(participant).Share(block.handle, heap(next).id())
-                                     : heap(participant).Transfer(block.handle, heap(next).id());
+  const absl::Status status =
+      shares ? heap(participant).Share(block.handle, ids_[static_cast<size_t>(next)])
+             : heap(participant).Transfer(block.handle, ids_[static_cast<size_t>(next)]);
   if (absl::IsUnavailable(status) || absl::IsAlreadyExists(status)) {
     return End(operation, Outcome::kRefused, 0, 0);
   }
@@ -366,7 +382,7 @@ Finding HeapScene::LookAtBlock(const Block& block) {
   asked.result = owners.ok() ? BitsOf(*owners) : 0;
   After(asked);
   for (int i = 0; i < participants(); ++i) {
-    if (Machine::Get().died(i)) continue;
+    if (Stage::Get().died(i)) continue;
     asked.process = static_cast<uint32_t>(i) + 1;
     After(asked);
   }
@@ -379,8 +395,8 @@ Finding HeapScene::CountBlocks() {
   bool common = false;
   for (int i = 0; i < participants(); ++i) {
     const Did& one = of_[static_cast<size_t>(i)];
-    if (!Machine::Get().died(Next(i))) most += one.gave;
-    if (Machine::Get().died(i)) continue;
+    if (!Stage::Get().died(Next(i))) most += one.gave;
+    if (Stage::Get().died(i)) continue;
     most += one.held.count;
     common |= common_.id != kNothing && !one.dropped;
   }
@@ -399,7 +415,7 @@ Finding HeapScene::LookAtAll() {
   Finding found;
   uint64_t dead = 0;
   for (int i = 0; i < participants(); ++i) {
-    if (Machine::Get().died(i)) dead |= OwnerBit(OwnerOf(i));
+    if (Stage::Get().died(i)) dead |= OwnerBit(OwnerOf(i));
   }
   const absl::Status status = heap(kAuditor).ForEach([&](const HeapBlock& block) {
     const uint64_t bits = BitsOf(block.owners);

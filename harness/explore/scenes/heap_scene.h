@@ -73,7 +73,12 @@ class HeapScene final : public ObjectScene {
     bool dropped = false;
   };
 
+  // What a participant does in the making.
+  enum : int { kAttach, kAllocateAndFree, kMakeBlock, kShareCommon, kFillUp };
+
   void MakeObject() override;
+  void Act(int participant, int what) override;
+  std::span<char> memory() const override { return MemoryOf(segment_); }
   SharedObject& object(int participant) override { return heap(participant); }
   absl::Status AttachAndLeave() override;
   void Do(int participant, size_t number, size_t call) override;
@@ -100,12 +105,14 @@ class HeapScene final : public ObjectScene {
   Finding LookAtAll();
 
   const HeapDesign& design_;
-  std::array<Heap*, kMostParticipants + 1> heaps_ = {};
+  std::array<Heap*, kMostParticipants + 1> heaps_ = {};  // each in its own process
+  std::array<ParticipantId, kMostParticipants + 1> ids_ = {};
   std::shared_ptr<Segment>* segment_ = nullptr;    // in the arena
   std::array<Block, kMostParticipants> own_ = {};  // at the beginning
   Block common_;
   uint64_t fillers_ = 0;
   BlockHandle last_filler_;
+  Block made_;  // by the last Act
   std::array<Did, kMostParticipants> of_ = {};
 };
 

@@ -1,15 +1,18 @@
 #include "harness/explore/scenes/object_scene.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "harness/checker/checker.h"
 #include "harness/checker/counterexample/counterexample.h"
-#include "harness/explore/base/arena.h"
 
 namespace kill9::explore {
 namespace {
@@ -32,6 +35,13 @@ absl::StatusOr<std::shared_ptr<Segment>> SmallestSegment(const Design& design,
     options.size_bytes = bytes;
     segment = design.Create(options);
   }
+  // One that grows has all of its file from the beginning, and is looked at whole.
+  struct stat file = {};
+  const bool grows = segment.ok() && fstat((*segment)->fd(), &file) == 0 &&
+                     static_cast<size_t>(file.st_size) < (*segment)->size();
+  if (grows && ftruncate((*segment)->fd(), static_cast<off_t>((*segment)->size())) != 0) {
+    return absl::ResourceExhaustedError("no room for all of the segment's file");
+  }
   return segment;
 }
 
@@ -43,8 +53,17 @@ ObjectScene::ObjectScene(const Design& design, const Scenario& scenario)
   history_.reserve(2 * kMostInHistory);
 }
 
+void* ObjectScene::operator new(size_t bytes) {
+  void* const memory =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) CannotMake(absl::ResourceExhaustedError("no memory for it"));
+  return memory;
+}
+
+void ObjectScene::operator delete(void* memory, size_t bytes) { munmap(memory, bytes); }
+
 void ObjectScene::Make() {
-  Machine::Get().set_has_barrier(scenario_.kernel_has_barrier);
+  Stage::Get().set_has_barrier(scenario_.kernel_has_barrier);
   MakeObject();
 }
 
@@ -54,29 +73,50 @@ void ObjectScene::Run(int participant) {
   for (size_t i = 0; i < calls.size(); ++i) Do(participant, i, calls[i]);
 }
 
+size_t ObjectScene::MomentsOf(int participant) const {
+  size_t moments = 0;
+  for (const Operation& one : OperationsOf(participant)) moments += one.finish == kNever ? 1 : 2;
+  return moments;
+}
+
+std::string ObjectScene::Told() const {
+  std::string told;
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      absl::StrAppend(&told, i, ": ", static_cast<int>(one.function), " ",
+                      static_cast<int>(one.outcome), " ", one.argument, " ", one.expected, " ",
+                      one.result, " ", one.result_version, "\n");
+    }
+  }
+  return told;
+}
+
 Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_wait,
                               const Operation& operation) {
-  Machine& machine = Machine::Get();
-  machine.BeginOperation(what, must_not_wait);
+  Stage& stage = Stage::Get();
+  stage.BeginOperation(what, must_not_wait);
   Participant& of = of_[static_cast<size_t>(participant)];
-  Operation& begun = of.operations[of.count++];
+  Operation& begun = of.operations[of.count];
   begun = operation;
-  begun.invoke = machine.Tick();
+  begun.invoke = stage.Tick();
   begun.finish = kNever;
   begun.process = static_cast<uint32_t>(participant) + 1;
   begun.outcome = Outcome::kOpen;
+  // Who is killed from here on has begun it.
+  std::atomic_signal_fence(std::memory_order_release);
+  ++of.count;
   return begun;
 }
 
 void ObjectScene::End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version) {
-  Machine& machine = Machine::Get();
+  Stage& stage = Stage::Get();
   const uint64_t told = Mix(Mix(static_cast<uint64_t>(outcome), result), version);
-  machine.EndOperation(Mix(told, operation.expected));
+  stage.EndOperation(Mix(told, operation.expected));
   operation.outcome = outcome;
   operation.result = result;
   operation.result_version = version;
-  operation.finish = machine.Tick();
-  machine.AfterOperation();
+  operation.finish = stage.Tick();
+  stage.AfterOperation();
 }
 
 void ObjectScene::Join(int participant) {
@@ -96,19 +136,19 @@ bool ObjectScene::Has(size_t call) const {
                      });
 }
 
-Deadline ObjectScene::AnHour() const { return Deadline::AtNs(Machine::Get().now_ns() + kHourNs); }
+Deadline ObjectScene::AnHour() const { return Deadline::AtNs(Stage::Get().now_ns() + kHourNs); }
 
 void ObjectScene::CheckWoken(Deadline deadline) const {
-  Machine& machine = Machine::Get();
-  if (!machine.Overslept(deadline.monotonic_ns())) return;
-  machine.Fail(Verdict::kStuck,
-               "a wake-up was lost: what an operation waited for was there, and it slept until its "
-               "deadline");
+  Stage& stage = Stage::Get();
+  if (!stage.Overslept(deadline.monotonic_ns())) return;
+  stage.Fail(Verdict::kStuck,
+             "a wake-up was lost: what an operation waited for was there, and it slept until its "
+             "deadline");
 }
 
 void ObjectScene::FailStatus(const absl::Status& status) {
-  Machine::Get().Fail(Verdict::kViolation,
-                      absl::StrCat("an operation fails: ", std::string(status.message())));
+  Stage::Get().Fail(Verdict::kViolation,
+                    absl::StrCat("an operation fails: ", std::string(status.message())));
 }
 
 void ObjectScene::Recover(int participant) {
@@ -131,14 +171,14 @@ void ObjectScene::Before(const Operation& operation) {
 }
 
 void ObjectScene::After(const Operation& operation) {
-  const OutsideArena outside;
-  Machine& machine = Machine::Get();
+  const OutsideStage outside;
+  Stage& stage = Stage::Get();
   after_.push_back(operation);
   Operation& looked = after_.back();
   if (looked.process == 0) looked.process = kLooker;
   looked.outcome = Outcome::kOk;
-  looked.invoke = machine.Tick();
-  looked.finish = machine.Tick();
+  looked.invoke = stage.Tick();
+  looked.finish = stage.Tick();
 }
 
 Finding ObjectScene::CheckAudit() {
@@ -172,7 +212,7 @@ Finding ObjectScene::Judge() {
     if (Finding found = CheckAudit(); found.verdict != Verdict::kPass) return found;
   }
   if (Finding found = Look(); found.verdict != Verdict::kPass) return found;
-  const OutsideArena outside;
+  const OutsideStage outside;
   return CheckHistoryNow();
 }
 
@@ -187,7 +227,7 @@ Finding ObjectScene::CheckHistoryNow() {
       operation.invoke += before;
       if (operation.outcome == Outcome::kOpen) {
         operation.outcome = Outcome::kCrashed;
-        operation.finish = Machine::Get().time_of_death(i);
+        operation.finish = Stage::Get().time_of_death(i);
       }
       operation.finish += before;
       history_.push_back(operation);

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,12 +15,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/checker/model_checker.h"
-#include "harness/explore/runtime/machine.h"
+#include "harness/explore/runtime/stage.h"
 #include "harness/explore/scenes/scenario.h"
 #include "harness/history/history.h"
 #include "harness/store_driver/value.h"
 #include "variants/deadline.h"
 #include "variants/object.h"
+#include "variants/segment.h"
 
 namespace kill9::explore {
 
@@ -28,6 +31,12 @@ class ObjectScene : public Scene {
   void Make() final;
   void Run(int participant) final;
   Finding Judge() final;
+  std::string Told() const final;
+  size_t MomentsOf(int participant) const final;
+
+  // In memory that processes share which are forked meanwhile.
+  static void* operator new(size_t bytes);
+  static void operator delete(void* memory, size_t bytes);
 
  protected:
   // Processes of the history: who made the object, and who looks at what is left.
@@ -37,8 +46,8 @@ class ObjectScene : public Scene {
   ObjectScene(const Design& design, const Scenario& scenario);
 
   // ---- Of each kind. All but the last are explored code.
-  // Makes the object, in its state, by the participant kAuditor, and attaches the others; what was
-  // done to it is given to Before.
+  // Makes the object, in its state, and attaches the others, each by Stage::As; what was done to it
+  // is given to Before. It runs as the participant kAuditor.
   virtual void MakeObject() = 0;
   virtual SharedObject& object(int participant) = 0;
   // Attaches by one more handle, and detaches.
@@ -82,6 +91,9 @@ class ObjectScene : public Scene {
   Deadline AnHour() const;
   void CheckWoken(Deadline deadline) const;
   [[noreturn]] void FailStatus(const absl::Status& status);
+  static std::span<char> MemoryOf(const std::shared_ptr<Segment>* segment) {
+    return {(*segment)->base(), (*segment)->size()};
+  }
   // Of a participant's write: its name.
   static ValueId IdOfWrite(int participant, size_t number) {
     return MakeValueId(static_cast<uint32_t>(participant) + 1, static_cast<uint32_t>(number) + 1);

@@ -47,6 +47,7 @@ class ProgramScene : public Scene {
   ~ProgramScene() override;
 
   void Make() override;
+  void Act(int /*participant*/, int /*what*/) override {}  // all is of the one who makes it
   int participants() const override { return program_.participants; }
   void Run(int participant) override;
   Finding Judge() override;

@@ -11,6 +11,7 @@ constexpr std::string_view kStoreNames[] = {"put",     "get",  "erase", "swap", 
                                             "recover", "join", "clear", "lapse", "lease"};
 constexpr std::string_view kStoreBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kKeyText = "key";
+constexpr std::string_view kOtherKey = "other";
 constexpr size_t kValueBytes = 24;
 constexpr size_t kFillers = 100'000;  // more than any scene has room for
 constexpr std::string_view kLargerStoreScenes[] = {"put,put,put+get@full",
@@ -163,23 +164,33 @@ size_t StoreScene::MostBesideTheKey() const {
   return fits;
 }
 
+void StoreScene::Act(int participant, int what) {
+  Store*& store = stores_[static_cast<size_t>(participant)];
+  std::string value;
+  switch (what) {
+    case kAttach: {
+      absl::StatusOr<std::unique_ptr<Store>> attached = variant_.Attach(*segment_);
+      if (!attached.ok()) CannotMake(attached.status());
+      store = attached->release();
+      return;
+    }
+    case kGetKey:
+      return store->Get(kKeyText, &value).IgnoreError();
+    default:
+      return store->GetOrLease(kOtherKey, &value).IgnoreError();
+  }
+}
+
 void StoreScene::MakeObject() {
-  Machine& machine = Machine::Get();
-  machine.ActAs(kAuditor);
+  Stage& stage = Stage::Get();
   const bool lossless = variant_.object_traits().lossless;
   const bool full = beginning() == StoreBeginning::kFull;
-  const auto attach = [&](const std::shared_ptr<Segment>& segment, int number) {
-    machine.ActAs(number);
-    absl::StatusOr<std::unique_ptr<Store>> store = variant_.Attach(segment);
-    if (!store.ok()) CannotMake(store.status());
-    stores_[static_cast<size_t>(number)] = store->release();
-  };
   // Before the scene's own segment: the machine knows one at a time.
   const size_t beside_the_key = full && !lossless ? MostBesideTheKey() : 0;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = NewSegment();
   if (!segment.ok()) CannotMake(segment.status());
   segment_ = new std::shared_ptr<Segment>(*segment);
-  attach(*segment, kAuditor);
+  stage.As(kAuditor, kAttach);
   Store& maker = *stores_[kAuditor];
   // Once more than it stays: what a first operation sets up is there.
   if (lossless || !full) {
@@ -201,30 +212,19 @@ void StoreScene::MakeObject() {
     if (full && lossless) Fill(maker);
   }
   for (size_t i = 0; i < beside_the_key; ++i) PutFiller(maker, i).IgnoreError();
-  for (int i = 0; i < participants(); ++i) attach(*segment, i);
+  for (int i = 0; i < participants(); ++i) stage.As(i, kAttach);
   if (Has(static_cast<size_t>(StoreCall::kLease))) AskForTakenLease();
   if (full && !lossless) return;  // who reads the key may make it stay
   // Each knows the store before the schedule begins, as one that has run for a while does.
-  for (int i = 0; i < participants(); ++i) {
-    machine.ActAs(i);
-    std::string read;
-    stores_[static_cast<size_t>(i)]->Get(kKeyText, &read).IgnoreError();
-  }
+  for (int i = 0; i < participants(); ++i) stage.As(i, kGetKey);
 }
 
 // All have found a lease taken before: what that sets up is there.
 void StoreScene::AskForTakenLease() {
-  constexpr std::string_view kOtherKey = "other";
-  Machine& machine = Machine::Get();
   std::string value;
-  machine.ActAs(kAuditor);
   const absl::StatusOr<LeaseAnswer> taken = stores_[kAuditor]->GetOrLease(kOtherKey, &value);
   if (!taken.ok()) CannotMake(taken.status());
-  for (int i = 0; i < participants(); ++i) {
-    machine.ActAs(i);
-    stores_[static_cast<size_t>(i)]->GetOrLease(kOtherKey, &value).IgnoreError();
-  }
-  machine.ActAs(kAuditor);
+  for (int i = 0; i < participants(); ++i) Stage::Get().As(i, kAskForLease);
   stores_[kAuditor]->DropLease(taken->lease).IgnoreError();
 }
 

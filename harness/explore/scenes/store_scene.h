@@ -50,7 +50,12 @@ class StoreScene final : public ObjectScene {
  private:
   static constexpr uint64_t kKey = 0;
 
+  // What a participant does in the making.
+  enum : int { kAttach, kGetKey, kAskForLease };
+
   void MakeObject() override;
+  void Act(int participant, int what) override;
+  std::span<char> memory() const override { return MemoryOf(segment_); }
   SharedObject& object(int participant) override {
     return *stores_[static_cast<size_t>(participant)];
   }

@@ -13,11 +13,6 @@ namespace {
 
 constexpr size_t kColumn = 56;
 
-bool IsAccess(const Step& step) {
-  return step.kind == AccessKind::kRead || step.kind == AccessKind::kWrite ||
-         step.kind == AccessKind::kUpdate;
-}
-
 std::string Place(const Step& step, const stepper::Symbols& symbols) {
   // The call's return address: the line is that of the instruction before it.
   const stepper::SourceLine line = symbols.LineOfOurs(step.code - 1);
@@ -57,7 +52,7 @@ std::string RenderTable(std::span<const Step> steps, int participants) {
   const stepper::Symbols symbols(getpid());
   std::map<uint64_t, uint32_t> touched;  // a bit for each participant
   for (const Step& step : steps) {
-    if (IsAccess(step)) touched[step.offset] |= 1u << step.fiber;
+    if (IsAccess(step.kind)) touched[step.offset / 8] |= 1u << step.fiber;
   }
   std::string text = "  step";
   for (int i = 0; i < participants; ++i) {
@@ -71,9 +66,10 @@ std::string RenderTable(std::span<const Step> steps, int participants) {
     left_out = 0;
   };
   for (const Step& step : steps) {
+    if (step.kind == AccessKind::kKernel) continue;
     ++number;
-    if (IsAccess(step)) {
-      const uint32_t who = touched[step.offset];
+    if (IsAccess(step.kind)) {
+      const uint32_t who = touched[step.offset / 8];
       if ((who & (who - 1)) == 0) {
         ++left_out;
         continue;

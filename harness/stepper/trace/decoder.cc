@@ -48,11 +48,22 @@ void Decoder::FindOperands(const void* decoded, Cached* cached) {
   const cs_insn& instruction = *static_cast<const cs_insn*>(decoded);
   if (instruction.id == X86_INS_LEA || instruction.id == X86_INS_NOP) return;
   const cs_x86& x86 = instruction.detail->x86;
+  const bool prefetches = instruction.id >= X86_INS_PREFETCH && instruction.id <= X86_INS_PREFETCHW;
+  // Of these Capstone does not always say that they write.
+  const bool updates = x86.prefix[0] == X86_PREFIX_LOCK || instruction.id == X86_INS_XCHG;
+  const auto bytes_of = [prefetches](const cs_x86_op& operand) {
+    return prefetches ? uint8_t{0} : operand.size;
+  };
   for (uint8_t n = 0; n < x86.op_count; ++n) {
     if (x86.operands[n].type != X86_OP_MEM) continue;
     const x86_op_mem& memory = x86.operands[n].mem;
-    Operand operand{NumberOf(memory.base), NumberOf(memory.index),
-                    static_cast<uint8_t>(memory.scale), memory.segment == X86_REG_FS, memory.disp};
+    Operand operand{NumberOf(memory.base),
+                    NumberOf(memory.index),
+                    static_cast<uint8_t>(memory.scale),
+                    memory.segment == X86_REG_FS,
+                    bytes_of(x86.operands[n]),
+                    updates || (x86.operands[n].access & CS_AC_WRITE) != 0,
+                    memory.disp};
     if (memory.base == X86_REG_RIP) operand.displacement += instruction.size;
     if (cached->operands == 2 || operand.base == kUnknownRegister ||
         operand.index == kUnknownRegister || memory.segment == X86_REG_GS) {
@@ -63,16 +74,29 @@ void Decoder::FindOperands(const void* decoded, Cached* cached) {
   }
 }
 
+uint64_t Decoder::AddressOf(const Operand& operand, const user_regs_struct& registers) {
+  const auto* words = reinterpret_cast<const unsigned long long*>(&registers);
+  uint64_t address = static_cast<uint64_t>(operand.displacement);
+  if (operand.base != kNoRegister) address += words[operand.base];
+  if (operand.index != kNoRegister) address += words[operand.index] * operand.scale;
+  if (operand.thread_local_base) address += registers.fs_base;
+  return address;
+}
+
+int Decoder::Touches(const user_regs_struct& registers, Touched touched[2]) {
+  const Cached& cached = Look(registers.rip);
+  for (uint8_t n = 0; n < cached.operands; ++n) {
+    touched[n] = {AddressOf(cached.operand[n], registers), cached.operand[n].bytes,
+                  cached.operand[n].writes};
+  }
+  return cached.operands;
+}
+
 bool Decoder::MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end) {
   const Cached& cached = Look(registers.rip);
   if (cached.touches_anything) return true;
-  const auto* words = reinterpret_cast<const unsigned long long*>(&registers);
   for (uint8_t n = 0; n < cached.operands; ++n) {
-    const Operand& operand = cached.operand[n];
-    uint64_t address = static_cast<uint64_t>(operand.displacement);
-    if (operand.base != kNoRegister) address += words[operand.base];
-    if (operand.index != kNoRegister) address += words[operand.index] * operand.scale;
-    if (operand.thread_local_base) address += registers.fs_base;
+    const uint64_t address = AddressOf(cached.operand[n], registers);
     constexpr uint64_t kWidest = 64;
     if (address + kWidest > begin && address < end) return true;
   }

@@ -29,6 +29,13 @@ class Decoder {
   // Whether the instruction that is about to run may read or write memory in [begin, end). True for
   // system calls, and where it cannot be told.
   bool MayTouch(const user_regs_struct& registers, uint64_t begin, uint64_t end);
+  // The memory that it reads or writes as its operands say, at most two pieces; none for a system
+  // call, and for a prefetch.
+  struct Touched {
+    uint64_t begin = 0, bytes = 0;
+    bool writes = false;
+  };
+  int Touches(const user_regs_struct& registers, Touched touched[2]);
   uint32_t BytesOf(uint64_t address);  // of the instruction
 
  private:
@@ -36,6 +43,8 @@ class Decoder {
   struct Operand {  // of memory: numbers of registers (kNoRegister: none)
     uint8_t base, index, scale;
     bool thread_local_base;
+    uint8_t bytes;
+    bool writes;
     int64_t displacement;
   };
   struct Cached {
@@ -47,6 +56,7 @@ class Decoder {
     Operand operand[2];
   };
   const Cached& Look(uint64_t address);
+  static uint64_t AddressOf(const Operand& operand, const user_regs_struct& registers);
   void FindOperands(const void* instruction, Cached* cached);
   size_t engine_ = 0;
   void* instruction_ = nullptr;

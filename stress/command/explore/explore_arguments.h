@@ -11,13 +11,14 @@
 namespace kill9 {
 
 struct ExploreArguments {
-  std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard;
+  std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard, steps;
   bool orderings = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;
   uint64_t schedules = 0, seed = 1;
   double budget_seconds = 0;  // of each scene; 0: as SetDefaults says
-  double seconds = 0;         // of all scenes together; 0: no bound
+  uint64_t shipped = 0;
+  double seconds = 0;  // of all scenes together; 0: no bound
 };
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments);

@@ -3,16 +3,22 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "harness/explore/scenes/scenes.h"
+#include "harness/explore/shipped/replay.h"
+#include "harness/explore/shipped/steps.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/explore/explore_arguments.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 namespace {
@@ -36,6 +42,20 @@ int Skip(const ExploreArguments& arguments) {
     return kExitUsage;
   }
   return ExitCode(Verdict::kSkipped);
+}
+
+// One line for each schedule of the file.
+int ReplaySteps(const std::string& path) {
+  std::ifstream file(path);
+  uint64_t count = 0;
+  while (const std::optional<explore::Steps> steps = explore::ReadSteps(file)) {
+    const Design* design = FindDesign(steps->variant);
+    if (design == nullptr || !explore::WhyNotExplored(*design).empty()) break;
+    explore::Write(explore::ReplayInShipped(*design, *steps), std::cout);
+    ++count;
+  }
+  std::cout << std::flush;
+  return count > 0 ? kExitPass : kExitUsage;
 }
 
 }  // namespace
@@ -71,6 +91,11 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
       "with --model=c11 or compiler: weaken each memory order by one step, one at a time, and "
       "say which are found to matter in --budget seconds each");
   command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
+  command.Add("--shipped", arguments.shipped,
+              "lead the shipped program through so many random schedules of each scene: the same "
+              "answers, the same bytes");
+  command.Add("--steps", arguments.steps,
+              "what kill9-explore asks kill9 with: a file of schedules, step by step");
   command.Add("--times", arguments.times, "with --token: how often").Positive();
   command.Add("--json", arguments.json, "the result file");
   command.Example("--variant=cas_slots --scenario=put+get --deaths=1",
@@ -97,6 +122,7 @@ void AddExploreCommand(CommandLine& line, char** argv) {
   auto arguments = std::make_shared<ExploreArguments>();
   AddExploreOptions(command, *arguments);
   command.OnCall([arguments, argv] {
+    if (!arguments->steps.empty()) return ReplaySteps(arguments->steps);
     SetDefaults(*arguments);
     std::error_code ignored;
     const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", ignored);

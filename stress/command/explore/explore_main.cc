@@ -15,6 +15,7 @@
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/explore.h"
 #include "harness/explore/search/ordering_score.h"
+#include "harness/explore/search/shipped_program.h"
 #include "harness/explore/search/table.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/build_info.h"
@@ -177,7 +178,6 @@ Json RunOf(const Design& variant, const std::string& scenario, const ExploreArgu
   }
   if (token.empty()) return run;
   run["token"] = token;
-  run["confirmed"] = nullptr;  // not tried in the shipped binary
   run["message"] = result.finding.message;
   run["repeat"] = RepeatLine(token);
   return run;
@@ -188,6 +188,23 @@ Verdict VerdictOf(const ExploreResult& result) {
   // What was cut off may not have come to what is wrong.
   if (interrupted && result.finding.verdict == Verdict::kPass) return Verdict::kUndecided;
   return result.finding.verdict;
+}
+
+// A finding of the shipped program too? Its memory is x86's, and nothing else but the schedule's
+// order while it is led through it.
+std::string Confirm(const Design& variant, const std::string& scenario, const explore::Scene& scene,
+                    MemoryModel model, const explore::Replayed& replayed, Json* confirmed) {
+  *confirmed = nullptr;
+  if (model != MemoryModel::kSc) {
+    return "possible, not confirmed: only schedules of sc can be repeated in the shipped program";
+  }
+  const std::vector<explore::Steps> steps = {
+      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
+  if (answers.empty()) return "possible, not confirmed: kill9 is not beside this program";
+  *confirmed = answers[0].kind == explore::ShippedAnswer::kSame;
+  if (*confirmed) return "confirmed in the shipped program";
+  return "possible, not confirmed: in the shipped program " + answers[0].how;
 }
 
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
@@ -223,8 +240,16 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
               << VerdictName(verdict) << ": " << result.finding.message
               << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
   }
-  std::cout << std::flush;
   runs->push_back(RunOf(variant, name, arguments, result, verdict, token));
+  if (!token.empty()) {
+    const explore::Replayed replayed = explore::Replay(
+        result.schedule, {.model = options.model, .deaths = options.deaths, .trace = true});
+    const std::string confirmation =
+        Confirm(variant, name, *scene, options.model, replayed, &runs->back()["confirmed"]);
+    runs->back()["confirmation"] = confirmation;
+    std::cout << "    " << confirmation << "\n";
+  }
+  std::cout << std::flush;
   return ExitCode(verdict);
 }
 
@@ -277,6 +302,42 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
   return ExitCode(verdict);
 }
 
+// Not a test of the design: whether the explorer's is the shipped one.
+int CompareOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
+               Json* runs) {
+  const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
+  const explore::ShippedScore score =
+      explore::CompareWithShipped(std::string(variant.name()), name, *scene,
+                                  {.deaths = static_cast<int>(arguments.deaths),
+                                   .schedules = arguments.shipped,
+                                   .seed = arguments.seed,
+                                   .interrupted = &interrupted});
+  const Verdict verdict = score.other > 0   ? Verdict::kViolation
+                          : interrupted     ? Verdict::kUndecided
+                          : score.same == 0 ? Verdict::kVacuous
+                                            : Verdict::kPass;
+  std::cout << absl::StrFormat("%-22s %-20s %-16s %6d the same %6d other %6d diverged\n",
+                               std::string(variant.name()), name, std::string(VerdictName(verdict)),
+                               score.same, score.other, score.diverged);
+  Json run = {{"variant", variant.name()},      {"scenario", name},
+              {"memory_model", "sc"},           {"verdict", VerdictName(verdict)},
+              {"schedules", arguments.shipped}, {"same", score.same},
+              {"other", score.other},           {"diverged", score.diverged},
+              {"deaths", score.deaths},         {"instructions", score.instructions}};
+  for (const auto& [why, count] : score.why_diverged) {
+    std::cout << absl::StrFormat("    %6d diverged: %s\n", count, why);
+  }
+  if (score.other > 0) {
+    run["token"] = score.token_of_other;
+    run["message"] = score.first_other;
+    std::cout << "    " << score.first_other << "\n    " << RepeatLine(score.token_of_other)
+              << "\n";
+  }
+  std::cout << std::flush;
+  runs->push_back(std::move(run));
+  return ExitCode(verdict);
+}
+
 // A design that has no scenes: what is asked for and not run is told.
 int Skip(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
          Json* runs) {
@@ -295,6 +356,7 @@ int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
     return Skip(*unit.variant, unit.scenario, arguments, runs);
   }
   if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, runs);
+  if (arguments.shipped > 0) return CompareOne(*unit.variant, unit.scenario, arguments, runs);
   return ExploreOne(*unit.variant, unit.scenario, arguments, runs);
 }
 
@@ -317,6 +379,11 @@ int RepeatToken(const ExploreArguments& arguments) {
     if (n > 0) continue;
     std::cout << explore::RenderTable(replayed.steps, scene->participants()) << "    "
               << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
+    if (replayed.finding.verdict == Verdict::kPass) continue;
+    Json ignored;
+    std::cout << "    "
+              << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
+              << "\n";
   }
   std::cout << "failed " << failed << " times of " << arguments.times << "\n";
   return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
@@ -327,7 +394,7 @@ Json OptionsOf(const ExploreArguments& arguments) {
   return {{"model", arguments.model},         {"strategy", arguments.strategy},
           {"deaths", arguments.deaths},       {"preemptions", arguments.preemptions},
           {"schedules", arguments.schedules}, {"budget_seconds", arguments.budget_seconds},
-          {"orderings", arguments.orderings}};
+          {"orderings", arguments.orderings}, {"shipped", arguments.shipped}};
 }
 
 int Run(const ExploreArguments& arguments) {

@@ -68,6 +68,7 @@ class Mutex {
 };
 
 int Mutex::Lock(Patience patience) {
+  machine_.NoteMutex(word_);
   if (!machine_.exploring()) return LockAlone();
   machine_.SignalFence();
   list().pending = word_;
@@ -79,8 +80,13 @@ int Mutex::Lock(Patience patience) {
       seen = now;
       continue;
     }
-    if (seen == 0) {
+    // A trylock of glibc tries whatever it has seen.
+    if (seen == 0 || patience == Patience::kNone) {
       seen = CompareExchange(0, tid_);
+      if (patience == Patience::kNone && seen != 0 && (seen & FUTEX_OWNER_DIED) == 0) {
+        machine_.NoteBusy(word_);
+        return GiveUp(EBUSY);
+      }
       if (seen != 0) continue;
       if (machine_.LoadOfHolder(owner_) != kNotRecoverable) return Enter(tid_, 0);
       // glibc 2.36: a trylock leaves it owned by the caller.
@@ -88,10 +94,6 @@ int Mutex::Lock(Patience patience) {
         machine_.Wake(word_, 1);
       }
       return GiveUp(ENOTRECOVERABLE);
-    }
-    if (patience == Patience::kNone) {
-      machine_.NoteBusy(word_);
-      return GiveUp(EBUSY);
     }
     if ((seen & FUTEX_WAITERS) == 0) {
       const uint32_t now = CompareExchange(seen, seen | FUTEX_WAITERS);

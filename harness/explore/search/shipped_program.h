@@ -1,0 +1,41 @@
+// Asks the shipped program, kill9, to do again what was explored (harness/explore/shipped).
+#ifndef KILL9_HARNESS_EXPLORE_SEARCH_SHIPPED_PROGRAM_H_
+#define KILL9_HARNESS_EXPLORE_SEARCH_SHIPPED_PROGRAM_H_
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "harness/explore/runtime/machine.h"
+#include "harness/explore/search/explore.h"
+#include "harness/explore/shipped/steps.h"
+
+namespace kill9::explore {
+
+// Of the schedule that was run last. REQUIRES: it was replayed, with a trace.
+Steps StepsOf(const std::string& variant, const std::string& scenario, const Scene& scene,
+              const Replayed& replayed);
+
+// An answer for each, or fewer: kill9 is not beside this program, or ended.
+std::vector<ShippedAnswer> AskShippedProgram(std::span<const Steps> all);
+
+// Random schedules of a scene, all of which pass, in the shipped program.
+struct ShippedOptions {
+  int deaths = 0;
+  uint64_t schedules = 0;
+  uint64_t seed = 1;
+  const volatile bool* interrupted = nullptr;
+};
+struct ShippedScore {
+  uint64_t same = 0, other = 0, diverged = 0, instructions = 0, deaths = 0;
+  std::string first_other, token_of_other;
+  std::map<std::string, uint64_t> why_diverged;  // without its place
+};
+ShippedScore CompareWithShipped(const std::string& variant, const std::string& scenario,
+                                Scene& scene, const ShippedOptions& options);
+
+}  // namespace kill9::explore
+
+#endif  // KILL9_HARNESS_EXPLORE_SEARCH_SHIPPED_PROGRAM_H_
