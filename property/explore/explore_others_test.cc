@@ -4,8 +4,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/explore/exploration_for_tests.h"
@@ -103,6 +105,37 @@ TEST_P(ExploreJoining, SchedulesWithOneDeathAreLegal) {
 
 INSTANTIATE_TEST_SUITE_P(All, ExploreJoining, testing::ValuesIn(DesignsOfOurs()),
                          [](const auto& design) { return std::string(design.param->name()); });
+
+class ExploreWider : public testing::TestWithParam<const Design*> {};
+
+TEST_P(ExploreWider, SchedulesOfThreeWithOneDeathAreLegal) {
+  const std::vector<std::string> scenarios = WiderScenes(*GetParam());
+  EXPECT_GE(scenarios.size(), 4u);
+  ExpectManyPass(*GetParam(), scenarios, Strategy::kRandom, 200);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ExploreWider, testing::ValuesIn(DesignsOfOurs()),
+                         [](const auto& design) { return std::string(design.param->name()); });
+
+// Who sends into a channel that was closed before is told so.
+TEST(ExploreClosedChannel, RefusesWhatIsSent) {
+  size_t channels = 0;
+  for (const Design* design : DesignsOfOurs()) {
+    if (design->kind() != ChannelDesign::kKind) continue;
+    ++channels;
+    for (const auto& [scenario, outcome] :
+         {std::pair{"send+receive", kill9::Outcome::kOk},
+          std::pair{"send+receive@closed", kill9::Outcome::kRefused}}) {
+      const std::unique_ptr<Scene> scene = *NewScene(*design, scenario);
+      Machine::Get().Load(*scene, {});
+      EXPECT_EQ(Replay({}, {}).finding.verdict, Verdict::kPass) << design->name() << scenario;
+      EXPECT_THAT(scene->Told(),
+                  testing::StartsWith(absl::StrCat("0: ", static_cast<int>(Function::kSend), " ",
+                                                   static_cast<int>(outcome), " ")));
+    }
+  }
+  EXPECT_GE(channels, 4u);
+}
 
 }  // namespace
 }  // namespace kill9::explore

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kChannelNames[] = {"send",       "receive", "take",         "return",
                                               "drain",      "draft",   "close",        "recover",
                                               "return_two", "join",    "wait_receive", "wait_send"};
-constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full"};
+constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full", "@closed"};
 constexpr std::string_view kLargerChannelScenes[] = {
     "send,send,receive+receive,send", "send,receive+send,receive@empty",
     "send,take+send,return",          "take,send+receive,send@full",
@@ -24,6 +24,10 @@ constexpr std::string_view kLargerChannelScenes[] = {
     "receive,send+receive,send@full", "return,take+receive,send@full",
     "close,send+send,send",           "close,receive+send",
     "return_two,take,take+send@full", "return_two,drain+take,send@full"};
+constexpr std::string_view kWiderChannelScenes[] = {
+    "send+receive+take",   "send+send+drain@full", "take+return+recover",   "send+join+recover",
+    "close+send+receive",  "send+receive@closed",  "take+drain@closed",     "draft+return@closed",
+    "receive+join@closed", "send+close@closed",    "receive+receive@closed"};
 constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
                                                       "wait_receive+draft@empty",
                                                       "wait_receive,receive+send@empty",
@@ -95,6 +99,8 @@ bool HasChannelCall(const ChannelTraits& traits, size_t call) {
 }
 
 std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
+
+std::span<const std::string_view> WiderChannelScenes() { return kWiderChannelScenes; }
 
 std::span<const std::string_view> WaitingChannelScenes() { return kWaitingChannelScenes; }
 
@@ -204,6 +210,8 @@ void ChannelScene::MakeObject() {
   if (beginning != ChannelBeginning::kEmpty) SendAtBeginning(kMessageBytes);
   if (beginning == ChannelBeginning::kFull) Fill();
   for (int i = 0; i < participants() && !attaches_first; ++i) Attach(i);
+  if (beginning != ChannelBeginning::kClosed) return;
+  if (const absl::Status closed = channel(kAuditor).Close(); !closed.ok()) CannotMake(closed);
 }
 
 absl::Status ChannelScene::AttachAndLeave() {
@@ -371,7 +379,9 @@ void ChannelScene::Close(int participant) {
 }
 
 Finding ChannelScene::CheckCloses() const {
-  uint64_t first_call = kNever, first_return = kNever;
+  const bool is_closed =
+      static_cast<ChannelBeginning>(scenario().beginning) == ChannelBeginning::kClosed;
+  uint64_t first_call = is_closed ? 0 : kNever, first_return = first_call;
   for (int i = 0; i < participants(); ++i) {
     for (const Operation& one : OperationsOf(i)) {
       if (one.function != Function::kRecover || one.argument != kOfAClose) continue;

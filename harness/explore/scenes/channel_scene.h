@@ -41,12 +41,14 @@ enum class ChannelCall : uint8_t {
   kWaitReceive,
   kWaitSend
 };
-enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull };
+enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull, kClosed };
 
 const ScenarioWords& ChannelWords();
 bool HasChannelCall(const ChannelTraits& traits, size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerChannelScenes();
+// Of three participants with one operation each, and of channels that are closed.
+std::span<const std::string_view> WiderChannelScenes();
 std::span<const std::string_view> WaitingChannelScenes();
 
 class ChannelScene final : public ObjectScene {

@@ -26,6 +26,9 @@ constexpr std::string_view kLargerHeapScenes[] = {
     "pass,drop+grab,alloc@full", "pass+pass+recover",          "pass,recover+grab,grab",
     "use,free+alloc,free",       "free,use+free,alloc@full",   "alloc+alloc+free@full",
     "share,pass+recover,grab"};
+constexpr std::string_view kWiderHeapScenes[] = {"alloc+free+recover", "share+grab+drop",
+                                                 "pass+grab+recover", "alloc+alloc+join@full",
+                                                 "use+free+owners"};
 constexpr size_t kBlockBytes = 24;
 constexpr uint64_t kReserved = 1;
 constexpr uint64_t kMostFillers = 100'000;
@@ -62,6 +65,8 @@ bool HasHeapCall(const HeapDesign& design, size_t call) {
 }
 
 std::span<const std::string_view> LargerHeapScenes() { return kLargerHeapScenes; }
+
+std::span<const std::string_view> WiderHeapScenes() { return kWiderHeapScenes; }
 
 std::span<const std::string_view> WaitingHeapScenes() { return kWaitingHeapScenes; }
 

@@ -45,6 +45,7 @@ const ScenarioWords& HeapWords();
 bool HasHeapCall(const HeapDesign& design, size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerHeapScenes();
+std::span<const std::string_view> WiderHeapScenes();
 std::span<const std::string_view> WaitingHeapScenes();
 
 class HeapScene final : public ObjectScene {

@@ -16,6 +16,7 @@ struct KindOfScenes {
   std::string_view kind;
   const ScenarioWords& (*words)();
   std::span<const std::string_view> (*larger)();
+  std::span<const std::string_view> (*wider)();
   std::span<const std::string_view> (*others)();
   size_t ordinary;  // so many calls, the first ones, are in pairs
   bool (*has)(const Design&, size_t call);
@@ -28,19 +29,19 @@ std::unique_ptr<Scene> Make(const Design& design, const Scenario& scenario) {
 }
 
 constexpr KindOfScenes kKinds[] = {
-    {Variant::kKind, StoreWords, LargerStoreScenes, StoreScenesOfTerms,
+    {Variant::kKind, StoreWords, LargerStoreScenes, WiderStoreScenes, StoreScenesOfTerms,
      static_cast<size_t>(StoreCall::kClear),
      [](const Design& design, size_t call) {
        return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
      },
      Make<Variant, StoreScene>},
-    {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WaitingChannelScenes,
-     static_cast<size_t>(ChannelCall::kWaitReceive),
+    {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WiderChannelScenes,
+     WaitingChannelScenes, static_cast<size_t>(ChannelCall::kWaitReceive),
      [](const Design& design, size_t call) {
        return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
      },
      Make<ChannelDesign, ChannelScene>},
-    {HeapDesign::kKind, HeapWords, LargerHeapScenes, WaitingHeapScenes,
+    {HeapDesign::kKind, HeapWords, LargerHeapScenes, WiderHeapScenes, WaitingHeapScenes,
      static_cast<size_t>(HeapMove::kWaitAlloc),
      [](const Design& design, size_t call) {
        return HasHeapCall(static_cast<const HeapDesign&>(design), call);
@@ -78,6 +79,12 @@ std::vector<std::string> AllPairs(const Design& design) {
 std::vector<std::string> LargerScenes(const Design& design) {
   const KindOfScenes& of = *Find(design);
   return ThoseThatAreThere(of.larger(), of.words(),
+                           [&](size_t call) { return of.has(design, call); });
+}
+
+std::vector<std::string> WiderScenes(const Design& design) {
+  const KindOfScenes& of = *Find(design);
+  return ThoseThatAreThere(of.wider(), of.words(),
                            [&](size_t call) { return of.has(design, call); });
 }
 

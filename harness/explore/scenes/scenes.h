@@ -24,6 +24,8 @@ absl::StatusOr<std::unique_ptr<Scene>> NewScene(const Design& design, std::strin
 std::vector<std::string> AllPairs(const Design& design);
 // Scenes of two or three participants that do several things: too large to be exhausted.
 std::vector<std::string> LargerScenes(const Design& design);
+// Of three participants with one operation each, and of channels that are closed.
+std::vector<std::string> WiderScenes(const Design& design);
 // Of what pairs leave out: somebody waits for what others do; entries have deadlines and leases,
 // and are cleared.
 std::vector<std::string> OtherScenes(const Design& design);

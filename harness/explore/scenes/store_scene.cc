@@ -30,6 +30,9 @@ constexpr std::string_view kLargerStoreScenes[] = {"put,put,put+get@full",
                                                    "put,put,put+pin@full@fences",
                                                    "swap,erase,put+pin,get@full@fences"};
 
+constexpr std::string_view kWiderStoreScenes[] = {"put+get+erase",  "put+put+get",
+                                                  "swap+draft+get", "put+erase+recover",
+                                                  "put+pin+join",   "put+get+recover@full"};
 constexpr std::string_view kScenesOfTerms[] = {
     "clear+put",   "clear+get",         "clear+erase",       "clear+swap",
     "clear+draft", "lapse+get",         "lapse+put",         "lapse+erase",
@@ -94,6 +97,8 @@ bool HasStoreCall(const Traits& traits, size_t call) {
 }
 
 std::span<const std::string_view> LargerStoreScenes() { return kLargerStoreScenes; }
+
+std::span<const std::string_view> WiderStoreScenes() { return kWiderStoreScenes; }
 
 std::span<const std::string_view> StoreScenesOfTerms() { return kScenesOfTerms; }
 

@@ -40,6 +40,8 @@ bool HasStoreCall(const Traits& traits, size_t call);
 // Of two or three participants that do several things: too large to be exhausted, and large enough
 // that room is used again and a ring comes round.
 std::span<const std::string_view> LargerStoreScenes();
+// Of three participants with one operation each.
+std::span<const std::string_view> WiderStoreScenes();
 std::span<const std::string_view> StoreScenesOfTerms();
 
 class StoreScene final : public ObjectScene {

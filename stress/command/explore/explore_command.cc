@@ -62,11 +62,10 @@ int ReplaySteps(const std::string& path) {
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--variant", arguments.variant, "names with commas, or all designs");
-  command.Add(
-      "--scenario", arguments.scenario,
-      "operations of participants: put+get, put,get+erase@empty; pairs: every two "
-      "operations; larger: scenes too large to be exhausted; others: waits, terms; default: "
-      "these three, for 40 seconds");
+  command.Add("--scenario", arguments.scenario,
+              "operations of participants: put+get, put,get+erase@empty; pairs: every two "
+              "operations; wider: three participants, closed channels; larger: too large to be "
+              "exhausted; others: waits, terms; default: these four, for 40 seconds");
   command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,
@@ -107,7 +106,7 @@ void SetDefaults(ExploreArguments& arguments) {
   constexpr double kSecondsOfAll = 40, kSecondsOfEach = 1, kSecondsOfOne = 10;
   const bool explores_all = arguments.scenario.empty() && !arguments.orderings;
   if (arguments.scenario.empty()) {
-    arguments.scenario = explores_all ? "pairs others larger" : "put+get";
+    arguments.scenario = explores_all ? "pairs others wider larger" : "put+get";
   }
   const bool has_bound = arguments.seconds != 0 || !arguments.shard.empty();
   if (explores_all && !has_bound) arguments.seconds = kSecondsOfAll;

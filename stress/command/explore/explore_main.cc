@@ -67,6 +67,7 @@ using GroupOfScenes = std::vector<std::string>(const Design&);
 GroupOfScenes* GroupOf(const std::string& name) {
   if (name == "pairs") return explore::AllPairs;
   if (name == "larger") return explore::LargerScenes;
+  if (name == "wider") return explore::WiderScenes;
   if (name == "others") return explore::OtherScenes;
   return nullptr;
 }
