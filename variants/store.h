@@ -333,7 +333,7 @@ class Store : public SharedObject {
   size_t put_terms_bytes() const { return keeps_terms() ? sizeof(terms::Trailer) : 0; }
   // What a DoGetWithTerms is made of. Each is GetByLook's shortened.
   //   Whether what was read is alive, and nobody has its lease. Then it is counted, and *terms set.
-  // Asked after the entry was read (T1 in variants/terms/operations.cc).
+  // Asked after the entry was read: an era only rises (variants/terms/operations.cc).
   bool IsHit(const terms::Trailer& trailer, Terms* terms) const {
     // Acquire: as in CurrentEra. An order is there before the era rises by it.
     if (term_words_->order.load(std::memory_order_acquire) != 0 ||
