@@ -79,6 +79,21 @@ EOF
     expect 1 stuck kill9 --plugin="./$name/lib${name}_faulty.so" torture --watchdog=1
   done
 
+  # The same in other languages: a worker, run by the line of its page.
+  local worker
+  for language in python ruby php node perl; do
+    name=my_map_$language
+    expect 0 "kill9 try --worker=" kill9 new --lang=$language "$name"
+    worker=$(sed -n "s/^    kill9 try --worker='\(.*\)' --model=map *# passes$/\1/p" \
+      "$name/README.md")
+    for kill_at in random syscalls; do
+      expect 0 pass sh -c "cd $name && kill9 torture --worker='$worker' --model=map \
+        --seconds=600 --kills=20 --kill-at=$kill_at"
+    done
+    expect 1 violation sh -c "cd $name && kill9 torture --worker='$worker faulty' --model=map \
+      --seconds=600 --kills=2000 --kill-at=syscalls"
+  done
+
   # Programs in other languages: what is right passes, what is wrong is found.
   local workers=$examples/workers
   expect 0 pass kill9 torture --model=map --worker="python3 $workers/sqlite_map.py" --kills=20
@@ -210,6 +225,7 @@ in_root "$root" sh -euc 'apt-get update -qq
   apt-get install -y -qq --no-install-recommends /tmp/*.deb' \
   >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; die "apt-get could not install the packages"; }
 in_root "$root" apt-get install -y -qq --no-install-recommends man-db g++ cmake ninja-build \
-  pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma >>"$root.log" 2>&1 ||
+  pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma php-cli nodejs perl \
+  >>"$root.log" 2>&1 ||
   { tail -20 "$root.log" >&2; die "apt-get could not install what the examples need"; }
 in_root "$root" bash /tmp/package_test.sh --installed
