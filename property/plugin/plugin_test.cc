@@ -110,6 +110,13 @@ TEST_F(Plugin, IsNoneOfTheExplorers) {
   EXPECT_EQ(Run(std::string(KILL9_COMMAND) + " --plugin=", "torture").exit_code, 2);
 }
 
+TEST_F(Plugin, TheWorkerSaysWhatStartsIt) {
+  const Ended alone =
+      RunLine(KILL9_COMMAND " --plugin=" + Build("safe_queue.cc") + " worker 2>&1 </dev/null 3<&-");
+  EXPECT_EQ(alone.exit_code, 2) << alone.output;
+  EXPECT_THAT(alone.output, HasSubstr("kill9 torture starts it, with a listening socket"));
+}
+
 TEST_F(Plugin, AProgramOfItsOwnIsTheCommand) {
   ExpectTorturePasses(KILL9_OBJECT_PROGRAM);
   ExpectSweepPasses(KILL9_OBJECT_PROGRAM);

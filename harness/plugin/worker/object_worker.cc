@@ -180,9 +180,9 @@ absl::Status ServeObject(const Design& design) {
     const int connection = accept4(kSocket, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0 && errno == EINTR) continue;
     if (connection < 0) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "worker is what kill9 torture starts, with a listening socket as descriptor ", kSocket,
-          ": ", std::strerror(errno)));
+      return absl::FailedPreconditionError(
+          absl::StrCat("kill9 torture starts it, with a listening socket as descriptor ", kSocket,
+                       "; here it is none: ", std::strerror(errno)));
     }
     const pid_t child = fork();
     if (child == 0) {
