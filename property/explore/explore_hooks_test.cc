@@ -1,10 +1,12 @@
 // Completeness: every access of explored code to the segment goes through a hook. The segment is
 // not accessible but for the one instruction that follows a hook.
+#include <cstring>
 #include <map>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/explore/runtime/machine.h"
 #include "harness/explore/scenes/program_scene.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/explore.h"
@@ -57,6 +59,22 @@ TEST(ExploreHooks, AnAccessWithoutOneIsAFinding) {
       EXPECT_EQ(result.finding.verdict, Verdict::kPass) << result.finding.message;
     }
   }
+}
+
+// As a wild store of a wrong program may. It went round for ever, and took more and more memory.
+TEST(ExploreHooksDeathTest, WhoeverOverwritesTheExplorerEndsIt) {
+  Program program;
+  program.run = [](char* memory, int, uint64_t* results) {
+    Interpret(memory, {{Code::kStore, 0, 1}}, results);
+    std::memset(static_cast<void*>(&Machine::Get()), 'A', sizeof(Machine));
+    Interpret(memory, {{Code::kStore, 0, 2}}, results);
+  };
+  EXPECT_DEATH(
+      {
+        ProgramScene scene(program);
+        Explore(scene, {.strategy = Strategy::kRandom, .schedules = 4, .budget_seconds = 600});
+      },
+      "overwritten the explorer's own memory");
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "harness/explore/runtime/crash.h"
 
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstring>
+#include <string_view>
 
 #include "harness/explore/base/arena.h"
 #include "harness/explore/runtime/machine.h"
@@ -39,7 +41,15 @@ void OnCrash(int signal, siginfo_t* about, void* context) {
   if (signal == SIGSEGV && Arena::Get().AllowWrite(about->si_addr)) return;
   if (LetPass(signal, *about, *static_cast<ucontext_t*>(context))) return;
   Machine& machine = Machine::Get();
-  if (!machine.exploring()) {
+  // Explored code that is wrong may write anywhere. Where it has hit what leads out of the schedule,
+  // the way out ends here again and again.
+  const bool is_lost = machine.leaving();
+  if (is_lost) {
+    constexpr std::string_view kLost =
+        "kill9-explore: explored code has overwritten the explorer's own memory: it cannot go on\n";
+    if (write(STDERR_FILENO, kLost.data(), kLost.size()) < 0) errno = 0;
+  }
+  if (is_lost || !machine.exploring()) {
     std::signal(signal, SIG_DFL);
     raise(signal);
     return;

@@ -118,6 +118,7 @@ Machine::Ending Machine::RunSchedule(Chooser& chooser, Finding* finding) {
   running_ = first;
   if (first == kAuditor) Enter(Phase::kAudit);
   kill9_explore_switch(&outside_, fibers_[first].stack.standing);
+  leaving_ = false;
   Arena::Get().on = false;
   Enter(Phase::kOutside);
   if (proving_) SetAccess(true);
@@ -187,6 +188,7 @@ void Machine::SwitchTo(int next) {
 void Machine::LeaveSchedule(Ending ending) {
   ending_ = ending;
   Arena::Get().on = false;
+  leaving_ = true;
   void* left = nullptr;
   kill9_explore_switch(&left, outside_);
   std::abort();

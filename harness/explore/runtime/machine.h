@@ -114,6 +114,8 @@ class Machine final : public Stage {
            explored_segment.bytes;
   }
   static bool exploring() { return explored_segment.exploring; }
+  // On its way from a fiber to the end of the schedule.
+  bool leaving() const { return leaving_; }
   int running() const { return phase_ == Phase::kOutside ? acting_ : running_; }
   void NoteMapping(char* base, size_t bytes);  // the segment's
 
@@ -338,6 +340,7 @@ class Machine final : public Stage {
   int acting_ = 0;
   int running_ = kNobody;
   void* outside_ = nullptr;  // the stack of RunSchedule
+  bool leaving_ = false;
   Chooser* chooser_ = nullptr;
   Ending ending_ = Ending::kComplete;
   Finding finding_;
