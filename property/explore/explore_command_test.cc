@@ -140,14 +140,16 @@ TEST(ExploreCommand, ShippedProgramThatDoesSomethingElseIsTold) {
   explore::Machine::Get().Load(**scene, limits);
   const explore::Steps steps =
       explore::StepsOf("cas_slots", "put+get", **scene, explore::Replay({}, limits));
-  explore::Steps other_answers = steps, other_accesses = steps;
+  explore::Steps other_answers = steps, other_accesses = steps, elsewhere = steps;
+  elsewhere.steps.front().offset = uint64_t{1} << 40;  // in no segment
   other_answers.told += "0: nothing\n";
   for (explore::PlannedStep& step : other_accesses.steps) {
     if (step.kind == explore::AccessKind::kUpdate) step.kind = explore::AccessKind::kCall;
   }
   {
     std::ofstream to(file);
-    for (const explore::Steps& one : {steps, other_answers, other_accesses}) Write(one, to);
+    for (const explore::Steps& one : {steps, other_answers, other_accesses, elsewhere})
+      Write(one, to);
   }
   Kill9("explore --steps=" + file + " >" + file + ".answers");
   std::ifstream from(file + ".answers");
@@ -159,6 +161,10 @@ TEST(ExploreCommand, ShippedProgramThatDoesSomethingElseIsTold) {
     EXPECT_EQ(answer->kind, kind) << answer->how;
     EXPECT_GT(answer->instructions, 0u);
   }
+  const std::optional<explore::ShippedAnswer> answer = explore::ReadAnswer(from);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->kind, explore::ShippedAnswer::kDiverged);
+  EXPECT_THAT(answer->how, HasSubstr("none of this scene"));
   std::filesystem::remove(file);
   std::filesystem::remove(file + ".answers");
 }

@@ -96,6 +96,13 @@ void ReplayInto(const Design& design, const Steps& steps, Told* told) {
   if (const std::string why = processes.Begin(); !why.empty()) {
     return tell(ShippedAnswer::kDiverged, why);
   }
+  const size_t bytes = (*scene)->memory().size();
+  const bool fits =
+      std::all_of(steps.steps.begin(), steps.steps.end(), [&](const PlannedStep& step) {
+        return step.kind == AccessKind::kDeath ||
+               (step.participant < (*scene)->participants() && step.offset <= bytes - step.bytes);
+      });
+  if (!fits) return tell(ShippedAnswer::kDiverged, "the steps are none of this scene");
   Walk walk(steps, **scene, processes);
   const std::string diverged = walk.Run();
   told->instructions = walk.instructions();

@@ -81,7 +81,7 @@ std::optional<Steps> ReadSteps(std::istream& from) {
                      step.written;
                  step.kind = static_cast<AccessKind>(kind);
                  return !from.fail() && step.participant >= 0 &&
-                        step.participant < kMostParticipants;
+                        step.participant < kMostParticipants && step.bytes <= sizeof step.value;
                }) &&
       ReadWords(from, &steps.words) &&
       ReadList(from, &steps.at_deaths,
