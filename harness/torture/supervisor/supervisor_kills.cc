@@ -190,8 +190,8 @@ void Supervisor::ResumeDue(uint64_t now_ns, bool all) {
   }
 }
 
-// Whose own pause (worker/pauses.h) is over, and may not have ended: on a busy machine the timer that
-// stops may be later than the one that resumes.
+// Whose own pause (worker/pauses.h) is over, and may not have ended: on a busy machine the timer
+// that stops may be later than the one that resumes.
 void Supervisor::ResumePaused(uint64_t now_ns) {
   constexpr uint64_t kLateNs = 1'000'000;
   if (!context_.pauses) return;

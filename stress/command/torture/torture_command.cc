@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/base/signals.h"
@@ -143,6 +144,21 @@ struct Unit {
   }
 };
 
+// Those that are not skipped at once, since a kind has no such scenario.
+size_t CountRuns(const std::vector<const Design*>& designs,
+                 const std::vector<const Scenario*>& scenarios) {
+  size_t runs = 0;
+  for (const Design* design : designs) {
+    const TortureDriver* driver = FindTortureDriver(design->kind());
+    if (driver == nullptr) continue;
+    runs += static_cast<size_t>(absl::c_count_if(scenarios, [driver](const Scenario* wanted) {
+      return absl::c_any_of(driver->scenarios(),
+                            [wanted](const Scenario& one) { return one.name == wanted->name; });
+    }));
+  }
+  return std::max<size_t>(runs, 1);
+}
+
 std::vector<Unit> UnitsOf(const std::vector<const Design*>& designs,
                           const std::vector<const Scenario*>& scenarios, uint64_t seed,
                           uint64_t rounds) {
@@ -247,7 +263,7 @@ int RunAll(Flags& flags) {
   Findings findings;
   const bool keep = flags.counterexamples.empty();
   options.counterexamples = keep ? findings.folder() : flags.counterexamples;
-  const Shares shares = SharesOf(flags, designs.size() * scenarios.size());
+  const Shares shares = SharesOf(flags, CountRuns(designs, scenarios));
   const std::vector<Unit> units = UnitsOf(designs, scenarios, options.seed, shares.rounds);
   const std::vector<std::string> names = NamesOf(units);
   const std::vector<size_t> share = ChooseShare(shard, names);
@@ -322,6 +338,17 @@ Option AddContinue(Command& command, Flags& flags) {
                      "again; the whole result is written there, unless --json says where");
 }
 
+// When workers die, and whether they pause; --without-pauses is returned.
+Option AddDisturbances(Command& command, Flags& flags) {
+  command
+      .Add("--life", flags.life_us,
+           "microseconds that a worker works before its kill timer goes off, on average; "
+           "default: the scenario's")
+      .Between(10u, 100'000'000u);
+  return command.AddFlag("--without-pauses", flags.without_pauses,
+                         "no worker pauses at random instructions inside of operations");
+}
+
 }  // namespace
 
 void AddTortureCommand(CommandLine& line) {
@@ -363,14 +390,7 @@ void AddTortureCommand(CommandLine& line) {
   command.Group("How");
   command.Add("--seed", flags->seed, "of everything random; default: drawn and printed");
   command.Add("--kills", flags->kills, "end a run after so many kills, if that comes first");
-  command
-      .Add("--life", flags->life_us,
-           "microseconds that a worker works before its kill timer goes off, on average; "
-           "default: the scenario's")
-      .Between(10u, 100'000'000u);
-  const Option without_pauses =
-      command.AddFlag("--without-pauses", flags->without_pauses,
-                      "no worker pauses at random instructions inside of operations");
+  const Option without_pauses = AddDisturbances(command, *flags);
   command
       .Add("--watchdog", flags->watchdog_seconds,
            "seconds without progress after which a survivor is stuck")
