@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kApplicationsKind = "memcached_benchmark";
 
-void AddLoads(const std::vector<Run>& runs, Section* section) {
+void AddServerLoads(const std::vector<Run>& runs, Section* section) {
   Table table{.head = {"load", "in the same time", "for the same work", "misses",
                        "its own, while workers are killed"},
               .caption = "kill9-memcached: requests, as a ratio to memcached's (low to high)"};
@@ -25,7 +25,7 @@ void AddLoads(const std::vector<Run>& runs, Section* section) {
   section->blocks.push_back(std::move(table));
 }
 
-void AddKills(const std::vector<Run>& runs, Section* section) {
+void AddServerKills(const std::vector<Run>& runs, Section* section) {
   Table table{.head = {"store", "seed", "kills", "of the master with all", "operations", "cut off",
                        "verdict"},
               .caption = "kill9-memcached: clients on sockets, workers and the master killed"};
@@ -44,9 +44,9 @@ void AddKills(const std::vector<Run>& runs, Section* section) {
 MaybeSection Applications(const Results& results) {
   Section section{"applications", "Applications: a cache whose workers may be killed"};
   const std::vector<Run> loads = results.Of(kApplicationsKind, "measure", "load");
-  if (!loads.empty()) AddLoads(loads, &section);
+  if (!loads.empty()) AddServerLoads(loads, &section);
   const std::vector<Run> kills = results.Of(kApplicationsKind, "measure", "torture");
-  if (!kills.empty()) AddKills(kills, &section);
+  if (!kills.empty()) AddServerKills(kills, &section);
   if (section.blocks.empty()) return std::nullopt;
   return section;
 }
