@@ -35,11 +35,12 @@ class HeapClient final : public Client {
   bool Act(Random& random) override;
   // Of what it owns, what it does not know of as well.
   void ReleaseAll() override;
-  // Every block is owned by participants that live; the account is exact; the largest block that
-  // the heap says it has is one.
+  // Every block is owned by participants that live; the account is exact; there is room for the
+  // largest block that the heap says it has, and for smaller ones.
   void Visit() override;
   bool Fill() override;
   void RemoveFilling() override;
+  bool RecoversBeforeRefusal() const override { return true; }
   bool HoldsStay() const override { return true; }
   void LetOthersGo() override;
 

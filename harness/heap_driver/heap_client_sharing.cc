@@ -1,5 +1,6 @@
 // The part of a heap's client that is about blocks with several owners, and about the whole heap.
 #include <algorithm>
+#include <bit>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
@@ -134,10 +135,9 @@ void HeapClient::LookAround() {
     if (std::find(block.owners.begin(), block.owners.end(), me) == block.owners.end()) return true;
     if (block.reserved) {
       ++reserved;
-      const bool is_of_one =
-          std::any_of(reserves_.begin(), reserves_.end(), [&block](const HeapReserve& one) {
-            return one.block_bytes() == block.bytes;
-          });
+      const bool is_of_one = std::any_of(
+          reserves_.begin(), reserves_.end(),
+          [&block](const HeapReserve& one) { return one.block_bytes() == block.bytes; });
       of_another_size += is_of_one ? 0 : 1;
       return true;
     }
@@ -242,16 +242,26 @@ void HeapClient::CheckAccountOfHeap() {
   }
 }
 
+// The largest block that there is room for is served, and whatever is smaller, in its place too.
 void HeapClient::CheckLargest() {
-  const absl::StatusOr<HeapOccupancy> occupancy = heap().Look();
-  if (!occupancy.ok()) FailStatus("Look", occupancy.status());
-  if (occupancy->largest_block_bytes == 0) return;
-  if (!Allocate(occupancy->largest_block_bytes, Deadline::None(), Lifetime::kShort)) {
-    Fail(Verdict::kViolation,
-         absl::StrCat("there is no room for the largest block that there is room for: ",
-                      occupancy->largest_block_bytes, " bytes"));
+  constexpr int kSmaller = 4;
+  Random random(sequence_, process());
+  const size_t held = held_.size();
+  for (int n = 0; n <= kSmaller; ++n) {
+    const absl::StatusOr<HeapOccupancy> occupancy = heap().Look();
+    if (!occupancy.ok()) FailStatus("Look", occupancy.status());
+    const uint64_t largest = occupancy->largest_block_bytes;
+    if (largest == 0) break;
+    // Of all magnitudes: what is small has other places than what is large.
+    const uint64_t most = std::max<uint64_t>(largest >> random.Below(std::bit_width(largest)), 1);
+    const uint64_t bytes = n == 0 ? largest : 1 + random.Below(most);
+    if (!Allocate(bytes, Deadline::None(), Lifetime::kShort)) {
+      Fail(Verdict::kViolation,
+           absl::StrCat("there is no room for ", bytes, " bytes, though there is for ", largest));
+    }
+    if (n == 0) Free(held_.size() - 1);
   }
-  Free(held_.size() - 1);
+  while (held_.size() > held) Free(held_.size() - 1);
 }
 
 }  // namespace kill9

@@ -41,8 +41,8 @@ void OnCrash(int signal, siginfo_t* about, void* context) {
   if (signal == SIGSEGV && Arena::Get().AllowWrite(about->si_addr)) return;
   if (LetPass(signal, *about, *static_cast<ucontext_t*>(context))) return;
   Machine& machine = Machine::Get();
-  // Explored code that is wrong may write anywhere. Where it has hit what leads out of the schedule,
-  // the way out ends here again and again.
+  // Explored code that is wrong may write anywhere. Where it has hit what leads out of the
+  // schedule, the way out ends here again and again.
   const bool is_lost = machine.leaving();
   if (is_lost) {
     constexpr std::string_view kLost =

@@ -42,6 +42,16 @@ void CheckRecovered(Client& client) {
                            again.rolled_back + again.rolled_forward, " half-done operations"));
 }
 
+// What the dead held may be the room that was asked for.
+void CheckRefusal(Client& client) {
+  const bool is_refused = client.Fill();
+  const uint64_t left = client.Recover().participants;
+  client.RemoveFilling();
+  if (!is_refused || left == 0) return;
+  client.Fail(Verdict::kViolation, absl::StrCat("room was refused before ", left,
+                                                " dead participants had been recovered"));
+}
+
 absl::StatusOr<AuditReport> AuditOf(Client& client) {
   client.Enter(Activity::kAuditing);
   absl::StatusOr<AuditReport> report = client.object().Audit();
@@ -137,11 +147,13 @@ void CheckEmptying(Client& client) {
 void RunAudit(Client& client, AuditDepth depth) {
   Control& control = client.context().control();
   const uint64_t begin = MonotonicNs();
-  CheckRecovered(client);
   const ObjectTraits& traits = client.context().design.object_traits();
+  const bool fills = traits.has_audit && traits.lossless && traits.bounded;
+  if (fills && depth != AuditDepth::kAccount && client.RecoversBeforeRefusal())
+    CheckRefusal(client);
+  CheckRecovered(client);
   if (traits.has_audit) CheckAccount(client, "after recovery");
   client.Visit();
-  const bool fills = traits.has_audit && traits.lossless && traits.bounded;
   if (fills && depth != AuditDepth::kAccount) CheckFilling(client);
   if (traits.has_audit && depth == AuditDepth::kEmpty) CheckEmptying(client);
   control.audits.fetch_add(1, std::memory_order_relaxed);

@@ -44,6 +44,8 @@ class Client {
   // Adds until the object is full; whether it came to that. RemoveFilling takes it all out again.
   virtual bool Fill() { return false; }
   virtual void RemoveFilling() {}
+  // Whether who is refused for want of room has recovered the dead before, and looked again.
+  virtual bool RecoversBeforeRefusal() const { return false; }
   // Removes all that the object contains. REQUIRES: the segment is quiet.
   virtual void Empty() {}
   // Called where this process is about to stop working for a while, or for good: ends what others

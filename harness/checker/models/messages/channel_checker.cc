@@ -139,7 +139,7 @@ bool ChannelStream::OnSendReturned(const Operation& operation) {
     most = std::max(most, life.sequence);
   }
   if (!life.send_is_optional && !life.seen) {
-    BecomeSure(operation.argument, life, operation.finish);
+    BecomeSure(operation.argument, life, operation.invoke, operation.finish);
   }
   return true;
 }
@@ -154,7 +154,10 @@ bool ChannelStream::OnTakeCalled(const Operation& operation) {
   if (life.sequence == 0) life.sequence = SequenceOf(operation);
   // A send that was cut off, of which this is the first news: it has been there since the death.
   const bool is_news = life.send_is_optional && !life.seen && life.send_finish < operation.invoke;
-  if (is_news) life.since = life.send_finish;
+  if (is_news) {
+    life.since = life.send_finish;
+    life.from = life.send_invoke;
+  }
   life.seen = true;
   ++life.takes_under_way;
   // One that is marked may have been held meanwhile, by a take that was cut off.
@@ -231,7 +234,7 @@ bool ChannelStream::OnGivenUp(const Operation& operation) {
   }
   if (life.owner == operation.process) life.owner = kNobody;
   if (life.takes_under_way == 0 && life.owner == kNobody) {
-    BecomeSure(operation.argument, life, operation.finish);
+    BecomeSure(operation.argument, life, operation.invoke, operation.finish);
   }
   return true;
 }
@@ -254,11 +257,15 @@ bool ChannelStream::OnNothing(const Operation& operation) {
     BecomeUnsure(message, life);
   }
   // Some message at each moment, though none all the time; if none was held meanwhile.
-  if (there.empty() && last_cut_off_ < sure_since_) {
+  if (there.empty() && last_cut_off_ < sure_from_) {
     return Fail(*sure_.begin(), operation,
                 "H4: a receiver found nothing, and at each moment some message was there");
   }
   sure_since_ = operation.finish;
+  sure_from_ = kNever;
+  for (const uint64_t message : sure_) {
+    sure_from_ = std::min(sure_from_, lives_.at(message).from);
+  }
   return true;
 }
 
@@ -286,9 +293,14 @@ bool ChannelStream::OnCount(const Operation& operation) {
   return true;
 }
 
-void ChannelStream::BecomeSure(uint64_t message, Life& life, uint64_t time) {
-  if (sure_.empty()) sure_since_ = time;
+void ChannelStream::BecomeSure(uint64_t message, Life& life, uint64_t call, uint64_t time) {
+  if (sure_.empty()) {
+    sure_since_ = time;
+    sure_from_ = kNever;
+  }
+  sure_from_ = std::min(sure_from_, call);
   life.since = time;
+  life.from = call;
   sure_.insert(message);
 }
 

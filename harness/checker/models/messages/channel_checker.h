@@ -71,6 +71,7 @@ class ChannelStream final : public StreamChecker {
     bool seen = false;             // by a take
     uint32_t takes_under_way = 0;  // called, not returned
     uint64_t since = kNever;       // surely there since then
+    uint64_t from = kNever;        // and perhaps from then on: the call of what made it be there
     uint64_t owner = kNobody;      // the process that took it last and has not given it up
     uint64_t first_take = kNever;  // when the first take of it returned
     uint64_t owner_take_finish = 0;
@@ -109,13 +110,14 @@ class ChannelStream final : public StreamChecker {
     if (order_ == ChannelOrder::kTotal) return 0;
     return uint64_t{WhoseCompanion(life.sender)} << 24 | life.sequence >> 40;
   }
-  void BecomeSure(uint64_t message, Life& life, uint64_t time);
+  // From the call to the return of what made it be there others may have taken it already.
+  void BecomeSure(uint64_t message, Life& life, uint64_t call, uint64_t time);
   void BecomeUnsure(uint64_t message, Life& life);
   void Forget(uint64_t message);
   // That a receive that was cut off has removed the message. False: none is left that could have.
   bool Explain(Life& life);
-  // Whether a take that was cut off may have had the message since it was surely there.
-  bool MayHaveBeenHeld(const Life& life) const { return last_cut_off_ >= life.since; }
+  // Whether a take that was cut off may have had the message since it was there.
+  bool MayHaveBeenHeld(const Life& life) const { return last_cut_off_ >= life.from; }
   bool WasOvertaken(const Life& life) const;
   bool Fail(uint64_t message, const Operation& operation, std::string why);
 
@@ -127,6 +129,7 @@ class ChannelStream final : public StreamChecker {
       early_takes_;                         // of messages whose send was not called yet
   std::set<uint64_t> sure_;                 // messages that are surely there
   uint64_t sure_since_ = kNever;            // since when some message has been
+  uint64_t sure_from_ = kNever;             // the earliest `from` of those since then
   std::map<uint64_t, uint64_t> sent_most_;  // group: the greatest sequence of a send that returned
   std::map<uint64_t, TakenFront> taken_;
   std::set<uint32_t> returns_under_way_;      // processes, of messages that were there at the call
