@@ -40,7 +40,9 @@ class HeapClient final : public Client {
   void Visit() override;
   bool Fill() override;
   void RemoveFilling() override;
-  bool RecoversBeforeRefusal() const override { return true; }
+  bool RecoversBeforeRefusal() const override {
+    return context().design.role() == Design::Role::kDesign;
+  }
   bool HoldsStay() const override { return true; }
   void LetOthersGo() override;
 

@@ -144,16 +144,31 @@ TEST_F(SharedBytesTest, AFileThatCameLaterIsRemoved) {
   EXPECT_FALSE(std::filesystem::exists(Path("later")));
 }
 
-TEST_F(SharedBytesTest, AFileThatWasReplacedIsAnErrorAndNothingIsPretended) {
+TEST_F(SharedBytesTest, AFileThatWasReplacedIsAnotherStateAndIsPutBack) {
   std::ofstream(Path("new")) << "other";
   std::filesystem::rename(Path("new"), Path("small"));
-  EXPECT_FALSE(shared_.Restore(snapshot_->data()));
-  EXPECT_NE(std::string(shared_.error()), "");
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
+  EXPECT_EQ(Read("small"), "hello");
+  EXPECT_FALSE(std::filesystem::exists(Path("new")));
+  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
 }
 
-TEST_F(SharedBytesTest, AFileThatIsGoneIsAnError) {
+TEST_F(SharedBytesTest, AFileThatIsGoneIsAnotherStateAndIsPutBack) {
   std::filesystem::remove(Path("small"));
+  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  const Snapshot without = shared_.NewSnapshot();
+  EXPECT_FALSE(shared_.Save(without.data()));
+  ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
+  EXPECT_EQ(Read("small"), "hello");
+  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+}
+
+TEST_F(SharedBytesTest, WhatCannotBePutBackIsAnErrorAndNothingIsPretended) {
+  std::filesystem::remove(Path("small"));
+  std::filesystem::create_directory(Path("small"));
   EXPECT_FALSE(shared_.Restore(snapshot_->data()));
+  EXPECT_NE(std::string(shared_.error()), "");
 }
 
 TEST_F(SharedBytesTest, FilesLargerThanASnapshotAreAnError) {

@@ -133,7 +133,7 @@ bool StoreClient::TryChanges() {
     wanted += value_;
     RequireIs("after Append", wanted);
     if (!Expect("Prepend", store().Prepend(key, "p").status(), true)) return false;
-    wanted.insert(0, "p");
+    wanted = absl::StrCat("p", wanted);
     RequireIs("after Prepend", wanted);
   }
   set = store().Replace(key, "r");

@@ -1,10 +1,12 @@
 // Weakening the memory orders of a program one at a time: what matters is found.
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/explore/runtime/machine.h"
 #include "harness/explore/scenes/program_scene.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/ordering_score.h"
@@ -62,6 +64,32 @@ TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
     EXPECT_EQ(one.exhaustive, one.scenario.empty()) << one.place;
     // What is not needed is given by another order, too.
     EXPECT_EQ(one.novelties == 0, one.scenario.empty()) << one.place;
+  }
+}
+
+// Where the order is too weak the program overwrites its explorer.
+TEST(ExploreOrderings, WhatEndsTheExplorerIsFoundAndTheOthersToo) {
+  const auto scene = [](const std::string&) {
+    Program program;
+    program.run = [](char* memory, int participant, uint64_t* results) {
+      if (participant == 0) {
+        const Thread writes = {{Code::kStore, 0, 1},
+                               {Code::kStore, 1, 1, std::memory_order_release}};
+        return Interpret(memory, writes, results);
+      }
+      Interpret(memory, {{Code::kLoad, 1, 0, std::memory_order_acquire}, {Code::kLoad, 0, 0}},
+                results);
+      if (results[0] == 1 && results[1] == 0) {
+        std::memset(static_cast<void*>(&Machine::Get()), 'A', sizeof(Machine));
+      }
+    };
+    return std::make_unique<ProgramScene>(program);
+  };
+  const std::vector<WeakenedOrdering> all = ScoreOrderings({"a"}, scene, {.budget_seconds = 600});
+  EXPECT_EQ(all.size(), 2u);  // the release and the acquire
+  for (const WeakenedOrdering& one : all) {
+    EXPECT_EQ(one.scenario, "a") << one.place;
+    EXPECT_THAT(one.message, testing::HasSubstr("ended the process that explored it")) << one.place;
   }
 }
 

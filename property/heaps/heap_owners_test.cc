@@ -1,4 +1,5 @@
 // Who is told as an owner has owned the block, whatever becomes of it while somebody asks.
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -106,6 +107,71 @@ TEST_P(HeapOwners, NewcomerInTheSlotOfADeadOwnerIsNotVisitedAsOne) {
         .IgnoreError();
     return owners;
   });
+}
+
+// At each instruction of who passes a block on the receiver dies, the block becomes free, and its
+// room becomes part of another: of which not one bit changes.
+TEST_P(HeapOwners, WhoPassesABlockOnTouchesNothingOfWhoHasItsRoomNext) {
+  if (traits().share == Progress::kBlocking) GTEST_SKIP() << "recovery would wait for who stands";
+  Make(128 << 10, 8);
+  constexpr uint64_t kStride = 3;
+  Child giver([&](Line& parent) {
+    const std::unique_ptr<Heap> mine = Attach();
+    CHILD_REQUIRE(mine != nullptr);
+    uint64_t at = 0, steps = 0;
+    do {
+      at += kStride;
+      parent.Tell(2);
+      parent.Await();
+      const absl::StatusOr<BlockHandle> block = mine->Allocate(9000, Deadline::None());
+      CHILD_REQUIRE(block.ok());
+      absl::Status passed;
+      steps = StepsOf(parent, at, [&] { passed = mine->Transfer(*block, answer_->co_owner); });
+      if (!passed.ok()) CHILD_REQUIRE(mine->Free(*block).ok());
+    } while (steps == at);
+    parent.Tell(3);
+    return 0;
+  });
+  const uint64_t whole = heap_->Look()->largest_block_bytes;
+  uint64_t word = 0;
+  ASSERT_TRUE(giver.Await(&word));
+  int freed = 0, kept = 0;
+  while (word == 2) {
+    Child receiver([&](Line& parent) {
+      const std::unique_ptr<Heap> mine = Attach();
+      CHILD_REQUIRE(mine != nullptr);
+      answer_->co_owner = mine->id();
+      parent.Tell();
+      parent.Await();
+      return 0;
+    });
+    ASSERT_TRUE(receiver.Await());
+    // What is passed on is not where the room begins, where the next one's words will be.
+    const BlockHandle before = Allocate(*heap_, 9000);
+    giver.Tell();
+    ASSERT_TRUE(giver.Await(&word));
+    ASSERT_TRUE(heap_->Free(before).ok());
+    if (word != 1) break;
+    receiver.KillAndReap();
+    ASSERT_TRUE(heap_->Recover().ok());
+    // All of the room, if the block is free by now. All bits are set.
+    const uint64_t largest = heap_->Look()->largest_block_bytes;
+    const bool is_free = largest == whole;
+    const BlockHandle next = Allocate(*heap_, largest);
+    const std::span<char> data = *heap_->Data(next);
+    std::fill(data.begin(), data.end(), static_cast<char>(0xff));
+    giver.Tell();
+    ASSERT_TRUE(giver.Await(&word));
+    (is_free ? freed : kept) += 1;
+    EXPECT_EQ(std::count(data.begin(), data.end(), static_cast<char>(0xff)),
+              static_cast<ptrdiff_t>(data.size()))
+        << "after " << freed << " at which it was free";
+    ASSERT_TRUE(heap_->Free(next).ok());
+    ASSERT_TRUE(heap_->Recover().ok());
+  }
+  EXPECT_EQ(giver.ExitStatus(), 0);
+  EXPECT_GT(freed, 0);
+  EXPECT_GT(kept, 0);
 }
 
 // Somebody found the span empty and closes it, finds the block that was taken meanwhile, and opens

@@ -1,13 +1,20 @@
 #include "harness/explore/search/ordering_score.h"
 
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/shared_mapping.h"
 #include "harness/stepper/trace/symbols.h"
 
 namespace kill9::explore {
@@ -39,11 +46,46 @@ struct Known {
   std::vector<std::string> scenarios;
 };
 
+// What a child has found, where its parent sees it.
+constexpr size_t kMostName = 255;
+struct Looked {
+  bool is_done;
+  bool exhaustive;
+  uint64_t schedules, novelties;
+  double seconds;
+  char scenario[kMostName + 1], message[2048];
+
+  void Set(const WeakenedOrdering& weakened) {
+    exhaustive = weakened.exhaustive;
+    schedules = weakened.schedules;
+    novelties = weakened.novelties;
+    seconds = weakened.seconds;
+    std::strncpy(scenario, weakened.scenario.c_str(), kMostName);
+    std::strncpy(message, weakened.message.c_str(), sizeof message - 1);
+  }
+  void Tell(WeakenedOrdering& weakened) const {
+    weakened.exhaustive = exhaustive;
+    weakened.schedules = schedules;
+    weakened.novelties = novelties;
+    weakened.seconds = seconds;
+    weakened.scenario = scenario;
+    weakened.message = message;
+  }
+};
+
 class Score {
  public:
   Score(const std::function<std::unique_ptr<Scene>(const std::string&)>& scene,
         const OrderingScoreOptions& options)
-      : scene_(scene), options_(options), symbols_(getpid()) {}
+      : scene_(scene),
+        options_(options),
+        symbols_(getpid()),
+        looked_(reinterpret_cast<Looked*>(MapShared(sizeof(Looked), 0))) {}
+  ~Score() {
+    if (looked_ != nullptr) munmap(looked_, sizeof(Looked));
+  }
+  Score(const Score&) = delete;
+  Score& operator=(const Score&) = delete;
 
   void Record(const std::string& scenario) {
     Orderings::Get().Record();
@@ -68,9 +110,7 @@ class Score {
       for (const Order to : OneStepWeaker(written.of, written.order)) {
         if (Interrupted()) return all;
         all.push_back({written.place, written.of, written.order, to, "", ""});
-        Orderings::Get().Weaken(known.copies, to);
-        Look(known, all.back());
-        Orderings::Get().Weaken({}, to);
+        LookApart(known, to, all.back());
       }
     }
     return all;
@@ -87,6 +127,8 @@ class Score {
 
   ExploreResult Run(const std::string& scenario, double seconds, uint64_t schedules,
                     Strategy strategy = Strategy::kAuto) {
+    // Until it is over: of a process that ends in it, all that is told.
+    if (looked_ != nullptr) std::strncpy(looked_->scenario, scenario.c_str(), kMostName);
     const std::unique_ptr<Scene> scene = scene_(scenario);
     return Explore(*scene, {.model = options_.model,
                             .deaths = options_.deaths,
@@ -110,6 +152,33 @@ class Score {
     }
     const bool enough = options_.schedules != 0 && weakened.schedules >= options_.schedules;
     return enough || weakened.seconds > options_.budget_seconds || Interrupted();
+  }
+
+  // In a process of its own, where one can be made: code of too weak an order may write anywhere.
+  void LookApart(const Known& known, Order to, WeakenedOrdering& weakened) {
+    const pid_t parent = getpid();
+    const pid_t pid = looked_ == nullptr ? -1 : fork();
+    if (pid > 0) return HearOf(pid, weakened);
+    if (pid == 0) DieWithParent(parent);
+    Orderings::Get().Weaken(known.copies, to);
+    Look(known, weakened);
+    Orderings::Get().Weaken({}, to);
+    if (pid < 0) return;
+    looked_->Set(weakened);
+    looked_->is_done = true;
+    _exit(0);
+  }
+
+  void HearOf(pid_t pid, WeakenedOrdering& weakened) {
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    looked_->Tell(weakened);
+    if (!looked_->is_done) {
+      weakened.message = absl::StrCat("explored code ended the process that explored it, by ",
+                                      sigabbrev_np(WTERMSIG(status)));
+    }
+    *looked_ = {};
   }
 
   void Look(const Known& known, WeakenedOrdering& weakened) {
@@ -139,6 +208,7 @@ class Score {
   const std::function<std::unique_ptr<Scene>(const std::string&)>& scene_;
   const OrderingScoreOptions& options_;
   const stepper::Symbols symbols_;
+  Looked* const looked_;  // null: there is no room for it
   std::map<Written, Known> known_;
 };
 

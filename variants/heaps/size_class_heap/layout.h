@@ -19,8 +19,9 @@
 // U4  `generation` is 0 but while a handle is valid: an owner sets it when the block is complete,
 //     and the last owner, or who drops the bits of the dead, sets it to 0 before `owners` is 0. No
 //     value but 0 comes again.
-// U5  Who changes `owners` of a block that it does not own (Allocate; recovery) first names the
-//     span in its ledger and then looks again whether it is one. Who unmakes a span first closes
+// U5  Who changes `owners` of a block that it does not own (Allocate; recovery; who has given it to
+//     another that is gone) first names the span in its ledger and then looks again whether it is
+//     one; an owner, who may find it closing, opens it again. Who unmakes a span first closes
 //     it, so that such a look fails, and then looks whether anybody names it. So no span that
 //     anybody may write to is unmade.
 // U6  Who adds or drops the bit of another slot first names that slot in its ledger (`targets`),

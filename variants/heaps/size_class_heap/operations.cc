@@ -87,9 +87,13 @@ absl::Status SizeClassHeap::DoFree(BlockHandle handle) {
 absl::Status SizeClassHeap::Give(BlockHandle handle, ParticipantId other, uint64_t keep) {
   const absl::StatusOr<Place> place = Owned(handle);
   if (!place.ok()) return place.status();
+  // Who has given it away looks at it once more, and does not own it then (U5).
+  const Space::SpanGuard guard(space_, place->head);
   space_.Name(0, other.slot);
   absl::Status status;
-  if (!space_.CanOwn(other)) {
+  if (!guard.is_span()) {
+    status = absl::DataLossError("the segment is damaged: a block that lives is in no span");
+  } else if (!space_.CanOwn(other)) {
     status = absl::UnavailableError("the other participant has left or died");
   } else {
     const uint64_t bit = uint64_t{1} << other.slot;

@@ -43,8 +43,7 @@ void Space::RecoverUnits(uint32_t slot, uint32_t generation) {
     if (claimed) {
       FreeClaimed(number, word);
     } else {
-      ChangeWord(number, word, word.Next(UnitKind::kSpan, 0, word.size_class()));
-      TellOfRoom();
+      Reopen(number, word);
     }
   }
 }

@@ -240,6 +240,11 @@ bool Space::HasOwnedBlock(uint32_t head, UnitWord word) const {
   return false;
 }
 
+void Space::Reopen(uint32_t head, UnitWord closing) {
+  ChangeWord(head, closing, closing.Next(UnitKind::kSpan, 0, closing.size_class()));
+  TellOfRoom();
+}
+
 // Dies while it is closing -> recovery opens it again;  while it is claimed -> recovery frees it
 bool Space::TryUnmake(uint32_t head) {
   const UnitWord word = WordOf(head);
@@ -248,8 +253,7 @@ bool Space::TryUnmake(uint32_t head) {
   if (!ChangeWord(head, word, closing)) return false;
   // From now on no block of it is allocated: whoever names it now finds it closing (U5).
   if (IsNamed(head) || HasOwnedBlock(head, closing)) {
-    ChangeWord(head, closing, closing.Next(UnitKind::kSpan, 0, word.size_class()));
-    TellOfRoom();
+    Reopen(head, closing);
     return false;
   }
   const UnitWord claimed = closing.Next(UnitKind::kClaimed, index_);

@@ -92,6 +92,15 @@ class Space {
       named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
       is_span_ = space.WordOf(head) == word;
     }
+    // Of a block's owner, who is about to be none. Whoever closes the span meanwhile would open it
+    // again: it is opened here, and nobody is waited for.
+    SpanGuard(Space& space, uint32_t head) : named_(space.ledger(space.index_).span) {
+      // Seq_cst: as above.
+      named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
+      UnitWord word = space.WordOf(head);
+      for (; word.kind() == UnitKind::kClosing; word = space.WordOf(head)) space.Reopen(head, word);
+      is_span_ = word.kind() == UnitKind::kSpan;
+    }
     // Release: what was done in the span comes before.
     ~SpanGuard() { named_.store(0, std::memory_order_release); }
     SpanGuard(const SpanGuard&) = delete;
@@ -151,6 +160,8 @@ class Space {
   bool TryUnmake(uint32_t head);
   // Of all spans; whether there were any.
   bool UnmakeEmpty();
+  // Of a span that is closing.
+  void Reopen(uint32_t head, UnitWord closing);
 
   // Calls `visit` for each head of a span, as long as it returns true.
   void ForEachSpan(absl::FunctionRef<bool(uint32_t head, UnitWord word)> visit) const;
