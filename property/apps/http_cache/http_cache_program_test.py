@@ -286,7 +286,8 @@ class DeathsTest(ProgramTest):
             self.assertEqual(self.origin.count(path), 1)
             workers = self.cache.statistics()["workers"]
             if len(workers) == 2 and all(w["connections"] > 1 for w in workers):
-                fetching = [w for w in workers if w["origin_requests"] > fetched[w["pid"]]]
+                # One that was not there yet had fetched nothing.
+                fetching = [w for w in workers if w["origin_requests"] > fetched.get(w["pid"], 0)]
                 self.assertEqual(len(fetching), 1)
                 return path, clients, fetching[0]
             self.gate.set()
