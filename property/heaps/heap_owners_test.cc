@@ -17,6 +17,8 @@ class HeapOwners : public HeapFixture {
   using Ask = std::vector<ParticipantId> (*)(Heap& heap, BlockHandle block);
   // Somebody asks. At each instruction of that an owner dies, and its slot goes to a newcomer.
   void DiesWhileSomebodyAsks(Ask ask);
+  // A child to which blocks are given, and which is killed.
+  int TellsItsIdAndWaits(Line& parent);
 
   struct Answer {
     BlockHandle block;
@@ -27,6 +29,15 @@ class HeapOwners : public HeapFixture {
   Shared<Answer> answer_;
 };
 INSTANTIATE_FOR_ALL_HEAPS(HeapOwners);
+
+int HeapOwners::TellsItsIdAndWaits(Line& parent) {
+  const std::unique_ptr<Heap> mine = Attach();
+  CHILD_REQUIRE(mine != nullptr);
+  answer_->co_owner = mine->id();
+  parent.Tell();
+  parent.Await();
+  return 0;
+}
 
 void HeapOwners::DiesWhileSomebodyAsks(Ask ask) {
   if (traits().share == Progress::kBlocking) GTEST_SKIP() << "recovery would wait for who stands";
@@ -52,14 +63,7 @@ void HeapOwners::DiesWhileSomebodyAsks(Ask ask) {
   ASSERT_TRUE(asker.Await(&word));
   int deaths = 0, told_dead = 0, told_without = 0;
   while (word == 2) {
-    Child victim([&](Line& parent) {
-      const std::unique_ptr<Heap> mine = Attach();
-      CHILD_REQUIRE(mine != nullptr);
-      answer_->co_owner = mine->id();
-      parent.Tell();
-      parent.Await();
-      return 0;
-    });
+    Child victim([&](Line& parent) { return TellsItsIdAndWaits(parent); });
     ASSERT_TRUE(victim.Await());
     // Alone in its span, so that a visit is short.
     const BlockHandle block = answer_->block = Allocate(*heap_, 9000);
@@ -137,14 +141,7 @@ TEST_P(HeapOwners, WhoPassesABlockOnTouchesNothingOfWhoHasItsRoomNext) {
   ASSERT_TRUE(giver.Await(&word));
   int freed = 0, kept = 0;
   while (word == 2) {
-    Child receiver([&](Line& parent) {
-      const std::unique_ptr<Heap> mine = Attach();
-      CHILD_REQUIRE(mine != nullptr);
-      answer_->co_owner = mine->id();
-      parent.Tell();
-      parent.Await();
-      return 0;
-    });
+    Child receiver([&](Line& parent) { return TellsItsIdAndWaits(parent); });
     ASSERT_TRUE(receiver.Await());
     // What is passed on is not where the room begins, where the next one's words will be.
     const BlockHandle before = Allocate(*heap_, 9000);
