@@ -24,6 +24,7 @@
 #include "absl/strings/str_format.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/kill_and_reap.h"
+#include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/signals.h"
 #include "harness/result/command_name.h"
 #include "harness/torture/driver.h"
@@ -175,9 +176,7 @@ pid_t ForkSupervisor(RunContext& context, const TortureOptions& options, Checker
     close(fd);
     RunSupervisorProcess(context, options, checker, handover);
   }
-  int status = 0;
-  while (waitpid(inner, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = WaitForEnd(inner);
   _exit(inner > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kExitSetup);
 }
 

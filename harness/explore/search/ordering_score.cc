@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/stepper/trace/symbols.h"
 
@@ -170,9 +170,7 @@ class Score {
   }
 
   void HearOf(pid_t pid, WeakenedOrdering& weakened) {
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = WaitForEnd(pid);
     looked_->Tell(weakened);
     if (!looked_->is_done) {
       weakened.message = absl::StrCat("explored code ended the process that explored it, by ",

@@ -1,16 +1,15 @@
 #include "harness/explore/search/shipped_program.h"
 
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/process_end/wait_for_end.h"
 
 namespace kill9::explore {
 namespace {
@@ -32,9 +31,7 @@ void RunShipped(int steps, int output) {
     execv(program.c_str(), const_cast<char* const*>(words));
     _exit(1);
   }
-  int status = 0;
-  while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
+  WaitForEnd(pid);
 }
 
 Steps::Words WordsOf(std::span<const uint64_t> memory) {

@@ -16,6 +16,7 @@
 
 #include "harness/base/children_of.h"
 #include "harness/base/process_end/die_with_parent.h"
+#include "harness/base/process_end/wait_for_end.h"
 
 namespace kill9::gate {
 namespace {
@@ -153,8 +154,7 @@ int ProcessPool::EndOrphans() {
     if (NowSeconds() >= until) {
       for (const pid_t orphan : orphans) {
         kill(orphan, SIGKILL);
-        while (waitpid(orphan, nullptr, 0) < 0 && errno == EINTR) {
-        }
+        WaitForEnd(orphan);
         ++killed;
       }
     }

@@ -18,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/process_end/kill_and_reap.h"
+#include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/signals.h"
 
 namespace kill9::programs {
@@ -216,9 +217,7 @@ std::string Sandbox::WhyNotIsolated(bool private_tmp) {
   char text[512];
   const ssize_t size = read(ends[0], text, sizeof text);
   close(ends[0]);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = WaitForEnd(child);
   if (size > 0) return std::string(text, static_cast<size_t>(size));
   return status == 0 ? "" : "the attempt died";
 }

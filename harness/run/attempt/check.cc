@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/process_end/wait_for_end.h"
 #include "harness/run/attempt/attempt.h"
 
 namespace kill9::run {
@@ -75,12 +76,11 @@ Json RunCheck(Follower& follower, const CheckRequest& request) {
   }
   const Follower::End end = follower.Follow(
       [](const FollowedStop&) { return Follower::Next::kGoOn; }, request.seconds, check);
-  int status = follower.status();
+  const int status = follower.status();
   const bool too_long = end != Follower::End::kOtherEnded;
   if (too_long) {
     kill(-check, SIGKILL);
-    while (waitpid(check, &status, 0) < 0 && errno == EINTR) {
-    }
+    WaitForEnd(check);
   }
   kill(-check, SIGKILL);  // what it has left behind
   Json ended = {{"too_long", too_long}, {"exit_status", nullptr}, {"signal", nullptr}};

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/process_end/wait_for_end.h"
 
 namespace kill9::run {
 namespace {
@@ -214,9 +215,7 @@ absl::Status CopyInto(const std::string& from, const std::string& to) {
     execvp("cp", arguments.data());
     _exit(127);
   }
-  int status = 0;
-  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = WaitForEnd(child);
   if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("cannot copy the state: cp ended with status ", WEXITSTATUS(status)));
