@@ -247,19 +247,26 @@ void Space::Reopen(uint32_t head, UnitWord closing) {
 
 // Dies while it is closing -> recovery opens it again;  while it is claimed -> recovery frees it
 bool Space::TryUnmake(uint32_t head) {
-  const UnitWord word = WordOf(head);
-  if (word.kind() != UnitKind::kSpan || HasOwnedBlock(head, word)) return false;
-  const UnitWord closing = word.Next(UnitKind::kClosing, index_, word.size_class());
-  if (!ChangeWord(head, word, closing)) return false;
-  // From now on no block of it is allocated: whoever names it now finds it closing (U5).
-  if (IsNamed(head) || HasOwnedBlock(head, closing)) {
-    Reopen(head, closing);
-    return false;
+  for (;;) {
+    const UnitWord word = WordOf(head);
+    if (word.kind() != UnitKind::kSpan) return false;
+    // So nobody else unmakes it while its blocks are looked at.
+    const SpanGuard guard(*this, head, word);
+    if (!guard.is_span()) continue;
+    if (HasOwnedBlock(head, word)) return false;
+    const UnitWord closing = word.Next(UnitKind::kClosing, index_, word.size_class());
+    // It fails if somebody has closed it, who opens it again for this name: another look.
+    if (!ChangeWord(head, word, closing)) continue;
+    // From now on no block of it is allocated: whoever names it now finds it closing (U5).
+    if (IsNamed(head) || HasOwnedBlock(head, closing)) {
+      Reopen(head, closing);
+      return false;
+    }
+    const UnitWord claimed = closing.Next(UnitKind::kClaimed, index_);
+    if (!ChangeWord(head, closing, claimed)) return false;
+    FreeClaimed(head, claimed);
+    return true;
   }
-  const UnitWord claimed = closing.Next(UnitKind::kClaimed, index_);
-  if (!ChangeWord(head, closing, claimed)) return false;
-  FreeClaimed(head, claimed);
-  return true;
 }
 
 bool Space::UnmakeEmpty() {

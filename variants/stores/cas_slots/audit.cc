@@ -78,7 +78,10 @@ class Auditor {
           Violation("I6", "a ledger names pages that are not there", i);
           continue;
         }
-        for (uint32_t page = first; page < first + count; ++page) page_ranges_.insert({i, page});
+        for (uint32_t page = first; page < first + count; ++page) {
+          page_ranges_.insert({i, page});
+          named_pages_.insert(page);
+        }
         owned_names_.insert({i, Context::FirstOf(first)});
       }
     }
@@ -244,6 +247,11 @@ class Auditor {
         CheckFloor(number, highest);
         return 1;
       }
+      case PageKind::kSpanDraining:
+        if (!named_pages_.contains(number) && !findable_.contains(Context::FirstOf(number))) {
+          Violation("I6", "a span drains for nobody", number);
+        }
+        [[fallthrough]];
       case PageKind::kSpanHead:
         CheckFloor(number, WalkBlock(Context::FirstOf(number), word.argument() * kPageBytes,
                                      (hints & 1) != 0));
@@ -287,6 +295,7 @@ class Auditor {
   absl::flat_hash_set<Ref> visited_;
   absl::flat_hash_set<std::pair<uint32_t, Ref>> owned_names_;       // participant, block
   absl::flat_hash_set<std::pair<uint32_t, uint32_t>> page_ranges_;  // participant, page
+  absl::flat_hash_set<uint32_t> named_pages_;                       // of whatever participant
   absl::flat_hash_map<Ref, uint32_t> reachable_;
   absl::flat_hash_set<std::string_view> keys_;
 };

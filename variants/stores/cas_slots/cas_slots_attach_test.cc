@@ -195,11 +195,9 @@ TEST_F(CasSlotsAttach, CountsOfBlocksGrowThroughAllThatTheirPageIs) {
     }
     for (uint32_t page = 0; page < context_->page_count(); ++page) {
       const PageWord word{context_->page(page).word.load(kOrder)};
-      if (!word.is_small() && word.kind() != PageKind::kSpanHead) continue;
-      const uint32_t blocks = word.is_small() ? BlocksInPage(word.size_class()) : 1;
-      for (uint32_t i = 0; i < blocks; ++i) {
-        const Ref ref =
-            word.is_small() ? Context::RefOf(page, word.size_class(), i) : Context::FirstOf(page);
+      if (!word.is_small() && !word.is_span()) continue;
+      for (uint32_t i = 0; i < word.blocks(); ++i) {
+        const Ref ref = Context::RefOf(page, word, i);
         uint64_t& highest = counts[ref];
         renewed += highest != 0 ? 1 : 0;
         ASSERT_GT(StateOf(ref).count(), highest) << "round " << round << ", block " << ref;

@@ -65,5 +65,74 @@ TEST(CasSlotsDrain, ValuesInAPageThatWasMadeAnewAreNotTakenForCountsOfBlocks) {
   EXPECT_THAT(store->Audit().value().violations, ::testing::IsEmpty());
 }
 
+// A block may become free after the scan for holds, and be read still: by who came to it after the
+// scan and before it was removed.
+TEST(CasSlotsDrain, APageOfWhichABlockBecameFreeAfterTheScanStaysWhatItIs) {
+  SegmentOptions options;
+  options.size_bytes = 128 << 10;
+  options.max_participants = 2;
+  options.expected_entries = 1024;
+  options.hash_seed = 7;
+  const std::shared_ptr<Segment> segment = CreateSegment(options).value();
+  const Participant observer = segment->participants().ClaimToRecover().value();
+  const Context context(segment, observer);
+  const std::unique_ptr<Store> store = AttachStore(segment).value();
+  const auto word_of = [&](uint32_t page) {
+    return PageWord{context.page(page).word.load(kDrainOrder)};
+  };
+
+  // All pages are of small blocks, and all of these are free, but one, which has a hint that is
+  // wrong, as they may be.
+  int entries = 0;
+  while (store->Put(absl::StrCat(entries), std::string(900, 's')).ok()) ++entries;
+  ASSERT_GT(entries, 20);
+  const auto ref_of = [&](const std::string& key) {
+    const PinnedValue pinned = store->Pin(key).value();
+    const char* const header = pinned.value().data() - key.size() - sizeof(BlockHeader);
+    const auto offset = header - reinterpret_cast<const char*>(context.block(1));
+    return static_cast<Ref>(1 + static_cast<size_t>(offset) / kGranuleBytes);
+  };
+  // The last of the pages that are drained together.
+  uint32_t last = 0;
+  std::string key;
+  for (int i = 0; i < entries; ++i) {
+    const uint32_t page = Context::PageOf(ref_of(absl::StrCat(i)));
+    if (page >= 32 || page < last) continue;
+    last = page;
+    key = absl::StrCat(i);
+  }
+  ASSERT_GT(last, 16u);
+  const Ref ref = ref_of(key);
+  for (int i = 0; i < entries; ++i) {
+    if (absl::StrCat(i) == key) continue;
+    EXPECT_TRUE(store->Erase(absl::StrCat(i)).value());
+  }
+  context.Hint(ref);
+
+  SteppedChild drainer([&] {
+    auto own = AttachStore(segment).value();
+    for (int i = 0; own->Put(absl::StrCat("span", i), std::string(5000, 'd')).ok(); ++i) {
+    }
+    return 0;
+  });
+  uint32_t first = 0;
+  ASSERT_TRUE(drainer.StepUntil([&] { return word_of(last).DrainingBy(1); }))
+      << "it never came to drain the page: the test would be vacuous";
+  ASSERT_TRUE(drainer.StepUntil([&] {
+    for (first = 0; first < last; ++first) {
+      if (word_of(first).kind() == PageKind::kFree) return true;
+    }
+    return false;
+  })) << "it frees no page of those: the test would be vacuous";
+  // It has scanned. Somebody reads the block, and it is removed.
+  const auto pinned = store->Pin(key);
+  ASSERT_TRUE(pinned.ok());
+  ASSERT_TRUE(store->Erase(key).value());
+  ASSERT_EQ((BlockState{context.block(ref)->state.load(kDrainOrder)}.kind()), BlockKind::kFree);
+
+  EXPECT_EQ(drainer.Finish(), 0);
+  EXPECT_EQ(pinned->value(), std::string(900, 's'));
+}
+
 }  // namespace
 }  // namespace kill9::cas_slots

@@ -135,7 +135,7 @@ void Context::RaiseFloor(uint32_t page, uint64_t count) const {
 
 int Context::NumberOf(Ref ref, PageWord word) {
   uint32_t offset = (ref - 1) % kGranulesInPage * kGranuleBytes;
-  if (word.kind() == PageKind::kSpanHead) return offset == 0 ? 0 : -1;
+  if (word.is_span()) return offset == 0 ? 0 : -1;
   if (!word.is_small()) return -1;
   uint32_t block_bytes = kClassBytes[word.size_class()];
   if (offset % block_bytes != 0 || offset / block_bytes >= BlocksInPage(word.size_class())) {

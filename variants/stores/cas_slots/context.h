@@ -73,6 +73,10 @@ class Context {
   static constexpr Ref RefOf(uint32_t page, uint32_t size_class, uint32_t number) {
     return FirstOf(page) + number * (kClassBytes[size_class] / uint32_t{kGranuleBytes});
   }
+  // Of a page that is small, or a span.
+  static constexpr Ref RefOf(uint32_t page, PageWord word, uint32_t number) {
+    return word.is_small() ? RefOf(page, word.size_class(), number) : FirstOf(page);
+  }
   // Whether a block's header, at least, can be there.
   bool IsPlace(Ref ref) const { return ref - 1 < granules_; }
   // Whether the entry, as its header says, ends within the heap. REQUIRES: IsPlace.

@@ -92,7 +92,7 @@ void Heap::Drop(uint32_t number, bool hint) {
   if (hint) HintSmall(cached_[number]);
   Context::Clear(ledger_.cache[number]);
   unused_.push(number);
-  if (page.kind() == PageKind::kSpanHead) cached_span_pages_ -= page.argument();
+  if (page.is_span()) cached_span_pages_ -= page.pages();
 }
 
 void Heap::KeepSpanOrMakeRoom(Cached cached, bool clean) {
@@ -169,21 +169,38 @@ size_t Heap::CountSpans(const IndexStack& spans, uint32_t pages) const {
   }));
 }
 
-// Spans in the cache are for one size only: beyond a share of the space they become pages again.
+// Spans in the cache are for one size only: beyond a share of the space they become pages again,
+// all after one scan. Dies at any instruction → what drains is named in the cache: recovery makes
+// it a span again.
 void Heap::LimitSpans() {
   if (cached_span_pages_ <= context_.page_count() / 16) return;
-  Scan();
-  IndexStack& spans = lists_[kSpans].clean;
-  while (!spans.empty()) {
-    const uint32_t number = spans.pop();
-    const Cached cached = cached_[number];
-    const bool taken = Take(ledger_.scratch, cached);
-    Drop(number, /*hint=*/!taken);
-    if (taken) {
-      Dissolve(cached.ref, cached.page);
-    } else {
-      Context::Clear(ledger_.scratch);
+  List& spans = lists_[kSpans];
+  while (!spans.dirty.empty()) spans.clean.push(spans.dirty.pop());
+  for (uint32_t number : spans.clean) {
+    Cached& cached = cached_[number];
+    PageWord word = cached.page;
+    // Seq_cst: as in DrainPages. If it fails, the block is another's, or others drain it.
+    if (context_.page(Context::PageOf(cached.ref))
+            .word.compare_exchange_strong(word.bits, word.NextDraining(context_.index()).bits,
+                                          std::memory_order_seq_cst, std::memory_order_relaxed)) {
+      cached.page = word.NextDraining(context_.index());
     }
+  }
+  context_.CollectHolds(held_);
+  while (!spans.clean.empty()) {
+    const uint32_t number = spans.clean.pop();
+    const Cached cached = cached_[number];
+    bool freed = false;
+    if (cached.page.is_draining()) {
+      const uint32_t start = Context::PageOf(cached.ref);
+      context_.Note(ledger_.page_count, cached.page.pages());
+      context_.Note(ledger_.page_start, start + 1);
+      // It is Free as this participant knew it before the scan.
+      freed = FreeDrained(start, {cached.page, cached.state.count(), cached.state.count()});
+      Context::Clear(ledger_.page_start);
+      Context::Clear(ledger_.page_count);
+    }
+    Drop(number, /*hint=*/!freed);
   }
 }
 

@@ -117,13 +117,27 @@ class Heap {
   Ref BuildSpan(SharedWord& word, uint32_t pages);
   bool ClaimPages(uint32_t start, uint32_t count);
 
+  // What this participant drains: the page's word, and the counts of its blocks, which are all
+  // free.
+  struct Drained {
+    PageWord word;
+    uint64_t sum = 0;
+    uint64_t highest = 0;
+  };
+
   // Memory is short: makes findable whatever can be.
   void Gather();
   // Turns into free pages the small pages whose blocks are all free, and the free spans.
   void ReclaimPages();
+  // Those that begin in these pages.
   void DrainPages(uint32_t first, uint32_t count);
-  void DissolveSpan(uint32_t page);
-  void Dissolve(Ref ref, PageWord head);
+  bool IsWorthDraining(const Page& page, PageWord word) const;
+  // Whether the page, or span, still has this word, and nothing but free blocks; notes the counts.
+  bool AllFree(uint32_t number, Drained& drained);
+  void StopDraining(uint32_t number, PageWord draining);
+  // Makes free pages of what is drained and was all free before the last scan, or else what it was
+  // before. Returns whether it has done the former.
+  bool FreeDrained(uint32_t number, const Drained& before);
 
   const Context context_;
   Ledger& ledger_;

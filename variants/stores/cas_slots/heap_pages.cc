@@ -140,124 +140,125 @@ void Heap::ReclaimPages() {
   for (uint32_t first = 0; first < context_.page_count(); first += kDrainWindow) {
     DrainPages(first, std::min(kDrainWindow, context_.page_count() - first));
   }
-  for (uint32_t number = 0; number < context_.page_count(); ++number) DissolveSpan(number);
   cursor_ = first_page_;
   span_cursor_ = context_.page_count();
 }
 
+// A page that someone else drains is taken over in any case: he may be stopped.
+bool Heap::IsWorthDraining(const Page& page, PageWord word) const {
+  if (!word.is_small() && !word.is_span()) return false;
+  if (word.is_draining()) return true;
+  // Relaxed: only a look at whether it is worth it. Gather has hinted all that is free.
+  const uint64_t hints = page.hints.load(std::memory_order_relaxed);
+  return word.is_small() ? (~hints & AllHints(word.size_class())) == 0 : hints != 0;
+}
+
 // Dies at any instruction → the pages that are Draining by the victim are in the range: recovery
-// makes them small again. Stopped → others, short of memory, do that too (the CAS to Free then
-// fails).
+// makes them small, or spans, again. Stopped → others, short of memory, take its pages over (its
+// CAS then fails), but for the one that it is looking at.
+//
+// What is free at the end was free before the scan, and so unreachable: AllFree is asked before and
+// after. A block that became free in between may still be read by who came to it after the scan.
 void Heap::DrainPages(uint32_t first, uint32_t count) {
   context_.Note(ledger_.page_count, count);
   context_.Note(ledger_.page_start, first + 1);
-  std::array<PageWord, kDrainWindow> draining{};
+  std::array<Drained, kDrainWindow> draining{};
   bool any = false;
   for (uint32_t i = 0; i < count; ++i) {
     Page& page = context_.page(first + i);
     // Relaxed: the CAS decides.
     PageWord word =
         context_.Checked(first + i, PageWord{page.word.load(std::memory_order_relaxed)});
-    // Relaxed: only a look at whether it is worth it. Gather has hinted all that is free. A page
-    // that someone else drains is taken over in any case: he may be stopped.
-    if (!word.is_small()) continue;
-    if (word.kind() == PageKind::kSmall &&
-        std::popcount(page.hints.load(std::memory_order_relaxed) & AllHints(word.size_class())) <
-            static_cast<int>(BlocksInPage(word.size_class()))) {
-      continue;
+    if (!IsWorthDraining(page, word)) continue;
+    // A span may end beyond: its bodies belong to the range, too.
+    if (i + word.pages() > Context::Named(ledger_.page_count.load(std::memory_order_relaxed))) {
+      context_.Note(ledger_.page_count, i + word.pages());
     }
     PageWord next = word.NextDraining(context_.index());
-    // Seq_cst: pairs with Take and TakeHinted, which name a block and then look at this word.
-    // Acquire, as part of it: pairs with Format, so that the states are seen.
+    // Seq_cst: pairs with Take, TakeHinted and AllFree, which name a block and then look at this
+    // word. Acquire, as part of it: pairs with Format and BuildSpan, so that the states are seen.
     if (page.word.compare_exchange_strong(word.bits, next.bits, std::memory_order_seq_cst,
                                           std::memory_order_relaxed)) {
-      draining[i] = next;
-      any = true;
+      draining[i].word = next;
     }
   }
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!draining[i].word.is_draining()) continue;
+    if (AllFree(first + i, draining[i])) {
+      any = true;
+    } else {
+      StopDraining(first + i, draining[i].word);
+      draining[i].word = PageWord{};
+    }
+  }
+  Context::Clear(ledger_.scratch);
   if (any) context_.CollectHolds(held_);
   for (uint32_t i = 0; any && i < count; ++i) {
-    if (draining[i].kind() != PageKind::kDraining) continue;
-    const uint32_t number = first + i;
-    uint64_t highest = 0;
-    bool empty = !Contains(held_, Context::FirstOf(number), Context::FirstOf(number + 1) - 1);
-    for (uint32_t b = 0; empty && b < BlocksInPage(draining[i].size_class()); ++b) {
-      Ref ref = Context::RefOf(number, draining[i].size_class(), b);
-      // Acquire: pairs with the release with which it became Free; nobody can take it any more.
-      const BlockState state{context_.block(ref)->state.load(std::memory_order_acquire)};
-      empty = state.kind() == BlockKind::kFree;
-      highest = std::max(highest, state.count());
-    }
-    // Relaxed: the acquires above keep it behind them. If somebody has made the page small again,
-    // it may be anything by now, and what was read may be no count.
-    empty = empty && context_.page(number).word.load(std::memory_order_relaxed) == draining[i].bits;
-    if (empty) context_.RaiseFloor(number, highest);
-    PageWord next = empty ? draining[i].Next(PageKind::kFree)
-                          : draining[i].Next(PageKind::kSmall, draining[i].size_class());
-    // Release: pairs with the acquire of ClaimPages, or of those who take its blocks. It fails only
-    // if somebody has made the page small again.
-    context_.page(number).word.compare_exchange_strong(
-        draining[i].bits, next.bits, std::memory_order_release, std::memory_order_relaxed);
+    if (draining[i].word.is_draining()) FreeDrained(first + i, draining[i]);
   }
   Context::Clear(ledger_.page_start);
   Context::Clear(ledger_.page_count);
 }
 
-void Heap::DissolveSpan(uint32_t number) {
-  Page& page = context_.page(number);
-  // Relaxed: Take decides.
-  const PageWord word =
-      context_.Checked(number, PageWord{page.word.load(std::memory_order_relaxed)});
-  if (word.kind() != PageKind::kSpanHead || page.hints.load(std::memory_order_relaxed) == 0) return;
-  const Ref ref = Context::FirstOf(number);
-  // Seq_cst, after Publish: as in Take.
-  context_.Publish(ledger_.scratch, ref);
-  if (PageWord{page.word.load(std::memory_order_seq_cst)} == word) {
-    // Acquire: as in TakeHinted.
-    BlockState state{context_.block(ref)->state.load(std::memory_order_acquire)};
-    if (state.kind() == BlockKind::kFree && Take(ledger_.scratch, {ref, state, word})) {
-      std::vector<Ref>& held = held_;
-      context_.CollectHolds(held);
-      // This participant's own scratch names it once.
-      auto range = std::equal_range(held.begin(), held.end(), ref);
-      if (range.second - range.first == 1) {
-        Dissolve(ref, word);
-        return;
-      }
-      // Relaxed: as its owner.
-      BlockState owned{context_.block(ref)->state.load(std::memory_order_relaxed)};
-      // Release: pairs with Take. The hint still stands, or is set again.
-      context_.block(ref)->state.store(owned.Next(BlockKind::kFree).bits,
-                                       std::memory_order_release);
-      context_.Hint(ref);
-    }
+// Named by scratch, as in Take: if the word is still the same, whoever takes the draining over
+// finds the name, and leaves the page what it is. So nothing but states is read as a state.
+bool Heap::AllFree(uint32_t number, Drained& drained) {
+  context_.Publish(ledger_.scratch, Context::FirstOf(number));
+  // Seq_cst, after Publish: pairs with DrainPages.
+  if (PageWord{context_.page(number).word.load(std::memory_order_seq_cst)} != drained.word) {
+    return false;
   }
-  Context::Clear(ledger_.scratch);
+  drained.sum = drained.highest = 0;
+  for (uint32_t i = 0; i < drained.word.blocks(); ++i) {
+    // Acquire: pairs with the release with which it became Free.
+    const BlockState state{context_.block(Context::RefOf(number, drained.word, i))
+                               ->state.load(std::memory_order_acquire)};
+    if (state.kind() != BlockKind::kFree) return false;
+    drained.sum += state.count();
+    drained.highest = std::max(drained.highest, state.count());
+  }
+  return true;
 }
 
-// REQUIRES: the span is Owned by this participant, named by scratch, and nobody holds it.
-// Dies before the head is Owned → the range begins with a span whose block is Owned(victim):
-// recovery frees the block. Dies after → recovery frees the bodies, then the head.
-void Heap::Dissolve(Ref ref, PageWord head) {
-  const uint32_t start = Context::PageOf(ref);
-  const uint32_t count = head.argument();
-  // Relaxed: only this participant changes it. Before the page can come to be free by recovery.
-  const BlockState state{context_.block(ref)->state.load(std::memory_order_relaxed)};
-  context_.RaiseFloor(start, state.count());
-  context_.Note(ledger_.page_count, count);
-  context_.Note(ledger_.page_start, start + 1);
+// Relaxed on failure: somebody else has taken the draining over, or stopped it. Release: its blocks
+// may be taken again, which pairs with the acquire of states.
+void Heap::StopDraining(uint32_t number, PageWord draining) {
+  context_.page(number).word.compare_exchange_strong(draining.bits, draining.NextNotDraining().bits,
+                                                     std::memory_order_release,
+                                                     std::memory_order_relaxed);
+}
+
+// REQUIRES: the range of page_start has the page, or the whole span.
+// Dies after the head is Owned → recovery frees the bodies, then the head.
+bool Heap::FreeDrained(uint32_t number, const Drained& before) {
+  Drained after{before.word};
+  // Counts only grow: the same sum is the same counts.
+  const bool empty = !Contains(held_, Context::FirstOf(number), Context::FirstOf(number + 1) - 1) &&
+                     AllFree(number, after) && after.sum == before.sum;
   Context::Clear(ledger_.scratch);
-  // Release, here and below: pairs with ClaimPages, and keeps the order for recovery.
-  PageWord owned = head.Next(PageKind::kOwned, context_.index());
-  context_.page(start).word.store(owned.bits, std::memory_order_release);
-  for (uint32_t i = 1; i < count; ++i) {
-    SharedWord& body = context_.page(start + i).word;
-    PageWord word{body.load(std::memory_order_relaxed)};  // relaxed: only its owner changes it
-    body.store(word.Next(PageKind::kFree).bits, std::memory_order_release);
+  if (!empty) {
+    StopDraining(number, before.word);
+    return false;
   }
-  context_.page(start).word.store(owned.Next(PageKind::kFree).bits, std::memory_order_release);
-  Context::Clear(ledger_.page_start);
-  Context::Clear(ledger_.page_count);
+  context_.RaiseFloor(number, after.highest);
+  PageWord word = before.word;
+  const bool small = word.is_small();
+  const PageWord next =
+      small ? word.Next(PageKind::kFree) : word.Next(PageKind::kOwned, context_.index());
+  // Release, here and below: pairs with the acquire of ClaimPages. It fails only if somebody has
+  // taken the draining over, or stopped it.
+  if (!context_.page(number).word.compare_exchange_strong(
+          word.bits, next.bits, std::memory_order_release, std::memory_order_relaxed)) {
+    return false;
+  }
+  if (small) return true;
+  for (uint32_t i = 1; i < before.word.pages(); ++i) {
+    SharedWord& body = context_.page(number + i).word;
+    const PageWord owned{body.load(std::memory_order_relaxed)};  // relaxed: its owner changes it
+    body.store(owned.Next(PageKind::kFree).bits, std::memory_order_release);
+  }
+  context_.page(number).word.store(next.Next(PageKind::kFree).bits, std::memory_order_release);
+  return true;
 }
 
 }  // namespace kill9::cas_slots

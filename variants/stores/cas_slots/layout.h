@@ -43,7 +43,8 @@
 //     the block became unreachable found no hold on it.
 // I6  Nobody names, or can come to name with success, any block of a page that is Free; page words
 //     change by CAS, except Owned(p) by p itself. A page that is Owned(p) or Draining(p), or a
-//     SpanBody whose head is Owned(p), lies in the range of p's page_start and page_count.
+//     SpanBody whose head is Owned(p), lies in the range of p's page_start and page_count. So does
+//     a SpanDraining of p; or its block is named in p's cache.
 // I7  While p's target is not 0, p's *_hold name what the slot's word led to when p read it, and
 //     p's new_* name blocks that p owns or has published there; they are named before the target is
 //     set and unnamed (new_*) or changed (*_hold) only with the target 0 or after their blocks'
@@ -79,7 +80,7 @@ static_assert(SharedWord::is_always_lock_free && sizeof(SharedWord) == 8);
 // A block's place: the number of its first 32-byte granule in the heap, plus 1; 0 is none.
 using Ref = uint32_t;
 
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 inline constexpr size_t kGranuleBytes = 32;
 inline constexpr size_t kPageBytes = 2048;
 inline constexpr size_t kLineBytes = 64;  // of the processor's caches
@@ -276,12 +277,13 @@ static_assert(ClassOf(1) == 0 && ClassOf(32) == 0 && ClassOf(33) == 1 && ClassOf
               ClassOf(257) == 7 && ClassOf(1024) == kClasses - 1);
 
 enum class PageKind : uint32_t {
-  kFree = 0,      // nothing in it
-  kOwned = 1,     // argument: the participant that is building or dissolving it
-  kSmall = 2,     // argument: the class of its blocks
-  kDraining = 3,  // arguments: class and participant; small, its free blocks may not be taken
-  kSpanHead = 4,  // argument: the pages of the one block that begins here
-  kSpanBody = 5,  // argument: the number of the head page
+  kFree = 0,          // nothing in it
+  kOwned = 1,         // argument: the participant that is building or dissolving it
+  kSmall = 2,         // argument: the class of its blocks
+  kDraining = 3,      // arguments: class and participant; small, its free blocks may not be taken
+  kSpanHead = 4,      // argument: the pages of the one block that begins here
+  kSpanBody = 5,      // argument: the number of the head page
+  kSpanDraining = 6,  // argument: as of kSpanHead; the block, if it is free, may not be taken
 };
 
 struct PageWord {
@@ -294,6 +296,15 @@ struct PageWord {
   constexpr bool is_small() const {
     return kind() == PageKind::kSmall || kind() == PageKind::kDraining;
   }
+  constexpr bool is_span() const {
+    return kind() == PageKind::kSpanHead || kind() == PageKind::kSpanDraining;
+  }
+  constexpr bool is_draining() const {
+    return kind() == PageKind::kDraining || kind() == PageKind::kSpanDraining;
+  }
+  // Of small pages and spans.
+  constexpr uint32_t blocks() const { return is_small() ? BlocksInPage(size_class()) : 1; }
+  constexpr uint32_t pages() const { return is_small() ? 1 : argument(); }
   constexpr bool OwnedBy(uint32_t participant) const {
     return kind() == PageKind::kOwned && argument() == participant;
   }
@@ -303,8 +314,15 @@ struct PageWord {
   constexpr PageWord Next(PageKind next, uint32_t argument = 0) const {
     return {static_cast<uint64_t>(next) | uint64_t{argument} << 3 | ((bits >> 27) + 1) << 27};
   }
+  // Of small pages and spans. Where a span drains already, the word still changes.
   constexpr PageWord NextDraining(uint32_t participant) const {
-    return Next(PageKind::kDraining, participant << 5 | size_class());
+    return is_small() ? Next(PageKind::kDraining, participant << 5 | size_class())
+                      : Next(PageKind::kSpanDraining, argument());
+  }
+  // Of what is draining: what it was before.
+  constexpr PageWord NextNotDraining() const {
+    return is_small() ? Next(PageKind::kSmall, size_class())
+                      : Next(PageKind::kSpanHead, argument());
   }
   // What the page at `number` can be, among so many; else (the segment is damaged) a word of no
   // kind, which everybody leaves alone.
@@ -317,6 +335,7 @@ struct PageWord {
       case PageKind::kDraining:
         return size_class() < kClasses ? *this : None();
       case PageKind::kSpanHead:
+      case PageKind::kSpanDraining:
         return argument() != 0 && argument() <= pages - number ? *this : None();
       case PageKind::kSpanBody:
         return argument() < pages ? *this : None();
@@ -327,6 +346,9 @@ struct PageWord {
   friend constexpr bool operator==(PageWord, PageWord) = default;
 };
 static_assert(PageWord{}.Next(PageKind::kSmall, 11).NextDraining(4095).DrainingBy(4095));
+static_assert(PageWord{}.Next(PageKind::kSmall, 11).NextDraining(4095).NextNotDraining() ==
+              PageWord{}.Next(PageKind::kFree).Next(PageKind::kFree).Next(PageKind::kSmall, 11));
+static_assert(PageWord{}.Next(PageKind::kSpanHead, 9).NextDraining(1).pages() == 9);
 static_assert(kClasses <= 32 && kMaxPages - 1 <= 0xffffff);
 
 struct Page {
@@ -353,7 +375,7 @@ struct alignas(64) Ledger {
   SharedWord target;         // the slot that is about to change (I7)
   SharedWord recovery_hold;  // the victim's block that this participant is returning
   SharedWord recovery_node;  // the node in which it looks whether that block is reachable
-  SharedWord scratch;        // a block that the heap is looking at or taking apart
+  SharedWord scratch;        // a block that the heap is looking at, or the first of such a page
 
   SharedWord page_start;  // the pages being built, drained or dissolved; set after page_count,
   SharedWord page_count;  // cleared before it

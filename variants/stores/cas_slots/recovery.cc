@@ -42,7 +42,8 @@ class Victim {
   void Forget(SharedWord& word) { ClearIf(word, Read(word)); }
 
   void ReturnPages();
-  void ReturnPage(uint32_t number, uint32_t start, uint64_t name);
+  void ReturnPage(uint32_t number, uint64_t name);
+  void StopDraining(Ref ref, const SharedWord& word, uint64_t name);
   bool ReturnNamed(SharedWord& word, Ref ref, uint64_t value, uint64_t target);
   bool ReturnBlock(SharedWord& word, uint64_t target);
   void ReturnPin(size_t number);
@@ -83,6 +84,7 @@ void Victim::Recover() {
   for (SharedWord& word :
        std::span(ledger_.cache, std::min<size_t>(Context::Named(cache_end), kCached))) {
     if (uint64_t name = Read(word); name != 0) {
+      StopDraining(Context::Named(name), word, name);
       context_.Hint(Context::Named(name));  // I4
       ClearIf(word, name);
     }
@@ -101,16 +103,16 @@ void Victim::ReturnPages() {
     const uint32_t start = Context::Named(start_name) - 1;
     const uint32_t count = Context::Named(count_name);
     const bool damaged = start >= context_.page_count() || count > context_.page_count() - start;
-    // A span that was just built, or about to be dissolved: its block may be Owned(victim).
+    // A span that was just built: its block may be Owned(victim).
     if (!damaged) ReturnNamed(ledger_.page_start, Context::FirstOf(start), start_name, 0);
-    for (uint32_t i = damaged ? 0 : count; i-- > 0;) ReturnPage(start + i, start, start_name);
+    for (uint32_t i = damaged ? 0 : count; i-- > 0;) ReturnPage(start + i, start_name);
     ClearIf(ledger_.page_start, start_name);
   }
   ClearIf(ledger_.page_count, count_name);
 }
 
-// The head comes last, so that bodies can be told by it.
-void Victim::ReturnPage(uint32_t number, uint32_t start, uint64_t name) {
+// A head comes after its bodies, so that they can be told by it.
+void Victim::ReturnPage(uint32_t number, uint64_t name) {
   SharedWord& shared = context_.page(number).word;
   for (;;) {
     // Acquire: pairs with the releases of page words.
@@ -118,11 +120,11 @@ void Victim::ReturnPage(uint32_t number, uint32_t start, uint64_t name) {
     PageWord next;
     if (word.OwnedBy(index_)) {
       next = word.Next(PageKind::kFree);
-    } else if (word.DrainingBy(index_)) {
-      next = word.Next(PageKind::kSmall, word.size_class());
-    } else if (word.kind() == PageKind::kSpanBody && word.argument() == start &&
-               PageWord{context_.page(start).word.load(std::memory_order_acquire)}.OwnedBy(
-                   index_)) {
+    } else if (word.DrainingBy(index_) || word.kind() == PageKind::kSpanDraining) {
+      next = word.NextNotDraining();  // a span that another drains merely stays one
+    } else if (word.kind() == PageKind::kSpanBody &&
+               PageWord{context_.page(word.argument()).word.load(std::memory_order_acquire)}
+                   .OwnedBy(index_)) {
       // The head is the victim's now, hence since before its death; so this body, read before, is
       // its too.
       next = word.Next(PageKind::kFree);
@@ -138,6 +140,20 @@ void Victim::ReturnPage(uint32_t number, uint32_t start, uint64_t name) {
       return;
     }
   }
+}
+
+// Of a span that the victim's cache names (I6). If another participant drains it, it merely stays a
+// span.
+void Victim::StopDraining(Ref ref, const SharedWord& word, uint64_t name) {
+  if (!context_.IsPlace(ref)) return;
+  const uint32_t number = Context::PageOf(ref);
+  SharedWord& shared = context_.page(number).word;
+  // Acquire: as in ReturnPage.
+  PageWord page = context_.Checked(number, PageWord{shared.load(std::memory_order_acquire)});
+  if (page.kind() != PageKind::kSpanDraining || Read(word) != name || !StillDead()) return;
+  // Release: as in ReturnPage. If it fails, it drains for somebody else.
+  shared.compare_exchange_strong(page.bits, page.NextNotDraining().bits, std::memory_order_release,
+                                 std::memory_order_relaxed);
 }
 
 bool Victim::ReturnBlock(SharedWord& word, uint64_t target) {
@@ -216,10 +232,10 @@ BlockHeader* Victim::Genuine(Ref ref) {
     PageWord word =
         context_.Checked(Context::PageOf(ref), PageWord{shared.load(std::memory_order_seq_cst)});
     if (Context::NumberOf(ref, word) < 0) return nullptr;
-    if (word.kind() != PageKind::kDraining) return context_.block(ref);
+    if (!word.is_draining()) return context_.block(ref);
     // Whoever drains it may have scanned before the hold was there: stop it. Release: its writes,
     // if any, come before what follows. If it fails, the next look says why.
-    shared.compare_exchange_strong(word.bits, word.Next(PageKind::kSmall, word.size_class()).bits,
+    shared.compare_exchange_strong(word.bits, word.NextNotDraining().bits,
                                    std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 }
