@@ -58,6 +58,7 @@ constexpr std::string_view kStateNames[] = {"empty",
                                             "merge",
                                             "first_block",
                                             "last_block",
+                                            "emptied",
                                             "all_participants_dead",
                                             "all_participants_alive"};
 
@@ -68,7 +69,8 @@ constexpr ProbeName kProbeNames[] = {
 
 bool IsFull(StoreState state) {
   return state == StoreState::kFullTable || state == StoreState::kFullSegment ||
-         state == StoreState::kFirstBlock || state == StoreState::kLastBlock;
+         state == StoreState::kFirstBlock || state == StoreState::kLastBlock ||
+         state == StoreState::kEmptied;
 }
 
 }  // namespace
@@ -116,6 +118,9 @@ bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
     return false;
   }
   if (!traits.bounded && IsFull(state)) return false;
+  if (state == StoreState::kEmptied) {
+    return operation == StoreOperation::kPutLarger || operation == StoreOperation::kReserveLarge;
+  }
   if (operation == StoreOperation::kGetAging) {
     return traits.moves_hot && state == StoreState::kOneEntry;
   }

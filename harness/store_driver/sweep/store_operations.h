@@ -66,6 +66,7 @@ enum class StoreState : uint8_t {
   kMerge,
   kFirstBlock,
   kLastBlock,
+  kEmptied,               // no room is left but what entries of other sizes had
   kAllParticipantsDead,   // whoever attaches must recover first
   kAllParticipantsAlive,  // whoever attaches is refused
 };
