@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/count_of.h"
 #include "harness/campaign/campaign_summary.h"
 #include "harness/page/html.h"
 #include "harness/page/page.h"
@@ -37,8 +38,9 @@ std::string Describe(const Regression& one) {
 }
 
 std::string Totals(const Summary& summary) {
-  return absl::StrFormat("%d runs, %d kills, %.1f hours, %d builds", summary.runs, summary.kills,
-                         summary.seconds / 3600, summary.builds.size());
+  return absl::StrFormat("%s, %s, %.1f hours, %s", CountOf(summary.runs, "run"),
+                         CountOf(summary.kills, "kill"), summary.seconds / 3600,
+                         CountOf(summary.builds.size(), "build"));
 }
 
 std::string VerdictOf(const ObjectSummary& one) {

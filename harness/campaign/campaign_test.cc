@@ -21,6 +21,7 @@
 namespace kill9::campaign {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -350,6 +351,9 @@ TEST(CampaignPage, HasEverythingAndEscapesIt) {
   }
   EXPECT_THAT(page, Not(HasSubstr("b<:")));
   EXPECT_THAT(AsHtml(Summarise({}, {})), HasSubstr("Nothing."));
+  runs.resize(1);
+  EXPECT_THAT(AsHtml(Summarise(runs, {})), AllOf(HasSubstr("1 run, "), HasSubstr(", 1 build")));
+  EXPECT_THAT(AsHtml(Summarise(runs, {})), Not(HasSubstr(", 1 builds")));
 }
 
 }  // namespace

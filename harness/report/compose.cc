@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/count_of.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {
@@ -37,8 +38,8 @@ void Flatten(const Json& json, const std::string& prefix,
 }
 
 Table TableOf(const ResultFile& file) {
-  Table table{.caption = absl::StrCat(file.name, ": ", file.json["runs"].size(), " runs (",
-                                      Text(file.json, "kind"), ")"),
+  Table table{.caption = absl::StrCat(file.name, ": ", CountOf(file.json["runs"].size(), "run"),
+                                      " (", Text(file.json, "kind"), ")"),
               .is_folded = true};
   std::vector<std::vector<std::pair<std::string, Cell>>> rows;
   for (const Json& run : file.json["runs"]) {
@@ -135,11 +136,11 @@ MaybeSection Repeat(const Results& results) {
 absl::StatusOr<Document> Compose(const Results& results) {
   size_t runs = 0;
   for (const ResultFile& file : results.files()) runs += file.json["runs"].size();
-  Document document{.title = "kill9: what happens to the others when one process is killed",
-                    .lead = absl::StrFormat("Made from %d runs in %d result files, measured %s by "
-                                            "%s, on %s.",
-                                            runs, results.files().size(), DaysOf(results),
-                                            BuildsOf(results), HostsOf(results))};
+  Document document{
+      .title = "kill9: what happens to the others when one process is killed",
+      .lead = absl::StrFormat("Made from %s in %s, measured %s by %s, on %s.", CountOf(runs, "run"),
+                              CountOf(results.files().size(), "result file"), DaysOf(results),
+                              BuildsOf(results), HostsOf(results))};
   for (auto* make : {&Choose, &Verdicts, &Shapes, &ProgressGuarantees, &Stalls, &Explored,
                      &KillCoverage, &Planted, &Mutants, &Speed, &Latency, &GrowthAndRoom, &Channels,
                      &Applications, &Recovery, &Failures, &Others, &Repeat}) {

@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/percent.h"
 
 namespace kill9::sweep {
 namespace {
@@ -27,9 +28,9 @@ bool IsObjectSource(std::string_view file) {
 
 std::string CoverageLine(const Json& figures) {
   return absl::StrFormat(
-      "%s: kill coverage %.2f %% of %d instructions: %d killed at themselves, %d spoken for by a "
+      "%s: kill coverage %s of %d instructions: %d killed at themselves, %d spoken for by a "
       "kill in the same state; %d of %d source lines with code reached",
-      figures["variant"].get<std::string>(), 100 * figures["kill_coverage"].get<double>(),
+      figures["variant"].get<std::string>(), Percent(figures["kill_coverage"].get<double>()),
       figures["instructions_executed"].get<uint64_t>(),
       figures["instructions_killed_at"].get<uint64_t>(),
       figures["instructions_spoken_for"].get<uint64_t>(), figures["lines_reached"].get<uint64_t>(),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/count_of.h"
 #include "harness/result/merge.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/complain.h"
@@ -73,8 +74,8 @@ int Tell(const Json& merged) {
                               TextField(run, "name"), ": ", verdict, ": ", TextField(run, "reason"),
                               "\n");
   }
-  std::string line = absl::StrCat(merged["merged_shards"].get<size_t>(), " shards, ",
-                                  merged["runs"].size(), " runs:");
+  std::string line = absl::StrCat(CountOf(merged["merged_shards"].get<size_t>(), "shard"), ", ",
+                                  CountOf(merged["runs"].size(), "run"), ":");
   for (const auto& [verdict, count] : counts) absl::StrAppend(&line, " ", count, " ", verdict);
   std::cerr << line << "\n";
   if (!any_ran) {

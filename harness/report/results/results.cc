@@ -226,6 +226,4 @@ std::string Short(double number) {
   return digits(number, "");
 }
 
-std::string Percent(double share) { return absl::StrFormat("%.3g %%", share * 100); }
-
 }  // namespace kill9::report

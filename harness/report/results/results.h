@@ -77,7 +77,6 @@ Mark MarkOf(std::string_view verdict);
 
 // "12.3 k", "1.20 M": three digits or so.
 std::string Short(double number);
-std::string Percent(double share);
 
 }  // namespace kill9::report
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/percent.h"
 #include "harness/report/compare.h"
 #include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"

@@ -1,6 +1,7 @@
 // The programs of apps/ beside others of their kind, and what kills did to them.
 #include <vector>
 
+#include "harness/base/text/percent.h"
 #include "harness/report/sections/sections.h"
 
 namespace kill9::report {

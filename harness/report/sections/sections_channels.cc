@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/percent.h"
 #include "harness/report/document/plot.h"
 #include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
@@ -24,7 +25,7 @@ Cell RateCell(const Json* run) {
   std::string text = absl::StrFormat("%.3g", rate / 1e6);
   // Of a broadcast: what its receivers were too slow for did not come.
   const double share = MedianOf(*run, "received_share");
-  if (share < 1) absl::StrAppendFormat(&text, ", of which %.3g %% came", share * 100);
+  if (share < 1) absl::StrAppend(&text, ", of which ", Percent(share), " came");
   return Cell(std::move(text));
 }
 

@@ -1,6 +1,7 @@
 // The score of ./dev mutants: of thousands of small mechanical changes, how many the tiers notice.
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/percent.h"
 #include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "harness/base/text/percent.h"
 #include "harness/report/sections/roles.h"
 #include "harness/report/sections/sections.h"
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/base/text/count_of.h"
 #include "harness/result/verdict.h"
 #include "stress/command/commands.h"
 
@@ -60,8 +61,8 @@ absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
     return absl::Status(added.status().code(),
                         absl::StrCat("'", file, "': ", std::string(added.status().message())));
   }
-  std::cerr << absl::StrFormat("%s: %d runs, %d of them new\n", file, (*result)["runs"].size(),
-                               *added);
+  std::cerr << absl::StrFormat("%s: %s, %d of them new\n", file,
+                               CountOf((*result)["runs"].size(), "run"), *added);
   return absl::OkStatus();
 }
 
@@ -142,10 +143,10 @@ int MakePlan(campaign::Campaign& all, const Flags& flags) {
   size_t counts[3] = {};
   for (const campaign::PlannedCell& cell : plan.cells) ++counts[static_cast<size_t>(cell.reason)];
   std::cerr << absl::StrFormat(
-      "%d cells in about %.0f s: %d never tried, %d not with this build (%s), %d tried longest "
+      "%s in about %.0f s: %d never tried, %d not with this build (%s), %d tried longest "
       "ago; %d left for another time\n",
-      plan.cells.size(), plan.seconds, counts[0], counts[1], options.build, counts[2],
-      plan.left_out);
+      CountOf(plan.cells.size(), "cell"), plan.seconds, counts[0], counts[1], options.build,
+      counts[2], plan.left_out);
   if (flags.run) {
     std::error_code error;
     std::filesystem::create_directories(flags.folder, error);

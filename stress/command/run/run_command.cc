@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/percent.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/run/program.h"
@@ -157,7 +158,7 @@ void PrintSummary(std::ostream& out, const Json& run, Verdict verdict) {
                          run["states_per_second"].get<double>());
   if (const uint64_t points = run["points"].get<uint64_t>(); points > 0) {
     out << absl::StrFormat(
-        "%.4g %% of %d %s; ", 100 * run["point_coverage"].get<double>(), points,
+        "%s of %d %s; ", Percent(run["point_coverage"].get<double>()), points,
         TextField(run, "point_kind") == "instructions" ? "instructions" : "system calls");
   }
   out << TextField(run, "fault") << "\n";

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/count_of.h"
 #include "harness/report/results/shape_coverage.h"
 #include "harness/result/command_name.h"
 #include "harness/result/waiting.h"
@@ -198,7 +199,7 @@ void Display::Summary(const std::string& kept) {
     if (verdicts_[n] == 0) continue;
     counts.push_back(absl::StrCat(verdicts_[n], " ", terminal_.Paint(static_cast<Verdict>(n))));
   }
-  out_ << done_ << (done_ == 1 ? " run: " : " runs: ") << absl::StrJoin(counts, ", ") << std::endl;
+  out_ << CountOf(done_, "run") << ": " << absl::StrJoin(counts, ", ") << std::endl;
 }
 
 void Display::Line(const std::string& text) { out_ << text << std::endl; }

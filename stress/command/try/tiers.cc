@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/percent.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
 #include "harness/programs/programs.h"
@@ -223,8 +224,8 @@ TierResult TrySweep(const Design& design, const TryOptions& options) {
   if (undecided > 0) absl::StrAppendFormat(&tier.summary, "; %d undecided", undecided);
   const Json& coverage = (*result)["coverage"];
   if (failed == 0 && !coverage.empty()) {
-    absl::StrAppendFormat(&tier.summary, "; %.2f %% of the instructions executed",
-                          100 * coverage[0]["kill_coverage"].get<double>());
+    absl::StrAppend(&tier.summary, "; ", Percent(coverage[0]["kill_coverage"].get<double>()),
+                    " of the instructions executed");
   }
   return tier;
 }

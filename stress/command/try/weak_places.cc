@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/percent.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/stepper/process/process_wait.h"
 #include "harness/stepper/trace/backtrace.h"
@@ -116,10 +117,10 @@ std::string WeakPlace::Text() const {
                     " without another death than the state's");
     return text;
   }
-  absl::StrAppendFormat(
-      &text, "a death is not survived at %d of %s%d instructions (%.3g %%)", not_survived,
-      judged < instructions ? "the first " : "", judged,
-      100 * static_cast<double>(not_survived) / static_cast<double>(std::max<uint64_t>(1, judged)));
+  absl::StrAppendFormat(&text, "a death is not survived at %d of %s%d instructions (%s)",
+                        not_survived, judged < instructions ? "the first " : "", judged,
+                        Percent(static_cast<double>(not_survived) /
+                                static_cast<double>(std::max<uint64_t>(1, judged))));
   if (judged < instructions) absl::StrAppendFormat(&text, ", out of %d", instructions);
   if (line.empty()) return text;
   absl::StrAppendFormat(&text, "\n    %s, first before %s%s%s", std::string(VerdictName(verdict)),
