@@ -220,8 +220,8 @@ EOF
   sum=$(cpu_of "$folder/cpu.all")
   expect 0 "16 shards" "$kill9" merge "$folder/parts" --json="$folder/all.json"
   same_cells "$folder/whole.json" "$folder/all.json"
-  say "one process tree: $whole s of CPU time; 16 shards: $sum s"
-  awk "BEGIN {printf \"slurm_test: overhead %.1f %%\n\", 100 * ($sum / $whole - 1)}"
+  say "overhead: 16 shards $sum s of CPU time, one process tree $whole s, ratio" \
+    "$(awk "BEGIN {printf \"%.3f\", $sum / $whole}")"
 }
 
 start_cluster

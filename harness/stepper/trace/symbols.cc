@@ -2,7 +2,6 @@
 
 #include <capstone/capstone.h>
 #include <cxxabi.h>
-#include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <sys/uio.h>
@@ -11,6 +10,7 @@
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "harness/stepper/trace/inlined_calls.h"
 
 namespace kill9::stepper {
 
@@ -20,6 +20,7 @@ struct Symbols::State {
   Dwfl_Module* program = nullptr;
   mutable std::unordered_map<uint64_t, SourceLine> lines;
   mutable std::unordered_map<uint64_t, SourceLine> lines_of_ours;
+  mutable std::unordered_map<const void*, InlinedCalls> calls;  // of each unit, where libdw has it
 };
 
 Symbols::Symbols(pid_t pid) : state_(std::make_unique<State>()) {
@@ -59,26 +60,6 @@ bool IsOfLibrary(std::string_view file) {
          file.find("/include/c++/") != std::string_view::npos;
 }
 
-namespace {
-
-// Where an inlined function was called; empty: it says nothing.
-SourceLine PlaceOfCall(Dwarf_Die* unit, Dwarf_Die* inlined) {
-  Dwarf_Attribute attribute;
-  Dwarf_Word file = 0, line = 0;
-  Dwarf_Files* files = nullptr;
-  size_t count = 0;
-  if (dwarf_tag(inlined) != DW_TAG_inlined_subroutine ||
-      dwarf_formudata(dwarf_attr(inlined, DW_AT_call_file, &attribute), &file) != 0 ||
-      dwarf_formudata(dwarf_attr(inlined, DW_AT_call_line, &attribute), &line) != 0 ||
-      dwarf_getsrcfiles(unit, &files, &count) != 0) {
-    return {};
-  }
-  const char* name = dwarf_filesrc(files, file, nullptr, nullptr);
-  return {name == nullptr ? "" : name, static_cast<int>(line)};
-}
-
-}  // namespace
-
 SourceLine Symbols::LineOfOurs(uint64_t address) const {
   auto [found, fresh] = state_->lines_of_ours.try_emplace(address);
   SourceLine& place = found->second;
@@ -89,14 +70,12 @@ SourceLine Symbols::LineOfOurs(uint64_t address) const {
   if (state_->dwfl == nullptr || is_known()) return place;
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = dwfl_addrdie(state_->dwfl, address, &bias);
-  Dwarf_Die *scopes = nullptr, *chain = nullptr;
-  int count = unit == nullptr ? 0 : dwarf_getscopes(unit, address - bias, &scopes);
-  if (count > 0) count = dwarf_getscopes_die(&scopes[0], &chain);
-  for (int i = 0; i < count && !is_known(); ++i) {
-    if (SourceLine caller = PlaceOfCall(unit, &chain[i]); !caller.file.empty()) place = caller;
-  }
-  std::free(scopes);
-  std::free(chain);
+  if (unit == nullptr) return place;
+  state_->calls.try_emplace(unit->addr, *unit)
+      .first->second.ForEachAround(address - bias, [&](const char* file, int line) {
+        place = {file, line};
+        return !is_known();
+      });
   return place;
 }
 
@@ -150,8 +129,7 @@ void Symbols::ForEachLineWithCode(
     Dwarf_Lines* lines = nullptr;
     size_t count = 0;
     if (dwarf_getsrclines(unit, &lines, &count) != 0) continue;
-    const char* last_file = nullptr;
-    bool last_wanted = false;
+    std::unordered_map<const void*, bool> is_wanted;  // a unit has each name once
     for (size_t n = 0; n < count; ++n) {
       Dwarf_Line* line = dwarf_onesrcline(lines, n);
       int number = 0;
@@ -161,11 +139,9 @@ void Symbols::ForEachLineWithCode(
       dwarf_linebeginstatement(line, &is_statement);
       dwarf_lineendsequence(line, &ends);
       if (ends) continue;
-      if (file != last_file) {
-        last_file = file;
-        last_wanted = wanted(file);
-      }
-      if (last_wanted) visit(file, number);
+      auto [known, fresh] = is_wanted.try_emplace(file);
+      if (fresh) known->second = wanted(file);
+      if (known->second) visit(file, number);
     }
   }
 }
