@@ -1,10 +1,11 @@
-# Planted bugs: patches over the real variants (docs/planted_bugs.md).
+# Planted bugs: patches over the real variants, and over apps/connections (docs/planted_bugs.md).
 #
 # Every patch is checked to apply in every build. What one makes of kill9 is built on demand only,
 # and of it only the sources that the patch touches: they come before the libraries when linking, so
 # the libraries' versions of them stay out.
 #
-#   planted_NAME              the kill9 command, with that bug:    planted/NAME/kill9
+#   planted_NAME              the kill9 command, with that bug:    planted/NAME/kill9; of a bug of
+#                             apps/connections, which no command has: nothing
 #   planted_NAME_conformance  one property test likewise, where that tier is expected to catch it
 #   planted_NAME_threads      threads_test likewise, for the tsan preset
 #   planted_NAME_explore      kill9-explore likewise, where there is a clang
@@ -17,7 +18,8 @@ file(GLOB PLANTED_PATCHES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/property/planted
 # A change of one configures anew: its header is data of the build.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PLANTED_PATCHES})
 file(GLOB_RECURSE PLANTED_ORIGINALS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/variants/*.cc
-  ${CMAKE_SOURCE_DIR}/variants/*.h)
+  ${CMAKE_SOURCE_DIR}/variants/*.h ${CMAKE_SOURCE_DIR}/apps/connections/*.cc
+  ${CMAKE_SOURCE_DIR}/apps/connections/*.h)
 
 add_custom_target(planted)
 add_custom_target(planted_threads)
@@ -29,7 +31,7 @@ function(planted_field patch key result)
   set(${result} "${value}" PARENT_SCOPE)
 endfunction()
 
-# The sources to compile anew when these files of variants/ are changed.
+# The sources to compile anew when these files are changed.
 function(planted_sources patch result)
   file(STRINGS ${patch} lines REGEX "^\\+\\+\\+ b/")
   set(sources)
@@ -71,6 +73,9 @@ function(planted_sources patch result)
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR}
         ${CMAKE_SOURCE_DIR}/variants/heaps/${CMAKE_MATCH_1}/*.cc)
       list(APPEND sources ${found})
+    elseif(touched MATCHES "^apps/connections/")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/apps/connections/*.cc)
+      list(APPEND sources ${found})
     else()
       message(FATAL_ERROR "${patch}: who includes ${touched}? Say so in planted.cmake.")
     endif()
@@ -107,7 +112,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   set(control false)
   if(folder STREQUAL "controls")
     set(control true)
-  else()
+  elseif(NOT variant)
     set(variant ${folder})
   endif()
 
@@ -128,17 +133,27 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   add_custom_command(OUTPUT ${copies}
     COMMAND ${CMAKE_COMMAND} -E rm -rf ${directory}/variants
     COMMAND ${CMAKE_COMMAND} -E copy_directory ${CMAKE_SOURCE_DIR}/variants ${directory}/variants
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${directory}/apps
+    COMMAND ${CMAKE_COMMAND} -E copy_directory ${CMAKE_SOURCE_DIR}/apps/connections
+      ${directory}/apps/connections
     COMMAND ${PATCH_PROGRAM} --force --silent --fuzz=0 -p1 -d ${directory} -i ${patch}
     DEPENDS ${patch} ${PLANTED_ORIGINALS} COMMENT "Planting ${name}" VERBATIM)
 
-  planted_executable(planted_${name} ${directory} kill9 kill9 kill9_command ${copies})
+  set(copies_of_variants ${copies})
+  list(FILTER copies_of_variants INCLUDE REGEX "^${directory}/variants/")
+  if(copies_of_variants)
+    planted_executable(planted_${name} ${directory} kill9 kill9 kill9_command ${copies_of_variants})
+  else()
+    add_custom_target(planted_${name})
+  endif()
   add_dependencies(planted planted_${name})
   set(conformance_command)
   if(conformance)
     separate_arguments(words UNIX_COMMAND "${conformance}")
     list(GET words 0 test)
     planted_executable(planted_${name}_conformance ${directory} ${test}
-      ${TEST_PROGRAM_OF_${test}} "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+      ${TEST_PROGRAM_OF_${test}} "kill9_connections;GTest::gmock;GTest::gtest_main;rapidcheck"
+      ${copies})
     add_dependencies(planted planted_${name}_conformance)
     string(REGEX REPLACE "^[^ ]+" "${directory}/${test}" conformance_command "${conformance}")
   endif()
@@ -151,8 +166,8 @@ foreach(patch IN LISTS PLANTED_PATCHES)
       tsan_command "${tsan}")
   endif()
 
-  if(KILL9_HAVE_EXPLORER)
-    kill9_explored(explored ${directory} ${copies})
+  if(KILL9_HAVE_EXPLORER AND copies_of_variants)
+    kill9_explored(explored ${directory} ${copies_of_variants})
     set(unchanged ${EXPLORED_DESIGNS})
     foreach(source IN LISTS sources)
       list(REMOVE_ITEM unchanged ${CMAKE_BINARY_DIR}/explore/${source}.o)

@@ -21,6 +21,7 @@ namespace kill9 {
 namespace {
 
 constexpr double kGraceSeconds = 20;  // beyond the budget: a run's end, its audits, its checker
+constexpr int kWatchdogSeconds = 15;  // that a test waits for what a bug keeps from it
 constexpr double kBuildSeconds = 3600;
 constexpr int kDataRaceExit = 66;  // ThreadSanitizer's
 
@@ -220,6 +221,10 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
     step.without_randomisation = tier == "tsan";
     step.environment = {absl::StrCat("KILL9_SEED=", seed), "TSAN_OPTIONS=halt_on_error=1"};
     if (tier == "tsan" && !bug.control) step.environment.push_back("KILL9_STEPS=1000000000");
+    // A bug may be found by a wait that never ends: long before the budget is used up.
+    if (!bug.control) {
+      step.environment.push_back(absl::StrCat("KILL9_WATCHDOG_S=", kWatchdogSeconds));
+    }
   }
   // ThreadSanitizer's program would go on for ever: its budget is its time.
   step.limit_seconds = budget_seconds + (tier == "tsan" ? 0 : kGraceSeconds);
