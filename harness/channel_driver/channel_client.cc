@@ -12,8 +12,6 @@
 namespace kill9 {
 namespace {
 
-// Messages are named as values of this key.
-constexpr uint64_t kValueKey = 0;
 constexpr uint32_t kOfOneSender = 0xffff;  // messages, where each attachment is a sender
 constexpr int64_t kLongestWaitUs = 1000;
 // Of sequences (harness/checker/models/messages/channel_checker.h).
@@ -80,7 +78,7 @@ ValueId ChannelClient::PeekId(std::string_view bytes) {
 }
 
 void ChannelClient::CheckBytes(const char* operation, ValueId id, std::string_view bytes) {
-  const ValueCheck check = CheckValue(kValueKey, bytes);
+  const ValueCheck check = CheckValue(KeyOf(bytes), bytes);
   if (check.defect == ValueDefect::kNone && check.id == id) return;
   Fail(Verdict::kViolation,
        absl::StrFormat("%s showed a message of %d bytes that nobody has sent so (it names %#x)",
@@ -113,6 +111,7 @@ bool ChannelClient::Act(Random& random) {
     workload_.last_message ? PassOn(random) : PassRoomOn();
     return true;
   }
+  if (boards_.requests != nullptr) return Ask(random);
   // Where much may be held, much is.
   const auto is_due = [&random](size_t have, uint32_t most, uint32_t at_most, uint32_t usual) {
     if (have == 0) return false;
@@ -126,6 +125,7 @@ bool ChannelClient::Act(Random& random) {
     GiveUp(random.Below(held_.size()), /*acknowledge=*/!random.Chance(workload_.returns));
     return true;
   }
+  if (boards_.bursts != nullptr) return BurstStep(random);
   const bool sends = random.Chance(workload_.SendsIn(closing_ == nullptr ? 0 : Number()));
   if (sends ? workload_.MaySend(process()) : !workload_.MayReceive(process())) {
     SendStep(random);
@@ -137,21 +137,23 @@ bool ChannelClient::Act(Random& random) {
 
 // ---- Sending ------------------------------------------------------------------------------------
 
-void ChannelClient::SendStep(Random& random) {
+bool ChannelClient::SendStep(Random& random) {
   const Deadline deadline = NextDeadline(random);
   if (traits_.has_draft && drafts_.size() < workload_.most_drafts && random.Chance(250)) {
-    Reserve(workload_.NextSize(random), deadline);
-  } else if (random.Chance(workload_.batches)) {
-    SendBatch(random, deadline);
-  } else {
-    Send(workload_.NextSize(random), deadline);
+    return Reserve(workload_.NextSize(random), deadline);
   }
+  if (random.Chance(workload_.batches)) return SendBatch(random, deadline);
+  return Send(workload_.NextSize(random), deadline);
 }
 
 bool ChannelClient::Send(uint32_t size, Deadline deadline) {
   const ValueId id = NextId();
   buffer_.resize(size);
   FillValue(id, kValueKey, buffer_);
+  return SendBuffer(id, deadline);
+}
+
+bool ChannelClient::SendBuffer(ValueId id, Deadline deadline) {
   const Known known = KnowBefore(deadline);
   Begin(Function::kSend, kTheChannel, id);
   const absl::StatusOr<Sequence> sent = channel().Send(buffer_, deadline);
@@ -159,7 +161,7 @@ bool ChannelClient::Send(uint32_t size, Deadline deadline) {
 }
 
 // Each message of it is sent, or none of those after it.
-void ChannelClient::SendBatch(Random& random, Deadline deadline) {
+bool ChannelClient::SendBatch(Random& random, Deadline deadline) {
   // Few of the largest are many bytes already.
   constexpr uint64_t kMostBytes = 256u << 10;
   const uint64_t most =
@@ -183,9 +185,10 @@ void ChannelClient::SendBatch(Random& random, Deadline deadline) {
     Fail(Verdict::kViolation,
          absl::StrCat("SendMany of ", messages.size(), " messages sent ", count));
   }
-  if (sent.ok() || absl::IsOutOfRange(sent.status())) return;
+  if (sent.ok() || absl::IsOutOfRange(sent.status())) return sent.ok();
   if (!IsNoRoom(sent.status())) FailStatus("SendMany", sent.status());
   NoteNoRoom(sent.status());
+  return false;
 }
 
 bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& status,
@@ -205,22 +208,23 @@ bool ChannelClient::EndSend(ValueId id, const Known& known, const absl::Status& 
   return false;
 }
 
-void ChannelClient::Reserve(uint32_t size, Deadline deadline) {
+bool ChannelClient::Reserve(uint32_t size, Deadline deadline) {
   const Known known = KnowBefore(deadline);
   BeginUnrecorded(Function::kSend, kTheChannel);
   absl::StatusOr<MessageDraft> draft = channel().Reserve(size, deadline);
   EndUnrecorded();
   CheckSent("Reserve", known, draft.status());
   if (!draft.ok()) {
-    if (absl::IsOutOfRange(draft.status())) return;
+    if (absl::IsOutOfRange(draft.status())) return false;
     if (!IsNoRoom(draft.status())) FailStatus("Reserve", draft.status());
     NoteNoRoom(draft.status());
-    return;
+    return false;
   }
   const ValueId id = NextId();
   FillValue(id, kValueKey, draft->bytes());
   drafts_.push_back({*std::move(draft), id});
   NoteHolds();
+  return true;
 }
 
 void ChannelClient::CommitOrDrop(size_t index, bool commit) {
@@ -245,23 +249,18 @@ void ChannelClient::CommitOrDrop(size_t index, bool commit) {
 
 // ---- Receiving ----------------------------------------------------------------------------------
 
-void ChannelClient::ReceiveStep(Random& random) {
+bool ChannelClient::ReceiveStep(Random& random) {
   const Deadline deadline = NextDeadline(random);
-  if (!traits_.has_take) {
-    Receive(deadline);
-    return;
-  }
+  if (!traits_.has_take) return Receive(deadline);
   const uint32_t all = uint32_t{workload_.receives} + workload_.drains + workload_.takes;
   const uint64_t draw = random.Below(std::max(all, 1u));
-  if (draw < workload_.receives) {
-    Receive(deadline);
-  } else if (draw < uint32_t{workload_.receives} + workload_.drains) {
+  if (draw < workload_.receives) return Receive(deadline);
+  if (draw < uint32_t{workload_.receives} + workload_.drains) {
     // A history of a broadcast has one message of a subscriber after the other.
     const uint64_t most = broadcast_ == nullptr ? workload_.most_batch : 1;
-    TakeBatch(1 + random.Below(most), deadline, !random.Chance(workload_.returns));
-  } else if (held_.size() < workload_.most_held) {
-    Take(deadline);
+    return TakeBatch(1 + random.Below(most), deadline, !random.Chance(workload_.returns));
   }
+  return held_.size() >= workload_.most_held || Take(deadline);
 }
 
 void ChannelClient::EndNothing(const char* operation, const Known& known,
@@ -291,21 +290,25 @@ bool ChannelClient::Receive(Deadline deadline) {
   return true;
 }
 
-void ChannelClient::Take(Deadline deadline) {
+bool ChannelClient::Take(Deadline deadline) {
   const Known known = KnowBefore(deadline);
   Begin(Function::kTake, kTheChannel);
   absl::StatusOr<TakenMessage> taken = channel().Take(deadline);
-  if (!taken.ok()) return EndNothing("Take", known, taken.status());
+  if (!taken.ok()) {
+    EndNothing("Take", known, taken.status());
+    return false;
+  }
   const ValueId id = PeekId(taken->bytes());
   EndTaken("Take", known, id, taken->info());
   CheckBytes("Take", id, taken->bytes());
   held_.push_back({*std::move(taken), id});
   NoteHolds();
+  return true;
 }
 
 // So many takes at most, of which those that got nothing tell nothing; if all did, the first tells
 // that there was nothing.
-void ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) {
+bool ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) {
   const Known known = KnowBefore(deadline);
   batch_ids_.assign(most, kNothing);
   BeginRow(Function::kTake, kTheChannel, batch_ids_);
@@ -323,7 +326,10 @@ void ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) 
     operation.expected = message.info.missed;
     return Outcome::kOk;
   });
-  if (!batch.ok()) return NoteNothing("Drain", known, batch.status());
+  if (!batch.ok()) {
+    NoteNothing("Drain", known, batch.status());
+    return false;
+  }
   CheckTaken("Drain", known, absl::OkStatus());
   NoteHeld(held_.size() + drafts_.size() + got);
   if (got == 0 || got > most) {
@@ -349,6 +355,7 @@ void ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) 
   if (!status.ok()) FailStatus(acknowledge ? "Acknowledge" : "Return", status);
   EndRow(got, [](size_t, Operation&) { return Outcome::kOk; });
   NoteHolds();
+  return true;
 }
 
 void ChannelClient::GiveUp(size_t index, bool acknowledge) {
@@ -379,6 +386,8 @@ uint64_t ChannelClient::ReceiveAll() {
 }
 
 void ChannelClient::Visit() {
+  // What the workers wait for is taken out here: they are parked.
+  if (boards_.requests != nullptr) boards_.requests->Forget();
   const absl::StatusOr<Occupancy> before = channel().Look();
   const uint64_t received = ReceiveAll();
   if (context().design.role() == Design::Role::kDesign && before.ok() &&

@@ -9,24 +9,34 @@
 #include "harness/channel_driver/broadcast_board.h"
 #include "harness/channel_driver/channel_workload.h"
 #include "harness/channel_driver/closing.h"
+#include "harness/channel_driver/patterns/pattern_boards.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
 #include "variants/channel.h"
 
 namespace kill9 {
 
+// What the processes of a run share beside the channel.
+struct ChannelBoards {
+  ClosingBoard* closing = nullptr;      // null: nobody closes
+  BroadcastBoard* broadcast = nullptr;  // null: it is a queue
+  RequestBoard* requests = nullptr;     // null: nobody asks
+  BurstBoard* bursts = nullptr;         // null: nobody sends in bursts
+};
+
 class ChannelClient final : public Client {
  public:
-  // `closing`: null in runs that close no channel. `broadcast`: null where it is a queue.
   ChannelClient(const RunContext& context, const ChannelTraits& traits,
-                const ChannelWorkload& workload, ClosingBoard* closing, BroadcastBoard* broadcast,
-                uint32_t slot, uint32_t process)
+                const ChannelWorkload& workload, const ChannelBoards& boards, uint32_t slot,
+                uint32_t process)
       : Client(context, slot, process),
         traits_(traits),
         workload_(workload),
-        closing_(closing),
-        broadcast_(broadcast),
-        may_wait_forever_(closing != nullptr && slot >= kNeverWaitForever),
+        boards_(boards),
+        closing_(boards.closing),
+        broadcast_(boards.broadcast),
+        slot_(slot),
+        may_wait_forever_(closing_ != nullptr && slot >= kNeverWaitForever),
         may_audit_(slot == 0 || slot == kAuditorSlot) {}
 
   absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject() override;
@@ -56,6 +66,8 @@ class ChannelClient final : public Client {
   };
   // The channel as a whole is one subject, and so one key of the history.
   static constexpr uint64_t kTheChannel = 0;
+  // Messages are named as values of this key.
+  static constexpr uint64_t kValueKey = 0;
   static constexpr uint32_t kFillBytes = 3000;
   // So many workers wait for a while at most: one of them is left when another is killed.
   static constexpr uint32_t kNeverWaitForever = 2;
@@ -90,18 +102,18 @@ class ChannelClient final : public Client {
   void ReplaceChannel();
   void NoteHolds() { NoteHeld(held_.size() + drafts_.size()); }
 
-  void SendStep(Random& random);
-  void ReceiveStep(Random& random);
-  // False: there was no room.
+  // False, of what sends: there was no room; of what receives: there was nothing.
+  bool SendStep(Random& random);
+  bool ReceiveStep(Random& random);
   bool Send(uint32_t size, Deadline deadline);
-  void SendBatch(Random& random, Deadline deadline);
+  bool SendBuffer(ValueId id, Deadline deadline);
+  bool SendBatch(Random& random, Deadline deadline);
   bool EndSend(ValueId id, const Known& known, const absl::Status& status, Sequence sequence);
-  void Reserve(uint32_t size, Deadline deadline);
+  bool Reserve(uint32_t size, Deadline deadline);
   void CommitOrDrop(size_t index, bool commit);
-  // False: there was nothing.
   bool Receive(Deadline deadline);
-  void Take(Deadline deadline);
-  void TakeBatch(size_t most, Deadline deadline, bool acknowledge);
+  bool Take(Deadline deadline);
+  bool TakeBatch(size_t most, Deadline deadline, bool acknowledge);
   void GiveUp(size_t index, bool acknowledge);
   // How many there were.
   uint64_t ReceiveAll();
@@ -109,6 +121,13 @@ class ChannelClient final : public Client {
   void PassOn(Random& random);
   void PassRoomOn();
   uint64_t CountAll();
+  // Steps of work that has a pattern (channel_client_patterns.cc); false: to rest is the next.
+  bool Ask(Random& random);
+  bool ServeOne(uint64_t own_request, Deadline deadline, Random& random);
+  bool BurstStep(Random& random);
+  // Of an answer the request's name, else kValueKey.
+  uint64_t KeyOf(std::string_view bytes) const;
+  bool SendOfKey(uint64_t key, ValueId id, Random& random);
   // In a channel in which nothing is, and nobody works (channel_client_quiet.cc).
   void TryAll();
   void SendDraftOfNothing(std::vector<std::string>* sent);
@@ -140,8 +159,10 @@ class ChannelClient final : public Client {
 
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;
+  const ChannelBoards boards_;
   ClosingBoard* const closing_;
   BroadcastBoard* const broadcast_;
+  const uint32_t slot_;
   const bool may_wait_forever_;
   const bool may_audit_;
   uint32_t sequence_ = 0;  // of the last message
@@ -155,6 +176,7 @@ class ChannelClient final : public Client {
   std::vector<std::string> batch_;
   std::vector<uint64_t> batch_ids_;
   uint64_t visits_ = 0;
+  uint32_t burst_left_ = 0;  // sends
 };
 
 }  // namespace kill9

@@ -5,6 +5,10 @@
 
 namespace kill9 {
 void ChannelClient::Attached() {
+  // Release: pairs with IsAwaited. What answers the last one in the slot is nobody's from now on.
+  if (boards_.requests != nullptr) {
+    boards_.requests->asked[slot_].store(RequestBoard::kNone, std::memory_order_release);
+  }
   if (broadcast_ == nullptr || !Receives(Role())) return;
   Begin(Function::kSubscribe, kTheChannel);
   End(Outcome::kOk, InTheRun(channel().began_after()));

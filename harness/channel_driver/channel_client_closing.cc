@@ -44,7 +44,9 @@ void ChannelClient::Close() {
 // Who waits for the end waits for what others hold, too. Of a channel that is closed already no
 // second Close tells: what is given up here must.
 void ChannelClient::LetOthersGo() {
-  if (workload_.last_message) Send(workload_.smallest_bytes, Deadline::None());
+  if (workload_.last_message || boards_.requests != nullptr) {
+    Send(workload_.smallest_bytes, Deadline::None());
+  }
   if (closing_ == nullptr) return;
   ReleaseAll();
   if (!KnowBefore(Deadline::None()).closed) Close();

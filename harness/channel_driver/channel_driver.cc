@@ -37,6 +37,22 @@ Scenario LastRoom() {
           .outside_interval_us = 4000};
 }
 
+Scenario Requests() {
+  return {.name = "requests",
+          .summary = "each asks, and waits for its answer for ever; others answer, and die",
+          .segment_bytes = 1u << 20,
+          .timer = {.life_us = 5000, .in_attach = 10, .in_detach = 0, .in_recovery = 60},
+          .outside = OutsideKills::kOne,
+          .outside_interval_us = 4000};
+}
+
+Scenario Bursts() {
+  return {.name = "bursts",
+          .summary = "all send until the channel is full, and receive until it is empty",
+          .segment_bytes = 256u << 10,
+          .timer = {.life_us = 8000, .in_attach = 10, .in_detach = 0, .in_recovery = 30}};
+}
+
 Scenario LargeMessages() {
   return {.name = "large_messages",
           .summary = "messages up to 128 KiB, so that deaths fall into copies, drafts and growth",
@@ -81,6 +97,8 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "large_messages") return "large";
   if (scenario == "last_message") return "last-message";
   if (scenario == "last_room") return "last-room";
+  if (scenario == "requests") return "requests";
+  if (scenario == "bursts") return "bursts";
   if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
   if (scenario == "lapped_subscribers") return "lapped";
@@ -104,14 +122,15 @@ class ChannelRun final : public PreparedRun {
   }
   void UseBoards(char* boards) override {
     Boards& all = *reinterpret_cast<Boards*>(boards);
-    if (scenario_ == "closing") closing_ = &all.closing;
-    if (traits_.delivery == ChannelTraits::Delivery::kBroadcast) broadcast_ = &all.broadcast;
+    if (scenario_ == "closing") boards_.closing = &all.closing;
+    if (is_broadcast()) boards_.broadcast = &all.broadcast;
+    if (workload_.asks) boards_.requests = &all.requests;
+    if (workload_.burst != 0) boards_.bursts = &all.bursts;
   }
 
   std::unique_ptr<Client> NewClient(const RunContext& context, uint32_t slot,
                                     uint32_t process) const override {
-    return std::make_unique<ChannelClient>(context, traits_, workload_, closing_, broadcast_, slot,
-                                           process);
+    return std::make_unique<ChannelClient>(context, traits_, workload_, boards_, slot, process);
   }
   void CallEach(SharedObject& inherited, Told told) const override {
     Channel& channel = static_cast<Channel&>(inherited);
@@ -130,14 +149,18 @@ class ChannelRun final : public PreparedRun {
     return subject == kCloseSubject ? "Close" : PreparedRun::DescribeStep(function, subject);
   }
   std::string WhatIsMissing() const override {
-    if (closing_ != nullptr) return WhatIsMissingOf(*closing_);
+    if (boards_.closing != nullptr) return WhatIsMissingOf(*boards_.closing);
+    if (boards_.requests != nullptr) return WhatIsMissingOf(*boards_.requests);
+    if (boards_.bursts != nullptr) return WhatIsMissingOf(*boards_.bursts, !is_broadcast());
     if (!IsOfBroadcasts(scenario_)) return "";
-    return WhatIsMissingOf(*broadcast_, scenario_ == "full_of_pins");
+    return WhatIsMissingOf(*boards_.broadcast, scenario_ == "full_of_pins");
   }
   Json Counts() const override {
     Json counts = Json::object();
-    if (closing_ != nullptr) counts["closing"] = CountsOf(*closing_);
-    if (broadcast_ != nullptr) counts["broadcast"] = CountsOf(*broadcast_);
+    if (boards_.closing != nullptr) counts["closing"] = CountsOf(*boards_.closing);
+    if (boards_.broadcast != nullptr) counts["broadcast"] = CountsOf(*boards_.broadcast);
+    if (boards_.requests != nullptr) counts["requests"] = CountsOf(*boards_.requests);
+    if (boards_.bursts != nullptr) counts["bursts"] = CountsOf(*boards_.bursts);
     return counts;
   }
 
@@ -150,15 +173,18 @@ class ChannelRun final : public PreparedRun {
   struct Boards {
     ClosingBoard closing;
     BroadcastBoard broadcast;
+    RequestBoard requests;
+    BurstBoard bursts;
   };
+
+  bool is_broadcast() const { return traits_.delivery == ChannelTraits::Delivery::kBroadcast; }
 
   const ChannelTraits& traits_;
   const ChannelWorkload workload_;
   const std::string_view scenario_;
   const ChannelShape shape_;
   const uint32_t participants_;
-  ClosingBoard* closing_ = nullptr;      // null: nobody closes
-  BroadcastBoard* broadcast_ = nullptr;  // null: it is a queue
+  ChannelBoards boards_;
 };
 
 // Changes *shape as the request says.
@@ -181,8 +207,8 @@ absl::Status ShapeTo(const ChannelDesign& design, const Scenario& scenario,
 
 std::span<const Scenario> ChannelDriver::scenarios() const {
   static const auto* scenarios = new std::vector<Scenario>(
-      CommonScenariosWith({EmptyChannel(), LastMessage(), LastRoom(), LargeMessages(), Closing(),
-                           LappedSubscribers(), FullOfPins()}));
+      CommonScenariosWith({EmptyChannel(), LastMessage(), LastRoom(), Requests(), Bursts(),
+                           LargeMessages(), Closing(), LappedSubscribers(), FullOfPins()}));
   return *scenarios;
 }
 
@@ -224,7 +250,7 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
   const ChannelDesign& channel_design = static_cast<const ChannelDesign&>(design);
   const ChannelTraits& traits = channel_design.traits();
   const bool is_broadcast = traits.delivery == ChannelTraits::Delivery::kBroadcast;
-  if (scenario.name == "last_message" && (is_broadcast || !traits.has_take)) {
+  if ((named->last_message || named->asks) && (is_broadcast || !traits.has_take)) {
     return absl::UnimplementedError("what one has taken does not come to another");
   }
   if (scenario.name == "last_room" &&

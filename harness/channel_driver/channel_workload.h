@@ -46,6 +46,11 @@ struct ChannelWorkload {
   // on. 0: everybody does both.
   uint8_t senders = 0;
   uint8_t receivers = 0;
+  // Each asks, and waits for its answer for ever; who takes a request answers it.
+  bool asks = false;
+  // So many messages at most are sent in a row, and then all that are there received; 0: as
+  // `sends` says.
+  uint32_t burst = 0;
   // As `sends`, in every second channel of a run that closes them; 0: the same.
   uint16_t sends_in_every_second = 0;
 
