@@ -127,6 +127,8 @@ class BufferStep : public PoolFixture, public ::testing::WithParamInterface<cons
 
   uint64_t held_by_others_ = 0;  // holds of the owners that live
   std::vector<Buffer> received_;
+  // By what the victim did, and which of the three it was.
+  std::array<std::array<uint64_t, kOwners>, std::size(kNames)> kills_in_{};
   uint64_t kills_ = 0, seen_passed_on_ = 0, seen_kept_ = 0, seen_died_with_it_ = 0,
            seen_came_again_ = 0;
 };
@@ -172,6 +174,7 @@ bool BufferStep::Run(const Plan& plan, uint64_t steps, TrapPath& path) {
         << "the dead hold nothing";
   }
   ++kills_;
+  ++kills_in_[static_cast<uint32_t>(plan.acts[plan.victim])][plan.victim];
   // The others die, first the one, then the other, or the other way round; what is in the channel
   // is received before that, or after it.
   const bool receives_last = steps / 2 % 2 != 0;
@@ -229,6 +232,12 @@ TEST_P(BufferStep, OneOfThreeOwnersIsKilledAtEveryInstructionInEveryOrder) {
       const bool over = Run(plan, step, path);
       if (HasFailure()) return;
       if (over) break;
+    }
+  }
+  for (size_t act = 0; act < std::size(kNames); ++act) {
+    for (size_t owner = 0; owner < kOwners; ++owner) {
+      EXPECT_GT(kills_in_[act][owner], 0u)
+          << "the premise: owner " << owner << " was killed in " << kNames[act];
     }
   }
   EXPECT_GT(seen_passed_on_, 0u) << "the premise: both before it took effect and after";
