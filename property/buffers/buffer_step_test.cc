@@ -226,12 +226,15 @@ TEST_P(BufferStep, OneOfThreeOwnersIsKilledAtEveryInstructionInEveryOrder) {
   for (const Plan& plan : AllPlans()) {
     SCOPED_TRACE(plan.Name());
     TrapPath path;
-    // Each plan begins at another instruction, so that together they meet more of them.
-    for (uint64_t step = 1 + (steps.first + 37 * place++) % steps.stride;; step += steps.stride) {
+    // Each plan begins at another instruction, so that together they meet more of them; one that is
+    // over by then at an earlier one, so that its victim is killed at all.
+    uint64_t step = 1 + (steps.first + 37 * place++) % steps.stride;
+    for (bool any = false;; step = any ? step + steps.stride : step / 2) {
       SCOPED_TRACE(absl::StrCat("killed at instruction ", step));
       const bool over = Run(plan, step, path);
       if (HasFailure()) return;
-      if (over) break;
+      if (over && (any || step == 1)) break;
+      any |= !over;
     }
   }
   for (size_t act = 0; act < std::size(kNames); ++act) {
