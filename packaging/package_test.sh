@@ -49,16 +49,30 @@ foreach(language c cc)
   kill9_add_test(NAME sweep_${language} PLUGIN mine_${language} COMMAND sweep
     ARGUMENTS --operation=put_same --state=one_entry)
 endforeach()
+add_executable(program program.cc)
+target_link_libraries(program PRIVATE kill9::main)
+target_compile_features(program PRIVATE cxx_std_20)
+kill9_add_test(NAME program_torture PROGRAM program ARGUMENTS --scenario=steady --kills=50)
 EOF
+  sed 's/KILL9_PLUGIN/KILL9_MAIN/' $examples/plugin/cells_map.cc >project/program.cc
   expect 0 "" cmake -G Ninja -S project -B build
   expect 0 "" cmake --build build
-  expect 0 "0 tests failed out of 4" ctest --test-dir build
+  expect 0 "0 tests failed out of 5" ctest --test-dir build
   # shellcheck disable=SC2046  # several words
   expect 0 "" gcc -std=c11 -shared -fPIC $(pkg-config --cflags kill9) -o libmine_c.so \
     project/cells_map.c
   # shellcheck disable=SC2046
   expect 0 "" g++ -std=c++20 -shared -fPIC $(pkg-config --cflags kill9) -o libmine_cc.so \
     project/cells_map.cc
+  # A program that is the command, right and with its fault.
+  local fault
+  for fault in "" -DFAULTY; do
+    # shellcheck disable=SC2046,SC2086
+    expect 0 "" g++ -std=c++20 -g $fault -o "mine$fault" project/program.cc \
+      $(pkg-config --cflags --libs kill9-main)
+  done
+  expect 0 pass ./mine torture --scenario=steady --kills=50
+  expect 1 "./mine-DFAULTY sweep" ./mine-DFAULTY sweep --operation=put_same --state=one_entry
   for language in c cc; do
     expect 0 pass "$(pkg-config --variable=kill9 kill9)" --plugin=./libmine_$language.so torture \
       --scenario=steady --kills=50

@@ -10,10 +10,10 @@ include(CMakePackageConfigHelpers)
 set(KILL9_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/kill9)
 configure_package_config_file(packaging/kill9Config.cmake.in ${CMAKE_BINARY_DIR}/kill9Config.cmake
   INSTALL_DESTINATION ${KILL9_CMAKE_DIR}
-  PATH_VARS CMAKE_INSTALL_BINDIR CMAKE_INSTALL_INCLUDEDIR)
+  PATH_VARS CMAKE_INSTALL_BINDIR CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/kill9ConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
-foreach(library kill9 kill9-store)
+foreach(library kill9 kill9-main kill9-store)
   configure_file(packaging/${library}.pc.in ${CMAKE_BINARY_DIR}/${library}.pc @ONLY)
 endforeach()
 
@@ -43,8 +43,10 @@ install(DIRECTORY include/kill9 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONEN
 install(FILES ${CMAKE_BINARY_DIR}/kill9Config.cmake ${CMAKE_BINARY_DIR}/kill9ConfigVersion.cmake
   DESTINATION ${KILL9_CMAKE_DIR} COMPONENT development)
 # Of no architecture, and so found by every pkg-config.
-install(FILES ${CMAKE_BINARY_DIR}/kill9.pc ${CMAKE_BINARY_DIR}/kill9-store.pc
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig COMPONENT development)
+install(FILES ${CMAKE_BINARY_DIR}/kill9.pc ${CMAKE_BINARY_DIR}/kill9-main.pc
+  ${CMAKE_BINARY_DIR}/kill9-store.pc DESTINATION ${CMAKE_INSTALL_DATADIR}/pkgconfig
+  COMPONENT development)
+include(packaging/program/program.cmake)
 
 install(TARGETS kill9_store LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT store
   NAMELINK_COMPONENT development)

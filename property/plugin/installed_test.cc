@@ -13,6 +13,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
+// The example as a program that is the command.
+constexpr char kProgram[] =
+    "#include <kill9/object.h>\n"
+    "#undef KILL9_PLUGIN\n"
+    "#define KILL9_PLUGIN KILL9_MAIN\n"
+    "#include \"cells_map.cc\"\n";
 constexpr char kProject[] =
     "cmake_minimum_required(VERSION 3.22)\n"
     "project(mine C CXX)\n"
@@ -23,6 +29,13 @@ constexpr char kProject[] =
     "target_compile_features(mine PRIVATE cxx_std_20)\n"
     "add_library(mine_c SHARED cells_map.c)\n"
     "target_link_libraries(mine_c PRIVATE kill9::kill9)\n"
+    "add_executable(mine_program program.cc)\n"
+    "target_link_libraries(mine_program PRIVATE kill9::main)\n"
+    "target_compile_features(mine_program PRIVATE cxx_std_20)\n"
+    "kill9_add_test(NAME program_torture PROGRAM mine_program\n"
+    "  ARGUMENTS --scenario=steady --kills=20)\n"
+    "kill9_add_test(NAME program_sweep PROGRAM mine_program COMMAND sweep\n"
+    "  ARGUMENTS --operation=put_same --state=one_entry)\n"
     "kill9_add_test(NAME mine_torture PLUGIN mine ARGUMENTS --scenario=steady --kills=20)\n"
     "kill9_add_test(NAME mine_sweep PLUGIN mine COMMAND sweep\n"
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
@@ -41,6 +54,7 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
   ASSERT_TRUE(std::filesystem::exists(folder + "/root/bin/kill9"));
   std::filesystem::create_directory(folder + "/project");
   std::ofstream(folder + "/project/CMakeLists.txt") << kProject;
+  std::ofstream(folder + "/project/program.cc") << kProgram;
   for (const std::string name : {"cells_map.cc", "cells_map.c"}) {
     std::filesystem::copy_file(KILL9_SOURCE_DIR "/apps/examples/plugin/" + name,
                                folder + "/project/" + name);
@@ -49,7 +63,7 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
               "/build -DCMAKE_PREFIX_PATH=" + folder + "/root");
   expect_runs("cmake --build " + folder + "/build");
   const std::string tested = expect_runs("ctest --test-dir " + folder + "/build -V");
-  EXPECT_THAT(tested, HasSubstr("100% tests passed, 0 tests failed out of 3"));
+  EXPECT_THAT(tested, HasSubstr("100% tests passed, 0 tests failed out of 5"));
   EXPECT_THAT(tested, HasSubstr("cells_map put_same one_entry: pass"));
   // What is written as a beginning is such a project.
   expect_runs(folder + "/root/bin/kill9 new " + folder + "/my_map");
@@ -64,6 +78,10 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
               " --cflags kill9) -o libmine.so project/cells_map.cc");
   EXPECT_THAT(expect_runs("cd " + folder + " && $(" + pkg_config + " --variable=kill9 kill9) " +
                           "--plugin=./libmine.so torture --scenario=steady --kills=20"),
+              HasSubstr("pass"));
+  expect_runs("cd " + folder + " && g++ -std=c++20 -o mine project/program.cc $(" + pkg_config +
+              " --cflags --libs kill9-main)");
+  EXPECT_THAT(expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20"),
               HasSubstr("pass"));
   std::filesystem::remove_all(folder);
 }
