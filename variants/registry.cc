@@ -22,6 +22,9 @@ namespace kill9 {
   HEAP(CoalescingHeap)    \
   HEAP(SizeClassHeap)
 
+// Of buffers that are passed on through a channel (variants/buffers/).
+const Design& BufferPoolDesign();
+
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).
 #define KILL9_BASELINES(VARIANT)     \
@@ -120,6 +123,7 @@ Lists& AllLists() {
     for (const Variant* design : StoreDesigns()) made->Add(*design);
     KILL9_CHANNELS(KILL9_LIST)
     KILL9_HEAPS(KILL9_LIST)
+    made->Add(BufferPoolDesign());
     KILL9_BASELINES(KILL9_LIST)
     KILL9_CHANNEL_BASELINES(KILL9_LIST)
     KILL9_HEAP_BASELINES(KILL9_LIST)

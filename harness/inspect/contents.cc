@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/inspect/heap_map.h"
 #include "harness/inspect/pool.h"
+#include "variants/buffers/buffer_pool_design.h"
 #include "variants/channel.h"
 #include "variants/heap.h"
 #include "variants/registry.h"

@@ -23,6 +23,7 @@
 #include "harness/inspect/contents.h"
 #include "harness/inspect/pool.h"
 #include "harness/inspect/segment_copy.h"
+#include "variants/buffers/buffer_pool_design.h"
 #include "variants/segment/file/segment_file.h"
 
 namespace kill9::inspect {

@@ -1,40 +1,11 @@
 #include "harness/inspect/pool.h"
 
-#include <memory>
-#include <utility>
 #include <vector>
 
 #include "variants/buffers/buffer_pool.h"
 
 namespace kill9::inspect {
 namespace {
-
-class BufferPools final : public Design {
- public:
-  std::string_view name() const override { return BufferPool::kDesignName; }
-  std::string_view summary() const override {
-    return "buffers with many owners, in one segment that processes share";
-  }
-  std::string_view kind() const override { return kPoolKind; }
-  std::string_view model() const override { return ""; }
-  const ObjectTraits& object_traits() const override { return traits_; }
-  absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
-    return BufferPool::Create({.segment = options});
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const override {
-    return BufferPool::Open(location);
-  }
-  absl::StatusOr<std::shared_ptr<Segment>> FromFd(int fd) const override {
-    return BufferPool::FromFd(fd);
-  }
-  absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject(
-      std::shared_ptr<Segment> segment) const override {
-    return BufferPool::Attach(std::move(segment));
-  }
-
- private:
-  ObjectTraits traits_;
-};
 
 Json AsJson(const std::vector<kill9::HoldsOf>& all, const char* holder) {
   Json rows = Json::array();
@@ -44,11 +15,6 @@ Json AsJson(const std::vector<kill9::HoldsOf>& all, const char* holder) {
 }
 
 }  // namespace
-
-const Design& PoolDesign() {
-  static const BufferPools design;
-  return design;
-}
 
 absl::StatusOr<Json> PoolOf(SharedObject& pool) {
   const absl::StatusOr<BufferPoolAccount> account = static_cast<BufferPool&>(pool).Account();

@@ -1,5 +1,4 @@
-// Buffer pools (variants/buffers/), as inspect tells of them: no design of the registry, since no
-// tier runs them as they stand.
+// Buffer pools (variants/buffers/), as inspect tells of them.
 #ifndef KILL9_HARNESS_INSPECT_POOL_H_
 #define KILL9_HARNESS_INSPECT_POOL_H_
 
@@ -8,11 +7,6 @@
 #include "variants/object.h"
 
 namespace kill9::inspect {
-
-inline constexpr std::string_view kPoolKind = "pool";
-
-// Of kind kPoolKind; its objects are BufferPools.
-const Design& PoolDesign();
 
 // Fields: buffers, holds; the room's account in bytes; holds_of_participants, by slot, and
 // holds_of_messages, by box: those on their way in channels.

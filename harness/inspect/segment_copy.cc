@@ -14,7 +14,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "harness/inspect/pool.h"
 #include "variants/segment/byte_lock.h"
 #include "variants/segment/file/segment_file.h"
 
@@ -98,7 +97,7 @@ absl::StatusOr<SegmentFile> SegmentFile::Open(const std::string& place) {
         absl::StrCat(place, " is damaged: its header tells of more than its file has"));
   }
   const std::string name(header.design, strnlen(header.design, sizeof header.design));
-  const Design* design = name == PoolDesign().name() ? &PoolDesign() : FindDesign(name);
+  const Design* design = FindDesign(name);
   if (design == nullptr) {
     return absl::UnimplementedError(
         absl::StrCat(place, " was made by design '", absl::CEscape(name),

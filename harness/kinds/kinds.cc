@@ -7,6 +7,7 @@
 #include "harness/channel_driver/channel_driver.h"
 #include "harness/heap_driver/heap_driver.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/pool_driver/pool_driver.h"
 #include "harness/store_driver/store_driver.h"
 #include "variants/registry.h"
 
@@ -14,8 +15,8 @@ namespace kill9 {
 namespace {
 
 std::vector<const TortureDriver*>& TortureDrivers() {
-  static auto* drivers =
-      new std::vector<const TortureDriver*>{new StoreDriver, new ChannelDriver, new HeapDriver};
+  static auto* drivers = new std::vector<const TortureDriver*>{new StoreDriver, new ChannelDriver,
+                                                               new HeapDriver, new PoolDriver};
   return *drivers;
 }
 

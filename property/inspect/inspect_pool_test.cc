@@ -2,9 +2,9 @@
 // its way in messages.
 #include <utility>
 
-#include "harness/inspect/pool.h"
 #include "property/inspect/inspect_fixture.h"
 #include "variants/buffers/buffer_pool.h"
+#include "variants/buffers/buffer_pool_design.h"
 
 namespace kill9 {
 namespace {
@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 class InspectedPool : public InspectFixture {};
-INSTANTIATE_TEST_SUITE_P(Pools, InspectedPool, ::testing::Values(&inspect::PoolDesign()),
+INSTANTIATE_TEST_SUITE_P(Pools, InspectedPool, ::testing::Values(&BufferPoolDesign()),
                          DesignTestName);
 
 TEST_P(InspectedPool, TellsWhoseHoldsThereAreAndWhatIsOnItsWay) {

@@ -287,6 +287,9 @@ void Supervisor::Bury(uint32_t slot) {
   last_dead_pid_ = mine.pid;
   mine.pid = 0;
   mine.lingers = false;
+  // Relaxed: read in audits, which begin later. What the dead held excuses nothing there.
+  board.attached.store(0, std::memory_order_relaxed);
+  board.held.store(0, std::memory_order_relaxed);
   if (mine.unborn_fd >= 0) unborn_.push_back(mine.unborn_fd);
   mine.unborn_fd = -1;
   // H3 (history.h): the death is no later than this reading.
