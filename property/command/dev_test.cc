@@ -31,9 +31,10 @@ class Dev : public ::testing::Test {
     std::filesystem::copy_file(KILL9_SOURCE_DIR "/.ci/failed_tests.awk",
                                folder_ + "/.ci/failed_tests.awk");
     // Nothing else of this machine is to be found.
-    for (const char* tool : {"awk",   "bash",    "cat",  "cut",   "dirname", "env", "flock", "grep",
-                             "mkdir", "nproc",   "rm",   "sed",   "setarch", "sh",  "sleep", "sort",
-                             "tail",  "timeout", "true", "uname", "chmod",   "cp"}) {
+    for (const char* tool :
+         {"awk",   "bash",    "cat",  "cut",   "dirname", "env", "flock",   "grep",
+          "mkdir", "nproc",   "rm",   "sed",   "setarch", "sh",  "sleep",   "sort",
+          "tail",  "timeout", "true", "uname", "chmod",   "cp",  "readlink"}) {
       const Ended ended = RunLine(std::string("command -v ") + tool);
       ASSERT_EQ(ended.exit_code, 0) << tool;
       std::filesystem::create_symlink(ended.output.substr(0, ended.output.size() - 1),
@@ -145,6 +146,40 @@ TEST_F(Dev, SaysHowLongABuildTakes) {
   }
   ended = RunDev("torture");
   EXPECT_THAT(ended.output, Not(HasSubstr("steps")));
+}
+
+// c++ is g++ by another name, and another g++ is not; a compiler cache acts by its name.
+TEST_F(Dev, KeepsATreeOfTheSameCompilerOnly) {
+  const std::string cache = folder_ + "/build/release/CMakeCache.txt";
+  std::filesystem::create_directories(folder_ + "/build/release");
+  Script("real-g++-12", "echo 12");
+  Script("g++-11", "echo 11");
+  Script("ccache", "echo 12");
+  for (const auto& [name, file] : {std::pair("g++", "real-g++-12"), std::pair("c++", "g++"),
+                                   std::pair("cc++", "ccache"), std::pair("cg++", "ccache")}) {
+    std::filesystem::remove(folder_ + "/bin/" + name);
+    std::filesystem::create_symlink(file, folder_ + "/bin/" + name);
+  }
+  const auto keeps = [&](const std::string& was, const std::string& is) {
+    std::ofstream(cache) << "CMAKE_CXX_COMPILER:STRING=" << folder_ << "/bin/" << was << "\n";
+    std::filesystem::remove(folder_ + "/built");
+    RunLine("cd / && env -i CXX=" + is + " PATH=" + folder_ + "/bin HOME=/ " + folder_ +
+            "/dev torture 2>&1");
+    EXPECT_NE(Built(), "") << was << " " << is;
+    const bool kept = std::filesystem::exists(cache);
+    // CMake itself is told the name that it knows.
+    const std::string told = "-DCMAKE_CXX_COMPILER=" + folder_ + "/bin/" + was;
+    EXPECT_TRUE(!kept || Built().find(told) != std::string::npos) << Built();
+    return kept;
+  };
+  EXPECT_TRUE(keeps("g++", "g++"));
+  EXPECT_TRUE(keeps("c++", "g++"));
+  EXPECT_TRUE(keeps("g++", "c++"));
+  EXPECT_FALSE(keeps("g++-11", "g++"));
+  EXPECT_FALSE(keeps("g++", "g++-11"));
+  EXPECT_FALSE(keeps("removed", "g++"));
+  EXPECT_TRUE(keeps("cg++", "cg++"));
+  EXPECT_FALSE(keeps("cc++", "cg++"));
 }
 
 TEST_F(Dev, IsInterruptedInTheMiddleOfABuild) {
