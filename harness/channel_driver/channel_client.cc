@@ -411,6 +411,7 @@ void ChannelClient::Visit() {
          absl::StrCat("nobody holds a message, a receiver finds none, and there are ",
                       occupancy->waiting, " that wait and ", occupancy->taken, " taken"));
   }
+  if (context().design.role() == Design::Role::kDesign) CheckMembers(*occupancy);
   if (broadcast_ != nullptr && !occupancy->closed) SendAndReceiveOne();
   // Small messages would divide the only room that there is.
   const bool tries_all = broadcast_ == nullptr && !workload_.last_room &&

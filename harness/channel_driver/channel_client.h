@@ -136,7 +136,8 @@ class ChannelClient final : public Client {
                   const MessageInfo& info, bool returned);
   void TryDescriptor();
   void RequireReadable(int descriptor, const char* when);
-  void CheckCounts(uint64_t waiting, uint64_t taken, const char* when);
+  void CheckMembers(const Occupancy& occupancy);
+  void CheckCounts(const std::vector<std::string>& sent, uint64_t taken, const char* when);
   [[noreturn]] void FailQuiet(const std::string& what);
   // Of a broadcast (channel_client_broadcast.cc).
   void NoteGap(const MessageInfo& info);

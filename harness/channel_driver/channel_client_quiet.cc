@@ -27,12 +27,34 @@ void ChannelClient::FailQuiet(const std::string& what) {
   Fail(Verdict::kViolation, absl::StrCat("in a quiet channel ", what));
 }
 
-void ChannelClient::CheckCounts(uint64_t waiting, uint64_t taken, const char* when) {
+// Each who is attached sends, receives, or does both, and nobody else does.
+void ChannelClient::CheckMembers(const Occupancy& occupancy) {
+  // Acquire: pairs with the supervisor's release.
+  const uint32_t all = context().control().expected_participants.load(std::memory_order_acquire);
+  if (occupancy.senders <= all && occupancy.receivers <= all &&
+      occupancy.senders + occupancy.receivers >= all) {
+    return;
+  }
+  FailQuiet(absl::StrCat("Look tells of ", occupancy.senders, " senders and ", occupancy.receivers,
+                         " receivers, and ", all, " members are attached"));
+}
+
+// Of messages that are `sent`, so many are taken.
+void ChannelClient::CheckCounts(const std::vector<std::string>& sent, uint64_t taken,
+                                const char* when) {
   const absl::StatusOr<Occupancy> occupancy = channel().Look();
   if (!occupancy.ok()) FailStatus("Look", occupancy.status());
-  if (occupancy->waiting == waiting && occupancy->taken == taken) return;
-  FailQuiet(absl::StrCat(when, " Look tells of ", occupancy->waiting, " messages that wait (",
-                         waiting, " do) and ", occupancy->taken, " taken (", taken, ")"));
+  uint64_t bytes = 0;
+  for (const std::string& message : sent) bytes += message.size();
+  const uint64_t waiting = sent.size() - std::min<uint64_t>(taken, sent.size());
+  if (occupancy->waiting != waiting || occupancy->taken != taken) {
+    FailQuiet(absl::StrCat(when, " Look tells of ", occupancy->waiting, " messages that wait (",
+                           waiting, " do) and ", occupancy->taken, " taken (", taken, ")"));
+  }
+  if (occupancy->bytes != bytes || occupancy->bytes > occupancy->capacity_bytes) {
+    FailQuiet(absl::StrCat(when, " Look tells of ", occupancy->bytes, " bytes of ",
+                           occupancy->capacity_bytes, "; the messages have ", bytes));
+  }
 }
 
 // REQUIRES: nothing waits, nobody holds anything, and nobody works.
@@ -53,7 +75,7 @@ void ChannelClient::TryAll() {
   }
   sent.resize(*count);
   SendDraftOfNothing(&sent);
-  CheckCounts(sent.size(), 0, "after SendMany");
+  CheckCounts(sent, 0, "after SendMany");
   const size_t returned = traits_.has_take ? TakeAndReturn(sent) : 0;
   for (size_t i = 0; i < sent.size(); ++i) {
     const absl::StatusOr<MessageInfo> info = channel().Receive(&buffer_, Deadline::None());
@@ -61,7 +83,7 @@ void ChannelClient::TryAll() {
     CheckQuiet(sent, i, buffer_, *info, i < returned);
   }
   if (channel().Receive(&buffer_, Deadline::None()).ok()) FailQuiet("more is there than was sent");
-  CheckCounts(0, 0, "after all was received");
+  CheckCounts({}, 0, "after all was received");
   if (traits_.has_readiness) TryDescriptor();
 }
 
@@ -125,11 +147,11 @@ size_t ChannelClient::TakeAndReturn(const std::vector<std::string>& sent) {
       CheckQuiet(sent, i, (*batch)[i].bytes, (*batch)[i].info, i < returned);
     }
     returned = std::max(returned, got);
-    CheckCounts(sent.size() - std::min(got, sent.size()), got, "beside a batch");
+    CheckCounts(sent, got, "beside a batch");
     if (absl::Status status = channel().Return(*std::move(batch)); !status.ok()) {
       FailStatus("Return of a batch", status);
     }
-    CheckCounts(sent.size(), 0, "after the return of a batch");
+    CheckCounts(sent, 0, "after the return of a batch");
   }
   // One comes again as often as it is returned: a count of it would begin anew.
   constexpr int kReturns = 40;
@@ -141,7 +163,7 @@ size_t ChannelClient::TakeAndReturn(const std::vector<std::string>& sent) {
       FailStatus("Return", status);
     }
   }
-  CheckCounts(sent.size(), 0, "after many returns");
+  CheckCounts(sent, 0, "after many returns");
   return std::max<size_t>(returned, 1);
 }
 

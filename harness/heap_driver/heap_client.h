@@ -78,6 +78,7 @@ class HeapClient final : public Client {
   void Free(size_t index);
   void HandOver(Random& random);
   void Misuse(Random& random);
+  void LookThrough(const KnownBlock& block);
   void RememberStale(const KnownBlock& block);
 
   // The whole content is what its allocator wrote.
@@ -91,6 +92,7 @@ class HeapClient final : public Client {
   bool Owns(const KnownBlock& block) const;
   void CheckAccountOfHeap();
   void CheckLargest();
+  void CheckNothingLarger(uint64_t largest);
   [[noreturn]] void FailStatus(const char* operation, const absl::Status& status);
 
   const HeapTraits& traits_;

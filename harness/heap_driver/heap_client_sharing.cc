@@ -173,6 +173,19 @@ void HeapClient::LookAround() {
   }
 }
 
+// Its bytes are shown to who owns it, and the one who asks has not let go of it since.
+void HeapClient::LookThrough(const KnownBlock& block) {
+  BeginUnrecorded(Function::kOwners, kHeapOfBlocks);
+  const absl::Status status = heap().Data(block.handle).status();
+  EndUnrecorded();
+  if (!status.ok() && !IsNotOwner(status)) FailStatus("Data of what was freed", status);
+  if (!status.ok()) return Count(boards_.refused_misuses);
+  if (AskOwners(block)) return;
+  Fail(Verdict::kViolation,
+       absl::StrCat("Data shows a block at offset ", block.handle.offset,
+                    " to who owns it no more, by the handle of an earlier allocation"));
+}
+
 // With a handle of a block that it owns no more, unless it was given it again.
 void HeapClient::Misuse(Random& random) {
   if (stale_.empty() || !tells_owners_) return;
@@ -182,6 +195,7 @@ void HeapClient::Misuse(Random& random) {
     stale_.erase(stale_.begin() + static_cast<ptrdiff_t>(index));
     return;
   }
+  if (random.Chance(400)) return LookThrough(block);
   Begin(Function::kFree, kHeapOfBlocks, block.id, CallOf(0));
   const absl::Status status = heap().Free(block.handle);
   if (!status.ok() && !IsNotOwner(status)) FailStatus("Free of what was freed", status);
@@ -260,8 +274,35 @@ void HeapClient::CheckLargest() {
            absl::StrCat("there is no room for ", bytes, " bytes, though there is for ", largest));
     }
     if (n == 0) Free(held_.size() - 1);
+    if (n == 0) CheckNothingLarger(largest);
   }
   while (held_.size() > held) Free(held_.size() - 1);
+}
+
+// Nothing larger than what it says is the largest has room, and its numbers are those of the
+// account, but for what a design counts as room for headers.
+void HeapClient::CheckNothingLarger(uint64_t largest) {
+  if (context().design.role() != Design::Role::kDesign) return;
+  const uint64_t larger = largest + 1;
+  if (larger <= heap().max_block_bytes() && Allocate(larger, Deadline::None(), Lifetime::kShort)) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("Look tells of ", largest, " bytes as the largest block, and of ", larger,
+                      " one was served"));
+  }
+  const absl::StatusOr<HeapOccupancy> seen = heap().Look();
+  const absl::StatusOr<HeapAccount> account = heap().Account();
+  if (!seen.ok()) FailStatus("Look", seen.status());
+  if (!account.ok()) FailStatus("Account", account.status());
+  if (seen->room_bytes == account->room_bytes && seen->free_bytes <= account->free_bytes &&
+      seen->reserved_bytes == account->reserved_bytes &&
+      seen->blocks == account->report.live.blocks) {
+    return;
+  }
+  Fail(Verdict::kViolation,
+       absl::StrCat("Look tells of room ", seen->room_bytes, ", free ", seen->free_bytes,
+                    ", reserved ", seen->reserved_bytes, " and ", seen->blocks,
+                    " blocks; the account of ", account->room_bytes, ", ", account->free_bytes,
+                    ", ", account->reserved_bytes, " and ", account->report.live.blocks));
 }
 
 }  // namespace kill9

@@ -33,6 +33,7 @@ std::span<const PoolWorkload> AllPoolWorkloads() {
        .shares = 0,
        .writes = 0,
        .grows = 0,
+       .waits = 500,
        .carries = false,
        .last_room = true},
   };

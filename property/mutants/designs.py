@@ -2,6 +2,7 @@
 say so: the next design is known without a line here.
 
     variants/KINDS/NAME/        a design, where a source of it defines `const ...& Name()`
+    variants/KINDS/             the only one of its kind, where name_design.cc is a source of it
     property/KINDS*/            tests of every design of the kind
     *_test.cc                   beside any file that the design is made of: tests of it, too
     property/PART/              tests of what all kinds share: segment
@@ -37,13 +38,20 @@ def designs():
             snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
             if snake == source.parts[2]:
                 found[snake] = folder_of(source)
+    for source in sorted(ROOT.glob("*/*_design.cc")):
+        found[source.stem.removesuffix("_design")] = folder_of(source)
     return found
 
 
 def kinds_of(folder):
-    """variants/heaps/NAME -> heaps"""
+    """variants/heaps/NAME -> heaps; variants/buffers -> buffers, where a design is in it itself"""
     parts = pathlib.PurePath(folder).parts
-    return parts[1] if len(parts) > 2 else None
+    return parts[1] if len(parts) > 2 or (len(parts) == 2 and is_alone(parts[1])) else None
+
+
+def is_alone(kinds):
+    """Whether there is one design of the kind: all its tests are of it, and nothing sweeps it."""
+    return any((ROOT / kinds).glob("*_design.cc"))
 
 
 class Tree:
@@ -113,8 +121,13 @@ class Tree:
             folders = {folder for folder in folders if kinds_of(folder) == kinds}
             beside = [test for folder in sorted(folders) for test in tests_in(folder)]
             of_all = [test for folder in folders_of_tests(kinds) for test in tests_in(folder)]
+            if is_alone(kinds):
+                beside, of_all = [*beside, *of_all], []
             result.append(Judge(kinds, tuple(of_kind), beside, of_all))
         return result
+
+    def swept(self, names):
+        return [name for name in names if not is_alone(kinds_of(self.designs[name]))]
 
     def described(self):
         described = {}

@@ -129,11 +129,13 @@ def questions(mutant, tree, builder, objects, folder, done, arguments):
             yield "tests", lambda: ask_judge(program, tests, arguments.limit)
     program = folder / "kill9"
     yield "build", lambda: builder.link(objects, program)
-    shared = [f"--variant={','.join(mutant['designs'])}", f"--seed={arguments.seed}"]
-    for tier, words in (
-            ("sweep", ["sweep", *shared, "--failures=1", f"--cells={arguments.cells}"]),
-            ("torture", ["torture", *shared, "--fail-fast", f"--seconds={arguments.seconds}"])):
-        yield tier, lambda: ask(program, words, arguments.limit)
+    for tier, designs, words in (
+            ("sweep", tree.swept(mutant["designs"]),
+             ["--failures=1", f"--cells={arguments.cells}"]),
+            ("torture", mutant["designs"], ["--fail-fast", f"--seconds={arguments.seconds}"])):
+        if designs:
+            line = [tier, f"--variant={','.join(designs)}", f"--seed={arguments.seed}", *words]
+            yield tier, lambda: ask(program, line, arguments.limit)
 
 
 def judged(mutant, tree, builder, folder, done, arguments):
