@@ -306,6 +306,7 @@ void HeapClient::RemoveFilling() {
   const size_t filled = filling_.size();
   filling_.clear();
   for (size_t i = 0; i < filled; ++i) Free(held_.size() - 1);
+  TryEmptyHeap();
 }
 
 }  // namespace kill9

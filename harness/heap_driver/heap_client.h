@@ -92,6 +92,7 @@ class HeapClient final : public Client {
   bool Owns(const KnownBlock& block) const;
   void CheckAccountOfHeap();
   void CheckLargest();
+  void TryEmptyHeap();
   void CheckNothingLarger(uint64_t largest);
   [[noreturn]] void FailStatus(const char* operation, const absl::Status& status);
 

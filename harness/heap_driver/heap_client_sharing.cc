@@ -12,6 +12,7 @@ namespace kill9 {
 namespace {
 
 constexpr uint64_t kHeapOfBlocks = 0;
+constexpr uint64_t kMostTried = 64u << 10;
 
 // That a call by somebody who owns no such block is refused.
 bool IsNotOwner(const absl::Status& status) {
@@ -211,6 +212,23 @@ void HeapClient::Visit() {
   LookAround();
   CheckAccountOfHeap();
   CheckLargest();
+}
+
+// Where nothing lives there is room for each size, whatever the sizes were of what has filled it.
+void HeapClient::TryEmptyHeap() {
+  if (context().design.role() != Design::Role::kDesign) return;
+  const absl::StatusOr<HeapAccount> account = heap().Account();
+  if (!account.ok()) FailStatus("Account", account.status());
+  if (account->holds != 0 || account->reserved_bytes != 0) return;
+  const uint64_t most = std::min<uint64_t>(heap().max_block_bytes(), kMostTried);
+  for (uint64_t bytes = 1 + process() % 16; bytes <= most; bytes = bytes * 2 + 5) {
+    if (!Allocate(bytes, Deadline::None(), Lifetime::kShort)) {
+      Fail(Verdict::kViolation,
+           absl::StrCat("in a heap in which nothing lives there is no room for ", bytes,
+                        " bytes, of ", heap().max_block_bytes()));
+    }
+    Free(held_.size() - 1);
+  }
 }
 
 // Of parked workers: what was handed over to them unasked counts as theirs from here on.
