@@ -8,11 +8,11 @@
 #ifndef KILL9_PROPERTY_EXPLORE_ENUMERATOR_H_
 #define KILL9_PROPERTY_EXPLORE_ENUMERATOR_H_
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <set>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,25 +22,41 @@ namespace kill9::explore {
 
 class Enumerator {
  public:
+  static constexpr size_t kMostThreads = 4, kMostSteps = 12;
+  // A few in a row, in no memory of their own: there are millions of states.
+  template <typename T>
+  struct Few {
+    std::array<T, kMostSteps> all = {};
+    size_t count = 0;
+    auto operator<=>(const Few&) const = default;
+    bool empty() const { return count == 0; }
+    void Add(const T& one) { all[count++] = one; }
+    void Clear() { *this = {}; }
+    void DropFirst() {
+      std::copy(all.begin() + 1, all.begin() + static_cast<ptrdiff_t>(count), all.begin());
+      all[--count] = {};
+    }
+  };
+  // What a thread has stored, and nobody else sees yet.
+  struct Buffered {
+    uint8_t word = 0, value = 0;
+    auto operator<=>(const Buffered&) const = default;
+  };
   struct State {
     std::array<uint64_t, 4> words = {};
-    std::vector<size_t> next;
-    std::vector<std::deque<std::pair<uint8_t, uint64_t>>> buffers;
-    std::vector<std::vector<uint64_t>> told;
-    std::vector<bool> dead;
+    std::array<uint8_t, kMostThreads> next = {};
+    std::array<bool, kMostThreads> dead = {};
+    std::array<Few<Buffered>, kMostThreads> buffers = {};
+    std::array<Few<uint64_t>, kMostThreads> told = {};
     auto operator<=>(const State&) const = default;
   };
 
+  // REQUIRES: no more threads, and steps of each, than that.
   Enumerator(const std::vector<Thread>& threads, bool tso, int deaths)
       : threads_(threads), tso_(tso), deaths_(deaths) {}
 
   std::set<State> Run() {
-    State first;
-    first.next.resize(threads_.size());
-    first.buffers.resize(threads_.size());
-    first.told.resize(threads_.size());
-    first.dead.resize(threads_.size());
-    Visit(first);
+    Visit({});
     return ends_;
   }
 
@@ -63,7 +79,7 @@ class Enumerator {
       if (died < deaths_) {
         State next = state;
         next.dead[i] = true;
-        next.told[i].clear();  // nobody hears what it has found out
+        next.told[i].Clear();  // nobody hears what it has found out
         Visit(next);
       }
       State next = state;
@@ -71,18 +87,19 @@ class Enumerator {
     }
     if (ended) {
       State end = state;
-      end.next.clear();
+      end.next = {};
       ends_.insert(end);
     }
   }
   static void Drain(State& state, size_t i) {
-    const auto [word, value] = state.buffers[i].front();
-    state.buffers[i].pop_front();
-    state.words[word] = value;
+    const Buffered first = state.buffers[i].all[0];
+    state.buffers[i].DropFirst();
+    state.words[first.word] = first.value;
   }
   uint64_t Look(const State& state, size_t i, uint8_t word) const {
-    for (size_t n = state.buffers[i].size(); n-- > 0;) {
-      if (state.buffers[i][n].first == word) return state.buffers[i][n].second;
+    const Few<Buffered>& buffer = state.buffers[i];
+    for (size_t n = buffer.count; n-- > 0;) {
+      if (buffer.all[n].word == word) return buffer.all[n].value;
     }
     return state.words[word];
   }
@@ -103,7 +120,7 @@ class Enumerator {
       case Code::kStore:
       case Code::kPlainStore:
         if (tso_) {
-          state.buffers[i].emplace_back(instruction.word, instruction.operand);
+          state.buffers[i].Add({instruction.word, instruction.operand});
         } else {
           memory = instruction.operand;
         }
@@ -129,7 +146,7 @@ class Enumerator {
         if (!drained && instruction.order == std::memory_order_seq_cst) return false;
         break;
     }
-    state.told[i].push_back(told);
+    state.told[i].Add(told);
     ++state.next[i];
     return true;
   }

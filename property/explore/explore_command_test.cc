@@ -198,21 +198,34 @@ TEST_P(ShippedProgram, AnswersAndLeavesBehindWhatTheExplorerSays) {
     deaths += run["deaths"].get<uint64_t>();
   }
   EXPECT_LE(diverged, one.most_diverged) << ended.output;
+  for (const Json& run : (*result)["runs"]) {
+    const Json none = Json::array();
+    for (const Json& why : run.contains("why_diverged") ? run["why_diverged"] : none) {
+      EXPECT_THAT(why["reason"].get<std::string>(),
+                  testing::AnyOf("it has stored more or less than in the schedule, when it dies",
+                                 "the kernel does for the dead at once what the schedule divides"))
+          << ended.output;
+      EXPECT_THAT(why["token"].get<std::string>(), testing::StartsWith(one.variant + ":"));
+    }
+  }
   EXPECT_GT(deaths, 0u);
   std::filesystem::remove(file);
 }
 
 // Of locked designs many a schedule has the death between two plain stores that the shipped program
 // makes at once.
-INSTANTIATE_TEST_SUITE_P(Designs, ShippedProgram,
-                         testing::Values(ShippedCase{"cas_slots", "put+put get+erase", 6, 1},
-                                         ShippedCase{"seqlock_ring", "put+get", 6, 1},
-                                         ShippedCase{"global_mutex", "get+erase", 8, 2},
-                                         ShippedCase{"broadcast_ring", "send+receive", 6, 1},
-                                         ShippedCase{"coalescing_heap", "share+grab", 6, 1}),
-                         [](const testing::TestParamInfo<ShippedCase>& one) {
-                           return one.param.variant;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Designs, ShippedProgram,
+    testing::Values(ShippedCase{"cas_slots", "put+put get+erase", 6, 1},
+                    ShippedCase{"seqlock_ring", "put+get", 6, 1},
+                    ShippedCase{"global_mutex", "get+erase", 8, 2},
+                    // Five of eight could not be led through while what a
+                    // compiler reads twice, or copies in another order, was
+                    // taken for something else.
+                    ShippedCase{"striped_locks", "erase+draft pin+draft", 4, 1},
+                    ShippedCase{"broadcast_ring", "send+receive", 6, 1},
+                    ShippedCase{"coalescing_heap", "share+grab", 6, 1}),
+    [](const testing::TestParamInfo<ShippedCase>& one) { return one.param.variant; });
 
 class ExploreParts : public testing::Test {
  protected:

@@ -16,7 +16,14 @@ namespace {
 std::set<Outcome> ByBruteForce(const std::vector<Thread>& threads, MemoryModel model, int deaths) {
   std::set<Outcome> outcomes;
   for (const auto& end : Enumerator(threads, model == MemoryModel::kTso, deaths).Run()) {
-    outcomes.insert({end.told, {end.words.begin(), end.words.begin() + kWords}});
+    Outcome outcome;
+    for (size_t i = 0; i < threads.size(); ++i) {
+      const auto& told = end.told[i];
+      outcome.told.emplace_back(told.all.begin(),
+                                told.all.begin() + static_cast<ptrdiff_t>(told.count));
+    }
+    outcome.words.assign(end.words.begin(), end.words.begin() + kWords);
+    outcomes.insert(outcome);
   }
   return outcomes;
 }

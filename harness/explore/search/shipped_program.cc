@@ -102,18 +102,20 @@ ShippedScore CompareWithShipped(const std::string& variant, const std::string& s
     for (size_t i = 0; i < batch.size(); ++i) {
       const ShippedAnswer answer = i < answers.size() ? answers[i] : ShippedAnswer{};
       score.instructions += answer.instructions;
+      const std::string token = Render(Token{.variant = variant,
+                                             .scenario = scenario,
+                                             .deaths = options.deaths,
+                                             .schedule = schedules[i],
+                                             .contended = {}});
       if (answer.kind == ShippedAnswer::kSame) ++score.same;
       if (answer.kind == ShippedAnswer::kDiverged) {
         ++score.diverged;
-        ++score.why_diverged[WithoutPlace(answer.how)];
+        ShippedScore::Diverged& why = score.why_diverged[WithoutPlace(answer.how)];
+        if (why.count++ == 0) why = {1, answer.how, token};
       }
       if (answer.kind != ShippedAnswer::kOther || score.other++ > 0) continue;
       score.first_other = answer.how;
-      score.token_of_other = Render(Token{.variant = variant,
-                                          .scenario = scenario,
-                                          .deaths = options.deaths,
-                                          .schedule = schedules[i],
-                                          .contended = {}});
+      score.token_of_other = token;
     }
     batch.clear();
     schedules.clear();

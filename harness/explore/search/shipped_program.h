@@ -31,7 +31,11 @@ struct ShippedOptions {
 struct ShippedScore {
   uint64_t same = 0, other = 0, diverged = 0, instructions = 0, deaths = 0;
   std::string first_other, token_of_other;
-  std::map<std::string, uint64_t> why_diverged;  // without its place
+  struct Diverged {
+    uint64_t count = 0;
+    std::string first, token;  // with its place; of the first
+  };
+  std::map<std::string, Diverged> why_diverged;  // by the reason, without its place
 };
 ShippedScore CompareWithShipped(const std::string& variant, const std::string& scenario,
                                 Scene& scene, const ShippedOptions& options);

@@ -23,6 +23,7 @@ using stepper::Tracee;
 
 // Of a mutex others are told by its first word.
 constexpr uint64_t kMutexWordBytes = 4;
+constexpr char kWritesTwice[] = "it writes twice";
 
 bool WaitsOnFutex(uint64_t call, uint64_t operation) {
   const uint64_t command = operation & FUTEX_CMD_MASK;
@@ -202,10 +203,8 @@ bool Walk::AwaitWake(int participant) {
 }
 
 bool Walk::Overlaps(const Next& next, const PlannedStep& step) {
-  return std::any_of(next.piece, next.piece + next.pieces, [&](Piece piece) {
-    return step.bytes > 0 && piece.begin < step.offset + step.bytes &&
-           step.offset < piece.begin + piece.bytes;
-  });
+  return std::any_of(next.piece, next.piece + next.pieces,
+                     [&](const Piece& piece) { return Overlaps(piece, step); });
 }
 
 // To what the schedule has next for the participant, and through it.
@@ -232,10 +231,11 @@ bool Walk::Advance(int participant) {
     if (passed && !reached) {
       const bool only_looks = wanted == AccessKind::kUpdate && next.pieces == 1 &&
                               !next.piece[0].writes && Overlaps(next, StepOf(process));
-      if (!only_looks && (next.pieces != 1 || !process.last.Has(next.piece[0]))) {
+      const bool again = next.pieces == 1 && process.last.Has(next.piece[0]);
+      if (!only_looks && !again && !KnowsAlready(participant, next, process.next)) {
         return Diverge(participant, absl::StrCat("it does something else: ", NameOf(next)));
       }
-      if (!RepeatAccess(participant, next)) return false;
+      if (!RepeatAccess(participant, next, kWritesTwice)) return false;
       continue;
     }
     if (reached) {
@@ -262,126 +262,13 @@ std::string Walk::NameOf(const Next& next) {
   }
 }
 
-// Plain reads and writes with nobody else between them: the shipped program may make them in
-// another order, make one of several, and do without reads. What was to be written is there in the
-// end.
-bool Walk::Stretch(int participant) {
-  Process& process = of_[static_cast<size_t>(participant)];
-  const size_t begin = process.next;
-  size_t end = begin;
-  for (; end < process.steps.size(); ++end) {
-    const AccessKind kind = plan_.steps[process.steps[end]].kind;
-    if (kind != AccessKind::kRead && kind != AccessKind::kWrite) break;
-    if (end > begin && OthersBetween(participant, process.steps[end - 1], process.steps[end]))
-      break;
-  }
-  const auto step_at = [&](size_t n) -> const PlannedStep& {
-    return plan_.steps[process.steps[n]];
-  };
-  const bool dies_then = end < process.steps.size() && step_at(end).kind == AccessKind::kDeath;
-  const bool comes_to_kernel =
-      end < process.steps.size() && step_at(end).kind == AccessKind::kKernel;
-  process.next = end;
-  for (;;) {
-    // What the dead have read is of no consequence.
-    if (dies_then && HasMadeWrites(process, begin, end) && IsAsAtDeath(participant)) break;
-    const Next next = Look(participant);
-    // A call that the schedule does not have is about nobody else.
-    const bool is_own =
-        next.kind == Next::kOrdinary || (next.kind == Next::kCallsKernel && next.pieces == 0 &&
-                                         !(comes_to_kernel && next.about_others));
-    if (is_own) {
-      if (!Go(participant, next)) return false;
-      if (process.asleep) return Diverge(participant, "it waits");
-      continue;
-    }
-    if (next.pieces == 0) break;
-    // Of several accesses to the same place the first that is not made yet.
-    size_t count = 0, first_made = 0;
-    for (size_t n = begin; n < end; ++n) {
-      if (process.made[n] || !Overlaps(next, step_at(n))) continue;
-      if (count > 0 && step_at(n).offset == step_at(first_made).offset) continue;
-      if (count++ == 0) first_made = n;
-      process.made[n] = true;
-    }
-    const bool overlaps_following =
-        end < process.steps.size() && !process.made[end] && Overlaps(next, step_at(end));
-    if (count > 0 && !MakeAhead(participant, next, end, step_at(first_made).offset)) return false;
-    const bool known =
-        count > 0 || std::any_of(process.steps.begin() + static_cast<ptrdiff_t>(begin),
-                                 process.steps.begin() + static_cast<ptrdiff_t>(end),
-                                 [&](size_t n) { return Overlaps(next, plan_.steps[n]); });
-    if (count == 0 && (overlaps_following || !known)) break;
-    process.last = next.piece[0];
-    if (!Go(participant, next)) return false;
-    if (process.asleep) break;
-  }
-  return HasWritten(participant, process.steps[begin], process.steps[end - 1] + 1);
-}
-
-bool Walk::HasMadeWrites(const Process& process, size_t begin, size_t end) const {
-  for (size_t n = begin; n < end; ++n) {
-    const bool writes = plan_.steps[process.steps[n]].kind == AccessKind::kWrite;
-    if (writes && !process.made[n]) return false;
-  }
-  return true;
-}
-
-// What the same instruction does of later steps, though others come before them: they must not
-// mind.
-bool Walk::MakeAhead(int participant, const Next& next, size_t from, uint64_t made_at) {
-  Process& process = of_[static_cast<size_t>(participant)];
-  for (size_t n = from; n < process.steps.size(); ++n) {
-    const PlannedStep& step = plan_.steps[process.steps[n]];
-    if (step.kind != AccessKind::kRead && step.kind != AccessKind::kWrite) return true;
-    if (process.made[n] || !Overlaps(next, step) || step.offset == made_at) return true;
-    for (size_t i = process.steps[from - 1] + 1; i < process.steps[n]; ++i) {
-      const PlannedStep& other = plan_.steps[i];
-      if (other.participant == participant || !IsAccess(other.kind)) continue;
-      const bool apart =
-          other.offset + other.bytes <= step.offset || step.offset + step.bytes <= other.offset;
-      const bool both_read = other.kind == AccessKind::kRead && step.kind == AccessKind::kRead;
-      if (!apart && !both_read) {
-        return Diverge(participant, "one instruction does what the schedule divides");
-      }
-    }
-    process.made[n] = true;
-  }
-  return true;
-}
-
-bool Walk::OthersBetween(int participant, size_t begin, size_t end) const {
-  for (size_t i = begin + 1; i < end; ++i) {
-    if (plan_.steps[i].participant != participant && matters_[i]) return true;
-  }
-  return false;
-}
-
-// Whether the last values that it wrote in these steps are there.
-bool Walk::HasWritten(int participant, size_t begin, size_t end) {
-  for (size_t i = begin; i < end; ++i) {
-    const PlannedStep& step = plan_.steps[i];
-    if (step.participant != participant || step.kind != AccessKind::kWrite || !matters_[i])
-      continue;
-    const bool later = std::any_of(
-        plan_.steps.begin() + static_cast<ptrdiff_t>(i) + 1,
-        plan_.steps.begin() + static_cast<ptrdiff_t>(end), [&](const PlannedStep& other) {
-          return other.participant == participant && other.kind == AccessKind::kWrite &&
-                 other.offset == step.offset;
-        });
-    if (later || ValueAt(step.offset, step.bytes) == AsHere(step.value)) continue;
-    return Diverge(participant, "it has not written what it should");
-  }
-  return true;
-}
-
-// Once more what it has touched last: it must not change it.
-bool Walk::RepeatAccess(int participant, const Next& next) {
+// Once more what it has touched before: it must not change it, else it has diverged so.
+bool Walk::RepeatAccess(int participant, const Next& next, const std::string& how) {
   const Piece piece = next.piece[0];
   const auto copy = [&] { return std::string(scene_.memory().data() + piece.begin, piece.bytes); };
   const std::string before = copy();
   if (!Go(participant, next)) return false;
-  return copy() == before || Diverge(participant, "it writes twice");
+  return copy() == before || Diverge(participant, how);
 }
 
 // What comes after its last access is of its own, up to what others may see.
@@ -402,7 +289,7 @@ bool Walk::GoToEndOfTurn(int participant) {
         const bool again = next.pieces == 1 && process.last.Has(next.piece[0]);
         const bool planned = process.next < process.steps.size() && Overlaps(next, StepOf(process));
         if (!again || planned) return true;
-        if (!RepeatAccess(participant, next)) return false;
+        if (!RepeatAccess(participant, next, kWritesTwice)) return false;
         continue;
       }
       case Next::kOrdinary:

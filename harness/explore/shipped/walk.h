@@ -64,7 +64,7 @@ class Walk {
     Steps::Words at_death;      // what is there when it dies
     uint64_t marks = 0;
     bool asleep = false, ended = false, dead = false;
-    size_t killed_at = 0;  // the step by which the kernel began to do its part; 0: it did not
+    bool killed = false;  // the kernel has done its part
   };
 
   void ChooseSteps();
@@ -77,17 +77,30 @@ class Walk {
   bool Advance(int participant);
   bool Stretch(int participant);
   bool HasMadeWrites(const Process& process, size_t begin, size_t end) const;
-  bool MakeAhead(int participant, const Next& next, size_t from, uint64_t made_at);
+  bool KnowsAlready(int participant, const Next& next, size_t from) const;
+  static bool IsPlain(const PlannedStep& step) {
+    return step.kind == AccessKind::kRead || step.kind == AccessKind::kWrite;
+  }
+  static bool Makes(const Next& next, const PlannedStep& step);
+  static bool HasSame(const std::vector<const PlannedStep*>& made, const PlannedStep& step);
+  std::vector<const PlannedStep*> Make(int participant, const Next& next, size_t begin, size_t end);
+  bool MakeAhead(int participant, const Next& next, size_t from,
+                 std::vector<const PlannedStep*>& made);
   bool OthersBetween(int participant, size_t begin, size_t end) const;
-  bool HasWritten(int participant, size_t begin, size_t end);
+  bool HasWritten(const Process& process, size_t begin, size_t end) const;
+  static bool Overlaps(const Piece& piece, const PlannedStep& step) {
+    return step.bytes > 0 && piece.begin < step.offset + step.bytes &&
+           step.offset < piece.begin + piece.bytes;
+  }
   static bool Overlaps(const Next& next, const PlannedStep& step);
   static std::string NameOf(const Next& next);
-  bool RepeatAccess(int participant, const Next& next);
+  bool RepeatAccess(int participant, const Next& next, const std::string& how);
   bool GoToEndOfTurn(int participant);
   bool GoToDeath(int participant);
   void ChooseWordsAtDeath(int participant, const Steps::Words& words);
   bool IsAsAtDeath(int participant);
   bool EndDead(size_t number);
+  bool IsLookedAtMeanwhile(size_t first) const;
   bool Finish();
   uint64_t ValueAt(uint64_t offset, uint64_t bytes) const;
   const PlannedStep& StepOf(const Process& process) const {
@@ -106,6 +119,8 @@ class Walk {
   bool timed_out_ = false;
   uint64_t instructions_ = 0;
   static constexpr uint64_t kMostInstructions = 2'000'000;
+  static constexpr char kOtherStores[] =
+      "it has stored more or less than in the schedule, when it dies";
 };
 
 }  // namespace kill9::explore

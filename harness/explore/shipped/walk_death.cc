@@ -42,7 +42,7 @@ bool Walk::IsAsAtDeath(int participant) {
   const Process& process = of_[static_cast<size_t>(participant)];
   lacks_ = "it dies elsewhere";
   if (scene_.MomentsOf(participant) != process.marks) return false;
-  lacks_ = "it has stored more or less than in the schedule, when it dies";
+  lacks_ = kOtherStores;
   const auto* const memory = reinterpret_cast<const uint64_t*>(scene_.memory().data());
   for (const auto& [word, value] : process.at_death) {
     if (memory[word] != value) return false;
@@ -69,8 +69,10 @@ bool Walk::GoToDeath(int participant) {
   while (!IsAsAtDeath(participant)) {
     if (process.asleep || process.ended) return Diverge(participant, lacks_);
     const Next next = Look(participant);
-    if (next.kind == Next::kTouches && next.pieces == 1 && process.last.Has(next.piece[0])) {
-      if (!RepeatAccess(participant, next)) return false;
+    const bool again =
+        next.kind == Next::kTouches && next.pieces == 1 && process.last.Has(next.piece[0]);
+    if (again || (next.kind == Next::kTouches && KnowsAlready(participant, next, process.next))) {
+      if (!RepeatAccess(participant, next, lacks_)) return false;
       continue;
     }
     const bool goes_on = next.kind == Next::kOrdinary || (next.kind == Next::kCallsKernel &&
@@ -87,21 +89,39 @@ bool Walk::GoToDeath(int participant) {
 bool Walk::EndDead(size_t number) {
   const int participant = plan_.steps[number].participant;
   Process& process = of_[static_cast<size_t>(participant)];
-  if (process.killed_at == 0) {
+  if (!process.killed) {
+    process.killed = true;
     processes_.tracee(participant).Kill();
-    process.killed_at = number;
-  }
-  const PlannedStep& event = plan_.steps[number];
-  for (size_t i = process.killed_at; i < number; ++i) {
-    const PlannedStep& other = plan_.steps[i];
-    if (other.participant == participant) continue;
-    const bool on_mutex = IsAccess(other.kind) && event.offset != 0 && other.offset == event.offset;
-    if (other.kind == AccessKind::kKernel || on_mutex) {
+    if (IsLookedAtMeanwhile(number)) {
       return Diverge(participant, "the kernel does for the dead at once what the schedule divides");
     }
   }
   processes_.NoteDeath(participant);
   return true;
+}
+
+// Whether somebody looks between this, the first thing that the kernel does for a dead participant,
+// and the last one.
+bool Walk::IsLookedAtMeanwhile(size_t first) const {
+  const int participant = plan_.steps[first].participant;
+  const auto looks_before = [&](size_t number) {
+    const PlannedStep& event = plan_.steps[number];
+    return std::any_of(plan_.steps.begin() + static_cast<ptrdiff_t>(first),
+                       plan_.steps.begin() + static_cast<ptrdiff_t>(number),
+                       [&](const PlannedStep& other) {
+                         const bool on_mutex = IsAccess(other.kind) && event.offset != 0 &&
+                                               other.offset == event.offset;
+                         return other.participant != participant &&
+                                (other.kind == AccessKind::kKernel || on_mutex);
+                       });
+  };
+  for (size_t i = first + 1; i < plan_.steps.size(); ++i) {
+    const PlannedStep& step = plan_.steps[i];
+    if (step.participant == participant && step.kind == AccessKind::kEvent && looks_before(i)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace kill9::explore

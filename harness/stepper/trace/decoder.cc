@@ -42,6 +42,18 @@ uint8_t NumberOf(unsigned reg) {
 #undef KILL9_REGISTER
 }
 
+bool IsOfVectors(const cs_x86_op& operand) {
+  return operand.type == X86_OP_REG &&
+         ((operand.reg >= X86_REG_MM0 && operand.reg <= X86_REG_MM7) ||
+          (operand.reg >= X86_REG_XMM0 && operand.reg <= X86_REG_ZMM31));
+}
+
+// An instruction of vectors whose first operand is memory stores there. Of most of these Capstone 4
+// says that they read.
+bool StoresVector(const cs_x86& x86) {
+  return x86.op_count >= 2 && x86.operands[0].type == X86_OP_MEM && IsOfVectors(x86.operands[1]);
+}
+
 }  // namespace
 
 void Decoder::FindOperands(const void* decoded, Cached* cached) {
@@ -50,7 +62,8 @@ void Decoder::FindOperands(const void* decoded, Cached* cached) {
   const cs_x86& x86 = instruction.detail->x86;
   const bool prefetches = instruction.id >= X86_INS_PREFETCH && instruction.id <= X86_INS_PREFETCHW;
   // Of these Capstone does not always say that they write.
-  const bool updates = x86.prefix[0] == X86_PREFIX_LOCK || instruction.id == X86_INS_XCHG;
+  const bool updates =
+      x86.prefix[0] == X86_PREFIX_LOCK || instruction.id == X86_INS_XCHG || StoresVector(x86);
   const auto bytes_of = [prefetches](const cs_x86_op& operand) {
     return prefetches ? uint8_t{0} : operand.size;
   };

@@ -208,6 +208,22 @@ std::string Confirm(const Design& variant, const std::string& scenario, const ex
   return "possible, not confirmed: in the shipped program " + answers[0].how;
 }
 
+// What the shipped program makes of a schedule in which nothing is wrong.
+std::string InShipped(const Design& variant, const std::string& scenario,
+                      const explore::Scene& scene, const explore::Replayed& replayed) {
+  const std::vector<explore::Steps> steps = {
+      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
+  if (answers.empty()) return "kill9 is not beside this program";
+  const bool same = answers[0].kind == explore::ShippedAnswer::kSame;
+  const bool diverged = answers[0].kind == explore::ShippedAnswer::kDiverged;
+  return absl::StrCat("in the shipped program ",
+                      same       ? "the same"
+                      : diverged ? "diverged: "
+                                 : "other: ",
+                      answers[0].how);
+}
+
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
                Json* runs) {
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
@@ -325,8 +341,11 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
               {"schedules", arguments.shipped}, {"same", score.same},
               {"other", score.other},           {"diverged", score.diverged},
               {"deaths", score.deaths},         {"instructions", score.instructions}};
-  for (const auto& [why, count] : score.why_diverged) {
-    std::cout << absl::StrFormat("    %6d diverged: %s\n", count, why);
+  for (const auto& [why, diverged] : score.why_diverged) {
+    std::cout << absl::StrFormat("    %6d diverged: %s\n           %s\n", diverged.count,
+                                 diverged.first, RepeatLine(diverged.token));
+    run["why_diverged"].push_back(
+        {{"reason", why}, {"schedules", diverged.count}, {"token", diverged.token}});
   }
   if (score.other > 0) {
     run["token"] = score.token_of_other;
@@ -380,7 +399,11 @@ int RepeatToken(const ExploreArguments& arguments) {
     if (n > 0) continue;
     std::cout << explore::RenderTable(replayed.steps, scene->participants()) << "    "
               << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
-    if (replayed.finding.verdict == Verdict::kPass) continue;
+    const bool passes = replayed.finding.verdict == Verdict::kPass;
+    if (passes && arguments.shipped > 0 && token->model == MemoryModel::kSc) {
+      std::cout << "    " << InShipped(*design, token->scenario, *scene, replayed) << "\n";
+    }
+    if (passes) continue;
     Json ignored;
     std::cout << "    "
               << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
