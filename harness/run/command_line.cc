@@ -72,9 +72,11 @@ absl::StatusOr<AttemptSurroundings> Surround(const RunOptions& options) {
   if (surroundings.state == "/") {
     return absl::InvalidArgumentError("--state: the root directory cannot be copied");
   }
-  if (const uint64_t bytes = BytesBelow(surroundings.state); bytes > kStateBytesMost) {
+  surroundings.state_bytes = BytesBelow(surroundings.state);
+  if (surroundings.state_bytes > kStateBytesMost) {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", surroundings.state, "' is copied for each kill, and has ", bytes >> 20,
+        absl::StrCat("'", surroundings.state, "' is copied for each kill, and has ",
+                     surroundings.state_bytes >> 20,
                      " MiB: name the directory that the program changes with --state"));
   }
   AddSeen(surroundings.start, options.words, surroundings.seen);

@@ -47,7 +47,8 @@ class WholeRun {
       : options_(std::move(options)),
         surroundings_(std::move(surroundings)),
         progress_(progress),
-        pool_(std::make_unique<AttemptPool>(options_, surroundings_)) {}
+        pool_(std::make_unique<AttemptPool>(options_, surroundings_)),
+        told_{.state_bytes = surroundings_.state_bytes} {}
 
   absl::StatusOr<ProgramResult> Run();
 
@@ -120,6 +121,10 @@ std::string WholeRun::RepeatLine(const Point& point) const {
 
 absl::StatusOr<AttemptPool::Message> WholeRun::RunUnkilled(AttemptRequest request, bool check,
                                                            const char* what) {
+  told_.stage = request.kind == AttemptKind::kTrace    ? "followed to its end"
+                : request.kind == AttemptKind::kDamage ? "the check on damaged files"
+                                                       : "the control: nobody is killed";
+  GoOn();  // tells what begins
   bool in_time = true;
   absl::StatusOr<Message> message = pool_->RunOne(request, check, [this, &in_time] {
     in_time = in_time && !TimeIsUp();
@@ -399,12 +404,17 @@ void WholeRun::Conclude() {
     Decide(Verdict::kUndecided, absl::StrCat("of ", cannot_tell_, " states the check cannot tell"));
   } else if (missed > 0) {
     Decide(Verdict::kUndecided,
-           absl::StrCat(missed,
-                        " points were not met again: the program does not make the same "
-                        "calls each time"));
+           options_.point.empty()
+               ? absl::StrCat(missed,
+                              " points were not met again: the program does not make the same "
+                              "calls each time")
+               : absl::StrCat("in ", kMostTries, " runs the program did not come to ",
+                              options_.point));
   } else if (not_begun_ > 0 || stopped_) {
     Decide(Verdict::kUndecided,
-           absl::StrCat("it was ended with ", told_.points - told_.done, " points left"));
+           told_.points == 0
+               ? "it was ended before anybody was killed"
+               : absl::StrCat("it was ended with ", told_.points - told_.done, " points left"));
   } else if (options_.point.empty() && known_.size() < 2) {
     Decide(Verdict::kVacuous,
            "wherever the program is killed, it has left the same: nothing was proved");
@@ -417,6 +427,7 @@ absl::StatusOr<ProgramResult> WholeRun::Run() {
   run_ = {{"program", absl::StrJoin(options_.words, " ")},
           {"check", options_.check},
           {"state", surroundings_.state},
+          {"state_bytes", surroundings_.state_bytes},
           {"verdict", ""},
           {"fault", "a process's death, not a loss of power"},
           {"victim", options_.first_only ? "root" : "tree"},

@@ -9,6 +9,7 @@
 #define KILL9_HARNESS_RUN_PROGRAM_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,8 @@
 namespace kill9::run {
 
 struct ProgramProgress {
+  uint64_t state_bytes = 0;  // copied for each run of the program
+  const char* stage = "";    // what is done before the kills
   size_t points = 0;  // to kill at
   size_t done = 0;
   size_t judged = 0;
@@ -30,7 +33,7 @@ struct ProgramResult {
   Verdict verdict = Verdict::kUndecided;
 };
 
-// `progress` is asked after each kill; false ends the run. An error: usage or environment.
+// `progress` is asked before the first run, between them and while they last; false ends the run. An error: usage or environment.
 absl::StatusOr<ProgramResult> RunProgram(
     const RunOptions& options, const std::function<bool(const ProgramProgress&)>& progress);
 

@@ -11,6 +11,7 @@ namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Field(const Json& object, const char* name) { return TextField(object, name); }
@@ -34,6 +35,25 @@ TEST_F(ProgramRun, FindsTheFileThatIsEmptyBetweenItsTruncationAndTheWrite) {
   EXPECT_TRUE(Exists(left + "/state/metrics"));
   EXPECT_EQ(Read(left + "/state/metrics"), "");
   EXPECT_EQ(Read("metrics"), "old\nend\n");
+}
+
+TEST_F(ProgramRun, HowMuchIsCopiedForEachRunIsSaidBeforeTheFirst) {
+  const std::string arguments = "--check=true --point='write(\"metrics\") #1' -- " + kVictim +
+                                " rewrite";
+  const std::string said = "begins with a copy of '.', 17 MiB: --state=DIR names the part";
+  EXPECT_THAT(Run(arguments).output, Not(HasSubstr("begins with a copy"))) << "a few bytes";
+  Write("large", std::string(17 << 20, 'x'));
+  EXPECT_THAT(Run(arguments).output, StartsWith("each run of the program " + said));
+  EXPECT_EQ(run_["state_bytes"].get<uint64_t>() >> 20, 17u);
+  EXPECT_THAT(Run("--quiet " + arguments).output, Not(HasSubstr(said)));
+}
+
+TEST_F(ProgramRun, APointThatTheProgramDoesNotComeToIsNamed) {
+  const Ended ended =
+      Run("--check=true --point='write(\"nothing\") #1' -- " + kVictim + " rewrite");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output,
+              HasSubstr("in 3 runs the program did not come to write(\"nothing\") #1"));
 }
 
 TEST_F(ProgramRun, TheLineThatRepeatsAFindingDoesSo) {

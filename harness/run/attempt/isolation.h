@@ -22,6 +22,7 @@ inline constexpr char kKeptName[] = "kill9-out";
 
 struct AttemptSurroundings {
   std::string state;              // the directory that is copied; absolute, without links
+  uint64_t state_bytes = 0;       // that each copy of it has
   std::string start;              // the current directory of the program; absolute
   std::string kept;               // a directory that can be written to, for whoever runs it
   std::vector<std::string> seen;  // paths that stay visible, though they lie below /tmp

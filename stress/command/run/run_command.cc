@@ -7,6 +7,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -75,12 +76,13 @@ class ProgressLine {
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   void Show(const run::ProgramProgress& progress) {
-    if (!shown_ || progress.points == 0) return;
-    std::cerr << "\r\033[K"
-              << terminal_.Fit(absl::StrFormat("%d of %d points, %d states judged, %d violations",
-                                               progress.done, progress.points, progress.judged,
-                                               progress.violations))
-              << std::flush;
+    if (!shown_) return;
+    const std::string text =
+        progress.points == 0
+            ? progress.stage
+            : absl::StrFormat("%d of %d points, %d states judged, %d violations", progress.done,
+                              progress.points, progress.judged, progress.violations);
+    std::cerr << "\r\033[K" << terminal_.Fit(text) << std::flush;
     dirty_ = true;
   }
   void Clear() {
@@ -93,6 +95,16 @@ class ProgressLine {
   bool shown_;
   bool dirty_ = false;
 };
+
+// Why it will take long; said once, before the first run.
+void SayHowMuchIsCopied(const run::ProgramProgress& progress, const std::string& state) {
+  constexpr uint64_t kMiB = 1 << 20;
+  constexpr uint64_t kMuch = 16 * kMiB;
+  if (progress.state_bytes < kMuch) return;
+  std::cerr << "each run of the program begins with a copy of '" << state << "', "
+            << progress.state_bytes / kMiB
+            << " MiB: --state=DIR names the part that the program changes\n";
+}
 
 // What failing runs have left goes to the folder of findings.
 void MoveFindings(Json& run, const std::string& folder) {
@@ -174,8 +186,10 @@ int Run(Flags& flags) {
   HandleInterrupts(OnInterrupt);
   Json result = NewResult("run", options.seed);
   ProgressLine line(flags.quiet);
+  bool is_first = !flags.quiet;
   absl::StatusOr<run::ProgramResult> ended =
       run::RunProgram(options, [&](const run::ProgramProgress& progress) {
+        if (std::exchange(is_first, false)) SayHowMuchIsCopied(progress, options.state);
         line.Show(progress);
         return g_interrupted == 0;
       });
