@@ -42,6 +42,7 @@ enum class ArrayBug : uint8_t {
   kReadsCounters,
   kUsesDispatchedStrings,
   kCopiesByString,
+  kWipesAndCopiesByString,  // so that each iteration makes another state
   kAddsRestartably,
 };
 
@@ -164,7 +165,10 @@ class ArrayStore final : public Store {
     if (fresh >= body_.slots) return absl::ResourceExhaustedError("no slot is free");
     if (Counts(bug_)) body_.taken.fetch_or(uint64_t{1} << fresh, std::memory_order_relaxed);
     Write(slots_[fresh], key, value, version);
-    if (bug_ == ArrayBug::kCopiesByString &&
+    if (bug_ == ArrayBug::kWipesAndCopiesByString) {
+      std::memset(slots_[fresh].value, 0xff, value.size());
+    }
+    if ((bug_ == ArrayBug::kCopiesByString || bug_ == ArrayBug::kWipesAndCopiesByString) &&
         !CopyByStringInstruction(slots_[fresh].value, value.data(), value.size())) {
       return absl::DataLossError("what was copied is not the same");
     }
@@ -398,6 +402,7 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_reads_counters", ArrayBug::kReadsCounters},
       {"array_uses_dispatched_strings", ArrayBug::kUsesDispatchedStrings},
       {"array_copies_by_string", ArrayBug::kCopiesByString},
+      {"array_wipes_and_copies_by_string", ArrayBug::kWipesAndCopiesByString},
       {"array_adds_restartably", ArrayBug::kAddsRestartably},
   };
   for (const ArrayVariant& variant : kVariants) {

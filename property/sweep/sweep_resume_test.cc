@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
@@ -12,14 +13,11 @@
 namespace kill9::sweep {
 namespace {
 
-CellResult ResumeOfRecover(const char* variant, const char* state) {
-  SweepOptions options;
+CellResult ResultOf(SweepOptions options, const char* variant, const char* operation,
+                    const char* state) {
   options.variants = {FindArrayVariant(variant)};
-  options.operations = {"recover"};
+  options.operations = {operation};
   options.states = {state};
-  options.resume = true;
-  options.pairs = 8;
-  options.watchdog_seconds = 1;
   options.most_failures = 2;
   CellResult result{};
   const absl::Status status =
@@ -27,6 +25,14 @@ CellResult ResumeOfRecover(const char* variant, const char* state) {
                [&](const CellRequest&, CellArea& area, pid_t) { result = area.result; });
   EXPECT_TRUE(status.ok()) << status;
   return result;
+}
+
+CellResult ResumeOfRecover(const char* variant, const char* state) {
+  SweepOptions options;
+  options.resume = true;
+  options.pairs = 8;
+  options.watchdog_seconds = 1;
+  return ResultOf(options, variant, "recover", state);
 }
 
 // Otherwise what the late recoverer takes of the next owner of a slot would never show.
@@ -43,6 +49,32 @@ TEST(SweepResume, WhereNobodyIsDeadTheFurtherParticipantMayHaveAnySlot) {
   const CellResult result = ResumeOfRecover("array_takes_most_used_slot", "one_entry");
   EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
   EXPECT_GT(result.resume_stops, 0u);
+}
+
+// Of a long copy: each byte is a state, and is killed in once; at its ends under every plan.
+TEST(SweepOfAString, AmongManyIterationsEachIsKilledInUnderOnePlan) {
+  SweepOptions options;
+  options.breakpoints = stepper::BreakpointChoice::kInt3;
+  options.sample = 0;
+  uint32_t states = 0;
+  const auto left_out = [&](const char* variant) {
+    const CellResult result = ResultOf(options, variant, "put_insert", "empty");
+    EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
+    EXPECT_EQ(result.instructions_killed + result.instructions_spoken_for,
+              result.instructions + 1u);
+    states = result.distinct_states;
+    return int64_t{kPlanCount} * (states + 1) - static_cast<int64_t>(result.kill_points);
+  };
+  EXPECT_EQ(left_out("array"), 0);
+  const uint32_t states_without_iterations = states;
+  const int64_t of_string = left_out("array_wipes_and_copies_by_string");
+  ASSERT_GT(states, states_without_iterations + kValueBytes / 2);
+  EXPECT_GT(of_string, kValueBytes / 2);
+  EXPECT_EQ(of_string % (kPlanCount - 1), 0);
+  // 16 iterations at each end are left as they are.
+  EXPECT_LE(of_string, (kPlanCount - 1) * (int64_t{kValueBytes} - 1 - 2 * 16));
+  options.full = true;
+  EXPECT_LE(left_out("array_wipes_and_copies_by_string"), 0);
 }
 
 // Of a sweep that asks for no mode, some cells have one, at a few places; which, the seed says.
