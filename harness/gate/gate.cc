@@ -174,10 +174,14 @@ void Gate::RunSample(std::vector<GateStep> steps, double until) {
   if (options_.by_work() && steps[0].tier != Tier::kPlanted) return RunByWork(steps);
   if (steps[0].tier == Tier::kTorture) return RunTorture(steps, until);
   if (steps[0].tier == Tier::kPlanted) return RunPlanted(steps, until);
-  for (size_t n = 0; n < steps.size(); ++n) {
-    const double left = (until - NowSeconds()) / static_cast<double>(steps.size() - n);
-    planner_.SetSeconds(steps[n], std::max(left, kLeastSeconds));
-    RunSteps({steps[n]}, 1);
+  double shares = 0;
+  for (const GateStep& step : steps) shares += Planner::ShareOf(step);
+  for (GateStep& step : steps) {
+    const double share = Planner::ShareOf(step);
+    const double seconds = (until - NowSeconds()) / shares;
+    planner_.SetSeconds(step, share * std::max(seconds, kLeastSeconds));
+    RunSteps({step}, 1);
+    shares -= share;
   }
 }
 

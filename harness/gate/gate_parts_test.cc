@@ -343,12 +343,25 @@ TEST(GateOfExplore, IsSkippedWhereItIsNotBuilt) {
   Planner planner(options, pool, 0);
   absl::StatusOr<std::vector<GateStep>> steps = planner.Plan(Tier::kExplore);
   ASSERT_TRUE(steps.ok()) << steps.status();
-  ASSERT_THAT(NamesOf(*steps), ElementsAre("pairs", "pairs"));
-  EXPECT_EQ((*steps)[1].variant, "slot_ring");
+  ASSERT_THAT(NamesOf(*steps), ElementsAre("pairs", "wider", "pairs", "wider"));
+  EXPECT_EQ((*steps)[1].variant, "global_mutex");
+  EXPECT_EQ((*steps)[2].variant, "slot_ring");
+  EXPECT_THAT((*steps)[1].command, Contains("--scenario=wider"));
+  // What cannot be exhausted takes no more than a share that is the same whatever the others need.
+  EXPECT_EQ(Planner::ShareOf((*steps)[0]), 3 * Planner::ShareOf((*steps)[1]));
+  // A campaign knows scenes, and the gate its two steps.
+  for (const GateStep& step : *steps) {
+    const std::string scene = step.name == "pairs" ? "send+receive" : "send+receive@closed";
+    EXPECT_EQ(StepOf("explore", step.variant, scene).Id(), step.Id());
+  }
+  EXPECT_EQ(StepOf("explore", "slot_ring", "send+receive+take").Id(), (*steps)[3].Id());
   planner.SetSeconds(steps->front(), 4);
   EXPECT_THAT(steps->front().command, Contains("--variant=global_mutex"));
   EXPECT_THAT(steps->front().command, Contains("--seconds=4.00"));
   EXPECT_THAT(steps->front().command, Contains("--budget=0.500"));
+  // Scenes that cannot be exhausted end, however much time there is.
+  planner.SetSeconds((*steps)[1], 4000);
+  EXPECT_THAT((*steps)[1].command, Contains("--budget=2.000"));
 
   // One that is there, and does not know the design.
   std::ofstream(folder + "/kill9-explore") << "#!/bin/sh\nexit 2\n";

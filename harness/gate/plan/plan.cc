@@ -44,6 +44,8 @@ constexpr double kTortureMoreSeconds = 60;
 constexpr double kSweepMoreSeconds = 90;
 // No scene takes more than this part of explore's seconds: most are exhausted long before.
 constexpr double kMostOfOneScene = 0.125;
+// Of the wider ones most are not: what more time would find is for runs of their own.
+constexpr double kMostSecondsOfWiderScene = 2;
 constexpr uint64_t kSchedulesOfEachKill = 10;
 constexpr char kNoBoundOfScenes[] = "--budget=1000000";
 
@@ -99,6 +101,11 @@ absl::StatusOr<std::vector<GateStep>> Planner::Plan(Tier tier) {
   return absl::InternalError("no such tier");
 }
 
+double Planner::ShareOf(const GateStep& step) {
+  constexpr double kOfWiderScenes = 1.0 / 3;
+  return step.tier == Tier::kExplore && step.name == kExploreWider ? kOfWiderScenes : 1;
+}
+
 double Planner::Limit(double least_seconds) const {
   return std::max(least_seconds, std::isfinite(options_.budget_seconds)
                                      ? options_.budget_seconds / 2
@@ -108,7 +115,9 @@ double Planner::Limit(double least_seconds) const {
 void Planner::SetSeconds(GateStep& step, double seconds) const {
   step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
   if (step.tier == Tier::kExplore) {
-    step.command.push_back(absl::StrFormat("--budget=%.3f", seconds * kMostOfOneScene));
+    const double most = step.name == kExploreWider ? kMostSecondsOfWiderScene : seconds;
+    step.command.push_back(
+        absl::StrFormat("--budget=%.3f", std::min(most, seconds * kMostOfOneScene)));
   }
   step.limit_seconds =
       Limit(3 * seconds + (step.tier == Tier::kSweep ? kSweepMoreSeconds : kTortureMoreSeconds));
@@ -204,10 +213,13 @@ absl::StatusOr<std::vector<GateStep>> Planner::Explore() {
   std::vector<GateStep> steps;
   for (const Design* design : options_.designs) {
     if (design->role() == Design::Role::kPeer) continue;
-    steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), kExploreSample,
-                          {"explore", "--scenario=pairs"}));
-    if (!IsExplored(explorer, design->name())) {
+    const bool is_explored = IsExplored(explorer, design->name());
+    for (const std::string name : {kExploreSample, kExploreWider}) {
+      steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), name,
+                            {"explore", "--scenario=" + name}));
+      if (is_explored) continue;
       steps.back().skipped = absl::StrCat(explorer, " does not explore it");
+      break;  // told once
     }
   }
   if (!steps.empty()) return steps;

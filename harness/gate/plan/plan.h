@@ -49,6 +49,8 @@ class Planner {
 
   // Whether one of `steps` in this tier is as good as another, so that a sample is enough.
   static bool IsSample(Tier tier);
+  // How much of its tier's time the step has beside the others.
+  static double ShareOf(const GateStep& step);
   void SetSeconds(GateStep& step, double seconds) const;
   void SetWork(GateStep& step, uint64_t kills) const;
 

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -13,6 +14,12 @@ namespace {
 
 constexpr std::array<std::string_view, kTiers> kTierNames = {
     "checker", "property", "tsan", "baselines", "sweep", "explore", "torture", "planted"};
+
+// Two participants with one operation each, in the usual state.
+bool IsPair(std::string_view scenario) {
+  return std::count(scenario.begin(), scenario.end(), '+') == 1 &&
+         scenario.find_first_of(",@") == std::string_view::npos;
+}
 
 }  // namespace
 
@@ -33,7 +40,7 @@ GateStep StepOf(std::string_view tier, const std::string& variant, const std::st
     if (TierName(step.tier) == tier) break;
   }
   if (step.tier == Tier::kSweep) step.name = kSweepSample;
-  if (step.tier == Tier::kExplore) step.name = kExploreSample;
+  if (step.tier == Tier::kExplore) step.name = IsPair(name) ? kExploreSample : kExploreWider;
   return step;
 }
 

@@ -26,6 +26,9 @@ std::string_view TierName(Tier tier);  // "checker"
 // The steps of tiers that are samples of a variant's cells and scenes.
 inline constexpr char kSweepSample[] = "sample";
 inline constexpr char kExploreSample[] = "pairs";
+// Three participants, and channels that are closed: a step of its own, with a fixed share of the
+// tier's time, since most of its scenes cannot be exhausted.
+inline constexpr char kExploreWider[] = "wider";
 
 // How what a command left is turned into verdicts.
 enum class ResultFormat : uint8_t {
