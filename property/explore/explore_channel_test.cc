@@ -1,6 +1,8 @@
 // The channels, explored: what holds of each design, and that what is wrong with a baseline is
 // seen.
 #include <algorithm>
+#include <memory>
+#include <sstream>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -81,6 +83,36 @@ TEST(ExploreChannelBaselines, ADeathWithTheSemaphoreIsFound) {
       ExploreScenario(*FindDesign("semaphore_vector"), "send+receive", {.budget_seconds = 600})
           .finding.verdict,
       Verdict::kPass);
+}
+
+// Who shows two messages is overtaken by a whole round of others, and is told how many were lost.
+TEST(ExploreChannelScenes, ARingComesRoundWhileTwoMessagesAreShown) {
+  constexpr char kScenario[] = "return_two,receive+send,send,send,send,send,send@full";
+  const Design& design = *FindDesign("broadcast_ring");
+  const std::vector<std::string> larger = LargerScenes(design);
+  EXPECT_EQ(std::count(larger.begin(), larger.end(), kScenario), 1);
+  uint64_t overtaken = 0, deaths = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    const std::unique_ptr<Scene> scene = *NewScene(design, kScenario);
+    const ExploreResult result = Explore(*scene, {.deaths = 1,
+                                                  .strategy = Strategy::kRandom,
+                                                  .schedules = 10,
+                                                  .budget_seconds = 600,
+                                                  .seed = seed});
+    ASSERT_EQ(result.finding.verdict, Verdict::kPass)
+        << result.finding.message << Render(result.schedule);
+    deaths += result.deaths;
+    // Of the last schedule: participant, function, outcome, message, how many were missed.
+    std::istringstream told(scene->Told());
+    std::string who;
+    for (uint64_t function = 0, outcome = 0, message = 0, missed = 0, rest = 0;
+         told >> who >> function >> outcome >> message >> missed >> rest >> rest;) {
+      overtaken +=
+          who == "0:" && function == static_cast<uint64_t>(Function::kReceive) && missed > 0;
+    }
+  }
+  EXPECT_GT(overtaken, 0u);
+  EXPECT_GT(deaths, 40u);
 }
 
 TEST(ExploreChannelScenes, WhatHasNoneSaysWhy) {

@@ -16,14 +16,14 @@ constexpr std::string_view kChannelNames[] = {"send",       "receive", "take",  
                                               "return_two", "join",    "wait_receive", "wait_send"};
 constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full", "@closed"};
 constexpr std::string_view kLargerChannelScenes[] = {
-    "send,send,receive+receive,send", "send,receive+send,receive@empty",
-    "send,take+send,return",          "take,send+receive,send@full",
-    "return+receive,recover",         "take+send,receive,recover",
-    "draft,draft+drain,receive",      "send+receive+receive",
-    "send+send+receive@empty",        "send,send+take+recover@full",
-    "receive,send+receive,send@full", "return,take+receive,send@full",
-    "close,send+send,send",           "close,receive+send",
-    "return_two,take,take+send@full", "return_two,drain+take,send@full"};
+    "send,send,receive+receive,send", "send,receive+send,receive@empty", "send,take+send,return",
+    "take,send+receive,send@full", "return+receive,recover", "take+send,receive,recover",
+    "draft,draft+drain,receive", "send+receive+receive", "send+send+receive@empty",
+    "send,send+take+recover@full", "receive,send+receive,send@full",
+    "return,take+receive,send@full", "close,send+send,send", "close,receive+send",
+    "return_two,take,take+send@full", "return_two,drain+take,send@full",
+    // Two messages are shown while others are overwritten, and the ring comes round.
+    "return_two+send,send,send@full", "return_two,receive+send,send,send,send,send,send@full"};
 constexpr std::string_view kWiderChannelScenes[] = {
     "send+receive+take",   "send+send+drain@full", "take+return+recover",   "send+join+recover",
     "close+send+receive",  "send+receive@closed",  "take+drain@closed",     "draft+return@closed",
