@@ -27,9 +27,7 @@ TortureResult RunUntilKilled(const Design& design, const char* scenario) {
 
 class ChannelPatterns : public ::testing::TestWithParam<const ChannelDesign*> {
  protected:
-  static bool IsQueue() {
-    return GetParam()->traits().delivery == ChannelTraits::Delivery::kQueue;
-  }
+  static bool IsQueue() { return GetParam()->traits().delivery == ChannelTraits::Delivery::kQueue; }
 };
 
 TEST_P(ChannelPatterns, EachRequestIsAnsweredWhoeverDies) {

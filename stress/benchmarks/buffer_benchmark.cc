@@ -7,11 +7,12 @@
 //     many       so many clients in 20 processes; the server is killed, and started again: until
 //                all are connected again
 //
-//     buffer_benchmark [--parts=sizes,connects] [--rounds=5] [--clients=1000]
+//     buffer_benchmark [--parts=sizes,connects] [--rounds=5] [--clients=1000] [--beside=1000]
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,6 +44,7 @@ struct Settings {
   int rounds = 5;
   int clients = 1000;
   uint64_t connects = 20'000;
+  int beside = 0;
 };
 
 template <typename T>
@@ -68,6 +70,14 @@ double CpuSeconds() {
     }
   }
   return sum;
+}
+
+// Of another process that lives.
+double CpuSecondsOf(pid_t pid) {
+  clockid_t clock;
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
 }
 
 double Median(std::vector<double> values) {
@@ -201,30 +211,43 @@ pid_t StartServer(const Options& options) {
 }
 
 void Connects(const Settings& settings) {
-  const Options options = OptionsFor("connects", 8);
+  const Options options = OptionsFor("connects", 8 + settings.beside);
   const pid_t server = StartServer(options);
   const Deadline never = Deadline::Never();
-  std::vector<double> staying, anew;
+  std::vector<std::unique_ptr<Client>> others;
+  while (others.size() < static_cast<size_t>(settings.beside)) {
+    others.push_back(Must(Client::Open(options)));
+    if (!others.back()->Connect(never).ok()) return;
+  }
+  std::vector<double> staying, anew, staying_us, anew_us;
+  const auto cpu = [server] { return CpuSeconds() + CpuSecondsOf(server); };
   for (int round = 0; round < settings.rounds; ++round) {
     std::unique_ptr<Client> client = Must(Client::Open(options));
+    double cpu_before = cpu();
     Clock::time_point begin = Clock::now();
     for (uint64_t i = 0; i < settings.connects; ++i) {
       if (!client->Connect(never).ok() || !client->Disconnect().ok()) return;
     }
     staying.push_back(static_cast<double>(settings.connects) / SecondsSince(begin));
+    staying_us.push_back((cpu() - cpu_before) * 1e6 / static_cast<double>(settings.connects));
     client = nullptr;
     const uint64_t fewer = settings.connects / 10;
+    cpu_before = cpu();
     begin = Clock::now();
     for (uint64_t i = 0; i < fewer; ++i) {
       if (!Must(Client::Open(options))->Connect(never).ok()) return;
     }
     anew.push_back(static_cast<double>(fewer) / SecondsSince(begin));
+    anew_us.push_back((cpu() - cpu_before) * 1e6 / static_cast<double>(fewer));
   }
+  others.clear();
   kill(server, SIGKILL);
   waitpid(server, nullptr, 0);
   Place::Remove(options.name);
-  std::printf("connect and disconnect: %.0f a second attached, %.0f a second attaching anew\n",
-              Median(staying), Median(anew));
+  std::printf(
+      "connect and disconnect: %.0f a second attached (CPU of both sides %.1f us), %.0f a second "
+      "attaching anew (CPU %.1f us)\n",
+      Median(staying), Median(staying_us), Median(anew), Median(anew_us));
 }
 
 // Tells through the pipe how many of its clients are connected, each time that all are.
@@ -297,6 +320,8 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
   app.add_option("--clients", settings.clients)->check(CLI::Range(20, 3900));
   app.add_option("--connects", settings.connects);
+  app.add_option("--beside", settings.beside, "of connects: clients that are connected meanwhile")
+      ->check(CLI::Range(0, 3900));
   CLI11_PARSE(app, argc, argv);
   const auto has = [&](const char* part) {
     return std::find(settings.parts.begin(), settings.parts.end(), part) != settings.parts.end();

@@ -10,6 +10,8 @@
 //     to_all     1 sender, 1, 2 and 4 receivers, each of which gets every message
 //     echo       64 bytes there and back: spinning, polling by calls that do not wait, and asleep
 //                before each message
+//     bursts     bursts of 64 bytes after a rest, in which the receiver has gone to sleep, until
+//                one answer says that the last has come
 //     kills      one side is killed again and again: what becomes of the messages
 //
 //     channel_benchmark [--parts=stream,echo] [--transports=a,b] [--messages=N] [--rounds=5]
@@ -42,9 +44,10 @@ constexpr size_t kBatch = 64;
 constexpr size_t kMostBytes = 155;
 constexpr uint64_t kBytesOfSizes = 64 << 20;
 constexpr unsigned kRestUs = 100;
+constexpr size_t kBurst = 1000;
 
 const std::vector<std::string> kParts = {"stream", "sizes", "in_place", "many",
-                                         "to_all", "echo",  "kills"};
+                                         "to_all", "echo",  "bursts",   "kills"};
 
 struct Settings {
   std::vector<std::string> parts = kParts;
@@ -107,6 +110,7 @@ class Benchmark {
     if (settings_.has("echo")) {
       for (const Wait wait : {Wait::kSpinning, Wait::kPolling, Wait::kSleeping}) Echoes(wait);
     }
+    if (settings_.has("bursts")) Bursts();
     if (settings_.has("kills")) Kills();
     if (settings_.json.empty()) return 0;
     const absl::Status status = WriteResult(result_, settings_.json);
@@ -339,6 +343,28 @@ class Benchmark {
     return static_cast<double>(times->Quantile(0.5));
   }
 
+  // Of each burst, its rest left out: messages a second.
+  void Bursts() {
+    const size_t count = std::max<size_t>(settings_.messages / kBurst / 20, 5);
+    std::vector<Entry> entries;
+    for (const TransportKind& kind : kinds_) {
+      if (!kind.sleeps) continue;
+      Json run = RunOf(kind, "bursts");
+      run["burst"] = kBurst;
+      run["message_bytes"] = settings_.echo_bytes;
+      entries.push_back(
+          {&kind, std::move(run),
+           [this, &kind, count] {
+             const transports::SharedHistogram times;
+             const bool done = transports::Echo(kind, settings_.echo_bytes, count, Wait::kSleeping,
+                                                kRestUs, times.get(), kBurst);
+             return done ? Rate(kBurst, static_cast<double>(times->Quantile(0.5)) / 1e9) : 0;
+           },
+           absl::StrCat("bursts of ", kBurst)});
+    }
+    Measure("bursts after a rest", std::move(entries));
+  }
+
   void Kills() {
     std::printf(
         "\nkilled again and again: kills, sent, lost, came again marked, unmarked, torn, longest "
@@ -387,7 +413,8 @@ int main(int argc, char** argv) {
   kill9::Settings settings;
   CLI::App application{"Channels, peers and bare rings side by side"};
   application
-      .add_option("--parts", settings.parts, "stream, sizes, in_place, many, to_all, echo, kills")
+      .add_option("--parts", settings.parts,
+                  "stream, sizes, in_place, many, to_all, echo, bursts, kills")
       ->delimiter(',')
       ->check(CLI::IsMember(kill9::kParts));
   std::vector<std::string> known;

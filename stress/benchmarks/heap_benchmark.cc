@@ -7,10 +7,14 @@
 //   other    no time: after all but 2 % of small blocks were freed, the share of the free room that
 //            blocks of 1,000 bytes fill
 //   refused  an Allocate that is refused, by the size of the segment
+//   hours    so many millions of random allocations and frees, at 85 % of the payload at which the
+//            first one was refused: the share of the requests that are served, of the first tenth,
+//            of the worst and of the last; the largest block that can be had in the end
 #include <benchmark/benchmark.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -166,6 +170,53 @@ void Refused(benchmark::State& state, const HeapDesign& design) {
   }
 }
 
+void Hours(benchmark::State& state, const HeapDesign& design) {
+  constexpr size_t kParts = 10;
+  for (auto _ : state) {
+    const Subject subject(design, 64 << 20);
+    std::mt19937_64 random(9);
+    // Sizes of all orders of magnitude up to 16 KiB.
+    const auto draw = [&random] { return random() % (uint64_t{16} << random() % 11) + 1; };
+    std::vector<BlockHandle> live;
+    std::vector<uint32_t> sizes;
+    uint64_t held = 0, most = UINT64_MAX;
+    std::vector<double> served;
+    const auto a_tenth = static_cast<uint64_t>(state.range(0)) * 1'000'000 / kParts;
+    for (size_t part = 0; part < kParts; ++part) {
+      uint64_t asked = 0, got = 0;
+      while (asked < a_tenth) {
+        if (held >= most) {
+          const size_t at = random() % live.size();
+          subject.heap->Free(live[at]).IgnoreError();
+          held -= sizes[at];
+          live[at] = live.back();
+          sizes[at] = sizes.back();
+          live.pop_back();
+          sizes.pop_back();
+          continue;
+        }
+        ++asked;
+        const size_t bytes = draw();
+        const absl::StatusOr<BlockHandle> block = subject.heap->Allocate(bytes, Deadline::None());
+        if (!block.ok()) {
+          if (most == UINT64_MAX) most = held / 100 * 85;
+          continue;
+        }
+        ++got;
+        held += bytes;
+        live.push_back(*block);
+        sizes.push_back(static_cast<uint32_t>(bytes));
+      }
+      served.push_back(static_cast<double>(got) / static_cast<double>(asked));
+    }
+    state.counters["first"] = served.front();
+    state.counters["worst"] = *std::min_element(served.begin(), served.end());
+    state.counters["last"] = served.back();
+    state.counters["largest"] = static_cast<double>(subject.heap->Look()->largest_block_bytes);
+    state.counters["payload"] = static_cast<double>(most);
+  }
+}
+
 void Register() {
   benchmark::RegisterBenchmark("pair/malloc", PairOfMalloc)->ArgName("bytes")->Arg(64)->Arg(0);
   for (const HeapDesign* design : AllHeaps()) {
@@ -183,7 +234,8 @@ void Register() {
       full->Arg(bytes);
     }
     add("other", Other)->ArgName("bytes")->Arg(64)->Arg(2048)->Iterations(1);
-    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256);
+    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256)->Arg(8192);
+    add("hours", Hours)->ArgName("millions")->Arg(1)->Arg(100)->Iterations(1);
   }
 }
 

@@ -175,7 +175,7 @@ double InPlace(const TransportKind& kind, size_t bytes, size_t count) {
 }
 
 bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsigned rest_us,
-          Histogram* nanoseconds) {
+          Histogram* nanoseconds, size_t burst) {
   const std::unique_ptr<Transport> there = kind.make(bytes), back = kind.make(bytes);
   struct Ends {
     std::unique_ptr<Port> out, in;
@@ -191,7 +191,7 @@ bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsi
         const uint64_t rested_ns = MonotonicNs() + uint64_t{rest_us} * 1000;
         uint64_t begin_ns = MonotonicNs();
         for (; begin_ns < rested_ns; begin_ns = MonotonicNs()) CpuRelax();
-        ends->out->Send(message);
+        for (size_t sent = 0; sent < burst; ++sent) ends->out->Send(message);
         ends->in->Receive(&answer);
         nanoseconds->Add(MonotonicNs() - begin_ns);
       }
@@ -203,7 +203,7 @@ bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsi
     return [=] {
       std::string message;
       for (size_t i = 0; i < count; ++i) {
-        ends->in->Receive(&message);
+        for (size_t got = 0; got < burst; ++got) ends->in->Receive(&message);
         ends->out->Send(message);
       }
     };

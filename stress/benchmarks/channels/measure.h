@@ -44,9 +44,9 @@ double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, ui
 double InPlace(const TransportKind& kind, size_t bytes, size_t count);
 // Messages of a size there and back again; nanoseconds each. With `rest_us` the first one rests so
 // long before each (without giving up its core), so that the other one is asleep if it sleeps.
-// False: as RunTogether.
+// `burst`: so many go there before one comes back. False: as RunTogether.
 bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsigned rest_us,
-          Histogram* nanoseconds);
+          Histogram* nanoseconds, size_t burst = 1);
 
 // What deaths of one side did to the messages, while the other one went on.
 struct KillReport {
