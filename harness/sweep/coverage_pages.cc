@@ -22,10 +22,6 @@ bool BelongsTo(const std::string& variant, const KillCoverage::Group& counts,
   return absl::StrContains(file, absl::StrCat("/", variant, "/")) || counts.lines.contains(file);
 }
 
-bool IsObjectSource(std::string_view file) {
-  return file.find("/variants/") != std::string_view::npos || file.starts_with("variants/");
-}
-
 std::string CoverageLine(const Json& figures) {
   return absl::StrFormat(
       "%s: kill coverage %s of %d instructions: %d killed at themselves, %d spoken for by a "

@@ -3,16 +3,12 @@
 #define KILL9_HARNESS_SWEEP_COVERAGE_PAGES_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "harness/result/result.h"
 #include "harness/stepper/trace/kill_coverage.h"
 
 namespace kill9::sweep {
-
-// Whether a source file is an object's, not the harness's.
-bool IsObjectSource(std::string_view file);
 
 // A file belongs to a variant if it lies in a folder of its name, or if the variant ran any of it.
 bool BelongsTo(const std::string& variant, const stepper::KillCoverage::Group& counts,

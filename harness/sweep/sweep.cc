@@ -298,7 +298,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   for (const Json& run : continuation.runs()) result["runs"].push_back(run);
   const size_t cells = requests.size();
   requests = continuation.Left(requests);
-  KillCoverage coverage(IsObjectSource);
+  KillCoverage coverage(stepper::IsOfTheObject);
   size_t done = cells - requests.size();
   const double start = NowSeconds() - continuation.seconds();
   uint64_t kills = continuation.kills();

@@ -1,4 +1,5 @@
 // Objects behind the C interface, built as anybody would outside of the tree.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -61,6 +62,7 @@ class Plugin : public testing::Test {
                                 " --json=" + json + " 2>&1 </dev/null");
     const absl::StatusOr<Json> result = ReadJsonFile(json);
     runs_ = result.ok() ? (*result)["runs"] : Json::array();
+    coverage_ = result.ok() ? result->value("coverage", Json::array()) : Json::array();
     return ended;
   }
   Ended RunPlugin(const std::string& library, const std::string& arguments) {
@@ -80,7 +82,7 @@ class Plugin : public testing::Test {
     for (const Json& run : runs_) EXPECT_EQ(run["kill_coverage"], 1.0) << run.dump(1);
   }
 
-  Json runs_;
+  Json runs_, coverage_;
   std::string folder_;
 };
 
@@ -94,6 +96,28 @@ TEST_F(Plugin, AnObjectInCIsTorturedAndSwept) {
   const std::string command = std::string(KILL9_COMMAND) + " --plugin=" + Build("cells_map.c");
   ExpectTorturePasses(command);
   ExpectSweepPasses(command);
+}
+
+TEST_F(Plugin, TheSweepTellsWhichOfItsOwnLinesWereNotReached) {
+  const std::string source = folder_ + "/cells_map.cc";
+  const Ended ended =
+      RunPlugin(Build("cells_map.cc"), "sweep --operation=put_same --state=one_entry");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  ASSERT_EQ(coverage_.size(), 1u);
+  const Json& never = coverage_[0]["lines_never_reached"];
+  ASSERT_TRUE(never.contains(source)) << coverage_[0].dump(1);
+  std::ifstream file(source);
+  int number = 0;
+  bool has_erase = false;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    const bool is_missed = std::ranges::find(never[source], number) != never[source].end();
+    if (line.find("->now = 0;") != std::string::npos) has_erase = is_missed;
+    if (line.find("->now = next;") != std::string::npos) {
+      EXPECT_FALSE(is_missed);
+    }
+  }
+  EXPECT_TRUE(has_erase) << coverage_[0].dump(1);
 }
 
 // A waiter that was chosen to be woken, and is killed, takes the wake-up with it.

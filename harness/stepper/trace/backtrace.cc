@@ -37,16 +37,6 @@ std::string ShortName(std::string name) {
   return text;
 }
 
-bool IsOfTheObject(const StackFrame& frame) {
-  if (frame.line.file.empty()) return false;
-  const std::string file = ShortPath(frame.line.file);
-  if (file.starts_with("variants/")) return true;
-  for (const std::string_view folder : {"harness/", "stress/", "property/"}) {
-    if (file.starts_with(folder)) return false;
-  }
-  return !IsOfLibrary(frame.line.file) && !file.starts_with("./") && !file.starts_with("../");
-}
-
 }  // namespace
 
 std::vector<StackFrame> Backtrace(pid_t pid) {
@@ -62,13 +52,13 @@ std::vector<StackFrame> Backtrace(pid_t pid) {
 
 size_t FirstOfTheObject(const std::vector<StackFrame>& frames) {
   size_t first = 0;
-  while (first < frames.size() && !IsOfTheObject(frames[first])) ++first;
+  while (first < frames.size() && !IsOfTheObject(frames[first].line.file)) ++first;
   return first;
 }
 
 std::string RenderStack(const std::vector<StackFrame>& frames) {
   size_t end = FirstOfTheObject(frames);
-  while (end < frames.size() && IsOfTheObject(frames[end])) ++end;
+  while (end < frames.size() && IsOfTheObject(frames[end].line.file)) ++end;
   std::string text;
   for (size_t n = 0; n < end; ++n) {
     const StackFrame& frame = frames[n];

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "harness/stepper/trace/inlined_calls.h"
@@ -119,13 +120,15 @@ std::string Symbols::Describe(uint64_t address) const {
   return absl::StrCat("`", text, "` in ", Function(address), place);
 }
 
-void Symbols::ForEachLineWithCode(
-    const std::function<bool(std::string_view file)>& wanted,
-    const std::function<void(const std::string& file, int line)>& visit) const {
-  if (state_->program == nullptr) return;
+namespace {
+
+using FileFilter = std::function<bool(std::string_view file)>;
+using LineVisitor = std::function<void(const std::string& file, int line)>;
+
+void ForEachLineOf(Dwfl_Module* module, const FileFilter& wanted, const LineVisitor& visit) {
   Dwarf_Addr bias = 0;
   Dwarf_Die* unit = nullptr;
-  while ((unit = dwfl_module_nextcu(state_->program, unit, &bias)) != nullptr) {
+  while ((unit = dwfl_module_nextcu(module, unit, &bias)) != nullptr) {
     Dwarf_Lines* lines = nullptr;
     size_t count = 0;
     if (dwarf_getsrclines(unit, &lines, &count) != 0) continue;
@@ -144,6 +147,40 @@ void Symbols::ForEachLineWithCode(
       if (known->second) visit(file, number);
     }
   }
+}
+
+struct ModuleList {
+  Dwfl_Module* program = nullptr;
+  std::vector<Dwfl_Module*> modules;
+};
+
+// The program, wherever it is installed, and what was loaded from elsewhere than the distribution's
+// folders: a plugin.
+int TakeModuleOfOurs(Dwfl_Module* module, void**, const char* name, Dwarf_Addr, void* argument) {
+  auto* list = static_cast<ModuleList*>(argument);
+  const std::string_view path(name);
+  const bool is_elsewhere =
+      path.starts_with("/") && !path.starts_with("/usr/") && !path.starts_with("/lib");
+  if (module == list->program || is_elsewhere) list->modules.push_back(module);
+  return DWARF_CB_OK;
+}
+
+}  // namespace
+
+void Symbols::ForEachLineWithCode(const FileFilter& wanted, const LineVisitor& visit) const {
+  ModuleList list{.program = state_->program, .modules = {}};
+  if (state_->dwfl != nullptr) dwfl_getmodules(state_->dwfl, TakeModuleOfOurs, &list, 0);
+  for (Dwfl_Module* module : list.modules) ForEachLineOf(module, wanted, visit);
+}
+
+bool IsOfTheObject(std::string_view name) {
+  if (name.empty()) return false;
+  const std::string file = ShortPath(name);
+  if (file.starts_with("variants/")) return true;
+  for (const std::string_view folder : {"harness/", "stress/", "property/"}) {
+    if (file.starts_with(folder)) return false;
+  }
+  return !IsOfLibrary(name) && !file.starts_with("./") && !file.starts_with("../");
 }
 
 std::string ShortPath(std::string_view file) {

@@ -36,7 +36,8 @@ class Symbols {
   void Unwind(int (*take)(Dwfl_Frame*, void*), void* argument) const;
   // One line for people: instruction, function, file and line.
   std::string Describe(uint64_t address) const;
-  // Every line of this program that has code, for files that `wanted` accepts.
+  // Every line of this program, and of libraries that are none of the distribution's, that has code,
+  // for files that `wanted` accepts.
   void ForEachLineWithCode(
       const std::function<bool(std::string_view file)>& wanted,
       const std::function<void(const std::string& file, int line)>& visit) const;
@@ -49,6 +50,9 @@ class Symbols {
 // Whether the file is one that neither the project nor who brings an object wrote: of the
 // distribution, or a header of kill9's for objects.
 bool IsOfLibrary(std::string_view file);
+
+// Whether the file is an object's: of a design of ours, or written by who brings one.
+bool IsOfTheObject(std::string_view file);
 
 // The path from the project's own directory on: "variants/store.cc"; as given, if it is none of
 // ours.
