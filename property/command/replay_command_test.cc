@@ -211,6 +211,21 @@ TEST(ReplayCommand, WhatIsNoFileOfJsonIsRefused) {
   }
 }
 
+// A result of a plugin or a program, without it.
+TEST(ReplayCommand, AnObjectThatIsNotHereIsNamedOnceWithTheLineThatHasIt) {
+  Json mine = SweepRun(5);
+  mine["variant"] = "my_lock";
+  mine["operation"] = "acquire";
+  mine["state"] = "used";
+  mine["repeat"] = "kill9 --plugin=./libmy_lock.so sweep --operation=acquire";
+  const Ended ended =
+      RunCommand("replay " + WriteRuns("not_here.json", "sweep", Json::array({mine, mine})));
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_EQ(ended.output,
+            "kill9 replay: there is no variant 'my_lock' here: how the command was called that has "
+            "it, its line tells: kill9 --plugin=./libmy_lock.so sweep --operation=acquire\n");
+}
+
 TEST(ReplayCommand, APlaceOfASweepThatPassesIsSaidToPass) {
   const Ended ended = RunCommand(
       "replay --times=5 " + WriteRuns("replay_sweep.json", "sweep", Json::array({SweepRun(100)})));

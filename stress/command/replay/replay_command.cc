@@ -13,6 +13,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <type_traits>
 
 #include "absl/algorithm/container.h"
@@ -21,6 +22,7 @@
 #include "absl/strings/str_join.h"
 #include "harness/checker/model_checker.h"
 #include "harness/gate/plan/planted.h"
+#include "harness/result/command_name.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/control.h"
@@ -38,6 +40,9 @@ namespace {
 // Runs this very program with these arguments. They are made here, and each is one of a command's
 // options: nothing that a file says is read as a command line.
 int RunSelf(std::vector<std::string> words) {
+  // The plugin, if there is one, stands behind the command's own name.
+  const size_t blank = CommandName().find(' ');
+  if (blank != std::string::npos) words.insert(words.begin(), CommandName().substr(blank + 1));
   words.insert(words.begin(), "kill9");
   std::cerr << "repeating (best effort, unless it is a check): " << absl::StrJoin(words, " ")
             << std::endl;
@@ -77,12 +82,11 @@ absl::StatusOr<Number> NumberField(const Json& from, const char* name, Number le
   return number;
 }
 
-// The arguments that repeat a run of torture. Results of before `repeat_with` have the same fields
+// The arguments that repeat a run of torture, whose variant there is. Results of before `repeat_with` have the same fields
 // elsewhere.
 absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, const Json& run) {
   const std::string variant = TextField(run, "variant");
   const std::string scenario = TextField(run, "scenario");
-  if (FindDesign(variant) == nullptr) return Unusable("there is no variant '" + variant + "'");
   if (FindScenario(scenario) == nullptr) return Unusable("there is no scenario '" + scenario + "'");
   const bool has_fields = run.contains("repeat_with");
   const Json& fields = has_fields ? run["repeat_with"] : run;
@@ -206,6 +210,12 @@ int ShowPrograms(const Json& run, const std::string& folder) {
   return kExitFailed;
 }
 
+// Whether a failure is one of an object that this command does not have: a plugin's, a program's.
+bool IsOfUnknownObject(const std::string& kind, const Json& run) {
+  const bool has_design = IsSweepRun(run) || (kind == "torture" && !IsOfPrograms(run));
+  return has_design && FindDesign(TextField(run, "variant")) == nullptr;
+}
+
 int ReplayRun(const std::string& kind, const std::string& folder, const Json& result,
               const Json& run, const SweepReplayOptions& options) {
   if (IsSweepRun(run)) return ReplaySweepRun(run, options);
@@ -255,6 +265,7 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
   }
   int exit_code = kExitPass;
   int repeated = 0;
+  std::set<std::string> unknown;
   for (size_t n = 0; n < result["runs"].size(); ++n) {
     const Json& run = result["runs"][n];
     const std::string kind = KindOf(TextField(result, "kind"), TextField(run, "tier"));
@@ -265,6 +276,15 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
     }
     if (!*failed) continue;
     ++repeated;
+    if (IsOfUnknownObject(kind, run)) {
+      const std::string variant = TextField(run, "variant");
+      exit_code = WorseExitCode(exit_code, kExitUsage);
+      if (!unknown.insert(variant).second) continue;
+      Complain(absl::StrCat("there is no variant '", variant,
+                            "' here: how the command was called that has it, its line tells: ",
+                            TextField(run, "repeat")));
+      continue;
+    }
     exit_code = WorseExitCode(exit_code, ReplayRun(kind, folder, result, run, options));
     if (options.debugger) break;
   }
