@@ -12,6 +12,7 @@
 #include "harness/result/result.h"
 #include "property/command/run_command.h"
 #include "stress/command/arguments/nearest.h"
+#include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
@@ -57,6 +58,29 @@ TEST(CommandHelp, NamesWhatMayHaveBeenMeant) {
                      {"help torture sweep", "help takes one command"},
                      {"help tortur", "did you mean 'torture'?"}});
   EXPECT_THAT(RunCommand("torture --nonsense").output, Not(HasSubstr("did you mean")));
+}
+
+TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
+  const std::string blanks(30, ' ');
+  EXPECT_EQ(Wrap("Options:\n  --seed UINT                 of everything random, the order of kills "
+                 "and the lengths of values\n",
+                 70),
+            "Options:\n  --seed UINT                 of everything random, the order of kills and\n" +
+                blanks + "the lengths of values\n");
+  const std::string option = "  --worker TEXT Excludes: --variant --scenario --workload --shape";
+  EXPECT_EQ(Wrap(option, 64), "  --worker TEXT Excludes: --variant --scenario --workload\n  --shape");
+  const std::string word = "  " + std::string(90, 'x');
+  EXPECT_EQ(Wrap(word, 80), word);
+  const std::string help = RunCommand("torture --help").output;
+  ASSERT_NE(Wrap(help, 80), help) << "it has longer lines, which stay where it is no terminal";
+  std::istringstream lines(Wrap(help, 80));
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+}
+
+TEST(CommandHelp, SaysHowTheCommandIsCalled) {
+  EXPECT_THAT(RunCommand("torture --help").output, HasSubstr("Usage: kill9 torture [OPTIONS]"));
+  EXPECT_EQ(RunCommand("help torture --as=man").output,
+            RunCommand("help --as=man torture").output);
 }
 
 TEST(CommandHelp, IsTheSameByEitherName) {

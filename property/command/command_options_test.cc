@@ -60,6 +60,33 @@ TEST(Options, OfProgramsOfOnesOwnNeedOne) {
   }
 }
 
+// What CLI11 finds wrong is said as everything else: by which command, and where there is more.
+TEST(Options, AreRefusedInOneWay) {
+  const std::string file = testing::TempDir() + "/options.ini";
+  const auto with = [&file](const std::string& text) {
+    std::ofstream(file) << text;
+    return RunCommand("--config=" + file + " torture --scenario=steady");
+  };
+  const std::string more = "\nkill9 --help lists what there is\n";
+  EXPECT_EQ(RunCommand("merge").output,
+            "kill9 merge: DIR is required\nkill9 merge --help lists what there is\n");
+  EXPECT_EQ(RunCommand("").output, "kill9: it takes a command" + more);
+  EXPECT_EQ(RunCommand("--config=/nonexistent torture").output,
+            "kill9: --config: the file cannot be read" + more);
+  EXPECT_EQ(with("[torture]\nsecnds=3\n").output,
+            "kill9: --config: torture has no option 'secnds'; did you mean 'seconds'?" + more);
+  EXPECT_EQ(with("[tortur]\nseconds=3\n").output,
+            "kill9: --config: there is no command 'tortur'; did you mean 'torture'?" + more);
+  EXPECT_EQ(with("seconds=3\n").output,
+            "kill9: --config: 'seconds' stands below no command" + more);
+}
+
+TEST(Options, OfFoldersAreLookedAtBeforeTheWork) {
+  ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
+                    {{"sweep --coverage=/dev/null/x", "cannot write into the folder '/dev/null/x'"},
+                     {"gate --output=/dev/null/x", "cannot write into the folder '/dev/null/x'"}});
+}
+
 // In words, and with numbers that people read.
 TEST(Options, OutOfRangeSayWhatTheRangeIs) {
   ExpectUsageErrors(
@@ -69,7 +96,9 @@ TEST(Options, OutOfRangeSayWhatTheRangeIs) {
        {"torture --seed=-1", "--seed: '-1' is no whole number from 0"},
        {"sweep --watchdog=-1", "--watchdog: '-1' is no number above 0"},
        {"replay --times=0 x", "--times: '0' is no number above 0"},
-       {"check --model=mapp /dev/null", "did you mean 'map'?"},
+       {"torture --seed=99999999999999999999", "is too large: it is at most 1844674407370955161"},
+       {"sweep --workers=5000", "--workers: '5000' is no whole number from 0 to 1024"},
+       {"check --model=mapp /dev/null", "no 'mapp'; did you mean 'map'? Known are: register"},
        {"check --model=bogus /dev/null", "there is no 'bogus'; known are: register"},
        {"check /nonexistent", "cannot read '/nonexistent': No such file or directory"},
        {"check /", "cannot read '/': Is a directory"},

@@ -4,6 +4,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -99,7 +101,29 @@ TEST_F(Pages, BashOffersCommandsOptionsAndTheirWords) {
   EXPECT_EQ(BashOffers("kill9 torture --model=ma"), "map\n");
   EXPECT_EQ(BashOffers("kill9 sweep --variant=cas_slots,glo"), "cas_slots,global_mutex\n");
   EXPECT_EQ(BashOffers("kill9 torture --json=x"), "\n");  // files, which bash itself knows
+  EXPECT_EQ(BashOffers("kill9 sweep --operation=put_sa"), "put_same\n");
+  EXPECT_EQ(BashOffers("kill9 sweep --mode=two"), "two_victims\n");
+  EXPECT_EQ(BashOffers("kill9 torture --scenario=steady,kill_s"), "steady,kill_storm\n");
+  EXPECT_EQ(BashOffers("kill9 run --state=one_e"), "\n") << "a folder, and no state of the sweep";
   EXPECT_THAT(BashOffers("kill9 "), HasSubstr("check list torture sweep"));
+}
+
+TEST_F(Pages, BashOffersEveryOptionThatTheHelpHas) {
+  std::istringstream commands(BashOffers("kill9 "));
+  const std::regex form("^ +(?:-.,)?(--[a-z-]+)");
+  size_t options = 0;
+  for (std::string command; commands >> command;) {
+    if (command.starts_with("-") || command == "help") continue;
+    const std::string offered = BashOffers("kill9 " + command + " --");
+    std::istringstream help(Run(KILL9_COMMAND " " + command + " --help"));
+    std::smatch match;
+    for (std::string line; std::getline(help, line);) {
+      if (!std::regex_search(line, match, form)) continue;
+      ++options;
+      EXPECT_THAT(offered, HasSubstr(match[1].str())) << command;
+    }
+  }
+  EXPECT_GT(options, 100u);
 }
 
 TEST_F(Pages, FishOffersCommandsOptionsAndTheirWords) {

@@ -26,6 +26,7 @@
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/arguments/folders.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/campaign/gate_memory.h"
 #include "stress/command/commands.h"
@@ -111,12 +112,10 @@ int Fail(const absl::Status& status) { return Complain("kill9 gate", status); }
 
 // The folder for logs, emptied of what an earlier gate left in it. Two gates cannot share one.
 absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
+  if (const absl::Status made = MakeFolder(output); !made.ok()) return made;
   std::error_code error;
-  std::filesystem::create_directories(output, error);
   const int lock = open((output + "/lock").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (lock < 0) {
-    return absl::PermissionDeniedError(absl::StrCat("cannot write into the folder '", output, "'"));
-  }
+  if (lock < 0) return absl::ErrnoToStatus(errno, "cannot make '" + output + "/lock'");
   if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
     close(lock);
     return absl::FailedPreconditionError(
@@ -268,6 +267,11 @@ int RunGate(Flags& flags) {
 void AddGateCommand(CommandLine& line) {
   Command command = line.Add("gate", "all tiers over all designs within a budget of time, for CI");
   auto flags = std::make_shared<Flags>();
+  std::vector<std::string> tiers;
+  for (int n = 0; n < gate::kTiers; ++n) {
+    tiers.emplace_back(gate::TierName(static_cast<gate::Tier>(n)));
+  }
+  line.Offer("gate tier", std::move(tiers));
   gate::GateOptions& options = flags->options;
   options.seed = 0;
   options.cells = kUsualCells;

@@ -27,6 +27,7 @@
 #include "harness/sweep/worker.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
+#include "stress/command/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -88,7 +89,7 @@ int RunCommand(std::vector<char*> arguments, const Own& own) {
   if (std::optional<int> done = sweep::RunIfWorker(argc, argv)) return *done;
   SetBuildCommit(kBuildCommit);
   CommandLine line("kill9: what happens to the others when one process is killed, anywhere?",
-                   VersionLine("kill9"));
+                   VersionLine("kill9"), Terminal(1).columns());
   std::string taken;  // by TakePlugin
   line.Itself()
       .Add("--plugin", taken,

@@ -99,7 +99,7 @@ int Make(const ReportFlags& flags) {
   if (!flags.compare.empty()) return Compare(flags);
   if (flags.inputs.empty()) {
     return ComplainOfReport(
-        absl::InvalidArgumentError("--input: result files, or folders of them"));
+        absl::InvalidArgumentError("--input is required: result files, or folders of them"));
   }
   absl::StatusOr<report::Results> results = report::Results::Load(flags.inputs);
   if (!results.ok()) return ComplainOfReport(results.status());

@@ -11,6 +11,7 @@
 #include "harness/sweep/sweep.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/arguments/folders.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/replay/sweep_replay.h"
@@ -33,6 +34,12 @@ std::vector<std::string> ChooseNames(std::string_view flag, const std::string& g
   std::vector<Choice<std::string>> known;
   for (const std::string& name : names) known.push_back({name, name});
   return Choose(flag, given, known);
+}
+template <typename T>
+std::vector<std::string> NamesOf(int count) {
+  std::vector<std::string> names;
+  for (int i = 0; i < count; ++i) names.emplace_back(Name(static_cast<T>(i)));
+  return names;
 }
 template <typename T>
 std::vector<T> ChooseNamed(std::string_view flag, const std::string& given, int count) {
@@ -186,6 +193,10 @@ int RunSweepWith(SweepArguments& arguments) {
   if (!options.shard.whole() && options.seconds > 0) {
     throw UsageError("--shard and --seconds: what ends by time is no part that others complete");
   }
+  if (!options.coverage_directory.empty()) {
+    const absl::Status made = MakeFolder(options.coverage_directory);
+    if (!made.ok()) throw UsageError(absl::StrCat("--coverage: ", std::string(made.message())));
+  }
   const Json earlier = EarlierResult(arguments);
   const Json skipped = TakeWhatIsNotSwept(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
@@ -262,6 +273,13 @@ void AddSweepCommand(CommandLine& line) {
       line.Add("sweep", "kill a process at every machine instruction of an operation");
   auto arguments = std::make_shared<SweepArguments>();
   sweep::SweepOptions& options = arguments->options;
+  line.Offer("sweep operation", sweep::OperationNames());
+  line.Offer("sweep state", sweep::StateNames());
+  line.Offer("sweep second", sweep::OperationNames());
+  line.Offer("sweep mode", NamesOf<sweep::Mode>(sweep::kModeCount));
+  line.Offer("sweep plan", NamesOf<sweep::Plan>(sweep::kPlanCount));
+  line.Offer("sweep breakpoints",
+             NamesOf<stepper::BreakpointChoice>(stepper::kBreakpointChoiceCount));
   command.Add("--variant", arguments->variant, "names with commas, or all designs");
   command.Add("--operation", arguments->operation, "names with commas, or all");
   command.Add("--state", arguments->state, "starting states with commas, or all");
@@ -284,7 +302,7 @@ void AddSweepCommand(CommandLine& line) {
   command.Add("--watchdog", options.watchdog_seconds, "seconds without progress that mean stuck")
       .Positive();
   command.Add("--shard", arguments->shard, kShardHelp).Excludes(at);
-  command.Add("--workers", options.workers, "0: one for each CPU");
+  command.Add("--workers", options.workers, "0: one for each CPU").Between(0u, 1024u);
   command.Add("--breakpoints", arguments->breakpoints,
               "how victims are stopped: debug_registers, int3, single_steps");
   command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")

@@ -45,8 +45,7 @@ std::vector<T> Choose(std::string_view flag, const std::string& given,
       }
     }
     for (const Choice<T>& choice : known) names.push_back(choice.name);
-    throw UsageError(absl::StrCat(std::string(flag), ": there is no '", name, "'; known are: ",
-                                  absl::StrJoin(names, ", "), DidYouMean(name, names)));
+    throw UsageError(absl::StrCat(std::string(flag), ": ", ThereIsNo(name, names)));
   }
   return chosen;
 }

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace kill9 {
 namespace {
@@ -50,6 +53,13 @@ std::string Nearest(std::string_view given, std::span<const std::string> known) 
 std::string DidYouMean(std::string_view given, std::span<const std::string> known) {
   const std::string nearest = Nearest(given, known);
   return nearest.empty() ? "" : absl::StrCat("; did you mean '", nearest, "'?");
+}
+
+std::string ThereIsNo(std::string_view given, const std::vector<std::string>& known) {
+  const std::string nearest = DidYouMean(given, known);
+  return absl::StrCat("there is no '", std::string(given), "'", nearest,
+                      nearest.empty() ? "; known are: " : " Known are: ",
+                      absl::StrJoin(known, ", "));
 }
 
 }  // namespace kill9

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kill9 {
 
@@ -15,6 +16,9 @@ std::string Nearest(std::string_view given, std::span<const std::string> known);
 
 // "; did you mean 'X'?", or nothing.
 std::string DidYouMean(std::string_view given, std::span<const std::string> known);
+
+// What is said of a name that is none of the known ones: the nearest first, for they may be many.
+std::string ThereIsNo(std::string_view given, const std::vector<std::string>& known);
 
 }  // namespace kill9
 

@@ -17,6 +17,7 @@
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
+#include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
@@ -48,9 +49,11 @@ std::string CheckSeconds(const std::string& text) {
 }
 
 std::string CheckUnsigned(const std::string& text) {
-  return IsInteger<uint64_t>(text)
-             ? ""
-             : absl::StrCat("'", text, "' is no whole number from 0 to ", UINT64_MAX);
+  if (IsInteger<uint64_t>(text)) return "";
+  const bool is_large = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return is_large && text[0] != '0'
+             ? absl::StrCat("'", text, "' is too large: it is at most ", UINT64_MAX)
+             : absl::StrCat("'", text, "' is no whole number from 0 on");
 }
 
 std::string CheckSigned(const std::string& text) {
@@ -145,8 +148,7 @@ Option& Option::OneOf(const std::vector<std::string>& words) {
   option_->check(CLI::Validator(
       [words](std::string& text) {
         if (std::find(words.begin(), words.end(), text) != words.end()) return std::string();
-        return absl::StrCat("there is no '", text, "'; known are: ", absl::StrJoin(words, ", "),
-                            DidYouMean(text, words));
+        return ThereIsNo(text, words);
       },
       absl::StrCat(kOneOf, absl::StrJoin(words, ", "))));
   return *this;
@@ -231,11 +233,13 @@ void Command::OnCall(std::function<int()> action) {
   });
 }
 
-CommandLine::CommandLine(const std::string& what, const std::string& version)
+CommandLine::CommandLine(const std::string& what, const std::string& version, size_t columns)
     : what_(what),
       version_(version),
+      columns_(columns),
       application_(std::make_unique<CLI::App>(what)),
       exit_code_(kExitPass) {
+  application_->name("kill9");
   application_->set_version_flag("--version", version);
   application_->set_config("--config", "", "a file of options: [torture], below it seconds=3");
   application_->allow_config_extras(CLI::config_extras_mode::error);
@@ -256,6 +260,35 @@ void CommandLine::Offer(const std::string& option, std::vector<std::string> word
 int CommandLine::Complain(const std::string& message) const {
   std::cerr << "kill9: " << message << "\n";
   return kExitUsage;
+}
+
+// What CLI11 found wrong, as all else is said: by whom, and where there is more.
+int CommandLine::Refuse(const std::string& name, const std::string& message) const {
+  const std::string who = name == "kill9" ? name : "kill9 " + name;
+  std::cerr << who << ": " << message << "\n" << who << " --help lists what there is\n";
+  return kExitUsage;
+}
+
+// A file of options has one, or a command, that there is not. CLI11 names it last, as
+// torture.secnds; a command that begins there is torture.++.
+std::string CommandLine::WrongInConfig(const std::string& message) const {
+  const std::string item = message.substr(message.rfind(' ') + 1);
+  const std::vector<std::string> parts = absl::StrSplit(item, absl::MaxSplits('.', 1));
+  std::vector<std::string> commands, options;
+  for (const CLI::App* command : application_->get_subcommands({})) {
+    commands.push_back(command->get_name());
+    if (command->get_name() != parts[0]) continue;
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) options.push_back(name);
+    }
+  }
+  if (parts.size() < 2) return absl::StrCat("--config: '", item, "' stands below no command");
+  if (options.empty()) {
+    return absl::StrCat("--config: there is no command '", parts[0], "'",
+                        DidYouMean(parts[0], commands));
+  }
+  return absl::StrCat("--config: ", parts[0], " has no option '", parts[1], "'",
+                      DidYouMean(parts[1], options));
 }
 
 // Words that are no option of the command that was called.
@@ -322,9 +355,11 @@ CommandPage CommandLine::PageOf(const CLI::App& command) const {
       } else {
         described.range = allowed;
       }
-      const auto offered =
-          offered_.find(described.name.substr(described.name.find_first_not_of('-')));
-      if (described.words.empty() && offered != offered_.end()) described.words = offered->second;
+      const std::string plain = described.name.substr(described.name.find_first_not_of('-'));
+      for (const std::string& known : {absl::StrCat(page.name, " ", plain), plain}) {
+        const auto offered = offered_.find(known);
+        if (described.words.empty() && offered != offered_.end()) described.words = offered->second;
+      }
     }
     for (const CLI::Option* other : option->get_excludes()) {
       described.excludes.push_back(other->get_name());
@@ -389,7 +424,12 @@ int CommandLine::Run(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words[0] == "help") {
     words.erase(words.begin());
-    if (!words.empty() && words[0].starts_with("--as=")) return Help(std::move(words));
+    const auto form = std::ranges::find_if(
+        words, [](const std::string& word) { return word.starts_with("--as="); });
+    if (form != words.end()) {
+      std::rotate(words.begin(), form, form + 1);
+      return Help(std::move(words));
+    }
     if (words.size() > 1) return Complain("help takes one command");
     words.emplace_back("--help");
   }
@@ -404,6 +444,8 @@ int CommandLine::Run(int argc, char** argv) {
       return Complain(absl::StrCat(what, "\nkill9 ", words[0], " --help lists what there is"));
     }
   }
+  const auto named = std::ranges::find_first_of(words, names);
+  const std::string name = named == words.end() ? "kill9" : *named;
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
   try {
     application_->parse(words);
@@ -414,8 +456,16 @@ int CommandLine::Run(int argc, char** argv) {
     return Complain(
         absl::StrCat(std::string(absl::StripPrefix(error.what(), "Could not convert: ")),
                      ": a flag has no value but true or false"));
+  } catch (const CLI::CallForHelp&) {
+    std::cout << Wrap(application_->help(), columns_);
+    return kExitPass;
+  } catch (const CLI::ConfigError& error) {
+    return Refuse("kill9", WrongInConfig(error.what()));
+  } catch (const CLI::FileError&) {
+    return Refuse("kill9", "--config: the file cannot be read");
   } catch (const CLI::ParseError& error) {
-    return application_->exit(error) == 0 ? kExitPass : kExitUsage;
+    if (error.get_exit_code() == 0) return application_->exit(error);
+    return Refuse(name, name == "kill9" ? "it takes a command" : error.what());
   } catch (const std::exception& error) {
     return Complain(error.what());
   }

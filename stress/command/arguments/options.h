@@ -89,18 +89,21 @@ class Command {
 // as CLI11 reads them.
 class CommandLine {
  public:
-  CommandLine(const std::string& what, const std::string& version);
+  // `columns`: of a line of help.
+  CommandLine(const std::string& what, const std::string& version, size_t columns);
   ~CommandLine();
   Command Add(const std::string& name, const std::string& what);
   // What stands before a command.
   Command Itself();
-  // What shells offer for an option of this name, of whatever command: "variant".
+  // What shells offer for an option of this name: "variant", of whatever command; "sweep state".
   void Offer(const std::string& option, std::vector<std::string> words);
   // Calls the command that is named. Returns its exit code, or kExitUsage.
   int Run(int argc, char** argv);
 
  private:
   int Complain(const std::string& message) const;
+  int Refuse(const std::string& name, const std::string& message) const;
+  std::string WrongInConfig(const std::string& message) const;
   int Unexpected(const std::vector<std::string>& words) const;
   std::string WithoutValue(const std::vector<std::string>& words) const;
   int Help(std::vector<std::string> words);
@@ -108,6 +111,7 @@ class CommandLine {
   ProgramPage Page() const;
 
   const std::string what_, version_;
+  size_t columns_;
   std::unique_ptr<CLI::App> application_;
   std::map<std::string, std::vector<ExamplePage>> examples_;  // by command
   std::map<std::string, std::vector<std::string>> offered_;   // by option

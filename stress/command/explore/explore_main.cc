@@ -24,6 +24,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/explore/explore_arguments.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -464,7 +465,7 @@ int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
   kill9::CommandLine line("kill9-explore: what kill9 explore runs",
-                          kill9::VersionLine("kill9-explore"));
+                          kill9::VersionLine("kill9-explore"), kill9::Terminal(1).columns());
   kill9::Command command =
       line.Add("explore", "every interleaving of a few operations, and every death in them");
   auto arguments = std::make_shared<kill9::ExploreArguments>();

@@ -356,6 +356,13 @@ void AddTortureCommand(CommandLine& line) {
       "torture",
       "kill real processes at random while others go on, and check what the survivors see");
   auto flags = std::make_shared<Flags>();
+  std::vector<std::string> scenarios = {"all"}, workloads;
+  for (const Scenario& one : AllScenarios()) scenarios.emplace_back(one.name);
+  for (const TortureDriver* driver : AllTortureDrivers()) {
+    for (const std::string_view name : driver->workloads()) workloads.emplace_back(name);
+  }
+  line.Offer("torture scenario", std::move(scenarios));
+  line.Offer("torture workload", std::move(workloads));
   command.Group("What is run");
   const Option design =
       command
