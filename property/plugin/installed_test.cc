@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -41,6 +42,23 @@ constexpr char kProject[] =
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
     "kill9_add_test(NAME mine_c_torture PLUGIN mine_c ARGUMENTS --scenario=steady --kills=20)\n";
 
+// The tutorial's line that begins so, with the folders of this test.
+std::string LineOfTheTutorial(const std::string& beginning, const std::string& root) {
+  std::ifstream file(KILL9_SOURCE_DIR "/docs/tutorials/gate_your_repository.md");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("    " + beginning)) continue;
+    for (const auto& [from, to] :
+         {std::pair<std::string, std::string>{"build/release", KILL9_BUILD_DIR}, {"~/kill9", root}}) {
+      const size_t at = line.find(from);
+      EXPECT_NE(at, std::string::npos) << line;
+      if (at != std::string::npos) line.replace(at, from.size(), to);
+    }
+    return line;
+  }
+  ADD_FAILURE() << "the tutorial has no " << beginning;
+  return "false";
+}
+
 TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
   std::string made = testing::TempDir() + "/kill9-installed-XXXXXX";
   ASSERT_NE(mkdtemp(made.data()), nullptr);
@@ -50,7 +68,7 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
     EXPECT_EQ(ended.exit_code, 0) << line << "\n" << ended.output;
     return ended.output;
   };
-  expect_runs("cmake --install " KILL9_BUILD_DIR " --prefix " + folder + "/root");
+  expect_runs(LineOfTheTutorial("cmake --install", folder + "/root"));
   ASSERT_TRUE(std::filesystem::exists(folder + "/root/bin/kill9"));
   std::filesystem::create_directory(folder + "/project");
   std::ofstream(folder + "/project/CMakeLists.txt") << kProject;
