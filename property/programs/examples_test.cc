@@ -187,6 +187,24 @@ TEST_F(ExamplesTest, Ruby) {
   EXPECT_EQ(Verdict(), "violation");
 }
 
+// What is shared by fork: what the kernel gives back passes, and what it does not is lost.
+TEST_F(ExamplesTest, ForkServersInRubyAndPerl) {
+  const struct {
+    const char *language, *right, *wrong;
+  } servers[] = {{"ruby", "pipe_mutex_server.rb flock", "pipe_mutex_server.rb"},
+                 {"perl", "semop_mutex_server.pl", "semop_mutex_server.pl plain"}};
+  for (const auto& [language, right, wrong] : servers) {
+    if (!Has(language)) continue;
+    const std::string server = absl::StrCat("--fork-server='", language, " ", kExamples);
+    Ended ended = Torture(absl::StrCat(server, right, "' --model=mutex"), 60);
+    EXPECT_EQ(ended.exit_code, 0) << ended.output;
+    EXPECT_GT(run_["kills"]["holding"].get<uint64_t>(), 0u) << right;
+    ended = Torture(absl::StrCat(server, wrong, "' --model=mutex --watchdog=1"), 20'000);
+    EXPECT_EQ(ended.exit_code, 1) << ended.output;
+    EXPECT_EQ(Verdict(), "stuck");
+  }
+}
+
 TEST_F(ExamplesTest, Node) {
   if (!Has("node")) GTEST_SKIP() << "no node";
   const std::string worker = absl::StrCat("--worker='node ", kExamples, "directory_map.js");
