@@ -90,6 +90,12 @@ void ChannelClient::FailStatus(const char* operation, const absl::Status& status
 }
 
 Deadline ChannelClient::NextDeadline(Random& random) const {
+  // Of a closed channel many wait for the end, until who has the last messages lets go of them.
+  // Acquire: as in KnowBefore.
+  if (closing_ != nullptr && may_wait_forever_ && held_.empty() && random.Chance(300) &&
+      closing_->close_called.load(std::memory_order_acquire) >= number_) {
+    return Deadline::Never();
+  }
   if (!random.Chance(workload_.waits)) return Deadline::None();
   // Two that hold something would wait for each other's, for ever.
   if (may_wait_forever_ && held_.empty() && random.Chance(300)) return Deadline::Never();

@@ -6,6 +6,8 @@
 
 #include "property/inspect/inspect_fixture.h"
 #include "property/scaffold/stepped_child.h"
+#include "variants/buffers/buffer_pool.h"
+#include "variants/buffers/buffer_pool_design.h"
 
 namespace kill9 {
 namespace {
@@ -26,6 +28,11 @@ bool Work(const Design& design, SharedObject& object, uint64_t n,
     std::string message;
     return channel.Send(std::string(n % 900, 'm'), Deadline::None()).ok() &&
            channel.Receive(&message, Deadline::None()).ok();
+  }
+  if (design.kind() == kPoolKind) {
+    absl::StatusOr<Buffer> buffer =
+        static_cast<BufferPool&>(object).Allocate(n % 5000, Deadline::None());
+    return buffer.ok() && buffer->Share().ok() && buffer->Append("more", Deadline::None()).ok();
   }
   Heap& heap = static_cast<Heap&>(object);
   if (blocks.size() == kBlocks) {

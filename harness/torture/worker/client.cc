@@ -142,6 +142,7 @@ void Client::Detach() {
 RecoveryReport Client::Recover() {
   const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_acquire);
   const uint64_t begin = MonotonicNs();
+  pauses_.PerhapsInRecovery();
   Begin(Function::kRecover, 0);
   const absl::StatusOr<RecoveryReport> report = object_->Recover();
   if (!report.ok()) {

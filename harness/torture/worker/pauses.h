@@ -38,16 +38,14 @@ class Pauses {
   void Perhaps() {
     if (every_ == 0 || rests_ || left_-- != 0) return;
     left_ = random_.Below(2 * every_);
-    const uint64_t now = MonotonicNs();
-    if (now < ends_ns_) return;
-    const uint64_t begins_ns = now + random_.Below(within_ns_);
-    ends_ns_ = begins_ns + kShortestNs + random_.Below(longest_ns_);
-    // Relaxed: read by the supervisor, which resumes who was stopped too late (ResumePaused).
-    board_.pause_ends_ns.store(ends_ns_, std::memory_order_relaxed);
-    board_.pauses.store(board_.pauses.load(std::memory_order_relaxed) + 1,
-                        std::memory_order_relaxed);
-    resume_.Set(ends_ns_);  // the end first: it may be stopped right after the other one is set
-    stop_.Set(begins_ns);
+    Pause(within_ns_, longest_ns_);
+  }
+
+  // To be called where a recovery begins. It may pause for so long that others recover the same
+  // dead, their places are given to others, and these die: who goes on then is late.
+  void PerhapsInRecovery() {
+    if (every_ == 0 || rests_ || !random_.Chance(150)) return;
+    Pause(kRecoveryNs, kLongestInRecoveryNs);
   }
 
   // From now on it is not stopped, until it goes on.
@@ -61,6 +59,22 @@ class Pauses {
  private:
   static constexpr uint64_t kOfPauses = 0x7061757365;  // the number of their random numbers
   static constexpr uint64_t kShortestNs = 15'000;      // the timers may go off on two cores
+  static constexpr uint64_t kRecoveryNs = 100'000;     // about what one takes
+  static constexpr uint64_t kLongestInRecoveryNs = 6'000'000;
+
+  // Somewhere within so long, for so long at most.
+  void Pause(uint64_t within_ns, uint64_t longest_ns) {
+    const uint64_t now = MonotonicNs();
+    if (now < ends_ns_) return;
+    const uint64_t begins_ns = now + random_.Below(within_ns);
+    ends_ns_ = begins_ns + kShortestNs + random_.Below(longest_ns);
+    // Relaxed: read by the supervisor, which resumes who was stopped too late (ResumePaused).
+    board_.pause_ends_ns.store(ends_ns_, std::memory_order_relaxed);
+    board_.pauses.store(board_.pauses.load(std::memory_order_relaxed) + 1,
+                        std::memory_order_relaxed);
+    resume_.Set(ends_ns_);  // the end first: it may be stopped right after the other one is set
+    stop_.Set(begins_ns);
+  }
 
   WorkerBoard& board_;
   KillTimer stop_{SIGSTOP};
