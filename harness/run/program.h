@@ -33,7 +33,8 @@ struct ProgramResult {
   Verdict verdict = Verdict::kUndecided;
 };
 
-// `progress` is asked before the first run, between them and while they last; false ends the run. An error: usage or environment.
+// `progress` is asked before the first run, between them and while they last; false ends the run.
+// An error: usage or environment.
 absl::StatusOr<ProgramResult> RunProgram(
     const RunOptions& options, const std::function<bool(const ProgramProgress&)>& progress);
 
