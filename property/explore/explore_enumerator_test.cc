@@ -161,6 +161,18 @@ std::vector<Litmus> AllLitmus() {
        {4, 3, 0},
        false,
        true},
+      {"others act before an update of another word",
+       {{{A, x, 1}, {C, y, 2}}, {{S, y, 5}, {L, x, 0}, {A, 2, 7}}},
+       {{0, 0}, {0, 0, 0}},
+       {1, 5, 7},
+       false,
+       true},
+      {"others act before a seq_cst store to another word",
+       {{{A, x, 1}, {C, y, 2}}, {{S, y, 5}, {L, x, 0}, {X, 2, 7}}},
+       {{0, 0}, {0, 0, 0}},
+       {1, 5, 7},
+       false,
+       true},
       {"atomicity of updates", {{{A, x, 1}}, {{A, x, 1}}}, {{0}, {0}}, {}, false, false},
   };
 }

@@ -401,9 +401,10 @@ uint64_t Machine::Load(const void* address, size_t bytes, TakenOrder order, uint
 void Machine::Store(void* address, size_t bytes, uint64_t value, TakenOrder order, uintptr_t code) {
   const uint64_t word = WordOf(address);
   const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
+  const bool seq_cst = order.order == Order::kSeqCst;
+  if (seq_cst) AskBeforeDrain(word);
   Before(word, true, code);
   Fiber& fiber = fibers_[running_];
-  const bool seq_cst = order.order == Order::kSeqCst;
   if (buffers() && seq_cst) DrainAll(fiber);
   picked_ = 0;
   const uint64_t mask = MaskOf(bytes) << shift;
@@ -450,7 +451,7 @@ void Machine::Fence(TakenOrder order, uintptr_t) {
   if (order.order != Order::kRelaxed) CompilerBarrier();
   Fiber& fiber = fibers_[running_];
   if (order.order != Order::kSeqCst || !buffers() || fiber.buffered == 0) return;
-  // That its stores reach the segment is seen by others: they may act before.
+  // Others may act before its stores reach the segment.
   if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
   DrainAll(fiber);
   ++fiber.steps;

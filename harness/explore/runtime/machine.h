@@ -315,6 +315,7 @@ class Machine final : public Stage {
   void HideBuffer(Fiber& fiber);
   void DrainOne(Fiber& fiber);
   void DrainAll(Fiber& fiber);
+  void AskBeforeDrain(uint64_t word);
   void Saw(Fiber& fiber, uint64_t value);
   static const char* Older(int age) { return age == 0 ? nullptr : "(not the newest)"; }
   struct Piece {
@@ -402,6 +403,7 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
                                   Update update) {
   const uint64_t word = WordOf(address);
   const int shift = static_cast<int>(reinterpret_cast<uintptr_t>(address) % 8 * 8);
+  AskBeforeDrain(word);
   Before(word, true, code);
   Fiber& fiber = fibers_[running_];
   if (limits_.model == MemoryModel::kTso) DrainAll(fiber);

@@ -1,4 +1,6 @@
 // The machine under TSO: each participant's stores wait in a buffer, first in, first out.
+#include <utility>
+
 #include "harness/explore/runtime/machine.h"
 
 namespace kill9::explore {
@@ -53,6 +55,16 @@ void Machine::DrainAll(Fiber& fiber) {
   if (fiber.buffered == 0) return;
   HideBuffer(fiber);
   while (fiber.buffered > 0) DrainOne(fiber);
+}
+
+// Before an access that empties the buffer: others may act before its stores reach the segment. Of
+// a contended word it is asked for the access itself.
+void Machine::AskBeforeDrain(uint64_t word) {
+  if (!buffers()) return;
+  Settle();
+  Fiber& fiber = fibers_[running_];
+  if (fiber.buffered == 0 || contended_[word] != 0) return;
+  if (!std::exchange(fiber.granted, false) || limits_.ask_everywhere) AskForTurn();
 }
 
 }  // namespace kill9::explore
