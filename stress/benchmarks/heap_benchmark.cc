@@ -234,8 +234,8 @@ void Register() {
       full->Arg(bytes);
     }
     add("other", Other)->ArgName("bytes")->Arg(64)->Arg(2048)->Iterations(1);
-    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256)->Arg(8192);
-    add("hours", Hours)->ArgName("millions")->Arg(1)->Arg(100)->Iterations(1);
+    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256);
+    add("hours", Hours)->ArgName("millions")->Arg(1)->Arg(10)->Arg(100)->Iterations(1);
   }
 }
 
