@@ -15,7 +15,8 @@ endforeach()
 file(GLOB SERVER_SOURCES CONFIGURE_DEPENDS apps/server/*.cc)
 add_library(kill9_server STATIC ${SERVER_SOURCES})
 target_include_directories(kill9_server PUBLIC ${CMAKE_SOURCE_DIR})
-target_link_libraries(kill9_server PUBLIC absl::status absl::statusor absl::strings)
+target_link_libraries(kill9_server PUBLIC absl::status absl::statusor absl::strings
+  Threads::Threads)
 
 # Programs that need packages of their own: each is left out where those are missing, and its tests
 # with it (KILL9_TESTS_OF_MISSING_APPS: "|" and what their paths have in common).

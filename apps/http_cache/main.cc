@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/http_cache/proxy/worker.h"
+#include "apps/server/disk_writer.h"
 #include "apps/server/listener.h"
 #include "apps/server/master.h"
 #include "variants/registry.h"
@@ -27,6 +28,7 @@ using namespace kill9;
 struct Arguments {
   std::string design = "seqlock_ring";
   std::string file;
+  double disk_seconds = 0;
   uint64_t memory_bytes = 256 << 20;
   int workers = 2;
   std::vector<std::string> listen;
@@ -55,6 +57,10 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--design", arguments.design, "of the store: kill9 list")->capture_default_str();
   app.add_option("--file", arguments.file,
                  "keep the cache in this file: it is warm after any death; else in memory");
+  app.add_option("--disk-seconds", arguments.disk_seconds,
+                 "the disk's copy of --file is never older; 0: as the kernel likes")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
   app.add_option("--memory", arguments.memory_bytes, "size of the store: 256m, 10g")
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--workers", arguments.workers, "processes")
@@ -125,8 +131,17 @@ void RaiseDescriptorLimit() {
 }
 
 int Work(const Variant& design, std::shared_ptr<Segment> segment, http::WorkerSetup setup,
-         int number) {
+         int number, double disk_seconds) {
   setup.number = number;
+  std::unique_ptr<server::DiskWriter> disk_writer;
+  if (disk_seconds > 0) {
+    auto opened = server::DiskWriter::Open(segment->fd());
+    if (!opened.ok()) {
+      return Complain(absl::StrCat("--disk-seconds: ", std::string(opened.status().message())));
+    }
+    disk_writer = *std::move(opened);
+    disk_writer->Begin(disk_seconds, /*written=*/nullptr);
+  }
   absl::StatusOr<std::unique_ptr<Store>> store = design.Attach(std::move(segment));
   if (!store.ok()) {
     Complain(store.status().ToString());
@@ -186,7 +201,10 @@ int Run(Arguments arguments) {
 
   server::MasterOptions master;
   master.workers = arguments.workers;
-  master.work = [&](int number) { return Work(*design, *segment, setup, number); };
+  master.work = [&](int number) {
+    return Work(*design, *segment, setup, number,
+                arguments.file.empty() ? 0 : arguments.disk_seconds);
+  };
   if (!arguments.quiet) {
     master.ended = [](int number, int pid, int status) {
       std::fprintf(stderr, "kill9-http-cache: worker %d (%d) ended: %s %d\n", number + 1, pid,

@@ -84,6 +84,7 @@ struct SharedState {
   int32_t workers = 0;
   std::atomic<int64_t> clock_shift_ms;  // tests only
   std::atomic<uint64_t> restarts;
+  std::atomic<uint64_t> disk_writes;  // of the file, by whichever worker
   // What the store had counted when statistics began: its own go on over restarts.
   std::atomic<uint64_t> expired_before;
   std::atomic<uint64_t> flushed_before;

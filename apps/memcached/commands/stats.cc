@@ -85,6 +85,7 @@ void Executor::GeneralStats() {
   Stat("threads", static_cast<uint64_t>(shared_.workers));
   // Relaxed: it stands for itself.
   Stat("worker_restarts", shared_.restarts.load(std::memory_order_relaxed));
+  Stat("disk_writes", shared_.disk_writes.load(std::memory_order_relaxed));
   Stat("design", options_.design);
   Stat("bytes", census_.bytes);
   Stat("curr_items", census_.items);

@@ -9,6 +9,7 @@ killed at any moment, and with --file the cache is warm again after kill -9 of a
 
 What is kept, and where
   -e, --file=PATH           keep the cache in this file; begun anew, it is warm
+      --disk-seconds=N      the disk's copy of the file is never older (0: as the kernel likes)
   -m, --memory=SIZE         of the cache (64m); of a file that exists, its own size counts
   -I, --max-item-size=SIZE  longest value (1m; 1k to 128m)
       --design=NAME         seqlock_ring: old entries give way (the default); cas_slots,

@@ -19,6 +19,7 @@ enum LongOption : int {
   kStall,
   kIdle,
   kBuffers,
+  kDiskSeconds,
 };
 
 constexpr option kLongOptions[] = {
@@ -27,6 +28,7 @@ constexpr option kLongOptions[] = {
     {"idle-seconds", required_argument, nullptr, kIdle},
     {"stall-seconds", required_argument, nullptr, kStall},
     {"buffers", required_argument, nullptr, kBuffers},
+    {"disk-seconds", required_argument, nullptr, kDiskSeconds},
     {"file", required_argument, nullptr, 'e'},
     {"memory-file", required_argument, nullptr, 'e'},
     {"memory", required_argument, nullptr, 'm'},
@@ -179,6 +181,9 @@ class Reader {
         break;
       case kStall:
         options_.stall_seconds = static_cast<int>(Number("--stall-seconds", value, 1, 1e6));
+        break;
+      case kDiskSeconds:
+        options_.disk_seconds = static_cast<int>(Number("--disk-seconds", value, 0, 1e6));
         break;
       case kIdle:
         options_.idle_seconds = static_cast<int>(Number("--idle-seconds", value, 0, 1e9));

@@ -26,6 +26,7 @@ struct Options {
   int backlog = 1024;
   uint64_t connections_most = 1024;
 
+  int disk_seconds = 0;                    // how old the disk's copy may be; 0: as the kernel likes
   int idle_seconds = 0;                    // 0: who is silent may stay
   int stall_seconds = 60;                  // who has begun something, or does not read its answers
   uint64_t buffer_bytes_most = 256 << 20;  // of each worker, for what is begun and not answered

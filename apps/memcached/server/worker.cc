@@ -7,9 +7,13 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "apps/memcached/server/connection.h"
+#include "apps/server/disk_writer.h"
+#include "apps/server/master.h"
 
 namespace kill9::memcached {
 namespace {
@@ -146,6 +150,17 @@ int RunWorker(const ServerParts& parts, int index) {
     return 1;
   }
   if (parts.options.may_move_clock) Expiry::MoveClock(&parts.shared->clock_shift_ms);
+  std::unique_ptr<server::DiskWriter> disk_writer;
+  if (parts.options.disk_seconds > 0 && !parts.options.file.empty()) {
+    auto opened = server::DiskWriter::Open(parts.segment->fd());
+    if (!opened.ok()) {
+      std::fprintf(stderr, "kill9-memcached: --disk-seconds: %s\n",
+                   std::string(opened.status().message()).c_str());
+      return server::kHopeless;
+    }
+    disk_writer = *std::move(opened);
+    disk_writer->Begin(parts.options.disk_seconds, &parts.shared->disk_writes);
+  }
   // It ends with the process, after its participant has left in order.
   Worker worker(parts, index, **store);
   return worker.Run();

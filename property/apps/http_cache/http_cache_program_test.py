@@ -2,11 +2,13 @@
 
     http_cache_program_test.py PROGRAM [TEST...]
 """
+import fcntl
 import os
 import resource
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -386,6 +388,28 @@ class FileTest(ProgramTest):
     def tearDown(self):
         super().tearDown()
         self.folder.cleanup()
+
+    def has_writer(self):
+        """Whether somebody has the lock of who writes the file to the disk (disk_writer.cc)."""
+        with open(os.path.join(self.folder.name, "cache"), "r+b") as file:
+            asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2 ** 62 - 1, 1, 0)
+            told = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
+            return struct.unpack("hhqqi4x", told)[0] != fcntl.F_UNLCK
+
+    def test_one_worker_writes_the_file_and_another_when_that_one_dies(self):
+        self.assertFalse(self.has_writer())
+        self.cache.stop()
+        self.cache.command.append("--disk-seconds=0.1")
+        self.cache.start()
+        for _ in range(3):
+            while not self.has_writer():
+                time.sleep(0.01)
+            workers = self.cache.workers()
+            for pid in workers:
+                kill(pid)
+            for pid in workers:
+                while alive(pid):
+                    time.sleep(0.01)
 
     def test_the_cache_is_warm_after_the_death_of_everybody(self):
         body = self.get("/a")["body"]

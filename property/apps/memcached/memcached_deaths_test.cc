@@ -50,6 +50,28 @@ TEST_F(MemcachedDeaths, AllAreKilledAndTheNextServerIsWarm) {
   EXPECT_EQ(server.End(SIGTERM), 0);
 }
 
+TEST_F(MemcachedDeaths, OneWorkerWritesTheFileToTheDiskAndAnotherWhenItDies) {
+  const auto writes_of = [](const MemcachedServer& server) {
+    const std::string stats = MemcachedClient(server.path()).Ask("stats\r\n");
+    const size_t at = stats.find("STAT disk_writes ");
+    EXPECT_NE(at, std::string::npos) << stats;
+    return std::atoi(stats.c_str() + at + sizeof "STAT disk_writes");
+  };
+  {
+    MemcachedServer server({"-e", file_, "-m", "8", "-t", "2"}, KILL9_MEMCACHED);
+    EXPECT_EQ(writes_of(server), 0) << "nobody asked for it";
+  }
+  MemcachedServer server({"-e", file_, "-m", "8", "-t", "2", "--disk-seconds=1"}, KILL9_MEMCACHED);
+  EXPECT_TRUE(Eventually([&] { return writes_of(server) >= 2; }));
+  const std::vector<pid_t> workers = server.Workers();
+  ASSERT_EQ(workers.size(), 2u);
+  for (const pid_t worker : workers) kill(worker, SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return MemcachedClient(server.path()).Ask("mn\r\n") == "MN\r\n"; }));
+  const int before = writes_of(server);
+  EXPECT_TRUE(Eventually([&] { return writes_of(server) >= before + 2; }));
+  EXPECT_EQ(server.End(SIGTERM), 0);
+}
+
 TEST_F(MemcachedDeaths, TheNextServerBeginsBeforeTheWorkersOfTheDeadOneHaveEnded) {
   MemcachedServer server({"-e", file_, "-m", "8", "-t", "4"}, KILL9_MEMCACHED);
   server.Ask("set a 0 0 1\r\nx\r\n");
