@@ -65,10 +65,12 @@ TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
   EXPECT_EQ(Wrap("Options:\n  --seed UINT                 of everything random, the order of kills "
                  "and the lengths of values\n",
                  70),
-            "Options:\n  --seed UINT                 of everything random, the order of kills and\n" +
+            "Options:\n  --seed UINT                 of everything random, the order of kills "
+            "and\n" +
                 blanks + "the lengths of values\n");
   const std::string option = "  --worker TEXT Excludes: --variant --scenario --workload --shape";
-  EXPECT_EQ(Wrap(option, 64), "  --worker TEXT Excludes: --variant --scenario --workload\n  --shape");
+  EXPECT_EQ(Wrap(option, 64),
+            "  --worker TEXT Excludes: --variant --scenario --workload\n  --shape");
   const std::string word = "  " + std::string(90, 'x');
   EXPECT_EQ(Wrap(word, 80), word);
   const std::string help = RunCommand("torture --help").output;
@@ -79,8 +81,7 @@ TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
 
 TEST(CommandHelp, SaysHowTheCommandIsCalled) {
   EXPECT_THAT(RunCommand("torture --help").output, HasSubstr("Usage: kill9 torture [OPTIONS]"));
-  EXPECT_EQ(RunCommand("help torture --as=man").output,
-            RunCommand("help --as=man torture").output);
+  EXPECT_EQ(RunCommand("help torture --as=man").output, RunCommand("help --as=man torture").output);
 }
 
 TEST(CommandHelp, IsTheSameByEitherName) {

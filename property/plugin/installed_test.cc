@@ -47,8 +47,9 @@ std::string LineOfTheTutorial(const std::string& beginning, const std::string& r
   std::ifstream file(KILL9_SOURCE_DIR "/docs/tutorials/gate_your_repository.md");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("    " + beginning)) continue;
+    using Replacement = std::pair<std::string, std::string>;
     for (const auto& [from, to] :
-         {std::pair<std::string, std::string>{"build/release", KILL9_BUILD_DIR}, {"~/kill9", root}}) {
+         {Replacement{"build/release", KILL9_BUILD_DIR}, Replacement{"~/kill9", root}}) {
       const size_t at = line.find(from);
       EXPECT_NE(at, std::string::npos) << line;
       if (at != std::string::npos) line.replace(at, from.size(), to);

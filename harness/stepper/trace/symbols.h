@@ -36,8 +36,8 @@ class Symbols {
   void Unwind(int (*take)(Dwfl_Frame*, void*), void* argument) const;
   // One line for people: instruction, function, file and line.
   std::string Describe(uint64_t address) const;
-  // Every line of this program, and of libraries that are none of the distribution's, that has code,
-  // for files that `wanted` accepts.
+  // Every line of this program, and of libraries that are none of the distribution's, that has
+  // code, for files that `wanted` accepts.
   void ForEachLineWithCode(
       const std::function<bool(std::string_view file)>& wanted,
       const std::function<void(const std::string& file, int line)>& visit) const;

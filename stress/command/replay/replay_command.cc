@@ -82,8 +82,8 @@ absl::StatusOr<Number> NumberField(const Json& from, const char* name, Number le
   return number;
 }
 
-// The arguments that repeat a run of torture, whose variant there is. Results of before `repeat_with` have the same fields
-// elsewhere.
+// The arguments that repeat a run of torture, whose variant there is. Results of before
+// `repeat_with` have the same fields elsewhere.
 absl::StatusOr<std::vector<std::string>> TortureArguments(const Json& result, const Json& run) {
   const std::string variant = TextField(run, "variant");
   const std::string scenario = TextField(run, "scenario");

@@ -349,13 +349,8 @@ Option AddDisturbances(Command& command, Flags& flags) {
                          "no worker pauses at random instructions inside of operations");
 }
 
-}  // namespace
-
-void AddTortureCommand(CommandLine& line) {
-  Command command = line.Add(
-      "torture",
-      "kill real processes at random while others go on, and check what the survivors see");
-  auto flags = std::make_shared<Flags>();
+// What a shell offers for these options.
+void OfferNames(CommandLine& line) {
   std::vector<std::string> scenarios = {"all"}, workloads;
   for (const Scenario& one : AllScenarios()) scenarios.emplace_back(one.name);
   for (const TortureDriver* driver : AllTortureDrivers()) {
@@ -363,6 +358,16 @@ void AddTortureCommand(CommandLine& line) {
   }
   line.Offer("torture scenario", std::move(scenarios));
   line.Offer("torture workload", std::move(workloads));
+}
+
+}  // namespace
+
+void AddTortureCommand(CommandLine& line) {
+  Command command = line.Add(
+      "torture",
+      "kill real processes at random while others go on, and check what the survivors see");
+  auto flags = std::make_shared<Flags>();
+  OfferNames(line);
   command.Group("What is run");
   const Option design =
       command
