@@ -1,6 +1,7 @@
 #include "apps/connections/server.h"
 
 #include <poll.h>
+#include <time.h>
 
 #include <algorithm>
 
@@ -13,8 +14,20 @@ constexpr uint32_t kLookEvery = 256;
 // follow soon, each after twice as long, until this.
 constexpr int64_t kFirstLookNs = 100'000;
 constexpr int64_t kLastLookNs = 1'000'000'000;
+// A look is a system call for each client. So that looks take a small share of the server's time
+// where there are more than a few, the next one comes no sooner than after so many times what it
+// took.
+constexpr size_t kFewClients = 16;
+constexpr int64_t kTimesOfALook = 8;
+constexpr int64_t kLongestPutOffNs = 100'000'000;
 // Where there is no descriptor that tells of news.
 constexpr int64_t kLookWithoutDescriptorNs = 20'000'000;
+
+int64_t ProcessorNs() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+}
 
 }  // namespace
 
@@ -118,8 +131,14 @@ void Server::Forget(const ClientId& id, EventKind kind) {
   if (kind == EventKind::kDied) pool().Recover().IgnoreError();
 }
 
+bool Server::IsLookDue() const { return NowNs() >= no_look_before_ns_; }
+
 bool Server::LookForDead() {
   received_ = 0;
+  look_was_put_off_ = false;
+  const bool are_few = connections_.size() + closed_with_buffers_.size() <= kFewClients;
+  // Of the processor: how long it stood still says nothing.
+  const int64_t begin_ns = are_few ? 0 : ProcessorNs();
   for (auto& [slot, connection] : connections_) {
     if (connection.is_dead || pool().IsAlive(connection.id.participant)) continue;
     connection.is_dead = true;
@@ -129,6 +148,10 @@ bool Server::LookForDead() {
     pool().DropSent(BoxOf(id.participant.slot)).IgnoreError();
     return true;
   });
+  if (!are_few) {
+    no_look_before_ns_ =
+        NowNs() + std::min(kTimesOfALook * (ProcessorNs() - begin_ns), kLongestPutOffNs);
+  }
   return AnnounceDead();
 }
 
@@ -167,11 +190,12 @@ absl::StatusOr<bool> Server::ReceiveOne(Event* event) {
       events_.pop_front();
       return true;
     }
-    if (++received_ >= kLookEvery) LookForDead();
+    if (++received_ >= kLookEvery && IsLookDue()) LookForDead();
     absl::StatusOr<ReceivedBuffer> received = pool().Receive(*inbox_, Deadline::None());
     if (absl::IsDeadlineExceeded(received.status())) {
       TellOfRoom();
-      if (!LookForDead()) return false;
+      look_was_put_off_ = !IsLookDue();
+      if (look_was_put_off_ || !LookForDead()) return false;
       continue;
     }
     if (absl::IsInvalidArgument(received.status())) continue;  // somebody else's message
@@ -249,12 +273,16 @@ absl::Status Server::WaitForNews(Deadline deadline) {
   int64_t wait_ns = deadline.forever() ? INT64_MAX : deadline.monotonic_ns() - now_ns;
   if (inbox_descriptor_ < 0) wait_ns = std::min(wait_ns, kLookWithoutDescriptorNs);
   if (next_look_ns_ != 0) wait_ns = std::min(wait_ns, next_look_ns_);
+  if (look_was_put_off_) {
+    wait_ns = std::min(wait_ns, std::max<int64_t>(no_look_before_ns_ - now_ns, 0));
+  }
+  const bool is_for_next_look = next_look_ns_ != 0 && wait_ns == next_look_ns_;
   pollfd inbox{inbox_descriptor_, POLLIN, 0};
   const timespec wait{.tv_sec = wait_ns / 1'000'000'000, .tv_nsec = wait_ns % 1'000'000'000};
   const int ready = ppoll(&inbox, inbox_descriptor_ < 0 ? 0 : 1, &wait, nullptr);
   if (ready > 0) {
     next_look_ns_ = kFirstLookNs;
-  } else if (next_look_ns_ != 0) {
+  } else if (is_for_next_look) {
     next_look_ns_ = next_look_ns_ >= kLastLookNs ? 0 : next_look_ns_ * 2;
   }
   return absl::OkStatus();

@@ -73,6 +73,7 @@ class Server {
   void Forget(const ClientId& id, EventKind kind);
   // Whether there is news of it in the inbox now.
   bool LookForDead();
+  bool IsLookDue() const;
   bool AnnounceDead();
   void TellOfRoom();
   absl::Status SendOn(Connection& to, FrameKind kind, uint64_t correlation,
@@ -92,6 +93,8 @@ class Server {
   std::deque<Event> events_;
   uint32_t received_ = 0;     // since the last look for the dead
   int64_t next_look_ns_ = 0;  // how long the next wait may last after news; 0: no such
+  int64_t no_look_before_ns_ = 0;
+  bool look_was_put_off_ = false;
 };
 
 }  // namespace kill9::connections

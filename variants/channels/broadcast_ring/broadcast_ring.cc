@@ -15,7 +15,7 @@ absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> s
                                                       const Membership& membership) {
   if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
   absl::StatusOr<std::unique_ptr<Channel>> member =
-      AttachAs<BroadcastMember>(std::move(segment), membership, &RecoverAll);
+      AttachAs<BroadcastMember>(std::move(segment), membership, &RecoverDead);
   if (!member.ok() || !Receives(membership.role)) return member;
   absl::Status begun = static_cast<BroadcastMember&>(**member).Begin(membership.start);
   if (!begun.ok()) return begun;

@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> s
                                                       const Membership& membership);
 
 // Recovers all dead participants. Who waits is not woken.
-RecoveryReport RecoverAll(const Context& context);
+RecoveryReport RecoverDead(const Context& context, chunks::WhichSlots which);
 
 // The account of a quiet segment; walks all of it.
 AuditReport AuditSegment(const Context& context);
@@ -54,7 +54,7 @@ class BroadcastMember final : public WaitingMember {
   absl::Status DoClose() override;
   absl::StatusOr<Occupancy> DoLook() override;
   absl::StatusOr<AuditReport> DoAudit() override;
-  RecoveryReport RecoverDead() override;
+  RecoveryReport RecoverDeadOf(chunks::WhichSlots which) override;
 
   // Never waits.
   absl::StatusOr<Ref> Allocate(size_t size);

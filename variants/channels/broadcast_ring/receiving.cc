@@ -116,6 +116,8 @@ absl::StatusOr<Occupancy> BroadcastMember::DoLook() {
 }
 
 absl::StatusOr<AuditReport> BroadcastMember::DoAudit() { return AuditSegment(context_); }
-RecoveryReport BroadcastMember::RecoverDead() { return RecoverAll(context_); }
+RecoveryReport BroadcastMember::RecoverDeadOf(chunks::WhichSlots which) {
+  return RecoverDead(context_, which);
+}
 
 }  // namespace kill9::broadcast_ring

@@ -33,11 +33,12 @@ void Recover(const Context& context, uint32_t index, uint32_t generation, Recove
 
 }  // namespace
 
-RecoveryReport RecoverAll(const Context& context) {
+RecoveryReport RecoverDead(const Context& context, chunks::WhichSlots which) {
   RecoveryReport report;
   for (uint32_t i = 0; i < context.participants().size(); ++i) {
     uint32_t generation = 0;
-    if (i == context.index() || !context.participants().MarkIfDead(i, &generation)) continue;
+    if (i == context.index() || !which(i)) continue;
+    if (!context.participants().MarkIfDead(i, &generation)) continue;
     Recover(context, i, generation, report);
   }
   return report;

@@ -52,11 +52,12 @@ void Victim::ReturnTaken(SharedWord& name) {
 
 }  // namespace
 
-RecoveryReport RecoverAll(const Context& context) {
+RecoveryReport RecoverDead(const Context& context, chunks::WhichSlots which) {
   RecoveryReport report;
   for (uint32_t i = 0; i < context.participants().size(); ++i) {
     uint32_t generation = 0;
-    if (i == context.index() || !context.participants().MarkIfDead(i, &generation)) continue;
+    if (i == context.index() || !which(i)) continue;
+    if (!context.participants().MarkIfDead(i, &generation)) continue;
     Victim(context, i, generation, report).Recover();
   }
   return report;

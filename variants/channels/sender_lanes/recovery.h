@@ -6,8 +6,9 @@
 
 namespace kill9::sender_lanes {
 
-// Gives back what the dead held. Any number of processes may be at it, and may die in it.
-RecoveryReport RecoverAll(const Context& context);
+// Gives back what the dead of these slots held. Any number of processes may be at it, and may die
+// in it.
+RecoveryReport RecoverDead(const Context& context, chunks::WhichSlots which);
 
 }  // namespace kill9::sender_lanes
 

@@ -17,7 +17,7 @@ namespace sender_lanes {
 absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
                                                       const Membership& membership) {
   if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
-  return AttachAs<SenderLanes>(std::move(segment), membership, &RecoverAll);
+  return AttachAs<SenderLanes>(std::move(segment), membership, &RecoverDead);
 }
 
 SenderLanes::SenderLanes(const Context& context, Participant participant, MemberRole role)
@@ -84,7 +84,9 @@ absl::StatusOr<Occupancy> SenderLanes::DoLook() {
 
 absl::StatusOr<AuditReport> SenderLanes::DoAudit() { return AuditSegment(context_); }
 
-RecoveryReport SenderLanes::RecoverDead() { return RecoverAll(context_); }
+RecoveryReport SenderLanes::RecoverDeadOf(chunks::WhichSlots which) {
+  return RecoverDead(context_, which);
+}
 
 namespace {
 

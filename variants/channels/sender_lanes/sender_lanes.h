@@ -51,7 +51,7 @@ class SenderLanes final : public WaitingMember {
   absl::Status DoClose() override;
   absl::StatusOr<Occupancy> DoLook() override;
   absl::StatusOr<AuditReport> DoAudit() override;
-  RecoveryReport RecoverDead() override;
+  RecoveryReport RecoverDeadOf(chunks::WhichSlots which) override;
 
   struct Draft {
     Ref ref = 0;

@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "absl/functional/function_ref.h"
 #include "variants/segment/participants.h"
 
 namespace kill9::chunks {
@@ -151,6 +152,9 @@ constexpr uint32_t Named(uint64_t word) { return static_cast<uint32_t>(word); }
 constexpr uint32_t GenerationIn(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 // Release: what was done for it comes before.
 inline void Clear(SharedWord& word) { word.store(0, std::memory_order_release); }
+
+// Of which participant slots.
+using WhichSlots = absl::FunctionRef<bool(uint32_t slot)>;
 
 class Namer {
  public:

@@ -42,8 +42,13 @@ absl::Status WaitingMember::Wait(Deadline deadline, MemberRole opposite, Attempt
     CpuRelax();
     if (std::optional<absl::Status> done = attempt(/*glance=*/true)) return *std::move(done);
   }
-  // What the dead held may be what is waited for.
-  RecoverAndWake();
+  // What the dead held may be what is waited for. Of a message only who receives can have held it:
+  // each proof of life is a system call, and who receives from many looks often.
+  if (opposite == MemberRole::kSender) {
+    RecoverAndWake([this](uint32_t slot) { return MayHaveTaken(slot); });
+  } else {
+    RecoverAndWake();
+  }
   if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
   if (deadline.waits()) return SleepAndTry(deadline, opposite, attempt);
   return absl::DeadlineExceededError("nothing to be had now");
@@ -92,6 +97,13 @@ bool WaitingMember::HaveAllLeft(MemberRole opposite) {
   return true;
 }
 
+bool WaitingMember::MayHaveTaken(uint32_t slot) const {
+  // Acquire: pairs with Note, which comes before anything is taken; who recovers the dead clears
+  // the role last.
+  const uint64_t named = RoleOf(slot).load(std::memory_order_acquire);
+  return (chunks::Named(named) & static_cast<uint32_t>(MemberRole::kReceiver)) != 0;
+}
+
 uint32_t WaitingMember::CountOthers(MemberRole wanted) const {
   uint32_t count = 0;
   for (uint32_t i = 0; i < table_.size(); ++i) {
@@ -108,8 +120,8 @@ uint32_t WaitingMember::CountOthers(MemberRole wanted) const {
   return count;
 }
 
-RecoveryReport WaitingMember::RecoverAndWake() {
-  const RecoveryReport report = RecoverDead();
+RecoveryReport WaitingMember::RecoverAndWake(chunks::WhichSlots which) {
+  const RecoveryReport report = RecoverDeadOf(which);
   if (report.participants != 0) {
     WakeReceivers();
     WakeSenders();

@@ -51,7 +51,7 @@ class WaitingMember : public Channel {
     WakeSenders();
     sleeper_.Wake(words_.for_end);
   }
-  RecoveryReport RecoverAndWake();
+  RecoveryReport RecoverAndWake(chunks::WhichSlots which = [](uint32_t) { return true; });
   absl::StatusOr<RecoveryReport> DoRecover() final;
   // Members that send, or that receive, this one and the dead included.
   uint32_t Count(MemberRole role) const { return CountOthers(role) + (Is(role) ? 1 : 0); }
@@ -68,11 +68,14 @@ class WaitingMember : public Channel {
 
  private:
   absl::StatusOr<int> DoReadinessDescriptor() override;
-  virtual RecoveryReport RecoverDead() = 0;
+  // Recovers the dead participants of these slots.
+  virtual RecoveryReport RecoverDeadOf(chunks::WhichSlots which) = 0;
 
   // `opposite`: who must come for it.
   absl::Status Wait(Deadline deadline, MemberRole opposite, Attempt attempt);
   absl::Status SleepAndTry(Deadline deadline, MemberRole opposite, Attempt attempt);
+  // Whether the slot's participant receives, or did: who has not said so has taken nothing.
+  bool MayHaveTaken(uint32_t slot) const;
   // Whether the last living member of that role has gone since it was told.
   bool HaveAllLeft(MemberRole role);
   uint32_t CountOthers(MemberRole role) const;
@@ -96,14 +99,14 @@ class WaitingMember : public Channel {
 };
 
 // Attaches a Member, made of (Context, Participant, MemberRole), to a segment whose parameters have
-// been checked. Recovers the dead by `recover_all` if no participant slot is free.
+// been checked. Recovers the dead by `recover_dead` if no participant slot is free.
 template <typename Member, typename Context>
-absl::StatusOr<std::unique_ptr<Channel>> AttachAs(std::shared_ptr<Segment> segment,
-                                                  const Membership& membership,
-                                                  RecoveryReport (*recover_all)(const Context&)) {
+absl::StatusOr<std::unique_ptr<Channel>> AttachAs(
+    std::shared_ptr<Segment> segment, const Membership& membership,
+    RecoveryReport (*recover_dead)(const Context&, chunks::WhichSlots)) {
   absl::StatusOr<Participant> participant =
       segment->participants().ClaimOrRecover([&](const Participant& recoverer) {
-        recover_all(Context(segment, recoverer));
+        recover_dead(Context(segment, recoverer), [](uint32_t) { return true; });
         return absl::OkStatus();
       });
   if (!participant.ok()) return participant.status();

@@ -9,7 +9,7 @@ namespace kill9::slot_ring {
 absl::StatusOr<std::unique_ptr<Channel>> AttachMember(std::shared_ptr<Segment> segment,
                                                       const Membership& membership) {
   if (absl::Status status = CheckParameters(*segment); !status.ok()) return status;
-  return AttachAs<SlotRing>(std::move(segment), membership, &RecoverAll);
+  return AttachAs<SlotRing>(std::move(segment), membership, &RecoverDead);
 }
 
 SlotRing::SlotRing(const Context& context, Participant participant, MemberRole role)

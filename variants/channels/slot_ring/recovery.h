@@ -14,8 +14,8 @@
 
 namespace kill9::slot_ring {
 
-// Recovers all dead participants. Who waits is not woken.
-RecoveryReport RecoverAll(const Context& context);
+// Recovers the dead participants of these slots. Who waits is not woken.
+RecoveryReport RecoverDead(const Context& context, chunks::WhichSlots which);
 
 }  // namespace kill9::slot_ring
 

@@ -56,7 +56,7 @@ class SlotRing final : public WaitingMember {
     size_t size = 0;
   };
 
-  RecoveryReport RecoverDead() override;
+  RecoveryReport RecoverDeadOf(chunks::WhichSlots which) override;
   // What a receiver is told that has come to the mark of the end: nullopt, as long as something may
   // come again.
   std::optional<absl::Status> AtTheEnd();

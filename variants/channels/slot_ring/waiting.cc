@@ -43,6 +43,8 @@ bool SlotRing::HasTaken(uint32_t participant, uint64_t number) const {
   return slot.kind == SlotKind::kTaken && slot.owner == participant;
 }
 
-RecoveryReport SlotRing::RecoverDead() { return RecoverAll(context_); }
+RecoveryReport SlotRing::RecoverDeadOf(chunks::WhichSlots which) {
+  return RecoverDead(context_, which);
+}
 
 }  // namespace kill9::slot_ring
