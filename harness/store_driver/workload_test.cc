@@ -139,7 +139,7 @@ TEST(Scenarios, HaveDistinctNamesAndSummaries) {
     EXPECT_EQ(FindScenario(scenario.name), &scenario);
     EXPECT_TRUE(scenario.timer.life_us != 0 || scenario.outside != OutsideKills::kNone);
   }
-  EXPECT_EQ(names.size(), 26u);  // of all kinds
+  EXPECT_EQ(names.size(), 29u);  // of all kinds
   EXPECT_EQ(FindScenario("none"), nullptr);
 }
 

@@ -62,12 +62,12 @@ TEST(CommandHelp, NamesWhatMayHaveBeenMeant) {
 
 TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
   const std::string blanks(30, ' ');
-  EXPECT_EQ(Wrap("Options:\n  --seed UINT                 of everything random, the order of kills "
-                 "and the lengths of values\n",
-                 70),
-            "Options:\n  --seed UINT                 of everything random, the order of kills "
-            "and\n" +
-                blanks + "the lengths of values\n");
+  EXPECT_EQ(
+      Wrap("Options:\n  --seed UINT                 of everything random, the order of kills "
+           "and the lengths of values\n",
+           74),
+      "Options:\n  --seed UINT                 of everything random, the order of kills and\n" +
+          blanks + "the lengths of values\n");
   const std::string option = "  --worker TEXT Excludes: --variant --scenario --workload --shape";
   EXPECT_EQ(Wrap(option, 64),
             "  --worker TEXT Excludes: --variant --scenario --workload\n  --shape");

@@ -42,7 +42,7 @@ TEST(OwnDesigns, OneThatIsRightPassesTortureAndSweep) {
 TEST(OwnDesigns, OneThatIsWrongFailsBoth) {
   const std::string counterexamples = testing::TempDir();
   const Ended torture = RunOwn(
-      "torture --variant=own_unguarded --scenario=steady --kills=1000 --seconds=600 "
+      "torture --variant=own_unguarded --scenario=steady --kills=1000 --seconds=600 --seed=3 "
       "--counterexamples=" +
       counterexamples);
   EXPECT_EQ(torture.exit_code, 1) << torture.output;

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -112,10 +113,8 @@ TEST_F(Plugin, TheSweepTellsWhichOfItsOwnLinesWereNotReached) {
   bool has_erase = false;
   for (std::string line; std::getline(file, line);) {
     ++number;
-    const bool is_missed = std::find(missed.begin(), missed.end(), number) != missed.end();
-    if (line.find("->now = 0;") != std::string::npos) has_erase = is_missed;
-    if (line.find("->now = next;") != std::string::npos) {
-      EXPECT_FALSE(is_missed);
+    if (line.find("->now = 0;") != std::string::npos) {
+      has_erase = std::ranges::find(missed, number) != missed.end();
     }
   }
   EXPECT_TRUE(has_erase) << coverage_[0].dump(1);

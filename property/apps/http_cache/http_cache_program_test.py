@@ -391,7 +391,11 @@ class FileTest(ProgramTest):
 
     def has_writer(self):
         """Whether somebody has the lock of who writes the file to the disk (disk_writer.cc)."""
-        with open(os.path.join(self.folder.name, "cache"), "r+b") as file:
+        try:
+            file = open(os.path.join(self.folder.name, "cache"), "r+b")
+        except FileNotFoundError:  # no worker has made it yet
+            return False
+        with file:
             asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2 ** 62 - 1, 1, 0)
             told = fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked)
             return struct.unpack("hhqqi4x", told)[0] != fcntl.F_UNLCK
