@@ -77,7 +77,9 @@ class ObjectOfKind : public testing::TestWithParam<ObjectKind> {
   void ExpectRightAndWrongAreTold(const std::string& compiler, const std::string& example,
                                   bool sweeps_the_right_one) {
     const std::string right = Build(compiler, example, "");
-    const Ended tortured = Run(right, "torture --seconds=600 --kills=20");
+    Ended tortured = Run(right, "torture --seconds=600 --kills=20");
+    // Of so few, chance may have met nobody in a call.
+    if (verdict_ == "vacuous") tortured = Run(right, "torture --seconds=600 --kills=200");
     EXPECT_EQ(tortured.exit_code, 0) << tortured.output;
     ASSERT_EQ(result_["runs"].size(), 1u) << tortured.output;
     EXPECT_GE(result_["runs"][0]["kills"]["total"], 20u);
