@@ -17,7 +17,8 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_cache_fixture import (Broken, Cache, Client, Origin, alive, body_of, kill, version_of)
+from http_cache_fixture import (Broken, Cache, Client, Origin, alive, body_of, free_port, kill,
+                                version_of)
 
 PROGRAM = ""
 CROWD = 1000
@@ -442,8 +443,7 @@ class HttpsTest(unittest.TestCase):
                 self.skipTest("there is no openssl command to make a certificate with")
             long = body_of("/long", 1, 3_000_000)
             origin = Origin(lambda _: (200, [("Cache-Control", "max-age=600")], long))
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port = probe.getsockname()[1]
+            port = free_port()
             cache = Cache(PROGRAM, origin, "--listen-https=%d" % port, "--cert=" + certificate,
                           "--key=" + key)
             context = ssl.create_default_context(cafile=certificate)
