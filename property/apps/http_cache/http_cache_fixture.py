@@ -144,8 +144,8 @@ class Cache:
 
 
 def free_port():
-    """A port that the kernel gives to nobody who connects. Who asks again and again for one of those
-    while nobody listens is connected to himself one day, and has the port."""
+    """A port that the kernel gives to nobody who connects. Who asks again and again for one of
+    those while nobody listens is connected to himself one day, and has the port."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
         lowest = int(file.read().split()[0])
     while True:
