@@ -135,8 +135,15 @@ class Cache:
                 if name.isdigit() and stat_of(int(name))[1:2] == [str(self.process.pid)]]
 
     def kill_master(self):
+        """Returns when the kernel has killed its workers, too: a worker that it was just about to
+        start is nobody's child, and has the port a moment longer."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+        while True:
+            try:
+                return socket.create_server(("127.0.0.1", self.port)).close()
+            except OSError:
+                time.sleep(0.001)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
