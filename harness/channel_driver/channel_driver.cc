@@ -222,19 +222,6 @@ bool ChannelDriver::RecordsVersions(const Design& design) const {
   return static_cast<const ChannelDesign&>(design).traits().has_sequences;
 }
 
-absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::Prepare(
-    const Design& design, const Scenario& scenario, std::string_view workload) const {
-  ShapeRequest usual;
-  usual.usual_participants = 0;
-  return PrepareShaped(design, scenario, workload, usual);
-}
-
-absl::Status ChannelDriver::CheckShape(const std::string& text) const {
-  if (text == shape_text::kUsual || text == shape_text::kDrawn) return absl::OkStatus();
-  ChannelShape shape;
-  return ParseShape(text, &shape);
-}
-
 Json ChannelDriver::shape_classes() const { return ToJson(AllChannelShapeClasses()); }
 
 // The usual shape is made without a trial: so it is of other channels, too.

@@ -7,22 +7,19 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/torture/driver.h"
+#include "harness/channel_driver/shape/channel_shape.h"
+#include "harness/torture/shape/shaped_driver.h"
 #include "variants/channel.h"
 
 namespace kill9 {
 
-class ChannelDriver final : public TortureDriver {
+class ChannelDriver final : public ShapedDriver<ChannelShape> {
  public:
   std::string_view kind() const override { return ChannelDesign::kKind; }
   // The common ones; and those of members that wait, and of large messages.
   std::span<const Scenario> scenarios() const override;
   std::vector<std::string_view> workloads() const override;
   bool RecordsVersions(const Design& design) const override;
-  absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
-                                                       const Scenario& scenario,
-                                                       std::string_view workload) const override;
-  absl::Status CheckShape(const std::string& text) const override;
   absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
       const Design& design, const Scenario& scenario, std::string_view workload,
       const ShapeRequest& request) const override;

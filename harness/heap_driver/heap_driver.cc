@@ -40,23 +40,6 @@ Scenario ReservesUsedUp() {
           .needs = {.refusals = true}};
 }
 
-Scenario WaitForRoom() {
-  return {.name = "wait_for_room",
-          .summary = "who finds no room waits, some for ever, and those who have it die",
-          .segment_bytes = 512u << 10,
-          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30},
-          .needs = {.refusals = true}};
-}
-
-Scenario LastRoomOfHeap() {
-  return {.name = "last_room",
-          .summary = "room for one goes round, and all wait for it for ever",
-          .segment_bytes = 512u << 10,
-          .timer = {.life_us = 20'000, .in_attach = 10, .in_detach = 0, .in_recovery = 60},
-          .outside = OutsideKills::kOne,
-          .outside_interval_us = 4000};
-}
-
 // The work that goes on in a scenario.
 std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "owners_die" || scenario == "kill_one_at_a_time") return "shared";
@@ -162,7 +145,7 @@ absl::StatusOr<HeapShapeTrial> ShapeTo(const HeapDesign& design, const Scenario&
 
 std::span<const Scenario> HeapDriver::scenarios() const {
   static const auto* scenarios = new std::vector<Scenario>(CommonScenariosWith(
-      {OwnersDie(), Fragmentation(), ReservesUsedUp(), WaitForRoom(), LastRoomOfHeap()}));
+      {OwnersDie(), Fragmentation(), ReservesUsedUp(), WaitForRoomScenario(), LastRoomScenario()}));
   return *scenarios;
 }
 
@@ -170,20 +153,6 @@ std::vector<std::string_view> HeapDriver::workloads() const {
   std::vector<std::string_view> names;
   for (const HeapWorkload& workload : AllHeapWorkloads()) names.push_back(workload.name);
   return names;
-}
-
-absl::StatusOr<std::unique_ptr<PreparedRun>> HeapDriver::Prepare(const Design& design,
-                                                                 const Scenario& scenario,
-                                                                 std::string_view workload) const {
-  ShapeRequest usual;
-  usual.usual_participants = 0;
-  return PrepareShaped(design, scenario, workload, usual);
-}
-
-absl::Status HeapDriver::CheckShape(const std::string& text) const {
-  if (text == kUsual || text == kDrawn) return absl::OkStatus();
-  HeapShape shape;
-  return ParseShape(text, &shape);
 }
 
 // The usual shape is made without a trial: so it is of other heaps, too.

@@ -7,21 +7,18 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/torture/driver.h"
+#include "harness/heap_driver/shape/heap_shape.h"
+#include "harness/torture/shape/shaped_driver.h"
 #include "variants/heap.h"
 
 namespace kill9 {
 
-class HeapDriver final : public TortureDriver {
+class HeapDriver final : public ShapedDriver<HeapShape> {
  public:
   std::string_view kind() const override { return HeapDesign::kKind; }
   // The common ones; and those of shared blocks, of fragmentation, of reserves and of waiting.
   std::span<const Scenario> scenarios() const override;
   std::vector<std::string_view> workloads() const override;
-  absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
-                                                       const Scenario& scenario,
-                                                       std::string_view workload) const override;
-  absl::Status CheckShape(const std::string& text) const override;
   absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
       const Design& design, const Scenario& scenario, std::string_view workload,
       const ShapeRequest& request) const override;

@@ -25,23 +25,6 @@ Scenario PassingOn() {
           .timer = {.life_us = 1000, .in_attach = 10, .in_detach = 0, .in_recovery = 60}};
 }
 
-Scenario WaitForBuffers() {
-  return {.name = "wait_for_room",
-          .summary = "who finds no room waits, some for ever, and those who have it die",
-          .segment_bytes = 512u << 10,
-          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30},
-          .needs = {.refusals = true}};
-}
-
-Scenario LastBuffer() {
-  return {.name = "last_room",
-          .summary = "room for one goes round, and all wait for it for ever",
-          .segment_bytes = 512u << 10,
-          .timer = {.life_us = 20'000, .in_attach = 10, .in_detach = 0, .in_recovery = 60},
-          .outside = OutsideKills::kOne,
-          .outside_interval_us = 4000};
-}
-
 // The work that goes on in a scenario.
 std::string_view PoolWorkloadOf(std::string_view scenario) {
   if (scenario == "passing_on" || scenario == "kill_one_at_a_time") return "passing";
@@ -146,8 +129,8 @@ absl::StatusOr<PoolChannel> NewChannel(const PoolShape& shape, uint64_t seed) {
 }  // namespace
 
 std::span<const Scenario> PoolDriver::scenarios() const {
-  static const auto* scenarios =
-      new std::vector<Scenario>(CommonScenariosWith({PassingOn(), WaitForBuffers(), LastBuffer()}));
+  static const auto* scenarios = new std::vector<Scenario>(
+      CommonScenariosWith({PassingOn(), WaitForRoomScenario(), LastRoomScenario()}));
   return *scenarios;
 }
 
@@ -155,20 +138,6 @@ std::vector<std::string_view> PoolDriver::workloads() const {
   std::vector<std::string_view> names;
   for (const PoolWorkload& workload : AllPoolWorkloads()) names.push_back(workload.name);
   return names;
-}
-
-absl::StatusOr<std::unique_ptr<PreparedRun>> PoolDriver::Prepare(const Design& design,
-                                                                 const Scenario& scenario,
-                                                                 std::string_view workload) const {
-  ShapeRequest usual;
-  usual.usual_participants = 0;
-  return PrepareShaped(design, scenario, workload, usual);
-}
-
-absl::Status PoolDriver::CheckShape(const std::string& text) const {
-  if (text == shape_text::kUsual || text == shape_text::kDrawn) return absl::OkStatus();
-  PoolShape shape;
-  return ParseShape(text, &shape);
 }
 
 absl::StatusOr<std::unique_ptr<PreparedRun>> PoolDriver::PrepareShaped(

@@ -7,22 +7,19 @@
 #include <string_view>
 #include <vector>
 
-#include "harness/torture/driver.h"
+#include "harness/pool_driver/pool_shape.h"
+#include "harness/torture/shape/shaped_driver.h"
 #include "variants/buffers/buffer_pool_design.h"
 
 namespace kill9 {
 
-class PoolDriver final : public TortureDriver {
+class PoolDriver final : public ShapedDriver<PoolShape> {
  public:
   std::string_view kind() const override { return kPoolKind; }
   // The common ones; and those of passing on, and of waiting for room.
   std::span<const Scenario> scenarios() const override;
   std::vector<std::string_view> workloads() const override;
   bool RecordsVersions(const Design&) const override { return true; }
-  absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
-                                                       const Scenario& scenario,
-                                                       std::string_view workload) const override;
-  absl::Status CheckShape(const std::string& text) const override;
   absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
       const Design& design, const Scenario& scenario, std::string_view workload,
       const ShapeRequest& request) const override;

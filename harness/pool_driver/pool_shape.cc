@@ -33,14 +33,10 @@ absl::Status ParsePoolField(const std::string& field, const std::string& text, P
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
     return shape_text::ParseNumber(field, text, least, most, to);
   };
-  if (field == "segment") {
-    return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
-                  &shape->segment_bytes);
+  if (std::optional<absl::Status> parsed = shape_text::ParseSegmentField(
+          field, text, &shape->segment_bytes, &shape->participants, &shape->idle)) {
+    return *std::move(parsed);
   }
-  if (field == "participants") {
-    return number(0, shape_text::kMostParticipants, &shape->participants);
-  }
-  if (field == "idle") return number(0, shape_text::kMostParticipants, &shape->idle);
   if (field == "buffers") return number(0, kMostBuffers, &shape->buffers);
   if (field == "bytes") {
     return shape_text::ParseSizes(field, text, &shape->smallest_bytes, &shape->largest_bytes);
@@ -117,12 +113,8 @@ void ApplyTo(const PoolShape& shape, SegmentOptions* options) {
 }
 
 absl::Status FitShape(const PoolShape& shape, uint64_t seed, const PoolShapeBounds& bounds) {
-  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
-                                              bounds.most_participants);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = CheckIdle(shape.idle, shape.participants, bounds.least_participants);
+  if (absl::Status status = CheckParticipants(shape.participants, shape.idle,
+                                              bounds.least_participants, bounds.most_participants);
       !status.ok()) {
     return status;
   }

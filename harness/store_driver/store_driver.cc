@@ -182,20 +182,6 @@ bool StoreDriver::RecordsVersions(const Design& design) const {
   return static_cast<const Variant&>(design).traits().has_versions;
 }
 
-absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::Prepare(const Design& design,
-                                                                  const Scenario& scenario,
-                                                                  std::string_view workload) const {
-  ShapeRequest usual;
-  usual.usual_participants = 0;
-  return PrepareShaped(design, scenario, workload, usual);
-}
-
-absl::Status StoreDriver::CheckShape(const std::string& text) const {
-  if (text == kUsual || text == kDrawn) return absl::OkStatus();
-  StoreShape shape;
-  return ParseShape(text, &shape);
-}
-
 // The usual shape is made without a trial: so it is of other libraries, too.
 absl::StatusOr<std::unique_ptr<PreparedRun>> StoreDriver::PrepareShaped(
     const Design& design, const Scenario& scenario, std::string_view workload,

@@ -12,7 +12,7 @@
 #include "harness/store_driver/shape/shape.h"
 #include "harness/store_driver/store_boards.h"
 #include "harness/store_driver/workload.h"
-#include "harness/torture/driver.h"
+#include "harness/torture/shape/shaped_driver.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -61,17 +61,13 @@ class StoreRun final : public PreparedRun {
   const TermsOfRun terms_;
 };
 
-class StoreDriver final : public TortureDriver {
+class StoreDriver final : public ShapedDriver<StoreShape> {
  public:
   std::string_view kind() const override { return Variant::kKind; }
   // The common ones; and hot_key, large_values, expiry and leases, which are a store's.
   std::span<const Scenario> scenarios() const override;
   std::vector<std::string_view> workloads() const override;
   bool RecordsVersions(const Design& design) const override;
-  absl::StatusOr<std::unique_ptr<PreparedRun>> Prepare(const Design& design,
-                                                       const Scenario& scenario,
-                                                       std::string_view workload) const override;
-  absl::Status CheckShape(const std::string& text) const override;
   absl::StatusOr<std::unique_ptr<PreparedRun>> PrepareShaped(
       const Design& design, const Scenario& scenario, std::string_view workload,
       const ShapeRequest& request) const override;

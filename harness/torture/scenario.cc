@@ -106,6 +106,23 @@ std::span<const Scenario> CommonScenarios() {
   return *scenarios;
 }
 
+Scenario WaitForRoomScenario() {
+  return {.name = "wait_for_room",
+          .summary = "who finds no room waits, some for ever, and those who have it die",
+          .segment_bytes = 512u << 10,
+          .timer = {.life_us = 3000, .in_attach = 10, .in_detach = 0, .in_recovery = 30},
+          .needs = {.refusals = true}};
+}
+
+Scenario LastRoomScenario() {
+  return {.name = "last_room",
+          .summary = "room for one goes round, and all wait for it for ever",
+          .segment_bytes = 512u << 10,
+          .timer = {.life_us = 20'000, .in_attach = 10, .in_detach = 0, .in_recovery = 60},
+          .outside = OutsideKills::kOne,
+          .outside_interval_us = 4000};
+}
+
 std::vector<Scenario> CommonScenariosWith(std::initializer_list<Scenario> own) {
   std::vector<Scenario> all;
   for (const Scenario& scenario : CommonScenarios()) {

@@ -68,6 +68,9 @@ struct Scenario {
 std::span<const Scenario> CommonScenarios();
 // The same, with those of one kind in their place among them.
 std::vector<Scenario> CommonScenariosWith(std::initializer_list<Scenario> own);
+// Of kinds in which who finds no room can wait for it.
+Scenario WaitForRoomScenario();
+Scenario LastRoomScenario();
 // Those of all kinds, each name once.
 std::span<const Scenario> AllScenarios();
 const Scenario* FindScenario(std::string_view name);  // null if there is none

@@ -39,14 +39,10 @@ absl::Status ParseChannelField(const std::string& field, const std::string& text
   const auto number = [&](uint64_t least, uint64_t most, auto* to) {
     return shape_text::ParseNumber(field, text, least, most, to);
   };
-  if (field == "segment") {
-    return number(shape_text::kLeastSegmentBytes, shape_text::kMostSegmentBytes,
-                  &shape->segment_bytes);
+  if (std::optional<absl::Status> parsed = shape_text::ParseSegmentField(
+          field, text, &shape->segment_bytes, &shape->participants, &shape->idle)) {
+    return *std::move(parsed);
   }
-  if (field == "participants") {
-    return number(0, shape_text::kMostParticipants, &shape->participants);
-  }
-  if (field == "idle") return number(0, shape_text::kMostParticipants, &shape->idle);
   if (field == "messages") {
     absl::Status status =
         shape_text::ParseSizes(field, text, &shape->smallest_bytes, &shape->largest_bytes);

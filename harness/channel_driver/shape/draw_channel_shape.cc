@@ -110,12 +110,8 @@ absl::StatusOr<uint64_t> TryShape(const ChannelDesign& design, const ChannelShap
 
 absl::Status FitShape(const ChannelDesign& design, const ChannelShape& shape, uint64_t seed,
                       const ChannelShapeBounds& bounds) {
-  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
-                                              bounds.most_participants);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = CheckIdle(shape.idle, shape.participants, bounds.least_participants);
+  if (absl::Status status = CheckParticipants(shape.participants, shape.idle,
+                                              bounds.least_participants, bounds.most_participants);
       !status.ok()) {
     return status;
   }

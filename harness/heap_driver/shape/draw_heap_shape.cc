@@ -116,12 +116,8 @@ absl::StatusOr<HeapShapeTrial> TryShape(const HeapDesign& design, const HeapShap
 
 absl::StatusOr<HeapShapeTrial> FitShape(const HeapDesign& design, const HeapShape& shape,
                                         uint64_t seed, const HeapShapeBounds& bounds) {
-  if (absl::Status status = CheckParticipants(shape.participants, bounds.least_participants,
-                                              bounds.most_participants);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = CheckIdle(shape.idle, shape.participants, bounds.least_participants);
+  if (absl::Status status = CheckParticipants(shape.participants, shape.idle,
+                                              bounds.least_participants, bounds.most_participants);
       !status.ok()) {
     return status;
   }

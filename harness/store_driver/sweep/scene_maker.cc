@@ -68,6 +68,7 @@ class SceneMaker {
   // Puts a value whose deadline is over: for everybody it is absent, though it is still there.
   absl::Status LetExpire(uint32_t key);
   void Record(Function function, uint32_t key, uint64_t argument, uint64_t result, Version version);
+  uint32_t MostFillers() const { return scene_.traits().lossless ? kMostFillers : kLossyFillers; }
   // Puts new keys until there is no room; the last one put in *last.
   absl::Status FillWith(uint32_t bytes, uint32_t* last);
   // Until a Get of the target would move it.
@@ -126,8 +127,7 @@ absl::Status SceneMaker::LetExpire(uint32_t key) {
 }
 
 absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
-  const uint32_t most = scene_.variant_.traits().lossless ? kMostFillers : kLossyFillers;
-  for (uint32_t count = 0; count < most; ++count) {
+  for (uint32_t count = 0; count < MostFillers(); ++count) {
     uint32_t key = NewKey(absl::StrCat("filler", bytes), [](uint64_t) { return true; });
     absl::Status status = Put(key, bytes);
     if (absl::IsResourceExhausted(status)) {
@@ -181,8 +181,7 @@ absl::Status SceneMaker::Fill() {
 absl::Status SceneMaker::FillAndEmpty() {
   constexpr uint32_t kLarge = 1500;  // one of them: more would be given back as they go
   std::vector<std::string> gone;
-  const uint32_t most = scene_.variant_.traits().lossless ? kMostFillers : kLossyFillers;
-  while (gone.size() < most) {
+  while (gone.size() < MostFillers()) {
     const size_t bytes = gone.empty() ? kLarge : scene_.sizes().value;
     std::string key = absl::StrCat("gone-", gone.size());
     const std::string value(std::min(bytes, store_->max_value_bytes()), 'g');

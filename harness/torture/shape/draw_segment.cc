@@ -56,7 +56,8 @@ absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most) {
                                                  most, ", and the shape has ", room));
 }
 
-absl::Status CheckIdle(uint32_t idle, uint32_t room, uint32_t least) {
+absl::Status CheckParticipants(uint32_t room, uint32_t idle, uint32_t least, uint32_t most) {
+  if (absl::Status status = CheckParticipants(room, least, most); !status.ok()) return status;
   if (idle == 0 || idle + least <= room) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("idle: beside ", idle,
                                                  " that do nothing there is no place for the ",

@@ -36,8 +36,8 @@ Random RandomOfShape(uint64_t seed, std::string_view scenario, std::string_view 
 
 // Whether a table with room for so many (0: some to spare) fits. kInvalidArgument says why not.
 absl::Status CheckParticipants(uint32_t room, uint32_t least, uint32_t most);
-// Whether so many of `room` can do nothing, beside those that the run needs. kInvalidArgument.
-absl::Status CheckIdle(uint32_t idle, uint32_t room, uint32_t least);
+// The same, and whether so many of `room` can do nothing, beside those that the run needs.
+absl::Status CheckParticipants(uint32_t room, uint32_t idle, uint32_t least, uint32_t most);
 
 // From exactly as many as are needed to 4,096.
 uint32_t DrawParticipants(Random& random, uint64_t usual, uint64_t least, uint64_t most);

@@ -58,6 +58,17 @@ absl::Status ParseNumber(std::string_view field, const std::string& text, uint64
   return Wrong(field, absl::StrCat("'", text, "' is no whole number from ", least, " to ", most));
 }
 
+std::optional<absl::Status> ParseSegmentField(const std::string& field, const std::string& text,
+                                              uint64_t* segment_bytes, uint32_t* participants,
+                                              uint32_t* idle) {
+  if (field == "segment") {
+    return ParseNumber(field, text, kLeastSegmentBytes, kMostSegmentBytes, segment_bytes);
+  }
+  if (field == "participants") return ParseNumber(field, text, 0, kMostParticipants, participants);
+  if (field == "idle") return ParseNumber(field, text, 0, kMostParticipants, idle);
+  return std::nullopt;
+}
+
 absl::Status ParseSizes(std::string_view field, const std::string& text, uint32_t* smallest,
                         uint32_t* largest) {
   const size_t dots = text.find("..");

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,6 +46,10 @@ absl::Status ParseNumber(std::string_view field, const std::string& text, uint64
   if (status.ok()) *number = static_cast<Number>(parsed);
   return status;
 }
+// Of the fields that every kind has: "segment", "participants", "idle". Nullopt: it is another.
+std::optional<absl::Status> ParseSegmentField(const std::string& field, const std::string& text,
+                                              uint64_t* segment_bytes, uint32_t* participants,
+                                              uint32_t* idle);
 // "197", or "0..9000".
 absl::Status ParseSizes(std::string_view field, const std::string& text, uint32_t* smallest,
                         uint32_t* largest);
