@@ -1,4 +1,5 @@
 // kill9 sweep from outside: what was asked for and is not run is no pass.
+#include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <map>
@@ -169,10 +170,12 @@ Json Comparable(const std::string& path) {
           {"goes_on", result.contains("to_continue")}};
 }
 
-// Sweeps, and is interrupted as soon as a further cell is done.
+// Sweeps, and is interrupted as soon as a further cell is done. What an earlier sweep said must be
+// gone before: else the signal may come before this one has begun.
 Ended SweepInterrupted(const std::string& arguments, const std::string& said) {
+  std::filesystem::remove(said);
   return RunLine(std::string(KILL9_COMMAND) + " sweep " + arguments + " >/dev/null 2>" + said +
-                 " & sweep=$!; until grep -q '^.[0-9]*/' " + said +
+                 " & sweep=$!; until grep -qs '^.[0-9]*/' " + said +
                  " || ! kill -0 $sweep; do sleep 0.05; done; kill -INT $sweep; wait $sweep; " +
                  "code=$?; cat " + said + "; exit $code");
 }
