@@ -1,9 +1,9 @@
 #include "harness/base/signals.h"
 
-#include <initializer_list>
-
 namespace kill9 {
 namespace {
+
+constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGHUP};
 
 bool IsIgnored(int signal) {
   struct sigaction action {};
@@ -26,10 +26,14 @@ void ResetSignals() {
 void HandleInterrupts(void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : kInterrupts) {
     if (signal == SIGHUP && IsIgnored(SIGHUP)) continue;
     sigaction(signal, &action, nullptr);
   }
+}
+
+void IgnoreInterrupts() {
+  for (const int signal : kInterrupts) std::signal(signal, SIG_IGN);
 }
 
 WaitableChildren::WaitableChildren() {

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/base/signals.h"
 #include "harness/result/verdict.h"
 #include "harness/stepper/process/process_wait.h"
 
@@ -50,7 +50,7 @@ bool EnterNamespace() {
 
 int Serve(bool in_namespace, const ZygoteWork& work) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  signal(SIGINT, SIG_IGN);  // the driver ends us
+  IgnoreInterrupts();
   if (in_namespace && !EnterNamespace()) return kExitUsage;
   struct stat status {};
   if (fstat(kArea, &status) != 0) return kExitUsage;

@@ -170,14 +170,15 @@ Json Comparable(const std::string& path) {
           {"goes_on", result.contains("to_continue")}};
 }
 
-// Sweeps, and is interrupted as soon as a further cell is done. What an earlier sweep said must be
-// gone before: else the signal may come before this one has begun.
-Ended SweepInterrupted(const std::string& arguments, const std::string& said) {
+// Sweeps, and is interrupted (`how` names it $sweep) as soon as a further cell is done. What an
+// earlier sweep said must be gone before: else the signal may come before this one has begun.
+Ended SweepInterrupted(const std::string& how, const std::string& arguments,
+                       const std::string& said) {
   std::filesystem::remove(said);
   return RunLine(std::string(KILL9_COMMAND) + " sweep " + arguments + " >/dev/null 2>" + said +
                  " & sweep=$!; until grep -qs '^.[0-9]*/' " + said +
-                 " || ! kill -0 $sweep; do sleep 0.05; done; kill -INT $sweep; wait $sweep; " +
-                 "code=$?; cat " + said + "; exit $code");
+                 " || ! kill -0 $sweep; do sleep 0.05; done; " + how +
+                 "; wait $sweep; code=$?; cat " + said + "; exit $code");
 }
 
 TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
@@ -187,7 +188,11 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
   const std::string whole = testing::TempDir() + "/sweep_whole.json";
   const std::string part = testing::TempDir() + "/sweep_part.json";
   ASSERT_EQ(Sweep(cells + "--json=" + whole).exit_code, 0);
-  const Ended first = SweepInterrupted(cells + "--json=" + part, part + ".said");
+  // As a scheduler does that ends a job: all processes are told, here those of the cell first.
+  const std::string all_of_it =
+      "for worker in $(cat /proc/$sweep/task/*/children); do "
+      "kill -TERM $(cat /proc/$worker/task/*/children) $worker; done; kill -TERM $sweep";
+  const Ended first = SweepInterrupted(all_of_it, cells + "--json=" + part, part + ".said");
   ASSERT_EQ(first.exit_code, 3) << first.output;
   EXPECT_THAT(first.output, HasSubstr("to go on: the same options, and --continue=" + part));
   const Json interrupted = Comparable(part);
@@ -205,7 +210,8 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
   EXPECT_THAT(other.output, HasSubstr("(sample: 8, now 9)"));
 
   // Interrupted once more, and then finished.
-  const Ended second = SweepInterrupted(cells + "--continue=" + part, part + ".said");
+  const Ended second =
+      SweepInterrupted("kill -INT $sweep", cells + "--continue=" + part, part + ".said");
   ASSERT_EQ(second.exit_code, 3) << second.output;
   EXPECT_GE(Comparable(part)["runs"].size(), interrupted["runs"].size());
   const Ended last = Sweep(cells + "--continue=" + part);
