@@ -8,6 +8,7 @@
 #include <sstream>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -18,17 +19,34 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kStateBytesMost = 512u << 20;
 
-// The directories of all words that are paths of something: an empty /tmp must not hide them.
-void AddSeen(const std::string& start, const std::vector<std::string>& words,
-             std::vector<std::string>& seen) {
+// The directory of something that is there, or itself if it is one.
+void AddSeen(const fs::path& path, std::vector<std::string>& seen) {
   std::error_code error;
+  if (!fs::exists(path, error)) return;
+  const bool alone = path.parent_path() == "/tmp";  // only this one of what lies there
+  seen.push_back(fs::is_directory(path, error) || alone ? path.string()
+                                                        : path.parent_path().string());
+}
+
+// Of all words that are paths of something, and of all paths in lines for a shell: an empty /tmp
+// must not hide them. Of the latter /tmp itself is none: it is what a line uses that must find it
+// empty.
+void AddSeenOf(const std::string& start, const std::vector<std::string>& words,
+               std::vector<std::string>& seen) {
+  std::error_code error;
+  const auto path_of = [&](absl::string_view name) {
+    return fs::weakly_canonical(fs::path(start) / std::string(name), error);
+  };
   for (const std::string& word : words) {
     if (word.empty() || word.front() == '-') continue;
-    const fs::path path = fs::weakly_canonical(fs::path(start) / word, error);
-    if (error || !fs::exists(path, error)) continue;
-    const bool alone = path.parent_path() == "/tmp";  // only this one of what lies there
-    seen.push_back(fs::is_directory(path, error) || alone ? path.string()
-                                                          : path.parent_path().string());
+    AddSeen(path_of(word), seen);
+    for (const absl::string_view part :
+         absl::StrSplit(word, absl::ByAnyChar(" \t\n;|&<>()'\"`=$"))) {
+      const fs::path path = path_of(part);
+      if (absl::StrContains(part, '/') && absl::StartsWith(path.string(), "/tmp/")) {
+        AddSeen(path, seen);
+      }
+    }
   }
 }
 
@@ -79,8 +97,8 @@ absl::StatusOr<AttemptSurroundings> Surround(const RunOptions& options) {
                      surroundings.state_bytes >> 20,
                      " MiB: name the directory that the program changes with --state"));
   }
-  AddSeen(surroundings.start, options.words, surroundings.seen);
-  AddSeen(surroundings.start, absl::StrSplit(options.check, ' '), surroundings.seen);
+  AddSeenOf(surroundings.start, options.words, surroundings.seen);
+  AddSeenOf(surroundings.start, {options.check}, surroundings.seen);
   surroundings.kept = fs::canonical(options.scratch, error).string();
   if (surroundings.kept.starts_with(surroundings.state + "/")) {
     return absl::InvalidArgumentError(

@@ -38,8 +38,8 @@ TEST_F(ProgramRun, FindsTheFileThatIsEmptyBetweenItsTruncationAndTheWrite) {
 }
 
 TEST_F(ProgramRun, HowMuchIsCopiedForEachRunIsSaidBeforeTheFirst) {
-  const std::string arguments = "--check=true --point='write(\"metrics\") #1' -- " + kVictim +
-                                " rewrite";
+  const std::string arguments =
+      "--check=true --point='write(\"metrics\") #1' -- " + kVictim + " rewrite";
   const std::string said = "begins with a copy of '.', 17 MiB: --state=DIR names the part";
   EXPECT_THAT(Run(arguments).output, Not(HasSubstr("begins with a copy"))) << "a few bytes";
   Write("large", std::string(17 << 20, 'x'));
@@ -200,6 +200,22 @@ TEST_F(ProgramRun, EachRunHasItsOwnSharedMemory) {
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_GE(run_["distinct_states"], 4u) << "none, empty, half, whole";
   EXPECT_FALSE(std::filesystem::exists("/dev/shm/kill9-victim"));
+}
+
+// The directory of temporary files is the program's own, and so hides what lies in the machine's.
+TEST_F(ProgramRun, AProgramBelowTmpIsSeenThoughOnlyAShellNamesIt) {
+  std::filesystem::create_directory(folder() + "/data");
+  const std::string apart = std::filesystem::canonical(folder()).string() + "-apart";
+  std::filesystem::create_directory(apart);
+  const std::string program = apart + "/victim";
+  ASSERT_TRUE(program.starts_with("/tmp/")) << program;
+  std::filesystem::copy_file(kVictim, program);
+  const Ended ended = Run("--state=data --check=" + std::string(kWhole) + " -- sh -c 'cd data; " +
+                          program + " replace || exit 9; : >/tmp/kill9-mine'");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_EQ(run_["verdict"], "pass");
+  EXPECT_GE(run_["distinct_states"], 3u) << "none, the new one beside it, whole";
+  EXPECT_FALSE(std::filesystem::exists("/tmp/kill9-mine"));
 }
 
 TEST_F(ProgramRun, WhatLiesOutsideCannotBeWrittenToAndIsNamed) {
