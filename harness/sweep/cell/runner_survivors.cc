@@ -373,6 +373,11 @@ void Runner::LeaveStopped(const VictimRun& run, const Trace& trace, uint32_t at,
 void Runner::LeaveStopped(stepper::Stepper::Standing& standing) {
   pid_t pid = standing.subject().pid();
   standing.subject().Detach(SIGSTOP);
+  // It stops when it has a CPU. Only then: who looks for it looks for one that is stopped.
+  siginfo_t stopped{};
+  while (waitid(P_PID, static_cast<id_t>(pid), &stopped, WSTOPPED | WEXITED | WNOWAIT) != 0 &&
+         errno == EINTR) {
+  }
   area_.result.stopped_pid = static_cast<uint32_t>(pid);
   int status = 0;
   while (waitpid(pid, &status, 0) != pid && errno == EINTR) {
