@@ -34,13 +34,13 @@ constexpr char kProject[] =
     "target_link_libraries(mine_program PRIVATE kill9::main)\n"
     "target_compile_features(mine_program PRIVATE cxx_std_20)\n"
     "kill9_add_test(NAME program_torture PROGRAM mine_program\n"
-    "  ARGUMENTS --scenario=steady --kills=20)\n"
+    "  ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n"
     "kill9_add_test(NAME program_sweep PROGRAM mine_program COMMAND sweep\n"
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
-    "kill9_add_test(NAME mine_torture PLUGIN mine ARGUMENTS --scenario=steady --kills=20)\n"
+    "kill9_add_test(NAME mine_torture PLUGIN mine ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n"
     "kill9_add_test(NAME mine_sweep PLUGIN mine COMMAND sweep\n"
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
-    "kill9_add_test(NAME mine_c_torture PLUGIN mine_c ARGUMENTS --scenario=steady --kills=20)\n";
+    "kill9_add_test(NAME mine_c_torture PLUGIN mine_c ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n";
 
 // The tutorial's line that begins so, with the folders of this test.
 std::string LineOfTheTutorial(const std::string& beginning, const std::string& root) {
@@ -96,11 +96,11 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
   expect_runs("cd " + folder + " && g++ -std=c++20 -shared -fPIC $(" + pkg_config +
               " --cflags kill9) -o libmine.so project/cells_map.cc");
   EXPECT_THAT(expect_runs("cd " + folder + " && $(" + pkg_config + " --variable=kill9 kill9) " +
-                          "--plugin=./libmine.so torture --scenario=steady --kills=20"),
+                          "--plugin=./libmine.so torture --scenario=steady --kills=20 --seconds=300"),
               HasSubstr("pass"));
   expect_runs("cd " + folder + " && g++ -std=c++20 -o mine project/program.cc $(" + pkg_config +
               " --cflags --libs kill9-main)");
-  EXPECT_THAT(expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20"),
+  EXPECT_THAT(expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20 --seconds=300"),
               HasSubstr("pass"));
   std::filesystem::remove_all(folder);
 }

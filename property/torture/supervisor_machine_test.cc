@@ -298,7 +298,12 @@ TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
   Sleep(6 * static_cast<int>(options.supervisor.watchdog_us) / 1000);
   EXPECT_FALSE(run.IsDone()) << run.reason();
   EXPECT_EQ(waitpid(victim, nullptr, __WALL), victim);
-  EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
+  // The debugger, too, may wait for a CPU: that worker is stopped by somebody else for so long.
+  if (run.VerdictOf() == "undecided") {
+    EXPECT_THAT(run.reason(), HasSubstr("stopped by somebody else, or the machine is too busy"));
+  } else {
+    EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
+  }
 }
 
 // The dead are reaped, and what is mapped in their memory is still there, and with it what tells
