@@ -49,8 +49,8 @@ struct Pass {
   std::vector<State> cut_states;
   size_t end = 0;  // one past the last operation invoked
 
-  Pass(std::vector<State> initial, const EngineLimits& limits)
-      : engine(initial, limits), cut_states(std::move(initial)) {}
+  Pass(const Model& model, std::vector<State> initial, const EngineLimits& limits)
+      : engine(initial, limits, model), cut_states(std::move(initial)) {}
 
   SearchResult Run(std::span<const Operation> operations) {
     for (; end < operations.size(); ++end) {
@@ -100,9 +100,9 @@ SearchResult DecideOtherwise(const std::vector<typename Model::State>& initial,
 // Whether a part of a window surely violates, within the steps of a first attempt: it is asked
 // often.
 template <typename Model>
-bool Violates(const std::vector<typename Model::State>& initial,
+bool Violates(const Model& model, const std::vector<typename Model::State>& initial,
               std::span<const Operation> operations) {
-  SearchResult answer = Pass<Model, uint64_t>(initial, kFirstAttempt).Run(operations);
+  SearchResult answer = Pass<Model, uint64_t>(model, initial, kFirstAttempt).Run(operations);
   if (answer == SearchResult::kUndecided) {
     answer = DecideOtherwise<Model>(initial, operations, kFirstAttempt, nullptr);
   }
@@ -111,19 +111,20 @@ bool Violates(const std::vector<typename Model::State>& initial,
 
 // Finds the smallest violating part of a window and describes it.
 template <typename Model>
-Counterexample ExplainWindow(Condition condition, const std::vector<typename Model::State>& initial,
+Counterexample ExplainWindow(const Model& model, Condition condition,
+                             const std::vector<typename Model::State>& initial,
                              std::span<const Operation> window, std::span<const Operation> recorded,
                              const EngineLimits& limits) {
   std::vector<Operation> operations({window.begin(), window.end()});
   operations = Shrink(std::move(operations), kShrinkTries, [&](std::span<const Operation> some) {
-    return Violates<Model>(initial, some);
+    return Violates(model, initial, some);
   });
-  Pass<Model, WideMask, true> pass(initial, limits);
+  Pass<Model, WideMask, true> pass(model, initial, limits);
   const bool placed_all_but_one = pass.Run(operations) == SearchResult::kViolated;
 
   Counterexample result;
   result.condition = condition;
-  for (const auto& state : initial) result.initial_states.push_back(Model::DescribeState(state));
+  for (const auto& state : initial) result.initial_states.push_back(model.DescribeState(state));
   std::vector<bool> is_placed(operations.size(), false);
   const typename Engine<Model, WideMask, true>::Configuration* best = nullptr;
   for (const auto& configuration : pass.engine.last_configurations()) {
@@ -141,8 +142,8 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
     result.states.clear();
     bool fits = true;
     for (size_t i : result.placed) {
-      fits = fits && Model::Step(operations[i], &state);
-      result.states.push_back(Model::DescribeState(state));
+      fits = fits && model.Step(operations[i], &state);
+      result.states.push_back(model.DescribeState(state));
     }
     if (fits) break;
   }
@@ -151,7 +152,7 @@ Counterexample ExplainWindow(Condition condition, const std::vector<typename Mod
   for (size_t i = 0; i < operations.size(); ++i) {
     bool owed = !is_placed[i] && !IsOptional(operations[i]);
     if (i == result.failed ||
-        (owed && best != nullptr && Model::Doomed(operations[i], best->state))) {
+        (owed && best != nullptr && model.Doomed(operations[i], best->state))) {
       result.unplaceable.push_back(i);
     }
   }
@@ -184,10 +185,12 @@ class EngineStream : public StreamChecker {
   // end.
   static constexpr size_t kUndecidedLimit = 1u << 16;
 
-  EngineStream(std::string_view model, bool has_versions, const EngineLimits& limits)
+  EngineStream(std::string_view name, bool has_versions, const EngineLimits& limits,
+               const Model& model = {})
       : model_(model),
+        name_(name),
         limits_(limits),
-        engine_({Model::Init(has_versions)}, limits),
+        engine_({model.Init(has_versions)}, limits, model),
         cut_engine_(engine_) {}
 
   SearchResult Add(const Operation& operation) override {
@@ -230,12 +233,12 @@ class EngineStream : public StreamChecker {
       std::vector<Operation> operations;
       for (size_t i = 0; i < limbo_.size(); ++i) {
         const bool too_late = ends[i].finish < cut_call_;
-        if (!too_late && !Model::Holds(state, limbo_[i].argument)) operations.push_back(limbo_[i]);
+        if (!too_late && !model_.Holds(state, limbo_[i].argument)) operations.push_back(limbo_[i]);
       }
       operations.insert(operations.end(), window_.begin(), window_.end());
       operations.insert(operations.end(), rest_.begin(), rest_.end());
       operations = Prepare<Model>(condition, recoveries, operations);
-      SearchResult answer = Pass<Model, WideMask>({state}, kFirstAttempt).Run(operations);
+      SearchResult answer = Pass<Model, WideMask>(model_, {state}, kFirstAttempt).Run(operations);
       if (answer == SearchResult::kUndecided) {
         answer = DecideOtherwise<Model>({state}, operations, limits_, nullptr);
       }
@@ -247,13 +250,13 @@ class EngineStream : public StreamChecker {
   Counterexample Explain() const override {
     Counterexample result;
     if (cut_engine_.quiescent()) {
-      result = ExplainWindow<Model>(Condition::kStrict, cut_engine_.states(),
-                                    violating_.empty() ? window_ : violating_, window_, limits_);
-      result.model = model_;
+      result = ExplainWindow(model_, Condition::kStrict, cut_engine_.states(),
+                             violating_.empty() ? window_ : violating_, window_, limits_);
+      result.model = name_;
       return result;
     }
     // Cut without a quiescent point: shown as it is.
-    result.model = model_;
+    result.model = name_;
     result.operations = window_;
     result.key = window_.front().key;
     result.failed = window_.size() - 1;
@@ -303,10 +306,11 @@ class EngineStream : public StreamChecker {
 
   void Forget(const Operation& operation) {
     std::erase_if(limbo_,
-                  [&](const Operation& crashed) { return Model::MayHaveSeen(operation, crashed); });
+                  [&](const Operation& crashed) { return model_.MayHaveSeen(operation, crashed); });
   }
 
-  const std::string_view model_;
+  [[no_unique_address]] const Model model_;
+  const std::string_view name_;
   EngineLimits limits_;
   Engine<Model> engine_;
   Engine<Model> cut_engine_;
@@ -336,7 +340,8 @@ constexpr ModelWords WordsOf() {
 template <typename Model>
 class EngineChecker : public ModelChecker {
  public:
-  explicit EngineChecker(const ModelWords& words = WordsOf<Model>()) : words_(words) {}
+  explicit EngineChecker(const ModelWords& words = WordsOf<Model>(), const Model& model = {})
+      : words_(words), model_(model) {}
 
   std::string_view name() const override { return words_.name; }
   std::string_view summary() const override { return words_.summary; }
@@ -350,7 +355,7 @@ class EngineChecker : public ModelChecker {
       prepared = Prepare<Model>(condition, recoveries, operations);
       operations = prepared;
     }
-    auto initial = Model::Init(recorded.versions);
+    auto initial = model_.Init(recorded.versions);
     const EngineLimits attempt = {
         .steps = std::min(limits.steps, kFirstAttempt.steps),
         .configurations = std::min(limits.configurations, kFirstAttempt.configurations)};
@@ -361,7 +366,7 @@ class EngineChecker : public ModelChecker {
       answer = DecideOtherwise<Model>({initial}, operations, limits, &violating);
       if (answer == SearchResult::kViolated && counterexample != nullptr) {
         *counterexample =
-            ExplainWindow<Model>(condition, {initial}, violating, recorded.operations, limits);
+            ExplainWindow(model_, condition, {initial}, violating, recorded.operations, limits);
         counterexample->model = words_.name;
       }
     }
@@ -374,7 +379,7 @@ class EngineChecker : public ModelChecker {
 
   std::unique_ptr<StreamChecker> NewStream(bool has_versions,
                                            const EngineLimits& limits) const override {
-    return std::make_unique<EngineStream<Model>>(words_.name, has_versions, limits);
+    return std::make_unique<EngineStream<Model>>(words_.name, has_versions, limits, model_);
   }
 
  private:
@@ -383,18 +388,19 @@ class EngineChecker : public ModelChecker {
                          std::span<const Operation> operations, std::span<const Operation> recorded,
                          const EngineLimits& attempt, const EngineLimits& limits,
                          Counterexample* counterexample) const {
-    Pass<Model, Mask> pass({initial}, attempt);
+    Pass<Model, Mask> pass(model_, {initial}, attempt);
     SearchResult answer = pass.Run(operations);
     if (answer == SearchResult::kViolated && counterexample != nullptr) {
       *counterexample =
-          ExplainWindow<Model>(condition, pass.cut_states,
-                               operations.subspan(pass.cut, pass.end - pass.cut), recorded, limits);
+          ExplainWindow(model_, condition, pass.cut_states,
+                        operations.subspan(pass.cut, pass.end - pass.cut), recorded, limits);
       counterexample->model = words_.name;
     }
     return answer;
   }
 
   const ModelWords words_;
+  [[no_unique_address]] const Model model_;
 };
 
 }  // namespace kill9

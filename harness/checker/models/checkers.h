@@ -1,4 +1,5 @@
-// The checkers of the models, each compiled in a source of its own: an engine takes seconds.
+// The checkers of the models. An engine takes seconds to compile: each in a source of its own, the
+// objects' (objects/) one for all.
 #ifndef KILL9_HARNESS_CHECKER_MODELS_CHECKERS_H_
 #define KILL9_HARNESS_CHECKER_MODELS_CHECKERS_H_
 

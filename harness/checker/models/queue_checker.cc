@@ -207,8 +207,8 @@ SearchResult QueueChecker::Check(Condition condition, const Recoveries& recoveri
     return CheckDistinctQueue(some) == SearchResult::kViolated;
   });
   if (operations.size() <= kTracedMost) {
-    *counterexample = ExplainWindow<QueueModel>(condition, {QueueModel::State{}}, operations,
-                                                recorded.operations, limits);
+    *counterexample = ExplainWindow(QueueModel(), condition, {QueueModel::State{}}, operations,
+                                    recorded.operations, limits);
   }
   if (counterexample->operations.empty()) {
     counterexample->condition = condition;

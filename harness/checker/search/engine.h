@@ -71,8 +71,9 @@ class Engine {
     uint32_t operation = 0;  // counted as invoked
   };
 
-  explicit Engine(const std::vector<State>& initial, const EngineLimits& limits = {})
-      : limits_(limits), nodes_(1) {
+  explicit Engine(const std::vector<State>& initial, const EngineLimits& limits = {},
+                  const Model& model = {})
+      : model_(model), limits_(limits), nodes_(1) {
     for (const State& state : initial) configurations_.push_back({state, Mask{}, 0});
   }
 
@@ -98,7 +99,7 @@ class Engine {
       Traits::Set(&optional_, slot);
       return SearchResult::kLinearizable;
     }
-    bool observer = Model::IsObserver(operation);
+    bool observer = model_.IsObserver(operation);
     if (observer) Traits::Set(&observers_, slot);
     if (observer) {
       for (Configuration& configuration : configurations_) TakeEffectIfFree(&configuration, slot);
@@ -106,7 +107,7 @@ class Engine {
     if (configurations_.size() == 1) return SearchResult::kLinearizable;
     auto doomed = [&](const Configuration& configuration) {
       return !Traits::Test(configuration.done, slot) &&
-             Model::Doomed(operation, configuration.state);
+             model_.Doomed(operation, configuration.state);
     };
     if (std::all_of(configurations_.begin(), configurations_.end(), doomed)) {
       before_failure_ = configurations_;
@@ -164,7 +165,7 @@ class Engine {
   void LookForAlike(const Operation& operation) {
     if (open_ == Mask{}) has_alike_ = false;
     knows_alike_ = false;
-    if (has_alike_ || Model::IsObserver(operation)) return;
+    if (has_alike_ || model_.IsObserver(operation)) return;
     Traits::ForEach(open_, [&](int other) {
       has_alike_ |= AreAlike(slots_[static_cast<size_t>(other)].operation, operation);
     });
@@ -200,7 +201,7 @@ class Engine {
 
   void TakeEffectIfFree(Configuration* configuration, int slot) {
     State state = configuration->state;
-    if (Model::Step(slots_[static_cast<size_t>(slot)].operation, &state) &&
+    if (model_.Step(slots_[static_cast<size_t>(slot)].operation, &state) &&
         state == configuration->state) {
       Traits::Set(&configuration->done, slot);
       Trace(configuration, slot);
@@ -210,7 +211,7 @@ class Engine {
   // Lets `slot` take effect in the configuration, and the observers that now fit. False: it cannot,
   // or then an open operation is doomed.
   bool TakeEffect(int slot, Configuration* configuration) {
-    if (!Model::Step(slots_[static_cast<size_t>(slot)].operation, &configuration->state)) {
+    if (!model_.Step(slots_[static_cast<size_t>(slot)].operation, &configuration->state)) {
       return false;
     }
     Traits::Set(&configuration->done, slot);
@@ -220,7 +221,7 @@ class Engine {
       if (Traits::Test(observers_, other)) TakeEffectIfFree(configuration, other);
       if (Traits::Test(configuration->done, other)) return;
       const Operation& operation = slots_[static_cast<size_t>(other)].operation;
-      if (!IsOptional(operation) && Model::Doomed(operation, configuration->state)) alive = false;
+      if (!IsOptional(operation) && model_.Doomed(operation, configuration->state)) alive = false;
     });
     return alive;
   }
@@ -310,7 +311,7 @@ class Engine {
       if (!Traits::Contains(observers_, Traits::Without(a.done, b.done))) return false;
       if (!Traits::Contains(optional_, Traits::Without(b.done, a.done))) return false;
     }
-    return Model::Dominates(a.state, b.state);
+    return model_.Dominates(a.state, b.state);
   }
 
   void Keep(const Configuration& configuration) { Insert(configuration, &next_, &known_); }
@@ -361,6 +362,7 @@ class Engine {
   static constexpr size_t kFew = 32;
   static constexpr size_t kMany = 512;
 
+  [[no_unique_address]] Model model_;
   EngineLimits limits_;
   std::vector<Configuration> configurations_;
   std::vector<Configuration> next_;

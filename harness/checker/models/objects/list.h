@@ -6,15 +6,15 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "harness/checker/models/objects/object_model.h"
 #include "harness/checker/models/objects/usual_rules.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
 struct ListModel : UsualRules {
-  using State = std::vector<uint64_t>;
+  using State = ObjectState;
   static constexpr std::string_view kName = "list";
   static constexpr std::string_view kSummary =
       "append, read by index, remove by value; in the order of the appends";

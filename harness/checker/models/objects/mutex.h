@@ -17,7 +17,7 @@ namespace kill9 {
 template <bool must_tell>
 struct LockSteps : UsualRules {
   // Whether the last holder died while it had the lock.
-  enum class Died : uint8_t { kNo, kYes, kMaybe };
+  enum class Died : uint64_t { kNo, kYes, kMaybe };
   struct State {
     uint64_t holder = 0;  // as Field::kCaller; 0: nobody
     Died died = Died::kNo;
