@@ -95,11 +95,11 @@ kill9_explored(EXPLORED_DESIGNS ${CMAKE_SOURCE_DIR} ${EXPLORED_SOURCES})
 file(GLOB_RECURSE EXPLORE_SOURCES CONFIGURE_DEPENDS harness/explore/*.cc)
 list(FILTER EXPLORE_SOURCES EXCLUDE REGEX "_test\\.cc$")
 # Of the scenes, and of what does them again in the shipped program, kill9 has the same.
-list(REMOVE_ITEM EXPLORE_SOURCES ${HARNESS_SOURCES} ${HARNESS_JSON_SOURCES})
+list(REMOVE_ITEM EXPLORE_SOURCES ${HARNESS_SOURCES})
 add_library(kill9_explorer STATIC ${EXPLORE_SOURCES})
 target_link_libraries(kill9_explorer PUBLIC kill9_harness)
 target_compile_options(kill9_explorer PRIVATE ${KILL9_LINES_ONLY})
-target_precompile_headers(kill9_explorer REUSE_FROM kill9_harness)
+target_precompile_headers(kill9_explorer REUSE_FROM kill9_torture)
 kill9_unity(kill9_explorer 3)
 # What explored code calls by these names comes to the runtime; the standard library, too, whose
 # copies of bytes nobody has instrumented: so it is linked from its archive.

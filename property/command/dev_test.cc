@@ -148,6 +148,36 @@ TEST_F(Dev, SaysHowLongABuildTakes) {
   EXPECT_THAT(ended.output, Not(HasSubstr("steps")));
 }
 
+// Who wants to see torture waits for what torture needs; who has kill9, or asks for more, gets it.
+TEST_F(Dev, BuildsNoMoreThanTortureNeedsForTheFirstVerdict) {
+  const std::string tree = folder_ + "/build/release";
+  Script("cmake", "mkdir -p build/release");
+  Script("ninja", "echo ninja \"$@\" >> " + folder_ + "/built");
+  const auto run = [&](const std::string& arguments, const std::string& variables = "") {
+    for (const char* program : {"/first/kill9", "/of_all"}) {
+      std::filesystem::create_directories(tree + "/first");
+      std::ofstream(tree + program) << "#!/bin/sh\necho " << program << " \"$@\"\n";
+      std::filesystem::permissions(tree + program, std::filesystem::perms::owner_all);
+    }
+    std::filesystem::remove(folder_ + "/built");
+    return RunLine("cd / && env -i " + variables + " PATH=" + folder_ + "/bin HOME=/ " + folder_ +
+                   "/dev " + arguments + " 2>&1")
+        .output;
+  };
+  EXPECT_THAT(run("torture"), HasSubstr("/first/kill9 torture\n"));
+  EXPECT_THAT(Built(), AllOf(HasSubstr("ninja -C build/release kill9_first\n"),
+                             Not(HasSubstr("ninja -C build/release kill9\n"))));
+  for (const auto& [arguments, variables] :
+       {std::pair("torture --seconds=1", ""), std::pair("torture", "KILL9_PLUGIN=/mine.so"),
+        std::pair("list", "")}) {
+    EXPECT_THAT(run(arguments, variables), Not(HasSubstr("/first/kill9"))) << arguments;
+    EXPECT_THAT(Built(), HasSubstr("ninja -C build/release kill9\n")) << arguments;
+  }
+  std::filesystem::rename(tree + "/of_all", tree + "/kill9");
+  EXPECT_THAT(run("torture"), HasSubstr("/of_all torture\n"));
+  EXPECT_THAT(Built(), HasSubstr("ninja -C build/release kill9\n"));
+}
+
 // c++ is g++ by another name, and another g++ is not; a compiler cache acts by its name.
 TEST_F(Dev, KeepsATreeOfTheSameCompilerOnly) {
   const std::string cache = folder_ + "/build/release/CMakeCache.txt";

@@ -1,0 +1,34 @@
+# The harness, in two libraries: what torture of the designs needs, since the first verdict after a
+# fresh clone waits for it, and the rest.
+
+# kill9_harness_library(LIBRARY SOURCE...): sources that show JSON have a precompiled header that
+# does.
+function(kill9_harness_library library)
+  set(json_sources)
+  set(sources ${ARGN})
+  foreach(source IN LISTS ARGN)
+    kill9_uses_json(uses_json ${source})
+    if(uses_json)
+      list(APPEND json_sources ${source})
+    endif()
+  endforeach()
+  list(REMOVE_ITEM sources ${json_sources})
+  add_library(${library}_json OBJECT ${json_sources})
+  add_library(${library} STATIC ${sources} $<TARGET_OBJECTS:${library}_json>)
+  kill9_unity(${library}_json 2)
+  kill9_unity(${library} 3)
+  foreach(target ${library} ${library}_json)
+    target_compile_options(${target} PRIVATE ${KILL9_LINES_ONLY})
+    target_link_libraries(${target} PUBLIC kill9_variants nlohmann_json::nlohmann_json
+      PkgConfig::DW PkgConfig::CAPSTONE)
+  endforeach()
+endfunction()
+set(KILL9_HARNESS_HEADERS ${KILL9_COMMON_HEADERS} <chrono> <iostream> <thread>
+  <absl/container/flat_hash_map.h> <absl/strings/str_format.h>)
+kill9_harness_library(kill9_torture ${TORTURE_SOURCES})
+target_precompile_headers(kill9_torture_json PRIVATE ${KILL9_HARNESS_HEADERS} <nlohmann/json.hpp>)
+target_precompile_headers(kill9_torture PRIVATE ${KILL9_HARNESS_HEADERS})
+kill9_harness_library(kill9_harness ${HARNESS_SOURCES})
+target_precompile_headers(kill9_harness_json REUSE_FROM kill9_torture_json)
+target_precompile_headers(kill9_harness REUSE_FROM kill9_torture)
+target_link_libraries(kill9_harness PUBLIC kill9_torture)

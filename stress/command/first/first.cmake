@@ -1,0 +1,18 @@
+# What `./dev torture` runs after a fresh clone, before there is a kill9: the same torture, of the
+# same objects, without the other commands, which take longer to compile than all that it needs.
+set(FIRST_COMMAND_SOURCES terminal.cc arguments/nearest.cc torture/display.cc torture/findings.cc
+  torture/torture_continuation.cc torture/torture_run.cc)
+list(TRANSFORM FIRST_COMMAND_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/stress/command/)
+add_library(kill9_torture_command STATIC ${FIRST_COMMAND_SOURCES})
+target_compile_options(kill9_torture_command PRIVATE ${KILL9_LINES_ONLY})
+target_precompile_headers(kill9_torture_command REUSE_FROM kill9_torture_json)
+kill9_unity(kill9_torture_command 2)
+target_link_libraries(kill9_torture_command PUBLIC kill9_torture)
+
+add_executable(kill9_first stress/command/first/first_torture.cc)
+set_target_properties(kill9_first PROPERTIES OUTPUT_NAME kill9
+  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/first)
+target_compile_options(kill9_first PRIVATE ${KILL9_LINES_ONLY})
+target_precompile_headers(kill9_first REUSE_FROM kill9_torture_json)
+target_link_libraries(kill9_first PRIVATE kill9_torture_command)
+kill9_knows_its_commit(kill9_first)
