@@ -1,10 +1,15 @@
 // The main of the tests' programs. Each is made of the tests of a folder (CMakeLists.txt), and is
 // called by the names of its sources: by one of these it runs the tests of that source, by its own
 // name all.
+//
+// What they write into testing::TempDir() is in a folder of this run alone, which goes with it: no
+// other run, earlier or beside it, has files of the same names there.
 #include <fnmatch.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -72,5 +77,15 @@ int main(int argc, char** argv) {
   const std::string name = std::filesystem::path(argv[0]).filename();
   testing::InitGoogleMock(&argc, argv);
   if (!kill9::KeepTestsOf(name, absl::StrSplit(KILL9_TESTS, ','))) return 1;
-  return RUN_ALL_TESTS();
+  std::string folder = testing::TempDir() + "kill9-test-XXXXXX";
+  // For everybody, as the folder around it: tests become other users.
+  if (mkdtemp(folder.data()) == nullptr || chmod(folder.c_str(), 01777) != 0) {
+    std::perror(folder.c_str());
+    return 1;
+  }
+  setenv("TEST_TMPDIR", folder.c_str(), 1);
+  const int status = RUN_ALL_TESTS();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  return status;
 }

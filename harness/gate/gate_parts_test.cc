@@ -1,7 +1,10 @@
 // The gate's parts that need no command: samples, what contradicts itself, and the forms.
+#include <sched.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -373,6 +376,46 @@ TEST(GateOfExplore, IsSkippedWhereItIsNotBuilt) {
     EXPECT_THAT(answer.reason, HasSubstr("does not explore it"));
   }
   std::filesystem::remove_all(folder);
+}
+
+// Who dies in its midst leaves what it has in shared memory.
+TEST(GatePool, WhatATestLeavesInSharedMemoryGoesWithIt) {
+  const pid_t may_mount = fork();
+  if (may_mount == 0) _exit(unshare(CLONE_NEWNS));
+  int cannot = 0;
+  waitpid(may_mount, &cannot, 0);
+  if (cannot != 0) GTEST_SKIP() << "this user has no mounts of its own";
+  const std::string name = absl::StrCat("/dev/shm/kill9-left-", getpid());
+  GateStep step = Named("v", "n");
+  step.log_file = testing::TempDir() + "/left.log";
+  step.command = {"sh", "-c", absl::StrCat("echo >", name, " && ls ", name, " && kill -9 $$")};
+  const volatile std::sig_atomic_t never = 0;
+  for (const bool has_own : {true, false}) {
+    step.has_own_memory = has_own;
+    ProcessPool(&never).Run(
+        {step}, 1, std::numeric_limits<double>::infinity(),
+        [](const GateStep&, const Outcome& outcome) { EXPECT_EQ(outcome.status, SIGKILL); });
+    std::ifstream log(step.log_file);
+    EXPECT_THAT(std::string(std::istreambuf_iterator<char>(log), {}), HasSubstr(name));
+    EXPECT_EQ(std::filesystem::remove(name), !has_own);
+  }
+}
+
+// Of one that leaves a file (property/test_main.cc).
+TEST(GateTests, LeaveNothingInTheFolderOfTemporaryFiles) {
+  const std::string folder = testing::TempDir() + "/of_tests";
+  std::filesystem::create_directory(folder);
+  const pid_t child = fork();
+  if (child == 0) {
+    setenv("TEST_TMPDIR", folder.c_str(), 1);
+    execl("/proc/self/exe", "gate_parts_test", "--gtest_brief=1",
+          "--gtest_filter=GateReport.WritesJunitThatCanBeRead", nullptr);
+    _exit(127);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
 TEST(GateReport, EscapesAnnotations) {

@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 from builder import Builder
@@ -77,17 +78,29 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def begin_test():
+    """Also with a /dev/shm of its own, where we are root: a test that dies leaves segments."""
+    CLONE_NEWNS, MS_NOSUID, MS_NODEV, MS_REC, MS_PRIVATE = 0x20000, 2, 4, 0x4000, 1 << 18
+    die_with_parent()
+    libc = ctypes.CDLL(None)
+    if libc.unshare(CLONE_NEWNS) == 0:
+        libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+        libc.mount(b"kill9", b"/dev/shm", b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=1777")
+
+
 def ask(program, words, limit):
     """("passed" | "killed" | "undecided" | "timed out", the last lines that it said)."""
-    process = subprocess.Popen([program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace", start_new_session=True,
-                               preexec_fn=die_with_parent)
-    try:
-        said, _ = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return "timed out", ""
+    with tempfile.TemporaryDirectory(prefix="kill9-mutant-") as folder:
+        process = subprocess.Popen([program, *words], stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, errors="replace",
+                                   start_new_session=True, preexec_fn=begin_test,
+                                   env={**os.environ, "TEST_TMPDIR": folder})
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "timed out", ""
     code = process.returncode
     if code == 0:
         return "passed", ""

@@ -320,6 +320,7 @@ absl::StatusOr<std::vector<GateStep>> Planner::Tests(Tier tier) {
                     .name = std::filesystem::path(program).filename().string()};
       step.format = ResultFormat::kGoogleTest;
       step.without_randomisation = tier == Tier::kTsan;
+      step.has_own_memory = true;
       SetFiles(step);
       step.command = {program, "--gtest_filter=" + group.filter, "--gtest_color=no",
                       "--gtest_output=json:" + step.result_file};

@@ -32,6 +32,7 @@ absl::StatusOr<GateStep> Planner::PlantedStep(const PlantedBug& bug) const {
     step.expected = absl::StrJoin(bug.verdicts, "|");
     return step;
   }
+  step.has_own_memory = true;
   step.without_randomisation = bug.conformance_command.empty();
   take(step.without_randomisation ? "tsan" : "conformance", "");
   step.limit_seconds = Limit(kTestOfBugSeconds);

@@ -219,7 +219,9 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
   } else {
     step.command.push_back("--gtest_fail_fast");
     step.without_randomisation = tier == "tsan";
-    step.environment = {absl::StrCat("KILL9_SEED=", seed), "TSAN_OPTIONS=halt_on_error=1"};
+    step.has_own_memory = true;
+    step.environment = {absl::StrCat("KILL9_SEED=", seed), "TSAN_OPTIONS=halt_on_error=1",
+                        absl::StrCat("TEST_TMPDIR=", directory)};
     if (tier == "tsan" && !bug.control) step.environment.push_back("KILL9_STEPS=1000000000");
     // A bug may be found by a wait that never ends: long before the budget is used up.
     if (!bug.control) {

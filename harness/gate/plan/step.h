@@ -44,6 +44,8 @@ struct GateStep {
   std::vector<std::string> command = {};
   std::vector<std::string> environment = {};  // NAME=VALUE, besides what the gate itself has
   bool without_randomisation = false;  // of addresses: older ThreadSanitizer run-times need it
+  // A /dev/shm of its own, where we are root: tests that are ended in their midst leave segments.
+  bool has_own_memory = false;
   double limit_seconds = 60;
   ResultFormat format = ResultFormat::kResultFile;
   std::string result_file = {};  // that the command writes; empty: none

@@ -1,6 +1,8 @@
 #include "harness/gate/run/process_pool.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -23,6 +25,13 @@ namespace {
 
 constexpr unsigned kLookMicroseconds = 10'000;
 
+// Whoever may not do that shares the machine's.
+void TakeOwnMemory() {
+  if (unshare(CLONE_NEWNS) != 0) return;
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+  mount("kill9", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+}
+
 [[noreturn]] void Become(const GateStep& step, pid_t parent) {
   setpgid(0, 0);
   DieWithParent(parent, kCannotRunExit);
@@ -38,6 +47,7 @@ constexpr unsigned kLookMicroseconds = 10'000;
     _exit(kCannotRunExit);
   }
   close_range(3, ~0u, 0);
+  if (step.has_own_memory) TakeOwnMemory();
   if (step.without_randomisation) personality(ADDR_NO_RANDOMIZE);
   for (const std::string& assignment : step.environment) {
     const size_t equals = assignment.find('=');
