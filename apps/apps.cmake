@@ -18,6 +18,11 @@ target_include_directories(kill9_server PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(kill9_server PUBLIC absl::status absl::statusor absl::strings
   Threads::Threads)
 
+# One store over several files.
+file(GLOB CLUSTER_SOURCES CONFIGURE_DEPENDS apps/cluster/*.cc)
+add_library(kill9_cluster STATIC ${CLUSTER_SOURCES})
+target_link_libraries(kill9_cluster PUBLIC kill9_variants)
+
 # Programs that need packages of their own: each is left out where those are missing, and its tests
 # with it (KILL9_TESTS_OF_MISSING_APPS: "|" and what their paths have in common).
 set(KILL9_TESTS_OF_MISSING_APPS)

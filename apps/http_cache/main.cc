@@ -183,7 +183,8 @@ int Run(Arguments arguments) {
   }
   for (const bool secure : {false, true}) {
     for (const std::string& address : secure ? arguments.listen_https : arguments.listen) {
-      const absl::StatusOr<std::vector<int>> fds = server::Listen(address);
+      const absl::StatusOr<std::vector<int>> fds =
+          server::OnceFree([&address] { return server::Listen(address); });
       if (!fds.ok()) return Complain(std::string(fds.status().message()));
       for (const int fd : *fds) setup.sockets.push_back({fd, secure});
     }

@@ -6,7 +6,7 @@ if(LIBEVENT_FOUND)
     apps/memcached/items/*.cc apps/memcached/options/*.cc apps/memcached/commands/*.cc
     apps/memcached/server/*.cc)
   add_library(kill9_memcached_parts STATIC ${MEMCACHED_SOURCES})
-  target_link_libraries(kill9_memcached_parts PUBLIC kill9_server kill9_variants
+  target_link_libraries(kill9_memcached_parts PUBLIC kill9_server kill9_cluster kill9_variants
     PkgConfig::LIBEVENT)
   kill9_unity(kill9_memcached_parts 3)
   add_executable(kill9-memcached apps/memcached/kill9_memcached.cc)

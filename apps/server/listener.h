@@ -3,6 +3,8 @@
 #ifndef KILL9_APPS_SERVER_LISTENER_H_
 #define KILL9_APPS_SERVER_LISTENER_H_
 
+#include <unistd.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,20 @@ absl::StatusOr<int> ListenUnix(std::string_view path, unsigned mode, int backlog
 //   *:PORT                        all addresses
 //   unix:PATH                     a Unix socket
 absl::StatusOr<std::vector<int>> Listen(std::string_view address);
+
+// Asks `listen` again, for a second, while somebody has the address: of a server that has just been
+// killed, the workers end a moment later.
+template <typename Listening>
+auto OnceFree(Listening listen) {
+  constexpr int kLooks = 500;
+  constexpr unsigned kBetweenLooksUs = 2000;
+  auto listeners = listen();
+  for (int i = 0; i < kLooks && absl::IsAlreadyExists(listeners.status()); ++i) {
+    usleep(kBetweenLooksUs);
+    listeners = listen();
+  }
+  return listeners;
+}
 
 // The next client of a listening socket, not blocking, closed on exec; -1 if none waits (errno).
 int Accept(int listener);

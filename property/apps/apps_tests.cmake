@@ -3,7 +3,7 @@ target_link_libraries(connections_tests PRIVATE kill9_connections)
 kill9_defines_for_test(connection_examples_test KILL9_EXAMPLES="${CMAKE_BINARY_DIR}")
 add_dependencies(connections_tests picture_server picture_client buffer_stress)
 
-target_link_libraries(apps_tests PRIVATE kill9_server)
+target_link_libraries(apps_tests PRIVATE kill9_server kill9_cluster)
 if(LIBEVENT_FOUND)
   target_link_libraries(apps_tests PRIVATE kill9_memcached_parts)
   # With a planted bug, which the torture must see.

@@ -24,7 +24,7 @@ Recache RecacheOf(const Request& request, const Envelope& envelope, const Items&
   const int64_t left = SecondsLeft(envelope.expires_ms, items.now_ms());
   const bool ends_soon = request.flags.Has('R') && left >= 0 && left < request.recache_ttl;
   const bool unmade = envelope.Has(Envelope::kUnmade);
-  const bool held = items.HoldsToken(envelope);
+  const bool held = items.HoldsToken(request.key, envelope);
   recache.won = !held && (recache.stale || ends_soon || (unmade && request.flags.Has('N')));
   recache.sent = held || (unmade && !recache.won);
   return recache;
@@ -64,7 +64,7 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
           if (!vivifies) return {.answer = Stored::kNotFound};
           Envelope envelope = items_.NewEnvelope(0, items_.ExpiryOf(request.vivify_ttl));
           envelope.state = Envelope::kUnmade;
-          items_.SendToken(&envelope);
+          items_.SendToken(request.key, &envelope);
           item = {.envelope = envelope, .data = {}};
           fetched->expires_ms = envelope.expires_ms;
           fetched->recache = {.won = true};
@@ -74,7 +74,7 @@ bool Executor::Fetch(const Request& request, Fetched* fetched) {
         Envelope envelope = present->envelope;
         fetched->recache = RecacheOf(request, envelope, items_);
         if (fetched->recache.won) {
-          items_.SendToken(&envelope);
+          items_.SendToken(request.key, &envelope);
           item.envelope.token = envelope.token;
         }
         if (request.has_exptime) envelope.expires_ms = items_.ExpiryOf(request.exptime);

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "apps/memcached/commands/executor.h"
 
 namespace kill9::memcached {
@@ -131,7 +132,7 @@ void Executor::SettingsStats() {
   Stat("dump_enabled", "no");
   Stat("idle_timeout", static_cast<uint64_t>(options_.idle_seconds));
   Stat("shutdown_command", options_.may_shut_down ? "yes" : "no");
-  Stat("memory_file", options_.file.empty() ? nothing : options_.file);
+  Stat("memory_file", options_.files.empty() ? nothing : absl::StrJoin(options_.files, ","));
   Stat("design", options_.design);
 }
 

@@ -30,7 +30,7 @@ bool Items::Read(std::string_view key, std::string_view value, Version version, 
 bool Items::MadeRoom(const absl::Status& status) {
   if (!absl::IsResourceExhausted(status) || now_ms_ - swept_ms_ < kSweepEveryMs) return false;
   swept_ms_ = now_ms_;
-  const absl::StatusOr<uint64_t> dropped = store_.DropExpired();
+  const absl::StatusOr<uint64_t> dropped = stores_.DropExpired();
   return dropped.ok() && *dropped > 0;
 }
 
@@ -43,13 +43,13 @@ Stored Items::FailureOf(const absl::Status& status) {
 
 bool Items::Get(std::string_view key, Item* item) {
   Terms terms;
-  const absl::StatusOr<Version> version = store_.Get(key, &present_, &terms);
+  const absl::StatusOr<Version> version = stores_.Of(key).Get(key, &present_, &terms);
   return version.ok() && Read(key, present_, *version, terms, item);
 }
 
 void Items::GetMany(std::span<const std::string_view> keys,
                     absl::FunctionRef<void(size_t index, const Item*)> visit) {
-  error_ = store_.GetMany(keys, [&](size_t index, const EntryView* entry) {
+  error_ = stores_.GetMany(keys, [&](size_t index, const EntryView* entry) {
     Item item;
     const bool there =
         entry != nullptr && Read(keys[index], entry->value, entry->version, entry->terms, &item);
@@ -58,7 +58,7 @@ void Items::GetMany(std::span<const std::string_view> keys,
 }
 
 Stored Items::Pin(std::string_view key, Item* item, PinnedValue* pin, bool* present) {
-  absl::StatusOr<PinnedValue> pinned = store_.Pin(key);
+  absl::StatusOr<PinnedValue> pinned = stores_.Of(key).Pin(key);
   *present = false;
   if (absl::IsNotFound(pinned.status())) return Stored::kStored;
   if (!pinned.ok()) return FailureOf(pinned.status());
@@ -81,28 +81,29 @@ Stored Items::Set(std::string_view key, uint32_t client_flags, int64_t expires_m
 absl::StatusOr<Version> Items::Put(std::string_view key, const Envelope& envelope,
                                    std::string_view data) {
   const Terms terms = TermsOf(envelope, false);
-  if (data.size() < kDraftedBytes) return store_.Put(key, data, terms);
-  absl::StatusOr<Draft> draft = store_.Reserve(key, data.size());
+  if (data.size() < kDraftedBytes) return stores_.Of(key).Put(key, data, terms);
+  absl::StatusOr<Draft> draft = stores_.Of(key).Reserve(key, data.size());
   if (!draft.ok()) return draft.status();
   std::memcpy(draft->bytes().data(), data.data(), data.size());
-  return store_.Commit(*std::move(draft), terms);
+  return stores_.Of(key).Commit(*std::move(draft), terms);
 }
 
 Stored Items::Update(std::string_view key, Decide decide, uint64_t* cas) {
   for (;;) {
     Change change;
-    const absl::StatusOr<Modified> modified = store_.Modify(key, [&](const EntryView* entry) {
-      Item item;
-      present_.assign(entry == nullptr ? std::string_view() : entry->value);
-      const bool present =
-          entry != nullptr && Read(key, present_, entry->version, entry->terms, &item);
-      change = decide(present ? &item : nullptr);
-      if (change.kind == Change::Kind::kLeave) return kill9::Change::Keep();
-      if (change.kind == Change::Kind::kRemove) return kill9::Change::Erase();
-      change.envelope.cas = change.keeps_cas ? item.envelope.cas : 0;
-      const Terms terms = WriteItem(change.envelope, change.data, &next_);
-      return kill9::Change::Set(next_, terms);
-    });
+    const absl::StatusOr<Modified> modified =
+        stores_.Of(key).Modify(key, [&](const EntryView* entry) {
+          Item item;
+          present_.assign(entry == nullptr ? std::string_view() : entry->value);
+          const bool present =
+              entry != nullptr && Read(key, present_, entry->version, entry->terms, &item);
+          change = decide(present ? &item : nullptr);
+          if (change.kind == Change::Kind::kLeave) return kill9::Change::Keep();
+          if (change.kind == Change::Kind::kRemove) return kill9::Change::Erase();
+          change.envelope.cas = change.keeps_cas ? item.envelope.cas : 0;
+          const Terms terms = WriteItem(change.envelope, change.data, &next_);
+          return kill9::Change::Set(next_, terms);
+        });
     if (!modified.ok() && MadeRoom(modified.status())) continue;
     if (!modified.ok()) return FailureOf(modified.status());
     if (change.kind == Change::Kind::kLeave) return change.answer;
@@ -125,22 +126,24 @@ bool Items::Remove(std::string_view key) {
              &cas) == Stored::kStored;
 }
 
-bool Items::Flush() { return Flushed(store_.Clear()); }
+bool Items::Flush() { return Flushed(stores_.Clear()); }
 
-bool Items::FlushAt(int64_t unix_ms) { return Flushed(store_.ClearAt(ExpiryOfMs(unix_ms))); }
+bool Items::FlushAt(int64_t unix_ms) { return Flushed(stores_.ClearAt(ExpiryOfMs(unix_ms))); }
 
 // The disk has it before the client is answered.
 bool Items::Flushed(const absl::Status& status) {
   error_ = status;
   if (!status.ok()) return false;
   // An error leaves what a crash of the machine would.
-  msync(segment_.terms_area(), terms::kPageBytes, MS_SYNC);
+  for (const std::shared_ptr<Segment>& segment : stores_.segments()) {
+    msync(segment->terms_area(), terms::kPageBytes, MS_SYNC);
+  }
   return true;
 }
 
-void Items::SendToken(Envelope* envelope) {
+void Items::SendToken(std::string_view key, Envelope* envelope) {
   envelope->state |= Envelope::kTokenSent;
-  envelope->winner = store_.Name();
+  envelope->winner = stores_.Of(key).Name();
   envelope->token = ++last_token_;
 }
 
@@ -150,7 +153,8 @@ void Items::TakeTokenBack(std::string_view key, uint64_t token) {
       key,
       [&](const Item* present) -> Change {
         if (present == nullptr || !present->envelope.Has(Envelope::kTokenSent) ||
-            present->envelope.winner != store_.Name() || present->envelope.token != token) {
+            present->envelope.winner != stores_.Of(key).Name() ||
+            present->envelope.token != token) {
           return {};
         }
         Envelope envelope = present->envelope;
@@ -164,7 +168,7 @@ void Items::TakeTokenBack(std::string_view key, uint64_t token) {
 }
 
 void Items::ForEach(absl::FunctionRef<bool(std::string_view key, const Item&)> visit) {
-  error_ = store_.ForEach([&](const EntryView& entry) {
+  error_ = stores_.ForEach([&](const EntryView& entry) {
     Item item;
     return !Read(entry.key, entry.value, entry.version, entry.terms, &item) ||
            visit(entry.key, item);

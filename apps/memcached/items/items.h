@@ -1,4 +1,4 @@
-// memcached's items over a store of kill9: all that the server knows of the store.
+// memcached's items over a store of kill9, or several: all that the server knows of them.
 //
 // Every operation takes effect at one moment, as the store's do: what depends on the present item
 // is a Modify. The store keeps terms (docs/cache.md): they are an item's deadline, and a flush is a
@@ -20,6 +20,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "apps/cluster/cluster.h"
 #include "apps/memcached/items/envelope.h"
 #include "variants/store.h"
 
@@ -39,8 +40,7 @@ enum class Stored : uint8_t {
 class Items {
  public:
   // `uses_cas`: without it all items have the number 0.
-  Items(Store& store, Segment& segment, bool uses_cas)
-      : store_(store), segment_(segment), uses_cas_(uses_cas) {}
+  Items(server::Cluster& stores, bool uses_cas) : stores_(stores), uses_cas_(uses_cas) {}
 
   void set_now_ms(int64_t now_ms) { now_ms_ = now_ms; }
   int64_t now_ms() const { return now_ms_; }
@@ -84,10 +84,10 @@ class Items {
     return {.expires_ms = expires_ms, .client_flags = client_flags, .accessed_s = now_s()};
   }
   // Names this worker, and a client of it, in an item.
-  void SendToken(Envelope* envelope);
+  void SendToken(std::string_view key, Envelope* envelope);
   // Whether somebody lives who was told to make the item anew.
-  bool HoldsToken(const Envelope& envelope) const {
-    return envelope.Has(Envelope::kTokenSent) && !store_.HasEnded(envelope.winner);
+  bool HoldsToken(std::string_view key, const Envelope& envelope) const {
+    return envelope.Has(Envelope::kTokenSent) && !stores_.Of(key).HasEnded(envelope.winner);
   }
   // That client of this worker has gone.
   void TakeTokenBack(std::string_view key, uint64_t token);
@@ -99,7 +99,7 @@ class Items {
     uint64_t bytes = 0;
   };
   Census Count();
-  StoreCounters Counted() const { return store_.Counted().value_or(StoreCounters()); }
+  StoreCounters Counted() const { return stores_.Counted(); }
   absl::Status error() const { return error_; }
 
  private:
@@ -111,8 +111,7 @@ class Items {
   Stored FailureOf(const absl::Status& status);
   bool Flushed(const absl::Status& status);
 
-  Store& store_;
-  Segment& segment_;
+  server::Cluster& stores_;
   const bool uses_cas_;
   int64_t now_ms_ = 0;
   int64_t swept_ms_ = 0;

@@ -8,7 +8,8 @@ A cache that speaks memcached's text protocol. Its workers share one segment; an
 killed at any moment, and with --file the cache is warm again after kill -9 of all.
 
 What is kept, and where
-  -e, --file=PATH           keep the cache in this file; begun anew, it is warm
+  -e, --file=PATH           keep the cache in this file; begun anew, it is warm. Several, each
+                            given so, have a share each: a damaged one costs its share
       --disk-seconds=N      the disk's copy of the file is never older (0: as the kernel likes)
   -m, --memory=SIZE         of the cache (64m); of a file that exists, its own size counts
   -I, --max-item-size=SIZE  longest value (1m; 1k to 128m)

@@ -117,7 +117,7 @@ class Reader {
       case kDesign:
         return options_.design = value, true;
       case 'e':
-        return options_.file = value, true;
+        return options_.files.emplace_back(value), true;
       case 's':
         return options_.unix_path = value, true;
       case 'u':

@@ -13,7 +13,7 @@ namespace kill9::memcached {
 
 struct Options {
   std::string design = "seqlock_ring";
-  std::string file;  // empty: memory, which ends with the server
+  std::vector<std::string> files;  // none: memory, which ends with the server
   uint64_t memory_bytes = 64 << 20;
   uint64_t value_bytes_most = 1 << 20;
   uint64_t expected_entries = 0;

@@ -13,9 +13,11 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "apps/cluster/cluster.h"
 #include "apps/memcached/items/envelope.h"
 #include "apps/memcached/server/listeners.h"
 #include "apps/memcached/server/open_cache.h"
+#include "apps/server/listener.h"
 #include "apps/server/master.h"
 
 namespace kill9::memcached {
@@ -23,8 +25,6 @@ namespace {
 
 constexpr rlim_t kOtherDescriptors = 64;
 constexpr int kGraceMs = 3000;
-constexpr int kLooks = 500;
-constexpr unsigned kBetweenLooksUs = 2000;
 
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "kill9-memcached: %s\n", std::string(status.message()).c_str());
@@ -100,8 +100,8 @@ class Background {
   int ready_ = -1;
 };
 
-absl::Status CheckItemSize(const kill9::Store& store, Options* options) {
-  const uint64_t most = store.max_value_bytes() - sizeof(ItemHead);
+absl::Status CheckItemSize(const server::Cluster& stores, Options* options) {
+  const uint64_t most = stores.max_value_bytes() - sizeof(ItemHead);
   if (options->value_bytes_most <= most) return absl::OkStatus();
   // The default gives way to a small cache; what was asked for is not changed behind the back.
   if (options->value_bytes_most == Options().value_bytes_most) {
@@ -113,7 +113,7 @@ absl::Status CheckItemSize(const kill9::Store& store, Options* options) {
 }
 
 // Starts the workers, and gives back what dies with them, until the server is told to end.
-int ServeByWorkers(ServerParts& parts, kill9::Store& store, Background& background) {
+int ServeByWorkers(ServerParts& parts, server::Cluster& stores, Background& background) {
   SharedState& shared = *parts.shared;
   // Relaxed: its pid is the master's to write, and a worker that is not there counts nothing.
   const auto slot = [&shared](int worker) -> WorkerSlot& {
@@ -136,7 +136,7 @@ int ServeByWorkers(ServerParts& parts, kill9::Store& store, Background& backgrou
     slot(worker).pid.store(0, std::memory_order_relaxed);
     slot(worker).connections.store(0, std::memory_order_relaxed);
     shared.restarts.fetch_add(1, std::memory_order_relaxed);
-    if (auto report = store.Recover(); !report.ok()) Fail(report.status());
+    if (const absl::Status recovered = stores.Recover(); !recovered.ok()) Fail(recovered);
   };
   return server::RunMaster(master);
 }
@@ -149,12 +149,7 @@ int RunServer(const Options& options, FindDesign find) {
   ServerParts parts;
   parts.options = options;
   parts.design = find(options.design);
-  auto listeners = Listen(options);
-  // Of a server that has just been killed, the workers end a moment later.
-  for (int i = 0; i < kLooks && absl::IsAlreadyExists(listeners.status()); ++i) {
-    usleep(kBetweenLooksUs);
-    listeners = Listen(options);
-  }
+  auto listeners = server::OnceFree([&options] { return Listen(options); });
   if (!listeners.ok()) return Fail(listeners.status());
   parts.listeners = *std::move(listeners);
   Background background;
@@ -164,13 +159,13 @@ int RunServer(const Options& options, FindDesign find) {
   if (absl::Status status = OpenCache(&parts); !status.ok()) return Fail(status);
   parts.shared->master_pid = getpid();
   parts.shared->workers = parts.options.workers;
-  auto store = parts.design->Attach(parts.segment);
-  if (!store.ok()) return Fail(store.status());
-  if (absl::Status fits = CheckItemSize(**store, &parts.options); !fits.ok()) return Fail(fits);
+  auto stores = server::Cluster::Attach(*parts.design, parts.segments);
+  if (!stores.ok()) return Fail(stores.status());
+  if (absl::Status fits = CheckItemSize(**stores, &parts.options); !fits.ok()) return Fail(fits);
   // What died with an earlier server is given back before the first client comes.
-  if (auto report = (*store)->Recover(); !report.ok()) return Fail(report.status());
-  if (const auto counted = (*store)->Counted(); counted.ok()) parts.shared->Reset(*counted);
-  const int code = ServeByWorkers(parts, **store, background);
+  if (absl::Status status = (*stores)->Recover(); !status.ok()) return Fail(status);
+  parts.shared->Reset((*stores)->Counted());
+  const int code = ServeByWorkers(parts, **stores, background);
   if (!options.pid_file.empty()) unlink(options.pid_file.c_str());
   if (!options.unix_path.empty()) unlink(options.unix_path.c_str());
   return code;

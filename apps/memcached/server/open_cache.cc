@@ -4,15 +4,18 @@
 #include <time.h>
 
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "apps/cluster/cluster.h"
 
 namespace kill9::memcached {
 namespace {
 
 constexpr uint32_t kParticipants = 2 * kWorkersMost;
 
-absl::Status Explained(const absl::Status& status, const std::string& file) {
+absl::Status Explained(const absl::Status& status, const std::vector<std::string>& files) {
   std::string advice;
   if (absl::IsPermissionDenied(status)) {
     advice = "; run as the user that owns the file, or choose another by --file";
@@ -23,30 +26,28 @@ absl::Status Explained(const absl::Status& status, const std::string& file) {
   } else if (absl::IsFailedPrecondition(status)) {
     advice = "; open it with what made it (--design), or choose another by --file";
   }
-  return absl::Status(status.code(), absl::StrCat(file.empty() ? "the cache" : file, ": ",
+  return absl::Status(status.code(), absl::StrCat(files.size() == 1 ? files[0] : "the cache", ": ",
                                                   std::string(status.message()), advice));
 }
 
 absl::Status OpenSegment(ServerParts* parts) {
   Options& options = parts->options;
   SegmentOptions wanted;
-  if (!options.file.empty()) wanted.location = {.kind = SegmentKind::kFile, .name = options.file};
   wanted.size_bytes = options.memory_bytes;
   wanted.max_participants = kParticipants;
   wanted.expected_entries = options.expected_entries;
   wanted.keeps_terms = true;
-  absl::StatusOr<std::shared_ptr<Segment>> segment = parts->design->Create(wanted);
-  if (absl::IsAlreadyExists(segment.status())) segment = parts->design->Open(wanted.location);
-  if (!segment.ok()) return Explained(segment.status(), options.file);
-  if (!(*segment)->keeps_terms()) {
-    return Explained(absl::FailedPreconditionError("it keeps no terms: another program made it"),
-                     options.file);
+  absl::StatusOr<server::ClusterSegments> opened =
+      server::OpenCluster(*parts->design, options.files, wanted);
+  if (!opened.ok()) return Explained(opened.status(), options.files);
+  for (const std::string& said : opened->said) {
+    std::fprintf(stderr, "kill9-memcached: %s\n", said.c_str());
   }
-  parts->segment = *std::move(segment);
-  if (parts->segment->size() != options.memory_bytes && options.verbosity > 0) {
-    std::fprintf(stderr, "kill9-memcached: the cache has %zu bytes\n", parts->segment->size());
+  parts->segments = opened->segments;
+  if (opened->bytes() != options.memory_bytes && options.verbosity > 0) {
+    std::fprintf(stderr, "kill9-memcached: the cache has %zu bytes\n", opened->bytes());
   }
-  options.memory_bytes = parts->segment->size();
+  options.memory_bytes = opened->bytes();
   return absl::OkStatus();
 }
 

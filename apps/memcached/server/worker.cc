@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cluster/cluster.h"
 #include "apps/memcached/server/connection.h"
 #include "apps/server/disk_writer.h"
 #include "apps/server/master.h"
@@ -25,10 +26,10 @@ constexpr timeval kFarewell = {1, 0};
 
 class Worker {
  public:
-  Worker(const ServerParts& parts, int index, kill9::Store& store)
+  Worker(const ServerParts& parts, int index, server::Cluster& stores)
       : parts_(parts),
         slot_(parts.shared->slots[static_cast<size_t>(index)]),
-        items_(store, *parts.segment, parts.options.uses_cas),
+        items_(stores, parts.options.uses_cas),
         executor_(parts.options, items_, *parts.shared, slot_, output_),
         read_buffer_(kReadBytes),
         base_(event_base_new()),
@@ -143,26 +144,28 @@ class Worker {
 }  // namespace
 
 int RunWorker(const ServerParts& parts, int index) {
-  const auto store = parts.design->Attach(parts.segment);
-  if (!store.ok()) {
+  const auto stores = server::Cluster::Attach(*parts.design, parts.segments);
+  if (!stores.ok()) {
     std::fprintf(stderr, "kill9-memcached: a worker cannot join: %s\n",
-                 std::string(store.status().message()).c_str());
+                 std::string(stores.status().message()).c_str());
     return 1;
   }
   if (parts.options.may_move_clock) Expiry::MoveClock(&parts.shared->clock_shift_ms);
-  std::unique_ptr<server::DiskWriter> disk_writer;
-  if (parts.options.disk_seconds > 0 && !parts.options.file.empty()) {
-    auto opened = server::DiskWriter::Open(parts.segment->fd());
-    if (!opened.ok()) {
-      std::fprintf(stderr, "kill9-memcached: --disk-seconds: %s\n",
-                   std::string(opened.status().message()).c_str());
-      return server::kHopeless;
+  std::vector<std::unique_ptr<server::DiskWriter>> disk_writers;
+  if (parts.options.disk_seconds > 0 && !parts.options.files.empty()) {
+    for (const std::shared_ptr<Segment>& segment : parts.segments) {
+      auto opened = server::DiskWriter::Open(segment->fd());
+      if (!opened.ok()) {
+        std::fprintf(stderr, "kill9-memcached: --disk-seconds: %s\n",
+                     std::string(opened.status().message()).c_str());
+        return server::kHopeless;
+      }
+      disk_writers.push_back(*std::move(opened));
+      disk_writers.back()->Begin(parts.options.disk_seconds, &parts.shared->disk_writes);
     }
-    disk_writer = *std::move(opened);
-    disk_writer->Begin(parts.options.disk_seconds, &parts.shared->disk_writes);
   }
   // It ends with the process, after its participant has left in order.
-  Worker worker(parts, index, **store);
+  Worker worker(parts, index, **stores);
   return worker.Run();
 }
 

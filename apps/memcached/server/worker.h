@@ -3,7 +3,7 @@
 #define KILL9_APPS_MEMCACHED_SERVER_WORKER_H_
 
 #include <memory>
-#include <span>
+#include <vector>
 
 #include "apps/memcached/commands/counters.h"
 #include "apps/memcached/options/options.h"
@@ -15,7 +15,7 @@ namespace kill9::memcached {
 struct ServerParts {
   Options options;
   const Variant* design = nullptr;
-  std::shared_ptr<Segment> segment;
+  std::vector<std::shared_ptr<Segment>> segments;
   SharedState* shared = nullptr;
   std::vector<int> listeners;
 };

@@ -50,6 +50,35 @@ TEST_F(MemcachedDeaths, AllAreKilledAndTheNextServerIsWarm) {
   EXPECT_EQ(server.End(SIGTERM), 0);
 }
 
+TEST_F(MemcachedDeaths, ADamagedFileOfSeveralCostsItsShareOnly) {
+  constexpr int kKeys = 40;
+  const std::string other = PathFor("other");
+  MemcachedServer server({"-e", file_, "-e", other, "-m", "16", "-t", "2"}, KILL9_MEMCACHED);
+  std::string sets, stored, get = "get", values;
+  for (int i = 0; i < kKeys; ++i) {
+    absl::StrAppend(&sets, "set key", i, " 0 0 1\r\nx\r\n");
+    absl::StrAppend(&stored, "STORED\r\n");
+    absl::StrAppend(&get, " key", i);
+    absl::StrAppend(&values, "VALUE key", i, " 0 1\r\nx\r\n");
+  }
+  EXPECT_EQ(server.Ask(sets), stored);
+  EXPECT_EQ(server.Ask(get + "\r\n"), values + "END\r\n") << "in the order of the request";
+  server.Kill();
+  server.Start();
+  EXPECT_EQ(server.Ask(get + "\r\n"), values + "END\r\n");
+  server.Kill();
+  ASSERT_EQ(truncate(other.c_str(), 5000), 0);
+  server.Start();
+  const std::string left = server.Ask(get + "\r\n");
+  EXPECT_GT(left.size(), std::string("END\r\n").size()) << "all is cold";
+  EXPECT_LT(left.size(), values.size()) << "nothing was damaged";
+  EXPECT_EQ(server.Ask(sets), stored);
+  EXPECT_EQ(server.Ask("flush_all\r\n" + get + "\r\n"), "OK\r\nEND\r\n");
+  EXPECT_EQ(server.End(SIGTERM), 0);
+  unlink(other.c_str());
+  unlink((other + ".damaged").c_str());
+}
+
 TEST_F(MemcachedDeaths, OneWorkerWritesTheFileToTheDiskAndAnotherWhenItDies) {
   const auto writes_of = [](const MemcachedServer& server) {
     const std::string stats = MemcachedClient(server.path()).Ask("stats\r\n");

@@ -19,12 +19,12 @@ class MemcachedFlushStep : public testing::TestWithParam<bool> {
     options.hash_seed = TestSeed();
     options.keeps_terms = true;
     segment_ = *design_.Create(options);
-    store_ = *design_.Attach(segment_);
+    stores_ = *server::Cluster::Attach(design_, {segment_});
   }
 
   // As a worker's: of its own participant, at this time.
-  memcached::Items ItemsOf(Store& store) {
-    memcached::Items items(store, *segment_, true);
+  memcached::Items ItemsOf(server::Cluster& stores) {
+    memcached::Items items(stores, true);
     items.set_now_ms(Expiry::Now().unix_ns() / 1'000'000);
     return items;
   }
@@ -36,16 +36,16 @@ class MemcachedFlushStep : public testing::TestWithParam<bool> {
 
   // False: the set has fewer instructions.
   bool Try(uint64_t steps) {
-    memcached::Items mine = ItemsOf(*store_);
+    memcached::Items mine = ItemsOf(*stores_);
     if (GetParam()) {
       Set(mine, "before");
     } else {
       mine.Remove("key");
     }
     Child child([&](Line& parent) {
-      const auto store = design_.Attach(segment_);
-      CHILD_REQUIRE(store.ok());
-      memcached::Items its = ItemsOf(**store);
+      const auto stores = server::Cluster::Attach(design_, {segment_});
+      CHILD_REQUIRE(stores.ok());
+      memcached::Items its = ItemsOf(**stores);
       const std::string data = "its";
       uint64_t cas = 0;
       const memcached::Stored stored = RunWithSteps(steps, SIGSTOP, [&] {
@@ -71,7 +71,7 @@ class MemcachedFlushStep : public testing::TestWithParam<bool> {
 
   const Variant& design_ = *FindStoreDesign("cas_slots");
   std::shared_ptr<Segment> segment_;
-  std::unique_ptr<Store> store_;
+  std::unique_ptr<server::Cluster> stores_;
 };
 
 TEST_P(MemcachedFlushStep, ASetThatIsUnderWayTakesNoPlaceOfWhatCameAfterTheFlush) {
