@@ -171,6 +171,10 @@ TEST_P(ClusterTest, FilesThatChangedPlacesAreCleared) {
   ASSERT_TRUE(Begin({files_[1], files_[0], files_[2]}).ok());
   EXPECT_EQ(SharesOf("none"), 2);
   EXPECT_EQ(SharesOf("old"), 1);
+  PutAll("new");
+  ASSERT_TRUE(Begin(files_).ok());
+  EXPECT_EQ(SharesOf("old"), 0) << "what was replaced came back";
+  EXPECT_EQ(SharesOf("new"), 1);
 }
 
 TEST_P(ClusterTest, AFileOfAClusterIsClearedWhereItIsAlone) {
