@@ -71,12 +71,17 @@ TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
   const std::string option = "  --worker TEXT Excludes: --variant --scenario --workload --shape";
   EXPECT_EQ(Wrap(option, 64),
             "  --worker TEXT Excludes: --variant --scenario --workload\n  --shape");
+  // A narrow one has no room for two columns.
+  EXPECT_EQ(Wrap("  --seed UINT\n" + blanks + "of everything random, the order of kills", 40),
+            "  --seed UINT\n      of everything random, the order of\n      kills");
   const std::string word = "  " + std::string(90, 'x');
   EXPECT_EQ(Wrap(word, 80), word);
   const std::string help = RunCommand("torture --help").output;
   ASSERT_NE(Wrap(help, 80), help) << "it has longer lines, which stay where it is no terminal";
-  std::istringstream lines(Wrap(help, 80));
-  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
+  for (const size_t columns : {80, 60, 50}) {
+    std::istringstream lines(Wrap(help, columns));
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), columns) << line;
+  }
 }
 
 TEST(CommandHelp, SaysHowTheCommandIsCalled) {

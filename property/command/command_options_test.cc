@@ -41,6 +41,7 @@ TEST(Options, WithoutAValueAreRefusedAndTakeNothingElse) {
                      {"torture --variant --scenario=steady",
                       "--variant has no value: '--scenario=steady' follows"},
                      {"torture --json= --variant=global_mutex", "--json= has no value"},
+                     {"torture --json", "--json has no value"},
                      {"sweep --state= --variant=global_mutex", "--state= has no value"},
                      {"check --model= /dev/null", "--model= has no value"},
                      {"report --input= x", "--input= has no value"},

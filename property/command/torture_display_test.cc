@@ -85,6 +85,14 @@ TEST(TortureDisplay, IsAsWideAsTheTerminal) {
     EXPECT_LE(line.size() - 3, 60u) << line;
   }
   EXPECT_GE(overwritten, 4u);
+  // What is to be read, and not to be copied, is broken between words.
+  EXPECT_THAT(narrow, HasSubstr("shapes: "));
+  for (const std::string& text :
+       {narrow.substr(narrow.find("shapes: ")), OnTerminal(60, {"list"})}) {
+    for (const absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+      EXPECT_LE(line.size(), 60u) << line;
+    }
+  }
 }
 
 TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {

@@ -23,10 +23,10 @@
 #include <string>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "apps/connections/client.h"
 #include "apps/connections/server.h"
+#include "stress/command/arguments/program_options.h"
 
 namespace kill9::connections {
 namespace {
@@ -315,19 +315,22 @@ void Many(const Settings& settings) {
 
 int main(int argc, char** argv) {
   kill9::connections::Settings settings;
-  CLI::App app("Buffers and connections");
-  app.add_option("--parts", settings.parts)->delimiter(',');
-  app.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
-  app.add_option("--clients", settings.clients)->check(CLI::Range(20, 3900));
-  app.add_option("--connects", settings.connects);
-  app.add_option("--beside", settings.beside, "of connects: clients that are connected meanwhile")
-      ->check(CLI::Range(0, 3900));
-  CLI11_PARSE(app, argc, argv);
-  const auto has = [&](const char* part) {
-    return std::find(settings.parts.begin(), settings.parts.end(), part) != settings.parts.end();
-  };
-  if (has("sizes")) kill9::connections::Sizes(settings);
-  if (has("connects")) kill9::connections::Connects(settings);
-  if (has("many")) kill9::connections::Many(settings);
-  return 0;
+  kill9::ProgramOptions options("buffer_benchmark", "Buffers and connections");
+  options.Add("--parts", settings.parts, "what is measured")
+      .SeparatedBy(',')
+      .OneOf({"sizes", "connects", "many"});
+  options.Add("--rounds", settings.rounds, "of each measurement").Between(1, 1000);
+  options.Add("--clients", settings.clients, "of many").Between(20, 3900);
+  options.Add("--connects", settings.connects, "of connects");
+  options.Add("--beside", settings.beside, "of connects: clients that are connected meanwhile")
+      .Between(0, 3900);
+  return options.Run(argc, argv, [&] {
+    const auto has = [&](const char* part) {
+      return std::find(settings.parts.begin(), settings.parts.end(), part) != settings.parts.end();
+    };
+    if (has("sizes")) kill9::connections::Sizes(settings);
+    if (has("connects")) kill9::connections::Connects(settings);
+    if (has("many")) kill9::connections::Many(settings);
+    return 0;
+  });
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "stress/benchmarks/google_benchmarks.h"
 #include "variants/stores/filled_store.h"
 
 namespace kill9::cas_slots {
@@ -91,4 +92,4 @@ BENCHMARK(BM_Recover)
 }  // namespace
 }  // namespace kill9::cas_slots
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return kill9::RunGoogleBenchmarks(argc, argv); }

@@ -21,7 +21,6 @@
 #include <iostream>
 #include <map>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
@@ -31,6 +30,7 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/channels/measure.h"
+#include "stress/command/arguments/program_options.h"
 
 namespace kill9 {
 namespace {
@@ -411,27 +411,16 @@ int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
   kill9::Settings settings;
-  CLI::App application{"Channels, peers and bare rings side by side"};
-  application
-      .add_option("--parts", settings.parts,
-                  "stream, sizes, in_place, many, to_all, echo, bursts, kills")
-      ->delimiter(',')
-      ->check(CLI::IsMember(kill9::kParts));
+  kill9::ProgramOptions options("channel_benchmark", "Channels, peers and bare rings side by side");
+  options.Add("--parts", settings.parts, "what is measured").SeparatedBy(',').OneOf(kill9::kParts);
   std::vector<std::string> known;
   for (const auto& kind : kill9::transports::AllTransports()) known.push_back(kind.name);
-  application.add_option("--transports", settings.transports, "default: all")
-      ->delimiter(',')
-      ->check(CLI::IsMember(known));
-  application.add_option("--messages", settings.messages)->check(CLI::Range(1000, 100'000'000));
-  application.add_option("--echoes", settings.echoes)->check(CLI::Range(100, 100'000'000));
-  application.add_option("--echo-bytes", settings.echo_bytes)->check(CLI::Range(1, 1 << 20));
-  application.add_option("--rounds", settings.rounds)->check(CLI::Range(1, 1000));
-  application.add_option("--kills", settings.kills)->check(CLI::Range(1, 1'000'000));
-  // Before minutes of work.
-  application.add_option("--json", settings.json, "the result file")
-      ->check([](const std::string& path) {
-        return std::string(kill9::CanWriteResult(path).message());
-      });
-  CLI11_PARSE(application, argc, argv);
-  return kill9::Benchmark(settings).All();
+  options.Add("--transports", settings.transports, "default: all").SeparatedBy(',').OneOf(known);
+  options.Add("--messages", settings.messages, "of a stream").Between(1000, 100'000'000);
+  options.Add("--echoes", settings.echoes, "of echo").Between(100, 100'000'000);
+  options.Add("--echo-bytes", settings.echo_bytes, "of a message of echo").Between(1, 1 << 20);
+  options.Add("--rounds", settings.rounds, "in each of which all have their turn").Between(1, 1000);
+  options.Add("--kills", settings.kills, "of kills").Between(1, 1'000'000);
+  options.Add("--json", settings.json, "the result file");
+  return options.Run(argc, argv, [&] { return kill9::Benchmark(settings).All(); });
 }

@@ -1,7 +1,7 @@
 // How fast histories are checked: the figures of docs/checker.md. Times are processor time of one
 // core, since the machine may be shared; every row is the least of some rounds.
 //
-//     ./checker_benchmark [FILE]        FILE: the result as JSON
+//     ./checker_benchmark [--json=FILE]
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -17,6 +17,8 @@
 #include "harness/history/recorder.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 
 namespace kill9 {
 namespace {
@@ -195,23 +197,25 @@ void Recording(Bench* bench) {
   bench->Ratio("  recording and draining an operation, nanoseconds", least / 4096 * 1e9);
 }
 
-int Main(int argc, char** argv) {
-  SetCommandLine(argc, argv);
-  SetBuildCommit(kBuildCommit);
+int Measure(const std::string& json) {
   Bench bench;
   Recording(&bench);
   Online(&bench);
   Illegal(&bench);
   Legal(&bench);
-  if (argc < 2) return 0;
   Json result = NewResult("checker_benchmark", 1);
   result["runs"] = bench.rows();
-  absl::Status status = WriteResult(result, argv[1]);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return WriteIfNamed(result, json);
 }
 
 }  // namespace
 }  // namespace kill9
 
-int main(int argc, char** argv) { return kill9::Main(argc, argv); }
+int main(int argc, char** argv) {
+  kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
+  std::string json;
+  kill9::ProgramOptions options("checker_benchmark", "How fast histories are checked");
+  options.Add("--json", json, "the result file");
+  return options.Run(argc, argv, [&] { return kill9::Measure(json); });
+}

@@ -26,7 +26,6 @@
 #include <new>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
@@ -37,6 +36,8 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/endurance/subject.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 #include "variants/heap.h"
 #include "variants/registry.h"
 #include "variants/store.h"
@@ -362,12 +363,7 @@ int Run(const Settings& settings) {
     std::cerr << "endurance_benchmark: no such part of such a design\n";
     return 2;
   }
-  if (!settings.json.empty()) {
-    if (absl::Status status = WriteResult(result, settings.json); !status.ok()) {
-      std::cerr << status.message() << "\n";
-      return 2;
-    }
-  }
+  WriteIfNamed(result, settings.json);
   return all_well ? 0 : 1;
 }
 
@@ -379,19 +375,23 @@ int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
   kill9::endurance::Settings settings;
-  CLI::App app("objects that are used for long");
-  app.add_option("--variant", settings.variants)->delimiter(',');
-  app.add_option("--parts", settings.parts)->delimiter(',');
-  app.add_option("--operations", settings.operations)->check(CLI::PositiveNumber);
-  app.add_option("--steps", settings.steps)->check(CLI::Range(1, 1000));
-  app.add_option("--entries", settings.entries)->check(CLI::PositiveNumber);
-  app.add_option("--large-bytes", settings.large_bytes)->check(CLI::PositiveNumber);
-  app.add_option("--seed", settings.seed);
-  app.add_option("--json", settings.json);
-  CLI11_PARSE(app, argc, argv);
-  if (settings.entries < settings.steps || settings.operations < 3 * settings.steps) {
-    std::cerr << "endurance_benchmark: less than one operation a step\n";
-    return 2;
-  }
-  return kill9::endurance::Run(settings);
+  kill9::ProgramOptions options("endurance_benchmark", "Objects that are used for long");
+  std::vector<std::string> known = {"all"};
+  for (const kill9::Design* design : kill9::AllDesigns()) known.emplace_back(design->name());
+  options.Add("--variant", settings.variants, "designs").SeparatedBy(',').OneOf(known);
+  options.Add("--parts", settings.parts, "what is done (docs/endurance.md)")
+      .SeparatedBy(',')
+      .OneOf({"wear", "participants", "large", "entries"});
+  options.Add("--operations", settings.operations, "of wear").Positive();
+  options.Add("--steps", settings.steps, "points of a curve").Between(1, 1000);
+  options.Add("--entries", settings.entries, "of entries").Positive();
+  options.Add("--large-bytes", settings.large_bytes, "of the segment of large").Positive();
+  options.Add("--seed", settings.seed, "of all that is drawn");
+  options.Add("--json", settings.json, "the result file");
+  return options.Run(argc, argv, [&] {
+    if (settings.entries < settings.steps || settings.operations < 3 * settings.steps) {
+      throw kill9::UsageError("--operations, --entries: less than one operation a step");
+    }
+    return kill9::endurance::Run(settings);
+  });
 }

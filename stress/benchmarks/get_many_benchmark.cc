@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "stress/benchmarks/google_benchmarks.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -108,7 +109,5 @@ void RegisterAll() {
 
 int main(int argc, char** argv) {
   kill9::RegisterAll();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return kill9::RunGoogleBenchmarks(argc, argv);
 }

@@ -25,6 +25,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/process_end/die_with_parent.h"
+#include "stress/benchmarks/google_benchmarks.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -244,8 +245,7 @@ void Register() {
 }  // namespace
 }  // namespace kill9
 
-int main(int count, char** arguments) {
-  benchmark::Initialize(&count, arguments);
+int main(int argc, char** argv) {
   kill9::Register();
-  benchmark::RunSpecifiedBenchmarks();
+  return kill9::RunGoogleBenchmarks(argc, argv);
 }

@@ -25,13 +25,14 @@
 #include <thread>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
 #include "harness/base/statistics.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 
 namespace kill9 {
 namespace {
@@ -328,26 +329,24 @@ int main(int argc, char** argv) {
   SetCommandLine(argc, argv);
   SetBuildCommit(kBuildCommit);
   Settings settings;
-  CLI::App app("kill9-memcached beside memcached");
-  app.add_option("--ours", settings.ours);
-  app.add_option("--theirs", settings.theirs);
-  app.add_option("--workers", settings.workers);
-  app.add_option("--clients", settings.clients);
-  app.add_option("--rounds", settings.rounds);
-  app.add_option("--seconds", settings.seconds);
-  app.add_option("--only", settings.only, "loads whose names begin so");
-  app.add_option("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
-  app.add_option("--seed", settings.seed, "of the keys that clients draw");
-  app.add_option("--json", settings.json, "the result file");
-  CLI11_PARSE(app, argc, argv);
-  Json result = NewResult("memcached_benchmark", settings.seed);
-  std::printf("%-24s %10s %10s %9s %14s %10s%s\n", "load", "theirs/s", "ours/s", "in time",
-              "for its work", "misses, %", settings.kill_every_ms > 0 ? "   while killed" : "");
-  for (const Load& load : Loads()) {
-    if (load.name.starts_with(settings.only)) result["runs"].push_back(Compare(load, settings));
-  }
-  if (settings.json.empty()) return 0;
-  const absl::Status status = WriteResult(result, settings.json);
-  if (!status.ok()) Die(std::string(status.message()));
-  return 0;
+  ProgramOptions options("memcached_benchmark", "kill9-memcached beside memcached");
+  options.Add("--ours", settings.ours, "the program");
+  options.Add("--theirs", settings.theirs, "the program");
+  options.Add("--workers", settings.workers, "of ours, and threads of theirs").Between(1, 1000);
+  options.Add("--clients", settings.clients, "processes").Between(1, 1000);
+  options.Add("--rounds", settings.rounds, "of each load").Between(1, 1000);
+  options.Add("--seconds", settings.seconds, "of each measurement").Positive();
+  options.Add("--only", settings.only, "loads whose names begin so");
+  options.Add("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
+  options.Add("--seed", settings.seed, "of the keys that clients draw");
+  options.Add("--json", settings.json, "the result file");
+  return options.Run(argc, argv, [&] {
+    Json result = NewResult("memcached_benchmark", settings.seed);
+    std::printf("%-24s %10s %10s %9s %14s %10s%s\n", "load", "theirs/s", "ours/s", "in time",
+                "for its work", "misses, %", settings.kill_every_ms > 0 ? "   while killed" : "");
+    for (const Load& load : Loads()) {
+      if (load.name.starts_with(settings.only)) result["runs"].push_back(Compare(load, settings));
+    }
+    return WriteIfNamed(result, settings.json);
+  });
 }

@@ -2,7 +2,7 @@
 // Prints for each number of processes the medians over the rounds, by the wall clock and by the
 // workers' processor time.
 //
-//     ./recorder_benchmark [ROUNDS] [FILE]      FILE: the result as JSON
+//     ./recorder_benchmark [--rounds=11] [--json=FILE]
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -22,6 +22,8 @@
 #include "harness/history/recorder.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -123,14 +125,11 @@ Rate Round(const Variant& variant, uint32_t processes, bool recorded, Tally* tal
   return rate;
 }
 
-int Main(int argc, char** argv) {
-  SetCommandLine(argc, argv);
-  SetBuildCommit(kBuildCommit);
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 11;
+int Measure(int rounds, const std::string& json) {
   const Variant* variant = FindVariant("global_mutex");
   void* memory =
       mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (variant == nullptr || memory == MAP_FAILED || rounds < 1) return 2;
+  if (variant == nullptr || memory == MAP_FAILED) return 2;
   Tally* tally = new (memory) Tally{};
   Json result = NewResult("recorder_benchmark", 1);
   std::printf("clock: %s\n", Clock::Checked().description().c_str());
@@ -157,13 +156,19 @@ int Main(int argc, char** argv) {
                               {"recorded_to_plain_processor", Median(processor_ratio)},
                               {"recorded_to_plain_wall", Median(wall_ratio)}});
   }
-  if (argc < 3) return 0;
-  absl::Status status = WriteResult(result, argv[2]);
-  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  return status.ok() ? 0 : 1;
+  return WriteIfNamed(result, json);
 }
 
 }  // namespace
 }  // namespace kill9
 
-int main(int argc, char** argv) { return kill9::Main(argc, argv); }
+int main(int argc, char** argv) {
+  kill9::SetCommandLine(argc, argv);
+  kill9::SetBuildCommit(kBuildCommit);
+  int rounds = 11;
+  std::string json;
+  kill9::ProgramOptions options("recorder_benchmark", "What recording a history costs");
+  options.Add("--rounds", rounds, "of each measurement").Between(1, 1000);
+  options.Add("--json", json, "the result file");
+  return options.Run(argc, argv, [&] { return kill9::Measure(rounds, json); });
+}

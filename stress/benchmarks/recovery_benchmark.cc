@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "stress/benchmarks/google_benchmarks.h"
 #include "variants/stores/filled_store.h"
 #include "variants/stores/locked/space.h"
 
@@ -87,4 +88,4 @@ BENCHMARK(BM_Recover)->Apply(Sizes);
 }  // namespace
 }  // namespace kill9::locked
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) { return kill9::RunGoogleBenchmarks(argc, argv); }

@@ -2,7 +2,7 @@
 // one run; writes into a full ring beside writes into an empty one; opening a large file. Ratios
 // count, not figures.
 //
-//     seqlock_ring_benchmark [result.json [rounds [milliseconds a measurement]]]
+//     seqlock_ring_benchmark [--rounds=5] [--milliseconds=300] [--json=FILE]
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +30,8 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/subject.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 #include "variants/stores/seqlock_ring/seqlock_ring.h"
 
 namespace kill9 {
@@ -355,18 +357,17 @@ void LargeFile(Json& runs, int rounds) {
 int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
-  const std::string path = argc > 1 ? argv[1] : "";
-  const int rounds = argc > 2 ? std::atoi(argv[2]) : 5;
-  const int milliseconds = argc > 3 ? std::atoi(argv[3]) : 300;
-  kill9::Json result = kill9::NewResult("benchmark", 1);
-  kill9::LargeFile(result["runs"], rounds);
-  kill9::FullAndEmpty(result["runs"], rounds);
-  kill9::Throughput(result["runs"], rounds, milliseconds);
-  if (!path.empty()) {
-    if (absl::Status status = kill9::WriteResult(result, path); !status.ok()) {
-      std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-      return 2;
-    }
-  }
-  return 0;
+  std::string json;
+  int rounds = 5, milliseconds = 300;
+  kill9::ProgramOptions options("seqlock_ring_benchmark", "seqlock_ring beside a bare table");
+  options.Add("--rounds", rounds, "of each measurement").Between(1, 1000);
+  options.Add("--milliseconds", milliseconds, "of each measurement").Between(1, 1'000'000);
+  options.Add("--json", json, "the result file");
+  return options.Run(argc, argv, [&] {
+    kill9::Json result = kill9::NewResult("benchmark", 1);
+    kill9::LargeFile(result["runs"], rounds);
+    kill9::FullAndEmpty(result["runs"], rounds);
+    kill9::Throughput(result["runs"], rounds, milliseconds);
+    return kill9::WriteIfNamed(result, json);
+  });
 }

@@ -17,7 +17,6 @@
 #include <map>
 #include <set>
 
-#include "CLI/CLI.hpp"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
 #include "harness/base/signals.h"
@@ -27,6 +26,8 @@
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/measure.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/nearest.h"
+#include "stress/command/arguments/program_options.h"
 
 namespace kill9 {
 namespace {
@@ -99,7 +100,7 @@ KeyDistribution ParseDistribution(const std::string& name) {
   for (KeyDistribution one : {KeyDistribution::kUniform, KeyDistribution::kZipfian}) {
     if (KeyDistributionName(one) == name) return one;
   }
-  throw CLI::ValidationError("--distributions", "uniform and zipfian are known, not " + name);
+  throw UsageError("--distributions: " + ThereIsNo(name, {"uniform", "zipfian"}));
 }
 
 Json Spread(const std::vector<double>& values) {
@@ -341,7 +342,7 @@ class Run {
 }  // namespace
 }  // namespace kill9
 
-// Throws CLI::ValidationError if there is no such subject.
+// Throws UsageError if there is no such subject.
 static void CheckSubject(const std::string& flag, const std::string& name) {
   std::vector<kill9::Choice<std::string>> known;
   for (const auto& kind : kill9::limits::AllSubjects()) known.push_back({kind.name, kind.name, {}});
@@ -354,33 +355,26 @@ int main(int argc, char** argv) {
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
   kill9::Settings settings;
-  CLI::App application{"Designs, peers and limits side by side"};
-  application.add_option("--parts", settings.parts, "speed, limits, growth, room")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"speed", "limits", "growth", "room"}));
-  application.add_option("--subjects", settings.subjects, "default: all but the baselines")
-      ->delimiter(',');
-  application.add_option("--reads", settings.reads, "percent of reads")->delimiter(',');
-  application.add_option("--distributions", settings.distributions, "uniform, zipfian")
-      ->delimiter(',');
-  application.add_option("--workers", settings.workers)->delimiter(',');
-  application.add_option("--entries", settings.entries)->check(CLI::PositiveNumber);
-  application.add_option("--growth", settings.growth, "numbers of entries")->delimiter(',');
-  application.add_option("--value-bytes", settings.value_bytes)
-      ->delimiter(',')
-      ->check(CLI::PositiveNumber);
-  application.add_option("--rounds", settings.rounds)->check(CLI::PositiveNumber);
-  application.add_option("--seconds", settings.seconds, "of each measurement");
-  application.add_option("--reference", settings.reference, "whom the ratios are taken to");
-  // Before minutes of work.
-  application.add_option("--json", settings.json, "write the result file here")
-      ->check([](const std::string& path) {
-        return std::string(kill9::CanWriteResult(path).message());
-      });
-  application.callback([&settings] {
+  kill9::ProgramOptions options("store_benchmark", "Designs, peers and limits side by side");
+  options.Add("--parts", settings.parts, "what is measured")
+      .SeparatedBy(',')
+      .OneOf({"speed", "limits", "growth", "room"});
+  options.Add("--subjects", settings.subjects, "default: all but the baselines").SeparatedBy(',');
+  options.Add("--reads", settings.reads, "percent of reads").SeparatedBy(',').Between(0, 100);
+  options.Add("--distributions", settings.distributions, "of keys")
+      .SeparatedBy(',')
+      .OneOf({"uniform", "zipfian"});
+  options.Add("--workers", settings.workers, "processes").SeparatedBy(',').Positive();
+  options.Add("--entries", settings.entries, "of a store").Positive();
+  options.Add("--growth", settings.growth, "numbers of entries").SeparatedBy(',').Positive();
+  options.Add("--value-bytes", settings.value_bytes, "of a value").SeparatedBy(',').Positive();
+  options.Add("--rounds", settings.rounds, "in each of which all have their turn").Positive();
+  options.Add("--seconds", settings.seconds, "of each measurement").Positive();
+  options.Add("--reference", settings.reference, "whom the ratios are taken to");
+  options.Add("--json", settings.json, "the result file");
+  return options.Run(argc, argv, [&] {
     for (const std::string& name : settings.subjects) CheckSubject("--subjects", name);
     CheckSubject("--reference", settings.reference);
+    return kill9::Run(settings).All();
   });
-  CLI11_PARSE(application, argc, argv);
-  return kill9::Run(settings).All();
 }

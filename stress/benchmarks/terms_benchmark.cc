@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "CLI/CLI.hpp"
 #include "harness/base/statistics.h"
+#include "stress/command/arguments/program_options.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -116,12 +116,15 @@ void Measure(const Settings& settings, const std::string& design) {
 
 int main(int argc, char** argv) {
   kill9::Settings settings;
-  CLI::App app("What terms cost a Get, by design");
-  app.add_option("--rounds", settings.rounds, "rounds")->check(CLI::PositiveNumber);
-  app.add_option("--entries", settings.entries, "entries of a segment")->check(CLI::PositiveNumber);
-  app.add_option("--value-bytes", settings.value_bytes, "bytes of a value");
-  app.add_option("--designs", settings.designs, "designs")->delimiter(',');
-  CLI11_PARSE(app, argc, argv);
-  for (const std::string& design : settings.designs) kill9::Measure(settings, design);
-  return 0;
+  kill9::ProgramOptions options("terms_benchmark", "What terms cost a Get, by design");
+  options.Add("--rounds", settings.rounds, "of each measurement").Positive();
+  options.Add("--entries", settings.entries, "of a segment").Positive();
+  options.Add("--value-bytes", settings.value_bytes, "of a value");
+  options.Add("--designs", settings.designs, "that are measured")
+      .SeparatedBy(',')
+      .OneOf(settings.designs);
+  return options.Run(argc, argv, [&] {
+    for (const std::string& design : settings.designs) kill9::Measure(settings, design);
+    return 0;
+  });
 }

@@ -7,7 +7,7 @@
 //             beside the hand-over of a bare robust mutex (EOWNERDEAD). The victim is stopped
 //             first; only if the survivor then makes no progress was it holding, and is killed.
 //
-// usage: torture_benchmark [variant] [rounds] [result.json]
+// usage: torture_benchmark [--variant=global_mutex] [--rounds=3] [--json=FILE]
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +35,8 @@
 #include "harness/torture/control.h"
 #include "harness/torture/kill_timer.h"
 #include "harness/torture/torture.h"
+#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/program_options.h"
 #include "variants/registry.h"
 #include "variants/segment/robust_mutex.h"
 
@@ -250,24 +252,23 @@ int main(int argc, char** argv) {
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);
-  const kill9::Variant* variant = kill9::FindVariant(argc > 1 ? argv[1] : "global_mutex");
-  const int rounds = argc > 2 ? std::atoi(argv[2]) : 3;
-  if (variant == nullptr || rounds < 1) {
-    std::cerr << "usage: torture_benchmark [variant] [rounds] [result.json]\n";
-    return 2;
-  }
-  kill9::Json result = kill9::NewResult("torture_benchmark", 1);
-  kill9::Json kills = kill9::MeasureKills(*variant, rounds);
-  kill9::Json recovery = nullptr;  // where a stopped process blocks nobody there is no hand-over
-  if (variant->traits().blocks != kill9::Traits::Reach::kNowhere) {
-    recovery = kill9::MeasureRecovery(*variant, rounds);
-  }
-  result["runs"].push_back({{"kills", kills}, {"recovery", recovery}});
-  if (argc > 3) {
-    if (absl::Status status = kill9::WriteResult(result, argv[3]); !status.ok()) {
-      std::cerr << status.message() << "\n";
-      return 2;
+  std::string design = "global_mutex", json;
+  int rounds = 3;
+  std::vector<std::string> known;
+  for (const kill9::Variant* variant : kill9::AllVariants()) known.emplace_back(variant->name());
+  kill9::ProgramOptions options("torture_benchmark", "Torture beside a bare loop of kills");
+  options.Add("--variant", design, "a store").OneOf(known);
+  options.Add("--rounds", rounds, "of each measurement").Between(1, 1000);
+  options.Add("--json", json, "the result file");
+  return options.Run(argc, argv, [&] {
+    const kill9::Variant* variant = kill9::FindVariant(design);
+    kill9::Json result = kill9::NewResult("torture_benchmark", 1);
+    kill9::Json kills = kill9::MeasureKills(*variant, rounds);
+    kill9::Json recovery = nullptr;  // where a stopped process blocks nobody there is no hand-over
+    if (variant->traits().blocks != kill9::Traits::Reach::kNowhere) {
+      recovery = kill9::MeasureRecovery(*variant, rounds);
     }
-  }
-  return 0;
+    result["runs"].push_back({{"kills", kills}, {"recovery", recovery}});
+    return kill9::WriteIfNamed(result, json);
+  });
 }

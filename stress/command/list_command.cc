@@ -1,12 +1,16 @@
 // kill9 list: what there is to run.
 #include <iostream>
+#include <string>
 
+#include "absl/strings/str_cat.h"
 #include "harness/checker/model_checker.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/scenario.h"
+#include "stress/command/arguments/wrap.h"
 #include "stress/command/commands.h"
+#include "stress/command/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -67,11 +71,13 @@ void AddListCommand(CommandLine& line) {
       std::cout << Dump(list, 2) << "\n";
       return kExitPass;
     }
+    const size_t columns = Terminal(1).columns();
     for (const auto& [group, entries] : list.items()) {
       std::cout << group << "\n";
       for (const Json& entry : entries) {
-        std::cout << "  " << entry["name"].get<std::string>() << ": "
-                  << entry["summary"].get<std::string>() << "\n";
+        const std::string text = absl::StrCat("  ", entry["name"].get<std::string>(), ": ",
+                                              entry["summary"].get<std::string>());
+        std::cout << Wrap(text, columns) << "\n";
       }
     }
     return kExitPass;

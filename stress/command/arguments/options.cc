@@ -1,7 +1,6 @@
 #include "stress/command/arguments/options.h"
 
 #include <algorithm>
-#include <charconv>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -14,51 +13,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
+#include "stress/command/arguments/refusals/refusals.h"
 #include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
-
-constexpr double kSecondsMost = 1e9;
-
-// The whole of the text as a number, written without superfluous zeros.
-template <typename Number>
-bool IsNumber(const std::string& text, Number* number) {
-  const char* begin = text.data();
-  const char* end = begin + text.size();
-  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';
-  const auto [at, error] = std::from_chars(begin + plus, end, *number);
-  return error == std::errc() && at == end;
-}
-
-template <typename Number>
-bool IsInteger(const std::string& text) {
-  Number number;
-  const size_t digits = text.find_first_not_of("+-");
-  const bool octal = digits + 1 < text.size() && text[digits] == '0';
-  return !octal && IsNumber(text, &number);
-}
-
-std::string CheckSeconds(const std::string& text) {
-  double number = 0;
-  if (IsNumber(text, &number) && number >= 0 && number <= kSecondsMost) return "";
-  return absl::StrCat("'", text, "' is no number from 0 to 1e9");
-}
-
-std::string CheckUnsigned(const std::string& text) {
-  if (IsInteger<uint64_t>(text)) return "";
-  const bool is_large = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  return is_large && text[0] != '0'
-             ? absl::StrCat("'", text, "' is too large: it is at most ", UINT64_MAX)
-             : absl::StrCat("'", text, "' is no whole number from 0 on");
-}
-
-std::string CheckSigned(const std::string& text) {
-  return IsInteger<int64_t>(text) ? "" : absl::StrCat("'", text, "' is no whole number that fits");
-}
 
 // Checks a value, and tells it in the help.
 template <typename IsFine>
@@ -82,21 +43,6 @@ CLI::Validator InRange(Number least, Number most) {
         return IsNumber(text, &number) && number >= least && number <= most;
       },
       absl::StrCat(std::is_integral_v<Number> ? "whole number " : "number ", range), range);
-}
-
-std::string CheckResultFile(const std::string& path) {
-  return std::string(CanWriteResult(path).message());
-}
-
-// What holds for the options of every command, so that none has to think of it.
-void CheckOption(CLI::Option& option) {
-  const bool takes_value = option.get_items_expected_min() > 0;
-  const std::string type = option.get_type_name();
-  if (type.starts_with("FLOAT")) option.check(CheckSeconds);
-  if (type.starts_with("UINT")) option.check(CheckUnsigned);
-  if (type.starts_with("INT")) option.check(CheckSigned);
-  const bool is_result = option.check_lname("json") || option.check_lname("junit");
-  if (is_result && takes_value) option.check(CheckResultFile);
 }
 
 // The end of a command's help.
@@ -209,6 +155,7 @@ template Option Command::Add(const std::string&, int&, const std::string&);
 template Option Command::Add(const std::string&, uint32_t&, const std::string&);
 template Option Command::Add(const std::string&, std::vector<uint32_t>&, const std::string&);
 template Option Command::Add(const std::string&, uint64_t&, const std::string&);
+template Option Command::Add(const std::string&, std::vector<uint64_t>&, const std::string&);
 template Option Command::Add(const std::string&, double&, const std::string&);
 
 Option Command::AddFlag(const std::string& name, bool& value, const std::string& help) {
@@ -295,40 +242,19 @@ std::string CommandLine::WrongInConfig(const std::string& message) const {
 int CommandLine::Unexpected(const std::vector<std::string>& words) const {
   const CLI::App* command = application_.get();
   for (const CLI::App* called : application_->get_subcommands()) command = called;
-  std::vector<std::string> options;
-  for (const CLI::Option* option : command->get_options()) {
-    for (const std::string& name : option->get_lnames()) options.push_back("--" + name);
-  }
   const std::string name = command == application_.get() ? "kill9" : "kill9 " + command->get_name();
-  std::string text;
-  for (const std::string& word : words) {
-    const bool is_option = word.starts_with("-");
-    const std::string option = word.substr(0, word.find('='));
-    absl::StrAppend(&text, text.empty() ? "" : "\nkill9: ", name,
-                    is_option ? " has no option '" : " takes no argument '",
-                    is_option ? option : word, "'", is_option ? DidYouMean(option, options) : "");
-  }
-  return Complain(absl::StrCat(text, "\n", name, " --help lists what there is"));
+  std::cerr << UnknownWords(*command, "kill9", name, words) << "\n"
+            << name << " --help lists what there is\n";
+  return kExitUsage;
 }
 
-// What of the command's words stands where a value should: nothing, or another option. An option
-// would take the next word else, whatever that is.
-std::string CommandLine::WithoutValue(const std::vector<std::string>& words) const {
+// Of a command's words, the first of which is its name.
+std::string CommandLine::WithoutValue(std::vector<std::string> words) const {
   const std::vector<CLI::App*> commands = application_->get_subcommands(
       [&words](const CLI::App* command) { return command->get_name() == words[0]; });
   if (commands.empty()) return "";
-  for (size_t n = 1; n < words.size() && words[n] != "--"; ++n) {
-    const size_t equals = words[n].find('=');
-    const std::string name = words[n].substr(0, equals);
-    const CLI::Option* const option =
-        name.starts_with("--") ? commands[0]->get_option_no_throw(name) : nullptr;
-    if (option == nullptr || option->get_items_expected_min() == 0) continue;
-    if (equals + 1 == words[n].size()) return absl::StrCat(words[n], " has no value");
-    if (equals == std::string::npos && n + 1 < words.size() && words[n + 1].starts_with("--")) {
-      return absl::StrCat(name, " has no value: '", words[n + 1], "' follows");
-    }
-  }
-  return "";
+  words.erase(words.begin());
+  return MissingValue(*commands[0], words);
 }
 
 CommandPage CommandLine::PageOf(const CLI::App& command) const {
@@ -414,7 +340,7 @@ int CommandLine::Run(int argc, char** argv) {
   std::vector<std::string> names;
   for (CLI::App* command : application_->get_subcommands({})) {
     names.push_back(command->get_name());
-    for (CLI::Option* option : command->get_options()) CheckOption(*option);
+    CheckOptions(*command);
     command->footer(Footer(examples_[command->get_name()]));
   }
   application_->footer(

@@ -12,6 +12,7 @@ namespace kill9 {
 namespace {
 
 constexpr size_t kDescription = 30;  // the column at which CLI11 begins to say what an option is
+constexpr size_t kNarrow = 6;        // where it begins if a line has no twice as many columns
 
 // Where the lines that go on begin.
 size_t IndentOf(const std::string& line) {
@@ -21,7 +22,8 @@ size_t IndentOf(const std::string& line) {
 }
 
 std::string WrapLine(std::string line, size_t columns) {
-  const std::string indent(IndentOf(line), ' ');
+  const size_t most = columns > 2 * kDescription ? kDescription : kNarrow;
+  const std::string indent(std::min(IndentOf(line), most), ' ');
   std::string text;
   while (line.size() > columns) {
     size_t at = line.rfind(' ', columns);
@@ -38,7 +40,10 @@ std::string WrapLine(std::string line, size_t columns) {
 std::string Wrap(const std::string& text, size_t columns) {
   std::vector<std::string> lines = absl::StrSplit(text, '\n');
   for (std::string& line : lines) {
-    if (columns > 2 * kDescription) line = WrapLine(std::move(line), columns);
+    if (columns <= 2 * kDescription && line.starts_with(std::string(kDescription, ' '))) {
+      line.erase(0, kDescription - kNarrow);
+    }
+    line = WrapLine(std::move(line), columns);
   }
   return absl::StrJoin(lines, "\n");
 }

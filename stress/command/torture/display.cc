@@ -11,6 +11,7 @@
 #include "harness/report/results/shape_coverage.h"
 #include "harness/result/command_name.h"
 #include "harness/result/waiting.h"
+#include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
@@ -177,11 +178,11 @@ void Display::Shapes(const Json& result) {
     }
   }
   if (all == 0) return;
-  out_ << absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
+  std::string text = absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
   if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
-    out_ << "; by no run: " << unseen;
+    absl::StrAppend(&text, "; by no run: ", unseen);
   }
-  out_ << std::endl;
+  Line(text);
 }
 
 void Display::Summary(const std::string& kept) {
@@ -202,6 +203,8 @@ void Display::Summary(const std::string& kept) {
   out_ << CountOf(done_, "run") << ": " << absl::StrJoin(counts, ", ") << std::endl;
 }
 
-void Display::Line(const std::string& text) { out_ << text << std::endl; }
+void Display::Line(const std::string& text) {
+  out_ << Wrap(text, terminal_.columns()) << std::endl;
+}
 
 }  // namespace kill9
