@@ -97,14 +97,14 @@ EOF
   local worker
   for language in python ruby php node perl; do
     name=my_map_$language
-    expect 0 "kill9 try --worker=" kill9 new --lang=$language "$name"
-    worker=$(sed -n "s/^    kill9 try --worker='\(.*\)' --model=map *# passes$/\1/p" \
+    expect 0 "kill9 try --" kill9 new --lang=$language "$name"
+    worker=$(sed -n "s/^    kill9 try \(--.*\)' --model=map *# passes$/\1/p" \
       "$name/README.md")
     for kill_at in random syscalls; do
-      expect 0 pass sh -c "cd $name && kill9 torture --worker='$worker' --model=map \
+      expect 0 pass sh -c "cd $name && kill9 torture $worker' --model=map \
         --seconds=600 --kills=20 --kill-at=$kill_at"
     done
-    expect 1 violation sh -c "cd $name && kill9 torture --worker='$worker faulty' --model=map \
+    expect 1 violation sh -c "cd $name && kill9 torture $worker faulty' --model=map \
       --seconds=600 --kills=2000 --kill-at=syscalls"
   done
 

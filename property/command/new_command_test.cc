@@ -169,6 +169,7 @@ TEST_F(New, RefusesWhatItCannotName) {
                      {"--lang=java yield", "means something else to Java"},
                      {"--lang=python json", "means something else to Python"},
                      {"--lang=python re/", "means something else to Python"},
+                     {"--lang=python warm", "means something else to Python"},
                      {"--lang=c test", "means something else to C"},
                      {"--lang=c++ install", "means something else to C++"},
                      {"--lang=c++ cell", "means something else to C++"},

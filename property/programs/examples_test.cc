@@ -205,6 +205,42 @@ TEST_F(ExamplesTest, ForkServersInRubyAndPerl) {
   }
 }
 
+TEST_F(ExamplesTest, ForkServersInCAndRust) {
+  const struct {
+    const char *compiler, *source, *model, *wrong;
+  } servers[] = {{"cc -pthread", "robust_mutex_server.c", "robust-mutex", "plain"},
+                 {"rustc -O", "atomic_counter_server.rs", "counter", "locked"}};
+  for (const auto& [compiler, source, model, wrong] : servers) {
+    if (!Has(compiler)) continue;
+    const std::string program = folder_ + "/server";
+    const Ended built =
+        RunLine(absl::StrCat(compiler, " -o ", program, " ", kExamples, source, " 2>&1"));
+    ASSERT_EQ(built.exit_code, 0) << built.output;
+    Ended ended = Torture(absl::StrCat("--fork-server=", program, " --model=", model), 100);
+    EXPECT_EQ(ended.exit_code, 0) << ended.output;
+    EXPECT_GT(run_["kills"]["in_call"].get<uint64_t>(), 0u) << source;
+    ended = Torture(absl::StrCat("--fork-server='", program, " ", wrong, "' --model=", model,
+                                 " --watchdog=1"),
+                    1'000'000);
+    EXPECT_EQ(ended.exit_code, 1) << ended.output;
+    EXPECT_EQ(Verdict(), "stuck") << source;
+  }
+}
+
+// Each participant is a fork of one interpreter, and runs the worker from its first line.
+TEST_F(ExamplesTest, AnyWorkerInPythonIsServedByForksOfAWarmInterpreter) {
+  const std::string line = absl::StrCat("--fork-server='", Python(), " ", kExamples, "warm.py ");
+  Ended ended = Torture(absl::StrCat(line, kExamples, "sqlite_map.py' --model=map"), 100);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_GT(run_["kills"]["in_call"].get<uint64_t>(), 0u);
+  ended = Torture(absl::StrCat(line, kExamples, "flock_semaphore.py' --model=semaphore"), 60);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  ended = Torture(absl::StrCat(line, kExamples, "file_map.py' --model=map --kill-at=syscalls"),
+                  100'000);
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(TextField(run_, "repeat"), HasSubstr("warm.py"));
+}
+
 TEST_F(ExamplesTest, Node) {
   if (!Has("node")) GTEST_SKIP() << "no node";
   const std::string worker = absl::StrCat("--worker='node ", kExamples, "directory_map.js");

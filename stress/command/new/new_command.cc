@@ -48,16 +48,17 @@ constexpr std::string_view kTakenInJava =
     "volatile while yield";
 // A module of this name would be the file itself, for what it imports, too.
 constexpr std::string_view kTakenInPython =
-    "abc ast bisect builtins codecs collections contextlib copy copyreg encodings enum errno fcntl "
-    "functools genericpath importlib inspect io itertools json keyword linecache marshal math "
-    "operator os posix posixpath re reprlib site stat string struct sys time token tokenize types "
-    "typing warnings weakref zipimport";
+    "abc array ast bisect builtins codecs collections contextlib copy copyreg encodings enum "
+    "errno fcntl functools genericpath importlib inspect io itertools json keyword linecache "
+    "marshal math operator os posix posixpath re reprlib select selectors signal site socket stat "
+    "string struct sys time token tokenize types typing warm warnings weakref zipimport";
 
 struct Language {
   std::string_view name, title;
   std::vector<std::string_view> build;  // lines of the shell
   std::string_view run;                 // a worker's command line; empty: it is a plugin
   std::string_view taken = "";          // names that an object cannot have, with blanks between
+  bool forks = false;                   // a worker that is a fork server
 };
 
 const std::vector<Language>& Languages() {
@@ -82,7 +83,7 @@ const std::vector<Language>& Languages() {
        {"javac @NAME@.java"},
        "java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp . @NAME@",
        kTakenInJava},
-      {"python", "Python", {}, "python3 @NAME@.py", kTakenInPython},
+      {"python", "Python", {}, "python3 warm.py @NAME@.py", kTakenInPython, true},
       {"ruby", "Ruby", {}, "ruby @NAME@.rb"},
       {"php", "PHP", {}, "php @NAME@.php"},
       {"node", "JavaScript (Node)", {}, "node @NAME@.js"},
@@ -190,6 +191,7 @@ class Skeleton {
     }
     const std::string with_lines =
         absl::StrReplaceAll(std::string(text), {{"@BUILD@", build},
+                                                {"@OPTION@", Option()},
                                                 {"@RUN@", std::string(language_.run)},
                                                 {"@KIND@", Title()},
                                                 {"@LANGUAGE@", std::string(language_.title)}});
@@ -213,6 +215,7 @@ class Skeleton {
   }
 
  private:
+  std::string Option() const { return language_.forks ? "--fork-server" : "--worker"; }
   std::string Title() const {
     return std::string(std::find_if(std::begin(kKinds), std::end(kKinds), [this](const auto& kind) {
                          return kind.first == kind_;
@@ -255,7 +258,7 @@ int New(const Flags& flags) {
             << skeleton.Filled("@BUILD@")
             << skeleton.Filled(language->run.empty()
                                    ? "    kill9 try ./lib@NAME@.so\n"
-                                   : "    kill9 try --worker='@RUN@' --model=map\n");
+                                   : "    kill9 try @OPTION@='@RUN@' --model=map\n");
   return kExitPass;
 }
 

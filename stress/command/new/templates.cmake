@@ -13,6 +13,7 @@ endfunction()
 foreach(file IN LISTS TEMPLATE_FILES)
   kill9_add_template(${file} ${TEMPLATES}/${file})
 endforeach()
+kill9_add_template(python/warm.py ${CMAKE_SOURCE_DIR}/apps/examples/workers/warm.py)
 # Of a plugin the object's kind stands behind the language.
 set(PLUGIN_EXAMPLES ${CMAKE_SOURCE_DIR}/apps/examples/plugin)
 kill9_add_template(c/map/name.c ${PLUGIN_EXAMPLES}/cells_map.c)
