@@ -19,8 +19,8 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Attach(
   return cluster;
 }
 
-// The jump consistent hash of Lamping and Veach (2014): C1. The segments' own hashes are keyed, each
-// in its own way; this one is the same in every run.
+// The jump consistent hash of Lamping and Veach (2014): C1. The segments' own hashes are keyed,
+// each in its own way; this one is the same in every run.
 size_t Cluster::ShareOf(std::string_view key) const {
   if (stores_.size() == 1) return 0;
   uint64_t state = XXH3_64bits(key.data(), key.size());

@@ -7,7 +7,8 @@
 //     generation, which rises whenever not all are there as they were. A file that is another one
 //     than it says, or of an earlier generation, was away while its keys were set elsewhere: it is
 //     cleared before anybody reads it.
-// C3  What is one step in a store is one step here, if it is about one key. Clear is a step in each.
+// C3  What is one step in a store is one step here, if it is about one key. Clear is a step in
+//     each of them.
 #ifndef KILL9_APPS_CLUSTER_CLUSTER_H_
 #define KILL9_APPS_CLUSTER_CLUSTER_H_
 
