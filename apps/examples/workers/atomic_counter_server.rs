@@ -1,5 +1,5 @@
 // A fork server of kill9 (docs/bring_your_own.md): a counter in anonymous shared memory, made
-// before the fork, which one instruction changes. With the argument "locked" a spin lock is held
+// before the fork, which one instruction changes. With the argument "locked" a polled lock is held
 // until the answer is written, and whoever dies with it leaves it held for ever.
 //     rustc -O atomic_counter_server.rs
 //     kill9 torture --fork-server=./atomic_counter_server --model=counter
@@ -32,7 +32,7 @@ fn serve(sum: &AtomicI64, lock: Option<&AtomicI64>, stream: UnixStream) -> io::R
         let line = line?;
         let mut value = "null".to_string();
         while lock.map_or(false, |held| held.swap(1, SeqCst) == 1) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(100));
         }
         if line.contains("\"f\":\"add\"") {
             sum.fetch_add(number(&line, "value"), SeqCst);
