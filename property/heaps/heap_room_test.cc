@@ -150,6 +150,31 @@ TEST_P(HeapRoom, RefusalCostsTheSameHoweverMuchRoomThereIs) {
   EXPECT_LT(steps[1], steps[0] + steps[0] / 4) << "in a room of 16 times the size";
 }
 
+// Each waits until all stores before it are done. What is left: who allocates names the span and
+// takes the block; who frees tells of it.
+TEST_P(HeapRoom, PairOfAllocateAndFreeHasThreeLockedInstructionsWithoutALock) {
+  if (traits().allocate == Progress::kBlocking) GTEST_SKIP() << "it takes a lock";
+  Make(1 << 20);
+  Child child([&](Line& parent) {
+    const std::unique_ptr<Heap> mine = Attach();
+    CHILD_REQUIRE(mine != nullptr);
+    bool done = false;
+    const auto pair = [&] {
+      const absl::StatusOr<BlockHandle> block = mine->Allocate(64, Deadline::None());
+      done = block.ok() && mine->Free(*block).ok();
+    };
+    pair();  // makes the span, and takes generations
+    StepsOf(parent, kStopNowhere, pair);
+    parent.Tell(LockedSteps());
+    return done ? 0 : 1;
+  });
+  uint64_t locked = 0;
+  ASSERT_TRUE(child.Await(&locked));
+  ASSERT_EQ(child.ExitStatus(), 0);
+  EXPECT_GE(locked, 2u) << "the premise: they were counted";
+  EXPECT_LE(locked, 3u);
+}
+
 // A block becomes free at any instruction of a call that is refused, or is not: the next call has
 // it.
 TEST_P(HeapRoom, WhatBecomesFreeDuringARefusalIsFoundByTheNextCall) {

@@ -17,11 +17,20 @@ namespace kill9 {
 
 // What the handler works with, in the child.
 namespace counted_steps {
-inline volatile uint64_t done, stop_at;
+inline volatile uint64_t done, locked, stop_at;
 inline const Line* parent;
+
+// An instruction with the prefix, or an exchange with memory, which needs none.
+inline bool IsLocked(const uint8_t* code) {
+  if (code[0] == 0xf0) return true;
+  const uint8_t* const opcode = (code[0] & 0xf0) == 0x40 ? code + 1 : code;
+  return (opcode[0] & 0xfe) == 0x86 && opcode[1] < 0xc0;
+}
 
 inline void Count(int, siginfo_t*, void* context) {
   done = done + 1;
+  const auto next = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
+  if (IsLocked(reinterpret_cast<const uint8_t*>(next))) locked = locked + 1;
   if (done != stop_at) return;
   // What comes after needs not be counted.
   static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
@@ -36,6 +45,7 @@ inline uint64_t StepsOf(const Line& parent, uint64_t stop_at, absl::FunctionRef<
   counted_steps::parent = &parent;
   counted_steps::stop_at = stop_at;
   counted_steps::done = 0;
+  counted_steps::locked = 0;
   struct sigaction action {};
   action.sa_flags = SA_SIGINFO;
   action.sa_sigaction = counted_steps::Count;
@@ -45,6 +55,8 @@ inline uint64_t StepsOf(const Line& parent, uint64_t stop_at, absl::FunctionRef<
   SetTrapFlag(false);
   return counted_steps::done;
 }
+// How many of the last call's were locked.
+inline uint64_t LockedSteps() { return counted_steps::locked; }
 inline constexpr uint64_t kStopNowhere = ~uint64_t{0};
 
 }  // namespace kill9

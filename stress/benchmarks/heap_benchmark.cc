@@ -164,6 +164,8 @@ void Other(benchmark::State& state, const HeapDesign& design) {
 
 void Refused(benchmark::State& state, const HeapDesign& design) {
   const Subject subject(design, static_cast<uint64_t>(state.range(0)) << 20);
+  // Large ones first: of a room of 8 GiB no more is touched than of one of 8 MiB.
+  subject.Fill(subject.heap->max_block_bytes() / 8);
   subject.Fill(60'000);
   subject.Fill(1000);
   subject.Fill(64);
@@ -237,7 +239,7 @@ void Register() {
       full->Arg(bytes);
     }
     add("other", Other)->ArgName("bytes")->Arg(64)->Arg(2048)->Iterations(1);
-    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256);
+    add("refused", Refused)->ArgName("MiB")->Arg(8)->Arg(256)->Arg(8192);
     add("hours", Hours)->ArgName("millions")->Arg(1)->Arg(10)->Arg(100)->Iterations(1);
   }
 }

@@ -12,8 +12,9 @@ namespace kill9::size_class_heap {
 std::optional<Place> SizeClassHeap::TakeInSpan(uint32_t head, uint32_t size_class, uint64_t first) {
   const UnitWord word = space_.WordOf(head);
   if (word.kind() != UnitKind::kSpan || word.size_class() != size_class) return std::nullopt;
-  // Acquire: pairs with the CAS of Hint: what is looked at below is later.
-  uint64_t hint = space_.unit(head).hint.load(std::memory_order_acquire);
+  // Seq_cst: with Hint: what is looked at below is later, and who announced that it waits, or began
+  // a search, did so before (U7).
+  uint64_t hint = space_.unit(head).hint.load(std::memory_order_seq_cst);
   if (hint % 2 == 0) return std::nullopt;
   const Space::SpanGuard guard(space_, head, word);
   if (!guard.is_span()) return std::nullopt;
@@ -28,7 +29,7 @@ std::optional<Place> SizeClassHeap::TakeInSpan(uint32_t head, uint32_t size_clas
                                         std::memory_order_relaxed)) {
       continue;
     }
-    cursors_[size_class] = {head, index + 1};
+    cursors_[size_class] = {word, span, index + 1};
     return span.At(index);
   }
   // Fails if one was freed since (U7). Relaxed: nothing is read by it.
@@ -49,8 +50,8 @@ std::optional<Place> SizeClassHeap::TakeInSpans(uint32_t size_class) {
 std::optional<Place> SizeClassHeap::TakeInLargerClass(uint32_t size_class) {
   std::bitset<Classes::kLarge> hinted;
   space_.ForEachSpan([&](uint32_t head, UnitWord word) {
-    // Relaxed: TakeInSpan looks again.
-    const bool is_hinted = space_.unit(head).hint.load(std::memory_order_relaxed) % 2 != 0;
+    // Seq_cst: as in TakeInSpan.
+    const bool is_hinted = space_.unit(head).hint.load(std::memory_order_seq_cst) % 2 != 0;
     if (is_hinted && word.size_class() < Classes::kLarge) hinted.set(word.size_class());
     return true;
   });
@@ -65,8 +66,11 @@ std::optional<Place> SizeClassHeap::MakeAndTake(uint32_t units, uint32_t size_cl
   const std::optional<uint32_t> head = space_.ClaimRow(units);
   if (!head.has_value()) return std::nullopt;
   space_.MakeSpan(*head, units, size_class, space_.Bit());
-  if (size_class != Classes::kLarge) cursors_[size_class] = {*head, 1};
-  return space_.SpanOf(*head, space_.WordOf(*head)).At(0);
+  // Nobody closes it: its first block is owned.
+  const UnitWord word = space_.WordOf(*head);
+  const Space::Span span = space_.SpanOf(*head, word);
+  if (size_class != Classes::kLarge) cursors_[size_class] = {word, span, 1};
+  return span.At(0);
 }
 
 std::optional<Place> SizeClassHeap::TakeInNewSpan(uint32_t size_class, uint64_t bytes) {
@@ -78,15 +82,32 @@ std::optional<Place> SizeClassHeap::TakeInNewSpan(uint32_t size_class, uint64_t 
   return MakeAndTake(space_.classes().usual_units(), size_class);
 }
 
-std::optional<Place> SizeClassHeap::TakeAtCursor(uint64_t bytes) {
-  const uint32_t size_class = space_.classes().ClassOf(bytes);
-  if (size_class == Classes::kLarge) return std::nullopt;
-  const Cursor cursor = cursors_[size_class];
-  return TakeInSpan(cursor.head, size_class, cursor.index);
+// As TakeInSpan, to the end of the span, and without its hint: what it does not find may be there.
+std::optional<Place> SizeClassHeap::TakeAtCursor(uint32_t size_class) {
+  Cursor& cursor = cursors_[size_class];
+  const Space::SpanGuard guard(space_, cursor.span.head, cursor.word);
+  // The same word, and so the same span (U1).
+  if (!guard.is_span()) return std::nullopt;
+  while (cursor.index < cursor.span.blocks()) {
+    const uint64_t index = cursor.index++;
+    SharedWord& owners = cursor.span.words[index].owners;
+    uint64_t free = 0;
+    // Seq_cst: as in TakeInSpan.
+    if (owners.load(std::memory_order_seq_cst) == 0 &&
+        owners.compare_exchange_strong(free, space_.Bit(), std::memory_order_seq_cst,
+                                       std::memory_order_relaxed)) {
+      return cursor.span.At(index);
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
-  if (std::optional<Place> place = TakeAtCursor(bytes); place.has_value()) return place;
+  if (const uint32_t size_class = space_.classes().ClassOf(bytes); size_class != Classes::kLarge) {
+    const Cursor& cursor = cursors_[size_class];
+    std::optional<Place> place = TakeInSpan(cursor.span.head, size_class, cursor.index);
+    if (place.has_value()) return place;
+  }
   // Of what was refused, as much or more is refused again.
   if (bytes >= in_vain_.bytes && space_.StillInVain(in_vain_.begun)) return std::nullopt;
   const uint64_t begun = space_.BeginSearch();
@@ -113,13 +134,17 @@ std::optional<Place> SizeClassHeap::Search(uint64_t bytes) {
   return place.has_value() ? place : TakeInLargerClass(size_class);
 }
 
-BlockHandle SizeClassHeap::Complete(const Place& place, uint64_t bytes) {
+uint64_t SizeClassHeap::NextGeneration() {
   constexpr uint64_t kAtOnce = 4096;
-  if (next_generation_ == end_of_generations_) {
+  if (next_generation_ == end_of_generations_) [[unlikely]] {
     next_generation_ = space_.TakeGenerations(kAtOnce);
     end_of_generations_ = next_generation_ + kAtOnce;
   }
-  const uint64_t generation = next_generation_++;
+  return next_generation_++;
+}
+
+BlockHandle SizeClassHeap::Complete(const Place& place, uint64_t bytes) {
+  const uint64_t generation = NextGeneration();
   // Relaxed: before the generation.
   place.words->size_kind.store(bytes << 1 | BlockWords::kLive, std::memory_order_relaxed);
   // dies before -> there is no handle;  dies after -> the handle is valid, and was not told
@@ -128,18 +153,27 @@ BlockHandle SizeClassHeap::Complete(const Place& place, uint64_t bytes) {
   return {place.data, generation};
 }
 
-void SizeClassHeap::GiveBack(const Place& place) {
-  if (!space_.Drop(place, space_.Bit())) return;
-  space_.Hint(place.head);
+void SizeClassHeap::GiveBack(const Place& place, uint64_t generation) {
+  if (!space_.LetGo(place)) return;
+  space_.Hint(place.head, generation);
   if (place.size_class == Classes::kLarge) {
     space_.TryUnmake(place.head);
-  } else {
-    cursors_[place.size_class] = {place.head, place.index};
+    return;
   }
+  Cursor& cursor = cursors_[place.size_class];
+  if (cursor.span.head != place.head) {
+    cursor.span = {};
+    cursor.span.head = place.head;
+  }
+  cursor.index = place.index;
 }
 
 absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocate(size_t bytes, Deadline deadline, Lifetime) {
   std::optional<Place> place;
+  const uint32_t size_class = space_.classes().ClassOf(bytes);
+  if (size_class != Classes::kLarge) place = TakeAtCursor(size_class);
+  if (place.has_value()) [[likely]]
+    return Complete(*place, bytes);
   absl::Status status = Until(deadline, [&] {
     place = Take(bytes);
     return place.has_value();
@@ -174,7 +208,7 @@ absl::StatusOr<HeapReserve> SizeClassHeap::DoReserve(uint64_t blocks, size_t blo
     }
     if (taken.size() == blocks) return true;
     // All or none: who waited with some of them would wait for others who wait with some.
-    for (const Place& place : taken) GiveBack(place);
+    for (const Place& place : taken) GiveBack(place, NextGeneration());
     taken.clear();
     return false;
   });
@@ -194,7 +228,7 @@ absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocateReserved(uint64_t hold, siz
 
 absl::Status SizeClassHeap::DoRelease(uint64_t hold) {
   ReservedBlocks& reserve = reserves_[hold];
-  for (const Place& place : reserve.blocks) GiveBack(place);
+  for (const Place& place : reserve.blocks) GiveBack(place, NextGeneration());
   reserve.blocks.clear();
   reserve.used = false;
   WakeWhoWaits();

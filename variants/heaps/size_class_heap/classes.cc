@@ -32,7 +32,7 @@ uint64_t Classes::LargestSlot(uint64_t blocks, uint64_t span_bytes) {
 }
 
 Classes::Shape Classes::Cut(uint32_t size_class, uint64_t units) const {
-  if (units == 0) return {};
+  if (units == 0 || (size_class >= slots_.size() && size_class != kLarge)) return {};
   const uint64_t span_bytes = units * unit_bytes_;
   if (size_class == kLarge) return {1, span_bytes - LargeOverhead(), LargeOverhead(), 0};
   const uint64_t slot_bytes = slots_[size_class];
@@ -68,11 +68,6 @@ Classes::Classes(uint64_t room_bytes, uint64_t unit_bytes) : unit_bytes_(unit_by
     class_of_.push_back(static_cast<uint8_t>(std::lower_bound(slots_.begin(), slots_.end(), bytes) -
                                              slots_.begin()));
   }
-}
-
-uint32_t Classes::ClassOf(uint64_t bytes) const {
-  const uint64_t at = (bytes + 7) / 8;
-  return at < class_of_.size() ? class_of_[at] : kLarge;
 }
 
 }  // namespace kill9::size_class_heap

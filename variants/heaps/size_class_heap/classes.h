@@ -16,7 +16,10 @@ class Classes {
 
   uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
   // Of so many bytes; kLarge: none is large enough.
-  uint32_t ClassOf(uint64_t bytes) const;
+  uint32_t ClassOf(uint64_t bytes) const {
+    const uint64_t at = (bytes + 7) / 8;
+    return at < class_of_.size() ? class_of_[at] : kLarge;
+  }
   uint32_t usual_units() const { return usual_units_; }
 
   // How a span is cut.
@@ -34,10 +37,12 @@ class Classes {
       return index < blocks && index * slot_bytes == distance ? index : blocks;
     }
   };
-  // Of a span of so many units. `size_class` may be kLarge: one block.
+  // Of a span of so many units. `size_class` may be kLarge: one block; of one that is none, no
+  // block.
   Shape ShapeOf(uint32_t size_class, uint64_t units) const {
-    return units == usual_units_ && size_class < shapes_.size() ? shapes_[size_class]
-                                                                : Cut(size_class, units);
+    if (units == usual_units_ && size_class < shapes_.size()) [[likely]]
+      return shapes_[size_class];
+    return Cut(size_class, units);
   }
   // Where the blocks' bytes begin, from the span's begin.
   static uint64_t DataBegin(uint64_t blocks);

@@ -27,9 +27,12 @@
 // U6  Who adds or drops the bit of another slot first names that slot in its ledger (`targets`),
 //     and then looks whether it is still the one that it means. Nobody takes a slot that anybody
 //     names. So no bit is ever that of the slot's next owner, however late it comes.
-// U7  A span's `hint` is odd if it may have a free block. Who frees one makes it odd after that;
-//     who has found none makes it even, by a CAS from what it was before the look. Who dies between
-//     freeing and hinting is recovered before anybody is refused, which makes all hints odd.
+// U7  A span's `hint` is odd if it may have a free block. Who frees one gives it an odd value after
+//     that, which no hint had before (each is made of a generation); who has found none makes it
+//     even, by a CAS from what it was before the look. Who dies between freeing and hinting is
+//     recovered before anybody is refused, which makes all hints odd. Who searches all the heap
+//     (U8), or sleeps after its look, reads the hint of each span before its blocks: so it sees
+//     what was freed, or who frees sees afterwards, by `no_room` and `for_room`, that it searched.
 // U8  `no_room` is odd if nothing has become free since it became so. Who searches all the heap
 //     makes it odd before, by a CAS; who frees a block or a unit, opens a span again, or makes one,
 //     makes it even after that; so does who recovers the dead. So who has searched in vain and

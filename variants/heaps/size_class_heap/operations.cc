@@ -65,20 +65,24 @@ uint64_t SizeClassHeap::OwnersOf(const Place& place, uint64_t generation) const 
   return place.words->generation.load(std::memory_order_acquire) == generation ? owners : 0;
 }
 
+absl::Status SizeClassHeap::CheckOwned(const Place& place, BlockHandle handle) const {
+  const uint64_t owners = OwnersOf(place, handle.generation);
+  if ((owners & space_.Bit()) != 0) [[likely]]
+    return absl::OkStatus();
+  if (owners == 0) return NoSuchBlock();
+  return absl::PermissionDeniedError("the block lives, and is not this participant's");
+}
+
 absl::StatusOr<Place> SizeClassHeap::Owned(BlockHandle handle) const {
   const Place place = space_.Find(handle.offset);
-  const uint64_t owners = OwnersOf(place, handle.generation);
-  if (owners == 0) return NoSuchBlock();
-  if ((owners & space_.Bit()) == 0) {
-    return absl::PermissionDeniedError("the block lives, and is not this participant's");
-  }
+  if (absl::Status status = CheckOwned(place, handle); !status.ok()) return status;
   return place;
 }
 
 absl::Status SizeClassHeap::DoFree(BlockHandle handle) {
-  const absl::StatusOr<Place> place = Owned(handle);
-  if (!place.ok()) return place.status();
-  GiveBack(*place);
+  const Place place = space_.Find(handle.offset);
+  if (absl::Status status = CheckOwned(place, handle); !status.ok()) return status;
+  GiveBack(place, handle.generation);
   // dies before -> its death wakes who sleeps
   WakeWhoWaits();
   return absl::OkStatus();

@@ -49,13 +49,14 @@ class SizeClassHeap final : public Heap {
   RecoveryReport RecoverAndWake();
   void WakeWhoWaits() { sleeper_.Wake(space_.header().for_room); }
 
-  // Where blocks of a class were found last.
+  // Where blocks of a class were found last, or became free.
   struct Cursor {
-    uint32_t head = 0;
+    UnitWord word;     // of the span's head, when it was looked at
+    Space::Span span;  // what it was then; no blocks: only the head is known
     uint64_t index = 0;
   };
   // Each finds a block that the caller owns then, without a handle yet.
-  std::optional<Place> TakeAtCursor(uint64_t bytes);
+  std::optional<Place> TakeAtCursor(uint32_t size_class);
   std::optional<Place> Take(uint64_t bytes);
   std::optional<Place> Search(uint64_t bytes);
   std::optional<Place> TakeInSpan(uint32_t head, uint32_t size_class, uint64_t first);
@@ -66,9 +67,12 @@ class SizeClassHeap final : public Heap {
   std::optional<Place> MakeAndTake(uint32_t units, uint32_t size_class);
   // The handle of a block that was taken.
   BlockHandle Complete(const Place& place, uint64_t bytes);
-  void GiveBack(const Place& place);
+  // `generation`: as of Space::Hint.
+  void GiveBack(const Place& place, uint64_t generation);
+  uint64_t NextGeneration();
 
-  // A block that this one owns.
+  // That the block there is the handle's, and this one owns it.
+  absl::Status CheckOwned(const Place& place, BlockHandle handle) const;
   absl::StatusOr<Place> Owned(BlockHandle handle) const;
   // Who owns the block: bits. 0: there is none.
   uint64_t OwnersOf(const Place& place, uint64_t generation) const;

@@ -66,35 +66,18 @@ Space::Space(std::shared_ptr<Segment> segment, const Participant& participant)
       header_(reinterpret_cast<HeapHeader*>(segment_->body().data())),
       units_(reinterpret_cast<Unit*>(header_ + 1)),
       participants_(segment_->participants()),
-      unit_bytes_(segment_->header().parameters[kUnitBytes]),
+      unit_shift_(
+          static_cast<uint32_t>(std::countr_zero(segment_->header().parameters[kUnitBytes]))),
       unit_count_(static_cast<uint32_t>(segment_->header().parameters[kUnits])),
       room_begin_(segment_->header().parameters[kRoomBegin]),
-      classes_(unit_count_ * unit_bytes_, unit_bytes_),
+      classes_(room_bytes(), unit_bytes()),
       index_(participant.slot()),
+      own_ledger_(&ledger(index_)),
       tag_(uint64_t{participant.generation()} << 32) {
   sleepers_page_ = reinterpret_cast<SleepersPage*>(base_ + room_begin_ - SleepersPage::kBytes);
 }
 
 // ---- Where blocks are ---------------------------------------------------------------------------
-
-Place Space::Find(uint64_t data_offset) const {
-  if (data_offset < room_begin_ || data_offset - room_begin_ >= room_bytes()) return {};
-  uint32_t head = static_cast<uint32_t>((data_offset - room_begin_) / unit_bytes_);
-  UnitWord word = WordOf(head);
-  if (word.kind() == UnitKind::kBody) {
-    head = word.argument();
-    if (head >= unit_count_) return {};
-    word = WordOf(head);
-  }
-  if (!word.is_span() ||
-      (word.size_class() >= classes_.count() && word.size_class() != Classes::kLarge)) {
-    return {};
-  }
-  const Span span = SpanOf(head, word);
-  if (span.blocks() == 0 || data_offset < span.data) return {};
-  const uint64_t index = span.shape.IndexAt(data_offset - span.data);
-  return index < span.blocks() ? span.At(index) : Place{};
-}
 
 void Space::ForEachSpan(absl::FunctionRef<bool(uint32_t head, UnitWord word)> visit) const {
   for (uint32_t number = 0; number < unit_count_;) {
@@ -195,7 +178,8 @@ void Space::MakeSpan(uint32_t head, uint32_t units, uint32_t size_class, uint64_
     const UnitWord body = WordOf(head + i);
     ChangeWord(head + i, body, body.Next(UnitKind::kBody, head));
   }
-  auto* words = reinterpret_cast<BlockWords*>(base_ + room_begin_ + head * unit_bytes_);
+  auto* words =
+      reinterpret_cast<BlockWords*>(base_ + room_begin_ + (uint64_t{head} << unit_shift_));
   const uint64_t blocks = classes_.ShapeOf(size_class, units).blocks;
   for (uint64_t i = 0; i < blocks; ++i) {
     // Relaxed, all: before the change of the head's word.
@@ -233,6 +217,8 @@ void Space::FreeClaimed(uint32_t head, UnitWord word) {
 
 bool Space::HasOwnedBlock(uint32_t head, UnitWord word) const {
   const Span span = SpanOf(head, word);
+  // Seq_cst: before the blocks (U7).
+  units_[head].hint.load(std::memory_order_seq_cst);
   for (uint64_t i = 0; i < span.blocks(); ++i) {
     // Seq_cst: after the closing (U5).
     if (span.words[i].owners.load(std::memory_order_seq_cst) != 0) return true;
@@ -279,17 +265,6 @@ bool Space::UnmakeEmpty() {
 }
 
 // ---- Owners go ----------------------------------------------------------------------------------
-
-void Space::Hint(uint32_t head) {
-  SharedWord& hint = units_[head].hint;
-  // Relaxed: the CAS decides.
-  uint64_t seen = hint.load(std::memory_order_relaxed);
-  // Seq_cst: the block is free before it (U7), and who announced that it waits is looked for after.
-  while (!hint.compare_exchange_weak(seen, (seen | 1) + 2, std::memory_order_seq_cst,
-                                     std::memory_order_relaxed)) {
-  }
-  TellOfRoom();
-}
 
 uint64_t Space::BeginSearch() const {
   // Seq_cst, both, with TellOfRoom: what became free and was not told of comes before the search.

@@ -39,11 +39,12 @@ class Space {
   const std::shared_ptr<Segment>& segment() const { return segment_; }
   const ParticipantTable& participants() const { return participants_; }
   Ledger& ledger(uint32_t slot) const { return participants_.ledger_as<Ledger>(slot); }
+  Ledger& own_ledger() const { return *own_ledger_; }
   SleepersPage& sleepers_page() const { return *sleepers_page_; }
   const Classes& classes() const { return classes_; }
   uint32_t unit_count() const { return unit_count_; }
-  uint64_t unit_bytes() const { return unit_bytes_; }
-  uint64_t room_bytes() const { return unit_count_ * unit_bytes_; }
+  uint64_t unit_bytes() const { return uint64_t{1} << unit_shift_; }
+  uint64_t room_bytes() const { return uint64_t{unit_count_} << unit_shift_; }
   uint64_t max_block_bytes() const { return room_bytes() - Classes::LargeOverhead(); }
   uint32_t index() const { return index_; }
   uint64_t Bit() const { return uint64_t{1} << index_; }
@@ -75,26 +76,40 @@ class Space {
   };
   Span SpanOf(uint32_t head, UnitWord word) const {
     const Classes::Shape shape = classes_.ShapeOf(word.size_class(), UnitsOf(head));
-    const uint64_t begin = room_begin_ + head * unit_bytes_;
+    const uint64_t begin = room_begin_ + (uint64_t{head} << unit_shift_);
     return {head, word.size_class(), shape, reinterpret_cast<BlockWords*>(base_ + begin),
             begin + shape.data_begin};
   }
   // The block whose data begin there, whoever owns it.
-  Place Find(uint64_t data_offset) const;
+  [[gnu::always_inline]] Place Find(uint64_t data_offset) const {
+    const uint64_t at = data_offset - room_begin_;  // huge if it lies before the room
+    if (at >= room_bytes()) return {};
+    auto head = static_cast<uint32_t>(at >> unit_shift_);
+    UnitWord word = WordOf(head);
+    if (word.kind() == UnitKind::kBody) {
+      head = word.argument();
+      if (head >= unit_count_) return {};
+      word = WordOf(head);
+    }
+    if (!word.is_span()) return {};
+    const Span span = SpanOf(head, word);
+    if (data_offset < span.data) return {};
+    const uint64_t index = span.shape.IndexAt(data_offset - span.data);
+    return index < span.blocks() ? span.At(index) : Place{};
+  }
 
   // Names a span, so that nobody unmakes it, for as long as it lives (U5).
   class SpanGuard {
    public:
     // `word`: what the head's was. The span may be none any more: is_span().
-    SpanGuard(const Space& space, uint32_t head, UnitWord word)
-        : named_(space.ledger(space.index_).span) {
+    SpanGuard(const Space& space, uint32_t head, UnitWord word) : named_(space.own_ledger().span) {
       // Seq_cst: with the load of WordOf, and with the loads of IsNamed (U5).
       named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
       is_span_ = space.WordOf(head) == word;
     }
     // Of a block's owner, who is about to be none. Whoever closes the span meanwhile would open it
     // again: it is opened here, and nobody is waited for.
-    SpanGuard(Space& space, uint32_t head) : named_(space.ledger(space.index_).span) {
+    SpanGuard(Space& space, uint32_t head) : named_(space.own_ledger().span) {
       // Seq_cst: as above.
       named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
       UnitWord word = space.WordOf(head);
@@ -114,11 +129,11 @@ class Space {
   // Names a slot, so that nobody takes it (U6). `number`: below Ledger::kTargets.
   void Name(uint32_t number, uint32_t slot) const {
     // Seq_cst: with the loads of IsTarget and of CanOwn (U6).
-    ledger(index_).targets[number].store(tag_ | (slot + uint64_t{1}), std::memory_order_seq_cst);
+    own_ledger().targets[number].store(tag_ | (slot + uint64_t{1}), std::memory_order_seq_cst);
   }
   void Unname(uint32_t number) const {
     // Seq_cst: of two recoverers that end at once, one sees that the other has ended.
-    ledger(index_).targets[number].store(0, std::memory_order_seq_cst);
+    own_ledger().targets[number].store(0, std::memory_order_seq_cst);
   }
   // Whether any participant names the slot; one that is dead and not recovered, too.
   bool IsTarget(uint32_t slot) const;
@@ -129,15 +144,38 @@ class Space {
   // REQUIRES: each slot is the caller's, or named (U6); the span is named, or the block is the
   // caller's.
   bool Drop(const Place& place, uint64_t slots);
+  // The same of the caller's own bit, by a living participant that owns the block.
+  bool LetGo(const Place& place) {
+    BlockWords& words = *place.words;
+    // Acquire: pairs with Drop of who was an owner, too: its use of the bytes comes before.
+    if (words.owners.load(std::memory_order_acquire) != Bit()) [[unlikely]]
+      return Drop(place, Bit());
+    // Nobody else writes to the words of a block while its only owner lives (U3, U6).
+    // dies before -> the handle is valid, and the bit stands;  dies after -> the handle is not
+    // Release: pairs with the loads of who looks twice at it (SizeClassHeap::OwnersOf).
+    words.generation.store(0, std::memory_order_release);
+    // dies before -> it is the dead one's;  dies after -> it is free
+    // Release: pairs with the CAS of who allocates it: all use of it comes before. Who must not
+    // miss it reads the hint first (U7).
+    words.owners.store(0, std::memory_order_release);
+    return true;
+  }
   // The same for all blocks; how many that freed.
   uint64_t DropAll(uint64_t slots);
-  void Hint(uint32_t head);
+  // After a block of it became free. `generation`: that no other call has, nor will have.
+  void Hint(uint32_t head, uint64_t generation) {
+    // Seq_cst: the block is free before it, `no_room` and `for_room` are looked at after it (U7).
+    units_[head].hint.exchange(generation << 1 | 1, std::memory_order_seq_cst);
+    TellOfRoom();
+  }
+  // The same, without a generation at hand.
+  void Hint(uint32_t head) { Hint(head, TakeGenerations(1)); }
   // After something became free: who was refused must search again (U8).
   void TellOfRoom() const {
     // Seq_cst: after what became free, and with BeginSearch.
     uint64_t seen = header_->no_room.load(std::memory_order_seq_cst);
     // dies before -> its recovery tells of it. Its failure, relaxed: another told of it.
-    if (seen % 2 != 0) {
+    if (seen % 2 != 0) [[unlikely]] {
       header_->no_room.compare_exchange_strong(seen, seen + 1, std::memory_order_seq_cst,
                                                std::memory_order_relaxed);
     }
@@ -202,11 +240,12 @@ class Space {
   Unit* units_;
   SleepersPage* sleepers_page_;
   ParticipantTable participants_;
-  uint64_t unit_bytes_;
+  uint32_t unit_shift_;  // a unit has 1 << unit_shift_ bytes
   uint32_t unit_count_;
   uint64_t room_begin_;
   Classes classes_;
   uint32_t index_;
+  Ledger* own_ledger_;
   uint64_t tag_;  // the participant's generation, in the high half
 };
 
