@@ -92,7 +92,7 @@ std::optional<Place> SizeClassHeap::TakeAtCursor(uint32_t size_class) {
     const uint64_t index = cursor.index++;
     SharedWord& owners = cursor.span.words[index].owners;
     uint64_t free = 0;
-    // Seq_cst: as in TakeInSpan.
+    // Seq_cst, and its failure, relaxed: as in TakeInSpan.
     if (owners.load(std::memory_order_seq_cst) == 0 &&
         owners.compare_exchange_strong(free, space_.Bit(), std::memory_order_seq_cst,
                                        std::memory_order_relaxed)) {
@@ -169,11 +169,12 @@ void SizeClassHeap::GiveBack(const Place& place, uint64_t generation) {
 }
 
 absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocate(size_t bytes, Deadline deadline, Lifetime) {
+  if (const uint32_t size_class = space_.classes().ClassOf(bytes); size_class != Classes::kLarge) {
+    const std::optional<Place> place = TakeAtCursor(size_class);
+    if (place.has_value()) [[likely]]
+      return Complete(*place, bytes);
+  }
   std::optional<Place> place;
-  const uint32_t size_class = space_.classes().ClassOf(bytes);
-  if (size_class != Classes::kLarge) place = TakeAtCursor(size_class);
-  if (place.has_value()) [[likely]]
-    return Complete(*place, bytes);
   absl::Status status = Until(deadline, [&] {
     place = Take(bytes);
     return place.has_value();

@@ -40,9 +40,12 @@ class Classes {
   // Of a span of so many units. `size_class` may be kLarge: one block; of one that is none, no
   // block.
   Shape ShapeOf(uint32_t size_class, uint64_t units) const {
-    if (units == usual_units_ && size_class < shapes_.size()) [[likely]]
-      return shapes_[size_class];
-    return Cut(size_class, units);
+    const Shape* const usual = UsualShape(size_class, units);
+    return usual != nullptr ? *usual : Cut(size_class, units);
+  }
+  // The same, where a table has it; else null.
+  const Shape* UsualShape(uint32_t size_class, uint64_t units) const {
+    return units == usual_units_ && size_class < shapes_.size() ? &shapes_[size_class] : nullptr;
   }
   // Where the blocks' bytes begin, from the span's begin.
   static uint64_t DataBegin(uint64_t blocks);

@@ -79,6 +79,12 @@ Space::Space(std::shared_ptr<Segment> segment, const Participant& participant)
 
 // ---- Where blocks are ---------------------------------------------------------------------------
 
+Place Space::FindIn(const Span& span, uint64_t data_offset) {
+  if (data_offset < span.data) return {};
+  const uint64_t index = span.shape.IndexAt(data_offset - span.data);
+  return index < span.blocks() ? span.At(index) : Place{};
+}
+
 void Space::ForEachSpan(absl::FunctionRef<bool(uint32_t head, UnitWord word)> visit) const {
   for (uint32_t number = 0; number < unit_count_;) {
     const UnitWord word = WordOf(number);

@@ -92,10 +92,19 @@ class Space {
       word = WordOf(head);
     }
     if (!word.is_span()) return {};
-    const Span span = SpanOf(head, word);
-    if (data_offset < span.data) return {};
-    const uint64_t index = span.shape.IndexAt(data_offset - span.data);
-    return index < span.blocks() ? span.At(index) : Place{};
+    const Classes::Shape* const usual = classes_.UsualShape(word.size_class(), UnitsOf(head));
+    if (usual == nullptr) return FindIn(SpanOf(head, word), data_offset);
+    // The same, without a copy of the shape.
+    const uint64_t begin = room_begin_ + (uint64_t{head} << unit_shift_);
+    if (data_offset < begin + usual->data_begin) return {};
+    const uint64_t index = usual->IndexAt(data_offset - begin - usual->data_begin);
+    if (index >= usual->blocks) return {};
+    return {head,
+            word.size_class(),
+            index,
+            reinterpret_cast<BlockWords*>(base_ + begin) + index,
+            usual->slot_bytes,
+            data_offset};
   }
 
   // Names a span, so that nobody unmakes it, for as long as it lives (U5).
@@ -212,6 +221,7 @@ class Space {
   HeapAccount Account() const;
 
  private:
+  static Place FindIn(const Span& span, uint64_t data_offset);
   bool IsNamed(uint32_t head) const;
   // Makes a claimed unit, and the bodies that belong to it, free. `word`: what its word was.
   void FreeClaimed(uint32_t head, UnitWord word);
