@@ -37,10 +37,12 @@ constexpr char kProject[] =
     "  ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n"
     "kill9_add_test(NAME program_sweep PROGRAM mine_program COMMAND sweep\n"
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
-    "kill9_add_test(NAME mine_torture PLUGIN mine ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n"
+    "kill9_add_test(NAME mine_torture PLUGIN mine ARGUMENTS --scenario=steady --kills=20 "
+    "--seconds=300)\n"
     "kill9_add_test(NAME mine_sweep PLUGIN mine COMMAND sweep\n"
     "  ARGUMENTS --operation=put_same --state=one_entry)\n"
-    "kill9_add_test(NAME mine_c_torture PLUGIN mine_c ARGUMENTS --scenario=steady --kills=20 --seconds=300)\n";
+    "kill9_add_test(NAME mine_c_torture PLUGIN mine_c ARGUMENTS --scenario=steady --kills=20 "
+    "--seconds=300)\n";
 
 // The tutorial's line that begins so, with the folders of this test.
 std::string LineOfTheTutorial(const std::string& beginning, const std::string& root) {
@@ -95,13 +97,15 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
   const std::string pkg_config = "PKG_CONFIG_PATH=" + folder + "/root/share/pkgconfig pkg-config";
   expect_runs("cd " + folder + " && g++ -std=c++20 -shared -fPIC $(" + pkg_config +
               " --cflags kill9) -o libmine.so project/cells_map.cc");
-  EXPECT_THAT(expect_runs("cd " + folder + " && $(" + pkg_config + " --variable=kill9 kill9) " +
-                          "--plugin=./libmine.so torture --scenario=steady --kills=20 --seconds=300"),
-              HasSubstr("pass"));
+  EXPECT_THAT(
+      expect_runs("cd " + folder + " && $(" + pkg_config + " --variable=kill9 kill9) " +
+                  "--plugin=./libmine.so torture --scenario=steady --kills=20 --seconds=300"),
+      HasSubstr("pass"));
   expect_runs("cd " + folder + " && g++ -std=c++20 -o mine project/program.cc $(" + pkg_config +
               " --cflags --libs kill9-main)");
-  EXPECT_THAT(expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20 --seconds=300"),
-              HasSubstr("pass"));
+  EXPECT_THAT(
+      expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20 --seconds=300"),
+      HasSubstr("pass"));
   std::filesystem::remove_all(folder);
 }
 

@@ -153,7 +153,8 @@ TEST_F(Plugin, AnAuditOfItsOwnIsAsked) {
     const std::string library =
         Build("cells_map.cc", last,
               std::string("  std::string Audit() { return \"") + broken + "\"; }\n" + last);
-    EXPECT_EQ(RunPlugin(library, "torture --scenario=steady --kills=20 --seconds=300").exit_code, exit_code);
+    EXPECT_EQ(RunPlugin(library, "torture --scenario=steady --kills=20 --seconds=300").exit_code,
+              exit_code);
     const Ended swept = RunPlugin(library, "sweep --operation=put_same --state=one_entry");
     EXPECT_EQ(swept.exit_code, exit_code) << swept.output;
     ASSERT_EQ(runs_.size(), 1u);
@@ -213,7 +214,8 @@ TEST_F(Plugin, WhatIsTooSmallForAScenarioOrHasThreadsIsSkippedThere) {
   const Ended too_large = RunPlugin(Build("cells_map.cc"), "sweep --operation=get_large,get");
   EXPECT_EQ(too_large.exit_code, 2) << too_large.output;
   EXPECT_THAT(too_large.output, HasSubstr("there is nothing to sweep for 'get_large'"));
-  const Ended tortured = RunPlugin(library, "torture --scenario=steady,large_values --kills=20 --seconds=300");
+  const Ended tortured =
+      RunPlugin(library, "torture --scenario=steady,large_values --kills=20 --seconds=300");
   EXPECT_EQ(tortured.exit_code, 0) << tortured.output;
   ASSERT_EQ(runs_.size(), 2u);
   EXPECT_EQ(runs_[1]["verdict"], "skipped");
@@ -261,7 +263,8 @@ TEST_F(Plugin, WhatEndsItsProcessDoesNotEndKill9) {
   const std::string ends_well =
       with("__attribute__((destructor)) static void last(void) { _exit(0); }\n");
   EXPECT_EQ(RunPlugin(ends_well, "torture --scenario=none").exit_code, 2);
-  EXPECT_EQ(RunPlugin(ends_well, "torture --scenario=steady --kills=20 --seconds=300").exit_code, 0);
+  EXPECT_EQ(RunPlugin(ends_well, "torture --scenario=steady --kills=20 --seconds=300").exit_code,
+            0);
 }
 
 // With the status of who is done, and with that of who has told what it found.
