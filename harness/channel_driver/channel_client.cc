@@ -117,6 +117,10 @@ bool ChannelClient::Act(Random& random) {
     workload_.last_message ? PassOn(random) : PassRoomOn();
     return true;
   }
+  if (workload_.all_wait) {
+    WaitOrGive(random);
+    return true;
+  }
   if (boards_.requests != nullptr) return Ask(random);
   // Where much may be held, much is.
   const auto is_due = [&random](size_t have, uint32_t most, uint32_t at_most, uint32_t usual) {
@@ -264,7 +268,8 @@ bool ChannelClient::ReceiveStep(Random& random) {
   if (draw < uint32_t{workload_.receives} + workload_.drains) {
     // A history of a broadcast has one message of a subscriber after the other.
     const uint64_t most = broadcast_ == nullptr ? workload_.most_batch : 1;
-    return TakeBatch(1 + random.Below(most), deadline, !random.Chance(workload_.returns));
+    const bool acknowledge = !random.Chance(workload_.returns);
+    return TakeBatch(1 + random.Below(most), deadline, [acknowledge] { return acknowledge; });
   }
   return held_.size() >= workload_.most_held || Take(deadline);
 }
@@ -314,7 +319,8 @@ bool ChannelClient::Take(Deadline deadline) {
 
 // So many takes at most, of which those that got nothing tell nothing; if all did, the first tells
 // that there was nothing.
-bool ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) {
+bool ChannelClient::TakeBatch(size_t most, Deadline deadline,
+                              absl::FunctionRef<bool()> acknowledges) {
   const Known known = KnowBefore(deadline);
   batch_ids_.assign(most, kNothing);
   BeginRow(Function::kTake, kTheChannel, batch_ids_);
@@ -355,6 +361,7 @@ bool ChannelClient::TakeBatch(size_t most, Deadline deadline, bool acknowledge) 
     }
     before = message.info.sequence;
   }
+  const bool acknowledge = acknowledges();
   BeginRow(acknowledge ? Function::kAcknowledge : Function::kReturn, kTheChannel, batch_ids_);
   const absl::Status status =
       acknowledge ? channel().Acknowledge(*std::move(batch)) : channel().Return(*std::move(batch));

@@ -2,26 +2,30 @@
 #ifndef KILL9_HARNESS_CHANNEL_DRIVER_CHANNEL_CLIENT_H_
 #define KILL9_HARNESS_CHANNEL_DRIVER_CHANNEL_CLIENT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "harness/channel_driver/broadcast_board.h"
 #include "harness/channel_driver/channel_workload.h"
 #include "harness/channel_driver/closing.h"
 #include "harness/channel_driver/patterns/pattern_boards.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
+#include "harness/torture/worker/last_to_wait.h"
 #include "variants/channel.h"
 
 namespace kill9 {
 
 // What the processes of a run share beside the channel.
 struct ChannelBoards {
-  ClosingBoard* closing = nullptr;      // null: nobody closes
-  BroadcastBoard* broadcast = nullptr;  // null: it is a queue
-  RequestBoard* requests = nullptr;     // null: nobody asks
-  BurstBoard* bursts = nullptr;         // null: nobody sends in bursts
+  ClosingBoard* closing = nullptr;         // null: nobody closes
+  BroadcastBoard* broadcast = nullptr;     // null: it is a queue
+  RequestBoard* requests = nullptr;        // null: nobody asks
+  BurstBoard* bursts = nullptr;            // null: nobody sends in bursts
+  std::atomic<uint64_t>* woken = nullptr;  // null: not all wait
 };
 
 class ChannelClient final : public Client {
@@ -37,7 +41,8 @@ class ChannelClient final : public Client {
         broadcast_(boards.broadcast),
         slot_(slot),
         may_wait_forever_(closing_ != nullptr && slot >= kNeverWaitForever),
-        may_audit_(slot == 0 || slot == kAuditorSlot) {}
+        may_audit_(slot == 0 || slot == kAuditorSlot),
+        last_to_wait_(context.control(), slot) {}
 
   absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject() override;
   bool CanAudit() const override { return Role() == MemberRole::kBoth; }
@@ -113,7 +118,7 @@ class ChannelClient final : public Client {
   void CommitOrDrop(size_t index, bool commit);
   bool Receive(Deadline deadline);
   bool Take(Deadline deadline);
-  bool TakeBatch(size_t most, Deadline deadline, bool acknowledge);
+  bool TakeBatch(size_t most, Deadline deadline, absl::FunctionRef<bool()> acknowledges);
   void GiveUp(size_t index, bool acknowledge);
   // How many there were.
   uint64_t ReceiveAll();
@@ -121,6 +126,17 @@ class ChannelClient final : public Client {
   void PassOn(Random& random);
   void PassRoomOn();
   uint64_t CountAll();
+  // Where nobody dies (channel_client_nobody_dies.cc).
+  void WaitOrGive(Random& random);
+  void AwaitMessage(Random& random);
+  void AwaitRoom(Random& random);
+  bool GiveMessage(Random& random);
+  void Gave(const LastToWait::Others& others, LastToWait::Woken woken);
+  bool AllWaitForRoom() const;
+  // By one message: of a broadcast all, of a queue one.
+  LastToWait::Woken WhoIsWoken() const {
+    return broadcast_ == nullptr ? LastToWait::Woken::kOne : LastToWait::Woken::kAll;
+  }
   // Steps of work that has a pattern (channel_client_patterns.cc); false: to rest is the next.
   bool Ask(Random& random);
   bool ServeOne(uint64_t own_request, Deadline deadline, Random& random);
@@ -166,6 +182,7 @@ class ChannelClient final : public Client {
   const uint32_t slot_;
   const bool may_wait_forever_;
   const bool may_audit_;
+  LastToWait last_to_wait_;
   uint32_t sequence_ = 0;  // of the last message
   uint32_t named_attachment_ = 0;
   uint64_t number_ = 0;

@@ -47,6 +47,13 @@ void ChannelClient::LetOthersGo() {
   if (workload_.last_message || boards_.requests != nullptr) {
     Send(workload_.smallest_bytes, Deadline::None());
   }
+  if (workload_.all_wait) {
+    ReleaseAll();
+    for (auto others = last_to_wait_.WhoWaits(); others.any && !AllWaitForRoom();
+         others = last_to_wait_.WhoWaits()) {
+      if (Send(workload_.smallest_bytes, Deadline::None())) Gave(others, WhoIsWoken());
+    }
+  }
   if (closing_ == nullptr) return;
   ReleaseAll();
   if (!KnowBefore(Deadline::None()).closed) Close();

@@ -8,6 +8,7 @@
 #include "harness/channel_driver/closing.h"
 #include "harness/channel_driver/shape/draw_channel_shape.h"
 #include "harness/result/result.h"
+#include "harness/torture/run_statistics.h"
 #include "harness/torture/shape/draw_segment.h"
 #include "harness/torture/shape/shape_text.h"
 
@@ -97,6 +98,7 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "large_messages") return "large";
   if (scenario == "last_message") return "last-message";
   if (scenario == "last_room") return "last-room";
+  if (scenario == "nobody_dies") return "all-wait";
   if (scenario == "requests") return "requests";
   if (scenario == "bursts") return "bursts";
   if (scenario == "closing") return "by-turns";
@@ -126,6 +128,7 @@ class ChannelRun final : public PreparedRun {
     if (is_broadcast()) boards_.broadcast = &all.broadcast;
     if (workload_.asks) boards_.requests = &all.requests;
     if (workload_.burst != 0) boards_.bursts = &all.bursts;
+    if (workload_.all_wait) boards_.woken = &all.woken;
   }
 
   std::unique_ptr<Client> NewClient(const RunContext& context, uint32_t slot,
@@ -152,6 +155,11 @@ class ChannelRun final : public PreparedRun {
     if (boards_.closing != nullptr) return WhatIsMissingOf(*boards_.closing);
     if (boards_.requests != nullptr) return WhatIsMissingOf(*boards_.requests);
     if (boards_.bursts != nullptr) return WhatIsMissingOf(*boards_.bursts, !is_broadcast());
+    if (boards_.woken != nullptr) {
+      MissingEvents missing;
+      missing.Require(*boards_.woken, "nobody was woken");
+      return missing.Text();
+    }
     if (!IsOfBroadcasts(scenario_)) return "";
     return WhatIsMissingOf(*boards_.broadcast, scenario_ == "full_of_pins");
   }
@@ -161,6 +169,7 @@ class ChannelRun final : public PreparedRun {
     if (boards_.broadcast != nullptr) counts["broadcast"] = CountsOf(*boards_.broadcast);
     if (boards_.requests != nullptr) counts["requests"] = CountsOf(*boards_.requests);
     if (boards_.bursts != nullptr) counts["bursts"] = CountsOf(*boards_.bursts);
+    if (boards_.woken != nullptr) counts["woken"] = Counted(*boards_.woken);
     return counts;
   }
 
@@ -175,6 +184,7 @@ class ChannelRun final : public PreparedRun {
     BroadcastBoard broadcast;
     RequestBoard requests;
     BurstBoard bursts;
+    std::atomic<uint64_t> woken;
   };
 
   bool is_broadcast() const { return traits_.delivery == ChannelTraits::Delivery::kBroadcast; }
@@ -243,6 +253,9 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
   if (scenario.name == "last_room" &&
       (traits.when_full != ChannelTraits::WhenFull::kWait || !traits.has_draft)) {
     return absl::UnimplementedError("nobody waits for room in it, or it has no drafts");
+  }
+  if (named->all_wait && design.role() != Design::Role::kDesign) {
+    return absl::UnimplementedError("another library's channel need not wake who waits");
   }
   if (scenario.name == "closing" && design.role() == Design::Role::kPeer) {
     return absl::UnimplementedError("another library's channel need not have a Close");

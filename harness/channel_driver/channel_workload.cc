@@ -45,6 +45,7 @@ std::span<const ChannelWorkload> AllChannelWorkloads() {
       {.name = "large", .largest_bytes = 128 << 10},
       {.name = "last-message", .last_message = true},
       {.name = "last-room", .last_room = true},
+      {.name = "all-wait", .all_wait = true},
       {.name = "requests", .smallest_bytes = 24, .asks = true},
       {.name = "bursts", .largest_bytes = 1024, .waits = 20, .burst = 3000},
       // For broadcasts: their subscribers are slow, or hold much.

@@ -40,6 +40,8 @@ struct ChannelWorkload {
   // There is room for one message at a time: who has it gives it up, and all others wait for it,
   // for ever.
   bool last_room = false;
+  // All but one wait for a message or for room, without end; the last one gives it to them.
+  bool all_wait = false;
   // In thousandths of the calls: those that wait for a while, if they must.
   uint16_t waits = 100;
   // Who sends or receives only, by turns of the processes' numbers: one to one, many to one and so

@@ -67,6 +67,10 @@ bool HeapClient::Act(Random& random) {
     PassRoomOn(random);
     return true;
   }
+  if (workload_.all_wait) {
+    AwaitRoom(random);
+    return true;
+  }
   ReadLetters();
   uint64_t draw = random.Below(1000);
   const auto is_due = [&draw](uint16_t share) {

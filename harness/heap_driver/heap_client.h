@@ -16,6 +16,7 @@
 #include "harness/heap_driver/heap_boards.h"
 #include "harness/heap_driver/heap_workload.h"
 #include "harness/torture/worker/client.h"
+#include "harness/torture/worker/last_to_wait.h"
 #include "variants/heap.h"
 
 namespace kill9 {
@@ -30,7 +31,8 @@ class HeapClient final : public Client {
         workload_(workload),
         edges_(edges),
         boards_(boards),
-        slot_(slot) {}
+        slot_(slot),
+        last_to_wait_(context.control(), slot) {}
 
   bool Act(Random& random) override;
   // Of what it owns, what it does not know of as well.
@@ -75,6 +77,9 @@ class HeapClient final : public Client {
   void LetGoStep(Random& random);
   // One round of the room of which there is only one (HeapWorkload::last_room).
   void PassRoomOn(Random& random);
+  // Where nobody dies: waits for room, and gives it up when all others wait.
+  void AwaitRoom(Random& random);
+  bool AwaitReserve(uint64_t bytes, Random& random);
   void Free(size_t index);
   void HandOver(Random& random);
   void Misuse(Random& random);
@@ -101,6 +106,7 @@ class HeapClient final : public Client {
   const std::span<const uint32_t> edges_;
   HeapBoards& boards_;
   const uint32_t slot_;
+  LastToWait last_to_wait_;
   uint32_t sequence_ = 0;  // of the last block
   uint32_t seated_attachment_ = 0;
   uint64_t news_ = 0;

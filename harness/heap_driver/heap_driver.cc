@@ -48,6 +48,7 @@ std::string_view WorkloadOf(std::string_view scenario) {
   if (scenario == "reserves_used_up") return "reserving";
   if (scenario == "wait_for_room") return "waiting";
   if (scenario == "last_room") return "last-room";
+  if (scenario == "nobody_dies") return "all-wait";
   return "mixed";
 }
 
@@ -104,7 +105,7 @@ class HeapRun final : public PreparedRun {
     if (scenario_ == "reserves_used_up" && traits_.has_reserve) {
       missing.Require(boards_->from_reserves, "nothing was allocated from a reserve");
     }
-    if (scenario_ == "wait_for_room" || scenario_ == "last_room") {
+    if (scenario_ == "wait_for_room" || scenario_ == "last_room" || workload_.all_wait) {
       missing.Require(boards_->served_after_waiting, "nobody got room by waiting");
     }
     return missing.Text();
@@ -169,6 +170,9 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> HeapDriver::PrepareShaped(
   const HeapTraits& traits = heap_design.traits();
   if (scenario.name == "reserves_used_up" && !traits.has_reserve) {
     return absl::UnimplementedError("it has no reserves");
+  }
+  if (named->all_wait && design.role() != Design::Role::kDesign) {
+    return absl::UnimplementedError("another library's heap need not wake who waits");
   }
   HeapShape shape = UsualShape(*named, scenario.segment_bytes, request.usual_participants);
   std::vector<uint32_t> edges;

@@ -56,6 +56,7 @@ std::span<const HeapWorkload> AllHeapWorkloads() {
        .waits = 500,
        .waits_forever = 150},
       {.name = "last-room", .hands_over = 0, .last_room = true},
+      {.name = "all-wait", .hands_over = 0, .all_wait = true},
   };
   return kAll;
 }

@@ -41,6 +41,8 @@ struct HeapWorkload {
   // There is room for one block or reserve at a time: who has it gives it up, and all others wait
   // for it, for ever.
   bool last_room = false;
+  // All but one wait for room, without end; each has what it likes of it, and gives it up.
+  bool all_wait = false;
 
   // `edges`: the largest block of each of the design's ways, growing.
   uint32_t NextSize(Random& random, std::span<const uint32_t> edges) const;

@@ -200,10 +200,20 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
   Lives lives(*copy);
   if (!lives.ok()) return segment_file::ErrnoStatus(errno, "cannot open the copy once more");
   std::vector<Attached> told_apart = attached;
+  absl::StatusOr<Json> of_full_pool;
+  bool is_full_pool = false;
   const size_t participants = static_cast<size_t>(std::count_if(
       attached.begin(), attached.end(), [](const Attached& one) { return !one.recovers; }));
   if (participants >= copy->header().max_participants) {
-    // No slot is left for who looks: it recovers one, of whom nothing is told then.
+    // No slot is left for who looks: it recovers one, of whom nothing is told then, but what a
+    // pool's bytes tell of all.
+    is_full_pool = design.kind() == kPoolKind;
+    if (is_full_pool) {
+      for (const Attached& one : attached) lives.Begin(one);
+      of_full_pool = PoolOfCopy(copy);
+      if (!of_full_pool.ok()) return of_full_pool.status();
+      for (const Attached& one : attached) lives.End(one);
+    }
     const auto last = std::find_if(told_apart.rbegin(), told_apart.rend(),
                                    [](const Attached& one) { return !one.recovers; });
     told_apart.erase(std::next(last).base());
@@ -227,6 +237,7 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
   if (absl::Status status = AddKind(design, **object, *copy, attached, told); !status.ok()) {
     return status;
   }
+  if (is_full_pool) told[std::string(kPoolKind)] = *std::move(of_full_pool);
   told["holds"] = design.object_traits().has_recovery
                       ? HoldsOf(design, **object, *audit, lives, told_apart)
                       : Json::array();

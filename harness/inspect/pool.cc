@@ -1,7 +1,9 @@
 #include "harness/inspect/pool.h"
 
+#include <utility>
 #include <vector>
 
+#include "variants/buffers/account_of_copy.h"
 #include "variants/buffers/buffer_pool.h"
 
 namespace kill9::inspect {
@@ -14,10 +16,7 @@ Json AsJson(const std::vector<kill9::HoldsOf>& all, const char* holder) {
   return rows;
 }
 
-}  // namespace
-
-absl::StatusOr<Json> PoolOf(SharedObject& pool) {
-  const absl::StatusOr<BufferPoolAccount> account = static_cast<BufferPool&>(pool).Account();
+absl::StatusOr<Json> AsJson(const absl::StatusOr<BufferPoolAccount>& account) {
   if (!account.ok()) return account.status();
   return Json{{"buffers", account->report.entries},
               {"holds", account->holds},
@@ -28,6 +27,16 @@ absl::StatusOr<Json> PoolOf(SharedObject& pool) {
               {"rounding_bytes", account->rounding_bytes},
               {"holds_of_participants", AsJson(account->of_participants, "slot")},
               {"holds_of_messages", AsJson(account->of_messages, "box")}};
+}
+
+}  // namespace
+
+absl::StatusOr<Json> PoolOf(SharedObject& pool) {
+  return AsJson(static_cast<BufferPool&>(pool).Account());
+}
+
+absl::StatusOr<Json> PoolOfCopy(std::shared_ptr<Segment> copy) {
+  return AsJson(buffers::AccountOfCopy(std::move(copy)));
 }
 
 }  // namespace kill9::inspect

@@ -58,6 +58,10 @@ Deadline PoolClient::NextDeadline(Random& random) const {
 
 bool PoolClient::Act(Random& random) {
   if (random.Chance(workload_.rests)) return false;
+  if (workload_.all_wait) {
+    AwaitRoom(random);
+    return true;
+  }
   if (workload_.last_room && random.Chance(500)) {
     PassRoomOn();
     return true;
@@ -202,6 +206,27 @@ void PoolClient::PassRoomOn() {
     Count(boards_.served_after_waiting);
   }
   while (!views_.empty()) Release(views_.size() - 1);
+}
+
+// As HeapClient::AwaitRoom. It goes as it was, or by way of another hold, or of a message.
+void PoolClient::AwaitRoom(Random& random) {
+  const LastToWait::Begun begun = last_to_wait_.Begin();
+  if (begun == LastToWait::Begun::kLast) last_to_wait_.AwaitAllOthers(random);
+  if (begun != LastToWait::Begun::kWaits) return;
+  const uint64_t most = pool().max_buffer_bytes();
+  const uint64_t bytes = random.Chance(600) ? most / 3 * 2 : random.Below(most + 1);
+  const bool got = Allocate(bytes, LastToWait::Far(random), {}, &views_);
+  last_to_wait_.End();
+  if (!got) return;
+  if (random.Chance(300)) Share(random);
+  if (random.Chance(300)) Send(random);
+  const LastToWait::Others others = last_to_wait_.AwaitAllOthers(random);
+  while (Receive(Deadline::None())) {
+  }
+  while (!views_.empty()) Release(views_.size() - 1);
+  if (!others.any) return;
+  last_to_wait_.AwaitWoken(others, LastToWait::Woken::kOne);
+  Count(boards_.served_after_waiting);
 }
 
 // ---- Holds --------------------------------------------------------------------------------------
@@ -423,6 +448,14 @@ void PoolClient::CheckSeats() {
 // ---- The whole ----------------------------------------------------------------------------------
 
 void PoolClient::ReleaseAll() {
+  // Of who leaves, often, what it holds ends with its pool: nobody asks these views any more.
+  // Relaxed: beside a pause it lets go of them itself.
+  const bool leaves = context().control().pause.load(std::memory_order_relaxed) == 0;
+  if (leaves && attachments() % 2 == 0) {
+    new std::vector<View>(std::move(views_));  // not destroyed: it would ask the pool
+    views_.clear();
+    return NoteHolds();
+  }
   while (!views_.empty()) Release(views_.size() - 1);
 }
 

@@ -17,6 +17,7 @@
 #include "harness/pool_driver/pool_workload.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
+#include "harness/torture/worker/last_to_wait.h"
 
 namespace kill9 {
 
@@ -34,7 +35,8 @@ class PoolClient final : public Client {
         workload_(workload),
         through_(channel),
         boards_(boards),
-        slot_(slot) {}
+        slot_(slot),
+        last_to_wait_(context.control(), slot) {}
 
   absl::StatusOr<std::unique_ptr<SharedObject>> AttachObject() override;
   void Attached() override;
@@ -94,6 +96,8 @@ class PoolClient final : public Client {
   void TakeASeat(Random& random);
   void CheckSeats();
   void PassRoomOn();
+  // Where nobody dies: waits for room, and gives it up when all others wait.
+  void AwaitRoom(Random& random);
 
   void Verify(const char* when, const View& view);
   std::string Expected(ValueId value, uint32_t value_bytes, uint32_t offset, size_t bytes) const;
@@ -116,6 +120,7 @@ class PoolClient final : public Client {
   const PoolChannel& through_;
   PoolBoards& boards_;
   const uint32_t slot_;
+  LastToWait last_to_wait_;
   uint32_t sequence_ = 0;  // of the last value or message
   uint64_t blocks_ = 0;    // that it has known so far
   uint64_t visits_ = 0;    // of a pool in which nothing is

@@ -31,6 +31,7 @@ std::string_view PoolWorkloadOf(std::string_view scenario) {
   if (scenario == "full_segment") return "mostly-full";
   if (scenario == "wait_for_room") return "waiting";
   if (scenario == "last_room") return "last-room";
+  if (scenario == "nobody_dies") return "all-wait";
   return "mixed";
 }
 
@@ -76,7 +77,7 @@ class PoolRun final : public PreparedRun {
     if (workload_.shares != 0 && !workload_.last_room) {
       missing.Require(boards_->shares, "nobody shared a buffer");
     }
-    if (scenario_ == "wait_for_room" || scenario_ == "last_room") {
+    if (scenario_ == "wait_for_room" || scenario_ == "last_room" || workload_.all_wait) {
       missing.Require(boards_->served_after_waiting, "nobody got room by waiting");
     }
     return missing.Text();

@@ -58,7 +58,7 @@ PoolShapeBounds PoolBoundsOf(const Scenario& scenario) {
                          .always_full = scenario.needs.refusals};
   // An audit after each death: of a large segment there would be few.
   if (scenario.name == "kill_one_at_a_time") bounds.most_segment_bytes = 4 * kMiB;
-  if (scenario.name == "last_room") {
+  if (scenario.name == "last_room" || scenario.nobody_dies) {
     bounds.keeps_work = true;
     bounds.most_segment_bytes = 2 * kMiB;  // its only buffer is as large
   }

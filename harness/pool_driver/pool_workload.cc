@@ -36,6 +36,7 @@ std::span<const PoolWorkload> AllPoolWorkloads() {
        .waits = 500,
        .carries = false,
        .last_room = true},
+      {.name = "all-wait", .sends = 0, .shares = 0, .all_wait = true},
   };
   return kAll;
 }

@@ -33,6 +33,8 @@ struct PoolWorkload {
   bool carries = true;  // messages have buffers
   // There is room for one buffer at a time: who has it gives it up, and all others wait for it.
   bool last_room = false;
+  // All but one wait for room, without end; each has what it likes of it, and gives it up.
+  bool all_wait = false;
 
   uint32_t NextSize(Random& random) const;
 };

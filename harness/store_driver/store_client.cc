@@ -33,12 +33,17 @@ StoreClient::StoreClient(const RunContext& context, const StoreRun& run, uint32_
     : Client(context, slot, process),
       run_(run),
       boards_(run.boards()),
+      last_to_wait_(context.control(), slot),
       lossless_(run.traits().lossless),
       has_versions_(run.traits().has_versions),
       design_is_own_(context.design.role() == Design::Role::kDesign) {}
 
 bool StoreClient::Act(Random& random) {
   const WorkloadGenerator& generator = run_.generator();
+  if (run_.terms().all_wait && random.Chance(500)) {
+    LeaseInTurn(random);
+    return true;
+  }
   const Action action = generator.NextAction(random);
   if (holds() > 0 && random.Chance(holds() > 2 ? 600 : 250)) {
     ReleaseOne(/*commit=*/random.Chance(700));

@@ -15,6 +15,7 @@
 #include "harness/store_driver/store_driver.h"
 #include "harness/store_driver/value.h"
 #include "harness/torture/worker/client.h"
+#include "harness/torture/worker/last_to_wait.h"
 #include "variants/room.h"
 
 namespace kill9 {
@@ -59,6 +60,15 @@ class StoreClient final : public Client {
   void Replace(uint64_t key, uint32_t size);
   void GetMany(Random& random);
   void Lease(uint64_t key, uint32_t size, Random& random);
+  // Where nobody dies (store_client_nobody_dies.cc): has the lease that all others wait for, and
+  // gives it up, or the value.
+  void LeaseInTurn(Random& random);
+  bool EndLeaseInTurn(uint64_t key, const LeaseToken& lease, Random& random);
+  // What a GetOrLease without end, and without old values, came to; kOld: refused.
+  LeaseAnswer::Kind EndLease(uint64_t key, const Seen& seen, Expiry before,
+                             const absl::StatusOr<LeaseAnswer>& answer);
+  // False: it was refused, and the lease is dropped.
+  bool PutLeased(uint64_t key, uint32_t size, const LeaseToken& lease);
   void ClearAll() {
     ClearAll([this] { return store().Clear(); });
   }
@@ -115,6 +125,7 @@ class StoreClient final : public Client {
 
   const StoreRun& run_;
   const StoreBoards& boards_;
+  LastToWait last_to_wait_;
   const bool lossless_;
   const bool has_versions_;
   const bool design_is_own_;  // neither a baseline nor another library

@@ -122,6 +122,17 @@ bool StoreClient::TryChanges() {
     if (!Expect("Increment", changed.status(), right)) return false;
     RequireIs("after Increment", absl::StrCat(number));
   }
+  for (const char* const no_number : {"12x", "x12", " 12", "", "-1", "18446744073709551616"}) {
+    set = store().Replace(key, no_number);
+    if (!Expect("Replace", set.status(), set.ok() && set->swapped)) return false;
+    const absl::Status refused = store().Increment(key, 1).status();
+    if (!absl::IsOutOfRange(refused)) {
+      FailInQuiet(absl::StrCat("Increment of \"", no_number, "\": ", refused.ToString()));
+    }
+    RequireIs("after a refused Increment", no_number);
+  }
+  set = store().Replace(key, "12");
+  if (!Expect("Replace", set.status(), set.ok() && set->swapped)) return false;
   // From one size to the next.
   std::string wanted = "12";
   Random random(visits_, process());

@@ -120,6 +120,52 @@ void StoreClient::GetMany(Random& random) {
   });
 }
 
+LeaseAnswer::Kind StoreClient::EndLease(uint64_t key, const Seen& seen, Expiry before,
+                                        const absl::StatusOr<LeaseAnswer>& answer) {
+  if (!answer.ok()) {
+    if (!absl::IsResourceExhausted(answer.status())) {
+      FailStatus("GetOrLease", key, answer.status());
+    }
+    End(Outcome::kRefused);
+    NoteRefused();
+    return LeaseAnswer::Kind::kOld;
+  }
+  if (answer->kind == LeaseAnswer::Kind::kHit) {
+    End(Outcome::kOk, PeekId(buffer_), answer->version);
+    // It may have slept: its clock was read then, not at the call.
+    CheckTerms("GetOrLease", key, answer->terms, before, buffer_);
+    CheckRead("GetOrLease", key, seen, answer->version, buffer_);
+    return answer->kind;
+  }
+  End(Outcome::kOk);
+  if (answer->kind != LeaseAnswer::Kind::kLease || answer->has_value) {
+    Fail(Verdict::kViolation,
+         absl::StrCat("GetOrLease of ", Name(key), " gave neither a value nor a lease"));
+  }
+  return answer->kind;
+}
+
+bool StoreClient::PutLeased(uint64_t key, uint32_t size, const LeaseToken& lease) {
+  const uint64_t id = NewValue(key, size);
+  const Seen before_put = Look(key);
+  Begin(Function::kCompareAndSwap, key, id, kAbsent);
+  const absl::StatusOr<CasResult> put = store().PutLeased(lease, value_);
+  if (put.ok() && put->swapped) {
+    End(Outcome::kOk, kNothing, put->version);
+    CheckWritten("PutLeased", key, before_put, put->version);
+    return true;
+  }
+  if (!put.ok() && !absl::IsResourceExhausted(put.status())) {
+    FailStatus("PutLeased", key, put.status());
+  }
+  End(Outcome::kRefused);
+  // There is no room for it: somebody else may have a smaller one, and waits for the lease.
+  if (put.ok()) return false;
+  const absl::StatusOr<bool> dropped = store().DropLease(lease);
+  if (!dropped.ok()) FailStatus("DropLease", key, dropped.status());
+  return false;
+}
+
 // Nobody waits for two leases, or holds one while it waits.
 void StoreClient::Lease(uint64_t key, uint32_t size, Random& random) {
   LeaseOptions options;
@@ -130,45 +176,13 @@ void StoreClient::Lease(uint64_t key, uint32_t size, Random& random) {
   Begin(Function::kGet, key);
   const absl::StatusOr<LeaseAnswer> answer =
       store().GetOrLease(run_.keys().text(key), &buffer_, options);
-  if (!answer.ok()) {
-    if (!absl::IsResourceExhausted(answer.status())) {
-      FailStatus("GetOrLease", key, answer.status());
-    }
-    End(Outcome::kRefused);
-    return NoteRefused();
-  }
-  if (answer->kind == LeaseAnswer::Kind::kHit) {
-    End(Outcome::kOk, PeekId(buffer_), answer->version);
-    // It may have slept: its clock was read then, not at the call.
-    CheckTerms("GetOrLease", key, answer->terms, before, buffer_);
-    return CheckRead("GetOrLease", key, seen, answer->version, buffer_);
-  }
-  End(Outcome::kOk);
-  if (answer->kind != LeaseAnswer::Kind::kLease || answer->has_value) {
-    Fail(Verdict::kViolation,
-         absl::StrCat("GetOrLease of ", Name(key), " gave neither a value nor a lease"));
-  }
+  if (EndLease(key, seen, before, answer) != LeaseAnswer::Kind::kLease) return;
   // Often the value takes a while, in which others are woken by what else happens, and sleep on.
   if (random.Chance(300)) {
     std::this_thread::sleep_for(
         std::chrono::microseconds(random.Below(static_cast<uint64_t>(kLongestBriefLifeUs))));
   }
-  const uint64_t id = NewValue(key, size);
-  const Seen before_put = Look(key);
-  Begin(Function::kCompareAndSwap, key, id, kAbsent);
-  const absl::StatusOr<CasResult> put = store().PutLeased(answer->lease, value_);
-  if (put.ok() && put->swapped) {
-    End(Outcome::kOk, kNothing, put->version);
-    return CheckWritten("PutLeased", key, before_put, put->version);
-  }
-  if (!put.ok() && !absl::IsResourceExhausted(put.status())) {
-    FailStatus("PutLeased", key, put.status());
-  }
-  End(Outcome::kRefused);
-  // There is no room for it: somebody else may have a smaller one, and waits for the lease.
-  if (put.ok()) return;
-  const absl::StatusOr<bool> dropped = store().DropLease(answer->lease);
-  if (!dropped.ok()) FailStatus("DropLease", key, dropped.status());
+  PutLeased(key, size, answer->lease);
 }
 
 // Of each key, an erase that does not tell whether it was there.

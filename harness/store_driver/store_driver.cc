@@ -46,6 +46,9 @@ Scenario LeasesScenario() {
 
 TermsOfRun TermsOf(std::string_view scenario) {
   if (scenario == "expiry") return {.kept = true, .needs_expired = true, .needs_waits = false};
+  if (scenario == "nobody_dies") {
+    return {.kept = true, .needs_expired = false, .needs_waits = true, .all_wait = true};
+  }
   if (scenario == "leases") return {.kept = true, .needs_expired = false, .needs_waits = true};
   return {};
 }
@@ -70,6 +73,9 @@ Workload WorkloadOf(std::string_view scenario) {
   if (scenario == "large_values") return mixed(KeyDistribution::kUniform, 128, {0, 64 << 10, true});
   if (scenario == "expiry") {
     return {"expiry", kExpiryMix, KeyDistribution::kUniform, 48, kSmall};
+  }
+  if (scenario == "nobody_dies") {
+    return {"all-wait", kLeaseMix, KeyDistribution::kUniform, 6, kSmall};
   }
   if (scenario == "leases") return {"leases", kLeaseMix, KeyDistribution::kUniform, 6, kSmall};
   return mixed(KeyDistribution::kUniform, 256, kSmall);

@@ -22,6 +22,7 @@ struct TermsOfRun {
   bool kept = false;  // the segment keeps terms
   bool needs_expired = false;
   bool needs_waits = false;
+  bool all_wait = false;  // for one key's lease, all but the one who has it
 };
 
 class StoreRun final : public PreparedRun {

@@ -50,6 +50,7 @@ Json AskedBy(const SweepOptions& options, const std::vector<CellRequest>& cells)
           {"resume", options.resume},
           {"kill_after_resume", options.kill_after_resume},
           {"reuse", options.reuse},
+          {"three_members", options.three_members},
           {"samples_modes", options.samples_modes},
           {"sample", options.sample},
           {"pairs", options.pairs},

@@ -59,13 +59,13 @@ Json CoverageFigures(const KillCoverage& coverage) {
           auto at = of_file->second.find(line);
           if (at != of_file->second.end()) found = &at->second;
         }
-        if (found == nullptr || found->executed == 0) {
+        if (found == nullptr || !found->is_reached()) {
           of_this.push_back(line);
           continue;
         }
         ++reached;
-        lines_killed += found->killed > 0;
-        lines_covered += found->killed + found->spoken_for > 0;
+        lines_killed += found->is_killed_at();
+        lines_covered += found->is_covered();
       }
       if (!of_this.empty()) never[file] = of_this;
     }
@@ -103,10 +103,10 @@ void AddLineSets(const KillCoverage& coverage, Json* figures) {
       const auto of_file = counts.lines.find(file);
       if (of_file == counts.lines.end()) continue;
       for (const auto& [line, count] : of_file->second) {
-        if (!with_code.contains(line) || count.executed == 0) continue;
+        if (!with_code.contains(line) || !count.is_reached()) continue;
         set["reached"].push_back(line);
-        if (count.killed > 0) set["killed_at"].push_back(line);
-        if (count.killed + count.spoken_for > 0) set["covered"].push_back(line);
+        if (count.is_killed_at()) set["killed_at"].push_back(line);
+        if (count.is_covered()) set["covered"].push_back(line);
       }
     }
   }

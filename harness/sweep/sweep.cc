@@ -65,6 +65,7 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
   request.resume = options.resume;
   request.kill_after_resume = options.kill_after_resume;
   request.reuse = options.reuse;
+  request.three_members = options.three_members;
   request.sample = options.sample;
   request.pairs = options.pairs;
   request.most_failures = options.most_failures;
@@ -79,9 +80,9 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
 void SampleMode(CellRequest* request) {
   constexpr uint64_t kPerMille = 250;
   constexpr uint32_t kPlaces = 2;
-  constexpr uint8_t CellRequest::*kModes[] = {&CellRequest::resume, &CellRequest::kill_after_resume,
-                                              &CellRequest::reuse, &CellRequest::recovery,
-                                              &CellRequest::two_victims};
+  constexpr uint8_t CellRequest::*kModes[] = {
+      &CellRequest::resume,   &CellRequest::kill_after_resume, &CellRequest::reuse,
+      &CellRequest::recovery, &CellRequest::two_victims,       &CellRequest::three_members};
   const std::string name = CellName(*request);
   Random random(request->seed, XXH3_64bits(name.data(), name.size()));
   if (!random.Chance(kPerMille)) return;
@@ -277,10 +278,12 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
   if (requests.empty())
     return absl::InvalidArgumentError("no operation in a state to sweep is left");
   for (const Design* variant : options.variants) {
-    const bool stops_before_accesses = options.resume || options.kill_after_resume || options.reuse;
+    const bool stops_before_accesses =
+        options.resume || options.kill_after_resume || options.reuse || options.three_members;
     if (stops_before_accesses && variant->object_traits().needs_name) {
       return absl::UnimplementedError(absl::StrCat(
-          "--resume, --kill-after-resume and --reuse stop before accesses to the segment; ",
+          "--resume, --kill-after-resume, --reuse and --three-members stop before accesses to the "
+          "segment; ",
           std::string(variant->name()),
           " keeps its data in files, whose places in memory the sweep does not know"));
     }

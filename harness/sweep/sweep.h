@@ -26,6 +26,7 @@ struct SweepOptions {
   bool resume = false;
   bool kill_after_resume = false;
   bool reuse = false;
+  bool three_members = false;
   // None of these, but of some cells, drawn from the seed, one of them at a few places.
   bool samples_modes = false;
   std::string second;   // empty: the kind's own

@@ -60,7 +60,7 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
                   {"verdict", VerdictName(failure.verdict)},
                   {"message", failure.message}};
   if (request.two_victims || failure.place.mode == Mode::kTwoVictims ||
-      failure.place.mode == Mode::kReuse) {
+      failure.place.mode == Mode::kReuse || failure.place.mode == Mode::kThreeMembers) {
     example["second"] = request.second;
   }
   example["at"] = Json::array();
@@ -95,6 +95,10 @@ void AddModes(const CellRequest& request, const CellResult& result, Json* run) {
   if (request.reuse) {
     (*run)["reuse"] = {{"deaths", result.reuse_deaths}, {"stops", result.reuse_stops}};
   }
+  if (request.three_members) {
+    (*run)["three_members"] = {{"places", result.three_member_places},
+                               {"ends", result.three_member_ends}};
+  }
 }
 
 }  // namespace
@@ -105,7 +109,8 @@ std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
                   " --plan=", std::string(Name(place.plan)));
-  const bool has_second = place.mode == Mode::kTwoVictims || place.mode == Mode::kReuse;
+  const bool has_second = place.mode == Mode::kTwoVictims || place.mode == Mode::kReuse ||
+                          place.mode == Mode::kThreeMembers;
   if (has_second && request.second[0] != '\0') {
     absl::StrAppend(&line, " --second=", request.second);
   }

@@ -96,12 +96,21 @@ Scenario FullTable() {
           .needs = {.kills_in_attach = true}};
 }
 
+Scenario NobodyDies() {
+  return {.name = "nobody_dies",
+          .summary = "all but one wait, without end; the last one gives what they wait for",
+          .segment_bytes = 512u << 10,
+          .audit_interval_us = 25'000,
+          .nobody_dies = true,
+          .needs = {.kills_in_operation = false, .recoveries = false}};
+}
+
 }  // namespace
 
 std::span<const Scenario> CommonScenarios() {
   static const auto* scenarios = new std::vector<Scenario>{
       Steady(), KillOneAtATime(), KillStorm(), KillRecoverer(), KillAll(),   StopAndResume(),
-      Churn(),  FullSegment(),    PidReuse(),  ForkInherit(),   FullTable(),
+      Churn(),  FullSegment(),    PidReuse(),  ForkInherit(),   FullTable(), NobodyDies(),
   };
   return *scenarios;
 }

@@ -69,5 +69,28 @@ TEST_P(InspectedPool, TellsWhoseHoldsThereAreAndWhatIsOnItsWay) {
   EXPECT_EQ(InspectQuiet()["pool"]["holds"], 5);
 }
 
+// Who looks takes the place of one of them in its copy: of the buffers all is told.
+TEST_P(InspectedPool, TellsOfAllBuffersWhereNoPlaceIsLeft) {
+  constexpr Deadline kNow = Deadline::None();
+  constexpr uint32_t kAll = 3;
+  Make(*GetParam(), kAll);
+  std::vector<std::unique_ptr<BufferPool>> pools;
+  std::vector<Buffer> buffers;
+  for (uint32_t n = 0; n < kAll; ++n) {
+    pools.push_back(Attach<BufferPool>());
+    ASSERT_NE(pools.back(), nullptr);
+    for (uint32_t one = 0; one <= n; ++one) buffers.push_back(*pools[n]->Allocate(1000, kNow));
+  }
+  ASSERT_EQ(Attach<BufferPool>(), nullptr);  // the premise
+  const Json run = InspectQuiet();
+  for (uint32_t n = 0; n < kAll; ++n) {
+    EXPECT_EQ(RowOf(run, pools[n]->id().slot)["buffers_held"], n + 1);
+  }
+  EXPECT_EQ(run["pool"]["buffers"], buffers.size());
+  EXPECT_EQ(run["pool"]["holds"], buffers.size());
+  EXPECT_EQ(run["pool"]["live_bytes"], 1000 * buffers.size());
+  EXPECT_THAT(run["damage"], IsEmpty()) << Dump(run["damage"]);
+}
+
 }  // namespace
 }  // namespace kill9

@@ -32,6 +32,7 @@ enum class ArrayBug : uint8_t {
   kTakesAsLongAsTheClockSays,
   kReadsUnlocked,  // copies a value that may be overwritten meanwhile
   kTakesBackLate,  // publishes by what it saw before its lock, and takes that back if it was wrong
+  kYieldsToTwo,    // leaves a put to the others, if two of them are in the middle of one
   kRecoversByNumber,    // takes the next owner of a dead one's participant slot for the dead one
   kLongestKeyCutOff,    // its length is kept in eight bits
   kRefusedAttachLeaks,  // takes a slot for whoever finds the table of participants full
@@ -54,7 +55,8 @@ struct ArrayBody {
   std::atomic<uint64_t> taken;  // only where Counts(): what is not free
   std::atomic<uint64_t> next_version;
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
-  // Only with kRecoversByNumber, a bit a participant: writing; found dead once.
+  // A bit a participant: writing (with kRecoversByNumber or kYieldsToTwo); found dead once (with the
+  // former).
   std::atomic<uint64_t> writing, dead;
 };
 
@@ -124,7 +126,9 @@ class ArrayStore final : public Store {
 
    private:
     void Mark(bool writes) {
-      if (store_.bug_ != ArrayBug::kRecoversByNumber) return;
+      if (store_.bug_ != ArrayBug::kRecoversByNumber && store_.bug_ != ArrayBug::kYieldsToTwo) {
+        return;
+      }
       const uint64_t bit = uint64_t{1} << store_.participant_.slot();
       if (writes) {
         store_.body_.writing.fetch_or(bit, std::memory_order_relaxed);
@@ -184,6 +188,21 @@ class ArrayStore final : public Store {
     value.copy(slot.value, value.size());
   }
 
+  // How many live and are in the middle of a put.
+  int CountWriting() const {
+    const ParticipantTable table = segment_->participants();
+    const uint64_t bits = body_.writing.load(std::memory_order_relaxed);
+    if (std::popcount(bits) < 3) return std::popcount(bits);
+    int count = 0;
+    for (uint32_t slot = 0; slot < table.size(); ++slot) {
+      uint32_t generation = 0;
+      const bool lives =
+          table.state(slot) == ParticipantState::kInUse && !table.MarkIfDead(slot, &generation);
+      count += (bits >> slot & 1) != 0 && lives ? 1 : 0;
+    }
+    return count;
+  }
+
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override {
     switch (bug_) {
       case ArrayBug::kTakesAsLongAsTheClockSays:
@@ -209,6 +228,9 @@ class ArrayStore final : public Store {
     const Writing writing(*this);
     Locked locked(*this);
     const int found = Find(key);
+    if (bug_ == ArrayBug::kYieldsToTwo && CountWriting() > 2) {
+      return body_.next_version.fetch_add(1, std::memory_order_relaxed) + 1;
+    }
     if (bug_ == ArrayBug::kTakesBackLate && seen >= 0 && seen != found) {
       const uint64_t before = live();
       body_.live.store(before | uint64_t{1} << seen, std::memory_order_release);
@@ -256,8 +278,8 @@ class ArrayStore final : public Store {
       uint32_t generation = 0;
       if (!table.MarkIfDead(slot, &generation)) continue;
       if (bug_ == ArrayBug::kGuestReturnsEarly) CountAnew(body_);
+      body_.writing.fetch_and(~(uint64_t{1} << slot), std::memory_order_relaxed);
       if (bug_ == ArrayBug::kRecoversByNumber) {
-        body_.writing.fetch_and(~(uint64_t{1} << slot), std::memory_order_relaxed);
         body_.dead.fetch_or(uint64_t{1} << slot, std::memory_order_relaxed);
       }
       if (bug_ == ArrayBug::kAcknowledgesEarly) {
@@ -393,6 +415,7 @@ inline const Variant* FindArrayVariant(std::string_view name) {
       {"array_takes_as_long_as_the_clock_says", ArrayBug::kTakesAsLongAsTheClockSays},
       {"array_reads_unlocked", ArrayBug::kReadsUnlocked},
       {"array_takes_back_late", ArrayBug::kTakesBackLate},
+      {"array_yields_to_two", ArrayBug::kYieldsToTwo},
       {"array_recovers_by_number", ArrayBug::kRecoversByNumber},
       {"array_longest_key_cut_off", ArrayBug::kLongestKeyCutOff},
       {"array_refused_attach_leaks", ArrayBug::kRefusedAttachLeaks},

@@ -6,13 +6,18 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "harness/stepper/stepper.h"
+#include "harness/stepper/trace/kill_coverage.h"
+#include "harness/sweep/coverage_pages.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_main.h"
 #include "variants/registry.h"
@@ -98,6 +103,44 @@ TEST_F(SweepCoverage, HasNothingRedOfADesignThatSurvives) {
     EXPECT_THAT(html, HasSubstr("name=\"viewport\"")) << page.path();
     EXPECT_THAT(html, Not(HasSubstr("class=\"red\""))) << page.path();
   }
+}
+
+// All that its line does is code of a library, inlined there.
+[[gnu::noinline]] uint64_t SumOfAll(const std::vector<uint64_t>& values) {
+  return std::accumulate(values.begin(), values.end(), uint64_t{0});
+}
+
+bool IsThisTest(std::string_view file) { return file.ends_with("sweep_coverage_test.cc"); }
+
+TEST(LinesNeverReached, ALineIsReachedByTheLibraryCodeThatWasMadePartOfIt) {
+  ASSERT_EQ(SumOfAll({1, 2, 3}), 6u);
+  const stepper::Symbols symbols(getpid());
+  const auto begin = reinterpret_cast<uint64_t>(&SumOfAll);
+  const std::string function = symbols.Function(begin);
+  std::vector<stepper::AddressCount> counts;
+  std::set<int> lines;
+  for (uint64_t at = begin; symbols.Function(at) == function; ++at) {
+    const stepper::SourceLine ours = symbols.LineOfOurs(at);
+    if (IsThisTest(symbols.Line(at).file) || !IsThisTest(ours.file)) continue;
+    counts.push_back({.address = at, .executed = 1, .killed = 1});
+    lines.insert(ours.line);
+  }
+  stepper::KillCoverage coverage(IsThisTest);
+  coverage.Add("group", "label", counts, getpid());
+  const char* const file = "property/sweep/sweep_coverage_test.cc";
+  const auto with_code = coverage.lines_with_code().find(file);
+  ASSERT_NE(with_code, coverage.lines_with_code().end());
+  std::erase_if(lines, [&](int line) { return !with_code->second.contains(line); });
+  ASSERT_FALSE(lines.empty()) << "nothing was inlined into " << function;
+  Json figures = CoverageFigures(coverage);
+  EXPECT_EQ(figures[0]["lines_reached"], lines.size());
+  EXPECT_EQ(figures[0]["lines_killed_at"], lines.size());
+  EXPECT_EQ(figures[0]["lines_covered"], lines.size());
+  for (const Json& never : figures[0]["lines_never_reached"][file]) {
+    EXPECT_FALSE(lines.contains(never.get<int>())) << never;
+  }
+  AddLineSets(coverage, &figures);
+  EXPECT_EQ(figures[0]["line_sets"][file]["reached"], Json(lines));
 }
 
 }  // namespace

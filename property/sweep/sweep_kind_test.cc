@@ -29,7 +29,7 @@ std::vector<Cell> Sweep(const Design& design, std::vector<std::string> operation
   options.variants = {&design};
   options.operations = std::move(operations);
   options.full = options.stall = options.recovery = options.two_victims = options.resume = true;
-  options.kill_after_resume = options.reuse = true;
+  options.kill_after_resume = options.reuse = options.three_members = true;
   options.pairs = 3;
   options.watchdog_seconds = 2;
   std::vector<Cell> cells;
@@ -53,6 +53,7 @@ TEST(SweepOfAnotherKind, EveryModePassesOnWhatIsRight) {
     EXPECT_GT(cell.result.did_not_happen, 0u);
     EXPECT_GT(cell.result.kill_after_resume_kill_points, 0u);
     EXPECT_GT(cell.result.reuse_stops, 0u);
+    EXPECT_GT(cell.result.three_member_ends, 0u);
     const Json run = RunOf(cell.request, cell.result);
     EXPECT_EQ(run["stall"]["by_operation"]["read"]["same_key"], 0.0) << run;
   }

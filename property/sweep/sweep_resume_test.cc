@@ -84,13 +84,13 @@ TEST(SweepOfNoMode, SomeCellsHaveOneModeEach) {
   options.samples_modes = true;
   const std::vector<CellRequest> cells = PlanCells(options);
   const auto modes_of = [](const CellRequest& cell) {
-    return std::array<uint8_t, 5>{cell.resume, cell.kill_after_resume, cell.reuse, cell.recovery,
-                                  cell.two_victims};
+    return std::array<uint8_t, 6>{cell.resume,   cell.kill_after_resume, cell.reuse,
+                                  cell.recovery, cell.two_victims,       cell.three_members};
   };
-  std::array<size_t, 5> of_each{};
+  std::array<size_t, 6> of_each{};
   size_t with_one = 0;
   for (const CellRequest& cell : cells) {
-    const std::array<uint8_t, 5> modes = modes_of(cell);
+    const std::array<uint8_t, 6> modes = modes_of(cell);
     const auto asked = std::count(modes.begin(), modes.end(), 1);
     ASSERT_EQ(asked, cell.samples_mode);
     EXPECT_EQ(cell.pairs == 0, asked == 0);

@@ -169,7 +169,7 @@ TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndRepl
 SweepOptions AllBut(bool SweepOptions::*mode) {
   SweepOptions options;
   options.stall = options.recovery = options.two_victims = options.resume = true;
-  options.kill_after_resume = options.reuse = true;
+  options.kill_after_resume = options.reuse = options.three_members = true;
   options.pairs = 4;
   options.*mode = false;
   return options;
@@ -208,6 +208,8 @@ INSTANTIATE_TEST_SUITE_P(
     Modes, SweepOfOneMode,
     testing::Values(FoundByOneMode{"array_takes_back_late", &SweepOptions::kill_after_resume,
                                    Mode::kKillAfterResume},
+                    FoundByOneMode{"array_yields_to_two", &SweepOptions::three_members,
+                                   Mode::kThreeMembers},
                     FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
     [](const auto& one) { return std::string(Name(one.param.mode)); });
 
@@ -225,7 +227,6 @@ TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot)
   EXPECT_GT(killed.kill_after_resume_kill_points, 72u);
 }
 
-// A death before the victim has a place of its own leaves none to its next owner.
 TEST(SweepSharpness, OnlyADeathWithAParticipantsSlotIsFollowedByANextOwner) {
   constexpr uint32_t kPairs = 4;
   const CellResult put =

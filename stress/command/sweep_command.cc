@@ -102,10 +102,10 @@ void RefuseUnused(const SweepArguments& arguments) {
     return std::string_view(cell.operation) == sweep::kCreateName;
   });
   if (only_create && (options.stall || options.recovery || options.two_victims || options.resume ||
-                      options.kill_after_resume || options.reuse)) {
+                      options.kill_after_resume || options.reuse || options.three_members)) {
     throw UsageError(
-        "--stall, --recovery, --two-victims, --resume, --kill-after-resume and --reuse say nothing "
-        "of create");
+        "--stall, --recovery, --two-victims, --resume, --kill-after-resume, --reuse and "
+        "--three-members say nothing of create");
   }
 }
 
@@ -176,17 +176,19 @@ int RunSweepWith(SweepArguments& arguments) {
   if (!arguments.second.empty()) {
     options.second = OnlyOne("--second", arguments.second,
                              ChooseNames("--second", arguments.second, operations));
-    const bool has_second = options.two_victims || options.reuse ||
-                            arguments.mode == "two_victims" || arguments.mode == "reuse";
+    const bool has_second = options.two_victims || options.reuse || options.three_members ||
+                            arguments.mode == "two_victims" || arguments.mode == "reuse" ||
+                            arguments.mode == "three_members";
     if (!has_second) {
-      throw UsageError("--second needs --two-victims or --reuse: alone it would do nothing");
+      throw UsageError(
+          "--second needs --two-victims, --reuse or --three-members: alone it would do nothing");
     }
   }
   options.breakpoints = ChooseOne<stepper::BreakpointChoice>("--breakpoints", arguments.breakpoints,
                                                              stepper::kBreakpointChoiceCount);
   options.samples_modes = !options.full && !options.two_victims && !options.stall &&
                           !options.recovery && !options.resume && !options.kill_after_resume &&
-                          !options.reuse;
+                          !options.reuse && !options.three_members;
   RefuseUnused(arguments);
   RefuseSecond(options);
   options.shard = ChooseShard(arguments.shard);
@@ -249,6 +251,8 @@ void AddModes(Command& command, sweep::SweepOptions& options, const Option& at) 
                       "the same, and kill in each state that it comes to after it has gone on"),
       command.AddFlag("--reuse", options.reuse,
                       "stop the next owner of a dead one's slot, too, and let others work"),
+      command.AddFlag("--three-members", options.three_members,
+                      "stop two at once, let a third work, then let them go on, or kill them"),
       command.AddFlag("--full", options.full,
                       "kill at every instruction, not once in each distinct state"),
       command.Add("--sample", options.sample,
@@ -291,7 +295,8 @@ void AddSweepCommand(CommandLine& line) {
   at.SeparatedBy(',');
   command
       .Add("--mode", arguments->mode,
-           "with --at: kill, recovery, two_victims, stall, resume, kill_after_resume, reuse")
+           "with --at: kill, recovery, two_victims, stall, resume, kill_after_resume, reuse, "
+           "three_members")
       .Needs(at);
   command.Add("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
       .Needs(at);

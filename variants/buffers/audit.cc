@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/container/flat_hash_map.h"
+#include "variants/buffers/account_of_copy.h"
 #include "variants/buffers/buffer_pool.h"
 
 namespace kill9 {
@@ -124,6 +125,16 @@ absl::StatusOr<BufferPoolAccount> BufferPool::AccountOf() {
   const buffers::Session session(space_);
   if (!session.entered) return Damaged();
   return PoolAudit(space_).Run();
+}
+
+absl::StatusOr<BufferPoolAccount> buffers::AccountOfCopy(std::shared_ptr<Segment> copy) {
+  if (absl::Status status = Space::Check(*copy); !status.ok()) return status;
+  Space space(std::move(copy));
+  PoolHeader& header = space.header();
+  header.mutex.Reset(!header.mutex.LooksFree() || header.writer != 0);
+  const Session session(space);
+  if (!session.entered) return Damaged();
+  return PoolAudit(space).Run();
 }
 
 }  // namespace kill9

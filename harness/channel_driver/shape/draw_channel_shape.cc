@@ -75,12 +75,13 @@ ChannelShapeBounds ChannelBoundsOf(const Scenario& scenario) {
   // What shall be full, or go round, or be of large messages, is so by its sizes.
   bounds.keeps_segment = scenario.needs.refusals || scenario.name == "lapped_subscribers" ||
                          scenario.name == "full_of_pins" || scenario.name == "closing" ||
-                         scenario.name == "last_room" || scenario.name == "bursts";
+                         scenario.name == "last_room" || scenario.name == "bursts" ||
+                         scenario.nobody_dies;
   bounds.keeps_sizes = scenario.name == "closing" || scenario.name == "bursts";
   bounds.keeps_work = scenario.needs.refusals || scenario.name == "lapped_subscribers" ||
                       scenario.name == "full_of_pins" || scenario.name == "large_messages" ||
                       scenario.name == "last_message" || scenario.name == "last_room" ||
-                      scenario.name == "requests";
+                      scenario.name == "requests" || scenario.nobody_dies;
   if (scenario.name == "closing" || scenario.name == "empty_channel") {
     bounds.kept = WithoutBit(ChannelAction::kWait);
   }

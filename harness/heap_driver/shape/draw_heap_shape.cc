@@ -89,7 +89,7 @@ HeapShapeBounds HeapBoundsOf(const Scenario& scenario) {
   if (scenario.name == "kill_one_at_a_time") bounds.most_segment_bytes = 4 * kMiB;
   if (scenario.name == "reserves_used_up") bounds.kept = WithoutBit(HeapAction::kReserve);
   if (scenario.name == "wait_for_room") bounds.kept = WithoutBit(HeapAction::kWait);
-  if (scenario.name == "last_room") {
+  if (scenario.name == "last_room" || scenario.nobody_dies) {
     bounds.keeps_work = true;
     bounds.most_segment_bytes = 2 * kMiB;  // its only block is as large
   }

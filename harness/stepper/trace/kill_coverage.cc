@@ -125,6 +125,8 @@ void KillCoverage::ChargeToCaller(const AddressCount& count, Group* sums) {
   LineCount& of_line = sums->lines[name][ours.line];
   of_line.called_executed += count.executed + count.called_executed;
   of_line.called_not_survived += count.not_survived + count.called_not_survived;
+  of_line.inlined_killed += count.killed;
+  of_line.inlined_spoken_for += count.spoken_for;
 }
 
 void KillCoverage::Add(const std::string& group, const std::string& label,

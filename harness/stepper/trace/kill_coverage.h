@@ -56,7 +56,12 @@ class KillCoverage {
   struct LineCount {
     uint64_t executed = 0, killed = 0, spoken_for = 0, not_survived = 0;
     uint64_t called_executed = 0, called_not_survived = 0;
+    // Of the code of libraries that was made part of the line: all that some lines have.
+    uint64_t inlined_killed = 0, inlined_spoken_for = 0;
 
+    bool is_reached() const { return executed + called_executed > 0; }
+    bool is_killed_at() const { return killed + inlined_killed > 0; }
+    bool is_covered() const { return is_killed_at() || spoken_for + inlined_spoken_for > 0; }
     uint64_t all_not_survived() const { return not_survived + called_not_survived; }
     std::set<std::string> labels;
   };

@@ -28,7 +28,8 @@ using stepper::Tracee;
 namespace {
 
 constexpr std::array<std::string_view, kModeCount> kModeNames = {
-    "kill", "recovery", "two_victims", "stall", "resume", "kill_after_resume", "reuse"};
+    "kill",   "recovery",          "two_victims", "stall",
+    "resume", "kill_after_resume", "reuse",       "three_members"};
 constexpr std::array<std::string_view, kPlanCount> kPlanNames = {"work_first", "recover_first",
                                                                  "look_first"};
 
@@ -179,6 +180,7 @@ bool AllThatWasAskedRan(const CellRequest& request, const CellResult& result, bo
          (!request.kill_after_resume || result.kill_after_resume_kill_points > 0 ||
           result.kill_after_resume_accesses == 0) &&
          (!request.reuse || result.reuse_stops > 0 || !may_stall) &&
+         (!request.three_members || result.three_member_ends > 0 || !may_stall) &&
          (!request.stall || result.stalled_instructions > 0 || !may_stall);
 }
 
@@ -223,6 +225,8 @@ void Sweep(Runner& runner) {
     ReuseSweep(runner, own);
   }
   runner.BeginMode();
+  if (request.three_members && MayStall(runner)) ThreeMembersSweep(runner);
+  runner.BeginMode();
   if (request.recovery) RecoverySweep(runner);
   runner.BeginMode();
   if (request.two_victims) TwoVictimsSweep(runner);
@@ -243,6 +247,7 @@ Count PlaceNumbers(Mode mode) {
       return {1, 2};
     case Mode::kKillAfterResume:
     case Mode::kReuse:
+    case Mode::kThreeMembers:
       return {3, 3};
     case Mode::kTwoVictims:
     case Mode::kResume:

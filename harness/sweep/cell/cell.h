@@ -25,9 +25,10 @@ enum class Mode : uint8_t {
   kStall,
   kResume,
   kKillAfterResume,
-  kReuse
+  kReuse,
+  kThreeMembers
 };
-inline constexpr int kModeCount = 7;
+inline constexpr int kModeCount = 8;
 std::string_view Name(Mode mode);
 std::string_view Name(Plan plan);  // "work_first"
 
@@ -39,7 +40,8 @@ struct KillPoint {
   // (kNowhere: none). kTwoVictims: the first victim's, the second's. kStall: the instruction, the
   // probe. kResume: the instruction, the interference. kKillAfterResume: these, and the instruction
   // of what it went on with. kReuse: the victim's instruction, that of the slot's next owner, the
-  // interference.
+  // interference. kThreeMembers: the instruction of the one that stands first, that of the other,
+  // the interference and the end (EndOfThree).
   uint32_t at[3];
 };
 inline constexpr uint32_t kNowhere = ~uint32_t{0};
@@ -56,10 +58,10 @@ struct CellRequest {
   char second[kMostNameBytes];  // of the second victim; empty: the kind's own
   char state[kMostNameBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
-  uint8_t stall, recovery, two_victims, resume, kill_after_resume, reuse;
+  uint8_t stall, recovery, two_victims, resume, kill_after_resume, reuse, three_members;
   uint8_t samples_mode;  // none was asked for: what one of them has nothing to do in is not vacuous
-  uint8_t replay;  // only `place`, `times` times
-  uint8_t stop;    // replay: stop there, for a debugger, instead of killing
+  uint8_t replay;        // only `place`, `times` times
+  uint8_t stop;          // replay: stop there, for a debugger, instead of killing
   uint32_t times;
   uint32_t sample;  // instructions killed at besides their state's
   uint32_t pairs;   // states of the first victim that are paired; 0: all
@@ -122,6 +124,8 @@ struct CellResult {
   uint64_t kill_after_resume_accesses, kill_after_resume_stops, kill_after_resume_kill_points;
   // Deaths whose participant's slot had a next owner, and stops of these.
   uint64_t reuse_deaths, reuse_stops;
+  // Places at which two stood while a third worked, and what came after that.
+  uint64_t three_member_places, three_member_ends;
   double kill_seconds, seconds;
   PageFaults page_faults;  // in mode kKill
   uint64_t recovered_participants;

@@ -55,6 +55,10 @@ void ReplayKillAfterResume(Runner& runner, const VictimRun& run, Trace& trace);
 // before the death, works on and recovers once more. Then the new owner goes on.
 void ReuseSweep(Runner& runner, const Trace& victim_trace);
 void ReplayReuse(Runner& runner, const Trace& victim_trace);
+// Two stop in the middle of operations of their own, the second one beside the first, and a third
+// works. Then both go on, or one dies, or both.
+void ThreeMembersSweep(Runner& runner);
+void ReplayThreeMembers(Runner& runner);
 // Repeats one place, as often as the request says.
 void Replay(Runner& runner, const VictimRun& run, stepper::Trace& trace);
 

@@ -149,6 +149,9 @@ void Replay(Runner& runner, const VictimRun& run, Trace& trace) {
     case Mode::kReuse:
       ReplayReuse(runner, trace);
       return;
+    case Mode::kThreeMembers:
+      ReplayThreeMembers(runner);
+      return;
   }
 }
 

@@ -184,6 +184,8 @@ class Runner {
   bool MissedBreakpoint() { return stepper_.MissedBreakpoint(); }
   // Its operation ends with its death, whether that had returned or not.
   void KillStopped(Stopped& stopped);
+  // The same of one of several that stand.
+  void KillOneStopped(Stopped& stopped, uint32_t number);
   // The first victim of a run is dead: as CloseVictims.
   void CloseFirstVictim(const VictimRun& run) { CloseVictims(OnlyFirst(run), false); }
   void LetSurvivorGo(uint32_t word = 1);

@@ -305,6 +305,12 @@ void Runner::KillStopped(Stopped& stopped) {
   CountKill();
 }
 
+void Runner::KillOneStopped(Stopped& stopped, uint32_t number) {
+  faults_.victims += stopped.standing[number].Kill();
+  stage_->history.CloseVictim(number, nullptr);
+  CountKill();
+}
+
 void Runner::LetSurvivorGo(uint32_t word) { Signal(stage_->go, word); }
 
 void Runner::Nap() {

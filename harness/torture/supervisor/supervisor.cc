@@ -28,6 +28,7 @@ namespace {
 
 constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
 constexpr uint64_t kExtension = 8;       // times the kills asked for, where these proved nothing
+constexpr uint64_t kOperationsOfAKill = 40;  // as much work, where nobody dies
 // On a busy machine so few deaths tell nothing: a run that has proved nothing by the end of its
 // extension goes on until there were more, for some more extensions.
 constexpr uint64_t kFewKills = 40;
@@ -91,8 +92,10 @@ bool Supervisor::over() const {
 // On a machine that is busy with other things little work may prove nothing: it goes on for a while
 // then, as a run does that ends by its time.
 bool Supervisor::enough_kills() const {
-  if (options_.kills == 0 || report_.kills_total() < options_.kills) return false;
-  return report_.kills_total() / kExtension >= options_.kills || !proves_nothing();
+  const uint64_t done = context_.scenario.nobody_dies ? report_.operations / kOperationsOfAKill
+                                                      : report_.kills_total();
+  if (options_.kills == 0 || done < options_.kills) return false;
+  return done / kExtension >= options_.kills || !proves_nothing();
 }
 
 bool Supervisor::proves_nothing() const {
@@ -123,6 +126,7 @@ void Supervisor::Spawn(uint32_t slot) {
   board.pause_ends_ns.store(0, std::memory_order_relaxed);
   board.attached.store(0, std::memory_order_relaxed);
   board.held.store(0, std::memory_order_relaxed);
+  board.waits.store(0, std::memory_order_relaxed);
   context_.recording->Open(slot, mine.process);
   const pid_t wanted = ReusePid() ? last_dead_pid_ : 0;
   int unborn[2] = {-1, -1};
