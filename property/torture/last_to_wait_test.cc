@@ -100,6 +100,28 @@ TEST_F(WorkersThatWait, WhoGivesGoesOnWhenOneOrAllHaveGone) {
   gives.join();
 }
 
+// Which may have taken what was given to the others.
+TEST_F(WorkersThatWait, WhoGivesGoesOnWhenAnotherOneComes) {
+  memory_.control().boards[1].attached.store(0);
+  workers_[0].BeginAnyway();
+  const LastToWait::Others others = workers_[2].AllOthers();
+  ASSERT_TRUE(others.any);
+  memory_.control().boards[1].attached.store(1);
+  workers_[2].AwaitWoken(others, Woken::kOne);
+  // Beside a pause it waits for one of those who wait, whoever else is there.
+  const LastToWait::Others some = workers_[2].WhoWaits();
+  ASSERT_TRUE(some.any);
+  std::atomic<bool> gone = false;
+  std::thread gives([&] {
+    workers_[2].AwaitWoken(some, Woken::kOne);
+    EXPECT_TRUE(gone.load());
+  });
+  std::this_thread::yield();
+  gone.store(true);
+  workers_[0].End();
+  gives.join();
+}
+
 TEST(NobodyDies, EachKindPassesAndSomebodyWasWoken) {
   constexpr uint64_t kWork = 20;  // as of so many kills
   const Scenario* const scenario = FindScenario("nobody_dies");

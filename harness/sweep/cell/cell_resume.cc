@@ -219,7 +219,7 @@ void ThreeMembersSweep(Runner& runner) {
   points.Sample(wanted, random);
   for (uint32_t n = 0; goes_on() && n < points.size(); ++n) {
     if (!three.TraceFirst(second, points[n], first)) return;
-    first_stops.FindAccesses(first, /*inside_strings=*/false);
+    first_stops.FindAll(first);
     first_stops.Sample(wanted, random);
     for (uint32_t stop = 0; stop < first_stops.size(); ++stop) {
       ++runner.result().three_member_places;

@@ -39,7 +39,7 @@ Deadline LastToWait::Far(Random& random) {
 }
 
 LastToWait::Others LastToWait::Look(bool all) const {
-  Others others;
+  Others others{.are_all = all};
   for (uint32_t slot = 0; slot < kMaxWorkers; ++slot) {
     const WorkerBoard& board = control_.boards[slot];
     if (slot == slot_ || board.attached.load(std::memory_order_seq_cst) == 0) continue;
@@ -75,10 +75,14 @@ void LastToWait::AwaitWoken(const Others& others, Woken woken) const {
   constexpr uint64_t kBetweenNs = 10'000;
   const auto have_gone = [&] {
     for (uint32_t slot = 0; slot < kMaxWorkers; ++slot) {
-      if (others.waits[slot] == 0) continue;
       const WorkerBoard& board = control_.boards[slot];
-      const bool gone = board.waits.load(std::memory_order_seq_cst) != others.waits[slot] ||
-                        board.attached.load(std::memory_order_seq_cst) == 0;
+      const bool is_attached = board.attached.load(std::memory_order_seq_cst) != 0;
+      if (others.waits[slot] == 0) {
+        if (others.are_all && is_attached && slot != slot_) return true;
+        continue;
+      }
+      const bool gone =
+          !is_attached || board.waits.load(std::memory_order_seq_cst) != others.waits[slot];
       if (gone == (woken == Woken::kOne)) return gone;
     }
     return woken == Woken::kAll;

@@ -37,6 +37,7 @@ class LastToWait {
   struct Others {
     std::array<uint32_t, kMaxWorkers> waits{};  // 0: it does not
     bool any = false;
+    bool are_all = false;  // who were attached then
   };
   // Nobody of `others` is there unless all who work do wait, but for this one.
   Others AllOthers() const;
@@ -45,7 +46,8 @@ class LastToWait {
   // millisecond or two at most. Who then waits: nobody, if it came to nothing.
   Others AwaitAllOthers(Random& random) const;
   enum class Woken : uint8_t { kOne, kAll };
-  // After what must wake one of them, or all.
+  // After what must wake one of them, or all. If they were all there were, it ends as well when
+  // another worker comes: that one may have had what was given.
   void AwaitWoken(const Others& others, Woken woken) const;
 
  private:
