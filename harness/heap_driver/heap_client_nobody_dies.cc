@@ -1,5 +1,5 @@
-// The part of a heap's client for a heap in which nobody dies, and all but one wait for room without
-// end (harness/torture/worker/last_to_wait.h).
+// The part of a heap's client for a heap in which nobody dies, and all but one wait for room
+// without end (harness/torture/worker/last_to_wait.h).
 #include "harness/heap_driver/heap_client.h"
 #include "harness/torture/run_statistics.h"
 

@@ -98,7 +98,7 @@ Scenario FullTable() {
 
 Scenario NobodyDies() {
   return {.name = "nobody_dies",
-          .summary = "all but one wait, without end; the last one gives what they wait for",
+          .summary = "nobody dies, and where one can wait all but one do: no wake-up is spare",
           .segment_bytes = 512u << 10,
           .audit_interval_us = 25'000,
           .nobody_dies = true,

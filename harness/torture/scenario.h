@@ -48,7 +48,8 @@ struct Scenario {
   // The segment has room for as many participants as there are workers, and only who attaches
   // recovers: it finds the table full of the living and the dead.
   bool full_table = false;
-  // No death, of which all who wait are told, nor a newcomer who recovers, puts right what is wrong.
+  // No death, of which all who wait are told, nor a newcomer who recovers, puts right what is
+  // wrong.
   bool nobody_dies = false;
 
   // What must have happened at least once, or the run is vacuous.

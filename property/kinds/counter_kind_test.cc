@@ -76,8 +76,9 @@ TEST_F(CounterKindTest, PassesEachScenarioWhereItIsRight) {
     }
     EXPECT_EQ(VerdictName(result.verdict), "pass") << scenario.name << ": " << result.reason;
     EXPECT_EQ(result.run["condition"], "strict") << scenario.name;
-    EXPECT_GE(result.run["kills"]["total"].get<uint64_t>(), kills) << scenario.name;
-    EXPECT_GT(result.run["kills"]["in_operation"].get<uint64_t>(), 0u) << scenario.name;
+    const uint64_t least = scenario.nobody_dies ? 0 : 1;
+    EXPECT_GE(result.run["kills"]["total"].get<uint64_t>(), least * kills) << scenario.name;
+    EXPECT_GE(result.run["kills"]["in_operation"].get<uint64_t>(), least) << scenario.name;
     EXPECT_GT(result.run["additions"].get<uint64_t>(), 0u) << scenario.name;
     EXPECT_FALSE(result.run.contains("lost_writes")) << "a counter has no such thing";
   }

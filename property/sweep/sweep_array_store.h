@@ -55,8 +55,8 @@ struct ArrayBody {
   std::atomic<uint64_t> taken;  // only where Counts(): what is not free
   std::atomic<uint64_t> next_version;
   std::atomic<uint64_t> last_acknowledged;  // only with kAcknowledgesEarly: a slot's bit
-  // A bit a participant: writing (with kRecoversByNumber or kYieldsToTwo); found dead once (with the
-  // former).
+  // A bit a participant: writing (with kRecoversByNumber or kYieldsToTwo); found dead once (with
+  // the former).
   std::atomic<uint64_t> writing, dead;
 };
 

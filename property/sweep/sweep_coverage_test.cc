@@ -122,7 +122,9 @@ TEST(LinesNeverReached, ALineIsReachedByTheLibraryCodeThatWasMadePartOfIt) {
   for (uint64_t at = begin; symbols.Function(at) == function; ++at) {
     const stepper::SourceLine ours = symbols.LineOfOurs(at);
     if (IsThisTest(symbols.Line(at).file) || !IsThisTest(ours.file)) continue;
-    counts.push_back({.address = at, .executed = 1, .killed = 1});
+    stepper::AddressCount& count = counts.emplace_back();
+    count.address = at;
+    count.executed = count.killed = 1;
     lines.insert(ours.line);
   }
   stepper::KillCoverage coverage(IsThisTest);

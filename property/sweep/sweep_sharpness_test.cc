@@ -165,7 +165,6 @@ TEST(SweepSharpness, AReadThatIsOverwrittenMeanwhileIsFoundByResumingOnlyAndRepl
   EXPECT_EQ(again.replayed_alike, 20u);
 }
 
-// All modes but one.
 SweepOptions AllBut(bool SweepOptions::*mode) {
   SweepOptions options;
   options.stall = options.recovery = options.two_victims = options.resume = true;
@@ -185,20 +184,21 @@ struct FoundByOneMode {
   const char* variant;
   bool SweepOptions::*option;
   Mode mode;
+  uint32_t pairs = 0, pairs_of_right = 6;
 };
 class SweepOfOneMode : public testing::TestWithParam<FoundByOneMode> {};
 
 TEST_P(SweepOfOneMode, FindsWhatNoOtherModeDoesAndReplaysIt) {
-  const Cell others =
-      RunOne(GetParam().variant, "put_same", "one_entry", AllBut(GetParam().option));
+  const FoundByOneMode& of = GetParam();
+  const Cell others = RunOne(of.variant, "put_same", "one_entry", AllBut(of.option));
   EXPECT_EQ(others.result.verdict, Verdict::kPass)
       << others.result.error << others.result.failure[0].message;
-  const Cell right = RunOne("array", "put_same", "one_entry", Only(GetParam().option, 6));
+  const Cell right = RunOne("array", "put_same", "one_entry", Only(of.option, of.pairs_of_right));
   EXPECT_EQ(right.result.verdict, Verdict::kPass)
       << right.result.error << right.result.failure[0].message;
-  Cell cell = RunOne(GetParam().variant, "put_same", "one_entry", Only(GetParam().option));
+  Cell cell = RunOne(of.variant, "put_same", "one_entry", Only(of.option, of.pairs));
   ASSERT_EQ(cell.result.verdict, Verdict::kViolation) << cell.result.error;
-  EXPECT_EQ(cell.result.failure[0].place.mode, GetParam().mode);
+  EXPECT_EQ(cell.result.failure[0].place.mode, of.mode);
   const CellResult again = RepeatFirstFailure(cell, 20);
   EXPECT_EQ(again.replayed, 20u) << again.error;
   EXPECT_EQ(again.replayed_alike, 20u);
@@ -209,11 +209,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(FoundByOneMode{"array_takes_back_late", &SweepOptions::kill_after_resume,
                                    Mode::kKillAfterResume},
                     FoundByOneMode{"array_yields_to_two", &SweepOptions::three_members,
-                                   Mode::kThreeMembers},
+                                   Mode::kThreeMembers, 5, 3},
                     FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
     [](const auto& one) { return std::string(Name(one.param.mode)); });
 
-// A victim that stops only where nobody waits for it would be no lock owner.
 TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot) {
   const CellResult resumed =
       RunOne("array", "put_same", "one_entry", Only(&SweepOptions::resume, 12)).result;

@@ -1,4 +1,8 @@
 // Resume: a victim that stood still while others worked, and then goes on; and two of them.
+#include <sys/wait.h>
+
+#include <csignal>
+
 #include "harness/sweep/cell/cell_modes.h"
 #include "harness/sweep/cell/resume_points.h"
 
@@ -90,13 +94,27 @@ class ThreeMembers {
     return true;
   }
 
+  // False: it has ended.
+  static bool StopInterferer(const Runner::Stopped& stopped, int* status) {
+    kill(stopped.prober, SIGSTOP);
+    while (waitpid(stopped.prober, status, WUNTRACED) != stopped.prober) {
+    }
+    return WIFSTOPPED(*status);
+  }
+
   Judgement Finish(Runner::Stopped& stopped, bool interfered, EndOfThree end, Plan plan) {
+    int status = 0;
+    // An interferer that waits for a lock goes on after them, so that their way repeats.
+    if (!interfered && !StopInterferer(stopped, &status)) {
+      stopped.prober = 0;
+      return runner_.JudgeSurvivor(0, status);
+    }
     for (const uint32_t number : {0u, 1u}) {
       if (!Lives(number, end)) runner_.KillOneStopped(stopped, number);
     }
-    if (!GoOn(stopped, end)) return kDidNotFinish;
-    int status = 0;
-    // An interferer that waited for a stopped lock owner goes on now.
+    const bool have_gone_on = GoOn(stopped, end);
+    if (!interfered) kill(stopped.prober, SIGCONT);
+    if (!have_gone_on) return kDidNotFinish;
     bool survived = interfered || InterfererReaches(runner_, stopped.prober, 1);
     if (survived) {
       runner_.LetSurvivorGo(2);

@@ -23,7 +23,8 @@ class LastToWait {
     kLast,   // all others wait
     kStops,  // there is a pause, or the end: who waits now would wait for who has parked
   };
-  // To be called right before what may wait. Of several that begin at once one at least is the last.
+  // To be called right before what may wait. Of several that begin at once one at least is the
+  // last.
   Begun Begin();
   // The same of who is sure to get what it waits for from itself.
   void BeginAnyway();
