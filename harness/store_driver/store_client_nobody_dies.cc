@@ -48,7 +48,8 @@ bool StoreClient::EndLeaseInTurn(uint64_t key, const LeaseToken& lease, Random& 
     case 0:
       return PutLeased(key, size, lease);
     case 1:
-      return Put(key, size);
+      if (Put(key, size)) return true;
+      break;  // there was no room for it
     case 2:
       Erase(key);
       return false;
