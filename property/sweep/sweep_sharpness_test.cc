@@ -209,7 +209,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(FoundByOneMode{"array_takes_back_late", &SweepOptions::kill_after_resume,
                                    Mode::kKillAfterResume},
                     FoundByOneMode{"array_yields_to_two", &SweepOptions::three_members,
-                                   Mode::kThreeMembers, 5, 3},
+                                   Mode::kThreeMembers, 0, 3},
                     FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
     [](const auto& one) { return std::string(Name(one.param.mode)); });
 
