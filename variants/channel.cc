@@ -5,6 +5,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace kill9 {
+namespace {
+
+// Of most handles: what costs no call.
+bool IsSurelyOwn(const ForkGuard& guard) { return guard.mine() && !guard.can_be_lost(); }
+
+}  // namespace
 
 MessageDraft& MessageDraft::operator=(MessageDraft&& other) noexcept {
   if (this != &other) {
@@ -54,7 +60,9 @@ void MessageBatch::GiveBack() {
 }
 
 absl::Status Channel::CheckSend(size_t size) const {
-  if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  if (!IsSurelyOwn(guard())) [[unlikely]] {
+    if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  }
   if (!Sends(role_)) return absl::PermissionDeniedError("this member only receives");
   if (size > max_message_bytes()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -64,7 +72,9 @@ absl::Status Channel::CheckSend(size_t size) const {
 }
 
 absl::Status Channel::CheckReceive() const {
-  if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  if (!IsSurelyOwn(guard())) [[unlikely]] {
+    if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  }
   if (!Receives(role_)) return absl::PermissionDeniedError("this member only sends");
   return absl::OkStatus();
 }

@@ -37,6 +37,7 @@ namespace {
 
 using transports::Load;
 using transports::Side;
+using transports::Took;
 using transports::TransportKind;
 using transports::Wait;
 
@@ -77,10 +78,12 @@ std::string Show(const Json& spread) {
 // One measurement that is repeated in each round: of a transport, in a case.
 struct Entry {
   const TransportKind* kind;
-  Json run;                      // what is told of it, without figures
-  std::function<double()> rate;  // messages a second; 0: it failed
-  std::string case_name;         // ratios are taken within a case
-  std::vector<double> rates = {};
+  Json run;                    // what is told of it, without figures
+  std::function<Took()> take;  // so many messages
+  size_t messages;
+  std::string case_name;                                  // ratios are taken within a case
+  std::vector<double> rates = {};                         // messages a second; 0: it failed
+  std::vector<double> cpu_ns = {};                        // a message, of all processes
   std::shared_ptr<std::vector<double>> shares = nullptr;  // of the messages, that came; if not all
 };
 
@@ -130,10 +133,17 @@ class Benchmark {
   void Measure(const std::string& title, std::vector<Entry> entries) {
     for (unsigned round = 0; round < settings_.rounds; ++round) {
       std::cerr << title << ", round " << round + 1 << " of " << settings_.rounds << std::endl;
-      for (Entry& entry : entries) entry.rates.push_back(entry.rate());
+      for (Entry& entry : entries) {
+        const Took took = entry.take();
+        const double messages = static_cast<double>(entry.messages);
+        entry.rates.push_back(took.seconds > 0 ? messages / took.seconds : 0);
+        entry.cpu_ns.push_back(1e9 * took.cpu_seconds / messages);
+      }
     }
-    std::printf("\n%s: million messages/s (low to high), ratio to bare_ring, to unix_stream\n",
-                title.c_str());
+    std::printf(
+        "\n%s: million messages/s (low to high), CPU ns a message (lowest), ratio to bare_ring, to "
+        "unix_stream\n",
+        title.c_str());
     for (Entry& entry : entries) {
       const Json rate = Spread(entry.rates);
       entry.run["messages_per_second"] = rate;
@@ -141,6 +151,11 @@ class Benchmark {
       for (const double one : entry.rates) millions.push_back(one / 1e6);
       std::string line = absl::StrFormat("  %-22s %-18s %-24s", entry.kind->name, entry.case_name,
                                          Show(Spread(millions)));
+      if (entry.cpu_ns[0] > 0) {
+        entry.run["cpu_ns_per_message"] = Spread(entry.cpu_ns);
+        absl::StrAppendFormat(&line, " %7.1f",
+                              entry.run["cpu_ns_per_message"]["low"].get<double>());
+      }
       for (const char* reference : {"bare_ring", "unix_stream"}) {
         const Json ratio = RatioTo(reference, entry, entries);
         if (ratio.is_null()) continue;
@@ -171,10 +186,6 @@ class Benchmark {
     return nullptr;
   }
 
-  static double Rate(size_t messages, double seconds) {
-    return seconds > 0 ? static_cast<double>(messages) / seconds : 0;
-  }
-
   void Streams() {
     const Load load = Load::OfSizesUpTo(kMostBytes, settings_.messages);
     std::vector<Entry> entries;
@@ -186,10 +197,8 @@ class Benchmark {
         run["messages"] = load.count();
         run["bytes"] = load.total_bytes();
         entries.push_back({&kind, std::move(run),
-                           [&kind, &load, batch] {
-                             return Rate(load.count(), transports::Stream(kind, load, batch));
-                           },
-                           absl::StrCat(batch, " a call")});
+                           [&kind, &load, batch] { return transports::Stream(kind, load, batch); },
+                           load.count(), absl::StrCat(batch, " a call")});
       }
     }
     Measure("1 to 155 bytes", std::move(entries));
@@ -208,10 +217,9 @@ class Benchmark {
         Json run = RunOf(kind, "sizes");
         run["message_bytes"] = load.largest_bytes();
         run["messages"] = load.count();
-        entries.push_back(
-            {&kind, std::move(run),
-             [&kind, &load] { return Rate(load.count(), transports::Stream(kind, load, 1)); },
-             absl::StrCat(load.largest_bytes(), " bytes")});
+        entries.push_back({&kind, std::move(run),
+                           [&kind, &load] { return transports::Stream(kind, load, 1); },
+                           load.count(), absl::StrCat(load.largest_bytes(), " bytes")});
       }
     }
     Measure("messages of one size", std::move(entries));
@@ -228,7 +236,7 @@ class Benchmark {
         run["messages"] = count;
         entries.push_back(
             {&kind, std::move(run),
-             [&kind, bytes, count] { return Rate(count, transports::InPlace(kind, bytes, count)); },
+             [&kind, bytes, count] { return transports::InPlace(kind, bytes, count); }, count,
              absl::StrCat(bytes, " bytes")});
       }
     }
@@ -248,9 +256,9 @@ class Benchmark {
         run["messages"] = load.count();
         entries.push_back({&kind, std::move(run),
                            [&kind, &load, s = senders, r = receivers] {
-                             return Rate(load.count(), transports::Stream(kind, load, 1, s, r));
+                             return transports::Stream(kind, load, 1, s, r);
                            },
-                           absl::StrCat(senders, " to ", receivers)});
+                           load.count(), absl::StrCat(senders, " to ", receivers)});
       }
     }
     Measure("many senders and receivers", std::move(entries));
@@ -276,12 +284,12 @@ class Benchmark {
         Entry entry{kind, std::move(run),
                     [kind, &load, receivers, shares] {
                       uint64_t received = 0;
-                      const double seconds = transports::ToAll(*kind, load, receivers, &received);
-                      shares->push_back(Rate(received, static_cast<double>(load.count()) *
-                                                           static_cast<double>(receivers)));
-                      return Rate(load.count(), seconds);
+                      const Took took = transports::ToAll(*kind, load, receivers, &received);
+                      shares->push_back(static_cast<double>(received) /
+                                        static_cast<double>(load.count() * receivers));
+                      return took;
                     },
-                    absl::StrCat("1 to all of ", receivers)};
+                    load.count(), absl::StrCat("1 to all of ", receivers)};
         entry.shares = shares;
         entries.push_back(std::move(entry));
       }
@@ -358,9 +366,9 @@ class Benchmark {
              const transports::SharedHistogram times;
              const bool done = transports::Echo(kind, settings_.echo_bytes, count, Wait::kSleeping,
                                                 kRestUs, times.get(), kBurst);
-             return done ? Rate(kBurst, static_cast<double>(times->Quantile(0.5)) / 1e9) : 0;
+             return done ? Took{static_cast<double>(times->Quantile(0.5)) / 1e9} : Took{};
            },
-           absl::StrCat("bursts of ", kBurst)});
+           kBurst, absl::StrCat("bursts of ", kBurst)});
     }
     Measure("bursts after a rest", std::move(entries));
   }

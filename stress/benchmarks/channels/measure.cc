@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <ctime>
 
 #include "harness/base/pin_to_core.h"
 #include "harness/base/process_end/die_with_parent.h"
@@ -23,7 +24,14 @@ struct Meeting {
   std::atomic<unsigned> ready;
   std::atomic<bool> go;
   std::atomic<uint64_t> done_ns[kMostProcesses];
+  std::atomic<uint64_t> cpu_ns;
 };
+
+uint64_t CpuNs() {
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
 
 void End(const std::vector<pid_t>& children) {
   for (const pid_t child : children) kill(child, SIGKILL);
@@ -40,7 +48,9 @@ void End(const std::vector<pid_t>& children) {
     meeting.ready.fetch_add(1);
     // More processes than cores: whoever waits lets the others get ready.
     while (!meeting.go.load()) sched_yield();
+    const uint64_t begin_ns = CpuNs();
     work();
+    meeting.cpu_ns.fetch_add(CpuNs() - begin_ns);
     meeting.done_ns[number].store(MonotonicNs());
   }
   _exit(0);
@@ -48,7 +58,7 @@ void End(const std::vector<pid_t>& children) {
 
 }  // namespace
 
-double RunTogether(const std::vector<std::function<Work()>>& processes) {
+Took RunTogether(const std::vector<std::function<Work()>>& processes) {
   if (processes.size() > kMostProcesses) Die("too many processes");
   Meeting& meeting = *reinterpret_cast<Meeting*>(MapShared(sizeof(Meeting), sizeof(Meeting)));
   const pid_t parent = getpid();
@@ -84,8 +94,13 @@ double RunTogether(const std::vector<std::function<Work()>>& processes) {
   for (const std::atomic<uint64_t>& done : meeting.done_ns) {
     end_ns = std::max(end_ns, done.load());
   }
+  Took took;
+  if (!failed) {
+    took = {static_cast<double>(end_ns - begin_ns) / 1e9,
+            static_cast<double>(meeting.cpu_ns.load()) / 1e9};
+  }
   munmap(&meeting, sizeof(Meeting));
-  return failed ? -1 : static_cast<double>(end_ns - begin_ns) / 1e9;
+  return took;
 }
 
 SharedHistogram::SharedHistogram()
@@ -94,8 +109,8 @@ SharedHistogram::SharedHistogram()
 }
 SharedHistogram::~SharedHistogram() { munmap(histogram_, sizeof(Histogram)); }
 
-double Stream(const TransportKind& kind, const Load& load, size_t batch, unsigned senders,
-              unsigned receivers) {
+Took Stream(const TransportKind& kind, const Load& load, size_t batch, unsigned senders,
+            unsigned receivers) {
   const std::unique_ptr<Transport> transport = kind.make(load.largest_bytes());
   const Wait wait = kind.sleeps ? Wait::kSleeping : Wait::kSpinning;
   const bool in_order = senders == 1 && receivers == 1;
@@ -121,7 +136,7 @@ double Stream(const TransportKind& kind, const Load& load, size_t batch, unsigne
   return RunTogether(processes);
 }
 
-double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received) {
+Took ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received) {
   std::vector<std::unique_ptr<Transport>> transports;
   for (unsigned i = 0; i < (kind.broadcasts ? 1 : receivers); ++i) {
     transports.push_back(kind.make(load.largest_bytes()));
@@ -155,13 +170,13 @@ double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, ui
       }
     };
   });
-  const double seconds = RunTogether(processes);
+  const Took took = RunTogether(processes);
   *received = got.load();
   munmap(&got, sizeof *received);
-  return seconds;
+  return took;
 }
 
-double InPlace(const TransportKind& kind, size_t bytes, size_t count) {
+Took InPlace(const TransportKind& kind, size_t bytes, size_t count) {
   const std::unique_ptr<Transport> transport = kind.make(bytes);
   const Wait wait = kind.sleeps ? Wait::kSleeping : Wait::kSpinning;
   return RunTogether({[&]() -> Work {
@@ -208,7 +223,7 @@ bool Echo(const TransportKind& kind, size_t bytes, size_t count, Wait wait, unsi
       }
     };
   };
-  return RunTogether({first, second}) >= 0;
+  return RunTogether({first, second}).seconds >= 0;
 }
 
 }  // namespace kill9::transports

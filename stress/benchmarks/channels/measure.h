@@ -14,9 +14,13 @@ namespace kill9::transports {
 
 // What a process does: its part, after all are ready. Made in the process itself.
 using Work = std::function<void()>;
-// Runs each in a process of its own, the i-th on the i-th core; seconds from when all are ready
-// until the last one is done. Less than 0: one of them failed, or they stood still for a minute.
-double RunTogether(const std::vector<std::function<Work()>>& processes);
+struct Took {
+  double seconds = -1;     // from when all are ready until the last one is done; -1: it failed
+  double cpu_seconds = 0;  // of all processes, user and system; what they wait for spinning counts
+};
+// Runs each in a process of its own, the i-th on the i-th core. It fails if one of them does, or if
+// they stand still for a minute.
+Took RunTogether(const std::vector<std::function<Work()>>& processes);
 
 // A histogram that processes share.
 class SharedHistogram {
@@ -33,15 +37,15 @@ class SharedHistogram {
   Histogram* const histogram_;
 };
 
-// All messages of the load, from `senders` processes to `receivers`; seconds.
-double Stream(const TransportKind& kind, const Load& load, size_t batch, unsigned senders = 1,
-              unsigned receivers = 1);
+// All messages of the load, from `senders` processes to `receivers`.
+Took Stream(const TransportKind& kind, const Load& load, size_t batch, unsigned senders = 1,
+            unsigned receivers = 1);
 // All messages of the load from one process to each of the receivers: once through a broadcast,
 // else once to each, through a transport of its own. `received`: what they got in all; a broadcast
-// overwrites what they are too slow for. Seconds.
-double ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received);
-// Messages of a size, filled and read in place; seconds.
-double InPlace(const TransportKind& kind, size_t bytes, size_t count);
+// overwrites what they are too slow for.
+Took ToAll(const TransportKind& kind, const Load& load, unsigned receivers, uint64_t* received);
+// Messages of a size, filled and read in place.
+Took InPlace(const TransportKind& kind, size_t bytes, size_t count);
 // Messages of a size there and back again; nanoseconds each. With `rest_us` the first one rests so
 // long before each (without giving up its core), so that the other one is asleep if it sleeps.
 // `burst`: so many go there before one comes back. False: as RunTogether.

@@ -140,15 +140,12 @@ Context::Context(std::shared_ptr<Segment> segment, const Participant& participan
   ledger_ = &participants_.ledger_as<Ledger>(index());
 }
 
-bool Context::AliveLook::IsAlive(Ref ref) {
-  // Relaxed: written by the chunk's owner, whose word was acquired, or by this participant.
-  const uint64_t bits = context_.record(ref).place.load(std::memory_order_relaxed);
+bool Context::AliveLook::IsAliveAt(uint64_t bits, Ref ref) {
   if (bits == 0 || bits == Record::kDropped) return false;
   const Place place = Place::Unpack(bits);
   if (place.lane >= context_.lane_count()) return false;  // damaged
   const uint64_t slot = context_.SlotOf(place.lane, place.position);
   const uint64_t lap = context_.LapOf(place.position);
-  if (slot >= gone_begin_ && slot < gone_end_ && lap == gone_lap_) return false;
   // Not published: its sender died before.
   if (place.position >= context_.TailOf(place.lane) || context_.entry(slot).ref() != ref) {
     return false;
@@ -164,12 +161,30 @@ bool Context::AliveLook::IsAlive(Ref ref) {
     // (L7).
     if (range.extent <= back) return ahead == 0;
     if (range.kind != RangeKind::kGone) return true;
-    gone_begin_ = slot - back;
-    gone_end_ = gone_begin_ + range.extent;
-    gone_lap_ = lap;
+    if (ahead == 0) RememberGone(place, slot, back, range.extent);
     return false;
   }
   return true;
+}
+
+// That the range which begins `back` positions before the place is gone, and those that follow it,
+// some at once. All of them were published, so each message that has a place there is gone.
+void Context::AliveLook::RememberGone(const Place& place, uint64_t slot, uint64_t back,
+                                      uint64_t extent) {
+  constexpr uint64_t kEnough = 64;  // positions
+  const uint64_t lap = context_.LapOf(place.position);
+  const uint64_t most = std::min(back + kEnough, context_.SlotsToEnd(slot) + back);
+  uint64_t count = extent;
+  while (count < most) {
+    // Acquire: as in IsAliveAt.
+    const uint64_t word = context_.word(slot - back + count).load(std::memory_order_acquire);
+    const uint32_t following = context_.codec().GoneExtent(word, lap);
+    if (following == 0) break;
+    count += following;
+  }
+  gone_.begin = Place{place.lane, place.position - back}.Pack();
+  gone_.end = Place{place.lane, place.position - back + count}.Pack();
+  gone_.lane = place.lane;
 }
 
 }  // namespace kill9::sender_lanes

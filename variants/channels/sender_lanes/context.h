@@ -103,17 +103,29 @@ class Context : public chunks::ChunkView<kGranuleBytes>, public chunks::Namer {
   uint64_t bytes_of(Ref ref) const { return record(ref).size.load(std::memory_order_relaxed); }
   bool IsDraft(Ref ref) const { return record(ref).place.load(std::memory_order_relaxed) == 0; }
   bool IsAlive(Ref ref) const { return AliveLook(*this).IsAlive(ref); }
-  // Whether messages are in their lanes, and not acknowledged. It remembers the last range that it
-  // found gone: messages that lie in a row were mostly taken together.
+  // Whether messages are in their lanes, and not acknowledged. It remembers the last positions that
+  // it found gone: messages that lie in a row were mostly sent in a row.
   class AliveLook {
    public:
     explicit AliveLook(const Context& context) : context_(context) {}
-    bool IsAlive(Ref ref);
+    bool IsAlive(Ref ref) {
+      // Relaxed: written by the chunk's owner, whose word was acquired, or by this participant.
+      const uint64_t bits = context_.record(ref).place.load(std::memory_order_relaxed);
+      if (bits >= gone_.begin && bits < gone_.end && Place::LaneIn(bits) == gone_.lane) {
+        return false;
+      }
+      return IsAliveAt(bits, ref);
+    }
 
    private:
+    bool IsAliveAt(uint64_t bits, Ref ref);
+    void RememberGone(const Place& place, uint64_t slot, uint64_t back, uint64_t extent);
+
     const Context& context_;
-    uint64_t gone_begin_ = 0, gone_end_ = 0;  // slots
-    uint64_t gone_lap_ = 0;
+    struct {
+      uint64_t begin = 0, end = 0;  // of packed places
+      uint32_t lane = 0;
+    } gone_;
   };
 
  private:

@@ -59,7 +59,7 @@ bool LaneReceiver::AreTailsAsSeen(uint32_t lanes) const {
 }
 
 // Moves on to the head; whether there is a message at it.
-bool LaneReceiver::FindHead(uint32_t lane, uint64_t* word, Attempt* attempt) {
+inline bool LaneReceiver::FindHead(uint32_t lane, uint64_t* word, Attempt* attempt) {
   View& view = views_[lane];
   // The hint is less than a lap behind the head, and what is void between is at most a lap.
   for (uint64_t passed = 0; passed <= 4 * context_.lane_slots(); ++passed) {
@@ -142,7 +142,7 @@ LaneReceiver::Attempt LaneReceiver::TryLane(uint32_t lane, SharedWord& name, uin
   return Attempt::kTaken;
 }
 
-bool LaneReceiver::Claim(SharedWord& name, uint64_t word, const Range& taken, Held* held) {
+inline bool LaneReceiver::Claim(SharedWord& name, uint64_t word, const Range& taken, Held* held) {
   context_.Note(name, RangeName{held->slot, taken.extent}.Pack());
   held->range = taken;
   // dies before -> they wait on;  dies after -> recovery gives them back

@@ -42,13 +42,15 @@ class LaneReceiver {
   };
   enum class Attempt : uint8_t { kTaken, kNothing, kBeaten, kDamaged };
 
-  bool FindHead(uint32_t lane, uint64_t* word, Attempt* attempt);
+  [[gnu::always_inline]] bool FindHead(uint32_t lane, uint64_t* word, Attempt* attempt);
   Attempt TryLane(uint32_t lane, SharedWord& name, uint64_t most, Held* held);
   uint32_t CountFresh(uint32_t lane, uint64_t most);
   TakeResult TakeReturned(SharedWord& name, Held* held);
   bool FindOldestReturned(Held* oldest, uint64_t* word);
   bool IsReturned(uint64_t slot, uint64_t* word, uint64_t* position) const;
-  bool Claim(SharedWord& name, uint64_t word, const Range& taken, Held* held);
+  // Inline: a Range is read as a whole just after it was written in parts.
+  [[gnu::always_inline]] bool Claim(SharedWord& name, uint64_t word, const Range& taken,
+                                    Held* held);
   bool AreTailsAsSeen(uint32_t lanes) const;
 
   const Context context_;

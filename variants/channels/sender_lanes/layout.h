@@ -136,9 +136,10 @@ struct Place {
   uint64_t position = 0;
 
   constexpr uint64_t Pack() const { return (position + 1) << kLaneBits | lane; }
-  static constexpr Place Unpack(uint64_t bits) {
-    return {static_cast<uint32_t>(bits & ((1u << kLaneBits) - 1)), (bits >> kLaneBits) - 1};
+  static constexpr uint32_t LaneIn(uint64_t bits) {
+    return static_cast<uint32_t>(bits & ((1u << kLaneBits) - 1));
   }
+  static constexpr Place Unpack(uint64_t bits) { return {LaneIn(bits), (bits >> kLaneBits) - 1}; }
 };
 
 // What a ledger word names, of 32 bits: a range by its first slot, counted over all lanes, plus 1,

@@ -66,9 +66,9 @@ class SenderLanes final : public WaitingMember {
   // The end is told: then it is in all lanes (L9).
   absl::Status Closed();
   // Room, and a position in the lane, beside those of the drafts.
-  absl::StatusOr<Ref> Allocate(size_t size, Deadline deadline);
+  [[gnu::always_inline]] absl::StatusOr<Ref> Allocate(size_t size, Deadline deadline);
   absl::StatusOr<Ref> AllocateSlowly(size_t size, Deadline deadline);
-  absl::StatusOr<Sequence> SendAllocated(Ref ref, size_t size);
+  [[gnu::always_inline]] absl::StatusOr<Sequence> SendAllocated(Ref ref, size_t size);
   // Sends the first messages as long as nothing must be waited for, at most kMostAtOnce.
   absl::StatusOr<size_t> SendRow(std::span<const std::string_view> messages);
   // Takes messages, named by `name`.
@@ -101,7 +101,6 @@ class SenderLanes final : public WaitingMember {
   LaneSender lane_;
   LaneReceiver receiver_;
   Space space_;
-  std::vector<Ref> row_;  // placed, and not published
 
   uint64_t used_taken_ = 0;   // bit i: taken[i] names something
   uint64_t used_drafts_ = 0;  // bit i: drafts_[i] is one

@@ -12,7 +12,7 @@ absl::Status SenderLanes::Closed() {
   return absl::OutOfRangeError("the channel is closed");
 }
 
-absl::StatusOr<Ref> SenderLanes::Allocate(size_t size, Deadline deadline) {
+inline absl::StatusOr<Ref> SenderLanes::Allocate(size_t size, Deadline deadline) {
   if (IsClosed()) [[unlikely]]
     return Closed();
   if (lane_.IsReady(draft_count_) == Ready::kYes) [[likely]] {
@@ -37,7 +37,7 @@ absl::StatusOr<Ref> SenderLanes::AllocateSlowly(size_t size, Deadline deadline) 
 }
 
 // REQUIRES: the lane is ready for it.
-absl::StatusOr<Sequence> SenderLanes::SendAllocated(Ref ref, size_t size) {
+inline absl::StatusOr<Sequence> SenderLanes::SendAllocated(Ref ref, size_t size) {
   const uint64_t position = lane_.Add(ref, size);
   if (!lane_.Publish()) [[unlikely]] {
     space_.Drop(ref);
@@ -60,25 +60,26 @@ absl::StatusOr<Sequence> SenderLanes::DoSend(std::string_view message, Deadline 
 
 absl::StatusOr<size_t> SenderLanes::SendRow(std::span<const std::string_view> messages) {
   if (IsClosed()) return Closed();
-  row_.clear();
-  while (row_.size() < std::min(messages.size(), kMostAtOnce)) {
+  Ref refs[kMostAtOnce];
+  size_t placed = 0;
+  for (const std::string_view message : messages.first(std::min(messages.size(), kMostAtOnce))) {
     if (lane_.IsReady(draft_count_) != Ready::kYes) break;
-    const std::string_view message = messages[row_.size()];
     const std::optional<Ref> ref = space_.Allocate(message.size(), /*thoroughly=*/false);
     if (!ref.has_value()) break;
     if (!message.empty()) std::memcpy(context_.bytes(*ref), message.data(), message.size());
     lane_.Add(*ref, message.size());
-    row_.push_back(*ref);
+    refs[placed++] = *ref;
   }
-  if (row_.empty()) return 0;
+  if (placed == 0) return 0;
+  const std::span<const Ref> row(refs, placed);
   if (!lane_.Publish()) {
-    for (const Ref ref : row_) space_.Drop(ref);
+    for (const Ref ref : row) space_.Drop(ref);
     return Closed();
   }
-  for (const Ref ref : row_) space_.Release(ref);
+  for (const Ref ref : row) space_.Release(ref);
   WakeReceivers();
   if (space_.GaveUpRoom()) WakeSenders();
-  return row_.size();
+  return row.size();
 }
 
 absl::StatusOr<size_t> SenderLanes::DoSendMany(std::span<const std::string_view> messages,

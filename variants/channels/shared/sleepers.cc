@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <ctime>
 #include <limits>
 #include <string>
@@ -35,6 +36,7 @@ std::string PathOf(const Segment& segment) { return absl::StrCat("/proc/self/fd/
 
 // Reads all that the watch has to say; whether a description was closed.
 bool ReadEvents(int fd) {
+  constexpr ssize_t kLargestEvent = sizeof(inotify_event) + NAME_MAX + 1;
   bool closed = false;
   alignas(inotify_event) char buffer[4096];
   for (;;) {
@@ -46,6 +48,8 @@ bool ReadEvents(int fd) {
       closed |= (event->mask & (IN_CLOSE_WRITE | IN_Q_OVERFLOW)) != 0;
       at += static_cast<ssize_t>(sizeof *event + event->len);
     }
+    // There was no more than fitted: another event would have.
+    if (got + kLargestEvent <= static_cast<ssize_t>(sizeof buffer)) return closed;
   }
 }
 

@@ -41,7 +41,9 @@ template <typename Context>
 class Space {
  public:
   explicit Space(const Context& context)
-      : context_(context), search_{FirstSearched(context), context.common_from()} {}
+      : context_(context),
+        open_end_(context.chunk_granules()),
+        search_{FirstSearched(context), context.common_from()} {}
 
   // The most bytes of one message: half of the space, so that chunks which others keep open do not
   // split what it needs.
@@ -53,9 +55,22 @@ class Space {
 
   // Room for a message of so many bytes, which is this participant's until Release. Nullopt: there
   // is none now. `thoroughly`: looks through all chunks of everybody, which costs their number.
-  std::optional<Ref> Allocate(uint64_t bytes, bool thoroughly);
+  // Inline: what is returned would else go through memory, in two halves that are read as one.
+  [[gnu::always_inline]] std::optional<Ref> Allocate(uint64_t bytes, bool thoroughly) {
+    const uint64_t granules = Context::GranulesFor(bytes);
+    const uint32_t chunk_granules = context_.chunk_granules();
+    if (granules <= chunk_granules - open_end_ && granules <= chunk_granules / 2) [[likely]] {
+      return AppendToOpen(granules, bytes);
+    }
+    return AllocateElsewhere(bytes, thoroughly);
+  }
   // The message has been sent.
-  void Release(Ref ref);
+  void Release(Ref ref) {
+    if (context_.ChunkOf(ref) != open_) [[unlikely]]
+      return ReleaseBusy(ref);
+    if (--open_unreleased_ == 0 && IsCommon(open_)) [[unlikely]]
+      LeaveOpen();
+  }
   // The message never will be.
   void Drop(Ref ref) {
     context_.NoteDropped(ref);
@@ -83,20 +98,36 @@ class Space {
     uint32_t chunk = 0;
     Ref last = 0;
   };
+  // Chunks, or spans, that this participant has retired; others may have taken them over since.
+  struct RetiredOnes {
+    std::deque<Retired> in_use;  // the oldest first, which is most likely the first to be gone
+    std::vector<Retired> gone;   // whose last message is gone; the last of them is used next
+  };
 
-  // How many of its retired chunks a participant looks at before it takes a fresh one: those it
-  // used last are still in its caches, and most likely gone.
+  // How many of those in use a participant looks at when it needs one: enough that none of them
+  // waits for long to be found gone.
   static constexpr size_t kLooksAtRetired = 2;
 
   static uint32_t FirstSearched(const Context& context) {
     return context.index() % std::max<uint32_t>(context.common_from(), 1);
   }
-  Ref Append(uint32_t chunk, uint32_t at, uint64_t bytes);
+  [[gnu::always_inline]] Ref Append(uint32_t chunk, uint32_t at, uint64_t bytes);
+  Ref AppendToOpen(uint64_t granules, uint64_t bytes) {
+    const Ref ref = open_last_ = Append(open_, open_end_, bytes);
+    open_end_ += static_cast<uint32_t>(granules);
+    ++open_unreleased_;
+    return ref;
+  }
+  std::optional<Ref> AllocateElsewhere(uint64_t bytes, bool thoroughly);
+  void ReleaseBusy(Ref ref);
+  // Of a common chunk, when its messages have been sent.
+  void LeaveOpen();
   bool OpenAnother(uint64_t granules, bool thoroughly);
   bool OpenAt(uint32_t chunk, uint64_t end);
   bool GoOnIn(uint32_t chunk, uint64_t granules);
   std::optional<Ref> AllocateSpan(uint64_t bytes, bool thoroughly);
-  bool ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head);
+  bool ReopenRetired(RetiredOnes& retired, uint32_t chunks, uint32_t* head);
+  void LookForGone(RetiredOnes& retired);
   bool ClaimFree(uint32_t* chunk);
   bool IsCommon(uint32_t chunk) const { return chunk >= context_.common_from(); }
   bool ClaimRow(uint32_t first, uint32_t count);
@@ -114,13 +145,12 @@ class Space {
 
   const Context context_;
   uint32_t open_ = kNone;  // the chunk to which small messages go
-  uint32_t open_end_ = 0;  // granules taken in it
+  uint32_t open_end_;      // granules taken in it; all, where there is none
   uint32_t open_unreleased_ = 0;
   Ref open_last_ = 0;       // the last message in it
   std::vector<Busy> busy_;  // others
-  // What this participant has retired, the oldest first; others may have taken it over since.
-  std::deque<Retired> retired_small_;
-  std::deque<Retired> retired_spans_;
+  RetiredOnes retired_small_;
+  RetiredOnes retired_spans_;
   uint32_t left_ = kNone;  // the common chunk that it let go of last
   bool gave_up_room_ = false;
   // Where the next search for a free chunk begins, of the lower half and of the common ones.
@@ -130,22 +160,17 @@ class Space {
 };
 
 template <typename Context>
-std::optional<Ref> Space<Context>::Allocate(uint64_t bytes, bool thoroughly) {
+std::optional<Ref> Space<Context>::AllocateElsewhere(uint64_t bytes, bool thoroughly) {
   const uint64_t granules = Context::GranulesFor(bytes);
   if (granules > context_.chunk_granules() / 2) return AllocateSpan(bytes, thoroughly);
-  if (open_ == kNone || granules > context_.chunk_granules() - open_end_) {
-    CloseOpen();
-    if (!OpenAnother(granules, thoroughly)) return std::nullopt;
-  }
-  const Ref ref = open_last_ = Append(open_, open_end_, bytes);
-  open_end_ += static_cast<uint32_t>(granules);
-  ++open_unreleased_;
-  return ref;
+  CloseOpen();
+  if (!OpenAnother(granules, thoroughly)) return std::nullopt;
+  return AppendToOpen(granules, bytes);
 }
 
 // Dies before the store of `end` -> there is no such message;  after -> one that no slot has: free
 template <typename Context>
-Ref Space<Context>::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
+inline Ref Space<Context>::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
   const Ref ref = context_.FirstOf(chunk) + at;
   context_.NoteMessage(ref, bytes);
   // Release: pairs with the acquire of TakeOver, by way of the recovery that retires the chunk.
@@ -154,15 +179,14 @@ Ref Space<Context>::Append(uint32_t chunk, uint32_t at, uint64_t bytes) {
 }
 
 template <typename Context>
-void Space<Context>::Release(Ref ref) {
+void Space<Context>::LeaveOpen() {
+  left_ = open_;
+  CloseOpen();
+}
+
+template <typename Context>
+void Space<Context>::ReleaseBusy(Ref ref) {
   const uint32_t chunk = context_.ChunkOf(ref);
-  if (chunk == open_) {
-    if (--open_unreleased_ == 0 && IsCommon(chunk)) {
-      CloseOpen();
-      left_ = chunk;
-    }
-    return;
-  }
   const auto busy = std::find_if(busy_.begin(), busy_.end(),
                                  [chunk](const Busy& one) { return one.chunk == chunk; });
   if (--busy->unreleased > 0) return;
@@ -186,7 +210,7 @@ void Space<Context>::CloseOpen() {
     Retire(open_, /*is_span=*/false, open_last_);
   }
   open_ = kNone;
-  open_end_ = 0;
+  open_end_ = context_.chunk_granules();
   open_unreleased_ = 0;
 }
 
@@ -249,29 +273,36 @@ std::optional<Ref> Space<Context>::AllocateSpan(uint64_t bytes, bool thoroughly)
   return Append(head, 0, bytes);
 }
 
-// Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. The oldest
-// goes first; where a message is held for long in it, the next.
+// Finds out which of the oldest in use are gone by now.
 template <typename Context>
-bool Space<Context>::ReopenRetired(std::deque<Retired>& retired, uint32_t chunks, uint32_t* head) {
-  for (size_t look = 0; look < kLooksAtRetired && look < retired.size();) {
-    const auto at = retired.begin() + static_cast<ptrdiff_t>(look);
-    // A hint, and nearly always right: TakeOver and AllGone decide.
-    if (context_.IsAlive(at->last)) {
-      ++look;
+void Space<Context>::LookForGone(RetiredOnes& retired) {
+  for (size_t look = 0, at = 0; look < kLooksAtRetired && at < retired.in_use.size(); ++look) {
+    const auto one = retired.in_use.begin() + static_cast<ptrdiff_t>(at);
+    if (context_.IsAlive(one->last)) {
+      ++at;
       continue;
     }
-    const Retired one = *at;
+    retired.gone.push_back(*one);
+    retired.in_use.erase(one);
+  }
+}
+
+// Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. The one
+// that was found so last goes first: as long as receivers keep up, few chunks are used in turn, and
+// stay in the caches.
+template <typename Context>
+bool Space<Context>::ReopenRetired(RetiredOnes& retired, uint32_t chunks, uint32_t* head) {
+  LookForGone(retired);
+  while (!retired.gone.empty()) {
+    const Retired one = retired.gone.back();
+    retired.gone.pop_back();
+    // That the last message is gone is a hint, and nearly always right: AllGone decides.
     if (!TakeOverIfGone(one.chunk)) {
       // Relaxed: a hint. Something in it is held for long, or others were first.
       const ChunkWord word{context_.chunk(one.chunk).word.load(std::memory_order_relaxed)};
-      if (word.kind() == ChunkKind::kRetired) {
-        ++look;
-      } else {
-        retired.erase(at);
-      }
+      if (word.kind() == ChunkKind::kRetired) retired.in_use.push_back(one);
       continue;
     }
-    retired.erase(at);
     Chunk& chunk = context_.chunk(one.chunk);
     // Relaxed: this participant's own.
     if (chunk.span.load(std::memory_order_relaxed) != (chunks > 1 ? chunks : 0)) {
@@ -410,9 +441,9 @@ void Space<Context>::Retire(uint32_t number, bool is_span, Ref last) {
   Disown(number);
   gave_up_room_ = true;
   if (is_span) {
-    retired_spans_.push_back({number, last});
+    retired_spans_.in_use.push_back({number, last});
   } else if (!IsCommon(number)) {
-    retired_small_.push_back({number, last});
+    retired_small_.in_use.push_back({number, last});
   }
 }
 
@@ -453,8 +484,10 @@ void Space<Context>::Gather() {
     if (!context_.IsAlive(context_.FirstOf(number))) freed[number] = Reclaim(number);
   }
   const auto is_freed = [&freed](const Retired& one) { return freed[one.chunk]; };
-  std::erase_if(retired_small_, is_freed);
-  std::erase_if(retired_spans_, is_freed);
+  for (RetiredOnes* retired : {&retired_small_, &retired_spans_}) {
+    std::erase_if(retired->in_use, is_freed);
+    std::erase_if(retired->gone, is_freed);
+  }
 }
 
 }  // namespace kill9::chunks

@@ -42,6 +42,7 @@ absl::Status WaitingMember::Wait(Deadline deadline, MemberRole opposite, Attempt
     CpuRelax();
     if (std::optional<absl::Status> done = attempt(/*glance=*/true)) return *std::move(done);
   }
+  if (deadline.waits()) return SleepAndTry(deadline, opposite, attempt);
   // What the dead held may be what is waited for. Of a message only who receives can have held it:
   // each proof of life is a system call, and who receives from many looks often.
   if (opposite == MemberRole::kSender) {
@@ -50,7 +51,6 @@ absl::Status WaitingMember::Wait(Deadline deadline, MemberRole opposite, Attempt
     RecoverAndWake();
   }
   if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
-  if (deadline.waits()) return SleepAndTry(deadline, opposite, attempt);
   return absl::DeadlineExceededError("nothing to be had now");
 }
 
@@ -67,12 +67,13 @@ absl::Status WaitingMember::WaitForMessage(Deadline deadline, Attempt attempt) {
 
 absl::Status WaitingMember::SleepAndTry(Deadline deadline, MemberRole opposite, Attempt attempt) {
   for (;;) {
-    sleeper_.Watch();
+    const bool was_watching = sleeper_.Watch();
     sleeper_.Announce(AwaitedFrom(opposite));
     const bool announced_end = waits_for_end_;
     if (announced_end) sleeper_.Announce(words_.for_end);
-    // After the announcement (sleepers.h), of deaths too: who dies from now on is news.
-    RecoverAndWake();
+    // After the announcement (sleepers.h). Who died before the watch began is looked for; of a later
+    // death the watch tells, at the latest when this one wants to sleep.
+    if (!was_watching || sleeper_.death_is_near()) RecoverAndWake();
     if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
     if (HaveAllLeft(opposite)) {
       return absl::UnavailableError(opposite == MemberRole::kReceiver
@@ -81,6 +82,11 @@ absl::Status WaitingMember::SleepAndTry(Deadline deadline, MemberRole opposite, 
     }
     if (waits_for_end_ && !announced_end) continue;
     const bool in_time = sleeper_.Sleep(deadline);
+    if (!in_time) {
+      // It may not have slept at all, and so not have been told of a death.
+      sleeper_.ForgetTold();
+      if (sleeper_.death_is_near()) RecoverAndWake();
+    }
     if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
     if (!in_time) return absl::DeadlineExceededError("nothing came until the deadline");
   }

@@ -71,14 +71,4 @@ Context::Context(std::shared_ptr<Segment> segment, const Participant& participan
   ledger_ = &participants_.ledger_as<Ledger>(index());
 }
 
-bool Context::IsAlive(Ref ref) const {
-  // Relaxed: written by the chunk's owner, whose word was acquired, or by this participant.
-  const uint64_t position = record(ref).position.load(std::memory_order_relaxed);
-  if (position == 0) return false;
-  // Acquire: pairs with the release of the acknowledgement: what its receiver read is past.
-  const Slot slot =
-      codec_.Unpack(this->slot((position - 1) % slot_count()).load(std::memory_order_acquire));
-  return slot.kind != SlotKind::kEmpty && slot.ref == ref;
-}
-
 }  // namespace kill9::slot_ring

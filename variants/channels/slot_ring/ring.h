@@ -11,6 +11,7 @@
 
 #include "variants/channels/shared/patience.h"
 #include "variants/channels/slot_ring/context.h"
+#include "variants/segment/processor.h"
 
 namespace kill9::slot_ring {
 
@@ -205,6 +206,10 @@ TakeResult Ring::TakeNext(Covers covers, Held* held) {
     if (found != TakeResult::kTaken) return found;
     held->number = head_.number;
     covers(head_.number);
+    // What is read next, while the word is claimed.
+    const Ref ref = codec().Unpack(word).ref;
+    PrefetchToRead(&context_.record(ref));
+    PrefetchToRead(context_.bytes(ref));
     if (Claim(context_.slot(head_.number), word, held)) {
       Advance(head_, context_.header().head_hint);
       if (head_.position % kHintEvery == 0) Raise(context_.header().head_hint, head_.position);
