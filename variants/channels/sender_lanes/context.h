@@ -58,6 +58,7 @@ class Context : public chunks::ChunkView<kGranuleBytes>, public chunks::Namer {
   Range Load(uint64_t slot, std::memory_order order) const {
     return codec_.Unpack(words_[slot].load(order));
   }
+  const SharedWord& shared_entry(uint64_t slot) const { return entries_[slot]; }
   // Relaxed, both: published by the tail (L1).
   Entry entry(uint64_t slot) const { return {entries_[slot].load(std::memory_order_relaxed)}; }
   void SetEntry(uint64_t slot, Entry entry) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "variants/segment/processor.h"
+
 namespace kill9::sender_lanes {
 
 void CloseAllLanes(const Context& context) {
@@ -108,6 +110,15 @@ uint32_t LaneReceiver::CountFresh(uint32_t lane, uint64_t most) {
   return static_cast<uint32_t>(fresh);
 }
 
+// What will be read next: the entry, and at the same time the message, which most likely lies behind
+// the one before. Where it does not, the entry tells.
+inline void LaneReceiver::FetchAhead(const View& view, uint64_t slot) const {
+  PrefetchToRead(&context_.shared_entry(slot));
+  if (view.next < context_.granule_count()) {
+    PrefetchToRead(context_.bytes(static_cast<Ref>(view.next)));
+  }
+}
+
 LaneReceiver::Attempt LaneReceiver::TryLane(uint32_t lane, SharedWord& name, uint64_t most,
                                             Held* held) {
   View& view = views_[lane];
@@ -118,6 +129,8 @@ LaneReceiver::Attempt LaneReceiver::TryLane(uint32_t lane, SharedWord& name, uin
   // lane then (L5).
   if (HasReturns()) [[unlikely]]
     return Attempt::kBeaten;
+  const uint64_t slot = context_.SlotOf(lane, view.head);
+  FetchAhead(view, slot);
   const uint32_t extent = most == 1 ? 1 : CountFresh(lane, most);
   // The whole range, which may come back as single messages. And now and then, for who looks from
   // the hint on.
@@ -132,13 +145,15 @@ LaneReceiver::Attempt LaneReceiver::TryLane(uint32_t lane, SharedWord& name, uin
                                        std::memory_order_relaxed)) {
     }
   }
-  held->slot = context_.SlotOf(lane, view.head);
+  held->slot = slot;
   held->position = view.head;
   if (!Claim(name, word, RangeCodec::Taken(context_.index(), extent, context_.LapOf(view.head)),
              held)) {
     return Attempt::kBeaten;
   }
   view.head += extent;
+  const Entry last = context_.entry(slot + extent - 1);
+  view.next = last.ref() + Context::GranulesFor(last.bytes());
   return Attempt::kTaken;
 }
 

@@ -39,11 +39,13 @@ class LaneReceiver {
     uint64_t tail = 0;  // as it was seen last
     uint64_t hint = 0;  // the head's hint, at least
     uint64_t seen = 0;  // returns that have been looked for
+    uint64_t next = 0;  // the granule behind the last message that was taken at the head
   };
   enum class Attempt : uint8_t { kTaken, kNothing, kBeaten, kDamaged };
 
   [[gnu::always_inline]] bool FindHead(uint32_t lane, uint64_t* word, Attempt* attempt);
   Attempt TryLane(uint32_t lane, SharedWord& name, uint64_t most, Held* held);
+  void FetchAhead(const View& view, uint64_t slot) const;
   uint32_t CountFresh(uint32_t lane, uint64_t most);
   TakeResult TakeReturned(SharedWord& name, Held* held);
   bool FindOldestReturned(Held* oldest, uint64_t* word);

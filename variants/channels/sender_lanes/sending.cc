@@ -44,6 +44,7 @@ inline absl::StatusOr<Sequence> SenderLanes::SendAllocated(Ref ref, size_t size)
     return Closed();
   }
   space_.Release(ref);
+  space_.FetchNext();
   WakeReceivers();
   if (space_.GaveUpRoom()) [[unlikely]]
     WakeSenders();

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "variants/channels/shared/chunks.h"
+#include "variants/segment/processor.h"
 
 namespace kill9::chunks {
 
@@ -80,6 +81,10 @@ class Space {
   bool Reclaim(uint32_t chunk);
   // Retires all chunks. REQUIRES: every message has been released.
   void Leave();
+  // Asks for the line to which the next small message goes, which its last reader has.
+  void FetchNext() const {
+    if (open_ != kNone) PrefetchToWrite(context_.bytes(context_.FirstOf(open_) + open_end_));
+  }
   // Whether this participant has let go of room, since it was asked last, for which others may
   // sleep.
   bool GaveUpRoom() { return std::exchange(gave_up_room_, false); }

@@ -67,11 +67,14 @@ class Context : public chunks::ChunkView<kGranuleBytes>, public chunks::Namer {
     bool IsAlive(Ref ref) {
       // Relaxed: written by the chunk's owner, whose word was acquired, or by this participant.
       const uint64_t noted = context_.record(ref).position.load(std::memory_order_relaxed);
-      if (noted == 0) return false;
-      const uint64_t distance = noted - 1 - position_;
-      number_ = distance < context_.slot_count() - number_ ? number_ + distance
-                                                           : (noted - 1) % context_.slot_count();
-      position_ = noted - 1;
+      if (noted == 0 || noted == Record::kDropped) return false;
+      const uint64_t position = noted - 1;
+      if (position >= position_ && position - position_ < context_.slot_count() - number_) {
+        number_ += position - position_;
+      } else {
+        number_ = position % context_.slot_count();
+      }
+      position_ = position;
       // Acquire: pairs with the release of the acknowledgement: what its receiver read is past.
       const Slot slot =
           context_.codec().Unpack(context_.slot(number_).load(std::memory_order_acquire));

@@ -50,6 +50,7 @@ absl::StatusOr<Sequence> SlotRing::SendAllocated(Ref ref) {
   const SendResult result = ring_.Send(ref, &position);
   if (result == SendResult::kSent) [[likely]] {
     space_.Release(ref);
+    space_.FetchNext();
     WakeReceivers();
     if (space_.GaveUpRoom()) [[unlikely]]
       WakeSenders();

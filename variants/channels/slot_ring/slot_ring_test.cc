@@ -2,8 +2,11 @@
 // chunks, and segments whose words are wrong.
 #include "variants/channels/slot_ring/slot_ring.h"
 
+#include <bit>
+#include <chrono>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -201,6 +204,66 @@ TEST_F(SlotRingTest, ABatchOfMoreThanItsFirstRowIsNamedWhole) {
   ASSERT_EQ(channel_->Recover()->participants, 1u);
   for (uint64_t i = 0; i < kMessages; ++i) ASSERT_EQ(Receive(), absl::StrCat("message ", i));
   ExpectSound();
+}
+
+// Found by torture: who looked whether a chunk is gone took a dropped draft's mark for a position,
+// and counted from it.
+TEST_F(SlotRingTest, WhatIsHeldBehindADroppedDraftStaysAsItIs) {
+  ASSERT_FALSE(std::has_single_bit(slots())) << "any count from there is right: vacuous";
+  Pass(10);
+  channel_->Reserve(10, Deadline::None())->Drop();
+  const std::string bytes(40, 'h');
+  Send(bytes);
+  TakenMessage held = *channel_->Take(Deadline::None());
+  Pass(4 * granules());
+  EXPECT_EQ(held.bytes(), bytes);
+  ASSERT_TRUE(channel_->Return(std::move(held)).ok());
+  ExpectSound();
+}
+
+TEST_F(SlotRingTest, WhoseReceiverKeepsUpUsesFewChunksWhateverItHasUsedBefore) {
+  const uint64_t* const parameters = segment_->header().parameters;
+  const auto pass = [&](std::set<uint64_t>* chunks) {
+    TakenMessage taken = *channel_->Take(Deadline::None());
+    const auto at = static_cast<uint64_t>(taken.bytes().data() - segment_->base());
+    chunks->insert((at - parameters[kSpaceOffset]) / parameters[kChunkBytes]);
+    ASSERT_TRUE(channel_->Acknowledge(std::move(taken)).ok());
+  };
+  const uint64_t burst = 12 * parameters[kChunkBytes] / kGranuleBytes;
+  std::set<uint64_t> of_burst, later;
+  for (uint64_t i = 0; i < burst; ++i) Send("burst");
+  for (uint64_t i = 0; i < burst; ++i) pass(&of_burst);
+  ASSERT_GE(of_burst.size(), 12u);
+  Pass(2 * burst);  // until it has found out what is gone
+  for (uint64_t i = 0; i < burst; ++i) {
+    Send("later");
+    pass(&later);
+  }
+  EXPECT_LE(later.size(), 2u);
+}
+
+// A wait that is over before it could sleep: the news of a death is heard all the same.
+TEST_F(SlotRingTest, WhoNeverHasTheTimeToSleepIsToldOfADeath) {
+  std::unique_ptr<Channel> receiver = Attach(MemberRole::kReceiver);
+  std::string message;
+  // From now on it watches, and looks for the dead only on news.
+  const Deadline soon = Deadline::After(std::chrono::milliseconds(1));
+  ASSERT_EQ(receiver->Receive(&message, soon).status().code(), StatusCode::kDeadlineExceeded);
+  Send("held by the dead");
+  Child victim([&](Line& parent) {
+    std::unique_ptr<Channel> channel = Attach();
+    const absl::StatusOr<TakenMessage> taken = channel->Take(Deadline::None());
+    CHILD_REQUIRE(taken.ok());
+    parent.Tell();
+    for (;;) pause();
+  });
+  ASSERT_TRUE(victim.Await());
+  victim.KillAndReap();
+  const Deadline over = Deadline::AtNs(1);
+  const auto got = receiver->Receive(&message, over);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(message, "held by the dead");
+  EXPECT_TRUE(got->redelivered);
 }
 
 // Whatever a word says, an operation ends, with an error or with messages, and touches nothing
