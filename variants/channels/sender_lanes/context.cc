@@ -167,13 +167,16 @@ bool Context::AliveLook::IsAliveAt(uint64_t bits, Ref ref) {
   return true;
 }
 
-// That the range which begins `back` positions before the place is gone, and those that follow it,
-// some at once. All of them were published, so each message that has a place there is gone.
+// That the range which begins `back` positions before the place is gone; of who asks for messages
+// in a row, the ranges that follow it, too, some at once. All of them were published, so each
+// message that has a place there is gone.
 void Context::AliveLook::RememberGone(const Place& place, uint64_t slot, uint64_t back,
                                       uint64_t extent) {
   constexpr uint64_t kEnough = 64;  // positions
   const uint64_t lap = context_.LapOf(place.position);
-  const uint64_t most = std::min(back + kEnough, context_.SlotsToEnd(slot) + back);
+  const uint64_t begin = Place{place.lane, place.position - back}.Pack();
+  const bool in_a_row = begin == gone_.end;
+  const uint64_t most = in_a_row ? back + std::min(kEnough, context_.SlotsToEnd(slot)) : 0;
   uint64_t count = extent;
   while (count < most) {
     // Acquire: as in IsAliveAt.
@@ -182,7 +185,7 @@ void Context::AliveLook::RememberGone(const Place& place, uint64_t slot, uint64_
     if (following == 0) break;
     count += following;
   }
-  gone_.begin = Place{place.lane, place.position - back}.Pack();
+  gone_.begin = begin;
   gone_.end = Place{place.lane, place.position - back + count}.Pack();
   gone_.lane = place.lane;
 }

@@ -110,8 +110,8 @@ uint32_t LaneReceiver::CountFresh(uint32_t lane, uint64_t most) {
   return static_cast<uint32_t>(fresh);
 }
 
-// What will be read next: the entry, and at the same time the message, which most likely lies behind
-// the one before. Where it does not, the entry tells.
+// What will be read next: the entry, and at the same time the message, which most likely lies
+// behind the one before. Where it does not, the entry tells.
 inline void LaneReceiver::FetchAhead(const View& view, uint64_t slot) const {
   PrefetchToRead(&context_.shared_entry(slot));
   if (view.next < context_.granule_count()) {

@@ -106,7 +106,7 @@ class Space {
   // Chunks, or spans, that this participant has retired; others may have taken them over since.
   struct RetiredOnes {
     std::deque<Retired> in_use;  // the oldest first, which is most likely the first to be gone
-    std::vector<Retired> gone;   // whose last message is gone; the last of them is used next
+    std::deque<Retired> gone;    // whose last message is gone, as they were found so
   };
 
   // How many of those in use a participant looks at when it needs one: enough that none of them
@@ -292,15 +292,15 @@ void Space<Context>::LookForGone(RetiredOnes& retired) {
   }
 }
 
-// Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. The one
-// that was found so last goes first: as long as receivers keep up, few chunks are used in turn, and
-// stay in the caches.
+// Owns one of the own retired chunks, or spans of so many chunks, in which all is gone. Of chunks
+// the last that was found so: as long as receivers keep up, few are used in turn, and stay in the
+// caches. Of spans the first: the lines of the last are still with its receiver.
 template <typename Context>
 bool Space<Context>::ReopenRetired(RetiredOnes& retired, uint32_t chunks, uint32_t* head) {
   LookForGone(retired);
   while (!retired.gone.empty()) {
-    const Retired one = retired.gone.back();
-    retired.gone.pop_back();
+    const Retired one = chunks == 0 ? retired.gone.back() : retired.gone.front();
+    chunks == 0 ? retired.gone.pop_back() : retired.gone.pop_front();
     // That the last message is gone is a hint, and nearly always right: AllGone decides.
     if (!TakeOverIfGone(one.chunk)) {
       // Relaxed: a hint. Something in it is held for long, or others were first.
