@@ -71,8 +71,8 @@ absl::Status WaitingMember::SleepAndTry(Deadline deadline, MemberRole opposite, 
     sleeper_.Announce(AwaitedFrom(opposite));
     const bool announced_end = waits_for_end_;
     if (announced_end) sleeper_.Announce(words_.for_end);
-    // After the announcement (sleepers.h). Who died before the watch began is looked for; of a later
-    // death the watch tells, at the latest when this one wants to sleep.
+    // After the announcement (sleepers.h). Who died before the watch began is looked for; of a
+    // later death the watch tells, at the latest when this one wants to sleep.
     if (!was_watching || sleeper_.death_is_near()) RecoverAndWake();
     if (std::optional<absl::Status> done = attempt(/*glance=*/false)) return *std::move(done);
     if (HaveAllLeft(opposite)) {
