@@ -211,7 +211,9 @@ bool ChannelStream::OnTakeReturned(const Operation& operation) {
 
 bool ChannelStream::OnGivenUp(const Operation& operation) {
   const bool returns = operation.function == Function::kReturn;
-  const bool was_there = returns && returns_under_way_.erase(operation.process) != 0;
+  const auto under_way = returns_under_way_.find(operation.process);
+  const bool was_there = returns && under_way != returns_under_way_.end();
+  if (was_there) returns_under_way_.erase(under_way);
   const auto entry = lives_.find(operation.argument);
   if (entry == lives_.end()) {
     if (IsOptional(operation) || was_there) return true;

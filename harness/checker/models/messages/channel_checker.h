@@ -132,7 +132,8 @@ class ChannelStream final : public StreamChecker {
   uint64_t sure_from_ = kNever;             // the earliest `from` of those since then
   std::map<uint64_t, uint64_t> sent_most_;  // group: the greatest sequence of a send that returned
   std::map<uint64_t, TakenFront> taken_;
-  std::set<uint32_t> returns_under_way_;      // processes, of messages that were there at the call
+  // The process of each message that was there at the call: several, of a batch.
+  std::multiset<uint32_t> returns_under_way_;
   std::multiset<uint64_t> cut_off_receives_;  // their deaths; each explains one missing message
   uint64_t last_cut_off_ = 0;  // the latest death in a take or receive that was called so far
   uint64_t last_nothing_ = 0;  // the latest call of those that found nothing and have returned
