@@ -204,8 +204,10 @@ bool SenderLanes::HasTaken(uint32_t participant, const SharedWord& name) const {
   if (named == 0) return false;
   const RangeName range = RangeName::Unpack(named);
   for (uint64_t i = 0; i < range.extent && range.slot + i < context_.slot_count(); ++i) {
-    // Acquire: pairs with the acknowledgement, or the return, which is counted after it.
-    if (context_.Load(range.slot + i, std::memory_order_acquire).TakenBy(participant)) return true;
+    // Acquire: pairs with the acknowledgement, or the return. That is counted after it, and named
+    // until then: what is named and has come back is there, whether it is counted or not.
+    const Range now = context_.Load(range.slot + i, std::memory_order_acquire);
+    if (now.TakenBy(participant) || now.kind == RangeKind::kReturned) return true;
   }
   return false;
 }

@@ -38,8 +38,10 @@ bool SlotRing::IsAnythingTaken() const {
 
 bool SlotRing::HasTaken(uint32_t participant, uint64_t number) const {
   if (number >= context_.slot_count()) return false;
-  // Acquire: pairs with the acknowledgement, or the return, which is counted after it.
+  // Acquire: pairs with the acknowledgement, or the return. That is counted after it, and named
+  // until then: what is named and full is back, or still there, whether it is counted or not.
   const Slot slot = context_.codec().Unpack(context_.slot(number).load(std::memory_order_acquire));
+  if (slot.kind == SlotKind::kFull) return true;
   return slot.kind == SlotKind::kTaken && slot.owner == participant;
 }
 

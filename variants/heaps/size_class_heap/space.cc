@@ -317,20 +317,22 @@ bool Space::Drop(const Place& place, uint64_t slots) {
 
 uint64_t Space::DropAll(uint64_t slots) {
   uint64_t freed = 0;
-  ForEachSpan([&](uint32_t head, UnitWord word) {
-    // Who found the span empty, and closes it, opens it again if a block was taken meanwhile: it is
-    // another word then, and the same span.
-    while (word.is_span() && !DropInSpan(head, word, slots, &freed)) word = WordOf(head);
+  ForEachSpan([&](uint32_t head, UnitWord) {
+    DropInSpan(head, slots, &freed);
     return true;
   });
   return freed;
 }
 
-bool Space::DropInSpan(uint32_t head, UnitWord word, uint64_t slots, uint64_t* freed) {
+void Space::DropInSpan(uint32_t head, uint64_t slots, uint64_t* freed) {
   bool freed_here = false;
+  UnitWord word;
   {
-    const SpanGuard guard(*this, head, word);
-    if (!guard.is_span()) return false;
+    // Who found the span empty, and closes it, opens it again if a block was taken meanwhile. What
+    // is closing is written to by nobody: it may be unmade, and others' blocks lie there then.
+    const SpanGuard guard(*this, head);
+    if (!guard.is_span()) return;
+    word = guard.word();
     const Span span = SpanOf(head, word);
     for (uint64_t i = 0; i < span.blocks(); ++i) {
       if (!Drop(span.At(i), slots)) continue;
@@ -344,7 +346,6 @@ bool Space::DropInSpan(uint32_t head, UnitWord word, uint64_t slots, uint64_t* f
       index_ < segment_->header().max_participants) {
     TryUnmake(head);
   }
-  return true;
 }
 
 }  // namespace kill9::size_class_heap

@@ -116,24 +116,29 @@ class Space {
       named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
       is_span_ = space.WordOf(head) == word;
     }
-    // Of a block's owner, who is about to be none. Whoever closes the span meanwhile would open it
-    // again: it is opened here, and nobody is waited for.
+    // Of a block's owner, who is about to be none, and of who drops all that somebody owns. Whoever
+    // closes the span meanwhile may have looked for names already, and would open it again if a
+    // block were owned: it is opened here, and nobody is waited for.
     SpanGuard(Space& space, uint32_t head) : named_(space.own_ledger().span) {
       // Seq_cst: as above.
       named_.store(space.tag_ | (head + uint64_t{1}), std::memory_order_seq_cst);
       UnitWord word = space.WordOf(head);
       for (; word.kind() == UnitKind::kClosing; word = space.WordOf(head)) space.Reopen(head, word);
       is_span_ = word.kind() == UnitKind::kSpan;
+      word_ = word;
     }
     // Release: what was done in the span comes before.
     ~SpanGuard() { named_.store(0, std::memory_order_release); }
     SpanGuard(const SpanGuard&) = delete;
     SpanGuard& operator=(const SpanGuard&) = delete;
     bool is_span() const { return is_span_; }
+    // Of a guard that was given none: the head's.
+    UnitWord word() const { return word_; }
 
    private:
     SharedWord& named_;
     bool is_span_;
+    UnitWord word_ = {};
   };
   // Names a slot, so that nobody takes it (U6). `number`: below Ledger::kTargets.
   void Name(uint32_t number, uint32_t slot) const {
@@ -237,8 +242,8 @@ class Space {
         from.bits, to.bits, std::memory_order_seq_cst, std::memory_order_relaxed);
   }
   bool HasOwnedBlock(uint32_t head, UnitWord word) const;
-  // DropAll in one span. False: its head has another word by now.
-  bool DropInSpan(uint32_t head, UnitWord word, uint64_t slots, uint64_t* freed);
+  // DropAll in one span, if it is one.
+  void DropInSpan(uint32_t head, uint64_t slots, uint64_t* freed);
   bool StillDead(uint32_t slot, uint32_t generation) const {
     return participants_.state(slot) == ParticipantState::kDead &&
            participants_.generation(slot) == generation;
