@@ -112,11 +112,18 @@ set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open cl
 list(TRANSFORM wrapped PREPEND "-Wl,--wrap=")
 target_link_options(kill9_explorer PUBLIC ${wrapped} -static-libstdc++)
 
+# The command that each such program is.
+file(GLOB EXPLORE_COMMAND_SOURCES CONFIGURE_DEPENDS stress/command/explore/*.cc)
+list(FILTER EXPLORE_COMMAND_SOURCES EXCLUDE REGEX "/explore_(command|main)[.]cc$")
+add_library(kill9_explore_command STATIC ${EXPLORE_COMMAND_SOURCES})
+target_link_libraries(kill9_explore_command PUBLIC kill9_explorer kill9_command)
+target_compile_options(kill9_explore_command PRIVATE ${KILL9_QUICK_COMPILE})
+
 # kill9_explore_program(TARGET SOURCE_OR_OBJECT...). The explored objects come first: of functions
 # that are defined in several objects the first is linked.
 function(kill9_explore_program target)
   add_executable(${target} ${ARGN})
-  target_link_libraries(${target} PRIVATE kill9_explorer kill9_command)
+  target_link_libraries(${target} PRIVATE kill9_explore_command)
   kill9_knows_its_commit(${target})
 endfunction()
 kill9_explore_program(kill9-explore ${EXPLORED_DESIGNS} stress/command/explore/explore_main.cc)

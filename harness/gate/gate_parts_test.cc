@@ -346,18 +346,23 @@ TEST(GateOfExplore, IsSkippedWhereItIsNotBuilt) {
   Planner planner(options, pool, 0);
   absl::StatusOr<std::vector<GateStep>> steps = planner.Plan(Tier::kExplore);
   ASSERT_TRUE(steps.ok()) << steps.status();
-  ASSERT_THAT(NamesOf(*steps), ElementsAre("pairs", "wider", "pairs", "wider"));
-  EXPECT_EQ((*steps)[1].variant, "global_mutex");
-  EXPECT_EQ((*steps)[2].variant, "slot_ring");
+  ASSERT_THAT(NamesOf(*steps), ElementsAre("pairs", "wider", "drawn", "pairs", "wider", "drawn"));
+  EXPECT_EQ((*steps)[2].variant, "global_mutex");
+  EXPECT_EQ((*steps)[3].variant, "slot_ring");
+  EXPECT_THAT((*steps)[2].command, Contains("--scenario=drawn"));
+  EXPECT_THAT((*steps)[2].command, Contains("--jobs=1"));
   EXPECT_THAT((*steps)[1].command, Contains("--scenario=wider"));
   // What cannot be exhausted takes no more than a share that is the same whatever the others need.
   EXPECT_EQ(Planner::ShareOf((*steps)[0]), 3 * Planner::ShareOf((*steps)[1]));
-  // A campaign knows scenes, and the gate its two steps.
+  EXPECT_EQ(Planner::ShareOf((*steps)[1]), Planner::ShareOf((*steps)[2]));
+  // A campaign knows scenes, and the gate its three steps.
   for (const GateStep& step : *steps) {
-    const std::string scene = step.name == "pairs" ? "send+receive" : "send+receive@closed";
+    const std::string scene = step.name == "pairs"   ? "send+receive"
+                              : step.name == "wider" ? "send+receive@closed"
+                                                     : "send+receive@closed@drawn7";
     EXPECT_EQ(StepOf("explore", step.variant, scene).Id(), step.Id());
   }
-  EXPECT_EQ(StepOf("explore", "slot_ring", "send+receive+take").Id(), (*steps)[3].Id());
+  EXPECT_EQ(StepOf("explore", "slot_ring", "send+receive+take").Id(), (*steps)[4].Id());
   planner.SetSeconds(steps->front(), 4);
   EXPECT_THAT(steps->front().command, Contains("--variant=global_mutex"));
   EXPECT_THAT(steps->front().command, Contains("--seconds=4.00"));

@@ -58,6 +58,17 @@ TEST_P(ExploreChannels, EveryScheduleOfTheCppMemoryModelIsLegal) {
   EXPECT_GT(contended, 0u);
 }
 
+// What came back and was not counted yet was overlooked by who looked for the end.
+TEST_P(ExploreChannels, NothingIsReceivedAfterTheEndWasTold) {
+  for (const char* scenario : {"return+receive@closed", "return_two+receive@closed"}) {
+    const ExploreResult result = ExploreScenario(
+        *GetParam(), scenario, {.deaths = 1, .schedules = 3000, .budget_seconds = 600});
+    EXPECT_EQ(result.finding.verdict, Verdict::kPass)
+        << scenario << ": " << result.finding.message << Render(result.schedule);
+    EXPECT_GE(result.schedules, 60u) << scenario;
+  }
+}
+
 // A message that took several chunks is gone, and its room is taken back piece by piece: whoever
 // dies in between leaves nothing that does not add up.
 TEST_P(ExploreChannels, SchedulesInAFullChannelAreLegal) {

@@ -87,6 +87,38 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   std::filesystem::remove(file);
 }
 
+// Drawn scenes are one run; of one in which something is wrong the token repeats it.
+TEST(ExploreCommand, DrawnScenesAreOneRunThatSaysHowManyTheyWere) {
+  const std::string file =
+      testing::TempDir() + "/explore_drawn_" + std::to_string(getpid()) + ".json";
+  Ended ended = Kill9(
+      "explore --variant=seqlock_ring --scenario=drawn --jobs=2 --schedules=3000 --budget=600 "
+      "--json=" +
+      file);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  absl::StatusOr<Json> result = ReadJsonFile(file);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ((*result)["runs"].size(), 1u);
+  EXPECT_EQ((*result)["runs"][0]["scenario"], "drawn");
+  EXPECT_EQ((*result)["runs"][0]["scenes"], 2);
+  EXPECT_GT((*result)["runs"][0]["schedules"].get<uint64_t>(), 200u);
+  EXPECT_FALSE((*result)["runs"][0]["exhaustive"].get<bool>());
+
+  ended = Kill9(
+      "explore --variant=unsynchronised_hash --scenario=drawn --schedules=150000 --budget=600 "
+      "--json=" +
+      file);
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  result = ReadJsonFile(file);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ((*result)["runs"].size(), 1u);
+  const std::string token = (*result)["runs"][0]["token"];
+  EXPECT_THAT(token, HasSubstr("@drawn"));
+  ended = Kill9("explore --times=10 --token='" + token + "'");
+  EXPECT_THAT(ended.output, HasSubstr("failed 10 times of 10"));
+  std::filesystem::remove(file);
+}
+
 // What goes wrong in the explorer goes wrong in the program that is shipped, led through the same
 // schedule; and one that the order of memory allows is not claimed.
 TEST(ExploreCommand, FindingIsConfirmedInTheShippedProgramByExploreAndByReplay) {

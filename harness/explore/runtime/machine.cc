@@ -195,6 +195,10 @@ void Machine::LeaveSchedule(Ending ending) {
 }
 
 void Machine::EndBy(Verdict verdict, std::string message) {
+  if (phase_ == Phase::kOutside) {
+    std::fprintf(stderr, "kill9-explore: in the making of the scene: %s\n", message.c_str());
+    std::exit(kExitUsage);
+  }
   Arena::Get().on = false;
   finding_ = {verdict, std::string(message.c_str())};  // a copy that is not in the arena
   if (limits_.trace && running_ >= 0) TraceOf(running_, AccessKind::kNote, "fails");

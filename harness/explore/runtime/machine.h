@@ -41,7 +41,7 @@ namespace kill9::explore {
 struct MachineLimits {
   MemoryModel model = MemoryModel::kSc;
   int deaths = 0;
-  uint64_t steps = 100'000;     // of one participant
+  uint64_t steps = 1'000'000;   // of one participant: who waits looks a thousand times, each time
   bool ask_everywhere = false;  // at every access: for schedules that are given step by step
   bool trace = false;
   // Every access that no hook has seen is a finding: the segment is not accessible but for the

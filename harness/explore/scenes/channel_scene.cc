@@ -11,43 +11,14 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kChannelNames[] = {"send",       "receive", "take",         "return",
-                                              "drain",      "draft",   "close",        "recover",
-                                              "return_two", "join",    "wait_receive", "wait_send"};
-constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full", "@closed"};
-constexpr std::string_view kLargerChannelScenes[] = {
-    "send,send,receive+receive,send", "send,receive+send,receive@empty", "send,take+send,return",
-    "take,send+receive,send@full", "return+receive,recover", "take+send,receive,recover",
-    "draft,draft+drain,receive", "send+receive+receive", "send+send+receive@empty",
-    "send,send+take+recover@full", "receive,send+receive,send@full",
-    "return,take+receive,send@full", "close,send+send,send", "close,receive+send",
-    "return_two,take,take+send@full", "return_two,drain+take,send@full",
-    // Two messages are shown while others are overwritten, and the ring comes round.
-    "return_two+send,send,send@full", "return_two,receive+send,send,send,send,send,send@full"};
-constexpr std::string_view kWiderChannelScenes[] = {
-    "send+receive+take",   "send+send+drain@full", "take+return+recover",   "send+join+recover",
-    "close+send+receive",  "send+receive@closed",  "take+drain@closed",     "draft+return@closed",
-    "receive+join@closed", "send+close@closed",    "receive+receive@closed"};
-constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
-                                                      "wait_receive+draft@empty",
-                                                      "wait_receive,receive+send@empty",
-                                                      "wait_receive+return",
-                                                      "take,recover+wait_receive",
-                                                      "wait_receive+wait_receive+send@empty",
-                                                      "wait_send+receive@full",
-                                                      "wait_send+take@full",
-                                                      "wait_send+drain@full",
-                                                      "wait_receive+wait_send@full",
-                                                      "wait_receive+wait_send@empty"};
 constexpr size_t kMessageBytes = 24;
-// Of a broadcast that is full, each message has so large a part of the room that the next one
-// overwrites another.
-constexpr size_t kLapOfMessages = 8;
+// How long messages are in drawn scenes; the first in all.
+constexpr size_t kDrawnMessageBytes[] = {kMessageBytes, 8, 9, 16, 31, 56, 64, 120, 197, 600, 1500};
+constexpr size_t kReadWhole = 256;  // in drawn scenes; of longer ones their head
+constexpr size_t kMostOfABatch = 3;
+constexpr size_t kLapOfMessages = 8;  // of a full broadcast: the next one overwrites another
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
-// Histories know no Close: it is recorded as a Recover with this argument, which says nothing of
-// messages; and that a call was told of one, as this in `expected` of what it was refused.
-constexpr uint64_t kOfAClose = 1;
 
 // What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
 // only fills room the head is enough: each word is a step.
@@ -73,37 +44,6 @@ bool IsRefusal(const absl::Status& status) {
 
 }  // namespace
 
-const ScenarioWords& ChannelWords() {
-  static constexpr ScenarioWords kWords = {kChannelNames, kChannelBeginnings};
-  return kWords;
-}
-
-bool HasChannelCall(const ChannelTraits& traits, size_t call) {
-  switch (static_cast<ChannelCall>(call)) {
-    case ChannelCall::kTake:
-    case ChannelCall::kReturn:
-    case ChannelCall::kReturnTwo:
-    case ChannelCall::kDrain:
-      return traits.has_take;
-    case ChannelCall::kDraft:
-      return traits.has_draft;
-    case ChannelCall::kRecover:
-      return traits.has_recovery;
-    case ChannelCall::kWaitReceive:
-      return traits.has_readiness;
-    case ChannelCall::kWaitSend:
-      return traits.has_readiness && traits.when_full == ChannelTraits::WhenFull::kWait;
-    default:
-      return true;
-  }
-}
-
-std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
-
-std::span<const std::string_view> WiderChannelScenes() { return kWiderChannelScenes; }
-
-std::span<const std::string_view> WaitingChannelScenes() { return kWaitingChannelScenes; }
-
 ChannelScene::ChannelScene(const ChannelDesign& design, const Scenario& scenario)
     : ObjectScene(design, scenario),
       design_(design),
@@ -111,6 +51,14 @@ ChannelScene::ChannelScene(const ChannelDesign& design, const Scenario& scenario
 
 // The members and their segment lie in the arena, which forgets them.
 ChannelScene::~ChannelScene() = default;
+
+// The checker of broadcasts takes the receives of one subscriber one by one.
+size_t ChannelScene::MostOfABatch() const { return is_broadcast_ ? 1 : kMostOfABatch; }
+
+// Messages are read whole up to so many bytes.
+size_t ChannelScene::ReadWhole() const {
+  return scenario().drawn == 0 ? message_bytes_ : std::max(message_bytes_, kReadWhole);
+}
 
 uint64_t ChannelScene::VersionOf(const MessageInfo& info) const {
   if (!design_.traits().has_sequences || info.sequence == 0) return 0;
@@ -156,7 +104,7 @@ void ChannelScene::Fill() {
   }
 }
 
-void ChannelScene::Act(int participant, int what) {
+void ChannelScene::Prepare(int participant, int what) {
   std::string message;
   switch (what) {
     case kAttach: {
@@ -192,7 +140,9 @@ void ChannelScene::Attach(int participant) {
 
 void ChannelScene::MakeObject() {
   SegmentOptions options;
-  options.max_participants = Places(static_cast<size_t>(ChannelCall::kJoin));
+  options.max_participants =
+      Places(static_cast<size_t>(ChannelCall::kJoin), static_cast<size_t>(ChannelCall::kCome)) +
+      static_cast<uint32_t>(Pick(Aspect::kPlaces, 3));
   options.hash_seed = 1;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
@@ -212,10 +162,6 @@ void ChannelScene::MakeObject() {
   for (int i = 0; i < participants() && !attaches_first; ++i) Attach(i);
   if (beginning != ChannelBeginning::kClosed) return;
   if (const absl::Status closed = channel(kAuditor).Close(); !closed.ok()) CannotMake(closed);
-}
-
-absl::Status ChannelScene::AttachAndLeave() {
-  return design_.Attach(*segment_, Membership{}).status();
 }
 
 // All have waited before, and nobody is announced any more: a message has come since.
@@ -255,10 +201,44 @@ void ChannelScene::EndSend(Operation& operation, const absl::StatusOr<Sequence>&
   End(operation, Outcome::kRefused, kNothing, 0);
 }
 
+// A broadcast that is full has messages of one size.
+size_t ChannelScene::BytesOf(ValueId id) const {
+  if (message_bytes_ != kMessageBytes) return message_bytes_;
+  return kDrawnMessageBytes[PickOf(Mix(static_cast<uint64_t>(Aspect::kBytes), id),
+                                   std::size(kDrawnMessageBytes))];
+}
+
+std::string ChannelScene::MessageOf(ValueId id) const {
+  std::string message(BytesOf(id), '\0');
+  FillValue(id, kValueKey, message);
+  return message;
+}
+
+// The same call, of two messages: as many sends, which begin and end together.
+void ChannelScene::SendTwo(int participant, ValueId first) {
+  constexpr ValueId kSecond = 1u << 16;  // beside the numbers of all other sends
+  const std::string messages[] = {MessageOf(first), MessageOf(first + kSecond)};
+  const std::string_view shown[] = {messages[0], messages[1]};
+  Operation& operation =
+      BeginOne(participant, "batch", Function::kSend, design_.traits().send, first);
+  Operation asked = {};
+  asked.function = Function::kSend;
+  asked.argument = first + kSecond;
+  BeginBeside(participant, asked);
+  const absl::StatusOr<size_t> sent = channel(participant).SendMany(shown, Deadline::None());
+  if (!sent.ok() || *sent == 0) {
+    EndSend(operation, sent.ok() ? absl::ResourceExhaustedError("") : sent.status());
+    (&operation)[1].expected = operation.expected;
+    return EndBeside(operation, 1, kNothing, 0);
+  }
+  End(operation, Outcome::kOk, kNothing, 0);
+  EndBeside(operation, 1, kNothing, 0);
+  if (*sent < std::size(shown)) (&operation)[1].outcome = Outcome::kRefused;
+}
+
 void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
   Channel& channel = this->channel(participant);
-  std::string message(message_bytes_, '\0');
-  FillValue(id, kValueKey, message);
+  const std::string message = MessageOf(id);
   Operation& operation = BeginOne(participant, as_draft ? "draft" : "send", Function::kSend,
                                   design_.traits().send, id);
   if (!as_draft) {
@@ -273,12 +253,13 @@ void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
 void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) {
   if (!IsRefusal(status)) FailStatus(status);
   const bool tells_of_messages = absl::IsDeadlineExceeded(status) || absl::IsOutOfRange(status);
+  if (absl::IsOutOfRange(status)) operation.expected = kOfAClose;
   End(operation, tells_of_messages ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
 }
 
 void ChannelScene::EndTaken(Operation& operation, const Message& message) {
   operation.expected = message.info.missed;
-  End(operation, Outcome::kOk, IdIn(message.bytes, message_bytes_), VersionOf(message.info));
+  End(operation, Outcome::kOk, IdIn(message.bytes, ReadWhole()), VersionOf(message.info));
 }
 
 void ChannelScene::EndGivenUp(Operation& operation, const absl::Status& status) {
@@ -308,8 +289,7 @@ void ChannelScene::WaitAndReceive(int participant) {
 }
 
 void ChannelScene::WaitAndSend(int participant, ValueId id) {
-  std::string message(message_bytes_, '\0');
-  FillValue(id, kValueKey, message);
+  const std::string message = MessageOf(id);
   Operation& operation =
       BeginOne(participant, "wait_send", Function::kSend, Progress::kBlocking, id);
   const Deadline deadline = AnHour();
@@ -326,7 +306,7 @@ std::optional<ChannelScene::Taken> ChannelScene::TakeOne(int participant) {
     EndNothing(operation, taken.status());
     return std::nullopt;
   }
-  const ValueId id = IdIn(taken->bytes(), message_bytes_);
+  const ValueId id = IdIn(taken->bytes(), ReadWhole());
   EndTaken(operation, {taken->bytes(), taken->info()});
   return Taken{*std::move(taken), id};
 }
@@ -337,7 +317,7 @@ void ChannelScene::GiveUp(int participant, Taken taken, bool acknowledge) {
                                  acknowledge ? Function::kAcknowledge : Function::kReturn,
                                  design_.traits().receive, taken.id);
   // It is to stay as it was.
-  if (IdIn(taken.message.bytes(), message_bytes_) != taken.id) {
+  if (IdIn(taken.message.bytes(), ReadWhole()) != taken.id) {
     FailStatus(absl::DataLossError("a taken message has changed"));
   }
   EndGivenUp(given_up, acknowledge ? channel.Acknowledge(std::move(taken.message))
@@ -356,16 +336,62 @@ void ChannelScene::ReturnTwo(int participant) {
   if (first.has_value()) GiveUp(participant, *std::move(first), /*acknowledge=*/false);
 }
 
-void ChannelScene::TakeAsBatch(int participant) {
+// As many takes as it may have messages, and as many of what follows, which begin and end together.
+void ChannelScene::TakeAsBatch(int participant, size_t most, bool acknowledge) {
   Channel& channel = this->channel(participant);
   const Progress progress = design_.traits().receive;
   Operation& operation = BeginOne(participant, "drain", Function::kTake, progress, kNothing);
-  absl::StatusOr<MessageBatch> batch = channel.Drain(1, Deadline::None());
-  if (!batch.ok()) return EndNothing(operation, batch.status());
-  const ValueId id = IdIn((*batch)[0].bytes, message_bytes_);
-  EndTaken(operation, (*batch)[0]);
-  Operation& given_up = BeginOne(participant, "acknowledge", Function::kAcknowledge, progress, id);
-  EndGivenUp(given_up, channel.Acknowledge(*std::move(batch)));
+  Operation beside = {};
+  beside.function = Function::kTake;
+  for (size_t i = 1; i < most; ++i) BeginBeside(participant, beside);
+  absl::StatusOr<MessageBatch> batch = channel.Drain(most, Deadline::None());
+  const size_t count = batch.ok() ? batch->size() : 0;
+  if (count > most || (batch.ok() && count == 0)) {
+    FailStatus(absl::InternalError(absl::StrCat("a batch of at most ", most, " has ", count)));
+  }
+  std::array<ValueId, kMostOfABatch> ids;
+  const bool is_total = design_.traits().order == ChannelTraits::Order::kTotal;
+  for (size_t i = 0; i < count; ++i) {
+    ids[i] = IdIn((*batch)[i].bytes, ReadWhole());
+    const bool is_behind = i > 0 && (*batch)[i].info.sequence <= (*batch)[i - 1].info.sequence;
+    if (is_total && design_.traits().has_sequences && is_behind) {
+      FailStatus(absl::InternalError("a batch shows a message after a later one"));
+    }
+  }
+  if (batch.ok()) {
+    EndTaken(operation, (*batch)[0]);
+  } else {
+    EndNothing(operation, batch.status());
+  }
+  for (size_t i = 1; i < most; ++i) {
+    Operation& one = (&operation)[i];
+    if (i < count) one.expected = (*batch)[i].info.missed;
+    EndBeside(operation, i, i < count ? ids[i] : kNothing,
+              i < count ? VersionOf((*batch)[i].info) : 0);
+    if (i >= count) one.outcome = Outcome::kRefused;
+  }
+  if (!batch.ok()) return;
+  const Function function = acknowledge ? Function::kAcknowledge : Function::kReturn;
+  Operation& given_up =
+      BeginOne(participant, acknowledge ? "acknowledge" : "return", function, progress, ids[0]);
+  beside.function = function;
+  for (size_t i = 0; i < count; ++i) {
+    // It is to stay as it was.
+    if (IdIn((*batch)[i].bytes, ReadWhole()) != ids[i]) {
+      FailStatus(absl::DataLossError("a taken message has changed"));
+    }
+    beside.argument = ids[i];
+    if (i > 0) BeginBeside(participant, beside);
+  }
+  EndGivenUp(given_up, acknowledge ? channel.Acknowledge(*std::move(batch))
+                                   : channel.Return(*std::move(batch)));
+  for (size_t i = 1; i < count; ++i) EndBeside(given_up, i, kNothing, 0);
+}
+
+void ChannelScene::Keep(int participant, size_t number) {
+  std::optional<Taken> taken = TakeOne(participant);
+  DoAfter(participant, number);
+  if (taken.has_value()) GiveUp(participant, *std::move(taken), /*acknowledge=*/true);
 }
 
 void ChannelScene::Close(int participant) {
@@ -376,32 +402,6 @@ void ChannelScene::Close(int participant) {
   const absl::Status status = channel(participant).Close();
   if (!status.ok()) FailStatus(status);
   End(operation, Outcome::kOk, kNothing, 0);
-}
-
-Finding ChannelScene::CheckCloses() const {
-  const bool is_closed =
-      static_cast<ChannelBeginning>(scenario().beginning) == ChannelBeginning::kClosed;
-  uint64_t first_call = is_closed ? 0 : kNever, first_return = first_call;
-  for (int i = 0; i < participants(); ++i) {
-    for (const Operation& one : OperationsOf(i)) {
-      if (one.function != Function::kRecover || one.argument != kOfAClose) continue;
-      first_call = std::min(first_call, one.invoke);
-      if (one.outcome == Outcome::kOk) first_return = std::min(first_return, one.finish);
-    }
-  }
-  for (int i = 0; i < participants(); ++i) {
-    for (const Operation& one : OperationsOf(i)) {
-      if (one.function != Function::kSend || one.outcome == Outcome::kOpen) continue;
-      const bool was_told = one.expected == kOfAClose;
-      if (was_told && one.finish < first_call) {
-        return {Verdict::kViolation, "a send was told of a Close that nobody had called"};
-      }
-      if (!was_told && one.invoke > first_return) {
-        return {Verdict::kViolation, "a send after a Close had returned was not told of it"};
-      }
-    }
-  }
-  return {};
 }
 
 void ChannelScene::Do(int participant, size_t number, size_t call) {
@@ -417,7 +417,17 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
     case ChannelCall::kReturn:
       return Take(participant, /*acknowledge=*/false);
     case ChannelCall::kDrain:
-      return TakeAsBatch(participant);
+      return TakeAsBatch(participant, 1, /*acknowledge=*/true);
+    case ChannelCall::kDrainAll:
+      return TakeAsBatch(participant, MostOfABatch(), /*acknowledge=*/true);
+    case ChannelCall::kReturnAll:
+      return TakeAsBatch(participant, MostOfABatch(), /*acknowledge=*/false);
+    case ChannelCall::kKeep:
+      return Keep(participant, number);
+    case ChannelCall::kBatch:
+      return SendTwo(participant, IdOfWrite(participant, number));
+    case ChannelCall::kCome:
+      return Come(participant, number);
     case ChannelCall::kClose:
       return Close(participant);
     case ChannelCall::kRecover:
@@ -451,8 +461,10 @@ Finding ChannelScene::Look() {
     received.function = Function::kReceive;
     if (!nothing) {
       received.expected = info->missed;
-      received.result = IdIn(message, message_bytes_);
+      received.result = IdIn(message, ReadWhole());
       received.result_version = VersionOf(*info);
+      received.invoke = kNever;
+      if (IsAfterAnEnd(received)) return {Verdict::kViolation, kAfterTheEnd};
     }
     After(received);
     if (nothing) return {};

@@ -11,7 +11,10 @@
 // between which others come, or a death. `wait_receive` and `wait_send` wait for a message, or for
 // room, for an hour of the machine's time: that is over only when nobody else can go on. Who then
 // finds what it waited for has overslept it: nobody had woken it. `join`: one more member attaches
-// and leaves again (object_scene.h).
+// and leaves again (object_scene.h); `come`: it sends and receives in between. `keep` takes, does
+// all that follows, and then acknowledges. `batch` sends two messages at once, `drain_all` takes up
+// to three as one batch, `return_all` gives those back. In a drawn scene messages are of several
+// sizes.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 
@@ -39,7 +42,13 @@ enum class ChannelCall : uint8_t {
   kReturnTwo,
   kJoin,
   kWaitReceive,
-  kWaitSend
+  kWaitSend,
+  // Of drawn scenes, and who asks for them:
+  kKeep,
+  kBatch,
+  kDrainAll,
+  kReturnAll,
+  kCome
 };
 enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull, kClosed };
 
@@ -57,19 +66,34 @@ class ChannelScene final : public ObjectScene {
   ~ChannelScene() override;
 
  private:
+  // Histories know no Close: it is recorded as a Recover with this argument, which says nothing of
+  // messages; and that a call was told of one, as this in `expected` of what it was refused, or of
+  // what it found nothing by.
+  static constexpr uint64_t kOfAClose = 1;
+  static constexpr char kAfterTheEnd[] = "a message is received after the end was told";
+
   // What a participant does in the making.
   enum : int { kAttach, kWaitForNothing, kReceiveOne };
 
   void MakeObject() override;
-  void Act(int participant, int what) override;
+  void Prepare(int participant, int what) override;
   std::span<char> memory() const override { return MemoryOf(segment_); }
   void Attach(int participant);
   static uint32_t ProcessOf(int participant) {
     return participant == kAuditor ? kLooker : static_cast<uint32_t>(participant) + 1;
   }
+  enum class Aspect : uint64_t { kPlaces, kGuest, kBytes = 100 };
   SharedObject& object(int participant) override { return channel(participant); }
-  absl::Status AttachAndLeave() override;
+  absl::StatusOr<std::unique_ptr<SharedObject>> AttachOneMore(int participant) override;
+  void Use(int participant, SharedObject* object) override {
+    channels_[static_cast<size_t>(participant)] = static_cast<Channel*>(object);
+  }
+  void DoAsGuest(int participant, size_t number) override;
   void Do(int participant, size_t number, size_t call) override;
+  bool DoesTheRest(size_t call) const override {
+    return static_cast<ChannelCall>(call) == ChannelCall::kKeep;
+  }
+  bool MayComeBefore(size_t call) const override;
   Finding Look() override;
 
   Channel& channel(int participant) { return *channels_[static_cast<size_t>(participant)]; }
@@ -77,18 +101,29 @@ class ChannelScene final : public ObjectScene {
   // Sends a message of the maker. False: there is no room.
   bool SendAtBeginning(size_t bytes);
   void Fill();
+  size_t ReadWhole() const;
+  size_t MostOfABatch() const;
   uint64_t VersionOf(const MessageInfo& info) const;
 
+  size_t BytesOf(ValueId id) const;
+  std::string MessageOf(ValueId id) const;
   void Send(int participant, ValueId id, bool as_draft);
+  void SendTwo(int participant, ValueId first);
+  void Keep(int participant, size_t number);
   void Receive(int participant);
   void WaitAndReceive(int participant);
   void WaitAndSend(int participant, ValueId id);
   void Take(int participant, bool acknowledge);
-  void TakeAsBatch(int participant);
+  void TakeAsBatch(int participant, size_t most, bool acknowledge);
   void Close(int participant);
   // Of a whole schedule: no send that was called after a Close had returned has sent, or been told
   // of anything else; and nobody was told of a Close that nobody had called.
   Finding CheckCloses() const;
+  // Nor is a message received that was not before the end was told: of a broadcast, to the same
+  // subscriber. But what who was told held then, and returns after it.
+  Finding CheckEnds() const;
+  bool IsAfterAnEnd(const Operation& taken) const;
+  bool HeldAt(uint64_t time, int participant, uint64_t message) const;
   void ReturnTwo(int participant);
   struct Taken {
     TakenMessage message;

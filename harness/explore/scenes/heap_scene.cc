@@ -13,9 +13,9 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kHeapNames[] = {"alloc",   "free", "drop",      "share",
-                                           "pass",    "grab", "use",       "owners",
-                                           "recover", "join", "wait_alloc"};
+constexpr std::string_view kHeapNames[] = {"alloc",      "free", "drop",   "share",   "pass",
+                                           "grab",       "use",  "owners", "recover", "join",
+                                           "wait_alloc", "keep", "come"};
 constexpr std::string_view kWaitingHeapScenes[] = {
     "wait_alloc+free@full",      "wait_alloc+free,recover@full",    "wait_alloc+drop@full",
     "free+wait_alloc,free@full", "wait_alloc+wait_alloc+free@full", "wait_alloc+pass@full"};
@@ -30,6 +30,8 @@ constexpr std::string_view kWiderHeapScenes[] = {"alloc+free+recover", "share+gr
                                                  "pass+grab+recover", "alloc+alloc+join@full",
                                                  "use+free+owners"};
 constexpr size_t kBlockBytes = 24;
+// How long blocks are in drawn scenes; the first in all.
+constexpr size_t kDrawnBlockBytes[] = {kBlockBytes, 24, 40, 64, 100, 197, 24, 512, 1500, 3000};
 constexpr uint64_t kReserved = 1;
 constexpr uint64_t kMostFillers = 100'000;
 constexpr uint32_t kCommonNumber = 1;
@@ -54,8 +56,10 @@ const ScenarioWords& HeapWords() {
 bool HasHeapCall(const HeapDesign& design, size_t call) {
   switch (static_cast<HeapMove>(call)) {
     case HeapMove::kUse:
+    case HeapMove::kKeep:
       return design.traits().has_reserve;
     case HeapMove::kRecover:
+    case HeapMove::kCome:
       return design.traits().has_recovery;
     case HeapMove::kWaitAlloc:
       return design.role() == Design::Role::kDesign;
@@ -95,7 +99,7 @@ void HeapScene::CheckContent(Heap& heap, const Block& block) {
   std::string shown(data->size(), '\0');
   std::memcpy(shown.data(), data->data(), data->size());
   const ValueCheck check = CheckValue(block.id, shown);
-  if (shown.size() == kBlockBytes && check.defect == ValueDefect::kNone && check.id == block.id) {
+  if (shown.size() == block.bytes && check.defect == ValueDefect::kNone && check.id == block.id) {
     return;
   }
   FailStatus(absl::DataLossError("a block about to be freed has not its own content"));
@@ -103,7 +107,7 @@ void HeapScene::CheckContent(Heap& heap, const Block& block) {
 
 // ---- The beginning ------------------------------------------------------------------------------
 
-void HeapScene::Act(int participant, int what) {
+void HeapScene::Prepare(int participant, int what) {
   switch (what) {
     case kAttach: {
       absl::StatusOr<std::unique_ptr<Heap>> attached = design_.Attach(*segment_);
@@ -120,6 +124,7 @@ void HeapScene::Act(int participant, int what) {
     }
     case kMakeBlock: {
       made_.handle = *heap(participant).Allocate(kBlockBytes, Deadline::None());
+      made_.bytes = kBlockBytes;
       std::string content(kBlockBytes, '\0');
       FillValue(made_.id, made_.id, content);
       std::memcpy(heap(participant).Data(made_.handle)->data(), content.data(), content.size());
@@ -166,7 +171,9 @@ void HeapScene::Fill() {
 void HeapScene::MakeObject() {
   Stage& stage = Stage::Get();
   SegmentOptions options;
-  options.max_participants = Places(static_cast<size_t>(HeapMove::kJoin));
+  options.max_participants =
+      Places(static_cast<size_t>(HeapMove::kJoin), static_cast<size_t>(HeapMove::kCome)) +
+      static_cast<uint32_t>(Pick(Aspect::kPlaces, 3));
   options.hash_seed = 1;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = SmallestSegment(design_, options);
   if (!segment.ok()) CannotMake(segment.status());
@@ -177,11 +184,13 @@ void HeapScene::MakeObject() {
   for (int i = 0; i < participants(); ++i) stage.As(i, kAllocateAndFree);
   common_ = {};
   own_ = {};
+  of_ = {};
   fillers_ = 0;
   const auto beginning = static_cast<HeapBeginning>(scenario().beginning);
   if (beginning == HeapBeginning::kEmpty) return;
   for (int i = 0; i < participants(); ++i) {
     own_[static_cast<size_t>(i)] = MakeBlock(i, kCommonNumber + 1 + static_cast<uint32_t>(i));
+    of_[static_cast<size_t>(i)].held.Push(own_[static_cast<size_t>(i)]);
   }
   common_ = MakeBlock(0, kCommonNumber);
   stage.As(0, kShareCommon);
@@ -199,7 +208,28 @@ void HeapScene::MakeObject() {
   WaitInVain();
 }
 
-absl::Status HeapScene::AttachAndLeave() { return design_.Attach(*segment_).status(); }
+absl::StatusOr<std::unique_ptr<SharedObject>> HeapScene::AttachOneMore(int) {
+  return design_.Attach(*segment_);
+}
+
+// What it has allocated it frees.
+void HeapScene::DoAsGuest(int participant, size_t number) {
+  Blocks& held = of_[static_cast<size_t>(participant)].held;
+  const size_t before = held.count;
+  Allocate(participant, IdOfWrite(participant, number), nullptr);
+  if (held.count > before) LetGo(participant, "free", held.all[--held.count]);
+}
+
+bool HeapScene::MayComeBefore(size_t call) const {
+  if (call >= std::size(kHeapNames) || !HasHeapCall(design_, call)) return false;
+  const auto move = static_cast<HeapMove>(call);
+  return move != HeapMove::kWaitAlloc && move != HeapMove::kKeep;
+}
+
+size_t HeapScene::BytesOf(ValueId id) const {
+  return kDrawnBlockBytes[PickOf(Mix(static_cast<uint64_t>(Aspect::kBytes), id),
+                                 std::size(kDrawnBlockBytes))];
+}
 
 // All who are going to wait have done so before: what that sets up is there. What room a
 // participant had for itself it uses up. Nobody is announced any more: there was room since.
@@ -222,22 +252,22 @@ void HeapScene::WaitInVain() {
 
 void HeapScene::Allocate(int participant, ValueId id, HeapReserve* reserve) {
   Heap& heap = this->heap(participant);
+  const size_t bytes = reserve == nullptr ? BytesOf(id) : kBlockBytes;
   Operation asked = {};
   asked.function = Function::kAllocate;
   asked.argument = id;
-  asked.expected = HeapCall(0, kBlockBytes);
+  asked.expected = HeapCall(0, bytes);
   const HeapTraits& traits = design_.traits();
   Operation& operation =
       Begin(participant, reserve == nullptr ? "alloc" : "use",
             MustNotWait(reserve == nullptr ? traits.allocate : traits.free), asked);
-  const absl::StatusOr<BlockHandle> allocated = reserve == nullptr
-                                                    ? heap.Allocate(kBlockBytes, Deadline::None())
-                                                    : heap.Allocate(*reserve, kBlockBytes);
+  const absl::StatusOr<BlockHandle> allocated =
+      reserve == nullptr ? heap.Allocate(bytes, Deadline::None()) : heap.Allocate(*reserve, bytes);
   if (!allocated.ok()) {
     if (!IsNoRoom(allocated.status()) || reserve != nullptr) FailStatus(allocated.status());
     return End(operation, Outcome::kRefused, 0, 0);
   }
-  EndAllocated(participant, operation, {id, *allocated});
+  EndAllocated(participant, operation, {id, *allocated, bytes});
 }
 
 void HeapScene::WaitAndAllocate(int participant, ValueId id) {
@@ -250,7 +280,7 @@ void HeapScene::WaitAndAllocate(int participant, ValueId id) {
   const absl::StatusOr<BlockHandle> allocated = heap(participant).Allocate(kBlockBytes, deadline);
   if (allocated.ok()) {
     CheckWoken(deadline);
-    return EndAllocated(participant, operation, {id, *allocated});
+    return EndAllocated(participant, operation, {id, *allocated, kBlockBytes});
   }
   if (!IsNoRoom(allocated.status())) FailStatus(allocated.status());
   End(operation, Outcome::kRefused, 0, 0);
@@ -260,7 +290,7 @@ void HeapScene::WaitAndAllocate(int participant, ValueId id) {
 void HeapScene::EndAllocated(int participant, Operation& operation, const Block& block) {
   const absl::StatusOr<std::span<char>> data = heap(participant).Data(block.handle);
   if (!data.ok()) FailStatus(data.status());
-  std::string content(kBlockBytes, '\0');
+  std::string content(block.bytes, '\0');
   FillValue(block.id, block.id, content);
   std::memcpy(data->data(), content.data(), content.size());
   of_[static_cast<size_t>(participant)].held.Push(block);
@@ -305,7 +335,7 @@ void HeapScene::HandOver(int participant, bool shares) {
   End(operation, Outcome::kOk, 1, 0);
 }
 
-void HeapScene::UseReserve(int participant, ValueId id) {
+void HeapScene::UseReserve(int participant, size_t number, bool keeps) {
   Operation asked = {};
   asked.function = Function::kRecover;  // no block is anybody's by it
   Operation& reserving =
@@ -314,8 +344,9 @@ void HeapScene::UseReserve(int participant, ValueId id) {
       heap(participant).Reserve(kReserved, kBlockBytes, Deadline::None());
   if (!reserve.ok() && !IsNoRoom(reserve.status())) FailStatus(reserve.status());
   End(reserving, Outcome::kOk, 0, 0);
+  if (keeps) DoAfter(participant, number);
   if (!reserve.ok()) return;
-  Allocate(participant, id, &*reserve);
+  Allocate(participant, IdOfWrite(participant, number), &*reserve);
   Operation& releasing = Begin(participant, "release", MustNotWait(design_.traits().free), asked);
   const absl::Status released = heap(participant).Release(*std::move(reserve));
   if (!released.ok()) FailStatus(released);
@@ -337,11 +368,8 @@ void HeapScene::AskOwners(int participant) {
 
 void HeapScene::Do(int participant, size_t number, size_t call) {
   Blocks& held = of_[static_cast<size_t>(participant)].held;
-  if (number == 0) {
-    of_[static_cast<size_t>(participant)] = {};
-    const Block& own = own_[static_cast<size_t>(participant)];
-    if (own.id != kNothing) held.Push(own);
-  }
+  if (number == 0)
+    of_[static_cast<size_t>(participant)] = at_beginning_[static_cast<size_t>(participant)];
   const ValueId id = IdOfWrite(participant, number);
   switch (static_cast<HeapMove>(call)) {
     case HeapMove::kAlloc:
@@ -359,7 +387,11 @@ void HeapScene::Do(int participant, size_t number, size_t call) {
       return LetGo(participant, "grab",
                    own_[static_cast<size_t>((participant + participants() - 1) % participants())]);
     case HeapMove::kUse:
-      return UseReserve(participant, id);
+      return UseReserve(participant, number, /*keeps=*/false);
+    case HeapMove::kKeep:
+      return UseReserve(participant, number, /*keeps=*/true);
+    case HeapMove::kCome:
+      return Come(participant, number);
     case HeapMove::kOwners:
       return AskOwners(participant);
     case HeapMove::kRecover:

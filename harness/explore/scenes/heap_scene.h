@@ -11,7 +11,9 @@
 // `use` reserves a block ahead, allocates it and releases what is left; `owners` asks
 // who owns the common block. Nobody waits for room, but by `wait_alloc` (channel_scene.h says how):
 // a call that would have to says so at once. What a participant was given it does not know of, and
-// keeps. `join`: one more participant attaches and leaves again (object_scene.h).
+// keeps. `join`: one more participant attaches and leaves again (object_scene.h); `come`: it
+// allocates and frees a block in between. `keep` reserves a block ahead, does all that follows, and
+// then allocates it and releases what is left. In a drawn scene blocks are of several sizes.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 
@@ -37,7 +39,10 @@ enum class HeapMove : uint8_t {
   kOwners,
   kRecover,
   kJoin,
-  kWaitAlloc
+  kWaitAlloc,
+  // Of drawn scenes, and who asks for them:
+  kKeep,
+  kCome
 };
 enum class HeapBeginning : uint8_t { kOwners, kEmpty, kFull };
 
@@ -54,10 +59,11 @@ class HeapScene final : public ObjectScene {
   ~HeapScene() override;
 
  private:
-  static constexpr size_t kMostBlocks = 8;  // of one participant
+  static constexpr size_t kMostBlocks = 24;  // of one participant
   struct Block {
     ValueId id = kNothing;
     BlockHandle handle;
+    size_t bytes = 0;
   };
   // The newest last; those of the beginning first.
   struct Blocks {
@@ -78,15 +84,26 @@ class HeapScene final : public ObjectScene {
   enum : int { kAttach, kAllocateAndFree, kMakeBlock, kShareCommon, kFillUp };
 
   void MakeObject() override;
-  void Act(int participant, int what) override;
+  void Prepare(int participant, int what) override;
   std::span<char> memory() const override { return MemoryOf(segment_); }
   SharedObject& object(int participant) override { return heap(participant); }
-  absl::Status AttachAndLeave() override;
+  absl::StatusOr<std::unique_ptr<SharedObject>> AttachOneMore(int participant) override;
+  void Use(int participant, SharedObject* object) override {
+    heaps_[static_cast<size_t>(participant)] = static_cast<Heap*>(object);
+  }
+  void DoAsGuest(int participant, size_t number) override;
   void Do(int participant, size_t number, size_t call) override;
+  bool DoesTheRest(size_t call) const override {
+    return static_cast<HeapMove>(call) == HeapMove::kKeep;
+  }
+  bool MayComeBefore(size_t call) const override;
+  void NoteBeginning() override { at_beginning_ = of_; }
   Finding Look() override;
 
   Heap& heap(int participant) { return *heaps_[static_cast<size_t>(participant)]; }
   int Next(int participant) const { return (participant + 1) % participants(); }
+  enum class Aspect : uint64_t { kPlaces, kBytes = 100 };
+  size_t BytesOf(ValueId id) const;
   uint64_t BitsOf(std::span<const ParticipantId> owners);
   // Its content is what its allocator wrote, or the caller is no owner of it.
   void CheckContent(Heap& heap, const Block& block);
@@ -99,7 +116,8 @@ class HeapScene final : public ObjectScene {
   void EndAllocated(int participant, Operation& operation, const Block& block);
   void LetGo(int participant, const char* what, const Block& block);
   void HandOver(int participant, bool shares);
-  void UseReserve(int participant, ValueId id);
+  // `keeps`: all that follows comes before the reserve is used.
+  void UseReserve(int participant, size_t number, bool keeps);
   void AskOwners(int participant);
   Finding CountBlocks();
   Finding LookAtBlock(const Block& block);
@@ -114,7 +132,7 @@ class HeapScene final : public ObjectScene {
   uint64_t fillers_ = 0;
   BlockHandle last_filler_;
   Block made_;  // by the last Act
-  std::array<Did, kMostParticipants> of_ = {};
+  std::array<Did, kMostParticipants> of_ = {}, at_beginning_ = {};
 };
 
 }  // namespace kill9::explore

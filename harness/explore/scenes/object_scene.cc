@@ -18,6 +18,8 @@ namespace kill9::explore {
 namespace {
 
 constexpr size_t kMostInHistory = 512;
+constexpr size_t kMostCallsOfAKind = 64;   // that a kind has
+constexpr size_t kMostOfAParticipant = 8;  // operations of a scenario
 constexpr int64_t kHourNs = 3'600'000'000'000;
 
 }  // namespace
@@ -65,12 +67,61 @@ void ObjectScene::operator delete(void* memory, size_t bytes) { munmap(memory, b
 void ObjectScene::Make() {
   Stage::Get().set_has_barrier(scenario_.kernel_has_barrier);
   MakeObject();
+  for (int i = 0; i < participants(); ++i) own_[static_cast<size_t>(i)] = &object(i);
+  guest_ = {};
+  if (scenario_.drawn != 0) MakePast();
+  NoteBeginning();
+}
+
+uint64_t ObjectScene::PickOf(uint64_t aspect, uint64_t count) const {
+  return scenario_.drawn == 0 ? 0 : Mix(Mix(scenario_.drawn, aspect), count) % count;
+}
+
+// A few calls of the participants, one after another.
+void ObjectScene::MakePast() {
+  enum : uint64_t { kCount = 1000, kWho = 1100, kWhich = 1200 };
+  std::vector<size_t> calls;
+  for (size_t call = 0; call < kMostCallsOfAKind; ++call) {
+    if (MayComeBefore(call)) calls.push_back(call);
+  }
+  const uint64_t count = PickOf(kCount, kMostBefore + 1);
+  for (uint64_t i = 0; i < count; ++i) {
+    const int who = static_cast<int>(PickOf(kWho + i, scenario_.calls.size()));
+    const size_t call = calls[PickOf(kWhich + i, calls.size())];
+    // After the numbers that a schedule's operations can have.
+    const uint64_t number = kMostOfAParticipant + i;
+    Stage::Get().As(who, static_cast<int>(kCallBefore + number * kMostCallsOfAKind + call));
+    for (const Operation& done : OperationsOf(who)) Before(done);
+  }
+}
+
+void ObjectScene::Act(int participant, int what) {
+  if (what < kCallBefore) return Prepare(participant, what);
+  const auto call = static_cast<size_t>(what - kCallBefore);
+  is_past_ = true;
+  of_[static_cast<size_t>(participant)].count = 0;
+  Do(participant, call / kMostCallsOfAKind, call % kMostCallsOfAKind);
+  is_past_ = false;
 }
 
 void ObjectScene::Run(int participant) {
-  of_[static_cast<size_t>(participant)].count = 0;
+  const auto i = static_cast<size_t>(participant);
+  of_[i].count = 0;
+  guest_[i] = 0;
+  Use(participant, own_[i]);
+  DoFrom(participant, 0);
+}
+
+void ObjectScene::DoFrom(int participant, size_t number) {
   const std::vector<size_t>& calls = scenario_.calls[static_cast<size_t>(participant)];
-  for (size_t i = 0; i < calls.size(); ++i) Do(participant, i, calls[i]);
+  for (size_t i = number; i < calls.size(); ++i) {
+    Do(participant, i, calls[i]);
+    if (DoesTheRest(calls[i])) return;
+  }
+}
+
+void ObjectScene::DoAfter(int participant, size_t number) {
+  if (!is_past_) DoFrom(participant, number + 1);
 }
 
 size_t ObjectScene::MomentsOf(int participant) const {
@@ -94,15 +145,29 @@ std::string ObjectScene::Told() const {
 Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_wait,
                               const Operation& operation) {
   Stage& stage = Stage::Get();
-  stage.BeginOperation(what, must_not_wait);
+  if (!is_past_) stage.BeginOperation(what, must_not_wait);
   Participant& of = of_[static_cast<size_t>(participant)];
   Operation& begun = of.operations[of.count];
   begun = operation;
   begun.invoke = stage.Tick();
   begun.finish = kNever;
-  begun.process = static_cast<uint32_t>(participant) + 1;
+  begun.process = ProcessAtPresent(participant);
   begun.outcome = Outcome::kOpen;
   // Who is killed from here on has begun it.
+  std::atomic_signal_fence(std::memory_order_release);
+  ++of.count;
+  return begun;
+}
+
+Operation& ObjectScene::BeginBeside(int participant, const Operation& operation) {
+  Participant& of = of_[static_cast<size_t>(participant)];
+  const uint64_t invoke = of.operations[of.count - 1].invoke;
+  Operation& begun = of.operations[of.count];
+  begun = operation;
+  begun.invoke = invoke;
+  begun.finish = kNever;
+  begun.process = ProcessAtPresent(participant);
+  begun.outcome = Outcome::kOpen;
   std::atomic_signal_fence(std::memory_order_release);
   ++of.count;
   return begun;
@@ -111,19 +176,47 @@ Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_w
 void ObjectScene::End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version) {
   Stage& stage = Stage::Get();
   const uint64_t told = Mix(Mix(static_cast<uint64_t>(outcome), result), version);
-  stage.EndOperation(Mix(told, operation.expected));
+  if (!is_past_) stage.EndOperation(Mix(told, operation.expected));
   operation.outcome = outcome;
   operation.result = result;
   operation.result_version = version;
   operation.finish = stage.Tick();
-  stage.AfterOperation();
+  if (!is_past_) stage.AfterOperation();
+}
+
+void ObjectScene::EndBeside(Operation& first, size_t number, uint64_t result, uint64_t version) {
+  Operation& beside = (&first)[number];
+  beside.outcome = first.outcome;
+  beside.result = result;
+  beside.result_version = version;
+  beside.finish = first.finish;
+}
+
+void ObjectScene::Come(int participant, size_t number) {
+  const auto i = static_cast<size_t>(participant);
+  Operation asked = {};
+  asked.function = Function::kRecover;  // nothing is anybody's by it
+  Operation& coming = Begin(participant, "come", /*must_not_wait=*/false, asked);
+  absl::StatusOr<std::unique_ptr<SharedObject>> guest = AttachOneMore(participant);
+  const bool refused = absl::IsResourceExhausted(guest.status());
+  if (!guest.ok() && !refused) FailStatus(guest.status());
+  End(coming, refused ? Outcome::kRefused : Outcome::kOk, kNothing, 0);
+  if (refused) return;
+  guest_[i] = kFirstGuest + static_cast<uint32_t>(i * 2 * kMostOfAParticipant + number);
+  Use(participant, guest->get());
+  DoAsGuest(participant, number);
+  guest_[i] = 0;
+  Use(participant, own_[i]);
+  Operation& leaving = Begin(participant, "leave", /*must_not_wait=*/false, asked);
+  guest->reset();
+  End(leaving, Outcome::kOk, kNothing, 0);
 }
 
 void ObjectScene::Join(int participant) {
   Operation asked = {};
   asked.function = Function::kRecover;  // nothing is anybody's by it
   Operation& operation = Begin(participant, "join", /*must_not_wait=*/false, asked);
-  const absl::Status status = AttachAndLeave();
+  const absl::Status status = AttachOneMore(participant).status();
   const bool refused = absl::IsResourceExhausted(status);
   if (!status.ok() && !refused) FailStatus(status);
   End(operation, refused ? Outcome::kRefused : Outcome::kOk, kNothing, 0);
@@ -165,7 +258,7 @@ void ObjectScene::Before(const Operation& operation) {
   before_.push_back(operation);
   Operation& made = before_.back();
   if (made.process == 0) made.process = kMaker;
-  made.outcome = Outcome::kOk;
+  if (made.outcome == Outcome::kOpen) made.outcome = Outcome::kOk;
   made.invoke = 2 * (before_.size() - 1);
   made.finish = made.invoke + 1;
 }

@@ -29,6 +29,7 @@ class ObjectScene : public Scene {
  public:
   int participants() const final { return static_cast<int>(scenario_.calls.size()); }
   void Make() final;
+  void Act(int participant, int what) final;
   void Run(int participant) final;
   Finding Judge() final;
   std::string Told() const final;
@@ -50,24 +51,44 @@ class ObjectScene : public Scene {
   // is given to Before. It runs as the participant kAuditor.
   virtual void MakeObject() = 0;
   virtual SharedObject& object(int participant) = 0;
-  // Attaches by one more handle, and detaches.
-  virtual absl::Status AttachAndLeave() = 0;
+  // One of the things that a participant does in MakeObject.
+  virtual void Prepare(int participant, int what) = 0;
+  // Attaches by one more handle.
+  virtual absl::StatusOr<std::unique_ptr<SharedObject>> AttachOneMore(int participant) = 0;
+  // From now on the participant's operations go through this handle.
+  virtual void Use(int participant, SharedObject* object) = 0;
+  // What the participant does as a guest, through the guest's handle (Come).
+  virtual void DoAsGuest(int participant, size_t number) = 0;
   // Begins, does and ends one operation of the scenario, or several.
   virtual void Do(int participant, size_t number, size_t call) = 0;
+  // Whether the call has done those that follow it, too, while it held something.
+  virtual bool DoesTheRest(size_t /*call*/) const { return false; }
+  // Whether the call may be one of those that a drawn scene begins with.
+  virtual bool MayComeBefore(size_t call) const = 0;
+  // The participants' own notes of the beginning, once all that comes before is done.
+  virtual void NoteBeginning() {}
   // After recovery and audit: looks at what is left, by operations given to After. A finding ends
   // it.
   virtual Finding Look() = 0;
 
   // ---- For these.
   const Scenario& scenario() const { return scenario_; }
+  // What is done now comes before the schedule.
+  bool is_past() const { return is_past_; }
   // Some participant has this operation.
   bool Has(size_t call) const;
-  // Of the table of participants: one for each, and the auditor. A scene in which somebody joins
-  // has a free one in its usual state.
-  uint32_t Places(size_t join) const {
-    const bool has_free_one = scenario_.beginning == 0 && Has(join);
+  // Of the table of participants: one for each, and the auditor. A scene in which somebody joins,
+  // or comes, has a free one in its usual state.
+  uint32_t Places(size_t join, size_t come) const {
+    const bool has_free_one = scenario_.beginning == 0 && (Has(join) || Has(come));
     return static_cast<uint32_t>(participants()) + 1 + (has_free_one ? 1 : 0);
   }
+  // Which of so many possibilities a drawn scene has in this respect. Else the first one.
+  template <typename Aspect>
+  uint64_t Pick(Aspect aspect, uint64_t count) const {
+    return PickOf(static_cast<uint64_t>(aspect), count);
+  }
+  uint64_t PickOf(uint64_t aspect, uint64_t count) const;
   // Whether a call of this progress must never wait: of a design of ours.
   bool MustNotWait(Progress progress) const {
     return design_.role() == Design::Role::kDesign && progress != Progress::kBlocking;
@@ -82,6 +103,19 @@ class ObjectScene : public Scene {
   // One more participant, of the same process, attaches and leaves again. Without a free place in
   // the table it recovers the dead for one; if there is none then, it is refused.
   void Join(int participant);
+  // One more participant, of the same process, attaches, does something, and leaves again.
+  void Come(int participant, size_t number);
+  // As the history names it: the guest that it is at present, or itself.
+  uint32_t ProcessAtPresent(int participant) const {
+    const uint32_t guest = guest_[static_cast<size_t>(participant)];
+    return guest != 0 ? guest : static_cast<uint32_t>(participant) + 1;
+  }
+  // All that follows the participant's operation of this number.
+  void DoAfter(int participant, size_t number);
+  // One more operation of the call that is under way, begun as the last one was; it has ended with
+  // the first of them, of which it is the one of this number.
+  Operation& BeginBeside(int participant, const Operation& operation);
+  static void EndBeside(Operation& first, size_t number, uint64_t result, uint64_t version);
   // Asks the machine, and notes the call. What is not given is nothing.
   Operation& Begin(int participant, const char* what, bool must_not_wait,
                    const Operation& operation);
@@ -104,19 +138,28 @@ class ObjectScene : public Scene {
   void After(const Operation& operation);
 
  private:
-  static constexpr size_t kMostOperations = 16;
+  static constexpr size_t kMostOperations = 48;
+  static constexpr size_t kMostBefore = 8;  // calls that a drawn scene begins with
+  static constexpr uint32_t kFirstGuest = 200;
   struct Participant {
     std::array<Operation, kMostOperations> operations;
     size_t count = 0;
   };
 
+  // Acts from here on: a call of what comes before, and its number.
+  static constexpr int kCallBefore = 1 << 16;
+  void MakePast();
+  void DoFrom(int participant, size_t number);
   Finding CheckAudit();
   Finding CheckHistoryNow();
 
   const Design& design_;
   const Scenario scenario_;
   const ModelChecker* model_;
+  bool is_past_ = false;  // what is done now comes before the schedule
   std::array<Participant, kMostParticipants> of_;
+  std::array<SharedObject*, kMostParticipants> own_ = {};
+  std::array<uint32_t, kMostParticipants> guest_ = {};
   std::vector<Operation> before_, after_, history_;
   absl::flat_hash_set<uint64_t> legal_;
 };

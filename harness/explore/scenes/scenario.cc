@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -11,6 +12,7 @@ namespace kill9::explore {
 namespace {
 
 constexpr std::string_view kFences = "@fences";
+constexpr std::string_view kDrawn = "@drawn";
 constexpr size_t kMostCalls = 6;
 
 std::string List(std::span<const std::string_view> words) {
@@ -23,7 +25,8 @@ absl::Status Unknown(std::string_view call, std::string_view name, const Scenari
       "there is no operation '", std::string(call), "' in the scenario '", std::string(name),
       "'; participants are joined by '+', their operations by ',': ", List(words.calls),
       "; at the end a state: ", List(words.beginnings.subspan(1)),
-      "; after that @fences: a kernel without membarrier(2)"));
+      "; after that @drawnN: a shape and a history drawn from the number; after that @fences: a "
+      "kernel without membarrier(2)"));
 }
 
 }  // namespace
@@ -35,6 +38,15 @@ absl::StatusOr<Scenario> ParseScenario(std::string_view name, const ScenarioWord
   if (text.ends_with(kFences)) {
     scenario.kernel_has_barrier = false;
     text.remove_suffix(kFences.size());
+  }
+  if (const size_t at = text.find(kDrawn); at != std::string_view::npos) {
+    const std::string_view number = text.substr(at + kDrawn.size());
+    if (!absl::SimpleAtoi(absl::string_view(number.data(), number.size()), &scenario.drawn) ||
+        scenario.drawn == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "@drawn is followed by a number from 1 on, not by '", std::string(number), "'"));
+    }
+    text = text.substr(0, at);
   }
   for (size_t i = 1; i < words.beginnings.size(); ++i) {
     if (scenario.beginning != 0 || !text.ends_with(words.beginnings[i])) continue;

@@ -5,6 +5,8 @@
 //     put,get+erase    the first does two things
 //     put+put@empty    begins with another state than the usual one; each kind has its own
 //     get+put@fences   the kernel has no membarrier(2): alone, or after the state
+//     put+get@drawn17  the shape of the object and what came before are drawn from this number;
+//                      after the state, before @fences
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_SCENARIO_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_SCENARIO_H_
 
@@ -24,6 +26,7 @@ struct Scenario {
   std::vector<std::vector<size_t>> calls;  // of each participant, as the kind numbers them
   size_t beginning = 0;                    // 0: the usual one
   bool kernel_has_barrier = true;
+  uint64_t drawn = 0;  // 0: in the usual shape
 };
 
 // What there is of a kind.

@@ -1,5 +1,6 @@
 #include "harness/explore/scenes/scenes.h"
 
+#include <random>
 #include <span>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +21,7 @@ struct KindOfScenes {
   std::span<const std::string_view> (*others)();
   size_t ordinary;  // so many calls, the first ones, are in pairs
   bool (*has)(const Design&, size_t call);
+  bool (*fit)(std::span<const size_t> calls);  // in one scene
   std::unique_ptr<Scene> (*make)(const Design&, const Scenario&);
 };
 
@@ -34,19 +36,19 @@ constexpr KindOfScenes kKinds[] = {
      [](const Design& design, size_t call) {
        return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
      },
-     Make<Variant, StoreScene>},
+     FitStoreCalls, Make<Variant, StoreScene>},
     {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WiderChannelScenes,
      WaitingChannelScenes, static_cast<size_t>(ChannelCall::kWaitReceive),
      [](const Design& design, size_t call) {
        return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
      },
-     Make<ChannelDesign, ChannelScene>},
+     [](std::span<const size_t>) { return true; }, Make<ChannelDesign, ChannelScene>},
     {HeapDesign::kKind, HeapWords, LargerHeapScenes, WiderHeapScenes, WaitingHeapScenes,
      static_cast<size_t>(HeapMove::kWaitAlloc),
      [](const Design& design, size_t call) {
        return HasHeapCall(static_cast<const HeapDesign&>(design), call);
      },
-     Make<HeapDesign, HeapScene>},
+     [](std::span<const size_t>) { return true; }, Make<HeapDesign, HeapScene>},
 };
 
 const KindOfScenes* Find(const Design& design) {
@@ -86,6 +88,46 @@ std::vector<std::string> WiderScenes(const Design& design) {
   const KindOfScenes& of = *Find(design);
   return ThoseThatAreThere(of.wider(), of.words(),
                            [&](size_t call) { return of.has(design, call); });
+}
+
+DrawnScene DrawScene(const Design& design, uint64_t seed, uint64_t number) {
+  const KindOfScenes& of = *Find(design);
+  const ScenarioWords& words = of.words();
+  std::vector<size_t> there;
+  for (size_t call = 0; call < words.calls.size(); ++call) {
+    if (of.has(design, call)) there.push_back(call);
+  }
+  std::mt19937_64 random(Mix(seed, number));
+  // One of these, each as often as it stands here.
+  const auto one_of = [&random](auto... values) {
+    const decltype(sizeof...(values)) which = random() % sizeof...(values);
+    const size_t all[] = {static_cast<size_t>(values)...};
+    return all[which];
+  };
+  // A swarm (Groce et al. 2012): only a few calls of all, each several times.
+  std::vector<size_t> some;
+  do {
+    some.clear();
+    for (size_t i = one_of(2, 2, 3, 3, 4, 5); i > 0; --i) {
+      some.push_back(there[random() % there.size()]);
+    }
+  } while (!of.fit(some));
+  DrawnScene drawn;
+  const size_t participants = one_of(2, 2, 2, 3, 3, 3, 4);
+  for (size_t i = 0; i < participants; ++i) {
+    if (i > 0) drawn.name += '+';
+    const size_t operations = one_of(1, 1, 1, 2, 2, 3);
+    for (size_t n = 0; n < operations; ++n) {
+      if (n > 0) drawn.name += ',';
+      drawn.name += words.calls[some[random() % some.size()]];
+    }
+  }
+  const size_t beginnings = words.beginnings.size();
+  drawn.name += words.beginnings[random() % beginnings];
+  absl::StrAppend(&drawn.name, "@drawn", random() % 1'000'000 + 1);
+  if (random() % 8 == 0) drawn.name += "@fences";
+  drawn.deaths = static_cast<int>(one_of(0, 0, 1, 1, 1, 2));
+  return drawn;
 }
 
 std::vector<std::string> OtherScenes(const Design& design) {

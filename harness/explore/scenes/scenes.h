@@ -2,6 +2,7 @@
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_SCENES_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_SCENES_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,14 @@ std::vector<std::string> WiderScenes(const Design& design);
 // Of what pairs leave out: somebody waits for what others do; entries have deadlines and leases,
 // and are cleared.
 std::vector<std::string> OtherScenes(const Design& design);
+
+// A scene that follows from a seed and its number: a few participants, with a few of some of all
+// calls that there are, in a shape and after a past that its name says.
+struct DrawnScene {
+  std::string name;
+  int deaths = 0;
+};
+DrawnScene DrawScene(const Design& design, uint64_t seed, uint64_t number);
 
 }  // namespace kill9::explore
 

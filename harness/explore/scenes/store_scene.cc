@@ -7,44 +7,23 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kStoreNames[] = {"put",     "get",  "erase", "swap",  "pin",  "draft",
-                                            "recover", "join", "clear", "lapse", "lease"};
-constexpr std::string_view kStoreBeginnings[] = {"", "@empty", "@full"};
-constexpr std::string_view kKeyText = "key";
-constexpr std::string_view kOtherKey = "other";
 constexpr size_t kValueBytes = 24;
+// The key, and others of drawn scenes: as long as it, and longer.
+constexpr std::string_view kKeys[] = {"key", "kez",
+                                      "a key that is longer than the others are, and odd"};
+constexpr std::string_view kKeyText = kKeys[0];
+// How long values are, and for how many entries a store is made, in drawn scenes; the first in all.
+constexpr size_t kDrawnValueBytes[] = {kValueBytes, 8, 0, 7, 9, 31, 64, 197, 24, 700, 1500};
+constexpr uint64_t kDrawnEntries[] = {4, 1, 16, 64};
+constexpr std::string_view kOtherKey = "other";
 constexpr size_t kFillers = 100'000;  // more than any scene has room for
-constexpr std::string_view kLargerStoreScenes[] = {"put,put,put+get@full",
-                                                   "put,put,put+pin@full",
-                                                   "put,put+put,put@full",
-                                                   "put,put,put+get,get@full",
-                                                   "put,swap,put+swap,pin@full",
-                                                   "erase,put+swap,get@full",
-                                                   "put,erase+put,erase@full",
-                                                   "put,erase,put+pin@full",
-                                                   "swap,swap+pin,pin",
-                                                   "swap+swap+get",
-                                                   "put+put+get@full",
-                                                   "put,erase,put+put+get@full",
-                                                   "put,put+get@fences",
-                                                   "put,put,put+pin@full@fences",
-                                                   "swap,erase,put+pin,get@full@fences"};
-
-constexpr std::string_view kWiderStoreScenes[] = {"put+get+erase",  "put+put+get",
-                                                  "swap+draft+get", "put+erase+recover",
-                                                  "put+pin+join",   "put+get+recover@full"};
-constexpr std::string_view kScenesOfTerms[] = {
-    "clear+put",   "clear+get",         "clear+erase",       "clear+swap",
-    "clear+draft", "lapse+get",         "lapse+put",         "lapse+erase",
-    "lapse+lapse", "lapse+draft",       "lapse+swap",        "lapse,get+put@full",
-    "lease+get",   "lease+put",         "lease+erase@empty", "lease+clear",
-    "lease+lapse", "lease+lease@empty", "lease+clear@empty"};
-
 Function FunctionOf(StoreCall call) {
   switch (call) {
     case StoreCall::kPut:
+    case StoreCall::kModify:
       return Function::kPut;
     case StoreCall::kGet:
+    case StoreCall::kVisit:
       return Function::kGet;
     case StoreCall::kErase:
     case StoreCall::kClear:
@@ -53,54 +32,27 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kLease:
       return Function::kGet;
     case StoreCall::kSwap:
+    case StoreCall::kAdd:
       return Function::kCompareAndSwap;
     case StoreCall::kPin:
+    case StoreCall::kKeep:
       return Function::kPin;
     case StoreCall::kDraft:
       return Function::kCommit;
     case StoreCall::kRecover:
     case StoreCall::kJoin:
+    case StoreCall::kCome:
       return Function::kRecover;
   }
   return Function::kRecover;
 }
 
 bool Writes(StoreCall call) {
-  return call == StoreCall::kPut || call == StoreCall::kSwap || call == StoreCall::kDraft;
+  return call == StoreCall::kPut || call == StoreCall::kSwap || call == StoreCall::kDraft ||
+         call == StoreCall::kModify || call == StoreCall::kAdd;
 }
 
 }  // namespace
-
-const ScenarioWords& StoreWords() {
-  static constexpr ScenarioWords kWords = {kStoreNames, kStoreBeginnings};
-  return kWords;
-}
-
-bool HasStoreCall(const Traits& traits, size_t call) {
-  switch (static_cast<StoreCall>(call)) {
-    case StoreCall::kSwap:
-      return traits.has_compare_and_swap;
-    case StoreCall::kPin:
-      return traits.has_pin;
-    case StoreCall::kDraft:
-      return traits.has_draft;
-    case StoreCall::kRecover:
-    case StoreCall::kJoin:
-      return traits.has_recovery;
-    case StoreCall::kClear:
-    case StoreCall::kLapse:
-    case StoreCall::kLease:
-      return traits.can_keep_terms;
-    default:
-      return true;
-  }
-}
-
-std::span<const std::string_view> LargerStoreScenes() { return kLargerStoreScenes; }
-
-std::span<const std::string_view> WiderStoreScenes() { return kWiderStoreScenes; }
-
-std::span<const std::string_view> StoreScenesOfTerms() { return kScenesOfTerms; }
 
 StoreScene::StoreScene(const Variant& variant, const Scenario& scenario)
     : ObjectScene(variant, scenario),
@@ -109,7 +61,8 @@ StoreScene::StoreScene(const Variant& variant, const Scenario& scenario)
                       !Has(static_cast<size_t>(StoreCall::kLease))) {}
 
 bool StoreScene::KeepsTerms() const {
-  return Has(static_cast<size_t>(StoreCall::kClear)) ||
+  const bool by_chance = variant_.traits().can_keep_terms && Pick(Aspect::kTerms, 4) == 3;
+  return by_chance || Has(static_cast<size_t>(StoreCall::kClear)) ||
          Has(static_cast<size_t>(StoreCall::kLapse)) || Has(static_cast<size_t>(StoreCall::kLease));
 }
 
@@ -118,10 +71,14 @@ StoreScene::~StoreScene() = default;
 
 absl::StatusOr<std::shared_ptr<Segment>> StoreScene::NewSegment() const {
   SegmentOptions options;
-  options.max_participants = Places(static_cast<size_t>(StoreCall::kJoin));
+  options.max_participants =
+      Places(static_cast<size_t>(StoreCall::kJoin), static_cast<size_t>(StoreCall::kCome)) +
+      static_cast<uint32_t>(Pick(Aspect::kPlaces, 3));
   // Full of bytes, before its index is.
-  options.expected_entries = beginning() == StoreBeginning::kFull ? 1024 : 4;
-  options.stripes = 1;
+  options.expected_entries = beginning() == StoreBeginning::kFull
+                                 ? 1024
+                                 : kDrawnEntries[Pick(Aspect::kEntries, std::size(kDrawnEntries))];
+  options.stripes = uint32_t{1} << Pick(Aspect::kStripes, 3);
   options.hash_seed = 1;
   options.keeps_terms = KeepsTerms();
   return SmallestSegment(variant_, options);
@@ -169,7 +126,37 @@ size_t StoreScene::MostBesideTheKey() const {
   return fits;
 }
 
-void StoreScene::Act(int participant, int what) {
+absl::StatusOr<std::unique_ptr<SharedObject>> StoreScene::AttachOneMore(int) {
+  return variant_.Attach(*segment_);
+}
+
+void StoreScene::DoAsGuest(int participant, size_t number) {
+  Do(participant, number, static_cast<size_t>(StoreCall::kPut));
+  Do(participant, number, static_cast<size_t>(StoreCall::kGet));
+}
+
+uint64_t StoreScene::KeyOf(int participant, size_t number) const {
+  const uint64_t keys = Pick(Aspect::kKeys, kMostKeys) + 1;
+  return PickOf(Mix(static_cast<uint64_t>(Aspect::kKeyOf), IdOfWrite(participant, number)), keys);
+}
+
+size_t StoreScene::BytesOf(ValueId id) const {
+  return kDrawnValueBytes[PickOf(Mix(static_cast<uint64_t>(Aspect::kBytes), id),
+                                 std::size(kDrawnValueBytes))];
+}
+
+std::string StoreScene::ValueOf(ValueId id, uint64_t key) const {
+  std::string value(BytesOf(id), '\0');
+  FillValue(id, key, value);
+  return value;
+}
+
+ValueId StoreScene::Named(ValueId id) const {
+  const size_t bytes = BytesOf(id);
+  return bytes < kSmallestNamedValue ? TinyValueId(bytes) : id;
+}
+
+void StoreScene::Prepare(int participant, int what) {
   Store*& store = stores_[static_cast<size_t>(participant)];
   std::string value;
   switch (what) {
@@ -204,15 +191,15 @@ void StoreScene::MakeObject() {
   }
   const absl::StatusOr<Version> put = PutKey(maker);
   if (!put.ok()) CannotMake(put.status());
-  version_at_beginning_ = *put;
+  newest_ = {};
   if (beginning() == StoreBeginning::kEmpty) {
     maker.Erase(kKeyText).IgnoreError();
-    version_at_beginning_ = kAbsent;
   } else {
+    newest_[kKey] = *put;
     Operation first = {};
     first.function = Function::kPut;
     first.argument = MakeValueId(kMaker, 1);
-    first.result_version = Recorded(version_at_beginning_);
+    first.result_version = Recorded(*put);
     Before(first);
     if (full && lossless) Fill(maker);
   }
@@ -239,9 +226,12 @@ Progress StoreScene::ProgressOf(StoreCall call) const {
     case StoreCall::kGet:
       return traits.read;
     case StoreCall::kPin:
+    case StoreCall::kKeep:
       return traits.pin;
     case StoreCall::kRecover:
     case StoreCall::kJoin:
+    case StoreCall::kCome:
+    case StoreCall::kVisit:
     case StoreCall::kClear:
     case StoreCall::kLapse:
     case StoreCall::kLease:
@@ -251,8 +241,8 @@ Progress StoreScene::ProgressOf(StoreCall call) const {
   }
 }
 
-uint64_t StoreScene::IdOf(std::string_view value) const {
-  const ValueCheck check = CheckValue(kKey, value);
+uint64_t StoreScene::IdOf(uint64_t key, std::string_view value) const {
+  const ValueCheck check = CheckValue(key, value);
   return check.defect == ValueDefect::kNone ? check.id : kUnreadValue;
 }
 
@@ -270,112 +260,202 @@ void StoreScene::Finish(Operation& operation, const absl::Status& status, uint64
     if (result == 0) outcome = Outcome::kFail;
     result = kNothing;
   }
+  if (outcome == Outcome::kOk && operation.function != Function::kRecover) {
+    newest_[operation.key] = operation.function == Function::kErase ? kAbsent : version;
+  }
   End(operation, outcome, result, Recorded(version));
 }
 
 void StoreScene::Do(int participant, size_t number, size_t which) {
   const auto call = static_cast<StoreCall>(which);
   if (call == StoreCall::kJoin) return Join(participant);
-  if (call == StoreCall::kLease) return Lease(participant, IdOfWrite(participant, number));
+  if (call == StoreCall::kCome) return Come(participant, number);
+  if (call == StoreCall::kLease) return Lease(participant, number);
+  if (call == StoreCall::kVisit) return Visit(participant);
+  if (call == StoreCall::kKeep) return Keep(participant, number);
+  if (call == StoreCall::kClear) return Clear(participant);
   Store& store = *stores_[static_cast<size_t>(participant)];
   const ValueId id = IdOfWrite(participant, number);
-  std::string value(kValueBytes, '\0'), read;
-  if (Writes(call)) FillValue(id, kKey, value);
+  const uint64_t key = KeyOf(participant, number);
+  const std::string_view text = kKeys[key];
+  std::string value, read;
+  if (Writes(call)) value = ValueOf(id, key);
   Operation asked = {};
   asked.function = FunctionOf(call);
-  asked.key = kKey;
-  if (Writes(call)) asked.argument = id;
-  if (call == StoreCall::kSwap) asked.expected = version_at_beginning_;
+  asked.key = key;
+  if (Writes(call)) asked.argument = Named(id);
+  if (call == StoreCall::kSwap) asked.expected = is_past() ? newest_[key] : expected_[key];
   Operation& operation =
-      Begin(participant, kStoreNames[which].data(), MustNotWait(ProgressOf(call)), asked);
+      Begin(participant, StoreWords().calls[which].data(), MustNotWait(ProgressOf(call)), asked);
   const auto finish = [&](const absl::Status& status, uint64_t result, Version version) {
     Finish(operation, status, result, version);
   };
   switch (call) {
     case StoreCall::kPut: {
-      const absl::StatusOr<Version> version = store.Put(kKeyText, value);
+      const absl::StatusOr<Version> version = store.Put(text, value);
       return finish(version.status(), kNothing, version.ok() ? *version : kAbsent);
     }
+    case StoreCall::kModify: {
+      const absl::StatusOr<Modified> modified =
+          store.Modify(text, [&value](const EntryView*) { return Change::Set(value); });
+      return finish(modified.status(), kNothing, modified.ok() ? modified->version : kAbsent);
+    }
     case StoreCall::kGet: {
-      const absl::StatusOr<Version> version = store.Get(kKeyText, &read);
-      return finish(version.status(), version.ok() ? IdOf(read) : kNothing,
+      const absl::StatusOr<Version> version = store.Get(text, &read);
+      return finish(version.status(), version.ok() ? IdOf(key, read) : kNothing,
                     version.ok() ? *version : kAbsent);
     }
     case StoreCall::kErase: {
-      const absl::StatusOr<bool> erased = store.Erase(kKeyText);
+      const absl::StatusOr<bool> erased = store.Erase(text);
       return finish(erased.status(), erased.ok() && *erased, kAbsent);
     }
+    case StoreCall::kAdd:
     case StoreCall::kSwap: {
       const absl::StatusOr<CasResult> swap =
-          store.CompareAndSwap(kKeyText, version_at_beginning_, value);
+          call == StoreCall::kAdd ? store.Add(text, value)
+                                  : store.CompareAndSwap(text, asked.expected, value);
       return finish(swap.status(), swap.ok() && swap->swapped, swap.ok() ? swap->version : kAbsent);
     }
     case StoreCall::kPin: {
-      absl::StatusOr<PinnedValue> pin = store.Pin(kKeyText);
-      const uint64_t shown = pin.ok() ? IdOf(std::string(pin->value())) : kNothing;
+      absl::StatusOr<PinnedValue> pin = store.Pin(text);
+      const uint64_t shown = pin.ok() ? IdOf(key, std::string(pin->value())) : kNothing;
       const Version version = pin.ok() ? pin->version() : kAbsent;
       if (pin.ok()) pin->Release();
       return finish(pin.status(), shown, version);
     }
     case StoreCall::kDraft: {
-      absl::StatusOr<Draft> draft = store.Reserve(kKeyText, value.size());
-      if (!draft.ok()) return finish(draft.status(), kNothing, kAbsent);
-      std::copy(value.begin(), value.end(), draft->bytes().begin());
-      const absl::StatusOr<Version> version = store.Commit(*std::move(draft));
+      const absl::StatusOr<Version> version = PutByDraft(store, text, value);
       return finish(version.status(), kNothing, version.ok() ? *version : kAbsent);
     }
-    case StoreCall::kClear:
-      return finish(store.Clear(), kErasedUntold, kAbsent);
     case StoreCall::kLapse:
-      FillValue(id, kKey, value);
-      return finish(store.Put(kKeyText, value, {.expires = Expiry::AtNs(1)}).status(),
+      return finish(store.Put(text, ValueOf(id, key), {.expires = Expiry::AtNs(1)}).status(),
                     kErasedUntold, kAbsent);
-    case StoreCall::kRecover:
-    case StoreCall::kJoin:  // are done above
-    case StoreCall::kLease:
+    default:  // the others are done above
       return finish(store.Recover().status(), kNothing, kAbsent);
   }
 }
 
+absl::StatusOr<Version> StoreScene::PutByDraft(Store& store, std::string_view key,
+                                               std::string_view value) {
+  absl::StatusOr<Draft> draft = store.Reserve(key, value.size());
+  if (!draft.ok()) return draft.status();
+  std::copy(value.begin(), value.end(), draft->bytes().begin());
+  return store.Commit(*std::move(draft));
+}
+
+// Of all keys at once.
+void StoreScene::Clear(int participant) {
+  Operation asked = {};
+  asked.function = FunctionOf(StoreCall::kClear);
+  Operation& clearing = Begin(participant, "clear", /*must_not_wait=*/false, asked);
+  for (uint64_t key = 1; key < Keys(); ++key) {
+    asked.key = key;
+    BeginBeside(participant, asked);
+  }
+  const absl::Status status = stores_[static_cast<size_t>(participant)]->Clear();
+  if (!status.ok()) FailStatus(status);
+  if (is_past()) newest_ = {};
+  End(clearing, Outcome::kOk, kErasedUntold, 0);
+  for (uint64_t key = 1; key < Keys(); ++key) EndBeside(clearing, key, kErasedUntold, 0);
+}
+
 // The value is told, or what it is to be; a put that comes too late changes nothing.
-void StoreScene::Lease(int participant, ValueId id) {
+void StoreScene::Lease(int participant, size_t number) {
   Store& store = *stores_[static_cast<size_t>(participant)];
+  const ValueId id = IdOfWrite(participant, number);
+  const uint64_t key = KeyOf(participant, number);
   std::string read;
   Operation asked = {};
   asked.function = Function::kGet;
-  asked.key = kKey;
+  asked.key = key;
   Operation& getting = Begin(participant, "lease", /*must_not_wait=*/false, asked);
-  const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(kKeyText, &read);
+  const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(kKeys[key], &read);
   if (absl::IsResourceExhausted(answer.status()) ||
       (answer.ok() && answer->kind == LeaseAnswer::Kind::kBusy)) {
     return End(getting, Outcome::kRefused, kNothing, 0);
   }
   if (!answer.ok()) FailStatus(answer.status());
-  End(getting, Outcome::kOk, answer->has_value ? IdOf(read) : kNothing, 0);
+  End(getting, Outcome::kOk, answer->has_value ? IdOf(key, read) : kNothing, 0);
   if (answer->kind != LeaseAnswer::Kind::kLease) return;
-  std::string value(kValueBytes, '\0');
-  FillValue(id, kKey, value);
   asked.function = Function::kPut;
-  asked.argument = id;
+  asked.argument = Named(id);
   Operation& putting = Begin(participant, "put leased", /*must_not_wait=*/false, asked);
-  const absl::StatusOr<CasResult> put = store.PutLeased(answer->lease, value);
+  const absl::StatusOr<CasResult> put = store.PutLeased(answer->lease, ValueOf(id, key));
   if (!put.ok() && !absl::IsResourceExhausted(put.status())) FailStatus(put.status());
   const bool swapped = put.ok() && put->swapped;
   End(putting, swapped ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
 }
 
-Finding StoreScene::Look() {
-  std::string value;
-  const absl::StatusOr<Version> version = stores_[kAuditor]->Get(kKeyText, &value);
-  if (!version.ok() && !absl::IsNotFound(version.status())) {
-    return {Verdict::kViolation,
-            absl::StrCat("Get after recovery: ", std::string(version.status().message()))};
+// What a visit shows of a key is what a get of it at some moment of the visit would, each once.
+void StoreScene::Visit(int participant) {
+  struct Shown {
+    uint64_t id = kNothing;
+    Version version = kAbsent;
+  };
+  std::array<Shown, kMostKeys> shown;
+  Operation asked = {};
+  asked.function = Function::kGet;
+  Operation& visiting = Begin(participant, "visit", /*must_not_wait=*/false, asked);
+  const absl::Status status =
+      stores_[static_cast<size_t>(participant)]->ForEach([&](const EntryView& entry) {
+        const std::string text(entry.key);
+        for (uint64_t key = 0; key < kMostKeys; ++key) {
+          if (text != kKeys[key]) continue;
+          if (shown[key].id != kNothing) {
+            Stage::Get().Fail(Verdict::kViolation, "a visit shows a key twice");
+          }
+          shown[key] = {IdOf(key, std::string(entry.value)), entry.version};
+        }
+        return true;
+      });
+  if (!status.ok()) FailStatus(status);
+  for (uint64_t key = 1; key < kMostKeys; ++key) {
+    asked.key = key;
+    BeginBeside(participant, asked);
   }
-  Operation got = {};
-  got.function = Function::kGet;
-  got.result = version.ok() ? IdOf(value) : kNothing;
-  got.result_version = Recorded(version.ok() ? *version : kAbsent);
-  After(got);
+  End(visiting, Outcome::kOk, shown[kKey].id, Recorded(shown[kKey].version));
+  for (uint64_t key = 1; key < kMostKeys; ++key) {
+    EndBeside(visiting, key, shown[key].id, Recorded(shown[key].version));
+  }
+}
+
+// A pinned value stays as it is, whatever its participant does meanwhile.
+void StoreScene::Keep(int participant, size_t number) {
+  Store& store = *stores_[static_cast<size_t>(participant)];
+  const uint64_t key = KeyOf(participant, number);
+  Operation asked = {};
+  asked.function = Function::kPin;
+  asked.key = key;
+  Operation& pinning = Begin(participant, "keep", MustNotWait(ProgressOf(StoreCall::kKeep)), asked);
+  absl::StatusOr<PinnedValue> pin = store.Pin(kKeys[key]);
+  const uint64_t shown = pin.ok() ? IdOf(key, std::string(pin->value())) : kNothing;
+  Finish(pinning, pin.status(), shown, pin.ok() ? pin->version() : kAbsent);
+  DoAfter(participant, number);
+  if (!pin.ok()) return;
+  asked.function = Function::kRecover;  // no key changes by it
+  Operation& releasing = Begin(participant, "release", MustNotWait(variant_.traits().pin), asked);
+  if (IdOf(key, std::string(pin->value())) != shown) {
+    FailStatus(absl::DataLossError("a pinned value has changed"));
+  }
+  pin->Release();
+  End(releasing, Outcome::kOk, kNothing, 0);
+}
+
+Finding StoreScene::Look() {
+  for (uint64_t key = 0; key < Keys(); ++key) {
+    std::string value;
+    const absl::StatusOr<Version> version = stores_[kAuditor]->Get(kKeys[key], &value);
+    if (!version.ok() && !absl::IsNotFound(version.status())) {
+      return {Verdict::kViolation,
+              absl::StrCat("Get after recovery: ", std::string(version.status().message()))};
+    }
+    Operation got = {};
+    got.function = Function::kGet;
+    got.key = key;
+    got.result = version.ok() ? IdOf(key, value) : kNothing;
+    got.result_version = Recorded(version.ok() ? *version : kAbsent);
+    After(got);
+  }
   return {};
 }
 

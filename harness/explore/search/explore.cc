@@ -9,6 +9,7 @@ namespace {
 constexpr uint64_t kFirstAtRandom = 60;
 constexpr uint64_t kMostStates = 60'000'000;  // 17 bytes each
 constexpr uint64_t kLooksAtTheClock = 64;     // once in so many schedules
+constexpr uint64_t kNotYetDull = 200;
 
 class Explorer {
  public:
@@ -31,10 +32,10 @@ class Explorer {
     if (options_.strategy != Strategy::kExhaustive && !found() && !result_.exhaustive &&
         !result_.unsteady) {
       result_.strategy = Strategy::kRandom;
-      while (!found() && !Over(1)) RunAtRandom(random);
+      while (!found() && !Over(1) && !IsDull(random)) RunAtRandom(random);
       result_.distinct_states += random.states();
     }
-    if (found()) Shorten();
+    if (found() && options_.shortens) Shorten();
     if (found() && options_.model != MemoryModel::kSc) result_.contended = machine_.Contended();
     result_.contended_words = machine_.contended_words();
     result_.novelties = machine_.novelties();
@@ -52,6 +53,13 @@ class Explorer {
     if (options_.interrupted != nullptr && *options_.interrupted) return true;
     if (schedules_most_ != 0 && result_.schedules >= schedules_most_) return true;
     return result_.schedules % kLooksAtTheClock == 0 && Seconds() > options_.budget_seconds * share;
+  }
+
+  bool IsDull(const Random& random) {
+    if (random.states() != ends_) newest_end_ = result_.schedules;
+    ends_ = random.states();
+    return options_.ends_when_dull && result_.schedules >= kNotYetDull &&
+           result_.schedules > 2 * newest_end_;
   }
 
   void RunOnce(Chooser& chooser) {
@@ -132,6 +140,7 @@ class Explorer {
   Machine& machine_;
   uint64_t schedules_most_;  // of the present strategy; 0: as the budget says
   const std::chrono::steady_clock::time_point began_;
+  uint64_t ends_ = 0, newest_end_ = 0;  // different ends at random; when the newest one came
   ExploreResult result_;
 };
 

@@ -29,6 +29,9 @@ struct ExploreOptions {
   double budget_seconds = 10;
   uint64_t seed = 1;
   bool prove_hooks = false;
+  bool shortens = true;  // the schedule of a finding
+  // At random: ends as well where the second half of the schedules has ended in nothing new.
+  bool ends_when_dull = false;
   const volatile bool* interrupted = nullptr;
 };
 

@@ -102,8 +102,11 @@ absl::StatusOr<std::vector<GateStep>> Planner::Plan(Tier tier) {
 }
 
 double Planner::ShareOf(const GateStep& step) {
-  constexpr double kOfWiderScenes = 1.0 / 3;
-  return step.tier == Tier::kExplore && step.name == kExploreWider ? kOfWiderScenes : 1;
+  constexpr double kOfWiderScenes = 1.0 / 3, kOfDrawnScenes = 1.0 / 3;
+  if (step.tier != Tier::kExplore) return 1;
+  return step.name == kExploreWider   ? kOfWiderScenes
+         : step.name == kExploreDrawn ? kOfDrawnScenes
+                                      : 1;
 }
 
 double Planner::Limit(double least_seconds) const {
@@ -214,9 +217,11 @@ absl::StatusOr<std::vector<GateStep>> Planner::Explore() {
   for (const Design* design : options_.designs) {
     if (design->role() == Design::Role::kPeer) continue;
     const bool is_explored = IsExplored(explorer, design->name());
-    for (const std::string name : {kExploreSample, kExploreWider}) {
+    for (const std::string name : {kExploreSample, kExploreWider, kExploreDrawn}) {
       steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), name,
                             {"explore", "--scenario=" + name}));
+      // The gate runs several steps at once.
+      if (name == kExploreDrawn) steps.back().command.emplace_back("--jobs=1");
       if (is_explored) continue;
       steps.back().skipped = absl::StrCat(explorer, " does not explore it");
       break;  // told once

@@ -40,7 +40,10 @@ GateStep StepOf(std::string_view tier, const std::string& variant, const std::st
     if (TierName(step.tier) == tier) break;
   }
   if (step.tier == Tier::kSweep) step.name = kSweepSample;
-  if (step.tier == Tier::kExplore) step.name = IsPair(name) ? kExploreSample : kExploreWider;
+  if (step.tier == Tier::kExplore) {
+    const bool is_drawn = name.find(kExploreDrawn) != std::string::npos;
+    step.name = is_drawn ? kExploreDrawn : IsPair(name) ? kExploreSample : kExploreWider;
+  }
   return step;
 }
 

@@ -29,6 +29,8 @@ inline constexpr char kExploreSample[] = "pairs";
 // Three participants, and channels that are closed: a step of its own, with a fixed share of the
 // tier's time, since most of its scenes cannot be exhausted.
 inline constexpr char kExploreWider[] = "wider";
+// Scenes that are drawn from the seed, without end: likewise.
+inline constexpr char kExploreDrawn[] = "drawn";
 
 // How what a command left is turned into verdicts.
 enum class ResultFormat : uint8_t {

@@ -18,12 +18,15 @@ struct ExploreArguments {
   uint64_t schedules = 0, seed = 1;
   double budget_seconds = 0;  // of each scene; 0: as SetDefaults says
   uint64_t shipped = 0;
+  uint32_t jobs = 0;   // processes of drawn scenes; 0: as many as there are processors
   double seconds = 0;  // of all scenes together; 0: no bound
 };
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments);
 // Who names no scenario has all of those that have a name together, for less than a minute.
 void SetDefaults(ExploreArguments& arguments);
+// Of kill9-explore: its exit code.
+int RunExplore(const ExploreArguments& arguments);
 
 }  // namespace kill9
 

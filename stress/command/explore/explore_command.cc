@@ -65,7 +65,8 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--scenario", arguments.scenario,
               "operations of participants: put+get, put,get+erase@empty; pairs: every two "
               "operations; wider: three participants, closed channels; larger: too large to be "
-              "exhausted; others: waits, terms; default: these four, for 40 seconds");
+              "exhausted; others: waits, terms; drawn: many scenes that follow from the seed; "
+              "default: these five, for 40 seconds");
   command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
   command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
   command.Add("--strategy", arguments.strategy,
@@ -84,6 +85,8 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--schedules", arguments.schedules,
               "at most so many in each scenario (0: as the budget says)");
   command.Add("--seed", arguments.seed, "of random schedules, and of the order of --seconds");
+  command.Add("--jobs", arguments.jobs,
+              "processes that share the drawn scenes of a design; default: one a processor");
   command.Add("--shard", arguments.shard, kShardHelp);
   command.AddFlag(
       "--orderings", arguments.orderings,
@@ -106,7 +109,7 @@ void SetDefaults(ExploreArguments& arguments) {
   constexpr double kSecondsOfAll = 40, kSecondsOfEach = 1, kSecondsOfOne = 10;
   const bool explores_all = arguments.scenario.empty() && !arguments.orderings;
   if (arguments.scenario.empty()) {
-    arguments.scenario = explores_all ? "pairs others wider larger" : "put+get";
+    arguments.scenario = explores_all ? "pairs others wider larger drawn" : "put+get";
   }
   const bool has_bound = arguments.seconds != 0 || !arguments.shard.empty();
   if (explores_all && !has_bound) arguments.seconds = kSecondsOfAll;

@@ -1,0 +1,259 @@
+#include "stress/command/explore/explore_one.h"
+
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/explore/scenes/scenes.h"
+#include "harness/explore/search/explore.h"
+#include "harness/explore/search/shipped_program.h"
+#include "harness/explore/search/swarm.h"
+#include "harness/explore/search/table.h"
+#include "harness/result/verdict.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/explore/explore_units.h"
+
+namespace kill9 {
+namespace {
+
+using explore::ExploreResult;
+using explore::MemoryModel;
+using explore::Strategy;
+
+constexpr double kNoBound = 1e6;
+constexpr const char* kUnsteady =
+    "a schedule did not repeat itself: the scene depends on something that is not reset";
+
+Json RunOf(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
+           const ExploreResult& result, Verdict verdict, const std::string& token) {
+  Json run = {
+      {"variant", variant.name()},
+      {"scenario", scenario},
+      {"memory_model", arguments.model},
+      {"strategy", result.strategy == Strategy::kExhaustive ? "exhaustive" : "random"},
+      {"verdict", VerdictName(verdict)},
+      {"condition", "strict"},
+      {"seconds", result.seconds},
+      {"schedules", result.schedules},
+      {"schedules_per_second", static_cast<double>(result.schedules) / result.seconds},
+      {"distinct_states", result.distinct_states},
+      {"contended_words", result.contended_words},
+      {"deaths", result.deaths},
+      {"deaths_most", arguments.deaths},
+      {"exhaustive", result.exhaustive},
+  };
+  if (arguments.preemptions >= 0) run["preemptions_most"] = arguments.preemptions;
+  if (result.unsteady) {
+    run["reason"] = kUnsteady;
+  } else if (verdict == Verdict::kUndecided && token.empty()) {
+    run["reason"] = "interrupted";
+  }
+  if (token.empty()) return run;
+  run["token"] = token;
+  run["message"] = result.finding.message;
+  run["repeat"] = RepeatLine(token);
+  return run;
+}
+
+Verdict VerdictOf(const ExploreResult& result) {
+  if (result.unsteady) return Verdict::kUndecided;
+  // What was cut off may not have come to what is wrong.
+  if (explore_is_interrupted && result.finding.verdict == Verdict::kPass)
+    return Verdict::kUndecided;
+  return result.finding.verdict;
+}
+
+// A finding of the shipped program too? Its memory is x86's, and nothing else but the schedule's
+// order while it is led through it.
+std::string Confirm(const Design& variant, const std::string& scenario, const explore::Scene& scene,
+                    MemoryModel model, const explore::Replayed& replayed, Json* confirmed) {
+  *confirmed = nullptr;
+  if (model != MemoryModel::kSc) {
+    return "possible, not confirmed: only schedules of sc can be repeated in the shipped program";
+  }
+  const std::vector<explore::Steps> steps = {
+      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
+  if (answers.empty()) return "possible, not confirmed: kill9 is not beside this program";
+  *confirmed = answers[0].kind == explore::ShippedAnswer::kSame;
+  if (*confirmed) return "confirmed in the shipped program";
+  return "possible, not confirmed: in the shipped program " + answers[0].how;
+}
+
+// What the shipped program makes of a schedule in which nothing is wrong.
+std::string InShipped(const Design& variant, const std::string& scenario,
+                      const explore::Scene& scene, const explore::Replayed& replayed) {
+  const std::vector<explore::Steps> steps = {
+      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
+  if (answers.empty()) return "kill9 is not beside this program";
+  const bool same = answers[0].kind == explore::ShippedAnswer::kSame;
+  const bool diverged = answers[0].kind == explore::ShippedAnswer::kDiverged;
+  return absl::StrCat("in the shipped program ",
+                      same       ? "the same"
+                      : diverged ? "diverged: "
+                                 : "other: ",
+                      answers[0].how);
+}
+
+}  // namespace
+
+std::string RepeatLine(const std::string& token) {
+  return absl::StrCat("kill9 explore --token='", token, "'");
+}
+
+int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
+               Json* runs) {
+  const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
+  explore::ExploreOptions options;
+  options.model = ChooseModel(arguments.model);
+  options.deaths = static_cast<int>(arguments.deaths);
+  options.preemptions = arguments.preemptions;
+  options.strategy = ChooseStrategy(arguments.strategy);
+  options.schedules = arguments.schedules;
+  options.budget_seconds = arguments.budget_seconds;
+  options.seed = arguments.seed;
+  options.interrupted = &explore_is_interrupted;
+  const ExploreResult result = explore::Explore(*scene, options);
+  const Verdict verdict = VerdictOf(result);
+  std::string token;
+  if (result.finding.verdict != Verdict::kPass) {
+    token = explore::Render(explore::Token{.variant = std::string(variant.name()),
+                                           .scenario = name,
+                                           .model = options.model,
+                                           .deaths = options.deaths,
+                                           .schedule = result.schedule,
+                                           .contended = result.contended});
+  }
+  std::cout << absl::StrFormat(
+      "%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n", std::string(variant.name()), name,
+      arguments.model, std::string(VerdictName(verdict)), result.schedules, result.distinct_states,
+      result.exhaustive ? "exhaustive" : "not all");
+  if (result.unsteady) std::cout << "    " << kUnsteady << "\n";
+  if (!token.empty()) {
+    std::cout << explore::RenderTable(result.steps, scene->participants()) << "    "
+              << VerdictName(verdict) << ": " << result.finding.message
+              << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
+  }
+  runs->push_back(RunOf(variant, name, arguments, result, verdict, token));
+  if (!token.empty()) {
+    const explore::Replayed replayed = explore::Replay(
+        result.schedule, {.model = options.model, .deaths = options.deaths, .trace = true});
+    const std::string confirmation =
+        Confirm(variant, name, *scene, options.model, replayed, &runs->back()["confirmed"]);
+    runs->back()["confirmation"] = confirmation;
+    std::cout << "    " << confirmation << "\n";
+  }
+  std::cout << std::flush;
+  return ExitCode(verdict);
+}
+
+namespace {
+
+// Of the drawn scene in which something was wrong, again: its schedule, shortened, and its token.
+int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
+              const ExploreArguments& arguments, Json* runs) {
+  ExploreArguments of_it = arguments;
+  of_it.deaths = static_cast<uint32_t>(swarm.found->scene.deaths);
+  of_it.strategy = "random";
+  of_it.schedules = explore::kSchedulesOfDrawnScene;
+  of_it.budget_seconds = kNoBound;
+  const std::string& scenario = swarm.found->scene.name;
+  if (!swarm.found->finding.has_value()) {
+    const int code = ExploreOne(variant, scenario, of_it, runs);
+    if (code != kExitPass) return code;
+    (*runs).back()["verdict"] = VerdictName(Verdict::kUndecided);
+    (*runs).back()["reason"] = kUnsteady;
+    std::cout << "    " << kUnsteady << "\n";
+    return kExitUndecided;
+  }
+  const std::string repeat = absl::StrCat(
+      "kill9 explore --variant=", std::string(variant.name()), " --scenario='", scenario,
+      "' --model=", arguments.model, " --strategy=random --deaths=", of_it.deaths,
+      " --schedules=", of_it.schedules, " --seed=", arguments.seed);
+  const explore::Finding& finding = *swarm.found->finding;
+  std::cout << "    " << VerdictName(finding.verdict) << ": " << finding.message
+            << "\n    repeat (deterministic): " << repeat << "\n";
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", scenario},
+                   {"memory_model", arguments.model},
+                   {"strategy", "random"},
+                   {"verdict", VerdictName(finding.verdict)},
+                   {"message", finding.message},
+                   {"repeat", repeat}});
+  return ExitCode(finding.verdict);
+}
+
+}  // namespace
+
+// Many drawn scenes, as one.
+int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json* runs) {
+  const explore::SwarmResult swarm = explore::ExploreSwarm(
+      variant,
+      {.model = ChooseModel(arguments.model),
+       .seed = arguments.seed,
+       .schedules = arguments.schedules,
+       .budget_seconds = arguments.budget_seconds,
+       .processes = arguments.jobs != 0 ? arguments.jobs : std::thread::hardware_concurrency(),
+       .interrupted = &explore_is_interrupted});
+  ExploreResult all;
+  all.strategy = Strategy::kRandom;
+  all.schedules = swarm.schedules;
+  all.distinct_states = swarm.distinct_states;
+  all.seconds = swarm.seconds;
+  const Verdict verdict = swarm.found.has_value() ? Verdict::kViolation : VerdictOf(all);
+  std::cout << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
+                               std::string(variant.name()), kDrawnScenes, arguments.model,
+                               swarm.found.has_value() ? "a finding" : VerdictName(verdict),
+                               swarm.schedules, swarm.scenes)
+            << std::flush;
+  int code = ExitCode(verdict);
+  if (swarm.found.has_value()) {
+    code = TellDrawn(variant, swarm, arguments, runs);
+  } else {
+    runs->push_back(RunOf(variant, std::string(kDrawnScenes), arguments, all, verdict, ""));
+  }
+  runs->back()["schedules"] = swarm.schedules;
+  runs->back()["deaths"] = swarm.deaths;
+  runs->back()["scenes"] = swarm.scenes;
+  return code;
+}
+
+int RepeatToken(const ExploreArguments& arguments) {
+  const std::optional<explore::Token> token = explore::ParseToken(arguments.token);
+  const Design* design = token.has_value() ? FindDesign(token->variant) : nullptr;
+  if (design == nullptr || !explore::WhyNotExplored(*design).empty()) {
+    throw UsageError("--token: it is none of this program's");
+  }
+  const std::unique_ptr<explore::Scene> scene = SceneOf(*design, token->scenario);
+  const explore::MachineLimits limits{
+      .model = token->model, .deaths = token->deaths, .trace = true};
+  explore::Machine& machine = explore::Machine::Get();
+  machine.Load(*scene, limits);
+  machine.SetContended(token->contended);
+  uint32_t failed = 0;
+  for (uint32_t n = 0; n < arguments.times; ++n) {
+    const explore::Replayed replayed = explore::Replay(token->schedule, limits);
+    if (replayed.finding.verdict != Verdict::kPass) ++failed;
+    if (n > 0) continue;
+    std::cout << explore::RenderTable(replayed.steps, scene->participants()) << "    "
+              << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
+    const bool passes = replayed.finding.verdict == Verdict::kPass;
+    if (passes && arguments.shipped > 0 && token->model == MemoryModel::kSc) {
+      std::cout << "    " << InShipped(*design, token->scenario, *scene, replayed) << "\n";
+    }
+    if (passes) continue;
+    Json ignored;
+    std::cout << "    "
+              << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
+              << "\n";
+  }
+  std::cout << "failed " << failed << " times of " << arguments.times << "\n";
+  return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
+}
+
+}  // namespace kill9

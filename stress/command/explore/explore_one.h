@@ -1,0 +1,25 @@
+// One scene, or the drawn scenes of one design, explored: told on the terminal, and as a run of the
+// result.
+#ifndef KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ONE_H_
+#define KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ONE_H_
+
+#include <string>
+
+#include "harness/result/result.h"
+#include "stress/command/explore/explore_arguments.h"
+#include "variants/object.h"
+
+namespace kill9 {
+
+inline volatile bool explore_is_interrupted = false;
+
+std::string RepeatLine(const std::string& token);
+// Each returns an exit code.
+int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
+               Json* runs);
+int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json* runs);
+int RepeatToken(const ExploreArguments& arguments);
+
+}  // namespace kill9
+
+#endif  // KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_ONE_H_

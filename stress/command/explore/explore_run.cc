@@ -1,0 +1,196 @@
+// What kill9-explore does.
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <iostream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "harness/explore/scenes/scenes.h"
+#include "harness/explore/search/ordering_score.h"
+#include "harness/explore/search/shipped_program.h"
+#include "harness/kinds/result_of_designs.h"
+#include "harness/result/result.h"
+#include "harness/result/verdict.h"
+#include "stress/command/arguments/choices.h"
+#include "stress/command/explore/explore_arguments.h"
+#include "stress/command/explore/explore_one.h"
+#include "stress/command/explore/explore_units.h"
+
+namespace kill9 {
+namespace {
+
+using explore::MemoryModel;
+
+// Of the seconds of all, what the scenes with a name have where there are drawn ones, too.
+constexpr double kShareOfNamed = 0.5;
+
+// Not a test of the design: how much of its memory orders the explorer would miss.
+int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, Json* runs) {
+  const auto scene = [&variant](const std::string& name) { return SceneOf(variant, name); };
+  const std::vector<explore::WeakenedOrdering> all =
+      explore::ScoreOrderings(ScenariosOf(variant, arguments.scenario, arguments), scene,
+                              {.model = ChooseModel(arguments.model),
+                               .deaths = static_cast<int>(arguments.deaths),
+                               .budget_seconds = arguments.budget_seconds,
+                               .schedules = arguments.schedules,
+                               .seed = arguments.seed,
+                               .interrupted = &explore_is_interrupted});
+  size_t found = 0;
+  Json list = Json::array();
+  for (const explore::WeakenedOrdering& one : all) {
+    const bool is_found = !one.scenario.empty();
+    found += is_found;
+    std::cout << absl::StrFormat("%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
+                                 std::string(explore::NameOf(one.of)),
+                                 std::string(explore::NameOf(one.from)),
+                                 std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
+                                 is_found             ? "found by " + one.scenario
+                                 : one.exhaustive     ? "never wrong"
+                                 : one.novelties == 0 ? "not found: it never allowed more"
+                                                      : "not found");
+    list.push_back({{"place", one.place},
+                    {"operation", explore::NameOf(one.of)},
+                    {"written", explore::NameOf(one.from)},
+                    {"weakened", explore::NameOf(one.to)},
+                    {"found", is_found},
+                    {"scenario", one.scenario},
+                    {"exhaustive", one.exhaustive},
+                    {"schedules", one.schedules},
+                    {"novelties", one.novelties},
+                    {"seconds", one.seconds}});
+  }
+  std::cout << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
+                               std::string(variant.name()), found, all.size());
+  // Nothing was weakened: nothing was asked.
+  const Verdict verdict = explore_is_interrupted ? Verdict::kUndecided
+                          : all.empty()          ? Verdict::kVacuous
+                                                 : Verdict::kPass;
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", arguments.scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(verdict)},
+                   {"orderings", std::move(list)}});
+  return ExitCode(verdict);
+}
+
+// Not a test of the design: whether the explorer's is the shipped one.
+int CompareOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
+               Json* runs) {
+  const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
+  const explore::ShippedScore score =
+      explore::CompareWithShipped(std::string(variant.name()), name, *scene,
+                                  {.deaths = static_cast<int>(arguments.deaths),
+                                   .schedules = arguments.shipped,
+                                   .seed = arguments.seed,
+                                   .interrupted = &explore_is_interrupted});
+  const Verdict verdict = score.other > 0          ? Verdict::kViolation
+                          : explore_is_interrupted ? Verdict::kUndecided
+                          : score.same == 0        ? Verdict::kVacuous
+                                                   : Verdict::kPass;
+  std::cout << absl::StrFormat("%-22s %-20s %-16s %6d the same %6d other %6d diverged\n",
+                               std::string(variant.name()), name, std::string(VerdictName(verdict)),
+                               score.same, score.other, score.diverged);
+  Json run = {{"variant", variant.name()},      {"scenario", name},
+              {"memory_model", "sc"},           {"verdict", VerdictName(verdict)},
+              {"schedules", arguments.shipped}, {"same", score.same},
+              {"other", score.other},           {"diverged", score.diverged},
+              {"deaths", score.deaths},         {"instructions", score.instructions}};
+  for (const auto& [why, diverged] : score.why_diverged) {
+    std::cout << absl::StrFormat("    %6d diverged: %s\n           %s\n", diverged.count,
+                                 diverged.first, RepeatLine(diverged.token));
+    run["why_diverged"].push_back(
+        {{"reason", why}, {"schedules", diverged.count}, {"token", diverged.token}});
+  }
+  if (score.other > 0) {
+    run["token"] = score.token_of_other;
+    run["message"] = score.first_other;
+    std::cout << "    " << score.first_other << "\n    " << RepeatLine(score.token_of_other)
+              << "\n";
+  }
+  std::cout << std::flush;
+  runs->push_back(std::move(run));
+  return ExitCode(verdict);
+}
+
+// A design that has no scenes: what is asked for and not run is told.
+int Skip(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
+         Json* runs) {
+  const std::string reason = explore::WhyNotExplored(variant);
+  std::cout << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()), reason);
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(Verdict::kSkipped)},
+                   {"reason", reason}});
+  return kExitPass;
+}
+
+int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
+  if (!explore::WhyNotExplored(*unit.variant).empty()) {
+    return Skip(*unit.variant, unit.scenario, arguments, runs);
+  }
+  if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, runs);
+  if (unit.is_drawn()) return ExploreDrawn(*unit.variant, arguments, runs);
+  if (arguments.shipped > 0) return CompareOne(*unit.variant, unit.scenario, arguments, runs);
+  return ExploreOne(*unit.variant, unit.scenario, arguments, runs);
+}
+
+// What all shards of a run have in common.
+Json OptionsOf(const ExploreArguments& arguments) {
+  return {{"model", arguments.model},         {"strategy", arguments.strategy},
+          {"deaths", arguments.deaths},       {"preemptions", arguments.preemptions},
+          {"schedules", arguments.schedules}, {"budget_seconds", arguments.budget_seconds},
+          {"orderings", arguments.orderings}, {"shipped", arguments.shipped}};
+}
+
+}  // namespace
+
+int RunExplore(const ExploreArguments& arguments) {
+  if (!arguments.token.empty()) return RepeatToken(arguments);
+  const MemoryModel model = ChooseModel(arguments.model);
+  if (arguments.orderings && model != MemoryModel::kC11 && model != MemoryModel::kCompiler) {
+    throw UsageError("--orderings: give --model=c11, or --model=compiler for signal fences");
+  }
+  ChooseStrategy(arguments.strategy);
+  Json result = NewResultOfDesigns("explore", arguments.seed);
+  const std::vector<Unit> units = OwnUnits(arguments, &result);
+  result["options"] = OptionsOf(arguments);
+  std::signal(SIGINT, [](int) { explore_is_interrupted = true; });
+  std::signal(SIGTERM, [](int) { explore_is_interrupted = true; });
+  const auto began = std::chrono::steady_clock::now();
+  int exit_code = kExitPass;
+  bool all_skipped = true;  // or there was nothing
+  Json& runs = result["runs"];
+  auto drawn = std::count_if(units.begin(), units.end(), [](const Unit& one) {
+    return one.is_drawn() && explore::WhyNotExplored(*one.variant).empty();
+  });
+  const double seconds_of_named = arguments.seconds * (drawn > 0 ? kShareOfNamed : 1);
+  for (const Unit& unit : units) {
+    const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
+    const bool is_late = arguments.seconds > 0 &&
+                         gone.count() > (unit.is_drawn() ? arguments.seconds : seconds_of_named);
+    if (explore_is_interrupted) break;
+    if (is_late && !all_skipped) continue;
+    ExploreArguments of_it = arguments;
+    // What time is left is divided among the designs.
+    if (unit.is_drawn() && arguments.seconds > 0 && drawn > 0) {
+      of_it.budget_seconds = std::max((arguments.seconds - gone.count()) / drawn--, 0.01);
+    }
+    exit_code = WorseExitCode(exit_code, RunUnit(unit, of_it, &runs));
+    all_skipped &= runs.back()["verdict"] == VerdictName(Verdict::kSkipped);
+    if (result.contains("shard")) runs.back()["unit"] = unit.name();
+  }
+  result["interrupted"] = static_cast<bool>(explore_is_interrupted);
+  if (explore_is_interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  if (all_skipped) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  if (arguments.json.empty()) return exit_code;
+  if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {
+    std::cerr << "kill9 explore: " << status.message() << "\n";
+    return kExitUsage;
+  }
+  return exit_code;
+}
+
+}  // namespace kill9
