@@ -8,7 +8,7 @@
 #                             apps/connections, which no command has: nothing
 #   planted_NAME_conformance  one property test likewise, where that tier is expected to catch it
 #   planted_NAME_threads      threads_test likewise, for the tsan preset
-#   planted_NAME_explore      kill9-explore likewise, where there is a clang
+#   planted_NAME_explore      kill9-explore likewise, where there is a clang, for the tier explore
 #   planted                   the first two, for all; planted_threads: the third
 #
 # planted/manifest.json lists them all, for `kill9 planted` and `kill9 gate`.
@@ -66,6 +66,9 @@ function(planted_sources patch result)
         ${CMAKE_SOURCE_DIR}/variants/channels/sender_lanes/*.cc
         ${CMAKE_SOURCE_DIR}/variants/channels/broadcast_ring/*.cc)
       list(APPEND sources ${found})
+    elseif(touched MATCHES "^variants/buffers/")
+      file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/buffers/*.cc)
+      list(APPEND sources ${found})
     elseif(touched MATCHES "^variants/heaps/shared/")
       file(GLOB found RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/variants/heaps/*/*.cc)
       list(APPEND sources ${found})
@@ -103,7 +106,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   get_filename_component(folder ${folder} NAME)
   file(RELATIVE_PATH relative ${CMAKE_SOURCE_DIR} ${patch})
   set(directory ${CMAKE_BINARY_DIR}/planted/${name})
-  foreach(key what variant classes verdict tiers budget_s sweep torture conformance tsan)
+  foreach(key what variant classes verdict tiers budget_s sweep torture explore conformance tsan)
     planted_field(${patch} ${key} ${key})
     if("${${key}}" MATCHES "[\"\\\\;]")
       message(FATAL_ERROR "${patch}: ${key} may contain no quotes, backslashes or semicolons")
@@ -166,7 +169,9 @@ foreach(patch IN LISTS PLANTED_PATCHES)
       tsan_command "${tsan}")
   endif()
 
+  set(explorer)
   if(KILL9_HAVE_EXPLORER AND copies_of_variants)
+    set(explorer ${directory}/kill9-explore)
     kill9_explored(explored ${directory} ${copies_of_variants})
     set(unchanged ${EXPLORED_DESIGNS})
     foreach(source IN LISTS sources)
@@ -191,6 +196,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
 \"budget_s\": ${budget_s},
    \"command\": \"${directory}/kill9\",
    \"sweep\": \"${sweep}\", \"torture\": \"${torture}\",
+   \"explorer\": \"${explorer}\", \"explore\": \"${explore}\",
    \"conformance_command\": \"${conformance_command}\", \"tsan_command\": \"${tsan_command}\",
    \"target\": \"planted_${name}\", \"patch\": \"${relative}\"}")
   set(separator ",\n")

@@ -133,6 +133,7 @@ TEST(Planted, EachDeclaresItsTiersWithTheirArgumentsItsVerdictsAndItsBudget) {
         const std::map<std::string, const std::string*> arguments = {
             {"sweep", &bug.sweep},
             {"torture", &bug.torture},
+            {"explore", &bug.explore},
             {"conformance", &bug.conformance_command},
             {"tsan", &bug.tsan_command}};
         ASSERT_TRUE(arguments.contains(tier)) << tier;

@@ -31,7 +31,7 @@
 namespace kill9 {
 namespace {
 
-constexpr const char* kTiers[] = {"conformance", "sweep", "torture", "tsan"};
+constexpr const char* kTiers[] = {"conformance", "sweep", "torture", "explore", "tsan"};
 
 volatile std::sig_atomic_t g_planted_interrupted = 0;
 
@@ -173,8 +173,8 @@ std::string Cell(const Outcomes& outcomes, const char* tier) {
 
 std::string TableOf(const std::vector<Outcomes>& all, bool controls) {
   std::string text =
-      "| planted | variant | class | what | conformance | sweep | torture | tsan |\n";
-  absl::StrAppend(&text, "|---|---|---|---|---|---|---|---|\n");
+      "| planted | variant | class | what | conformance | sweep | torture | explore | tsan "
+      "|\n|---|---|---|---|---|---|---|---|---|\n";
   for (const Outcomes& outcomes : all) {
     const PlantedBug& bug = *outcomes.bug;
     if (bug.control != controls) continue;
@@ -352,7 +352,8 @@ void AddPlantedCommand(CommandLine& line) {
   auto flags = std::make_shared<PlantedFlags>();
   command.Add("--name", flags->name, "all, bugs, controls, a variant, or names with commas between")
       .ShowDefault();
-  command.Add("--tier", flags->tier, "all, or conformance, sweep, torture, tsan").ShowDefault();
+  command.Add("--tier", flags->tier, "all, or conformance, sweep, torture, explore, tsan")
+      .ShowDefault();
   command.AddFlag("--every-tier", flags->every_tier,
                   "ask every tier that is expected to catch a bug, not only the first that does");
   command.Add("--seed", flags->seed, "the first one").ShowDefault();

@@ -32,6 +32,16 @@ absl::StatusOr<GateStep> Planner::PlantedStep(const PlantedBug& bug) const {
     step.expected = absl::StrJoin(bug.verdicts, "|");
     return step;
   }
+  if (bug.declares("explore") && bug.conformance_command.empty()) {
+    step.target = bug.target_of_explorer();
+    step.result_file = step.log_file + ".json";
+    take("explore", step.result_file);
+    step.limit_seconds = Limit(3 * bug.budget_seconds + kMoreSeconds);
+    step.expected = absl::StrJoin(bug.verdicts, "|");
+    if (!step.command.empty()) return step;
+    step.skipped = "there is no explorer: it is built where there is a clang";
+    return step;
+  }
   step.has_own_memory = true;
   step.without_randomisation = bug.conformance_command.empty();
   take(step.without_randomisation ? "tsan" : "conformance", "");
@@ -52,7 +62,8 @@ absl::StatusOr<std::vector<GateStep>> Planner::Planted(bool only_built) const {
     const bool wanted =
         std::any_of(options_.designs.begin(), options_.designs.end(),
                     [&](const Design* variant) { return variant->name() == step->variant; });
-    if (wanted && (!only_built || IsProgram(step->command[0]))) steps.push_back(*step);
+    const bool is_built = !step->command.empty() && IsProgram(step->command[0]);
+    if (wanted && (!only_built || is_built)) steps.push_back(*step);
   }
   if (steps.empty()) {
     return absl::FailedPreconditionError(absl::StrCat("of the ", bugs->size(), " planted bugs of ",

@@ -51,6 +51,7 @@ void ReadVerdict(const std::string& file, TierOutcome* outcome) {
     if (verdict == "pass" && outcome->verdict == "skipped") outcome->verdict = verdict;
     if (verdict == "pass" || verdict == "skipped" || outcome->caught()) continue;
     outcome->verdict = verdict;
+    outcome->message = TextField(run, "message");
     if (!run.contains("counterexample")) continue;
     const Json& example = run["counterexample"];
     outcome->message =
@@ -143,6 +144,8 @@ absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manif
       bug.torture = entry.value("torture", "");
       bug.conformance_command = entry.value("conformance_command", "");
       bug.tsan_command = entry.value("tsan_command", "");
+      bug.explorer = entry.value("explorer", "");
+      bug.explore = entry.value("explore", "");
       bugs.push_back(std::move(bug));
     }
   } catch (const Json::exception& error) {
@@ -159,10 +162,18 @@ std::vector<std::string> PlantedCommand(const PlantedBug& bug, std::string_view 
   };
   if (tier == "conformance") return words_of(bug.conformance_command);
   if (tier == "tsan") return words_of(bug.tsan_command);
-  std::vector<std::string> words = {bug.command, std::string(tier),
+  const bool explores = tier == "explore";
+  if (explores && (bug.explorer.empty() || bug.explore.empty())) return {};
+  std::vector<std::string> words = {explores ? bug.explorer : bug.command, std::string(tier),
                                     absl::StrCat("--variant=", bug.variant)};
-  for (std::string& word : words_of(tier == "sweep" ? bug.sweep : bug.torture)) {
-    words.push_back(std::move(word));
+  if (explores && bug.explore == kDefaultExplore) {
+    words.push_back(absl::StrFormat("--seconds=%g", budget_seconds));
+  } else {
+    for (std::string& word : words_of(explores          ? bug.explore
+                                      : tier == "sweep" ? bug.sweep
+                                                        : bug.torture)) {
+      words.push_back(std::move(word));
+    }
   }
   if (tier == "torture") {
     // All scenarios: what the command does by itself, whose runs share a minute.
@@ -185,6 +196,9 @@ absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string
   step.limit_seconds = kBuildSeconds;
   for (const PlantedBug& bug : bugs) {
     step.command.push_back(bug.target);
+    if (bug.declares("explore") && !bug.explorer.empty()) {
+      step.command.push_back(bug.target_of_explorer());
+    }
     if (!bug.conformance_command.empty()) step.command.push_back(bug.target + "_conformance");
   }
   const gate::Outcome outcome = RunAlone(step, interrupted);
@@ -205,7 +219,7 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
   };
-  const bool of_kill9 = tier == "sweep" || tier == "torture";
+  const bool of_kill9 = tier == "sweep" || tier == "torture" || tier == "explore";
   const std::string json = absl::StrCat(directory, "/result.json");
   gate::GateStep step;
   step.log_file = absl::StrCat(directory, "/output");

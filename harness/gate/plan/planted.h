@@ -24,14 +24,20 @@ struct PlantedBug {
   std::vector<uint32_t> classes;  // of docs/bug_classes.md
   // that are expected to catch it; of a control: that it must pass
   std::vector<std::string> tiers;
-  std::vector<std::string> verdicts;  // that sweep and torture may give
+  std::vector<std::string> verdicts;  // that sweep, torture and explore may give
   double budget_seconds = 0;          // of each tier
   std::string command;                // the kill9 command with the bug
   std::string sweep, torture;         // arguments for these tiers
   std::string conformance_command, tsan_command;
+  std::string explorer;  // kill9-explore with the bug; empty: this build has none
+  std::string explore;   // its arguments, or kDefaultExplore
 
   bool declares(std::string_view tier) const;
+  std::string target_of_explorer() const { return target + "_explore"; }
 };
+
+// In place of explore's arguments: what the command does by itself, for the bug's seconds.
+inline constexpr std::string_view kDefaultExplore = "default";
 
 // The manifest of the build that this program is part of.
 std::string DefaultPlantedManifest();
@@ -40,8 +46,8 @@ std::string DefaultPlantedManifest();
 // bugs need, and what only people read, may be left out.
 absl::StatusOr<std::vector<PlantedBug>> ReadPlantedBugs(const std::string& manifest);
 
-// The words of the command that takes the bug through a tier. Sweep and torture write `result`, and
-// torture its counterexamples into `folder`. Empty: the bug has none for this tier.
+// The words of the command that takes the bug through a tier. Sweep, torture and explore write
+// `result`, and torture its counterexamples into `folder`. Empty: the bug has none for this tier.
 std::vector<std::string> PlantedCommand(const PlantedBug& bug, std::string_view tier,
                                         double budget_seconds, const std::string& result,
                                         const std::string& folder);
