@@ -23,10 +23,9 @@ constexpr std::string_view kLargerChannelScenes[] = {
     // Two messages are shown while others are overwritten, and the ring comes round.
     "return_two+send,send,send@full", "return_two,receive+send,send,send,send,send,send@full"};
 constexpr std::string_view kWiderChannelScenes[] = {
-    "send+receive+take", "send+send+drain@full",   "take+return+recover",
-    "send+join+recover", "close+send+receive",     "send+receive@closed",
-    "take+drain@closed", "draft+return@closed",    "receive+join@closed",
-    "send+close@closed", "receive+receive@closed", "return+receive@closed"};
+    "send+receive+take",   "send+send+drain@full", "take+return+recover",   "send+join+recover",
+    "close+send+receive",  "send+receive@closed",  "take+drain@closed",     "draft+return@closed",
+    "receive+join@closed", "send+close@closed",    "receive+receive@closed"};
 constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
                                                       "wait_receive+draft@empty",
                                                       "wait_receive,receive+send@empty",
