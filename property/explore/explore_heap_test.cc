@@ -19,13 +19,16 @@ std::vector<const Design*> HeapDesigns() {
 
 class ExploreHeaps : public testing::TestWithParam<const Design*> {};
 
-// What both touch is one block, or the room.
+// What both touch is one block, or the room. (In a size_class_heap who frees a block and who has
+// found another one before touch nothing of each other.)
 TEST_P(ExploreHeaps, EveryScheduleWithOneDeathIsLegal) {
-  for (const char* scenario : {"drop+drop", "share+grab", "pass+grab", "free+grab", "alloc+free",
-                               "pass+recover", "free+alloc@full", "alloc+alloc@empty"}) {
+  for (const std::string scenario :
+       {"drop+drop", "share+grab", "pass+grab", "free+grab", "alloc+free", "pass+recover",
+        "free+alloc@full", "alloc+alloc@empty"}) {
     const ExploreResult result = ExpectAllSchedulesPass(*GetParam(), scenario, MemoryModel::kSc, 1);
     EXPECT_GE(result.schedules, 60u) << scenario;
-    EXPECT_GT(result.contended_words, 0u) << scenario;
+    const bool apart = scenario == "alloc+free" && GetParam()->name() == "size_class_heap";
+    EXPECT_EQ(result.contended_words > 0, !apart) << scenario;
   }
 }
 
