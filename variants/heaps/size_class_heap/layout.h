@@ -23,7 +23,8 @@
 //     another that is gone) first names the span in its ledger and then looks again whether it is
 //     one; an owner, who may find it closing, opens it again. Who unmakes a span first closes
 //     it, so that such a look fails, and then looks whether anybody names it. So no span that
-//     anybody may write to is unmade.
+//     anybody may write to is unmade. Who reads the words of others' blocks (a visit, Look) names
+//     the span, too: else they may be somebody's bytes by then.
 // U6  Who adds or drops the bit of another slot first names that slot in its ledger (`targets`),
 //     and then looks whether it is still the one that it means. Nobody takes a slot that anybody
 //     names. So no bit is ever that of the slot's next owner, however late it comes.

@@ -174,36 +174,44 @@ absl::StatusOr<std::vector<ParticipantId>> SizeClassHeap::DoOwners(BlockHandle h
   return owners;
 }
 
+bool SizeClassHeap::ReadBlock(uint32_t head, uint64_t index, HeapBlock* block,
+                              std::vector<ParticipantId>& owners) {
+  // Nobody unmakes the span while it is named: what is read here are a block's words. (Else they
+  // may be somebody's bytes by now, which look like any block.)
+  const Space::SpanGuard guard(space_, head);
+  if (!guard.is_span()) return false;
+  const Space::Span span = space_.SpanOf(head, guard.word());
+  if (index >= span.blocks()) return false;  // another span than the caller's
+  const Place place = span.At(index);
+  // Acquire: pairs with Complete. What is read between two equal generations is the block's.
+  const uint64_t generation = place.words->generation.load(std::memory_order_acquire);
+  const uint64_t size_kind = place.words->size_kind.load(std::memory_order_acquire);
+  const bool reserved = generation == 0 && (size_kind & 1) == BlockWords::kReserved;
+  if (!reserved && generation == 0) return false;
+  const auto bits = [&] {
+    if (!reserved) return OwnersOf(place, generation);
+    const uint64_t seen = place.words->owners.load(std::memory_order_acquire);
+    // Acquire, both: as above. Else it was taken, completed and given to somebody since: those are
+    // no owners of a reserved block.
+    const bool still = place.words->generation.load(std::memory_order_acquire) == 0 &&
+                       place.words->size_kind.load(std::memory_order_acquire) == size_kind;
+    return still ? seen : 0;
+  };
+  ReadOwners(bits, owners);
+  *block = {.handle = {place.data, generation},
+            .bytes = size_kind >> 1,
+            .owners = owners,
+            .reserved = reserved};
+  return !owners.empty();
+}
+
 absl::Status SizeClassHeap::DoForEach(absl::FunctionRef<bool(const HeapBlock&)> visit) {
+  HeapBlock block;
   std::vector<ParticipantId> owners;
   space_.ForEachSpan([&](uint32_t head, UnitWord word) {
-    const Space::Span span = space_.SpanOf(head, word);
-    for (uint64_t i = 0; i < span.blocks(); ++i) {
-      const Place place = span.At(i);
-      // Acquire: pairs with Complete. What is read between two equal generations is the block's.
-      const uint64_t generation = place.words->generation.load(std::memory_order_acquire);
-      const uint64_t size_kind = place.words->size_kind.load(std::memory_order_acquire);
-      const bool reserved = generation == 0 && (size_kind & 1) == BlockWords::kReserved;
-      // The span may be another one by now, where the same words are of a block in another place:
-      // they are looked up once more, as its handle is.
-      if ((!reserved && generation == 0) || space_.Find(place.data).words != place.words) continue;
-      const auto bits = [&] {
-        if (!reserved) return OwnersOf(place, generation);
-        const uint64_t seen = place.words->owners.load(std::memory_order_acquire);
-        // Acquire, both: as above. Else it was taken, completed and given to somebody since: those
-        // are no owners of a reserved block.
-        const bool still = place.words->generation.load(std::memory_order_acquire) == 0 &&
-                           place.words->size_kind.load(std::memory_order_acquire) == size_kind;
-        return still ? seen : 0;
-      };
-      ReadOwners(bits, owners);
-      if (owners.empty()) continue;
-      if (!visit({.handle = {place.data, generation},
-                  .bytes = size_kind >> 1,
-                  .owners = owners,
-                  .reserved = reserved})) {
-        return false;
-      }
+    const uint64_t blocks = space_.SpanOf(head, word).blocks();
+    for (uint64_t i = 0; i < blocks; ++i) {
+      if (ReadBlock(head, i, &block, owners) && !visit(block)) return false;
     }
     return true;
   });
@@ -236,7 +244,10 @@ absl::StatusOr<HeapOccupancy> SizeClassHeap::DoLook() {
           std::max(occupancy.largest_block_bytes, run - Classes::LargeOverhead());
     }
     if (!word.is_span()) continue;
-    const Space::Span span = space_.SpanOf(number, word);
+    // As in ReadBlock.
+    const Space::SpanGuard guard(space_, number);
+    if (!guard.is_span()) continue;
+    const Space::Span span = space_.SpanOf(number, guard.word());
     for (uint64_t i = 0; i < span.blocks(); ++i) count(span.At(i));
   }
   return occupancy;

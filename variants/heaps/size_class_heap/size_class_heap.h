@@ -74,6 +74,9 @@ class SizeClassHeap final : public Heap {
   // That the block there is the handle's, and this one owns it.
   absl::Status CheckOwned(const Place& place, BlockHandle handle) const;
   absl::StatusOr<Place> Owned(BlockHandle handle) const;
+  // The block of that number in the span that begins there. False: nobody owns one there.
+  bool ReadBlock(uint32_t head, uint64_t index, HeapBlock* block,
+                 std::vector<ParticipantId>& owners);
   // Who owns the block: bits. 0: there is none.
   uint64_t OwnersOf(const Place& place, uint64_t generation) const;
   // Share and Transfer: owners & keep | the other's bit.

@@ -79,8 +79,10 @@ Space::Space(std::shared_ptr<Segment> segment, const Participant& participant)
 
 // ---- Where blocks are ---------------------------------------------------------------------------
 
+Place Space::FindAgain(uint64_t data_offset) const { return Find(data_offset); }
+
 Place Space::FindIn(const Span& span, uint64_t data_offset) {
-  // No blocks: the head is of another span by now than what was read of it.
+  // No blocks: the segment is damaged.
   if (span.blocks() == 0 || data_offset < span.data) return {};
   const uint64_t index = span.shape.IndexAt(data_offset - span.data);
   return index < span.blocks() ? span.At(index) : Place{};

@@ -74,8 +74,10 @@ class Space {
               words + index, shape.slot_bytes, data + index * shape.slot_bytes};
     }
   };
-  Span SpanOf(uint32_t head, UnitWord word) const {
-    const Classes::Shape shape = classes_.ShapeOf(word.size_class(), UnitsOf(head));
+  // REQUIRES: the span is named, or the caller has a block in it; else the units may be another's.
+  Span SpanOf(uint32_t head, UnitWord word) const { return SpanOf(head, word, UnitsOf(head)); }
+  Span SpanOf(uint32_t head, UnitWord word, uint64_t units) const {
+    const Classes::Shape shape = classes_.ShapeOf(word.size_class(), units);
     const uint64_t begin = room_begin_ + (uint64_t{head} << unit_shift_);
     return {head, word.size_class(), shape, reinterpret_cast<BlockWords*>(base_ + begin),
             begin + shape.data_begin};
@@ -92,8 +94,12 @@ class Space {
       word = WordOf(head);
     }
     if (!word.is_span()) return {};
-    const Classes::Shape* const usual = classes_.UsualShape(word.size_class(), UnitsOf(head));
-    if (usual == nullptr) return FindIn(SpanOf(head, word), data_offset);
+    const uint64_t units = UnitsOf(head);
+    // They are of one span only if its word has not changed in between (U1).
+    if (WordOf(head) != word) [[unlikely]]
+      return FindAgain(data_offset);
+    const Classes::Shape* const usual = classes_.UsualShape(word.size_class(), units);
+    if (usual == nullptr) return FindIn(SpanOf(head, word, units), data_offset);
     // The same, without a copy of the shape.
     const uint64_t begin = room_begin_ + (uint64_t{head} << unit_shift_);
     if (data_offset < begin + usual->data_begin) return {};
@@ -227,6 +233,7 @@ class Space {
 
  private:
   static Place FindIn(const Span& span, uint64_t data_offset);
+  Place FindAgain(uint64_t data_offset) const;
   bool IsNamed(uint32_t head) const;
   // Makes a claimed unit, and the bodies that belong to it, free. `word`: what its word was.
   void FreeClaimed(uint32_t head, UnitWord word);
