@@ -372,8 +372,8 @@ class ExploreGate : public ExploreParts {
 };
 
 TEST_F(ExploreGate, OpensForASoundDesignByWorkAndByTime) {
-  // Far more seconds than it needs: of its scenes all but one are exhausted in less. The drawn ones,
-  // of which there is no end, take half of them.
+  // Far more seconds than it needs: of its scenes all but one are exhausted in less. The drawn
+  // ones, of which there is no end, take half of them.
   for (const char* bound : {"--kills=10", "--budget=20"}) {
     const Ended ended = Gate(KILL9_COMMAND, std::string("--variant=broadcast_ring ") + bound);
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
