@@ -46,6 +46,7 @@ constexpr double kSweepMoreSeconds = 90;
 constexpr double kMostOfOneScene = 0.125;
 // Of the wider ones most are not: what more time would find is for runs of their own.
 constexpr double kMostSecondsOfWiderScene = 2;
+constexpr double kMostSecondsOfDrawnScenes = 10;
 constexpr uint64_t kSchedulesOfEachKill = 10;
 constexpr char kNoBoundOfScenes[] = "--budget=1000000";
 
@@ -116,6 +117,8 @@ double Planner::Limit(double least_seconds) const {
 }
 
 void Planner::SetSeconds(GateStep& step, double seconds) const {
+  // They have no end: what is left is for ending them.
+  if (step.name == kExploreDrawn) seconds = std::min(seconds / 2, kMostSecondsOfDrawnScenes);
   step.command.push_back(absl::StrFormat("--seconds=%.2f", seconds));
   if (step.tier == Tier::kExplore) {
     const double most = step.name == kExploreWider ? kMostSecondsOfWiderScene : seconds;
