@@ -92,7 +92,10 @@ absl::Status Continuation::TakeOver(const Json& earlier) try {
                                ", now ", Dump(given), "): its options have to be given again"));
   }
   for (const Json& run : earlier.at("runs")) {
-    if (run.value("verdict", "") == "skipped") continue;  // it is skipped again
+    // What is skipped is skipped again. What is undecided may be so by what interrupted the sweep:
+    // a scheduler's signals come to all its processes, to those that are traced, too.
+    const std::string verdict = run.value("verdict", "");
+    if (verdict == "skipped" || verdict == "undecided") continue;
     const std::string name = absl::StrCat(run.at("variant").get<std::string>(), " ",
                                           run.at("operation").get<std::string>(), " ",
                                           run.at("state").get<std::string>());
@@ -113,7 +116,7 @@ absl::Status Continuation::TakeOver(const Json& earlier) try {
       for (const auto field : stepper::kAddressCounts) sum.*field = count.at(++n).get<uint64_t>();
     }
   }
-  kills_ = earlier.at("kill_points").get<uint64_t>();
+  kills_ = to_continue.at("kill_points").get<uint64_t>();
   seconds_ = earlier.at("seconds").get<double>();
   added_ = false;
   return absl::OkStatus();
@@ -138,9 +141,11 @@ void Continuation::AddTo(stepper::KillCoverage& coverage, pid_t worker) {
   }
 }
 
-void Continuation::Note(const CellRequest& cell, std::span<const AddressCount> counts) {
+void Continuation::Note(const CellRequest& cell, const CellArea& area) {
+  if (area.result.verdict == Verdict::kUndecided) return;  // it is swept again
+  kills_ += area.progress_kill_points;
   Addresses& addresses = addresses_[{cell.variant, cell.operation}];
-  for (const AddressCount& count : counts) {
+  for (const AddressCount& count : area.addresses) {
     if (count.address == 0) continue;
     AddressCount& sum = addresses[count.address];
     sum.address = count.address;
@@ -159,7 +164,10 @@ Json Continuation::ToJson() const {
     }
     groups.push_back({{"variant", of.first}, {"operation", of.second}, {"counts", counts}});
   }
-  return {{"program", HashOfThisProgram()}, {"asked", asked_}, {"addresses", groups}};
+  return {{"program", HashOfThisProgram()},
+          {"asked", asked_},
+          {"kill_points", kills_},
+          {"addresses", groups}};
 }
 
 }  // namespace kill9::sweep

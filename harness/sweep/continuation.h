@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <map>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,8 +41,8 @@ class Continuation {
   void AddTo(stepper::KillCoverage& coverage, pid_t worker);
   bool is_in_the_coverage() const { return added_; }
 
-  // Counts of a cell that is done now.
-  void Note(const CellRequest& cell, std::span<const stepper::AddressCount> counts);
+  // A cell that is done now. One that is undecided is left.
+  void Note(const CellRequest& cell, const CellArea& area);
   // The field "to_continue" of a result that was interrupted.
   Json ToJson() const;
 

@@ -314,7 +314,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* 
         if (!options.shard.whole()) run["unit"] = CellName(request);
         continuation.AddTo(coverage, worker);
         coverage.Add(request.variant, request.operation, area.addresses, worker);
-        continuation.Note(request, area.addresses);
+        continuation.Note(request, area);
         say(absl::StrFormat("[%d/%d %.0fs] %s", done, cells, NowSeconds() - start,
                             DescribeCell(request, area, run)));
         result["runs"].push_back(std::move(run));

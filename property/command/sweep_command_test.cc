@@ -202,6 +202,16 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
   ASSERT_GE(interrupted["runs"].size(), 1u);
   ASSERT_LT(interrupted["runs"].size(), all) << "it was interrupted before its end";
 
+  // What is undecided, as by a signal to a process of its cell, is swept again.
+  Json undecided = Json::parse(std::ifstream(part), nullptr, false);
+  for (Json& run : undecided["runs"]) run["verdict"] = "undecided";
+  undecided["to_continue"]["addresses"] = Json::array();
+  undecided["to_continue"]["kill_points"] = 0;
+  const std::string again = testing::TempDir() + "/sweep_again.json";
+  std::ofstream(again) << undecided.dump();
+  ASSERT_EQ(Sweep(cells + "--continue=" + again).exit_code, 0);
+  EXPECT_EQ(Comparable(again), Comparable(whole));
+
   // Other options, another sweep.
   EXPECT_THAT(Sweep("--variant=global_mutex --continue=" + part).output,
               HasSubstr("that sweep was asked for otherwise"));
