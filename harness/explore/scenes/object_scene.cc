@@ -146,28 +146,23 @@ Operation& ObjectScene::Begin(int participant, const char* what, bool must_not_w
                               const Operation& operation) {
   Stage& stage = Stage::Get();
   if (!is_past_) stage.BeginOperation(what, must_not_wait);
-  Participant& of = of_[static_cast<size_t>(participant)];
-  Operation& begun = of.operations[of.count];
-  begun = operation;
-  begun.invoke = stage.Tick();
-  begun.finish = kNever;
-  begun.process = ProcessAtPresent(participant);
-  begun.outcome = Outcome::kOpen;
-  // Who is killed from here on has begun it.
-  std::atomic_signal_fence(std::memory_order_release);
-  ++of.count;
-  return begun;
+  return Append(participant, operation, stage.Tick());
 }
 
 Operation& ObjectScene::BeginBeside(int participant, const Operation& operation) {
+  const Participant& of = of_[static_cast<size_t>(participant)];
+  return Append(participant, operation, of.operations[of.count - 1].invoke);
+}
+
+Operation& ObjectScene::Append(int participant, const Operation& operation, uint64_t invoke) {
   Participant& of = of_[static_cast<size_t>(participant)];
-  const uint64_t invoke = of.operations[of.count - 1].invoke;
   Operation& begun = of.operations[of.count];
   begun = operation;
   begun.invoke = invoke;
   begun.finish = kNever;
   begun.process = ProcessAtPresent(participant);
   begun.outcome = Outcome::kOpen;
+  // Who is killed from here on has begun it.
   std::atomic_signal_fence(std::memory_order_release);
   ++of.count;
   return begun;

@@ -149,6 +149,8 @@ class ObjectScene : public Scene {
   // Acts from here on: a call of what comes before, and its number.
   static constexpr int kCallBefore = 1 << 16;
   void MakePast();
+  // Notes an operation that was called at that time and has not ended yet.
+  Operation& Append(int participant, const Operation& operation, uint64_t invoke);
   void DoFrom(int participant, size_t number);
   Finding CheckAudit();
   Finding CheckHistoryNow();

@@ -67,6 +67,16 @@ Verdict VerdictOf(const ExploreResult& result) {
   return result.finding.verdict;
 }
 
+// What the shipped program answers to one schedule. Nullopt: it is not beside this program.
+std::optional<explore::ShippedAnswer> AskShipped(const Design& variant, const std::string& scenario,
+                                                 const explore::Scene& scene,
+                                                 const explore::Replayed& replayed) {
+  const std::vector<explore::Steps> steps = {
+      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
+  return answers.empty() ? std::nullopt : std::optional(answers[0]);
+}
+
 // A finding of the shipped program too? Its memory is x86's, and nothing else but the schedule's
 // order while it is led through it.
 std::string Confirm(const Design& variant, const std::string& scenario, const explore::Scene& scene,
@@ -75,29 +85,25 @@ std::string Confirm(const Design& variant, const std::string& scenario, const ex
   if (model != MemoryModel::kSc) {
     return "possible, not confirmed: only schedules of sc can be repeated in the shipped program";
   }
-  const std::vector<explore::Steps> steps = {
-      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
-  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
-  if (answers.empty()) return "possible, not confirmed: kill9 is not beside this program";
-  *confirmed = answers[0].kind == explore::ShippedAnswer::kSame;
+  const auto answer = AskShipped(variant, scenario, scene, replayed);
+  if (!answer.has_value()) return "possible, not confirmed: kill9 is not beside this program";
+  *confirmed = answer->kind == explore::ShippedAnswer::kSame;
   if (*confirmed) return "confirmed in the shipped program";
-  return "possible, not confirmed: in the shipped program " + answers[0].how;
+  return "possible, not confirmed: in the shipped program " + answer->how;
 }
 
 // What the shipped program makes of a schedule in which nothing is wrong.
 std::string InShipped(const Design& variant, const std::string& scenario,
                       const explore::Scene& scene, const explore::Replayed& replayed) {
-  const std::vector<explore::Steps> steps = {
-      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
-  const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
-  if (answers.empty()) return "kill9 is not beside this program";
-  const bool same = answers[0].kind == explore::ShippedAnswer::kSame;
-  const bool diverged = answers[0].kind == explore::ShippedAnswer::kDiverged;
+  const auto answer = AskShipped(variant, scenario, scene, replayed);
+  if (!answer.has_value()) return "kill9 is not beside this program";
+  const bool same = answer->kind == explore::ShippedAnswer::kSame;
+  const bool diverged = answer->kind == explore::ShippedAnswer::kDiverged;
   return absl::StrCat("in the shipped program ",
                       same       ? "the same"
                       : diverged ? "diverged: "
                                  : "other: ",
-                      answers[0].how);
+                      answer->how);
 }
 
 }  // namespace
