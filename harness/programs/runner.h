@@ -185,11 +185,10 @@ class Runner {
   uint64_t audited_kills_ = 0;
   uint64_t longest_wait_ns_ = 0;
   Function longest_wait_function_ = Function::kAttach;
-  // Of a condition: deaths, and waits that ended. Before each of them a wake-up may have gone.
-  uint64_t changes_ = 0;
-  uint64_t changes_when_asked_ = 0;  // how many wake-ups there are
-  bool looks_ = false;               // that is to be asked
-  bool is_due_ = false;              // one surely is there, and somebody sleeps
+  // Of a condition.
+  uint64_t changed_ns_ = 0;  // the latest death, or end of a wait: a wake-up may have gone by then
+  bool looks_ = false;       // how many wake-ups there are is to be asked
+  bool is_due_ = false;      // one surely is there, and somebody sleeps
 
   bool issuing_ = false;  // idle participants are asked
   bool ending_ = false;   // only what gives back what they hold

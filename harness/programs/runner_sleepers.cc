@@ -34,7 +34,6 @@ std::optional<Call> Runner::DrawCall(Participant& one) {
   if (is_due_) return std::nullopt;
   if (looks_ && sleepers > 0) {
     if (!is_quiet) return std::nullopt;
-    changes_when_asked_ = changes_;
     return Call{Function::kWakeUps};
   }
   if (ending_) {
@@ -58,20 +57,22 @@ void Runner::KillASleeper(const Call& call) {
   other.kill_ns = NowNs() + random_.Below(2 * usual + kLeastKillNs);
 }
 
+// What was asked before somebody took a wake-up, or died, tells nothing about what is there now.
 void Runner::NoteWakeUps(const Operation& done) {
   if (!workload_.HasSleepers()) return;
   if (done.function == Function::kWait) return NoteChange();
-  const bool is_ok = done.outcome == Outcome::kOk;
-  if (done.function == Function::kWakeUps && looks_ && changes_when_asked_ == changes_) {
+  if (done.invoke <= changed_ns_) return;
+  const bool is_there = done.outcome == Outcome::kOk && Sleepers() > 0;
+  if (done.function == Function::kWakeUps && looks_) {
     looks_ = false;
-    is_due_ = is_ok && done.result > 0 && Sleepers() > 0;
+    is_due_ = is_there && done.result > 0;
   }
-  if (done.function == Function::kBroadcast && ending_) is_due_ = is_ok && Sleepers() > 0;
+  if (done.function == Function::kBroadcast && ending_) is_due_ = is_there;
 }
 
 void Runner::NoteChange() {
   if (!workload_.HasSleepers()) return;
-  ++changes_;
+  changed_ns_ = NowNs();
   is_due_ = false;
   looks_ = true;
 }

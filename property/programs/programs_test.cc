@@ -25,6 +25,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
 
+constexpr char kOddCondition[] = KILL9_SOURCE_DIR "/property/programs/odd_condition.py";
 constexpr char kOdd[] = KILL9_SOURCE_DIR "/property/programs/odd_counter.py";
 
 class OddProgramsTest : public ProgramsTest {
@@ -269,6 +270,17 @@ TEST_F(OddProgramsTest, StateIsPrivateWhereTheMachineAllows) {
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("not private: /dev/shm, /tmp and PIDs"));
   EXPECT_TRUE(fs::remove("/dev/shm/kill9_odd_counter")) << "so it would have been seen";
+}
+
+// When everybody is to become idle, a broadcast may still be under way whose wake-ups are taken: who
+// sleeps then is not stuck.
+TEST_F(OddProgramsTest, WakeUpsOfABroadcastMayBeTakenBeforeItsAnswer) {
+  const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kOddCondition,
+                                           "' --model=condition --processes=8 --watchdog=1"),
+                              200);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_GE(run_["audits"].get<uint64_t>(), 3u);
+  EXPECT_GT(run_["overlapping_operations"].get<uint64_t>(), 0u) << "somebody slept meanwhile";
 }
 
 TEST_F(OddProgramsTest, InterruptedRunLeavesNobody) {
