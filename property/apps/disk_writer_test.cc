@@ -104,8 +104,13 @@ TEST_F(DiskWriterTest, WhatIsStoredInAMappingIsWritten) {
   ASSERT_NE(mapping, MAP_FAILED);
   const auto writer = NewWriter();
   for (const char byte : {'a', 'b'}) {
-    std::memset(mapping, byte, kBytes);
-    EXPECT_GT(DirtyKib(mapping), 0) << "the kernel has written it by itself, within no time";
+    // On a busy machine the kernel may write it by itself, within no time.
+    int dirty = 0;
+    for (int attempt = 0; dirty == 0 && attempt < 1000; ++attempt) {
+      std::memset(mapping, byte, kBytes);
+      dirty = DirtyKib(mapping);
+    }
+    EXPECT_GT(dirty, 0);
     EXPECT_TRUE(Writes(*writer));
     EXPECT_EQ(DirtyKib(mapping), 0);
   }

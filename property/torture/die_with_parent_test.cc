@@ -2,7 +2,9 @@
 // one whose parent is in another PID namespace.
 #include "harness/base/process_end/die_with_parent.h"
 
+#include <poll.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -46,7 +48,6 @@ class Pipe {
 template <typename Speak>
 bool ChildDies(bool in_namespace, Dies when, Speak speak) {
   Pipe words;
-  Pipe parent_is_dead;
   const pid_t parent = fork();
   if (parent == 0) {
     if (in_namespace && unshare(CLONE_NEWPID) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) != 0) {
@@ -54,14 +55,22 @@ bool ChildDies(bool in_namespace, Dies when, Speak speak) {
     }
     ParentPipe parent_pipe;
     const pid_t me = getpid();
+    pollfd parent_itself{static_cast<int>(syscall(SYS_pidfd_open, me, 0)), POLLIN, 0};
+    if (parent_itself.fd < 0) _exit(1);
     if (fork() == 0) {
-      parent_is_dead.Close(1);
-      if (when == Dies::kBeforeTheChildSpeaks) parent_is_dead.Hear();
+      // Returns when the kernel has sent the signal of the parent's death to whom it had to.
+      const auto await_its_death = [&] {
+        while (poll(&parent_itself, 1, -1) != 1) {
+        }
+      };
+      if (when == Dies::kBeforeTheChildSpeaks) {
+        words.Say(kSpoke);
+        await_its_death();
+      }
       speak(parent_pipe, me);
-      words.Say(kSpoke);
       if (when == Dies::kAfterwards) {
-        parent_is_dead.Hear();
-        usleep(20'000);  // the kernel's signal may come a moment after the end of the pipe
+        words.Say(kSpoke);
+        await_its_death();
       }
       words.Say(kOutlived);
       _exit(0);
@@ -69,15 +78,15 @@ bool ChildDies(bool in_namespace, Dies when, Speak speak) {
     for (;;) pause();
   }
   words.Close(1);
-  if (when == Dies::kAfterwards) {
-    EXPECT_EQ(words.Hear(), kSpoke);
-  }
+  const bool has_spoken = words.Hear() == kSpoke;  // or the parent ended by itself: no namespace
   int status = 0;
-  usleep(20'000);  // or the parent ends by itself: no namespace
   kill(parent, SIGKILL);
   waitpid(parent, &status, 0);
-  if (WIFEXITED(status)) return WEXITSTATUS(status) != kNoNamespace;
-  parent_is_dead.Close(1);
+  if (WIFEXITED(status)) {
+    EXPECT_EQ(WEXITSTATUS(status), kNoNamespace);
+    return false;
+  }
+  EXPECT_TRUE(has_spoken);
   EXPECT_EQ(words.Hear(), 0) << "it lives on";
   return true;
 }

@@ -9,12 +9,28 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <utility>
+
+#include "harness/base/cpu_chance.h"
 
 extern "C" const char kill9_stepper_end[];  // a label in MarkEnd
 
 namespace kill9::stepper {
+namespace {
+
+bool IsIgnored(pid_t pid, int signal) {
+  constexpr char kIgnored[] = "\nSigIgn:";
+  char text[4096];
+  if (!ReadProcFile(pid, "status", text, sizeof text)) return false;
+  const char* const line = std::strstr(text, kIgnored);
+  return line != nullptr &&
+         (std::strtoull(line + sizeof kIgnored - 1, nullptr, 16) >> (signal - 1) & 1) != 0;
+}
+
+}  // namespace
+
 // What a victim did before may have left something in the registers that a call may change: its
 // random identity, for one. So that it begins the same every time, they begin as zero.
 [[gnu::noinline]] void MarkBegin() {
@@ -32,6 +48,35 @@ uint64_t EndAddress() { return reinterpret_cast<uint64_t>(kill9_stepper_end); }
 
 void TraceMe() { ptrace(PTRACE_TRACEME, 0, nullptr, nullptr); }
 
+bool Tracee::Resume(int signal) {
+  return ptrace(steps_ ? PTRACE_SINGLESTEP : PTRACE_CONT, pid_, nullptr,
+                static_cast<uint64_t>(signal)) == 0;
+}
+
+// A traced process stops for each signal, also for one that does nothing to it: a terminal's other
+// size, the end of a pause of the whole group. It has done nothing since it was resumed, or a part
+// of what it is to do: it is resumed anew. A stop by others would only keep the tracer waiting.
+bool Tracee::GoesOn(int status) {
+  if (!WIFSTOPPED(status)) return false;
+  const int signal = WSTOPSIG(status);
+  switch (signal) {
+    case SIGTRAP:
+      return false;
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+      return Resume(0);
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+      return Resume(signal);
+    default:
+      return IsIgnored(pid_, signal) && Resume(signal);
+  }
+}
+
 Tracee::Stop Tracee::Interpret(int status) {
   if (WIFSTOPPED(status)) {
     if (WSTOPSIG(status) == SIGTRAP) return Stop::kTrap;
@@ -46,12 +91,15 @@ Tracee::Stop Tracee::Interpret(int status) {
 Tracee::Stop Tracee::Wait() {
   std::optional<StuckDetector> stuck_detector;  // most stops come before the first tick
   int status = 0;
-  while (waitpid(pid_, &status, 0) != pid_) {
+  while (true) {
+    if (waitpid(pid_, &status, 0) == pid_) {
+      if (GoesOn(status)) continue;
+      return Interpret(status);
+    }
     if (errno != EINTR) return Stop::kBlocked;
     if (!stuck_detector.has_value()) stuck_detector.emplace(pid_, kLimitSeconds);
     if (stuck_detector->Exhausted()) return Stop::kBlocked;
   }
-  return Interpret(status);
 }
 
 Tracee::Stop Tracee::WaitOrBlocked() {
@@ -62,6 +110,7 @@ Tracee::Stop Tracee::WaitOrBlocked() {
   Stop stop = Stop::kBlocked;
   while (asleep < 3) {
     if (waitpid(pid_, &status, 0) == pid_) {
+      if (GoesOn(status)) continue;
       stop = Interpret(status);
       break;
     }
@@ -73,7 +122,8 @@ Tracee::Stop Tracee::WaitOrBlocked() {
 }
 
 Tracee::Stop Tracee::Step(bool may_block) {
-  if (ptrace(PTRACE_SINGLESTEP, pid_, nullptr, nullptr) != 0) return Stop::kExited;
+  steps_ = true;
+  if (!Resume(0)) return Stop::kExited;
   if (!may_block) return Wait();
   const Stop stop = WaitOrBlocked();
   // A waiter that looks again now and then (RobustMutex) may have given up before it was seen
@@ -83,7 +133,8 @@ Tracee::Stop Tracee::Step(bool may_block) {
 }
 
 Tracee::Stop Tracee::Continue(bool may_block) {
-  if (ptrace(PTRACE_CONT, pid_, nullptr, nullptr) != 0) return Stop::kExited;
+  steps_ = false;
+  if (!Resume(0)) return Stop::kExited;
   return may_block ? WaitOrBlocked() : Wait();
 }
 

@@ -29,7 +29,7 @@ class Tracee {
  public:
   enum class Stop : uint8_t {
     kTrap,  // a step, a breakpoint or a marker
-    kDied,  // by a signal that we did not send; `signal()` tells which
+    kDied,  // by a signal that we did not send, or about to; `signal()` tells which
     kExited,
     kBlocked,  // it sleeps in a system call and nobody would wake it
   };
@@ -67,6 +67,8 @@ class Tracee {
 
  private:
   static constexpr double kLimitSeconds = 60;
+  bool Resume(int signal);
+  bool GoesOn(int status);
   Stop Wait();
   Stop WaitOrBlocked();
   Stop Interpret(int status);
@@ -76,6 +78,7 @@ class Tracee {
   inline static Breakpoints breakpoints_ = Breakpoints::kSingleSteps;
   pid_t pid_;
   int signal_ = 0;
+  bool steps_ = false;  // how it was resumed last
 };
 
 // Null where all that stepping needs is there: /proc, and ptrace.
