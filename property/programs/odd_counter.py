@@ -49,7 +49,7 @@ for line in sys.stdin:
         if odd == "silent":
             continue
         if odd == "shm":
-            open("/dev/shm/kill9_odd_counter", "w").close()
+            open("/dev/shm/" + sys.argv[2], "w").close()
         if odd in ("marks", "never_marks"):
             answer["marks"] = True
         if odd == "audit":

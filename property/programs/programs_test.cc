@@ -261,15 +261,16 @@ TEST_F(OddProgramsTest, ProgramsTakeTurnsOnOneState) {
 // ---- What is left ------------------------------------------------------------------------------
 
 TEST_F(OddProgramsTest, StateIsPrivateWhereTheMachineAllows) {
-  Ended ended = TortureOdd("shm");
+  const std::string name = absl::StrCat("kill9-odd-counter-", getpid());
+  Ended ended = TortureOdd("shm " + name);
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   if (TextField(run_, "shared_with_the_machine").find("/dev/shm") == std::string::npos) {
-    EXPECT_FALSE(fs::exists("/dev/shm/kill9_odd_counter"));
+    EXPECT_FALSE(fs::exists("/dev/shm/" + name));
   }
-  ended = TortureOdd("shm", "--shared");
+  ended = TortureOdd("shm " + name, "--shared");
   ASSERT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("not private: /dev/shm, /tmp and PIDs"));
-  EXPECT_TRUE(fs::remove("/dev/shm/kill9_odd_counter")) << "so it would have been seen";
+  EXPECT_TRUE(fs::remove("/dev/shm/" + name)) << "so it would have been seen";
 }
 
 // When everybody is to become idle, a broadcast may still be under way whose wake-ups are taken: who

@@ -1,8 +1,11 @@
 // kill9 run: what it finds in programs that are wrong, and that it finds nothing in those that are
 // not.
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/run/run_for_tests.h"
@@ -193,13 +196,13 @@ TEST_F(ProgramRun, BetweenTwoStoresToAMappedFileAnInstructionIsFound) {
 }
 
 TEST_F(ProgramRun, EachRunHasItsOwnSharedMemory) {
-  const Ended ended =
-      Run("--check='test ! -s /dev/shm/kill9-victim || test $(head -c 8 /dev/shm/kill9-victim | wc "
-          "-c) = 8' -- " +
-          kVictim + " segment");
+  const std::string name = absl::StrCat("kill9-victim-", getpid());
+  const std::string file = "/dev/shm/" + name;
+  const Ended ended = Run(absl::StrCat("--check='test ! -s ", file, " || test $(head -c 8 ", file,
+                                       " | wc -c) = 8' -- ", kVictim, " segment ", name));
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_GE(run_["distinct_states"], 4u) << "none, empty, half, whole";
-  EXPECT_FALSE(std::filesystem::exists("/dev/shm/kill9-victim"));
+  EXPECT_FALSE(std::filesystem::exists(file));
 }
 
 // The directory of temporary files is the program's own, and so hides what lies in the machine's.
@@ -208,14 +211,15 @@ TEST_F(ProgramRun, AProgramBelowTmpIsSeenThoughOnlyAShellNamesIt) {
   const std::string apart = std::filesystem::canonical(folder()).string() + "-apart";
   std::filesystem::create_directory(apart);
   const std::string program = apart + "/victim";
+  const std::string mine = absl::StrCat("/tmp/kill9-mine-", getpid());
   ASSERT_TRUE(program.starts_with("/tmp/")) << program;
   std::filesystem::copy_file(kVictim, program);
   const Ended ended = Run("--state=data --check=" + std::string(kWhole) + " -- sh -c 'cd data; " +
-                          program + " replace || exit 9; : >/tmp/kill9-mine'");
+                          program + " replace || exit 9; : >" + mine + "'");
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_EQ(run_["verdict"], "pass");
   EXPECT_GE(run_["distinct_states"], 3u) << "none, the new one beside it, whole";
-  EXPECT_FALSE(std::filesystem::exists("/tmp/kill9-mine"));
+  EXPECT_FALSE(std::filesystem::exists(mine));
 }
 
 TEST_F(ProgramRun, WhatLiesOutsideCannotBeWrittenToAndIsNamed) {

@@ -152,8 +152,9 @@ TEST_F(ProgramVerdicts, WithoutNamespacesTheCopyIsAllThatIsTouched) {
     EXPECT_EQ(good.exit_code, 0) << good.output;
     EXPECT_EQ(run_["point_coverage"], 1.0);
     // What it would share with the machine is not tried.
-    const Ended shared = Run(way + "--check=true -- " + kVictim + " segment", before);
-    RunLine("rm -f /dev/shm/kill9-victim");
+    const std::string name = absl::StrCat("kill9-verdict-", getpid());
+    const Ended shared = Run(way + "--check=true -- " + kVictim + " segment " + name, before);
+    RunLine("rm -f /dev/shm/" + name);
     EXPECT_EQ(shared.exit_code, 3) << shared.output;
     const Ended elsewhere =
         Run(way + "--state=/usr/share/doc/libc6 --check=true -- /bin/true", before);

@@ -55,8 +55,8 @@ void Move() {
 }
 
 // A segment that must not be there yet.
-void MakeSegment() {
-  const int fd = shm_open("/kill9-victim", O_RDWR | O_CREAT | O_EXCL, 0600);
+void MakeSegment(const char* name) {
+  const int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
   Require(fd >= 0 && ftruncate(fd, 4096) == 0, "segment");
   Require(write(fd, "half", 4) == 4 && write(fd, "half", 4) == 4, "write");
 }
@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
   } else if (what == "move") {
     Move();
   } else if (what == "segment") {
-    MakeSegment();
+    MakeSegment(argv[2]);
   } else if (what == "parent_and_child") {
     ParentAndChild();
   } else if (what == "two_threads") {

@@ -40,7 +40,13 @@ TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
   };
   std::vector<std::unique_ptr<Child>> workers;
   for (int i = 0; i < kWorkers; ++i) workers.push_back(spawn());
-  for (int kill_count = 0; kill_count < kKills && oracle.faults.load(kTestOrder) == 0;
+  // On a busy machine they are killed before they have done much.
+  const auto did_enough = [&oracle] {
+    return oracle.hits.load(kTestOrder) > 1000 && oracle.misses.load(kTestOrder) > 100 &&
+           oracle.pins.load(kTestOrder) > 100;
+  };
+  for (int kill_count = 0;
+       kill_count < (did_enough() ? kKills : 100 * kKills) && oracle.faults.load(kTestOrder) == 0;
        ++kill_count) {
     SleepMicroseconds(random() % 8000);
     std::unique_ptr<Child>& victim = workers[random() % kWorkers];
@@ -57,9 +63,7 @@ TEST(SeqlockRingKill, SurvivorsNeverSeeATornStaleOrRevivedValue) {
   oracle.over.store(true, kTestOrder);
   for (auto& worker : workers) EXPECT_EQ(worker->ExitStatus(), 0);
   EXPECT_EQ(oracle.faults.load(kTestOrder), 0u) << oracle.first_fault;
-  EXPECT_GT(oracle.hits.load(kTestOrder), 1000u);
-  EXPECT_GT(oracle.misses.load(kTestOrder), 100u);
-  EXPECT_GT(oracle.pins.load(kTestOrder), 100u);
+  EXPECT_TRUE(did_enough());
   ExpectCleanAfterRecovery(segment);
   std::printf("%lu hits, %lu misses, %lu writes, %lu pins\n", oracle.hits.load(kTestOrder),
               oracle.misses.load(kTestOrder), oracle.writes.load(kTestOrder),
