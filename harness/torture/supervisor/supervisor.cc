@@ -31,7 +31,7 @@ constexpr uint64_t kExtension = 8;       // times the kills asked for, where the
 constexpr uint64_t kOperationsOfAKill = 40;  // as much work, where nobody dies
 // On a busy machine so few deaths tell nothing: a run that has proved nothing by the end of its
 // extension goes on until there were more, for some more extensions.
-constexpr uint64_t kFewKills = 40;
+constexpr uint64_t kFewKills = 1000;
 constexpr uint64_t kMostExtensions = 6;
 constexpr uint64_t kWatchNs = 20'000'000;
 constexpr uint64_t kPauseNs = 20'000'000;  // more than it takes to be woken
