@@ -50,6 +50,14 @@ char* MapShared(size_t bytes, size_t eager_bytes) {
   return base;
 }
 
+void* MapSharedPages(size_t bytes) {
+  void* const pages =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  return pages == MAP_FAILED ? nullptr : pages;
+}
+
+void UnmapPages(void* pages, size_t bytes) { munmap(pages, bytes); }
+
 void KeepFromChildren(void* begin, size_t bytes) {
   const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + 4095) / 4096 * 4096;
   const uintptr_t end = (reinterpret_cast<uintptr_t>(begin) + bytes) / 4096 * 4096;

@@ -3,6 +3,8 @@
 #define KILL9_HARNESS_BASE_SHARED_MAPPING_H_
 
 #include <cstddef>
+#include <memory>
+#include <new>
 #include <vector>
 
 namespace kill9 {
@@ -11,6 +13,26 @@ namespace kill9 {
 // memory at once, where the kernel can in pages of 2 MiB: a forked child finds no shared page
 // mapped, and pays for each one that it touches.
 char* MapShared(size_t bytes, size_t eager_bytes);
+
+// Whole pages, all zero, that children share; null if there is no room, and errno says why.
+void* MapSharedPages(size_t bytes);
+void UnmapPages(void* pages, size_t bytes);
+
+// One object in pages of its own; without its destructor, since some of those that share it may be
+// killed. Null if there is no room.
+struct UnmapObject {
+  template <typename Object>
+  void operator()(Object* object) const {
+    UnmapPages(object, sizeof *object);
+  }
+};
+template <typename Object>
+using SharedObject = std::unique_ptr<Object, UnmapObject>;
+template <typename Object>
+SharedObject<Object> MapSharedObject() {
+  void* const pages = MapSharedPages(sizeof(Object));
+  return SharedObject<Object>(pages == nullptr ? nullptr : new (pages) Object);
+}
 
 // Whole pages of what the vector has reserved are not mapped in children: a fork then need not
 // protect them, nor the parent fault on them afterwards. REQUIRES: the vector does not grow any

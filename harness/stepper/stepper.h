@@ -86,7 +86,7 @@ class Stepper {
 
    private:
     friend class Stepper;
-    Tracee tracee_[kMostTracees] = {Tracee(0), Tracee(0), Tracee(0), Tracee(0)};
+    Tracee tracee_[kMostTracees];
     uint32_t subject_ = 0;
   };
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -25,6 +24,7 @@
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/process_end/wait_for_end.h"
+#include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
 #include "harness/result/command_name.h"
 #include "harness/torture/driver.h"
@@ -58,13 +58,6 @@ struct Handover {
   char message[512];
 };
 static_assert(std::is_trivially_copyable_v<SupervisorReport>);
-
-template <typename Shared>
-Shared* MapShared() {
-  void* memory =
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  return memory == MAP_FAILED ? nullptr : new (memory) Shared();
-}
 
 void Say(Handover& handover, const std::string& message) {
   message.copy(handover.message, sizeof handover.message - 1);
@@ -446,13 +439,11 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   }
   if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
   const ControlMemory memory((*prepared)->boards_size());
-  Handover* handover = MapShared<Handover>();
+  const SharedObject<Handover> handover = MapSharedObject<Handover>();
   if (!memory.ok() || handover == nullptr) {
     return CannotRun(design, scenario, "no memory for the run's control block");
   }
   (*prepared)->UseBoards(memory.boards());
-  const std::unique_ptr<Handover, void (*)(Handover*)> unmap(
-      handover, [](Handover* mapped) { munmap(mapped, sizeof(Handover)); });
   absl::StatusOr<std::unique_ptr<Recording>> recording =
       Recording::Create({.slots = kSlots, .capacity = kRingCapacity}, Clock::Checked());
   if (!recording.ok()) return CannotRun(design, scenario, recording.status().ToString());

@@ -69,12 +69,12 @@ class PlainSurvivor : public Survivor {
 class PlainScene : public Scene {
  public:
   PlainScene(const Design& design, std::shared_ptr<Segment> segment)
-      : design_(design), segment_(std::move(segment)) {}
+      : design_(design) {
+    options_ = SmallSegment();
+    segment_ = std::move(segment);
+  }
 
   const Design& design() const final { return design_; }
-  const SegmentOptions& options() const final { return options_; }
-  const std::shared_ptr<Segment>& segment() const final { return segment_; }
-  std::span<const Operation> beginning() const override { return {}; }
   std::shared_ptr<void> Hold(SharedObject&) const final { return nullptr; }
   bool IsTried(uint32_t) const final { return true; }
   bool DeclaredUnblocked(uint32_t, Nearness) const final { return true; }
@@ -89,8 +89,6 @@ class PlainScene : public Scene {
 
  private:
   const Design& design_;
-  std::shared_ptr<Segment> segment_;
-  SegmentOptions options_ = SmallSegment();
 };
 
 }  // namespace kill9::sweep

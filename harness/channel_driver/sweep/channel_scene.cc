@@ -1,6 +1,5 @@
 #include "harness/channel_driver/sweep/channel_scene.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -18,13 +17,6 @@ constexpr uint32_t kSeveral = 4;
 constexpr uint32_t kHolder = 100;  // the first one, as a process of the history
 constexpr uint32_t kSendRowMessages = 12;
 constexpr uint32_t kLargeInRow = 7;
-
-std::shared_ptr<std::atomic<uint32_t>> NewSharedWord() {
-  using Word = std::atomic<uint32_t>;
-  char* const memory = MapShared(sizeof(Word), 0);
-  if (memory == nullptr) return nullptr;
-  return {reinterpret_cast<Word*>(memory), [](Word* word) { munmap(word, sizeof(Word)); }};
-}
 
 }  // namespace
 
@@ -84,7 +76,7 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 }
 
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
-  closed_ = NewSharedWord();
+  closed_ = MapSharedObject<std::atomic<uint32_t>>();
   if (closed_ == nullptr) return absl::ResourceExhaustedError("no memory");
   options_.size_bytes = size_bytes;
   options_.max_participants = kParticipants + making().idle;

@@ -39,8 +39,6 @@ class ChannelScene final : public Scene {
   absl::Status Make(uint64_t size_bytes);
 
   const ChannelDesign& design() const override { return design_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
   Making making() const override;
   std::span<const Operation> beginning() const override { return beginning_; }
   Naming naming() const override;
@@ -90,8 +88,6 @@ class ChannelScene final : public Scene {
   const ChannelDesign& design_;
   const ChannelOperation operation_;
   const ChannelState state_;
-  SegmentOptions options_;
-  std::shared_ptr<Segment> segment_;
   std::shared_ptr<std::atomic<uint32_t>> closed_;
   std::vector<Operation> beginning_;
   uint64_t time_ = 0;

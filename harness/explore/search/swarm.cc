@@ -1,6 +1,5 @@
 #include "harness/explore/search/swarm.h"
 
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/shared_mapping.h"
 
 namespace kill9::explore {
 namespace {
@@ -52,16 +52,12 @@ class Swarm {
         scenes_most_(options.schedules == 0 ? kNoScene
                                             : (options.schedules + kSchedulesOfDrawnScene - 1) /
                                                   kSchedulesOfDrawnScene),
-        began_(std::chrono::steady_clock::now()) {
-    void* const memory =
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-      std::perror("kill9-explore: cannot map what processes share");
-      std::exit(kExitUsage);
-    }
-    shared_ = new (memory) Shared;
+        began_(std::chrono::steady_clock::now()),
+        shared_(MapSharedObject<Shared>()) {
+    if (shared_ != nullptr) return;
+    std::perror("kill9-explore: cannot map what processes share");
+    std::exit(kExitUsage);
   }
-  ~Swarm() { munmap(shared_, sizeof(Shared)); }
   Swarm(const Swarm&) = delete;
   Swarm& operator=(const Swarm&) = delete;
 
@@ -167,7 +163,7 @@ class Swarm {
   const SwarmOptions& options_;
   const uint64_t scenes_most_;
   const std::chrono::steady_clock::time_point began_;
-  Shared* shared_;
+  const SharedObject<Shared> shared_;
   uint64_t ended_ = kNoScene;
   std::string how_;
 };

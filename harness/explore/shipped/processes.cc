@@ -1,6 +1,5 @@
 #include "harness/explore/shipped/processes.h"
 
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,25 +16,12 @@
 #include "harness/stepper/process/process_wait.h"
 
 namespace kill9::explore {
-namespace {
 
-void* MapShared(size_t bytes) {
-  void* const memory =
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory != MAP_FAILED) return memory;
-  std::perror("kill9: cannot map what processes share");
-  std::abort();
-}
-
-}  // namespace
-
-Processes::Processes(Scene& scene)
-    : scene_(scene), shared_(new (MapShared(sizeof(Shared))) Shared), tracees_{stepper::Tracee(0),
-                                                                               stepper::Tracee(0),
-                                                                               stepper::Tracee(0),
-                                                                               stepper::Tracee(0),
-                                                                               stepper::Tracee(0),
-                                                                               stepper::Tracee(0)} {
+Processes::Processes(Scene& scene) : scene_(scene), shared_(MapSharedObject<Shared>()) {
+  if (shared_ == nullptr) {
+    std::perror("kill9: cannot map what processes share");
+    std::abort();
+  }
   present_ = this;
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "harness/base/shared_mapping.h"
 #include "harness/explore/runtime/stage.h"
 #include "harness/stepper/process/tracee.h"
 
@@ -72,7 +73,7 @@ class Processes final : public Stage {
   bool AwaitStop(int participant);
 
   Scene& scene_;
-  Shared* const shared_;
+  const SharedObject<Shared> shared_;
   int own_ = kAuditor;
   std::array<pid_t, kMostParticipants> pids_ = {};
   std::array<stepper::Tracee, kMostParticipants> tracees_;

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/shared_mapping.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/shipped/processes.h"
 #include "harness/explore/shipped/walk.h"
@@ -138,16 +138,14 @@ void ReplayInto(const Design& design, const Steps& steps, Told* told) {
 
 ShippedAnswer ReplayOnce(const Design& design, const Steps& steps, bool* timed_out) {
   ShippedAnswer answer;
-  void* const memory =
-      mmap(nullptr, sizeof(Told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
+  const SharedObject<Told> told = MapSharedObject<Told>();
+  if (told == nullptr) {
     answer.how = "no memory for what the tracer tells";
     return answer;
   }
-  auto* const told = new (memory) Told;
   const pid_t tracer = stepper::ForkAs(0);
   if (tracer == 0) {
-    ReplayInto(design, steps, told);
+    ReplayInto(design, steps, told.get());
     _exit(0);
   }
   int status = 0;
@@ -158,7 +156,6 @@ ShippedAnswer ReplayOnce(const Design& design, const Steps& steps, bool* timed_o
   answer.finding = {told->verdict, told->message};
   answer.instructions = told->instructions;
   *timed_out = told->timed_out;
-  munmap(memory, sizeof(Told));
   return answer;
 }
 

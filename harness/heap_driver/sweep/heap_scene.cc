@@ -1,11 +1,11 @@
 #include "harness/heap_driver/sweep/heap_scene.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/shared_mapping.h"
 #include "harness/history/heap_call.h"
 
 namespace kill9::sweep {
@@ -23,14 +23,6 @@ struct Held {
   HeapReserve reserve;
 };
 
-std::shared_ptr<SceneSeats> NewSeats() {
-  void* const memory =
-      mmap(nullptr, sizeof(SceneSeats), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  return {static_cast<SceneSeats*>(memory),
-          [](SceneSeats* seats) { munmap(seats, sizeof(SceneSeats)); }};
-}
-
 }  // namespace
 
 absl::Status HeapScene::Make(uint64_t size_bytes) {
@@ -43,7 +35,7 @@ absl::Status HeapScene::Make(uint64_t size_bytes) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};
     Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
   }
-  seats_ = NewSeats();
+  seats_ = MapSharedObject<SceneSeats>();
   if (seats_ == nullptr) return absl::ResourceExhaustedError("no memory");
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
   if (absl::IsInvalidArgument(segment.status()) && idle_ != 0) {

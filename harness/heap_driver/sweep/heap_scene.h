@@ -50,10 +50,7 @@ class HeapScene final : public Scene {
   absl::Status Make(uint64_t size_bytes);
 
   const HeapDesign& design() const override { return design_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
   Making making() const override;
-  std::span<const Operation> beginning() const override { return {}; }
   Naming naming() const override;
   std::unique_ptr<Scene> In(std::shared_ptr<Segment> other) const override;
   std::unique_ptr<Victim> NewVictim(uint32_t operation, uint32_t number, bool tells_all,
@@ -107,8 +104,6 @@ class HeapScene final : public Scene {
   const HeapDesign& design_;
   const HeapOperation operation_;
   const HeapState state_;
-  SegmentOptions options_;
-  std::shared_ptr<Segment> segment_;
   std::shared_ptr<SceneSeats> seats_;
   mutable std::vector<HeapSurvivor*> survivors_;
 };

@@ -68,8 +68,6 @@ class ObjectScene final : public Scene {
   absl::Status Make();
 
   const Design& design() const override { return design_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
   Making making() const override;
   std::span<const Operation> beginning() const override { return beginning_; }
   Naming naming() const override;
@@ -96,8 +94,6 @@ class ObjectScene final : public Scene {
   const Design& design_;
   const std::vector<Function> functions_;
   const ObjectState state_;
-  SegmentOptions options_;
-  std::shared_ptr<Segment> segment_;
   std::vector<Operation> beginning_;
 };
 

@@ -34,7 +34,7 @@ class Tracee {
     kBlocked,  // it sleeps in a system call and nobody would wake it
   };
 
-  explicit Tracee(pid_t pid) : pid_(pid) {}
+  explicit Tracee(pid_t pid = 0) : pid_(pid) {}
   pid_t pid() const { return pid_; }
   int signal() const { return signal_; }
 

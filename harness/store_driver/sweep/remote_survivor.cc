@@ -1,6 +1,5 @@
 #include "harness/store_driver/sweep/remote_survivor.h"
 
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,14 +115,11 @@ class RemoteStore final : public CopyingStore {
 };
 
 RemoteSurvivor::RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> segment)
-    : variant_(variant), segment_(std::move(segment)) {
-  void* memory =
-      mmap(nullptr, sizeof(Mailbox), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
+    : variant_(variant), segment_(std::move(segment)), mail_(MapSharedObject<Mailbox>()) {
+  if (mail_ == nullptr) {
     std::perror("kill9 sweep: no memory for the mail of two survivors");
     std::abort();
   }
-  mail_ = static_cast<Mailbox*>(memory);
   const pid_t parent = getpid();
   pid_ = ForkAs(kRemotePid);
   if (pid_ == 0) {
@@ -131,8 +127,6 @@ RemoteSurvivor::RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> 
     Serve();
   }
 }
-
-RemoteSurvivor::~RemoteSurvivor() { munmap(mail_, sizeof(Mailbox)); }
 
 absl::StatusOr<std::unique_ptr<Store>> RemoteSurvivor::Attach(Died died) {
   died_ = std::move(died);

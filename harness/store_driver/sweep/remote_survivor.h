@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "harness/base/shared_mapping.h"
 #include "variants/registry.h"
 #include "variants/stores/copying_store.h"
 
@@ -49,7 +50,6 @@ class RemoteSurvivor {
  public:
   // Forks it; it ends with this process. Aborts if there is no memory for the mail.
   RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> segment);
-  ~RemoteSurvivor();
   RemoteSurvivor(const RemoteSurvivor&) = delete;
   RemoteSurvivor& operator=(const RemoteSurvivor&) = delete;
   pid_t pid() const { return pid_; }
@@ -69,7 +69,7 @@ class RemoteSurvivor {
 
   const Variant& variant_;
   std::shared_ptr<Segment> segment_;
-  Mailbox* mail_;
+  const SharedObject<Mailbox> mail_;
   pid_t pid_ = 0;
   Died died_;
   std::unique_ptr<Store> store_;  // in its own process only

@@ -47,8 +47,6 @@ class StoreScene final : public Scene {
       : variant_(variant), operation_(operation), state_(state) {}
 
   const Variant& design() const override { return variant_; }
-  const SegmentOptions& options() const override { return options_; }
-  const std::shared_ptr<Segment>& segment() const override { return segment_; }
   Making making() const override;
   std::span<const Operation> beginning() const override { return beginning_; }
   Naming naming() const override;
@@ -81,8 +79,6 @@ class StoreScene final : public Scene {
   const Variant& variant_;
   StoreOperation operation_;
   StoreState state_;
-  SegmentOptions options_;
-  std::shared_ptr<Segment> segment_;
   std::vector<std::string> keys_;
   std::unordered_map<std::string_view, uint32_t>
       numbers_;  // of the keys, which stay where they are

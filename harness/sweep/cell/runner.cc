@@ -1,6 +1,5 @@
 #include "harness/sweep/cell/runner.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,16 +10,6 @@
 #include "harness/sweep/cell/common_victim.h"
 
 namespace kill9::sweep {
-namespace {
-
-template <typename T>
-T* MapSharedObject() {
-  return static_cast<T*>(
-      mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-}
-
-}  // namespace
-
 Runner::Runner(CellArea& area, DesignFinder find)
     : area_(area),
       design_(find(area.request.variant)),

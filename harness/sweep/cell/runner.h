@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "harness/base/shared_mapping.h"
 #include "harness/stepper/process/futex_word.h"
 #include "harness/stepper/stepper.h"
 #include "harness/sweep/cell/cell.h"
@@ -285,7 +286,7 @@ class Runner {
     std::unique_ptr<Victim> victim;
   };
   std::vector<BuiltVictim> built_;
-  CellSharedMemory* stage_;
+  const SharedObject<CellSharedMemory> stage_;
   stepper::Stepper stepper_;
   std::optional<stepper::Snapshot> base_;
   JudgeRequest to_judge_;

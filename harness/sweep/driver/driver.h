@@ -109,11 +109,11 @@ class Scene {
 
   virtual ~Scene() = default;
   virtual const Design& design() const = 0;
-  virtual const SegmentOptions& options() const = 0;
-  virtual const std::shared_ptr<Segment>& segment() const = 0;
+  const SegmentOptions& options() const { return options_; }
+  const std::shared_ptr<Segment>& segment() const { return segment_; }
   virtual Making making() const { return {}; }
   // What its maker did; times are from 1 on.
-  virtual std::span<const Operation> beginning() const = 0;
+  virtual std::span<const Operation> beginning() const { return {}; }
   virtual Naming naming() const { return {}; }
   // The same object, empty, in a segment that somebody else has created.
   virtual std::unique_ptr<Scene> In(std::shared_ptr<Segment> segment) const = 0;
@@ -145,6 +145,10 @@ class Scene {
   virtual bool IsTried(uint32_t probe) const = 0;
   // Whether the design declares that it is never blocked by a victim that is stopped.
   virtual bool DeclaredUnblocked(uint32_t probe, Nearness where) const = 0;
+
+ protected:
+  SegmentOptions options_;
+  std::shared_ptr<Segment> segment_;
 };
 
 struct ProbeName {

@@ -1,6 +1,5 @@
 #include "harness/torture/supervisor/checker_process.h"
 
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,18 +99,18 @@ struct CheckerProcess::Shared {
 };
 
 CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
-                               std::unique_ptr<HistoryPipe> pipe, Shared* shared)
-    : options_(options), pipe_(std::move(pipe)), shared_(shared), owner_(getpid()) {}
+                               std::unique_ptr<HistoryPipe> pipe,
+                               SharedObject<Shared> shared)
+    : options_(options), pipe_(std::move(pipe)), shared_(std::move(shared)), owner_(getpid()) {}
 
 absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(
     const CheckerProcessOptions& options) {
   absl::StatusOr<std::unique_ptr<HistoryPipe>> pipe = HistoryPipe::Create(kPipeEntries);
   if (!pipe.ok()) return pipe.status();
-  void* memory =
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return absl::ResourceExhaustedError("no memory for the checker");
+  SharedObject<Shared> shared = MapSharedObject<Shared>();
+  if (shared == nullptr) return absl::ResourceExhaustedError("no memory for the checker");
   std::unique_ptr<CheckerProcess> checker(
-      new CheckerProcess(options, *std::move(pipe), static_cast<Shared*>(memory)));
+      new CheckerProcess(options, *std::move(pipe), std::move(shared)));
   const pid_t pid = fork();
   if (pid < 0) return absl::ResourceExhaustedError("cannot fork the checker");
   if (pid == 0) checker->Run();
@@ -120,10 +119,7 @@ absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(
 }
 
 CheckerProcess::~CheckerProcess() {
-  if (getpid() == owner_ && pid_ != 0) {
-    KillAndReap(pid_, nullptr);
-  }
-  munmap(shared_, sizeof(Shared));
+  if (getpid() == owner_ && pid_ != 0) KillAndReap(pid_, nullptr);
 }
 
 void CheckerProcess::Run() {

@@ -17,6 +17,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "harness/base/clock.h"
+#include "harness/base/shared_mapping.h"
 #include "harness/checker/search/condition.h"
 #include "harness/edn/kept_history.h"
 #include "harness/history/history_pipe.h"
@@ -70,12 +71,12 @@ class CheckerProcess final : public HistorySink {
  private:
   struct Shared;
   CheckerProcess(const CheckerProcessOptions& options, std::unique_ptr<HistoryPipe> pipe,
-                 Shared* shared);
+                 SharedObject<Shared> shared);
   [[noreturn]] void Run();
 
   CheckerProcessOptions options_;
   std::unique_ptr<HistoryPipe> pipe_;
-  Shared* shared_;
+  SharedObject<Shared> shared_;
   pid_t owner_;
   pid_t pid_ = 0;  // 0: reaped
 };
