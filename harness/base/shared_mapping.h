@@ -27,11 +27,11 @@ struct UnmapObject {
   }
 };
 template <typename Object>
-using SharedObject = std::unique_ptr<Object, UnmapObject>;
+using SharedMapping = std::unique_ptr<Object, UnmapObject>;
 template <typename Object>
-SharedObject<Object> MapSharedObject() {
+SharedMapping<Object> MapShared() {
   void* const pages = MapSharedPages(sizeof(Object));
-  return SharedObject<Object>(pages == nullptr ? nullptr : new (pages) Object);
+  return SharedMapping<Object>(pages == nullptr ? nullptr : new (pages) Object);
 }
 
 // Whole pages of what the vector has reserved are not mapped in children: a fork then need not

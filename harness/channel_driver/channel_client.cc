@@ -85,10 +85,6 @@ void ChannelClient::CheckBytes(const char* operation, ValueId id, std::string_vi
                        operation, bytes.size(), id));
 }
 
-void ChannelClient::FailStatus(const char* operation, const absl::Status& status) {
-  Fail(Verdict::kViolation, absl::StrCat(operation, " failed: ", status.ToString()));
-}
-
 Deadline ChannelClient::NextDeadline(Random& random) const {
   // Of a closed channel many wait for the end, until who has the last messages lets go of them.
   // Acquire: as in KnowBefore.

@@ -172,7 +172,6 @@ class ChannelClient final : public Client {
   // The message's name, at its head; before its bytes are checked.
   static ValueId PeekId(std::string_view bytes);
   void CheckBytes(const char* operation, ValueId id, std::string_view bytes);
-  [[noreturn]] void FailStatus(const char* operation, const absl::Status& status);
 
   const ChannelTraits& traits_;
   const ChannelWorkload& workload_;

@@ -41,10 +41,6 @@ uint64_t HeapClient::CallOf(uint64_t size_or_owner) const {
 }
 ValueId HeapClient::NextId() { return MakeValueId(process(), ++sequence_); }
 
-void HeapClient::FailStatus(const char* operation, const absl::Status& status) {
-  Fail(Verdict::kViolation, absl::StrCat(operation, ": ", status.ToString()));
-}
-
 void HeapClient::BeSeated() {
   if (seated_attachment_ == attachments()) return;
   seated_attachment_ = attachments();

@@ -99,7 +99,6 @@ class HeapClient final : public Client {
   void CheckLargest();
   void TryEmptyHeap();
   void CheckNothingLarger(uint64_t largest);
-  [[noreturn]] void FailStatus(const char* operation, const absl::Status& status);
 
   const HeapTraits& traits_;
   const HeapWorkload& workload_;

@@ -29,10 +29,6 @@ bool IsNothing(const absl::Status& status) {
 
 }  // namespace
 
-void PoolClient::FailStatus(const char* operation, const absl::Status& status) {
-  Fail(Verdict::kViolation, absl::StrCat(operation, ": ", status.ToString()));
-}
-
 absl::StatusOr<std::unique_ptr<SharedObject>> PoolClient::AttachObject() {
   return PoolMember::Attach(segment(), *through_.design, through_.segment);
 }

@@ -114,7 +114,6 @@ class PoolClient final : public Client {
   void TryMessages();
   Buffer MakeQuiet(uint64_t bytes);
   [[noreturn]] void FailQuiet(const std::string& what);
-  [[noreturn]] void FailStatus(const char* operation, const absl::Status& status);
 
   const PoolWorkload& workload_;
   const PoolChannel& through_;

@@ -3,6 +3,7 @@
 #ifndef KILL9_HARNESS_SWEEP_SWEEP_H_
 #define KILL9_HARNESS_SWEEP_SWEEP_H_
 
+#include <csignal>
 #include <functional>
 #include <string>
 #include <vector>
@@ -84,7 +85,7 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run);
 
 // The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.
 // `earlier`: the result of the same sweep, interrupted, which goes on (continuation.h); null: none.
-absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile bool* interrupted,
+absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile std::sig_atomic_t* interrupted,
                               const std::function<void(const std::string&)>& say,
                               const Json* earlier = nullptr);
 

@@ -439,7 +439,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   }
   if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
   const ControlMemory memory((*prepared)->boards_size());
-  const SharedObject<Handover> handover = MapSharedObject<Handover>();
+  const SharedMapping<Handover> handover = MapShared<Handover>();
   if (!memory.ok() || handover == nullptr) {
     return CannotRun(design, scenario, "no memory for the run's control block");
   }

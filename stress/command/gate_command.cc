@@ -34,14 +34,6 @@
 namespace kill9 {
 namespace {
 
-volatile std::sig_atomic_t g_interrupted = 0;
-
-// The first one ends the gate cleanly, the second one at once: what it runs dies with it.
-void OnInterrupt(int) {
-  if (g_interrupted != 0) _exit(kExitUndecided);
-  g_interrupted = 1;
-}
-
 struct Flags {
   std::string budget;
   std::string variant = "all";
@@ -238,7 +230,7 @@ int RunGate(Flags& flags) {
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(lock.status());
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
-  HandleInterrupts(OnInterrupt);
+  NoteInterrupts(kExitUndecided);
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");

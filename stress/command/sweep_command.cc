@@ -19,7 +19,7 @@
 namespace kill9 {
 namespace {
 
-volatile bool interrupted = false;
+volatile std::sig_atomic_t interrupted = 0;
 
 struct SweepArguments {
   std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
@@ -202,8 +202,8 @@ int RunSweepWith(SweepArguments& arguments) {
   const Json earlier = EarlierResult(arguments);
   const Json skipped = TakeWhatIsNotSwept(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
-  std::signal(SIGINT, [](int) { interrupted = true; });
-  std::signal(SIGTERM, [](int) { interrupted = true; });
+  std::signal(SIGINT, [](int) { interrupted = 1; });
+  std::signal(SIGTERM, [](int) { interrupted = 1; });
   absl::StatusOr<Json> result = NewResult("sweep", options.seed);
   (*result)["interrupted"] = false;
   if (!options.variants.empty()) {

@@ -76,7 +76,7 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 }
 
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
-  closed_ = MapSharedObject<std::atomic<uint32_t>>();
+  closed_ = MapShared<std::atomic<uint32_t>>();
   if (closed_ == nullptr) return absl::ResourceExhaustedError("no memory");
   options_.size_bytes = size_bytes;
   options_.max_participants = kParticipants + making().idle;

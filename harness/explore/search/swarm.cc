@@ -53,7 +53,7 @@ class Swarm {
                                             : (options.schedules + kSchedulesOfDrawnScene - 1) /
                                                   kSchedulesOfDrawnScene),
         began_(std::chrono::steady_clock::now()),
-        shared_(MapSharedObject<Shared>()) {
+        shared_(MapShared<Shared>()) {
     if (shared_ != nullptr) return;
     std::perror("kill9-explore: cannot map what processes share");
     std::exit(kExitUsage);
@@ -163,7 +163,7 @@ class Swarm {
   const SwarmOptions& options_;
   const uint64_t scenes_most_;
   const std::chrono::steady_clock::time_point began_;
-  const SharedObject<Shared> shared_;
+  const SharedMapping<Shared> shared_;
   uint64_t ended_ = kNoScene;
   std::string how_;
 };

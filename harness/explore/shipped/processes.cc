@@ -17,7 +17,7 @@
 
 namespace kill9::explore {
 
-Processes::Processes(Scene& scene) : scene_(scene), shared_(MapSharedObject<Shared>()) {
+Processes::Processes(Scene& scene) : scene_(scene), shared_(MapShared<Shared>()) {
   if (shared_ == nullptr) {
     std::perror("kill9: cannot map what processes share");
     std::abort();

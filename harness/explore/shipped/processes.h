@@ -73,7 +73,7 @@ class Processes final : public Stage {
   bool AwaitStop(int participant);
 
   Scene& scene_;
-  const SharedObject<Shared> shared_;
+  const SharedMapping<Shared> shared_;
   int own_ = kAuditor;
   std::array<pid_t, kMostParticipants> pids_ = {};
   std::array<stepper::Tracee, kMostParticipants> tracees_;

@@ -138,7 +138,7 @@ void ReplayInto(const Design& design, const Steps& steps, Told* told) {
 
 ShippedAnswer ReplayOnce(const Design& design, const Steps& steps, bool* timed_out) {
   ShippedAnswer answer;
-  const SharedObject<Told> told = MapSharedObject<Told>();
+  const SharedMapping<Told> told = MapShared<Told>();
   if (told == nullptr) {
     answer.how = "no memory for what the tracer tells";
     return answer;

@@ -35,7 +35,7 @@ absl::Status HeapScene::Make(uint64_t size_bytes) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};
     Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
   }
-  seats_ = MapSharedObject<SceneSeats>();
+  seats_ = MapShared<SceneSeats>();
   if (seats_ == nullptr) return absl::ResourceExhaustedError("no memory");
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
   if (absl::IsInvalidArgument(segment.status()) && idle_ != 0) {

@@ -115,7 +115,7 @@ class RemoteStore final : public CopyingStore {
 };
 
 RemoteSurvivor::RemoteSurvivor(const Variant& variant, std::shared_ptr<Segment> segment)
-    : variant_(variant), segment_(std::move(segment)), mail_(MapSharedObject<Mailbox>()) {
+    : variant_(variant), segment_(std::move(segment)), mail_(MapShared<Mailbox>()) {
   if (mail_ == nullptr) {
     std::perror("kill9 sweep: no memory for the mail of two survivors");
     std::abort();

@@ -69,7 +69,7 @@ class RemoteSurvivor {
 
   const Variant& variant_;
   std::shared_ptr<Segment> segment_;
-  const SharedObject<Mailbox> mail_;
+  const SharedMapping<Mailbox> mail_;
   pid_t pid_ = 0;
   Died died_;
   std::unique_ptr<Store> store_;  // in its own process only

@@ -13,7 +13,7 @@ namespace kill9::sweep {
 Runner::Runner(CellArea& area, DesignFinder find)
     : area_(area),
       design_(find(area.request.variant)),
-      stage_(MapSharedObject<CellSharedMemory>()),
+      stage_(MapShared<CellSharedMemory>()),
       stepper_({this, BeVictim, stage_->victim_message, area.result.error,
                 &area.result.missed_breakpoints}) {}
 

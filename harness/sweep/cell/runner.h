@@ -286,7 +286,7 @@ class Runner {
     std::unique_ptr<Victim> victim;
   };
   std::vector<BuiltVictim> built_;
-  const SharedObject<CellSharedMemory> stage_;
+  const SharedMapping<CellSharedMemory> stage_;
   stepper::Stepper stepper_;
   std::optional<stepper::Snapshot> base_;
   JudgeRequest to_judge_;

@@ -100,14 +100,14 @@ struct CheckerProcess::Shared {
 
 CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
                                std::unique_ptr<HistoryPipe> pipe,
-                               SharedObject<Shared> shared)
+                               SharedMapping<Shared> shared)
     : options_(options), pipe_(std::move(pipe)), shared_(std::move(shared)), owner_(getpid()) {}
 
 absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(
     const CheckerProcessOptions& options) {
   absl::StatusOr<std::unique_ptr<HistoryPipe>> pipe = HistoryPipe::Create(kPipeEntries);
   if (!pipe.ok()) return pipe.status();
-  SharedObject<Shared> shared = MapSharedObject<Shared>();
+  SharedMapping<Shared> shared = MapShared<Shared>();
   if (shared == nullptr) return absl::ResourceExhaustedError("no memory for the checker");
   std::unique_ptr<CheckerProcess> checker(
       new CheckerProcess(options, *std::move(pipe), std::move(shared)));

@@ -71,12 +71,12 @@ class CheckerProcess final : public HistorySink {
  private:
   struct Shared;
   CheckerProcess(const CheckerProcessOptions& options, std::unique_ptr<HistoryPipe> pipe,
-                 SharedObject<Shared> shared);
+                 SharedMapping<Shared> shared);
   [[noreturn]] void Run();
 
   CheckerProcessOptions options_;
   std::unique_ptr<HistoryPipe> pipe_;
-  SharedObject<Shared> shared_;
+  SharedMapping<Shared> shared_;
   pid_t owner_;
   pid_t pid_ = 0;  // 0: reaped
 };

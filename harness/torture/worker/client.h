@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "harness/base/random.h"
 #include "harness/torture/kill_timer.h"
 #include "harness/torture/run_context.h"
@@ -59,6 +60,9 @@ class Client {
   virtual bool Empties() const { return true; }
 
   [[noreturn]] void Fail(Verdict verdict, const std::string& message);
+  [[noreturn]] void FailStatus(const char* operation, const absl::Status& status) {
+    Fail(Verdict::kViolation, absl::StrCat(operation, ": ", status.ToString()));
+  }
 
   SharedObject& object() { return *object_; }
   const std::shared_ptr<Segment>& segment() const { return segment_; }

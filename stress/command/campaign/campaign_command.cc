@@ -48,9 +48,6 @@ struct Flags {
 
 #ifdef KILL9_HAVE_SQLITE
 
-volatile std::sig_atomic_t g_interrupted = 0;
-void OnInterrupt(int) { g_interrupted = 1; }
-
 int ComplainOfCampaign(const absl::Status& status) { return Complain("kill9 campaign", status); }
 
 absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
@@ -113,7 +110,7 @@ int RunCommand(const campaign::PlannedCommand& command) {
 }
 
 int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
-  HandleInterrupts(OnInterrupt);
+  HandleInterrupts([](int) { g_interrupted = 1; });
   int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
   for (const campaign::PlannedCommand& command : plan.commands) {
     if (g_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);

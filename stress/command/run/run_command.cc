@@ -27,14 +27,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-volatile std::sig_atomic_t g_interrupted = 0;
-
-// The first one ends the run cleanly, the second one at once: whoever is followed dies with us.
-void OnInterrupt(int) {
-  if (g_interrupted != 0) _exit(kExitUndecided);
-  g_interrupted = 1;
-}
-
 struct Flags {
   run::RunOptions options;
   std::string victim = "tree";
@@ -183,7 +175,7 @@ int Run(Flags& flags) {
   options.namespaces = !flags.no_namespaces;
   const TemporaryFolder scratch;
   options.scratch = scratch.path();
-  HandleInterrupts(OnInterrupt);
+  NoteInterrupts(kExitUndecided);
   Json result = NewResult("run", options.seed);
   ProgressLine line(flags.quiet);
   bool is_first = !flags.quiet;

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/base/signals.h"
 #include "harness/kinds/kinds.h"
 #include "harness/plugin/worker/object_worker.h"
 #include "harness/torture/driver.h"
@@ -24,7 +25,7 @@ struct Flags : TortureFlags {
 };
 
 int RunOwnPrograms(const Flags& flags) {
-  const volatile std::sig_atomic_t& interrupted = *NoteInterrupts();
+  NoteInterrupts(kExitUndecided);
   return RunPrograms(flags.programs,
                      {.seconds = flags.seconds,
                       .processes = flags.processes,
@@ -35,7 +36,7 @@ int RunOwnPrograms(const Flags& flags) {
                       .json = flags.json,
                       .counterexamples = flags.counterexamples,
                       .quiet = flags.quiet},
-                     interrupted);
+                     g_interrupted);
 }
 
 // Of an object that is no store: by whom it is asked. False: it is another one, or several.

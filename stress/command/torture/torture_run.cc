@@ -38,15 +38,6 @@ constexpr double kDefaultSeconds = 10;
 constexpr double kLeastSeconds = 0.5;
 constexpr uint64_t kMostRounds = 10;
 
-volatile std::sig_atomic_t g_interrupted = 0;
-
-// The first one ends the run cleanly, the second one at once: the kernel then kills every process
-// of the run.
-void OnInterrupt(int) {
-  if (g_interrupted != 0) _exit(kExitUndecided);
-  g_interrupted = 1;
-}
-
 // How the runs share the time, where --seconds is not given. Where they are few, each is made
 // several times: a shape tells more than a second more of the same.
 struct Shares {
@@ -202,12 +193,6 @@ TortureOptions TortureOptionsOf(const TortureFlags& flags) {
 
 }  // namespace
 
-const volatile std::sig_atomic_t* NoteInterrupts() {
-  HandleInterrupts(OnInterrupt);
-  std::signal(SIGPIPE, SIG_IGN);
-  return &g_interrupted;
-}
-
 int TortureDesigns(TortureFlags flags) {
   if (flags.json.empty()) flags.json = flags.earlier;
   const Shard shard = ChooseShard(flags.shard, flags.seed);
@@ -224,7 +209,8 @@ int TortureDesigns(TortureFlags flags) {
   const std::vector<std::string> names = NamesOf(units);
   const std::vector<size_t> share = ChooseShare(shard, names);
   options.supervisor.seconds = shares.seconds;
-  NoteInterrupts();
+  NoteInterrupts(kExitUndecided);
+  std::signal(SIGPIPE, SIG_IGN);
 
   Json result = NewResultOfDesigns("torture", options.seed);
   TortureContinuation continuation(AskedBy(flags, shares, names, result["build"]));

@@ -30,10 +30,6 @@ struct TortureFlags {
   bool without_pauses = false;
 };
 
-// From now on an interrupt is noted: what is pointed to is not 0 after the first, which ends a run
-// cleanly. The second one ends the program at once.
-const volatile std::sig_atomic_t* NoteInterrupts();
-
 // Runs all that is asked for and shows what comes of it. Returns the exit code. Throws UsageError.
 int TortureDesigns(TortureFlags flags);
 

@@ -3,6 +3,7 @@
 #ifndef KILL9_STRESS_COMMAND_TRY_TIERS_H_
 #define KILL9_STRESS_COMMAND_TRY_TIERS_H_
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -23,7 +24,7 @@ struct TryOptions {
   uint64_t seed = 1;
   double watchdog_seconds = 2;
   std::string counterexamples;                       // a folder
-  const volatile bool* interrupted = nullptr;        // set by a signal
+  const volatile std::sig_atomic_t* interrupted = nullptr;        // set by a signal
   std::function<void(const std::string&)> progress;  // what is going on, for people
 
   bool by_work() const { return kills != 0; }

@@ -33,15 +33,6 @@ namespace {
 
 constexpr double kShareOfFinding = 0.3;  // of the time, where the object breaks
 
-volatile bool g_interrupted = false;
-
-// The first one ends the run cleanly, the second one at once: the kernel then kills every process
-// of the run.
-void OnInterrupt(int) {
-  if (g_interrupted) _exit(kExitUndecided);
-  g_interrupted = true;
-}
-
 struct Flags {
   std::string object;
   std::string json;
@@ -216,7 +207,7 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
   }
   result["verdict"] = VerdictName(verdict);
   result["weak_places"] = trial.weak_places;
-  result["interrupted"] = static_cast<bool>(g_interrupted);
+  result["interrupted"] = g_interrupted != 0;
   const std::string kept = exit_code == kExitFailed ? findings.KeptIn(result) : "";
   std::string why;
   if (g_interrupted) {
@@ -241,7 +232,7 @@ int Run(Flags flags) {
   const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
   if (worker.has_value()) flags.programs.Ask(*worker);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
-  HandleInterrupts(OnInterrupt);
+  NoteInterrupts(kExitUndecided);
   std::signal(SIGPIPE, SIG_IGN);
   Page page(flags.json == "-");
   const Findings findings;
