@@ -207,10 +207,7 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
   for (Json& run : undecided["runs"]) run["verdict"] = "undecided";
   undecided["to_continue"]["addresses"] = Json::array();
   undecided["to_continue"]["kill_points"] = 0;
-  const std::string again = testing::TempDir() + "/sweep_again.json";
-  std::ofstream(again) << undecided.dump();
-  ASSERT_EQ(Sweep(cells + "--continue=" + again).exit_code, 0);
-  EXPECT_EQ(Comparable(again), Comparable(whole));
+  std::ofstream(part) << undecided.dump();
 
   // Other options, another sweep.
   EXPECT_THAT(Sweep("--variant=global_mutex --continue=" + part).output,
@@ -223,12 +220,16 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
   const Ended second =
       SweepInterrupted("kill -INT $sweep", cells + "--continue=" + part, part + ".said");
   ASSERT_EQ(second.exit_code, 3) << second.output;
-  EXPECT_GE(Comparable(part)["runs"].size(), interrupted["runs"].size());
+  const Json done = Comparable(part)["runs"];
   const Ended last = Sweep(cells + "--continue=" + part);
   ASSERT_EQ(last.exit_code, 0) << last.output;
-  for (const auto& [name, run] : interrupted["runs"].items()) {
+  size_t decided = 0;
+  for (const auto& [name, run] : done.items()) {
+    if (run["verdict"] == "undecided") continue;
+    ++decided;
     EXPECT_THAT(last.output, Not(HasSubstr(" global_mutex " + name + ":"))) << "it was done";
   }
+  EXPECT_GE(decided, 1u) << "the premise";
   EXPECT_EQ(Comparable(part), Comparable(whole));
   EXPECT_THAT(Sweep(cells + "--continue=" + part).output, HasSubstr("was not interrupted"));
 }
