@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A worker for tests: a condition in a mapped file, as flock_condition.py of the examples; it answers
-# a broadcast long after the sleepers took its wake-ups.
+# A worker for tests: a condition in a mapped file, as flock_condition.py of the examples; it
+# answers a broadcast long after the sleepers took its wake-ups.
 import fcntl, json, mmap, os, sys, time
 
 for line in sys.stdin:

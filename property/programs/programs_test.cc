@@ -273,8 +273,8 @@ TEST_F(OddProgramsTest, StateIsPrivateWhereTheMachineAllows) {
   EXPECT_TRUE(fs::remove("/dev/shm/" + name)) << "so it would have been seen";
 }
 
-// When everybody is to become idle, a broadcast may still be under way whose wake-ups are taken: who
-// sleeps then is not stuck.
+// When everybody is to become idle, a broadcast may still be under way whose wake-ups are taken:
+// who sleeps then is not stuck.
 TEST_F(OddProgramsTest, WakeUpsOfABroadcastMayBeTakenBeforeItsAnswer) {
   const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kOddCondition,
                                            "' --model=condition --processes=8 --watchdog=1"),

@@ -358,8 +358,8 @@ TEST(SupervisorOnAMachine, DeadWorkerThatADebuggerKeepsEndsNoRunLate) {
 }
 
 // One kill is enough, also if it is noticed only when the victim's own timer would have gone off.
-// That the timer goes off just before the kill, which is then none from outside, is once in some ten
-// thousand runs.
+// That the timer goes off just before the kill, which is then none from outside, is once in some
+// ten thousand runs.
 TEST(SupervisorOnAMachine, KillFromOutsideIsNeverAPass) {
   constexpr int kLifeMs = 500;
   Scenario scenario = *FindScenario("steady");
