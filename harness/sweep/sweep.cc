@@ -271,7 +271,8 @@ absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
   return worker.pid();
 }
 
-absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile std::sig_atomic_t* interrupted,
+absl::StatusOr<Json> RunSweep(const SweepOptions& options,
+                              const volatile std::sig_atomic_t* interrupted,
                               const std::function<void(const std::string&)>& say,
                               const Json* earlier) {
   std::vector<CellRequest> requests = PlanCells(options);

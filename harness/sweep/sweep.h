@@ -85,7 +85,8 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run);
 
 // The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.
 // `earlier`: the result of the same sweep, interrupted, which goes on (continuation.h); null: none.
-absl::StatusOr<Json> RunSweep(const SweepOptions& options, const volatile std::sig_atomic_t* interrupted,
+absl::StatusOr<Json> RunSweep(const SweepOptions& options,
+                              const volatile std::sig_atomic_t* interrupted,
                               const std::function<void(const std::string&)>& say,
                               const Json* earlier = nullptr);
 

@@ -68,8 +68,7 @@ class PlainSurvivor : public Survivor {
 
 class PlainScene : public Scene {
  public:
-  PlainScene(const Design& design, std::shared_ptr<Segment> segment)
-      : design_(design) {
+  PlainScene(const Design& design, std::shared_ptr<Segment> segment) : design_(design) {
     options_ = SmallSegment();
     segment_ = std::move(segment);
   }

@@ -1,6 +1,4 @@
 // Signals that reach a traced process from outside.
-#include "harness/stepper/process/tracee.h"
-
 #include <unistd.h>
 
 #include <csignal>
@@ -10,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "harness/stepper/process/breakpoints.h"
 #include "harness/stepper/process/process_wait.h"
+#include "harness/stepper/process/tracee.h"
 
 namespace kill9::stepper {
 namespace {

@@ -99,8 +99,7 @@ struct CheckerProcess::Shared {
 };
 
 CheckerProcess::CheckerProcess(const CheckerProcessOptions& options,
-                               std::unique_ptr<HistoryPipe> pipe,
-                               SharedMapping<Shared> shared)
+                               std::unique_ptr<HistoryPipe> pipe, SharedMapping<Shared> shared)
     : options_(options), pipe_(std::move(pipe)), shared_(std::move(shared)), owner_(getpid()) {}
 
 absl::StatusOr<std::unique_ptr<CheckerProcess>> CheckerProcess::Start(

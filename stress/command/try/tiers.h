@@ -23,9 +23,9 @@ struct TryOptions {
   uint32_t processes = 4;
   uint64_t seed = 1;
   double watchdog_seconds = 2;
-  std::string counterexamples;                       // a folder
-  const volatile std::sig_atomic_t* interrupted = nullptr;        // set by a signal
-  std::function<void(const std::string&)> progress;  // what is going on, for people
+  std::string counterexamples;                              // a folder
+  const volatile std::sig_atomic_t* interrupted = nullptr;  // set by a signal
+  std::function<void(const std::string&)> progress;         // what is going on, for people
 
   bool by_work() const { return kills != 0; }
 };
