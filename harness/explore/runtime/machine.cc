@@ -16,7 +16,7 @@ namespace kill9::explore {
 namespace {
 
 constexpr uint64_t kResources = 128;
-constexpr uint32_t kNewsResource = kResources - 2;
+constexpr uint32_t kNewsResource = kResources - 2, kClockResource = kResources - 3;
 constexpr int64_t kBeginningNs = 1'000'000'000;
 
 }  // namespace
@@ -36,6 +36,7 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   scene_ = &scene;
   limits_ = limits;
   participants_ = scene.participants();
+  clock_moves_ = scene.moves_clock();
   kernel_ = {};
   for (Fiber& fiber : fibers_) fiber.robust = {};
   base_ = nullptr;
@@ -482,6 +483,9 @@ void Machine::BarrierOfAll(uintptr_t code) {
 }
 
 void Machine::TouchNews(bool write, uintptr_t code) { TouchResource(kNewsResource, write, code); }
+void Machine::TouchClock(bool write, uintptr_t code) {
+  if (clock_moves_) TouchResource(kClockResource, write, code);
+}
 
 void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
   if (phase_ == Phase::kOutside) return;

@@ -88,6 +88,7 @@ class Machine final : public Stage {
   void AfterOperation() override;
   uint64_t Tick() override { return ++time_; }
   int64_t now_ns() const override { return now_ns_; }
+  void PassTime(int64_t ns) override;
   bool Overslept(int64_t deadline_ns) const override;
   bool died(int participant) const override { return fibers_[participant].dead; }
   uint64_t time_of_death(int participant) const override {
@@ -157,6 +158,8 @@ class Machine final : public Stage {
   static constexpr int64_t kNeverNs = INT64_MAX;
   // News of the segment's file, for all who watch it; a read or write of what they were told.
   void TouchNews(bool write, uintptr_t code);
+  // A look at the clock, or a move of it. Nothing, unless the scene moves it.
+  void TouchClock(bool write, uintptr_t code);
   void Wake(const void* address, int count);
   // An attempt has found the word taken. A second one that finds the same waits for a change: to
   // look at what stays as it is changes nothing.
@@ -252,6 +255,7 @@ class Machine final : public Stage {
   int Decide();
   void GatherMoves();
   bool CanRun(const Fiber& fiber) const;
+  bool IsServed(const Fiber& fiber) const;  // what it waits for is there
   bool HasEnded(const Fiber& fiber) const { return fiber.ended || (fiber.dead && fiber.buried); }
   void GatherTimeouts();
   bool OffersBurial(int number) const;
@@ -371,7 +375,8 @@ class Machine final : public Stage {
   uint64_t history_hash_ = 0;  // of calls and returns, and what was told
   uint64_t writes_ = 0;
   uint64_t time_ = 0;
-  int64_t now_ns_ = 0;     // goes on where somebody's time is up
+  int64_t now_ns_ = 0;  // goes on where somebody's time is up, and where the scene moves it
+  bool clock_moves_ = false;
   uint64_t returned_ = 0;  // a bit for each operation that has returned
   int deaths_ = 0;
   int participants_ = 0;

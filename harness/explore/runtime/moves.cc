@@ -23,6 +23,12 @@ bool IsForEver(const FiberState& fiber) {
 
 bool Machine::CanRun(const Fiber& fiber) const {
   if (fiber.ended || fiber.dead) return false;
+  const bool time_is_up =
+      clock_moves_ && fiber.wait == Wait::kNews && now_ns_ >= fiber.wait_until_ns;
+  return time_is_up || IsServed(fiber);
+}
+
+bool Machine::IsServed(const Fiber& fiber) const {
   switch (fiber.wait) {
     case Wait::kNone:
       return true;
@@ -155,7 +161,10 @@ int Machine::Decide() {
     if (move_count_ == 0) {
       // What the auditor will find depends on this alone.
       const Question last{
-          .moves = {}, .state = Mix(memory_hash_, history_hash_ ^ kernel_hash_), .ended = true};
+          .moves = {},
+          .state = Mix(memory_hash_, history_hash_ ^ kernel_hash_ ^
+                                         (clock_moves_ ? static_cast<uint64_t>(now_ns_) : 0)),
+          .ended = true};
       if (chooser_->Choose(last) == Chooser::kAbandon) LeaveSchedule(Ending::kAbandoned);
       return kAuditor;
     }
@@ -173,7 +182,7 @@ int Machine::Decide() {
       case MoveKind::kRun:
         just_killed_ = false;
         if (!fiber.started || fiber.wait != Wait::kNone) fiber.granted = true;
-        if (fiber.wait != Wait::kNone && !CanRun(fiber)) TimeOut(fiber);
+        if (!IsServed(fiber)) TimeOut(fiber);
         fiber.started = true;
         fiber.wait = Wait::kNone;
         fiber.changed = false;
@@ -295,6 +304,12 @@ void Machine::TimeOut(Fiber& fiber) {
   now_ns_ = std::max(now_ns_, fiber.wait_until_ns);
   fiber.timed_out_ns = fiber.wait_until_ns;
   fiber.changes_at_time_out = ChangesOfOthers(fiber);
+}
+
+void Machine::PassTime(int64_t ns) {
+  TouchClock(true, 0);
+  now_ns_ += ns;
+  KernelChanged(running_);
 }
 
 bool Machine::WaitForNews(int watch, int64_t until_ns) {

@@ -36,6 +36,8 @@ class Scene {
   // have been noted.
   virtual std::string Told() const { return ""; }
   virtual size_t MomentsOf(int /*participant*/) const { return 0; }
+  // Whether what participants do is about a clock that one of them moves.
+  virtual bool moves_clock() const { return false; }
 };
 
 class Stage {
@@ -57,6 +59,8 @@ class Stage {
   // Moments of the schedule, in their order.
   virtual uint64_t Tick() = 0;
   virtual int64_t now_ns() const = 0;
+  // The clock goes on by so much, in one step. REQUIRES: the scene moves_clock().
+  virtual void PassTime(int64_t ns) = 0;
   // Whether what the running operation waited for was there when its time was up at last, and
   // nobody had woken it: since then none of the others has changed anything.
   virtual bool Overslept(int64_t deadline_ns) const = 0;

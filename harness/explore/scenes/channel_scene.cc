@@ -19,6 +19,11 @@ constexpr size_t kMostOfABatch = 3;
 constexpr size_t kLapOfMessages = 8;  // of a full broadcast: the next one overwrites another
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
+// Of a request and of an answer: which of its sender's it is, beside the numbers of other sends.
+constexpr int kAnswerShift = 18;
+constexpr uint64_t kMostAnswers = 7;
+ValueId AnswerOf(ValueId send, uint64_t number) { return send + (number << kAnswerShift); }
+bool IsAnswer(ValueId id) { return (id >> kAnswerShift & kMostAnswers) != 0; }
 
 // What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
 // only fills room the head is enough: each word is a step.
@@ -151,8 +156,12 @@ void ChannelScene::MakeObject() {
   sent_at_beginning_ = 0;
   message_bytes_ = kMessageBytes;
   // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
-  const bool waits = Has(static_cast<size_t>(ChannelCall::kWaitReceive)) ||
-                     Has(static_cast<size_t>(ChannelCall::kWaitSend));
+  const bool waits = HasAny([](size_t call) {
+    const auto of_channel = static_cast<ChannelCall>(call);
+    return of_channel == ChannelCall::kWaitReceive || of_channel == ChannelCall::kWaitSend ||
+           of_channel == ChannelCall::kSoonReceive || of_channel == ChannelCall::kSoonSend ||
+           of_channel == ChannelCall::kAsk || of_channel == ChannelCall::kServe;
+  });
   const bool attaches_first = is_broadcast_ || waits;
   for (int i = 0; i < participants() && attaches_first; ++i) Attach(i);
   if (waits) WaitInVain();
@@ -236,18 +245,23 @@ void ChannelScene::SendTwo(int participant, ValueId first) {
   if (*sent < std::size(shown)) (&operation)[1].outcome = Outcome::kRefused;
 }
 
-void ChannelScene::Send(int participant, ValueId id, bool as_draft) {
+bool ChannelScene::Send(int participant, ValueId id, bool as_draft) {
   Channel& channel = this->channel(participant);
   const std::string message = MessageOf(id);
   Operation& operation = BeginOne(participant, as_draft ? "draft" : "send", Function::kSend,
                                   design_.traits().send, id);
+  absl::StatusOr<Sequence> sent;
   if (!as_draft) {
-    return EndSend(operation, channel.Send(message, Deadline::None()));
+    sent = channel.Send(message, Deadline::None());
+  } else if (absl::StatusOr<MessageDraft> draft = channel.Reserve(message.size(), Deadline::None());
+             !draft.ok()) {
+    sent = draft.status();
+  } else {
+    std::copy(message.begin(), message.end(), draft->bytes().begin());
+    sent = channel.Commit(*std::move(draft));
   }
-  absl::StatusOr<MessageDraft> draft = channel.Reserve(message.size(), Deadline::None());
-  if (!draft.ok()) return EndSend(operation, draft.status());
-  std::copy(message.begin(), message.end(), draft->bytes().begin());
-  EndSend(operation, channel.Commit(*std::move(draft)));
+  EndSend(operation, sent);
+  return sent.ok();
 }
 
 void ChannelScene::EndNothing(Operation& operation, const absl::Status& status) {
@@ -276,25 +290,27 @@ void ChannelScene::Receive(int participant) {
   EndTaken(operation, {message, *info});
 }
 
-// Both: a wait of an hour, which is over where nobody can go on.
-void ChannelScene::WaitAndReceive(int participant) {
+// Both: a wait of an hour, which is over where nobody can go on; or of a second.
+void ChannelScene::WaitAndReceive(int participant, bool briefly) {
   std::string message;
-  Operation& operation =
-      BeginOne(participant, "wait_receive", Function::kReceive, Progress::kBlocking, kNothing);
-  const Deadline deadline = AnHour();
+  Operation& operation = BeginOne(participant, briefly ? "soon_receive" : "wait_receive",
+                                  Function::kReceive, Progress::kBlocking, kNothing);
+  const Deadline deadline = Until(briefly);
   const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, deadline);
+  if (absl::IsDeadlineExceeded(info.status())) CheckPatience(deadline);
   if (!info.ok()) return EndNothing(operation, info.status());
-  CheckWoken(deadline);
+  if (!briefly) CheckWoken(deadline);
   EndTaken(operation, {message, *info});
 }
 
-void ChannelScene::WaitAndSend(int participant, ValueId id) {
+void ChannelScene::WaitAndSend(int participant, ValueId id, bool briefly) {
   const std::string message = MessageOf(id);
-  Operation& operation =
-      BeginOne(participant, "wait_send", Function::kSend, Progress::kBlocking, id);
-  const Deadline deadline = AnHour();
+  Operation& operation = BeginOne(participant, briefly ? "soon_send" : "wait_send", Function::kSend,
+                                  Progress::kBlocking, id);
+  const Deadline deadline = Until(briefly);
   const absl::StatusOr<Sequence> sent = channel(participant).Send(message, deadline);
-  if (sent.ok()) CheckWoken(deadline);
+  if (absl::IsDeadlineExceeded(sent.status())) CheckPatience(deadline);
+  if (sent.ok() && !briefly) CheckWoken(deadline);
   EndSend(operation, sent);
 }
 
@@ -394,6 +410,43 @@ void ChannelScene::Keep(int participant, size_t number) {
   if (taken.has_value()) GiveUp(participant, *std::move(taken), /*acknowledge=*/true);
 }
 
+std::optional<ChannelScene::Taken> ChannelScene::WaitAndTake(int participant) {
+  Operation& operation =
+      BeginOne(participant, "wait_take", Function::kTake, Progress::kBlocking, kNothing);
+  const Deadline deadline = AnHour();
+  absl::StatusOr<TakenMessage> taken = channel(participant).Take(deadline);
+  if (!taken.ok()) {
+    EndNothing(operation, taken.status());
+    return std::nullopt;
+  }
+  CheckWoken(deadline);
+  const ValueId id = IdIn(taken->bytes(), ReadWhole());
+  EndTaken(operation, {taken->bytes(), taken->info()});
+  return Taken{*std::move(taken), id};
+}
+
+// A request is answered as often as it is taken and nobody has lived to acknowledge it.
+void ChannelScene::Ask(int participant, size_t number) {
+  const ValueId request = IdOfWrite(participant, number);
+  if (!Send(participant, request, /*as_draft=*/false)) return;
+  for (uint64_t taken = 1; taken <= kMostAnswers; ++taken) {
+    std::optional<Taken> one = WaitAndTake(participant);
+    if (!one.has_value()) return;
+    const bool is_answer = IsAnswer(one->id);
+    const bool is_done = is_answer || Send(participant, AnswerOf(request, taken), false);
+    GiveUp(participant, *std::move(one), /*acknowledge=*/is_done);
+    if (is_answer || !is_done) return;
+  }
+}
+
+void ChannelScene::Serve(int participant, size_t number) {
+  std::optional<Taken> one = WaitAndTake(participant);
+  if (!one.has_value()) return;
+  const ValueId answer = AnswerOf(IdOfWrite(participant, number), 1);
+  const bool is_done = !IsAnswer(one->id) && Send(participant, answer, /*as_draft=*/false);
+  GiveUp(participant, *std::move(one), /*acknowledge=*/is_done);
+}
+
 void ChannelScene::Close(int participant) {
   Operation asked = {};
   asked.function = Function::kRecover;
@@ -407,9 +460,10 @@ void ChannelScene::Close(int participant) {
 void ChannelScene::Do(int participant, size_t number, size_t call) {
   switch (static_cast<ChannelCall>(call)) {
     case ChannelCall::kSend:
-      return Send(participant, IdOfWrite(participant, number), /*as_draft=*/false);
     case ChannelCall::kDraft:
-      return Send(participant, IdOfWrite(participant, number), /*as_draft=*/true);
+      Send(participant, IdOfWrite(participant, number),
+           static_cast<ChannelCall>(call) == ChannelCall::kDraft);
+      return;
     case ChannelCall::kReceive:
       return Receive(participant);
     case ChannelCall::kTake:
@@ -437,9 +491,17 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
     case ChannelCall::kJoin:
       return Join(participant);
     case ChannelCall::kWaitReceive:
-      return WaitAndReceive(participant);
+    case ChannelCall::kSoonReceive:
+      return WaitAndReceive(participant, IsTimedChannelCall(call));
     case ChannelCall::kWaitSend:
-      return WaitAndSend(participant, IdOfWrite(participant, number));
+    case ChannelCall::kSoonSend:
+      return WaitAndSend(participant, IdOfWrite(participant, number), IsTimedChannelCall(call));
+    case ChannelCall::kTick:
+      return Tick(participant);
+    case ChannelCall::kAsk:
+      return Ask(participant, number);
+    case ChannelCall::kServe:
+      return Serve(participant, number);
   }
 }
 

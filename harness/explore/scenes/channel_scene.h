@@ -15,6 +15,10 @@
 // all that follows, and then acknowledges. `batch` sends two messages at once, `drain_all` takes up
 // to three as one batch, `return_all` gives those back. In a drawn scene messages are of several
 // sizes.
+//
+// `soon_receive` and `soon_send` wait for a second. `tick` moves the clock on by two: at any place.
+// `ask` sends a request and waits until it has taken an answer; what it takes that is a request it
+// answers. `serve` waits for one request and answers it, before it acknowledges it.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_CHANNEL_SCENE_H_
 
@@ -48,12 +52,18 @@ enum class ChannelCall : uint8_t {
   kBatch,
   kDrainAll,
   kReturnAll,
-  kCome
+  kCome,
+  kSoonReceive,
+  kSoonSend,
+  kTick,
+  kAsk,
+  kServe
 };
 enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull, kClosed };
 
 const ScenarioWords& ChannelWords();
 bool HasChannelCall(const ChannelTraits& traits, size_t call);
+bool IsTimedChannelCall(size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerChannelScenes();
 // Of three participants with one operation each, and of channels that are closed.
@@ -78,6 +88,7 @@ class ChannelScene final : public ObjectScene {
   void MakeObject() override;
   void Prepare(int participant, int what) override;
   std::span<char> memory() const override { return MemoryOf(segment_); }
+  bool moves_clock() const override { return HasAny(IsTimedChannelCall); }
   void Attach(int participant);
   static uint32_t ProcessOf(int participant) {
     return participant == kAuditor ? kLooker : static_cast<uint32_t>(participant) + 1;
@@ -107,12 +118,16 @@ class ChannelScene final : public ObjectScene {
 
   size_t BytesOf(ValueId id) const;
   std::string MessageOf(ValueId id) const;
-  void Send(int participant, ValueId id, bool as_draft);
+  // Whether it was sent.
+  bool Send(int participant, ValueId id, bool as_draft);
   void SendTwo(int participant, ValueId first);
   void Keep(int participant, size_t number);
   void Receive(int participant);
-  void WaitAndReceive(int participant);
-  void WaitAndSend(int participant, ValueId id);
+  void WaitAndReceive(int participant, bool briefly);
+  void WaitAndSend(int participant, ValueId id, bool briefly);
+  Deadline Until(bool briefly) const { return briefly ? Deadline::After(kBrief) : AnHour(); }
+  void Ask(int participant, size_t number);
+  void Serve(int participant, size_t number);
   void Take(int participant, bool acknowledge);
   void TakeAsBatch(int participant, size_t most, bool acknowledge);
   void Close(int participant);
@@ -131,6 +146,7 @@ class ChannelScene final : public ObjectScene {
   };
   // Takes a message, as an operation. Nullopt: there was none.
   std::optional<Taken> TakeOne(int participant);
+  std::optional<Taken> WaitAndTake(int participant);
   void GiveUp(int participant, Taken taken, bool acknowledge);
   Operation& BeginOne(int participant, const char* what, Function function, Progress progress,
                       ValueId argument);

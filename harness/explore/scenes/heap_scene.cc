@@ -13,22 +13,6 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kHeapNames[] = {"alloc",      "free", "drop",   "share",   "pass",
-                                           "grab",       "use",  "owners", "recover", "join",
-                                           "wait_alloc", "keep", "come"};
-constexpr std::string_view kWaitingHeapScenes[] = {
-    "wait_alloc+free@full",      "wait_alloc+free,recover@full",    "wait_alloc+drop@full",
-    "free+wait_alloc,free@full", "wait_alloc+wait_alloc+free@full", "wait_alloc+pass@full"};
-constexpr std::string_view kHeapBeginnings[] = {"", "@empty", "@full"};
-constexpr std::string_view kLargerHeapScenes[] = {
-    "alloc,free+alloc,free",     "free,alloc+free,alloc@full", "free,alloc+drop,recover@full",
-    "drop+drop+owners",          "share,drop+grab,drop",       "share,free+grab,owners",
-    "pass,drop+grab,alloc@full", "pass+pass+recover",          "pass,recover+grab,grab",
-    "use,free+alloc,free",       "free,use+free,alloc@full",   "alloc+alloc+free@full",
-    "share,pass+recover,grab"};
-constexpr std::string_view kWiderHeapScenes[] = {"alloc+free+recover", "share+grab+drop",
-                                                 "pass+grab+recover", "alloc+alloc+join@full",
-                                                 "use+free+owners"};
 constexpr size_t kBlockBytes = 24;
 // How long blocks are in drawn scenes; the first in all.
 constexpr size_t kDrawnBlockBytes[] = {kBlockBytes, 24, 40, 64, 100, 197, 24, 512, 1500, 3000};
@@ -40,6 +24,11 @@ bool IsNoOwner(const absl::Status& status) {
   return absl::IsNotFound(status) || absl::IsPermissionDenied(status);
 }
 
+bool Waits(size_t call) {
+  const auto move = static_cast<HeapMove>(call);
+  return move == HeapMove::kWaitAlloc || move == HeapMove::kSoonAlloc;
+}
+
 bool IsNoRoom(const absl::Status& status) {
   return absl::IsDeadlineExceeded(status) || absl::IsResourceExhausted(status);
 }
@@ -47,32 +36,6 @@ bool IsNoRoom(const absl::Status& status) {
 uint64_t OwnerOf(int participant) { return HeapOwner(static_cast<uint64_t>(participant) + 1, 0); }
 
 }  // namespace
-
-const ScenarioWords& HeapWords() {
-  static constexpr ScenarioWords kWords = {kHeapNames, kHeapBeginnings};
-  return kWords;
-}
-
-bool HasHeapCall(const HeapDesign& design, size_t call) {
-  switch (static_cast<HeapMove>(call)) {
-    case HeapMove::kUse:
-    case HeapMove::kKeep:
-      return design.traits().has_reserve;
-    case HeapMove::kRecover:
-    case HeapMove::kCome:
-      return design.traits().has_recovery;
-    case HeapMove::kWaitAlloc:
-      return design.role() == Design::Role::kDesign;
-    default:
-      return true;
-  }
-}
-
-std::span<const std::string_view> LargerHeapScenes() { return kLargerHeapScenes; }
-
-std::span<const std::string_view> WiderHeapScenes() { return kWiderHeapScenes; }
-
-std::span<const std::string_view> WaitingHeapScenes() { return kWaitingHeapScenes; }
 
 HeapScene::HeapScene(const HeapDesign& design, const Scenario& scenario)
     : ObjectScene(design, scenario), design_(design) {}
@@ -220,12 +183,6 @@ void HeapScene::DoAsGuest(int participant, size_t number) {
   if (held.count > before) LetGo(participant, "free", held.all[--held.count]);
 }
 
-bool HeapScene::MayComeBefore(size_t call) const {
-  if (call >= std::size(kHeapNames) || !HasHeapCall(design_, call)) return false;
-  const auto move = static_cast<HeapMove>(call);
-  return move != HeapMove::kWaitAlloc && move != HeapMove::kKeep;
-}
-
 size_t HeapScene::BytesOf(ValueId id) const {
   return kDrawnBlockBytes[PickOf(Mix(static_cast<uint64_t>(Aspect::kBytes), id),
                                  std::size(kDrawnBlockBytes))];
@@ -236,11 +193,7 @@ size_t HeapScene::BytesOf(ValueId id) const {
 void HeapScene::WaitInVain() {
   for (int i = 0; i < participants(); ++i) {
     const std::vector<size_t>& calls = scenario().calls[static_cast<size_t>(i)];
-    if (std::find(calls.begin(), calls.end(), static_cast<size_t>(HeapMove::kWaitAlloc)) ==
-        calls.end()) {
-      continue;
-    }
-    Stage::Get().As(i, kFillUp);
+    if (std::any_of(calls.begin(), calls.end(), Waits)) Stage::Get().As(i, kFillUp);
   }
   heap(kAuditor).Free(last_filler_).IgnoreError();
   --fillers_;
@@ -270,19 +223,21 @@ void HeapScene::Allocate(int participant, ValueId id, HeapReserve* reserve) {
   EndAllocated(participant, operation, {id, *allocated, bytes});
 }
 
-void HeapScene::WaitAndAllocate(int participant, ValueId id) {
+void HeapScene::WaitAndAllocate(int participant, ValueId id, bool briefly) {
   Operation asked = {};
   asked.function = Function::kAllocate;
   asked.argument = id;
   asked.expected = HeapCall(0, kBlockBytes);
-  Operation& operation = Begin(participant, "wait_alloc", /*must_not_wait=*/false, asked);
-  const Deadline deadline = AnHour();
+  Operation& operation =
+      Begin(participant, briefly ? "soon_alloc" : "wait_alloc", /*must_not_wait=*/false, asked);
+  const Deadline deadline = briefly ? Deadline::After(kBrief) : AnHour();
   const absl::StatusOr<BlockHandle> allocated = heap(participant).Allocate(kBlockBytes, deadline);
   if (allocated.ok()) {
-    CheckWoken(deadline);
+    if (!briefly) CheckWoken(deadline);
     return EndAllocated(participant, operation, {id, *allocated, kBlockBytes});
   }
   if (!IsNoRoom(allocated.status())) FailStatus(allocated.status());
+  if (absl::IsDeadlineExceeded(allocated.status())) CheckPatience(deadline);
   End(operation, Outcome::kRefused, 0, 0);
 }
 
@@ -399,7 +354,10 @@ void HeapScene::Do(int participant, size_t number, size_t call) {
     case HeapMove::kJoin:
       return Join(participant);
     case HeapMove::kWaitAlloc:
-      return WaitAndAllocate(participant, IdOfWrite(participant, number));
+    case HeapMove::kSoonAlloc:
+      return WaitAndAllocate(participant, IdOfWrite(participant, number), IsTimedHeapCall(call));
+    case HeapMove::kTick:
+      return Tick(participant);
   }
 }
 

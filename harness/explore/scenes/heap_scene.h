@@ -14,6 +14,7 @@
 // keeps. `join`: one more participant attaches and leaves again (object_scene.h); `come`: it
 // allocates and frees a block in between. `keep` reserves a block ahead, does all that follows, and
 // then allocates it and releases what is left. In a drawn scene blocks are of several sizes.
+// `soon_alloc` waits for a second; `tick` moves the clock on by two.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_HEAP_SCENE_H_
 
@@ -42,12 +43,15 @@ enum class HeapMove : uint8_t {
   kWaitAlloc,
   // Of drawn scenes, and who asks for them:
   kKeep,
-  kCome
+  kCome,
+  kSoonAlloc,
+  kTick
 };
 enum class HeapBeginning : uint8_t { kOwners, kEmpty, kFull };
 
 const ScenarioWords& HeapWords();
 bool HasHeapCall(const HeapDesign& design, size_t call);
+bool IsTimedHeapCall(size_t call);
 // As LargerStoreScenes.
 std::span<const std::string_view> LargerHeapScenes();
 std::span<const std::string_view> WiderHeapScenes();
@@ -86,6 +90,7 @@ class HeapScene final : public ObjectScene {
   void MakeObject() override;
   void Prepare(int participant, int what) override;
   std::span<char> memory() const override { return MemoryOf(segment_); }
+  bool moves_clock() const override { return HasAny(IsTimedHeapCall); }
   SharedObject& object(int participant) override { return heap(participant); }
   absl::StatusOr<std::unique_ptr<SharedObject>> AttachOneMore(int participant) override;
   void Use(int participant, SharedObject* object) override {
@@ -112,7 +117,7 @@ class HeapScene final : public ObjectScene {
   void Fill();
   void WaitInVain();
   void Allocate(int participant, ValueId id, HeapReserve* reserve);
-  void WaitAndAllocate(int participant, ValueId id);
+  void WaitAndAllocate(int participant, ValueId id, bool briefly);
   void EndAllocated(int participant, Operation& operation, const Block& block);
   void LetGo(int participant, const char* what, const Block& block);
   void HandOver(int participant, bool shares);

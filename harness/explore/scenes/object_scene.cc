@@ -217,10 +217,38 @@ void ObjectScene::Join(int participant) {
   End(operation, refused ? Outcome::kRefused : Outcome::kOk, kNothing, 0);
 }
 
-bool ObjectScene::Has(size_t call) const {
+void ObjectScene::Tick(int participant) {
+  Operation asked = {};
+  asked.function = Function::kRecover;
+  asked.argument = kOfATick;
+  Operation& operation = Begin(participant, "tick", /*must_not_wait=*/false, asked);
+  Stage::Get().PassTime(std::chrono::nanoseconds(kTick).count());
+  End(operation, Outcome::kOk, kNothing, 0);
+}
+
+bool ObjectScene::HasTicked(uint64_t after, uint64_t before) const {
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      if (IsTick(one) && one.invoke > after && one.finish < before) return true;
+    }
+  }
+  return false;
+}
+
+uint64_t ObjectScene::MayEndAt(uint64_t invoke) const {
+  uint64_t end = kNever;
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      if (IsTick(one) && one.finish > invoke) end = std::min(end, one.invoke);
+    }
+  }
+  return end;
+}
+
+bool ObjectScene::HasAny(absl::FunctionRef<bool(size_t call)> is) const {
   return std::any_of(scenario_.calls.begin(), scenario_.calls.end(),
-                     [call](const std::vector<size_t>& calls) {
-                       return std::find(calls.begin(), calls.end(), call) != calls.end();
+                     [&is](const std::vector<size_t>& calls) {
+                       return std::any_of(calls.begin(), calls.end(), is);
                      });
 }
 
@@ -232,6 +260,12 @@ void ObjectScene::CheckWoken(Deadline deadline) const {
   stage.Fail(Verdict::kStuck,
              "a wake-up was lost: what an operation waited for was there, and it slept until its "
              "deadline");
+}
+
+void ObjectScene::CheckPatience(Deadline deadline) const {
+  Stage& stage = Stage::Get();
+  if (stage.now_ns() >= deadline.monotonic_ns()) return;
+  stage.Fail(Verdict::kViolation, "a wait ended before its deadline, and without what it was for");
 }
 
 void ObjectScene::FailStatus(const absl::Status& status) {
@@ -312,6 +346,10 @@ Finding ObjectScene::CheckHistoryNow() {
     const Participant& of = of_[static_cast<size_t>(i)];
     for (size_t n = 0; n < of.count; ++n) {
       Operation operation = of.operations[n];
+      if (operation.function == Function::kPutUntil) {
+        const uint64_t end = MayEndAt(operation.invoke);
+        operation.expected = end == kNever ? kNever : end + before;
+      }
       operation.invoke += before;
       if (operation.outcome == Outcome::kOpen) {
         operation.outcome = Outcome::kCrashed;

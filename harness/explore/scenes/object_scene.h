@@ -4,6 +4,7 @@
 #define KILL9_HARNESS_EXPLORE_SCENES_OBJECT_SCENE_H_
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/checker/model_checker.h"
@@ -75,8 +77,11 @@ class ObjectScene : public Scene {
   const Scenario& scenario() const { return scenario_; }
   // What is done now comes before the schedule.
   bool is_past() const { return is_past_; }
-  // Some participant has this operation.
-  bool Has(size_t call) const;
+  // Some participant has this operation; one of which this is true.
+  bool Has(size_t call) const {
+    return HasAny([call](size_t one) { return one == call; });
+  }
+  bool HasAny(absl::FunctionRef<bool(size_t call)> is) const;
   // Of the table of participants: one for each, and the auditor. A scene in which somebody joins,
   // or comes, has a free one in its usual state.
   uint32_t Places(size_t join, size_t come) const {
@@ -120,10 +125,18 @@ class ObjectScene : public Scene {
   Operation& Begin(int participant, const char* what, bool must_not_wait,
                    const Operation& operation);
   void End(Operation& operation, Outcome outcome, uint64_t result, uint64_t version);
+  // What is brief is over when the clock goes on once.
+  static constexpr std::chrono::seconds kBrief{1}, kTick{2};
+  // The clock goes on, as an operation.
+  void Tick(int participant);
+  // Whether it has, between these two moments.
+  bool HasTicked(uint64_t after, uint64_t before) const;
   // For calls that wait: until when. Afterwards, if it has got what it waited for: whether somebody
   // has woken it.
   Deadline AnHour() const;
   void CheckWoken(Deadline deadline) const;
+  // Of a wait that ended without what it waited for.
+  void CheckPatience(Deadline deadline) const;
   [[noreturn]] void FailStatus(const absl::Status& status);
   static std::span<char> MemoryOf(const std::shared_ptr<Segment>* segment) {
     return {(*segment)->base(), (*segment)->size()};
@@ -146,12 +159,19 @@ class ObjectScene : public Scene {
     size_t count = 0;
   };
 
+  // Histories know no clock: that it went on is recorded as a Recover with this argument.
+  static constexpr uint64_t kOfATick = 2;
   // Acts from here on: a call of what comes before, and its number.
   static constexpr int kCallBefore = 1 << 16;
   void MakePast();
   // Notes an operation that was called at that time and has not ended yet.
   Operation& Append(int participant, const Operation& operation, uint64_t invoke);
   void DoFrom(int participant, size_t number);
+  // Of what is brief and began then: from when on it may be over.
+  uint64_t MayEndAt(uint64_t invoke) const;
+  static bool IsTick(const Operation& operation) {
+    return operation.function == Function::kRecover && operation.argument == kOfATick;
+  }
   Finding CheckAudit();
   Finding CheckHistoryNow();
 

@@ -1,5 +1,6 @@
 #include "harness/explore/scenes/scenes.h"
 
+#include <algorithm>
 #include <random>
 #include <span>
 
@@ -22,6 +23,8 @@ struct KindOfScenes {
   size_t ordinary;  // so many calls, the first ones, are in pairs
   bool (*has)(const Design&, size_t call);
   bool (*fit)(std::span<const size_t> calls);  // in one scene
+  bool (*is_timed)(size_t call);               // then somebody is to move the clock
+  size_t tick;                                 // who does
   std::unique_ptr<Scene> (*make)(const Design&, const Scenario&);
 };
 
@@ -36,19 +39,22 @@ constexpr KindOfScenes kKinds[] = {
      [](const Design& design, size_t call) {
        return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
      },
-     FitStoreCalls, Make<Variant, StoreScene>},
+     FitStoreCalls, IsTimedStoreCall, static_cast<size_t>(StoreCall::kTick),
+     Make<Variant, StoreScene>},
     {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WiderChannelScenes,
      WaitingChannelScenes, static_cast<size_t>(ChannelCall::kWaitReceive),
      [](const Design& design, size_t call) {
        return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
      },
-     [](std::span<const size_t>) { return true; }, Make<ChannelDesign, ChannelScene>},
+     [](std::span<const size_t>) { return true; }, IsTimedChannelCall,
+     static_cast<size_t>(ChannelCall::kTick), Make<ChannelDesign, ChannelScene>},
     {HeapDesign::kKind, HeapWords, LargerHeapScenes, WiderHeapScenes, WaitingHeapScenes,
      static_cast<size_t>(HeapMove::kWaitAlloc),
      [](const Design& design, size_t call) {
        return HasHeapCall(static_cast<const HeapDesign&>(design), call);
      },
-     [](std::span<const size_t>) { return true; }, Make<HeapDesign, HeapScene>},
+     [](std::span<const size_t>) { return true; }, IsTimedHeapCall,
+     static_cast<size_t>(HeapMove::kTick), Make<HeapDesign, HeapScene>},
 };
 
 const KindOfScenes* Find(const Design& design) {
@@ -112,6 +118,7 @@ DrawnScene DrawScene(const Design& design, uint64_t seed, uint64_t number) {
       some.push_back(there[random() % there.size()]);
     }
   } while (!of.fit(some));
+  if (std::any_of(some.begin(), some.end(), of.is_timed)) some.push_back(of.tick);
   DrawnScene drawn;
   const size_t participants = one_of(2, 2, 2, 3, 3, 3, 4);
   for (size_t i = 0; i < participants; ++i) {

@@ -22,6 +22,8 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kPut:
     case StoreCall::kModify:
       return Function::kPut;
+    case StoreCall::kBrief:
+      return Function::kPutUntil;
     case StoreCall::kGet:
     case StoreCall::kVisit:
       return Function::kGet;
@@ -30,6 +32,8 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kLapse:
       return Function::kErase;
     case StoreCall::kLease:
+    case StoreCall::kWaitLease:
+    case StoreCall::kBriefLease:
       return Function::kGet;
     case StoreCall::kSwap:
     case StoreCall::kAdd:
@@ -42,6 +46,7 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kRecover:
     case StoreCall::kJoin:
     case StoreCall::kCome:
+    case StoreCall::kTick:
       return Function::kRecover;
   }
   return Function::kRecover;
@@ -49,7 +54,7 @@ Function FunctionOf(StoreCall call) {
 
 bool Writes(StoreCall call) {
   return call == StoreCall::kPut || call == StoreCall::kSwap || call == StoreCall::kDraft ||
-         call == StoreCall::kModify || call == StoreCall::kAdd;
+         call == StoreCall::kModify || call == StoreCall::kAdd || call == StoreCall::kBrief;
 }
 
 }  // namespace
@@ -57,13 +62,11 @@ bool Writes(StoreCall call) {
 StoreScene::StoreScene(const Variant& variant, const Scenario& scenario)
     : ObjectScene(variant, scenario),
       variant_(variant),
-      tells_versions_(variant.traits().has_versions &&
-                      !Has(static_cast<size_t>(StoreCall::kLease))) {}
+      tells_versions_(variant.traits().has_versions && !HasAny(IsLease)) {}
 
 bool StoreScene::KeepsTerms() const {
   const bool by_chance = variant_.traits().can_keep_terms && Pick(Aspect::kTerms, 4) == 3;
-  return by_chance || Has(static_cast<size_t>(StoreCall::kClear)) ||
-         Has(static_cast<size_t>(StoreCall::kLapse)) || Has(static_cast<size_t>(StoreCall::kLease));
+  return by_chance || HasAny(IsStoreCallOfTerms);
 }
 
 // The stores and their segment lie in the arena, which forgets them.
@@ -102,6 +105,8 @@ void StoreScene::Fill(Store& store) const {
     return;
   }
 }
+
+std::string_view StoreScene::KeyText(uint64_t key) { return kKeys[key]; }
 
 // Whether the key is forgotten after so many other entries: tried out in a segment of its own, and
 // looked at once, since a store may keep for longer what is read.
@@ -205,7 +210,7 @@ void StoreScene::MakeObject() {
   }
   for (size_t i = 0; i < beside_the_key; ++i) PutFiller(maker, i).IgnoreError();
   for (int i = 0; i < participants(); ++i) stage.As(i, kAttach);
-  if (Has(static_cast<size_t>(StoreCall::kLease))) AskForTakenLease();
+  if (HasAny(IsLease)) AskForTakenLease();
   if (full && !lossless) return;  // who reads the key may make it stay
   // Each knows the store before the schedule begins, as one that has run for a while does.
   for (int i = 0; i < participants(); ++i) stage.As(i, kGetKey);
@@ -235,6 +240,9 @@ Progress StoreScene::ProgressOf(StoreCall call) const {
     case StoreCall::kClear:
     case StoreCall::kLapse:
     case StoreCall::kLease:
+    case StoreCall::kTick:
+    case StoreCall::kWaitLease:
+    case StoreCall::kBriefLease:
       return Progress::kBlocking;
     default:
       return traits.write;
@@ -270,7 +278,8 @@ void StoreScene::Do(int participant, size_t number, size_t which) {
   const auto call = static_cast<StoreCall>(which);
   if (call == StoreCall::kJoin) return Join(participant);
   if (call == StoreCall::kCome) return Come(participant, number);
-  if (call == StoreCall::kLease) return Lease(participant, number);
+  if (IsLease(which)) return Lease(participant, number, call);
+  if (call == StoreCall::kTick) return Tick(participant);
   if (call == StoreCall::kVisit) return Visit(participant);
   if (call == StoreCall::kKeep) return Keep(participant, number);
   if (call == StoreCall::kClear) return Clear(participant);
@@ -330,6 +339,11 @@ void StoreScene::Do(int participant, size_t number, size_t which) {
     case StoreCall::kLapse:
       return finish(store.Put(text, ValueOf(id, key), {.expires = Expiry::AtNs(1)}).status(),
                     kErasedUntold, kAbsent);
+    case StoreCall::kBrief: {
+      const absl::StatusOr<Version> version =
+          store.Put(text, value, {.expires = Expiry::After(kBrief)});
+      return finish(version.status(), kNothing, version.ok() ? *version : kAbsent);
+    }
     default:  // the others are done above
       return finish(store.Recover().status(), kNothing, kAbsent);
   }
@@ -341,49 +355,6 @@ absl::StatusOr<Version> StoreScene::PutByDraft(Store& store, std::string_view ke
   if (!draft.ok()) return draft.status();
   std::copy(value.begin(), value.end(), draft->bytes().begin());
   return store.Commit(*std::move(draft));
-}
-
-// Of all keys at once.
-void StoreScene::Clear(int participant) {
-  Operation asked = {};
-  asked.function = FunctionOf(StoreCall::kClear);
-  Operation& clearing = Begin(participant, "clear", /*must_not_wait=*/false, asked);
-  for (uint64_t key = 1; key < Keys(); ++key) {
-    asked.key = key;
-    BeginBeside(participant, asked);
-  }
-  const absl::Status status = stores_[static_cast<size_t>(participant)]->Clear();
-  if (!status.ok()) FailStatus(status);
-  if (is_past()) newest_ = {};
-  End(clearing, Outcome::kOk, kErasedUntold, 0);
-  for (uint64_t key = 1; key < Keys(); ++key) EndBeside(clearing, key, kErasedUntold, 0);
-}
-
-// The value is told, or what it is to be; a put that comes too late changes nothing.
-void StoreScene::Lease(int participant, size_t number) {
-  Store& store = *stores_[static_cast<size_t>(participant)];
-  const ValueId id = IdOfWrite(participant, number);
-  const uint64_t key = KeyOf(participant, number);
-  std::string read;
-  Operation asked = {};
-  asked.function = Function::kGet;
-  asked.key = key;
-  Operation& getting = Begin(participant, "lease", /*must_not_wait=*/false, asked);
-  const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(kKeys[key], &read);
-  if (absl::IsResourceExhausted(answer.status()) ||
-      (answer.ok() && answer->kind == LeaseAnswer::Kind::kBusy)) {
-    return End(getting, Outcome::kRefused, kNothing, 0);
-  }
-  if (!answer.ok()) FailStatus(answer.status());
-  End(getting, Outcome::kOk, answer->has_value ? IdOf(key, read) : kNothing, 0);
-  if (answer->kind != LeaseAnswer::Kind::kLease) return;
-  asked.function = Function::kPut;
-  asked.argument = Named(id);
-  Operation& putting = Begin(participant, "put leased", /*must_not_wait=*/false, asked);
-  const absl::StatusOr<CasResult> put = store.PutLeased(answer->lease, ValueOf(id, key));
-  if (!put.ok() && !absl::IsResourceExhausted(put.status())) FailStatus(put.status());
-  const bool swapped = put.ok() && put->swapped;
-  End(putting, swapped ? Outcome::kOk : Outcome::kRefused, kNothing, 0);
 }
 
 // What a visit shows of a key is what a get of it at some moment of the visit would, each once.
@@ -455,8 +426,10 @@ Finding StoreScene::Look() {
     got.result = version.ok() ? IdOf(key, value) : kNothing;
     got.result_version = Recorded(version.ok() ? *version : kAbsent);
     After(got);
+    got.invoke = kNever;
+    if (IsShownLate(got)) return {Verdict::kViolation, kShownLate};
   }
-  return {};
+  return CheckDeadlines();
 }
 
 }  // namespace kill9::explore

@@ -43,11 +43,19 @@ enum class StoreCall : uint8_t {
   kVisit,
   kKeep,
   kCome,
+  // Of a segment that keeps terms, and of a clock that goes on by `tick`:
+  kTick,
+  kBrief,       // puts an entry that lives for a second
+  kWaitLease,   // as lease, and waits while another has it
+  kBriefLease,  // as lease, but in a second another may have it
 };
 enum class StoreBeginning : uint8_t { kOneEntry, kEmpty, kFull };
 
 const ScenarioWords& StoreWords();
 bool HasStoreCall(const Traits& traits, size_t call);
+bool IsTimedStoreCall(size_t call);
+bool IsStoreCallOfTerms(size_t call);
+bool IsLease(size_t call);
 // Whether one scene can have all of these: where there are leases no versions are recorded, and who
 // expects one expects nothing.
 bool FitStoreCalls(std::span<const size_t> calls);
@@ -66,6 +74,7 @@ class StoreScene final : public ObjectScene {
  private:
   static constexpr uint64_t kKey = 0;
   static constexpr size_t kMostKeys = 3;
+  static constexpr char kShownLate[] = "an entry is shown though its deadline was over";
   enum class Aspect : uint64_t { kKeys, kEntries, kStripes, kPlaces, kTerms, kKeyOf = 100, kBytes };
 
   // What a participant does in the making.
@@ -74,6 +83,7 @@ class StoreScene final : public ObjectScene {
   void MakeObject() override;
   void Prepare(int participant, int what) override;
   std::span<char> memory() const override { return MemoryOf(segment_); }
+  bool moves_clock() const override { return HasAny(IsTimedStoreCall); }
   SharedObject& object(int participant) override {
     return *stores_[static_cast<size_t>(participant)];
   }
@@ -99,7 +109,11 @@ class StoreScene final : public ObjectScene {
   size_t BytesOf(ValueId id) const;
   std::string ValueOf(ValueId id, uint64_t key) const;
   ValueId Named(ValueId id) const;  // as the history names what was written
-  void Lease(int participant, size_t number);
+  void Lease(int participant, size_t number, StoreCall call);
+  static std::string_view KeyText(uint64_t key);
+  // That nobody is shown an entry whose deadline was over when he asked.
+  Finding CheckDeadlines() const;
+  bool IsShownLate(const Operation& got) const;
   static absl::StatusOr<Version> PutByDraft(Store& store, std::string_view key,
                                             std::string_view value);
   // Those that there may be.

@@ -44,6 +44,7 @@ class Processes final : public Stage {
   void AfterOperation() override {}
   uint64_t Tick() override { return shared_->ticks.fetch_add(1, std::memory_order_relaxed) + 1; }
   int64_t now_ns() const override;
+  void PassTime(int64_t) override {}  // no such scene is done here
   bool Overslept(int64_t) const override { return false; }
   bool died(int participant) const override {
     return shared_->died[static_cast<size_t>(participant)] != 0;

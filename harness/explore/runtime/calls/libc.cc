@@ -340,6 +340,7 @@ int __wrap_clock_gettime(clockid_t clock, timespec* time) {
   if (!IsExploredCode()) return __real_clock_gettime(clock, time);
   constexpr int64_t kSecondNs = 1'000'000'000;
   Machine& machine = Machine::Get();
+  machine.TouchClock(false, KILL9_CODE);
   const int64_t now_ns = machine.now_ns();
   machine.Answer(static_cast<uint64_t>(now_ns));
   *time = {now_ns / kSecondNs, now_ns % kSecondNs};

@@ -9,9 +9,10 @@ namespace kill9::explore {
 namespace {
 
 constexpr std::string_view kChannelNames[] = {
-    "send",  "receive", "take",       "return",     "drain",        "draft",
-    "close", "recover", "return_two", "join",       "wait_receive", "wait_send",
-    "keep",  "batch",   "drain_all",  "return_all", "come"};
+    "send",      "receive", "take",       "return",     "drain",        "draft",
+    "close",     "recover", "return_two", "join",       "wait_receive", "wait_send",
+    "keep",      "batch",   "drain_all",  "return_all", "come",         "soon_receive",
+    "soon_send", "tick",    "ask",        "serve"};
 constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full", "@closed"};
 constexpr std::string_view kLargerChannelScenes[] = {
     "send,send,receive+receive,send", "send,receive+send,receive@empty", "send,take+send,return",
@@ -36,7 +37,17 @@ constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
                                                       "wait_send+take@full",
                                                       "wait_send+drain@full",
                                                       "wait_receive+wait_send@full",
-                                                      "wait_receive+wait_send@empty"};
+                                                      "wait_receive+wait_send@empty",
+                                                      "soon_receive+tick,send@empty",
+                                                      "soon_receive+send+tick@empty",
+                                                      "soon_receive+wait_receive+tick,send@empty",
+                                                      "soon_send+tick,receive@full",
+                                                      "soon_send+take+tick@full",
+                                                      "ask+serve@empty",
+                                                      "ask+ask@empty",
+                                                      "ask+serve+recover@empty",
+                                                      "ask+ask+serve@empty",
+                                                      "ask+serve"};
 
 bool IsTakeOrReceive(const Operation& one) {
   return one.function == Function::kTake || one.function == Function::kReceive;
@@ -65,12 +76,25 @@ bool HasChannelCall(const ChannelTraits& traits, size_t call) {
     case ChannelCall::kCome:
       return traits.has_recovery;
     case ChannelCall::kWaitReceive:
+    case ChannelCall::kSoonReceive:
+    case ChannelCall::kTick:
       return traits.has_readiness;
     case ChannelCall::kWaitSend:
+    case ChannelCall::kSoonSend:
       return traits.has_readiness && traits.when_full == ChannelTraits::WhenFull::kWait;
+    case ChannelCall::kAsk:
+    case ChannelCall::kServe:
+      return traits.has_readiness && traits.has_take &&
+             traits.delivery != ChannelTraits::Delivery::kBroadcast;
     default:
       return true;
   }
+}
+
+bool IsTimedChannelCall(size_t call) {
+  const auto of_channel = static_cast<ChannelCall>(call);
+  return of_channel == ChannelCall::kSoonReceive || of_channel == ChannelCall::kSoonSend ||
+         of_channel == ChannelCall::kTick;
 }
 
 std::span<const std::string_view> LargerChannelScenes() { return kLargerChannelScenes; }
@@ -104,6 +128,11 @@ bool ChannelScene::MayComeBefore(size_t call) const {
     case ChannelCall::kWaitReceive:
     case ChannelCall::kWaitSend:
     case ChannelCall::kKeep:
+    case ChannelCall::kSoonReceive:
+    case ChannelCall::kSoonSend:
+    case ChannelCall::kTick:
+    case ChannelCall::kAsk:
+    case ChannelCall::kServe:
       return false;
     default:
       return true;
