@@ -90,6 +90,10 @@ endfunction()
 
 set(EXPLORED_SOURCES ${VARIANT_SOURCES})
 list(FILTER EXPLORED_SOURCES EXCLUDE REGEX "/variants/peers/")
+# A channel that scenes of pools have.
+set(box ${CMAKE_SOURCE_DIR}/harness/explore/scenes/pools/note_box.cc)
+set_source_files_properties(${box} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+list(APPEND EXPLORED_SOURCES ${box})
 kill9_explored(EXPLORED_DESIGNS ${CMAKE_SOURCE_DIR} ${EXPLORED_SOURCES})
 
 file(GLOB_RECURSE EXPLORE_SOURCES CONFIGURE_DEPENDS harness/explore/*.cc)

@@ -11,7 +11,8 @@ add_library(kill9_explore_outcomes STATIC ${CMAKE_SOURCE_DIR}/property/explore/c
   ${CMAKE_SOURCE_DIR}/property/explore/outcomes_for_tests.cc)
 target_link_libraries(kill9_explore_outcomes PUBLIC kill9_explorer GTest::gtest)
 file(GLOB EXPLORE_TESTS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/property/explore/*_test.cc
-  ${CMAKE_SOURCE_DIR}/property/explore/drawn/*_test.cc)
+  ${CMAKE_SOURCE_DIR}/property/explore/drawn/*_test.cc
+  ${CMAKE_SOURCE_DIR}/property/explore/moves/*_test.cc)
 list(APPEND TEST_SOURCES ${EXPLORE_TESTS})
 # Its litmus cases are written in the words of those in explore_enumerator_test.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/property/explore/explore_c11_test.cc PROPERTIES

@@ -38,6 +38,10 @@ class Scene {
   virtual size_t MomentsOf(int /*participant*/) const { return 0; }
   // Whether what participants do is about a clock that one of them moves.
   virtual bool moves_clock() const { return false; }
+  // Why processes of the shipped program cannot do the scene; null: they can.
+  virtual const char* why_not_shipped() const {
+    return moves_clock() ? "nobody moves the clock of the shipped program" : nullptr;
+  }
 };
 
 class Stage {

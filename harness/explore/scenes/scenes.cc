@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/explore/scenes/channel_scene.h"
 #include "harness/explore/scenes/heap_scene.h"
+#include "harness/explore/scenes/pools/pool_scene.h"
 #include "harness/explore/scenes/store_scene.h"
 #include "variants/registry.h"
 
@@ -55,6 +56,10 @@ constexpr KindOfScenes kKinds[] = {
      },
      [](std::span<const size_t>) { return true; }, IsTimedHeapCall,
      static_cast<size_t>(HeapMove::kTick), Make<HeapDesign, HeapScene>},
+    {kPoolKind, PoolWords, LargerPoolScenes, WiderPoolScenes,
+     []() -> std::span<const std::string_view> { return {}; }, static_cast<size_t>(PoolCall::kCome),
+     [](const Design&, size_t) { return true; }, [](std::span<const size_t>) { return true; },
+     [](size_t) { return false; }, /*tick=*/0, Make<Design, PoolScene>},
 };
 
 const KindOfScenes* Find(const Design& design) {

@@ -92,8 +92,8 @@ void ReplayInto(const Design& design, const Steps& steps, Told* told) {
   stepper::StartTicker();
   const absl::StatusOr<std::unique_ptr<Scene>> scene = NewScene(design, steps.scenario);
   if (!scene.ok()) return tell(ShippedAnswer::kDiverged, std::string(scene.status().message()));
-  if ((*scene)->moves_clock()) {
-    return tell(ShippedAnswer::kDiverged, "nobody moves the clock of the shipped program");
+  if (const char* why = (*scene)->why_not_shipped(); why != nullptr) {
+    return tell(ShippedAnswer::kDiverged, why);
   }
   Processes processes(**scene);
   if (const std::string why = processes.Begin(); !why.empty()) {

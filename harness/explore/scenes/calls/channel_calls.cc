@@ -27,27 +27,16 @@ constexpr std::string_view kWiderChannelScenes[] = {
     "send+receive+take",   "send+send+drain@full", "take+return+recover",   "send+join+recover",
     "close+send+receive",  "send+receive@closed",  "take+drain@closed",     "draft+return@closed",
     "receive+join@closed", "send+close@closed",    "receive+receive@closed"};
-constexpr std::string_view kWaitingChannelScenes[] = {"wait_receive+send@empty",
-                                                      "wait_receive+draft@empty",
-                                                      "wait_receive,receive+send@empty",
-                                                      "wait_receive+return",
-                                                      "take,recover+wait_receive",
-                                                      "wait_receive+wait_receive+send@empty",
-                                                      "wait_send+receive@full",
-                                                      "wait_send+take@full",
-                                                      "wait_send+drain@full",
-                                                      "wait_receive+wait_send@full",
-                                                      "wait_receive+wait_send@empty",
-                                                      "soon_receive+tick,send@empty",
-                                                      "soon_receive+send+tick@empty",
-                                                      "soon_receive+wait_receive+tick,send@empty",
-                                                      "soon_send+tick,receive@full",
-                                                      "soon_send+take+tick@full",
-                                                      "ask+serve@empty",
-                                                      "ask+ask@empty",
-                                                      "ask+serve+recover@empty",
-                                                      "ask+ask+serve@empty",
-                                                      "ask+serve"};
+constexpr std::string_view kWaitingChannelScenes[] = {
+    "wait_receive+send@empty", "wait_receive+draft@empty", "wait_receive,receive+send@empty",
+    "wait_receive+return", "take,recover+wait_receive", "wait_receive+wait_receive+send@empty",
+    // Who waits again, while the last is woken.
+    "wait_receive,wait_receive+send,send@empty", "wait_receive+wait_receive+send,send@empty",
+    "wait_send+receive@full", "wait_send+take@full", "wait_send+drain@full",
+    "wait_receive+wait_send@full", "wait_receive+wait_send@empty", "soon_receive+tick,send@empty",
+    "soon_receive+send+tick@empty", "soon_receive+wait_receive+tick,send@empty",
+    "soon_send+tick,receive@full", "soon_send+take+tick@full", "ask+serve@empty", "ask+ask@empty",
+    "ask+serve+recover@empty", "ask+ask+serve@empty", "ask+serve"};
 
 bool IsTakeOrReceive(const Operation& one) {
   return one.function == Function::kTake || one.function == Function::kReceive;

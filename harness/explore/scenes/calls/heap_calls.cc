@@ -15,6 +15,8 @@ constexpr std::string_view kWaitingHeapScenes[] = {"wait_alloc+free@full",
                                                    "free+wait_alloc,free@full",
                                                    "wait_alloc+wait_alloc+free@full",
                                                    "wait_alloc+pass@full",
+                                                   "wait_alloc,wait_alloc+free,drop@full",
+                                                   "wait_alloc+wait_alloc+free,drop@full",
                                                    "soon_alloc+tick,free@full",
                                                    "soon_alloc+free+tick@full",
                                                    "soon_alloc+wait_alloc+tick,free@full"};

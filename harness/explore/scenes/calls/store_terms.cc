@@ -1,5 +1,5 @@
 // What scenes of stores do with terms: clears and leases; and what must hold of deadlines.
-#include <algorithm>
+#include <chrono>
 #include <string>
 
 #include "harness/explore/scenes/store_scene.h"
@@ -34,6 +34,8 @@ void StoreScene::Lease(int participant, size_t number, StoreCall call) {
   Operation& getting = Begin(participant, StoreWords().calls[static_cast<size_t>(call)].data(),
                              /*must_not_wait=*/false, asked);
   LeaseOptions options;
+  // So it is the wait that ends first: who is overlooked is not saved by the lease's end.
+  options.lease_for = std::chrono::hours(2);
   if (call == StoreCall::kWaitLease) options.wait = AnHour();
   if (call == StoreCall::kBriefLease) options.lease_for = kBrief;
   const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(KeyText(key), &read, options);
