@@ -1,5 +1,6 @@
 // The sweep of stores that keep their data in files of their own: LMDB and tdb, where installed.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <csignal>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include "harness/stepper/process/process_wait.h"
 #include "harness/stepper/shared_bytes.h"
 #include "harness/store_driver/sweep/store_scene.h"
+#include "harness/sweep/judge/remote_survivor.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
@@ -145,69 +147,115 @@ TEST(FilesOfAnObject, OneThatWasReplacedOrRemovedIsPutBackAndIsComparedWhereItIs
   std::filesystem::remove_all(folder);
 }
 
+// What a survivor finds, thrown.
+class ThrownFindings final : public Findings {
+ public:
+  [[noreturn]] void Fail(Verdict, const std::string& message) override {
+    throw std::runtime_error(message);
+  }
+};
+
 class RemoteSurvivorTest : public testing::Test {
  protected:
-  RemoteSurvivorTest() {
+  RemoteSurvivorTest()
+      : history_(static_cast<CellHistory*>(mmap(nullptr, sizeof(CellHistory),
+                                                PROT_READ | PROT_WRITE,
+                                                MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
     absl::StatusOr<std::unique_ptr<StoreScene>> scene =
         MakeStoreScene(*FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry);
     EXPECT_TRUE(scene.ok()) << scene.status();
     scene_ = *std::move(scene);
-    remote_survivor_ = std::make_unique<RemoteSurvivor>(scene_->design(), scene_->segment());
+    remote_survivor_ = std::make_unique<RemoteSurvivor>(*scene_, log());
   }
   ~RemoteSurvivorTest() override {
     if (remote_survivor_->pid() > 0) stepper::KillAndReap(remote_survivor_->pid());
+    munmap(history_, sizeof(CellHistory));
   }
-  [[noreturn]] static void Throw(const std::string& how) { throw std::runtime_error(how); }
+  OperationLog log() const { return history_->SurvivorLog(); }
+  std::unique_ptr<Survivor> AttachThere() {
+    return *remote_survivor_->Attach(kSurvivorAfter, findings_);
+  }
+  std::unique_ptr<Survivor> AttachHere() {
+    return *scene_->NewSurvivor(kSurvivorBefore, findings_, log());
+  }
+  // What a survivor is shown: of each key what is there.
+  std::vector<std::string> LookOf(Survivor& survivor) {
+    const size_t before = log().operations().size();
+    survivor.Look();
+    std::vector<std::string> shown;
+    for (const Operation& one : log().operations().subspan(before)) {
+      shown.push_back(absl::StrCat(std::string(RowOf(one.function).name), " ", one.key, " ", one.result));
+    }
+    return shown;
+  }
 
+  CellHistory* const history_;
+  ThrownFindings findings_;
   std::unique_ptr<StoreScene> scene_;
   std::unique_ptr<RemoteSurvivor> remote_survivor_;
 };
 
-TEST_F(RemoteSurvivorTest, AnswersAsAStoreInThisProcessWould) {
-  absl::StatusOr<std::unique_ptr<Store>> there = remote_survivor_->Attach(Throw);
-  ASSERT_TRUE(there.ok()) << there.status();
-  absl::StatusOr<std::unique_ptr<Store>> here = scene_->design().Attach(scene_->segment());
-  ASSERT_TRUE(here.ok());
-  ASSERT_TRUE((*there)->Put("key", "value of the remote_survivor").ok());
-  std::string read;
-  ASSERT_TRUE((*here)->Get("key", &read).ok());
-  EXPECT_EQ(read, "value of the remote_survivor");
-  absl::StatusOr<Version> version = (*here)->Put("key", "another");
-  EXPECT_EQ((*there)->Get("key", &read), version);
-  EXPECT_EQ(read, "another");
-  std::vector<std::string> seen[2];
-  int of = 0;
-  for (Store* store : {here->get(), there->get()}) {
-    EXPECT_TRUE(store
-                    ->ForEach([&](const EntryView& view) {
-                      seen[of].push_back(std::string(view.key) + "=" + std::string(view.value));
-                      return true;
-                    })
-                    .ok());
-    ++of;
+TEST_F(RemoteSurvivorTest, WorksAsASurvivorInThisProcessWould) {
+  std::unique_ptr<Survivor> there = AttachThere();
+  std::unique_ptr<Survivor> here = AttachHere();
+  const std::vector<std::string> at_first = LookOf(*there);
+  EXPECT_FALSE(at_first.empty());
+  EXPECT_EQ(LookOf(*here), at_first);
+  there->Write(Nearness::kSame);
+  const std::vector<std::string> written = LookOf(*here);
+  EXPECT_NE(written, at_first);
+  EXPECT_EQ(LookOf(*there), written);
+  const uint32_t before = log().count->load();
+  there->Work(Nearness::kElsewhere);
+  EXPECT_GT(log().count->load(), before);
+  EXPECT_EQ(log().operations().back().process, uint32_t{kSurvivorAfter});
+  EXPECT_EQ(LookOf(*there), LookOf(*here));
+  EXPECT_EQ(there->object().Recover().status().code(), here->object().Recover().status().code());
+  const absl::StatusOr<AuditReport> by_there = there->object().Audit();
+  const absl::StatusOr<AuditReport> by_here = here->object().Audit();
+  ASSERT_TRUE(by_there.ok() && by_here.ok()) << by_there.status();
+  EXPECT_EQ(by_there->participants, 2u);
+  EXPECT_EQ(by_here->participants, 2u);
+  EXPECT_EQ(by_there->entries, by_here->entries);
+  EXPECT_EQ(by_there->free.bytes, by_here->free.bytes);
+  EXPECT_EQ(by_there->live.blocks, by_here->live.blocks);
+  EXPECT_EQ(by_there->capacity.bytes, by_here->capacity.bytes);
+  there->CheckContents(*by_there);
+  const uint32_t filled = there->Fill();
+  here->Empty(filled);
+  EXPECT_EQ(here->Fill(), filled + static_cast<uint32_t>(by_here->entries));
+  there->Empty(filled + static_cast<uint32_t>(by_here->entries));
+  there.reset();
+  EXPECT_EQ(here->object().Audit()->participants, 1u);  // it detached
+  EXPECT_NE(AttachThere(), nullptr);                    // and attaches again
+}
+
+TEST_F(RemoteSurvivorTest, WhatItFindsIsToldHere) {
+  std::unique_ptr<Survivor> there = AttachThere();
+  there->Look();
+  AttachHere()->Empty(0);
+  const AuditReport audit = *there->object().Audit();
+  std::string found;
+  try {
+    there->CheckContents(audit);
+  } catch (const std::runtime_error& finding) {
+    found = finding.what();
   }
-  EXPECT_EQ(seen[0].size(), 2u);
-  EXPECT_EQ(seen[0], seen[1]);
-  EXPECT_TRUE(*(*there)->Erase("key"));
-  EXPECT_FALSE(*(*there)->Erase("key"));
-  EXPECT_EQ((*there)->Get("key", &read).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE((*there)->Recover().ok());
-  EXPECT_EQ((*there)->max_value_bytes(), (*here)->max_value_bytes());
-  there->reset();
-  EXPECT_EQ((*here)->Audit()->participants, 1u);      // it detached
-  EXPECT_TRUE(remote_survivor_->Attach(Throw).ok());  // and attaches again
+  EXPECT_EQ(found, "the audit counts 0 entries, 1 are visible");
+  there.release();  // whose process is gone cannot detach
 }
 
 TEST_F(RemoteSurvivorTest, ItsDeathIsTold) {
-  absl::StatusOr<std::unique_ptr<Store>> there =
-      remote_survivor_->Attach([](const std::string& how) {
-        EXPECT_EQ(how, "died by signal 9 (KILL)");
-        throw std::runtime_error(how);
-      });
-  ASSERT_TRUE(there.ok());
+  std::unique_ptr<Survivor> there = AttachThere();
   kill(remote_survivor_->pid(), SIGKILL);
-  EXPECT_THROW((*there)->Put("key", "value").IgnoreError(), std::runtime_error);
-  there->release();  // whose remote_survivor is gone cannot detach
+  std::string found;
+  try {
+    there->Look();
+  } catch (const std::runtime_error& finding) {
+    found = finding.what();
+  }
+  EXPECT_EQ(found, "died by signal 9 (KILL)");
+  there.release();  // whose process is gone cannot detach
 }
 
 }  // namespace

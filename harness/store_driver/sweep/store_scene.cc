@@ -76,12 +76,7 @@ std::unique_ptr<Victim> StoreScene::NewVictim(uint32_t operation, uint32_t numbe
 absl::StatusOr<std::unique_ptr<Survivor>> StoreScene::NewSurvivor(CellProcess process,
                                                                   Findings& findings,
                                                                   OperationLog log) const {
-  const bool elsewhere = remote_survivor_ != nullptr && process == kSurvivorAfter;
-  absl::StatusOr<std::unique_ptr<Store>> store =
-      elsewhere ? remote_survivor_->Attach([&findings](const std::string& how) {
-        findings.Fail(Verdict::kSurvivorCrashed, how);
-      })
-                : variant_.Attach(segment_);
+  absl::StatusOr<std::unique_ptr<Store>> store = variant_.Attach(segment_);
   if (!store.ok()) return store.status();
   return std::make_unique<StoreSurvivor>(*this, process, *std::move(store), findings, log);
 }
@@ -139,12 +134,6 @@ std::shared_ptr<void> StoreScene::HoldBeside(SharedObject& object, Findings& fin
     held->drafts.push_back(*std::move(draft));
   }
   return held;
-}
-
-pid_t StoreScene::ForkRemoteSurvivor() {
-  if (!traits().needs_name) return 0;
-  remote_survivor_ = std::make_shared<RemoteSurvivor>(variant_, segment_);
-  return remote_survivor_->pid();
 }
 
 std::optional<uint32_t> StoreScene::NumberOf(std::string_view key) const {

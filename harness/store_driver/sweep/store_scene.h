@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "harness/store_driver/sweep/remote_survivor.h"
 #include "harness/store_driver/sweep/store_operations.h"
 #include "harness/sweep/driver/driver.h"
 #include "variants/registry.h"
@@ -58,7 +57,7 @@ class StoreScene final : public Scene {
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
   std::shared_ptr<void> HoldBeside(SharedObject& object, Findings& findings) const override;
-  pid_t ForkRemoteSurvivor() override;
+  bool OncePerProcess() const override { return traits().needs_name; }
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
@@ -88,7 +87,6 @@ class StoreScene final : public Scene {
   uint32_t elsewhere_ = 2;  // shares none of them
   uint32_t same_stripe_ = 3;  // absent; shares the low and high bits with the target
   bool full_ = false;         // filled until there was no room
-  std::shared_ptr<RemoteSurvivor> remote_survivor_;
 };
 
 // Creates the segment and fills it, in this process and through a participant that detaches again.

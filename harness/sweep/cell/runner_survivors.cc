@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "harness/stepper/process/futex_word.h"
 #include "harness/sweep/cell/runner.h"
@@ -62,7 +63,11 @@ void Runner::CallJudge(const JudgeRequest& request) {
 }
 
 void Runner::BeJudge() {
-  stage_->remote_survivor = scene_->ForkRemoteSurvivor();
+  std::optional<RemoteSurvivor> remote;
+  if (scene_->OncePerProcess()) {
+    remote.emplace(*scene_, stage_->history.SurvivorLog());
+    stage_->remote_survivor = remote->pid();
+  }
   HistoryCheck check(*scene_, beginning_);
   for (uint32_t calls = 1;; ++calls) {
     while (stage_->called.load(std::memory_order_acquire) < calls) {
@@ -70,7 +75,8 @@ void Runner::BeJudge() {
     }
     {
       const uint64_t faults = stepper::OwnPageFaults();
-      Judge judge(*scene_, stage_->request, &stage_->report, stage_->history, check);
+      Judge judge(*scene_, stage_->request, &stage_->report, stage_->history, check,
+                  remote.has_value() ? &*remote : nullptr);
       judge.AttachBefore();
       Signal(stage_->ready);
       Await(stage_->go);
@@ -104,6 +110,11 @@ bool Runner::WaitReady(pid_t child) {
 
 bool Runner::AwaitJudgement(int* status, bool* stuck) {
   StuckDetector stuck_detector(judge_, area_.request.watchdog_seconds);
+  // While the other process works the judge sleeps.
+  std::optional<StuckDetector> remote_detector;
+  if (stage_->remote_survivor > 0) {
+    remote_detector.emplace(stage_->remote_survivor, area_.request.watchdog_seconds);
+  }
   while (stage_->judged.load(std::memory_order_acquire) == 0) {
     FutexWait(stage_->judged, 0, kJudgeLookNanoseconds);
     if (stage_->judged.load(std::memory_order_acquire) != 0) break;
@@ -111,7 +122,8 @@ bool Runner::AwaitJudgement(int* status, bool* stuck) {
       judge_ = 0;
       return false;
     }
-    if (stuck_detector.Exhausted()) {
+    const bool remote_is_stuck = !remote_detector.has_value() || remote_detector->Exhausted();
+    if (stuck_detector.Exhausted() && remote_is_stuck) {
       *stuck = true;
       return false;
     }

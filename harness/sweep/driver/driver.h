@@ -6,8 +6,6 @@
 #ifndef KILL9_HARNESS_SWEEP_DRIVER_DRIVER_H_
 #define KILL9_HARNESS_SWEEP_DRIVER_DRIVER_H_
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -137,9 +135,9 @@ class Scene {
   virtual std::shared_ptr<void> HoldBeside(SharedObject& /*object*/, Findings& /*findings*/) const {
     return nullptr;
   }
-  // Called first in the process of a judge, whose survivors then are two processes where the object
-  // may be attached once in each. Returns the other one; 0: none is needed.
-  virtual pid_t ForkRemoteSurvivor() { return 0; }
+  // Whether the object may be attached once in a process: the survivors of a judge, which take
+  // turns, are two processes then.
+  virtual bool OncePerProcess() const { return false; }
 
   // Whether the probe says anything about the object.
   virtual bool IsTried(uint32_t probe) const = 0;

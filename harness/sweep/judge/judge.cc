@@ -14,8 +14,13 @@ void JudgeReport::Say(Verdict found, const std::string& what, const std::string&
 }
 
 Judge::Judge(const Scene& scene, const JudgeRequest& request, JudgeReport* report,
-             CellHistory& history, HistoryCheck& check)
-    : scene_(&scene), request_(request), report_(report), history_(history), check_(check) {
+             CellHistory& history, HistoryCheck& check, RemoteSurvivor* remote)
+    : scene_(&scene),
+      request_(request),
+      report_(report),
+      history_(history),
+      check_(check),
+      remote_(remote) {
   report_->verdict = Verdict::kPass;
 }
 
@@ -37,7 +42,9 @@ void Judge::Fail(Verdict verdict, const std::string& message) {
 
 std::unique_ptr<Survivor> Judge::Attach(CellProcess process) {
   absl::StatusOr<std::unique_ptr<Survivor>> survivor =
-      scene_->NewSurvivor(process, *this, history_.SurvivorLog());
+      remote_ != nullptr && process == kSurvivorAfter
+          ? remote_->Attach(process, *this)
+          : scene_->NewSurvivor(process, *this, history_.SurvivorLog());
   Check(survivor.ok(), Verdict::kAuditFailed, "cannot attach: ", survivor.status());
   return *std::move(survivor);
 }

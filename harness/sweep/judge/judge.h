@@ -19,6 +19,7 @@
 #include "harness/result/verdict.h"
 #include "harness/sweep/driver/driver.h"
 #include "harness/sweep/judge/history_check.h"
+#include "harness/sweep/judge/remote_survivor.h"
 
 namespace kill9::sweep {
 
@@ -61,9 +62,10 @@ struct JudgeReport {
 
 class Judge final : public Findings {
  public:
-  // `check` is kept for the next judge of the process.
+  // `check` is kept for the next judge of the process. `remote`: B, where it is another process, or
+  // null.
   Judge(const Scene& scene, const JudgeRequest& request, JudgeReport* report, CellHistory& history,
-        HistoryCheck& check);
+        HistoryCheck& check, RemoteSurvivor* remote);
 
   // Before the victim begins: A attaches. Where the scene has no place for it, it does so in Run.
   void AttachBefore();
@@ -89,6 +91,7 @@ class Judge final : public Findings {
   JudgeReport* report_;
   CellHistory& history_;
   HistoryCheck& check_;
+  RemoteSurvivor* const remote_;
   std::unique_ptr<Scene> created_;
   DecidedOutcome creation_ = DecidedOutcome::kNone;
   std::unique_ptr<Survivor> before_, after_;
