@@ -21,6 +21,7 @@ constexpr uint64_t kFeedNs = 2'000'000;
 constexpr size_t kFeedOperations = 256;
 constexpr uint64_t kMeanCalls = 40;    // of a life
 constexpr size_t kLineMost = 1 << 20;  // bytes without an end of line
+constexpr uint64_t kMostRefusals = 1000;
 
 }  // namespace
 
@@ -130,6 +131,7 @@ void Runner::AskToBegin(Participant& one) {
   one.stage = Stage::kStarting;
   one.process = processes_++;
   one.held.reset();
+  one.refusals = 0;
   one.kill_ns = one.kill_sent_ns = 0;
   one.charged_ns = one.looked_ns = 0;
   one.chance.Begin(one.connection.pid, now);
@@ -359,7 +361,8 @@ void Runner::TakeResult(Participant& one, const Answer& answer) {
   const bool ok = done.outcome == Outcome::kOk;
   const bool asked_to_hold = RowOf(done.function).result == Field::kAcquired;
   if (asked_to_hold && ok && done.result != kHeldByOther) one.held = done.key;
-  if (done.function == Function::kRelease) one.held.reset();
+  NoteGivingBack(one);
+  if (over()) return;
   // What may still happen is this process's no more: it goes on as another one.
   if (done.outcome == Outcome::kUnknown) {
     done.finish = kNever;
@@ -369,6 +372,21 @@ void Runner::TakeResult(Participant& one, const Answer& answer) {
   NoteWakeUps(done);
   // A kill whose call was over first comes in a later one.
   if (one.kill_ns != 0 && one.kill_sent_ns == 0 && one.kill_ns > NowNs()) one.kill_ns = 0;
+}
+
+// Who is refused still has it, but for a lease, which may have ended; it is asked again.
+void Runner::NoteGivingBack(Participant& one) {
+  const Operation& done = one.operation;
+  const bool is_release = done.function == Function::kRelease;
+  const bool is_done = done.outcome != Outcome::kRefused;
+  if (is_release && (is_done || workload_.IsLent())) one.held.reset();
+  const bool is_last = ending_ && done.function == Function::kBroadcast;
+  if (!is_release && !is_last) return;
+  // A run ends only once they are done.
+  one.refusals = (is_release ? is_done : done.outcome == Outcome::kOk) ? 0 : one.refusals + 1;
+  if (one.refusals < kMostRefusals) return;
+  Blame(one, absl::StrCat("its \"", std::string(RowOf(done.function).name), "\" failed ",
+                          one.refusals, " times in turn"));
 }
 
 void Runner::Record(const Operation& operation) {

@@ -74,6 +74,7 @@ class Runner {
     uint64_t asked_ns = 0;  // when it was asked what it has not answered
     Operation operation{};
     std::optional<uint64_t> held;        // the key of the lock that it has
+    uint64_t refusals = 0;               // in turn, of what a run ends with
     uint64_t calls_left = 0;             // before the one in which it is killed
     uint64_t doomed_ns = 0;              // or: when it is
     bool dies_idle = false;              // between two calls, instead
@@ -101,6 +102,7 @@ class Runner {
   void TakeLine(Participant& one, const std::string& line);
   void TakeOffer(Participant& one, const Answer& answer);
   void TakeResult(Participant& one, const Answer& answer);
+  void NoteGivingBack(Participant& one);
   void Record(const Operation& operation);
   void Feed(bool all);
   uint64_t kills_total() const {
@@ -187,6 +189,7 @@ class Runner {
   Function longest_wait_function_ = Function::kAttach;
   // Of a condition.
   uint64_t changed_ns_ = 0;  // the latest death, or end of a wait: a wake-up may have gone by then
+  uint64_t open_waits_ = 0;  // answered "info": each may take a wake-up at any later time
   bool looks_ = false;       // how many wake-ups there are is to be asked
   bool is_due_ = false;      // one surely is there, and somebody sleeps
 

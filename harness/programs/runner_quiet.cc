@@ -102,6 +102,7 @@ void Runner::CloseBy(Participant& one) {
       if (call.function == Function::kAt) call.argument = n;  // of a list, index by index
       Ask(one, call);
       StepUntilIdle(one);
+      if (call.function == Function::kRelease && one.held.has_value()) continue;
       if (!workload_.ClosesUntilNothing() || one.operation.result == kNothing) break;
     }
   }

@@ -38,7 +38,7 @@ std::optional<Call> Runner::DrawCall(Participant& one) {
   }
   if (ending_) {
     if (sleepers == 0 || !is_quiet) return std::nullopt;
-    return Call{Function::kBroadcast, 0, sleepers};
+    return Call{Function::kBroadcast, 0, sleepers + open_waits_};
   }
   std::optional<Call> call = drawn();
   // Somebody stays awake.
@@ -60,12 +60,15 @@ void Runner::KillASleeper(const Call& call) {
 // What was asked before somebody took a wake-up, or died, tells nothing about what is there now.
 void Runner::NoteWakeUps(const Operation& done) {
   if (!workload_.HasSleepers()) return;
-  if (done.function == Function::kWait) return NoteChange();
+  if (done.function == Function::kWait) {
+    open_waits_ += done.outcome == Outcome::kUnknown;
+    return NoteChange();
+  }
   if (done.invoke <= changed_ns_) return;
   const bool is_there = done.outcome == Outcome::kOk && Sleepers() > 0;
   if (done.function == Function::kWakeUps && looks_) {
     looks_ = false;
-    is_due_ = is_there && done.result > 0;
+    is_due_ = is_there && done.result > open_waits_;
   }
   if (done.function == Function::kBroadcast && ending_) is_due_ = is_there;
 }

@@ -131,12 +131,28 @@ class Search {
     const Object object = object_;
     const std::vector<uint64_t> versions = versions_;
     if (forget_first) cell_.present = false;
-    bool found = Apply(items_[i].operation, items_[i].optional) && Place(now);
+    const size_t items = items_.size();
+    bool found = Apply(items_[i].operation, items_[i].optional);
+    if (found && items_[i].optional && items_[i].operation.function == Function::kAcquire) {
+      FreeLater(items_[i]);
+    }
+    found = found && Place(now);
+    items_.resize(items);
+    used_.resize(items);
     cell_ = cell;
     queue_items_ = queue;
     object_ = object;
     versions_ = versions;
     return found;
+  }
+
+  // Who does not return from an acquisition has what it got until its death, or until nobody knows.
+  void FreeLater(const Item& acquisition) {
+    Item death = acquisition;
+    death.operation.function = Function::kDie;
+    death.optional = false;
+    items_.push_back(death);
+    used_.push_back(false);
   }
 
   // The version of the write that is present is `version`.
@@ -243,12 +259,13 @@ class Search {
     const uint64_t caller = uint64_t{operation.process} + 1;
     const bool told = operation.outcome == Outcome::kOk;
     if (operation.function == Function::kDie) {
-      if (object_.holder == caller) object_ = {.left_by_dead = true, .left_by_living = false};
+      // Where nobody was told that it had it, nobody need know that it died with it.
+      if (object_.holder == caller) object_ = {.left_by_dead = true, .left_by_living = !told};
       return true;
     }
     if (operation.function == Function::kRelease) {
       if (object_.holder != caller) return false;
-      object_ = {.left_by_dead = operation.outcome == Outcome::kCrashed};
+      object_ = {.left_by_dead = !told};
       return true;
     }
     if (told && operation.result == kHeldByOther) {
@@ -257,11 +274,7 @@ class Search {
     if (object_.holder != 0) return false;
     if (told && operation.result == kAcquiredOfDead && !object_.left_by_dead) return false;
     if (told && operation.result == kAcquired && robust_ && !object_.left_by_living) return false;
-    if (operation.outcome == Outcome::kCrashed) {
-      object_ = {.left_by_dead = true};
-    } else {
-      object_ = {.holder = caller};
-    }
+    object_ = {.holder = caller};
     return true;
   }
 
@@ -279,7 +292,7 @@ class Search {
     const bool told = operation.outcome == Outcome::kOk;
     if (told && operation.result == kHeldByOther) return permits.size() == 2;
     if (permits.size() == 2 || (told && operation.result == kAcquiredOfDead)) return false;
-    if (operation.outcome != Outcome::kCrashed) permits.push_back(caller);
+    permits.push_back(caller);
     return true;
   }
 

@@ -26,6 +26,7 @@ using ::testing::Not;
 namespace fs = std::filesystem;
 
 constexpr char kOddCondition[] = KILL9_SOURCE_DIR "/property/programs/odd_condition.py";
+constexpr char kOddLock[] = KILL9_SOURCE_DIR "/property/programs/odd_lock.py";
 constexpr char kOdd[] = KILL9_SOURCE_DIR "/property/programs/odd_counter.py";
 
 class OddProgramsTest : public ProgramsTest {
@@ -282,6 +283,32 @@ TEST_F(OddProgramsTest, WakeUpsOfABroadcastMayBeTakenBeforeItsAnswer) {
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_GE(run_["audits"].get<uint64_t>(), 3u);
   EXPECT_GT(run_["overlapping_operations"].get<uint64_t>(), 0u) << "somebody slept meanwhile";
+}
+
+// A wait that was answered "info" takes its wake-up later: who sleeps for another one is not stuck.
+TEST_F(OddProgramsTest, WaitOfWhichNothingIsKnownMayTakeAWakeUpLater) {
+  const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kOddCondition,
+                                           " later' --model=condition --watchdog=1"),
+                              60);
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_GE(run_["audits"].get<uint64_t>(), 1u);
+}
+
+// Who dies in an acquisition may have had the lock until then: it is no lie that others were
+// refused. Nor is it where nobody knows who has it; and who fails to give it back has it still.
+TEST_F(OddProgramsTest, LockThatIsHalfTakenOrNotGivenBackIsRefused) {
+  const auto torture = [this](const char* odd, const char* model) {
+    return Torture(absl::StrCat("--worker='", Python(), " ", kOddLock, " ", odd,
+                                "' --model=", model),
+                   60);
+  };
+  for (const char* odd : {"", "info", "refuses"}) {
+    const Ended ended = torture(odd, "mutex");
+    EXPECT_EQ(ended.exit_code, 0) << odd << ": " << ended.output;
+    EXPECT_GT(run_["kills"]["in_call"].get<uint64_t>(), 0u);
+  }
+  EXPECT_EQ(torture("never", "mutex").exit_code, 2);
+  EXPECT_THAT(Reason(), HasSubstr("its \"release\" failed 1000 times in turn"));
 }
 
 TEST_F(OddProgramsTest, InterruptedRunLeavesNobody) {

@@ -182,6 +182,8 @@ bool Workload::HasSleepers() const {
                         [](const DrawnFunction& one) { return one.function == Function::kWait; });
 }
 
+bool Workload::IsLent() const { return model_.closing == Function::kAcquireFor; }
+
 std::vector<Call> Workload::Closing() const {
   std::vector<Call> calls;
   for (uint64_t key = 0; key < keys_; ++key) {

@@ -71,6 +71,8 @@ class Workload {
                            std::optional<uint64_t> held, bool ending);
   // Whether some calls sleep until another process calls something.
   bool HasSleepers() const;
+  // Whether what a call acquires ends by itself after a term.
+  bool IsLent() const;
   // What tells the most of a state that nobody changes: one call after the other. Those of a queue,
   // or of a list, index by index, go on until there is nothing.
   std::vector<Call> Closing() const;

@@ -1,6 +1,7 @@
 // A lock, which one process has at a time. Who dies frees what it holds, by the moment of its
-// death. The next one who takes it may be told that its owner died (pthread's EOWNERDEAD), and then
-// it must be true; of a robust mutex it must be told.
+// death; so who dies while it acquires may have it until then, and others are refused. The next one
+// who takes it may be told that its owner died (pthread's EOWNERDEAD), and then it must be true; of
+// a robust mutex it must be told.
 #ifndef KILL9_HARNESS_CHECKER_MODELS_OBJECTS_MUTEX_H_
 #define KILL9_HARNESS_CHECKER_MODELS_OBJECTS_MUTEX_H_
 
@@ -21,6 +22,7 @@ struct LockSteps : UsualRules {
   struct State {
     uint64_t holder = 0;  // as Field::kCaller; 0: nobody
     Died died = Died::kNo;
+    uint64_t left_until = 0;  // its holder died in the acquisition, by then; 0: it did not
     bool operator==(const State&) const = default;
   };
 
@@ -31,12 +33,11 @@ struct LockSteps : UsualRules {
   static State Init(bool) { return {}; }
 
   static bool Step(const Operation& operation, State* state) {
-    const bool crashed = operation.outcome == Outcome::kCrashed;
-    if (operation.function == Function::kAcquire) return Acquire(operation, crashed, state);
-    if (state->holder != operation.argument) return operation.function == Function::kDie;
+    if (operation.function == Function::kAcquire) return Acquire(operation, state);
     const bool died = operation.function == Function::kDie;
+    if (state->holder != operation.argument || state->left_until != 0) return died;
     // Who dies in a release may have had it, or not any more.
-    *state = {0, died ? Died::kYes : crashed ? Died::kMaybe : Died::kNo};
+    *state = {0, died ? Died::kYes : IsOptional(operation) ? Died::kMaybe : Died::kNo};
     return true;
   }
 
@@ -44,25 +45,31 @@ struct LockSteps : UsualRules {
     return operation.function == Function::kAcquire && operation.result == kHeldByOther;
   }
   static uint64_t Hash(const State& state) {
-    return (state.holder * 4 + static_cast<uint64_t>(state.died)) * 0x9e3779b97f4a7c15u;
+    const uint64_t hash =
+        (state.holder * 4 + static_cast<uint64_t>(state.died)) * 0x9e3779b97f4a7c15u;
+    return (hash ^ state.left_until) * 0x9e3779b97f4a7c15u;
   }
   static std::string DescribeState(const State& state) {
-    if (state.holder != 0) return "held by P" + std::to_string(state.holder - 1);
+    const std::string holder = "P" + std::to_string(state.holder - 1);
+    if (state.left_until != 0) return "may be left over by " + holder;
+    if (state.holder != 0) return "held by " + holder;
     return state.died == Died::kNo    ? "free"
            : state.died == Died::kYes ? "free, owner died"
                                       : "free, owner may have died";
   }
 
  private:
-  static bool Acquire(const Operation& operation, bool crashed, State* state) {
+  static bool Acquire(const Operation& operation, State* state) {
     const bool ok = operation.outcome == Outcome::kOk;
     if (ok && operation.result == kHeldByOther) {
-      return state->holder != 0 && state->holder != operation.argument;
+      const bool is_gone = state->left_until != 0 && state->left_until < operation.invoke;
+      return state->holder != 0 && state->holder != operation.argument && !is_gone;
     }
-    if (state->holder != 0) return false;
+    if (state->holder != 0 && state->left_until == 0) return false;
     if (ok && operation.result == kAcquiredOfDead && state->died == Died::kNo) return false;
     if (ok && operation.result == kAcquired && must_tell && state->died == Died::kYes) return false;
-    *state = crashed ? State{0, Died::kMaybe} : State{operation.argument, Died::kNo};
+    *state = {operation.argument, Died::kNo};
+    if (IsOptional(operation)) *state = {operation.argument, Died::kMaybe, MayHaveItUntil(operation)};
     return true;
   }
 };

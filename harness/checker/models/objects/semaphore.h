@@ -1,6 +1,6 @@
 // A semaphore of two permits: two processes have it at a time, and a third one waits, or is refused
-// while both are taken. Who dies gives back what it holds, by the moment of its death. Only who has
-// a permit releases one.
+// while both are taken. Who dies gives back what it holds, by the moment of its death; so who dies
+// while it acquires may have a permit until then. Only who has a permit releases one.
 #ifndef KILL9_HARNESS_CHECKER_MODELS_OBJECTS_SEMAPHORE_H_
 #define KILL9_HARNESS_CHECKER_MODELS_OBJECTS_SEMAPHORE_H_
 
@@ -11,13 +11,16 @@
 #include <utility>
 
 #include "harness/checker/models/objects/usual_rules.h"
+#include "harness/checker/search/shown.h"
 #include "harness/history/history.h"
 
 namespace kill9 {
 
 struct SemaphoreModel : UsualRules {
-  // Who has the permits, as Field::kCaller, the greater one first; 0: nobody.
+  // Who has the permits, as Field::kCaller, the greater one first; 0: nobody; kLeftOver and a time:
+  // who died in its acquisition may have it until then.
   using State = std::array<uint64_t, 2>;
+  static constexpr uint64_t kLeftOver = uint64_t{1} << 63;
   static constexpr std::string_view kName = "semaphore";
   static constexpr std::string_view kSummary =
       "acquire, release, die; two permits, which a death gives back";
@@ -42,24 +45,34 @@ struct SemaphoreModel : UsualRules {
   }
   static std::string DescribeState(const State& state) {
     if (state[0] == 0) return "free";
-    const std::string first = "P" + std::to_string(state[0] - 1);
-    if (state[1] == 0) return "one permit held by " + first;
-    return "held by " + first + " and P" + std::to_string(state[1] - 1);
+    if (state[1] == 0) return "one permit held by " + NameOf(state[0]);
+    return "held by " + NameOf(state[0]) + " and " + NameOf(state[1]);
   }
 
  private:
+  static std::string NameOf(uint64_t permit) {
+    return IsLeftOver(permit) ? "one who died in it" : "P" + std::to_string(permit - 1);
+  }
+  static bool IsLeftOver(uint64_t permit) { return permit >= kLeftOver; }
+  static bool IsTaken(uint64_t permit, const Operation& refusal) {
+    return IsLeftOver(permit) ? permit >= LeftUntil(refusal.invoke) : permit != 0;
+  }
   static bool Acquire(const Operation& operation, State* state) {
-    const bool is_full = state->back() != 0;
     if (operation.outcome == Outcome::kOk) {
-      if (operation.result == kHeldByOther) return is_full;
+      if (operation.result == kHeldByOther) {
+        return IsTaken(state->front(), operation) && IsTaken(state->back(), operation);
+      }
       if (operation.result == kAcquiredOfDead) return false;  // nobody is told of a permit's past
     }
-    if (is_full) return false;
-    if (operation.outcome == Outcome::kCrashed) return true;  // its death gives it back
-    state->back() = operation.argument;
+    // What is free, or else what was left over and is gone first.
+    uint64_t* permit = &state->back();
+    if (*permit != 0 && !IsLeftOver(*permit)) permit = &state->front();
+    if (*permit != 0 && !IsLeftOver(*permit)) return false;
+    *permit = IsOptional(operation) ? LeftUntil(MayHaveItUntil(operation)) : operation.argument;
     Order(state);
     return true;
   }
+  static uint64_t LeftUntil(uint64_t time) { return kLeftOver | time; }
   static bool Take(uint64_t holder, State* state) {
     for (uint64_t& one : *state) {
       if (one != holder) continue;

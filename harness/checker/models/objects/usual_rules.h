@@ -28,6 +28,12 @@ struct UsualRules {
   }
 };
 
+// Of an acquisition that a death cut off: it frees what may have been got. When one is freed whose
+// caller does not know whether it got it, is not known.
+inline uint64_t MayHaveItUntil(const Operation& acquisition) {
+  return acquisition.outcome == Outcome::kUnknown ? kNever : acquisition.finish;
+}
+
 }  // namespace kill9
 
 #endif  // KILL9_HARNESS_CHECKER_MODELS_OBJECTS_USUAL_RULES_H_
