@@ -131,7 +131,8 @@ void Runner::RecordEnd(Participant& one, int status, uint64_t noted_ns) {
     one.operation.outcome = Outcome::kCrashed;
     one.operation.finish = noted_ns;
     one.operation.result = kNothing;
-    one.operation.result_version = ReadsClock(one.operation.function) ? noted_ns : 0;
+    one.operation.result_version = 0;
+    if (ReadsClock(one.operation.function)) workload_.EndReadings(&one.operation);
     Record(one.operation);
   }
   // Who dies in a release that was not done yet has had it until then: others find it free.

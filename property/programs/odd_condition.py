@@ -1,24 +1,36 @@
 #!/usr/bin/env python3
 # A worker for tests: a condition in a mapped file, as flock_condition.py of the examples; it
-# answers a broadcast long after the sleepers took its wake-ups. With the argument "later" a wait of the
-# first ones answers "info", and takes its wake-up later.
+# answers a broadcast long after the sleepers took its wake-ups. With the argument "later" a wait of
+# the first ones answers "info", and takes the last wake-up as soon as somebody was told that it is
+# there.
 import fcntl, json, mmap, os, sys, threading, time
 
 odd = sys.argv[1] if len(sys.argv) > 1 else ""
+THERE, TOLD = 0, 1
 
 
-def add(number):
+# Changes how many there are, once that is allowed.
+def add(number, is_allowed, nap):
     own = os.open(path, os.O_RDWR)  # a lock of its own, for each thread
     while True:
         fcntl.flock(own, fcntl.LOCK_EX)
-        if wake_ups[0] + number >= 0:
+        if is_allowed():
             break
         fcntl.flock(own, fcntl.LOCK_UN)
-        time.sleep(0.0005)
-    wake_ups[0] += number
-    there = wake_ups[0]
+        time.sleep(nap)
+    words[THERE] += number
+    words[TOLD] = words[THERE] if number == 0 else 0
+    there = words[THERE]
     os.close(own)
     return there
+
+
+def any_is_there():
+    return words[THERE] > 0
+
+
+def last_was_told():
+    return words[THERE] == words[TOLD] == 1
 
 
 for line in sys.stdin:
@@ -28,15 +40,17 @@ for line in sys.stdin:
         path = call["state"] + "/condition"
         file = os.open(path, os.O_RDWR | os.O_CREAT)
         os.truncate(file, 4096)
-        wake_ups = memoryview(mmap.mmap(file, 4096)).cast("q")
+        words = memoryview(mmap.mmap(file, 4096)).cast("q")
         doubts = odd == "later" and call["process"] < 3
         answer.update(audit=True, functions=["wait", "broadcast", "read"])
     elif call["f"] == "wait" and doubts:
+        threading.Thread(target=add, args=[-1, last_was_told, 0.0005], daemon=True).start()
         doubts = False
-        threading.Thread(target=add, args=[-1], daemon=True).start()
         answer["type"] = "info"
+    elif call["f"] == "wait":
+        add(-1, any_is_there, 0.02 if odd == "later" else 0.0005)
     elif call["f"] != "audit":
-        answer["value"] = add(-1 if call["f"] == "wait" else call.get("value", 0))
-        if call["f"] == "broadcast":
+        answer["value"] = add(call.get("value", 0), lambda: True, 0)
+        if call["f"] == "broadcast" and odd != "later":
             time.sleep(0.02)
     print(json.dumps(answer), flush=True)

@@ -289,7 +289,7 @@ TEST_F(OddProgramsTest, WakeUpsOfABroadcastMayBeTakenBeforeItsAnswer) {
 TEST_F(OddProgramsTest, WaitOfWhichNothingIsKnownMayTakeAWakeUpLater) {
   const Ended ended = Torture(absl::StrCat("--worker='", Python(), " ", kOddCondition,
                                            " later' --model=condition --watchdog=1"),
-                              60);
+                              20);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_GE(run_["audits"].get<uint64_t>(), 1u);
 }

@@ -267,9 +267,9 @@ absl::Status Workload::Decode(const Answer& answer, Operation* operation) {
                          Quoted(Dump(answer.fields))));
       }
       uncertainty = found->get<uint64_t>();
+      uncertainty_ns_ = std::max(uncertainty_ns_, uncertainty);
     }
-    operation->expected -= std::min(operation->expected, uncertainty);
-    operation->result_version = operation->finish + uncertainty;
+    Widen(uncertainty, operation);
   }
   switch (answer.type) {
     case Answer::Type::kInfo:
@@ -288,6 +288,13 @@ absl::Status Workload::Decode(const Answer& answer, Operation* operation) {
   }
   std::abort();
 }
+
+void Workload::Widen(uint64_t uncertainty_ns, Operation* operation) {
+  operation->expected -= std::min(operation->expected, uncertainty_ns);
+  operation->result_version = operation->finish + uncertainty_ns;
+}
+
+void Workload::EndReadings(Operation* cut_off) const { Widen(uncertainty_ns_, cut_off); }
 
 absl::Status Workload::DecodeResult(const Answer& answer, Operation* operation) {
   const Field field = RowOf(operation->function).result;

@@ -82,6 +82,9 @@ class Workload {
   std::string Request(uint64_t id, const Call& call) const;
   // Sets the outcome and the results of `operation`. The error says what the answer lacks.
   absl::Status Decode(const Answer& answer, Operation* operation);
+  // The last reading of a clock of an operation that was cut off at its `finish`: nobody told how
+  // coarse its clock is, so it is the coarsest that was told.
+  void EndReadings(Operation* cut_off) const;
 
   // Values that nobody wrote, as they were read; at most some of them.
   const std::vector<std::string>& foreign() const { return foreign_; }
@@ -94,11 +97,13 @@ class Workload {
   Json ValueOf(uint64_t number) const;
   uint64_t NumberOf(const Json& value);
   absl::Status DecodeResult(const Answer& answer, Operation* operation);
+  static void Widen(uint64_t uncertainty_ns, Operation* operation);
 
   const DrawnModel& model_;
   uint32_t keys_;
   bool numbers_;
   uint64_t values_ = 0;           // that were drawn
+  uint64_t uncertainty_ns_ = 0;   // the largest that was told
   std::vector<uint64_t> latest_;  // by key: the value that an answer showed last
   std::vector<uint64_t> length_;  // by key: about how long its list is
   std::vector<std::string> foreign_;

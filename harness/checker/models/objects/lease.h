@@ -82,8 +82,10 @@ struct LeaseModel : UsualRules {
 
  private:
   static std::string Text(uint64_t reading) { return std::to_string(reading); }
+  // What is not known to have happened may still do so.
   static uint64_t LastReading(const Operation& operation) {
-    return operation.result_version == 0 ? kNever : operation.result_version;
+    const bool is_known = operation.outcome != Outcome::kUnknown && operation.result_version != 0;
+    return is_known ? operation.result_version : kNever;
   }
   static bool Lend(const Operation& operation, uint64_t caller, State* state) {
     const uint64_t term = operation.argument;
