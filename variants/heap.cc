@@ -3,12 +3,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace kill9 {
-namespace {
-
-// What CheckHandle finds out, where two loads tell.
-bool IsSurelyMine(const ForkGuard& guard) { return guard.mine() && !guard.can_be_lost(); }
-
-}  // namespace
 
 HeapReserve& HeapReserve::operator=(HeapReserve&& other) noexcept {
   if (this != &other) {
@@ -30,11 +24,8 @@ void HeapReserve::GiveBack() {
 }
 
 absl::Status Heap::CheckSize(size_t bytes) const {
-  if (!IsSurelyMine(guard())) [[unlikely]] {
-    if (absl::Status status = CheckHandle(); !status.ok()) return status;
-  }
-  if (bytes <= max_block_bytes()) [[likely]]
-    return absl::OkStatus();
+  if (absl::Status status = CheckHandle(); !status.ok()) return status;
+  if (bytes <= max_block_bytes()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "a block of ", bytes, " bytes; this heap has room for ", max_block_bytes(), " in one piece"));
 }
@@ -45,21 +36,9 @@ absl::Status Heap::CheckReserve(const HeapReserve& reserve) const {
   return absl::InvalidArgumentError("the reserve is spent, or of another heap");
 }
 
-absl::StatusOr<BlockHandle> Heap::Allocate(size_t bytes, Deadline deadline, Lifetime lifetime) {
-  if (absl::Status status = CheckSize(bytes); !status.ok()) return status;
-  return DoAllocate(bytes, deadline, lifetime);
-}
-
 absl::StatusOr<BlockHandle> Heap::AllocateAt(uint64_t offset, size_t bytes) {
   if (absl::Status status = CheckSize(bytes); !status.ok()) return status;
   return DoAllocateAt(offset, bytes);
-}
-
-absl::Status Heap::Free(BlockHandle block) {
-  if (!IsSurelyMine(guard())) [[unlikely]] {
-    if (absl::Status status = CheckHandle(); !status.ok()) return status;
-  }
-  return DoFree(block);
 }
 
 absl::StatusOr<HeapReserve> Heap::Reserve(uint64_t blocks, size_t block_bytes, Deadline deadline) {
@@ -100,7 +79,7 @@ absl::Status Heap::Transfer(BlockHandle block, ParticipantId other) {
 }
 
 absl::StatusOr<std::span<char>> Heap::Data(BlockHandle block) {
-  if (!IsSurelyMine(guard())) [[unlikely]] {
+  if (!IsSurelyMine()) [[unlikely]] {
     if (absl::Status status = CheckHandle(); !status.ok()) return status;
   }
   return DoData(block);

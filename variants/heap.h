@@ -183,12 +183,22 @@ class Heap : public SharedObject {
   // whatever was there. Waits for room until the deadline.
   // ON CRASH: there is no block, or the dead's, which recovery frees.
   absl::StatusOr<BlockHandle> Allocate(size_t bytes, Deadline deadline,
-                                       Lifetime lifetime = Lifetime::kShort);
+                                       Lifetime lifetime = Lifetime::kShort) {
+    if (!IsSurelyMine() || bytes > max_block_bytes_) [[unlikely]] {
+      if (absl::Status status = CheckSize(bytes); !status.ok()) return status;
+    }
+    return DoAllocate(bytes, deadline, lifetime);
+  }
   // The same, with its data at this offset of the segment. Never waits.
   absl::StatusOr<BlockHandle> AllocateAt(uint64_t offset, size_t bytes);
   // Lets go of a block; the last owner's frees it. What Data showed is not to be touched any more.
   // ON CRASH: the caller owns it or not; recovery lets go of it in either case.
-  absl::Status Free(BlockHandle block);
+  absl::Status Free(BlockHandle block) {
+    if (!IsSurelyMine()) [[unlikely]] {
+      if (absl::Status status = CheckHandle(); !status.ok()) return status;
+    }
+    return DoFree(block);
+  }
 
   // So many blocks of at most `block_bytes` each, all or none. Waits for room until the deadline.
   // ON CRASH: recovery releases what there is of them.
@@ -218,12 +228,15 @@ class Heap : public SharedObject {
   // The exact account. REQUIRES, as Audit: no operation is under way.
   absl::StatusOr<HeapAccount> Account();
 
-  virtual size_t max_block_bytes() const = 0;  // what the segment could hold if it were empty
+  // What the segment could hold if it were empty.
+  size_t max_block_bytes() const { return max_block_bytes_; }
   // What others name in Share and Transfer.
   virtual ParticipantId id() const = 0;
 
  protected:
   explicit Heap(const ForkGuard& guard) : SharedObject(guard) {}
+  // By the design's constructor, once it knows.
+  void SetMaxBlockBytes(size_t bytes) { max_block_bytes_ = bytes; }
 
  private:
   friend class HeapReserve;
@@ -247,8 +260,12 @@ class Heap : public SharedObject {
   virtual absl::StatusOr<HeapAccount> DoAccount() = 0;
   absl::StatusOr<AuditReport> DoAudit() final;
 
+  // What CheckHandle finds out, where two loads tell.
+  bool IsSurelyMine() const { return guard().mine() && !guard().can_be_lost(); }
   absl::Status CheckSize(size_t bytes) const;
   absl::Status CheckReserve(const HeapReserve& reserve) const;
+
+  size_t max_block_bytes_ = 0;
 };
 
 // A design of a heap.

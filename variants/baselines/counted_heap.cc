@@ -48,11 +48,10 @@ class CountedHeap final : public Heap {
       : Heap(participant.guard()),
         segment_(std::move(segment)),
         participant_(std::move(participant)),
-        header_(*reinterpret_cast<CountedHeader*>(segment_->body().data())) {}
-
-  size_t max_block_bytes() const override {
-    return header_.end - header_.begin - sizeof(CountedBlock);
+        header_(*reinterpret_cast<CountedHeader*>(segment_->body().data())) {
+    SetMaxBlockBytes(header_.end - header_.begin - sizeof(CountedBlock));
   }
+
   ParticipantId id() const override { return {participant_.slot(), participant_.generation()}; }
 
  private:

@@ -21,7 +21,6 @@ class CoalescingHeap final : public Heap {
   CoalescingHeap(std::shared_ptr<Segment> segment, Participant participant);
   ~CoalescingHeap() override;
 
-  size_t max_block_bytes() const override { return space_.max_block_bytes(); }
   ParticipantId id() const override { return {participant_.slot(), participant_.generation()}; }
 
  private:

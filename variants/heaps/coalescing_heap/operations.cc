@@ -20,6 +20,7 @@ CoalescingHeap::CoalescingHeap(std::shared_ptr<Segment> segment, Participant par
       participant_(std::move(participant)),
       ledger_(space_.ledger(participant_.slot())),
       sleeper_(space_.segment(), space_.sleepers_page()) {
+  SetMaxBlockBytes(space_.max_block_bytes());
   // If there is damage, the operations report it.
   const Session session(space_);
   if (session.entered) ledger_.member = Ledger::MemberWord(participant_.generation());

@@ -83,11 +83,11 @@ std::optional<Place> SizeClassHeap::TakeInNewSpan(uint32_t size_class, uint64_t 
 }
 
 // As TakeInSpan, to the end of the span, and without its hint: what it does not find may be there.
-std::optional<Place> SizeClassHeap::TakeAtCursor(uint32_t size_class) {
+inline Place SizeClassHeap::TakeAtCursor(uint32_t size_class) {
   Cursor& cursor = cursors_[size_class];
   const Space::SpanGuard guard(space_, cursor.span.head, cursor.word);
   // The same word, and so the same span (U1).
-  if (!guard.is_span()) return std::nullopt;
+  if (!guard.is_span()) return {};
   while (cursor.index < cursor.span.blocks()) {
     const uint64_t index = cursor.index++;
     SharedWord& owners = cursor.span.words[index].owners;
@@ -99,7 +99,7 @@ std::optional<Place> SizeClassHeap::TakeAtCursor(uint32_t size_class) {
       return cursor.span.At(index);
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
@@ -134,53 +134,44 @@ std::optional<Place> SizeClassHeap::Search(uint64_t bytes) {
   return place.has_value() ? place : TakeInLargerClass(size_class);
 }
 
-uint64_t SizeClassHeap::NextGeneration() {
+void SizeClassHeap::TakeGenerations() {
   constexpr uint64_t kAtOnce = 4096;
-  if (next_generation_ == end_of_generations_) [[unlikely]] {
-    next_generation_ = space_.TakeGenerations(kAtOnce);
-    end_of_generations_ = next_generation_ + kAtOnce;
-  }
-  return next_generation_++;
+  next_generation_ = space_.TakeGenerations(kAtOnce);
+  end_of_generations_ = next_generation_ + kAtOnce;
 }
 
-BlockHandle SizeClassHeap::Complete(const Place& place, uint64_t bytes) {
+inline BlockHandle SizeClassHeap::Complete(BlockWords& words, uint64_t data, uint64_t bytes) {
   const uint64_t generation = NextGeneration();
   // Relaxed: before the generation.
-  place.words->size_kind.store(bytes << 1 | BlockWords::kLive, std::memory_order_relaxed);
+  words.size_kind.store(bytes << 1 | BlockWords::kLive, std::memory_order_relaxed);
   // dies before -> there is no handle;  dies after -> the handle is valid, and was not told
   // Release: pairs with the loads of who looks the handle up.
-  place.words->generation.store(generation, std::memory_order_release);
-  return {place.data, generation};
+  words.generation.store(generation, std::memory_order_release);
+  return {data, generation};
 }
 
 void SizeClassHeap::GiveBack(const Place& place, uint64_t generation) {
   if (!space_.LetGo(place)) return;
-  space_.Hint(place.head, generation);
-  if (place.size_class == Classes::kLarge) {
-    space_.TryUnmake(place.head);
-    return;
-  }
-  Cursor& cursor = cursors_[place.size_class];
-  if (cursor.span.head != place.head) {
-    cursor.span = {};
-    cursor.span.head = place.head;
-  }
-  cursor.index = place.index;
+  TellThatFree(place.head, place.size_class, place.index, generation);
 }
 
 absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocate(size_t bytes, Deadline deadline, Lifetime) {
   if (const uint32_t size_class = space_.classes().ClassOf(bytes); size_class != Classes::kLarge) {
-    const std::optional<Place> place = TakeAtCursor(size_class);
-    if (place.has_value()) [[likely]]
-      return Complete(*place, bytes);
+    const Place place = TakeAtCursor(size_class);
+    if (place.words != nullptr) [[likely]]
+      return Complete(*place.words, place.data, bytes);
   }
+  return AllocateElsewhere(bytes, deadline);
+}
+
+absl::StatusOr<BlockHandle> SizeClassHeap::AllocateElsewhere(size_t bytes, Deadline deadline) {
   std::optional<Place> place;
   absl::Status status = Until(deadline, [&] {
     place = Take(bytes);
     return place.has_value();
   });
   if (!status.ok()) return status;
-  return Complete(*place, bytes);
+  return Complete(*place->words, place->data, bytes);
 }
 
 absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocateAt(uint64_t, size_t) {
@@ -224,7 +215,7 @@ absl::StatusOr<BlockHandle> SizeClassHeap::DoAllocateReserved(uint64_t hold, siz
   const Place place = blocks.back();
   blocks.pop_back();
   reserves_[hold].used = !blocks.empty();
-  return Complete(place, bytes);
+  return Complete(*place.words, place.data, bytes);
 }
 
 absl::Status SizeClassHeap::DoRelease(uint64_t hold) {

@@ -60,9 +60,10 @@ Classes::Classes(uint64_t room_bytes, uint64_t unit_bytes) : unit_bytes_(unit_by
   constexpr uint64_t kMostForInverse = 2 << 20;  // its square, over kFewestBlocks, is an inverse's
   static_assert(kMostForInverse / kFewestBlocks * kMostForInverse < kInverseUnit);
   for (uint32_t size_class = 0; size_class < slots_.size(); ++size_class) {
-    shapes_.push_back(Cut(size_class, usual_units_));
+    Shape& shape = shapes_[size_class];
+    shape = Cut(size_class, usual_units_);
     if (span_bytes > kMostForInverse) continue;
-    shapes_.back().inverse = (kInverseUnit + slots_[size_class] - 1) / slots_[size_class];
+    shape.inverse = (kInverseUnit + slots_[size_class] - 1) / slots_[size_class];
   }
   for (uint64_t bytes = 0; bytes <= slots_.back(); bytes += 8) {
     class_of_.push_back(static_cast<uint8_t>(std::lower_bound(slots_.begin(), slots_.end(), bytes) -

@@ -37,15 +37,17 @@ class Classes {
       return index < blocks && index * slot_bytes == distance ? index : blocks;
     }
   };
-  // Of a span of so many units. `size_class` may be kLarge: one block; of one that is none, no
-  // block.
+  // Of a span of so many units. `size_class` is below kLarge, or kLarge: one block; of one that is
+  // none, no block.
   Shape ShapeOf(uint32_t size_class, uint64_t units) const {
     const Shape* const usual = UsualShape(size_class, units);
     return usual != nullptr ? *usual : Cut(size_class, units);
   }
   // The same, where a table has it; else null.
   const Shape* UsualShape(uint32_t size_class, uint64_t units) const {
-    return units == usual_units_ && size_class < shapes_.size() ? &shapes_[size_class] : nullptr;
+    // A shape of no block is of a class that is in no table.
+    return units == usual_units_ && shapes_[size_class].blocks != 0 ? &shapes_[size_class]
+                                                                     : nullptr;
   }
   // Where the blocks' bytes begin, from the span's begin.
   static uint64_t DataBegin(uint64_t blocks);
@@ -62,7 +64,7 @@ class Classes {
   uint64_t unit_bytes_;
   uint32_t usual_units_;           // of a span of small blocks
   std::vector<uint64_t> slots_;    // by class, growing
-  std::vector<Shape> shapes_;      // by class, of a usual span
+  Shape shapes_[kLarge + 1];       // by class, of a usual span
   std::vector<uint8_t> class_of_;  // by bytes / 8, rounded up, below kTabled
 };
 

@@ -17,6 +17,7 @@ SizeClassHeap::SizeClassHeap(std::shared_ptr<Segment> segment, Participant parti
       participant_(std::move(participant)),
       sleeper_(*space_.segment(), space_.sleepers_page()),
       cursors_(space_.classes().count()) {
+  SetMaxBlockBytes(space_.max_block_bytes());
   // Seq_cst: as all stores to it (U6).
   space_.ledger(space_.index())
       .member.store(Ledger::MemberWord(participant_.generation()), std::memory_order_seq_cst);
@@ -81,9 +82,18 @@ absl::StatusOr<Place> SizeClassHeap::Owned(BlockHandle handle) const {
 
 absl::Status SizeClassHeap::DoFree(BlockHandle handle) {
   const Place place = space_.Find(handle.offset);
+  if (place.words == nullptr || !OwnsAlone(*place.words, handle.generation)) [[unlikely]]
+    return FreeOneOfSeveral(place, handle);
+  space_.EndBlock(*place.words);
+  TellThatFree(place.head, place.size_class, place.index, handle.generation);
+  // dies before -> its death wakes who sleeps
+  WakeWhoWaits();
+  return absl::OkStatus();
+}
+
+absl::Status SizeClassHeap::FreeOneOfSeveral(Place place, BlockHandle handle) {
   if (absl::Status status = CheckOwned(place, handle); !status.ok()) return status;
   GiveBack(place, handle.generation);
-  // dies before -> its death wakes who sleeps
   WakeWhoWaits();
   return absl::OkStatus();
 }

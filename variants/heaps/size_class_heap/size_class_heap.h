@@ -22,7 +22,6 @@ class SizeClassHeap final : public Heap {
   SizeClassHeap(std::shared_ptr<Segment> segment, Participant participant);
   ~SizeClassHeap() override;
 
-  size_t max_block_bytes() const override { return space_.max_block_bytes(); }
   ParticipantId id() const override { return {participant_.slot(), participant_.generation()}; }
 
  private:
@@ -55,8 +54,9 @@ class SizeClassHeap final : public Heap {
     Space::Span span;  // what it was then; no blocks: only the head is known
     uint64_t index = 0;
   };
-  // Each finds a block that the caller owns then, without a handle yet.
-  std::optional<Place> TakeAtCursor(uint32_t size_class);
+  // Each finds a block that the caller owns then, without a handle yet. The first one looks at a
+  // few words only; its place has no words if it finds none.
+  Place TakeAtCursor(uint32_t size_class);
   std::optional<Place> Take(uint64_t bytes);
   std::optional<Place> Search(uint64_t bytes);
   std::optional<Place> TakeInSpan(uint32_t head, uint32_t size_class, uint64_t first);
@@ -65,12 +65,40 @@ class SizeClassHeap final : public Heap {
   // Makes a span for it: of small blocks, or of this one.
   std::optional<Place> TakeInNewSpan(uint32_t size_class, uint64_t bytes);
   std::optional<Place> MakeAndTake(uint32_t units, uint32_t size_class);
+  absl::StatusOr<BlockHandle> AllocateElsewhere(size_t bytes, Deadline deadline);
   // The handle of a block that was taken.
-  BlockHandle Complete(const Place& place, uint64_t bytes);
+  BlockHandle Complete(BlockWords& words, uint64_t data, uint64_t bytes);
   // `generation`: as of Space::Hint.
   void GiveBack(const Place& place, uint64_t generation);
-  uint64_t NextGeneration();
+  // After a block became free. `generation`: likewise.
+  void TellThatFree(uint32_t head, uint32_t size_class, uint64_t index, uint64_t generation) {
+    space_.Hint(head, generation);
+    if (size_class == Classes::kLarge) [[unlikely]] {
+      space_.TryUnmake(head);
+      return;
+    }
+    Cursor& cursor = cursors_[size_class];
+    if (cursor.span.head != head) [[unlikely]] {
+      cursor.span = {};
+      cursor.span.head = head;
+    }
+    cursor.index = index;
+  }
+  uint64_t NextGeneration() {
+    if (next_generation_ == end_of_generations_) [[unlikely]]
+      TakeGenerations();
+    return next_generation_++;
+  }
+  void TakeGenerations();
 
+  // Whether the block there is the handle's, and this one its only owner. In this order: whose only
+  // owner one is, of that it remains so, and nobody else ends the handle (U3, U4).
+  bool OwnsAlone(const BlockWords& words, uint64_t generation) const {
+    // Acquire, both: as in OwnersOf.
+    return words.owners.load(std::memory_order_acquire) == space_.Bit() &&
+           words.generation.load(std::memory_order_acquire) == generation && generation != 0;
+  }
+  absl::Status FreeOneOfSeveral(Place place, BlockHandle handle);
   // That the block there is the handle's, and this one owns it.
   absl::Status CheckOwned(const Place& place, BlockHandle handle) const;
   absl::StatusOr<Place> Owned(BlockHandle handle) const;

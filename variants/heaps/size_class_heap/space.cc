@@ -69,9 +69,11 @@ Space::Space(std::shared_ptr<Segment> segment, const Participant& participant)
       unit_shift_(
           static_cast<uint32_t>(std::countr_zero(segment_->header().parameters[kUnitBytes]))),
       unit_count_(static_cast<uint32_t>(segment_->header().parameters[kUnits])),
+      room_bytes_(uint64_t{unit_count_} << unit_shift_),
       room_begin_(segment_->header().parameters[kRoomBegin]),
       classes_(room_bytes(), unit_bytes()),
       index_(participant.slot()),
+      bit_(uint64_t{1} << index_ % 64),
       own_ledger_(&ledger(index_)),
       tag_(uint64_t{participant.generation()} << 32) {
   sleepers_page_ = reinterpret_cast<SleepersPage*>(base_ + room_begin_ - SleepersPage::kBytes);

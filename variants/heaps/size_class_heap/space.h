@@ -44,10 +44,10 @@ class Space {
   const Classes& classes() const { return classes_; }
   uint32_t unit_count() const { return unit_count_; }
   uint64_t unit_bytes() const { return uint64_t{1} << unit_shift_; }
-  uint64_t room_bytes() const { return uint64_t{unit_count_} << unit_shift_; }
+  uint64_t room_bytes() const { return room_bytes_; }
   uint64_t max_block_bytes() const { return room_bytes() - Classes::LargeOverhead(); }
   uint32_t index() const { return index_; }
-  uint64_t Bit() const { return uint64_t{1} << index_; }
+  uint64_t Bit() const { return bit_; }
   Unit& unit(uint32_t number) const { return units_[number]; }
   UnitWord WordOf(uint32_t number) const {
     // Seq_cst: with the store of a ledger's `span` before it (U5).
@@ -170,6 +170,11 @@ class Space {
     // Acquire: pairs with Drop of who was an owner, too: its use of the bytes comes before.
     if (words.owners.load(std::memory_order_acquire) != Bit()) [[unlikely]]
       return Drop(place, Bit());
+    EndBlock(words);
+    return true;
+  }
+  // The same, by its only owner.
+  static void EndBlock(BlockWords& words) {
     // Nobody else writes to the words of a block while its only owner lives (U3, U6).
     // dies before -> the handle is valid, and the bit stands;  dies after -> the handle is not
     // Release: pairs with the loads of who looks twice at it (SizeClassHeap::OwnersOf).
@@ -178,7 +183,6 @@ class Space {
     // Release: pairs with the CAS of who allocates it: all use of it comes before. Who must not
     // miss it reads the hint first (U7).
     words.owners.store(0, std::memory_order_release);
-    return true;
   }
   // The same for all blocks; how many that freed.
   uint64_t DropAll(uint64_t slots);
@@ -264,9 +268,11 @@ class Space {
   ParticipantTable participants_;
   uint32_t unit_shift_;  // a unit has 1 << unit_shift_ bytes
   uint32_t unit_count_;
+  uint64_t room_bytes_;
   uint64_t room_begin_;
   Classes classes_;
   uint32_t index_;
+  uint64_t bit_;
   Ledger* own_ledger_;
   uint64_t tag_;  // the participant's generation, in the high half
 };
