@@ -45,6 +45,9 @@ class CoalescingHeap final : public Heap {
   using Attempt = absl::FunctionRef<absl::StatusOr<bool>(Session&)>;
   // Tries until it is done, an error, or the deadline.
   absl::Status Until(Deadline deadline, Attempt attempt);
+  // The same after an attempt that was in vain.
+  absl::Status TryAgain(Deadline deadline, Attempt attempt);
+  absl::StatusOr<BlockHandle> AllocateLater(const Request& request, Deadline deadline);
   // Recovers the dead, and wakes who waits for what they held.
   absl::StatusOr<RecoveryReport> RecoverAndWake();
   void WakeWhoWaits() { sleeper_.Wake(space_.header().for_room); }

@@ -67,7 +67,8 @@ struct BlockHeader {
     return (generation & kGenerationBit) != 0 && (size_kind & kKindMask) == kind;
   }
 };
-static_assert(std::is_standard_layout_v<BlockHeader> && sizeof(BlockHeader) == 24);
+static_assert(std::is_standard_layout_v<BlockHeader> && sizeof(BlockHeader) == 24 &&
+              offsetof(BlockHeader, generation) == 0);  // where the arena has its links (O5)
 
 struct Ledger {
   static constexpr uint32_t kReserves = 16;

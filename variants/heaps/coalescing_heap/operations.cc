@@ -43,6 +43,17 @@ CoalescingHeap::~CoalescingHeap() {
 // ---- Waiting ------------------------------------------------------------------------------------
 
 absl::Status CoalescingHeap::Until(Deadline deadline, Attempt attempt) {
+  {
+    Session session(space_);
+    if (!session.entered) return Damaged();
+    const absl::StatusOr<bool> done = attempt(session);
+    if (!done.ok()) return done.status();
+    if (*done) return absl::OkStatus();
+  }
+  return TryAgain(deadline, attempt);
+}
+
+absl::Status CoalescingHeap::TryAgain(Deadline deadline, Attempt attempt) {
   const auto in_session = [&](bool announce) -> absl::StatusOr<bool> {
     Session session(space_);
     if (!session.entered) return Damaged();
@@ -51,7 +62,7 @@ absl::Status CoalescingHeap::Until(Deadline deadline, Attempt attempt) {
     if (announce && done.ok() && !*done) sleeper_.Announce(space_.header().for_room);
     return done;
   };
-  return WaitForRoom(deadline, sleeper_, in_session, [this] {
+  return TryAgainForRoom(deadline, sleeper_, in_session, [this] {
     const absl::StatusOr<RecoveryReport> report = RecoverAndWake();
     return report.ok() && report->participants != 0;
   });
@@ -72,9 +83,21 @@ absl::StatusOr<RecoveryReport> CoalescingHeap::DoRecover() {
 
 absl::StatusOr<BlockHandle> CoalescingHeap::DoAllocate(size_t bytes, Deadline deadline,
                                                        Lifetime lifetime) {
-  BlockHandle handle;
   const Request request{.bytes = bytes, .owner = participant_.slot(), .lifetime = lifetime};
-  absl::Status status = Until(deadline, [&](Session& session) -> absl::StatusOr<bool> {
+  {
+    Session session(space_);
+    if (!session.entered) return Damaged();
+    const absl::StatusOr<uint64_t> payload = space_.Allocate(session, request);
+    if (!payload.ok()) return payload.status();
+    if (*payload != 0) return HandleOf(*payload);
+  }
+  return AllocateLater(request, deadline);
+}
+
+absl::StatusOr<BlockHandle> CoalescingHeap::AllocateLater(const Request& request,
+                                                          Deadline deadline) {
+  BlockHandle handle;
+  absl::Status status = TryAgain(deadline, [&](Session& session) -> absl::StatusOr<bool> {
     const absl::StatusOr<uint64_t> payload = space_.Allocate(session, request);
     if (!payload.ok()) return payload.status();
     if (*payload == 0) return false;
@@ -110,9 +133,10 @@ absl::Status CoalescingHeap::DoFree(BlockHandle handle) {
   {
     Session session(space_);
     if (!session.entered) return Damaged();
-    const absl::StatusOr<BlockHeader*> block = Owned(handle);
-    if (!block.ok()) return block.status();
-    const absl::StatusOr<bool> freed = space_.LetGo(session, **block, participant_.slot());
+    BlockHeader* const block = space_.Find(handle);
+    if (block == nullptr) return NoSuchBlock();
+    if (!space_.Owns(*block, participant_.slot())) return NotAnOwner();
+    const absl::StatusOr<bool> freed = space_.LetGo(session, *block, participant_.slot());
     if (!freed.ok()) return freed.status();
     if (!*freed) return absl::OkStatus();
   }

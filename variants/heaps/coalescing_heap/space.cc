@@ -124,7 +124,8 @@ absl::StatusOr<uint64_t> Space::Allocate(Session& session, const Request& reques
 absl::StatusOr<bool> Space::FreeBlock(Session& session, BlockHeader& block) {
   Journal& journal = session.journal;
   const uint64_t payload = OffsetOf(&block);
-  journal.Set(&block.generation, 0);
+  // A list's link takes the generation's place: the arena's Free puts it there (O5).
+  if (!arena_.IsListed(payload)) journal.Set(&block.generation, 0);
   arena_.Free(journal, payload);
   // dies before -> it is as it was;  dies after -> it is free, and no handle leads to it (O5)
   if (!journal.Commit()) return Damaged();

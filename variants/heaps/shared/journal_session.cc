@@ -6,20 +6,16 @@ namespace kill9 {
 
 using locked::Journal;
 
-JournalSession::JournalSession(char* base, RobustMutex& mutex, Journal::Area& area,
-                               uint64_t& writer, MayChange may_change)
-    : journal(base, area, /*id=*/1, /*index=*/0, writer), mutex_(mutex) {
-  const RobustMutex::Acquired acquired = mutex_.Lock();
-  if (acquired == RobustMutex::Acquired::kUnusable) return;
-  if (acquired == RobustMutex::Acquired::kOwnerDied) {
-    // dies here -> the mutex stays owner-dead, and the next one undoes again
-    if (!Repair(base, area, writer, may_change)) {
-      mutex_.Unlock();  // never consistent: nobody enters again
-      return;
-    }
-    mutex_.Consistent();
+bool JournalSession::Mend(RobustMutex::Acquired acquired, char* base, Journal::Area& area,
+                          uint64_t& writer, MayChange may_change) {
+  if (acquired != RobustMutex::Acquired::kOwnerDied) return false;
+  // dies here -> the mutex stays owner-dead, and the next one undoes again
+  if (!Repair(base, area, writer, may_change)) {
+    mutex_.Unlock();  // never consistent: nobody enters again
+    return false;
   }
-  entered = true;
+  mutex_.Consistent();
+  return true;
 }
 
 bool JournalSession::Repair(char* base, Journal::Area& area, uint64_t& writer,

@@ -19,7 +19,12 @@ class JournalSession {
 
   // `writer`: the word of the segment that is not 0 while there may be something to undo.
   JournalSession(char* base, RobustMutex& mutex, locked::Journal::Area& area, uint64_t& writer,
-                 MayChange may_change);
+                 MayChange may_change)
+      : journal(base, area, /*id=*/1, /*index=*/0, writer), mutex_(mutex) {
+    const RobustMutex::Acquired acquired = mutex_.Lock();
+    entered = acquired == RobustMutex::Acquired::kClean ||
+              Mend(acquired, base, area, writer, may_change);
+  }
   ~JournalSession() {
     if (!entered) return;
     journal.Close();
@@ -33,6 +38,9 @@ class JournalSession {
   bool undone = false;   // a dead owner's half-done transaction was rolled back
 
  private:
+  // What the mutex's last owner left, if it is dead. False: the segment is damaged.
+  bool Mend(RobustMutex::Acquired acquired, char* base, locked::Journal::Area& area,
+            uint64_t& writer, MayChange may_change);
   bool Repair(char* base, locked::Journal::Area& area, uint64_t& writer, MayChange may_change);
 
   RobustMutex& mutex_;

@@ -10,17 +10,15 @@
 
 namespace kill9 {
 
-// Tries until it is done, an error, or the deadline.
+// After an attempt that was in vain: tries until it is done, an error, or the deadline.
 //   attempt(announce)   true: it is done. `announce`: if it is not, who waits is to be announced,
 //                       such that no change between the look and the announcement is missed (W1)
 //   recover()           gives back what the dead held. Whether there was anybody
-inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
-                                absl::FunctionRef<absl::StatusOr<bool>(bool announce)> attempt,
-                                absl::FunctionRef<bool()> recover) {
+inline absl::Status TryAgainForRoom(Deadline deadline, Sleeper& sleeper,
+                                    absl::FunctionRef<absl::StatusOr<bool>(bool announce)> attempt,
+                                    absl::FunctionRef<bool()> recover) {
   const auto no_room = [] { return absl::DeadlineExceededError("no room for the block"); };
-  absl::StatusOr<bool> done = attempt(false);
-  if (!done.ok()) return done.status();
-  if (*done) return absl::OkStatus();
+  absl::StatusOr<bool> done = false;
   if (!deadline.waits()) {
     if (!recover()) return no_room();
     done = attempt(false);
@@ -37,6 +35,16 @@ inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
     if (*done) return absl::OkStatus();
     if (!sleeper.Sleep(deadline)) return no_room();
   }
+}
+
+// The first attempt, too.
+inline absl::Status WaitForRoom(Deadline deadline, Sleeper& sleeper,
+                                absl::FunctionRef<absl::StatusOr<bool>(bool announce)> attempt,
+                                absl::FunctionRef<bool()> recover) {
+  const absl::StatusOr<bool> done = attempt(false);
+  if (!done.ok()) return done.status();
+  if (*done) return absl::OkStatus();
+  return TryAgainForRoom(deadline, sleeper, attempt, recover);
 }
 
 }  // namespace kill9

@@ -102,6 +102,8 @@ class Heap {
   }
   // The size of a block, header included, given its payload.
   uint64_t BlockBytes(uint64_t payload) const { return SizeOf(BlockOf(payload)); }
+  // Whether Free would put the block into a list, by a link in its payload's first word.
+  bool IsListed(uint64_t payload) const { return BlockBytes(payload) <= kListedBytes; }
   // Whether a block could be there.
   bool Contains(uint64_t payload) const {
     return payload >= begin_ + kBlockHeaderBytes && payload < end_ && payload % kGranule == 0;
