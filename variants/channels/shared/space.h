@@ -136,6 +136,7 @@ class Space {
   bool ClaimFree(uint32_t* chunk);
   bool IsCommon(uint32_t chunk) const { return chunk >= context_.common_from(); }
   bool ClaimRow(uint32_t first, uint32_t count);
+  std::optional<uint32_t> ClaimSomeRow(uint32_t count);
   std::optional<uint32_t> BuildSpan(uint32_t count);
   void CloseOpen();
   // Of an owned chunk.
@@ -160,6 +161,7 @@ class Space {
   bool gave_up_room_ = false;
   // Where the next search for a free chunk begins, of the lower half and of the common ones.
   uint32_t search_[2];
+  uint32_t row_search_ = 0;  // and that for a row of them: below this one
 
   static constexpr uint32_t kNone = ~uint32_t{0};
 };
@@ -259,25 +261,6 @@ bool Space<Context>::GoOnIn(uint32_t number, uint64_t granules) {
   return false;
 }
 
-template <typename Context>
-std::optional<Ref> Space<Context>::AllocateSpan(uint64_t bytes, bool thoroughly) {
-  const uint64_t chunk_bytes = uint64_t{context_.chunk_granules()} * Context::kGranuleBytes;
-  const uint32_t count = static_cast<uint32_t>((bytes + chunk_bytes - 1) / chunk_bytes);
-  uint32_t head = kNone;
-  if (!ReopenRetired(retired_spans_, count, &head)) {
-    std::optional<uint32_t> built = BuildSpan(count);
-    if (!built.has_value() && thoroughly) {
-      CloseOpen();
-      Gather();
-      built = BuildSpan(count);
-    }
-    if (!built.has_value()) return std::nullopt;
-    head = *built;
-  }
-  busy_.push_back({head, 1, true, context_.FirstOf(head)});
-  return Append(head, 0, bytes);
-}
-
 // Finds out which of the oldest in use are gone by now.
 template <typename Context>
 void Space<Context>::LookForGone(RetiredOnes& retired) {
@@ -338,52 +321,6 @@ bool Space<Context>::ClaimFree(uint32_t* chunk) {
     }
   }
   return false;
-}
-
-// Owns free chunks in a row, or none of them. Dies at any instruction -> those that are Owned are
-// retired, with nothing in them.
-template <typename Context>
-bool Space<Context>::ClaimRow(uint32_t first, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    SharedWord& shared = context_.chunk(first + i).word;
-    ChunkWord word{shared.load(std::memory_order_relaxed)};  // relaxed: the CAS decides
-    // Acquire: pairs with the release with which the chunk became Free: `end` and `span` are 0, and
-    // what was in it is past.
-    if (word.kind() == ChunkKind::kFree &&
-        shared.compare_exchange_strong(word.bits,
-                                       word.Next(ChunkKind::kOwned, context_.index()).bits,
-                                       std::memory_order_acquire, std::memory_order_relaxed)) {
-      continue;
-    }
-    while (i-- > 0) Free(first + i);
-    return false;
-  }
-  return true;
-}
-
-// Looks for free chunks in a row from the far end, away from where small messages begin.
-// Dies before `span` is set -> each chunk is retired for itself;  after -> those that are a Body by
-// then are freed with the head, the others for themselves.
-template <typename Context>
-std::optional<uint32_t> Space<Context>::BuildSpan(uint32_t count) {
-  uint32_t run = 0;
-  for (uint32_t number = context_.chunk_count(); number-- > 0;) {
-    // Relaxed: only a look.
-    const ChunkWord word{context_.chunk(number).word.load(std::memory_order_relaxed)};
-    run = word.kind() == ChunkKind::kFree ? run + 1 : 0;
-    if (run < count || !ClaimRow(number, count)) continue;
-    if (count == 1) return number;
-    // Release: pairs with the acquire of TakeOver, by way of the recovery that retires the head.
-    context_.chunk(number).span.store(count, std::memory_order_release);
-    for (uint32_t i = 1; i < count; ++i) {
-      SharedWord& body = context_.chunk(number + i).word;
-      const ChunkWord owned{body.load(std::memory_order_relaxed)};  // relaxed: its own
-      // Release: after `span`.
-      body.store(owned.Next(ChunkKind::kBody, number).bits, std::memory_order_release);
-    }
-    return number;
-  }
-  return std::nullopt;
 }
 
 template <typename Context>
@@ -496,5 +433,7 @@ void Space<Context>::Gather() {
 }
 
 }  // namespace kill9::chunks
+
+#include "variants/channels/shared/space_rows.h"
 
 #endif  // KILL9_VARIANTS_CHANNELS_SHARED_SPACE_H_
