@@ -77,7 +77,7 @@ class ObjectScene final : public Scene {
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
-  bool OncePerProcess() const override { return true; }  // a record lock is its process's
+  bool OncePerProcess() const override { return true; }  // as a store's files may be
   bool IsTried(uint32_t) const override { return true; }
   bool DeclaredUnblocked(uint32_t, Nearness) const override { return false; }
 
