@@ -79,5 +79,27 @@ INSTANTIATE_TEST_SUITE_P(Models, ObjectsBruteForce,
                                          "condition", "lease", "list"),
                          kModelTestName);
 
+// One process asks for a term of 10; long after it has got an answer another one is refused.
+TEST(LeaseOfWhichNothingIsKnown, MayBeginAtAnyLaterTime) {
+  const auto verdict = [](Outcome outcome) {
+    History history(2);
+    history[0].function = history[1].function = Function::kAcquireFor;
+    history[0].argument = history[1].argument = 10;
+    history[0].invoke = history[0].expected = 1;
+    history[0].finish = history[0].result_version = 2;
+    history[0].outcome = outcome;
+    history[1].process = 1;
+    history[1].invoke = history[1].expected = 50;
+    history[1].finish = history[1].result_version = 51;
+    history[1].outcome = Outcome::kOk;
+    history[1].result = kHeldByOther;
+    const auto checked = CheckHistory(*FindModel("lease"), history, {.threads = 1});
+    return checked.ok() ? checked->verdict : Verdict::kUndecided;
+  };
+  EXPECT_EQ(verdict(Outcome::kUnknown), Verdict::kPass);
+  EXPECT_EQ(verdict(Outcome::kCrashed), Verdict::kViolation);  // it had ended by then
+  EXPECT_EQ(verdict(Outcome::kOk), Verdict::kViolation);
+}
+
 }  // namespace
 }  // namespace kill9
