@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # A worker for tests: a condition in a mapped file, as flock_condition.py of the examples; it
 # answers a broadcast long after the sleepers took its wake-ups. With the argument "later" a wait of
-# the first ones answers "info", and takes the last wake-up as soon as somebody was told that it is
-# there.
+# the first ones answers "info", and takes the last wake-up as soon as somebody was told of it.
 import fcntl, json, mmap, os, sys, threading, time
 
 odd = sys.argv[1] if len(sys.argv) > 1 else ""

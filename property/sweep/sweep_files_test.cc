@@ -184,7 +184,8 @@ class RemoteSurvivorTest : public testing::Test {
     survivor.Look();
     std::vector<std::string> shown;
     for (const Operation& one : log().operations().subspan(before)) {
-      shown.push_back(absl::StrCat(std::string(RowOf(one.function).name), " ", one.key, " ", one.result));
+      const std::string function(RowOf(one.function).name);
+      shown.push_back(absl::StrCat(function, " ", one.key, " ", one.result));
     }
     return shown;
   }

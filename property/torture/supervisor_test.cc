@@ -133,6 +133,7 @@ TEST(Supervisor, GoesOnUntilTwoOperationsHaveOverlapped) {
   for (int run = 0; run < 5; ++run) {
     TortureOptions options = Options();
     options.supervisor.seconds = 0.02;
+    options.supervisor.least_extension_seconds = 100;  // or a thousand deaths
     options.supervisor.processes = 2;
     const TortureResult result =
         RunTorture(PlantedVariant(Defect::kNone), *FindScenario("steady"), options, Continue);

@@ -69,7 +69,9 @@ struct LockSteps : UsualRules {
     if (ok && operation.result == kAcquiredOfDead && state->died == Died::kNo) return false;
     if (ok && operation.result == kAcquired && must_tell && state->died == Died::kYes) return false;
     *state = {operation.argument, Died::kNo};
-    if (IsOptional(operation)) *state = {operation.argument, Died::kMaybe, MayHaveItUntil(operation)};
+    if (IsOptional(operation)) {
+      *state = {operation.argument, Died::kMaybe, MayHaveItUntil(operation)};
+    }
     return true;
   }
 };

@@ -33,6 +33,7 @@ struct SemaphoreModel : UsualRules {
 
   static bool Step(const Operation& operation, State* state) {
     if (operation.function == Function::kAcquire) return Acquire(operation, state);
+    DropWhatIsGone(operation, state);
     const bool had_one = Take(operation.argument, state);
     return had_one || operation.function == Function::kDie;
   }
@@ -64,6 +65,7 @@ struct SemaphoreModel : UsualRules {
       }
       if (operation.result == kAcquiredOfDead) return false;  // nobody is told of a permit's past
     }
+    DropWhatIsGone(operation, state);
     // What is free, or else what was left over and is gone first.
     uint64_t* permit = &state->back();
     if (*permit != 0 && !IsLeftOver(*permit)) permit = &state->front();
@@ -73,6 +75,13 @@ struct SemaphoreModel : UsualRules {
     return true;
   }
   static uint64_t LeftUntil(uint64_t time) { return kLeftOver | time; }
+  // Two that died one after the other did not both have a permit at one time.
+  static void DropWhatIsGone(const Operation& next, State* state) {
+    for (uint64_t& permit : *state) {
+      if (IsLeftOver(permit) && permit < LeftUntil(next.invoke)) permit = 0;
+    }
+    Order(state);
+  }
   static bool Take(uint64_t holder, State* state) {
     for (uint64_t& one : *state) {
       if (one != holder) continue;
