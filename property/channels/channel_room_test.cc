@@ -1,5 +1,6 @@
 // Room for whoever sends, however many others are members, and whatever they sent before.
 #include "property/channels/channel_conformance.h"
+#include "property/scaffold/counted_steps.h"
 #include "variants/channels/shared/chunks.h"
 
 namespace kill9 {
@@ -74,6 +75,41 @@ TEST_P(ChannelRoom, ASmallMessageFitsBehindThoseOfOthers) {
   ASSERT_LT(occupancy.bytes, occupancy.capacity_bytes / 4);  // the premise: there is room
   ExpectSoundAccount();
 }
+
+#if defined(__x86_64__)
+
+// Who sends many large ones in a row does not look at all those that wait each time.
+TEST_P(ChannelRoom, LargeMessageCostsTheSameHoweverManyWait) {
+  if (!is_queue()) GTEST_SKIP() << "a broadcast overwrites";
+  if (traits().send == Progress::kBlocking) GTEST_SKIP() << "it has no chunks";
+  constexpr uint64_t kRoom = 16 << 20;
+  constexpr size_t kLarge = 40'000;  // more than half a chunk
+  constexpr int kFew = 10, kMany = 150;
+  static_assert(2 * kLarge > chunks::ChunkBytesFor(kRoom));
+  Make(kRoom, 4);
+  Child child([&](Line& parent) {
+    const std::unique_ptr<Channel> mine = Attach(MemberRole::kSender);
+    CHILD_REQUIRE(mine != nullptr);
+    for (int sent = 1; sent <= kMany; ++sent) {
+      absl::StatusOr<MessageDraft> draft;
+      const auto reserve = [&] { draft = mine->Reserve(kLarge, Deadline::None()); };
+      if (sent == kFew || sent == kMany) {
+        parent.Tell(StepsOf(parent, kStopNowhere, reserve));
+      } else {
+        reserve();
+      }
+      CHILD_REQUIRE(draft.ok() && mine->Commit(*std::move(draft)).ok());
+    }
+    return 0;
+  });
+  uint64_t few = 0, many = 0;
+  ASSERT_TRUE(child.Await(&few) && child.Await(&many));
+  ASSERT_EQ(child.ExitStatus(), 0);
+  EXPECT_GT(few, 100u) << "the premise: they were counted";
+  EXPECT_LT(many, few + few / 2 + 200) << "after " << kMany;
+}
+
+#endif  // defined(__x86_64__)
 
 }  // namespace
 }  // namespace kill9

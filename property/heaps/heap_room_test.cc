@@ -6,6 +6,7 @@
 #include "property/scaffold/counted_steps.h"
 #include "variants/heaps/size_class_heap/classes.h"
 #include "variants/heaps/size_class_heap/layout.h"
+#include "variants/segment/thread_sanitizer.h"
 
 namespace kill9 {
 namespace {
@@ -174,6 +175,33 @@ TEST_P(HeapRoom, PairOfAllocateAndFreeHasThreeLockedInstructionsWithoutALock) {
   EXPECT_GE(locked, 2u) << "the premise: they were counted";
   EXPECT_LE(locked, 3u);
 }
+
+#if defined(NDEBUG) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
+// Of blocks that are found where the last one was: what both calls have to do, and no copies of what
+// they tell each other (docs/decisions/2026-11-30-cheap-pair.md).
+TEST_P(HeapRoom, PairOfAllocateAndFreeHasFewInstructions) {
+  if (kThreadSanitizer) GTEST_SKIP() << "the instrumentation would be counted";
+  const uint64_t most = traits().allocate == Progress::kBlocking ? 960 : 380;
+  Make(1 << 20);
+  Child child([&](Line& parent) {
+    const std::unique_ptr<Heap> mine = Attach();
+    CHILD_REQUIRE(mine != nullptr);
+    bool done = false;
+    const auto pair = [&] {
+      const absl::StatusOr<BlockHandle> block = mine->Allocate(64, Deadline::None());
+      done = block.ok() && mine->Free(*block).ok();
+    };
+    pair();
+    parent.Tell(StepsOf(parent, kStopNowhere, pair));
+    return done ? 0 : 1;
+  });
+  uint64_t steps = 0;
+  ASSERT_TRUE(child.Await(&steps));
+  ASSERT_EQ(child.ExitStatus(), 0);
+  EXPECT_GT(steps, 100u) << "the premise: they were counted";
+  EXPECT_LT(steps, most);
+}
+#endif
 
 // A block becomes free at any instruction of a call that is refused, or is not: the next call has
 // it.

@@ -80,7 +80,7 @@ inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kGranuleBytes = 64;
 inline constexpr uint64_t kMostGranules = uint64_t{1} << 29;
 inline constexpr uint64_t kFewestSlots = 64;  // of a lane, a power of two
-inline constexpr uint64_t kMostSlots = 65'536;
+inline constexpr uint64_t kMostSlots = 8192;
 inline constexpr uint64_t kMostSlotsOfAll = uint64_t{1} << 23;  // that a ledger can name
 inline constexpr uint64_t kLanesShare = 8;  // the slots take one part in so many of a segment
 
