@@ -1,14 +1,7 @@
 #include "harness/base/signals.h"
 
-#include <unistd.h>
-
 namespace kill9 {
-
-volatile std::sig_atomic_t g_interrupted = 0;
-
 namespace {
-
-int g_second_status = 0;
 
 constexpr int kInterrupts[] = {SIGINT, SIGTERM, SIGHUP};
 
@@ -37,14 +30,6 @@ void HandleInterrupts(void (*handler)(int)) {
     if (signal == SIGHUP && IsIgnored(SIGHUP)) continue;
     sigaction(signal, &action, nullptr);
   }
-}
-
-void NoteInterrupts(int second_status) {
-  g_second_status = second_status;
-  HandleInterrupts([](int) {
-    if (g_interrupted != 0) _exit(g_second_status);
-    g_interrupted = 1;
-  });
 }
 
 void IgnoreInterrupts() {

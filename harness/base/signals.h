@@ -17,11 +17,6 @@ void ResetSignals();
 // Calls `handler` on Ctrl-C, SIGTERM and SIGHUP; on SIGHUP only if it is not ignored.
 void HandleInterrupts(void (*handler)(int));
 
-// The same, of a command: after the first one g_interrupted is not 0, and the command ends its run
-// cleanly; the second one ends it at once, with this status.
-void NoteInterrupts(int second_status);
-extern volatile std::sig_atomic_t g_interrupted;
-
 // For a process that its driver ends, and whose end by anybody else would look like a finding: a
 // terminal, a service manager or a scheduler tells all processes of a command, not only the first.
 void IgnoreInterrupts();

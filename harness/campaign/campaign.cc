@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/base/stable_hash.h"
 #include "harness/result/result.h"
+#include "harness/result/schema.h"
 
 namespace kill9::campaign {
 namespace {
@@ -100,10 +101,10 @@ std::vector<Figure> Figures() {
 }
 
 absl::StatusOr<std::vector<StoredRun>> RunsOf(const Json& result) {
-  const Json* runs = result.is_object() ? FieldOf(result, "runs") : nullptr;
-  if (TextField(result, "schema") != "kill9/1" || runs == nullptr || !runs->is_array()) {
-    return absl::InvalidArgumentError("it is no result file of kill9 (schema kill9/1)");
+  if (const std::string why = WhyNoResult(result); !why.empty()) {
+    return absl::InvalidArgumentError("it " + why);
   }
+  const Json* runs = FieldOf(result, "runs");
   const std::string kind = TextField(result, "kind");
   const Json host = result.value("host", Json::object());
   const Json build = result.value("build", Json::object());
@@ -179,7 +180,11 @@ class Campaign::Statement {
 absl::Status Campaign::Error(std::string_view what) const {
   const std::string text = absl::StrCat(std::string(what), ": ", sqlite3_errmsg(database_));
   const int code = sqlite3_errcode(database_) & 0xff;
-  if (code == SQLITE_NOTADB) return absl::InvalidArgumentError(text);
+  if (code == SQLITE_NOTADB) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", sqlite3_db_filename(database_, nullptr),
+                     "' is no campaign of kill9, which is an SQLite file"));
+  }
   return absl::UnavailableError(text);
 }
 

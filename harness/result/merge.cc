@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "harness/result/schema.h"
 #include "harness/result/shard.h"
 #include "harness/result/verdict.h"
 
@@ -41,10 +42,7 @@ absl::StatusOr<Part> AsPart(const ShardResult& result) {
         absl::StrCat("'", result.file, "' is no result of a shard: ", std::string(what)));
   };
   const Json& json = result.json;
-  if (TextField(json, "schema") != "kill9/1" || !json.contains("runs") ||
-      !json["runs"].is_array()) {
-    return broken("it is no result file of kill9");
-  }
+  if (const std::string why = WhyNoResult(json); !why.empty()) return broken("it " + why);
   const auto described = json.find("shard");
   if (described == json.end() || !described->is_object()) {
     return broken("it was made without --shard");

@@ -17,6 +17,7 @@
 #include "harness/base/text/write_text.h"
 #include "harness/result/build_info.h"
 #include "harness/result/host.h"
+#include "harness/result/schema.h"
 
 namespace kill9 {
 namespace {
@@ -44,6 +45,16 @@ Json Build() {
 
 constexpr uintmax_t kJsonBytesMost = 64u << 20;
 constexpr std::string_view kResultFile = "the result file";
+
+std::string WhyNoJson(const std::string& text) {
+  try {
+    (void)Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    if (text.empty()) return "it is empty";
+    if (error.byte <= text.size()) return absl::StrCat("it is damaged at its byte ", error.byte);
+  }
+  return "it ends in its midst";
+}
 
 // How deeply arrays and objects are nested in a text that may be JSON.
 int NestingOf(std::string_view text) {
@@ -75,9 +86,10 @@ void SetCommandLine(int argc, char** argv) {
 const std::string& CommandLineGiven() { return CommandLine(); }
 
 Json NewResult(std::string_view kind, uint64_t seed) {
-  return {{"schema", "kill9/1"}, {"kind", kind},         {"command", CommandLine()},
-          {"seed", seed},        {"started_at", Now()},  {"host", DescribeHost()},
-          {"build", Build()},    {"runs", Json::array()}};
+  return {{"schema", kResultSchema},  {"kind", kind},
+          {"command", CommandLine()}, {"seed", seed},
+          {"started_at", Now()},      {"host", DescribeHost()},
+          {"build", Build()},         {"runs", Json::array()}};
 }
 
 Json ParseJson(std::string_view text) {
@@ -111,7 +123,7 @@ absl::StatusOr<Json> ReadJsonFile(const std::string& path) {
   }
   Json json = ParseJson(text);
   if (json.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON"));
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no JSON: ", WhyNoJson(text)));
   }
   return json;
 }

@@ -4,10 +4,13 @@
 
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <set>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/result/schema.h"
 #include "harness/sweep/sweep.h"
 
 namespace kill9::sweep {
@@ -17,6 +20,19 @@ using stepper::AddressCount;
 
 std::string HashOf(const std::string& bytes) {
   return absl::StrFormat("%016x", XXH3_64bits(bytes.data(), bytes.size()));
+}
+
+// In large pieces: this program has tens of megabytes, and who has interrupted the sweep waits.
+std::string HashOfFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<char> piece(size_t{1} << 20);
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(),
+                                                                              XXH3_freeState);
+  XXH3_64bits_reset(state.get());
+  while (file.read(piece.data(), std::ssize(piece)), file.gcount() > 0) {
+    XXH3_64bits_update(state.get(), piece.data(), static_cast<size_t>(file.gcount()));
+  }
+  return absl::StrFormat("%016x", XXH3_64bits_digest(state.get()));
 }
 
 // Addresses mean the same in the same program only, and so do distinct states.
@@ -29,10 +45,7 @@ std::string HashOfThisProgram() {
     if (path != std::string::npos && line.find(" r-xp ") < path) files.insert(line.substr(path));
   }
   std::string hashes;
-  for (const std::string& path : files) {
-    std::ifstream file(path, std::ios::binary);
-    hashes += HashOf(std::string(std::istreambuf_iterator<char>(file), {}));
-  }
+  for (const std::string& path : files) hashes += HashOfFile(path);
   return HashOf(hashes);
 }
 
@@ -75,9 +88,8 @@ Continuation::Continuation(const SweepOptions& options, const std::vector<CellRe
 }
 
 absl::Status Continuation::TakeOver(const Json& earlier) try {
-  if (TextField(earlier, "schema") != "kill9/1" || TextField(earlier, "kind") != "sweep") {
-    return Refuse("it is no result of a sweep");
-  }
+  if (const std::string why = WhyNoResult(earlier); !why.empty()) return Refuse("it " + why);
+  if (TextField(earlier, "kind") != "sweep") return Refuse("it is no result of a sweep");
   if (!earlier.contains("to_continue")) {
     return Refuse("that sweep was not interrupted: there is nothing to go on with");
   }
@@ -107,18 +119,19 @@ absl::Status Continuation::TakeOver(const Json& earlier) try {
     runs_.push_back(run);
   }
   for (const Json& group : to_continue.at("addresses")) {
-    Addresses& addresses = addresses_[{group.at("variant").get<std::string>(),
-                                       group.at("operation").get<std::string>()}];
+    std::vector<AddressCount> counts;
     for (const Json& count : group.at("counts")) {
-      AddressCount& sum = addresses[count.at(0).get<uint64_t>()];
-      sum.address = count.at(0).get<uint64_t>();
+      counts.emplace_back().address = count.at(0).get<uint64_t>();
       size_t n = 0;
-      for (const auto field : stepper::kAddressCounts) sum.*field = count.at(++n).get<uint64_t>();
+      for (const auto field : stepper::kAddressCounts) {
+        counts.back().*field = count.at(++n).get<uint64_t>();
+      }
     }
+    addresses_.Add(group.at("variant").get<std::string>(), group.at("operation").get<std::string>(),
+                   counts);
   }
   kills_ = to_continue.at("kill_points").get<uint64_t>();
   seconds_ = earlier.at("seconds").get<double>();
-  added_ = false;
   return absl::OkStatus();
 } catch (const Json::exception& error) {
   return Refuse(absl::StrCat("a field is not as a sweep writes it: ", error.what()));
@@ -132,30 +145,15 @@ std::vector<CellRequest> Continuation::Left(const std::vector<CellRequest>& cell
   return left;
 }
 
-void Continuation::AddTo(stepper::KillCoverage& coverage, pid_t worker) {
-  if (std::exchange(added_, true)) return;
-  for (const auto& [of, addresses] : addresses_) {
-    std::vector<AddressCount> counts;
-    for (const auto& [address, count] : addresses) counts.push_back(count);
-    coverage.Add(of.first, of.second, counts, worker);
-  }
-}
-
 void Continuation::Note(const CellRequest& cell, const CellArea& area) {
   if (area.result.verdict == Verdict::kUndecided) return;  // it is swept again
   kills_ += area.progress_kill_points;
-  Addresses& addresses = addresses_[{cell.variant, cell.operation}];
-  for (const AddressCount& count : area.addresses) {
-    if (count.address == 0) continue;
-    AddressCount& sum = addresses[count.address];
-    sum.address = count.address;
-    for (const auto field : stepper::kAddressCounts) sum.*field += count.*field;
-  }
+  addresses_.Add(cell.variant, cell.operation, area.addresses);
 }
 
 Json Continuation::ToJson() const {
   Json groups = Json::array();
-  for (const auto& [of, addresses] : addresses_) {
+  for (const auto& [of, addresses] : addresses_.groups()) {
     Json counts = Json::array();
     for (const auto& [address, count] : addresses) {
       Json one = {address};

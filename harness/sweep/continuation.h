@@ -7,13 +7,12 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/result/result.h"
-#include "harness/stepper/trace/kill_coverage.h"
+#include "harness/sweep/address_sums.h"
 #include "harness/sweep/cell/cell.h"
 
 namespace kill9::sweep {
@@ -37,9 +36,7 @@ class Continuation {
   const std::vector<Json>& runs() const { return runs_; }
   uint64_t kills() const { return kills_; }
   double seconds() const { return seconds_; }
-  // Adds to `coverage` what was taken over: once. `worker`: as KillCoverage::Add.
-  void AddTo(stepper::KillCoverage& coverage, pid_t worker);
-  bool is_in_the_coverage() const { return added_; }
+  const AddressSums& addresses() const { return addresses_; }
 
   // A cell that is done now. One that is undecided is left.
   void Note(const CellRequest& cell, const CellArea& area);
@@ -47,15 +44,12 @@ class Continuation {
   Json ToJson() const;
 
  private:
-  using Addresses = std::map<uint64_t, stepper::AddressCount>;
-
   Json asked_;
   std::map<std::string, bool> is_planned_;  // by name; false once it is done
   std::vector<Json> runs_;
   uint64_t kills_ = 0;
   double seconds_ = 0;
-  std::map<std::pair<std::string, std::string>, Addresses> addresses_;  // by design and operation
-  bool added_ = true;  // nothing is taken over that is not yet in the coverage
+  AddressSums addresses_;  // of the cells that are done
 };
 
 }  // namespace kill9::sweep

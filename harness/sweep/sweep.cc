@@ -20,6 +20,7 @@
 #include "harness/stepper/process/tracee.h"
 #include "harness/stepper/trace/symbols.h"
 #include "harness/stepper/zygote.h"
+#include "harness/sweep/address_sums.h"
 #include "harness/sweep/continuation.h"
 #include "harness/sweep/coverage_pages.h"
 #include "harness/sweep/look.h"
@@ -192,6 +193,25 @@ absl::Status KeepShare(const Shard& shard, std::vector<CellRequest>* requests, J
   return absl::OkStatus();
 }
 
+// The kill coverage, for the result, for people and as pages.
+absl::Status TellCoverage(const SweepOptions& options, const AddressSums& addresses,
+                          const std::function<void(const std::string&)>& say, Json* result) {
+  // Every worker has the same program at the same addresses.
+  const absl::StatusOr<std::unique_ptr<Zygote>> worker = Zygote::Start(sizeof(CellArea));
+  if (!worker.ok()) return worker.status();
+  KillCoverage coverage(stepper::IsOfTheObject);
+  for (const auto& [of, counts] : addresses.groups()) {
+    std::vector<stepper::AddressCount> sums;
+    for (const auto& [address, sum] : counts) sums.push_back(sum);
+    coverage.Add(of.first, of.second, sums, (*worker)->pid());
+  }
+  Json& figures = (*result)["coverage"] = CoverageFigures(coverage);
+  if (!options.shard.whole()) AddLineSets(coverage, &figures);
+  for (const Json& one : figures) say(CoverageLine(one));
+  if (options.coverage_directory.empty()) return absl::OkStatus();
+  return WriteCoverage(coverage, options.coverage_directory, *result);
+}
+
 }  // namespace
 
 std::vector<std::string> OperationNames() { return NamesOfAll(&SweepDriver::operations); }
@@ -302,19 +322,19 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
   for (const Json& run : continuation.runs()) result["runs"].push_back(run);
   const size_t cells = requests.size();
   requests = continuation.Left(requests);
-  KillCoverage coverage(stepper::IsOfTheObject);
+  AddressSums addresses = continuation.addresses();
   size_t done = cells - requests.size();
   const double start = NowSeconds() - continuation.seconds();
   uint64_t kills = continuation.kills();
   absl::Status status = RunCells(
-      requests, options.workers, [interrupted] { return interrupted != nullptr && *interrupted; },
+      requests, options.workers,
+      [interrupted] { return interrupted != nullptr && *interrupted != 0; },
       [&](const CellRequest& request, CellArea& area, pid_t worker) {
         ++done;
         kills += area.progress_kill_points;
         Json run = RunWithPlaces(request, area.result, worker);
         if (!options.shard.whole()) run["unit"] = CellName(request);
-        continuation.AddTo(coverage, worker);
-        coverage.Add(request.variant, request.operation, area.addresses, worker);
+        addresses.Add(request.variant, request.operation, area.addresses);
         continuation.Note(request, area);
         say(absl::StrFormat("[%d/%d %.0fs] %s", done, cells, NowSeconds() - start,
                             DescribeCell(request, area, run)));
@@ -323,26 +343,19 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
       options.seconds);
   const double seconds = NowSeconds() - start;
   if (!status.ok() && !absl::IsCancelled(status)) return status;
-  result["interrupted"] = absl::IsCancelled(status);
-  if (absl::IsCancelled(status)) result["to_continue"] = continuation.ToJson();
+  const bool is_cut_short = absl::IsCancelled(status);
+  result["interrupted"] = is_cut_short;
+  if (is_cut_short) result["to_continue"] = continuation.ToJson();
   result["seconds"] = seconds;
   result["kill_points"] = kills;
   result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
-  if (continuation.is_in_the_coverage()) {
-    result["coverage"] = CoverageFigures(coverage);
-    if (!options.shard.whole()) AddLineSets(coverage, &result["coverage"]);
-  } else {
-    result["coverage"] = earlier->value("coverage", Json::array());  // no further cell was done
+  result["coverage"] = Json::array();
+  // Who has interrupted it does not wait for debug information to be read.
+  if (!is_cut_short) {
+    if (status = TellCoverage(options, addresses, say, &result); !status.ok()) return status;
   }
-  for (const Json& figures : result["coverage"]) say(CoverageLine(figures));
   say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done, cells,
                       kills, seconds, static_cast<double>(kills) / seconds));
-  if (!options.coverage_directory.empty() && continuation.is_in_the_coverage()) {
-    if (absl::Status wrote = WriteCoverage(coverage, options.coverage_directory, result);
-        !wrote.ok()) {
-      return wrote;
-    }
-  }
   return result;
 }
 

@@ -80,11 +80,18 @@ TEST(Options, AreRefusedInOneWay) {
             "kill9: --config: there is no command 'tortur'; did you mean 'torture'?" + more);
   EXPECT_EQ(with("seconds=3\n").output,
             "kill9: --config: 'seconds' stands below no command" + more);
+  EXPECT_EQ(RunCommand("sweep --variant=cas_slots --variant=slot_ring").output,
+            "kill9 sweep: --variant is given more than once, and takes one value\n"
+            "kill9 sweep --help lists what there is\n");
 }
 
 TEST(Options, OfFoldersAreLookedAtBeforeTheWork) {
+  const std::string summary =
+      "report --input=/nonexistent --summary=/dev/null/x --output=" + testing::TempDir();
   ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
                     {{"sweep --coverage=/dev/null/x", "cannot write into the folder '/dev/null/x'"},
+                     {"report --input=/nonexistent --output=/dev/null/x", "folder '/dev/null/x'"},
+                     {summary.c_str(), "cannot write into the folder '/dev/null/x'"},
                      {"gate --output=/dev/null/x", "cannot write into the folder '/dev/null/x'"}});
 }
 
@@ -112,6 +119,7 @@ TEST(Options, ThatNameSomethingRefuseWhatThereIsNot) {
                      {"check --condition=nonsense", "recoverable"},
                      {"torture --variant=nonsense", KnownVariants()},
                      {"torture --scenario=steady,nonsense", "known are: all, steady"},
+                     {"torture --scenario=steady,", "a name is empty: write names with one comma"},
                      {"torture --workload=nonsense", "known are: mixed"},
                      {"torture --workload=mixed,ycsb-a", "takes one name"},
                      {"sweep --variant=nonsense", KnownVariants()},
@@ -161,6 +169,46 @@ TEST(Options, ThatNameAResultFileAreLookedAtFirst) {
     }
   }
   EXPECT_GE(files, 5u) << "the help is not read";
+}
+
+// Whoever reads a result is told of what version it is, and where a damaged one is damaged.
+TEST(ResultFiles, OfAnotherVersionOrCutOffSaySo) {
+  const std::string newer = Path("newer.json"), cut = Path("cut.json"), empty = Path("empty.json");
+  const std::string folder = testing::TempDir() + "/of_another_version";
+  std::filesystem::create_directories(folder);
+  std::ofstream(newer) << R"({"schema": "kill9/2", "kind": "sweep", "runs": []})";
+  std::filesystem::copy_file(newer, folder + "/1.json",
+                             std::filesystem::copy_options::overwrite_existing);
+  std::ofstream(cut) << R"({"schema": "kill9/1", "kin)";
+  std::ofstream{empty};
+  const std::string readers[] = {"replay ", "sweep --continue=", "torture --seed=1 --continue=",
+                                 "report --output=" + testing::TempDir() + " --input=",
+                                 "campaign add " + Path("of_none.db") + " "};
+  for (const std::string& reader : readers) {
+    for (const auto& [file, what] : std::initializer_list<std::pair<std::string, std::string>>{
+             {newer, "its schema is 'kill9/2', and this one reads 'kill9/1'"},
+             {cut, "is no JSON: it ends in its midst"},
+             {empty, "is no JSON: it is empty"}}) {
+      const Ended ended = RunCommand(reader + file);
+      if (ended.output.find("without SQLite") != std::string::npos) continue;
+      EXPECT_EQ(ended.exit_code, 2) << reader << file;
+      EXPECT_THAT(ended.output, HasSubstr(what)) << reader << file;
+    }
+  }
+  EXPECT_THAT(RunCommand("merge " + folder + " --json=" + Path("merged.json")).output,
+              HasSubstr("its schema is 'kill9/2'"));
+}
+
+// Lines for people are no part of a result on standard output.
+TEST(StandardOutput, HasAResultAlone) {
+  const std::string history = Path("one.edn");
+  std::ofstream(history) << "{:process 0, :type :invoke, :f :get, :key 1}\n"
+                            "{:process 0, :type :ok, :f :get, :key 1, :value 1}";
+  for (const std::string& line :
+       {"check " + history, std::string("explore --variant=cas_slots --scenario=get")}) {
+    const Ended ended = RunLine(KILL9_COMMAND " " + line + " --json=- 2>/dev/null </dev/null");
+    EXPECT_TRUE(ParseJson(ended.output).is_object()) << line << "\n" << ended.output;
+  }
 }
 
 TEST(StandardOutput, ThatIsFullIsNoticed) {

@@ -194,10 +194,12 @@ TEST(SweepCommand, AnInterruptedOneGoesOnToTheResultOfOneThatWasNot) {
       "kill -TERM $(cat /proc/$worker/task/*/children) $worker; done; kill -TERM $sweep";
   const Ended first = SweepInterrupted(all_of_it, cells + "--json=" + part, part + ".said");
   ASSERT_EQ(first.exit_code, 3) << first.output;
-  EXPECT_THAT(first.output, HasSubstr("to go on: the same options, and --continue=" + part));
+  EXPECT_THAT(first.output, HasSubstr("to go on: the same options, and --continue=" + part +
+                                      "; its kill coverage is told then"));
   const Json interrupted = Comparable(part);
   ASSERT_TRUE(interrupted.is_object());
   EXPECT_TRUE(interrupted["goes_on"].get<bool>());
+  EXPECT_TRUE(interrupted["coverage"].empty()) << "nobody waits for debug information";
   const size_t all = Comparable(whole)["runs"].size();
   ASSERT_GE(interrupted["runs"].size(), 1u);
   ASSERT_LT(interrupted["runs"].size(), all) << "it was interrupted before its end";

@@ -1,4 +1,5 @@
-// kill9 torture, started by parents that leave signals and /proc in other states than a shell does.
+// Signals: kill9 torture, started by parents that leave them and /proc in other states than a shell
+// does; and Ctrl-C, which every command that runs for long takes in the same way.
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,6 +96,39 @@ TEST(TortureSignals, HangUpStaysIgnoredAsNohupAsksFor) {
   EXPECT_TRUE((std::stoull(line.substr(7), nullptr, 16) >> (SIGHUP - 1)) & 1) << line;
   kill(started.pid, SIGTERM);
   EXPECT_EQ(ExitCodeOf(started), 3);
+}
+
+// Nobody reads the pipe that the result goes to: so the command has noted the first Ctrl-C, and has
+// not ended, when the second comes.
+class LongCommand : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(
+    Interrupts, LongCommand,
+    testing::Values("sweep --variant=global_mutex", "torture --variant=global_mutex --seconds=600",
+                    "explore --variant=cas_slots --scenario=put+put+put+erase+recover --deaths=3 "
+                    "--budget=1000000",
+                    "try global_mutex --seconds=600"),
+    [](const auto& one) {
+      const std::string line = one.param;
+      return line.substr(0, line.find(' '));
+    });
+
+TEST_P(LongCommand, IsEndedAtOnceByTheSecondCtrlC) {
+  const std::string said = testing::TempDir() + "/interrupted_twice.txt";
+  const std::string pipe = testing::TempDir() + "/interrupted_twice.json";
+  const Ended ended =
+      RunLine("rm -f " + said + " " + pipe + "; mkfifo " + pipe + "; " KILL9_COMMAND " " +
+              GetParam() + " --json=" + pipe + " >" + said + " 2>&1 & command=$!; " +
+              // Its handler is in place.
+              "until grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status; do sleep 0.05; done; "
+              "kill -INT $command; "
+              "until grep -qs interrupted " +
+              said +
+              "; do sleep 0.05; done; "
+              "grep -q '^State:.[RSD]' /proc/$command/status && echo waits; kill -INT $command; "
+              "wait $command; code=$?; cat " +
+              said + "; exit $code");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, ::testing::StartsWith("waits")) << "the premise";
 }
 
 // Processes have other numbers there than /proc shows.

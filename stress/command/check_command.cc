@@ -65,14 +65,15 @@ Json RunOf(const CheckArguments& arguments, const std::string& file, const Check
   return run;
 }
 
-void PrintLine(const std::string& file, const CheckOutcome& outcome, double seconds) {
+void PrintLine(const CheckArguments& arguments, const std::string& file,
+               const CheckOutcome& outcome, double seconds) {
   std::string strongest = "none holds";
   if (outcome.strongest.has_value()) {
     strongest = absl::StrCat("strongest: ", std::string(ConditionName(*outcome.strongest)));
   } else if (outcome.verdict != Verdict::kViolation) {
     strongest = "strongest: unknown";
   }
-  std::cout << absl::StrFormat(
+  LinesBeside(arguments.json) << absl::StrFormat(
       "%s: %s (%s), %d operations on %d keys, %.0f operations/s\n", file,
       std::string(VerdictName(outcome.verdict)), strongest, outcome.operations, outcome.keys,
       seconds > 0 ? static_cast<double>(outcome.operations) / seconds : 0.0);
@@ -92,9 +93,10 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   std::string text = RenderText(*outcome.counterexample, naming);
   std::string repeat = absl::StrCat("kill9 check ", ShellWord(file), " --model=", arguments.model,
                                     " --condition=", arguments.condition);
-  std::cout << "\n"
-            << RenderText(*outcome.counterexample, naming, Terminal(1).page_columns())
-            << "\n  repeat (deterministic): " << repeat << "\n";
+  LinesBeside(arguments.json) << "\n"
+                              << RenderText(*outcome.counterexample, naming,
+                                            Terminal(arguments.json == "-" ? 2 : 1).page_columns())
+                              << "\n  repeat (deterministic): " << repeat << "\n";
   (*run)["counterexample"] = text;
   (*run)["repeat"] = repeat;
   if (arguments.counterexample.empty()) return kExitFailed;
@@ -103,7 +105,8 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   if (!files.ok()) {
     return Complain("kill9", files.status());
   }
-  for (const std::string& written : *files) std::cout << "  written: " << written << "\n";
+  for (const std::string& written : *files)
+    LinesBeside(arguments.json) << "  written: " << written << "\n";
   (*run)["counterexample_files"] = *files;
   return kExitFailed;
 }
@@ -136,7 +139,7 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
     outcome->strongest.reset();
   }
   Json run = RunOf(arguments, file, *outcome, seconds);
-  PrintLine(file, *outcome, seconds);
+  PrintLine(arguments, file, *outcome, seconds);
   int exit_code = ExitCode(outcome->verdict);
   if (outcome->counterexample.has_value()) exit_code = Show(arguments, i, *history, *outcome, &run);
   (*result)["runs"].push_back(std::move(run));

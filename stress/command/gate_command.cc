@@ -19,7 +19,6 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/base/signals.h"
 #include "harness/gate/gate.h"
 #include "harness/gate/report.h"
 #include "harness/result/result.h"
@@ -30,6 +29,7 @@
 #include "stress/command/arguments/shards.h"
 #include "stress/command/campaign/gate_memory.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 
 namespace kill9 {
 namespace {
@@ -172,7 +172,7 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   json["exit_code"] = result.exit_code;
   json["conclusion"] = gate::Conclusion(result);
   if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
-  json["interrupted"] = g_interrupted != 0;
+  json["interrupted"] = is_interrupted != 0;
   const Shard& shard = flags.options.shard;
   if (!shard.whole()) {
     json["shard"] = DescribeShard(shard, result.units);
@@ -197,7 +197,7 @@ absl::StatusOr<gate::PassHistory> MemoryOf(const Flags& flags) {
 int PrintPlantedTargets(const Flags& flags) {
   absl::StatusOr<gate::PassHistory> memory = MemoryOf(flags);
   if (!memory.ok()) return Fail(memory.status());
-  gate::ProcessPool pool(&g_interrupted);
+  gate::ProcessPool pool(&is_interrupted);
   absl::StatusOr<std::vector<std::string>> targets =
       gate::Planner(flags.options, pool, gate::NowSeconds())
           .PlantedTargets(*memory, flags.planted_targets);
@@ -230,7 +230,7 @@ int RunGate(Flags& flags) {
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(lock.status());
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
-  NoteInterrupts(kExitUndecided);
+  NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
 
   Display display(flags.json == "-");
@@ -239,7 +239,7 @@ int RunGate(Flags& flags) {
                                  : absl::StrFormat("%d kills a run", options.kills);
   display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
                                options.output + "/logs"));
-  gate::Gate runner(options, &g_interrupted,
+  gate::Gate runner(options, &is_interrupted,
                     [&display](const gate::StepResult& answer) { display.Show(answer); });
   runner.Remember(*std::move(memory));
   absl::StatusOr<gate::GateResult> result = runner.Run();
@@ -249,7 +249,7 @@ int RunGate(Flags& flags) {
     return Fail(status);
   }
   display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
-                               g_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
+                               is_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
                                result->seconds, budget));
   return result->exit_code;
 }

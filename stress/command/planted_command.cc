@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -27,13 +26,13 @@
 #include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
 
 constexpr const char* kTiers[] = {"conformance", "sweep", "torture", "explore", "tsan"};
-
-volatile std::sig_atomic_t g_planted_interrupted = 0;
 
 struct PlantedFlags {
   std::string manifest = DefaultPlantedManifest();
@@ -220,20 +219,20 @@ Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers,
                 const PlantedFlags& flags) {
   Outcomes outcomes{.bug = &bug, .of_tier = {}};
   const double budget = flags.budget_seconds > 0 ? flags.budget_seconds : bug.budget_seconds;
-  for (uint32_t n = 0; n < flags.seeds && g_planted_interrupted == 0; ++n) {
+  for (uint32_t n = 0; n < flags.seeds && is_interrupted == 0; ++n) {
     for (const std::string& tier : bug.tiers) {
-      if (!absl::c_linear_search(tiers, tier) || g_planted_interrupted != 0) continue;
-      TierOutcome outcome =
-          RunPlantedTier(bug, tier, flags.seed + n, budget, &g_planted_interrupted);
+      if (!absl::c_linear_search(tiers, tier) || is_interrupted != 0) continue;
+      TierOutcome outcome = RunPlantedTier(bug, tier, flags.seed + n, budget, &is_interrupted);
       const bool caught = outcome.caught();
-      std::cout << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n", bug.name, tier,
-                                   flags.seed + n, InWords(bug, outcome), outcome.verdict,
-                                   outcome.seconds,
-                                   caught && !outcome.as_declared(bug) && !bug.control
-                                       ? "  (another verdict than declared)"
-                                       : "")
-                << std::flush;
-      if (g_planted_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
+      LinesBeside(flags.json) << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n",
+                                                 bug.name, tier, flags.seed + n,
+                                                 InWords(bug, outcome), outcome.verdict,
+                                                 outcome.seconds,
+                                                 caught && !outcome.as_declared(bug) && !bug.control
+                                                     ? "  (another verdict than declared)"
+                                                     : "")
+                              << std::flush;
+      if (is_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
       if (caught && !flags.every_tier) break;
     }
   }
@@ -272,20 +271,19 @@ std::vector<std::string> ChooseTiersOfPlanted(const std::string& given) {
 
 // What it comes to, in words and as an exit code: what was not asked, or gave no answer, is not as
 // expected.
-int Conclude(const std::vector<Outcomes>& all) {
+int Conclude(const std::vector<Outcomes>& all, std::ostream& out) {
   using Conclusion = Outcomes::Conclusion;
   const auto count = [&all](Conclusion conclusion) {
     return std::count_if(all.begin(), all.end(),
                          [&](const Outcomes& one) { return one.conclusion() == conclusion; });
   };
-  std::cout << count(Conclusion::kAsExpected) << " of " << all.size()
-            << " as expected: bugs caught, controls not\n";
+  out << count(Conclusion::kAsExpected) << " of " << all.size()
+      << " as expected: bugs caught, controls not\n";
   for (const Outcomes& one : all) {
     if (one.conclusion() == Conclusion::kWrong) {
-      std::cout << (one.bug->control ? "  false alarm: " : "  not caught: ") << one.bug->name
-                << "\n";
+      out << (one.bug->control ? "  false alarm: " : "  not caught: ") << one.bug->name << "\n";
     } else if (one.conclusion() == Conclusion::kUnanswered) {
-      std::cout << "  no answer: " << one.bug->name << ": " << one.WhyUnanswered() << "\n";
+      out << "  no answer: " << one.bug->name << ": " << one.WhyUnanswered() << "\n";
     }
   }
   const auto not_built = [](const Outcomes& one) {
@@ -293,11 +291,12 @@ int Conclude(const std::vector<Outcomes>& all) {
            absl::StrContains(one.WhyUnanswered(), "not_built");
   };
   if (std::any_of(all.begin(), all.end(), not_built)) {
-    std::cout << "what is not built, --build builds; of the tsan tier: ./dev tsan\n";
+    out << "what is not built, --build builds; of the tsan tier: ./dev tsan\n";
   }
-  if (g_planted_interrupted != 0) return kExitUndecided;
+  if (is_interrupted != 0) out << "interrupted: what is above was asked\n";
   return count(Conclusion::kWrong) != 0                                    ? kExitFailed
          : all.empty() || count(Conclusion::kAsExpected) < std::ssize(all) ? kExitUndecided
+         : is_interrupted != 0                                             ? kExitUndecided
                                                                            : kExitPass;
 }
 
@@ -312,12 +311,11 @@ int RunPlanted(const PlantedFlags& flags) {
   for (const PlantedBug* bug : bugs) units.push_back(bug->name);
   const Shard shard = ChooseShard(flags.shard);
   if (!shard.whole()) bugs = ShareOfBugs(shard, units, bugs);
-  for (const int signal : {SIGINT, SIGTERM})
-    std::signal(signal, [](int) { g_planted_interrupted = 1; });
+  NoteInterrupts();
   if (flags.build) {
     std::vector<PlantedBug> chosen;
     for (const PlantedBug* bug : bugs) chosen.push_back(*bug);
-    absl::Status status = BuildPlanted(chosen, flags.manifest, &g_planted_interrupted);
+    absl::Status status = BuildPlanted(chosen, flags.manifest, &is_interrupted);
     if (!status.ok()) {
       return Complain("kill9", status);
     }
@@ -327,18 +325,19 @@ int RunPlanted(const PlantedFlags& flags) {
   if (!shard.whole()) result["shard"] = DescribeShard(shard, units);
   std::vector<Outcomes> outcomes;
   for (const PlantedBug* bug : bugs) {
-    if (g_planted_interrupted != 0) break;
+    if (is_interrupted != 0) break;
     outcomes.push_back(RunOne(*bug, tiers, flags));
     result["runs"].push_back(RunOf(outcomes.back()));
     if (!shard.whole()) result["runs"].back()["unit"] = bug->name;
   }
-  const int exit_code = Conclude(outcomes);
+  result["interrupted"] = is_interrupted != 0;
+  const int exit_code = Conclude(outcomes, LinesBeside(flags.json));
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
       return Complain("kill9", status);
     }
   }
-  if (!flags.markdown.empty()) {
+  if (!flags.markdown.empty() && is_interrupted == 0) {  // else its tables would lack the rest
     if (const int code = WriteMarkdown(flags.markdown, outcomes); code != kExitPass) return code;
   }
   return exit_code;

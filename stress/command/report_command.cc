@@ -15,6 +15,7 @@
 #include "harness/report/sections/sections.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/arguments/folders.h"
 #include "stress/command/commands.h"
 
 namespace kill9 {
@@ -100,6 +101,10 @@ int Make(const ReportFlags& flags) {
   if (flags.inputs.empty()) {
     return ComplainOfReport(
         absl::InvalidArgumentError("--input is required: result files, or folders of them"));
+  }
+  for (const std::string& folder : {flags.output, flags.summary}) {
+    if (folder.empty()) continue;
+    if (absl::Status status = MakeFolder(folder); !status.ok()) return ComplainOfReport(status);
   }
   absl::StatusOr<report::Results> results = report::Results::Load(flags.inputs);
   if (!results.ok()) return ComplainOfReport(results.status());

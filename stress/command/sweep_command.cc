@@ -1,5 +1,4 @@
 // kill9 sweep: kill a process at every machine instruction of an operation.
-#include <csignal>
 #include <iostream>
 #include <memory>
 
@@ -14,12 +13,11 @@
 #include "stress/command/arguments/folders.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/replay/sweep_replay.h"
 
 namespace kill9 {
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
 
 struct SweepArguments {
   std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
@@ -163,7 +161,8 @@ void SayHowToGoOn(const SweepArguments& arguments) {
   if (arguments.json.empty() || arguments.json == "-" || arguments.options.seconds > 0) {
     std::cerr << "(with --json=FILE it could go on from there: --continue=FILE)\n";
   } else {
-    std::cerr << "to go on: the same options, and --continue=" << arguments.json << "\n";
+    std::cerr << "to go on: the same options, and --continue=" << arguments.json
+              << "; its kill coverage is told then\n";
   }
 }
 
@@ -202,13 +201,12 @@ int RunSweepWith(SweepArguments& arguments) {
   const Json earlier = EarlierResult(arguments);
   const Json skipped = TakeWhatIsNotSwept(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
-  std::signal(SIGINT, [](int) { interrupted = 1; });
-  std::signal(SIGTERM, [](int) { interrupted = 1; });
+  NoteInterrupts();
   absl::StatusOr<Json> result = NewResult("sweep", options.seed);
   (*result)["interrupted"] = false;
   if (!options.variants.empty()) {
     result = RunSweep(
-        options, &interrupted, [](const std::string& line) { std::cerr << line << std::endl; },
+        options, &is_interrupted, [](const std::string& line) { std::cerr << line << std::endl; },
         earlier.is_null() ? nullptr : &earlier);
   }
   if (!result.ok()) {
@@ -312,7 +310,7 @@ void AddSweepCommand(CommandLine& line) {
               "how victims are stopped: debug_registers, int3, single_steps");
   command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
       .Excludes(at);
-  command.Add("--json", arguments->json, "the result file").Excludes(at);
+  command.Add("--json", arguments->json, "result file; - for standard output").Excludes(at);
   command
       .Add("--continue", arguments->earlier,
            "the result of this sweep, interrupted (Ctrl-C): what it finished is not run again; the "

@@ -3,12 +3,18 @@
 #define KILL9_STRESS_COMMAND_TERMINAL_H_
 
 #include <cstddef>
+#include <iostream>
 #include <string>
 #include <string_view>
 
 #include "harness/result/verdict.h"
 
 namespace kill9 {
+
+// Where lines for people go beside a result in the file `result`: never into one on standard output.
+inline std::ostream& LinesBeside(const std::string& result) {
+  return result == "-" ? std::cerr : std::cout;
+}
 
 class Terminal {
  public:

@@ -3,6 +3,7 @@
 #ifndef KILL9_HARNESS_EXPLORE_SEARCH_EXPLORE_H_
 #define KILL9_HARNESS_EXPLORE_SEARCH_EXPLORE_H_
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,7 +33,7 @@ struct ExploreOptions {
   bool shortens = true;  // the schedule of a finding
   // At random: ends as well where the second half of the schedules has ended in nothing new.
   bool ends_when_dull = false;
-  const volatile bool* interrupted = nullptr;
+  const volatile std::sig_atomic_t* interrupted = nullptr;
 };
 
 struct ExploreResult {

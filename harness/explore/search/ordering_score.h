@@ -2,6 +2,7 @@
 #ifndef KILL9_HARNESS_EXPLORE_SEARCH_ORDERING_SCORE_H_
 #define KILL9_HARNESS_EXPLORE_SEARCH_ORDERING_SCORE_H_
 
+#include <csignal>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,7 +35,7 @@ struct OrderingScoreOptions {
   double budget_seconds = 10;  // for each weakened ordering
   uint64_t schedules = 0;      // at most about so many for each; 0: as the budget says
   uint64_t seed = 1;
-  const volatile bool* interrupted = nullptr;
+  const volatile std::sig_atomic_t* interrupted = nullptr;
 };
 
 // `scene(name)` makes the scene of a scenario. Orderings that come up in no scenario, at a word

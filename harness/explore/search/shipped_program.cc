@@ -99,6 +99,7 @@ ShippedScore CompareWithShipped(const std::string& variant, const std::string& s
   std::vector<Schedule> schedules;
   const auto ask = [&] {
     const std::vector<ShippedAnswer> answers = AskShippedProgram(batch);
+    if (*options.interrupted != 0) return;  // Ctrl-C ends the shipped program, too
     for (size_t i = 0; i < batch.size(); ++i) {
       const ShippedAnswer answer = i < answers.size() ? answers[i] : ShippedAnswer{};
       score.instructions += answer.instructions;

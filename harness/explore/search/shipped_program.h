@@ -2,6 +2,7 @@
 #ifndef KILL9_HARNESS_EXPLORE_SEARCH_SHIPPED_PROGRAM_H_
 #define KILL9_HARNESS_EXPLORE_SEARCH_SHIPPED_PROGRAM_H_
 
+#include <csignal>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -26,7 +27,7 @@ struct ShippedOptions {
   int deaths = 0;
   uint64_t schedules = 0;
   uint64_t seed = 1;
-  const volatile bool* interrupted = nullptr;
+  const volatile std::sig_atomic_t* interrupted = nullptr;
 };
 struct ShippedScore {
   uint64_t same = 0, other = 0, diverged = 0, instructions = 0, deaths = 0;

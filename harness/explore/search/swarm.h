@@ -4,6 +4,7 @@
 #ifndef KILL9_HARNESS_EXPLORE_SEARCH_SWARM_H_
 #define KILL9_HARNESS_EXPLORE_SEARCH_SWARM_H_
 
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,7 +23,7 @@ struct SwarmOptions {
   uint64_t schedules = 0;
   double budget_seconds = 10;
   uint32_t processes = 1;
-  const volatile bool* interrupted = nullptr;
+  const volatile std::sig_atomic_t* interrupted = nullptr;
 };
 
 struct SwarmResult {

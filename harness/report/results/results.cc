@@ -9,20 +9,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/results/summary.h"
+#include "harness/result/schema.h"
 
 namespace kill9::report {
 namespace {
 
-bool IsResult(const Json& json) {
-  return Text(json, "schema") == "kill9/1" && json.contains("runs") && json["runs"].is_array();
-}
-
 // A result, or a summary of one.
 absl::StatusOr<Json> AsResult(const Json& json, const std::string& path) {
-  if (IsResult(json)) return json;
+  const std::string why = WhyNoResult(json);
+  if (why.empty()) return json;
   if (Text(json, "schema") != kSummarySchema) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", path, "' is no result file of kill9 (schema kill9/1, runs)"));
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' ", why));
   }
   absl::StatusOr<Json> expanded = ExpandSummary(json);
   if (expanded.ok()) return expanded;

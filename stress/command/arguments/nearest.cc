@@ -56,10 +56,14 @@ std::string DidYouMean(std::string_view given, std::span<const std::string> know
 }
 
 std::string ThereIsNo(std::string_view given, const std::vector<std::string>& known) {
+  if (given.empty()) {
+    return absl::StrCat("a name is empty: write names with one comma between; known are: ",
+                        absl::StrJoin(known, ", "));
+  }
   const std::string nearest = DidYouMean(given, known);
-  return absl::StrCat("there is no '", std::string(given), "'", nearest,
-                      nearest.empty() ? "; known are: " : " Known are: ",
-                      absl::StrJoin(known, ", "));
+  return absl::StrCat(
+      "there is no '", std::string(given), "'", nearest,
+      nearest.empty() ? "; known are: " : " Known are: ", absl::StrJoin(known, ", "));
 }
 
 }  // namespace kill9

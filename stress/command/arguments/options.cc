@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -389,6 +390,11 @@ int CommandLine::Run(int argc, char** argv) {
     return Refuse("kill9", WrongInConfig(error.what()));
   } catch (const CLI::FileError&) {
     return Refuse("kill9", "--config: the file cannot be read");
+  } catch (const CLI::ArgumentMismatch& error) {
+    const std::string what = error.what();
+    const bool is_again = absl::StrContains(what, "At Most 1 required");
+    const std::string option = what.substr(0, what.find(':'));
+    return Refuse(name, is_again ? option + " is given more than once, and takes one value" : what);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return application_->exit(error);
     return Refuse(name, name == "kill9" ? "it takes a command" : error.what());

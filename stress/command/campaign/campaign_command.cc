@@ -20,7 +20,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/base/signals.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/base/text/write_text.h"
 #include "harness/campaign/campaign.h"
@@ -31,6 +30,7 @@
 #include "harness/result/result.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/interrupts.h"
 #endif
 #include <iostream>
 
@@ -104,16 +104,16 @@ int RunCommand(const campaign::PlannedCommand& command) {
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    if (g_interrupted != 0) kill(child, SIGTERM);
+    if (is_interrupted != 0) kill(child, SIGTERM);
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
 }
 
 int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
-  HandleInterrupts([](int) { g_interrupted = 1; });
+  NoteInterrupts();
   int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
   for (const campaign::PlannedCommand& command : plan.commands) {
-    if (g_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
+    if (is_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
     std::error_code ignored;
     std::filesystem::remove(command.result_file, ignored);
     exit_code = WorseExitCode(exit_code, RunCommand(command));

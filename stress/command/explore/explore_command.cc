@@ -99,7 +99,7 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--steps", arguments.steps,
               "what kill9-explore asks kill9 with: a file of schedules, step by step");
   command.Add("--times", arguments.times, "with --token: how often").Positive();
-  command.Add("--json", arguments.json, "the result file");
+  command.Add("--json", arguments.json, "result file; - for standard output");
   command.Example("--variant=cas_slots --scenario=put+get --deaths=1",
                   "every interleaving of two operations with every death of one participant");
   command.Example("--token=TOKEN --times=10", "a finding again, as its token tells it");

@@ -16,6 +16,8 @@
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/explore/explore_units.h"
+#include "stress/command/interrupts.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -62,8 +64,7 @@ Json RunOf(const Design& variant, const std::string& scenario, const ExploreArgu
 Verdict VerdictOf(const ExploreResult& result) {
   if (result.unsteady) return Verdict::kUndecided;
   // What was cut off may not have come to what is wrong.
-  if (explore_is_interrupted && result.finding.verdict == Verdict::kPass)
-    return Verdict::kUndecided;
+  if (is_interrupted != 0 && result.finding.verdict == Verdict::kPass) return Verdict::kUndecided;
   return result.finding.verdict;
 }
 
@@ -123,7 +124,7 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
   options.schedules = arguments.schedules;
   options.budget_seconds = arguments.budget_seconds;
   options.seed = arguments.seed;
-  options.interrupted = &explore_is_interrupted;
+  options.interrupted = &is_interrupted;
   const ExploreResult result = explore::Explore(*scene, options);
   const Verdict verdict = VerdictOf(result);
   std::string token;
@@ -135,15 +136,15 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                                            .schedule = result.schedule,
                                            .contended = result.contended});
   }
-  std::cout << absl::StrFormat(
+  LinesBeside(arguments.json) << absl::StrFormat(
       "%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n", std::string(variant.name()), name,
       arguments.model, std::string(VerdictName(verdict)), result.schedules, result.distinct_states,
       result.exhaustive ? "exhaustive" : "not all");
-  if (result.unsteady) std::cout << "    " << kUnsteady << "\n";
+  if (result.unsteady) LinesBeside(arguments.json) << "    " << kUnsteady << "\n";
   if (!token.empty()) {
-    std::cout << explore::RenderTable(result.steps, scene->participants()) << "    "
-              << VerdictName(verdict) << ": " << result.finding.message
-              << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
+    LinesBeside(arguments.json) << explore::RenderTable(result.steps, scene->participants())
+                                << "    " << VerdictName(verdict) << ": " << result.finding.message
+                                << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
   }
   runs->push_back(RunOf(variant, name, arguments, result, verdict, token));
   if (!token.empty()) {
@@ -152,9 +153,9 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
     const std::string confirmation =
         Confirm(variant, name, *scene, options.model, replayed, &runs->back()["confirmed"]);
     runs->back()["confirmation"] = confirmation;
-    std::cout << "    " << confirmation << "\n";
+    LinesBeside(arguments.json) << "    " << confirmation << "\n";
   }
-  std::cout << std::flush;
+  LinesBeside(arguments.json) << std::flush;
   return ExitCode(verdict);
 }
 
@@ -174,7 +175,7 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
     if (code != kExitPass) return code;
     (*runs).back()["verdict"] = VerdictName(Verdict::kUndecided);
     (*runs).back()["reason"] = kUnsteady;
-    std::cout << "    " << kUnsteady << "\n";
+    LinesBeside(arguments.json) << "    " << kUnsteady << "\n";
     return kExitUndecided;
   }
   const std::string repeat = absl::StrCat(
@@ -182,8 +183,8 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
       "' --model=", arguments.model, " --strategy=random --deaths=", of_it.deaths,
       " --schedules=", of_it.schedules, " --seed=", arguments.seed);
   const explore::Finding& finding = *swarm.found->finding;
-  std::cout << "    " << VerdictName(finding.verdict) << ": " << finding.message
-            << "\n    repeat (deterministic): " << repeat << "\n";
+  LinesBeside(arguments.json) << "    " << VerdictName(finding.verdict) << ": " << finding.message
+                              << "\n    repeat (deterministic): " << repeat << "\n";
   runs->push_back({{"variant", variant.name()},
                    {"scenario", scenario},
                    {"memory_model", arguments.model},
@@ -205,18 +206,19 @@ int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json*
        .schedules = arguments.schedules,
        .budget_seconds = arguments.budget_seconds,
        .processes = arguments.jobs != 0 ? arguments.jobs : std::thread::hardware_concurrency(),
-       .interrupted = &explore_is_interrupted});
+       .interrupted = &is_interrupted});
   ExploreResult all;
   all.strategy = Strategy::kRandom;
   all.schedules = swarm.schedules;
   all.distinct_states = swarm.distinct_states;
   all.seconds = swarm.seconds;
   const Verdict verdict = swarm.found.has_value() ? Verdict::kViolation : VerdictOf(all);
-  std::cout << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
-                               std::string(variant.name()), kDrawnScenes, arguments.model,
-                               swarm.found.has_value() ? "a finding" : VerdictName(verdict),
-                               swarm.schedules, swarm.scenes)
-            << std::flush;
+  LinesBeside(arguments.json) << absl::StrFormat(
+                                     "%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
+                                     std::string(variant.name()), kDrawnScenes, arguments.model,
+                                     swarm.found.has_value() ? "a finding" : VerdictName(verdict),
+                                     swarm.schedules, swarm.scenes)
+                              << std::flush;
   int code = ExitCode(verdict);
   if (swarm.found.has_value()) {
     code = TellDrawn(variant, swarm, arguments, runs);
@@ -233,7 +235,9 @@ int RepeatToken(const ExploreArguments& arguments) {
   const std::optional<explore::Token> token = explore::ParseToken(arguments.token);
   const Design* design = token.has_value() ? FindDesign(token->variant) : nullptr;
   if (design == nullptr || !explore::WhyNotExplored(*design).empty()) {
-    throw UsageError("--token: it is none of this program's");
+    throw UsageError(
+        "--token: it is none of this program's; one is as explore prints it after 'repeat', "
+        "'cas_slots:put+get:sc:1:a134.b18'");
   }
   const std::unique_ptr<explore::Scene> scene = SceneOf(*design, token->scenario);
   const explore::MachineLimits limits{
@@ -246,19 +250,22 @@ int RepeatToken(const ExploreArguments& arguments) {
     const explore::Replayed replayed = explore::Replay(token->schedule, limits);
     if (replayed.finding.verdict != Verdict::kPass) ++failed;
     if (n > 0) continue;
-    std::cout << explore::RenderTable(replayed.steps, scene->participants()) << "    "
-              << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
+    LinesBeside(arguments.json) << explore::RenderTable(replayed.steps, scene->participants())
+                                << "    " << VerdictName(replayed.finding.verdict) << ": "
+                                << replayed.finding.message << "\n";
     const bool passes = replayed.finding.verdict == Verdict::kPass;
     if (passes && arguments.shipped > 0 && token->model == MemoryModel::kSc) {
-      std::cout << "    " << InShipped(*design, token->scenario, *scene, replayed) << "\n";
+      LinesBeside(arguments.json) << "    " << InShipped(*design, token->scenario, *scene, replayed)
+                                  << "\n";
     }
     if (passes) continue;
     Json ignored;
-    std::cout << "    "
-              << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
-              << "\n";
+    LinesBeside(arguments.json) << "    "
+                                << Confirm(*design, token->scenario, *scene, token->model, replayed,
+                                           &ignored)
+                                << "\n";
   }
-  std::cout << "failed " << failed << " times of " << arguments.times << "\n";
+  LinesBeside(arguments.json) << "failed " << failed << " times of " << arguments.times << "\n";
   return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
 }
 

@@ -11,8 +11,6 @@
 
 namespace kill9 {
 
-inline volatile bool explore_is_interrupted = false;
-
 std::string RepeatLine(const std::string& token);
 // Each returns an exit code.
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,

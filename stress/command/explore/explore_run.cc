@@ -1,7 +1,6 @@
 // What kill9-explore does.
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <iostream>
 #include <memory>
 
@@ -17,6 +16,8 @@
 #include "stress/command/explore/explore_arguments.h"
 #include "stress/command/explore/explore_one.h"
 #include "stress/command/explore/explore_units.h"
+#include "stress/command/interrupts.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -36,20 +37,20 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                                .budget_seconds = arguments.budget_seconds,
                                .schedules = arguments.schedules,
                                .seed = arguments.seed,
-                               .interrupted = &explore_is_interrupted});
+                               .interrupted = &is_interrupted});
   size_t found = 0;
   Json list = Json::array();
   for (const explore::WeakenedOrdering& one : all) {
     const bool is_found = !one.scenario.empty();
     found += is_found;
-    std::cout << absl::StrFormat("%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
-                                 std::string(explore::NameOf(one.of)),
-                                 std::string(explore::NameOf(one.from)),
-                                 std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
-                                 is_found             ? "found by " + one.scenario
-                                 : one.exhaustive     ? "never wrong"
-                                 : one.novelties == 0 ? "not found: it never allowed more"
-                                                      : "not found");
+    LinesBeside(arguments.json) << absl::StrFormat(
+        "%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
+        std::string(explore::NameOf(one.of)), std::string(explore::NameOf(one.from)),
+        std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
+        is_found             ? "found by " + one.scenario
+        : one.exhaustive     ? "never wrong"
+        : one.novelties == 0 ? "not found: it never allowed more"
+                             : "not found");
     list.push_back({{"place", one.place},
                     {"operation", explore::NameOf(one.of)},
                     {"written", explore::NameOf(one.from)},
@@ -61,12 +62,12 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                     {"novelties", one.novelties},
                     {"seconds", one.seconds}});
   }
-  std::cout << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
-                               std::string(variant.name()), found, all.size());
+  LinesBeside(arguments.json) << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
+                                                 std::string(variant.name()), found, all.size());
   // Nothing was weakened: nothing was asked.
-  const Verdict verdict = explore_is_interrupted ? Verdict::kUndecided
-                          : all.empty()          ? Verdict::kVacuous
-                                                 : Verdict::kPass;
+  const Verdict verdict = is_interrupted != 0 ? Verdict::kUndecided
+                          : all.empty()       ? Verdict::kVacuous
+                                              : Verdict::kPass;
   runs->push_back({{"variant", variant.name()},
                    {"scenario", arguments.scenario},
                    {"memory_model", arguments.model},
@@ -84,32 +85,33 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
                                   {.deaths = static_cast<int>(arguments.deaths),
                                    .schedules = arguments.shipped,
                                    .seed = arguments.seed,
-                                   .interrupted = &explore_is_interrupted});
-  const Verdict verdict = score.other > 0          ? Verdict::kViolation
-                          : explore_is_interrupted ? Verdict::kUndecided
-                          : score.same == 0        ? Verdict::kVacuous
-                                                   : Verdict::kPass;
-  std::cout << absl::StrFormat("%-22s %-20s %-16s %6d the same %6d other %6d diverged\n",
-                               std::string(variant.name()), name, std::string(VerdictName(verdict)),
-                               score.same, score.other, score.diverged);
+                                   .interrupted = &is_interrupted});
+  const Verdict verdict = score.other > 0       ? Verdict::kViolation
+                          : is_interrupted != 0 ? Verdict::kUndecided
+                          : score.same == 0     ? Verdict::kVacuous
+                                                : Verdict::kPass;
+  LinesBeside(arguments.json) << absl::StrFormat(
+      "%-22s %-20s %-16s %6d the same %6d other %6d diverged\n", std::string(variant.name()), name,
+      std::string(VerdictName(verdict)), score.same, score.other, score.diverged);
   Json run = {{"variant", variant.name()},      {"scenario", name},
               {"memory_model", "sc"},           {"verdict", VerdictName(verdict)},
               {"schedules", arguments.shipped}, {"same", score.same},
               {"other", score.other},           {"diverged", score.diverged},
               {"deaths", score.deaths},         {"instructions", score.instructions}};
   for (const auto& [why, diverged] : score.why_diverged) {
-    std::cout << absl::StrFormat("    %6d diverged: %s\n           %s\n", diverged.count,
-                                 diverged.first, RepeatLine(diverged.token));
+    LinesBeside(arguments.json) << absl::StrFormat("    %6d diverged: %s\n           %s\n",
+                                                   diverged.count, diverged.first,
+                                                   RepeatLine(diverged.token));
     run["why_diverged"].push_back(
         {{"reason", why}, {"schedules", diverged.count}, {"token", diverged.token}});
   }
   if (score.other > 0) {
     run["token"] = score.token_of_other;
     run["message"] = score.first_other;
-    std::cout << "    " << score.first_other << "\n    " << RepeatLine(score.token_of_other)
-              << "\n";
+    LinesBeside(arguments.json) << "    " << score.first_other << "\n    "
+                                << RepeatLine(score.token_of_other) << "\n";
   }
-  std::cout << std::flush;
+  LinesBeside(arguments.json) << std::flush;
   runs->push_back(std::move(run));
   return ExitCode(verdict);
 }
@@ -118,7 +120,8 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
 int Skip(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
          Json* runs) {
   const std::string reason = explore::WhyNotExplored(variant);
-  std::cout << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()), reason);
+  LinesBeside(arguments.json) << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()),
+                                                 reason);
   runs->push_back({{"variant", variant.name()},
                    {"scenario", scenario},
                    {"memory_model", arguments.model},
@@ -157,8 +160,7 @@ int RunExplore(const ExploreArguments& arguments) {
   Json result = NewResultOfDesigns("explore", arguments.seed);
   const std::vector<Unit> units = OwnUnits(arguments, &result);
   result["options"] = OptionsOf(arguments);
-  std::signal(SIGINT, [](int) { explore_is_interrupted = true; });
-  std::signal(SIGTERM, [](int) { explore_is_interrupted = true; });
+  NoteInterrupts();
   const auto began = std::chrono::steady_clock::now();
   int exit_code = kExitPass;
   bool all_skipped = true;  // or there was nothing
@@ -171,7 +173,7 @@ int RunExplore(const ExploreArguments& arguments) {
     const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
     const bool is_late = arguments.seconds > 0 &&
                          gone.count() > (unit.is_drawn() ? arguments.seconds : seconds_of_named);
-    if (explore_is_interrupted) break;
+    if (is_interrupted != 0) break;
     if (is_late && !all_skipped) continue;
     ExploreArguments of_it = arguments;
     // What time is left is divided among the designs.
@@ -182,8 +184,11 @@ int RunExplore(const ExploreArguments& arguments) {
     all_skipped &= runs.back()["verdict"] == VerdictName(Verdict::kSkipped);
     if (result.contains("shard")) runs.back()["unit"] = unit.name();
   }
-  result["interrupted"] = static_cast<bool>(explore_is_interrupted);
-  if (explore_is_interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  result["interrupted"] = is_interrupted != 0;
+  if (is_interrupted != 0) {
+    LinesBeside(arguments.json) << "interrupted: what is above was explored\n" << std::flush;
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
+  }
   if (all_skipped) exit_code = WorseExitCode(exit_code, kExitUndecided);
   if (arguments.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {

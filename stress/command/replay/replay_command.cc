@@ -24,6 +24,7 @@
 #include "harness/gate/plan/planted.h"
 #include "harness/result/command_name.h"
 #include "harness/result/result.h"
+#include "harness/result/schema.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"
@@ -255,9 +256,8 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
   const absl::StatusOr<Json> read = ReadJsonFile(path);
   if (!read.ok()) return Complain(std::string(read.status().message()));
   const Json& result = *read;
-  if (TextField(result, "schema") != "kill9/1" || !result.contains("runs") ||
-      !result["runs"].is_array()) {
-    return Complain(absl::StrCat("'", path, "' is no result file of kill9"));
+  if (const std::string why = WhyNoResult(result); !why.empty()) {
+    return Complain(absl::StrCat("'", path, "' ", why));
   }
   if (result["runs"].empty()) {
     Complain(absl::StrCat("there is no run in '", path, "'"));

@@ -1,7 +1,6 @@
 // kill9 run: an arbitrary program, killed at each of its system calls, and what is left judged.
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -13,12 +12,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "harness/base/signals.h"
 #include "harness/base/text/percent.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/run/program.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/terminal.h"
 #include "stress/command/torture/findings.h"
 
@@ -175,7 +174,7 @@ int Run(Flags& flags) {
   options.namespaces = !flags.no_namespaces;
   const TemporaryFolder scratch;
   options.scratch = scratch.path();
-  NoteInterrupts(kExitUndecided);
+  NoteInterrupts();
   Json result = NewResult("run", options.seed);
   ProgressLine line(flags.quiet);
   bool is_first = !flags.quiet;
@@ -183,7 +182,7 @@ int Run(Flags& flags) {
       run::RunProgram(options, [&](const run::ProgramProgress& progress) {
         if (std::exchange(is_first, false)) SayHowMuchIsCopied(progress, options.state);
         line.Show(progress);
-        return g_interrupted == 0;
+        return is_interrupted == 0;
       });
   line.Clear();
   if (!ended.ok()) {
@@ -191,7 +190,7 @@ int Run(Flags& flags) {
     return kExitUsage;
   }
   Json& run = ended->run;
-  std::ostream& out = flags.json == "-" ? std::cerr : std::cout;
+  std::ostream& out = LinesBeside(flags.json);
   const bool found = ExitCode(ended->verdict) == kExitFailed;
   const Findings findings;
   if (found) MoveFindings(run, findings.folder());
@@ -199,7 +198,7 @@ int Run(Flags& flags) {
   PrintNotes(out, run);
   if (found) out << "\n";
   PrintSummary(out, run, ended->verdict);
-  result["interrupted"] = g_interrupted != 0;
+  result["interrupted"] = is_interrupted != 0;
   result["runs"].push_back(run);
   absl::Status written = found ? findings.Keep(result) : absl::OkStatus();
   if (written.ok() && !flags.json.empty()) written = WriteResult(result, flags.json);

@@ -1,11 +1,11 @@
 // kill9 torture: many real processes, killed at random; the main job.
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "harness/base/signals.h"
 #include "harness/kinds/kinds.h"
 #include "harness/plugin/worker/object_worker.h"
 #include "harness/torture/driver.h"
@@ -13,6 +13,7 @@
 #include "harness/torture/supervisor/supervisor.h"
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/torture/programs.h"
 #include "stress/command/torture/torture_run.h"
 #include "variants/registry.h"
@@ -25,7 +26,8 @@ struct Flags : TortureFlags {
 };
 
 int RunOwnPrograms(const Flags& flags) {
-  NoteInterrupts(kExitUndecided);
+  NoteInterrupts();
+  std::signal(SIGPIPE, SIG_IGN);
   return RunPrograms(flags.programs,
                      {.seconds = flags.seconds,
                       .processes = flags.processes,
@@ -36,7 +38,7 @@ int RunOwnPrograms(const Flags& flags) {
                       .json = flags.json,
                       .counterexamples = flags.counterexamples,
                       .quiet = flags.quiet},
-                     g_interrupted);
+                     is_interrupted);
 }
 
 // Of an object that is no store: by whom it is asked. False: it is another one, or several.

@@ -1,13 +1,17 @@
 #include "stress/command/torture/torture_continuation.h"
 
 #include "absl/strings/str_cat.h"
+#include "harness/result/schema.h"
 
 namespace kill9 {
 
 absl::StatusOr<Json> TortureContinuation::FinishedRuns(const std::string& path) const try {
   const absl::StatusOr<Json> earlier = ReadJsonFile(path);
   if (!earlier.ok()) return earlier.status();
-  if (TextField(*earlier, "schema") != "kill9/1" || TextField(*earlier, "kind") != "torture") {
+  if (const std::string why = WhyNoResult(*earlier); !why.empty()) {
+    return absl::InvalidArgumentError("it " + why);
+  }
+  if (TextField(*earlier, "kind") != "torture") {
     return absl::InvalidArgumentError("it is no result of torture");
   }
   if (!earlier->contains("to_continue")) {
@@ -17,9 +21,9 @@ absl::StatusOr<Json> TortureContinuation::FinishedRuns(const std::string& path) 
   for (const auto& [what, given] : asked_.items()) {
     const Json before = to_continue.at("asked").value(what, Json());
     if (before == given) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("it was asked for otherwise (", what, ": ", Dump(before), ", now ",
-                     Dump(given), "): its options have to be given again"));
+    return absl::InvalidArgumentError(absl::StrCat("it was asked for otherwise (", what, ": ",
+                                                   Dump(before), ", now ", Dump(given),
+                                                   "): its options have to be given again"));
   }
   const size_t finished = to_continue.at("finished").get<size_t>();
   Json runs = Json::array();

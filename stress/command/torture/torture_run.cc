@@ -1,8 +1,7 @@
 #include "stress/command/torture/torture_run.h"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <csignal>
 #include <optional>
 #include <random>
 #include <set>
@@ -24,6 +23,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/shards.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
 #include "stress/command/torture/torture_continuation.h"
@@ -209,7 +209,7 @@ int TortureDesigns(TortureFlags flags) {
   const std::vector<std::string> names = NamesOf(units);
   const std::vector<size_t> share = ChooseShare(shard, names);
   options.supervisor.seconds = shares.seconds;
-  NoteInterrupts(kExitUndecided);
+  NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
 
   Json result = NewResultOfDesigns("torture", options.seed);
@@ -234,17 +234,17 @@ int TortureDesigns(TortureFlags flags) {
   }
   for (size_t at = finished.size(); at < share.size(); ++at) {
     const size_t n = share[at];
-    if (g_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
+    if (is_interrupted != 0 || (flags.fail_fast && exit_code == kExitFailed)) break;
     const Unit& unit = units[n];
     options.seed = unit.seed;
     options.keeps_history = keep && findings.has_room();
     TortureResult run =
         RunTorture(*unit.design, *unit.scenario, options, [&](const TortureProgress& state) {
           display.Progress(unit.Name(), state);
-          return g_interrupted == 0;
+          return is_interrupted == 0;
         });
     display.Done(unit.Name(), run);
-    continuation.Done(g_interrupted == 0 && !run.machine_refused);
+    continuation.Done(is_interrupted == 0 && !run.machine_refused);
     findings.Count(&run.run);
     if (!shard.whole()) run.run["unit"] = names[n];
     exit_code = WorseExitCode(exit_code, run.machine_refused ? kExitUsage : ExitCode(run.verdict));
@@ -254,7 +254,7 @@ int TortureDesigns(TortureFlags flags) {
   }
   display.Table(result["runs"]);
   display.Shapes(result);
-  if (g_interrupted != 0) {
+  if (is_interrupted != 0) {
     SayHowTortureGoesOn(display, flags, first_seed);
     result["interrupted"] = true;
     result["to_continue"] = continuation.ToJson();

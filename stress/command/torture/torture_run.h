@@ -2,7 +2,6 @@
 #ifndef KILL9_STRESS_COMMAND_TORTURE_TORTURE_RUN_H_
 #define KILL9_STRESS_COMMAND_TORTURE_TORTURE_RUN_H_
 
-#include <csignal>
 #include <cstdint>
 #include <string>
 

@@ -20,6 +20,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/replay/sweep_replay.h"
 #include "stress/command/terminal.h"
 #include "stress/command/torture/display.h"
@@ -119,11 +120,11 @@ void Take(Trial& trial, Page& page, TierResult tier) {
 // The sweep, and where the object breaks by it. True: that is shown.
 bool SweepAndShow(const Design& design, const TryOptions& options, Page& page, Trial& trial) {
   Take(trial, page, TrySweep(design, options));
-  if (g_interrupted || !trial.tiers.back().failed()) return false;
+  if (is_interrupted != 0 || !trial.tiers.back().failed()) return false;
   const double seconds = options.by_work() ? 0 : options.seconds * kShareOfFinding;
   const std::vector<WeakPlace> places =
       FindWeakPlaces(design, trial.tiers.back().runs, options, seconds);
-  if (g_interrupted) return false;
+  if (is_interrupted != 0) return false;
   for (const WeakPlace& place : places) trial.weak_places.push_back(place.Fields());
   return ShowWeakPlaces(page, places, options.watchdog_seconds);
 }
@@ -136,10 +137,10 @@ Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
     ShowTorture(page, trial.tiers.back().runs);
     return trial;
   }
-  if (!g_interrupted) Take(trial, page, TryTorture(design, options));
+  if (is_interrupted == 0) Take(trial, page, TryTorture(design, options));
   const bool torture_failed = trial.tiers.back().failed();
-  if (g_interrupted || SweepAndShow(design, options, page, trial)) return trial;
-  if (!g_interrupted && torture_failed) {
+  if (is_interrupted != 0 || SweepAndShow(design, options, page, trial)) return trial;
+  if (is_interrupted == 0 && torture_failed) {
     ShowTorture(page, trial.tiers[1].runs);
     page.Line("one death at one instruction does not show it: it takes a schedule, or several");
   }
@@ -153,7 +154,7 @@ Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
   // At system calls first: there it takes fewer deaths to find a fault, and each costs a start.
   for (const programs::KillAt kill_at :
        {programs::KillAt::kSystemCalls, programs::KillAt::kRandom}) {
-    if (g_interrupted || (!trial.tiers.empty() && trial.tiers.back().failed())) break;
+    if (is_interrupted != 0 || (!trial.tiers.empty() && trial.tiers.back().failed())) break;
     programs.kill_at = kill_at;
     TierResult tier = TryPrograms(programs, options);
     if (tier.exit_code == kExitUsage && trial.tiers.empty()) {
@@ -173,7 +174,7 @@ Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
   const bool fails_without_deaths = trial.tiers.front().tier == "control";
   if (design == nullptr) {
     Take(trial, page, NoSweepOfPrograms(programs));
-  } else if (!g_interrupted && !fails_without_deaths) {
+  } else if (is_interrupted == 0 && !fails_without_deaths) {
     SweepAndShow(*design, options, page, trial);
   }
   for (const TierResult& tier : trial.tiers) {
@@ -198,7 +199,8 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
            const Findings& findings, Page& page, Json result) {
   int exit_code = trial.exit_code();
   const TierResult* decisive = trial.Decisive();
-  if (decisive == nullptr || g_interrupted) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  if (decisive == nullptr || is_interrupted != 0)
+    exit_code = WorseExitCode(exit_code, kExitUndecided);
   const Verdict verdict = decisive != nullptr && exit_code == trial.exit_code()
                               ? decisive->verdict
                               : Verdict::kUndecided;
@@ -207,10 +209,10 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
   }
   result["verdict"] = VerdictName(verdict);
   result["weak_places"] = trial.weak_places;
-  result["interrupted"] = g_interrupted != 0;
+  result["interrupted"] = is_interrupted != 0;
   const std::string kept = exit_code == kExitFailed ? findings.KeptIn(result) : "";
   std::string why;
-  if (g_interrupted) {
+  if (is_interrupted != 0) {
     why = "interrupted: what is above was measured";
   } else if (decisive == nullptr) {
     why = "nothing was run: that is no pass";
@@ -232,12 +234,12 @@ int Run(Flags flags) {
   const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
   if (worker.has_value()) flags.programs.Ask(*worker);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
-  NoteInterrupts(kExitUndecided);
+  NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
   Page page(flags.json == "-");
   const Findings findings;
   options.counterexamples = findings.folder();
-  options.interrupted = &g_interrupted;
+  options.interrupted = &is_interrupted;
   options.progress = [&page](const std::string& text) { page.Progress(text); };
   const std::string bound =
       options.by_work() ? "bounded by work" : absl::StrFormat("about %g s", options.seconds);
