@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/base/stable_hash.h"
 #include "harness/result/result.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 
 namespace kill9::campaign {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 #include "harness/result/shard.h"
 #include "harness/result/verdict.h"
 

@@ -17,7 +17,7 @@
 #include "harness/base/text/write_text.h"
 #include "harness/result/build_info.h"
 #include "harness/result/host.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 
 namespace kill9 {
 namespace {

@@ -1,5 +1,5 @@
-// The counts of a sweep's traces by address, of each design and operation: what its kill coverage is
-// made of in the end, and what a sweep that was interrupted goes on with.
+// The counts of a sweep's traces by address, of each design and operation: what its kill coverage
+// is made of in the end, and what a sweep that was interrupted goes on with.
 #ifndef KILL9_HARNESS_SWEEP_ADDRESS_SUMS_H_
 #define KILL9_HARNESS_SWEEP_ADDRESS_SUMS_H_
 

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 #include "harness/sweep/sweep.h"
 
 namespace kill9::sweep {

@@ -1,6 +1,6 @@
-// Ctrl-C, SIGTERM and SIGHUP, as every command that runs for long takes them: the first ends the run
-// cleanly, with the result so far; the second ends the command at once, and the kernel then ends
-// every process of the run.
+// Ctrl-C, SIGTERM and SIGHUP, as every command that runs for long takes them: the first ends the
+// run cleanly, with the result so far; the second ends the command at once, and the kernel then
+// ends every process of the run.
 #ifndef KILL9_STRESS_COMMAND_INTERRUPTS_H_
 #define KILL9_STRESS_COMMAND_INTERRUPTS_H_
 

@@ -11,7 +11,7 @@
 
 namespace kill9 {
 
-// Where lines for people go beside a result in the file `result`: never into one on standard output.
+// Where lines for people go beside a result that is written to `result`: never in its midst.
 inline std::ostream& LinesBeside(const std::string& result) {
   return result == "-" ? std::cerr : std::cout;
 }

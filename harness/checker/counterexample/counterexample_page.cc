@@ -67,7 +67,12 @@ box.addEventListener("wheel", event => {
   box.scrollLeft += at * (svg.clientWidth / before - 1);
 }, { passive: false });
 const told = document.getElementById("told");
+let last = "";
+const place = event => event.clientX + " " + event.clientY;
+addEventListener("pointermove", event => { last = place(event); });
 const tell = event => {
+  // The mouse stands still: the page was scrolled below it, to the one that is in focus.
+  if (event.pointerType === "mouse" && place(event) === last) return;
   told.textContent = event.currentTarget.querySelector("title").textContent;
 };
 for (const bar of document.querySelectorAll(".operation"))

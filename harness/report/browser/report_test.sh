@@ -52,6 +52,9 @@ results=$here/../../../results/reference
   printf '%s' "$results/store_benchmark.json")" >"$folder/log"
 finds "$kill9" check "$here/stale.edn" --model=register \
   --counterexample="$folder/pages/counterexample/stale"
+# Wider than a telephone: focus scrolls it below the pointer.
+finds "$kill9" check "$here/../../../property/histories/acknowledged_write_lost_in_crash.edn" \
+  --counterexample="$folder/pages/counterexample/wide"
 finds "$kill9" sweep --variant=robust_unrepaired --operation=put_same --state=one_entry \
   --coverage="$folder/pages/coverage" --json="$folder/sweep.json"
 mkdir "$folder/pages/campaign"

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/report/results/summary.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 
 namespace kill9::report {
 namespace {

@@ -24,7 +24,7 @@
 #include "harness/gate/plan/planted.h"
 #include "harness/result/command_name.h"
 #include "harness/result/result.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"

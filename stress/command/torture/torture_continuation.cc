@@ -1,7 +1,7 @@
 #include "stress/command/torture/torture_continuation.h"
 
 #include "absl/strings/str_cat.h"
-#include "harness/result/schema.h"
+#include "harness/result/schema/schema.h"
 
 namespace kill9 {
 

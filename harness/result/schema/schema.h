@@ -1,6 +1,6 @@
 // What makes a JSON a result file of this kill9, for all who read one.
-#ifndef KILL9_HARNESS_RESULT_SCHEMA_H_
-#define KILL9_HARNESS_RESULT_SCHEMA_H_
+#ifndef KILL9_HARNESS_RESULT_SCHEMA_SCHEMA_H_
+#define KILL9_HARNESS_RESULT_SCHEMA_SCHEMA_H_
 
 #include <string>
 
@@ -29,4 +29,4 @@ inline std::string WhyNoResult(const Json& json) {
 
 }  // namespace kill9
 
-#endif  // KILL9_HARNESS_RESULT_SCHEMA_H_
+#endif  // KILL9_HARNESS_RESULT_SCHEMA_SCHEMA_H_
