@@ -1,17 +1,21 @@
 #include "harness/inspect/contents.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "harness/inspect/heap_map.h"
+#include "harness/inspect/heap_contents.h"
 #include "harness/inspect/pool.h"
 #include "variants/buffers/buffer_pool_design.h"
 #include "variants/channel.h"
@@ -87,52 +91,6 @@ absl::StatusOr<Json> OccupancyOf(Channel& channel) {
               {"closed", occupancy->closed}};
 }
 
-BlockUse UseOf(const HeapBlock& block, const std::vector<Attached>& attached) {
-  const auto lives = [&](ParticipantId id) {
-    return std::any_of(attached.begin(), attached.end(), [&](const Attached& one) {
-      return one.lives && one.slot == id.slot && one.generation == id.generation;
-    });
-  };
-  if (std::none_of(block.owners.begin(), block.owners.end(), lives)) return BlockUse::kOfTheDead;
-  if (block.reserved) return BlockUse::kReserved;
-  return block.owners.size() > 1 ? BlockUse::kShared : BlockUse::kAlone;
-}
-
-absl::StatusOr<Json> HeapOf(Heap& heap, const Segment& segment,
-                            const std::vector<Attached>& attached) {
-  const absl::StatusOr<HeapAccount> account = heap.Account();
-  if (!account.ok()) return account.status();
-  const absl::StatusOr<HeapOccupancy> occupancy = heap.Look();
-  if (!occupancy.ok()) return occupancy.status();
-  Json holdings = Json::array();
-  for (const Holding& holding : account->holdings) {
-    holdings.push_back({{"slot", holding.owner.slot},
-                        {"generation", holding.owner.generation},
-                        {"blocks", holding.blocks},
-                        {"bytes", holding.bytes},
-                        {"shared_blocks", holding.shared_blocks},
-                        {"reserved_blocks", holding.reserved_blocks},
-                        {"reserved_bytes", holding.reserved_bytes}});
-  }
-  HeapMap map(segment.header().body_offset, segment.size());
-  const absl::Status status = heap.ForEach([&](const HeapBlock& block) {
-    map.Add(block.handle.offset, block.bytes, UseOf(block, attached),
-            block.owners.empty() ? 0 : block.owners.front().slot);
-    return true;
-  });
-  if (!status.ok()) return status;
-  return Json{{"blocks", occupancy->blocks},
-              {"room_bytes", account->room_bytes},
-              {"free_bytes", account->free_bytes},
-              {"live_bytes", account->live_bytes},
-              {"reserved_bytes", account->reserved_bytes},
-              {"header_bytes", account->header_bytes},
-              {"rounding_bytes", account->rounding_bytes},
-              {"largest_block_bytes", occupancy->largest_block_bytes},
-              {"holdings", std::move(holdings)},
-              {"map", map.AsJson()}};
-}
-
 // Who only sends to a channel is told of all that is there.
 absl::StatusOr<std::unique_ptr<SharedObject>> AttachTo(const Design& design,
                                                        std::shared_ptr<Segment> copy) {
@@ -141,16 +99,13 @@ absl::StatusOr<std::unique_ptr<SharedObject>> AttachTo(const Design& design,
                                                           {.role = MemberRole::kSender});
 }
 
-// A field of its kind's name, for the kinds that are known.
-absl::Status AddKind(const Design& design, SharedObject& object, const Segment& copy,
-                     const std::vector<Attached>& attached, Json& told) {
+// A field of its kind's name, for the kinds that are known; that of heaps comes later.
+absl::Status AddKind(const Design& design, SharedObject& object, Json& told) {
   absl::StatusOr<Json> more;
   if (design.kind() == Variant::kKind) {
     more = KeysOf(static_cast<Store&>(object));
   } else if (design.kind() == ChannelDesign::kKind) {
     more = OccupancyOf(static_cast<Channel&>(object));
-  } else if (design.kind() == HeapDesign::kKind) {
-    more = HeapOf(static_cast<Heap&>(object), copy, attached);
   } else if (design.kind() == kPoolKind) {
     more = PoolOf(object);
   } else {
@@ -193,6 +148,85 @@ Json HoldsOf(const Design& design, SharedObject& object, const AuditReport& whol
   return holds;
 }
 
+absl::StatusOr<std::shared_ptr<Segment>> CopyOf(const Design& design, const Segment& segment) {
+  const int fd = memfd_create("kill9 inspect", MFD_CLOEXEC);
+  if (fd < 0) return segment_file::ErrnoStatus(errno, "no memory for a second copy");
+  struct stat stat {};
+  fstat(segment.fd(), &stat);
+  for (off_t at = 0; at < stat.st_size;) {
+    if (sendfile(fd, segment.fd(), &at, static_cast<size_t>(stat.st_size - at)) > 0) continue;
+    const absl::Status status = segment_file::ErrnoStatus(errno, "no memory for a second copy");
+    close(fd);
+    return status;
+  }
+  return design.FromFd(fd);  // which takes it over
+}
+
+absl::StatusOr<std::optional<SeenHeap>> SeeIfHeap(const Design& design, SharedObject& object) {
+  if (design.kind() != HeapDesign::kKind) return std::nullopt;
+  absl::StatusOr<SeenHeap> seen = See(static_cast<Heap&>(object));
+  if (!seen.ok()) return seen.status();
+  return *std::move(seen);
+}
+
+// What a second look tells of the one whom the first look had to recover: its holds, and of a heap
+// all that Complete takes. `given_up` is recovered in its place.
+struct SecondLook {
+  Json holds;
+  std::optional<SeenHeap> heap;
+  HeapAccount without;
+};
+absl::StatusOr<SecondLook> LookAgain(const Design& design, const Segment& pristine,
+                                     const std::vector<Attached>& attached,
+                                     const Attached& given_up, const Attached& untold) {
+  const absl::StatusOr<std::shared_ptr<Segment>> copy = CopyOf(design, pristine);
+  if (!copy.ok()) return copy.status();
+  Lives lives(**copy);
+  if (!lives.ok()) return segment_file::ErrnoStatus(errno, "cannot open the copy once more");
+  for (const Attached& one : attached) {
+    if (one.slot != given_up.slot) lives.Begin(one);
+  }
+  const absl::StatusOr<std::unique_ptr<SharedObject>> object = AttachTo(design, *copy);
+  if (!object.ok()) return object.status();
+  const absl::StatusOr<AuditReport> audit = (*object)->Audit();
+  if (!audit.ok()) return audit.status();
+  SecondLook look;
+  absl::StatusOr<std::optional<SeenHeap>> heap = SeeIfHeap(design, **object);
+  if (!heap.ok()) return heap.status();
+  look.heap = *std::move(heap);
+  look.holds = HoldsOf(design, **object, *audit, lives, {untold});
+  if (!look.heap.has_value()) return look;
+  absl::StatusOr<HeapAccount> without = static_cast<Heap&>(**object).Account();
+  if (!without.ok()) return without.status();
+  look.without = *std::move(without);
+  return look;
+}
+
+// A table without a free slot: of one participant nothing but its state is told by a look that
+// recovers it, to have a slot. Another look, which recovers another one, tells of it.
+struct FullTable {
+  std::shared_ptr<Segment> pristine;
+  Attached untold;
+};
+
+// Adds to `holds`, and to what was seen of a heap.
+absl::Status TellOfUntold(const Design& design, const FullTable& full,
+                          const std::vector<Attached>& attached, SeenHeap* heap, Json& holds) {
+  const SeenHeap before = heap != nullptr ? *heap : SeenHeap();
+  for (const Attached& given_up : attached) {
+    if (given_up.recovers || given_up.slot == full.untold.slot) continue;
+    const absl::StatusOr<SecondLook> look =
+        LookAgain(design, *full.pristine, attached, given_up, full.untold);
+    if (!look.ok()) return look.status();
+    holds = look->holds;
+    if (heap == nullptr) return absl::OkStatus();
+    *heap = before;
+    const ParticipantId id{full.untold.slot, full.untold.generation};
+    if (Complete(*look->heap, look->without, id, *heap)) return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segment> copy,
@@ -200,13 +234,14 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
   Lives lives(*copy);
   if (!lives.ok()) return segment_file::ErrnoStatus(errno, "cannot open the copy once more");
   std::vector<Attached> told_apart = attached;
+  std::optional<FullTable> full;
   absl::StatusOr<Json> of_full_pool;
   bool is_full_pool = false;
   const size_t participants = static_cast<size_t>(std::count_if(
       attached.begin(), attached.end(), [](const Attached& one) { return !one.recovers; }));
   if (participants >= copy->header().max_participants) {
-    // No slot is left for who looks: it recovers one, of whom nothing is told then, but what a
-    // pool's bytes tell of all.
+    // No slot is left for who looks: it recovers one.
+    const absl::StatusOr<std::shared_ptr<Segment>> pristine = CopyOf(design, *copy);
     is_full_pool = design.kind() == kPoolKind;
     if (is_full_pool) {
       for (const Attached& one : attached) lives.Begin(one);
@@ -216,6 +251,7 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
     }
     const auto last = std::find_if(told_apart.rbegin(), told_apart.rend(),
                                    [](const Attached& one) { return !one.recovers; });
+    if (pristine.ok()) full = {*pristine, *last};  // else one look has to do
     told_apart.erase(std::next(last).base());
     for (const Attached& one : told_apart) lives.Begin(one);
   }
@@ -223,8 +259,10 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
   if (!object.ok()) return object.status();
   Json told = Json::object();
   if (!design.object_traits().has_audit) {
-    const absl::Status status = AddKind(design, **object, *copy, attached, told);
-    if (!status.ok()) return status;
+    if (absl::Status status = AddKind(design, **object, told); !status.ok()) return status;
+    const absl::StatusOr<std::optional<SeenHeap>> heap = SeeIfHeap(design, **object);
+    if (!heap.ok()) return heap.status();
+    if (heap->has_value()) told["heap"] = AsJson(**heap, *copy, attached);
     return told;
   }
   const absl::StatusOr<AuditReport> audit = (*object)->Audit();
@@ -234,13 +272,27 @@ absl::StatusOr<Json> DescribeContents(const Design& design, std::shared_ptr<Segm
   told["leaked_blocks"] = audit->leaked.blocks;
   told["doubly_owned_blocks"] = audit->doubly_owned;
   told["violations"] = audit->violations;
-  if (absl::Status status = AddKind(design, **object, *copy, attached, told); !status.ok()) {
+  if (absl::Status status = AddKind(design, **object, told); !status.ok()) {
     return status;
   }
   if (is_full_pool) told[std::string(kPoolKind)] = *std::move(of_full_pool);
-  told["holds"] = design.object_traits().has_recovery
-                      ? HoldsOf(design, **object, *audit, lives, told_apart)
-                      : Json::array();
+  absl::StatusOr<std::optional<SeenHeap>> heap = SeeIfHeap(design, **object);
+  if (!heap.ok()) return heap.status();
+  Json& holds = told["holds"] = Json::array();
+  if (design.object_traits().has_recovery) {
+    holds = HoldsOf(design, **object, *audit, lives, told_apart);
+    Json of_untold = Json::array();
+    if (full.has_value()) {
+      absl::Status status =
+          TellOfUntold(design, *full, attached, heap->has_value() ? &**heap : nullptr, of_untold);
+      if (!status.ok()) return status;
+    }
+    for (Json& one : of_untold) holds.push_back(std::move(one));
+  }
+  if (heap->has_value()) {
+    told["heap"] = AsJson(**heap, *copy, attached);
+    told["account"] = AccountOf((*heap)->account.report);
+  }
   return told;
 }
 
