@@ -106,14 +106,15 @@ int RunCommand(const campaign::PlannedCommand& command) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     if (is_interrupted != 0) kill(child, SIGTERM);
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  return is_interrupted != 0 ? kExitUndecided : kExitFailed;  // Ctrl-C, before it was noted there
 }
 
 int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
   NoteInterrupts();
   int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
   for (const campaign::PlannedCommand& command : plan.commands) {
-    if (is_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
+    if (is_interrupted != 0) break;
     std::error_code ignored;
     std::filesystem::remove(command.result_file, ignored);
     exit_code = WorseExitCode(exit_code, RunCommand(command));
@@ -123,7 +124,9 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
       return ComplainOfCampaign(status);
     }
   }
-  return exit_code;
+  if (is_interrupted == 0) return exit_code;
+  std::cerr << "interrupted: what is above was added\n";
+  return WorseExitCode(exit_code, kExitUndecided);
 }
 
 int MakePlan(campaign::Campaign& all, const Flags& flags) {
