@@ -48,7 +48,7 @@ constexpr std::string_view kResultFile = "the result file";
 
 std::string WhyNoJson(const std::string& text) {
   try {
-    (void)Json::parse(text);
+    const Json ignored = Json::parse(text);
   } catch (const Json::parse_error& error) {
     if (text.empty()) return "it is empty";
     if (error.byte <= text.size()) return absl::StrCat("it is damaged at its byte ", error.byte);

@@ -155,6 +155,39 @@ TEST_F(Mutants, AreThousandsOfEveryKind) {
   }
 }
 
+// Three mutants, each asked by a program that never ends; two at a time.
+TEST_F(Mutants, AreLeftAtOnceByCtrlC) {
+  Write("three.py", R"(
+import signal, sys
+# A shell has what is in its background ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, sys.argv.pop(1))
+import mutants
+class Trees:
+    designs = {}
+mutants.Tree = Trees
+mutants.Builder = lambda folder: None
+mutants.chosen = lambda tree, arguments: [{"id": name} for name in "abc"]
+mutants.check_controls = lambda *arguments: None
+mutants.run = lambda *arguments: mutants.ask("/bin/sleep", ["infinity"], None)
+sys.exit(mutants.main())
+)");
+  const Ended ended =
+      RunLine("cd " + folder_ + " && { TMPDIR=" + folder_ +
+              " python3 three.py " KILL9_SOURCE_DIR
+              "/property/mutants --workers=2 --state=state/s --json=said.json >out 2>&1 & "
+              "python=$!; asked() { cat /proc/$python/task/*/children; }; "
+              "until [ $(asked | wc -w) -eq 2 ]; do sleep 0.05; done; sleepers=$(asked); "
+              "kill -INT $python; wait $python; code=$?; cat out; "
+              "for one in $sleepers; do kill -0 $one && echo left $one; done; ls; ls state; "
+              "exit $code; } 2>/dev/null");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("interrupted: 0 of 3 are done"));
+  EXPECT_THAT(ended.output, Not(HasSubstr("left")));
+  EXPECT_THAT(ended.output, Not(HasSubstr("Traceback")));
+  EXPECT_THAT(ended.output, ::testing::EndsWith("out\nsaid.json\nstate\nthree.py\ns\n"));
+}
+
 TEST_F(Mutants, ShardsAreDisjointAndTheSampleTogether) {
   const std::set<std::string> whole = Ids(List(KILL9_SOURCE_DIR, "--sample=40 --seed=5"));
   ASSERT_EQ(whole.size(), 40u);

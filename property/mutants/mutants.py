@@ -7,6 +7,7 @@ come before the libraries, so that the libraries' versions stay out. The tree is
 """
 import argparse
 import concurrent.futures
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -20,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from builder import Builder
@@ -27,6 +29,7 @@ from changes import KINDS, code_lines
 from designs import Tree, folder_of
 
 STARTED_AT = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+EXIT_UNDECIDED = 3
 QUICK_SECONDS = 0.5  # tests that take less are asked first
 MOST_OBJECTS = 20  # of one mutant: a header that everything includes would be a build of everything
 
@@ -88,6 +91,22 @@ def begin_test():
         libc.mount(b"kill9", b"/dev/shm", b"tmpfs", MS_NOSUID | MS_NODEV, b"mode=1777")
 
 
+class Interrupted(Exception):
+    """Ends a job of the pool after Ctrl-C."""
+
+
+interrupted = threading.Event()
+running = set()
+
+
+def interrupt():
+    """Nobody asks anything else, and who is asked is ended."""
+    interrupted.set()
+    for process in list(running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def ask(program, words, limit):
     """("passed" | "killed" | "undecided" | "timed out", the last lines that it said)."""
     with tempfile.TemporaryDirectory(prefix="kill9-mutant-") as folder:
@@ -95,12 +114,19 @@ def ask(program, words, limit):
                                    stderr=subprocess.STDOUT, text=True, errors="replace",
                                    start_new_session=True, preexec_fn=begin_test,
                                    env={**os.environ, "TEST_TMPDIR": folder})
+        running.add(process)
+        if interrupted.is_set():
+            interrupt()
         try:
             said, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             return "timed out", ""
+        finally:
+            running.discard(process)
+    if interrupted.is_set():
+        raise Interrupted
     code = process.returncode
     if code == 0:
         return "passed", ""
@@ -359,21 +385,35 @@ def main():
             jobs = [pool.submit(run, mutant, tree, builder, folder / str(number), done,
                                 arguments)
                     for number, mutant in enumerate(left)]
-            for job in concurrent.futures.as_completed(jobs):
-                outcome = job.result()
-                note(outcome)
-                count = sum(mutant["id"] in done for mutant in wanted)
-                print(f"[{count}/{len(wanted)}] {outcome['outcome']} {outcome.get('by', '')} "
-                      f"{outcome['seconds']} s  {outcome['id']}\n    - {outcome['was']}\n"
-                      f"    + {outcome['is']}", flush=True)
+            try:
+                for job in concurrent.futures.as_completed(jobs):
+                    outcome = job.result()
+                    note(outcome)
+                    count = sum(mutant["id"] in done for mutant in wanted)
+                    print(f"[{count}/{len(wanted)}] {outcome['outcome']} {outcome.get('by', '')} "
+                          f"{outcome['seconds']} s  {outcome['id']}\n    - {outcome['was']}\n"
+                          f"    + {outcome['is']}", flush=True)
+            except (KeyboardInterrupt, Interrupted):
+                for job in jobs:
+                    job.cancel()
+                interrupt()
     shutil.rmtree(folder, ignore_errors=True)
-    result = summary([done[mutant["id"]] for mutant in wanted], tree, arguments)
+    outcomes = [done[mutant["id"]] for mutant in wanted if mutant["id"] in done]
+    result = {**summary(outcomes, tree, arguments), "interrupted": interrupted.is_set()}
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({key: result[key] for key in ("killed", "timed_out", "survived", "not_built",
                                                    "score", "killed_by")}))
-    return 0
+    if not interrupted.is_set():
+        return 0
+    print(f"interrupted: {len(outcomes)} of {len(wanted)} are done; the same command goes on from "
+          "there", flush=True)
+    return EXIT_UNDECIDED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # in the controls, or once more
+        print("mutants: interrupted", file=sys.stderr, flush=True)
+        os._exit(EXIT_UNDECIDED)
