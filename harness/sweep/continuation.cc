@@ -65,6 +65,8 @@ Json AskedBy(const SweepOptions& options, const std::vector<CellRequest>& cells)
           {"reuse", options.reuse},
           {"three_members", options.three_members},
           {"samples_modes", options.samples_modes},
+          {"shape", options.shape},
+          {"samples_shapes", options.samples_shapes},
           {"sample", options.sample},
           {"pairs", options.pairs},
           {"failures", options.most_failures},

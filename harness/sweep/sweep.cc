@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/base/random.h"
+#include "harness/base/stable_hash.h"
 #include "harness/base/text/copy_text.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/kinds/sweep_kinds.h"
@@ -24,6 +25,7 @@
 #include "harness/sweep/continuation.h"
 #include "harness/sweep/coverage_pages.h"
 #include "harness/sweep/look.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9::sweep {
 
@@ -90,6 +92,31 @@ void SampleMode(CellRequest* request) {
   request->samples_mode = 1;
   request->*kModes[random.Below(std::size(kModes))] = 1;
   if (request->pairs == 0) request->pairs = kPlaces;
+}
+
+// Of what the shapes differ in only the project's own designs are known to take.
+void ChooseShape(const SweepOptions& options, const SweepDriver& driver, CellRequest* request) {
+  constexpr uint64_t kPerMille = 250;
+  if (driver.shape_fields() == 0) return;
+  const bool draws =
+      options.samples_shapes && request->samples_mode == 0 &&
+      Random(request->seed, StableHash("draws " + CellName(*request))).Chance(kPerMille);
+  if (options.shape != shape_text::kUsual) {
+    CopyText(options.shape, request->shape);
+  } else if (draws) {
+    CopyText(shape_text::kDrawn, request->shape);
+  }
+}
+
+// For each kind that is swept, by dimension, the classes of shapes that there are.
+Json ShapeClasses(const std::vector<const Design*>& designs) {
+  Json kinds = Json::object();
+  for (const Design* design : designs) {
+    const SweepDriver* driver = FindSweepDriver(design->kind());
+    if (driver == nullptr || driver->shape_fields() == 0) continue;
+    kinds[SweptKind(driver->kind())] = ToJson(AllSweepShapeClasses(driver->shape_fields()));
+  }
+  return kinds;
 }
 
 std::vector<int> Cpus() {
@@ -170,6 +197,7 @@ std::string DescribeCell(const CellRequest& request, const CellArea& area, const
       "%s: %s, %d instructions in %d states, %d kills, stopped by %s", CellName(request),
       std::string(VerdictName(result.verdict)), result.instructions, result.distinct_states,
       area.progress_kill_points, std::string(Name(result.stopped_by)));
+  if (run.contains("shape")) absl::StrAppend(&text, "\n    shape ", result.shape);
   if (result.error[0] != '\0') absl::StrAppend(&text, "\n    ", result.error);
   if (result.failures == 0) return text;
   const std::string place = TextField(run["counterexample"], "place");
@@ -217,6 +245,22 @@ absl::Status TellCoverage(const SweepOptions& options, const AddressSums& addres
 std::vector<std::string> OperationNames() { return NamesOfAll(&SweepDriver::operations); }
 std::vector<std::string> StateNames() { return NamesOfAll(&SweepDriver::states); }
 
+absl::Status CheckSweepShape(const Design& design, std::string_view shape) {
+  const SweepDriver* driver = FindSweepDriver(design.kind());
+  if (shape == shape_text::kUsual || driver == nullptr) return absl::OkStatus();
+  if (driver->shape_fields() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("scenes of the kind '", std::string(design.kind()), "' have one shape"));
+  }
+  if (design.role() != Design::Role::kDesign) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(std::string(design.name()), " has its usual shape only"));
+  }
+  if (shape == shape_text::kDrawn) return absl::OkStatus();
+  if (shape.size() >= kMostShapeBytes) return absl::InvalidArgumentError("the text is too long");
+  return ParseSweepShape(shape, driver->shape_fields()).status();
+}
+
 std::vector<CellRequest> PlanCells(const SweepOptions& options) {
   std::vector<CellRequest> requests;
   for (const Design* design : options.variants) {
@@ -230,6 +274,7 @@ std::vector<CellRequest> PlanCells(const SweepOptions& options) {
       if (options.samples_modes && is_own && !design->object_traits().needs_name) {
         SampleMode(&requests.back());
       }
+      if (is_own) ChooseShape(options, *FindSweepDriver(design->kind()), &requests.back());
     }
   }
   const bool sampled = options.cells > 0 && options.cells < requests.size();
@@ -310,6 +355,7 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
     }
   }
   Json result = NewResultOfDesigns("sweep", options.seed);
+  result["shape_classes"] = ShapeClasses(options.variants);
   if (!options.shard.whole()) {
     if (absl::Status status = KeepShare(options.shard, &requests, &result); !status.ok()) {
       return status;

@@ -30,6 +30,11 @@ struct SweepOptions {
   bool three_members = false;
   // None of these, but of some cells, drawn from the seed, one of them at a few places.
   bool samples_modes = false;
+  // Of the scenes, as text (driver/sweep_shape.h); "usual", or "drawn": each cell has one of its
+  // own, which the seed decides.
+  std::string shape = "usual";
+  // Of some cells, drawn from the seed, which have none of the modes: as "drawn".
+  bool samples_shapes = false;
   std::string second;   // empty: the kind's own
   uint32_t sample = 8;  // instructions of each cell killed at besides their state's
   uint32_t pairs = 0;  // states of each cell that are paired with a second death, and accesses that
@@ -49,6 +54,8 @@ struct SweepOptions {
 // The names of operations and starting states, of all kinds of objects, each once.
 std::vector<std::string> OperationNames();
 std::vector<std::string> StateNames();
+// kInvalidArgument: objects of this kind have no such shape.
+absl::Status CheckSweepShape(const Design& design, std::string_view shape);
 
 struct Cell {
   CellRequest request;
@@ -74,6 +81,8 @@ absl::Status RunCells(const std::vector<CellRequest>& requests, uint32_t workers
 absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
                                       const std::function<void(pid_t worker)>& attach);
 
+// The kind of shapes that a run of the sweep tells: "swept store".
+std::string SweptKind(std::string_view kind);
 // A run of the result file; with the instructions of its failures as people read them, in the
 // worker that ran the cell.
 Json RunOf(const CellRequest& request, const CellResult& result);

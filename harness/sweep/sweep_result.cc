@@ -10,6 +10,7 @@
 #include "harness/result/command_name.h"
 #include "harness/result/waiting.h"
 #include "harness/sweep/sweep.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9::sweep {
 namespace {
@@ -77,6 +78,18 @@ Json CounterexampleOf(const CellRequest& request, const Failure& failure) {
   return example;
 }
 
+bool HasUsualShape(const CellResult& result) {
+  return result.shape[0] == '\0' || result.shape == shape_text::kUsual;
+}
+
+Json ShapeOf(const CellResult& result) {
+  Json shape = {{"text", result.shape}, {"kind", SweptKind(result.kind)}};
+  const uint32_t fields = FindSweepDriver(result.kind)->shape_fields();
+  const absl::StatusOr<SweepShape> parsed = ParseSweepShape(result.shape, fields);
+  if (parsed.ok()) shape["classes"] = ToJson(ClassesOf(*parsed, fields));
+  return shape;
+}
+
 // What the modes besides killing once in each state have done.
 void AddModes(const CellRequest& request, const CellResult& result, Json* run) {
   (*run)["recovery_kill_points"] = result.recovery_kill_points;
@@ -103,9 +116,12 @@ void AddModes(const CellRequest& request, const CellResult& result, Json* run) {
 
 }  // namespace
 
+std::string SweptKind(std::string_view kind) { return absl::StrCat("swept ", std::string(kind)); }
+
 std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   std::string line = absl::StrCat(CommandName(), " sweep --variant=", request.variant,
                                   " --operation=", request.operation, " --state=", request.state);
+  if (request.shape[0] != '\0') absl::StrAppend(&line, " --shape=", request.shape);
   if (place.at[0] == kNowhere) return line;  // it fails without any kill
   absl::StrAppend(&line, " --mode=", std::string(Name(place.mode)),
                   " --plan=", std::string(Name(place.plan)));
@@ -119,7 +135,10 @@ std::string RepeatLine(const CellRequest& request, const KillPoint& place) {
   return line;
 }
 
-Json RunOf(const CellRequest& request, const CellResult& result) {
+Json RunOf(const CellRequest& asked, const CellResult& result) {
+  // What the seed drew, as it repeats without the seed.
+  CellRequest request = asked;
+  CopyText(HasUsualShape(result) ? "" : result.shape, request.shape);
   Json run = {{"variant", request.variant},
               {"scenario", absl::StrCat("sweep:", request.operation, ":", request.state)},
               {"operation", request.operation},
@@ -133,6 +152,7 @@ Json RunOf(const CellRequest& request, const CellResult& result) {
                {{"happened", result.happened},
                 {"did_not_happen", result.did_not_happen},
                 {"indistinguishable", result.indistinguishable}}}};
+  if (request.shape[0] != '\0') run["shape"] = ShapeOf(result);
   AddModes(request, result, &run);
   // The last step, after the operation's return, is killed at but is no instruction of it.
   const uint64_t covered = result.instructions_killed + result.instructions_spoken_for;
@@ -214,6 +234,11 @@ absl::StatusOr<CellRequest> RequestOf(const Json& run) {
     const std::vector<std::string> operations = OperationNames();
     copy("operation", run.at("operation").get<std::string>(), operations, request.operation);
     copy("state", run.at("state").get<std::string>(), StateNames(), request.state);
+    if (run.contains("shape")) {
+      const std::string shape = run["shape"].at("text").get<std::string>();
+      if (shape.size() >= kMostShapeBytes) return wrong("'shape' is too long");
+      CopyText(shape, request.shape);
+    }
     const std::string second = example.value("second", "");
     if (!second.empty()) copy("operation", second, operations, request.second);
     request.place.mode = Named<Mode>("mode", example.at("mode").get<std::string>(), kModeCount);

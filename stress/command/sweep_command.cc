@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
+#include "harness/report/results/shape_coverage.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/arguments/choices.h"
@@ -20,7 +21,7 @@ namespace kill9 {
 namespace {
 
 struct SweepArguments {
-  std::string variant = "all", operation = "all", state = "all", second, plan = "work_first",
+  std::string variant = "all", operation = "all", state = "all", second, shape, plan = "work_first",
               breakpoints = "first_that_works";
   std::string mode = "kill", shard, json, earlier;
   std::vector<uint32_t> at;
@@ -70,6 +71,23 @@ void RefuseUnused(std::string_view flag, const std::string& given,
     throw UsageError(
         absl::StrCat(std::string(flag), ": there is nothing to sweep for '", one,
                      "' with the other choices (docs/sweep.md tells what applies where)"));
+  }
+}
+
+// A shape is a kind's: each kind that is swept must know it.
+void ChooseShape(SweepArguments& arguments) {
+  sweep::SweepOptions& options = arguments.options;
+  if (arguments.shape.empty()) {
+    options.samples_shapes = options.samples_modes && arguments.at.empty();
+    return;
+  }
+  if (arguments.shape == "drawn" && !arguments.at.empty()) {
+    throw UsageError("--shape=drawn and --at: a place is one of one shape");
+  }
+  options.shape = arguments.shape;
+  for (const Design* variant : options.variants) {
+    const absl::Status status = sweep::CheckSweepShape(*variant, arguments.shape);
+    if (!status.ok()) throw UsageError("--shape: " + std::string(status.message()));
   }
 }
 
@@ -135,6 +153,7 @@ int RunPlace(const SweepArguments& arguments) {
   Json run = {{"variant", requests[0].variant},
               {"operation", requests[0].operation},
               {"state", requests[0].state},
+              {"shape", {{"text", requests[0].shape}}},
               {"counterexample",
                {{"mode", arguments.mode},
                 {"plan", arguments.plan},
@@ -188,6 +207,7 @@ int RunSweepWith(SweepArguments& arguments) {
   options.samples_modes = !options.full && !options.two_victims && !options.stall &&
                           !options.recovery && !options.resume && !options.kill_after_resume &&
                           !options.reuse && !options.three_members;
+  ChooseShape(arguments);
   RefuseUnused(arguments);
   RefuseSecond(options);
   options.shard = ChooseShard(arguments.shard);
@@ -216,6 +236,9 @@ int RunSweepWith(SweepArguments& arguments) {
     return kExitUsage;
   }
   for (const Json& run : skipped) (*result)["runs"].push_back(run);
+  if (const std::string shapes = report::ShapesSeenIn(*result); !shapes.empty()) {
+    std::cerr << shapes << "\n";
+  }
   const bool cut_short = (*result)["interrupted"].get<bool>();
   if (cut_short) SayHowToGoOn(arguments);
   int exit_code = cut_short ? kExitUndecided : kExitPass;
@@ -289,6 +312,9 @@ void AddSweepCommand(CommandLine& line) {
       "--second", arguments->second,
       "the second victim's operation, or (--reuse) the next owner's: of stores put_larger, unless "
       "it is said");
+  command.Add("--shape", arguments->shape,
+              "of scenes: usual, drawn, or field=value,… (docs/sweep.md); unless it is said, one "
+              "cell in four draws one");
   Option at = command.Add("--at", arguments->at, "repeat one kill, at this instruction");
   at.SeparatedBy(',');
   command

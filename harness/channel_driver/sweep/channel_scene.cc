@@ -78,8 +78,9 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
   closed_ = MapShared<std::atomic<uint32_t>>();
   if (closed_ == nullptr) return absl::ResourceExhaustedError("no memory");
-  options_.size_bytes = size_bytes;
-  options_.max_participants = kParticipants + making().idle;
+  options_.size_bytes = size_bytes + shape_.spare;
+  const uint32_t spare_places = making().all_participants_dead ? 0 : shape_.room;
+  options_.max_participants = kParticipants + making().idle + spare_places;
   options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-channel-", getpid())};
@@ -152,16 +153,16 @@ absl::Status ChannelScene::FillOnce(Channel& channel) {
   if (is_broadcast()) {
     // Never full: it goes round. What was sent would be there for ever, so only where it is to be.
     if (state_ != ChannelState::kFull) return absl::OkStatus();
-    const uint64_t messages = 2 * channel.Look()->capacity_bytes / kFillMessageBytes;
+    const uint64_t messages = 2 * channel.Look()->capacity_bytes / fill_bytes();
     for (uint64_t i = 0; i < messages; ++i) {
-      const absl::StatusOr<bool> room = Send(channel, kFillMessageBytes);
+      const absl::StatusOr<bool> room = Send(channel, fill_bytes());
       if (!room.ok() || !*room) return absl::ResourceExhaustedError("no room for the state");
     }
     return absl::OkStatus();
   }
   // A segment that grows is at its full length: what is compared and restored has one size.
   absl::StatusOr<bool> room = true;
-  for (const uint32_t size : {kFillMessageBytes, kSmallMessageBytes}) {
+  for (const uint32_t size : {fill_bytes(), kSmallMessageBytes}) {
     while (room.ok() && *room) room = Send(channel, size);
     if (!room.ok()) return room.status();
     room = true;
@@ -198,6 +199,7 @@ Scene::Making ChannelScene::making() const {
   making.idle = making.live_holder ? kIdle : 0;
   making.dead_holder = state_ == ChannelState::kTakenByDead;
   making.all_participants_dead = state_ == ChannelState::kAllParticipantsDead;
+  making.dead_beside = making.all_participants_dead ? 0 : shape_.dead;
   const auto half_done = [&making](ChannelOperation operation) {
     making.half_done = static_cast<uint32_t>(operation);
   };
@@ -220,7 +222,7 @@ Naming ChannelScene::naming() const {
 }
 
 std::unique_ptr<Scene> ChannelScene::In(std::shared_ptr<Segment> other) const {
-  auto scene = std::make_unique<ChannelScene>(design_, operation_, ChannelState::kEmpty);
+  auto scene = std::make_unique<ChannelScene>(design_, operation_, ChannelState::kEmpty, shape_);
   scene->options_ = options_;
   scene->segment_ = std::move(other);
   scene->closed_ = closed_;
@@ -256,6 +258,16 @@ std::shared_ptr<void> ChannelScene::Hold(SharedObject& object) const {
   absl::StatusOr<MessageDraft> draft = channel.Reserve(kSmallMessageBytes, Deadline::None());
   if (draft.ok()) held->draft = *std::move(draft);
   return taken.ok() || draft.ok() ? held : nullptr;
+}
+
+// A draft. Where there is no room for it, nothing.
+std::shared_ptr<void> ChannelScene::HoldUnseen(SharedObject& object) const {
+  auto held = std::make_shared<MessageDraft>();
+  if (state_ == ChannelState::kFull || !design_.traits().has_draft) return held;
+  absl::StatusOr<MessageDraft> draft =
+      static_cast<Channel&>(object).Reserve(kSmallMessageBytes, Deadline::None());
+  if (draft.ok()) *held = *std::move(draft);
+  return held;
 }
 
 bool ChannelScene::IsTried(uint32_t probe) const {

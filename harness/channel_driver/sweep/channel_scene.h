@@ -32,8 +32,9 @@ void RecordSubscription(const Channel& channel, uint32_t process, OperationLog& 
 
 class ChannelScene final : public Scene {
  public:
-  ChannelScene(const ChannelDesign& channel_design, ChannelOperation operation, ChannelState state)
-      : design_(channel_design), operation_(operation), state_(state) {}
+  ChannelScene(const ChannelDesign& channel_design, ChannelOperation operation, ChannelState state,
+               const SweepShape& shape)
+      : design_(channel_design), operation_(operation), state_(state), shape_(shape) {}
 
   // REQUIRES: once.
   absl::Status Make(uint64_t size_bytes);
@@ -49,6 +50,7 @@ class ChannelScene final : public Scene {
                                                         OperationLog log) const override;
   absl::StatusOr<std::unique_ptr<SharedObject>> AttachHolder() const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
+  std::shared_ptr<void> HoldUnseen(SharedObject& object) const override;
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
@@ -56,12 +58,16 @@ class ChannelScene final : public Scene {
   // none.
   uint32_t small_bytes() const {
     constexpr uint32_t kBytes[] = {64, 65, 129, 8, 197, 127, 1021, 257, 1032};
-    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return shape_.small != 0 ? shape_.small
+                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
   }
   uint32_t large_bytes() const {
     constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
-    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return shape_.large != 0 ? shape_.large
+                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
   }
+  // What a channel is filled with.
+  uint32_t fill_bytes() const { return shape_.middle != 0 ? shape_.middle : kFillMessageBytes; }
 
   bool is_broadcast() const {
     return design_.traits().delivery == ChannelTraits::Delivery::kBroadcast;
@@ -88,6 +94,7 @@ class ChannelScene final : public Scene {
   const ChannelDesign& design_;
   const ChannelOperation operation_;
   const ChannelState state_;
+  const SweepShape shape_;
   std::shared_ptr<std::atomic<uint32_t>> closed_;
   std::vector<Operation> beginning_;
   uint64_t time_ = 0;

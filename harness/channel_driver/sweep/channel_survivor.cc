@@ -110,7 +110,7 @@ void ChannelSurvivor::Work(Nearness) {
 
 uint32_t ChannelSurvivor::Fill() {
   uint32_t count = 0;
-  while (count < kMostFills && Send(kFillMessageBytes)) ++count;
+  while (count < kMostFills && Send(scene_.fill_bytes())) ++count;
   return count;
 }
 

@@ -26,10 +26,11 @@ struct Held {
 }  // namespace
 
 absl::Status HeapScene::Make(uint64_t size_bytes) {
-  options_.size_bytes = size_bytes;
+  options_.size_bytes = size_bytes + shape_.spare;
   const bool may_idle = state_ == HeapState::kOneBlock || state_ == HeapState::kSharedWithLive;
   idle_ = may_idle ? kIdle : 0;
-  options_.max_participants = kParticipants + idle_;
+  const bool full_of_the_dead = state_ == HeapState::kAllParticipantsDead;
+  options_.max_participants = kParticipants + idle_ + (full_of_the_dead ? 0 : shape_.room);
   options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};
@@ -59,6 +60,7 @@ Scene::Making HeapScene::making() const {
   making.idle = idle_;
   making.dead_holder = state_ >= HeapState::kSharedWithDead && state_ <= HeapState::kFullOfTheDead;
   making.all_participants_dead = state_ == HeapState::kAllParticipantsDead;
+  making.dead_beside = making.all_participants_dead ? 0 : shape_.dead;
   const auto half_done = [&making](HeapOperation operation) {
     making.half_done = static_cast<uint32_t>(operation);
   };
@@ -79,7 +81,7 @@ Naming HeapScene::naming() const {
 }
 
 std::unique_ptr<Scene> HeapScene::In(std::shared_ptr<Segment> other) const {
-  auto scene = std::make_unique<HeapScene>(design_, operation_, HeapState::kEmpty);
+  auto scene = std::make_unique<HeapScene>(design_, operation_, HeapState::kEmpty, shape_);
   scene->options_ = options_;
   scene->segment_ = std::move(other);
   scene->seats_ = seats_;
@@ -181,7 +183,7 @@ std::shared_ptr<void> HeapScene::Hold(SharedObject& object) const {
   const bool full = state_ == HeapState::kFull || state_ == HeapState::kFullOfTheDead;
   uint32_t count = 1;
   if (state_ == HeapState::kFragmented) count = 2 * kFragments;
-  for (const uint32_t bytes : {kLargeBlockBytes, kFillBlockBytes, kSmallBlockBytes}) {
+  for (const uint32_t bytes : {kLargeBlockBytes, fill_bytes(), kSmallBlockBytes}) {
     while (full && allocate(bytes)) {
     }
   }
@@ -199,6 +201,17 @@ std::shared_ptr<void> HeapScene::Hold(SharedObject& object) const {
     if (!reserve.ok()) return nullptr;
     held->reserve = *std::move(reserve);
   }
+  return held;
+}
+
+// A reserve: no visit shows its blocks as somebody's. Where there is no room for it, nothing.
+std::shared_ptr<void> HeapScene::HoldUnseen(SharedObject& object) const {
+  auto held = std::make_shared<HeapReserve>();
+  const bool full = state_ == HeapState::kFull || state_ == HeapState::kFullOfTheDead;
+  if (full || !design_.traits().has_reserve) return held;
+  absl::StatusOr<HeapReserve> reserve =
+      static_cast<Heap&>(object).Reserve(1, kSmallBlockBytes, Deadline::None());
+  if (reserve.ok()) *held = *std::move(reserve);
   return held;
 }
 

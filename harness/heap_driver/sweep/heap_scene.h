@@ -43,8 +43,9 @@ class HeapSurvivor;
 
 class HeapScene final : public Scene {
  public:
-  HeapScene(const HeapDesign& heap_design, HeapOperation operation, HeapState state)
-      : design_(heap_design), operation_(operation), state_(state) {}
+  HeapScene(const HeapDesign& heap_design, HeapOperation operation, HeapState state,
+            const SweepShape& shape)
+      : design_(heap_design), operation_(operation), state_(state), shape_(shape) {}
 
   // REQUIRES: once.
   absl::Status Make(uint64_t size_bytes);
@@ -58,6 +59,7 @@ class HeapScene final : public Scene {
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
+  std::shared_ptr<void> HoldUnseen(SharedObject& object) const override;
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
@@ -65,12 +67,24 @@ class HeapScene final : public Scene {
   // What a victim asks for. Each state has other sizes: of whole lines and words, and of none.
   uint32_t small_bytes() const {
     constexpr uint32_t kBytes[] = {64, 65, 197, 24, 129, 127, 1021, 257, 1032};
-    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return shape_.small != 0 ? shape_.small
+                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
   }
   uint32_t large_bytes() const {
     constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
-    return kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return shape_.large != 0 ? shape_.large
+                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
   }
+  // How far behind the place of a block that is gone another one is placed: in states in which
+  // somebody's block is right before it, less than a block takes.
+  uint32_t place_behind() const {
+    constexpr uint32_t kBehind = 16;
+    const bool is_beside = state_ == HeapState::kOneBlock || state_ == HeapState::kFragmented ||
+                           state_ == HeapState::kHeldByDead;
+    return is_beside && small_bytes() >= kSmallestBlockBytes + kBehind ? kBehind : 0;
+  }
+  // What the holders of a state have, and what a heap is filled with.
+  uint32_t fill_bytes() const { return shape_.middle != 0 ? shape_.middle : kFillBlockBytes; }
   // A new participant, which is process `process` of the history.
   absl::StatusOr<std::unique_ptr<Heap>> AttachAs(uint32_t process) const;
   std::optional<Seated> holder() const { return seats_->holder.Look(); }
@@ -104,6 +118,7 @@ class HeapScene final : public Scene {
   const HeapDesign& design_;
   const HeapOperation operation_;
   const HeapState state_;
+  const SweepShape shape_;
   std::shared_ptr<SceneSeats> seats_;
   mutable std::vector<HeapSurvivor*> survivors_;
 };

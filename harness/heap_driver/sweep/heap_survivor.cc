@@ -174,7 +174,7 @@ void HeapSurvivor::Write(Nearness) {
 
 uint32_t HeapSurvivor::FillWith() {
   uint32_t count = 0;
-  for (const uint32_t bytes : {kFillBlockBytes, kSmallBlockBytes}) {
+  for (const uint32_t bytes : {scene_.fill_bytes(), kSmallBlockBytes}) {
     while (count < kMostFills && Allocate(bytes)) ++count;
   }
   return count;

@@ -99,12 +99,13 @@ absl::Status HeapVictim::GetReady() {
       Announce(Function::kAllocate, NextId(), scene_.large_bytes());
       break;
     case HeapOperation::kAllocateAt: {
-      // Where a block has just been.
+      // Where a block has just been, or so little behind that place that what is in front of the new
+      // one is too little for a block.
       Operation& free = log_.Begin(process_, Function::kFree, 0, id_, HeapCall(0, 0));
       const absl::Status status = heap_->Free(block_);
       log_.End(free, status.ok() ? Outcome::kOk : Outcome::kRefused, 1);
       if (!status.ok()) return status;
-      Announce(Function::kAllocate, NextId(), scene_.small_bytes());
+      Announce(Function::kAllocate, NextId(), scene_.small_bytes() - scene_.place_behind());
       break;
     }
     case HeapOperation::kFree:
@@ -136,7 +137,8 @@ void HeapVictim::Run() {
     case HeapOperation::kAllocateLarge:
       return take(heap_->Allocate(scene_.large_bytes(), Deadline::None()));
     case HeapOperation::kAllocateAt:
-      return take(heap_->AllocateAt(block_.offset, scene_.small_bytes()));
+      return take(heap_->AllocateAt(block_.offset + scene_.place_behind(),
+                                    scene_.small_bytes() - scene_.place_behind()));
     case HeapOperation::kReserve: {
       absl::StatusOr<HeapReserve> reserve =
           heap_->Reserve(kReservedBlocks, scene_.small_bytes(), Deadline::None());

@@ -86,4 +86,18 @@ std::string UnseenIn(const std::vector<ShapeCoverage>& coverage) {
   return absl::StrJoin(unseen, "; ");
 }
 
+std::string ShapesSeenIn(const Json& result) {
+  const std::vector<ShapeCoverage> coverage = OfKindsThatRan(CoverageOfShapes({&result}));
+  size_t all = 0, seen = 0;
+  for (const ShapeCoverage& one : coverage) {
+    all += one.classes.size();
+    seen += static_cast<size_t>(std::count_if(one.classes.begin(), one.classes.end(),
+                                              [](const auto& name) { return name.second != 0; }));
+  }
+  if (all == 0) return "";
+  const std::string unseen = UnseenIn(coverage);
+  return absl::StrCat("shapes: ", seen, " of ", all, " classes were seen",
+                      unseen.empty() ? "" : "; by no run: ", unseen);
+}
+
 }  // namespace kill9::report

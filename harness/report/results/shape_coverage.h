@@ -1,4 +1,4 @@
-// Which classes of shapes runs of torture were of, and which no run has seen.
+// Which classes of shapes runs were of, and which no run has seen.
 #ifndef KILL9_HARNESS_REPORT_RESULTS_SHAPE_COVERAGE_H_
 #define KILL9_HARNESS_REPORT_RESULTS_SHAPE_COVERAGE_H_
 
@@ -25,6 +25,9 @@ std::vector<ShapeCoverage> OfKindsThatRan(std::vector<ShapeCoverage> coverage);
 // "family: zeros; keys: 1, to 16"; empty if all were seen. Of several kinds each dimension is told
 // with its kind: "heap held: 1".
 std::string UnseenIn(const std::vector<ShapeCoverage>& coverage);
+
+// What a command says of its shapes at the end; empty if it had none.
+std::string ShapesSeenIn(const Json& result);
 
 }  // namespace kill9::report
 

@@ -1,4 +1,4 @@
-// Which shapes the runs of torture had.
+// Which shapes the runs of torture had, and the scenes of the sweep.
 #include "absl/strings/str_cat.h"
 #include "harness/report/results/shape_coverage.h"
 #include "harness/report/sections/sections.h"
@@ -6,14 +6,15 @@
 namespace kill9::report {
 
 MaybeSection Shapes(const Results& results) {
-  std::vector<const Json*> of_torture;
+  std::vector<const Json*> with_shapes;
   for (const ResultFile& file : results.files()) {
-    if (Text(file.json, "kind") == "torture") of_torture.push_back(&file.json);
+    const std::string kind = Text(file.json, "kind");
+    if (kind == "torture" || kind == "sweep") with_shapes.push_back(&file.json);
   }
-  const std::vector<ShapeCoverage> coverage = CoverageOfShapes(of_torture);
+  const std::vector<ShapeCoverage> coverage = CoverageOfShapes(with_shapes);
   if (coverage.empty()) return std::nullopt;
   Table table{.head = {"kind", "dimension", "class", "runs"},
-              .caption = "Runs of torture by class of shape"};
+              .caption = "Runs of torture, and cells of the sweep, by class of shape"};
   for (const ShapeCoverage& one : coverage) {
     for (const auto& [name, runs] : one.classes) {
       table.rows.push_back(

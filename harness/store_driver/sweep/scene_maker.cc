@@ -48,7 +48,8 @@ class SceneMaker {
   template <typename Fits>
   uint32_t NewKey(std::string_view prefix, Fits fits) {
     for (uint32_t n = 0;; ++n) {
-      std::string key = absl::StrCat(std::string(prefix), "-", n);
+      std::string key = absl::StrCat(std::string(scene_.shape_.before, 'b'), std::string(prefix),
+                                     "-", n, std::string(scene_.shape_.behind, 'e'));
       if (fits(scene_.segment_->Hash(key)) &&
           std::find(scene_.keys_.begin(), scene_.keys_.end(), key) == scene_.keys_.end()) {
         scene_.keys_.push_back(std::move(key));
@@ -198,10 +199,13 @@ absl::Status SceneMaker::FillAndEmpty() {
 
 absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
   SegmentOptions& options = scene_.options_;
-  options.size_bytes = size_bytes;
-  options.max_participants = kParticipants;
-  options.expected_entries = 16;
-  options.stripes = 4;
+  const SweepShape& shape = scene_.shape_;
+  const bool all_taken =
+      scene_.making().all_participants_dead || scene_.making().all_participants_alive;
+  options.size_bytes = size_bytes + shape.spare;
+  options.max_participants = kParticipants + (all_taken ? 0 : shape.room);
+  options.expected_entries = shape.entries != 0 ? shape.entries : 16;
+  options.stripes = shape.stripes != 0 ? shape.stripes : 4;
   options.hash_seed = kHashSeed;
   options.keeps_terms = IsOfTerms(scene_.operation_);
   if (scene_.traits().needs_name) {
@@ -312,11 +316,12 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
 
 absl::StatusOr<std::unique_ptr<StoreScene>> MakeStoreScene(const Variant& variant,
                                                            StoreOperation operation,
-                                                           StoreState state) {
+                                                           StoreState state,
+                                                           const SweepShape& shape) {
   return MakeInSmallestSegment(
       absl::StrCat(std::string(StoreStateNames()[static_cast<size_t>(state)]), " for ",
                    std::string(variant.name())),
-      [&] { return std::make_unique<StoreScene>(variant, operation, state); },
+      [&] { return std::make_unique<StoreScene>(variant, operation, state, shape); },
       [](StoreScene& scene, uint64_t bytes) { return SceneMaker(scene).Make(bytes); });
 }
 

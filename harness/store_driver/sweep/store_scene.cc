@@ -33,6 +33,8 @@ Scene::Making StoreScene::making() const {
   making.dead_holder = state_ == StoreState::kPinnedByDead;
   making.all_participants_alive = state_ == StoreState::kAllParticipantsAlive;
   making.all_participants_dead = state_ == StoreState::kAllParticipantsDead;
+  const bool all_taken = making.all_participants_dead || making.all_participants_alive;
+  making.dead_beside = all_taken ? 0 : shape_.dead;
   if (state_ == StoreState::kHalfDonePut || making.all_participants_dead) {
     making.half_done = static_cast<uint32_t>(StoreOperation::kPutLarger);
   }
@@ -59,7 +61,7 @@ Naming StoreScene::naming() const {
 }
 
 std::unique_ptr<Scene> StoreScene::In(std::shared_ptr<Segment> segment) const {
-  auto scene = std::make_unique<StoreScene>(variant_, operation_, StoreState::kEmpty);
+  auto scene = std::make_unique<StoreScene>(variant_, operation_, StoreState::kEmpty, shape_);
   scene->options_ = options_;
   scene->segment_ = std::move(segment);
   scene->keys_ = keys_;
@@ -95,6 +97,14 @@ std::shared_ptr<void> StoreScene::Hold(SharedObject& object) const {
   if (state_ != StoreState::kAllParticipantsDead) return pin.ok() ? held : nullptr;
   absl::StatusOr<Draft> draft = store.Reserve(keys_[target_], sizes().value);
   if (draft.ok()) held->draft = *std::move(draft);
+  return held;
+}
+
+// A pin, where the key is present: it takes no room.
+std::shared_ptr<void> StoreScene::HoldUnseen(SharedObject& object) const {
+  auto held = std::make_shared<PinnedValue>();
+  absl::StatusOr<PinnedValue> pin = static_cast<Store&>(object).Pin(keys_[target_]);
+  if (pin.ok()) *held = *std::move(pin);
   return held;
 }
 

@@ -42,8 +42,9 @@ uint64_t ReadId(uint64_t key, std::string_view bytes);
 
 class StoreScene final : public Scene {
  public:
-  StoreScene(const Variant& variant, StoreOperation operation, StoreState state)
-      : variant_(variant), operation_(operation), state_(state) {}
+  StoreScene(const Variant& variant, StoreOperation operation, StoreState state,
+             const SweepShape& shape)
+      : variant_(variant), operation_(operation), state_(state), shape_(shape) {}
 
   const Variant& design() const override { return variant_; }
   Making making() const override;
@@ -56,13 +57,19 @@ class StoreScene final : public Scene {
   absl::StatusOr<std::unique_ptr<Survivor>> NewSurvivor(CellProcess process, Findings& findings,
                                                         OperationLog log) const override;
   std::shared_ptr<void> Hold(SharedObject& object) const override;
+  std::shared_ptr<void> HoldUnseen(SharedObject& object) const override;
   std::shared_ptr<void> HoldBeside(SharedObject& object, Findings& findings) const override;
   bool OncePerProcess() const override { return traits().needs_name; }
   bool IsTried(uint32_t probe) const override;
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
   const Traits& traits() const { return variant_.traits(); }
-  ValueSizes sizes() const { return SizesOf(traits()); }
+  ValueSizes sizes() const {
+    const ValueSizes usual = SizesOf(traits());
+    return {.value = shape_.middle != 0 ? shape_.middle : usual.value,
+            .larger = shape_.large != 0 ? shape_.large : usual.larger,
+            .smaller = shape_.small != 0 ? shape_.small : usual.smaller};
+  }
   size_t key_count() const { return keys_.size(); }
   const std::string& key(uint64_t number) const { return keys_[number]; }
   // Of the scene's keys; nothing of any other.
@@ -78,6 +85,7 @@ class StoreScene final : public Scene {
   const Variant& variant_;
   StoreOperation operation_;
   StoreState state_;
+  SweepShape shape_;
   std::vector<std::string> keys_;
   std::unordered_map<std::string_view, uint32_t>
       numbers_;  // of the keys, which stay where they are
@@ -92,7 +100,8 @@ class StoreScene final : public Scene {
 // Creates the segment and fills it, in this process and through a participant that detaches again.
 absl::StatusOr<std::unique_ptr<StoreScene>> MakeStoreScene(const Variant& variant,
                                                            StoreOperation operation,
-                                                           StoreState state);
+                                                           StoreState state,
+                                                           const SweepShape& shape);
 
 }  // namespace kill9::sweep
 

@@ -51,12 +51,16 @@ struct Count {
 };
 Count PlaceNumbers(Mode mode);
 
+inline constexpr size_t kMostShapeBytes = 160;
+
 struct CellRequest {
   static constexpr size_t kMostNameBytes = 32;
   char variant[48];
   char operation[kMostNameBytes];
   char second[kMostNameBytes];  // of the second victim; empty: the kind's own
   char state[kMostNameBytes];
+  // As text: empty, the usual one; "drawn", one that the seed decides.
+  char shape[kMostShapeBytes];
   uint8_t full;  // kill at every instruction, not once in each distinct state
   uint8_t stall, recovery, two_victims, resume, kill_after_resume, reuse, three_members;
   uint8_t samples_mode;  // none was asked for: what one of them has nothing to do in is not vacuous
@@ -113,6 +117,7 @@ struct CellResult {
   uint64_t two_victim_kill_points, two_victim_pairs;
   uint64_t stalled_instructions;
   char kind[32];                     // of the object
+  char shape[kMostShapeBytes];       // of the scene, as text; empty: its kind has none
   uint32_t probes;                   // that were tried, a bit each: not those that it lacks
   uint64_t blocked[kNearnessCount];  // instructions at which any probe there is blocked
   uint64_t blocked_probe[kMostProbes][kNearnessCount];

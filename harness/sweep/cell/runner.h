@@ -97,6 +97,7 @@ class SlotOwners {
 class Runner {
  public:
   static constexpr pid_t kVictimPid = 100, kJudgePid = 101, kOtherPid = 102, kHolderPid = 60;
+  static constexpr pid_t kDeadBesidePid = 200;  // the first one
 
   Runner(CellArea& area, DesignFinder find);
   ~Runner();
@@ -237,10 +238,12 @@ class Runner {
   stepper::Snapshot NewSnapshot() const { return stepper_.shared().NewSnapshot(); }
 
  private:
+  absl::Status MakeScene(uint32_t operation, uint32_t state);
   bool MakeStartingState();
   bool HalfDone(uint32_t operation);
   bool FillWithDead();
-  bool StartHolder(pid_t pid, bool lives);
+  bool StartHolder(pid_t pid, bool lives,
+                   std::shared_ptr<void> (Scene::*hold)(SharedObject&) const = &Scene::Hold);
   bool RunWithoutKills();
   // One such run: the judge alone, or after a victim that nobody kills.
   bool RunWithoutKill(Plan plan, bool with_victim);

@@ -11,9 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/random.h"
+#include "harness/base/stable_hash.h"
+#include "harness/base/text/copy_text.h"
 #include "harness/checker/search/shown.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/sweep/cell/runner.h"
+#include "harness/torture/shape/shape_text.h"
 
 namespace kill9::sweep {
 
@@ -57,12 +61,10 @@ bool Runner::Prepare() {
           std::string(second()).c_str());
     return false;
   }
-  absl::StatusOr<std::unique_ptr<Scene>> scene = driver_->MakeScene(*design_, *operation, *state);
-  if (!scene.ok()) {
-    Error("%s", std::string(scene.status().message()).c_str());
+  if (absl::Status made = MakeScene(*operation, *state); !made.ok()) {
+    Error("%s", std::string(made.message()).c_str());
     return false;
   }
-  scene_ = *std::move(scene);
   beginning_.assign(scene_->beginning().begin(), scene_->beginning().end());
   stage_->history.time = beginning_.empty() ? 0 : beginning_.back().finish;
   std::string directory;
@@ -87,6 +89,34 @@ bool Runner::Prepare() {
   return MakeStartingState() && RunWithoutKills();
 }
 
+// A drawn shape may be none that the state can be made in, or that the design takes: another is
+// drawn then, and at last the usual one.
+absl::Status Runner::MakeScene(uint32_t operation, uint32_t state) {
+  constexpr int kDraws = 20;
+  const uint32_t fields = driver_->shape_fields();
+  const bool drawn = request().shape == shape_text::kDrawn && fields != 0;
+  // A slot that is the victim's, or a dead one's, is to have the next owner.
+  const bool has_dead = !request().reuse && !request().resume;
+  const std::string cell = absl::StrCat(request().variant, request().operation, request().state);
+  Random random(request().seed, StableHash("shape " + cell));
+  for (int draw = 0; draw <= kDraws; ++draw) {
+    const std::string_view asked = request().shape;
+    absl::StatusOr<SweepShape> shape =
+        drawn && draw < kDraws                  ? DrawSweepShape(random, fields, has_dead)
+        : drawn || asked.empty() || fields == 0 ? SweepShape{}
+                                                : ParseSweepShape(asked, fields);
+    if (!shape.ok()) return shape.status();
+    absl::StatusOr<std::unique_ptr<Scene>> scene =
+        driver_->MakeShapedScene(*design_, operation, state, *shape);
+    if (!scene.ok() && drawn && draw < kDraws) continue;
+    if (!scene.ok()) return scene.status();
+    scene_ = *std::move(scene);
+    if (fields != 0) CopyText(SweepShapeText(*shape), area_.result.shape);
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
 bool Runner::MakeStartingState() {
   const Scene::Making making = scene_->making();
   stepper_.Save(base_->data());
@@ -94,6 +124,11 @@ bool Runner::MakeStartingState() {
   if (making.dead_holder && !StartHolder(kHolderPid, false)) return false;
   if (making.live_holder && !StartHolder(kHolderPid, true)) return false;
   if (making.all_participants_dead && !FillWithDead()) return false;
+  for (uint32_t n = 0; n < making.dead_beside; ++n) {
+    if (!StartHolder(kDeadBesidePid + static_cast<pid_t>(n), false, &Scene::HoldUnseen)) {
+      return false;
+    }
+  }
   stepper_.Save(base_->data());
   return !failed();
 }
@@ -137,7 +172,8 @@ bool Runner::FillWithDead() {
   return true;
 }
 
-bool Runner::StartHolder(pid_t pid, bool lives) {
+bool Runner::StartHolder(pid_t pid, bool lives,
+                         std::shared_ptr<void> (Scene::*hold)(SharedObject&) const) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders it
   pid_t child = ForkAs(pid);
   if (child == 0) {
@@ -149,7 +185,7 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
     }
     absl::StatusOr<std::unique_ptr<SharedObject>> object = scene_->AttachHolder();
     if (!object.ok()) _exit(1);
-    const std::shared_ptr<void> held = scene_->Hold(**object);
+    const std::shared_ptr<void> held = ((*scene_).*hold)(**object);
     if (held == nullptr) _exit(1);
     stage_->ready.store(1, std::memory_order_release);
     while (true) pause();
@@ -164,7 +200,7 @@ bool Runner::StartHolder(pid_t pid, bool lives) {
   } else {
     KillAndReap(child);
   }
-  to_judge_.live_holders = lives ? 1 + scene_->making().idle : 0;
+  if (lives) to_judge_.live_holders = 1 + scene_->making().idle;
   return true;
 }
 

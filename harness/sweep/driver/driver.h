@@ -20,6 +20,7 @@
 #include "harness/history/naming.h"
 #include "harness/result/verdict.h"
 #include "harness/sweep/driver/cell_history.h"
+#include "harness/sweep/driver/sweep_shape.h"
 #include "variants/object.h"
 
 namespace kill9::sweep {
@@ -101,6 +102,7 @@ class Scene {
     bool live_holder = false;           // a participant holds something, and lives
     uint32_t idle = 0;                  // that its process has beside it, and that do nothing
     bool dead_holder = false;
+    uint32_t dead_beside = 0;             // participants that died with what HoldUnseen gave them
     bool all_participants_dead = false;   // every participant's slot is taken by a dead one
     bool all_participants_alive = false;  // every slot is taken by one that lives and does nothing
   };
@@ -130,6 +132,8 @@ class Scene {
   }
   // What a holder holds. Null: nothing can be held.
   virtual std::shared_ptr<void> Hold(SharedObject& object) const = 0;
+  // What who has died beside all others holds: nothing that a history would have to show.
+  virtual std::shared_ptr<void> HoldUnseen(SharedObject& /*object*/) const { return nullptr; }
   // What the next owner of a dead one's slot holds beside a victim that stands still: nothing that
   // a history would have to show. That it stays what it was is checked when it is let go.
   virtual std::shared_ptr<void> HoldBeside(SharedObject& /*object*/, Findings& /*findings*/) const {
@@ -180,6 +184,13 @@ class SweepDriver {
   virtual bool Applies(const Design& design, uint32_t operation, uint32_t state) const = 0;
   virtual absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
                                                            uint32_t state) const = 0;
+  // Which fields the shapes of its scenes have (sweep_shape.h). None: its scenes are as MakeScene
+  // makes them.
+  virtual uint32_t shape_fields() const { return 0; }
+  virtual absl::StatusOr<std::unique_ptr<Scene>> MakeShapedScene(
+      const Design& design, uint32_t operation, uint32_t state, const SweepShape& /*shape*/) const {
+    return MakeScene(design, operation, state);
+  }
   // Whether the operation is on one thing. Beside a victim that goes through the whole object there
   // is no elsewhere.
   virtual bool HasPlace(uint32_t /*operation*/) const { return true; }

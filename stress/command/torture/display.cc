@@ -168,21 +168,8 @@ void Display::Table(const Json& runs) {
 
 void Display::Shapes(const Json& result) {
   if (options_.quiet) return;
-  const std::vector<report::ShapeCoverage> coverage =
-      report::OfKindsThatRan(report::CoverageOfShapes({&result}));
-  size_t all = 0, seen = 0;
-  for (const report::ShapeCoverage& one : coverage) {
-    for (const auto& [name, runs] : one.classes) {
-      ++all;
-      seen += runs > 0 ? 1 : 0;
-    }
-  }
-  if (all == 0) return;
-  std::string text = absl::StrFormat("\nshapes: %d of %d classes were seen", seen, all);
-  if (const std::string unseen = report::UnseenIn(coverage); !unseen.empty()) {
-    absl::StrAppend(&text, "; by no run: ", unseen);
-  }
-  Line(text);
+  const std::string text = report::ShapesSeenIn(result);
+  if (!text.empty()) Line("\n" + text);
 }
 
 void Display::Summary(const std::string& kept) {

@@ -192,11 +192,24 @@ bool BroadcastStream::Advance(Subscriber& subscriber, uint64_t number, const Ope
                 absl::StrCat("G3: it had come to number ", subscriber.last, " already"));
   }
   *missed = subscriber.missed + returned.size() + (number - subscriber.last - 1);
+  if (!PassOver(subscriber.last, number, operation)) return false;
   if (subscriber.nothing != 0) NoteNothingBefore(number, subscriber.nothing);
   returned.clear();
   subscriber.last = number;
   subscriber.missed = subscriber.nothing = 0;
   return true;
+}
+
+bool BroadcastStream::PassOver(uint64_t last, uint64_t number, const Operation& operation) {
+  for (uint64_t missed = last + 1; missed < number; ++missed) {
+    Place* const place = PlaceOf(missed);
+    if (place != nullptr) place->gone_by = std::min(place->gone_by, operation.finish);
+  }
+  const Place* const place = PlaceOf(number);
+  if (place == nullptr || place->gone_by >= operation.invoke) return true;
+  return Fail(operation.result, operation,
+              absl::StrCat("G8: number ", number,
+                           " is received, and another subscriber was told before that it is gone"));
 }
 
 // Only the latest call before each number counts.

@@ -15,7 +15,9 @@
 //       has a number;
 //   G6  who finds nothing has nothing more to come of what was there when it asked: the next that
 //       it receives was sent later;
-//   G7  who acknowledges or returns a message holds it.
+//   G7  who acknowledges or returns a message holds it;
+//   G8  what a subscriber was told to have missed is gone: nobody receives it by a later call, but
+//       who had returned it.
 //
 // A send that was cut off took place, before the death, if its message is seen, or its number is
 // needed (G5). Of a receive that was cut off nothing is left: its subscriber has died.
@@ -67,6 +69,7 @@ class BroadcastStream final : public StreamChecker {
     uint64_t message = kNothing;  // kNothing: not known
     uint64_t send_invoke = 0;
     uint64_t there_by = kNever;  // when its send, or the first receive of it, returned
+    uint64_t gone_by = kNever;   // when a receive returned that told a subscriber that it missed it
   };
   // A send of which no number is known: it tells none, or was cut off. A number that nobody
   // received must be one of theirs, and each that returned must have one. If each such number can
@@ -110,6 +113,8 @@ class BroadcastStream final : public StreamChecker {
   // That the subscriber may receive this next; how many it must have missed before.
   bool Advance(Subscriber& subscriber, uint64_t number, const Operation& operation,
                uint64_t* missed);
+  // Notes that it missed what is between, and looks whether others missed this one.
+  bool PassOver(uint64_t last, uint64_t number, const Operation& operation);
   // What was received is of a send whose number nobody knows.
   bool OnReceivedUnplaced(const Operation& operation);
   void NoteNothingBefore(uint64_t number, uint64_t called);
