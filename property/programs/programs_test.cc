@@ -299,8 +299,8 @@ TEST_F(OddProgramsTest, WaitOfWhichNothingIsKnownMayTakeAWakeUpLater) {
 // refused. Nor is it where nobody knows who has it; and who fails to give it back has it still.
 TEST_F(OddProgramsTest, LockThatIsHalfTakenOrNotGivenBackIsRefused) {
   const auto torture = [this](const std::string& odd, int kills) {
-    return Torture(
-        absl::StrCat("--worker='", Python(), " ", kOddLock, " ", odd, "' --model=mutex"), kills);
+    return Torture(absl::StrCat("--worker='", Python(), " ", kOddLock, " ", odd, "' --model=mutex"),
+                   kills);
   };
   const std::pair<const char*, int> runs[] = {{"", 60}, {"info", 10}, {"refuses", 10}};
   for (const auto& [odd, kills] : runs) {

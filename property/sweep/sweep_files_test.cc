@@ -158,9 +158,9 @@ class ThrownFindings final : public Findings {
 class RemoteSurvivorTest : public testing::Test {
  protected:
   RemoteSurvivorTest()
-      : history_(static_cast<CellHistory*>(mmap(nullptr, sizeof(CellHistory),
-                                                PROT_READ | PROT_WRITE,
-                                                MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+      : history_(
+            static_cast<CellHistory*>(mmap(nullptr, sizeof(CellHistory), PROT_READ | PROT_WRITE,
+                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
     absl::StatusOr<std::unique_ptr<StoreScene>> scene =
         MakeStoreScene(*FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry);
     EXPECT_TRUE(scene.ok()) << scene.status();
