@@ -177,8 +177,8 @@ TEST_P(HeapRoom, PairOfAllocateAndFreeHasThreeLockedInstructionsWithoutALock) {
 }
 
 #if defined(NDEBUG) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__)
-// Of blocks that are found where the last one was: what both calls have to do, and no copies of what
-// they tell each other (docs/decisions/2026-11-30-cheap-pair.md).
+// Of blocks that are found where the last one was: what both calls have to do, and no copies of
+// what they tell each other (docs/decisions/2026-11-30-cheap-pair.md).
 TEST_P(HeapRoom, PairOfAllocateAndFreeHasFewInstructions) {
   if (kThreadSanitizer) GTEST_SKIP() << "the instrumentation would be counted";
   const uint64_t most = traits().allocate == Progress::kBlocking ? 960 : 380;

@@ -22,8 +22,8 @@ class JournalSession {
                  MayChange may_change)
       : journal(base, area, /*id=*/1, /*index=*/0, writer), mutex_(mutex) {
     const RobustMutex::Acquired acquired = mutex_.Lock();
-    entered = acquired == RobustMutex::Acquired::kClean ||
-              Mend(acquired, base, area, writer, may_change);
+    entered =
+        acquired == RobustMutex::Acquired::kClean || Mend(acquired, base, area, writer, may_change);
   }
   ~JournalSession() {
     if (!entered) return;

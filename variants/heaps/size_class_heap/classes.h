@@ -47,7 +47,7 @@ class Classes {
   const Shape* UsualShape(uint32_t size_class, uint64_t units) const {
     // A shape of no block is of a class that is in no table.
     return units == usual_units_ && shapes_[size_class].blocks != 0 ? &shapes_[size_class]
-                                                                     : nullptr;
+                                                                    : nullptr;
   }
   // Where the blocks' bytes begin, from the span's begin.
   static uint64_t DataBegin(uint64_t blocks);
