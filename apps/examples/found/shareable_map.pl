@@ -17,7 +17,8 @@ while (my $line = <STDIN>) {
     $tied = tie %map, "IPC::Shareable",
       {key => "kil9", create => 1, destroy => 0, size => 262144};
   } else {
-    $tied->lock(LOCK_EX);
+    # Who was stopped while it waited, as by a pause of the machine, does not have it.
+    until ($tied->lock(LOCK_EX)) { $!{EINTR} or die "lock: $!" }
     if ($f eq "get") { $answer{value} = $map{$key} }
     if ($f eq "put") { $map{$key} = $call->{value} }
     if ($f eq "erase") { $answer{value} = delete $map{$key} ? JSON::PP::true : JSON::PP::false }

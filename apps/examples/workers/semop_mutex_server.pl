@@ -21,7 +21,10 @@ sub serve {
         my $call = decode_json($line);
         my $change = { acquire => -1, release => 1 }->{ $call->{f} };
         if ($change) {
-            semop($semaphore, pack("s!3", 0, $change, $flags)) or die "semop: $!";
+            # Who was stopped while it waited, as by a pause of the machine, waits anew.
+            until (semop($semaphore, pack("s!3", 0, $change, $flags))) {
+                $!{EINTR} or die "semop: $!";
+            }
         }
         $stream->print(encode_json({ id => $call->{id}, type => "ok" }), "\n");
         $stream->flush;
