@@ -40,8 +40,17 @@ class ProgramsTest : public ::testing::Test {
     if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
   }
 
-  // Ends by kills, far within its seconds.
+  // Ends by kills, far within its seconds. Where the machine was too busy to tell, once more: five
+  // times at most.
   Ended Torture(const std::string& arguments, int kills = 30) {
+    Ended ended = TortureOnce(arguments, kills);
+    for (int tries = 1; tries < 5; ++tries) {
+      if (ended.output.find("the machine is too busy") == std::string::npos) break;
+      ended = TortureOnce(arguments, kills);
+    }
+    return ended;
+  }
+  Ended TortureOnce(const std::string& arguments, int kills) {
     Ended ended = RunLine(absl::StrCat("cd ", folder_, " && ", KILL9_COMMAND,
                                        " torture --seconds=600 --json=result.json --kills=", kills,
                                        " ", arguments, " 2>&1"));

@@ -246,9 +246,9 @@ TEST_F(OddProgramsTest, VictimsDieAtSystemCalls) {
 TEST_F(OddProgramsTest, ForkServerWithoutACpuIsNotBlamed) {
   const OnOneCore pinned;
   const std::vector<Child> busy = BusyChildren(8);
-  Torture(absl::StrCat("--fork-server='nice -n 19 ", Python(), " ", kExamples,
-                       "lock_server.py' --model=mutex --watchdog=0.2"),
-          20'000);
+  TortureOnce(absl::StrCat("--fork-server='nice -n 19 ", Python(), " ", kExamples,
+                           "lock_server.py' --model=mutex --watchdog=0.2"),
+              20'000);
   // Where the kernel gives it a share all the same, it starts, and the others hang.
   EXPECT_THAT(Reason(), AnyOf(HasSubstr("the machine is too busy"), HasSubstr("(asleep in futex")));
 }
