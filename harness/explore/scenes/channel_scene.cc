@@ -19,11 +19,6 @@ constexpr size_t kMostOfABatch = 3;
 constexpr size_t kLapOfMessages = 8;  // of a full broadcast: the next one overwrites another
 // Messages are named as values of this key.
 constexpr uint64_t kValueKey = 0;
-// Of a request and of an answer: which of its sender's it is, beside the numbers of other sends.
-constexpr int kAnswerShift = 18;
-constexpr uint64_t kMostAnswers = 7;
-ValueId AnswerOf(ValueId send, uint64_t number) { return send + (number << kAnswerShift); }
-bool IsAnswer(ValueId id) { return (id >> kAnswerShift & kMostAnswers) != 0; }
 
 // What lies in the segment is copied first: the explorer sees who reads it then. Of a message that
 // only fills room the head is enough: each word is a step.
@@ -290,30 +285,6 @@ void ChannelScene::Receive(int participant) {
   EndTaken(operation, {message, *info});
 }
 
-// Both: a wait of an hour, which is over where nobody can go on; or of a second.
-void ChannelScene::WaitAndReceive(int participant, bool briefly) {
-  std::string message;
-  Operation& operation = BeginOne(participant, briefly ? "soon_receive" : "wait_receive",
-                                  Function::kReceive, Progress::kBlocking, kNothing);
-  const Deadline deadline = Until(briefly);
-  const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, deadline);
-  if (absl::IsDeadlineExceeded(info.status())) CheckPatience(deadline);
-  if (!info.ok()) return EndNothing(operation, info.status());
-  if (!briefly) CheckWoken(deadline);
-  EndTaken(operation, {message, *info});
-}
-
-void ChannelScene::WaitAndSend(int participant, ValueId id, bool briefly) {
-  const std::string message = MessageOf(id);
-  Operation& operation = BeginOne(participant, briefly ? "soon_send" : "wait_send", Function::kSend,
-                                  Progress::kBlocking, id);
-  const Deadline deadline = Until(briefly);
-  const absl::StatusOr<Sequence> sent = channel(participant).Send(message, deadline);
-  if (absl::IsDeadlineExceeded(sent.status())) CheckPatience(deadline);
-  if (sent.ok() && !briefly) CheckWoken(deadline);
-  EndSend(operation, sent);
-}
-
 std::optional<ChannelScene::Taken> ChannelScene::TakeOne(int participant) {
   Operation& operation =
       BeginOne(participant, "take", Function::kTake, design_.traits().receive, kNothing);
@@ -423,28 +394,6 @@ std::optional<ChannelScene::Taken> ChannelScene::WaitAndTake(int participant) {
   const ValueId id = IdIn(taken->bytes(), ReadWhole());
   EndTaken(operation, {taken->bytes(), taken->info()});
   return Taken{*std::move(taken), id};
-}
-
-// A request is answered as often as it is taken and nobody has lived to acknowledge it.
-void ChannelScene::Ask(int participant, size_t number) {
-  const ValueId request = IdOfWrite(participant, number);
-  if (!Send(participant, request, /*as_draft=*/false)) return;
-  for (uint64_t taken = 1; taken <= kMostAnswers; ++taken) {
-    std::optional<Taken> one = WaitAndTake(participant);
-    if (!one.has_value()) return;
-    const bool is_answer = IsAnswer(one->id);
-    const bool is_done = is_answer || Send(participant, AnswerOf(request, taken), false);
-    GiveUp(participant, *std::move(one), /*acknowledge=*/is_done);
-    if (is_answer || !is_done) return;
-  }
-}
-
-void ChannelScene::Serve(int participant, size_t number) {
-  std::optional<Taken> one = WaitAndTake(participant);
-  if (!one.has_value()) return;
-  const ValueId answer = AnswerOf(IdOfWrite(participant, number), 1);
-  const bool is_done = !IsAnswer(one->id) && Send(participant, answer, /*as_draft=*/false);
-  GiveUp(participant, *std::move(one), /*acknowledge=*/is_done);
 }
 
 void ChannelScene::Close(int participant) {

@@ -13,8 +13,9 @@ TEST(ExplorePools, SchedulesWithOneDeathAreLegal) {
   uint64_t exhaustive = 0, scenes = 0;
   for (const char* scenario :
        {"send+receive", "post+drop", "free+share", "write+write", "receive+void", "seat+seat",
-        "receive+receive", "alloc+drop@full", "send+send@empty", "send+receive+recover",
-        "share+drop+write", "send,receive+send,receive", "come+send@drawn7"}) {
+        "receive+receive", "alloc+drop@full", "alloc,send+receive@empty", "send+receive+recover",
+        "share+drop+write", "grow+grow", "grow+post,drop", "send,receive+send,receive",
+        "come+send@drawn7"}) {
     const ExploreResult result = ExploreScenario(
         BufferPoolDesign(), scenario, {.deaths = 1, .schedules = 400, .budget_seconds = 600});
     EXPECT_EQ(result.finding.verdict, Verdict::kPass)

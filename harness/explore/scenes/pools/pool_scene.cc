@@ -11,18 +11,18 @@
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kPoolNames[] = {"alloc",   "free", "share",   "drop", "write",
-                                           "send",    "post", "receive", "void", "seat",
-                                           "recover", "join", "come"};
+constexpr std::string_view kPoolNames[] = {"alloc", "free",    "share", "drop",    "write",
+                                           "grow",  "send",    "post",  "receive", "void",
+                                           "seat",  "recover", "join",  "come"};
 constexpr std::string_view kPoolBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kLargerPoolScenes[] = {
     "send,receive+send,receive", "share,send+receive,drop",   "post,drop+receive,free",
     "send+receive+receive",      "send,drop+receive,recover", "write,post+receive,write",
     "alloc,send+receive,free",   "post,void+receive,drop",    "free,alloc+drop,alloc@full",
     "alloc,send+receive@empty"};
-constexpr std::string_view kWiderPoolScenes[] = {"drop+drop+drop",    "send+receive+recover",
-                                                 "post+void+receive", "share+drop+write",
-                                                 "seat+seat+recover", "send+join+receive"};
+constexpr std::string_view kWiderPoolScenes[] = {
+    "drop+drop+drop", "send+receive+recover", "post+void+receive", "share+drop+write",
+    "grow+grow+post", "seat+seat+recover",    "send+join+receive"};
 constexpr size_t kBufferBytes = 24;
 constexpr size_t kDrawnBufferBytes[] = {kBufferBytes, 8, 40, 64, 100, 197, 512, 1500};
 constexpr uint64_t kFillersMost = 10'000;
@@ -71,22 +71,30 @@ void PoolScene::Fill(std::span<char> bytes, ValueId id) {
   std::memcpy(bytes.data(), text.data(), text.size());
 }
 
-void PoolScene::CheckBytes(const Buffer& buffer, ValueId id) {
+void PoolScene::CheckBytes(const Buffer& buffer, const Content& content) {
   std::string shown(buffer.size(), '\0');
   std::memcpy(shown.data(), buffer.bytes().data(), shown.size());
-  const ValueCheck check = CheckValue(id, shown);
-  if (check.defect == ValueDefect::kNone && check.id == id) return;
+  bool is_right = true;
+  if (content.tail != kNothing) {
+    const size_t bytes = shown.size() - sizeof content.tail;
+    is_right = shown.substr(bytes) ==
+               std::string(reinterpret_cast<const char*>(&content.tail), sizeof content.tail);
+    shown.resize(bytes);
+  }
+  const ValueCheck check = CheckValue(content.id, shown);
+  if (is_right && check.defect == ValueDefect::kNone && check.id == content.id) return;
   Stage::Get().Fail(Verdict::kViolation, "a buffer has not the bytes that were written to it");
 }
 
 bool PoolScene::Allocate(int participant, ValueId id) {
-  absl::StatusOr<Buffer> buffer = pool(participant).Allocate(BytesOf(id), Deadline::None());
+  absl::StatusOr<Buffer> buffer =
+      pool(participant).Allocate(BytesOf(id), Deadline::None(), {.tailroom = sizeof(ValueId)});
   if (IsRefused(buffer.status())) return false;
   if (!buffer.ok()) FailStatus(buffer.status());
   const absl::StatusOr<std::span<char>> bytes = buffer->Write(Deadline::None());
   if (!bytes.ok()) FailStatus(bytes.status());
   Fill(*bytes, id);
-  holds(participant).Push(*std::move(buffer), id);
+  holds(participant).Push(*std::move(buffer), {.id = id});
   return true;
 }
 
@@ -173,30 +181,27 @@ void PoolScene::DoAsGuest(int participant, size_t number) {
 
 // ---- Operations ---------------------------------------------------------------------------------
 
-// The header of a message names the buffer.
 absl::Status PoolScene::SendNewest(int participant) {
   Holds& of = holds(participant);
-  const ValueId id = of.ids[of.count - 1];
-  const std::string header(reinterpret_cast<const char*>(&id), sizeof id);
+  const Content content = of.shown[of.count - 1];
   const absl::Status sent =
       pool(participant)
-          .Send(box(participant), of.buffers[of.count - 1], header, Deadline::None())
+          .Send(box(participant), of.buffers[of.count - 1], HeaderOf(content), Deadline::None())
           .status();
   if (!sent.ok()) return sent;
   --of.count;
-  of.sent[of.sent_count++] = id;
+  of.sent[of.sent_count++] = content.id;
   return sent;
 }
 
 absl::Status PoolScene::SendCommon(int participant) {
   Holds& of = holds(participant);
-  const ValueId id = of.ids[kCommon];
-  const std::string header(reinterpret_cast<const char*>(&id), sizeof id);
+  const Content content = of.shown[kCommon];
   const absl::Status sent =
       pool(participant)
-          .SendShared(box(participant), of.buffers[kCommon], header, Deadline::None())
+          .SendShared(box(participant), of.buffers[kCommon], HeaderOf(content), Deadline::None())
           .status();
-  if (sent.ok()) of.sent[of.sent_count++] = id;
+  if (sent.ok()) of.sent[of.sent_count++] = content.id;
   return sent;
 }
 
@@ -204,15 +209,26 @@ absl::Status PoolScene::ReceiveOne(int participant) {
   absl::StatusOr<ReceivedBuffer> received =
       pool(participant).Receive(box(participant), Deadline::None());
   if (!received.ok()) return received.status();
-  ValueId id = 0;
-  if (received->header.size() != sizeof id || !received->buffer.has_block()) {
+  Content content;
+  if (received->header.size() != sizeof content || !received->buffer.has_block()) {
     return absl::DataLossError("a message that nobody has sent so");
   }
-  std::memcpy(&id, received->header.data(), sizeof id);
-  CheckBytes(received->buffer, id);
+  std::memcpy(&content, received->header.data(), sizeof content);
+  CheckBytes(received->buffer, content);
   Holds& of = holds(participant);
-  of.received[of.received_count++] = id;
-  of.Push(std::move(received->buffer), id);
+  of.received[of.received_count++] = content.id;
+  of.Push(std::move(received->buffer), content);
+  return absl::OkStatus();
+}
+
+// Once: by its name.
+absl::Status PoolScene::Grow(Holds& of, ValueId id) {
+  const absl::StatusOr<std::span<char>> tail =
+      of.buffers[kCommon].GrowBack(sizeof id, Deadline::None());
+  if (!tail.ok()) return tail.status();
+  const std::string text(reinterpret_cast<const char*>(&id), sizeof id);
+  std::memcpy(tail->data(), text.data(), tail->size());  // a call: the explorer sees it
+  of.shown[kCommon].tail = id;
   return absl::OkStatus();
 }
 
@@ -228,7 +244,7 @@ absl::Status PoolScene::Change(int participant, ValueId id, PoolCall call) {
       return Allocate(participant, id) ? absl::OkStatus() : none;
     case PoolCall::kFree:
       if (!has_own) return none;
-      CheckBytes(of.buffers[newest], of.ids[newest]);
+      CheckBytes(of.buffers[newest], of.shown[newest]);
       of.buffers[newest].Release();
       --of.count;
       return absl::OkStatus();
@@ -236,7 +252,7 @@ absl::Status PoolScene::Change(int participant, ValueId id, PoolCall call) {
       if (!has_own) return none;
       absl::StatusOr<Buffer> other = of.buffers[newest].Share();
       if (!other.ok()) return other.status();
-      of.Push(*std::move(other), of.ids[newest]);
+      of.Push(*std::move(other), of.shown[newest]);
       return absl::OkStatus();
     }
     case PoolCall::kDrop:
@@ -245,13 +261,15 @@ absl::Status PoolScene::Change(int participant, ValueId id, PoolCall call) {
       return absl::OkStatus();
     case PoolCall::kWrite: {
       if (!has_common) return none;
-      CheckBytes(of.buffers[kCommon], of.ids[kCommon]);
+      CheckBytes(of.buffers[kCommon], of.shown[kCommon]);
       const absl::StatusOr<std::span<char>> bytes = of.buffers[kCommon].Write(Deadline::None());
       if (!bytes.ok()) return bytes.status();
-      of.ids[kCommon] = id;
+      of.shown[kCommon] = {.id = id};
       Fill(*bytes, id);
       return absl::OkStatus();
     }
+    case PoolCall::kGrow:
+      return has_common && of.shown[kCommon].tail == kNothing ? Grow(of, id) : none;
     case PoolCall::kSend:
       return has_own ? SendNewest(participant) : none;
     case PoolCall::kPost:
@@ -309,7 +327,7 @@ Finding PoolScene::CheckHolds() {
       const Buffer& buffer = holds(i).buffers[n];
       if (!buffer.has_block()) continue;
       ++expected;
-      CheckBytes(buffer, holds(i).ids[n]);
+      CheckBytes(buffer, holds(i).shown[n]);
     }
     const uint64_t held = held_by(texts_.ids[static_cast<size_t>(i)].slot);
     if (held != expected) {

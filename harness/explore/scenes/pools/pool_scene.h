@@ -4,6 +4,7 @@
 //     alloc+free        one allocates a buffer, another lets go of its newest
 //     share+drop        one more hold of the newest; the common one is let go of
 //     write+write       both write to the common one: each into a copy, unless it is the last owner
+//     grow+grow         both add to the end of the common one, in its room or in a copy
 //     send+receive      the newest is passed on by a message
 //     post+drop         another hold of the common one is passed on
 //     receive+void      all that was sent to the box is dropped
@@ -22,7 +23,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "harness/explore/scenes/object_scene.h"
 #include "harness/explore/scenes/pools/note_box.h"
@@ -37,6 +40,7 @@ enum class PoolCall : uint8_t {
   kShare,
   kDrop,
   kWrite,
+  kGrow,
   kSend,
   kPost,
   kReceive,
@@ -65,18 +69,22 @@ class PoolScene final : public ObjectScene {
  private:
   static constexpr size_t kMostHeld = 24;  // of one participant
   static constexpr size_t kCommon = 0;     // which of them it is
+  // What a buffer shows: a value, and behind it what it has grown by, if it has.
+  struct Content {
+    ValueId id = kNothing, tail = kNothing;
+  };
   // Of one participant, in the arena.
   struct Holds {
     std::array<Buffer, kMostHeld> buffers;
-    std::array<ValueId, kMostHeld> ids = {};  // what each shows
+    std::array<Content, kMostHeld> shown = {};  // by each
     size_t count = 0;
     bool is_seated = false;
     std::array<ValueId, kMostHeld> sent = {}, received = {};
     size_t sent_count = 0, received_count = 0;
 
-    void Push(Buffer buffer, ValueId id) {
+    void Push(Buffer buffer, const Content& content) {
       buffers[count] = std::move(buffer);
-      ids[count++] = id;
+      shown[count++] = content;
     }
   };
   enum class Aspect : uint64_t { kPlaces, kBytes = 100 };
@@ -102,7 +110,12 @@ class PoolScene final : public ObjectScene {
   Channel& box(int participant) const { return *boxes_[static_cast<size_t>(participant)]; }
   size_t BytesOf(ValueId id) const;
   static void Fill(std::span<char> bytes, ValueId id);
-  static void CheckBytes(const Buffer& buffer, ValueId id);
+  static void CheckBytes(const Buffer& buffer, const Content& content);
+  absl::Status Grow(Holds& of, ValueId id);
+  // The header of a message, which names what the buffer shows, and back.
+  static std::string HeaderOf(const Content& content) {
+    return {reinterpret_cast<const char*>(&content), sizeof content};
+  }
   // False: there is no room.
   bool Allocate(int participant, ValueId id);
   void FillUp();
