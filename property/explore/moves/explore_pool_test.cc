@@ -10,7 +10,7 @@ namespace {
 
 // With three participants, too; what is passed on is received by one, whoever dies.
 TEST(ExplorePools, SchedulesWithOneDeathAreLegal) {
-  uint64_t exhaustive = 0, scenes = 0;
+  uint64_t exhaustive = 0;
   for (const char* scenario :
        {"send+receive", "post+drop", "free+share", "write+write", "receive+void", "seat+seat",
         "receive+receive", "alloc+drop@full", "alloc,send+receive@empty", "send+receive+recover",
@@ -23,9 +23,8 @@ TEST(ExplorePools, SchedulesWithOneDeathAreLegal) {
     EXPECT_GT(result.contended_words, 0u) << scenario;
     EXPECT_GT(result.deaths, 0u) << scenario;
     exhaustive += result.exhaustive ? 1 : 0;
-    ++scenes;
   }
-  EXPECT_GT(exhaustive, scenes / 3);
+  EXPECT_GE(exhaustive, 4u);
 }
 
 TEST(ExplorePools, HaveScenesOfEachGroup) {
