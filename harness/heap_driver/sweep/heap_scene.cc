@@ -31,6 +31,9 @@ absl::Status HeapScene::Make(uint64_t size_bytes) {
   idle_ = may_idle ? kIdle : 0;
   const bool full_of_the_dead = state_ == HeapState::kAllParticipantsDead;
   options_.max_participants = kParticipants + idle_ + (full_of_the_dead ? 0 : shape_.room);
+  if (options_.max_participants > SceneSeats::kMost) {
+    return absl::OutOfRangeError("more places than a history has names for");
+  }
   options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};

@@ -30,7 +30,7 @@ inline constexpr uint32_t kHolder = 100;  // the first one, as a process of the 
 // Which participant works in which slot, as a history names it. All processes of a cell share it:
 // who attaches writes its line.
 struct SceneSeats {
-  static constexpr uint32_t kMost = 128;
+  static constexpr uint32_t kMost = 256;
   HeapSeat seats[kMost];
   HeapSeat holder;  // the one that lives, or is dead
   std::atomic<uint32_t> holders;
