@@ -161,8 +161,8 @@ class RemoteSurvivorTest : public testing::Test {
       : history_(
             static_cast<CellHistory*>(mmap(nullptr, sizeof(CellHistory), PROT_READ | PROT_WRITE,
                                            MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
-    absl::StatusOr<std::unique_ptr<StoreScene>> scene =
-        MakeStoreScene(*FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry);
+    absl::StatusOr<std::unique_ptr<StoreScene>> scene = MakeStoreScene(
+        *FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry, {});
     EXPECT_TRUE(scene.ok()) << scene.status();
     scene_ = *std::move(scene);
     remote_survivor_ = std::make_unique<RemoteSurvivor>(*scene_, log());

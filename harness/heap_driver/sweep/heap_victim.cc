@@ -99,8 +99,8 @@ absl::Status HeapVictim::GetReady() {
       Announce(Function::kAllocate, NextId(), scene_.large_bytes());
       break;
     case HeapOperation::kAllocateAt: {
-      // Where a block has just been, or so little behind that place that what is in front of the new
-      // one is too little for a block.
+      // Where a block has just been, or so little behind that place that what is in front of it is
+      // too little for a block.
       Operation& free = log_.Begin(process_, Function::kFree, 0, id_, HeapCall(0, 0));
       const absl::Status status = heap_->Free(block_);
       log_.End(free, status.ok() ? Outcome::kOk : Outcome::kRefused, 1);
