@@ -130,7 +130,8 @@ TEST(NobodyDies, EachKindPassesAndSomebodyWasWoken) {
        {"seqlock_ring", "slot_ring", "broadcast_ring", "coalescing_heap", "buffer_pool"}) {
     const Design* const design = FindDesign(name);
     ASSERT_NE(design, nullptr) << name;
-    for (const uint64_t seed : {1, 2, 3}) {
+    const bool is_channel = design->kind() == ChannelDesign::kKind;
+    for (uint64_t seed = 1; seed <= (is_channel ? 3u : 2u); ++seed) {
       TortureOptions options;
       options.seed = seed;
       options.supervisor.processes = 3;
@@ -141,8 +142,7 @@ TEST(NobodyDies, EachKindPassesAndSomebodyWasWoken) {
       EXPECT_EQ(VerdictName(result.verdict), "pass") << name << ": " << result.reason;
       EXPECT_EQ(result.run["kills"]["total"], 0u) << name;
       // In one run of four a queue's members wait for answers, in the others for anything.
-      const bool asks = design->kind() == ChannelDesign::kKind && seed % 4 == 1 &&
-                        std::string_view(name) != "broadcast_ring";
+      const bool asks = is_channel && seed % 4 == 1 && std::string_view(name) != "broadcast_ring";
       EXPECT_EQ(result.run.contains("requests"), asks) << name << " " << seed;
       if (asks) {
         EXPECT_GT(result.run["requests"]["answers"], 0u) << name;
