@@ -11,6 +11,7 @@
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/explore.h"
 #include "property/explore/programs/programs.h"
+#include "variants/buffers/buffer_pool_design.h"
 #include "variants/registry.h"
 
 namespace kill9::explore {
@@ -24,9 +25,10 @@ constexpr ExploreOptions kProve = {.deaths = 1,
 
 TEST(ExploreHooks, SeeEveryAccessOfEveryDesign) {
   const std::map<std::string_view, std::vector<const char*>> scenarios = {
-      {Variant::kKind, {"put,swap,get+erase", "draft,pin+recover"}},
-      {ChannelDesign::kKind, {"send,take,return+receive", "draft,drain+recover"}},
-      {HeapDesign::kKind, {"alloc,free,drop+owners", "use,share+recover", "pass+grab"}}};
+      {Variant::kKind, {"put,swap,get+erase", "draft,pin+recover", "brief,wait_lease+tick,get"}},
+      {ChannelDesign::kKind, {"send,take,return+receive", "draft,drain+recover", "ask+ask"}},
+      {HeapDesign::kKind, {"alloc,free,drop+owners", "use,share+recover", "pass+grab"}},
+      {kPoolKind, {"alloc,send,write+receive,free", "grow,drop+post,receive", "seat,share+void"}}};
   std::map<std::string_view, size_t> designs;
   for (const Design* design : AllDesigns()) {
     if (design->role() != Design::Role::kDesign || !WhyNotExplored(*design).empty()) continue;
@@ -40,6 +42,7 @@ TEST(ExploreHooks, SeeEveryAccessOfEveryDesign) {
   EXPECT_GE(designs[Variant::kKind], 4u);
   EXPECT_GE(designs[ChannelDesign::kKind], 4u);
   EXPECT_GE(designs[HeapDesign::kKind], 2u);
+  EXPECT_EQ(designs[kPoolKind], 1u);
 }
 
 // This test is not compiled to be explored: what it touches itself, no hook sees.
