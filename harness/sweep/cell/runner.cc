@@ -10,6 +10,7 @@
 #include "harness/sweep/cell/common_victim.h"
 
 namespace kill9::sweep {
+
 Runner::Runner(CellArea& area, DesignFinder find)
     : area_(area),
       design_(find(area.request.variant)),

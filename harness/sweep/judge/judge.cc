@@ -171,8 +171,7 @@ void Judge::CheckAudit(Survivor& survivor, uint32_t attached, bool emptied) {
   // Who does not tell whom it recovered does not count who is attached either.
   Check(!scene_->design().object_traits().tells_recovered ||
             audit->participants == attached + request_.live_holders,
-        Verdict::kLeak,
-        audit->participants, " participants are attached, there should be ",
+        Verdict::kLeak, audit->participants, " participants are attached, there should be ",
         attached + request_.live_holders);
   survivor.CheckContents(*audit);
   if (emptied) {

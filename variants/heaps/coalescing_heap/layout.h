@@ -26,8 +26,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "variants/segment/admission/mutex_admission.h"
 #include "variants/channels/shared/sleepers.h"
+#include "variants/segment/admission/mutex_admission.h"
 #include "variants/segment/robust_mutex.h"
 #include "variants/segment/round_up.h"
 #include "variants/stores/locked/heap.h"
