@@ -80,7 +80,7 @@ TEST(ExploreClock, TickEndsAWaitOfASecond) {
     const auto told =
         ToldBy(*design, "soon_receive+tick,wait_receive@empty", "a100000.b100000.a100000", &steps);
     ASSERT_EQ(told.size(), 3u);
-    EXPECT_EQ(told[0].outcome, static_cast<int>(Outcome::kOk));
+    EXPECT_EQ(told[0].outcome, static_cast<int>(kill9::Outcome::kOk));
     EXPECT_EQ(told[0].result, kNothing);
     // It does not end by its being the only one left: the other still waits then.
     const auto of = [&steps](int fiber, std::string_view what) {
@@ -100,7 +100,7 @@ TEST(ExploreClock, TickEndsAWaitForRoom) {
   for (const Design* design : designs) {
     const auto told = ToldBy(*design, "soon_alloc+tick@full", "a100000.b100000.a100000");
     ASSERT_EQ(told.size(), 2u);
-    EXPECT_EQ(told[0].outcome, static_cast<int>(Outcome::kRefused)) << design->name();
+    EXPECT_EQ(told[0].outcome, static_cast<int>(kill9::Outcome::kRefused)) << design->name();
   }
 }
 
