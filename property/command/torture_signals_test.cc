@@ -99,7 +99,7 @@ TEST(TortureSignals, HangUpStaysIgnoredAsNohupAsksFor) {
 }
 
 // Nobody reads the pipe that the result goes to: so the command has noted the first Ctrl-C, and has
-// not ended, when the second comes.
+// not ended, when the second comes. What a scheduler sends in between ends nothing.
 class LongCommand : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(
     Interrupts, LongCommand,
@@ -124,6 +124,8 @@ TEST_P(LongCommand, IsEndedAtOnceByTheSecondCtrlC) {
               "until grep -qs interrupted " +
               said +
               "; do sleep 0.05; done; "
+              "kill -TERM $command; kill -HUP $command; "
+              "while grep -q '^ShdPnd:.*[1-9a-f]' /proc/$command/status; do sleep 0.05; done; "
               "grep -q '^State:.[RSD]' /proc/$command/status && echo waits; kill -INT $command; "
               "wait $command; code=$?; cat " +
               said + "; exit $code");
