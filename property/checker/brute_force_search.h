@@ -32,6 +32,7 @@ struct Object {
   bool left_by_dead = false;
   bool left_by_living = true;          // both: it is not known
   std::vector<uint64_t> permits = {};  // who has one, in any order
+  std::vector<uint64_t> dead = {};     // of a lock or a semaphore
   uint64_t wake_ups = 0;
   std::vector<uint64_t> list = {};
   // Who has the lease, while a clock surely reads less than `lasts` and at most to `ends`.
@@ -255,32 +256,46 @@ class Search {
     }
   }
 
+  // A death comes after all that its process did.
+  bool IsDead(uint64_t caller) const {
+    return std::find(object_.dead.begin(), object_.dead.end(), caller) != object_.dead.end();
+  }
+
   bool ApplyToLock(const Operation& operation) {
     const uint64_t caller = uint64_t{operation.process} + 1;
     const bool told = operation.outcome == Outcome::kOk;
     if (operation.function == Function::kDie) {
+      object_.dead.push_back(caller);
       // Where nobody was told that it had it, nobody need know that it died with it.
-      if (object_.holder == caller) object_ = {.left_by_dead = true, .left_by_living = !told};
+      if (object_.holder != caller) return true;
+      object_.holder = 0;
+      object_.left_by_dead = true;
+      object_.left_by_living = !told;
       return true;
     }
     if (operation.function == Function::kRelease) {
       if (object_.holder != caller) return false;
-      object_ = {.left_by_dead = !told};
+      object_.holder = 0;
+      object_.left_by_dead = !told;
+      object_.left_by_living = true;
       return true;
     }
     if (told && operation.result == kHeldByOther) {
       return object_.holder != 0 && object_.holder != caller;
     }
-    if (object_.holder != 0) return false;
+    if (object_.holder != 0 || IsDead(caller)) return false;
     if (told && operation.result == kAcquiredOfDead && !object_.left_by_dead) return false;
     if (told && operation.result == kAcquired && robust_ && !object_.left_by_living) return false;
-    object_ = {.holder = caller};
+    object_.holder = caller;
+    object_.left_by_dead = false;
+    object_.left_by_living = true;
     return true;
   }
 
   bool ApplyToSemaphore(const Operation& operation) {
     const uint64_t caller = uint64_t{operation.process} + 1;
     std::vector<uint64_t>& permits = object_.permits;
+    if (operation.function == Function::kDie) object_.dead.push_back(caller);
     if (operation.function != Function::kAcquire) {
       for (auto one = permits.begin(); one != permits.end(); ++one) {
         if (*one != caller) continue;
@@ -292,6 +307,7 @@ class Search {
     const bool told = operation.outcome == Outcome::kOk;
     if (told && operation.result == kHeldByOther) return permits.size() == 2;
     if (permits.size() == 2 || (told && operation.result == kAcquiredOfDead)) return false;
+    if (IsDead(caller)) return false;
     permits.push_back(caller);
     return true;
   }

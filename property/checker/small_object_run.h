@@ -106,7 +106,12 @@ class SmallObjectRun final : private SmallHistory {
   }
 
   void Die(Process* process) override {
-    if (process->stage != Stage::kIdle) {
+    const bool was_answered = process->stage == Stage::kDone && process->holds &&
+                              history_[process->operation].function == Function::kAcquire;
+    if (was_answered && dice_.OneIn(2)) {  // and that is read after it was killed
+      RecordDeath(*process);
+      history_[process->operation].finish = now_;
+    } else if (process->stage != Stage::kIdle) {
       CutOff(&history_[process->operation]);
     } else if (process->holds) {
       RecordDeath(*process);

@@ -23,6 +23,7 @@ struct LockSteps : UsualRules {
     uint64_t holder = 0;  // as Field::kCaller; 0: nobody
     Died died = Died::kNo;
     uint64_t left_until = 0;  // its holder died in the acquisition, by then; 0: it did not
+    TheDead dead = {};
     bool operator==(const State&) const = default;
   };
 
@@ -35,9 +36,13 @@ struct LockSteps : UsualRules {
   static bool Step(const Operation& operation, State* state) {
     if (operation.function == Function::kAcquire) return Acquire(operation, state);
     const bool died = operation.function == Function::kDie;
+    if (died) state->dead.Add(operation.argument);
     if (state->holder != operation.argument || state->left_until != 0) return died;
     // Who dies in a release may have had it, or not any more.
-    *state = {0, died ? Died::kYes : IsOptional(operation) ? Died::kMaybe : Died::kNo};
+    *state = {.died = died                    ? Died::kYes
+                      : IsOptional(operation) ? Died::kMaybe
+                                              : Died::kNo,
+              .dead = state->dead};
     return true;
   }
 
@@ -47,7 +52,7 @@ struct LockSteps : UsualRules {
   static uint64_t Hash(const State& state) {
     const uint64_t hash =
         (state.holder * 4 + static_cast<uint64_t>(state.died)) * 0x9e3779b97f4a7c15u;
-    return (hash ^ state.left_until) * 0x9e3779b97f4a7c15u;
+    return (hash ^ state.left_until ^ state.dead.Hash()) * 0x9e3779b97f4a7c15u;
   }
   static std::string DescribeState(const State& state) {
     const std::string holder = "P" + std::to_string(state.holder - 1);
@@ -66,12 +71,14 @@ struct LockSteps : UsualRules {
       return state->holder != 0 && state->holder != operation.argument && !is_gone;
     }
     if (state->holder != 0 && state->left_until == 0) return false;
+    if (state->dead.Has(operation.argument)) return false;
     if (ok && operation.result == kAcquiredOfDead && state->died == Died::kNo) return false;
     if (ok && operation.result == kAcquired && must_tell && state->died == Died::kYes) return false;
-    *state = {operation.argument, Died::kNo};
-    if (IsOptional(operation)) {
-      *state = {operation.argument, Died::kMaybe, MayHaveItUntil(operation)};
-    }
+    const bool is_optional = IsOptional(operation);
+    *state = {.holder = operation.argument,
+              .died = is_optional ? Died::kMaybe : Died::kNo,
+              .left_until = is_optional ? MayHaveItUntil(operation) : 0,
+              .dead = state->dead};
     return true;
   }
 };

@@ -17,9 +17,13 @@
 namespace kill9 {
 
 struct SemaphoreModel : UsualRules {
-  // Who has the permits, as Field::kCaller, the greater one first; 0: nobody; kLeftOver and a time:
-  // who died in its acquisition may have it until then.
-  using State = std::array<uint64_t, 2>;
+  struct State {
+    // Who has the permits, as Field::kCaller, the greater one first; 0: nobody; kLeftOver and a
+    // time: who died in its acquisition may have it until then.
+    std::array<uint64_t, 2> permits = {};
+    TheDead dead = {};
+    bool operator==(const State&) const = default;
+  };
   static constexpr uint64_t kLeftOver = uint64_t{1} << 63;
   static constexpr std::string_view kName = "semaphore";
   static constexpr std::string_view kSummary =
@@ -33,6 +37,7 @@ struct SemaphoreModel : UsualRules {
 
   static bool Step(const Operation& operation, State* state) {
     if (operation.function == Function::kAcquire) return Acquire(operation, state);
+    if (operation.function == Function::kDie) state->dead.Add(operation.argument);
     DropWhatIsGone(operation, state);
     const bool had_one = Take(operation.argument, state);
     return had_one || operation.function == Function::kDie;
@@ -42,12 +47,14 @@ struct SemaphoreModel : UsualRules {
     return operation.function == Function::kAcquire && operation.result == kHeldByOther;
   }
   static uint64_t Hash(const State& state) {
-    return (state[0] * 0x9e3779b97f4a7c15u ^ state[1]) * 0x9e3779b97f4a7c15u;
+    const uint64_t permits = state.permits[0] * 0x9e3779b97f4a7c15u ^ state.permits[1];
+    return (permits * 0x9e3779b97f4a7c15u ^ state.dead.Hash()) * 0x9e3779b97f4a7c15u;
   }
   static std::string DescribeState(const State& state) {
-    if (state[0] == 0) return "free";
-    if (state[1] == 0) return "one permit held by " + NameOf(state[0]);
-    return "held by " + NameOf(state[0]) + " and " + NameOf(state[1]);
+    const auto [first, second] = state.permits;
+    if (first == 0) return "free";
+    if (second == 0) return "one permit held by " + NameOf(first);
+    return "held by " + NameOf(first) + " and " + NameOf(second);
   }
 
  private:
@@ -61,14 +68,15 @@ struct SemaphoreModel : UsualRules {
   static bool Acquire(const Operation& operation, State* state) {
     if (operation.outcome == Outcome::kOk) {
       if (operation.result == kHeldByOther) {
-        return IsTaken(state->front(), operation) && IsTaken(state->back(), operation);
+        return IsTaken(state->permits[0], operation) && IsTaken(state->permits[1], operation);
       }
       if (operation.result == kAcquiredOfDead) return false;  // nobody is told of a permit's past
     }
+    if (state->dead.Has(operation.argument)) return false;
     DropWhatIsGone(operation, state);
     // What is free, or else what was left over and is gone first.
-    uint64_t* permit = &state->back();
-    if (*permit != 0 && !IsLeftOver(*permit)) permit = &state->front();
+    uint64_t* permit = &state->permits[1];
+    if (*permit != 0 && !IsLeftOver(*permit)) permit = &state->permits[0];
     if (*permit != 0 && !IsLeftOver(*permit)) return false;
     *permit = IsOptional(operation) ? LeftUntil(MayHaveItUntil(operation)) : operation.argument;
     Order(state);
@@ -77,13 +85,13 @@ struct SemaphoreModel : UsualRules {
   static uint64_t LeftUntil(uint64_t time) { return kLeftOver | time; }
   // Two that died one after the other did not both have a permit at one time.
   static void DropWhatIsGone(const Operation& next, State* state) {
-    for (uint64_t& permit : *state) {
+    for (uint64_t& permit : state->permits) {
       if (IsLeftOver(permit) && permit < LeftUntil(next.invoke)) permit = 0;
     }
     Order(state);
   }
   static bool Take(uint64_t holder, State* state) {
-    for (uint64_t& one : *state) {
+    for (uint64_t& one : state->permits) {
       if (one != holder) continue;
       one = 0;
       Order(state);
@@ -92,7 +100,7 @@ struct SemaphoreModel : UsualRules {
     return false;
   }
   static void Order(State* state) {
-    if (state->front() < state->back()) std::swap(state->front(), state->back());
+    if (state->permits[0] < state->permits[1]) std::swap(state->permits[0], state->permits[1]);
   }
 };
 
