@@ -273,6 +273,16 @@ std::string Supervisor::DescribeStep(const WorkerBoard& board) const {
                                         board.subject.load(std::memory_order_relaxed));
 }
 
+// Of a death that nobody ordered.
+std::string Supervisor::DescribeTimer(const WorkerBoard& board, const End& end) {
+  const uint64_t timer_ns = board.timer_at_ns.load(std::memory_order_relaxed);
+  if (timer_ns == 0) return "its own timer was not set";
+  const bool was_due = timer_ns <= end.noted_ns;
+  const uint64_t away_us =
+      (was_due ? end.noted_ns - timer_ns : timer_ns - end.noted_ns) / uint64_t{1000};
+  return absl::StrCat("its own timer was due ", away_us, " us ", was_due ? "before" : "later");
+}
+
 // Who ended by itself has told so, or is a finding; at the end of a run nobody is there who could
 // take the dead for alive.
 void Supervisor::BuryIfGone(uint32_t slot) {
@@ -328,7 +338,8 @@ void Supervisor::Bury(uint32_t slot) {
   if (killed) {
     control_.finding.Report(
         Verdict::kUndecided, 0,
-        absl::StrCat(who, ", a SIGKILL that kill9 did not send (out of memory?)"));
+        absl::StrCat(who, ", a SIGKILL that kill9 did not send (out of memory?); ",
+                     DescribeTimer(board, end)));
     return;
   }
   control_.finding.Report(

@@ -128,6 +128,7 @@ class Supervisor {
   void BuryIfGone(uint32_t slot);
   void Bury(uint32_t slot);
   std::string DescribeStep(const WorkerBoard& board) const;
+  static std::string DescribeTimer(const WorkerBoard& board, const End& end);
   bool WasSentOrderedSignal(pid_t pid) const;
   void BuryStranger(pid_t pid, int status);
   void Drain();
