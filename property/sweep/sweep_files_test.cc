@@ -1,6 +1,5 @@
 // The sweep of stores that keep their data in files of their own: LMDB and tdb, where installed.
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 
 #include <csignal>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/judge/remote_survivor.h"
 #include "harness/sweep/sweep.h"
+#include "property/scaffold/children.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
 
@@ -157,10 +157,7 @@ class ThrownFindings final : public Findings {
 
 class RemoteSurvivorTest : public testing::Test {
  protected:
-  RemoteSurvivorTest()
-      : history_(
-            static_cast<CellHistory*>(mmap(nullptr, sizeof(CellHistory), PROT_READ | PROT_WRITE,
-                                           MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+  RemoteSurvivorTest() {
     absl::StatusOr<std::unique_ptr<StoreScene>> scene = MakeStoreScene(
         *FindArrayVariant("array"), StoreOperation::kPutSame, StoreState::kOneEntry, {});
     EXPECT_TRUE(scene.ok()) << scene.status();
@@ -169,7 +166,6 @@ class RemoteSurvivorTest : public testing::Test {
   }
   ~RemoteSurvivorTest() override {
     if (remote_survivor_->pid() > 0) stepper::KillAndReap(remote_survivor_->pid());
-    munmap(history_, sizeof(CellHistory));
   }
   OperationLog log() const { return history_->SurvivorLog(); }
   std::unique_ptr<Survivor> AttachThere() {
@@ -190,7 +186,7 @@ class RemoteSurvivorTest : public testing::Test {
     return shown;
   }
 
-  CellHistory* const history_;
+  const Shared<CellHistory> history_;
   ThrownFindings findings_;
   std::unique_ptr<StoreScene> scene_;
   std::unique_ptr<RemoteSurvivor> remote_survivor_;

@@ -196,8 +196,8 @@ class RegisterSweep final : public SweepDriver {
   }
   uint32_t interferences() const override { return 1; }
   bool Applies(const Design&, uint32_t, uint32_t) const override { return true; }
-  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t,
-                                                   uint32_t) const override {
+  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t, uint32_t,
+                                                   const SweepShape&) const override {
     absl::StatusOr<std::shared_ptr<Segment>> segment = design.Create(RegisterScene::SmallSegment());
     if (!segment.ok()) return segment.status();
     return std::make_unique<RegisterScene>(design, *std::move(segment));

@@ -72,8 +72,8 @@ TEST(SweepShape, TheSceneHasWhatItsShapeSays) {
     const Design& design = *FindDesign(name);
     const SweepDriver& driver = *FindSweepDriver(design.kind());
     ASSERT_NE(driver.shape_fields() & kObjectShapeFields, 0u) << name;
-    const auto usual = driver.MakeScene(design, 0, 0);
-    const auto shaped = driver.MakeShapedScene(design, 0, 0, kShape);
+    const auto usual = driver.MakeScene(design, 0, 0, {});
+    const auto shaped = driver.MakeScene(design, 0, 0, kShape);
     ASSERT_TRUE(usual.ok() && shaped.ok()) << name << shaped.status();
     EXPECT_TRUE(std::has_single_bit((*usual)->options().size_bytes)) << name;
     EXPECT_TRUE(std::has_single_bit((*shaped)->options().size_bytes - 4099)) << name;

@@ -88,15 +88,16 @@ std::string StemOf(const CheckArguments& arguments, size_t i) {
 // Prints the counterexample, and writes it where asked.
 int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
          const CheckOutcome& outcome, Json* run) {
+  std::ostream& out = LinesBeside(arguments.json);
   const std::string& file = arguments.files[i];
   const Naming naming = history.naming();
   std::string text = RenderText(*outcome.counterexample, naming);
   std::string repeat = absl::StrCat("kill9 check ", ShellWord(file), " --model=", arguments.model,
                                     " --condition=", arguments.condition);
-  LinesBeside(arguments.json) << "\n"
-                              << RenderText(*outcome.counterexample, naming,
-                                            Terminal(arguments.json == "-" ? 2 : 1).page_columns())
-                              << "\n  repeat (deterministic): " << repeat << "\n";
+  out << "\n"
+      << RenderText(*outcome.counterexample, naming,
+                    Terminal(arguments.json == "-" ? 2 : 1).page_columns())
+      << "\n  repeat (deterministic): " << repeat << "\n";
   (*run)["counterexample"] = text;
   (*run)["repeat"] = repeat;
   if (arguments.counterexample.empty()) return kExitFailed;
@@ -105,8 +106,7 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   if (!files.ok()) {
     return Complain("kill9", files.status());
   }
-  for (const std::string& written : *files)
-    LinesBeside(arguments.json) << "  written: " << written << "\n";
+  for (const std::string& written : *files) out << "  written: " << written << "\n";
   (*run)["counterexample_files"] = *files;
   return kExitFailed;
 }

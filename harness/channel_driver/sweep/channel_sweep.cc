@@ -82,8 +82,9 @@ Claims ChannelSweep::ClaimsOf(const Design& design) const {
           .blocks = blocks ? "the channel" : "nowhere"};
 }
 
-absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeShapedScene(
-    const Design& design, uint32_t operation, uint32_t state, const SweepShape& shape) const {
+absl::StatusOr<std::unique_ptr<Scene>> ChannelSweep::MakeScene(const Design& design,
+                                                               uint32_t operation, uint32_t state,
+                                                               const SweepShape& shape) const {
   const auto new_scene = [&] {
     return std::make_unique<ChannelScene>(static_cast<const ChannelDesign&>(design),
                                           static_cast<ChannelOperation>(operation),

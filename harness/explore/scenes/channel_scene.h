@@ -125,7 +125,6 @@ class ChannelScene final : public ObjectScene {
   void Receive(int participant);
   void WaitAndReceive(int participant, bool briefly);
   void WaitAndSend(int participant, ValueId id, bool briefly);
-  Deadline Until(bool briefly) const { return briefly ? Deadline::After(kBrief) : AnHour(); }
   void Ask(int participant, size_t number);
   void Serve(int participant, size_t number);
   void Take(int participant, bool acknowledge);

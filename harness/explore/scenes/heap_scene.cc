@@ -230,14 +230,13 @@ void HeapScene::WaitAndAllocate(int participant, ValueId id, bool briefly) {
   asked.expected = HeapCall(0, kBlockBytes);
   Operation& operation =
       Begin(participant, briefly ? "soon_alloc" : "wait_alloc", /*must_not_wait=*/false, asked);
-  const Deadline deadline = briefly ? Deadline::After(kBrief) : AnHour();
+  const Deadline deadline = Until(briefly);
   const absl::StatusOr<BlockHandle> allocated = heap(participant).Allocate(kBlockBytes, deadline);
+  CheckWait(allocated.status(), deadline, briefly);
   if (allocated.ok()) {
-    if (!briefly) CheckWoken(deadline);
     return EndAllocated(participant, operation, {id, *allocated, kBlockBytes});
   }
   if (!IsNoRoom(allocated.status())) FailStatus(allocated.status());
-  if (absl::IsDeadlineExceeded(allocated.status())) CheckPatience(deadline);
   End(operation, Outcome::kRefused, 0, 0);
 }
 

@@ -268,6 +268,11 @@ void ObjectScene::CheckPatience(Deadline deadline) const {
   stage.Fail(Verdict::kViolation, "a wait ended before its deadline, and without what it was for");
 }
 
+void ObjectScene::CheckWait(const absl::Status& ended, Deadline deadline, bool briefly) const {
+  if (absl::IsDeadlineExceeded(ended)) CheckPatience(deadline);
+  if (ended.ok() && !briefly) CheckWoken(deadline);
+}
+
 void ObjectScene::FailStatus(const absl::Status& status) {
   Stage::Get().Fail(Verdict::kViolation,
                     absl::StrCat("an operation fails: ", std::string(status.message())));

@@ -77,10 +77,9 @@ Claims HeapSweep::ClaimsOf(const Design& design) const {
           .blocks = blocks ? "the heap" : "nowhere"};
 }
 
-absl::StatusOr<std::unique_ptr<Scene>> HeapSweep::MakeShapedScene(const Design& design,
-                                                                  uint32_t operation,
-                                                                  uint32_t state,
-                                                                  const SweepShape& shape) const {
+absl::StatusOr<std::unique_ptr<Scene>> HeapSweep::MakeScene(const Design& design,
+                                                            uint32_t operation, uint32_t state,
+                                                            const SweepShape& shape) const {
   const auto new_scene = [&] {
     return std::make_unique<HeapScene>(static_cast<const HeapDesign&>(design),
                                        static_cast<HeapOperation>(operation),

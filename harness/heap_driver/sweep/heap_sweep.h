@@ -66,14 +66,10 @@ class HeapSweep final : public SweepDriver {
   std::span<const ProbeName> probes() const override;
   uint32_t interferences() const override { return 2; }
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
-  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
-                                                   uint32_t state) const override {
-    return MakeShapedScene(design, operation, state, {});
-  }
   uint32_t shape_fields() const override { return kObjectShapeFields; }
-  absl::StatusOr<std::unique_ptr<Scene>> MakeShapedScene(const Design& design, uint32_t operation,
-                                                         uint32_t state,
-                                                         const SweepShape& shape) const override;
+  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
+                                                   uint32_t state,
+                                                   const SweepShape& shape) const override;
   Claims ClaimsOf(const Design& design) const override;
 };
 

@@ -26,7 +26,8 @@ bool ObjectSweep::Applies(const Design& design, uint32_t operation, uint32_t) co
 }
 
 absl::StatusOr<std::unique_ptr<Scene>> ObjectSweep::MakeScene(const Design& design, uint32_t,
-                                                              uint32_t state) const {
+                                                              uint32_t state,
+                                                              const SweepShape&) const {
   auto scene = std::make_unique<ObjectScene>(design, functions_, static_cast<ObjectState>(state));
   if (absl::Status made = scene->Make(); !made.ok()) return made;
   return scene;

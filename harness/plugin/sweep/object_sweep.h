@@ -27,7 +27,8 @@ class ObjectSweep final : public SweepDriver {
   uint32_t interferences() const override { return 1; }
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
   absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
-                                                   uint32_t state) const override;
+                                                   uint32_t state,
+                                                   const SweepShape& shape) const override;
 
  private:
   const std::string model_;

@@ -41,10 +41,9 @@ Claims StoreSweep::ClaimsOf(const Design& design) const {
   return claims;
 }
 
-absl::StatusOr<std::unique_ptr<Scene>> StoreSweep::MakeShapedScene(const Design& design,
-                                                                   uint32_t operation,
-                                                                   uint32_t state,
-                                                                   const SweepShape& shape) const {
+absl::StatusOr<std::unique_ptr<Scene>> StoreSweep::MakeScene(const Design& design,
+                                                             uint32_t operation, uint32_t state,
+                                                             const SweepShape& shape) const {
   return MakeStoreScene(static_cast<const Variant&>(design), static_cast<StoreOperation>(operation),
                         static_cast<StoreState>(state), shape);
 }

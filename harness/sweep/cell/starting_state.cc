@@ -89,32 +89,33 @@ bool Runner::Prepare() {
   return MakeStartingState() && RunWithoutKills();
 }
 
-// A drawn shape may be none that the state can be made in, or that the design takes: another is
-// drawn then, and at last the usual one.
 absl::Status Runner::MakeScene(uint32_t operation, uint32_t state) {
-  constexpr int kDraws = 20;
   const uint32_t fields = driver_->shape_fields();
-  const bool drawn = request().shape == shape_text::kDrawn && fields != 0;
+  const auto make = [&](const SweepShape& shape) {
+    absl::StatusOr<std::unique_ptr<Scene>> scene =
+        driver_->MakeScene(*design_, operation, state, shape);
+    if (!scene.ok()) return scene.status();
+    scene_ = *std::move(scene);
+    if (fields != 0) CopyText(SweepShapeText(shape), area_.result.shape);
+    return absl::OkStatus();
+  };
+  const std::string_view asked = request().shape;
+  if (asked.empty() || fields == 0) return make({});
+  if (asked != shape_text::kDrawn) {
+    const absl::StatusOr<SweepShape> shape = ParseSweepShape(asked, fields);
+    return shape.ok() ? make(*shape) : shape.status();
+  }
+  // One that is drawn may be none that the state can be made in, or that the design takes: another
+  // is drawn then, and at last the usual one.
+  constexpr int kDraws = 20;
   // A slot that is the victim's, or a dead one's, is to have the next owner.
   const bool has_dead = !request().reuse && !request().resume;
   const std::string cell = absl::StrCat(request().variant, request().operation, request().state);
   Random random(request().seed, StableHash("shape " + cell));
-  for (int draw = 0; draw <= kDraws; ++draw) {
-    const std::string_view asked = request().shape;
-    absl::StatusOr<SweepShape> shape =
-        drawn && draw < kDraws                  ? DrawSweepShape(random, fields, has_dead)
-        : drawn || asked.empty() || fields == 0 ? SweepShape{}
-                                                : ParseSweepShape(asked, fields);
-    if (!shape.ok()) return shape.status();
-    absl::StatusOr<std::unique_ptr<Scene>> scene =
-        driver_->MakeShapedScene(*design_, operation, state, *shape);
-    if (!scene.ok() && drawn && draw < kDraws) continue;
-    if (!scene.ok()) return scene.status();
-    scene_ = *std::move(scene);
-    if (fields != 0) CopyText(SweepShapeText(*shape), area_.result.shape);
-    return absl::OkStatus();
+  for (int draw = 0; draw < kDraws; ++draw) {
+    if (make(DrawSweepShape(random, fields, has_dead)).ok()) return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return make({});
 }
 
 bool Runner::MakeStartingState() {

@@ -182,15 +182,11 @@ class SweepDriver {
   // Whether the operation says something in this state that it does not say in another, and the
   // design has it.
   virtual bool Applies(const Design& design, uint32_t operation, uint32_t state) const = 0;
-  virtual absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
-                                                           uint32_t state) const = 0;
-  // Which fields the shapes of its scenes have (sweep_shape.h). None: its scenes are as MakeScene
-  // makes them.
+  // Which fields the shapes of its scenes have (sweep_shape.h). None: they have one shape.
   virtual uint32_t shape_fields() const { return 0; }
-  virtual absl::StatusOr<std::unique_ptr<Scene>> MakeShapedScene(
-      const Design& design, uint32_t operation, uint32_t state, const SweepShape& /*shape*/) const {
-    return MakeScene(design, operation, state);
-  }
+  virtual absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
+                                                           uint32_t state,
+                                                           const SweepShape& shape) const = 0;
   // Whether the operation is on one thing. Beside a victim that goes through the whole object there
   // is no elsewhere.
   virtual bool HasPlace(uint32_t /*operation*/) const { return true; }

@@ -138,8 +138,8 @@ class CounterSweep final : public SweepDriver {
   bool Applies(const Design&, uint32_t operation, uint32_t state) const override {
     return state == kZero || operations()[operation] != kCreateName;
   }
-  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t,
-                                                   uint32_t state) const override {
+  absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t, uint32_t state,
+                                                   const SweepShape&) const override {
     absl::StatusOr<std::shared_ptr<Segment>> segment = design.Create(CounterScene::SmallSegment());
     if (!segment.ok()) return segment.status();
     auto scene = std::make_unique<CounterScene>(design, *std::move(segment));

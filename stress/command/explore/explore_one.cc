@@ -115,6 +115,7 @@ std::string RepeatLine(const std::string& token) {
 
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
                Json* runs) {
+  std::ostream& out = LinesBeside(arguments.json);
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
   explore::ExploreOptions options;
   options.model = ChooseModel(arguments.model);
@@ -136,15 +137,15 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                                            .schedule = result.schedule,
                                            .contended = result.contended});
   }
-  LinesBeside(arguments.json) << absl::StrFormat(
-      "%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n", std::string(variant.name()), name,
-      arguments.model, std::string(VerdictName(verdict)), result.schedules, result.distinct_states,
-      result.exhaustive ? "exhaustive" : "not all");
-  if (result.unsteady) LinesBeside(arguments.json) << "    " << kUnsteady << "\n";
+  out << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n",
+                         std::string(variant.name()), name, arguments.model,
+                         std::string(VerdictName(verdict)), result.schedules,
+                         result.distinct_states, result.exhaustive ? "exhaustive" : "not all");
+  if (result.unsteady) out << "    " << kUnsteady << "\n";
   if (!token.empty()) {
-    LinesBeside(arguments.json) << explore::RenderTable(result.steps, scene->participants())
-                                << "    " << VerdictName(verdict) << ": " << result.finding.message
-                                << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
+    out << explore::RenderTable(result.steps, scene->participants()) << "    "
+        << VerdictName(verdict) << ": " << result.finding.message
+        << "\n    repeat (deterministic): " << RepeatLine(token) << "\n";
   }
   runs->push_back(RunOf(variant, name, arguments, result, verdict, token));
   if (!token.empty()) {
@@ -153,9 +154,9 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
     const std::string confirmation =
         Confirm(variant, name, *scene, options.model, replayed, &runs->back()["confirmed"]);
     runs->back()["confirmation"] = confirmation;
-    LinesBeside(arguments.json) << "    " << confirmation << "\n";
+    out << "    " << confirmation << "\n";
   }
-  LinesBeside(arguments.json) << std::flush;
+  out << std::flush;
   return ExitCode(verdict);
 }
 
@@ -164,6 +165,7 @@ namespace {
 // Of the drawn scene in which something was wrong, again: its schedule, shortened, and its token.
 int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
               const ExploreArguments& arguments, Json* runs) {
+  std::ostream& out = LinesBeside(arguments.json);
   ExploreArguments of_it = arguments;
   of_it.deaths = static_cast<uint32_t>(swarm.found->scene.deaths);
   of_it.strategy = "random";
@@ -175,7 +177,7 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
     if (code != kExitPass) return code;
     (*runs).back()["verdict"] = VerdictName(Verdict::kUndecided);
     (*runs).back()["reason"] = kUnsteady;
-    LinesBeside(arguments.json) << "    " << kUnsteady << "\n";
+    out << "    " << kUnsteady << "\n";
     return kExitUndecided;
   }
   const std::string repeat = absl::StrCat(
@@ -183,8 +185,8 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
       "' --model=", arguments.model, " --strategy=random --deaths=", of_it.deaths,
       " --schedules=", of_it.schedules, " --seed=", arguments.seed);
   const explore::Finding& finding = *swarm.found->finding;
-  LinesBeside(arguments.json) << "    " << VerdictName(finding.verdict) << ": " << finding.message
-                              << "\n    repeat (deterministic): " << repeat << "\n";
+  out << "    " << VerdictName(finding.verdict) << ": " << finding.message
+      << "\n    repeat (deterministic): " << repeat << "\n";
   runs->push_back({{"variant", variant.name()},
                    {"scenario", scenario},
                    {"memory_model", arguments.model},
@@ -232,6 +234,7 @@ int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json*
 }
 
 int RepeatToken(const ExploreArguments& arguments) {
+  std::ostream& out = LinesBeside(arguments.json);
   const std::optional<explore::Token> token = explore::ParseToken(arguments.token);
   const Design* design = token.has_value() ? FindDesign(token->variant) : nullptr;
   if (design == nullptr || !explore::WhyNotExplored(*design).empty()) {
@@ -250,22 +253,18 @@ int RepeatToken(const ExploreArguments& arguments) {
     const explore::Replayed replayed = explore::Replay(token->schedule, limits);
     if (replayed.finding.verdict != Verdict::kPass) ++failed;
     if (n > 0) continue;
-    LinesBeside(arguments.json) << explore::RenderTable(replayed.steps, scene->participants())
-                                << "    " << VerdictName(replayed.finding.verdict) << ": "
-                                << replayed.finding.message << "\n";
+    out << explore::RenderTable(replayed.steps, scene->participants()) << "    "
+        << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
     const bool passes = replayed.finding.verdict == Verdict::kPass;
     if (passes && arguments.shipped > 0 && token->model == MemoryModel::kSc) {
-      LinesBeside(arguments.json) << "    " << InShipped(*design, token->scenario, *scene, replayed)
-                                  << "\n";
+      out << "    " << InShipped(*design, token->scenario, *scene, replayed) << "\n";
     }
     if (passes) continue;
     Json ignored;
-    LinesBeside(arguments.json) << "    "
-                                << Confirm(*design, token->scenario, *scene, token->model, replayed,
-                                           &ignored)
-                                << "\n";
+    out << "    " << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
+        << "\n";
   }
-  LinesBeside(arguments.json) << "failed " << failed << " times of " << arguments.times << "\n";
+  out << "failed " << failed << " times of " << arguments.times << "\n";
   return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
 }
 

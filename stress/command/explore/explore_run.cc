@@ -29,6 +29,7 @@ constexpr double kShareOfNamed = 0.5;
 
 // Not a test of the design: how much of its memory orders the explorer would miss.
 int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, Json* runs) {
+  std::ostream& out = LinesBeside(arguments.json);
   const auto scene = [&variant](const std::string& name) { return SceneOf(variant, name); };
   const std::vector<explore::WeakenedOrdering> all =
       explore::ScoreOrderings(ScenariosOf(variant, arguments.scenario, arguments), scene,
@@ -43,14 +44,14 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
   for (const explore::WeakenedOrdering& one : all) {
     const bool is_found = !one.scenario.empty();
     found += is_found;
-    LinesBeside(arguments.json) << absl::StrFormat(
-        "%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
-        std::string(explore::NameOf(one.of)), std::string(explore::NameOf(one.from)),
-        std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
-        is_found             ? "found by " + one.scenario
-        : one.exhaustive     ? "never wrong"
-        : one.novelties == 0 ? "not found: it never allowed more"
-                             : "not found");
+    out << absl::StrFormat("%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
+                           std::string(explore::NameOf(one.of)),
+                           std::string(explore::NameOf(one.from)),
+                           std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
+                           is_found             ? "found by " + one.scenario
+                           : one.exhaustive     ? "never wrong"
+                           : one.novelties == 0 ? "not found: it never allowed more"
+                                                : "not found");
     list.push_back({{"place", one.place},
                     {"operation", explore::NameOf(one.of)},
                     {"written", explore::NameOf(one.from)},
@@ -62,8 +63,8 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                     {"novelties", one.novelties},
                     {"seconds", one.seconds}});
   }
-  LinesBeside(arguments.json) << absl::StrFormat("%s: %d of %d weaker memory orders found\n",
-                                                 std::string(variant.name()), found, all.size());
+  out << absl::StrFormat("%s: %d of %d weaker memory orders found\n", std::string(variant.name()),
+                         found, all.size());
   // Nothing was weakened: nothing was asked.
   const Verdict verdict = is_interrupted != 0 ? Verdict::kUndecided
                           : all.empty()       ? Verdict::kVacuous
@@ -79,6 +80,7 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
 // Not a test of the design: whether the explorer's is the shipped one.
 int CompareOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
                Json* runs) {
+  std::ostream& out = LinesBeside(arguments.json);
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
   const explore::ShippedScore score =
       explore::CompareWithShipped(std::string(variant.name()), name, *scene,
@@ -90,28 +92,26 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
                           : is_interrupted != 0 ? Verdict::kUndecided
                           : score.same == 0     ? Verdict::kVacuous
                                                 : Verdict::kPass;
-  LinesBeside(arguments.json) << absl::StrFormat(
-      "%-22s %-20s %-16s %6d the same %6d other %6d diverged\n", std::string(variant.name()), name,
-      std::string(VerdictName(verdict)), score.same, score.other, score.diverged);
+  out << absl::StrFormat("%-22s %-20s %-16s %6d the same %6d other %6d diverged\n",
+                         std::string(variant.name()), name, std::string(VerdictName(verdict)),
+                         score.same, score.other, score.diverged);
   Json run = {{"variant", variant.name()},      {"scenario", name},
               {"memory_model", "sc"},           {"verdict", VerdictName(verdict)},
               {"schedules", arguments.shipped}, {"same", score.same},
               {"other", score.other},           {"diverged", score.diverged},
               {"deaths", score.deaths},         {"instructions", score.instructions}};
   for (const auto& [why, diverged] : score.why_diverged) {
-    LinesBeside(arguments.json) << absl::StrFormat("    %6d diverged: %s\n           %s\n",
-                                                   diverged.count, diverged.first,
-                                                   RepeatLine(diverged.token));
+    out << absl::StrFormat("    %6d diverged: %s\n           %s\n", diverged.count, diverged.first,
+                           RepeatLine(diverged.token));
     run["why_diverged"].push_back(
         {{"reason", why}, {"schedules", diverged.count}, {"token", diverged.token}});
   }
   if (score.other > 0) {
     run["token"] = score.token_of_other;
     run["message"] = score.first_other;
-    LinesBeside(arguments.json) << "    " << score.first_other << "\n    "
-                                << RepeatLine(score.token_of_other) << "\n";
+    out << "    " << score.first_other << "\n    " << RepeatLine(score.token_of_other) << "\n";
   }
-  LinesBeside(arguments.json) << std::flush;
+  out << std::flush;
   runs->push_back(std::move(run));
   return ExitCode(verdict);
 }

@@ -43,10 +43,8 @@ class CoalescingHeap final : public Heap {
 
   // Tries once, in a session. True: it is done.
   using Attempt = absl::FunctionRef<absl::StatusOr<bool>(Session&)>;
-  // Tries until it is done, an error, or the deadline.
-  absl::Status Until(Deadline deadline, Attempt attempt);
-  // The same after an attempt that was in vain.
-  absl::Status TryAgain(Deadline deadline, Attempt attempt);
+  // Tries until it is done, an error, or the deadline. `has_tried`: once in vain already.
+  absl::Status Until(Deadline deadline, Attempt attempt, bool has_tried = false);
   absl::StatusOr<BlockHandle> AllocateLater(const Request& request, Deadline deadline);
   // Recovers the dead, and wakes who waits for what they held.
   absl::StatusOr<RecoveryReport> RecoverAndWake();

@@ -42,18 +42,7 @@ CoalescingHeap::~CoalescingHeap() {
 
 // ---- Waiting ------------------------------------------------------------------------------------
 
-absl::Status CoalescingHeap::Until(Deadline deadline, Attempt attempt) {
-  {
-    Session session(space_);
-    if (!session.entered) return Damaged();
-    const absl::StatusOr<bool> done = attempt(session);
-    if (!done.ok()) return done.status();
-    if (*done) return absl::OkStatus();
-  }
-  return TryAgain(deadline, attempt);
-}
-
-absl::Status CoalescingHeap::TryAgain(Deadline deadline, Attempt attempt) {
+absl::Status CoalescingHeap::Until(Deadline deadline, Attempt attempt, bool has_tried) {
   const auto in_session = [&](bool announce) -> absl::StatusOr<bool> {
     Session session(space_);
     if (!session.entered) return Damaged();
@@ -62,10 +51,12 @@ absl::Status CoalescingHeap::TryAgain(Deadline deadline, Attempt attempt) {
     if (announce && done.ok() && !*done) sleeper_.Announce(space_.header().for_room);
     return done;
   };
-  return TryAgainForRoom(deadline, sleeper_, in_session, [this] {
+  const auto recover = [this] {
     const absl::StatusOr<RecoveryReport> report = RecoverAndWake();
     return report.ok() && report->participants != 0;
-  });
+  };
+  return has_tried ? TryAgainForRoom(deadline, sleeper_, in_session, recover)
+                   : WaitForRoom(deadline, sleeper_, in_session, recover);
 }
 
 absl::StatusOr<RecoveryReport> CoalescingHeap::RecoverAndWake() {
@@ -97,13 +88,14 @@ absl::StatusOr<BlockHandle> CoalescingHeap::DoAllocate(size_t bytes, Deadline de
 absl::StatusOr<BlockHandle> CoalescingHeap::AllocateLater(const Request& request,
                                                           Deadline deadline) {
   BlockHandle handle;
-  absl::Status status = TryAgain(deadline, [&](Session& session) -> absl::StatusOr<bool> {
+  const auto attempt = [&](Session& session) -> absl::StatusOr<bool> {
     const absl::StatusOr<uint64_t> payload = space_.Allocate(session, request);
     if (!payload.ok()) return payload.status();
     if (*payload == 0) return false;
     handle = HandleOf(*payload);
     return true;
-  });
+  };
+  absl::Status status = Until(deadline, attempt, /*has_tried=*/true);
   if (!status.ok()) return status;
   return handle;
 }

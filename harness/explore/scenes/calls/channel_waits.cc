@@ -23,9 +23,8 @@ void ChannelScene::WaitAndReceive(int participant, bool briefly) {
                                   Function::kReceive, Progress::kBlocking, kNothing);
   const Deadline deadline = Until(briefly);
   const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, deadline);
-  if (absl::IsDeadlineExceeded(info.status())) CheckPatience(deadline);
+  CheckWait(info.status(), deadline, briefly);
   if (!info.ok()) return EndNothing(operation, info.status());
-  if (!briefly) CheckWoken(deadline);
   EndTaken(operation, {message, *info});
 }
 
@@ -35,8 +34,7 @@ void ChannelScene::WaitAndSend(int participant, ValueId id, bool briefly) {
                                   Progress::kBlocking, id);
   const Deadline deadline = Until(briefly);
   const absl::StatusOr<Sequence> sent = channel(participant).Send(message, deadline);
-  if (absl::IsDeadlineExceeded(sent.status())) CheckPatience(deadline);
-  if (sent.ok() && !briefly) CheckWoken(deadline);
+  CheckWait(sent.status(), deadline, briefly);
   EndSend(operation, sent);
 }
 
