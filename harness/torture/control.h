@@ -51,9 +51,10 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint32_t> parked_at;    // the pause it has reached
   std::atomic<uint32_t> audited_at;   // the pause whose audit it has completed
   std::atomic<uint64_t> timer_at_ns;  // when its kill timer goes off (CLOCK_MONOTONIC); 0: not set
-  std::atomic<uint64_t> pause_ends_ns;  // of the last of its own pauses; 0: there was none
-  std::atomic<uint32_t> held;           // what it holds beyond an operation
-  std::atomic<uint32_t> waits;          // odd: it waits for others (worker/last_to_wait.h)
+  std::atomic<uint32_t> timer_is_unsure;  // it is being set (kill_timer.h)
+  std::atomic<uint64_t> pause_ends_ns;    // of the last of its own pauses; 0: there was none
+  std::atomic<uint32_t> held;             // what it holds beyond an operation
+  std::atomic<uint32_t> waits;            // odd: it waits for others (worker/last_to_wait.h)
   // Counts over all incarnations of the slot.
   std::atomic<uint64_t> operations;
   std::atomic<uint64_t> refused;  // the segment was full

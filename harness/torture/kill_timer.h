@@ -3,11 +3,11 @@
 #ifndef KILL9_HARNESS_TORTURE_KILL_TIMER_H_
 #define KILL9_HARNESS_TORTURE_KILL_TIMER_H_
 
-#include <sched.h>
-
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+
+#include "harness/torture/control.h"
 
 namespace kill9 {
 
@@ -47,30 +47,29 @@ class KillTimer {
 // stopped. So a death of SIGKILL alone was somebody else's (Supervisor::Bury).
 inline int OrderedSignal() { return SIGRTMAX; }
 
-// The victim's own timer of an ordered death. SIGKILL's is never set without the other one's: a
-// victim may be preempted, or stopped, between any two of these calls.
+// The victim's own timer of an ordered death: two, of which SIGKILL's is never set without the
+// other one's. A victim may be preempted, moved, stopped or killed between any two of these calls.
+//
+// T1  What the board tells is no later than what is set: an earlier time is over before a new one
+//     is told.
+// T2  Timers of one core go off in their order; of two cores one may be late. Until both are known
+//     to be of one core the board says so (`timer_is_unsure`), and SIGKILL may come alone, though
+//     not before its time.
 class DeathTimer {
  public:
+  explicit DeathTimer(WorkerBoard& board) : board_(board) {}
   bool ok() const { return first_.ok() && last_.ok(); }
-  void Set(uint64_t when_ns) {
-    // Timers of one core go off in their order; of two cores one may be late.
-    int core = -1;
-    do {
-      core = sched_getcpu();
-      last_.Clear();
-      first_.Set(when_ns);
-      last_.Set(when_ns + 1);
-    } while (sched_getcpu() != core);
-  }
-  void Clear() {
-    last_.Clear();
-    first_.Clear();
-  }
+  void Set(uint64_t when_ns);
+  void Clear();
 
  private:
+  WorkerBoard& board_;
   KillTimer first_{OrderedSignal()};
   KillTimer last_{SIGKILL};
 };
+
+// Of a victim that SIGKILL alone has ended by `noted_ns`: whether its own timer may have (T2).
+bool MayBeOwnTimer(const WorkerBoard& board, uint64_t noted_ns);
 
 }  // namespace kill9
 

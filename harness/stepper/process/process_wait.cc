@@ -142,8 +142,8 @@ bool StuckDetector::Exhausted() {
     return true;
   }
   const bool busy = CpuSeconds(pid_) - cpu_start_ >= limit_seconds_ / 2;
-  return elapsed >= limit_seconds_ &&
-         (busy || waiting != Waiting::kNo || elapsed >= 20 * limit_seconds_);
+  const bool asleep = waiting == Waiting::kForOthers || waiting == Waiting::kForATime;
+  return elapsed >= limit_seconds_ && (busy || asleep || elapsed >= 20 * limit_seconds_);
 }
 
 bool Reap(pid_t pid, double limit_seconds, int* status) {

@@ -145,10 +145,9 @@ bool InterfererReaches(Runner& runner, pid_t interferer, uint32_t step) {
     const Waiting waiting = HowItWaits(interferer);
     asleep = waiting == Waiting::kForOthers ? asleep + 1 : 0;
     constexpr int kLooksAsleep = 3;
-    if (waiting == Waiting::kGone || asleep >= kLooksAsleep || stuck_detector.Exhausted())
-      return false;
+    if (waiting == Waiting::kGone || asleep >= kLooksAsleep || stuck_detector.Exhausted()) break;
   }
-  return true;
+  return runner.stage().probe.load(std::memory_order_acquire) >= step;  // or since that look
 }
 
 Judgement FinishBeside(Runner& runner, Runner::Stopped& stopped, bool interfered, uint32_t steps,

@@ -22,8 +22,9 @@ constexpr double kSpinSeconds = 0.2;  // of CPU time: nobody who makes progress 
 constexpr double kDozeSeconds = 1.0;  // of sleeps with a time-out, one after another
 constexpr int kAsleepLooks = 3;
 
-// Waits until the prober is through. False: the probe that it is at is blocked.
-bool ProbesEnd(Runner& runner, pid_t prober) {
+// Waits until the prober is through, or the probe that it is at is blocked. Returns how many it is
+// through.
+uint32_t ProbesDone(Runner& runner, pid_t prober) {
   std::atomic<uint32_t>& done = runner.stage().probe;
   uint32_t seen = done.load(std::memory_order_acquire);
   int asleep = 0;
@@ -41,16 +42,18 @@ bool ProbesEnd(Runner& runner, pid_t prober) {
       continue;
     }
     Waiting waiting = HowItWaits(prober);
-    if (waiting == Waiting::kGone) return false;
+    // The last probe, and the end, may have come since: who is gone now does nothing after this.
+    if (done.load(std::memory_order_acquire) != seen) continue;
+    if (waiting == Waiting::kGone) return seen;
     asleep = waiting == Waiting::kForOthers ? asleep + 1 : 0;
     // All that could wake it is stopped or waits for this process: who waits for others does so for
     // ever, however often it looks again.
     if (asleep >= kAsleepLooks || CpuSeconds(prober) - cpu_since > kSpinSeconds ||
         (waiting == Waiting::kForATime && clock.Seconds() - since > kDozeSeconds)) {
-      return false;
+      return seen;
     }
   }
-  return true;
+  return seen;
 }
 
 // One stop at `at`. False: error.
@@ -62,9 +65,8 @@ bool StallAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
     Runner::Stopped stopped;
     if (!runner.StopBesideProber(run, trace, at, next, &stopped)) return false;
     runner.LetSurvivorGo();
-    if (!ProbesEnd(runner, stopped.prober)) {
-      uint32_t probe = std::min(runner.stage().probe.load(std::memory_order_acquire),
-                                runner.probes_in_all() - 1);
+    const uint32_t probe = ProbesDone(runner, stopped.prober);
+    if (probe < runner.probes_in_all()) {
       if (HowItWaits(stopped.prober) == Waiting::kGone) {
         int status = 0;
         Reap(std::exchange(stopped.prober, 0), runner.request().watchdog_seconds, &status);
@@ -94,7 +96,7 @@ bool ResumeAt(Runner& runner, const VictimRun& run, Trace& trace, uint32_t at,
   const uint32_t from = any_blocked ? runner.probes_in_all() : 0;
   if (!runner.StopBesideProber(run, trace, at, from, &stopped)) return false;
   runner.LetSurvivorGo();
-  if (!ProbesEnd(runner, stopped.prober)) {
+  if (ProbesDone(runner, stopped.prober) < runner.probes_in_all()) {
     runner.EndStop(stopped);
     runner.Error("a survivor was blocked at instruction %u, and was not before", at);
     return false;

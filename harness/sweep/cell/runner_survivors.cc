@@ -124,8 +124,8 @@ bool Runner::AwaitJudgement(int* status, bool* stuck) {
     }
     const bool remote_is_stuck = !remote_detector.has_value() || remote_detector->Exhausted();
     if (stuck_detector.Exhausted() && remote_is_stuck) {
-      *stuck = true;
-      return false;
+      *stuck = stage_->judged.load(std::memory_order_acquire) == 0;  // nor since that look
+      return !*stuck;
     }
   }
   return true;

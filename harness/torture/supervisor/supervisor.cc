@@ -217,7 +217,8 @@ void Supervisor::Reap() {
                                    [pid](const Slot& one) { return one.pid == pid; });
     End end{.noted = context_.clock.Now(), .noted_ns = MonotonicNs()};
     end.by_sigkill_alone = info.si_code == CLD_KILLED && info.si_status == SIGKILL &&
-                           slot != slots_.end() && !WasSentOrderedSignal(pid);
+                           slot != slots_.end() && !WasSentOrderedSignal(pid) &&
+                           !MayBeOwnTimer(control_.boards[slot - slots_.begin()], end.noted_ns);
     if (waitpid(pid, &end.status, WNOHANG) != pid) break;
     if (slot == slots_.end()) {
       BuryStranger(pid, end.status);

@@ -82,6 +82,8 @@ uint64_t Supervisor::ChargeOf(uint64_t now_ns, uint64_t looked_ns) {
 
 void Supervisor::WatchOne(uint32_t slot) {
   const Slot& mine = slots_[slot];
+  // It may have gone on while /proc was read.
+  if (control_.boards[slot].progress.load(std::memory_order_relaxed) != mine.progress) return;
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
   if (mine.kill_sent) {

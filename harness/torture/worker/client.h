@@ -117,7 +117,7 @@ class Client {
   const uint32_t process_;
   uint32_t attachments_ = 0;
   Recorder recorder_;
-  DeathTimer timer_;
+  DeathTimer timer_{board_};
   Pauses pauses_;
   std::shared_ptr<Segment> segment_;
   std::unique_ptr<SharedObject> object_;

@@ -71,9 +71,7 @@ class Worker {
   enum class Aim : uint8_t { kAnywhere, kAttach, kDetach, kRecovery };
 
   void SetTimer(uint64_t within_ns) {
-    const uint64_t when = MonotonicNs() + random_.Below(within_ns + 1);
-    client_->board().timer_at_ns.store(when, std::memory_order_relaxed);
-    client_->timer().Set(when);
+    client_->timer().Set(MonotonicNs() + random_.Below(within_ns + 1));
   }
 
   uint64_t LifeNs() const { return uint64_t{context_.scenario.timer.life_us} * 2000; }
@@ -138,7 +136,6 @@ class Worker {
   void Park(uint32_t pause) {
     client_->timer().Clear();
     client_->pauses().Rest();
-    client_->board().timer_at_ns.store(0, std::memory_order_relaxed);
     if (pause % 4 != 0) client_->ReleaseAll();  // now and then the audit meets live holds
     client_->Enter(Activity::kParked);
     // Release: pairs with the supervisor's acquire; nothing of this worker's is under way any more.
