@@ -32,10 +32,11 @@ namespace kill9 {
 namespace {
 
 // All runs together, where --seconds is not given; but each has its least, so that all designs in
-// all scenarios take a minute and a half. A run that has proved nothing by then goes on.
+// all scenarios, 330 runs, take some two and a quarter minutes: a fresh clone has its answer, build
+// included, within four. A run that has proved nothing by then goes on.
 constexpr double kDefaultTotalSeconds = 52;
 constexpr double kDefaultSeconds = 10;
-constexpr double kLeastSeconds = 0.5;
+constexpr double kLeastSeconds = 0.4;
 constexpr uint64_t kMostRounds = 10;
 
 // How the runs share the time, where --seconds is not given. Where they are few, each is made
