@@ -26,8 +26,8 @@ std::string Describe(const Failing& one) {
 }
 
 std::string Describe(const Flaky& one) {
-  return absl::StrCat(NameOf(one.cell), ": ", one.bad, " of ", one.good + one.bad,
-                      " runs failed with ", one.build);
+  return absl::StrCat(NameOf(one.cell), ": ", one.bad, " of ", CountOf(one.good + one.bad, "run"),
+                      " failed with ", one.build);
 }
 
 std::string Describe(const Regression& one) {

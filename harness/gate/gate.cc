@@ -77,7 +77,7 @@ absl::StatusOr<GateResult> Gate::Run() {
     if (!answers_.empty()) left.unit = answers_.back().unit;
     left.name = "processes left behind";
     left.verdict = Verdict::kViolation;
-    left.reason = absl::StrCat(killed, " processes outlived the commands that began them");
+    left.reason = absl::StrCat("processes that outlived the commands that began them: ", killed);
     Add(std::move(left));
   }
   if (!options_.memory.empty()) {

@@ -25,6 +25,7 @@
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
@@ -291,7 +292,7 @@ Verdict Judge(const RunOutcome& outcome, bool control, std::string* reason) {
   }
   if (!checked.has_value() || checked->verdict == Verdict::kUndecided) {
     *reason = checked.has_value()
-                  ? absl::StrCat("the checker could not decide ", checked->keys_undecided, " keys")
+                  ? "the checker could not decide " + CountOf(checked->keys_undecided, "key")
                   : "the checker died";
     return Verdict::kUndecided;
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 
 namespace kill9::report {
@@ -225,8 +226,9 @@ std::string Describe(const Comparison& comparison) {
   }
   const auto bad = std::count_if(comparison.changes.begin(), comparison.changes.end(),
                                  [](const Change& change) { return change.bad(); });
-  absl::StrAppend(&text, comparison.compared, " figures compared: ", bad, " worse beyond noise, ",
-                  comparison.changes.size() - static_cast<size_t>(bad), " better\n");
+  absl::StrAppend(&text, CountOf(comparison.compared, "figure"), " compared: ", bad,
+                  " worse beyond noise, ", comparison.changes.size() - static_cast<size_t>(bad),
+                  " better\n");
   return text;
 }
 

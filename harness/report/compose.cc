@@ -66,9 +66,10 @@ std::string HostsOf(const Results& results) {
   std::set<std::string> hosts;
   for (const ResultFile& file : results.files()) {
     const Json host = file.json.value("host", Json::object());
-    hosts.insert(absl::StrFormat("%s (%s cores, Linux %s)",
-                                 Text(host, "processor", "an unnamed processor"),
-                                 Text(host, "cores", "?"), Text(host, "kernel", "?")));
+    const std::string cores = Text(host, "cores", "?");
+    hosts.insert(absl::StrFormat("%s (%s %s, Linux %s)",
+                                 Text(host, "processor", "an unnamed processor"), cores,
+                                 cores == "1" ? "core" : "cores", Text(host, "kernel", "?")));
   }
   return absl::StrJoin(hosts, "; ");
 }

@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 
 namespace kill9::sweep {
@@ -24,10 +25,10 @@ bool BelongsTo(const std::string& variant, const KillCoverage::Group& counts,
 
 std::string CoverageLine(const Json& figures) {
   return absl::StrFormat(
-      "%s: kill coverage %s of %d instructions: %d killed at themselves, %d spoken for by a "
+      "%s: kill coverage %s of %s: %d killed at themselves, %d spoken for by a "
       "kill in the same state; %d of %d source lines with code reached",
       figures["variant"].get<std::string>(), Percent(figures["kill_coverage"].get<double>()),
-      figures["instructions_executed"].get<uint64_t>(),
+      CountOf(figures["instructions_executed"].get<uint64_t>(), "instruction"),
       figures["instructions_killed_at"].get<uint64_t>(),
       figures["instructions_spoken_for"].get<uint64_t>(), figures["lines_reached"].get<uint64_t>(),
       figures["lines_with_code"].get<uint64_t>());

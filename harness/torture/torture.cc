@@ -26,6 +26,7 @@
 #include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/count_of.h"
 #include "harness/result/command_name.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/machine_check.h"
@@ -279,10 +280,10 @@ Verdict Judge(const RunContext& context, const Handover& handover,
   } else if (!checked.has_value()) {
     *reason = "the checker died";
   } else if (check == Verdict::kUndecided) {
-    *reason = absl::StrCat("the checker could not decide ", checked->keys_undecided, " keys");
+    *reason = "the checker could not decide " + CountOf(checked->keys_undecided, "key");
   } else if (checked->operations_checked != report.operations) {
     *reason = absl::StrCat("the checker saw ", checked->operations_checked, " of ",
-                           report.operations, " operations");
+                           CountOf(report.operations, "operation"));
   } else {
     *reason = WhatIsMissing(context, report, checked->overlapping_operations);
     return reason->empty() ? Verdict::kPass : Verdict::kVacuous;

@@ -315,10 +315,10 @@ Finding ObjectScene::CheckAudit() {
   }
   if (!report->violations.empty()) return {Verdict::kAuditFailed, report->violations.front()};
   if (report->doubly_owned > 0) {
-    return {Verdict::kAuditFailed, absl::StrCat(report->doubly_owned, " blocks are owned twice")};
+    return {Verdict::kAuditFailed, absl::StrCat("blocks owned twice: ", report->doubly_owned)};
   }
   if (report->leaked.blocks > 0) {
-    return {Verdict::kLeak, absl::StrCat(report->leaked.blocks, " blocks leaked")};
+    return {Verdict::kLeak, absl::StrCat("blocks leaked: ", report->leaked.blocks)};
   }
   if (report->held.blocks > 0) {
     return {Verdict::kLeak, absl::StrCat(report->held.blocks,

@@ -15,6 +15,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/base/text/write_all.h"
 #include "harness/plugin/object_design.h"
@@ -141,8 +142,8 @@ class ObjectParticipant {
     } else if (!report->violations.empty()) {
       reason = report->violations.front();
     } else if (report->leaked.blocks != 0 || report->doubly_owned != 0) {
-      reason = absl::StrCat(report->leaked.blocks, " blocks leaked, ", report->doubly_owned,
-                            " owned twice");
+      reason = absl::StrCat(CountOf(report->leaked.blocks, "block"), " leaked, ",
+                            report->doubly_owned, " owned twice");
     }
     if (reason.empty()) return {{"type", "ok"}};
     return {{"type", "fail"}, {"reason", reason}};

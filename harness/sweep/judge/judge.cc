@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "harness/base/text/count_of.h"
+
 namespace kill9::sweep {
 
 void JudgeReport::Say(Verdict found, const std::string& what, const std::string& of_history) {
@@ -156,7 +158,8 @@ void Judge::CheckAudit(Survivor& survivor, uint32_t attached, bool emptied) {
   report_->doubly_owned_blocks = static_cast<int64_t>(audit->doubly_owned);
   Check(audit->violations.empty(), Verdict::kAuditFailed,
         audit->violations.empty() ? "" : audit->violations.front());
-  Check(audit->doubly_owned == 0, Verdict::kLeak, audit->doubly_owned, " blocks are owned twice");
+  Check(audit->doubly_owned == 0, Verdict::kLeak, CountOf(audit->doubly_owned, "block"),
+        " owned twice");
   auto adds_up = [](uint64_t free, uint64_t live, uint64_t held, uint64_t capacity) {
     return free + live + held == capacity;
   };
@@ -164,14 +167,14 @@ void Judge::CheckAudit(Survivor& survivor, uint32_t attached, bool emptied) {
       adds_up(audit->free.blocks, audit->live.blocks, audit->held.blocks, audit->capacity.blocks) &&
       adds_up(audit->free.bytes, audit->live.bytes, audit->held.bytes, audit->capacity.bytes);
   Check(audit->leaked.blocks == 0 && audit->leaked.bytes == 0 && exact, Verdict::kLeak,
-        audit->leaked.blocks, " blocks, ", audit->leaked.bytes,
+        CountOf(audit->leaked.blocks, "block"), ", ", audit->leaked.bytes,
         " bytes leaked; free + live + held = ",
         audit->free.bytes + audit->live.bytes + audit->held.bytes, " of ", audit->capacity.bytes,
         " bytes");
   // Who does not tell whom it recovered does not count who is attached either.
   Check(!scene_->design().object_traits().tells_recovered ||
             audit->participants == attached + request_.live_holders,
-        Verdict::kLeak, audit->participants, " participants are attached, there should be ",
+        Verdict::kLeak, CountOf(audit->participants, "participant"), " attached, there should be ",
         attached + request_.live_holders);
   survivor.CheckContents(*audit);
   if (emptied) {

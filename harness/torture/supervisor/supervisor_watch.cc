@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/torture/supervisor/supervisor.h"
 
 namespace kill9 {
@@ -133,10 +134,10 @@ void Supervisor::ReportStuck(uint32_t slot) {
   }
   control_.finding.Report(
       Verdict::kStuck, mine.process,
-      absl::StrFormat("process %d has been %s (%s) for %.1f s without progress, after %d kills",
-                      mine.process,
-                      std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
-                      DescribeStep(board), Seconds(mine.charged_ns), report_.kills_total()));
+      absl::StrFormat(
+          "process %d has been %s (%s) for %.1f s without progress, after %s", mine.process,
+          std::string(ActivityName(board.activity.load(std::memory_order_relaxed))),
+          DescribeStep(board), Seconds(mine.charged_ns), CountOf(report_.kills_total(), "kill")));
 }
 
 std::string Supervisor::WhoIs(pid_t thread) const {

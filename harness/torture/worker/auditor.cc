@@ -8,13 +8,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "harness/base/text/count_of.h"
 
 namespace kill9 {
 namespace {
 
 std::string Describe(const AuditReport& report) {
   auto account = [](const AuditReport::Account& one) {
-    return absl::StrCat(one.blocks, " blocks (", one.bytes, " bytes)");
+    return absl::StrCat(CountOf(one.blocks, "block"), " (", one.bytes, " bytes)");
   };
   return absl::StrCat("capacity ", account(report.capacity), " = free ", account(report.free),
                       " + live ", account(report.live), " + held ", account(report.held),
@@ -36,10 +37,12 @@ void CheckRecovered(Client& client) {
   client.Recover();
   const RecoveryReport again = client.Recover();
   if (again.participants + again.blocks + again.rolled_back + again.rolled_forward == 0) return;
-  client.Fail(Verdict::kAuditFailed,
-              absl::StrCat("a second Recover of a quiet segment still found ", again.participants,
-                           " dead participants, ", again.blocks, " blocks and ",
-                           again.rolled_back + again.rolled_forward, " half-done operations"));
+  client.Fail(
+      Verdict::kAuditFailed,
+      absl::StrCat("a second Recover of a quiet segment still found ",
+                   CountOf(again.participants, "dead participant"), ", ",
+                   CountOf(again.blocks, "block"), " and ",
+                   CountOf(again.rolled_back + again.rolled_forward, "half-done operation")));
 }
 
 // What the dead held may be the room that was asked for.
@@ -110,8 +113,8 @@ AuditReport CheckAccount(Client& client, const char* when) {
   const bool counts = client.context().design.object_traits().tells_recovered;
   if (counts && report->participants != expected) {
     client.Fail(Verdict::kLeak,
-                absl::StrCat(report->participants, " participants are counted ", when, " though ",
-                             expected, " are attached", CountedLater(client)));
+                absl::StrCat(CountOf(report->participants, "participant"), " counted ", when,
+                             ", though ", expected, " attached", CountedLater(client)));
   }
   return *std::move(report);
 }
@@ -132,7 +135,7 @@ void CheckEmptying(Client& client) {
   const uint64_t stay = client.HoldsStay() ? HoldsOfWorkers(client.context().control()) : 0;
   if (report.entries > stay) {
     client.Fail(Verdict::kAuditFailed,
-                absl::StrCat(report.entries, " entries are left after all were removed"));
+                absl::StrCat("entries left after all were removed: ", report.entries));
   }
   const RunContext& context = client.context();
   if (!context.design.object_traits().lossless || HoldsOfWorkers(context.control()) != 0) return;
