@@ -8,6 +8,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "harness/base/stable_hash.h"
+#include "harness/base/text/count_of.h"
 #include "harness/result/result.h"
 #include "harness/result/schema/schema.h"
 
@@ -124,7 +125,7 @@ absl::StatusOr<std::vector<StoredRun>> RunsOf(const Json& result) {
     run.repeat = TextField(json, "repeat");
     run.build = TextField(build, "commit", "unknown");
     run.machine = absl::StrCat(TextField(host, "processor", "unknown"), ", ",
-                               static_cast<int>(NumberOf(host, "cores")), " cores");
+                               CountOf(static_cast<uint64_t>(NumberOf(host, "cores")), "core"));
     run.started_at = TextField(result, "started_at");
     for (const Figure& figure : Figures()) {
       if (const double value = NumberOf(json, figure.field); value > 0) {
@@ -205,6 +206,14 @@ absl::StatusOr<std::unique_ptr<Campaign>> Campaign::Open(const std::string& path
   if (mode == Mode::kExisting && !std::filesystem::exists(path)) {
     return absl::NotFoundError(
         absl::StrCat("there is no campaign '", path, "': kill9 campaign add makes one"));
+  }
+  // SQLite would make a file of its own of an empty one, and calls a folder what cannot be opened.
+  std::error_code ignored;
+  const bool is_file = std::filesystem::is_regular_file(path, ignored);
+  const bool is_there = std::filesystem::exists(path, ignored);
+  const bool is_empty = is_file && std::filesystem::file_size(path, ignored) == 0;
+  if ((is_there && !is_file) || (is_empty && mode == Mode::kExisting)) {
+    return absl::InvalidArgumentError(absl::StrCat("'", path, "' is no campaign of kill9"));
   }
   sqlite3* database = nullptr;
   const int flags = SQLITE_OPEN_READWRITE | (mode == Mode::kCreate ? SQLITE_OPEN_CREATE : 0);

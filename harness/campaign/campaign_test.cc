@@ -112,6 +112,9 @@ TEST_F(CampaignFile, TakesAResultWholeOrNotAtAll) {
 
 TEST_F(CampaignFile, OfSomebodyElseIsRefused) {
   EXPECT_TRUE(absl::IsNotFound(Campaign::Open(path_, Campaign::Mode::kExisting).status()));
+  std::ofstream(path_).close();
+  EXPECT_TRUE(absl::IsInvalidArgument(Campaign::Open(path_, Campaign::Mode::kExisting).status()));
+  EXPECT_EQ(std::filesystem::file_size(path_), 0u) << "who only looks writes nothing";
   std::ofstream(path_) << std::string(5000, 'x');
   EXPECT_TRUE(absl::IsInvalidArgument(Campaign::Open(path_, Campaign::Mode::kCreate).status()));
   for (const char* script : {"CREATE TABLE other (x)",

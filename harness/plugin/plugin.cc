@@ -198,7 +198,8 @@ namespace {
 
 absl::StatusOr<const kill9_object*> Load(const std::string& path) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return absl::NotFoundError(absl::StrCat("--plugin: ", dlerror()));
+  if (library == nullptr)
+    return absl::NotFoundError(absl::StrCat("--plugin: it cannot be loaded: ", dlerror()));
   void* const function = dlsym(library, "kill9_object_1");
   if (function == nullptr) {
     return absl::NotFoundError(absl::StrCat(

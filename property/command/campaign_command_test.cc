@@ -69,6 +69,7 @@ TEST_F(CampaignCommand, PlansWhatWasNeverTriedAndRunsIt) {
   const Ended before = Kill9(plan);
   ASSERT_EQ(before.exit_code, 0) << before.output;
   EXPECT_THAT(before.output, HasSubstr(" never tried, 0 not with this build"));
+  EXPECT_THAT(before.output, HasSubstr("mkdir -p kill9-out/campaign\n"));
   EXPECT_EQ(Kill9(plan).output, before.output);  // planning runs nothing
   const Ended run = Kill9(plan + " --run --output=results");
   EXPECT_EQ(run.exit_code, 0) << run.output;

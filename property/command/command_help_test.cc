@@ -50,11 +50,11 @@ TEST(CommandHelp, NamesWhatMayHaveBeenMeant) {
   ExpectUsageErrors([](const char* arguments) { return RunCommand(arguments); },
                     {{"tortur", "there is no command 'tortur'; did you mean 'torture'?"},
                      {"torture --varient=cas_slots",
-                      "kill9 torture has no option '--varient'; did you mean '--variant'?"},
+                      "kill9 torture: it has no option '--varient'; did you mean '--variant'?"},
                      {"torture --variant=cas_slot", "did you mean 'cas_slots'?"},
                      {"torture --scenario=stead", "did you mean 'steady'?"},
                      {"sweep --operation=put_sam", "did you mean 'put_same'?"},
-                     {"list frobnicate", "kill9 list takes no argument 'frobnicate'"},
+                     {"list frobnicate", "kill9 list: it takes no argument 'frobnicate'"},
                      {"help torture sweep", "help takes one command"},
                      {"help tortur", "did you mean 'torture'?"}});
   EXPECT_THAT(RunCommand("torture --nonsense").output, Not(HasSubstr("did you mean")));

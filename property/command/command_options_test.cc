@@ -16,6 +16,7 @@ namespace kill9 {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kCommands[] = {"check",  "list",    "torture", "sweep",
                                      "replay", "planted", "gate",    "report"};
@@ -42,12 +43,31 @@ TEST(Options, WithoutAValueAreRefusedAndTakeNothingElse) {
                       "--variant has no value: '--scenario=steady' follows"},
                      {"torture --json= --variant=global_mutex", "--json= has no value"},
                      {"torture --json", "--json has no value"},
+                     {"--config", "kill9: --config has no value"},
+                     {"--versio", "it has no option '--versio'; did you mean '--version'?"},
+                     {"torture --plugin x.so", "--plugin is an option of kill9 itself"},
+                     {"run --cheque=true -- true", "it has no option '--cheque'\nkill9 run --help"},
+                     {"run --check=true", "program is required: the program and its arguments"},
+                     {"report --compare a", "--compare takes 2 values"},
+                     {"check --counterexample=/nonexistent/x /dev/null", "/nonexistent/x.html"},
+                     {"campaign add /nonexistent/a.db", "add needs result files"},
                      {"sweep --state= --variant=global_mutex", "--state= has no value"},
                      {"check --model= /dev/null", "--model= has no value"},
                      {"report --input= x", "--input= has no value"},
-                     {"sweep --stall=maybe", "--stall = maybe: a flag has no value but true"},
+                     {"sweep --stall=maybe", "kill9 sweep: --stall = maybe: a flag has no value"},
                      {"list --json=x.json", "--json = x.json: a flag has no value but true"},
                      {"gate --budget", "--budget"}});
+}
+
+TEST(Options, InAFolderThatWasRemovedNoCommandWorks) {
+  for (const char* command : {"list", "run --check=true -- true", "torture --kills=1"}) {
+    const std::string folder = testing::TempDir() + "/removed";
+    std::filesystem::create_directories(folder);
+    const Ended ended = RunLine("cd " + folder + " && rmdir " + folder + " && " + KILL9_COMMAND +
+                                " " + command + " 2>&1 </dev/null");
+    EXPECT_EQ(ended.exit_code, 2) << command << ended.output;
+    EXPECT_THAT(ended.output, HasSubstr("the current folder was removed")) << command;
+  }
 }
 
 TEST(Options, OfProgramsOfOnesOwnNeedOne) {
@@ -70,7 +90,8 @@ TEST(Options, AreRefusedInOneWay) {
   };
   const std::string more = "\nkill9 --help lists what there is\n";
   EXPECT_EQ(RunCommand("merge").output,
-            "kill9 merge: DIR is required\nkill9 merge --help lists what there is\n");
+            "kill9 merge: DIR is required: the folder in which the shards' result files lie\n"
+            "kill9 merge --help lists what there is\n");
   EXPECT_EQ(RunCommand("").output, "kill9: it takes a command" + more);
   EXPECT_EQ(RunCommand("--config=/nonexistent torture").output,
             "kill9: --config: the file cannot be read" + more);
@@ -99,7 +120,7 @@ TEST(Options, OfFoldersAreLookedAtBeforeTheWork) {
 TEST(Options, OutOfRangeSayWhatTheRangeIs) {
   ExpectUsageErrors(
       [](const char* arguments) { return RunCommand(arguments); },
-      {{"torture --seconds=-1", "--seconds: '-1' is no number from 0.05 to 1e+06"},
+      {{"torture --seconds=-1", "--seconds: '-1' is no number from 0.05 to 1000000"},
        {"torture --processes=1000", "--processes: '1000' is no whole number from 1 to 60"},
        {"torture --seed=-1", "--seed: '-1' is no whole number from 0"},
        {"sweep --watchdog=-1", "--watchdog: '-1' is no number above 0"},
@@ -282,6 +303,29 @@ TEST_F(PlantedCommand, ATierThatRanAndSawNothingHasNotCaughtIt) {
   EXPECT_THAT(ended.output, HasSubstr("not caught: a_bug"));
   EXPECT_EQ(Planted("--name=a_caught_bug").exit_code, 0);
   EXPECT_EQ(Planted("--name=a_control --tier=conformance").exit_code, 0);
+}
+
+TEST_F(PlantedCommand, WhatWasInterruptedIsToldAsThat) {
+  const std::string begun = Path("begun");
+  std::filesystem::remove(begun);
+  const std::string slow = Path("slow.sh");
+  std::ofstream(slow) << "#!/bin/sh\n: >" << begun << "\nexec sleep 600\n";
+  std::filesystem::permissions(slow, std::filesystem::perms::owner_all);
+  const Json bug = {{"name", "a_slow_bug"},     {"variant", "cas_slots"},     {"patch", "a.patch"},
+                    {"tiers", {"conformance"}}, {"verdicts", {"leak"}},       {"budget_s", 600},
+                    {"command", "/none"},       {"conformance_command", slow}};
+  std::ofstream(Path("slow.json")) << Json::array({bug});
+  const Ended ended =
+      RunLine(std::string(KILL9_COMMAND) + " planted --manifest=" + Path("slow.json") +
+              " --json=" + Path("interrupted.json") + " 2>&1 & planted=$!; until [ -e " + begun +
+              " ]; do sleep 0.05; done; kill -INT $planted; wait $planted");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("no answer: a_slow_bug: interrupted (conformance)"));
+  EXPECT_THAT(ended.output, Not(HasSubstr("timeout")));
+  const absl::StatusOr<Json> result = ReadJsonFile(Path("interrupted.json"));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ((*result)["interrupted"], true);
+  EXPECT_EQ((*result)["runs"][0]["verdict"], "undecided");
 }
 
 TEST_F(PlantedCommand, WhatWasNotAskedIsNoPass) {

@@ -11,7 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_text.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
 #include "harness/result/result.h"
@@ -74,8 +76,8 @@ void PrintLine(const CheckArguments& arguments, const std::string& file,
     strongest = "strongest: unknown";
   }
   LinesBeside(arguments.json) << absl::StrFormat(
-      "%s: %s (%s), %d operations on %d keys, %.0f operations/s\n", file,
-      std::string(VerdictName(outcome.verdict)), strongest, outcome.operations, outcome.keys,
+      "%s: %s (%s), %s on %s, %.0f operations/s\n", file, std::string(VerdictName(outcome.verdict)),
+      strongest, CountOf(outcome.operations, "operation"), CountOf(outcome.keys, "key"),
       seconds > 0 ? static_cast<double>(outcome.operations) / seconds : 0.0);
 }
 
@@ -104,7 +106,7 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   absl::StatusOr<std::vector<std::string>> files = WriteCounterexample(
       *outcome.counterexample, naming, StemOf(arguments, i), {outcome.strongest, repeat});
   if (!files.ok()) {
-    return Complain("kill9", files.status());
+    return Complain("kill9 check", files.status());
   }
   for (const std::string& written : *files) out << "  written: " << written << "\n";
   (*run)["counterexample_files"] = *files;
@@ -116,7 +118,7 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
   const ModelChecker& model = *FindModel(arguments.model);
   absl::StatusOr<std::string> text = ReadText(file);
   if (!text.ok()) {
-    return Complain("kill9", text.status());
+    return Complain("kill9 check", text.status());
   }
   absl::StatusOr<EdnHistory> history =
       ReadEdn(*text, file, [&](Function function) { return model.Accepts(function); });
@@ -131,10 +133,11 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
   absl::StatusOr<CheckOutcome> outcome = CheckHistory(model, history->operations, options);
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!outcome.ok()) {
-    std::cerr << "kill9: " << file << ": " << outcome.status().message() << "\n";
+    std::cerr << "kill9 check: " << file << ": " << outcome.status().message() << "\n";
     return kExitUsage;
   }
-  if (outcome->keys == 0) {  // nothing says anything
+  if (outcome->keys == 0) {
+    std::cerr << file << ": no operation of it says anything: that is no pass\n";
     outcome->verdict = Verdict::kVacuous;
     outcome->strongest.reset();
   }
@@ -148,6 +151,12 @@ int CheckFile(const CheckArguments& arguments, size_t i, Json* result) {
 
 int Check(CheckArguments arguments) {
   if (arguments.files.empty()) arguments.files.push_back("-");
+  if (!arguments.counterexample.empty()) {
+    const std::string page = StemOf(arguments, 0) + ".html";
+    if (absl::Status status = CanWriteText(page, "the counterexample"); !status.ok()) {
+      return Complain("kill9 check", status);
+    }
+  }
   Json result = NewResult("check", 0);
   int exit_code = kExitPass;
   for (size_t i = 0; i < arguments.files.size(); ++i) {
@@ -156,7 +165,7 @@ int Check(CheckArguments arguments) {
   if (!arguments.json.empty()) {
     absl::Status status = WriteResult(result, arguments.json);
     if (!status.ok()) {
-      exit_code = Complain("kill9", status);
+      exit_code = Complain("kill9 check", status);
     }
   }
   return exit_code;

@@ -51,7 +51,8 @@ std::optional<std::string> TakePlugin(std::vector<char*>& arguments) {
     const bool is_library = IsLibraryToTry(arguments, n);
     if (!is_library && !std::string_view(arguments[n]).starts_with(kFlag)) continue;
     std::string path = arguments[n] + (is_library ? 0 : kFlag.size());
-    if (!path.empty()) path = std::filesystem::absolute(path).lexically_normal().string();
+    std::error_code error;  // the current folder was removed
+    if (!path.empty()) path = std::filesystem::absolute(path, error).lexically_normal().string();
     arguments.erase(arguments.begin() + static_cast<std::ptrdiff_t>(n));
     setenv(kPluginVariable, path.c_str(), 1);  // for this program, started anew by itself
     return path;

@@ -18,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "harness/base/statistics.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/write_text.h"
 #include "harness/gate/plan/planted.h"
 #include "harness/result/result.h"
@@ -160,7 +161,7 @@ std::string Cell(const Outcomes& outcomes, const char* tier) {
   const Summary summary = SummaryOf(found->second);
   if (summary.answered == 0) return found->second.front().verdict;
   if (outcomes.bug->control) {
-    return summary.caught == 0 ? "passed" : absl::StrCat("FAILED ", summary.caught, " times");
+    return summary.caught == 0 ? "passed" : "FAILED " + CountOf(summary.caught, "time");
   }
   if (summary.caught == 0) return "missed";
   std::string text = absl::StrFormat("%.1f", summary.median_seconds);
@@ -202,16 +203,17 @@ int WriteMarkdown(const std::string& file, const std::vector<Outcomes>& all) {
   std::string page = read.str();
   if (!ReplaceMarked(&page, "planted bugs", TableOf(all, false)) ||
       !ReplaceMarked(&page, "controls", TableOf(all, true))) {
-    std::cerr << "kill9: " << file << " has no places marked for the tables\n";
+    std::cerr << "kill9 planted: " << file << " has no places marked for the tables\n";
     return kExitUsage;
   }
   const absl::Status written = WriteText(page, file, "the page");
-  return written.ok() ? kExitPass : Complain("kill9", written);
+  return written.ok() ? kExitPass : Complain("kill9 planted", written);
 }
 
 const char* InWords(const PlantedBug& bug, const TierOutcome& outcome) {
   if (outcome.caught()) return bug.control ? "FALSE ALARM" : "caught";
-  if (!outcome.answered()) return outcome.verdict == "not_built" ? "not built" : "no answer";
+  if (outcome.verdict == "not_built") return "not built";
+  if (!outcome.answered()) return "no answer";
   return bug.control ? "no alarm" : "not caught";
 }
 
@@ -232,7 +234,7 @@ Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers,
                                                      ? "  (another verdict than declared)"
                                                      : "")
                               << std::flush;
-      if (is_interrupted == 0) outcomes.of_tier[tier].push_back(std::move(outcome));
+      outcomes.of_tier[tier].push_back(std::move(outcome));
       if (caught && !flags.every_tier) break;
     }
   }
@@ -304,7 +306,7 @@ int RunPlanted(const PlantedFlags& flags) {
   const std::vector<std::string> tiers = ChooseTiersOfPlanted(flags.tier);
   absl::StatusOr<std::vector<PlantedBug>> all = ReadPlantedBugs(flags.manifest);
   if (!all.ok()) {
-    return Complain("kill9", all.status());
+    return Complain("kill9 planted", all.status());
   }
   std::vector<const PlantedBug*> bugs = ChooseBugs(flags.name, *all);
   std::vector<std::string> units;
@@ -317,7 +319,8 @@ int RunPlanted(const PlantedFlags& flags) {
     for (const PlantedBug* bug : bugs) chosen.push_back(*bug);
     absl::Status status = BuildPlanted(chosen, flags.manifest, &is_interrupted);
     if (!status.ok()) {
-      return Complain("kill9", status);
+      Complain("kill9 planted", status);
+      return absl::IsCancelled(status) ? kExitUndecided : kExitUsage;
     }
   }
   Json result = NewResult("planted", flags.seed);
@@ -334,7 +337,7 @@ int RunPlanted(const PlantedFlags& flags) {
   const int exit_code = Conclude(outcomes, LinesBeside(flags.json));
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      return Complain("kill9", status);
+      return Complain("kill9 planted", status);
     }
   }
   if (!flags.markdown.empty() && is_interrupted == 0) {  // else its tables would lack the rest

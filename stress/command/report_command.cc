@@ -26,7 +26,7 @@ constexpr std::string_view kFigureOfReadme = "throughput-95";
 struct ReportFlags {
   std::vector<std::string> inputs;
   std::vector<std::string> compare;
-  std::string output = ".";
+  std::string output = "kill9-out/report";
   std::string summary;
 };
 

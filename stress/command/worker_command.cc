@@ -12,7 +12,7 @@ int ServeTheObject() {
     if (!WorkerOf(*design).has_value()) continue;
     return Complain("kill9 worker", ServeObject(*design));
   }
-  throw UsageError("worker needs an object that is no store (--plugin=./libmine.so)");
+  throw UsageError("it needs an object that is no store (--plugin=./libmine.so)");
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ void ReadTestStatus(int status, const std::string& output, TierOutcome* outcome)
 
 bool TierOutcome::caught() const {
   static const std::string_view kNot[] = {"pass",    "skipped",   "undecided", "vacuous",
-                                          "timeout", "not_built", "error"};
+                                          "timeout", "not_built", "error",     "interrupted"};
   return std::find(std::begin(kNot), std::end(kNot), verdict) == std::end(kNot);
 }
 
@@ -203,7 +203,9 @@ absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string
   }
   const gate::Outcome outcome = RunAlone(step, interrupted);
   if (outcome.ending == gate::ExitReason::kByItself && outcome.status == 0) return absl::OkStatus();
-  return absl::InternalError("the planted bugs could not be built (see above)");
+  return outcome.ending == gate::ExitReason::kInterrupted
+             ? absl::CancelledError("interrupted while the planted bugs were built")
+             : absl::InternalError("the planted bugs could not be built (see above)");
 }
 
 TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_t seed,
@@ -249,6 +251,8 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
   const bool has_exit_code = WIFEXITED(ended.status);
   if (ended.ending == gate::ExitReason::kNotStarted) {
     outcome.verdict = "error";
+  } else if (ended.ending == gate::ExitReason::kInterrupted) {
+    outcome.verdict = "interrupted";
   } else if (ended.ending != gate::ExitReason::kByItself) {
     outcome.verdict = tier == "tsan" ? "pass" : "timeout";
   } else if (!of_kill9) {

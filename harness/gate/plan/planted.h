@@ -62,7 +62,7 @@ struct TierOutcome {
   std::string tier;
   // As docs/design.md names them; of conformance: "failed", of tsan: "data_race" or "failed";
   // "not_built"; "error" (of usage or environment); "timeout" (no answer in the budget and a
-  // grace).
+  // grace); "interrupted".
   std::string verdict;
   std::string message;  // the failure's first words
   double seconds = 0;   // until the tier's answer: of a bug that is caught, the time to catch it

@@ -19,6 +19,9 @@ inline std::string WhyNoResult(const Json& json) {
     return absl::StrCat("is a file of another version of kill9: its schema is '", schema,
                         "', and this one reads '", kResultSchema, "'");
   }
+  if (absl::StartsWith(schema, "kill9-summary/")) {
+    return "is a summary, which keeps figures only: give the result file that it was made of";
+  }
   const auto runs = json.is_object() ? json.find("runs") : json.end();
   if (schema != kResultSchema || runs == json.end() || !runs->is_array()) {
     return absl::StrCat("is no result file of kill9 (JSON with schema '", kResultSchema,

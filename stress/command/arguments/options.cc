@@ -1,5 +1,7 @@
 #include "stress/command/arguments/options.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <exception>
 #include <filesystem>
@@ -34,10 +36,10 @@ CLI::Validator Validated(IsFine is_fine, const std::string& what, const std::str
 
 template <typename Number>
 CLI::Validator InRange(Number least, Number most) {
-  const std::string range =
-      std::is_integral_v<Number>
-          ? absl::StrCat("from ", least, " to ", most)
-          : absl::StrFormat("from %g to %g", static_cast<double>(least), static_cast<double>(most));
+  const std::string range = std::is_integral_v<Number>
+                                ? absl::StrCat("from ", least, " to ", most)
+                                : absl::StrFormat("from %.10g to %.10g", static_cast<double>(least),
+                                                  static_cast<double>(most));
   return Validated(
       [least, most](const std::string& text) {
         Number number;
@@ -174,6 +176,10 @@ void Command::Example(const std::string& arguments, const std::string& what) {
 void Command::OnCall(std::function<int()> action) {
   application_->callback([action = std::move(action), exit_code = exit_code_] {
     try {
+      struct stat folder {};
+      if (stat(".", &folder) != 0 || folder.st_nlink == 0) {
+        throw UsageError("the current folder was removed: go to one that there is");
+      }
       *exit_code = action();
     } catch (const UsageError& error) {
       throw CLI::ValidationError(error.what());
@@ -206,14 +212,15 @@ void CommandLine::Offer(const std::string& option, std::vector<std::string> word
 }
 
 int CommandLine::Complain(const std::string& message) const {
-  std::cerr << "kill9: " << message << "\n";
+  std::cerr << Wrap("kill9: " + message, columns_) << "\n";
   return kExitUsage;
 }
 
 // What CLI11 found wrong, as all else is said: by whom, and where there is more.
 int CommandLine::Refuse(const std::string& name, const std::string& message) const {
   const std::string who = name == "kill9" ? name : "kill9 " + name;
-  std::cerr << who << ": " << message << "\n" << who << " --help lists what there is\n";
+  std::cerr << Wrap(absl::StrCat(who, ": ", message), columns_) << "\n"
+            << who << " --help lists what there is\n";
   return kExitUsage;
 }
 
@@ -244,18 +251,44 @@ int CommandLine::Unexpected(const std::vector<std::string>& words) const {
   const CLI::App* command = application_.get();
   for (const CLI::App* called : application_->get_subcommands()) command = called;
   const std::string name = command == application_.get() ? "kill9" : "kill9 " + command->get_name();
-  std::cerr << UnknownWords(*command, "kill9", name, words) << "\n"
+  for (const std::string& word : words) {
+    const std::string option = word.substr(0, word.find('='));
+    if (command == application_.get() || !option.starts_with("--") ||
+        application_->get_option_no_throw(option) == nullptr) {
+      continue;
+    }
+    return Refuse(command->get_name(), option +
+                                           " is an option of kill9 itself: it stands before "
+                                           "the command, with a = before its value");
+  }
+  std::cerr << Wrap(UnknownWords(*command, name, "it", words), columns_) << "\n"
             << name << " --help lists what there is\n";
   return kExitUsage;
 }
 
-// Of a command's words, the first of which is its name.
-std::string CommandLine::WithoutValue(std::vector<std::string> words) const {
-  const std::vector<CLI::App*> commands = application_->get_subcommands(
-      [&words](const CLI::App* command) { return command->get_name() == words[0]; });
-  if (commands.empty()) return "";
-  words.erase(words.begin());
-  return MissingValue(*commands[0], words);
+// What must be given, and was not: by its name, and what it is.
+std::string CommandLine::Missing(const std::string& command, const std::string& message) const {
+  const std::string option = message.substr(0, message.find(' '));
+  for (const CLI::App* one : application_->get_subcommands({})) {
+    if (one->get_name() != command) continue;
+    for (const CLI::Option* known : one->get_options()) {
+      if (known->get_name() == option) return message + ": " + known->get_description();
+    }
+  }
+  return message;
+}
+
+// Of the words before a command's name, and of those behind it.
+std::string CommandLine::WithoutValue(const std::vector<std::string>& words) const {
+  for (size_t n = 0; n < words.size(); ++n) {
+    const std::vector<CLI::App*> commands = application_->get_subcommands(
+        [&](const CLI::App* command) { return command->get_name() == words[n]; });
+    if (commands.empty()) continue;
+    const auto name = words.begin() + static_cast<std::ptrdiff_t>(n);
+    const std::string before = MissingValue(*application_, {words.begin(), name});
+    return before.empty() ? MissingValue(*commands[0], {name + 1, words.end()}) : before;
+  }
+  return MissingValue(*application_, words);
 }
 
 CommandPage CommandLine::PageOf(const CLI::App& command) const {
@@ -363,16 +396,13 @@ int CommandLine::Run(int argc, char** argv) {
   const bool is_command = words.empty() || words[0].starts_with("-") ||
                           std::find(names.begin(), names.end(), words[0]) != names.end();
   if (!is_command) {
-    return Complain(absl::StrCat("there is no command '", words[0], "'",
-                                 DidYouMean(words[0], names), "; kill9 --help lists them"));
-  }
-  if (!words.empty()) {
-    if (const std::string what = WithoutValue(words); !what.empty()) {
-      return Complain(absl::StrCat(what, "\nkill9 ", words[0], " --help lists what there is"));
-    }
+    const std::string nearest = DidYouMean(words[0], names);
+    return Complain(absl::StrCat("there is no command '", words[0], "'", nearest,
+                                 nearest.empty() ? ";" : "", " kill9 --help lists them"));
   }
   const auto named = std::ranges::find_first_of(words, names);
   const std::string name = named == words.end() ? "kill9" : *named;
+  if (const std::string what = WithoutValue(words); !what.empty()) return Refuse(name, what);
   std::reverse(words.begin(), words.end());  // CLI11 takes them from the end
   try {
     application_->parse(words);
@@ -380,9 +410,9 @@ int CommandLine::Run(int argc, char** argv) {
     return Unexpected(application_->remaining(/*recurse=*/true));
   } catch (const CLI::ConversionError& error) {
     // Of a flag: an option's value is looked at by itself.
-    return Complain(
-        absl::StrCat(std::string(absl::StripPrefix(error.what(), "Could not convert: ")),
-                     ": a flag has no value but true or false"));
+    return Refuse(name,
+                  absl::StrCat(std::string(absl::StripPrefix(error.what(), "Could not convert: ")),
+                               ": a flag has no value but true or false"));
   } catch (const CLI::CallForHelp&) {
     std::cout << Wrap(application_->help(), columns_);
     return kExitPass;
@@ -394,10 +424,18 @@ int CommandLine::Run(int argc, char** argv) {
     const std::string what = error.what();
     const bool is_again = absl::StrContains(what, "At Most 1 required");
     const std::string option = what.substr(0, what.find(':'));
-    return Refuse(name, is_again ? option + " is given more than once, and takes one value" : what);
+    if (is_again) return Refuse(name, option + " is given more than once, and takes one value");
+    const std::vector<std::string> words = absl::StrSplit(what, ' ');
+    const bool is_short = absl::StrContains(what, ": At least ") && words.size() > 3;
+    return Refuse(name, is_short ? absl::StrCat(option, " takes ", words[3], " values") : what);
+  } catch (const CLI::RequiredError& error) {
+    std::vector<std::string> unknown = application_->remaining(/*recurse=*/true);
+    std::erase(unknown, "--");
+    if (!unknown.empty()) return Unexpected(unknown);
+    return Refuse(name, name == "kill9" ? "it takes a command" : Missing(name, error.what()));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return application_->exit(error);
-    return Refuse(name, name == "kill9" ? "it takes a command" : error.what());
+    return Refuse(name, error.what());
   } catch (const std::exception& error) {
     return Complain(error.what());
   }

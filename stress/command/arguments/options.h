@@ -105,7 +105,8 @@ class CommandLine {
   int Refuse(const std::string& name, const std::string& message) const;
   std::string WrongInConfig(const std::string& message) const;
   int Unexpected(const std::vector<std::string>& words) const;
-  std::string WithoutValue(std::vector<std::string> words) const;
+  std::string WithoutValue(const std::vector<std::string>& words) const;
+  std::string Missing(const std::string& command, const std::string& message) const;
   int Help(std::vector<std::string> words);
   CommandPage PageOf(const CLI::App& command) const;
   ProgramPage Page() const;

@@ -30,6 +30,7 @@
 #include "harness/result/result.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/arguments/folders.h"
 #include "stress/command/interrupts.h"
 #endif
 #include <iostream>
@@ -41,7 +42,7 @@ struct Flags {
   std::string action, file;
   std::vector<std::string> results;
   double seconds = 0;
-  std::string variant = "all", folder = "campaign", html;
+  std::string variant = "all", folder = "kill9-out/campaign", html;
   uint64_t seed = 0;
   bool run = false;
 };
@@ -64,7 +65,6 @@ absl::Status AddFile(campaign::Campaign& all, const std::string& file) {
 }
 
 int AddResults(campaign::Campaign& all, const Flags& flags) {
-  if (flags.results.empty()) throw UsageError("campaign add needs result files: DB RESULT...");
   for (const std::string& file : flags.results) {
     if (absl::Status status = AddFile(all, file); !status.ok()) return ComplainOfCampaign(status);
   }
@@ -74,6 +74,10 @@ int AddResults(campaign::Campaign& all, const Flags& flags) {
 int Show(campaign::Campaign& all, const Flags& flags) {
   const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
   if (!runs.ok()) return ComplainOfCampaign(runs.status());
+  if (absl::Status status = CanWriteText(flags.html.empty() ? "-" : flags.html, "the page");
+      !status.ok()) {
+    return ComplainOfCampaign(status);
+  }
   const campaign::Summary summary =
       campaign::Summarise(*runs, campaign::KnownCells(ChooseDesigns(flags.variant)));
   if (!flags.html.empty()) {
@@ -130,7 +134,12 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
 }
 
 int MakePlan(campaign::Campaign& all, const Flags& flags) {
-  if (flags.seconds <= 0) throw UsageError("campaign plan needs --seconds");
+  if (flags.run) {
+    if (absl::Status status = MakeFolder(flags.folder); !status.ok()) {
+      return ComplainOfCampaign(status);
+    }
+  }
+  if (flags.seconds <= 0) throw UsageError("plan needs --seconds: the time to spend");
   const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
   if (!runs.ok()) return ComplainOfCampaign(runs.status());
   const campaign::PlanOptions options{
@@ -147,13 +156,7 @@ int MakePlan(campaign::Campaign& all, const Flags& flags) {
       "ago; %d left for another time\n",
       CountOf(plan.cells.size(), "cell"), plan.seconds, counts[0], counts[1], options.build,
       counts[2], plan.left_out);
-  if (flags.run) {
-    std::error_code error;
-    std::filesystem::create_directories(flags.folder, error);
-    if (error)
-      return ComplainOfCampaign(absl::UnavailableError("cannot make '" + flags.folder + "'"));
-    return RunPlan(all, plan);
-  }
+  if (flags.run) return RunPlan(all, plan);
   std::cout << "mkdir -p " << ShellWord(flags.folder) << "\n";
   for (const campaign::PlannedCommand& command : plan.commands) {
     std::cout << CommandName();
@@ -166,14 +169,19 @@ int MakePlan(campaign::Campaign& all, const Flags& flags) {
 }
 
 int Run(const Flags& flags) {
-  if (flags.action != "add" && !flags.results.empty()) {
-    throw UsageError("only campaign add takes result files");
+  if ((flags.action == "add") == flags.results.empty()) {
+    throw UsageError(flags.results.empty() ? "add needs result files: DB RESULT..."
+                                           : "only add takes result files");
+  }
+  for (const std::string& file : flags.results) {  // before the campaign's file is made
+    if (std::filesystem::exists(file)) continue;
+    return ComplainOfCampaign(absl::NotFoundError("there is no file '" + file + "'"));
   }
   if (flags.action != "plan" && (flags.seconds > 0 || flags.run || flags.seed != 0)) {
-    throw UsageError("--seconds, --seed and --run belong to campaign plan");
+    throw UsageError("--seconds, --seed and --run belong to plan");
   }
   if (flags.action != "show" && !flags.html.empty()) {
-    throw UsageError("--html belongs to campaign show");
+    throw UsageError("--html belongs to show");
   }
   using campaign::Campaign;
   const bool may_be_new = flags.action != "show";

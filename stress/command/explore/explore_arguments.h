@@ -12,7 +12,7 @@ namespace kill9 {
 
 struct ExploreArguments {
   std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard, steps;
-  bool orderings = false;
+  bool orderings = false, fail_fast = false, quiet = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;
   uint64_t schedules = 0, seed = 1;

@@ -28,10 +28,11 @@ constexpr const char* kMissing =
     "(./dev explore builds it)";
 
 int Skip(const ExploreArguments& arguments) {
+  const std::vector<const Design*> designs = ChooseDesigns(arguments.variant);
   std::cerr << "kill9 explore: skipped: " << kMissing << "\n";
-  if (arguments.json.empty()) return ExitCode(Verdict::kSkipped);
+  if (arguments.json.empty()) return kExitUndecided;  // nothing was run: that is no pass
   Json result = NewResult("explore", arguments.seed);
-  for (const Design* design : ChooseDesigns(arguments.variant)) {
+  for (const Design* design : designs) {
     result["runs"].push_back({{"variant", design->name()},
                               {"scenario", arguments.scenario},
                               {"verdict", VerdictName(Verdict::kSkipped)},
@@ -41,7 +42,7 @@ int Skip(const ExploreArguments& arguments) {
     std::cerr << "kill9 explore: " << status.message() << "\n";
     return kExitUsage;
   }
-  return ExitCode(Verdict::kSkipped);
+  return kExitUndecided;
 }
 
 // One line for each schedule of the file.
@@ -99,6 +100,8 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
   command.Add("--steps", arguments.steps,
               "what kill9-explore asks kill9 with: a file of schedules, step by step");
   command.Add("--times", arguments.times, "with --token: how often").Positive();
+  command.AddFlag("--fail-fast", arguments.fail_fast, "end after the first scene that fails");
+  command.AddFlag("--quiet", arguments.quiet, "show what failed, and the summary");
   command.Add("--json", arguments.json, "result file; - for standard output");
   command.Example("--variant=cas_slots --scenario=put+get --deaths=1",
                   "every interleaving of two operations with every death of one participant");

@@ -23,7 +23,7 @@ bool IsInteger(const std::string& text) {
 std::string CheckSeconds(const std::string& text) {
   double number = 0;
   if (IsNumber(text, &number) && number >= 0 && number <= kSecondsMost) return "";
-  return absl::StrCat("'", text, "' is no number from 0 to 1e9");
+  return absl::StrCat("'", text, "' is no number from 0 to 1000000000");
 }
 
 std::string CheckUnsigned(const std::string& text) {
