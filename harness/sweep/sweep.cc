@@ -15,6 +15,7 @@
 #include "harness/base/random.h"
 #include "harness/base/stable_hash.h"
 #include "harness/base/text/copy_text.h"
+#include "harness/base/text/count_of.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/waiting.h"
@@ -194,9 +195,10 @@ class Pool {
 std::string DescribeCell(const CellRequest& request, const CellArea& area, const Json& run) {
   const CellResult& result = area.result;
   std::string text = absl::StrFormat(
-      "%s: %s, %d instructions in %d states, %d kills, stopped by %s", CellName(request),
-      std::string(VerdictName(result.verdict)), result.instructions, result.distinct_states,
-      area.progress_kill_points, std::string(Name(result.stopped_by)));
+      "%s: %s, %s in %s, %s, stopped by %s", CellName(request),
+      std::string(VerdictName(result.verdict)), CountOf(result.instructions, "instruction"),
+      CountOf(result.distinct_states, "state"), CountOf(area.progress_kill_points, "kill"),
+      std::string(Name(result.stopped_by)));
   if (run.contains("shape")) absl::StrAppend(&text, "\n    shape ", result.shape);
   if (result.error[0] != '\0') absl::StrAppend(&text, "\n    ", result.error);
   if (result.failures == 0) return text;
@@ -369,39 +371,54 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
   const size_t cells = requests.size();
   requests = continuation.Left(requests);
   AddressSums addresses = continuation.addresses();
-  size_t done = cells - requests.size();
-  const double start = NowSeconds() - continuation.seconds();
-  uint64_t kills = continuation.kills();
+  const size_t done_before = cells - requests.size();
+  const double begun = NowSeconds(), start = begun - continuation.seconds();
+  SweepProgress progress{
+      .done = done_before, .cells = cells, .kills = continuation.kills(), .found = false};
+  const auto is_interrupted = [interrupted] { return interrupted != nullptr && *interrupted != 0; };
   absl::Status status = RunCells(
       requests, options.workers,
-      [interrupted] { return interrupted != nullptr && *interrupted != 0; },
+      [&] {
+        progress.seconds = NowSeconds() - start;
+        if (options.progress) options.progress(progress);
+        return is_interrupted() || (options.fail_fast && progress.found);
+      },
       [&](const CellRequest& request, CellArea& area, pid_t worker) {
-        ++done;
-        kills += area.progress_kill_points;
+        ++progress.done;
+        progress.seconds = NowSeconds() - start;
+        progress.seconds_left = (NowSeconds() - begun) /
+                                static_cast<double>(progress.done - done_before) *
+                                static_cast<double>(cells - progress.done);
+        progress.kills += area.progress_kill_points;
+        const int exit_code = ExitCode(area.result.verdict);
+        progress.found = progress.found || exit_code == kExitFailed;
         Json run = RunWithPlaces(request, area.result, worker);
         if (!options.shard.whole()) run["unit"] = CellName(request);
         addresses.Add(request.variant, request.operation, area.addresses);
         continuation.Note(request, area);
-        say(absl::StrFormat("[%d/%d %.0fs] %s", done, cells, NowSeconds() - start,
-                            DescribeCell(request, area, run)));
+        if (!options.quiet || exit_code != kExitPass) {
+          say(absl::StrFormat("[%d/%d %.0fs] %s", progress.done, cells, progress.seconds,
+                              DescribeCell(request, area, run)));
+        }
         result["runs"].push_back(std::move(run));
       },
       options.seconds);
   const double seconds = NowSeconds() - start;
   if (!status.ok() && !absl::IsCancelled(status)) return status;
   const bool is_cut_short = absl::IsCancelled(status);
-  result["interrupted"] = is_cut_short;
-  if (is_cut_short) result["to_continue"] = continuation.ToJson();
+  result["interrupted"] = is_cut_short && is_interrupted();
+  if (result["interrupted"]) result["to_continue"] = continuation.ToJson();
   result["seconds"] = seconds;
-  result["kill_points"] = kills;
-  result["kill_points_per_second"] = static_cast<double>(kills) / seconds;
+  result["kill_points"] = progress.kills;
+  result["kill_points_per_second"] = static_cast<double>(progress.kills) / seconds;
   result["coverage"] = Json::array();
-  // Who has interrupted it does not wait for debug information to be read.
+  // Who has interrupted it, or wanted one failure, does not wait for debug information to be read.
   if (!is_cut_short) {
     if (status = TellCoverage(options, addresses, say, &result); !status.ok()) return status;
   }
-  say(absl::StrFormat("%d of %d cells, %d kills in %.1f s: %.0f kill points a second", done, cells,
-                      kills, seconds, static_cast<double>(kills) / seconds));
+  say(absl::StrFormat("%d of %s, %s in %.1f s: %.0f kill points a second", progress.done,
+                      CountOf(cells, "cell"), CountOf(progress.kills, "kill"), seconds,
+                      static_cast<double>(progress.kills) / seconds));
   return result;
 }
 

@@ -16,6 +16,14 @@
 
 namespace kill9::sweep {
 
+struct SweepProgress {
+  size_t done = 0, cells = 0;
+  double seconds = 0;
+  double seconds_left = -1;  // as the cells so far tell; below 0: none tells yet
+  uint64_t kills = 0;        // in the cells that are done
+  bool found = false;
+};
+
 struct SweepOptions {
   std::vector<const Design*> variants;
   std::vector<std::string> operations;  // empty: all that apply
@@ -48,7 +56,10 @@ struct SweepOptions {
   uint32_t most_failures = 3;  // of a cell, in each mode; then it is left
   uint32_t workers = 0;        // 0: one for each CPU that this process may use
   stepper::BreakpointChoice breakpoints = stepper::BreakpointChoice::kFirstThatWorks;
-  std::string coverage_directory;  // empty: none
+  std::string coverage_directory;                      // empty: none
+  bool fail_fast = false;                              // no cell is begun after one that failed
+  bool quiet = false;                                  // no line of a cell that passed
+  std::function<void(const SweepProgress&)> progress;  // several times a second; empty: none
 };
 
 // The names of operations and starting states, of all kinds of objects, each once.

@@ -66,6 +66,27 @@ TEST(SweepCommand, RefusesWhatItWouldNotRun) {
   }
 }
 
+// What failed comes once more at the end, with one line of all.
+TEST(SweepCommand, EndsAfterTheFirstFailureAndIsQuietIfThatIsAsked) {
+  const std::string cells =
+      "--variant=robust_unrepaired --operation=put_same,put_smaller,get --state=one_entry "
+      "--workers=1 --failures=1 ";
+  const std::string path = testing::TempDir() + "/fail_fast.json";
+  const Ended whole = Sweep(cells);
+  EXPECT_THAT(whole.output, HasSubstr("robust_unrepaired get one_entry: pass, "));
+  EXPECT_THAT(whole.output, HasSubstr("\n3 cells: 2 pass, 1 violation\n")) << "the premise";
+  const Ended ended = Sweep(cells + "--fail-fast --quiet --json=" + path);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.output, Not(HasSubstr(": pass, ")));
+  EXPECT_THAT(ended.output, Not(HasSubstr("shapes: ")));
+  EXPECT_THAT(ended.output, HasSubstr(": violation: key 'target-0': no legal order"));
+  EXPECT_THAT(ended.output, HasSubstr("\n1 cell: 1 violation\n"));
+  const Json result = Json::parse(std::ifstream(path), nullptr, false);
+  ASSERT_TRUE(result.is_object());
+  EXPECT_EQ(result["runs"].size(), 1u);
+  EXPECT_FALSE(result["interrupted"].get<bool>()) << "nobody interrupted it";
+}
+
 TEST(SweepCommand, WithoutAnyCellOrKillItIsNoPass) {
   const Ended none = Sweep(std::string(kCell) + "--seconds=1e-9");
   EXPECT_EQ(none.exit_code, 3) << none.output;

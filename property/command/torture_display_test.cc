@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -71,7 +72,10 @@ const std::vector<std::string> kShortRun = {"torture", "--variant=global_mutex",
 
 // The lines that are overwritten, and the table: what is wider than the terminal would be broken.
 TEST(TortureDisplay, IsAsWideAsTheTerminal) {
-  const std::string narrow = OnTerminal(60, kShortRun), wide = OnTerminal(200, kShortRun);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::string narrow = OnTerminal(60, kShortRun);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  const std::string wide = OnTerminal(200, kShortRun);
   EXPECT_THAT(wide, HasSubstr("wait us"));
   EXPECT_THAT(narrow, Not(HasSubstr("wait us")));
   EXPECT_THAT(narrow, HasSubstr("verdict"));
@@ -85,6 +89,7 @@ TEST(TortureDisplay, IsAsWideAsTheTerminal) {
     EXPECT_LE(line.size() - 3, 60u) << line;
   }
   EXPECT_GE(overwritten, 4u);
+  EXPECT_LE(static_cast<double>(overwritten), 10 * seconds.count() + 1) << "ten times a second";
   // What is to be read, and not to be copied, is broken between words.
   EXPECT_THAT(narrow, HasSubstr("shapes: "));
   for (const std::string& text :
@@ -93,6 +98,16 @@ TEST(TortureDisplay, IsAsWideAsTheTerminal) {
       EXPECT_LE(line.size(), 60u) << line;
     }
   }
+}
+
+TEST(TortureDisplay, OfTheSweepTellsHowFarItIsAndWhatCameOfIt) {
+  const std::string text =
+      OnTerminal(60, {"sweep", "--variant=global_mutex", "--operation=get,put_same",
+                      "--state=one_entry", "--workers=1", "--full"});
+  EXPECT_THAT(text, HasSubstr("\r\033[K[0/2] "));
+  EXPECT_THAT(text, ContainsRegex("\r.\\[K\\[1/2, ~[0-9]+ s left\\] "));
+  EXPECT_THAT(text, HasSubstr(" one_entry: \033[32mpass\033[0m, "));
+  EXPECT_THAT(text, HasSubstr("\n2 cells: 2 \033[32mpass\033[0m\r\n"));
 }
 
 TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
@@ -154,7 +169,7 @@ TEST(TortureDisplay, AFailureIsKeptAndLeadsToItsSourceLine) {
   }
   EXPECT_EQ(replayed.exit_code, 1) << replayed.output;
   EXPECT_THAT(replayed.output, HasSubstr("the same, each time:\nkill9 sweep "));
-  EXPECT_THAT(replayed.output, HasSubstr("failed 1 times of 1\n"));
+  EXPECT_THAT(replayed.output, HasSubstr("failed 1 time of 1\n"));
   EXPECT_THAT(replayed.output,
               ContainsRegex("where the victim stands:\n(    #.*\n)*    #[0-9]+ +[A-Za-z_:~]+ +"
                             "variants/[a-z_/]+[.](cc|h):[0-9]+\n"));

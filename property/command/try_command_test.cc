@@ -116,12 +116,12 @@ TEST_F(Try, ABaselineThatBreaksIsToldWhereAndHow) {
   EXPECT_LT(place["not_survived"]["share"], 1.0);
   EXPECT_THAT(TextField(place, "line"), HasSubstr("variants/baselines/table.cc:"));
   EXPECT_THAT(ended.output, HasSubstr("where it breaks"));
-  EXPECT_THAT(ended.output, HasSubstr("failed 1 times of 1"));
+  EXPECT_THAT(ended.output, HasSubstr("failed 1 time of 1"));
   EXPECT_THAT(ended.output, HasSubstr("where the victim stands"));
   const Ended again = RunLine(absl::StrCat("cd ", folder_, " && ", KILL9_COMMAND, " ",
                                            TextField(place, "repeat").substr(5), " 2>&1"));
   EXPECT_EQ(again.exit_code, 1) << again.output;
-  EXPECT_THAT(again.output, HasSubstr("failed 1 times of 1"));
+  EXPECT_THAT(again.output, HasSubstr("failed 1 time of 1"));
 }
 
 TEST_F(Try, AnObjectOfOnesOwnNeedsNoName) {
@@ -146,7 +146,7 @@ TEST_F(Try, TheLineThatIsToBlameIsOnesOwn) {
   const Ended again = RunLine(absl::StrCat("cd ", folder_, " && ", KILL9_COMMAND,
                                            " --plugin=", library, " replay kill9-out/latest 2>&1"));
   EXPECT_EQ(again.exit_code, 1) << again.output;
-  EXPECT_THAT(again.output, HasSubstr("failed 1 times of 1"));
+  EXPECT_THAT(again.output, HasSubstr("failed 1 time of 1"));
 }
 
 TEST_F(Try, WhatCannotBeSweptSaysWhyAndIsTortured) {
@@ -232,9 +232,9 @@ TEST_F(Try, WhatFailsBeforeAnyDeathEndsWithTheControl) {
 
 TEST_F(Try, UsageErrors) {
   const auto run = [this](const char* arguments) { return Run(absl::StrCat("try ", arguments)); };
-  ExpectUsageErrors(run, {{"", "try needs an object"},
-                          {"cas_slots,global_mutex", "try takes one object"},
-                          {"all", "try takes one object"},
+  ExpectUsageErrors(run, {{"", "it needs an object"},
+                          {"cas_slots,global_mutex", "it takes one object"},
+                          {"all", "it takes one object"},
                           {"cas_slotz", "did you mean 'cas_slots'"},
                           {"cas_slots --worker=x", "excludes"},
                           {"nothing.so", "cannot open shared object file"},

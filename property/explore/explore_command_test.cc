@@ -84,7 +84,7 @@ TEST(ExploreCommand, ResultSaysWhatWasExploredAndReplayRepeatsIt) {
   EXPECT_THAT(ended.output, HasSubstr("failed 100 times of 100"));
   ended = Kill9("replay " + file);
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("failed 1 times of 1"));
+  EXPECT_THAT(ended.output, HasSubstr("failed 1 time of 1"));
   std::filesystem::remove(file);
 }
 

@@ -175,7 +175,7 @@ TEST_F(Plugin, TheSweepFindsABrokenOneAndItsLineRepeatsThat) {
   const std::string line = repeat.substr(std::string("kill9").size());
   const Ended again = RunLine(KILL9_COMMAND + line + " 2>&1 </dev/null");
   EXPECT_EQ(again.exit_code, 1) << again.output;
-  EXPECT_THAT(again.output, HasSubstr("failed 1 times of 1"));
+  EXPECT_THAT(again.output, HasSubstr("failed 1 time of 1"));
 }
 
 TEST_F(Plugin, TortureFindsAnObjectWithoutALock) {

@@ -19,6 +19,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/gate/gate.h"
 #include "harness/gate/report.h"
 #include "harness/result/result.h"
@@ -30,6 +31,8 @@
 #include "stress/command/campaign/gate_memory.h"
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
+#include "stress/command/terminal.h"
+#include "stress/command/torture/closing_summary.h"
 
 namespace kill9 {
 namespace {
@@ -43,6 +46,7 @@ struct Flags {
   std::string shard;
   std::string campaign;
   size_t planted_targets = 0;
+  bool quiet = false;
   gate::GateOptions options;
 };
 
@@ -120,17 +124,23 @@ absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
 
 class Display {
  public:
-  explicit Display(bool to_errors)
+  Display(bool to_errors, bool quiet)
       : out_(to_errors ? std::cerr : std::cout),
+        terminal_(to_errors ? 2 : 1),
+        quiet_(quiet),
         annotates_(std::getenv("GITHUB_ACTIONS") != nullptr &&
                    std::string(std::getenv("GITHUB_ACTIONS")) == "true") {}
 
-  void Line(const std::string& text) { out_ << text << std::endl; }
+  void Line(const std::string& text) { out_ << terminal_.Broken(text) << std::endl; }
   void Show(const gate::StepResult& answer) {
     const bool passed = answer.verdict == Verdict::kPass;
-    out_ << absl::StrFormat("%6.1f s  %-9s %-15s %-40s %s\n", gate::NowSeconds() - begin_,
-                            std::string(gate::TierName(answer.tier)), answer.variant, answer.name,
-                            std::string(VerdictName(answer.verdict)));
+    const std::string tier(gate::TierName(answer.tier));
+    summary_.Add(
+        absl::StrCat(tier, " ", answer.variant, answer.variant.empty() ? "" : " ", answer.name),
+        answer.verdict, answer.reason);
+    if (quiet_ && ExitCode(answer.verdict) == kExitPass) return;
+    out_ << absl::StrFormat("%6.1f s  %-9s %-15s %-40s %s\n", gate::NowSeconds() - begin_, tier,
+                            answer.variant, answer.name, terminal_.Paint(answer.verdict));
     if (!passed) {
       if (!answer.file.empty()) out_ << "    " << answer.file << ":" << answer.line << "\n";
       std::string reason = answer.reason;
@@ -146,7 +156,7 @@ class Display {
     out_ << std::flush;
   }
   void Summary(const gate::GateResult& result) {
-    Line("\n" + gate::Table(result.answers));
+    out_ << "\n" << summary_.Failures(terminal_) << gate::Table(result.answers) << std::endl;
     if (const char* path = std::getenv("GITHUB_STEP_SUMMARY"); annotates_ && path != nullptr) {
       std::ofstream(path, std::ios::app) << gate::Markdown(result.answers);
     }
@@ -154,6 +164,9 @@ class Display {
 
  private:
   std::ostream& out_;
+  Terminal terminal_;
+  ClosingSummary summary_;
+  bool quiet_;
   bool annotates_;
   double begin_ = gate::NowSeconds();
 };
@@ -233,10 +246,10 @@ int RunGate(Flags& flags) {
   NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
 
-  Display display(flags.json == "-");
+  Display display(flags.json == "-", flags.quiet);
   const std::string budget = std::isfinite(options.budget_seconds)
                                  ? absl::StrFormat("%g s", options.budget_seconds)
-                                 : absl::StrFormat("%d kills a run", options.kills);
+                                 : CountOf(options.kills, "kill") + " a run";
   display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
                                options.output + "/logs"));
   gate::Gate runner(options, &is_interrupted,
@@ -291,6 +304,7 @@ void AddGateCommand(CommandLine& line) {
   command.Group("What comes of it");
   command.Add("--junit", flags->junit, "JUnit XML file");
   command.Add("--json", flags->json, "result file; - for standard output");
+  command.AddFlag("--quiet", flags->quiet, "show what did not pass, and the summary");
   command.Add("--output", options.output,
               "folder for the logs and counterexamples of what did not pass; default: gate, "
               "beside this program");

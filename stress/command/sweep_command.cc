@@ -1,9 +1,14 @@
 // kill9 sweep: kill a process at every machine instruction of an operation.
+#include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "harness/base/text/count_of.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
 #include "harness/report/results/shape_coverage.h"
@@ -16,6 +21,8 @@
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/replay/sweep_replay.h"
+#include "stress/command/terminal.h"
+#include "stress/command/torture/closing_summary.h"
 
 namespace kill9 {
 namespace {
@@ -26,6 +33,51 @@ struct SweepArguments {
   std::string mode = "kill", shard, json, earlier;
   std::vector<uint32_t> at;
   sweep::SweepOptions options;
+};
+
+// What a sweep shows while it runs, and at its end; on standard error, which it leaves to people.
+class SweepDisplay {
+ public:
+  // Several lines of a cell, the first of which has its verdict, or one of the whole.
+  void Lines(const std::string& text) {
+    live_.Clear();
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string first = text.substr(0, end);
+    const size_t from = first.find(": "), to = first.find(',', std::min(from, first.size()));
+    const auto verdict = first.starts_with("[") && to != std::string::npos
+                             ? FindVerdict(first.substr(from + 2, to - from - 2))
+                             : std::nullopt;
+    first = verdict.has_value() ? terminal_.Broken(first, *verdict, from) : terminal_.Broken(first);
+    std::cerr << first << text.substr(end) << std::endl;
+  }
+  void Progress(const sweep::SweepProgress& state) {
+    const std::string left =
+        state.seconds_left < 0 ? "" : absl::StrFormat(", ~%.0f s left", state.seconds_left);
+    live_.Show(absl::StrFormat("[%d/%d%s] %.1f s  %s  %s", state.done, state.cells, left,
+                               state.seconds, CountOf(state.kills, "kill"),
+                               state.found ? "found something" : "clean so far"));
+  }
+  void End(const Json& runs) {
+    ClosingSummary summary;
+    for (const Json& run : runs) {
+      summary.Add(absl::StrJoin({TextField(run, "variant"), TextField(run, "operation"),
+                                 TextField(run, "state")},
+                                " "),
+                  VerdictOf(run).value_or(Verdict::kUndecided), WhyOf(run));
+    }
+    if (runs.empty()) return;
+    std::cerr << "\n"
+              << summary.Failures(terminal_) << summary.Counts(terminal_, "cell") << std::endl;
+  }
+
+ private:
+  static std::string WhyOf(const Json& run) {
+    return run.contains("counterexample") ? TextField(run["counterexample"], "message")
+                                          : TextField(run, "reason");
+  }
+
+  Terminal terminal_{2};
+  LiveLine live_{std::cerr, terminal_};
 };
 
 std::vector<std::string> ChooseNames(std::string_view flag, const std::string& given,
@@ -222,11 +274,13 @@ int RunSweepWith(SweepArguments& arguments) {
   const Json skipped = TakeWhatIsNotSwept(options);
   if (!arguments.at.empty()) return RunPlace(arguments);
   NoteInterrupts();
+  SweepDisplay display;
   absl::StatusOr<Json> result = NewResult("sweep", options.seed);
   (*result)["interrupted"] = false;
   if (!options.variants.empty()) {
+    options.progress = [&display](const auto& state) { display.Progress(state); };
     result = RunSweep(
-        options, &is_interrupted, [](const std::string& line) { std::cerr << line << std::endl; },
+        options, &is_interrupted, [&display](const std::string& text) { display.Lines(text); },
         earlier.is_null() ? nullptr : &earlier);
   }
   if (!result.ok()) {
@@ -236,9 +290,6 @@ int RunSweepWith(SweepArguments& arguments) {
     return kExitUsage;
   }
   for (const Json& run : skipped) (*result)["runs"].push_back(run);
-  if (const std::string shapes = report::ShapesSeenIn(*result); !shapes.empty()) {
-    std::cerr << shapes << "\n";
-  }
   const bool cut_short = (*result)["interrupted"].get<bool>();
   if (cut_short) SayHowToGoOn(arguments);
   int exit_code = cut_short ? kExitUndecided : kExitPass;
@@ -249,7 +300,11 @@ int RunSweepWith(SweepArguments& arguments) {
     exit_code = WorseExitCode(exit_code, ExitCode(verdict));
   }
   if (!any_ran) exit_code = WorseExitCode(exit_code, kExitUndecided);
+  const std::string shapes = report::ShapesSeenIn(*result);
+  const bool tells_shapes = !shapes.empty() && !options.quiet && exit_code != kExitFailed;
+  if (tells_shapes) display.Lines(shapes);
   if (!any_ran) std::cerr << "no cell was swept: that is no pass\n";
+  display.End((*result)["runs"]);
   if (!arguments.json.empty()) {
     if (absl::Status status = WriteResult(*result, arguments.json); !status.ok()) {
       return Complain("kill9 sweep", status);
@@ -336,6 +391,9 @@ void AddSweepCommand(CommandLine& line) {
               "how victims are stopped: debug_registers, int3, single_steps");
   command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
       .Excludes(at);
+  command.AddFlag("--fail-fast", options.fail_fast, "begin no cell after one that failed")
+      .Excludes(at);
+  command.AddFlag("--quiet", options.quiet, "show what failed, and the summary").Excludes(at);
   command.Add("--json", arguments->json, "result file; - for standard output").Excludes(at);
   command
       .Add("--continue", arguments->earlier,

@@ -8,12 +8,15 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
 
 constexpr size_t kUnlimited = ~size_t{0};
 constexpr size_t kUsualColumns = 80;
+constexpr std::chrono::milliseconds kBetweenLiveLines(100);
+constexpr char kOverwrite[] = "\r\033[K";
 
 size_t ColumnsOf(int fd, bool live) {
   size_t given = 0;
@@ -54,6 +57,28 @@ std::string Terminal::Paint(Verdict verdict) const {
                        : exit_code == kExitFailed                          ? "\033[1;31m"
                                                                            : "\033[33m";
   return absl::StrCat(colour, std::string(name), "\033[0m");
+}
+
+std::string Terminal::Broken(const std::string& text) const { return Wrap(text, columns_); }
+
+std::string Terminal::Broken(const std::string& line, Verdict verdict, size_t from) const {
+  std::string broken = Broken(line);  // colour has no width
+  const std::string_view name = VerdictName(verdict);
+  const size_t at = broken.find(name, from);
+  return at == std::string::npos ? broken : broken.replace(at, name.size(), Paint(verdict));
+}
+
+void LiveLine::Show(std::string_view text) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!terminal_.is_live() || now < next_) return;
+  next_ = now + kBetweenLiveLines;
+  is_shown_ = true;
+  out_ << kOverwrite << terminal_.Fit(text) << std::flush;
+}
+
+void LiveLine::Clear() {
+  if (is_shown_) out_ << kOverwrite << std::flush;
+  is_shown_ = false;
 }
 
 }  // namespace kill9

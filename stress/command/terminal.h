@@ -2,6 +2,7 @@
 #ifndef KILL9_STRESS_COMMAND_TERMINAL_H_
 #define KILL9_STRESS_COMMAND_TERMINAL_H_
 
+#include <chrono>
 #include <cstddef>
 #include <iostream>
 #include <string>
@@ -31,11 +32,34 @@ class Terminal {
   // The verdict's name: a pass in green, what was found in red, anything else in yellow. Without
   // colour where it is no terminal, where NO_COLOR is set (no-color.org), and where TERM is dumb.
   std::string Paint(Verdict verdict) const;
+  // Text broken between words where it is wider than the terminal.
+  std::string Broken(const std::string& text) const;
+  // The same of a line with the verdict's name at or behind `from`, which is painted.
+  std::string Broken(const std::string& line, Verdict verdict, size_t from = 0) const;
 
  private:
   bool live_;
   bool coloured_;
   size_t columns_;
+};
+
+// One line of a terminal that is overwritten, ten times a second at most; elsewhere nothing.
+class LiveLine {
+ public:
+  LiveLine(std::ostream& out, const Terminal& terminal) : out_(out), terminal_(terminal) {}
+  ~LiveLine() { Clear(); }
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+
+  void Show(std::string_view text);
+  // Before any other line is written there.
+  void Clear();
+
+ private:
+  std::ostream& out_;
+  const Terminal& terminal_;
+  bool is_shown_ = false;
+  std::chrono::steady_clock::time_point next_{};  // no line is shown before that
 };
 
 }  // namespace kill9

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/explore.h"
 #include "harness/explore/search/shipped_program.h"
@@ -137,10 +138,12 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                                            .schedule = result.schedule,
                                            .contended = result.contended});
   }
-  out << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n",
-                         std::string(variant.name()), name, arguments.model,
-                         std::string(VerdictName(verdict)), result.schedules,
-                         result.distinct_states, result.exhaustive ? "exhaustive" : "not all");
+  if (!arguments.quiet || verdict != Verdict::kPass) {
+    out << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n",
+                           std::string(variant.name()), name, arguments.model,
+                           std::string(VerdictName(verdict)), result.schedules,
+                           result.distinct_states, result.exhaustive ? "exhaustive" : "not all");
+  }
   if (result.unsteady) out << "    " << kUnsteady << "\n";
   if (!token.empty()) {
     out << explore::RenderTable(result.steps, scene->participants()) << "    "
@@ -215,12 +218,14 @@ int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json*
   all.distinct_states = swarm.distinct_states;
   all.seconds = swarm.seconds;
   const Verdict verdict = swarm.found.has_value() ? Verdict::kViolation : VerdictOf(all);
-  LinesBeside(arguments.json) << absl::StrFormat(
-                                     "%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
-                                     std::string(variant.name()), kDrawnScenes, arguments.model,
-                                     swarm.found.has_value() ? "a finding" : VerdictName(verdict),
-                                     swarm.schedules, swarm.scenes)
-                              << std::flush;
+  if (!arguments.quiet || verdict != Verdict::kPass) {
+    LinesBeside(arguments.json) << absl::StrFormat(
+                                       "%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
+                                       std::string(variant.name()), kDrawnScenes, arguments.model,
+                                       swarm.found.has_value() ? "a finding" : VerdictName(verdict),
+                                       swarm.schedules, swarm.scenes)
+                                << std::flush;
+  }
   int code = ExitCode(verdict);
   if (swarm.found.has_value()) {
     code = TellDrawn(variant, swarm, arguments, runs);
@@ -264,7 +269,7 @@ int RepeatToken(const ExploreArguments& arguments) {
     out << "    " << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
         << "\n";
   }
-  out << "failed " << failed << " times of " << arguments.times << "\n";
+  out << "failed " << CountOf(failed, "time") << " of " << arguments.times << "\n";
   return failed == 0 ? kExitPass : failed == arguments.times ? kExitFailed : kExitUndecided;
 }
 

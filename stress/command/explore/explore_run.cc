@@ -18,6 +18,7 @@
 #include "stress/command/explore/explore_units.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/terminal.h"
+#include "stress/command/torture/closing_summary.h"
 
 namespace kill9 {
 namespace {
@@ -173,7 +174,7 @@ int RunExplore(const ExploreArguments& arguments) {
     const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
     const bool is_late = arguments.seconds > 0 &&
                          gone.count() > (unit.is_drawn() ? arguments.seconds : seconds_of_named);
-    if (is_interrupted != 0) break;
+    if (is_interrupted != 0 || (arguments.fail_fast && exit_code == kExitFailed)) break;
     if (is_late && !all_skipped) continue;
     ExploreArguments of_it = arguments;
     // What time is left is divided among the designs.
@@ -183,6 +184,19 @@ int RunExplore(const ExploreArguments& arguments) {
     exit_code = WorseExitCode(exit_code, RunUnit(unit, of_it, &runs));
     all_skipped &= runs.back()["verdict"] == VerdictName(Verdict::kSkipped);
     if (result.contains("shard")) runs.back()["unit"] = unit.name();
+  }
+  ClosingSummary summary;
+  for (const Json& run : runs) {
+    summary.Add(absl::StrCat(TextField(run, "variant"), " ", TextField(run, "scenario")),
+                VerdictOf(run).value_or(Verdict::kUndecided),
+                TextField(run, "message", TextField(run, "reason")));
+  }
+  const Terminal terminal(arguments.json == "-" ? 2 : 1);
+  if (!runs.empty()) {
+    LinesBeside(arguments.json) << "\n"
+                                << summary.Failures(terminal) << summary.Counts(terminal, "scene")
+                                << "\n"
+                                << std::flush;
   }
   result["interrupted"] = is_interrupted != 0;
   if (is_interrupted != 0) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/count_of.h"
 #include "harness/result/verdict.h"
 #include "harness/result/waiting.h"
 #include "harness/stepper/trace/backtrace.h"
@@ -88,7 +89,8 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
           std::cerr << failure.window << DescribeWaiting(sweep::RunOf(*request, found));
         }
         if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
-        std::cerr << "  failed " << found.replayed_alike << " times of " << found.replayed << "\n";
+        std::cerr << "  failed " << CountOf(found.replayed_alike, "time") << " of "
+                  << found.replayed << "\n";
         exit_code = found.failures == 0 && found.error[0] == '\0' ? kExitPass
                     : found.replayed_alike == found.replayed      ? kExitFailed
                                                                   : kExitUndecided;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
@@ -59,33 +60,12 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// One line that is overwritten, on a terminal.
-class ProgressLine {
- public:
-  explicit ProgressLine(bool quiet) : shown_(!quiet && terminal_.is_live()) {}
-  ~ProgressLine() { Clear(); }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  void Show(const run::ProgramProgress& progress) {
-    if (!shown_) return;
-    const std::string text =
-        progress.points == 0
-            ? progress.stage
-            : absl::StrFormat("%d of %d points, %d states judged, %d violations", progress.done,
-                              progress.points, progress.judged, progress.violations);
-    std::cerr << "\r\033[K" << terminal_.Fit(text) << std::flush;
-    dirty_ = true;
-  }
-  void Clear() {
-    if (dirty_) std::cerr << "\r\033[K" << std::flush;
-    dirty_ = false;
-  }
-
- private:
-  Terminal terminal_{2};
-  bool shown_;
-  bool dirty_ = false;
-};
+std::string InWords(const run::ProgramProgress& progress) {
+  if (progress.points == 0) return progress.stage;
+  return absl::StrFormat("%d of %s, %s judged, %s", progress.done,
+                         CountOf(progress.points, "point"), CountOf(progress.judged, "state"),
+                         CountOf(progress.violations, "violation"));
+}
 
 // Why it will take long; said once, before the first run.
 void SayHowMuchIsCopied(const run::ProgramProgress& progress, const std::string& state) {
@@ -149,22 +129,23 @@ void PrintNotes(std::ostream& out, const Json& run) {
 }
 
 void PrintSummary(std::ostream& out, const Json& run, Verdict verdict) {
-  out << Terminal(1).Paint(verdict) << ": ";
-  if (run.contains("reason")) out << TextField(run, "reason") << "; ";
+  std::string text = absl::StrCat(std::string(VerdictName(verdict)), ": ");
+  if (run.contains("reason")) absl::StrAppend(&text, TextField(run, "reason"), "; ");
   if (!run.contains("kills")) {
-    out << "nobody was killed\n";
+    out << Terminal(1).Broken(text + "nobody was killed", verdict) << "\n";
     return;
   }
-  out << absl::StrFormat("%d kills, %d distinct states, %d judged (%.0f a second); ",
-                         run["kills"]["total"].get<uint64_t>(),
-                         run["distinct_states"].get<uint64_t>(), run["judged"].get<uint64_t>(),
-                         run["states_per_second"].get<double>());
+  absl::StrAppendFormat(&text, "%s, %s, %d judged (%.0f a second); ",
+                        CountOf(run["kills"]["total"].get<uint64_t>(), "kill"),
+                        CountOf(run["distinct_states"].get<uint64_t>(), "distinct state"),
+                        run["judged"].get<uint64_t>(), run["states_per_second"].get<double>());
   if (const uint64_t points = run["points"].get<uint64_t>(); points > 0) {
-    out << absl::StrFormat(
-        "%s of %d %s; ", Percent(run["point_coverage"].get<double>()), points,
-        TextField(run, "point_kind") == "instructions" ? "instructions" : "system calls");
+    absl::StrAppendFormat(
+        &text, "%s of %s; ", Percent(run["point_coverage"].get<double>()),
+        CountOf(points,
+                TextField(run, "point_kind") == "instructions" ? "instruction" : "system call"));
   }
-  out << TextField(run, "fault") << "\n";
+  out << Terminal(1).Broken(text + TextField(run, "fault"), verdict) << "\n";
 }
 
 int Run(Flags& flags) {
@@ -176,12 +157,13 @@ int Run(Flags& flags) {
   options.scratch = scratch.path();
   NoteInterrupts();
   Json result = NewResult("run", options.seed);
-  ProgressLine line(flags.quiet);
+  const Terminal terminal(2);
+  LiveLine line(std::cerr, terminal);
   bool is_first = !flags.quiet;
   absl::StatusOr<run::ProgramResult> ended =
       run::RunProgram(options, [&](const run::ProgramProgress& progress) {
         if (std::exchange(is_first, false)) SayHowMuchIsCopied(progress, options.state);
-        line.Show(progress);
+        if (!flags.quiet) line.Show(InWords(progress));
         return is_interrupted == 0;
       });
   line.Clear();

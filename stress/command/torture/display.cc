@@ -6,18 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "harness/base/text/count_of.h"
 #include "harness/report/results/shape_coverage.h"
 #include "harness/result/command_name.h"
 #include "harness/result/waiting.h"
-#include "stress/command/arguments/wrap.h"
 
 namespace kill9 {
 namespace {
-
-constexpr double kPlainLineSeconds = 10;
-constexpr double kLiveLineSeconds = 0.1;
 
 // A column of the closing table: its title in two lines, and a run's entry.
 struct Column {
@@ -80,8 +75,8 @@ std::string FindingText(const Json& run) {
 }
 
 std::string HowToReplay(const std::string& kept) {
-  return absl::StrCat("kept in ", kept, "; from there to the cause: ", CommandName(), " replay ",
-                      kept);
+  return absl::StrCat("kept in ", kept, "; from there to the cause:\n    ", CommandName(),
+                      " replay ", kept);
 }
 
 Display::Display(const Options& options)
@@ -98,46 +93,43 @@ std::string Display::TimeLeft(double seconds_of_this) const {
 
 void Display::Progress(const std::string& name, const TortureProgress& state) {
   seconds_before_ = std::max(seconds_before_, state.seconds);
-  if (state.seconds < next_line_at_) return;
-  next_line_at_ = state.seconds + (terminal_.is_live() ? kLiveLineSeconds : kPlainLineSeconds);
-  if (!terminal_.is_live() && (options_.quiet || state.seconds < kPlainLineSeconds)) return;
-  const std::string line =
-      absl::StrFormat("[%d/%d, %s%s] %.1f s  %d kills  %d operations  %s", done_ + 1, options_.runs,
-                      TimeLeft(state.seconds), name, state.seconds, state.kills, state.operations,
-                      state.found ? "found something" : "clean so far");
-  if (terminal_.is_live()) {
-    out_ << "\r\033[K" << terminal_.Fit(line) << std::flush;
-  } else {
-    out_ << line << std::endl;
-  }
+  const bool is_live = terminal_.is_live();
+  if (!is_live && (options_.quiet || state.seconds < next_line_at_)) return;
+  const std::string line = absl::StrFormat(
+      "[%d/%d, %s%s] %.1f s  %s  %s  %s", done_ + 1, options_.runs, TimeLeft(state.seconds), name,
+      state.seconds, CountOf(state.kills, "kill"), CountOf(state.operations, "operation"),
+      state.found ? "found something" : "clean so far");
+  if (is_live) return live_.Show(line);
+  next_line_at_ = state.seconds + kPlainLineSeconds;
+  out_ << line << std::endl;
 }
 
 void Display::Done(const std::string& name, const TortureResult& result) {
   const Json& run = result.run;
   ++done_;
   seconds_ += std::exchange(seconds_before_, 0);
-  next_line_at_ = 0;
-  verdicts_.resize(std::max<size_t>(verdicts_.size(), static_cast<size_t>(result.verdict) + 1));
-  ++verdicts_[static_cast<size_t>(result.verdict)];
+  next_line_at_ = kPlainLineSeconds;
   const bool passed = ExitCode(result.verdict) == kExitPass;
-  if (!passed) failures_.push_back({name, result.verdict, result.reason});
-  if (terminal_.is_live()) out_ << "\r\033[K";
+  summary_.Add(name, result.verdict, result.reason);
+  live_.Clear();
   if (options_.quiet && passed) return;
-  out_ << absl::StrFormat("%-34s ", name) << terminal_.Paint(result.verdict);
+  std::string text = absl::StrFormat("%-34s ", name);
+  const size_t of_verdict = text.size();
+  absl::StrAppend(&text, std::string(VerdictName(result.verdict)));
   if (run.contains("kills")) {
     // Of a program it is known when it was asked, and when it had answered.
     const bool in_calls = run["kills"].contains("in_call");
-    out_ << absl::StrFormat("  %d kills (%d in %s), %d operations, %d audits",
-                            Number(run, "kills", "total"),
-                            Number(run, "kills", in_calls ? "in_call" : "in_operation"),
-                            in_calls ? "calls" : "operations", run["operations"].get<uint64_t>(),
-                            run["audits"].get<uint64_t>());
+    absl::StrAppendFormat(
+        &text, "  %s (%d in %s), %s, %s", CountOf(Number(run, "kills", "total"), "kill"),
+        Number(run, "kills", in_calls ? "in_call" : "in_operation"),
+        in_calls ? "calls" : "operations", CountOf(run["operations"].get<uint64_t>(), "operation"),
+        CountOf(run["audits"].get<uint64_t>(), "audit"));
   }
-  out_ << "\n";
+  out_ << terminal_.Broken(text, result.verdict, of_verdict) << "\n";
   if (run.contains("shape")) {
     out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
   }
-  if (!result.reason.empty()) out_ << "    " << result.reason << "\n";
+  if (!result.reason.empty()) out_ << terminal_.Broken("    " + result.reason) << "\n";
   if (!passed) out_ << FindingText(run);
   out_ << std::flush;
 }
@@ -173,25 +165,11 @@ void Display::Shapes(const Json& result) {
 }
 
 void Display::Summary(const std::string& kept) {
-  out_ << "\n";
-  for (const Failure& failure : failures_) {
-    out_ << failure.name << ": " << terminal_.Paint(failure.verdict);
-    if (!failure.reason.empty()) {
-      out_ << ": " << failure.reason.substr(0, failure.reason.find('\n'));
-    }
-    out_ << "\n";
-  }
+  out_ << "\n" << summary_.Failures(terminal_);
   if (!kept.empty()) out_ << HowToReplay(kept) << "\n";
-  std::vector<std::string> counts;
-  for (size_t n = 0; n < verdicts_.size(); ++n) {
-    if (verdicts_[n] == 0) continue;
-    counts.push_back(absl::StrCat(verdicts_[n], " ", terminal_.Paint(static_cast<Verdict>(n))));
-  }
-  out_ << CountOf(done_, "run") << ": " << absl::StrJoin(counts, ", ") << std::endl;
+  out_ << summary_.Counts(terminal_, "run") << std::endl;
 }
 
-void Display::Line(const std::string& text) {
-  out_ << Wrap(text, terminal_.columns()) << std::endl;
-}
+void Display::Line(const std::string& text) { out_ << terminal_.Broken(text) << std::endl; }
 
 }  // namespace kill9

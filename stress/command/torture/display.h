@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <iosfwd>
 #include <string>
-#include <vector>
 
 #include "harness/result/result.h"
 #include "harness/torture/torture.h"
 #include "stress/command/terminal.h"
+#include "stress/command/torture/closing_summary.h"
 
 namespace kill9 {
 
@@ -41,23 +41,20 @@ class Display {
   void Line(const std::string& text);
 
  private:
-  struct Failure {
-    std::string name;
-    Verdict verdict;
-    std::string reason;
-  };
+  static constexpr double kPlainLineSeconds = 10;
+
   // So many seconds are left, as the runs so far tell.
   std::string TimeLeft(double seconds_of_this) const;
 
   std::ostream& out_;
   Terminal terminal_;
+  LiveLine live_{out_, terminal_};
   Options options_;
   size_t done_ = 0;
-  double seconds_ = 0;         // of the runs that are done
-  double seconds_before_ = 0;  // of this one, as it was last shown
-  double next_line_at_ = 0;
-  std::vector<Failure> failures_;
-  std::vector<size_t> verdicts_;  // how many runs ended with each
+  double seconds_ = 0;                       // of the runs that are done
+  double seconds_before_ = 0;                // of this one, as it was last shown
+  double next_line_at_ = kPlainLineSeconds;  // where it is no terminal
+  ClosingSummary summary_;
 };
 
 }  // namespace kill9

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/programs/process/launch.h"
 #include "harness/programs/programs.h"
 #include "harness/result/result.h"
@@ -116,8 +117,8 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
   Display display({run.json == "-", run.quiet, 1});
   Json result = NewResult("torture", options.seed);
   const std::string name = programs::NameOf(options);
-  display.Line(absl::StrFormat("seed %d; %g s; %d participants; model %s", options.seed,
-                               options.seconds, options.processes, options.workload.model));
+  display.Line(absl::StrFormat("seed %d; %g s; %s; model %s", options.seed, options.seconds,
+                               CountOf(options.processes, "participant"), options.workload.model));
   TortureResult done = programs::TorturePrograms(options, [&](const TortureProgress& state) {
     display.Progress(name, state);
     return interrupted == 0;
@@ -143,7 +144,7 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
   if (!kept.empty()) display.Line("kept in " + kept);
   if (run.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, run.json); !status.ok()) {
-    return Complain("kill9", status);
+    return Complain("kill9 torture", status);
   }
   return exit_code;
 }

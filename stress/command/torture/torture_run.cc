@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "harness/base/signals.h"
 #include "harness/base/stable_hash.h"
+#include "harness/base/text/count_of.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
@@ -222,8 +223,9 @@ int TortureDesigns(TortureFlags flags) {
   result["interrupted"] = false;
   if (!shard.whole()) result["shard"] = DescribeShard(shard, names);
   result["shape_classes"] = ShapeClasses();
-  display.Line(absl::StrFormat("seed %d; %g s for each of %d runs; clock: %s", options.seed,
-                               options.supervisor.seconds, share.size(), clock.description()));
+  display.Line(absl::StrFormat("seed %d; %s of %g s%s; clock: %s", options.seed,
+                               CountOf(share.size(), "run"), options.supervisor.seconds,
+                               share.size() == 1 ? "" : " each", clock.description()));
   int exit_code = kExitPass;
   bool any_ran = false, any_failed = false;
   for (Json& run : finished) {
@@ -254,7 +256,7 @@ int TortureDesigns(TortureFlags flags) {
     result["runs"].push_back(std::move(run.run));
   }
   display.Table(result["runs"]);
-  display.Shapes(result);
+  if (!any_failed) display.Shapes(result);  // else it is not what counts
   if (is_interrupted != 0) {
     SayHowTortureGoesOn(display, flags, first_seed);
     result["interrupted"] = true;
@@ -268,7 +270,7 @@ int TortureDesigns(TortureFlags flags) {
   display.Summary(keep && any_failed ? findings.KeptIn(result) : "");
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      return Complain("kill9", status);
+      return Complain("kill9 torture", status);
     }
   }
   return exit_code;

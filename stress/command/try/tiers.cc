@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
@@ -80,12 +81,15 @@ TortureOptions TortureOptionsOf(const TryOptions& options, double seconds) {
   return torture;
 }
 
+std::string ProgressOf(const std::string& what, const TortureProgress& state) {
+  return absl::StrFormat("%s: %.1f s, %s, %s", what, state.seconds, CountOf(state.kills, "kill"),
+                         CountOf(state.operations, "operation"));
+}
+
 TortureResult RunShown(const Design& design, const Scenario& scenario,
                        const TortureOptions& torture, const TryOptions& options, const char* tier) {
   return RunTorture(design, scenario, torture, [&](const TortureProgress& state) {
-    options.progress(absl::StrFormat("%s %s: %.1f s, %d kills, %d operations", tier,
-                                     std::string(scenario.name), state.seconds, state.kills,
-                                     state.operations));
+    options.progress(ProgressOf(absl::StrCat(tier, " ", std::string(scenario.name)), state));
     return !*options.interrupted;
   });
 }
@@ -105,9 +109,10 @@ int ExitCodeOf(const TortureResult& result) {
   return result.machine_refused ? kExitUsage : ExitCode(result.verdict);
 }
 
-// So many more of a thing than was reached, in words; empty: all were.
-std::string OutOf(size_t done, size_t all, const char* what) {
-  return absl::StrFormat(done == all ? "all %2$d %3$s" : "%1$d of %2$d %3$s", done, all, what);
+// So many of the sweep's cells, in words.
+std::string CellsOutOf(size_t done, size_t all) {
+  return absl::StrCat(done == all ? "all" : absl::StrCat(done, " of"), " ",
+                      CountOf(all, "operation"), " in states");
 }
 
 }  // namespace
@@ -128,8 +133,9 @@ TierResult TryControl(const Design& design, const TryOptions& options) {
   TortureResult result = RunShown(design, quiet, torture, options, "control");
   result.run["scenario"] = "control";
   tier.summary = result.reason.empty()
-                     ? absl::StrFormat("nobody was killed: %d operations, all consistent",
-                                       NumberIn(result.run, "operations"))
+                     ? absl::StrCat("nobody was killed: ",
+                                    CountOf(NumberIn(result.run, "operations"), "operation"),
+                                    ", all consistent")
                      : result.reason + " (before any kill)";
   for (const char* of_torture : {"repeat", "repeat_with"}) result.run.erase(of_torture);
   Add(tier, result.verdict, ExitCodeOf(result), std::move(result.run));
@@ -161,11 +167,12 @@ TierResult TryTorture(const Design& design, const TryOptions& options) {
     Add(tier, result.verdict, exit_code, std::move(result.run));
   }
   if (!tier.summary.empty()) {
-    absl::StrAppendFormat(&tier.summary, " (%d kills in all, %d in operations)", kills,
+    absl::StrAppendFormat(&tier.summary, " (%s in all, %d in operations)", CountOf(kills, "kill"),
                           in_operations);
   } else {
-    tier.summary = absl::StrFormat("%d scenarios, %d kills, %d of them in operations%s",
-                                   tier.runs.size() - skipped, kills, in_operations,
+    tier.summary = absl::StrFormat("%s, %s, %d of them in operations%s",
+                                   CountOf(tier.runs.size() - skipped, "scenario"),
+                                   CountOf(kills, "kill"), in_operations,
                                    skipped == 0 ? "" : absl::StrFormat("; %d skipped", skipped));
   }
   RequireEnoughKills(tier, in_operations, options);
@@ -189,10 +196,13 @@ TierResult TrySweep(const Design& design, const TryOptions& options) {
   if (FindSweepDriver(design.kind()) == nullptr || all == 0) {
     return Skipped(tier.tier, design.name(), "no operation of the sweep fits such an object");
   }
+  sweep.progress = [&options](const sweep::SweepProgress& progress) {
+    options.progress(absl::StrFormat("sweep: %d of %s, %s", progress.done,
+                                     CountOf(progress.cells, "cell"),
+                                     CountOf(progress.kills, "kill")));
+  };
   const absl::StatusOr<Json> result =
-      RunSweep(sweep, options.interrupted, [&](const std::string& line) {
-        if (line.starts_with("[")) options.progress("sweep " + line.substr(0, line.find('\n')));
-      });
+      RunSweep(sweep, options.interrupted, [](const std::string&) {});
   if (!result.ok()) {
     const std::string why(result.status().message());
     if (absl::IsPermissionDenied(result.status())) return Skipped(tier.tier, design.name(), why);
@@ -218,8 +228,7 @@ TierResult TrySweep(const Design& design, const TryOptions& options) {
     tier.verdict = Verdict::kUndecided;
     tier.exit_code = kExitUndecided;
   }
-  tier.summary =
-      absl::StrFormat("%s in %d kills", OutOf(runs.size(), all, "operations in states"), kills);
+  tier.summary = absl::StrFormat("%s in %s", CellsOutOf(runs.size(), all), CountOf(kills, "kill"));
   if (failed > 0) absl::StrAppendFormat(&tier.summary, "; %d fail", failed);
   if (undecided > 0) absl::StrAppendFormat(&tier.summary, "; %d undecided", undecided);
   const Json& coverage = (*result)["coverage"];
@@ -237,8 +246,7 @@ TierResult TryPrograms(const programs::ProgramOptions& programs, const TryOption
   own.seconds = options.by_work() ? kSecondsByWork
                                   : std::max(kLeastSeconds, options.seconds * kShareOfTorture);
   const auto shown = [&](const TortureProgress& state) {
-    options.progress(absl::StrFormat("%s: %.1f s, %d kills, %d operations", tier.tier,
-                                     state.seconds, state.kills, state.operations));
+    options.progress(ProgressOf(tier.tier, state));
     return !*options.interrupted;
   };
   TortureResult result = programs::TorturePrograms(own, shown);
@@ -249,8 +257,8 @@ TierResult TryPrograms(const programs::ProgramOptions& programs, const TryOption
   }
   const Json& run = result.run;
   tier.summary =
-      absl::StrFormat("%d kills, %d of them in calls; %d operations", KillsIn(run, "total"),
-                      KillsIn(run, "in_call"), NumberIn(run, "operations"));
+      absl::StrFormat("%s, %d of them in calls; %s", CountOf(KillsIn(run, "total"), "kill"),
+                      KillsIn(run, "in_call"), CountOf(NumberIn(run, "operations"), "operation"));
   if (at_calls) {
     absl::StrAppendFormat(&tier.summary, "; %d died at a system call",
                           KillsIn(run, "at_system_calls"));

@@ -47,26 +47,28 @@ class Page {
   explicit Page(bool to_errors)
       : out_(to_errors ? std::cerr : std::cout), terminal_(to_errors ? 2 : 1) {}
 
-  void Progress(const std::string& text) {
-    if (!terminal_.is_live()) return;
-    out_ << "\r\033[K" << terminal_.Fit(text) << std::flush;
-  }
+  void Progress(const std::string& text) { live_.Show(text); }
   // Whole lines.
   void Text(const std::string& lines) {
-    if (terminal_.is_live()) out_ << "\r\033[K";
+    live_.Clear();
     out_ << lines << std::flush;
   }
   void Line(const std::string& text) { Text(text + "\n"); }
   void Show(const TierResult& tier) {
-    Line(absl::StrFormat("%-12s %s  %s", tier.tier, terminal_.Paint(tier.verdict), tier.summary));
+    Line(terminal_.Broken(
+        absl::StrFormat("%-12s %s  %s", tier.tier, VerdictName(tier.verdict), tier.summary),
+        tier.verdict, tier.tier.size()));
   }
   void Verdicts(const std::string& name, Verdict verdict, const std::string& why) {
-    Line(absl::StrCat("\n", name, ": ", terminal_.Paint(verdict), why.empty() ? "" : ": ", why));
+    Line("\n" + terminal_.Broken(absl::StrCat(name, ": ", std::string(VerdictName(verdict)),
+                                              why.empty() ? "" : ": ", why),
+                                 verdict, name.size()));
   }
 
  private:
   std::ostream& out_;
   Terminal terminal_;
+  LiveLine live_{out_, terminal_};
 };
 
 // The first run of torture that failed, as its own command shows it.
@@ -142,7 +144,7 @@ Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
   if (is_interrupted != 0 || SweepAndShow(design, options, page, trial)) return trial;
   if (is_interrupted == 0 && torture_failed) {
     ShowTorture(page, trial.tiers[1].runs);
-    page.Line("one death at one instruction does not show it: it takes a schedule, or several");
+    page.Line("no death at one instruction that the sweep tried shows it: it may take a schedule");
   }
   return trial;
 }
@@ -187,12 +189,12 @@ Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
 const Design& DesignOf(const std::string& given) {
   if (given.empty()) {
     throw UsageError(
-        "try needs an object: a name that kill9 list has, --plugin=./libmine.so, or "
+        "it needs an object: a name that kill9 list has, --plugin=./libmine.so, or "
         "--worker='...'");
   }
   const std::vector<const Design*> designs = ChooseDesigns(given);
   if (designs.size() == 1) return *designs.front();
-  throw UsageError(absl::StrCat("try takes one object, and '", given, "' are several"));
+  throw UsageError(absl::StrCat("it takes one object, and '", given, "' are several"));
 }
 
 int Report(const Flags& flags, const std::string& name, const Trial& trial,
@@ -223,7 +225,7 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
   if (!kept.empty()) page.Line(HowToReplay(kept));
   if (flags.json.empty()) return exit_code;
   if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-    return Complain("kill9", status);
+    return Complain("kill9 try", status);
   }
   return exit_code;
 }

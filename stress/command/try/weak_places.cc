@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/stepper/process/process_wait.h"
@@ -117,8 +118,8 @@ std::string WeakPlace::Text() const {
                     " without another death than the state's");
     return text;
   }
-  absl::StrAppendFormat(&text, "a death is not survived at %d of %s%d instructions (%s)",
-                        not_survived, judged < instructions ? "the first " : "", judged,
+  absl::StrAppendFormat(&text, "a death is not survived at %d of %s%s (%s)", not_survived,
+                        judged < instructions ? "the first " : "", CountOf(judged, "instruction"),
                         Percent(static_cast<double>(not_survived) /
                                 static_cast<double>(std::max<uint64_t>(1, judged))));
   if (judged < instructions) absl::StrAppendFormat(&text, ", out of %d", instructions);
