@@ -125,10 +125,21 @@ StoreCounters Cluster::Counted() {
   return sum;
 }
 
+size_t Cluster::max_key_bytes() const {
+  size_t most = stores_[0]->max_key_bytes();
+  for (const auto& store : stores_) most = std::min(most, store->max_key_bytes());
+  return most;
+}
+
 size_t Cluster::max_value_bytes() const {
   size_t most = stores_[0]->max_value_bytes();
   for (const auto& store : stores_) most = std::min(most, store->max_value_bytes());
   return most;
+}
+
+bool Cluster::keeps_terms() const {
+  return std::all_of(stores_.begin(), stores_.end(),
+                     [](const auto& store) { return store->keeps_terms(); });
 }
 
 }  // namespace kill9::server

@@ -33,6 +33,7 @@ struct ClusterSegments {
   std::vector<std::shared_ptr<Segment>> segments;
   std::vector<std::string> said;  // what was wrong with a file, and what became of it
   uint64_t bytes() const;         // in all
+  uint64_t least_bytes() const;   // of one
 };
 
 // Opens the files, or makes them; none: one segment in memory. `options` is of all together.
@@ -54,6 +55,7 @@ class Cluster {
 
   Store& Of(std::string_view key) { return *stores_[ShareOf(key)]; }
   size_t ShareOf(std::string_view key) const;
+  std::span<const std::unique_ptr<Store>> stores() const { return stores_; }
   std::span<const std::shared_ptr<Segment>> segments() const { return segments_; }
 
   // As Store's, of all.
@@ -65,7 +67,10 @@ class Cluster {
   absl::Status ForEach(absl::FunctionRef<bool(const EntryView&)> visit);
   absl::Status Recover();
   StoreCounters Counted();
+  // What each of them can do.
+  size_t max_key_bytes() const;
   size_t max_value_bytes() const;
+  bool keeps_terms() const;
 
  private:
   Cluster() = default;

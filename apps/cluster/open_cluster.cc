@@ -122,6 +122,12 @@ uint64_t ClusterSegments::bytes() const {
                          [](uint64_t sum, const auto& segment) { return sum + segment->size(); });
 }
 
+uint64_t ClusterSegments::least_bytes() const {
+  uint64_t least = segments[0]->size();
+  for (const auto& segment : segments) least = std::min(least, segment->size());
+  return least;
+}
+
 absl::StatusOr<ClusterSegments> OpenCluster(const Variant& design,
                                             const std::vector<std::string>& files,
                                             const SegmentOptions& options) {

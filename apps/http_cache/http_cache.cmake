@@ -11,8 +11,8 @@ set(KILL9_HAVE_HTTP_CACHE ON)
 file(GLOB HTTP_CACHE_SOURCES CONFIGURE_DEPENDS apps/http_cache/*/*.cc)
 add_library(kill9_http_cache STATIC ${HTTP_CACHE_SOURCES})
 target_precompile_headers(kill9_http_cache PRIVATE ${KILL9_COMMON_HEADERS})
-target_link_libraries(kill9_http_cache PUBLIC kill9_server kill9_variants PkgConfig::EVENT
-  PkgConfig::OPENSSL)
+target_link_libraries(kill9_http_cache PUBLIC kill9_server kill9_cluster kill9_variants
+  PkgConfig::EVENT PkgConfig::OPENSSL)
 target_compile_options(kill9_http_cache PRIVATE ${KILL9_LINES_ONLY})
 kill9_unity(kill9_http_cache 3)
 add_executable(kill9-http-cache apps/http_cache/main.cc)

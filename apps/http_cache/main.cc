@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -15,6 +16,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "apps/cluster/cluster.h"
 #include "apps/http_cache/proxy/worker.h"
 #include "apps/server/disk_writer.h"
 #include "apps/server/listener.h"
@@ -27,7 +30,7 @@ using namespace kill9;
 
 struct Arguments {
   std::string design = "seqlock_ring";
-  std::string file;
+  std::vector<std::string> files;
   double disk_seconds = 0;
   uint64_t memory_bytes = 256 << 20;
   int workers = 2;
@@ -55,8 +58,9 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_option("--cert", arguments.certificate, "PEM file with the chain of certificates");
   app.add_option("--key", arguments.key, "PEM file with the private key");
   app.add_option("--design", arguments.design, "of the store: kill9 list")->capture_default_str();
-  app.add_option("--file", arguments.file,
-                 "keep the cache in this file: it is warm after any death; else in memory");
+  app.add_option("--file", arguments.files,
+                 "keep the cache in this file: it is warm after any death; else in memory. "
+                 "Repeatable: a share of the cache in each");
   app.add_option("--disk-seconds", arguments.disk_seconds,
                  "the disk's copy of --file is never older; 0: as the kernel likes")
       ->check(CLI::Range(0.0, 1e6))
@@ -67,7 +71,8 @@ void Describe(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   app.add_option("--max-object", arguments.proxy.max_object_bytes,
-                 "longer bodies are passed on, not stored; default: an eighth of the store")
+                 "longer bodies are passed on, not stored; default: an eighth of a file; at most "
+                 "half of it")
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--connections", arguments.proxy.max_connections, "clients of each worker")
       ->check(CLI::Range(1, 1'000'000))
@@ -95,16 +100,13 @@ void Describe(CLI::App& app, Arguments& arguments) {
   app.add_flag("--quiet", arguments.quiet, "do not tell of workers that end");
 }
 
-absl::StatusOr<std::shared_ptr<Segment>> OpenSegment(const Variant& design,
+absl::StatusOr<server::ClusterSegments> OpenSegments(const Variant& design,
                                                      const Arguments& arguments) {
   SegmentOptions options;
-  if (!arguments.file.empty()) options.location = {SegmentKind::kFile, arguments.file};
   options.size_bytes = arguments.memory_bytes;
   options.keeps_terms = design.traits().can_keep_terms;
   options.max_participants = static_cast<uint32_t>(16 + 4 * arguments.workers);
-  absl::StatusOr<std::shared_ptr<Segment>> made = design.Create(options);
-  if (!absl::IsAlreadyExists(made.status())) return made;
-  return design.Open(options.location);
+  return server::OpenCluster(design, arguments.files, options);
 }
 
 using TlsContext = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
@@ -130,27 +132,28 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int Work(const Variant& design, std::shared_ptr<Segment> segment, http::WorkerSetup setup,
-         int number, double disk_seconds) {
+int Work(const Variant& design, const std::vector<std::shared_ptr<Segment>>& segments,
+         http::WorkerSetup setup, int number, double disk_seconds) {
   setup.number = number;
-  std::unique_ptr<server::DiskWriter> disk_writer;
-  if (disk_seconds > 0) {
+  std::vector<std::unique_ptr<server::DiskWriter>> disk_writers;
+  for (const std::shared_ptr<Segment>& segment : segments) {
+    if (disk_seconds <= 0) break;
     auto opened = server::DiskWriter::Open(segment->fd());
     if (!opened.ok()) {
       return Complain(absl::StrCat("--disk-seconds: ", std::string(opened.status().message())));
     }
-    disk_writer = *std::move(opened);
-    disk_writer->Begin(disk_seconds, /*written=*/nullptr);
+    disk_writers.push_back(*std::move(opened));
+    disk_writers.back()->Begin(disk_seconds, /*written=*/nullptr);
   }
-  absl::StatusOr<std::unique_ptr<Store>> store = design.Attach(std::move(segment));
-  if (!store.ok()) {
-    Complain(store.status().ToString());
+  const auto stores = server::Cluster::Attach(design, segments);
+  if (!stores.ok()) {
+    Complain(stores.status().ToString());
     return 1;
   }
   // What the one before held is given back before it is missed.
-  if (const auto recovered = (*store)->Recover(); !recovered.ok())
-    Complain(recovered.status().ToString());
-  return http::RunWorker(setup, store->get());
+  if (const absl::Status recovered = (*stores)->Recover(); !recovered.ok())
+    Complain(recovered.ToString());
+  return http::RunWorker(setup, stores->get());
 }
 
 int Run(Arguments arguments) {
@@ -163,8 +166,6 @@ int Run(Arguments arguments) {
     return Complain("--listen-https needs --cert and --key");
   if (arguments.listen.empty() && arguments.listen_https.empty())
     arguments.listen.push_back("8000");
-  if (arguments.proxy.max_object_bytes == 0)
-    arguments.proxy.max_object_bytes = arguments.memory_bytes / 8;
 
   RaiseDescriptorLimit();
   arguments.proxy.head_patience_ms = arguments.client_patience_ms;
@@ -189,22 +190,26 @@ int Run(Arguments arguments) {
       for (const int fd : *fds) setup.sockets.push_back({fd, secure});
     }
   }
-  absl::StatusOr<std::shared_ptr<Segment>> segment = OpenSegment(*design, arguments);
-  if (!segment.ok()) return Complain(segment.status().ToString());
+  const absl::StatusOr<server::ClusterSegments> opened = OpenSegments(*design, arguments);
+  if (!opened.ok()) return Complain(opened.status().ToString());
+  for (const std::string& said : opened->said) Complain(said);
+  uint64_t& longest = setup.options.max_object_bytes;
+  if (longest == 0) longest = opened->least_bytes() / 8;
+  longest = std::min(longest, opened->least_bytes() / 2);
   const size_t rows_bytes = sizeof(http::CounterRow) * static_cast<size_t>(arguments.workers);
   void* const rows =
       mmap(nullptr, rows_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (rows == MAP_FAILED) return Complain("no memory for the counters");
   setup.rows = static_cast<http::CounterRow*>(rows);
   setup.about = absl::StrCat("origin ", setup.origin.authority, "; store: ", arguments.design, ", ",
-                             (*segment)->size() >> 20, " MiB",
-                             arguments.file.empty() ? "" : ", in ", arguments.file);
+                             opened->bytes() >> 20, " MiB", arguments.files.empty() ? "" : ", in ",
+                             absl::StrJoin(arguments.files, ", "));
 
   server::MasterOptions master;
   master.workers = arguments.workers;
   master.work = [&](int number) {
-    return Work(*design, *segment, setup, number,
-                arguments.file.empty() ? 0 : arguments.disk_seconds);
+    return Work(*design, opened->segments, setup, number,
+                arguments.files.empty() ? 0 : arguments.disk_seconds);
   };
   if (!arguments.quiet) {
     master.ended = [](int number, int pid, int status) {

@@ -26,14 +26,16 @@ std::string VariantKey(const std::string& resource, uint64_t id, const std::stri
 
 }  // namespace
 
-Cache::Cache(Store* store, uint64_t max_object_bytes)
-    : store_(store),
+Cache::Cache(server::Cluster* stores, uint64_t max_object_bytes)
+    : stores_(stores),
+      keeps_terms_(stores->keeps_terms()),
+      max_key_bytes_(stores->max_key_bytes()),
       max_object_bytes_(max_object_bytes),
-      piece_bytes_(std::min<uint64_t>(kMostPieceBytes, store->max_value_bytes() / 8)) {}
+      piece_bytes_(std::min<uint64_t>(kMostPieceBytes, stores->max_value_bytes() / 8)) {}
 
 // A key that is too long for the store, or could be taken for such a digest, is digested.
 std::string Cache::StoreKey(std::string_view key) const {
-  if (key.size() <= store_->max_key_bytes() && !key.starts_with('#')) return std::string(key);
+  if (key.size() <= max_key_bytes_ && !key.starts_with('#')) return std::string(key);
   std::string digest(1 + SHA256_DIGEST_LENGTH, '#');
   SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
          reinterpret_cast<unsigned char*>(digest.data() + 1));
@@ -50,10 +52,10 @@ uint64_t Cache::NewId() {
   return id;
 }
 
-std::optional<Found> Cache::Get(std::string_view key, Version* version) {
+std::optional<Found> Cache::Get(Store& store, std::string_view key, Version* version) {
   const std::string store_key = StoreKey(key);
   Found found;
-  absl::StatusOr<PinnedValue> pinned = store_->Pin(store_key);
+  absl::StatusOr<PinnedValue> pinned = store.Pin(store_key);
   std::string_view bytes;
   if (pinned.ok()) {
     found.pin = *std::move(pinned);
@@ -61,7 +63,7 @@ std::optional<Found> Cache::Get(std::string_view key, Version* version) {
     bytes = found.pin.value();
   } else if (!absl::IsNotFound(pinned.status())) {
     found.copy = std::make_unique<std::string>();
-    const absl::StatusOr<Version> got = store_->Get(store_key, found.copy.get());
+    const absl::StatusOr<Version> got = store.Get(store_key, found.copy.get());
     if (!got.ok()) return std::nullopt;
     *version = *got;
     bytes = *found.copy;
@@ -79,7 +81,8 @@ Lookup Cache::Find(std::string resource, const Fields& request, int64_t now_ms) 
   Place& place = lookup.place;
   place.resource = std::move(resource);
   place.key = place.resource;
-  std::optional<Found> found = Get(place.resource, &place.resource_version);
+  Store& store = stores_->Of(place.resource);
+  std::optional<Found> found = Get(store, place.resource, &place.resource_version);
   place.version = place.resource_version;
   if (!found) return lookup;
   const RecordHead& fixed = found->record.fixed;
@@ -96,42 +99,56 @@ Lookup Cache::Find(std::string resource, const Fields& request, int64_t now_ms) 
       place.variants_id = fixed.id;
       place.key = VariantKey(place.resource, fixed.id, VaryValues(place.vary_names, request));
       place.version = kAbsent;
-      found = Get(place.key, &place.version);
+      found = Get(store, place.key, &place.version);
       lookup.other_variants = !found;
       if (!found || found->record.fixed.kind != RecordKind::kResponse) return lookup;
       break;
   }
+  // It stays what the next one takes the place of.
+  if (!HasBody(place, found->record.fixed)) return lookup;
   lookup.found = std::move(found);
   return lookup;
 }
 
 std::optional<Found> Cache::FindAgain(const Place& place) {
   Version version = kAbsent;
-  std::optional<Found> found = Get(place.key, &version);
-  if (!found || version != place.version || found->record.fixed.kind != RecordKind::kResponse)
+  std::optional<Found> found = Get(stores_->Of(place.resource), place.key, &version);
+  if (!found || version != place.version || found->record.fixed.kind != RecordKind::kResponse ||
+      !HasBody(place, found->record.fixed)) {
     return std::nullopt;
+  }
   return found;
 }
 
-std::shared_ptr<const Found> Cache::FindPiece(const Record& record, uint64_t piece) {
-  const std::string key = PieceKey(record.fixed.id, piece);
+bool Cache::HasBody(const Place& place, const RecordHead& record) {
+  return record.id == 0 || FindPiece(place.resource, record, 0) != nullptr;
+}
+
+std::shared_ptr<const Found> Cache::FindPiece(std::string_view resource, const RecordHead& record,
+                                              uint64_t piece) {
+  const std::string key = PieceKey(record.id, piece);
   if (const auto held = held_pieces_.find(key); held != held_pieces_.end()) return held->second;
+  Store& store = stores_->Of(resource);
   const auto found = std::make_shared<Found>();
-  absl::StatusOr<PinnedValue> pinned = store_->Pin(key);
+  absl::StatusOr<PinnedValue> pinned = store.Pin(key);
   if (pinned.ok()) {
     found->pin = *std::move(pinned);
     found->record.body = found->pin.value();
-  } else {
+  } else if (!absl::IsNotFound(pinned.status())) {
     found->copy = std::make_unique<std::string>();
-    if (absl::IsNotFound(pinned.status()) || !store_->Get(key, found->copy.get()).ok())
-      return nullptr;
-    found->record.body = *found->copy;
+    if (store.Get(key, found->copy.get()).ok()) found->record.body = *found->copy;
   }
-  const uint64_t begin = piece * record.fixed.piece_bytes;
-  const uint64_t size =
-      std::min<uint64_t>(record.fixed.piece_bytes, record.fixed.body_bytes - begin);
-  if (found->record.body.size() != size) return nullptr;
-  if (held_pieces_.size() < kMostHeldPieces) held_pieces_[key] = found;
+  const uint64_t begin = piece * record.piece_bytes;
+  if (found->record.body.size() !=
+      std::min<uint64_t>(record.piece_bytes, record.body_bytes - begin)) {
+    // Whoever finds the response looks for its first piece: nobody begins to send the rest.
+    const std::string first = PieceKey(record.id, 0);
+    held_pieces_.erase(first);
+    store.Erase(first).IgnoreError();
+    return nullptr;
+  }
+  if (held_pieces_.size() == kMostHeldPieces) held_pieces_.erase(held_pieces_.begin());
+  held_pieces_[key] = found;
   return found;
 }
 
@@ -143,21 +160,23 @@ int64_t Cache::KeptMs(const Life& life) {
 Terms Cache::GoneAfter(int64_t kept_ms) const {
   Terms terms;
   kept_ms = std::min(kept_ms, kForEver_ms);
-  if (store_->keeps_terms()) terms.expires = Expiry::After(std::chrono::milliseconds(kept_ms));
+  if (keeps_terms_) terms.expires = Expiry::After(std::chrono::milliseconds(kept_ms));
   return terms;
 }
 
-bool Cache::KeepPieces(const Record& record, int64_t kept_ms) {
-  if (!store_->keeps_terms() || !record.in_pieces()) return true;
+bool Cache::KeepPieces(Store& store, const Record& record, int64_t kept_ms) {
+  if (!keeps_terms_ || !record.in_pieces()) return true;
   const Expiry gone = GoneAfter(kept_ms + kPiecesOutlast_ms).expires;
   for (uint64_t piece = 0; piece < record.pieces(); ++piece) {
-    if (!store_->Touch(PieceKey(record.fixed.id, piece), gone).ok()) return false;
+    if (!store.Touch(PieceKey(record.fixed.id, piece), gone).ok()) return false;
   }
   return true;
 }
 
-Cache::Body::Body(Cache* cache, const Life& life)
-    : cache_(cache), terms_(cache->GoneAfter(KeptMs(life) + kPiecesOutlast_ms)) {}
+Cache::Body::Body(Cache* cache, std::string_view resource, const Life& life)
+    : cache_(cache),
+      store_(cache->stores_->Of(resource)),
+      terms_(cache->GoneAfter(KeptMs(life) + kPiecesOutlast_ms)) {}
 
 bool Cache::Body::Append(std::string_view bytes) {
   total_ += bytes.size();
@@ -174,7 +193,7 @@ bool Cache::Body::Append(std::string_view bytes) {
 
 bool Cache::Body::StorePiece() {
   if (id_ == 0) id_ = cache_->NewId();
-  if (!cache_->PutFor(cache_->PieceKey(id_, pieces_), bytes_, terms_)) return false;
+  if (!cache_->PutFor(store_, cache_->PieceKey(id_, pieces_), bytes_, terms_)) return false;
   ++pieces_;
   bytes_.clear();
   return true;
@@ -182,19 +201,20 @@ bool Cache::Body::StorePiece() {
 
 void Cache::Body::Drop() {
   for (uint64_t piece = 0; piece < pieces_; ++piece)
-    cache_->store_->Erase(cache_->PieceKey(id_, piece)).IgnoreError();
+    store_.Erase(cache_->PieceKey(id_, piece)).IgnoreError();
   bytes_ = {};
   id_ = pieces_ = total_ = 0;
 }
 
-bool Cache::PutFor(const std::string& key, const std::string& value, const Terms& terms) {
-  return store_->keeps_terms() ? store_->Put(key, value, terms).ok() : store_->Put(key, value).ok();
+bool Cache::PutFor(Store& store, const std::string& key, const std::string& value,
+                   const Terms& terms) {
+  return keeps_terms_ ? store.Put(key, value, terms).ok() : store.Put(key, value).ok();
 }
 
-bool Cache::Swap(std::string_view key, Version expected, const std::string& record,
+bool Cache::Swap(Store& store, std::string_view key, Version expected, const std::string& record,
                  int64_t kept_ms) {
   const absl::StatusOr<CasResult> swapped =
-      store_->CompareAndSwap(StoreKey(key), expected, record, GoneAfter(kept_ms));
+      store.CompareAndSwap(StoreKey(key), expected, record, GoneAfter(kept_ms));
   return swapped.ok() && swapped->swapped;
 }
 
@@ -204,7 +224,7 @@ bool Cache::SelectBy(const std::string& names, const Fields& request, int64_t no
     place.variants_id = NewId();
     place.vary_names = names;
     place.version = kAbsent;
-    if (!Swap(place.resource, place.resource_version,
+    if (!Swap(stores_->Of(place.resource), place.resource, place.resource_version,
               MakeNote(RecordKind::kVariants, place.resource, names, place.variants_id, now_ms),
               kStaleLasts_ms)) {
       return false;
@@ -230,7 +250,7 @@ bool Cache::Put(const Place& asked, const Fields& request, const ResponseHead& r
       MakeResponseFront(place.key, response, StoredHead(response, now_ms), life, body.total_,
                         body.id_, static_cast<uint32_t>(piece_bytes_));
   if (body.id_ == 0) record.append(body.bytes_);
-  if (!Swap(place.key, place.version, record, KeptMs(life))) return false;
+  if (!Swap(body.store_, place.key, place.version, record, KeptMs(life))) return false;
   body.pieces_ = 0;  // they are the record's now
   return true;
 }
@@ -250,12 +270,14 @@ std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& requ
     merged.fields.push_back({"age", *age});
   Life life;
   if (MayKeep(request, merged, request_time_ms, now_ms, &life) != Keep::kYes) return found;
-  if (!KeepPieces(old, KeptMs(life))) return std::nullopt;
+  Store& store = stores_->Of(place.resource);
+  if (!KeepPieces(store, old, KeptMs(life))) return std::nullopt;
   std::string record = MakeResponseFront(old.key, merged, head, life, old.fixed.body_bytes,
                                          old.fixed.id, old.fixed.piece_bytes);
   record.append(old.body);
   Found fresh;
-  Swap(place.key, place.version, record, KeptMs(life));  // if somebody was faster, theirs stays
+  Swap(store, place.key, place.version, record,
+       KeptMs(life));  // if somebody was faster, theirs stays
   fresh.copy = std::make_unique<std::string>(std::move(record));
   const std::optional<Record> read = ReadRecord(*fresh.copy, old.key);
   if (!read) return found;
@@ -264,14 +286,15 @@ std::optional<Found> Cache::Freshen(const Place& place, const RequestFacts& requ
 }
 
 void Cache::NotePass(const Place& place, int64_t now_ms) {
-  Swap(place.resource, place.resource_version,
+  Swap(stores_->Of(place.resource), place.resource, place.resource_version,
        MakeNote(RecordKind::kPass, place.resource, "", 0, now_ms), kPassLasts_ms);
 }
 
 bool Cache::Invalidate(std::string_view resource, int64_t now_ms) {
   Version version = kAbsent;
-  const std::optional<Found> found = Get(resource, &version);
-  PutFor(StoreKey(resource), MakeNote(RecordKind::kInvalidated, resource, "", 0, now_ms),
+  Store& store = stores_->Of(resource);
+  const std::optional<Found> found = Get(store, resource, &version);
+  PutFor(store, StoreKey(resource), MakeNote(RecordKind::kInvalidated, resource, "", 0, now_ms),
          GoneAfter(kInvalidatedLasts_ms));
   return found && (found->record.fixed.kind == RecordKind::kResponse ||
                    found->record.fixed.kind == RecordKind::kVariants);

@@ -7,6 +7,8 @@
 //     nobody makes again.
 // C3  A response is stored by compare-and-swap against what was there when it was asked for: what
 //     was fetched before an invalidation is never stored after it.
+// C4  All that is stored of a resource is in one store of the cluster: that of the resource's key.
+//     Whatever costs a file costs whole resources, and leaves none by halves.
 #ifndef KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
 #define KILL9_APPS_HTTP_CACHE_CACHE_CACHE_H_
 
@@ -18,6 +20,7 @@
 #include <string>
 #include <string_view>
 
+#include "apps/cluster/cluster.h"
 #include "apps/http_cache/cache/record.h"
 #include "variants/store.h"
 
@@ -49,22 +52,24 @@ struct Lookup {
 
 class Cache {
  public:
-  // The store is this process's own. `max_object_bytes`: longer bodies are not stored.
-  Cache(Store* store, uint64_t max_object_bytes);
+  // The stores are this process's own. `max_object_bytes`: longer bodies are not stored.
+  Cache(server::Cluster* stores, uint64_t max_object_bytes);
 
   Lookup Find(std::string resource, const Fields& request, int64_t now_ms);
   // The response of a place again, if nobody has replaced it.
   std::optional<Found> FindAgain(const Place& place);
-  // A piece of a response's body; null if it is there no more. Since it never changes (R3), those
-  // who send it at the same time share one hold, and its checksum is looked at once.
-  std::shared_ptr<const Found> FindPiece(const Record& record, uint64_t piece);
+  // A piece of the body of a response of this resource; null if it is there no more: then the
+  // response is not found again. Since a piece never changes (R3), those who send it at the same
+  // time share one hold, and its checksum is looked at once.
+  std::shared_ptr<const Found> FindPiece(std::string_view resource, const RecordHead& record,
+                                         uint64_t piece);
   // Forgets the holds that nobody needs now. To be called about once a second.
   void DropHeldPieces() { held_pieces_.clear(); }
 
   // Collects a body, by and by; what does not fit one piece is stored at once.
   class Body {
    public:
-    Body(Cache* cache, const Life& life);
+    Body(Cache* cache, std::string_view resource, const Life& life);
     ~Body() { Drop(); }
     Body(const Body&) = delete;
     Body& operator=(const Body&) = delete;
@@ -76,6 +81,7 @@ class Cache {
     friend class Cache;
     bool StorePiece();
     Cache* const cache_;
+    Store& store_;
     const Terms terms_;  // of its pieces
     std::string bytes_;  // of the piece that is not stored yet
     uint64_t total_ = 0;
@@ -101,20 +107,26 @@ class Cache {
 
  private:
   std::string StoreKey(std::string_view key) const;
-  std::optional<Found> Get(std::string_view key, Version* version);
-  bool Swap(std::string_view key, Version expected, const std::string& record, int64_t kept_ms);
+  // These are told the store of the resource whose key it is.
+  std::optional<Found> Get(Store& store, std::string_view key, Version* version);
+  bool Swap(Store& store, std::string_view key, Version expected, const std::string& record,
+            int64_t kept_ms);
+  bool PutFor(Store& store, const std::string& key, const std::string& value, const Terms& terms);
+  bool KeepPieces(Store& store, const Record& record, int64_t kept_ms);
+  // Whether the first piece is there: of a body that has lost one it is not (FindPiece).
+  bool HasBody(const Place& place, const RecordHead& record);
   // For how long a response can be of use, with a validator or in place of an error.
   static int64_t KeptMs(const Life& life);
   // Gone after that time, where the store keeps such terms; there its room is not lost.
   Terms GoneAfter(int64_t kept_ms) const;
-  bool KeepPieces(const Record& record, int64_t kept_ms);
   // Makes the resource's key select by these names; false if it has changed meanwhile.
   bool SelectBy(const std::string& names, const Fields& request, int64_t now_ms, Place& place);
-  bool PutFor(const std::string& key, const std::string& value, const Terms& terms);
   std::string PieceKey(uint64_t id, uint64_t piece) const;
   uint64_t NewId();
 
-  Store* const store_;
+  server::Cluster* const stores_;
+  const bool keeps_terms_;
+  const size_t max_key_bytes_;
   const uint64_t max_object_bytes_;
   const uint64_t piece_bytes_;
   std::map<std::string, std::shared_ptr<const Found>> held_pieces_;

@@ -219,7 +219,7 @@ void Client::Stored(Found found, std::string_view cache_status) {
 
 void Client::SendStoredBody(Found found, uint64_t first, uint64_t bytes) {
   if (found.record.in_pieces()) {
-    pieces_of_ = found.record;
+    pieces_of_ = found.record.fixed;
     next_byte_ = first;
     end_byte_ = first + bytes;
     state_ = State::kPieces;
@@ -238,14 +238,15 @@ void Client::SendHeld(std::shared_ptr<const Found> found, std::string_view bytes
 }
 
 void Client::PumpPieces() {
-  const uint64_t piece_bytes = pieces_of_.fixed.piece_bytes;
+  const uint64_t piece_bytes = pieces_of_.piece_bytes;
   while (state_ == State::kPieces && stream_.unwritten() < kMostAheadBytes) {
     if (next_byte_ == end_byte_) {
       Finish();
       Write();
       return Process();
     }
-    Held piece = services_->cache->FindPiece(pieces_of_, next_byte_ / piece_bytes);
+    Held piece =
+        services_->cache->FindPiece(request_->resource, pieces_of_, next_byte_ / piece_bytes);
     if (!piece) return Close();  // it has been forgotten meanwhile
     std::string_view bytes = piece->record.body.substr(next_byte_ % piece_bytes);
     bytes = bytes.substr(0, std::min<uint64_t>(bytes.size(), end_byte_ - next_byte_));

@@ -88,7 +88,7 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   int64_t since_ms_;    // the last progress in what it waits for
   uint64_t written_then_ = 0;
   // Of kPieces.
-  Record pieces_of_;
+  RecordHead pieces_of_;
   uint64_t next_byte_ = 0;
   uint64_t end_byte_ = 0;
 };

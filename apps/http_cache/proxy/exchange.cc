@@ -135,7 +135,7 @@ void Exchange::DecideKeeping(const ResponseHead& head) {
                     head.framing.length <= services_->cache->max_object_bytes();
   if (keep == Keep::kYes && fits) {
     stored_head_ = StoredHead(head, now_ms);
-    body_.emplace(services_->cache, life_);
+    body_.emplace(services_->cache, place_.resource, life_);
     if (head.framing.kind == Framing::Kind::kLength) body_bytes_ = head.framing.length;
     return;
   }

@@ -21,27 +21,34 @@ std::string LeaseKey(const std::string& key) {
 
 }  // namespace
 
-Flights::Flights(Loop* loop, Store* store, std::chrono::milliseconds lease_for)
-    : store_(store), lease_for_(lease_for), soon_(event_new(loop->base(), -1, 0, OnTold, this)) {
-  if (!store->keeps_terms()) return;
-  const absl::StatusOr<int> descriptor = store->LeaseDescriptor();
-  if (!descriptor.ok()) return;  // then it is asked again each second
-  told_ = event_new(loop->base(), *descriptor, EV_READ | EV_PERSIST, OnTold, this);
-  event_add(told_, nullptr);
+Flights::Flights(Loop* loop, server::Cluster* stores, std::chrono::milliseconds lease_for)
+    : stores_(stores),
+      keeps_terms_(stores->keeps_terms()),
+      lease_for_(lease_for),
+      soon_(event_new(loop->base(), -1, 0, OnTold, this)) {
+  if (!keeps_terms_) return;
+  for (const auto& store : stores->stores()) {
+    const absl::StatusOr<int> descriptor = store->LeaseDescriptor();
+    if (!descriptor.ok()) continue;  // then it is asked again each second
+    told_.push_back(event_new(loop->base(), *descriptor, EV_READ | EV_PERSIST, OnTold, this));
+    event_add(told_.back(), nullptr);
+  }
 }
 
 Flights::~Flights() {
-  if (told_ != nullptr) event_free(told_);
+  for (event* const told : told_) event_free(told);
   event_free(soon_);
 }
 
 bool Flights::TakeLease(const std::string& key, Flight& flight) {
   flight.ours = true;
-  if (!store_->keeps_terms()) return true;
+  if (!keeps_terms_) return true;
+  const std::string lease_key = LeaseKey(key);
   std::string value;
   LeaseOptions options;
   options.lease_for = lease_for_;
-  absl::StatusOr<LeaseAnswer> answer = store_->GetOrLease(LeaseKey(key), &value, options);
+  absl::StatusOr<LeaseAnswer> answer =
+      stores_->Of(lease_key).GetOrLease(lease_key, &value, options);
   if (!answer.ok()) return true;  // no room to note it: rather two fetches than none
   if (answer->kind == LeaseAnswer::Kind::kLease) flight.lease = std::move(answer->lease);
   flight.ours = answer->kind != LeaseAnswer::Kind::kBusy;
@@ -77,14 +84,22 @@ void Flights::Land(const std::string& key, Landing landing) {
   if (found == flights_.end()) return;
   Flight flight = std::move(found->second);
   flights_.erase(found);
-  if (flight.lease.version != kAbsent) store_->DropLease(flight.lease).IgnoreError();
+  if (flight.lease.version != kAbsent)
+    stores_->Of(flight.lease.key).DropLease(flight.lease).IgnoreError();
   for (FlightWaiter* const waiter : flight.waiters) waiter->OnLanded(landing);
+}
+
+// Each of them is asked: what one has told is told once.
+bool Flights::ForgetTold() {
+  bool near_death = false;
+  for (const auto& store : stores_->stores()) near_death = store->ForgetTold() || near_death;
+  return near_death;
 }
 
 // Arms the timer, for what the descriptor may not tell.
 void Flights::WaitForOthers() {
   int64_t pause_us = kMostPause_us;
-  if (store_->ForgetTold()) pause_us = kNearDeath_us;
+  if (ForgetTold()) pause_us = kNearDeath_us;
   const timeval pause = {pause_us / 1'000'000, pause_us % 1'000'000};
   event_add(soon_, &pause);
 }
@@ -113,7 +128,7 @@ void Flights::AskAgain() {
 
 void Flights::OnTold(int, short, void* self) {
   Flights& flights = *static_cast<Flights*>(self);
-  const bool near_death = flights.store_->keeps_terms() && flights.store_->ForgetTold();
+  const bool near_death = flights.keeps_terms_ && flights.ForgetTold();
   flights.AskAgain();
   if (!near_death) return;
   const timeval pause = {0, kNearDeath_us};

@@ -1,7 +1,7 @@
 // One fetch for many equal requests, in all workers together. Within a worker those who ask for
 // what is being fetched wait for it here; between workers the store's leases decide who fetches. If
 // a worker dies while it fetches, its lease passes to another at once, and one of those who wait
-// there fetches. Nobody polls: a descriptor of the store's wakes the loop.
+// there fetches. Nobody polls: a descriptor of each store's wakes the loop.
 //
 // A lease is of a key of its own, beside the response's: the record's versions mean something else
 // (Cache, C3).
@@ -14,7 +14,9 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "apps/cluster/cluster.h"
 #include "apps/http_cache/net/loop.h"
 #include "variants/store.h"
 
@@ -36,9 +38,9 @@ class FlightWaiter {
 
 class Flights {
  public:
-  // Where the store keeps no terms, only the requests of one worker share a fetch. `lease_for`:
+  // Where the stores keep no terms, only the requests of one worker share a fetch. `lease_for`:
   // whoever fetches for longer is taken for lost.
-  Flights(Loop* loop, Store* store, std::chrono::milliseconds lease_for);
+  Flights(Loop* loop, server::Cluster* stores, std::chrono::milliseconds lease_for);
   ~Flights();
   Flights(const Flights&) = delete;
   Flights& operator=(const Flights&) = delete;
@@ -60,13 +62,15 @@ class Flights {
 
   // Whether the lease, or all that is needed of it, is ours now.
   bool TakeLease(const std::string& key, Flight& flight);
+  bool ForgetTold();
   void WaitForOthers();
   void AskAgain();
   static void OnTold(int, short, void* self);
 
-  Store* const store_;
+  server::Cluster* const stores_;
+  const bool keeps_terms_;
   const std::chrono::milliseconds lease_for_;
-  event* told_ = nullptr;
+  std::vector<event*> told_;
   event* const soon_;
   std::map<std::string, Flight> flights_;
 };

@@ -9,8 +9,8 @@
 #include "apps/http_cache/http/parser.h"
 #include "apps/http_cache/net/counters.h"
 #include "apps/http_cache/net/fetch.h"
-#include "apps/http_cache/proxy/flight.h"
 #include "apps/http_cache/net/loop.h"
+#include "apps/http_cache/proxy/flight.h"
 #include "apps/http_cache/proxy/options.h"
 #include "apps/http_cache/rules/freshness.h"
 

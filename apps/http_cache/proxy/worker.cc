@@ -15,11 +15,11 @@ namespace {
 
 class Worker {
  public:
-  Worker(const WorkerSetup& setup, Store* store)
+  Worker(const WorkerSetup& setup, server::Cluster* stores)
       : setup_(setup),
-        cache_(store, setup.options.max_object_bytes),
+        cache_(stores, setup.options.max_object_bytes),
         origin_(&loop_, setup.origin, &setup.rows[setup.number]),
-        flights_(&loop_, store, std::chrono::milliseconds(setup.options.lease_ms)) {
+        flights_(&loop_, stores, std::chrono::milliseconds(setup.options.lease_ms)) {
     services_.options = &setup.options;
     services_.loop = &loop_;
     services_.cache = &cache_;
@@ -129,6 +129,8 @@ class Worker {
 
 }  // namespace
 
-int RunWorker(const WorkerSetup& setup, Store* store) { return Worker(setup, store).Run(); }
+int RunWorker(const WorkerSetup& setup, server::Cluster* stores) {
+  return Worker(setup, stores).Run();
+}
 
 }  // namespace kill9::http

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/cluster/cluster.h"
 #include "apps/http_cache/proxy/request.h"
-#include "variants/store.h"
 
 namespace kill9::http {
 
@@ -29,7 +29,7 @@ struct WorkerSetup {
 };
 
 // Runs until SIGTERM, then until the last client has its answer. Returns the exit status.
-int RunWorker(const WorkerSetup& setup, Store* store);
+int RunWorker(const WorkerSetup& setup, server::Cluster* stores);
 
 }  // namespace kill9::http
 

@@ -145,6 +145,14 @@ class Cache:
             except OSError:
                 time.sleep(0.001)
 
+    def kill_all(self):
+        """The master, and with it all: returns when its workers have ended."""
+        workers = self.workers()
+        self.kill_master()
+        for pid in workers:
+            while alive(pid):
+                time.sleep(0.001)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait()

@@ -249,7 +249,21 @@ class GarbageTest(ProgramTest):
         self.assertEqual(self.get("/bad")["status"], 502)
 
 
-class DeathsTest(ProgramTest):
+class FilesTest(ProgramTest):
+    FILES = 3
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.files = [os.path.join(self.folder.name, "cache%d" % n) for n in range(self.FILES)]
+        self.options = ["--file=" + file for file in self.files]
+        super().setUp()
+
+    def tearDown(self):
+        super().tearDown()
+        self.folder.cleanup()
+
+
+class DeathsTest(FilesTest):
     def crowd(self, path, until):
         """Clients that ask at once for what the origin holds back until `until` is true."""
         self.gate = threading.Event()
@@ -380,20 +394,13 @@ class LateTest(ProgramTest):
         self.assertEqual(self.origin.count("/long"), 1)
 
 
-class FileTest(ProgramTest):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.options = ("--file=" + os.path.join(self.folder.name, "cache"),)
-        super().setUp()
-
-    def tearDown(self):
-        super().tearDown()
-        self.folder.cleanup()
+class FileTest(FilesTest):
+    FILES = 1
 
     def has_writer(self):
         """Whether somebody has the lock of who writes the file to the disk (disk_writer.cc)."""
         try:
-            file = open(os.path.join(self.folder.name, "cache"), "r+b")
+            file = open(self.files[0], "r+b")
         except FileNotFoundError:  # no worker has made it yet
             return False
         with file:
@@ -418,16 +425,41 @@ class FileTest(ProgramTest):
 
     def test_the_cache_is_warm_after_the_death_of_everybody(self):
         body = self.get("/a")["body"]
-        workers = self.cache.workers()
-        self.cache.kill_master()
-        for pid in workers:  # the kernel kills them with their master
-            while alive(pid):
-                time.sleep(0.01)
+        self.cache.kill_all()
         self.cache.start()
         got = self.get("/a")
         self.assertIn("hit", got["how"])
         self.assertEqual(got["body"], body)
         self.assertEqual(self.origin.count("/a"), 1)
+
+
+class DamageTest(FilesTest):
+    URLS = 60
+
+    def hits(self):
+        return sum("hit" in self.get("/%d" % n)["how"] for n in range(self.URLS))
+
+    def test_a_damaged_file_costs_its_share(self):
+        long = body_of("/long", 1, 2_500_000)
+        self.answers["/long"] = lambda _: (200, [("Cache-Control", "max-age=600")], long)
+        self.assertEqual(self.hits(), 0)
+        self.assertEqual(self.get("/long")["body"], long)
+        self.cache.kill_all()
+        self.cache.start()
+        self.assertEqual(self.hits(), self.URLS)
+        for number, file in enumerate(self.files):
+            self.cache.kill_all()
+            with open(file, "r+b") as damaged:
+                damaged.truncate(5000)
+            self.cache.start()
+            hits = self.hits()
+            self.assertGreater(hits, 0, "file %d costs all" % number)
+            self.assertLess(hits, self.URLS, "file %d had no share: nothing is shown" % number)
+            self.assertTrue(os.path.exists(file + ".damaged"))
+            self.assertEqual(self.get("/long")["body"], long)
+            self.assertEqual(self.hits(), self.URLS)
+        # Of the long one no file had only a part.
+        self.assertEqual(self.origin.count("/long"), 2)
 
 
 class HttpsTest(unittest.TestCase):

@@ -15,7 +15,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from http_cache_fixture import (MAX_AGE_S, Broken, Cache, Client, Origin, alive, body_of, kill,
+from http_cache_fixture import (MAX_AGE_S, Broken, Cache, Client, Origin, body_of, kill,
                                 version_of)
 
 PROGRAM = ""
@@ -80,7 +80,8 @@ class Torture:
         self.oracle = Oracle()
         self.origin = Origin(self.answer)
         self.cache = Cache(PROGRAM, self.origin, "--memory=24m", "--design=" + design,
-                           "--file=" + os.path.join(folder, "cache"), "--lease-ms=2000")
+                           "--file=" + os.path.join(folder, "cache"),
+                           "--file=" + os.path.join(folder, "cache2"), "--lease-ms=2000")
         self.lock = threading.Lock()
         self.faults = []
         self.done = self.whole = self.hits = self.broken = self.kills = self.master_kills = 0
@@ -156,10 +157,7 @@ class Torture:
             self.kills += 1
             if self.kills % KILLS_PER_MASTER == 0:
                 self.master_kills += 1
-                self.cache.kill_master()
-                # Until the kernel has killed its workers, their port is taken.
-                while any(alive(pid) for pid in workers):
-                    time.sleep(0.001)
+                self.cache.kill_all()
                 self.cache.start()
             else:
                 kill(chance.choice(workers))
