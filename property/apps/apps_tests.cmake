@@ -9,7 +9,8 @@ if(LIBEVENT_FOUND)
   # With a planted bug, which the torture must see.
   add_executable(stale_memcached property/apps/memcached/stale_memcached.cc)
   target_link_libraries(stale_memcached PRIVATE kill9_memcached_parts)
-  foreach(test memcached_commands_test memcached_deaths_test memcached_torture_test)
+  foreach(test memcached_commands_test memcached_deaths_test memcached_torture_test
+    memcached_volume_test)
     kill9_defines_for_test(${test} KILL9_MEMCACHED="$<TARGET_FILE:kill9-memcached>"
       KILL9_STALE_MEMCACHED="$<TARGET_FILE:stale_memcached>")
   endforeach()

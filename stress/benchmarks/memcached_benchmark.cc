@@ -20,9 +20,11 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -74,16 +76,17 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
   return children;
 }
 
-// Clock ticks that a process has used.
+// Clock ticks that a process has used, and its children that have ended.
 double TicksOf(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
   std::string text((std::istreambuf_iterator<char>(file)), {});
-  unsigned long user = 0, system = 0;
+  unsigned long user = 0, system = 0, ended_user = 0, ended_system = 0;
   const size_t name_end = text.rfind(')');
   if (name_end == text.npos) return 0;
-  std::sscanf(text.c_str() + name_end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-              &user, &system);
-  return static_cast<double>(user + system);
+  std::sscanf(text.c_str() + name_end,
+              ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", &user, &system,
+              &ended_user, &ended_system);
+  return static_cast<double>(user + system + ended_user + ended_system);
 }
 
 class Server {
@@ -118,6 +121,11 @@ class Server {
 
 std::string KeyOf(uint64_t number) { return absl::StrFormat("%0*d", kKeyDigits, number); }
 
+double MsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
 // Requests of one connection, one batch after another, each with a no-op at its end, whose answer
 // tells that all have come. (kill9-memcached may have forgotten a key: its store is a cache.)
 class Client {
@@ -142,6 +150,8 @@ class Client {
     }
   }
   uint64_t misses() const { return misses_; }
+  // From the end of its connection to the first answer by the next one.
+  const std::vector<double>& waits_ms() const { return waits_ms_; }
   // Requests done: keys read or set.
   uint64_t Batch() {
     requests_.clear();
@@ -165,10 +175,12 @@ class Client {
       done += static_cast<uint64_t>(load_.keys_of_a_get);
     }
     if (Exchange(answer)) {
+      if (std::exchange(cut_off_, false)) waits_ms_.push_back(MsSince(cut_off_at_));
       misses_ += missed_bytes_ / (load_.value_bytes + 26);
       return done;
     }
     close(fd_);  // its worker was killed
+    if (!std::exchange(cut_off_, true)) cut_off_at_ = std::chrono::steady_clock::now();
     Connect();
     return 0;
   }
@@ -222,18 +234,24 @@ class Client {
   int fd_ = -1;
   size_t missed_bytes_ = 0;
   uint64_t misses_ = 0;
+  bool cut_off_ = false;
+  std::chrono::steady_clock::time_point cut_off_at_;
+  std::vector<double> waits_ms_;
 };
 
 struct Measured {
   double per_second = 0;
   double per_tick = 0;
   double missed_share = 0;
+  std::vector<double> waits_ms;  // of clients whose worker was killed
 };
 
 Measured Measure(const Server& server, const Load& load, const Settings& settings,
                  int kill_every_ms) {
   std::atomic<bool> goes_on{true};
   std::atomic<uint64_t> done{0}, misses{0};
+  std::mutex mutex;
+  std::vector<double> waits_ms;
   std::vector<std::thread> threads;
   const double ticks = server.Ticks();
   const auto begin = std::chrono::steady_clock::now();
@@ -242,11 +260,11 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
       Client client(server.port(), load, settings.seed + static_cast<uint64_t>(i));
       while (goes_on) done += client.Batch();
       misses += client.misses();
+      const std::lock_guard lock(mutex);
+      waits_ms.insert(waits_ms.end(), client.waits_ms().begin(), client.waits_ms().end());
     });
   }
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  };
+  const auto seconds = [&] { return MsSince(begin) / 1000; };
   while (seconds() < settings.seconds) {
     usleep(kill_every_ms > 0 ? static_cast<unsigned>(kill_every_ms) * 1000 : 10000);
     const std::vector<pid_t> workers = ChildrenOf(server.pid());
@@ -257,7 +275,7 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
   goes_on = false;
   for (std::thread& thread : threads) thread.join();
   return {count / took, count / std::max(used, 1.0),
-          static_cast<double>(misses.load()) / std::max(count, 1.0)};
+          static_cast<double>(misses.load()) / std::max(count, 1.0), waits_ms};
 }
 
 Json SpreadOf(const std::vector<double>& values) {
@@ -290,7 +308,7 @@ Json Compare(const Load& load, const Settings& settings) {
   Server ours({settings.ours, "-p", other_port, "-t", workers, "-m", "512"}, kFirstPort + 1);
   Client(theirs.port(), load, 0).Fill();
   Client(ours.port(), load, 0).Fill();
-  std::vector<double> time_ratios, work_ratios, killed_ratios;
+  std::vector<double> time_ratios, work_ratios, killed_ratios, killed_work_ratios, waits_ms;
   Measured last_theirs, last_ours;
   for (int round = 0; round < settings.rounds; ++round) {
     last_theirs = Measure(theirs, load, settings, 0);
@@ -300,11 +318,16 @@ Json Compare(const Load& load, const Settings& settings) {
     if (settings.kill_every_ms == 0) continue;
     const Measured killed = Measure(ours, load, settings, settings.kill_every_ms);
     killed_ratios.push_back(killed.per_second / last_ours.per_second);
+    killed_work_ratios.push_back(killed.per_tick / last_ours.per_tick);
+    waits_ms.insert(waits_ms.end(), killed.waits_ms.begin(), killed.waits_ms.end());
   }
   std::printf("%-24s %10.0f %10.0f %9.2f %14.2f %10.4f", load.name.c_str(), last_theirs.per_second,
               last_ours.per_second, Median(time_ratios), Median(work_ratios),
               100 * last_ours.missed_share);
-  if (!killed_ratios.empty()) std::printf(" %14.2f", Median(killed_ratios));
+  if (!killed_ratios.empty()) {
+    std::printf(" %14.2f %14.2f %10.1f", Median(killed_ratios), Median(killed_work_ratios),
+                Median(waits_ms));
+  }
   std::printf("\n");
   std::fflush(stdout);
   Json run = {{"measure", "load"},
@@ -316,7 +339,10 @@ Json Compare(const Load& load, const Settings& settings) {
               {"missed_share", last_ours.missed_share}};
   if (!killed_ratios.empty()) {
     run["under_kills"] = SpreadOf(killed_ratios);
+    run["under_kills_for_its_work"] = SpreadOf(killed_work_ratios);
     run["kill_every_ms"] = settings.kill_every_ms;
+    if (!waits_ms.empty()) run["wait_ms"] = SpreadOf(waits_ms);
+    run["waits"] = waits_ms.size();
   }
   return run;
 }
@@ -343,7 +369,8 @@ int main(int argc, char** argv) {
   return options.Run(argc, argv, [&] {
     Json result = NewResult("memcached_benchmark", settings.seed);
     std::printf("%-24s %10s %10s %9s %14s %10s%s\n", "load", "theirs/s", "ours/s", "in time",
-                "for its work", "misses, %", settings.kill_every_ms > 0 ? "   while killed" : "");
+                "for its work", "misses, %",
+                settings.kill_every_ms > 0 ? "   while killed   for its work   wait, ms" : "");
     for (const Load& load : Loads()) {
       if (load.name.starts_with(settings.only)) result["runs"].push_back(Compare(load, settings));
     }

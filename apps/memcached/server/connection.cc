@@ -39,7 +39,6 @@ void Connection::Begin(ConnectionContext& context, int fd) {
   self.readable_ = event_new(context.base, fd, EV_READ | EV_PERSIST, OnEvent, &self);
   self.writable_ = event_new(context.base, fd, EV_WRITE, OnEvent, &self);
   event_add(self.readable_, nullptr);
-  context.slot.Add(Counter::kTotalConnections);
   context.CountConnections();
 }
 

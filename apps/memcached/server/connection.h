@@ -52,6 +52,11 @@ class Connection {
 
   int64_t active_ms() const { return active_ms_; }
   bool has_something_under_way() const { return !input_.empty() || !unsent_.empty() || skip_ > 0; }
+  // Another worker can go on with it as if it had just come. What it is to make anew is noted here.
+  bool may_be_given_away() const {
+    return !has_something_under_way() && leases_.bytes() == 0 && !ends_;
+  }
+  int fd() const { return fd_; }
   // Ends it: *this is gone.
   void Close();
 

@@ -152,6 +152,9 @@ int RunServer(const Options& options, FindDesign find) {
   auto listeners = server::OnceFree([&options] { return Listen(options); });
   if (!listeners.ok()) return Fail(listeners.status());
   parts.listeners = *std::move(listeners);
+  auto hand_over = server::HandOver::Make(options.workers);
+  if (!hand_over.ok()) return Fail(hand_over.status());
+  parts.hand_over = *std::move(hand_over);
   Background background;
   if (options.daemon) background.Enter();
   if (absl::Status status = WritePidFile(options.pid_file); !status.ok()) return Fail(status);

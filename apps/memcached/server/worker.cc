@@ -28,6 +28,7 @@ class Worker {
  public:
   Worker(const ServerParts& parts, int index, server::Cluster& stores)
       : parts_(parts),
+        index_(index),
         slot_(parts.shared->slots[static_cast<size_t>(index)]),
         items_(stores, parts.options.uses_cas),
         executor_(parts.options, items_, *parts.shared, slot_, output_),
@@ -50,6 +51,10 @@ class Worker {
       event_add(accepts_.back(), nullptr);
     }
     event_add(event_new(base_, -1, EV_PERSIST, OnSecond, this), &kEverySecond);
+    event_add(
+        event_new(base_, parts_.hand_over->Inbox(index_), EV_READ | EV_PERSIST, OnLetter, this),
+        nullptr);
+    AskForConnection();
     for (const int signal : {SIGTERM, SIGINT}) {
       event_add(evsignal_new(base_, signal, OnEnd, this), nullptr);
     }
@@ -98,6 +103,45 @@ class Worker {
       return;
     }
     Connection::Begin(context_, fd);
+    slot_.Add(Counter::kTotalConnections);
+  }
+
+  // Of the one that has the most, if it would still have as many as this one.
+  void AskForConnection() {
+    uint64_t most = context_.connections.size() + 1;
+    int busiest = -1;
+    for (int i = 0; i < parts_.shared->workers; ++i) {
+      const WorkerSlot& other = parts_.shared->slots[static_cast<size_t>(i)];
+      // Relaxed: a hint.
+      const uint64_t connections = other.connections.load(std::memory_order_relaxed);
+      if (other.pid.load(std::memory_order_relaxed) == 0 || connections <= most) continue;
+      most = connections;
+      busiest = i;
+    }
+    if (busiest >= 0) parts_.hand_over->Send(busiest, {.from = index_});
+  }
+
+  void GiveConnection(int to) {
+    const WorkerSlot& other = parts_.shared->slots[static_cast<size_t>(to)];
+    // Relaxed: a hint.
+    const uint64_t theirs = other.connections.load(std::memory_order_relaxed);
+    auto& all = context_.connections;
+    if (ending_ || all.size() <= theirs + 1) return;
+    for (const auto& one : all) {
+      if (!one->may_be_given_away()) continue;
+      if (parts_.hand_over->Send(to, {.from = index_, .connection = one->fd()})) one->Close();
+      return;
+    }
+  }
+
+  static void OnLetter(int, short, void* object) {
+    auto& self = *static_cast<Worker*>(object);
+    server::HandOver::Letter letter;
+    if (!self.parts_.hand_over->Take(self.index_, &letter)) return;
+    if (letter.connection < 0) return self.GiveConnection(letter.from);
+    self.context_.Tick();
+    Connection::Begin(self.context_, letter.connection);
+    self.AskForConnection();
   }
 
   static void OnSecond(int, short, void* object) {
@@ -113,6 +157,7 @@ class Worker {
       self.slot_.Add(Counter::kIdleKicks);
       one.Close();
     }
+    if (!self.ending_) self.AskForConnection();
   }
 
   // Who has nothing under way ends now, the others may take a second.
@@ -130,6 +175,7 @@ class Worker {
   }
 
   const ServerParts& parts_;
+  const int index_;
   WorkerSlot& slot_;
   Items items_;
   Output output_;

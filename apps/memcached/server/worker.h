@@ -7,6 +7,7 @@
 
 #include "apps/memcached/commands/counters.h"
 #include "apps/memcached/options/options.h"
+#include "apps/server/hand_over.h"
 #include "variants/registry.h"
 
 namespace kill9::memcached {
@@ -18,6 +19,7 @@ struct ServerParts {
   std::vector<std::shared_ptr<Segment>> segments;
   SharedState* shared = nullptr;
   std::vector<int> listeners;
+  std::unique_ptr<server::HandOver> hand_over;
 };
 
 // Serves until SIGTERM or SIGINT, and returns the exit code. `index` is that of its slot.

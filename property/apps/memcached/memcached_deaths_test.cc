@@ -230,6 +230,48 @@ TEST_F(MemcachedDeaths, AWorkerThatIsKilledIsReplacedAndTheOthersGoOn) {
   EXPECT_NE(server.Ask("stats\r\n").find("STAT worker_restarts 1\r\n"), std::string::npos);
 }
 
+TEST_F(MemcachedDeaths, AWorkerThatBeginsIsGivenClientsThatNoticeNothing) {
+  MemcachedServer server({"-m", "8", "-t", "2"}, KILL9_MEMCACHED);
+  std::vector<std::unique_ptr<MemcachedClient>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<MemcachedClient>(server.path()));
+    EXPECT_EQ(clients.back()->Ask("mn\r\n"), "MN\r\n");
+  }
+  // One of them has begun a request, one was told to make an item: they stay where they are.
+  clients[0]->Send("set half 0 0 4\r\nva");
+  EXPECT_EQ(clients[1]->Ask("mg lease N30\r\n"), "HD W\r\n");
+  const auto counts = [&](MemcachedClient& client) {
+    const std::string conns = client.Ask("stats conns\r\n");
+    std::vector<int> of_workers;
+    for (const char* name : {"STAT 0:connections ", "STAT 1:connections "}) {
+      of_workers.push_back(std::atoi(conns.c_str() + conns.find(name) + strlen(name)));
+    }
+    return of_workers;
+  };
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<int> now = counts(*clients.back());
+    return now[0] + now[1] == 8 && now[0] > 0 && now[1] > 0;
+  }));
+  kill(server.Workers().front(), SIGKILL);
+  std::vector<MemcachedClient*> left;
+  for (size_t i = 1; i < clients.size(); ++i) {
+    clients[i]->Ask("mn\r\n");
+    if (!clients[i]->closed()) left.push_back(clients[i].get());
+  }
+  ASSERT_GE(left.size(), 2u);
+  EXPECT_TRUE(Eventually([&] {
+    const std::vector<int> now = counts(*left.back());
+    return std::abs(now[0] - now[1]) <= 1 && now[0] > 0 && now[1] > 0;
+  }));
+  for (MemcachedClient* client : left) EXPECT_EQ(client->Ask("get none\r\n"), "END\r\n");
+  clients[0]->Send("l1\r\n");
+  const std::string answer = clients[0]->ReadUntil("\r\n");
+  EXPECT_TRUE(answer == "STORED\r\n" || clients[0]->closed()) << answer;
+  if (!clients[1]->closed()) {
+    EXPECT_EQ(left.back()->Ask("mg lease N30\r\n"), "HD Z\r\n");
+  }
+}
+
 TEST_F(MemcachedDeaths, AStoppedWorkerKeepsNoNewClientWaiting) {
   MemcachedServer server({"-m", "8", "-t", "2"}, KILL9_MEMCACHED);
   MemcachedClient first(server.path());
