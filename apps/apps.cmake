@@ -1,7 +1,7 @@
 # Servers and clients over shared memory.
 file(GLOB CONNECTIONS_SOURCES CONFIGURE_DEPENDS apps/connections/*.cc)
 add_library(kill9_connections STATIC ${CONNECTIONS_SOURCES})
-target_link_libraries(kill9_connections PUBLIC kill9_variants)
+target_link_libraries(kill9_connections PUBLIC kill9_registry)
 
 # Small programs that use the designs as anybody would.
 file(GLOB EXAMPLE_SOURCES CONFIGURE_DEPENDS apps/examples/*.cc)

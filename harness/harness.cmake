@@ -1,6 +1,10 @@
 # The harness, in two libraries: what torture of the designs needs, since the first verdict after a
 # fresh clone waits for it, and the rest.
 
+# A program with the property KILL9_OURS_ONLY brings a registry of its own.
+set(ours_only $<BOOL:$<TARGET_PROPERTY:KILL9_OURS_ONLY>>)
+set(designs $<IF:${ours_only},kill9_variants,kill9_registry>)
+
 # kill9_harness_library(LIBRARY SOURCE...): sources that show JSON have a precompiled header that
 # does.
 function(kill9_harness_library library)
@@ -19,8 +23,10 @@ function(kill9_harness_library library)
   kill9_unity(${library} 3)
   foreach(target ${library} ${library}_json)
     target_compile_options(${target} PRIVATE ${KILL9_LINES_ONLY})
-    target_link_libraries(${target} PUBLIC kill9_variants nlohmann_json::nlohmann_json
-      PkgConfig::DW PkgConfig::CAPSTONE)
+    # It does not wait for what only a program that it is part of is linked with.
+    set_target_properties(${target} PROPERTIES OPTIMIZE_DEPENDENCIES ON)
+    target_link_libraries(${target} PUBLIC nlohmann_json::nlohmann_json PkgConfig::DW
+      PkgConfig::CAPSTONE ${designs})
   endforeach()
 endfunction()
 set(KILL9_HARNESS_HEADERS ${KILL9_COMMON_HEADERS} <chrono> <iostream> <thread>

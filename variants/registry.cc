@@ -25,6 +25,12 @@ namespace kill9 {
 // Of buffers that are passed on through a channel (variants/buffers/).
 const Design& BufferPoolDesign();
 
+// KILL9_OURS_ONLY: neither baselines nor peers.
+#ifdef KILL9_OURS_ONLY
+#define KILL9_BASELINES(VARIANT)
+#define KILL9_CHANNEL_BASELINES(CHANNEL)
+#define KILL9_HEAP_BASELINES(HEAP)
+#else
 // The designs that people really ship, kept to show what the testbed says of them
 // (variants/baselines/).
 #define KILL9_BASELINES(VARIANT)     \
@@ -35,6 +41,7 @@ const Design& BufferPoolDesign();
   VARIANT(SharedReferenceCount)
 #define KILL9_CHANNEL_BASELINES(CHANNEL) CHANNEL(VectorUnderASemaphore)
 #define KILL9_HEAP_BASELINES(HEAP) HEAP(SharedCountHeap)
+#endif
 
 // Other libraries behind the same interface, those whose packages were found at build.
 #ifdef KILL9_HAVE_LMDB

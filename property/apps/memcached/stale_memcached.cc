@@ -106,7 +106,7 @@ class HotCopiesDesign final : public Variant {
   }
 
  private:
-  static const Variant& Inner() { return *FindVariant("seqlock_ring"); }
+  static const Variant& Inner() { return *FindStoreDesign("seqlock_ring"); }
 };
 
 }  // namespace
