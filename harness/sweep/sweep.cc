@@ -203,9 +203,10 @@ std::string DescribeCell(const CellRequest& request, const CellArea& area, const
   if (result.error[0] != '\0') absl::StrAppend(&text, "\n    ", result.error);
   if (result.failures == 0) return text;
   const std::string place = TextField(run["counterexample"], "place");
-  absl::StrAppend(&text, place.empty() ? "" : "\n    before ", place, "\n    ",
-                  run["counterexample"]["message"].get<std::string>(), "\n",
-                  result.failure[0].window, DescribeWaiting(run),
+  const std::string message = TextField(run["counterexample"], "message");
+  const bool is_told = std::strstr(result.error, message.c_str()) != nullptr;
+  absl::StrAppend(&text, place.empty() ? "" : "\n    before ", place, is_told ? "" : "\n    ",
+                  is_told ? "" : message, "\n", result.failure[0].window, DescribeWaiting(run),
                   "    repeat (deterministic): ", run["repeat"].get<std::string>());
   return text;
 }

@@ -60,6 +60,20 @@ TEST(CommandHelp, NamesWhatMayHaveBeenMeant) {
   EXPECT_THAT(RunCommand("torture --nonsense").output, Not(HasSubstr("did you mean")));
 }
 
+// Who looks for one of many options looks through a few titles first.
+TEST(CommandHelp, OfManyOptionsHasThemInGroups) {
+  for (const char* command : {"torture", "sweep", "try", "run", "explore", "planted", "gate"}) {
+    std::istringstream help(RunCommand(std::string("help ") + command).output);
+    int options = 0, titles = 0;
+    for (std::string line; std::getline(help, line);) {
+      options += line.starts_with("  --") ? 1 : 0;
+      titles += line.ends_with(":") && !line.starts_with(" ") ? 1 : 0;
+    }
+    EXPECT_GT(options, 10) << command << ": the premise";
+    EXPECT_GE(titles, 3 + 2) << command << ": beside Options, Examples, Exit codes";
+  }
+}
+
 TEST(CommandHelp, IsBrokenAtTheWidthOfATerminal) {
   const std::string blanks(30, ' ');
   EXPECT_EQ(

@@ -102,12 +102,12 @@ TEST(TortureDisplay, IsAsWideAsTheTerminal) {
 
 TEST(TortureDisplay, OfTheSweepTellsHowFarItIsAndWhatCameOfIt) {
   const std::string text =
-      OnTerminal(60, {"sweep", "--variant=global_mutex", "--operation=get,put_same",
-                      "--state=one_entry", "--workers=1", "--full"});
-  EXPECT_THAT(text, HasSubstr("\r\033[K[0/2] "));
-  EXPECT_THAT(text, ContainsRegex("\r.\\[K\\[1/2, ~[0-9]+ s left\\] "));
+      OnTerminal(60, {"sweep", "--variant=global_mutex", "--operation=get,put_same,erase",
+                      "--state=one_entry", "--workers=1"});
+  EXPECT_THAT(text, HasSubstr("\r\033[K[0/3] "));
+  EXPECT_THAT(text, ContainsRegex("\r.\\[K\\[[12]/3, ~[0-9]+ s left\\] "));
   EXPECT_THAT(text, HasSubstr(" one_entry: \033[32mpass\033[0m, "));
-  EXPECT_THAT(text, HasSubstr("\n2 cells: 2 \033[32mpass\033[0m\r\n"));
+  EXPECT_THAT(text, HasSubstr("\n3 cells: 3 \033[32mpass\033[0m\r\n"));
 }
 
 TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
@@ -119,6 +119,18 @@ TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
   EXPECT_THAT(plain.output, Not(HasSubstr("\033[")));
   EXPECT_THAT(plain.output, HasSubstr("\n1 run: 1 pass\n"));
   EXPECT_TRUE(std::filesystem::is_empty(folder)) << "a pass leaves nothing in the folder";
+}
+
+TEST(TortureDisplay, OfScenariosOfOtherKindsTellsInOneLineUnlessTheyAreNamed) {
+  const std::string pool = "torture --variant=buffer_pool --kills=1 --seed=3 --rounds=1 ";
+  const Ended all = RunIn(Folder("kinds"), pool + "--shard=1/12");
+  EXPECT_EQ(all.exit_code, 0) << all.output;
+  EXPECT_THAT(all.output, ContainsRegex("\nskipped: [0-9]+ runs? of scenarios of other kinds"));
+  EXPECT_THAT(all.output, ContainsRegex(" runs: [0-9]+ pass, [0-9]+ skipped\n"));
+  EXPECT_THAT(all.output, Not(ContainsRegex(" skipped *\n")));
+  const Ended named = RunIn(Folder("kinds"), pool + "--scenario=hot_key");
+  EXPECT_EQ(named.exit_code, 3) << named.output;
+  EXPECT_THAT(named.output, HasSubstr("hot_key                skipped\n    a pool has no such"));
 }
 
 TEST(TortureDisplay, IsQuietIfThatIsAsked) {

@@ -352,12 +352,16 @@ void AddPlantedCommand(CommandLine& line) {
   Command command =
       line.Add("planted", "bugs planted on purpose, through the tiers that must catch them");
   auto flags = std::make_shared<PlantedFlags>();
+  command.Group("What is asked");
   command.Add("--name", flags->name, "all, bugs, controls, a variant, or names with commas between")
       .ShowDefault();
   command.Add("--tier", flags->tier, "all, or conformance, sweep, torture, explore, tsan")
       .ShowDefault();
   command.AddFlag("--every-tier", flags->every_tier,
                   "ask every tier that is expected to catch a bug, not only the first that does");
+  command.Add("--manifest", flags->manifest, "the list of planted bugs").ShowDefault();
+  command.AddFlag("--build", flags->build, "build them first");
+  command.Group("How much of it");
   command.Add("--seed", flags->seed, "the first one").ShowDefault();
   command.Add("--seeds", flags->seeds, "how many runs, each of its own seed")
       .Between(1u, 1'000'000u)
@@ -366,9 +370,8 @@ void AddPlantedCommand(CommandLine& line) {
       .Add("--budget", flags->budget_seconds,
            "seconds of each tier; default: what the patch declares")
       .Between(0.001, 1e6);
-  command.AddFlag("--build", flags->build, "build them first");
   command.Add("--shard", flags->shard, kShardHelp);
-  command.Add("--manifest", flags->manifest, "the list of planted bugs").ShowDefault();
+  command.Group("What comes of it");
   command.Add("--json", flags->json, "result file; - for standard output");
   command.Add("--markdown", flags->markdown, "a page whose tables are to be rewritten")
       .ExistingFile();

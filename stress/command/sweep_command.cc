@@ -313,8 +313,33 @@ int RunSweepWith(SweepArguments& arguments) {
   return exit_code;
 }
 
+// What is swept; --at is returned.
+Option AddWhatIsSwept(Command& command, SweepArguments& arguments) {
+  command.Group("What is swept");
+  command.Add("--variant", arguments.variant, "names with commas, or all designs").ShowDefault();
+  command.Add("--operation", arguments.operation, "names with commas, or all").ShowDefault();
+  command.Add("--state", arguments.state, "starting states with commas, or all").ShowDefault();
+  command.Add("--shape", arguments.shape,
+              "of scenes: usual, drawn, or field=value,… (docs/sweep.md); default: one cell in "
+              "four draws one");
+  command.Group("One kill again");
+  Option at = command.Add("--at", arguments.at, "at this instruction");
+  at.SeparatedBy(',');
+  command
+      .Add("--mode", arguments.mode,
+           "kill, recovery, two_victims, stall, resume, kill_after_resume, reuse, three_members")
+      .ShowDefault()
+      .Needs(at);
+  command.Add("--plan", arguments.plan, "work_first, recover_first, look_first")
+      .ShowDefault()
+      .Needs(at);
+  return at;
+}
+
 // What a whole sweep does besides killing once in each state; nothing of it with --at.
-void AddModes(Command& command, sweep::SweepOptions& options, const Option& at) {
+void AddModes(Command& command, SweepArguments& arguments, const Option& at) {
+  sweep::SweepOptions& options = arguments.options;
+  command.Group("How victims die");
   std::vector<Option> not_of_a_place = {
       command.AddFlag("--two-victims", options.two_victims, "kill two processes at once"),
       command.AddFlag("--stall", options.stall,
@@ -331,19 +356,60 @@ void AddModes(Command& command, sweep::SweepOptions& options, const Option& at) 
                       "stop two at once, let a third work, then let them go on, or kill them"),
       command.AddFlag("--full", options.full,
                       "kill at every instruction, not once in each distinct state"),
-      command.Add("--sample", options.sample,
-                  "instructions of each cell killed at besides their state's"),
-      command.Add("--pairs", options.pairs,
-                  "states of each cell paired with a second death (0: all)"),
-      command.Add("--cells", options.cells,
-                  "a seeded sample of so many operations in states (0: all)"),
+      command
+          .Add("--sample", options.sample,
+               "instructions of each cell killed at besides their state's")
+          .ShowDefault(),
+      command
+          .Add("--pairs", options.pairs, "states of each cell paired with a second death (0: all)")
+          .ShowDefault(),
+  };
+  command.Add("--second", arguments.second,
+              "the second victim's operation, or (--reuse) the next owner's; default: of stores "
+              "put_larger");
+  command
+      .Add("--breakpoints", arguments.breakpoints,
+           "how victims are stopped: debug_registers, int3, single_steps")
+      .ShowDefault();
+  command.Group("How much of it");
+  not_of_a_place.push_back(
+      command
+          .Add("--cells", options.cells, "a seeded sample of so many operations in states (0: all)")
+          .ShowDefault());
+  not_of_a_place.push_back(
       command
           .Add("--seconds", options.seconds,
-               "cells in a seeded order, none of them begun later than this")
-          .Positive(),
-      command.Add("--seed", options.seed, "of all samples"),
-  };
+               "cells in a seeded order, none of them begun later than this; default: no limit")
+          .Positive());
+  not_of_a_place.push_back(command.Add("--seed", options.seed, "of all samples").ShowDefault());
+  command
+      .Add("--failures", options.most_failures, "of a cell, in each mode, after which that is left")
+      .Positive()
+      .ShowDefault();
+  not_of_a_place.push_back(
+      command.AddFlag("--fail-fast", options.fail_fast, "begin no cell after one that failed"));
+  not_of_a_place.push_back(command.Add("--shard", arguments.shard, kShardHelp));
+  command.Add("--workers", options.workers, "0: one for each CPU").Between(0u, 1024u).ShowDefault();
+  command.Add("--watchdog", options.watchdog_seconds, "seconds without progress that mean stuck")
+      .Positive()
+      .ShowDefault();
   for (Option& option : not_of_a_place) option.Excludes(at);
+}
+
+void AddWhatComesOfIt(Command& command, SweepArguments& arguments, const Option& at) {
+  command.Group("What comes of it");
+  command
+      .Add("--coverage", arguments.options.coverage_directory,
+           "a directory for pages of kill coverage")
+      .Excludes(at);
+  command.AddFlag("--quiet", arguments.options.quiet, "show what failed, and the summary")
+      .Excludes(at);
+  command.Add("--json", arguments.json, "result file; - for standard output").Excludes(at);
+  command
+      .Add("--continue", arguments.earlier,
+           "the result of this sweep, interrupted (Ctrl-C): what it finished is not run again; the "
+           "whole result is written there, unless --json says where")
+      .Excludes(at);
 }
 
 }  // namespace
@@ -352,7 +418,6 @@ void AddSweepCommand(CommandLine& line) {
   Command command =
       line.Add("sweep", "kill a process at every machine instruction of an operation");
   auto arguments = std::make_shared<SweepArguments>();
-  sweep::SweepOptions& options = arguments->options;
   line.Offer("sweep operation", sweep::OperationNames());
   line.Offer("sweep state", sweep::StateNames());
   line.Offer("sweep second", sweep::OperationNames());
@@ -360,46 +425,9 @@ void AddSweepCommand(CommandLine& line) {
   line.Offer("sweep plan", NamesOf<sweep::Plan>(sweep::kPlanCount));
   line.Offer("sweep breakpoints",
              NamesOf<stepper::BreakpointChoice>(stepper::kBreakpointChoiceCount));
-  command.Add("--variant", arguments->variant, "names with commas, or all designs");
-  command.Add("--operation", arguments->operation, "names with commas, or all");
-  command.Add("--state", arguments->state, "starting states with commas, or all");
-  command.Add(
-      "--second", arguments->second,
-      "the second victim's operation, or (--reuse) the next owner's: of stores put_larger, unless "
-      "it is said");
-  command.Add("--shape", arguments->shape,
-              "of scenes: usual, drawn, or field=value,… (docs/sweep.md); unless it is said, one "
-              "cell in four draws one");
-  Option at = command.Add("--at", arguments->at, "repeat one kill, at this instruction");
-  at.SeparatedBy(',');
-  command
-      .Add("--mode", arguments->mode,
-           "with --at: kill, recovery, two_victims, stall, resume, kill_after_resume, reuse, "
-           "three_members")
-      .Needs(at);
-  command.Add("--plan", arguments->plan, "with --at: work_first, recover_first, look_first")
-      .Needs(at);
-  AddModes(command, options, at);
-  command
-      .Add("--failures", options.most_failures, "of a cell, in each mode, after which that is left")
-      .Positive();
-  command.Add("--watchdog", options.watchdog_seconds, "seconds without progress that mean stuck")
-      .Positive();
-  command.Add("--shard", arguments->shard, kShardHelp).Excludes(at);
-  command.Add("--workers", options.workers, "0: one for each CPU").Between(0u, 1024u);
-  command.Add("--breakpoints", arguments->breakpoints,
-              "how victims are stopped: debug_registers, int3, single_steps");
-  command.Add("--coverage", options.coverage_directory, "a directory for pages of kill coverage")
-      .Excludes(at);
-  command.AddFlag("--fail-fast", options.fail_fast, "begin no cell after one that failed")
-      .Excludes(at);
-  command.AddFlag("--quiet", options.quiet, "show what failed, and the summary").Excludes(at);
-  command.Add("--json", arguments->json, "result file; - for standard output").Excludes(at);
-  command
-      .Add("--continue", arguments->earlier,
-           "the result of this sweep, interrupted (Ctrl-C): what it finished is not run again; the "
-           "whole result is written there, unless --json says where")
-      .Excludes(at);
+  const Option at = AddWhatIsSwept(command, *arguments);
+  AddModes(command, *arguments, at);
+  AddWhatComesOfIt(command, *arguments, at);
   command.Example("--variant=cas_slots --operation=put_same --state=one_entry",
                   "one cell: one operation from one starting state");
   command.Example("--variant=all --stall --json=sweep.json",

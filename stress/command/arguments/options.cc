@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <set>
 #include <type_traits>
 #include <utility>
 
@@ -57,6 +58,16 @@ std::string Footer(const std::vector<ExamplePage>& examples) {
   for (const auto& [code, what] : kExitCodes) absl::StrAppend(&text, "\n  ", code, "  ", what);
   return text;
 }
+
+// Of two options that exclude each other the one that excludes several tells it.
+class HelpFormatter : public CLI::Formatter {
+  std::string make_option_opts(const CLI::Option* option) const override {
+    const std::string text = CLI::Formatter::make_option_opts(option);
+    const std::set<CLI::Option*> others = option->get_excludes();
+    if (others.size() != 1 || (*others.begin())->get_excludes().size() == 1) return text;
+    return text.substr(0, text.find(" Excludes: "));
+  }
+};
 
 // TEXT:one of map, cache is what is told of the values of an option that takes one of two words.
 constexpr char kOneOf[] = "one of ";
@@ -194,6 +205,7 @@ CommandLine::CommandLine(const std::string& what, const std::string& version, si
       application_(std::make_unique<CLI::App>(what)),
       exit_code_(kExitPass) {
   application_->name("kill9");
+  application_->formatter(std::make_shared<HelpFormatter>());
   application_->set_version_flag("--version", version);
   application_->set_config("--config", "", "a file of options: [torture], below it seconds=3");
   application_->allow_config_extras(CLI::config_extras_mode::error);
@@ -425,9 +437,9 @@ int CommandLine::Run(int argc, char** argv) {
     const bool is_again = absl::StrContains(what, "At Most 1 required");
     const std::string option = what.substr(0, what.find(':'));
     if (is_again) return Refuse(name, option + " is given more than once, and takes one value");
-    const std::vector<std::string> words = absl::StrSplit(what, ' ');
-    const bool is_short = absl::StrContains(what, ": At least ") && words.size() > 3;
-    return Refuse(name, is_short ? absl::StrCat(option, " takes ", words[3], " values") : what);
+    const std::vector<std::string> parts = absl::StrSplit(what, ' ');
+    const bool is_short = absl::StrContains(what, ": At least ") && parts.size() > 3;
+    return Refuse(name, is_short ? absl::StrCat(option, " takes ", parts[3], " values") : what);
   } catch (const CLI::RequiredError& error) {
     std::vector<std::string> unknown = application_->remaining(/*recurse=*/true);
     std::erase(unknown, "--");

@@ -62,45 +62,58 @@ int ReplaySteps(const std::string& path) {
 }  // namespace
 
 void AddExploreOptions(Command& command, ExploreArguments& arguments) {
-  command.Add("--variant", arguments.variant, "names with commas, or all designs");
+  command.Group("What is explored");
+  command.Add("--variant", arguments.variant, "names with commas, or all designs").ShowDefault();
   command.Add("--scenario", arguments.scenario,
               "operations of participants: put+get, put,get+erase@empty; pairs: every two "
               "operations; wider: three participants, closed channels; larger: too large to be "
               "exhausted; others: waits, terms; drawn: many scenes that follow from the seed; "
               "default: these five, for 40 seconds");
-  command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler");
-  command.Add("--deaths", arguments.deaths, "how many participants may die").Between(0u, 3u);
-  command.Add("--strategy", arguments.strategy,
-              "auto, exhaustive or random: auto goes on at random where half of the budget was "
-              "not enough for all");
+  command.Add("--model", arguments.model, "the memory model: sc, tso, c11 or compiler")
+      .ShowDefault();
+  command.Add("--deaths", arguments.deaths, "how many participants may die")
+      .Between(0u, 3u)
+      .ShowDefault();
   command
       .Add("--preemptions", arguments.preemptions,
            "at most so many switches away from who could go on; -1: any number")
-      .Between(-1, 16);
-  command.Add("--budget", arguments.budget_seconds, "seconds for each scenario; default: 10, or 1")
-      .Positive();
-  command
-      .Add("--seconds", arguments.seconds,
-           "all scenarios in a seeded order, none of them begun later than this")
-      .Positive();
-  command.Add("--schedules", arguments.schedules,
-              "at most so many in each scenario (0: as the budget says)");
-  command.Add("--seed", arguments.seed, "of random schedules, and of the order of --seconds");
-  command.Add("--jobs", arguments.jobs,
-              "processes that share the drawn scenes of a design; default: one a processor");
-  command.Add("--shard", arguments.shard, kShardHelp);
+      .Between(-1, 16)
+      .ShowDefault();
   command.AddFlag(
       "--orderings", arguments.orderings,
       "with --model=c11 or compiler: weaken each memory order by one step, one at a time, and "
       "say which are found to matter in --budget seconds each");
-  command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
   command.Add("--shipped", arguments.shipped,
               "lead the shipped program through so many random schedules of each scene: the same "
               "answers, the same bytes");
+  command.Group("How much of it");
+  command
+      .Add("--strategy", arguments.strategy,
+           "auto, exhaustive or random: auto goes on at random where half of the budget was not "
+           "enough for all")
+      .ShowDefault();
+  command.Add("--budget", arguments.budget_seconds, "seconds for each scenario; default: 10, or 1")
+      .Positive();
+  command
+      .Add("--seconds", arguments.seconds,
+           "all scenarios in a seeded order, none of them begun later than this; default: no limit")
+      .Positive();
+  command
+      .Add("--schedules", arguments.schedules,
+           "at most so many in each scenario (0: as the budget says)")
+      .ShowDefault();
+  command.Add("--seed", arguments.seed, "of random schedules, and of the order of --seconds")
+      .ShowDefault();
+  command.AddFlag("--fail-fast", arguments.fail_fast, "end after the first scene that fails");
+  command.Add("--jobs", arguments.jobs,
+              "processes that share the drawn scenes of a design; default: one a processor");
+  command.Add("--shard", arguments.shard, kShardHelp);
+  command.Group("One schedule again");
+  command.Add("--token", arguments.token, "repeat this schedule, and nothing else");
+  command.Add("--times", arguments.times, "how often").Positive().ShowDefault();
   command.Add("--steps", arguments.steps,
               "what kill9-explore asks kill9 with: a file of schedules, step by step");
-  command.Add("--times", arguments.times, "with --token: how often").Positive();
-  command.AddFlag("--fail-fast", arguments.fail_fast, "end after the first scene that fails");
+  command.Group("What comes of it");
   command.AddFlag("--quiet", arguments.quiet, "show what failed, and the summary");
   command.Add("--json", arguments.json, "result file; - for standard output");
   command.Example("--variant=cas_slots --scenario=put+get --deaths=1",

@@ -84,6 +84,10 @@ Display::Display(const Options& options)
       terminal_(options.to_errors ? 2 : 1),
       options_(options) {}
 
+bool Display::IsLeftOut(const Json& run) const {
+  return options_.of_all_scenarios && TextField(run, "reason").ends_with(" has no such scenario");
+}
+
 std::string Display::TimeLeft(double seconds_of_this) const {
   if (done_ == 0) return "";
   const double each = seconds_ / static_cast<double>(done_);
@@ -111,6 +115,10 @@ void Display::Done(const std::string& name, const TortureResult& result) {
   next_line_at_ = kPlainLineSeconds;
   const bool passed = ExitCode(result.verdict) == kExitPass;
   summary_.Add(name, result.verdict, result.reason);
+  if (IsLeftOut(run)) {
+    ++of_other_kinds_;
+    return;
+  }
   live_.Clear();
   if (options_.quiet && passed) return;
   std::string text = absl::StrFormat("%-34s ", name);
@@ -150,6 +158,7 @@ void Display::Table(const Json& runs) {
   out_ << "\n" << titles << "\n";
   if (below.find_first_not_of(' ') != std::string::npos) out_ << below << "\n";
   for (const Json& run : runs) {
+    if (IsLeftOut(run)) continue;
     for (size_t n = 0; n < (run.contains("kills") ? columns : kNameColumns); ++n) {
       out_ << Padded(kColumns[n].entry(run), kColumns[n].width);
     }
@@ -166,6 +175,10 @@ void Display::Shapes(const Json& result) {
 
 void Display::Summary(const std::string& kept) {
   out_ << "\n" << summary_.Failures(terminal_);
+  if (of_other_kinds_ > 0 && !options_.quiet) {
+    Line(absl::StrCat("skipped: ", CountOf(of_other_kinds_, "run"),
+                      " of scenarios of other kinds of objects"));
+  }
   if (!kept.empty()) out_ << HowToReplay(kept) << "\n";
   out_ << summary_.Counts(terminal_, "run") << std::endl;
 }

@@ -25,6 +25,8 @@ class Display {
     bool to_errors = false;  // JSON on standard output keeps it for itself
     bool quiet = false;      // only what failed, and the summary
     size_t runs = 1;         // in all
+    // Scenarios of other kinds of objects, which nobody has asked for, are told in one line.
+    bool of_all_scenarios = false;
   };
   explicit Display(const Options& options);
 
@@ -43,6 +45,7 @@ class Display {
  private:
   static constexpr double kPlainLineSeconds = 10;
 
+  bool IsLeftOut(const Json& run) const;
   // So many seconds are left, as the runs so far tell.
   std::string TimeLeft(double seconds_of_this) const;
 
@@ -51,6 +54,7 @@ class Display {
   LiveLine live_{out_, terminal_};
   Options options_;
   size_t done_ = 0;
+  size_t of_other_kinds_ = 0;
   double seconds_ = 0;                       // of the runs that are done
   double seconds_before_ = 0;                // of this one, as it was last shown
   double next_line_at_ = kPlainLineSeconds;  // where it is no terminal

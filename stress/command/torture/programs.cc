@@ -114,7 +114,7 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
   const Findings findings;
   const bool keep = run.counterexamples.empty();
   options.counterexamples = keep ? findings.folder() : run.counterexamples;
-  Display display({run.json == "-", run.quiet, 1});
+  Display display({.to_errors = run.json == "-", .quiet = run.quiet});
   Json result = NewResult("torture", options.seed);
   const std::string name = programs::NameOf(options);
   display.Line(absl::StrFormat("seed %d; %g s; %s; model %s", options.seed, options.seconds,

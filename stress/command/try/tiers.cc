@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "harness/base/text/count_of.h"
@@ -20,6 +21,7 @@ namespace {
 
 // Of the time that there is. The rest is for what was found.
 constexpr double kShareOfTorture = 0.45;
+constexpr char kBeforeAnyKill[] = "(before any kill)";  // torture says it of some
 constexpr double kShareOfSweep = 0.4;
 constexpr double kMostControlSeconds = 1;
 constexpr double kLeastSeconds = 0.3;  // of a run
@@ -136,7 +138,9 @@ TierResult TryControl(const Design& design, const TryOptions& options) {
                      ? absl::StrCat("nobody was killed: ",
                                     CountOf(NumberIn(result.run, "operations"), "operation"),
                                     ", all consistent")
-                     : result.reason + " (before any kill)";
+                 : absl::StrContains(result.reason, kBeforeAnyKill)
+                     ? result.reason
+                     : absl::StrCat(result.reason, " ", kBeforeAnyKill);
   for (const char* of_torture : {"repeat", "repeat_with"}) result.run.erase(of_torture);
   Add(tier, result.verdict, ExitCodeOf(result), std::move(result.run));
   return tier;
