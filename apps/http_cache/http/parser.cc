@@ -57,7 +57,11 @@ class Parser : public beast::http::basic_parser<is_request> {
   void on_header_impl(ErrorCode&) override {}
   void on_body_init_impl(boost::optional<uint64_t> const&, ErrorCode&) override {}
   size_t on_body_impl(beast::string_view body, ErrorCode&) override { return body.size(); }
-  void on_chunk_header_impl(uint64_t, beast::string_view, ErrorCode&) override {}
+  // Beast lets a quoted value go over lines, which others take for the end of the size.
+  void on_chunk_header_impl(uint64_t, beast::string_view extension, ErrorCode& error) override {
+    if (extension.find_first_of("\r\n") != beast::string_view::npos)
+      error = beast::http::error::bad_chunk_extension;
+  }
   size_t on_chunk_body_impl(uint64_t, beast::string_view body, ErrorCode&) override {
     if (take != nullptr) (*take)(View(body));
     return body.size();

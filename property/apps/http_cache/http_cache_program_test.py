@@ -224,7 +224,7 @@ class GarbageTest(ProgramTest):
 
     def test_bad_chunks_end_the_connection(self):
         for chunk in (b"g\r\n", b"-1\r\n", b"3\r\nabcd\r\n", b"ffffffffffffffffff\r\n",
-                      b"3\nabc\n"):
+                      b"3\nabc\n", b'0;a="\n"\r\n\r\n'):
             client = Client(self.cache.port)
             try:
                 client.send(b"POST /x HTTP/1.1\r\n" + self.HOST +
