@@ -242,6 +242,8 @@ class Client {
 struct Measured {
   double per_second = 0;
   double per_tick = 0;
+  double ticks = 0;
+  int kills = 0;
   double missed_share = 0;
   std::vector<double> waits_ms;  // of clients whose worker was killed
 };
@@ -252,6 +254,7 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
   std::atomic<uint64_t> done{0}, misses{0};
   std::mutex mutex;
   std::vector<double> waits_ms;
+  int kills = 0;
   std::vector<std::thread> threads;
   const double ticks = server.Ticks();
   const auto begin = std::chrono::steady_clock::now();
@@ -268,14 +271,27 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
   while (seconds() < settings.seconds) {
     usleep(kill_every_ms > 0 ? static_cast<unsigned>(kill_every_ms) * 1000 : 10000);
     const std::vector<pid_t> workers = ChildrenOf(server.pid());
-    if (kill_every_ms > 0 && !workers.empty()) kill(workers.front(), SIGKILL);
+    if (kill_every_ms <= 0 || workers.empty()) continue;
+    kill(workers.front(), SIGKILL);
+    ++kills;
   }
   const double used = server.Ticks() - ticks, took = seconds();
   const auto count = static_cast<double>(done.load());
   goes_on = false;
   for (std::thread& thread : threads) thread.join();
-  return {count / took, count / std::max(used, 1.0),
-          static_cast<double>(misses.load()) / std::max(count, 1.0), waits_ms};
+  return {count / took,
+          count / std::max(used, 1.0),
+          used,
+          kills,
+          static_cast<double>(misses.load()) / std::max(count, 1.0),
+          waits_ms};
+}
+
+// Of the server's processor time, beyond what its requests take when nobody is killed.
+double CostOfAKill(const Measured& calm, const Measured& killed) {
+  const double requests = killed.per_tick * std::max(killed.ticks, 1.0);
+  const double ticks = killed.ticks - requests / calm.per_tick;
+  return ticks * 1000 / static_cast<double>(sysconf(_SC_CLK_TCK)) / std::max(killed.kills, 1);
 }
 
 Json SpreadOf(const std::vector<double>& values) {
@@ -308,7 +324,7 @@ Json Compare(const Load& load, const Settings& settings) {
   Server ours({settings.ours, "-p", other_port, "-t", workers, "-m", "512"}, kFirstPort + 1);
   Client(theirs.port(), load, 0).Fill();
   Client(ours.port(), load, 0).Fill();
-  std::vector<double> time_ratios, work_ratios, killed_ratios, killed_work_ratios, waits_ms;
+  std::vector<double> time_ratios, work_ratios, killed_ratios, kill_costs_ms, waits_ms;
   Measured last_theirs, last_ours;
   for (int round = 0; round < settings.rounds; ++round) {
     last_theirs = Measure(theirs, load, settings, 0);
@@ -318,14 +334,14 @@ Json Compare(const Load& load, const Settings& settings) {
     if (settings.kill_every_ms == 0) continue;
     const Measured killed = Measure(ours, load, settings, settings.kill_every_ms);
     killed_ratios.push_back(killed.per_second / last_ours.per_second);
-    killed_work_ratios.push_back(killed.per_tick / last_ours.per_tick);
+    kill_costs_ms.push_back(CostOfAKill(last_ours, killed));
     waits_ms.insert(waits_ms.end(), killed.waits_ms.begin(), killed.waits_ms.end());
   }
   std::printf("%-24s %10.0f %10.0f %9.2f %14.2f %10.4f", load.name.c_str(), last_theirs.per_second,
               last_ours.per_second, Median(time_ratios), Median(work_ratios),
               100 * last_ours.missed_share);
   if (!killed_ratios.empty()) {
-    std::printf(" %14.2f %14.2f %10.1f", Median(killed_ratios), Median(killed_work_ratios),
+    std::printf(" %14.2f %11.2f %10.1f", Median(killed_ratios), Median(kill_costs_ms),
                 Median(waits_ms));
   }
   std::printf("\n");
@@ -339,7 +355,7 @@ Json Compare(const Load& load, const Settings& settings) {
               {"missed_share", last_ours.missed_share}};
   if (!killed_ratios.empty()) {
     run["under_kills"] = SpreadOf(killed_ratios);
-    run["under_kills_for_its_work"] = SpreadOf(killed_work_ratios);
+    run["cpu_of_a_kill_ms"] = SpreadOf(kill_costs_ms);
     run["kill_every_ms"] = settings.kill_every_ms;
     if (!waits_ms.empty()) run["wait_ms"] = SpreadOf(waits_ms);
     run["waits"] = waits_ms.size();
@@ -370,7 +386,7 @@ int main(int argc, char** argv) {
     Json result = NewResult("memcached_benchmark", settings.seed);
     std::printf("%-24s %10s %10s %9s %14s %10s%s\n", "load", "theirs/s", "ours/s", "in time",
                 "for its work", "misses, %",
-                settings.kill_every_ms > 0 ? "   while killed   for its work   wait, ms" : "");
+                settings.kill_every_ms > 0 ? "   while killed   ms a kill   wait, ms" : "");
     for (const Load& load : Loads()) {
       if (load.name.starts_with(settings.only)) result["runs"].push_back(Compare(load, settings));
     }
