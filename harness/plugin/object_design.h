@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/plugin/object_calls.h"
 #include "harness/plugin/object_clock.h"
+#include "harness/plugin/object_names.h"
 #include "variants/object.h"
 #include "variants/peers/peer.h"
 
@@ -42,8 +43,11 @@ class DesignOfObject : public Base, public OfObject {
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return peers::CreateAnchor(options, name(), [this](const peers::Anchor& anchor) {
       const kill9_room room = RoomOf(anchor);
+      const ObjectNames names;
       const ObjectClock::InObject in_object;
-      return StatusOf(object().name, object().create(&room));
+      const absl::Status made = StatusOf(object().name, object().create(&room));
+      names.BelongTo(room.directory);
+      return made;
     });
   }
   absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const override {

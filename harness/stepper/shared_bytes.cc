@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "variants/segment/file/segment_file.h"
 #include "variants/segment/hash.h"
 
 namespace kill9::stepper {
@@ -41,6 +42,7 @@ absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::s
   if (directory.empty()) return absl::OkStatus();
   directory_ = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", directory));
+  shared_memory_ = open(segment_file::kSharedMemory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   std::error_code code;
   for (const auto& entry : std::filesystem::directory_iterator(directory, code)) {
     const std::string name = entry.path().filename();
@@ -49,7 +51,11 @@ absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::s
       return absl::ResourceExhaustedError("the object has more files than can be put back");
     }
     name.copy(file.name, sizeof file.name - 1);
-    file.fd = openat(directory_, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    std::error_code no_link;
+    const std::string target = std::filesystem::read_symlink(entry.path(), no_link);
+    const bool is_elsewhere = target == segment_file::kSharedMemory + name;
+    file.folder = is_elsewhere ? shared_memory_ : directory_;
+    file.fd = openat(file.folder, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat status {};
     if (file.fd < 0 || fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode)) {
       return absl::UnavailableError(absl::StrCat("cannot put back ", name));
@@ -62,7 +68,7 @@ absl::Status SharedBytes::Open(char* segment, size_t segment_bytes, const std::s
 }
 
 void SharedBytes::WatchName(const std::string& name) {
-  watched_path_ = absl::StrCat("/dev/shm/", name);
+  watched_path_ = absl::StrCat(segment_file::kSharedMemory, name);
 }
 
 size_t SharedBytes::snapshot_bytes() const {
@@ -109,9 +115,9 @@ bool SharedBytes::ForEachPage(const File& file,
 
 bool SharedBytes::Follow(File& file) {
   struct stat status {};
-  if (fstatat(directory_, file.name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  if (fstatat(file.folder, file.name, &status, AT_SYMLINK_NOFOLLOW) != 0) return false;
   if (status.st_ino == file.inode) return true;  // which our descriptor keeps from being reused
-  const int fd = openat(directory_, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  const int fd = openat(file.folder, file.name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0) return false;
   const bool taken = dup3(fd, file.fd, O_CLOEXEC) == file.fd;
   close(fd);
@@ -176,7 +182,7 @@ void SharedBytes::RemoveUnknownFiles() {
 
 bool SharedBytes::PutBack(File& file, uint64_t size) {
   if (!Follow(file)) {
-    const int fd = openat(directory_, file.name, O_RDWR | O_CREAT | O_EXCL, file.mode & 07777);
+    const int fd = openat(file.folder, file.name, O_RDWR | O_CREAT | O_EXCL, file.mode & 07777);
     if (fd < 0) return false;
     close(fd);
     if (!Follow(file)) return false;

@@ -1,5 +1,6 @@
 // All bytes that the tracees and whoever works beside them share: the segment and, where an object
-// keeps files of its own beside the segment's name, those.
+// keeps files of its own beside the segment's name, those; also what names in /dev/shm stand for
+// that belong to their directory (variants/segment/file/segment_file.h).
 //
 // They are compared at each instruction of a tracee and put back before the next one starts. Files
 // are put back in place, in the inodes that have their names now, while no process that works with
@@ -62,6 +63,7 @@ class SharedBytes {
  private:
   struct File {
     char name[64];
+    int folder;  // where the name is: the directory, or /dev/shm
     int fd;
     ino_t inode;
     mode_t mode;
@@ -94,6 +96,7 @@ class SharedBytes {
   std::optional<UninheritedArray<char>> scratch_;  // of the segment, or of a piece of a file
   std::string watched_path_;
   int directory_ = -1;
+  int shared_memory_ = -1;  // /dev/shm
   uint32_t file_count_ = 0;
   File files_[kMostFiles] = {};
   const char* error_ = "";

@@ -17,6 +17,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "harness/base/namespaces/namespaces.h"
 #include "harness/base/signals.h"
 #include "harness/result/verdict.h"
 #include "harness/stepper/process/process_wait.h"
@@ -39,7 +40,7 @@ void* MapArea(int fd, size_t bytes) {
 bool EnterNamespace() {
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return false;
   if (mount("proc", "/proc", "proc", 0, nullptr) != 0) return false;
-  mount("tmpfs", "/dev/shm", "tmpfs", 0, nullptr);  // refused: names are removed one by one
+  MountOwnSharedMemory();  // refused: names are removed one by one
   UsePidNamespace();
   pid_t child = ForkAs(kWorkPid);
   if (child == 0) _exit(0);

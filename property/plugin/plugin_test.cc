@@ -1,4 +1,6 @@
 // Objects behind the C interface, built as anybody would outside of the tree.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -34,7 +36,7 @@ class Plugin : public testing::Test {
 
   // The example with each `from` replaced by `to`, as a library.
   std::string Build(const std::string& example, const std::string& from = "",
-                    const std::string& to = "") const {
+                    const std::string& to = "", const std::string& flags = "") const {
     std::ifstream file(kExamples + example);
     std::ostringstream read;
     read << file.rdbuf();
@@ -51,7 +53,7 @@ class Plugin : public testing::Test {
     const std::string library = folder_ + "/lib.so";
     const bool is_c = example.ends_with(".c");
     const Ended built = RunLine(std::string(is_c ? "cc -std=c11" : "c++ -std=c++20") + kCompile +
-                                "-o " + library + " " + source + " 2>&1");
+                                flags + " -o " + library + " " + source + " 2>&1");
     EXPECT_EQ(built.exit_code, 0) << built.output;
     return library;
   }
@@ -97,6 +99,31 @@ TEST_F(Plugin, AnObjectInCIsTorturedAndSwept) {
   const std::string command = std::string(KILL9_COMMAND) + " --plugin=" + Build("cells_map.c");
   ExpectTorturePasses(command);
   ExpectSweepPasses(command);
+}
+
+TEST_F(Plugin, NamesInSharedMemoryAreTheObjectsOwn) {
+  if (RunLine("unshare --map-root-user --mount true 2>&1").exit_code != 0) {
+    GTEST_SKIP() << "the machine allows no namespaces";
+  }
+  const std::string name = "cells-of-" + std::to_string(getpid());
+  const std::string from = "open(path, O_RDWR | O_CLOEXEC | flags, 0600)";
+  const std::string to = "shm_open(\"/" + name + "\", O_RDWR | flags, 0600)";
+  const std::string command = std::string(KILL9_COMMAND) + " --plugin=";
+  const std::string library = Build("cells_map.c", from, to);
+  ExpectSweepPasses(command + library);
+  // Each run makes the name anew, whoever else has it.
+  const std::ofstream of_another("/dev/shm/" + name);
+  const Ended ended =
+      RunPlugin(library, "torture --scenario=steady,kill_storm --seconds=600 --kills=50");
+  EXPECT_EQ(ended.exit_code, 0) << ended.output;
+  EXPECT_EQ(runs_.size(), 2u);
+  EXPECT_EQ(std::filesystem::file_size("/dev/shm/" + name), 0u) << "it is the other one's";
+  std::filesystem::remove("/dev/shm/" + name);
+  const Ended faulty = RunPlugin(Build("cells_map.c", from, to, "-DFAULTY"),
+                                 "sweep --operation=put_same --state=one_entry");
+  EXPECT_EQ(faulty.exit_code, 1) << faulty.output;
+  ASSERT_EQ(runs_.size(), 1u);
+  EXPECT_GT(runs_[0]["kill_points"], 0u) << "not before any kill";
 }
 
 TEST_F(Plugin, TheSweepTellsWhichOfItsOwnLinesWereNotReached) {

@@ -10,12 +10,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "build_commit.h"
+#include "harness/base/namespaces/namespaces.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/plugin/plugin.h"
@@ -60,6 +63,22 @@ std::optional<std::string> TakePlugin(std::vector<char*>& arguments) {
   const char* inherited = std::getenv(kPluginVariable);
   if (inherited == nullptr || *inherited == 0) return std::nullopt;
   return inherited;
+}
+
+// Runs of one object share no name in /dev/shm with each other, nor with what else runs here. The
+// machine's is kept by who names something in it, or is told to by the machine.
+void KeepNamesToOurselves(const std::vector<char*>& arguments) {
+  constexpr std::string_view kCommands[] = {"torture", "sweep", "try"};
+  const std::string_view command = arguments.size() > 1 ? arguments[1] : "";
+  std::error_code unknown;
+  std::string named = std::filesystem::current_path(unknown).string();
+  for (const char* argument : arguments) absl::StrAppend(&named, " ", argument);
+  for (const char* variable : {kPluginVariable, "TMPDIR"}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr) absl::StrAppend(&named, " ", value);
+  }
+  if (!absl::c_linear_search(kCommands, command) || absl::StrContains(named, "/dev/shm")) return;
+  if (EnterUserNamespace()) EnterOwnSharedMemory();
 }
 
 // An object is what is tested where there is one, unless the command line names designs.
@@ -138,6 +157,7 @@ int RunWithObject(const std::vector<char*>& arguments, const kill9_object& objec
     drivers.push_back(&driver);
   }
   own.sweep_drivers = drivers;
+  KeepNamesToOurselves(arguments);
   return RunCommand(WithVariant(object, arguments), own);
 }
 

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "harness/base/children_of.h"
+#include "harness/base/namespaces/namespaces.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/wait_for_end.h"
 
@@ -24,13 +25,6 @@ namespace kill9::gate {
 namespace {
 
 constexpr unsigned kLookMicroseconds = 10'000;
-
-// Whoever may not do that shares the machine's.
-void TakeOwnMemory() {
-  if (unshare(CLONE_NEWNS) != 0) return;
-  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
-  mount("kill9", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
-}
 
 [[noreturn]] void Become(const GateStep& step, pid_t parent) {
   setpgid(0, 0);
@@ -47,7 +41,7 @@ void TakeOwnMemory() {
     _exit(kCannotRunExit);
   }
   close_range(3, ~0u, 0);
-  if (step.has_own_memory) TakeOwnMemory();
+  if (step.has_own_memory) EnterOwnSharedMemory();  // refused: it shares the machine's
   if (step.without_randomisation) personality(ADDR_NO_RANDOMIZE);
   for (const std::string& assignment : step.environment) {
     const size_t equals = assignment.find('=');

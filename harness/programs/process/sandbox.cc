@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/namespaces/namespaces.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/signals.h"
@@ -29,28 +30,6 @@ constexpr char kPages[] = "/marks";
 
 absl::Status SandboxRefused(const std::string& what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
-}
-
-bool WriteText(const char* path, const std::string& text) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  close(fd);
-  return written;
-}
-
-// Who is not root becomes it in a user namespace of its own, and keeps its name there.
-absl::Status EnterUserNamespace() {
-  const uid_t user = geteuid();
-  const gid_t group = getegid();
-  if (user == 0) return absl::OkStatus();
-  if (unshare(CLONE_NEWUSER) != 0) return SandboxRefused("no user namespace");
-  if (!WriteText("/proc/self/setgroups", "deny") ||
-      !WriteText("/proc/self/uid_map", absl::StrCat(user, " ", user, " 1")) ||
-      !WriteText("/proc/self/gid_map", absl::StrCat(group, " ", group, " 1"))) {
-    return SandboxRefused("no user namespace");
-  }
-  return absl::OkStatus();
 }
 
 // A file with a page for each participant.
@@ -108,9 +87,7 @@ absl::StatusOr<int> MakeMounts(const SandboxOptions& options) {
   if (unshare(CLONE_NEWNS | CLONE_NEWIPC) != 0) return SandboxRefused("no namespace of mounts");
   if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     return SandboxRefused("mount /");
-  if (mount("kill9", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) {
-    return SandboxRefused("mount /dev/shm");
-  }
+  if (!MountOwnSharedMemory()) return SandboxRefused("mount /dev/shm");
   if (options.private_tmp &&
       mount("kill9", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) {
     return SandboxRefused("mount /tmp");
@@ -143,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Make(const SandboxOptions& opt
 }
 
 absl::Status Sandbox::Isolate() {
-  if (absl::Status status = EnterUserNamespace(); !status.ok()) return status;
+  if (!EnterUserNamespace()) return SandboxRefused("no user namespace");
   if (unshare(CLONE_NEWPID) != 0) return SandboxRefused("no namespace of PIDs");
   int report[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) != 0) {

@@ -132,7 +132,7 @@ absl::StatusOr<std::string> PathOf(const SegmentLocation& location) {
         absl::StrCat("'", name, "' cannot name a segment: 1 to ", kMaximumNameBytes,
                      " bytes without '/' or a zero byte, and not ", "'.' or '..'"));
   }
-  return absl::StrCat("/dev/shm/", name);
+  return absl::StrCat(kSharedMemory, name);
 }
 
 // ---- A new file ---------------------------------------------------------------------------------
@@ -298,9 +298,11 @@ void RemoveDirectory(const std::string& directory) {
   // The proof goes last: what a killed process leaves can still be removed.
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
-    if (entry.path().filename() != kProofName) {
-      std::filesystem::remove_all(entry.path(), ignored);
-    }
+    const std::string name = entry.path().filename();
+    if (name == kProofName) continue;
+    const std::string shared = kSharedMemory + name;
+    if (std::filesystem::read_symlink(entry.path(), ignored) == shared) unlink(shared.c_str());
+    std::filesystem::remove_all(entry.path(), ignored);
   }
   unlinkat(directory_fd, kProofName, 0);
   rmdir(directory.c_str());

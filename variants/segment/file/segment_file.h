@@ -55,7 +55,10 @@ absl::StatusOr<int> OpenExisting(const SegmentLocation& location, int flags);
 
 // The directory of a segment's own files: made with a file in it that proves it (S5).
 absl::Status MakeDirectory(const std::string& directory);
-// Removes the directory and all in it, if it was made by MakeDirectory. Best effort.
+// What is behind a name under /dev/shm belongs to a directory that has a symbolic link of that name
+// to it.
+inline constexpr char kSharedMemory[] = "/dev/shm/";
+// Removes the directory and all that belongs to it, if it was made by MakeDirectory. Best effort.
 void RemoveDirectory(const std::string& directory);
 
 }  // namespace kill9::segment_file
