@@ -75,7 +75,10 @@ class SmallModelRun final : private SmallHistory {
       constexpr Function kOf[] = {Function::kAppend, Function::kAt, Function::kAt,
                                   Function::kRemoveItem};
       operation.function = kOf[dice_.Below(4)];
-      if (operation.function == Function::kAppend) operation.argument = 1 + values_++;
+      if (operation.function == Function::kAppend) {
+        const bool is_equal = values_ > 0 && dice_.OneIn(4);
+        operation.argument = is_equal ? 1 + dice_.Below(values_) : 1 + values_++;
+      }
       if (operation.function == Function::kAt) operation.argument = dice_.Below(3);
       if (operation.function == Function::kRemoveItem) {
         operation.argument = 1 + dice_.Below(values_ + 1);

@@ -151,6 +151,10 @@ TEST_F(ExamplesTest, ListInSqlitePasses) {
                   20'000);
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_EQ(Verdict(), "violation");
+  ended = Torture(absl::StrCat("--worker='", Python(), " ", kExamples,
+                               "sqlite_list.py all_equal' --model=list"));
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_EQ(Verdict(), "violation") << "some items are equal";
 }
 
 TEST_F(ExamplesTest, LeaseInSqlitePasses) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # A worker of kill9: a list in a table of SQLite. With "two_steps" an item is appended as nothing,
-# and filled in afterwards: who is killed between the two leaves a hole.
+# and filled in afterwards: who is killed between the two leaves a hole. With "all_equal" a removal
+# takes every item that is equal, not the first one alone.
 #     kill9 try --worker='python3 sqlite_list.py' --model=list
 import json, sqlite3, sys
 
@@ -16,7 +17,9 @@ for line in sys.stdin:
     elif f == "append":
         table.execute("INSERT INTO list (value) VALUES (?)", (call["value"],))
     elif f == "remove":
-        rows = table.execute("DELETE FROM list WHERE value = ?", (call["value"],))
+        which = "place" if "all_equal" in sys.argv else "MIN(place)"
+        rows = table.execute("DELETE FROM list WHERE place IN "
+                             f"(SELECT {which} FROM list WHERE value = ?)", (call["value"],))
         answer["value"] = rows.rowcount > 0
     else:
         rows = table.execute("SELECT value FROM list ORDER BY place LIMIT 1 OFFSET ?",

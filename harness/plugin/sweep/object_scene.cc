@@ -18,6 +18,8 @@ using programs::ValueText;
 
 constexpr uint64_t kMostValueBytes = 100;  // stepped through, one by one
 constexpr uint64_t kItems = 3;             // of a used object
+// A removal takes the first of two that are equal.
+constexpr uint64_t kItemsOfList[kItems] = {2, 1, 2};
 constexpr uint32_t kEntries = 16;
 constexpr uint32_t kParticipants = 8;
 constexpr uint64_t kHashSeed = 9;  // a creation is the same every time
@@ -88,7 +90,7 @@ Operation& ObjectUser::Announce(Function function, uint64_t key, uint64_t argume
     if (row.effect == Effect::kAdds) argument = 1;
     if (ReadsClock(function)) argument = kTermNs;
     if (row.effect == Effect::kWrites) argument = 1000 * (process_ + 1) + ++values_;
-    if (function == Function::kRemoveItem) argument = 2;  // of a used list
+    if (function == Function::kRemoveItem) argument = kItemsOfList[0];
   }
   key_ = programs::Workload::KeyText(key);
   value_.clear();
@@ -184,8 +186,9 @@ absl::Status ObjectScene::Make() {
     for (uint64_t n = 1; n <= kItems; ++n) {
       const bool writes = RowOf(functions_.front()).effect == Effect::kWrites;
       const Function function = Has(Function::kSignal) ? Function::kSignal : functions_.front();
+      const uint64_t value = Has(Function::kAppend) ? kItemsOfList[n - 1] : n;
       const absl::StatusOr<Operation> done =
-          maker.Do(function, Has(Function::kAddMember) ? n - 1 : 0, writes ? n : kNothing);
+          maker.Do(function, Has(Function::kAddMember) ? n - 1 : 0, writes ? value : kNothing);
       if (!done.ok()) return done.status();
     }
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -150,6 +151,23 @@ TEST(Workload, OfAListWhatWasAppendedIsReadAndRemoved) {
   }
   EXPECT_GT(removals, 0u);
   EXPECT_EQ(Decoded(workload, Function::kRemoveItem, Ok(true)).result, 1u);
+}
+
+TEST(Workload, OfAListSomeItemsAreEqual) {
+  Workload workload({.model = "list"});
+  Random random(1);
+  const auto functions = *workload.FunctionsOf({});
+  std::set<uint64_t> items;
+  int appends = 0;
+  for (int n = 0; n < 300; ++n) {
+    const Call call = *workload.Draw(random, functions, {}, false);
+    if (call.function != Function::kAppend) continue;
+    ++appends;
+    items.insert(call.argument);
+    Decoded(workload, Function::kAt, Ok(WrittenBy(workload, call)));
+  }
+  EXPECT_GT(items.size(), 10u);
+  EXPECT_LT(items.size() + 10, static_cast<size_t>(appends));
 }
 
 TEST(Workload, AnswersOfALock) {

@@ -21,7 +21,8 @@ constexpr uint64_t kMostTermNs = 20'000'000;
 // A list stays short, and is read all over: else it is never known in which order items came that
 // were appended at one time, and all these orders multiply.
 constexpr uint64_t kItemsMost = 5;
-constexpr uint64_t kRecentItems = 6;  // of which one is removed
+constexpr uint64_t kRecentItems = 6;   // of which one is removed
+constexpr uint64_t kOneOfIsEqual = 4;  // of the items that are appended: to one that was seen
 
 struct DrawnFunction {
   Function function;
@@ -161,9 +162,15 @@ std::optional<Call> Workload::Draw(Random& random, const std::vector<WeighedFunc
     call.function = Function::kRemoveItem;
   }
   const FunctionRow& row = RowOf(call.function);
-  if (row.effect == Effect::kWrites) call.argument = ++values_;
+  const uint64_t latest = latest_[call.key];
+  const bool was_seen = latest != kNothing && latest < kForeign;
+  if (row.effect == Effect::kWrites) {
+    const bool is_equal =
+        call.function == Function::kAppend && was_seen && random.Below(kOneOfIsEqual) == 0;
+    call.argument = is_equal ? latest : ++values_;
+  }
   if (row.argument == Field::kNumber) call.argument = 1;
-  if (row.expected == Field::kValue) call.expected = latest_[call.key];
+  if (row.expected == Field::kValue) call.expected = latest;
   if (call.function == Function::kAcquireFor) call.argument += random.Below(kMostTermNs);
   if (call.function == Function::kBroadcast) call.argument += random.Below(4);
   if (call.function == Function::kAt) call.argument = random.Below(length_[call.key] + 2);
@@ -171,8 +178,7 @@ std::optional<Call> Workload::Draw(Random& random, const std::vector<WeighedFunc
     // What was there of late; or one of the latest, that may be removed already, or the next one.
     const uint64_t recent = std::min(values_, kRecentItems);
     call.argument = values_ - recent + 1 + random.Below(recent + 1);
-    const uint64_t seen = latest_[call.key];
-    if (seen != kNothing && seen < kForeign && random.Below(4) != 0) call.argument = seen;
+    if (was_seen && random.Below(4) != 0) call.argument = latest;
   }
   return call;
 }
