@@ -131,6 +131,7 @@ class ChannelClient final : public Client {
   void AwaitMessage(Random& random);
   void AwaitRoom(Random& random);
   bool GiveMessage(Random& random);
+  void CloseWithTheLast(Random& random);
   void Gave(const LastToWait::Others& others, LastToWait::Woken woken);
   bool AllWaitForRoom() const;
   // By one message: of a broadcast all, of a queue one.

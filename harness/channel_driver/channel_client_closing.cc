@@ -47,7 +47,7 @@ void ChannelClient::LetOthersGo() {
   if (workload_.last_message || boards_.requests != nullptr) {
     Send(workload_.smallest_bytes, Deadline::None());
   }
-  if (workload_.all_wait) {
+  if (workload_.all_wait && closing_ == nullptr) {
     ReleaseAll();
     for (auto others = last_to_wait_.WhoWaits(); others.any && !AllWaitForRoom();
          others = last_to_wait_.WhoWaits()) {

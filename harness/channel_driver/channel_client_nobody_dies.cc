@@ -1,6 +1,7 @@
 // The part of a channel's client for a channel in which nobody dies, and all but one wait without
-// end (harness/torture/worker/last_to_wait.h): for a message, or for room. Each way to send one, to
-// give one back, or to give up room must wake somebody.
+// end (harness/torture/worker/last_to_wait.h): for a message, for room, or for the end of a channel
+// that is closed. Each way to send one, to give one back, or to give up room must wake somebody; the
+// end all.
 #include "harness/channel_driver/channel_client.h"
 #include "harness/torture/run_statistics.h"
 
@@ -8,8 +9,8 @@ namespace kill9 {
 
 // In every second run, if one can wait for room in it.
 bool ChannelClient::AllWaitForRoom() const {
-  return context().seed % 2 == 0 && traits_.when_full == ChannelTraits::WhenFull::kWait &&
-         traits_.has_draft;
+  return closing_ == nullptr && context().seed % 2 == 0 &&
+         traits_.when_full == ChannelTraits::WhenFull::kWait && traits_.has_draft;
 }
 
 void ChannelClient::Gave(const LastToWait::Others& others, LastToWait::Woken woken) {
@@ -27,9 +28,20 @@ void ChannelClient::WaitOrGive(Random& random) {
     case LastToWait::Begun::kLast:
       break;
   }
+  if (closing_ != nullptr) return CloseWithTheLast(random);
   // Of room all is there by now: they are on the way to it.
   const LastToWait::Others others = last_to_wait_.AwaitAllOthers(random);
   if (!AllWaitForRoom() && others.any && GiveMessage(random)) Gave(others, WhoIsWoken());
+}
+
+// The others wait for a message. This one has the only one, so that they wait for the end from the
+// Close on, and are told of it by nothing but what becomes of that message.
+void ChannelClient::CloseWithTheLast(Random& random) {
+  if (!Send(workload_.smallest_bytes, Deadline::None()) || !Take(Deadline::None())) return;
+  Close();
+  const LastToWait::Others others = last_to_wait_.AwaitAllOthers(random);
+  GiveUp(held_.size() - 1, /*acknowledge=*/random.Chance(700));
+  Gave(others, LastToWait::Woken::kAll);
 }
 
 bool ChannelClient::GiveMessage(Random& random) {

@@ -72,6 +72,19 @@ Scenario Closing() {
           .named_segment = true};
 }
 
+// As `nobody_dies`, with an end in each channel.
+Scenario LastToClose() {
+  return {.name = "last_to_close",
+          .summary =
+              "nobody dies, and all but one wait for the end of a channel, which that one "
+              "has closed while it held the last message",
+          .segment_bytes = 512u << 10,
+          .audit_interval_us = 25'000,
+          .named_segment = true,
+          .nobody_dies = true,
+          .needs = {.kills_in_operation = false, .recoveries = false}};
+}
+
 Scenario LappedSubscribers() {
   return {.name = "lapped_subscribers",
           .summary = "a broadcast goes round again and again: subscribers miss most of it",
@@ -108,6 +121,7 @@ std::string_view WorkloadOf(std::string_view scenario, uint64_t seed, const Chan
   }
   if (scenario == "requests") return "requests";
   if (scenario == "bursts") return "bursts";
+  if (scenario == "last_to_close") return "all-wait";
   if (scenario == "closing") return "by-turns";
   if (scenario == "kill_one_at_a_time") return "many-to-many";
   if (scenario == "lapped_subscribers") return "lapped";
@@ -131,7 +145,7 @@ class ChannelRun final : public PreparedRun {
   }
   void UseBoards(char* boards) override {
     Boards& all = *reinterpret_cast<Boards*>(boards);
-    if (scenario_ == "closing") boards_.closing = &all.closing;
+    if (scenario_ == "closing" || scenario_ == "last_to_close") boards_.closing = &all.closing;
     if (is_broadcast()) boards_.broadcast = &all.broadcast;
     if (workload_.asks) boards_.requests = &all.requests;
     if (workload_.burst != 0) boards_.bursts = &all.bursts;
@@ -159,7 +173,9 @@ class ChannelRun final : public PreparedRun {
     return subject == kCloseSubject ? "Close" : PreparedRun::DescribeStep(function, subject);
   }
   std::string WhatIsMissing() const override {
-    if (boards_.closing != nullptr) return WhatIsMissingOf(*boards_.closing);
+    if (boards_.closing != nullptr && boards_.woken == nullptr) {
+      return WhatIsMissingOf(*boards_.closing);
+    }
     if (boards_.requests != nullptr) return WhatIsMissingOf(*boards_.requests);
     if (boards_.bursts != nullptr) return WhatIsMissingOf(*boards_.bursts, !is_broadcast());
     if (boards_.woken != nullptr) {
@@ -223,9 +239,9 @@ absl::Status ShapeTo(const ChannelDesign& design, const Scenario& scenario,
 }  // namespace
 
 std::span<const Scenario> ChannelDriver::scenarios() const {
-  static const auto* scenarios = new std::vector<Scenario>(
-      CommonScenariosWith({EmptyChannel(), LastMessage(), LastRoom(), Requests(), Bursts(),
-                           LargeMessages(), Closing(), LappedSubscribers(), FullOfPins()}));
+  static const auto* scenarios = new std::vector<Scenario>(CommonScenariosWith(
+      {EmptyChannel(), LastMessage(), LastRoom(), Requests(), Bursts(), LargeMessages(), Closing(),
+       LastToClose(), LappedSubscribers(), FullOfPins()}));
   return *scenarios;
 }
 
@@ -254,7 +270,8 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
         absl::StrCat("a channel has no workload '", std::string(workload), "'"));
   }
   const bool is_broadcast = traits.delivery == ChannelTraits::Delivery::kBroadcast;
-  if ((named->last_message || named->asks) && !HasRequests(traits)) {
+  if ((named->last_message || named->asks || scenario.name == "last_to_close") &&
+      !HasRequests(traits)) {
     return absl::UnimplementedError("what one has taken does not come to another");
   }
   if (scenario.name == "last_room" &&
