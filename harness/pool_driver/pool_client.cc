@@ -12,11 +12,9 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kTheMessages = 0;  // one part of the history
 constexpr uint64_t kValuesOfBuffers = 0;
 constexpr int64_t kLongestWaitUs = 1000;
 constexpr uint64_t kMostRoom = 300;  // at an end
-constexpr uint32_t kBoxes = 3;
 // Filling: first the large ones, then what is left. Of a large segment the first are larger.
 constexpr uint64_t kFillBytes[] = {4000, 250, 8};
 constexpr uint64_t kMostFirstFills = 1024;
@@ -202,27 +200,6 @@ void PoolClient::PassRoomOn() {
     Count(boards_.served_after_waiting);
   }
   while (!views_.empty()) Release(views_.size() - 1);
-}
-
-// As HeapClient::AwaitRoom. It goes as it was, or by way of another hold, or of a message.
-void PoolClient::AwaitRoom(Random& random) {
-  const LastToWait::Begun begun = last_to_wait_.Begin();
-  if (begun == LastToWait::Begun::kLast) last_to_wait_.AwaitAllOthers(random);
-  if (begun != LastToWait::Begun::kWaits) return;
-  const uint64_t most = pool().max_buffer_bytes();
-  const uint64_t bytes = random.Chance(600) ? most / 3 * 2 : random.Below(most + 1);
-  const bool got = Allocate(bytes, LastToWait::Far(random), {}, &views_);
-  last_to_wait_.End();
-  if (!got) return;
-  if (random.Chance(300)) Share(random);
-  if (random.Chance(300)) Send(random);
-  const LastToWait::Others others = last_to_wait_.AwaitAllOthers(random);
-  while (Receive(Deadline::None())) {
-  }
-  while (!views_.empty()) Release(views_.size() - 1);
-  if (!others.any) return;
-  last_to_wait_.AwaitWoken(others, LastToWait::Woken::kOne);
-  Count(boards_.served_after_waiting);
 }
 
 // ---- Holds --------------------------------------------------------------------------------------

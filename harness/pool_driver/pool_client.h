@@ -54,6 +54,8 @@ class PoolClient final : public Client {
 
  private:
   static constexpr uint32_t kOwnMark = 0;
+  static constexpr uint64_t kTheMessages = 0;  // one part of the history
+  static constexpr uint32_t kBoxes = 3;
   // So many workers wait for a while at most: one of them is left when another is killed.
   static constexpr uint32_t kNeverWaitForever = 2;
 
@@ -96,8 +98,10 @@ class PoolClient final : public Client {
   void TakeASeat(Random& random);
   void CheckSeats();
   void PassRoomOn();
-  // Where nobody dies: waits for room, and gives it up when all others wait.
+  // Where nobody dies (pool_client_nobody_dies.cc): waits for room, and gives it up when all others
+  // wait.
   void AwaitRoom(Random& random);
+  bool SendAndDrop();
 
   void Verify(const char* when, const View& view);
   std::string Expected(ValueId value, uint32_t value_bytes, uint32_t offset, size_t bytes) const;

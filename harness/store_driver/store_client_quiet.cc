@@ -245,11 +245,13 @@ bool StoreClient::TryLeases() {
   absl::StatusOr<bool> dropped = store().DropLease(lease);
   if (!Expect("DropLease", dropped.status(), dropped.ok() && *dropped)) return false;
   if (!TryPast(lease)) return false;
-  // A lease that is over passes on.
+  // A lease that is over passes on, to who has waited for that, and would have waited longer: at
+  // each time in which it may end between a look and the sleep.
   LeaseToken late;
-  const LeaseOptions short_lease = {.lease_for = std::chrono::nanoseconds(1)};
+  const LeaseOptions short_lease = {.lease_for = std::chrono::microseconds(1 << visits_ % 11)};
+  const LeaseOptions patient = {.wait = Deadline::After(hours(1)), .lease_for = hours(1)};
   if (!TryLease(Kind::kLease, false, short_lease, &late)) return false;
-  if (!TryLease(Kind::kLease, false, long_lease, &lease)) return false;
+  if (!TryLease(Kind::kLease, false, patient, &lease)) return false;
   if (!TryPast(late)) return false;
   const absl::StatusOr<CasResult> put = store().PutLeased(lease, "computed", kFar);
   if (!Expect("PutLeased", put.status(), put.ok() && put->swapped)) return false;
@@ -338,7 +340,10 @@ void StoreClient::TryClears() {
   const Expiry when = Expiry::After(soon);
   ClearAll([this, when, soon] {
     const absl::Status status = store().ClearAt(when);
-    while (Expiry::Now() < when) std::this_thread::sleep_for(soon);
+    while (Expiry::Now() < when) {
+      const bool is_there = store().Get(QuietKey(0), nullptr).ok();
+      if (!is_there && Expiry::Now() < when) FailInQuiet("a Clear has come before its moment");
+    }
     // A clear is at a millisecond, and carried out by whoever comes next.
     std::this_thread::sleep_for(soon);
     RequireAbsent("after the moment of a Clear");
