@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "harness/channel_driver/sweep/channel_sweep.h"
 #include "harness/heap_driver/sweep/heap_sweep.h"
+#include "harness/pool_driver/sweep/pool_sweep.h"
 #include "harness/store_driver/sweep/store_sweep.h"
 
 namespace kill9 {
@@ -12,7 +13,7 @@ namespace {
 
 std::vector<const sweep::SweepDriver*>& Drivers() {
   static auto* drivers = new std::vector<const sweep::SweepDriver*>{
-      new sweep::StoreSweep, new sweep::ChannelSweep, new sweep::HeapSweep};
+      new sweep::StoreSweep, new sweep::ChannelSweep, new sweep::HeapSweep, new sweep::PoolSweep};
   return *drivers;
 }
 

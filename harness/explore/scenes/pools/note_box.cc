@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "harness/explore/runtime/stage.h"
+#include "harness/pool_driver/box/box_channel.h"
 
 namespace kill9::explore {
 namespace {
@@ -32,14 +33,10 @@ struct NoteWord {
   }
 };
 
-class NoteBox final : public Channel {
+class NoteBox final : public BoxChannel {
  public:
   NoteBox(BufferPool& pool, uint32_t slot, NoteTexts& texts, int participant)
-      : Channel(ForkGuard(), MemberRole::kBoth),
-        pool_(pool),
-        slot_(slot),
-        texts_(texts),
-        participant_(participant) {}
+      : pool_(pool), slot_(slot), texts_(texts), participant_(participant) {}
 
   size_t max_message_bytes() const override { return sizeof(NoteTexts::Text::text); }
 
@@ -93,24 +90,6 @@ class NoteBox final : public Channel {
     word(hold).store(taken.Untaken().bits, std::memory_order_release);
     return absl::OkStatus();
   }
-
-  // What a pool does not ask for.
-  static absl::Status Lacks() { return absl::UnimplementedError("the box does not have this"); }
-  absl::StatusOr<size_t> DoSendMany(std::span<const std::string_view>, Deadline) override {
-    return Lacks();
-  }
-  absl::StatusOr<MessageDraft> DoReserve(size_t, Deadline) override { return Lacks(); }
-  absl::StatusOr<Sequence> DoCommit(uint64_t) override { return Lacks(); }
-  absl::StatusOr<MessageInfo> DoReceive(std::string*, Deadline) override { return Lacks(); }
-  absl::StatusOr<MessageBatch> DoDrain(size_t, Deadline) override { return Lacks(); }
-  absl::Status DoAcknowledgeBatch(uint64_t) override { return Lacks(); }
-  absl::Status DoReturnBatch(uint64_t) override { return Lacks(); }
-  void DoDropDraft(uint64_t) override {}
-  absl::Status DoClose() override { return Lacks(); }
-  absl::StatusOr<Occupancy> DoLook() override { return Lacks(); }
-  absl::StatusOr<int> DoReadinessDescriptor() override { return Lacks(); }
-  absl::StatusOr<RecoveryReport> DoRecover() override { return Lacks(); }
-  absl::StatusOr<AuditReport> DoAudit() override { return Lacks(); }
 
   BufferPool& pool_;
   const uint32_t slot_;
