@@ -53,9 +53,13 @@ void StoreSurvivor::Interfere(uint32_t way) {
       Erase(key);
       Churn();
       return;
-    default:  // it is only looked at; all else changes
+    case 2:  // it is only looked at; all else changes
       Get(key);
       Churn();
+      Get(key);
+      return;
+    default:  // it alone changes: what it was is there still, in a place that nobody uses again
+      Put(key, scene_.sizes().value);
       Get(key);
       return;
   }

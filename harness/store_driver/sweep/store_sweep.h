@@ -19,7 +19,7 @@ class StoreSweep final : public SweepDriver {
   std::string_view second() const override { return "put_larger"; }
   std::span<const std::string_view> states() const override { return StoreStateNames(); }
   std::span<const ProbeName> probes() const override { return StoreProbeNames(); }
-  uint32_t interferences() const override { return 3; }
+  uint32_t interferences() const override { return 4; }
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
   uint32_t shape_fields() const override { return kStoreShapeFields; }
   absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,
