@@ -1,7 +1,7 @@
 // The part of a channel's client for a channel in which nobody dies, and all but one wait without
 // end (harness/torture/worker/last_to_wait.h): for a message, for room, or for the end of a channel
-// that is closed. Each way to send one, to give one back, or to give up room must wake somebody; the
-// end all.
+// that is closed. Each way to send one, to give one back, or to give up room must wake somebody;
+// the end must wake all.
 #include "harness/channel_driver/channel_client.h"
 #include "harness/torture/run_statistics.h"
 

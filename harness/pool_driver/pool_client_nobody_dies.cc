@@ -1,5 +1,5 @@
-// The part of a pool's client for a pool in which nobody dies, and all but one wait for room without
-// end (harness/torture/worker/last_to_wait.h). Each way to give room up must wake one of them.
+// The part of a pool's client for a pool in which nobody dies, and all but one wait for room
+// without end (harness/torture/worker/last_to_wait.h). Each way to give room up must wake one.
 #include "harness/pool_driver/pool_client.h"
 #include "harness/torture/run_statistics.h"
 

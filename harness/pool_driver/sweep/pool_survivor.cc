@@ -192,7 +192,7 @@ void PoolSurvivor::Empty(uint32_t) {
   ReleaseAll();
 }
 
-// After a recovery: who is dead holds nothing; and a message's hold has its message (B6).
+// After a recovery: who is dead holds nothing; and a message's hold has its message.
 void PoolSurvivor::CheckContents(const AuditReport&) {
   const BufferPoolAccount account = Account();
   const uint32_t holder = scene_.making().live_holder ? scene_.slot_of_holder() : ~uint32_t{0};
