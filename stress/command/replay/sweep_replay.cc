@@ -15,6 +15,7 @@
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/look.h"
 #include "harness/sweep/sweep.h"
+#include "stress/command/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -73,6 +74,7 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
   request->most_failures = options.times + 1;
   request->watchdog_seconds = options.watchdog_seconds;
   if (options.debugger) return Debug(*request);
+  const Terminal terminal(2);
   int exit_code = kExitUsage;
   bool failed = false;
   absl::Status status = sweep::RunCells(
@@ -83,7 +85,9 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
         if (found.failures > 0) {
           const sweep::Failure& failure = found.failure[0];
           if (failure.address != 0) {
-            std::cerr << "  before " << stepper::Symbols(worker).Describe(failure.address) << "\n";
+            std::cerr << terminal.Broken("  before " +
+                                         stepper::Symbols(worker).Describe(failure.address))
+                      << "\n";
           }
           std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
           std::cerr << failure.window << DescribeWaiting(sweep::RunOf(*request, found));

@@ -15,6 +15,7 @@
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/replay/kept_history.h"
+#include "stress/command/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -77,8 +78,10 @@ std::optional<Found> FindCell(const Design& design, std::string_view verdict) {
 bool ExplainTorture(const Design& design, const Json& run, const std::string& folder,
                     const SweepReplayOptions& options) {
   const std::string verdict = TextField(run, "verdict");
-  std::cerr << design.name() << " " << TextField(run, "scenario") << ": " << verdict << ": "
-            << TextField(run, "reason", "no reason was kept") << "\n";
+  std::cerr << Terminal(2).Broken(absl::StrCat(std::string(design.name()), " ",
+                                               TextField(run, "scenario"), ": ", verdict, ": ",
+                                               TextField(run, "reason", "no reason was kept")))
+            << "\n";
   std::cerr << DescribeWaiting(run);
   const std::string shown = TextField(run, "counterexample");
   const bool shows_it =
@@ -94,7 +97,7 @@ bool ExplainTorture(const Design& design, const Json& run, const std::string& fo
   const bool failed = ReplaySweepRun(found->run, options) == kExitFailed;
   if (failed && !options.debugger) {
     std::cerr << "next: " << CommandName() << " replay " << ShellWord(folder)
-              << " --gdb stops right there; once it is mended, the line above passes\n";
+              << " --gdb\n  stops right there; once it is mended, the line above passes\n";
   }
   return failed;
 }

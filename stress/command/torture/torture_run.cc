@@ -217,10 +217,7 @@ int TortureDesigns(TortureFlags flags) {
   Json result = NewResultOfDesigns("torture", options.seed);
   TortureContinuation continuation(AskedBy(flags, shares, names, result["build"]));
   Json finished = FinishedRuns(flags, continuation);
-  Display display({.to_errors = flags.json == "-",
-                   .quiet = flags.quiet,
-                   .runs = share.size(),
-                   .of_all_scenarios = flags.scenario == "all"});
+  Display display({flags.json == "-", flags.quiet, share.size(), flags.scenario == "all"});
   const Clock& clock = Clock::Checked();
   result["clock"] = clock.description();
   result["interrupted"] = false;
