@@ -8,6 +8,7 @@
 namespace kill9 {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
 
@@ -94,6 +95,11 @@ TEST_F(ExamplesTest, MultiprocessingLockStaysHeld) {
   EXPECT_THAT(Reason(), HasSubstr("in \"acquire\" of k0"));
   EXPECT_THAT(Reason(), HasSubstr("the last to be killed was P"));
   EXPECT_THAT(TextField(run_, "repeat"), HasSubstr("--fork-server='"));
+  // Who waits for whom: a column for each process.
+  const Ended shown =
+      RunLine(absl::StrCat(KILL9_COMMAND, " replay ", folder_, "/kill9-out/latest 2>&1"));
+  EXPECT_THAT(shown.output, ContainsRegex("how it ended .*\n\n +us +P[0-9]+"));
+  EXPECT_THAT(shown.output, ContainsRegex("X (dies in|is killed)"));
 }
 
 TEST_F(ExamplesTest, SemaphoreOfTheKernelPasses) {

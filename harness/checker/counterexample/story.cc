@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kTimeColumns = 10;
 constexpr size_t kGap = 2;
-constexpr size_t kLeastColumns = 14;  // of a process
+constexpr size_t kLeastColumns = 12;  // of a process: five have room in 80
 
 // At one time what is called comes before what returns: it is not known to come after it.
 struct Step {
@@ -97,7 +97,8 @@ class Story {
   bool Dies(uint32_t process) const {
     return std::any_of(
         shown_.operations.begin(), shown_.operations.end(), [process](const Operation& operation) {
-          return operation.process == process && operation.outcome == Outcome::kCrashed;
+          return operation.process == process &&
+                 (operation.outcome == Outcome::kCrashed || operation.function == Function::kDie);
         });
   }
 
@@ -108,6 +109,7 @@ class Story {
 
   std::string TextOf(const Step& step) const {
     const Operation& operation = shown_.operations[step.operation];
+    if (operation.function == Function::kDie) return step.ends ? "X is dead" : "X is killed";
     const bool failed = std::find(shown_.unplaceable.begin(), shown_.unplaceable.end(),
                                   step.operation) != shown_.unplaceable.end();
     const std::string number = absl::StrCat(step.operation + 1);

@@ -53,6 +53,18 @@ TEST(Story, HasAColumnForEachProcessAndAStepInEachLine) {
             "    11.500                3! P209#9\n");
 }
 
+TEST(Story, ADeathBetweenTwoCallsIsMarked) {
+  Counterexample example;
+  example.operations = {Make(2, 1000, 2000, Function::kRelease, 3, 0),
+                        Make(2, 3000, 4000, Function::kDie, 3, 0)};
+  EXPECT_EQ(RenderStory(example, WithShownValues({}), 80),
+            "        us  P2 (dies)\n"
+            "     0.000  1 release\n"
+            "     1.000  1 ok\n"
+            "     2.000  X is killed\n"
+            "     3.000  X is dead\n");
+}
+
 size_t WidestLine(const std::string& text) {
   size_t widest = 0, begin = 0;
   for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {

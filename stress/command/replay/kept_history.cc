@@ -1,13 +1,17 @@
 #include "stress/command/replay/kept_history.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <iterator>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "harness/checker/checker.h"
+#include "harness/checker/counterexample/story.h"
 #include "harness/edn/edn.h"
 #include "stress/command/terminal.h"
 
@@ -19,6 +23,7 @@ namespace fs = std::filesystem;
 // More than torture keeps of a run: a file may come from anybody.
 constexpr uintmax_t kBytesMost = 1'000'000'000;
 constexpr size_t kKillsShown = 8;
+constexpr size_t kEndShown = 12;  // operations
 
 // The folder may have been moved since, and the file with it.
 std::string PathOf(const Json& run, const std::string& folder) {
@@ -56,6 +61,21 @@ Naming NamingOf(const EdnHistory& history) {
     return absl::SimpleAtoi(text, &recorded) ? ShownValue(recorded) : text;
   };
   return naming;
+}
+
+// The last operations, a column for each process, as many as fit. Empty: hardly any do.
+std::string TheEndOf(const EdnHistory& history) {
+  std::vector<Operation> latest = history.operations;
+  std::ranges::sort(latest, std::greater(), &Operation::finish);
+  std::string story;
+  for (size_t shown = std::min(kEndShown, latest.size()); story.empty() && shown > 2; --shown) {
+    latest.resize(shown);
+    Counterexample end;
+    end.operations = latest;
+    std::ranges::sort(end.operations, {}, &Operation::invoke);
+    story = RenderStory(end, NamingOf(history), Terminal(2).page_columns());
+  }
+  return story;
 }
 
 }  // namespace
@@ -97,6 +117,12 @@ std::optional<Verdict> CheckKeptHistory(const ModelChecker& model, const Json& r
                             Terminal(2).page_columns());
   } else if (outcome->verdict == Verdict::kPass) {
     std::cerr << "  what was found is nothing that the operations that ended show\n";
+    const std::string end = TheEndOf(*history);
+    if (!end.empty()) {
+      std::cerr
+          << "\nhow it ended (who was in a call when the run ended is shown as dying in it)\n\n"
+          << end;
+    }
   }
   return outcome->verdict;
 }
