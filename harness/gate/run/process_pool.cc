@@ -1,8 +1,6 @@
 #include "harness/gate/run/process_pool.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
