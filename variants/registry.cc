@@ -81,6 +81,16 @@ const Design& BufferPoolDesign();
 #else
 #define KILL9_PEER_TOKYO(VARIANT)
 #endif
+#ifdef KILL9_HAVE_TKRZW
+#define KILL9_PEER_TKRZW(VARIANT) VARIANT(Tkrzw) VARIANT(TkrzwInTurn) VARIANT(TkrzwInPlace)
+#else
+#define KILL9_PEER_TKRZW(VARIANT)
+#endif
+#ifdef KILL9_HAVE_PMEMOBJ
+#define KILL9_PEER_PMEMOBJ(VARIANT) VARIANT(Pmemobj)
+#else
+#define KILL9_PEER_PMEMOBJ(VARIANT)
+#endif
 #define KILL9_PEERS(VARIANT)   \
   KILL9_PEER_LMDB(VARIANT)     \
   KILL9_PEER_TDB(VARIANT)      \
@@ -88,7 +98,9 @@ const Design& BufferPoolDesign();
   KILL9_PEER_BERKELEY(VARIANT) \
   KILL9_PEER_SQLITE(VARIANT)   \
   KILL9_PEER_GDBM(VARIANT)     \
-  KILL9_PEER_TOKYO(VARIANT)
+  KILL9_PEER_TOKYO(VARIANT)    \
+  KILL9_PEER_TKRZW(VARIANT)    \
+  KILL9_PEER_PMEMOBJ(VARIANT)
 
 #define KILL9_DECLARE(Name) const Variant& Name();
 KILL9_BASELINES(KILL9_DECLARE)
@@ -180,7 +192,11 @@ std::span<const PeerPackage> PeerPackages() {
                                               {"sqlite_wal_checkpoint", "libsqlite3-dev"},
                                               {"gdbm", "libgdbm-dev"},
                                               {"tokyo_cabinet", "libtokyocabinet-dev"},
-                                              {"tokyo_cabinet_plain", "libtokyocabinet-dev"}};
+                                              {"tokyo_cabinet_plain", "libtokyocabinet-dev"},
+                                              {"tkrzw", "libtkrzw-dev"},
+                                              {"tkrzw_in_turn", "libtkrzw-dev"},
+                                              {"tkrzw_in_place", "libtkrzw-dev"},
+                                              {"pmemobj", "libpmemobj-dev"}};
   return kPackages;
 }
 

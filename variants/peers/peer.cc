@@ -1,5 +1,7 @@
 #include "variants/peers/peer.h"
 
+#include <dlfcn.h>
+
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +50,22 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
 
 const Anchor& AnchorOf(const Segment& segment) {
   return *reinterpret_cast<const Anchor*>(segment.body().data());
+}
+
+LateLibrary::LateLibrary(const char* file)
+    : file_(file), handle_(dlopen(file, RTLD_NOW | RTLD_LOCAL)) {
+  if (handle_ == nullptr) missing_ = file;
+}
+
+void* LateLibrary::Address(const char* name) {
+  void* const address = handle_ == nullptr ? nullptr : dlsym(handle_, name);
+  if (address == nullptr && missing_.empty()) missing_ = name;
+  return address;
+}
+
+absl::Status LateLibrary::status() const {
+  if (missing_.empty()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(file_, ": ", missing_, " is missing"));
 }
 
 absl::Status PeerStore::Failed(std::string_view call, std::string_view message) const {

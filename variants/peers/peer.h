@@ -40,6 +40,28 @@ absl::StatusOr<std::shared_ptr<Segment>> CreateAnchor(
 
 const Anchor& AnchorOf(const Segment& segment);
 
+// A library that is opened when it is first used, for good. Those that bring many others are not
+// linked: each mapping costs every fork of who does not need them.
+class LateLibrary {
+ public:
+  explicit LateLibrary(const char* file);
+
+  // Sets it to the library's function of that name.
+  template <typename Function>
+  void Find(Function*& function, const char* name) {
+    function = reinterpret_cast<Function*>(Address(name));
+  }
+  // Ok if the library was opened, and each function found.
+  absl::Status status() const;
+
+ private:
+  void* Address(const char* name);
+
+  const char* file_;
+  void* handle_;
+  std::string missing_;
+};
+
 class PeerStore : public CopyingStore {
  protected:
   using CopyingStore::CopyingStore;
