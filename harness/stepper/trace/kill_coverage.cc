@@ -141,6 +141,10 @@ void KillCoverage::Add(const std::string& group, const std::string& label,
     AddressCount& sum = sums.addresses[count.address];
     sum.address = count.address;
     for (const auto of : kAddressCounts) sum.*of += count.*of;
+    if (!symbols_->IsOurs(count.address)) {
+      sums.outside += count.executed;
+      continue;
+    }
     const SourceLine line = symbols_->Line(count.address);
     if (line.file.empty() || !is_wanted_(line.file)) {
       sums.outside += count.executed;

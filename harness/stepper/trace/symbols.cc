@@ -80,6 +80,27 @@ SourceLine Symbols::LineOfOurs(uint64_t address) const {
   return place;
 }
 
+namespace {
+
+// The program, wherever it is installed, and what was loaded from elsewhere than the distribution's
+// folders: a plugin.
+bool IsModuleOfOurs(Dwfl_Module* module, Dwfl_Module* program) {
+  const char* name = module == nullptr ? nullptr
+                                       : dwfl_module_info(module, nullptr, nullptr, nullptr,
+                                                          nullptr, nullptr, nullptr, nullptr);
+  if (name == nullptr) return false;
+  const std::string_view path(name);
+  return module == program ||
+         (path.starts_with("/") && !path.starts_with("/usr/") && !path.starts_with("/lib"));
+}
+
+}  // namespace
+
+bool Symbols::IsOurs(uint64_t address) const {
+  return state_->dwfl != nullptr &&
+         IsModuleOfOurs(dwfl_addrmodule(state_->dwfl, address), state_->program);
+}
+
 std::string Symbols::Function(uint64_t address) const {
   Dwfl_Module* module = state_->dwfl == nullptr ? nullptr : dwfl_addrmodule(state_->dwfl, address);
   const char* name = module == nullptr ? nullptr : dwfl_module_addrname(module, address);
@@ -154,14 +175,9 @@ struct ModuleList {
   std::vector<Dwfl_Module*> modules;
 };
 
-// The program, wherever it is installed, and what was loaded from elsewhere than the distribution's
-// folders: a plugin.
-int TakeModuleOfOurs(Dwfl_Module* module, void**, const char* name, Dwarf_Addr, void* argument) {
+int TakeModuleOfOurs(Dwfl_Module* module, void**, const char*, Dwarf_Addr, void* argument) {
   auto* list = static_cast<ModuleList*>(argument);
-  const std::string_view path(name);
-  const bool is_elsewhere =
-      path.starts_with("/") && !path.starts_with("/usr/") && !path.starts_with("/lib");
-  if (module == list->program || is_elsewhere) list->modules.push_back(module);
+  if (IsModuleOfOurs(module, list->program)) list->modules.push_back(module);
   return DWARF_CB_OK;
 }
 

@@ -30,14 +30,16 @@ class Symbols {
   SourceLine Line(uint64_t address) const;
   // The line of ours: where code of a library was made part of it, the place where it was called.
   SourceLine LineOfOurs(uint64_t address) const;
+  // Whether the code is this program's, or of a library that is none of the distribution's. Of
+  // others nothing is read, however much of it debug packages would tell.
+  bool IsOurs(uint64_t address) const;
   std::string Function(uint64_t address) const;  // demangled; "?" where there is no symbol
   // The calls of the process's first thread, the innermost first, as dwfl_thread_getframes tells
   // them; it is stopped by ptrace meanwhile.
   void Unwind(int (*take)(Dwfl_Frame*, void*), void* argument) const;
   // One line for people: instruction, function, file and line.
   std::string Describe(uint64_t address) const;
-  // Every line of this program, and of libraries that are none of the distribution's, that has
-  // code, for files that `wanted` accepts.
+  // Every line that has code of ours, for files that `wanted` accepts.
   void ForEachLineWithCode(
       const std::function<bool(std::string_view file)>& wanted,
       const std::function<void(const std::string& file, int line)>& visit) const;

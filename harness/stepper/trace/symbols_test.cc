@@ -17,6 +17,13 @@
 namespace kill9::stepper {
 namespace {
 
+TEST(SymbolsTest, WhatTheDistributionHasIsNotOurs) {
+  const Symbols symbols(getpid());
+  EXPECT_TRUE(symbols.IsOurs(reinterpret_cast<uint64_t>(&IsOfLibrary)));
+  EXPECT_FALSE(symbols.IsOurs(reinterpret_cast<uint64_t>(&getpid)));
+  EXPECT_FALSE(symbols.IsOurs(0));
+}
+
 // This program's own debugging information.
 class OwnSymbols : public ::testing::Test {
  protected:
