@@ -13,7 +13,7 @@
 //
 //     endurance_benchmark [--variant=all] [--parts=wear,participants,large,entries]
 //                         [--operations=2000000] [--steps=8] [--entries=1000000]
-//                         [--large-bytes=4831838208] [--seed=1] [--json=F]
+//                         [--entry-bytes=144] [--large-bytes=4831838208] [--seed=1] [--json=F]
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,6 +51,7 @@ struct Settings {
   uint64_t operations = 2'000'000;  // of wear, for each design
   uint64_t steps = 8;               // points of a curve
   uint64_t entries = 1'000'000;
+  uint64_t entry_bytes = 144;
   uint64_t large_bytes = 4608u * (uint64_t{1} << 20);
   uint64_t seed = 1;
   std::string json;
@@ -266,7 +267,7 @@ absl::StatusOr<Json> Entries(const Design& design, const Settings& settings) {
   const auto* variant = dynamic_cast<const Variant*>(&design);
   if (variant == nullptr) return absl::UnimplementedError("it has no entries");
   SegmentOptions options;
-  options.size_bytes = (16u << 20) + settings.entries * 144;
+  options.size_bytes = (16u << 20) + settings.entries * settings.entry_bytes;
   options.expected_entries = settings.entries;
   const absl::StatusOr<std::shared_ptr<Segment>> segment = variant->Create(options);
   if (!segment.ok()) return segment.status();
@@ -311,9 +312,18 @@ absl::StatusOr<Json> Entries(const Design& design, const Settings& settings) {
     put_cost.push_back(Rounded(*of_puts / first_put));
     get_cost.push_back(Rounded(*of_gets / first_get));
   }
-  uint64_t there = 0;
-  const absl::Status seen = (*store)->ForEach([&](const EntryView&) { return ++there, true; });
+  // Every one of them, once, with its value.
+  uint64_t there = 0, wrong = 0;
+  std::vector<bool> is_there(put);
+  const absl::Status seen = (*store)->ForEach([&](const EntryView& entry) {
+    uint64_t n = put;
+    if (entry.key.size() == sizeof n) std::memcpy(&n, entry.key.data(), sizeof n);
+    if (n >= put || is_there[n] || entry.value.size() != 8 || !AreBytesOf(n, entry.value)) ++wrong;
+    if (n < put) is_there[n] = true;
+    return ++there, true;
+  });
   if (!seen.ok()) return Failed("for_each", seen);
+  if (wrong > 0) return absl::DataLossError(absl::StrCat("not as they were put: ", wrong));
   if (variant->traits().lossless && (lost > 0 || there != put)) {
     return absl::DataLossError(absl::StrCat(there, " of ", put, " entries are there"));
   }
@@ -385,6 +395,7 @@ int main(int argc, char** argv) {
   options.Add("--operations", settings.operations, "of wear").Positive();
   options.Add("--steps", settings.steps, "points of a curve").Between(1, 1000);
   options.Add("--entries", settings.entries, "of entries").Positive();
+  options.Add("--entry-bytes", settings.entry_bytes, "of the segment, for each of them").Positive();
   options.Add("--large-bytes", settings.large_bytes, "of the segment of large").Positive();
   options.Add("--seed", settings.seed, "of all that is drawn");
   options.Add("--json", settings.json, "the result file");
