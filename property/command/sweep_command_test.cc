@@ -23,6 +23,14 @@ Ended Sweep(const std::string& arguments) {
 
 constexpr char kCell[] = "--variant=global_mutex --operation=get --state=one_entry ";
 
+TEST(SweepCommand, LeavesOutWhatCannotBeStepped) {
+  const Ended ended = Sweep("--variant=pmemobj --operation=get --state=one_entry");
+  if (ended.exit_code == 2) GTEST_SKIP() << ended.output;  // was built without it
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("pmemobj: skipped: to open its pool"));
+  EXPECT_THAT(ended.output, HasSubstr("no cell was swept"));
+}
+
 TEST(SweepCommand, RefusesWhatItWouldNotRun) {
   const std::string cell = kCell;
   ExpectUsageErrors(

@@ -23,6 +23,7 @@
 #include "stress/command/replay/sweep_replay.h"
 #include "stress/command/terminal.h"
 #include "stress/command/torture/closing_summary.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 namespace {
@@ -181,8 +182,10 @@ void RefuseUnused(const SweepArguments& arguments) {
 Json TakeWhatIsNotSwept(sweep::SweepOptions& options) {
   Json skipped = Json::array();
   std::erase_if(options.variants, [&](const Design* design) {
-    const char* const why = WhyPluginIsNotSwept(*design);
-    if (why == nullptr) return false;
+    const char* const of_plugin = WhyPluginIsNotSwept(*design);
+    const std::string_view why =
+        of_plugin != nullptr ? std::string_view(of_plugin) : WhyNotStepped(design->name());
+    if (why.empty()) return false;
     std::cerr << design->name() << ": skipped: " << why << "\n";
     skipped.push_back({{"variant", design->name()},
                        {"scenario", "sweep"},
