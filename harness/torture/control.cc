@@ -42,7 +42,8 @@ std::string_view ActivityName(Activity activity) {
 
 bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
   uint32_t expected = kNone;
-  if (!state.compare_exchange_strong(expected, kBeingWritten, std::memory_order_acq_rel,
+  const uint32_t claim = kBeingWritten | static_cast<uint32_t>(what) << kVerdictBit;
+  if (!state.compare_exchange_strong(expected, claim, std::memory_order_acq_rel,
                                      std::memory_order_acquire)) {
     return false;
   }
@@ -53,6 +54,23 @@ bool Finding::Report(Verdict what, uint32_t finder, std::string_view message) {
   text[size] = '\0';
   state.store(kReady, std::memory_order_release);  // pairs with the supervisor's acquire
   return true;
+}
+
+bool Finding::is_being_written() const {
+  const uint32_t now = state.load(std::memory_order_acquire);
+  return now != kNone && now != kReady;
+}
+
+Verdict Finding::found() const {
+  const uint32_t now = state.load(std::memory_order_acquire);
+  // Relaxed: the acquire of `state` orders it.
+  return now == kReady ? verdict.load(std::memory_order_relaxed)
+                       : static_cast<Verdict>(now >> kVerdictBit);
+}
+
+std::string Finding::reason() const {
+  constexpr char kCutOff[] = "... (whoever found this was killed before it had told it)";
+  return is_being_written() ? std::string(text) + kCutOff : std::string(text);
 }
 
 namespace {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "harness/base/histogram.h"
@@ -61,9 +62,11 @@ struct alignas(128) WorkerBoard {
   std::atomic<uint64_t> pauses;   // worker/pauses.h
 };
 
-// What makes a run fail; the first one stays.
+// What makes a run fail; the first one stays. Who has found it may be killed before it has told it
+// all: the verdict is there from the first moment on, above the byte of kBeingWritten.
 struct Finding {
   enum State : uint32_t { kNone, kBeingWritten, kReady };
+  static constexpr int kVerdictBit = 8;
   std::atomic<uint32_t> state;
   std::atomic<Verdict> verdict;
   std::atomic<uint32_t> process;  // who found it
@@ -71,6 +74,10 @@ struct Finding {
 
   // Keeps the first finding; false if there was one already.
   bool Report(Verdict what, uint32_t finder, std::string_view message);
+  bool is_being_written() const;
+  // REQUIRES: there is one, and nobody writes it any more.
+  Verdict found() const;
+  std::string reason() const;
 };
 
 enum class AuditDepth : uint8_t {

@@ -209,8 +209,8 @@ bool Await(pid_t supervisor, CheckerProcess& checker, const ControlMemory& memor
 
 // Whether a process found something that makes the run fail.
 bool HasFailed(const Control& control) {
-  return control.finding.state.load(std::memory_order_acquire) == Finding::kReady &&
-         ExitCode(control.finding.verdict.load(std::memory_order_relaxed)) == kExitFailed;
+  return control.finding.state.load(std::memory_order_acquire) != Finding::kNone &&
+         ExitCode(control.finding.found()) == kExitFailed;
 }
 
 // Of a history that was cut off, an operation may be missing whose effect others have seen: what
@@ -261,9 +261,9 @@ Verdict Judge(const RunContext& context, const Handover& handover,
     return Verdict::kSkipped;
   }
   if (control.finding.state.load(std::memory_order_acquire) != Finding::kNone) {
-    *reason = control.finding.text;
+    *reason = control.finding.reason();
     if (report.kills_total() == 0) *reason += " (before any kill)";
-    return control.finding.verdict.load(std::memory_order_relaxed);
+    return control.finding.found();
   }
   if (check == Verdict::kViolation) {
     *reason = "the history is not consistent";

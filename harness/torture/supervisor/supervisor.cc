@@ -384,6 +384,7 @@ SupervisorReport Supervisor::Run() {
   if (!over()) Audit(AuditDepth::kEmpty);
   if (!over()) EndWorkers();
   if (!over()) AuditByNewcomer();
+  AwaitFinding();
   KillEverything();
   DrainTheRest();
   times_.Finish();
@@ -407,6 +408,12 @@ void Supervisor::DrainTheRest() {
   }
   Drain();
   report_.history_is_whole = context_.recording->empty() && Anybody() == kSlots;
+}
+
+// Who has found something tells it before it is killed, if it comes to that.
+void Supervisor::AwaitFinding() {
+  constexpr int kLooks = 1'000;
+  for (int look = 0; look < kLooks && control_.finding.is_being_written(); ++look) usleep(1'000);
 }
 
 void Supervisor::EndWorkers() {

@@ -165,6 +165,7 @@ class Supervisor {
   void AuditByNewcomer();
   AuditDepth NextDepth();
   void EndWorkers();
+  void AwaitFinding();
   void KillEverything();
   void DrainTheRest();
   uint32_t Anybody() const;  // a slot that is not vacant; kSlots if all are
