@@ -120,10 +120,10 @@ class Page {
 
   double X(uint64_t time) const { return x_[columns_.at(time)]; }
 
-  // The moment's microseconds, as the axis shows them.
+  // The moment's microseconds, as the axis shows them: two moments are at least 1 ns apart.
   std::string Moment(uint64_t time) const {
     return absl::StrFormat(
-        "%.2f", static_cast<double>(naming_.Nanoseconds(time) - naming_.Nanoseconds(start_)) / 1e3);
+        "%.3f", static_cast<double>(naming_.Nanoseconds(time) - naming_.Nanoseconds(start_)) / 1e3);
   }
   double HalfOfLabel(uint64_t time) const {
     return time == kNever ? 0 : kLetter * static_cast<double>(Moment(time).size()) / 2;
@@ -199,7 +199,7 @@ class Page {
     *svg += "</g>\n";
   }
 
-  // "3: P2 put v7 -> version 3, from 1.20 to 3.45 us, placed as the 2nd": all that is known of it.
+  // "3: P2 put v7 -> version 3, from 1.200 to 3.450 us, placed as the 2nd": all that is known of it.
   std::string Told(size_t i, bool bad) const {
     const Operation& operation = shown_.operations[i];
     std::string told =

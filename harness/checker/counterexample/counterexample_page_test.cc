@@ -57,7 +57,7 @@ TEST(CounterexamplePage, TellsHowToRepeatItAndWhatHolds) {
   EXPECT_THAT(page, AllOf(HasSubstr("strict <strong>does not hold"),
                           HasSubstr("recoverable <strong>does not hold"),
                           HasSubstr("pending <strong>holds")));
-  EXPECT_THAT(page, HasSubstr("aria-label=\"3: P1 get -&gt; 1, from 91233.65 to 91233.68 us; no "
+  EXPECT_THAT(page, HasSubstr("aria-label=\"3: P1 get -&gt; 1, from 91233.650 to 91233.680 us; no "
                               "place is left for it\""));
   const std::string none = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
   EXPECT_THAT(none, AllOf(HasSubstr("pending <strong>was not shown to hold"),
@@ -82,7 +82,25 @@ TEST(CounterexamplePage, KeepsTheLabelsOfItsAxisApart) {
     ++labels;
   }
   EXPECT_GE(labels, 4u);
-  EXPECT_THAT(page, HasSubstr(">91233.56<"));  // the premise: labels as wide as eight letters
+  EXPECT_THAT(page, HasSubstr(">91233.560<"));  // the premise: labels as wide as nine letters
+}
+
+// What explore finds lasts some nanoseconds: it counts steps.
+TEST(CounterexamplePage, TellsMomentsApartThatAreANanosecondApart) {
+  constexpr char kSteps[] = R"edn(
+{:process 0, :type :invoke, :f :write, :value 1, :time 0}
+{:process 0, :type :ok, :f :write, :value 1, :time 1}
+{:process 0, :type :invoke, :f :write, :value 2, :time 2}
+{:process 0, :type :ok, :f :write, :value 2, :time 3}
+{:process 1, :type :invoke, :f :read, :value nil, :time 4}
+{:process 1, :type :ok, :f :read, :value 1, :time 5}
+)edn";
+  const Checked checked = Check(kSteps);
+  ASSERT_TRUE(checked.outcome.counterexample.has_value());
+  const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
+  for (const char* const moment : {">0.000<", ">0.001<", ">0.004<", ">0.005<"}) {
+    EXPECT_THAT(page, HasSubstr(moment));
+  }
 }
 
 TEST(CounterexamplePage, RepeatsByTheWindowWhereNobodyKnowsBetter) {
