@@ -8,7 +8,7 @@ if(LIBEVENT_FOUND)
   target_link_libraries(apps_tests PRIVATE kill9_memcached_parts)
   # With a planted bug, which the torture must see.
   add_executable(stale_memcached property/apps/memcached/stale_memcached.cc)
-  target_link_libraries(stale_memcached PRIVATE kill9_memcached_parts)
+  target_link_libraries(stale_memcached PRIVATE kill9_memcached_parts kill9_registry)
   foreach(test memcached_commands_test memcached_deaths_test memcached_torture_test
     memcached_volume_test)
     kill9_defines_for_test(${test} KILL9_MEMCACHED="$<TARGET_FILE:kill9-memcached>"
