@@ -213,17 +213,20 @@ INSTANTIATE_TEST_SUITE_P(
                     FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
     [](const auto& one) { return std::string(Name(one.param.mode)); });
 
+constexpr uint32_t kInterferers = 4;
+
 TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot) {
+  constexpr uint32_t kStops = 12;
   const CellResult resumed =
-      RunOne("array", "put_same", "one_entry", Only(&SweepOptions::resume, 12)).result;
-  // Of twelve stops, each beside three interferers, some hold the lock and some do not.
+      RunOne("array", "put_same", "one_entry", Only(&SweepOptions::resume, kStops)).result;
+  // Of the stops, each beside all interferers, some hold the lock and some do not.
   EXPECT_GT(resumed.resume_stops, 0u);
-  EXPECT_LT(resumed.resume_stops, 36u);
-  SweepOptions options = Only(&SweepOptions::kill_after_resume, 12);
+  EXPECT_LT(resumed.resume_stops, kStops * kInterferers);
+  SweepOptions options = Only(&SweepOptions::kill_after_resume, kStops);
   const CellResult killed = RunOne("array", "put_same", "one_entry", options).result;
   EXPECT_EQ(killed.verdict, Verdict::kPass) << killed.error << killed.failure[0].message;
-  EXPECT_EQ(killed.kill_after_resume_stops, 36u);
-  EXPECT_GT(killed.kill_after_resume_kill_points, 72u);
+  EXPECT_EQ(killed.kill_after_resume_stops, kStops * kInterferers);
+  EXPECT_GT(killed.kill_after_resume_kill_points, 2 * kStops * kInterferers);
 }
 
 TEST(SweepSharpness, OnlyADeathWithAParticipantsSlotIsFollowedByANextOwner) {
@@ -232,7 +235,7 @@ TEST(SweepSharpness, OnlyADeathWithAParticipantsSlotIsFollowedByANextOwner) {
       RunOne("array", "put_same", "one_entry", Only(&SweepOptions::reuse, kPairs)).result;
   EXPECT_EQ(put.verdict, Verdict::kPass) << put.error << put.failure[0].message;
   EXPECT_EQ(put.reuse_deaths, kPairs);
-  EXPECT_EQ(put.reuse_stops, kPairs * kPairs * 3);
+  EXPECT_EQ(put.reuse_stops, kPairs * kPairs * kInterferers);
   const CellResult attach =
       RunOne("array", "attach", "one_entry", Only(&SweepOptions::reuse, /*pairs=*/64)).result;
   EXPECT_EQ(attach.verdict, Verdict::kPass) << attach.error << attach.failure[0].message;
