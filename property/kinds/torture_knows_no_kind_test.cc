@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 // Lines of a source that name a kind, each with its number. Atomic stores and the keys of the
 // checker's counts are none.
 std::vector<std::string> LinesThatNameAKind(std::istream& source) {
-  static const std::regex kHarmless(R"((\.|->)store\(|\bkeys_(violating|undecided)|"[a-z ]*keys")");
+  static const std::regex kHarmless(
+      R"((\.|->)store\(|\bkeys_(violating|undecided)|"[a-z ]*keys?")");
   static const std::regex kOfAKind(
       R"(\b[Ss]tores?\b|\bVariant\b|variants/(store|registry)\.h|_driver/|\bKey(Table|Board)?s?\b|)"
       R"(\bkeys?\b|\bpins?\b|\bdrafts?\b|\bPut\b|\bErase\b|\bCompareAndSwap\b|\bForEach\b|)"

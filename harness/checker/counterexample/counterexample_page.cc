@@ -199,7 +199,7 @@ class Page {
     *svg += "</g>\n";
   }
 
-  // "3: P2 put v7 -> version 3, from 1.200 to 3.450 us, placed as the 2nd": all that is known of it.
+  // "3: P2 put v7 -> version 3, from 1.200 to 3.450 us, placed as the 2nd": all that is known.
   std::string Told(size_t i, bool bad) const {
     const Operation& operation = shown_.operations[i];
     std::string told =
