@@ -118,8 +118,9 @@ TEST_P(LongCommand, IsEndedAtOnceByTheSecondCtrlC) {
   const Ended ended =
       RunLine("rm -f " + said + " " + pipe + "; mkfifo " + pipe + "; " KILL9_COMMAND " " +
               GetParam() + " --json=" + pipe + " >" + said + " 2>&1 & command=$!; " +
-              // Its handler is in place.
-              "until grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status; do sleep 0.05; done; "
+              // Its handler is in place: it, no longer the shell, which catches Ctrl-C as well.
+              "until grep -q '^Name:.kill9' /proc/$command/status && "
+              "grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status; do sleep 0.05; done; "
               "kill -INT $command; "
               "until grep -qs interrupted " +
               said +

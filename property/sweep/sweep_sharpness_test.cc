@@ -213,10 +213,8 @@ INSTANTIATE_TEST_SUITE_P(
                     FoundByOneMode{"array_recovers_by_number", &SweepOptions::reuse, Mode::kReuse}),
     [](const auto& one) { return std::string(Name(one.param.mode)); });
 
-constexpr uint32_t kInterferers = 4;
-
 TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot) {
-  constexpr uint32_t kStops = 12;
+  constexpr uint32_t kStops = 12, kInterferers = 4;
   const CellResult resumed =
       RunOne("array", "put_same", "one_entry", Only(&SweepOptions::resume, kStops)).result;
   // Of the stops, each beside all interferers, some hold the lock and some do not.
@@ -230,7 +228,7 @@ TEST(SweepSharpness, AKillAfterAResumeIsTriedBesideThoseWhoWaitAndThoseWhoDoNot)
 }
 
 TEST(SweepSharpness, OnlyADeathWithAParticipantsSlotIsFollowedByANextOwner) {
-  constexpr uint32_t kPairs = 4;
+  constexpr uint32_t kPairs = 4, kInterferers = 4;
   const CellResult put =
       RunOne("array", "put_same", "one_entry", Only(&SweepOptions::reuse, kPairs)).result;
   EXPECT_EQ(put.verdict, Verdict::kPass) << put.error << put.failure[0].message;
