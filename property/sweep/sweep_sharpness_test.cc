@@ -27,10 +27,9 @@
 #include "property/sweep/sweep_main.h"
 
 namespace kill9::sweep {
+namespace {
 
 using stepper::BreakpointChoice;
-
-namespace {
 
 std::vector<CellRequest> Plan(const char* variant, std::vector<std::string> operations,
                               std::vector<std::string> states, SweepOptions options = {}) {
