@@ -1,6 +1,10 @@
 // A reserve that is used up is nobody's any more: what becomes of its handle concerns no other one.
+// Several who wait for one do not all sleep while there is room.
+#include <chrono>
 #include <memory>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "variants/registry.h"
@@ -16,9 +20,15 @@ class HeapReserves : public ::testing::TestWithParam<const HeapDesign*> {
     options.size_bytes = 1 << 20;
     absl::StatusOr<std::shared_ptr<Segment>> segment = GetParam()->Create(options);
     ASSERT_TRUE(segment.ok()) << segment.status();
-    absl::StatusOr<std::unique_ptr<Heap>> heap = GetParam()->Attach(*segment);
-    ASSERT_TRUE(heap.ok()) << heap.status();
-    heap_ = *std::move(heap);
+    segment_ = *std::move(segment);
+    heap_ = Attach();
+    ASSERT_NE(heap_, nullptr);
+  }
+
+  std::unique_ptr<Heap> Attach() const {
+    absl::StatusOr<std::unique_ptr<Heap>> heap = GetParam()->Attach(segment_);
+    EXPECT_TRUE(heap.ok()) << heap.status();
+    return heap.ok() ? *std::move(heap) : nullptr;
   }
 
   HeapReserve Reserve(uint64_t blocks) {
@@ -40,6 +50,7 @@ class HeapReserves : public ::testing::TestWithParam<const HeapDesign*> {
     }
   }
 
+  std::shared_ptr<Segment> segment_;
   std::unique_ptr<Heap> heap_;
 };
 
@@ -67,6 +78,27 @@ TEST_P(HeapReserves, OneThatIsUsedUpIsReleasedAndTheNextOneStays) {
   const absl::Status released = heap_->Release(std::move(used));
   EXPECT_TRUE(released.ok()) << released;
   ExpectAllOfItsBlocks(next, 4);
+}
+
+// There is room for four such blocks, and each takes three: who has two finds no third while
+// another has two, gives them back, and sleeps. Nobody but they themselves could wake them then.
+TEST_P(HeapReserves, WhoAreInEachOthersWayDoNotAllSleep) {
+  constexpr int kWaiters = 4, kRounds = 400;
+  const uint64_t bytes = heap_->max_block_bytes() * 24 / 100;
+  std::vector<absl::Status> ended(kWaiters);
+  std::vector<std::thread> waiters;
+  for (absl::Status& end : ended) {
+    waiters.emplace_back([this, bytes, &end] {
+      const std::unique_ptr<Heap> mine = Attach();
+      for (int round = 0; round < kRounds && end.ok(); ++round) {
+        absl::StatusOr<HeapReserve> reserve =
+            mine->Reserve(3, bytes, Deadline::After(std::chrono::seconds(20)));
+        end = reserve.ok() ? mine->Release(*std::move(reserve)) : reserve.status();
+      }
+    });
+  }
+  for (std::thread& waiter : waiters) waiter.join();
+  for (const absl::Status& end : ended) EXPECT_TRUE(end.ok()) << end;
 }
 
 INSTANTIATE_TEST_SUITE_P(Heaps, HeapReserves,

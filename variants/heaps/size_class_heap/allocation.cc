@@ -110,9 +110,10 @@ std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
   }
   // Of what was refused, as much or more is refused again.
   if (bytes >= in_vain_.bytes && space_.StillInVain(in_vain_.begun)) return std::nullopt;
+  const uint64_t told = space_.told();
   const uint64_t begun = space_.BeginSearch();
   std::optional<Place> place = Search(bytes);
-  if (!place.has_value()) in_vain_ = {begun, bytes};
+  if (!place.has_value()) in_vain_ = {begun, bytes, told};
   return place;
 }
 

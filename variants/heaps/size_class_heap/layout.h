@@ -38,6 +38,11 @@
 //     makes it odd before, by a CAS; who frees a block or a unit, opens a span again, or makes one,
 //     makes it even after that; so does who recovers the dead. So who has searched in vain and
 //     finds it as it was needs not search again for as much or more.
+// U9  What an attempt in vain had taken meanwhile (units for a span, blocks of a reserve) it gives
+//     back without a wake-up: two that wait would wake each other for ever. Others may have found
+//     too little because of it. So who has found too little looks again before it sleeps, if others
+//     have told of room since its search began: of several that were in each other's way, who is
+//     through last does.
 #ifndef KILL9_VARIANTS_HEAPS_SIZE_CLASS_HEAP_LAYOUT_H_
 #define KILL9_VARIANTS_HEAPS_SIZE_CLASS_HEAP_LAYOUT_H_
 

@@ -36,7 +36,12 @@ SizeClassHeap::~SizeClassHeap() {
 absl::Status SizeClassHeap::Until(Deadline deadline, absl::FunctionRef<bool()> attempt) {
   const auto announce_first = [&](bool announce) -> absl::StatusOr<bool> {
     if (announce) sleeper_.Announce(space_.header().for_room);
-    return attempt();
+    bool done = attempt();
+    // The last one of those who were in each other's way looks again: nobody would wake it (U9).
+    while (!done && announce && space_.HaveOthersTold(in_vain_.begun, in_vain_.told)) {
+      done = attempt();
+    }
+    return done;
   };
   return WaitForRoom(deadline, sleeper_, announce_first, [this] {
     const RecoveryReport report = RecoverAndWake();

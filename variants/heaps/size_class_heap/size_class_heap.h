@@ -120,6 +120,7 @@ class SizeClassHeap final : public Heap {
   struct {
     uint64_t begun = 0;  // even: there was none
     uint64_t bytes = 0;
+    uint64_t told = 0;  // Space::told, when it began
   } in_vain_;
   // Generations that this one has taken and not given yet.
   uint64_t next_generation_ = 0;

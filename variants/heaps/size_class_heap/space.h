@@ -200,16 +200,24 @@ class Space {
     uint64_t seen = header_->no_room.load(std::memory_order_seq_cst);
     // dies before -> its recovery tells of it. Its failure, relaxed: another told of it.
     if (seen % 2 != 0) [[unlikely]] {
-      header_->no_room.compare_exchange_strong(seen, seen + 1, std::memory_order_seq_cst,
-                                               std::memory_order_relaxed);
+      told_ += header_->no_room.compare_exchange_strong(seen, seen + 1, std::memory_order_seq_cst,
+                                                        std::memory_order_relaxed);
     }
   }
+  // How often this one has told of it, and no other did before it.
+  uint64_t told() const { return told_; }
   // Before a search of all the heap. If it finds nothing, it is in vain as long as StillInVain.
   // Even: others free so much that nothing is known of it.
   uint64_t BeginSearch() const;
   bool StillInVain(uint64_t begun) const {
     // Seq_cst: after the announcement of who waits; with TellOfRoom.
     return begun % 2 != 0 && header_->no_room.load(std::memory_order_seq_cst) == begun;
+  }
+  // Whether others have told of room since a search began (U9). `told`: as it was then.
+  bool HaveOthersTold(uint64_t begun, uint64_t told) const {
+    // Seq_cst: after what this one has given back; with TellOfRoom.
+    const uint64_t now = header_->no_room.load(std::memory_order_seq_cst);
+    return begun % 2 == 0 || (now - begun + 1) / 2 > told_ - told;
   }
 
   // Makes a span. Its head is Claimed by the caller and has no blocks yet; Nullopt: no such row of
@@ -266,6 +274,7 @@ class Space {
   Unit* units_;
   SleepersPage* sleepers_page_;
   ParticipantTable participants_;
+  mutable uint64_t told_ = 0;
   uint32_t unit_shift_;  // a unit has 1 << unit_shift_ bytes
   uint32_t unit_count_;
   uint64_t room_bytes_;
