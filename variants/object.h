@@ -141,6 +141,8 @@ class Design {
   virtual std::string_view expected_verdict() const { return "pass"; }
   // Empty of what is meant to be right.
   virtual std::string_view shown_by() const { return ""; }
+  // Why its operations cannot be followed instruction by instruction; empty: they can.
+  virtual std::string_view why_not_stepped() const { return ""; }
 
   virtual absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const = 0;
   virtual absl::StatusOr<std::shared_ptr<Segment>> Open(const SegmentLocation& location) const = 0;

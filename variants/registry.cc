@@ -200,9 +200,4 @@ std::span<const PeerPackage> PeerPackages() {
   return kPackages;
 }
 
-std::string_view WhyNotStepped(std::string_view design) {
-  if (design == "pmemobj") return "to open its pool takes some six million instructions";
-  return "";
-}
-
 }  // namespace kill9

@@ -62,9 +62,6 @@ struct PeerPackage {
 };
 std::span<const PeerPackage> PeerPackages();
 
-// Why the operations of a design cannot be followed instruction by instruction; empty: they can.
-std::string_view WhyNotStepped(std::string_view design);
-
 }  // namespace kill9
 
 #endif  // KILL9_VARIANTS_REGISTRY_H_

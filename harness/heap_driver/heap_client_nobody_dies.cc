@@ -13,12 +13,8 @@ constexpr uint64_t kHeapOfRoom = 0;
 
 // Who has room gives up all of it, so there is enough for each of the others.
 void HeapClient::AwaitRoom(Random& random) {
-  const LastToWait::Begun begun = last_to_wait_.Begin();
-  // Where all others wait nobody has anything: they are on the way to it.
-  if (begun == LastToWait::Begun::kLast) last_to_wait_.AwaitAllOthers(random);
-  if (begun != LastToWait::Begun::kWaits) return;
-  const uint64_t most = heap().max_block_bytes();
-  const uint64_t bytes = random.Chance(600) ? most / 3 * 2 : random.Below(most + 1);
+  if (!last_to_wait_.BeginForRoom(random)) return;
+  const uint64_t bytes = LastToWait::RoomToWaitFor(heap().max_block_bytes(), random);
   const bool reserves = traits_.has_reserve && random.Chance(500);
   const bool got = reserves ? AwaitReserve(bytes, random)
                             : Allocate(bytes, LastToWait::Far(random),

@@ -7,11 +7,8 @@ namespace kill9 {
 
 // As HeapClient::AwaitRoom. It goes as it was, or by way of another hold, or of a message.
 void PoolClient::AwaitRoom(Random& random) {
-  const LastToWait::Begun begun = last_to_wait_.Begin();
-  if (begun == LastToWait::Begun::kLast) last_to_wait_.AwaitAllOthers(random);
-  if (begun != LastToWait::Begun::kWaits) return;
-  const uint64_t most = pool().max_buffer_bytes();
-  const uint64_t bytes = random.Chance(600) ? most / 3 * 2 : random.Below(most + 1);
+  if (!last_to_wait_.BeginForRoom(random)) return;
+  const uint64_t bytes = LastToWait::RoomToWaitFor(pool().max_buffer_bytes(), random);
   const bool got = Allocate(bytes, LastToWait::Far(random), {}, &views_);
   last_to_wait_.End();
   if (!got) return;

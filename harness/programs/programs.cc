@@ -362,7 +362,7 @@ TortureResult Conclude(const ProgramOptions& options, const Setting& setting,
   if (ExitCode(result.verdict) == kExitFailed) Keep(options, outcome, setting.errors, &run);
   // What does not begin is no finding, and nothing to repeat.
   const bool is_found = result.verdict != Verdict::kPass && !result.machine_refused;
-  if (setting.control && is_found) result.reason += " (before any kill)";
+  if (setting.control && is_found) result.reason += kBeforeAnyKill;
   if (!result.reason.empty()) run["reason"] = result.reason;
   if (!result.machine_refused) run["repeat"] = RepeatLine(options);
   return result;

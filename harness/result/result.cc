@@ -22,6 +22,8 @@
 namespace kill9 {
 namespace {
 
+constexpr char kNoSuchScenario[] = " has no such scenario";
+
 std::string& CommandLine() {
   static std::string* line = new std::string;
   return *line;
@@ -135,6 +137,14 @@ std::string TextField(const Json& object, std::string_view name, std::string_vie
 }
 
 std::optional<Verdict> VerdictOf(const Json& run) { return FindVerdict(TextField(run, "verdict")); }
+
+std::string NoSuchScenario(std::string_view kind) {
+  return absl::StrCat("a ", std::string(kind), kNoSuchScenario);
+}
+
+bool HasNoSuchScenario(const Json& run) {
+  return TextField(run, "reason").ends_with(kNoSuchScenario);
+}
 
 absl::Status CanWriteResult(const std::string& path) { return CanWriteText(path, kResultFile); }
 

@@ -42,6 +42,10 @@ std::string TextField(const Json& object, std::string_view name, std::string_vie
 // The verdict of a run; nothing if it has none that there is.
 std::optional<Verdict> VerdictOf(const Json& run);
 
+// Why a run was skipped whose scenario is of another kind of objects; and whether that is why.
+std::string NoSuchScenario(std::string_view kind);
+bool HasNoSuchScenario(const Json& run);
+
 // Whether WriteResult will be able to write there, as far as can be known before: asked before work
 // of hours.
 absl::Status CanWriteResult(const std::string& path);

@@ -226,7 +226,7 @@ absl::Status KeepShare(const Shard& shard, std::vector<CellRequest>* requests, J
 
 // The kill coverage, for the result, for people and as pages.
 absl::Status TellCoverage(const SweepOptions& options, const AddressSums& addresses,
-                          const std::function<void(const std::string&)>& say, Json* result) {
+                          const std::function<void(const SweepText&)>& say, Json* result) {
   // Every worker has the same program at the same addresses.
   const absl::StatusOr<std::unique_ptr<Zygote>> worker = Zygote::Start(sizeof(CellArea));
   if (!worker.ok()) return worker.status();
@@ -238,7 +238,7 @@ absl::Status TellCoverage(const SweepOptions& options, const AddressSums& addres
   }
   Json& figures = (*result)["coverage"] = CoverageFigures(coverage);
   if (!options.shard.whole()) AddLineSets(coverage, &figures);
-  for (const Json& one : figures) say(CoverageLine(one));
+  for (const Json& one : figures) say({CoverageLine(one)});
   if (options.coverage_directory.empty()) return absl::OkStatus();
   return WriteCoverage(coverage, options.coverage_directory, *result);
 }
@@ -341,7 +341,7 @@ absl::StatusOr<pid_t> StopForDebugger(CellRequest request,
 
 absl::StatusOr<Json> RunSweep(const SweepOptions& options,
                               const volatile std::sig_atomic_t* interrupted,
-                              const std::function<void(const std::string&)>& say,
+                              const std::function<void(const SweepText&)>& say,
                               const Json* earlier) {
   std::vector<CellRequest> requests = PlanCells(options);
   if (requests.empty())
@@ -398,8 +398,9 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
         addresses.Add(request.variant, request.operation, area.addresses);
         continuation.Note(request, area);
         if (!options.quiet || exit_code != kExitPass) {
-          say(absl::StrFormat("[%d/%d %.0fs] %s", progress.done, cells, progress.seconds,
-                              DescribeCell(request, area, run)));
+          say({absl::StrFormat("[%d/%d %.0fs] %s", progress.done, cells, progress.seconds,
+                               DescribeCell(request, area, run)),
+               area.result.verdict});
         }
         result["runs"].push_back(std::move(run));
       },
@@ -417,9 +418,9 @@ absl::StatusOr<Json> RunSweep(const SweepOptions& options,
   if (!is_cut_short) {
     if (status = TellCoverage(options, addresses, say, &result); !status.ok()) return status;
   }
-  say(absl::StrFormat("%d of %s, %s in %.1f s: %.0f kill points a second", progress.done,
-                      CountOf(cells, "cell"), CountOf(progress.kills, "kill"), seconds,
-                      static_cast<double>(progress.kills) / seconds));
+  say({absl::StrFormat("%d of %s, %s in %.1f s: %.0f kill points a second", progress.done,
+                       CountOf(cells, "cell"), CountOf(progress.kills, "kill"), seconds,
+                       static_cast<double>(progress.kills) / seconds)});
   return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "harness/result/result.h"
 #include "harness/result/shard.h"
+#include "harness/result/verdict.h"
 #include "harness/sweep/cell/cell.h"
 
 namespace kill9::sweep {
@@ -103,11 +105,17 @@ Json RunWithPlaces(const CellRequest& request, const CellResult& result, pid_t w
 std::string RepeatLine(const CellRequest& request, const KillPoint& place);
 absl::StatusOr<CellRequest> RequestOf(const Json& run);
 
-// The whole of it: cells, coverage, the result with all runs. Lines for people go to `say`.
+// Lines for people. Of a cell that is done: the first one has its verdict's name.
+struct SweepText {
+  std::string text;
+  std::optional<Verdict> verdict = {};
+};
+
+// The whole of it: cells, coverage, the result with all runs. What people read goes to `say`.
 // `earlier`: the result of the same sweep, interrupted, which goes on (continuation.h); null: none.
 absl::StatusOr<Json> RunSweep(const SweepOptions& options,
                               const volatile std::sig_atomic_t* interrupted,
-                              const std::function<void(const std::string&)>& say,
+                              const std::function<void(const SweepText&)>& say,
                               const Json* earlier = nullptr);
 
 }  // namespace kill9::sweep

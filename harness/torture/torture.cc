@@ -262,7 +262,7 @@ Verdict Judge(const RunContext& context, const Handover& handover,
   }
   if (control.finding.state.load(std::memory_order_acquire) != Finding::kNone) {
     *reason = control.finding.reason();
-    if (report.kills_total() == 0) *reason += " (before any kill)";
+    if (report.kills_total() == 0) *reason += kBeforeAnyKill;
     return control.finding.found();
   }
   if (check == Verdict::kViolation) {
@@ -375,7 +375,7 @@ std::string WhySkipped(const TortureDriver& driver, const Design& design,
                        const Scenario& scenario) {
   const auto same = [&scenario](const Scenario& one) { return one.name == scenario.name; };
   if (!std::any_of(driver.scenarios().begin(), driver.scenarios().end(), same)) {
-    return absl::StrCat("a ", std::string(design.kind()), " has no such scenario");
+    return NoSuchScenario(design.kind());
   }
   return WhyNotApplicable(scenario, design.object_traits());
 }

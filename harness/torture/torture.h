@@ -41,6 +41,9 @@ struct TortureProgress {
   bool found = false;  // something that will be the verdict
 };
 
+// At the end of the reason, where nobody had been killed yet.
+inline constexpr char kBeforeAnyKill[] = " (before any kill)";
+
 struct TortureResult {
   Verdict verdict = Verdict::kUndecided;
   std::string reason;  // what was found; why it is vacuous, undecided or skipped; empty for a pass

@@ -23,7 +23,7 @@ TEST_F(SweepPools, WhoHasABufferMayDieAtEachInstructionOfPassingItOn) {
   options.variants = {&BufferPoolDesign()};
   options.operations = {"release", "send", "receive"};
   options.states = {"shared_with_live", "shared_with_dead", "half_received"};
-  const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
   ASSERT_TRUE(result.ok()) << result.status();
   ASSERT_EQ((*result)["runs"].size(), 9u);
   for (const Json& run : (*result)["runs"]) {

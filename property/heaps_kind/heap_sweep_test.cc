@@ -18,7 +18,7 @@ Json Swept(const Design& design, std::vector<std::string> operations,
   options.variants = {&design};
   options.operations = std::move(operations);
   options.states = std::move(states);
-  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
   EXPECT_TRUE(result.ok()) << result.status();
   return result.ok() ? (*result)["runs"] : Json::array();
 }

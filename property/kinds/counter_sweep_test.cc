@@ -137,7 +137,7 @@ TEST(CounterSweep, IsInTheReport) {
   options.stall = true;
   options.workers = 1;  // the report's columns are in the order of the runs
   options.variants.push_back(FindDesign("redoing_counter"));
-  const absl::StatusOr<Json> file = RunSweep(options, nullptr, [](const std::string&) {});
+  const absl::StatusOr<Json> file = RunSweep(options, nullptr, [](const auto&) {});
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ((*file)["coverage"][0]["variant"], "atomic_counter");
   EXPECT_EQ((*file)["coverage"][0]["kill_coverage"], 1.0);

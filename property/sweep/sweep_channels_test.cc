@@ -20,7 +20,7 @@ Json Swept(std::string_view design, std::vector<std::string> operations, bool st
   options.states = {"several"};
   options.stall = stall;
   options.watchdog_seconds = 1;
-  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
   EXPECT_TRUE(result.ok()) << result.status();
   return result.ok() ? (*result)["runs"] : Json::array();
 }

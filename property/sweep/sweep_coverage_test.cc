@@ -64,7 +64,7 @@ class SweepCoverage : public ::testing::Test {
     options.states = {"one_entry"};
     options.coverage_directory = folder_;
     options.most_failures = 1 << 20;
-    const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+    const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
     EXPECT_TRUE(result.ok()) << result.status();
     if (!result.ok()) return Json::object();
     figures_ = (*result)["coverage"][0];

@@ -89,7 +89,7 @@ TEST(SweepOfFiles, ResumingIsRefusedWithTheReason) {
   SweepOptions options;
   options.variants = {FindVariant("lmdb")};
   options.resume = true;
-  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
   EXPECT_EQ(result.status().code(), absl::StatusCode::kUnimplemented);
 }
 

@@ -408,7 +408,7 @@ TEST(SweepCoverage, ADesignsOwnFilesCountThatNoOperationReached) {
   options.variants = {FindVariant("global_mutex")};
   options.operations = {"detach"};
   options.states = {"one_entry"};
-  const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const std::string&) {});
+  const absl::StatusOr<Json> result = RunSweep(options, nullptr, [](const auto&) {});
   ASSERT_TRUE(result.ok()) << result.status();
   const Json& never = result->at("coverage")[0]["lines_never_reached"];
   EXPECT_TRUE(never.contains("variants/stores/global_mutex/global_mutex.cc")) << never;

@@ -20,7 +20,7 @@
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

@@ -31,8 +31,8 @@
 #include "stress/command/campaign/gate_memory.h"
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
-#include "stress/command/terminal.h"
-#include "stress/command/torture/closing_summary.h"
+#include "stress/command/terminal/closing_summary.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

@@ -10,7 +10,7 @@
 #include "harness/torture/scenario.h"
 #include "stress/command/arguments/wrap.h"
 #include "stress/command/commands.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {

@@ -30,7 +30,7 @@
 #include "harness/sweep/worker.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {

@@ -28,7 +28,7 @@
 #include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

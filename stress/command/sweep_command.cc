@@ -21,9 +21,8 @@
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/replay/sweep_replay.h"
-#include "stress/command/terminal.h"
-#include "stress/command/torture/closing_summary.h"
-#include "variants/registry.h"
+#include "stress/command/terminal/closing_summary.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -39,17 +38,15 @@ struct SweepArguments {
 // What a sweep shows while it runs, and at its end; on standard error, which it leaves to people.
 class SweepDisplay {
  public:
-  // Several lines of a cell, the first of which has its verdict, or one of the whole.
-  void Lines(const std::string& text) {
+  // Of several lines the first one is broken.
+  void Lines(const sweep::SweepText& lines) {
     live_.Clear();
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string first = text.substr(0, end);
-    const size_t from = first.find(": "), to = first.find(',', std::min(from, first.size()));
-    const auto verdict = first.starts_with("[") && to != std::string::npos
-                             ? FindVerdict(first.substr(from + 2, to - from - 2))
-                             : std::nullopt;
-    first = verdict.has_value() ? terminal_.Broken(first, *verdict, from) : terminal_.Broken(first);
-    std::cerr << first << text.substr(end) << std::endl;
+    const size_t end = std::min(lines.text.find('\n'), lines.text.size());
+    const std::string first = lines.text.substr(0, end);
+    std::cerr << (lines.verdict.has_value()
+                      ? terminal_.Broken(first, *lines.verdict, first.find(": "))
+                      : terminal_.Broken(first))
+              << lines.text.substr(end) << std::endl;
   }
   void Progress(const sweep::SweepProgress& state) {
     const std::string left =
@@ -184,7 +181,7 @@ Json TakeWhatIsNotSwept(sweep::SweepOptions& options) {
   std::erase_if(options.variants, [&](const Design* design) {
     const char* const of_plugin = WhyPluginIsNotSwept(*design);
     const std::string_view why =
-        of_plugin != nullptr ? std::string_view(of_plugin) : WhyNotStepped(design->name());
+        of_plugin != nullptr ? std::string_view(of_plugin) : design->why_not_stepped();
     if (why.empty()) return false;
     std::cerr << design->name() << ": skipped: " << why << "\n";
     skipped.push_back({{"variant", design->name()},
@@ -283,7 +280,7 @@ int RunSweepWith(SweepArguments& arguments) {
   if (!options.variants.empty()) {
     options.progress = [&display](const auto& state) { display.Progress(state); };
     result = RunSweep(
-        options, &is_interrupted, [&display](const std::string& text) { display.Lines(text); },
+        options, &is_interrupted, [&display](const auto& lines) { display.Lines(lines); },
         earlier.is_null() ? nullptr : &earlier);
   }
   if (!result.ok()) {
@@ -305,7 +302,7 @@ int RunSweepWith(SweepArguments& arguments) {
   if (!any_ran) exit_code = WorseExitCode(exit_code, kExitUndecided);
   const std::string shapes = report::ShapesSeenIn(*result);
   const bool tells_shapes = !shapes.empty() && !options.quiet && exit_code != kExitFailed;
-  if (tells_shapes) display.Lines(shapes);
+  if (tells_shapes) display.Lines({shapes});
   if (!any_ran) std::cerr << "no cell was swept: that is no pass\n";
   display.End((*result)["runs"]);
   if (!arguments.json.empty()) {

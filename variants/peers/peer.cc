@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -70,6 +71,26 @@ absl::Status LateLibrary::status() const {
 
 absl::Status PeerStore::Failed(std::string_view call, std::string_view message) const {
   return absl::DataLossError(absl::StrCat(std::string(call), ": ", std::string(message)));
+}
+
+size_t FileStore::max_value_bytes() const {
+  return std::min<uint64_t>(AnchorOf(segment()).size_bytes, 1u << 30);
+}
+
+absl::StatusOr<bool> FileStore::DoErase(std::string_view key) {
+  const absl::Status status = Remove(key);
+  if (absl::IsNotFound(status)) return false;
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status FileStore::DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) {
+  Entries entries;
+  if (absl::Status status = CopyAll(&entries); !status.ok()) return status;
+  for (const auto& [key, value] : entries) {
+    if (!visit({key, value, kAbsent})) break;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace kill9::peers

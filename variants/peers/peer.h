@@ -11,6 +11,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -62,6 +64,13 @@ class LateLibrary {
   std::string missing_;
 };
 
+// The library, opened when it is first asked for: one of each class of LateLibrary.
+template <typename Library>
+const Library& TheOne() {
+  static const Library* const library = new Library;
+  return *library;
+}
+
 class PeerStore : public CopyingStore {
  protected:
   using CopyingStore::CopyingStore;
@@ -73,6 +82,26 @@ class PeerStore : public CopyingStore {
   absl::StatusOr<CasResult> DoCompareAndSwap(std::string_view, Version, std::string_view) override {
     return Lacks("CompareAndSwap");
   }
+};
+
+// A peer that opens its files for each operation.
+class FileStore : public PeerStore {
+ public:
+  size_t max_key_bytes() const override { return 1 << 10; }
+  size_t max_value_bytes() const override;
+
+ protected:
+  using PeerStore::PeerStore;
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+
+ private:
+  virtual absl::Status CopyAll(Entries* entries) = 0;
+  // kNotFound: there was none.
+  virtual absl::Status Remove(std::string_view key) = 0;
+
+  absl::StatusOr<bool> DoErase(std::string_view key) final;
+  // Copied first: a visitor that works would wait for its own reader.
+  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) final;
 };
 
 // The traits of a peer that has only what PeerStore has.

@@ -8,7 +8,6 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
 constexpr uint32_t kIdle = 66;  // so that all others have places beyond a word of 64 bits
 constexpr uint32_t kSeveral = 4;
@@ -74,10 +73,7 @@ absl::StatusOr<bool> ChannelScene::Send(Channel& channel, uint32_t bytes) {
 absl::Status ChannelScene::Make(uint64_t size_bytes) {
   closed_ = MapShared<std::atomic<uint32_t>>();
   if (closed_ == nullptr) return absl::ResourceExhaustedError("no memory");
-  options_.size_bytes = size_bytes + shape_.spare;
-  const uint32_t spare_places = making().all_participants_dead ? 0 : shape_.room;
-  options_.max_participants = kParticipants + making().idle + spare_places;
-  options_.hash_seed = kHashSeed;
+  SetOptions(size_bytes, kParticipants + making().idle, shape_);
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-channel-", getpid())};
     Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off

@@ -58,13 +58,10 @@ class ChannelScene final : public Scene {
   // none.
   uint32_t small_bytes() const {
     constexpr uint32_t kBytes[] = {64, 65, 129, 8, 197, 127, 1021, 257, 1032};
-    return shape_.small != 0 ? shape_.small
-                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return SizeIn(static_cast<size_t>(state_), shape_.small, kBytes);
   }
   uint32_t large_bytes() const {
-    constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
-    return shape_.large != 0 ? shape_.large
-                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return SizeIn(static_cast<size_t>(state_), shape_.large, kLargeSizes);
   }
   // What a channel is filled with.
   uint32_t fill_bytes() const { return shape_.middle != 0 ? shape_.middle : kFillMessageBytes; }

@@ -67,7 +67,6 @@ class ChannelSweep final : public SweepDriver {
   std::string_view second() const override { return "send"; }
   std::span<const std::string_view> states() const override;
   std::span<const ProbeName> probes() const override;
-  uint32_t interferences() const override { return 2; }
   bool Applies(const Design& design, uint32_t operation, uint32_t state) const override;
   uint32_t shape_fields() const override { return kObjectShapeFields; }
   absl::StatusOr<std::unique_ptr<Scene>> MakeScene(const Design& design, uint32_t operation,

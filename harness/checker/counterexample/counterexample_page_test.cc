@@ -1,5 +1,6 @@
 // The page of a counterexample tells what it is of, how to repeat it and what holds; its labels do
 // not collide. What only a browser sees ./dev report-test checks.
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
@@ -20,16 +22,21 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// A value that is read after it was overwritten. Two calls come late and 30 ns after each other:
-// their moments' labels are wide and close.
-constexpr char kStale[] = R"edn(
-{:process 0, :type :invoke, :f :write, :value 1, :time 1000}
-{:process 0, :type :ok, :f :write, :value 1, :time 91234560}
-{:process 0, :type :invoke, :f :write, :value 2, :time 91234590}
-{:process 0, :type :ok, :f :write, :value 2, :time 91234620}
-{:process 1, :type :invoke, :f :read, :value nil, :time 91234650}
-{:process 1, :type :ok, :f :read, :value 1, :time 91234680}
-)edn";
+// A value that is read after it was overwritten. `at`: when each call begins, and ends.
+std::string Stale(const std::array<int, 6>& at) {
+  return absl::StrFormat(R"edn(
+{:process 0, :type :invoke, :f :write, :value 1, :time %d}
+{:process 0, :type :ok, :f :write, :value 1, :time %d}
+{:process 0, :type :invoke, :f :write, :value 2, :time %d}
+{:process 0, :type :ok, :f :write, :value 2, :time %d}
+{:process 1, :type :invoke, :f :read, :value nil, :time %d}
+{:process 1, :type :ok, :f :read, :value 1, :time %d}
+)edn",
+                         at[0], at[1], at[2], at[3], at[4], at[5]);
+}
+
+// Two calls come late and 30 ns after each other: their moments' labels are wide and close.
+const std::array<int, 6> kLate = {1000, 91234560, 91234590, 91234620, 91234650, 91234680};
 
 struct Checked {
   EdnHistory history;
@@ -37,7 +44,7 @@ struct Checked {
   Naming naming() const { return history.naming(); }
 };
 
-Checked Check(const char* text) {
+Checked Check(const std::string& text) {
   const ModelChecker& model = *FindModel("register");
   const absl::StatusOr<EdnHistory> history =
       ReadEdn(text, "test", [&](Function function) { return model.Accepts(function); });
@@ -48,7 +55,7 @@ Checked Check(const char* text) {
 }
 
 TEST(CounterexamplePage, TellsHowToRepeatItAndWhatHolds) {
-  const Checked checked = Check(kStale);
+  const Checked checked = Check(Stale(kLate));
   ASSERT_TRUE(checked.outcome.counterexample.has_value());
   const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(),
                                       {Condition::kPending, "kill9 check 'a & b.edn'"});
@@ -66,7 +73,7 @@ TEST(CounterexamplePage, TellsHowToRepeatItAndWhatHolds) {
 
 // By the width that a wide letter has: the browser's own test measures them.
 TEST(CounterexamplePage, KeepsTheLabelsOfItsAxisApart) {
-  const Checked checked = Check(kStale);
+  const Checked checked = Check(Stale(kLate));
   ASSERT_TRUE(checked.outcome.counterexample.has_value());
   const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
   const std::regex label(
@@ -87,15 +94,7 @@ TEST(CounterexamplePage, KeepsTheLabelsOfItsAxisApart) {
 
 // What explore finds lasts some nanoseconds: it counts steps.
 TEST(CounterexamplePage, TellsMomentsApartThatAreANanosecondApart) {
-  constexpr char kSteps[] = R"edn(
-{:process 0, :type :invoke, :f :write, :value 1, :time 0}
-{:process 0, :type :ok, :f :write, :value 1, :time 1}
-{:process 0, :type :invoke, :f :write, :value 2, :time 2}
-{:process 0, :type :ok, :f :write, :value 2, :time 3}
-{:process 1, :type :invoke, :f :read, :value nil, :time 4}
-{:process 1, :type :ok, :f :read, :value 1, :time 5}
-)edn";
-  const Checked checked = Check(kSteps);
+  const Checked checked = Check(Stale({0, 1, 2, 3, 4, 5}));
   ASSERT_TRUE(checked.outcome.counterexample.has_value());
   const std::string page = RenderHtml(*checked.outcome.counterexample, checked.naming(), {});
   for (const char* const moment : {">0.000<", ">0.001<", ">0.004<", ">0.005<"}) {
@@ -106,7 +105,7 @@ TEST(CounterexamplePage, TellsMomentsApartThatAreANanosecondApart) {
 TEST(CounterexamplePage, RepeatsByTheWindowWhereNobodyKnowsBetter) {
   std::string folder = (std::filesystem::temp_directory_path() / "kill9-page-XXXXXX").string();
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const Checked checked = Check(kStale);
+  const Checked checked = Check(Stale(kLate));
   const auto files = WriteCounterexample(*checked.outcome.counterexample, checked.naming(),
                                          folder + "/found it", {});
   ASSERT_TRUE(files.ok()) << files.status();

@@ -11,7 +11,6 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
 constexpr uint32_t kIdle = 66;  // so that all others have places beyond a word of 64 bits
 constexpr uint32_t kFragments = 24;
@@ -26,15 +25,12 @@ struct Held {
 }  // namespace
 
 absl::Status HeapScene::Make(uint64_t size_bytes) {
-  options_.size_bytes = size_bytes + shape_.spare;
   const bool may_idle = state_ == HeapState::kOneBlock || state_ == HeapState::kSharedWithLive;
   idle_ = may_idle ? kIdle : 0;
-  const bool full_of_the_dead = state_ == HeapState::kAllParticipantsDead;
-  options_.max_participants = kParticipants + idle_ + (full_of_the_dead ? 0 : shape_.room);
+  SetOptions(size_bytes, kParticipants + idle_, shape_);
   if (options_.max_participants > SceneSeats::kMost) {
     return absl::OutOfRangeError("more places than a history has names for");
   }
-  options_.hash_seed = kHashSeed;
   if (design_.traits().needs_name) {
     options_.location = {SegmentKind::kNamed, absl::StrCat("kill9-sweep-heap-", getpid())};
     Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off

@@ -6,7 +6,6 @@
 #define KILL9_HARNESS_HEAP_DRIVER_SWEEP_HEAP_SCENE_H_
 
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -64,16 +63,12 @@ class HeapScene final : public Scene {
   bool DeclaredUnblocked(uint32_t probe, Nearness where) const override;
 
   HeapState state() const { return state_; }
-  // What a victim asks for. Each state has other sizes: of whole lines and words, and of none.
+  // What a victim asks for.
   uint32_t small_bytes() const {
-    constexpr uint32_t kBytes[] = {64, 65, 197, 24, 129, 127, 1021, 257, 1032};
-    return shape_.small != 0 ? shape_.small
-                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return SizeIn(static_cast<size_t>(state_), shape_.small, kSmallSizes);
   }
   uint32_t large_bytes() const {
-    constexpr uint32_t kBytes[] = {6000, 4097, 6145, 8191, 2056};
-    return shape_.large != 0 ? shape_.large
-                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return SizeIn(static_cast<size_t>(state_), shape_.large, kLargeSizes);
   }
   // How far behind the place of a block that is gone another one is placed: in states in which
   // somebody's block is right before it, less than a block takes.

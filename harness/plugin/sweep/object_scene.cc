@@ -22,7 +22,6 @@ constexpr uint64_t kItems = 3;             // of a used object
 constexpr uint64_t kItemsOfList[kItems] = {2, 1, 2};
 constexpr uint32_t kEntries = 16;
 constexpr uint32_t kParticipants = 8;
-constexpr uint64_t kHashSeed = 9;  // a creation is the same every time
 constexpr uint32_t kHolderProcess = 100;
 constexpr uint64_t kTermNs = 10'000'000;               // a hundred readings of an ObjectClock
 constexpr uint64_t kForeignValue = uint64_t{1} << 48;  // that nobody wrote

@@ -8,7 +8,6 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
 constexpr uint32_t kParticipants = 8;
 constexpr uint32_t kBuffersMost = 24;
 constexpr uint64_t kOfAPool = 0;  // all values are of one key
@@ -60,10 +59,7 @@ absl::StatusOr<Sequence> BoxedPool::SendShared(const HeldBuffer& held) {
 absl::Status PoolScene::Make(uint64_t size_bytes) {
   board_ = MapShared<PoolBoard>();
   if (board_ == nullptr) return absl::ResourceExhaustedError("no memory");
-  options_.size_bytes = size_bytes + shape_.spare;
-  const bool full_of_the_dead = state_ == PoolState::kAllParticipantsDead;
-  options_.max_participants = kParticipants + (full_of_the_dead ? 0 : shape_.room);
-  options_.hash_seed = kHashSeed;
+  SetOptions(size_bytes, kParticipants, shape_);
   options_.expected_entries = kBuffersMost;
   absl::StatusOr<std::shared_ptr<Segment>> segment = design_.Create(options_);
   if (!segment.ok()) return segment.status();

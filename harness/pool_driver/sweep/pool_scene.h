@@ -8,7 +8,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -95,11 +94,9 @@ class PoolScene final : public Scene {
   bool is_shared() const {
     return state_ == PoolState::kSharedWithLive || state_ == PoolState::kSharedWithDead;
   }
-  // What a victim asks for. Each state has other sizes: of whole lines and words, and of none.
+  // What a victim asks for.
   uint32_t small_bytes() const {
-    constexpr uint32_t kBytes[] = {64, 65, 197, 24, 129, 127, 1021, 257, 1032};
-    return shape_.small != 0 ? shape_.small
-                             : kBytes[static_cast<size_t>(state_) % std::size(kBytes)];
+    return SizeIn(static_cast<size_t>(state_), shape_.small, kSmallSizes);
   }
   uint32_t large_bytes() const { return shape_.large != 0 ? shape_.large : kLargeBufferBytes; }
   uint32_t fill_bytes() const { return shape_.middle != 0 ? shape_.middle : kFillBufferBytes; }

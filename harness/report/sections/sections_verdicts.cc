@@ -128,8 +128,7 @@ std::vector<RunsOfKind> ByObject(const Results& results, const std::vector<Run>&
 std::vector<std::string> ColumnsOf(const std::vector<Run>& runs, const std::string& field) {
   std::vector<Run> told = runs;
   std::erase_if(told, [](const Run& run) {
-    return Text(*run.json, "verdict") == "skipped" &&
-           Text(*run.json, "reason").ends_with(" has no such scenario");
+    return Text(*run.json, "verdict") == "skipped" && HasNoSuchScenario(*run.json);
   });
   return ValuesOf(told, field);
 }

@@ -14,7 +14,6 @@
 namespace kill9::sweep {
 namespace {
 
-constexpr uint64_t kHashSeed = 9;
 constexpr uint32_t kParticipants = 8;
 constexpr uint32_t kMostFillers = 2000;
 constexpr uint32_t kLossyFillers = 48;  // a lossy store is never full
@@ -200,13 +199,9 @@ absl::Status SceneMaker::FillAndEmpty() {
 absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
   SegmentOptions& options = scene_.options_;
   const SweepShape& shape = scene_.shape_;
-  const bool all_taken =
-      scene_.making().all_participants_dead || scene_.making().all_participants_alive;
-  options.size_bytes = size_bytes + shape.spare;
-  options.max_participants = kParticipants + (all_taken ? 0 : shape.room);
+  scene_.SetOptions(size_bytes, kParticipants, shape);
   options.expected_entries = shape.entries != 0 ? shape.entries : 16;
   options.stripes = shape.stripes != 0 ? shape.stripes : 4;
-  options.hash_seed = kHashSeed;
   options.keeps_terms = IsOfTerms(scene_.operation_);
   if (scene_.traits().needs_name) {
     options.location = {SegmentKind::kNamed, SceneName()};

@@ -149,6 +149,17 @@ class Scene {
   virtual bool DeclaredUnblocked(uint32_t probe, Nearness where) const = 0;
 
  protected:
+  static constexpr uint64_t kHashSeed = 9;  // a creation must be the same every time
+
+  // Of a segment for so many participants of the cell, and those of the shape.
+  void SetOptions(uint64_t size_bytes, uint32_t participants, const SweepShape& shape) {
+    const Making made = making();
+    const bool all_taken = made.all_participants_dead || made.all_participants_alive;
+    options_.size_bytes = size_bytes + shape.spare;
+    options_.max_participants = participants + (all_taken ? 0 : shape.room);
+    options_.hash_seed = kHashSeed;
+  }
+
   SegmentOptions options_;
   std::shared_ptr<Segment> segment_;
 };
@@ -178,7 +189,7 @@ class SweepDriver {
   virtual std::string_view second() const = 0;
   virtual std::span<const std::string_view> states() const = 0;
   virtual std::span<const ProbeName> probes() const = 0;
-  virtual uint32_t interferences() const = 0;
+  virtual uint32_t interferences() const { return 2; }
   // Whether the operation says something in this state that it does not say in another, and the
   // design has it.
   virtual bool Applies(const Design& design, uint32_t operation, uint32_t state) const = 0;

@@ -8,6 +8,7 @@
 #ifndef KILL9_HARNESS_SWEEP_DRIVER_SWEEP_SHAPE_H_
 #define KILL9_HARNESS_SWEEP_DRIVER_SWEEP_SHAPE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -44,6 +45,14 @@ inline constexpr uint32_t kStoreShapeFields = 0x3ff;
 std::string SweepShapeText(const SweepShape& shape);
 // kInvalidArgument says what is wrong with the text, for a kind with these fields.
 absl::StatusOr<SweepShape> ParseSweepShape(std::string_view text, uint32_t fields);
+
+// How many bytes are stored in a starting state: `shape`'s, unless that is 0. Each state has another
+// of `usual`: of whole lines and words, and of none.
+inline uint32_t SizeIn(size_t state, uint32_t shape, std::span<const uint32_t> usual) {
+  return shape != 0 ? shape : usual[state % usual.size()];
+}
+inline constexpr uint32_t kSmallSizes[] = {64, 65, 197, 24, 129, 127, 1021, 257, 1032};
+inline constexpr uint32_t kLargeSizes[] = {6000, 4097, 6145, 8191, 2056};
 
 // `has_dead` false: nobody died before.
 SweepShape DrawSweepShape(Random& random, uint32_t fields, bool has_dead);

@@ -28,6 +28,12 @@ LastToWait::Begun LastToWait::Begin() {
   return Begun::kLast;
 }
 
+bool LastToWait::BeginForRoom(Random& random) {
+  const Begun begun = Begin();
+  if (begun == Begun::kLast) AwaitAllOthers(random);
+  return begun == Begun::kWaits;
+}
+
 void LastToWait::BeginAnyway() {
   control_.boards[slot_].waits.fetch_add(1, std::memory_order_seq_cst);
 }

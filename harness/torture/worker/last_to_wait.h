@@ -28,6 +28,13 @@ class LastToWait {
   Begun Begin();
   // The same of who is sure to get what it waits for from itself.
   void BeginAnyway();
+  // Begin of who waits for room, of which nobody has any where all others wait: they are on the
+  // way to it, and the last one leaves them time. Whether this one waits.
+  bool BeginForRoom(Random& random);
+  // How much each waits for: often so much that two do not get it at once.
+  static uint64_t RoomToWaitFor(uint64_t most, Random& random) {
+    return random.Chance(600) ? most / 3 * 2 : random.Below(most + 1);
+  }
   // To be called right after it.
   void End();
 

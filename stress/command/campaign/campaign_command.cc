@@ -134,12 +134,12 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
 }
 
 int MakePlan(campaign::Campaign& all, const Flags& flags) {
+  if (flags.seconds <= 0) throw UsageError("plan needs --seconds: the time to spend");
   if (flags.run) {
     if (absl::Status status = MakeFolder(flags.folder); !status.ok()) {
       return ComplainOfCampaign(status);
     }
   }
-  if (flags.seconds <= 0) throw UsageError("plan needs --seconds: the time to spend");
   const absl::StatusOr<std::vector<campaign::StoredRun>> runs = all.Runs();
   if (!runs.ok()) return ComplainOfCampaign(runs.status());
   const campaign::PlanOptions options{

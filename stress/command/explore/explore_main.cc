@@ -6,7 +6,7 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/command/explore/explore_arguments.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 int main(int argc, char** argv) {
   kill9::ResetSignals();

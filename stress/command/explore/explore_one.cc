@@ -18,7 +18,7 @@
 #include "stress/command/arguments/choices.h"
 #include "stress/command/explore/explore_units.h"
 #include "stress/command/interrupts.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

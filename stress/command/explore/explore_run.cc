@@ -17,8 +17,8 @@
 #include "stress/command/explore/explore_one.h"
 #include "stress/command/explore/explore_units.h"
 #include "stress/command/interrupts.h"
-#include "stress/command/terminal.h"
-#include "stress/command/torture/closing_summary.h"
+#include "stress/command/terminal/closing_summary.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

@@ -13,7 +13,7 @@
 #include "harness/checker/checker.h"
 #include "harness/checker/counterexample/story.h"
 #include "harness/edn/edn.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

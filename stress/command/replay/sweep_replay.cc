@@ -15,7 +15,7 @@
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/look.h"
 #include "harness/sweep/sweep.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {

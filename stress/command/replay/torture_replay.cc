@@ -15,7 +15,7 @@
 #include "harness/stepper/trace/symbols.h"
 #include "harness/sweep/sweep.h"
 #include "stress/command/replay/kept_history.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {

@@ -19,7 +19,7 @@
 #include "harness/run/program.h"
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 #include "stress/command/torture/findings.h"
 
 namespace kill9 {

@@ -85,7 +85,7 @@ Display::Display(const Options& options)
       options_(options) {}
 
 bool Display::IsLeftOut(const Json& run) const {
-  return options_.of_all_scenarios && TextField(run, "reason").ends_with(" has no such scenario");
+  return options_.of_all_scenarios && HasNoSuchScenario(run);
 }
 
 std::string Display::TimeLeft(double seconds_of_this) const {

@@ -8,8 +8,8 @@
 
 #include "harness/result/result.h"
 #include "harness/torture/torture.h"
-#include "stress/command/terminal.h"
-#include "stress/command/torture/closing_summary.h"
+#include "stress/command/terminal/closing_summary.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 

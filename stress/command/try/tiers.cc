@@ -21,7 +21,6 @@ namespace {
 
 // Of the time that there is. The rest is for what was found.
 constexpr double kShareOfTorture = 0.45;
-constexpr char kBeforeAnyKill[] = "(before any kill)";  // torture says it of some
 constexpr double kShareOfSweep = 0.4;
 constexpr double kMostControlSeconds = 1;
 constexpr double kLeastSeconds = 0.3;  // of a run
@@ -134,13 +133,13 @@ TierResult TryControl(const Design& design, const TryOptions& options) {
   torture.supervisor.seconds = std::min(kMostControlSeconds, options.seconds);
   TortureResult result = RunShown(design, quiet, torture, options, "control");
   result.run["scenario"] = "control";
-  tier.summary = result.reason.empty()
-                     ? absl::StrCat("nobody was killed: ",
-                                    CountOf(NumberIn(result.run, "operations"), "operation"),
-                                    ", all consistent")
-                 : absl::StrContains(result.reason, kBeforeAnyKill)
-                     ? result.reason
-                     : absl::StrCat(result.reason, " ", kBeforeAnyKill);
+  tier.summary =
+      result.reason.empty()
+          ? absl::StrCat(
+                "nobody was killed: ", CountOf(NumberIn(result.run, "operations"), "operation"),
+                ", all consistent")
+      : absl::StrContains(result.reason, kBeforeAnyKill) ? result.reason
+                                                         : result.reason + kBeforeAnyKill;
   for (const char* of_torture : {"repeat", "repeat_with"}) result.run.erase(of_torture);
   Add(tier, result.verdict, ExitCodeOf(result), std::move(result.run));
   return tier;
@@ -205,8 +204,7 @@ TierResult TrySweep(const Design& design, const TryOptions& options) {
                                      CountOf(progress.cells, "cell"),
                                      CountOf(progress.kills, "kill")));
   };
-  const absl::StatusOr<Json> result =
-      RunSweep(sweep, options.interrupted, [](const std::string&) {});
+  const absl::StatusOr<Json> result = RunSweep(sweep, options.interrupted, [](const auto&) {});
   if (!result.ok()) {
     const std::string why(result.status().message());
     if (absl::IsPermissionDenied(result.status())) return Skipped(tier.tier, design.name(), why);

@@ -22,7 +22,7 @@
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/replay/sweep_replay.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
 #include "stress/command/torture/programs.h"

@@ -60,14 +60,9 @@ class OpenGdbm {
   GDBM_FILE file_ = nullptr;
 };
 
-class GdbmStore final : public peers::PeerStore {
+class GdbmStore final : public peers::FileStore {
  public:
-  explicit GdbmStore(std::shared_ptr<Segment> segment) : PeerStore(kGdbmName, std::move(segment)) {}
-
-  size_t max_key_bytes() const override { return 1 << 10; }
-  size_t max_value_bytes() const override {
-    return std::min<uint64_t>(peers::AnchorOf(segment()).size_bytes, 1u << 30);
-  }
+  explicit GdbmStore(std::shared_ptr<Segment> segment) : FileStore(kGdbmName, std::move(segment)) {}
 
  private:
   // Runs `work`, which returns what gdbm does, on the open file; recovers it once if it must be.
@@ -103,26 +98,20 @@ class GdbmStore final : public peers::PeerStore {
     if (!status.ok()) return status;
     return kAbsent;
   }
-  absl::StatusOr<bool> DoErase(std::string_view key) override {
-    const absl::Status status = With(GDBM_WRITER, "gdbm_delete", [&](GDBM_FILE file) {
-      return gdbm_delete(file, DatumOf(key)) == 0;
-    });
-    if (absl::IsNotFound(status)) return false;
-    if (!status.ok()) return status;
-    return true;
+  absl::Status Remove(std::string_view key) override {
+    return With(GDBM_WRITER, "gdbm_delete",
+                [&](GDBM_FILE file) { return gdbm_delete(file, DatumOf(key)) == 0; });
   }
-  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override {
-    // Copied first: a visitor that writes would wait for its own reader.
-    std::vector<std::pair<std::string, std::string>> entries;
-    const absl::Status status = With(GDBM_READER, "gdbm_nextkey", [&](GDBM_FILE file) {
-      entries.clear();
+  absl::Status CopyAll(Entries* entries) override {
+    return With(GDBM_READER, "gdbm_nextkey", [&](GDBM_FILE file) {
+      entries->clear();
       for (datum key = gdbm_firstkey(file); key.dptr != nullptr;) {
         const datum value = gdbm_fetch(file, key);
         if (value.dptr == nullptr) {
           free(key.dptr);
           return false;
         }
-        entries.emplace_back(TextOf(key), TextOf(value));
+        entries->emplace_back(TextOf(key), TextOf(value));
         const datum next = gdbm_nextkey(file, key);
         free(value.dptr);
         free(key.dptr);
@@ -130,11 +119,6 @@ class GdbmStore final : public peers::PeerStore {
       }
       return gdbm_last_errno(file) == GDBM_ITEM_NOT_FOUND;
     });
-    if (!status.ok()) return status;
-    for (const auto& [key, value] : entries) {
-      if (!visit({key, value, kAbsent})) break;
-    }
-    return absl::OkStatus();
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
     OpenGdbm open(peers::AnchorOf(segment()), GDBM_WRITER);

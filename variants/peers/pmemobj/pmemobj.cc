@@ -55,11 +55,6 @@ struct Library : peers::LateLibrary {
   decltype(&pmemobj_tx_end) end;
 };
 
-const Library& TheLibrary() {
-  static const Library* const library = new Library;
-  return *library;
-}
-
 struct Entry {
   PMEMoid next;
   uint64_t key_bytes;
@@ -157,22 +152,17 @@ class OpenPool {
  private:
   void* At(PMEMoid object) const { return reinterpret_cast<char*>(pool_) + object.off; }
 
-  const Library& library_ = TheLibrary();
+  const Library& library_ = peers::TheOne<Library>();
   uint64_t heads_count_;
   int turn_ = -1;
   PMEMobjpool* pool_ = nullptr;
   PMEMoid* heads_ = nullptr;
 };
 
-class PmemobjStore final : public peers::PeerStore {
+class PmemobjStore final : public peers::FileStore {
  public:
   explicit PmemobjStore(std::shared_ptr<Segment> segment)
-      : PeerStore(kPmemobjName, std::move(segment)) {}
-
-  size_t max_key_bytes() const override { return 1 << 10; }
-  size_t max_value_bytes() const override {
-    return std::min<uint64_t>(peers::AnchorOf(segment()).size_bytes, 1u << 30);
-  }
+      : FileStore(kPmemobjName, std::move(segment)) {}
 
  private:
   absl::StatusOr<Version> DoPut(std::string_view key, std::string_view value) override {
@@ -197,30 +187,21 @@ class PmemobjStore final : public peers::PeerStore {
     if (value != nullptr) value->assign(pool.ValueOf(pool.EntryOf(found)));
     return kAbsent;
   }
-  absl::StatusOr<bool> DoErase(std::string_view key) override {
+  absl::Status Remove(std::string_view key) override {
     OpenPool pool(peers::AnchorOf(segment()), false);
     if (!pool.is_open()) return pool.Error("pmemobj_open");
     PMEMoid* const at = pool.Find(key);
     const PMEMoid old = *at;
-    if (OID_IS_NULL(old)) return false;
+    if (OID_IS_NULL(old)) return absl::NotFoundError("");
     const int error =
         pool.Transact([&] { return pool.Name(at, pool.EntryOf(old).next) && pool.Free(old); });
-    if (error != 0) return pool.Error("pmemobj_tx");
-    return true;
+    return error == 0 ? absl::OkStatus() : pool.Error("pmemobj_tx");
   }
-  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override {
-    // Copied first: a visitor that works would wait for its own turn.
-    std::vector<std::pair<std::string, std::string>> entries;
-    {
-      OpenPool pool(peers::AnchorOf(segment()), false);
-      if (!pool.is_open()) return pool.Error("pmemobj_open");
-      pool.ForEach([&](const Entry& entry) {
-        entries.emplace_back(pool.KeyOf(entry), pool.ValueOf(entry));
-      });
-    }
-    for (const auto& [key, value] : entries) {
-      if (!visit({key, value, kAbsent})) break;
-    }
+  absl::Status CopyAll(Entries* entries) override {
+    OpenPool pool(peers::AnchorOf(segment()), false);
+    if (!pool.is_open()) return pool.Error("pmemobj_open");
+    pool.ForEach(
+        [&](const Entry& entry) { entries->emplace_back(pool.KeyOf(entry), pool.ValueOf(entry)); });
     return absl::OkStatus();
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
@@ -240,6 +221,9 @@ class PmemobjVariant final : public peers::PeerVariant {
     static const Traits traits = peers::AnchoredTraits(
         "whoever opens the pool next, with each operation; Recover() does that", "the lanes");
     return traits;
+  }
+  std::string_view why_not_stepped() const override {
+    return "to open its pool takes some six million instructions";
   }
   absl::StatusOr<std::shared_ptr<Segment>> Create(const SegmentOptions& options) const override {
     return peers::CreateAnchor(

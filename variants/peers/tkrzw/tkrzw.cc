@@ -73,13 +73,8 @@ struct Library : peers::LateLibrary {
   decltype(&tkrzw_dbm_iter_get) entry;
 };
 
-const Library& TheLibrary() {
-  static const Library* const library = new Library;
-  return *library;
-}
-
 absl::Status ErrorOf(const char* call) {
-  const Library& library = TheLibrary();
+  const Library& library = peers::TheOne<Library>();
   if (absl::Status status = library.status(); !status.ok()) return status;
   if (library.code() == kNotFound) return absl::NotFoundError("");
   return absl::DataLossError(absl::StrCat(call, ": ", library.message()));
@@ -119,20 +114,15 @@ class OpenHash {
   }
 
  private:
-  const Library& library_ = TheLibrary();
+  const Library& library_ = peers::TheOne<Library>();
   int turn_ = -1;
   TkrzwDBM* database_ = nullptr;
 };
 
-class TkrzwStore final : public peers::PeerStore {
+class TkrzwStore final : public peers::FileStore {
  public:
   TkrzwStore(std::string_view name, std::shared_ptr<Segment> segment, Use use)
-      : PeerStore(name, std::move(segment)), use_(use) {}
-
-  size_t max_key_bytes() const override { return 1 << 10; }
-  size_t max_value_bytes() const override {
-    return std::min<uint64_t>(peers::AnchorOf(segment()).size_bytes, 1u << 30);
-  }
+      : FileStore(name, std::move(segment)), use_(use) {}
 
  private:
   // Runs `work`, which returns whether the library did, as a writer.
@@ -166,40 +156,29 @@ class TkrzwStore final : public peers::PeerStore {
     std::free(found);
     return kAbsent;
   }
-  absl::StatusOr<bool> DoErase(std::string_view key) override {
-    const absl::Status status = Write("tkrzw_dbm_remove", [&](TkrzwDBM* database) {
+  absl::Status Remove(std::string_view key) override {
+    return Write("tkrzw_dbm_remove", [&](TkrzwDBM* database) {
       return library_.remove(database, key.data(), static_cast<int32_t>(key.size()));
     });
-    if (absl::IsNotFound(status)) return false;
-    if (!status.ok()) return status;
-    return true;
   }
-  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override {
-    // Copied first: a visitor that writes would wait for its own reader.
-    std::vector<std::pair<std::string, std::string>> entries;
-    {
-      OpenHash open(peers::AnchorOf(segment()), use_, false);
-      if (open.database() == nullptr) return ErrorOf("tkrzw_dbm_open");
-      TkrzwDBMIter* const at = library_.make_iterator(open.database());
-      const absl::Cleanup free_iterator = [&] { library_.iterator_free(at); };
-      if (!library_.first(at)) return ErrorOf("tkrzw_dbm_iter_first");
-      char* key = nullptr;
-      char* value = nullptr;
-      int32_t key_bytes = 0;
-      int32_t value_bytes = 0;
-      while (library_.entry(at, &key, &key_bytes, &value, &value_bytes)) {
-        entries.emplace_back(std::string(key, static_cast<size_t>(key_bytes)),
-                             std::string(value, static_cast<size_t>(value_bytes)));
-        std::free(key);
-        std::free(value);
-        if (!library_.next(at)) return ErrorOf("tkrzw_dbm_iter_next");
-      }
-      if (library_.code() != kNotFound) return ErrorOf("tkrzw_dbm_iter_get");
+  absl::Status CopyAll(Entries* entries) override {
+    OpenHash open(peers::AnchorOf(segment()), use_, false);
+    if (open.database() == nullptr) return ErrorOf("tkrzw_dbm_open");
+    TkrzwDBMIter* const at = library_.make_iterator(open.database());
+    const absl::Cleanup free_iterator = [&] { library_.iterator_free(at); };
+    if (!library_.first(at)) return ErrorOf("tkrzw_dbm_iter_first");
+    char* key = nullptr;
+    char* value = nullptr;
+    int32_t key_bytes = 0;
+    int32_t value_bytes = 0;
+    while (library_.entry(at, &key, &key_bytes, &value, &value_bytes)) {
+      entries->emplace_back(std::string(key, static_cast<size_t>(key_bytes)),
+                            std::string(value, static_cast<size_t>(value_bytes)));
+      std::free(key);
+      std::free(value);
+      if (!library_.next(at)) return ErrorOf("tkrzw_dbm_iter_next");
     }
-    for (const auto& [key, value] : entries) {
-      if (!visit({key, value, kAbsent})) break;
-    }
-    return absl::OkStatus();
+    return library_.code() == kNotFound ? absl::OkStatus() : ErrorOf("tkrzw_dbm_iter_get");
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {
     OpenHash open(peers::AnchorOf(segment()), use_, true);
@@ -208,7 +187,7 @@ class TkrzwStore final : public peers::PeerStore {
     return RecoveryReport{};
   }
 
-  const Library& library_ = TheLibrary();
+  const Library& library_ = peers::TheOne<Library>();
   Use use_;
 };
 

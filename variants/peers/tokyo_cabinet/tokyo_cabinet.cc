@@ -53,15 +53,10 @@ class OpenHash {
   bool is_open_;
 };
 
-class TokyoCabinetStore final : public peers::PeerStore {
+class TokyoCabinetStore final : public peers::FileStore {
  public:
   TokyoCabinetStore(std::string_view name, std::shared_ptr<Segment> segment, Writes writes)
-      : PeerStore(name, std::move(segment)), writes_(writes) {}
-
-  size_t max_key_bytes() const override { return 1 << 10; }
-  size_t max_value_bytes() const override {
-    return std::min<uint64_t>(peers::AnchorOf(segment()).size_bytes, 1u << 30);
-  }
+      : FileStore(name, std::move(segment)), writes_(writes) {}
 
  private:
   // Runs `work`, which returns whether the library did, as a writer.
@@ -107,37 +102,27 @@ class TokyoCabinetStore final : public peers::PeerStore {
     free(found);
     return kAbsent;
   }
-  absl::StatusOr<bool> DoErase(std::string_view key) override {
-    const absl::Status status = Write("tchdbout", [&](TCHDB* database) {
+  absl::Status Remove(std::string_view key) override {
+    return Write("tchdbout", [&](TCHDB* database) {
       return tchdbout(database, key.data(), static_cast<int>(key.size()));
     });
-    if (absl::IsNotFound(status)) return false;
-    if (!status.ok()) return status;
-    return true;
   }
-  absl::Status DoForEach(absl::FunctionRef<bool(const EntryView&)> visit) override {
-    // Copied first: a visitor that writes would wait for its own reader.
-    std::vector<std::pair<std::string, std::string>> entries;
-    {
-      OpenHash open(peers::AnchorOf(segment()), HDBOREADER);
-      TCHDB* const database = open.database();
-      if (!open.is_open()) return ErrorOf(database, "tchdbopen");
-      if (!tchdbiterinit(database)) return ErrorOf(database, "tchdbiterinit");
-      TCXSTR* const key = tcxstrnew();
-      TCXSTR* const value = tcxstrnew();
-      const absl::Cleanup free_texts = [key, value] {
-        tcxstrdel(key);
-        tcxstrdel(value);
-      };
-      const auto text = [](const TCXSTR* from) {
-        return std::string(static_cast<const char*>(tcxstrptr(from)), tcxstrsize(from));
-      };
-      while (tchdbiternext3(database, key, value)) entries.emplace_back(text(key), text(value));
-      if (tchdbecode(database) != TCENOREC) return ErrorOf(database, "tchdbiternext3");
-    }
-    for (const auto& [key, value] : entries) {
-      if (!visit({key, value, kAbsent})) break;
-    }
+  absl::Status CopyAll(Entries* entries) override {
+    OpenHash open(peers::AnchorOf(segment()), HDBOREADER);
+    TCHDB* const database = open.database();
+    if (!open.is_open()) return ErrorOf(database, "tchdbopen");
+    if (!tchdbiterinit(database)) return ErrorOf(database, "tchdbiterinit");
+    TCXSTR* const key = tcxstrnew();
+    TCXSTR* const value = tcxstrnew();
+    const absl::Cleanup free_texts = [key, value] {
+      tcxstrdel(key);
+      tcxstrdel(value);
+    };
+    const auto text = [](const TCXSTR* from) {
+      return std::string(static_cast<const char*>(tcxstrptr(from)), tcxstrsize(from));
+    };
+    while (tchdbiternext3(database, key, value)) entries->emplace_back(text(key), text(value));
+    if (tchdbecode(database) != TCENOREC) return ErrorOf(database, "tchdbiternext3");
     return absl::OkStatus();
   }
   absl::StatusOr<RecoveryReport> DoRecover() override {

@@ -1,6 +1,6 @@
 // What the command knows of the terminal that it writes to.
-#ifndef KILL9_STRESS_COMMAND_TERMINAL_H_
-#define KILL9_STRESS_COMMAND_TERMINAL_H_
+#ifndef KILL9_STRESS_COMMAND_TERMINAL_TERMINAL_H_
+#define KILL9_STRESS_COMMAND_TERMINAL_TERMINAL_H_
 
 #include <chrono>
 #include <cstddef>
@@ -64,4 +64,4 @@ class LiveLine {
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_TERMINAL_H_
+#endif  // KILL9_STRESS_COMMAND_TERMINAL_TERMINAL_H_

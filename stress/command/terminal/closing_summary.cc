@@ -1,4 +1,4 @@
-#include "stress/command/torture/closing_summary.h"
+#include "stress/command/terminal/closing_summary.h"
 
 #include <algorithm>
 

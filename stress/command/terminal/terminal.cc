@@ -1,4 +1,4 @@
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 #include <sys/ioctl.h>
 #include <unistd.h>

@@ -1,14 +1,14 @@
 // The last lines of a command that runs many things: what did not pass once more, and how many
 // ended how.
-#ifndef KILL9_STRESS_COMMAND_TORTURE_CLOSING_SUMMARY_H_
-#define KILL9_STRESS_COMMAND_TORTURE_CLOSING_SUMMARY_H_
+#ifndef KILL9_STRESS_COMMAND_TERMINAL_CLOSING_SUMMARY_H_
+#define KILL9_STRESS_COMMAND_TERMINAL_CLOSING_SUMMARY_H_
 
 #include <cstddef>
 #include <string>
 #include <vector>
 
 #include "harness/result/verdict.h"
-#include "stress/command/terminal.h"
+#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 
@@ -35,4 +35,4 @@ class ClosingSummary {
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_TORTURE_CLOSING_SUMMARY_H_
+#endif  // KILL9_STRESS_COMMAND_TERMINAL_CLOSING_SUMMARY_H_
