@@ -365,7 +365,9 @@ bool PoolClient::Receive(Deadline deadline) {
   }
   std::memcpy(&header, received->header.data(), sizeof header);
   const MessageInfo& info = received->info;
-  End(Outcome::kOk, header.message, info.sequence * 2 + (info.redelivered ? 1 : 0));
+  // Refused: it is not of the history (SendAndDrop).
+  End(header.message != kNothing ? Outcome::kOk : Outcome::kRefused, header.message,
+      info.sequence * 2 + (info.redelivered ? 1 : 0));
   Count(boards_.received);
   if (received->buffer.has_block() != (header.value != kNothing)) {
     Fail(Verdict::kViolation, received->buffer.has_block()

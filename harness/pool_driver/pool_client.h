@@ -70,7 +70,7 @@ class PoolClient final : public Client {
   };
   // The user's part of a message.
   struct Header {
-    ValueId message = kNothing;
+    ValueId message = kNothing;  // of none in the history
     ValueId value = kNothing;
     uint32_t value_bytes = 0;
     uint32_t offset = 0;
