@@ -205,6 +205,10 @@ int Run(Arguments arguments) {
                              opened->bytes() >> 20, " MiB", arguments.files.empty() ? "" : ", in ",
                              absl::StrJoin(arguments.files, ", "));
 
+  const auto hand_over = server::HandOver::Make(arguments.workers);
+  if (!hand_over.ok()) return Complain(hand_over.status().ToString());
+  setup.hand_over = hand_over->get();
+
   server::MasterOptions master;
   master.workers = arguments.workers;
   master.work = [&](int number) {

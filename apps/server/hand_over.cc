@@ -48,6 +48,18 @@ HandOver::~HandOver() {
   }
 }
 
+void HandOver::Ask(int worker, absl::FunctionRef<uint64_t(int)> connections) const {
+  uint64_t most = connections(worker) + 1;
+  int busiest = -1;
+  for (int i = 0; i < static_cast<int>(pairs_.size()); ++i) {
+    const uint64_t others = i == worker ? 0 : connections(i);
+    if (others <= most) continue;
+    most = others;
+    busiest = i;
+  }
+  if (busiest >= 0) Send(busiest, {.from = worker});
+}
+
 bool HandOver::Send(int to, const Letter& letter) const {
   int from = letter.from;
   Envelope envelope(&from);

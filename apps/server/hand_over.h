@@ -7,9 +7,11 @@
 #ifndef KILL9_APPS_SERVER_HAND_OVER_H_
 #define KILL9_APPS_SERVER_HAND_OVER_H_
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 
 namespace kill9::server {
@@ -29,6 +31,9 @@ class HandOver {
     int from = 0;  // asks for a connection, unless it brings one
     int connection = -1;
   };
+  // Asks for a connection, of the worker that has the most if it would still have as many as this
+  // one. `connections(i)`: how many worker i has, or about so many; 0 where it does not run.
+  void Ask(int worker, absl::FunctionRef<uint64_t(int)> connections) const;
   // False: it could not be sent now. Whose connection was sent may close it.
   bool Send(int to, const Letter& letter) const;
   // False: there is none.

@@ -40,7 +40,8 @@ inline constexpr std::array<std::string_view, kCounters> kCounterNames = {
 // Written by one worker, read by all. Relaxed throughout: each number stands for itself.
 struct alignas(64) CounterRow {
   std::array<std::atomic<uint64_t>, kCounters> counts;
-  std::atomic<int64_t> pid;  // of the worker that lives, or lived last
+  std::atomic<int64_t> pid;       // of the worker that lives, or lived last
+  std::atomic<uint64_t> clients;  // that it has now
 
   void Add(Counter counter, uint64_t number = 1) {
     std::atomic<uint64_t>& count = counts[static_cast<size_t>(counter)];

@@ -28,7 +28,6 @@ Client::Client(const Services* services, int fd, SSL* tls, std::function<void()>
       peer_(server::PeerAddress(fd)),
       tls_(tls != nullptr),
       since_ms_(Loop::MonotonicMs()) {
-  services_->counters->Add(Counter::kConnections);
   stream_.WatchRead(true);
 }
 

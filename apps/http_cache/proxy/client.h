@@ -18,6 +18,14 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   void Tick(int64_t monotonic_ms) override;
   // No request after the one that is being answered.
   void Retire();
+  // Another worker can go on with it as if it had just come: all was answered that it has asked.
+  bool may_be_given_away() const {
+    return state_ == State::kHead && request_ != nullptr && in_.empty() && !tls_ && !retired_ &&
+           stream_.unwritten() == 0;
+  }
+  int fd() const { return stream_.fd(); }
+  // The client is left as it is: if another process has its socket, it notices nothing.
+  void Close();
 
  private:
   enum class State : uint8_t {
@@ -34,7 +42,6 @@ class Client : public Member, public AnswerSink, public FlightWaiter {
   void Process();
   void Handle();
   void Refuse(int status);
-  void Close();
   void Flush();  // what is in the stream, and what is still to come of a stored body
   void Write();  // what is in the stream
   bool Statistics();

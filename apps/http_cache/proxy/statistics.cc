@@ -36,9 +36,17 @@ std::string Escaped(std::string_view text) {
   return escaped;
 }
 
+uint64_t Clients(const CounterRow& row) { return row.clients.load(std::memory_order_relaxed); }
+
+uint64_t AllClients(std::span<const CounterRow> workers) {
+  uint64_t all = 0;
+  for (const CounterRow& row : workers) all += Clients(row);
+  return all;
+}
+
 template <typename Value>
-std::string JsonObject(int64_t pid, Value value) {
-  std::string text = absl::StrCat("{\"pid\": ", pid);
+std::string JsonObject(int64_t pid, uint64_t clients, Value value) {
+  std::string text = absl::StrCat("{\"pid\": ", pid, ", \"clients\": ", clients);
   for (size_t at = 0; at < kCounters; ++at) {
     absl::StrAppend(&text, ", \"", std::string(kCounterNames[at]),
                     "\": ", value(static_cast<Counter>(at)));
@@ -50,12 +58,14 @@ std::string JsonObject(int64_t pid, Value value) {
 
 std::string StatisticsJson(std::span<const CounterRow> workers) {
   std::string text = "{\"total\": ";
-  text.append(JsonObject(getppid(), [&](Counter counter) { return Total(workers, counter); }));
+  text.append(JsonObject(getppid(), AllClients(workers),
+                         [&](Counter counter) { return Total(workers, counter); }));
   text.append(", \"workers\": [");
   for (size_t worker = 0; worker < workers.size(); ++worker) {
     if (worker > 0) text.append(", ");
     const int64_t pid = workers[worker].pid.load(std::memory_order_relaxed);
-    text.append(JsonObject(pid, [&](Counter counter) { return workers[worker].Of(counter); }));
+    text.append(JsonObject(pid, Clients(workers[worker]),
+                           [&](Counter counter) { return workers[worker].Of(counter); }));
   }
   return text.append("]}\n");
 }
@@ -75,7 +85,10 @@ std::string StatisticsPage(std::span<const CounterRow> workers, const std::strin
   page.append("<table><thead><tr><th scope=\"col\">since the start</th><th scope=\"col\">all</th>");
   for (size_t worker = 0; worker < workers.size(); ++worker)
     absl::StrAppend(&page, "<th scope=\"col\">worker ", worker + 1, "</th>");
-  page.append("</tr></thead><tbody>");
+  absl::StrAppend(&page, "</tr></thead><tbody><tr><th scope=\"row\">clients now</th><td>",
+                  AllClients(workers), "</td>");
+  for (const CounterRow& row : workers) absl::StrAppend(&page, "<td>", Clients(row), "</td>");
+  page.append("</tr>");
   for (size_t at = 0; at < kCounters; ++at) {
     std::string name(kCounterNames[at]);
     for (char& c : name) c = c == '_' ? ' ' : c;

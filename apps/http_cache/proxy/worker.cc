@@ -31,6 +31,7 @@ class Worker {
     services_.about = setup.about;
     loop_.OnTick([this] {
       cache_.DropHeldPieces();
+      AskForClient();
       if (!ending_ && connections_ < setup_.options.max_connections) WatchClients(true);
     });
   }
@@ -49,7 +50,13 @@ class Worker {
     }
     event* const term = evsignal_new(loop_.base(), SIGTERM, OnTerm, this);
     event_add(term, nullptr);
+    event* const letter = event_new(loop_.base(), setup_.hand_over->Inbox(setup_.number),
+                                    EV_READ | EV_PERSIST, OnLetter, this);
+    event_add(letter, nullptr);
+    NoteClients();
+    AskForClient();
     loop_.Run();
+    event_free(letter);
     event_free(term);
     for (const Acceptor& acceptor : acceptors_) event_free(acceptor.readable);
     return 0;
@@ -67,7 +74,10 @@ class Worker {
     Acceptor& acceptor = *static_cast<Acceptor*>(argument);
     Worker& worker = *acceptor.worker;
     const int fd = server::Accept(acceptor.socket.fd);
-    if (fd >= 0) return worker.Welcome(fd, acceptor.socket.tls);
+    if (fd >= 0) {
+      worker.services_.counters->Add(Counter::kConnections);
+      return worker.Welcome(fd, acceptor.socket.tls);
+    }
     // No descriptor is left: until the next tick, they wait where others may fetch them.
     if (errno == EMFILE || errno == ENFILE) worker.WatchClients(false);
   }
@@ -79,6 +89,7 @@ class Worker {
       return;
     }
     if (++connections_ >= setup_.options.max_connections) WatchClients(false);
+    NoteClients();
     const auto place = std::make_shared<Client*>(nullptr);
     *place = loop_.Adopt(std::make_unique<Client>(&services_, fd, session, [this, place] {
       clients_.erase(*place);
@@ -89,11 +100,46 @@ class Worker {
 
   void Left() {
     --connections_;
+    NoteClients();
     if (ending_) {
       if (connections_ == 0) loop_.Stop();
     } else if (connections_ == setup_.options.max_connections - 1) {
       WatchClients(true);
     }
+  }
+
+  // Relaxed, here and below: hints.
+  void NoteClients() {
+    services_.counters->clients.store(static_cast<uint64_t>(connections_),
+                                      std::memory_order_relaxed);
+  }
+
+  void AskForClient() {
+    if (ending_) return;
+    setup_.hand_over->Ask(setup_.number, [this](int worker) {
+      return setup_.rows[worker].clients.load(std::memory_order_relaxed);
+    });
+  }
+
+  void GiveClient(int to) {
+    const uint64_t theirs = setup_.rows[to].clients.load(std::memory_order_relaxed);
+    if (ending_ || clients_.size() <= theirs + 1) return;
+    for (Client* const client : clients_) {
+      if (!client->may_be_given_away()) continue;
+      if (setup_.hand_over->Send(to, {.from = setup_.number, .connection = client->fd()})) {
+        client->Close();
+      }
+      return;
+    }
+  }
+
+  static void OnLetter(int, short, void* self) {
+    Worker& worker = *static_cast<Worker*>(self);
+    server::HandOver::Letter letter;
+    if (!worker.setup_.hand_over->Take(worker.setup_.number, &letter)) return;
+    if (letter.connection < 0) return worker.GiveClient(letter.from);
+    worker.Welcome(letter.connection, /*tls=*/false);
+    worker.AskForClient();
   }
 
   void WatchClients(bool watch) {

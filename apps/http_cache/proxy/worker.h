@@ -9,6 +9,7 @@
 
 #include "apps/cluster/cluster.h"
 #include "apps/http_cache/proxy/request.h"
+#include "apps/server/hand_over.h"
 
 namespace kill9::http {
 
@@ -23,6 +24,7 @@ struct WorkerSetup {
   std::vector<ListeningSocket> sockets;
   SSL_CTX* tls = nullptr;
   CounterRow* rows = nullptr;  // of all workers
+  const server::HandOver* hand_over = nullptr;
   int workers = 1;
   int number = 0;  // which of them this is
   std::string about;

@@ -106,19 +106,14 @@ class Worker {
     slot_.Add(Counter::kTotalConnections);
   }
 
-  // Of the one that has the most, if it would still have as many as this one.
   void AskForConnection() {
-    uint64_t most = context_.connections.size() + 1;
-    int busiest = -1;
-    for (int i = 0; i < parts_.shared->workers; ++i) {
-      const WorkerSlot& other = parts_.shared->slots[static_cast<size_t>(i)];
-      // Relaxed: a hint.
-      const uint64_t connections = other.connections.load(std::memory_order_relaxed);
-      if (other.pid.load(std::memory_order_relaxed) == 0 || connections <= most) continue;
-      most = connections;
-      busiest = i;
-    }
-    if (busiest >= 0) parts_.hand_over->Send(busiest, {.from = index_});
+    parts_.hand_over->Ask(index_, [this](int worker) {
+      const WorkerSlot& slot = parts_.shared->slots[static_cast<size_t>(worker)];
+      // Relaxed: hints.
+      return slot.pid.load(std::memory_order_relaxed) == 0
+                 ? 0
+                 : slot.connections.load(std::memory_order_relaxed);
+    });
   }
 
   void GiveConnection(int to) {
