@@ -51,14 +51,24 @@ size_t VariantsOf(const std::vector<GateStep>& steps) {
 }  // namespace
 
 Gate::Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
-           std::function<void(const StepResult&)> answered)
+           std::function<void(const StepResult&)> answered,
+           std::function<void(const GateProgress&)> working)
     : options_(options),
       interrupted_(interrupted),
       answered_(std::move(answered)),
       begin_(NowSeconds()),
       deadline_(begin_ + options.budget_seconds),
       pool_(interrupted),
-      planner_(options, pool_, deadline_) {}
+      planner_(options, pool_, deadline_) {
+  if (working == nullptr) return;
+  pool_.WhileRunning([this, working = std::move(working)](const GateStep& step, double seconds) {
+    working({.step = step,
+             .step_seconds = seconds,
+             .ended = steps_ended_,
+             .all = steps_,
+             .left_seconds = deadline_ - NowSeconds()});
+  });
+}
 
 absl::StatusOr<GateResult> Gate::Run() {
   if (!options_.memory.empty()) {
@@ -71,6 +81,7 @@ absl::StatusOr<GateResult> Gate::Run() {
   if (!options_.shard.whole()) {
     if (absl::Status status = KeepShare(&*plan); !status.ok()) return status;
   }
+  for (const TierPlan& one : *plan) steps_ += one.steps.size();
   RunTiers(*std::move(plan));
   if (const int killed = pool_.EndOrphans(); killed > 0) {
     StepResult left;
@@ -83,8 +94,10 @@ absl::StatusOr<GateResult> Gate::Run() {
   if (!options_.memory.empty()) {
     if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
   }
-  GateResult result{
-      .answers = std::move(answers_), .units = std::move(units_), .seconds = NowSeconds() - begin_};
+  GateResult result{.answers = std::move(answers_),
+                    .units = std::move(units_),
+                    .not_run = steps_not_run_,
+                    .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
   result.exit_code = CountOf(result.answers).exit_code(*interrupted_ != 0);
   return result;
@@ -95,6 +108,9 @@ std::string Conclusion(const GateResult& result) {
   std::string text = count.Conclusion(result.exit_code);
   if (count.wrong + count.undecided > 0 && result.needed_seconds > 0) {
     absl::StrAppendFormat(&text, ": this machine needs --budget=%.0f", result.needed_seconds);
+  }
+  if (result.not_run > 0) {
+    absl::StrAppend(&text, "; not run after the first failure: ", result.not_run);
   }
   return text;
 }
@@ -230,29 +246,34 @@ void Gate::RunByWork(const std::vector<GateStep>& steps) {
 // What proved nothing, since too few were killed or the machine was too busy, is tried again: that
 // turns no wrong answer into a right one.
 void Gate::RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep&)> size) {
+  Outcome last;
   std::vector<StepResult> answers;
   bool undecided = true;
   for (int tries = 0; undecided && tries < kMostTries; ++tries) {
     GateStep sized = step;
     size(sized);
-    pool_.Run({sized}, 1, deadline_, [&answers](const GateStep& one, const Outcome& outcome) {
+    pool_.Run({sized}, 1, deadline_, [&](const GateStep& one, const Outcome& outcome) {
+      last = outcome;
       answers = Read(one, outcome);
     });
     undecided = std::any_of(answers.begin(), answers.end(), [](const StepResult& answer) {
       return ExitCode(answer.verdict) == kExitUndecided && !answer.lacked_time;
     });
-    if (*interrupted_ != 0) break;
+    if (*interrupted_ != 0 || last.ending == ExitReason::kNotWanted) break;
   }
+  if (last.ending == ExitReason::kNotWanted) return NotRun();
   Take(step, std::move(answers));
 }
 
 void Gate::RunSteps(const std::vector<GateStep>& steps, size_t parallel) {
   pool_.Run(steps, parallel, deadline_, [this](const GateStep& step, const Outcome& outcome) {
+    if (outcome.ending == ExitReason::kNotWanted) return NotRun();
     Take(step, Read(step, outcome));
   });
 }
 
 void Gate::Take(const GateStep& step, std::vector<StepResult> answers) {
+  ++steps_ended_;
   bool all_passed = true;
   for (StepResult& answer : answers) {
     all_passed = all_passed && answer.verdict == Verdict::kPass;
@@ -267,6 +288,7 @@ void Gate::Take(const GateStep& step, std::vector<StepResult> answers) {
 }
 
 void Gate::Add(StepResult answer) {
+  if (options_.fail_fast && ExitCode(answer.verdict) == kExitFailed) pool_.Stop();
   answered_(answer);
   answers_.push_back(std::move(answer));
 }

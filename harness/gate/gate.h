@@ -27,20 +27,31 @@ namespace kill9::gate {
 struct GateResult {
   std::vector<StepResult> answers;
   std::vector<std::string> units = {};  // of all shards; none without shards
+  size_t not_run = 0;                   // steps that had no answer at the first failure: fail_fast
   int exit_code = 0;
   double seconds = 0;
   double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
 };
 
-// The gate's last words: that it is open, or how many answers were wrong, how many undecided, and
-// what an undecided one needs.
+// The gate's last words: that it is open, or how many answers were wrong, how many undecided, what
+// an undecided one needs, and what was not run.
 std::string Conclusion(const GateResult& result);
+
+// Where a gate is, many times a second.
+struct GateProgress {
+  const GateStep& step;  // it runs, of several the one that was begun first
+  double step_seconds;   // so long
+  size_t ended;          // steps
+  size_t all;            // steps of all tiers, of which a budget may leave some out
+  double left_seconds;   // of the budget; infinite
+};
 
 class Gate {
  public:
   // `answered` is called for each answer as it comes.
   Gate(const GateOptions& options, const volatile std::sig_atomic_t* interrupted,
-       std::function<void(const StepResult&)> answered);
+       std::function<void(const StepResult&)> answered,
+       std::function<void(const GateProgress&)> working = nullptr);
 
   // What passed when, where options.memory names no file that says so.
   void Remember(PassHistory memory) { memory_ = std::move(memory); }
@@ -67,6 +78,7 @@ class Gate {
   void RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep&)> size);
   void RunSteps(const std::vector<GateStep>& steps, size_t parallel);
   void Take(const GateStep& step, std::vector<StepResult> answers);
+  void NotRun() { ++steps_not_run_; }
   void Add(StepResult answer);
 
   const GateOptions& options_;
@@ -79,6 +91,7 @@ class Gate {
   PassHistory memory_;
   std::vector<std::string> units_;
   std::vector<StepResult> answers_;
+  size_t steps_ = 0, steps_ended_ = 0, steps_not_run_ = 0;
 };
 
 }  // namespace kill9::gate

@@ -12,7 +12,7 @@
 #include "harness/result/result.h"
 #include "property/command/run_command.h"
 #include "stress/command/arguments/nearest.h"
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 
 namespace kill9 {
 namespace {

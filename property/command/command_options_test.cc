@@ -305,6 +305,17 @@ TEST_F(PlantedCommand, ATierThatRanAndSawNothingHasNotCaughtIt) {
   EXPECT_EQ(Planted("--name=a_control --tier=conformance").exit_code, 0);
 }
 
+TEST_F(PlantedCommand, EndsAfterTheFirstThatIsNotCaughtIfThatIsAsked) {
+  const Ended all = Planted("--name=bugs --tier=conformance");
+  EXPECT_THAT(all.output, HasSubstr("\na_caught_bug "));
+  const Ended first = Planted("--name=bugs --tier=conformance --fail-fast --quiet");
+  EXPECT_EQ(first.exit_code, 1) << first.output;
+  EXPECT_THAT(first.output, HasSubstr("not caught: a_bug\nnot asked after the first failure: 1\n"));
+  EXPECT_THAT(first.output, Not(HasSubstr("a_caught_bug")));
+  EXPECT_THAT(Planted("--name=a_caught_bug --quiet").output,
+              testing::StartsWith("1 of 1 as expected"));
+}
+
 TEST_F(PlantedCommand, WhatWasInterruptedIsToldAsThat) {
   const std::string begun = Path("begun");
   std::filesystem::remove(begun);

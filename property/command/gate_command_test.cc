@@ -232,6 +232,19 @@ TEST_F(GateCommand, WhatHangsIsUndecidedAndKilled) {
   EXPECT_EQ(kill(sleeper, 0), -1);
 }
 
+TEST_F(GateCommand, EndsAfterTheFirstFailureIfThatIsAsked) {
+  for (const char* name : {"tests/conformance_b_test", "tests/conformance_c_test"}) {
+    Script(name, std::string(kTests) + "exec sleep 600\n");
+  }
+  Script("tests/conformance_a_test", std::string(kTests) + "kill -ABRT $$\n");
+  Plant("leak", false, Writes("leak", 1));
+  EXPECT_EQ(Run("--tier=property,planted --budget=600 --fail-fast"), 1);
+  EXPECT_THAT(output_, HasSubstr("1 wrong, 0 undecided; not run after the first failure: 3\n"));
+  const Json result = Json::parse(Read("gate.json"));
+  EXPECT_EQ(result["runs"].size(), 1);
+  EXPECT_EQ(result["not_run"], 3);
+}
+
 TEST_F(GateCommand, WhatWasNotBegunIsUndecided) {
   Script("tests/conformance_a_test", std::string(kTests) + "sleep 600\n");
   Script("tests/conformance_b_test", std::string(kTests) + "sleep 600\n");

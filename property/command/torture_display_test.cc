@@ -110,6 +110,13 @@ TEST(TortureDisplay, OfTheSweepTellsHowFarItIsAndWhatCameOfIt) {
   EXPECT_THAT(text, HasSubstr("\n3 cells: 3 \033[32mpass\033[0m\r\n"));
 }
 
+TEST(TortureDisplay, OfTheGateTellsWhatRuns) {
+  const std::string output = "--output=" + Folder("gate");
+  const std::string text =
+      OnTerminal(60, {"gate", "--variant=global_mutex", "--tier=torture", "--kills=60", output});
+  EXPECT_THAT(text, ContainsRegex("\r.\\[K\\[1/[0-9]+, torture global_mutex [a-z_]+\\] [0-9]+ s"));
+}
+
 TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
   EXPECT_THAT(OnTerminal(80, kShortRun), HasSubstr("\033[32mpass\033[0m"));
   EXPECT_THAT(OnTerminal(80, kShortRun, "1"), Not(HasSubstr("\033[32m")));

@@ -127,12 +127,32 @@ class Display {
   Display(bool to_errors, bool quiet)
       : out_(to_errors ? std::cerr : std::cout),
         terminal_(to_errors ? 2 : 1),
+        live_(out_, terminal_),
         quiet_(quiet),
         annotates_(std::getenv("GITHUB_ACTIONS") != nullptr &&
                    std::string(std::getenv("GITHUB_ACTIONS")) == "true") {}
 
-  void Line(const std::string& text) { out_ << terminal_.Broken(text) << std::endl; }
+  void Line(const std::string& text) {
+    live_.Clear();
+    out_ << terminal_.Broken(text) << std::endl;
+  }
+  void ShowProgress(const gate::GateProgress& progress) {
+    const gate::GateStep& step = progress.step;
+    std::string text = progress.all == 0
+                           ? "[planning"
+                           : absl::StrFormat("[%d/%d", progress.ended + 1, progress.all);
+    if (std::isfinite(progress.left_seconds)) {
+      absl::StrAppendFormat(&text, ", %.0f s left", std::max(0.0, progress.left_seconds));
+    }
+    absl::StrAppendFormat(&text, ", %s%s%s %s] %.0f s", gate::TierName(step.tier),
+                          step.variant.empty() ? "" : " ", step.variant, step.name,
+                          progress.step_seconds);
+    if (failed_ > 0) absl::StrAppend(&text, ", ", failed_, " failed");
+    live_.Show(text);
+  }
   void Show(const gate::StepResult& answer) {
+    live_.Clear();
+    failed_ += ExitCode(answer.verdict) == kExitFailed;
     const bool passed = answer.verdict == Verdict::kPass;
     const std::string tier(gate::TierName(answer.tier));
     summary_.Add(
@@ -156,6 +176,7 @@ class Display {
     out_ << std::flush;
   }
   void Summary(const gate::GateResult& result) {
+    live_.Clear();
     out_ << "\n" << summary_.Failures(terminal_) << gate::Table(result.answers) << std::endl;
     if (const char* path = std::getenv("GITHUB_STEP_SUMMARY"); annotates_ && path != nullptr) {
       std::ofstream(path, std::ios::app) << gate::Markdown(result.answers);
@@ -165,7 +186,9 @@ class Display {
  private:
   std::ostream& out_;
   Terminal terminal_;
+  LiveLine live_;
   ClosingSummary summary_;
+  size_t failed_ = 0;
   bool quiet_;
   bool annotates_;
   double begin_ = gate::NowSeconds();
@@ -185,6 +208,7 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
   json["exit_code"] = result.exit_code;
   json["conclusion"] = gate::Conclusion(result);
   if (result.needed_seconds > 0) json["needed_budget_seconds"] = result.needed_seconds;
+  if (result.not_run > 0) json["not_run"] = result.not_run;
   json["interrupted"] = is_interrupted != 0;
   const Shard& shard = flags.options.shard;
   if (!shard.whole()) {
@@ -252,8 +276,10 @@ int RunGate(Flags& flags) {
                                  : CountOf(options.kills, "kill") + " a run";
   display.Line(absl::StrFormat("seed %d; budget: %s; logs in %s", options.seed, budget,
                                options.output + "/logs"));
-  gate::Gate runner(options, &is_interrupted,
-                    [&display](const gate::StepResult& answer) { display.Show(answer); });
+  gate::Gate runner(
+      options, &is_interrupted,
+      [&display](const gate::StepResult& answer) { display.Show(answer); },
+      [&display](const gate::GateProgress& progress) { display.ShowProgress(progress); });
   runner.Remember(*std::move(memory));
   absl::StatusOr<gate::GateResult> result = runner.Run();
   if (!result.ok()) return Fail(result.status());
@@ -304,6 +330,7 @@ void AddGateCommand(CommandLine& line) {
   command.Group("What comes of it");
   command.Add("--junit", flags->junit, "JUnit XML file");
   command.Add("--json", flags->json, "result file; - for standard output");
+  command.AddFlag("--fail-fast", options.fail_fast, "end after the first answer that is wrong");
   command.AddFlag("--quiet", flags->quiet, "show what did not pass, and the summary");
   command.Add("--output", options.output,
               "folder for the logs and counterexamples of what did not pass; default: gate, "

@@ -8,7 +8,7 @@
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/torture/scenario.h"
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 #include "stress/command/commands.h"
 #include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"

@@ -43,7 +43,7 @@ struct PlantedFlags {
   uint32_t seeds = 1;
   double budget_seconds = 0;
   bool every_tier = false;
-  bool build = false;
+  bool build = false, fail_fast = false, quiet = false;
   std::string shard, json, markdown;
 };
 
@@ -217,23 +217,53 @@ const char* InWords(const PlantedBug& bug, const TierOutcome& outcome) {
   return bug.control ? "no alarm" : "not caught";
 }
 
+// The lines of a run: one for each answer, and what is asked just now.
+class PlantedDisplay {
+ public:
+  PlantedDisplay(const PlantedFlags& flags, size_t bugs)
+      : out_(LinesBeside(flags.json)),
+        terminal_(flags.json == "-" ? 2 : 1),
+        live_(out_, terminal_),
+        quiet_(flags.quiet),
+        bugs_(bugs) {}
+
+  void Next() { ++bug_; }
+  void ShowProgress(const PlantedBug& bug, const std::string& tier, double seconds) {
+    live_.Show(absl::StrFormat("[%d/%d, %s, %s] %.0f s", bug_, bugs_, bug.name, tier, seconds));
+  }
+  void Show(const PlantedBug& bug, const TierOutcome& outcome, uint64_t seed) {
+    live_.Clear();
+    const bool as_expected = outcome.answered() && outcome.caught() != bug.control;
+    if (quiet_ && as_expected) return;
+    out_ << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n", bug.name, outcome.tier,
+                            seed, InWords(bug, outcome), outcome.verdict, outcome.seconds,
+                            outcome.caught() && !outcome.as_declared(bug) && !bug.control
+                                ? "  (another verdict than declared)"
+                                : "")
+         << std::flush;
+  }
+
+ private:
+  std::ostream& out_;
+  const Terminal terminal_;
+  LiveLine live_;
+  const bool quiet_;
+  const size_t bugs_;
+  size_t bug_ = 0;
+};
+
 Outcomes RunOne(const PlantedBug& bug, const std::vector<std::string>& tiers,
-                const PlantedFlags& flags) {
+                const PlantedFlags& flags, PlantedDisplay& display) {
   Outcomes outcomes{.bug = &bug, .of_tier = {}};
   const double budget = flags.budget_seconds > 0 ? flags.budget_seconds : bug.budget_seconds;
   for (uint32_t n = 0; n < flags.seeds && is_interrupted == 0; ++n) {
     for (const std::string& tier : bug.tiers) {
       if (!absl::c_linear_search(tiers, tier) || is_interrupted != 0) continue;
-      TierOutcome outcome = RunPlantedTier(bug, tier, flags.seed + n, budget, &is_interrupted);
+      TierOutcome outcome =
+          RunPlantedTier(bug, tier, flags.seed + n, budget, &is_interrupted,
+                         [&](double seconds) { display.ShowProgress(bug, tier, seconds); });
       const bool caught = outcome.caught();
-      LinesBeside(flags.json) << absl::StrFormat("%-42s %-13s seed %d  %-12s %-16s %6.1f s%s\n",
-                                                 bug.name, tier, flags.seed + n,
-                                                 InWords(bug, outcome), outcome.verdict,
-                                                 outcome.seconds,
-                                                 caught && !outcome.as_declared(bug) && !bug.control
-                                                     ? "  (another verdict than declared)"
-                                                     : "")
-                              << std::flush;
+      display.Show(bug, outcome, flags.seed + n);
       outcomes.of_tier[tier].push_back(std::move(outcome));
       if (caught && !flags.every_tier) break;
     }
@@ -327,20 +357,31 @@ int RunPlanted(const PlantedFlags& flags) {
   result["seeds"] = flags.seeds;
   if (!shard.whole()) result["shard"] = DescribeShard(shard, units);
   std::vector<Outcomes> outcomes;
+  PlantedDisplay display(flags, bugs.size());
   for (const PlantedBug* bug : bugs) {
     if (is_interrupted != 0) break;
-    outcomes.push_back(RunOne(*bug, tiers, flags));
+    if (flags.fail_fast && !outcomes.empty() &&
+        outcomes.back().conclusion() == Outcomes::Conclusion::kWrong) {
+      break;
+    }
+    display.Next();
+    outcomes.push_back(RunOne(*bug, tiers, flags, display));
     result["runs"].push_back(RunOf(outcomes.back()));
     if (!shard.whole()) result["runs"].back()["unit"] = bug->name;
   }
   result["interrupted"] = is_interrupted != 0;
   const int exit_code = Conclude(outcomes, LinesBeside(flags.json));
+  if (is_interrupted == 0 && outcomes.size() < bugs.size()) {
+    LinesBeside(flags.json) << "not asked after the first failure: "
+                            << bugs.size() - outcomes.size() << "\n";
+  }
   if (!flags.json.empty()) {
     if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
       return Complain("kill9 planted", status);
     }
   }
-  if (!flags.markdown.empty() && is_interrupted == 0) {  // else its tables would lack the rest
+  // Else its tables would lack the rest.
+  if (!flags.markdown.empty() && outcomes.size() == bugs.size()) {
     if (const int code = WriteMarkdown(flags.markdown, outcomes); code != kExitPass) return code;
   }
   return exit_code;
@@ -372,6 +413,9 @@ void AddPlantedCommand(CommandLine& line) {
       .Between(0.001, 1e6);
   command.Add("--shard", flags->shard, kShardHelp);
   command.Group("What comes of it");
+  command.AddFlag("--fail-fast", flags->fail_fast,
+                  "end after the first bug that is not caught, or control that is");
+  command.AddFlag("--quiet", flags->quiet, "show what is not as expected, and the summary");
   command.Add("--json", flags->json, "result file; - for standard output");
   command.Add("--markdown", flags->markdown, "a page whose tables are to be rewritten")
       .ExistingFile();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/text/wrap.h"
 #include "harness/checker/counterexample/shrink.h"
 #include "harness/checker/counterexample/story.h"
 #include "harness/checker/search/shown.h"
@@ -170,31 +171,32 @@ std::string ListOf(const Counterexample& counterexample, const Naming& naming) {
 std::string RenderText(const Counterexample& counterexample, const Naming& given, size_t columns) {
   const Naming naming = WithShownValues(given);
   const std::vector<Operation>& operations = counterexample.operations;
-  std::string text = absl::StrFormat(
+  std::string before = absl::StrFormat(
       "%s is not %s linearizable (model %s): %s to show it\n", naming.Subject(counterexample.key),
       std::string(ConditionName(counterexample.condition)), counterexample.model,
       operations.size() == 1 ? "1 operation suffices"
                              : absl::StrCat(operations.size(), " operations suffice"));
   if (!counterexample.initial_states.empty()) {
-    absl::StrAppend(&text, "  before them it is ");
+    absl::StrAppend(&before, "  before them it is ");
     for (size_t i = 0; i < counterexample.initial_states.size(); ++i) {
-      absl::StrAppend(&text, i == 0 ? "" : ", or ", naming.State(counterexample.initial_states[i]));
+      absl::StrAppend(&before, i == 0 ? "" : ", or ",
+                      naming.State(counterexample.initial_states[i]));
     }
-    absl::StrAppend(&text, "\n");
+    absl::StrAppend(&before, "\n");
   }
-  const std::string story = RenderStory(counterexample, naming, columns);
-  absl::StrAppend(&text, "\n",
-                  story.empty() ? absl::StrCat(Timeline(counterexample, naming).Draw(), "\n",
-                                               ListOf(counterexample, naming))
-                                : story);
-  absl::StrAppend(&text, "\n  the longest linearizable prefix:");
+  std::string story = RenderStory(counterexample, naming, columns);
+  if (story.empty()) {
+    story =
+        absl::StrCat(Timeline(counterexample, naming).Draw(), "\n", ListOf(counterexample, naming));
+  }
+  std::string after = "  the longest linearizable prefix:";
   for (size_t i = 0; i < counterexample.placed.size(); ++i) {
-    absl::StrAppend(&text, i == 0 ? " " : ", ", counterexample.placed[i] + 1);
+    absl::StrAppend(&after, i == 0 ? " " : ", ", counterexample.placed[i] + 1);
   }
-  if (counterexample.placed.empty()) absl::StrAppend(&text, " none");
-  absl::StrAppend(&text, "\n  no place is left for: ", counterexample.failed + 1, " (",
+  if (counterexample.placed.empty()) absl::StrAppend(&after, " none");
+  absl::StrAppend(&after, "\n  no place is left for: ", counterexample.failed + 1, " (",
                   DescribeOperation(operations[counterexample.failed], naming), ")\n");
-  return text;
+  return absl::StrCat(Wrap(before, columns), "\n", story, "\n", Wrap(after, columns));
 }
 
 }  // namespace kill9

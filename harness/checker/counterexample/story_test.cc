@@ -9,6 +9,7 @@
 namespace kill9 {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -91,6 +92,16 @@ TEST(Story, StepsThatAreTooWideGoOnInTheNextLine) {
   EXPECT_LE(WidestLine(narrow), 80u);
   EXPECT_GT(std::count(narrow.begin(), narrow.end(), '\n'),
             std::count(all.begin(), all.end(), '\n'));
+}
+
+TEST(Story, WhatIsSaidAroundItIsNoWider) {
+  const std::string text = RenderText(Torn(), {}, 60);
+  const std::string before = text.substr(0, text.find("\n\n"));
+  const std::string after = text.substr(text.rfind("\n\n") + 2);
+  EXPECT_THAT(before, ContainsRegex("suffice[s]? to *\n? *show it"));
+  EXPECT_THAT(after, HasSubstr("no place is left for"));
+  EXPECT_LE(WidestLine(before), 60u);
+  EXPECT_LE(WidestLine(after), 60u);
 }
 
 TEST(Story, OfTooManyProcessesThePlainFormIsShown) {

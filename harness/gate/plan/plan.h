@@ -27,6 +27,7 @@ struct GateOptions {
   std::vector<const Design*> designs;  // each must pass
   std::vector<Tier> tiers;
   bool tiers_are_named = false;  // one that cannot run is then an error of the environment
+  bool fail_fast = false;        // nothing is begun after an answer that is wrong
   uint64_t seed = 1;
   Shard shard = {};             // which of the steps are run; REQUIRES: whole, or by_work()
   std::string program;          // kill9 itself

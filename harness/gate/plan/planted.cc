@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -28,8 +29,12 @@ constexpr int kDataRaceExit = 66;  // ThreadSanitizer's
 const volatile std::sig_atomic_t kNeverInterrupted = 0;
 
 // Runs one command until it ends, its limit is over, or we are interrupted.
-gate::Outcome RunAlone(const gate::GateStep& step, const volatile std::sig_atomic_t* interrupted) {
+gate::Outcome RunAlone(const gate::GateStep& step, const volatile std::sig_atomic_t* interrupted,
+                       std::function<void(double)> look = nullptr) {
   gate::ProcessPool pool(interrupted == nullptr ? &kNeverInterrupted : interrupted);
+  if (look != nullptr) {
+    pool.WhileRunning([&look](const gate::GateStep&, double seconds) { look(seconds); });
+  }
   gate::Outcome outcome;
   pool.Run({step}, 1, std::numeric_limits<double>::infinity(),
            [&outcome](const gate::GateStep&, const gate::Outcome& one) { outcome = one; });
@@ -209,7 +214,8 @@ absl::Status BuildPlanted(const std::vector<PlantedBug>& bugs, const std::string
 }
 
 TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_t seed,
-                           double budget_seconds, const volatile std::sig_atomic_t* interrupted) {
+                           double budget_seconds, const volatile std::sig_atomic_t* interrupted,
+                           std::function<void(double)> look) {
   TierOutcome outcome;
   outcome.tier = tier;
   std::string directory = std::filesystem::temp_directory_path() / "kill9-planted-XXXXXX";
@@ -246,7 +252,7 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
   }
   // ThreadSanitizer's program would go on for ever: its budget is its time.
   step.limit_seconds = budget_seconds + (tier == "tsan" ? 0 : kGraceSeconds);
-  const gate::Outcome ended = RunAlone(step, interrupted);
+  const gate::Outcome ended = RunAlone(step, interrupted, std::move(look));
   outcome.seconds = ended.seconds;
   const bool has_exit_code = WIFEXITED(ended.status);
   if (ended.ending == gate::ExitReason::kNotStarted) {

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,9 +76,10 @@ struct TierOutcome {
 };
 
 // REQUIRES: `tier` is one of the bug's. Ends early when *interrupted is set; nothing is left
-// behind.
+// behind. `look` is called many times a second, with how long it has been running.
 TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_t seed,
-                           double budget_seconds, const volatile std::sig_atomic_t* interrupted);
+                           double budget_seconds, const volatile std::sig_atomic_t* interrupted,
+                           std::function<void(double)> look = nullptr);
 
 }  // namespace kill9
 

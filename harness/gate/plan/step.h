@@ -79,6 +79,7 @@ enum class ExitReason : uint8_t {
   kOutOfBudget,  // of the gate; or it was never begun
   kInterrupted,  // Ctrl-C; or it was never begun
   kNotStarted,   // the system refused
+  kNotWanted,    // any more: ProcessPool::Stop
 };
 
 struct Outcome {

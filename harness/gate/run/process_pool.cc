@@ -74,12 +74,12 @@ void ProcessPool::Run(const std::vector<GateStep>& steps, size_t parallel, doubl
                       absl::FunctionRef<void(const GateStep&, const Outcome&)> done) {
   size_t next = 0;
   while (next < steps.size() || !running_.empty()) {
-    const bool may_begin = *interrupted_ == 0 && NowSeconds() < deadline;
+    const bool may_begin = WhyNot() == ExitReason::kByItself && NowSeconds() < deadline;
     while (next < steps.size() && (!may_begin || running_.size() < parallel)) {
       const GateStep& step = steps[next++];
       if (!may_begin) {
-        done(step,
-             {.ending = *interrupted_ != 0 ? ExitReason::kInterrupted : ExitReason::kOutOfBudget});
+        const ExitReason why = WhyNot();
+        done(step, {.ending = why == ExitReason::kByItself ? ExitReason::kOutOfBudget : why});
       } else if (!Start(step, deadline)) {
         done(step, {.ending = ExitReason::kNotStarted});
       }
@@ -87,8 +87,16 @@ void ProcessPool::Run(const std::vector<GateStep>& steps, size_t parallel, doubl
     Bound();
     while (Reap(done)) {
     }
-    if (!running_.empty()) usleep(kLookMicroseconds);
+    if (running_.empty()) continue;
+    if (look_) look_(*running_.front().step, NowSeconds() - running_.front().begin);
+    usleep(kLookMicroseconds);
   }
+}
+
+ExitReason ProcessPool::WhyNot() const {
+  return *interrupted_ != 0 ? ExitReason::kInterrupted
+         : stopped_         ? ExitReason::kNotWanted
+                            : ExitReason::kByItself;
 }
 
 bool ProcessPool::Start(const GateStep& step, double deadline) {
@@ -114,9 +122,9 @@ void ProcessPool::Bound() {
       if (now >= running.kill_at) kill(-running.pid, SIGKILL);
       continue;
     }
-    const bool interrupted = *interrupted_ != 0;
-    if (!interrupted && now < running.ask_at) continue;
-    running.why_asked = interrupted ? ExitReason::kInterrupted
+    const ExitReason why = WhyNot();
+    if (why == ExitReason::kByItself && now < running.ask_at) continue;
+    running.why_asked = why != ExitReason::kByItself ? why
                         : running.ask_at < running.begin + running.step->limit_seconds
                             ? ExitReason::kOutOfBudget
                             : ExitReason::kOutOfLimit;

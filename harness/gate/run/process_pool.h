@@ -14,6 +14,8 @@
 
 #include <csignal>
 #include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -40,6 +42,12 @@ class ProcessPool {
   void Run(const std::vector<GateStep>& steps, size_t parallel, double deadline,
            absl::FunctionRef<void(const GateStep&, const Outcome&)> done);
 
+  // No step is begun any more, and those that run are asked to end. From `done`.
+  void Stop() { stopped_ = true; }
+  // `look` is called many times a second while steps run, with the one that was begun first and how
+  // long ago that was, in seconds.
+  void WhileRunning(std::function<void(const GateStep&, double)> look) { look_ = std::move(look); }
+
   // Waits for orphans; kills those that stay. Returns how many had to be killed.
   int EndOrphans();
 
@@ -62,7 +70,12 @@ class ProcessPool {
   // Reaps one process that has ended, if there is one.
   bool Reap(absl::FunctionRef<void(const GateStep&, const Outcome&)> done);
 
+  // Why no step is to run; kByItself: they may.
+  ExitReason WhyNot() const;
+
   const volatile std::sig_atomic_t* interrupted_;
+  std::function<void(const GateStep&, double)> look_;
+  bool stopped_ = false;
   std::vector<Running> running_;
 };
 

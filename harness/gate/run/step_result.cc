@@ -81,6 +81,9 @@ std::optional<StepResult> NotProperlyEnded(const GateStep& step, const Outcome& 
     case ExitReason::kNotStarted:
       answer.reason = "no process could be started for it";
       return answer;
+    case ExitReason::kNotWanted:
+      answer.reason = "a failure came before its end";
+      return answer;
     case ExitReason::kByItself:
       break;
   }

@@ -20,7 +20,7 @@
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
 #include "stress/command/arguments/refusals/refusals.h"
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 
 namespace kill9 {
 namespace {

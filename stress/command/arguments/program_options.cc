@@ -9,7 +9,7 @@
 #include "CLI/CLI.hpp"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/refusals/refusals.h"
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 
 namespace kill9 {
 namespace {

@@ -1,7 +1,7 @@
 # What `./dev torture` runs after a fresh clone, before there is a kill9: the same torture, of the
 # same objects, without the other commands, which take longer to compile than all that it needs.
 set(FIRST_COMMAND_SOURCES terminal/terminal.cc terminal/closing_summary.cc arguments/nearest.cc
-  arguments/wrap.cc torture/display.cc torture/findings.cc torture/torture_continuation.cc
+  torture/display.cc torture/findings.cc torture/torture_continuation.cc
   torture/torture_run.cc)
 list(TRANSFORM FIRST_COMMAND_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/stress/command/)
 add_library(kill9_torture_command STATIC ${FIRST_COMMAND_SOURCES})

@@ -98,23 +98,27 @@ std::optional<Verdict> CheckKeptHistory(const ModelChecker& model, const Json& r
     std::cerr << "the history that was kept cannot be read: " << history.status().message() << "\n";
     return std::nullopt;
   }
-  std::cerr << "the history that was kept, " << HowMuch(run, history->operations.size())
-            << " operations (" << path << "): ";
+  const Terminal terminal(2);
+  const std::string what =
+      absl::StrCat("the history that was kept, ", HowMuch(run, history->operations.size()),
+                   " operations (", path, "): ");
   const Json checkable = run.value("history_is_checkable", Json());
   if (checkable.is_boolean() && !checkable.get<bool>()) {
-    std::cerr << "not checked, since a part of a history of the model " << model.name()
-              << " says nothing by itself\n";
+    std::cerr << terminal.Broken(
+                     absl::StrCat(what, "not checked, since a part of a history of the model ",
+                                  std::string(model.name()), " says nothing by itself"))
+              << "\n";
     return std::nullopt;
   }
   const absl::StatusOr<CheckOutcome> outcome = CheckHistory(model, history->operations, {});
   if (!outcome.ok()) {
-    std::cerr << outcome.status().message() << "\n";
+    std::cerr << terminal.Broken(absl::StrCat(what, outcome.status().message())) << "\n";
     return std::nullopt;
   }
-  std::cerr << VerdictName(outcome->verdict) << "\n";
+  const std::string verdict(VerdictName(outcome->verdict));
+  std::cerr << terminal.Broken(what + verdict, outcome->verdict, what.size()) << "\n";
   if (outcome->counterexample.has_value()) {
-    std::cerr << RenderText(*outcome->counterexample, NamingOf(*history),
-                            Terminal(2).page_columns());
+    std::cerr << RenderText(*outcome->counterexample, NamingOf(*history), terminal.page_columns());
   } else if (outcome->verdict == Verdict::kPass) {
     std::cerr << "  what was found is nothing that the operations that ended show\n";
     const std::string end = TheEndOf(*history);

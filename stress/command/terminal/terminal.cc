@@ -8,7 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 
 namespace kill9 {
 namespace {

@@ -1,6 +1,6 @@
-// Help, broken into lines of a terminal.
-#ifndef KILL9_STRESS_COMMAND_ARGUMENTS_WRAP_H_
-#define KILL9_STRESS_COMMAND_ARGUMENTS_WRAP_H_
+// Text for people, broken into lines of a terminal.
+#ifndef KILL9_HARNESS_BASE_TEXT_WRAP_H_
+#define KILL9_HARNESS_BASE_TEXT_WRAP_H_
 
 #include <cstddef>
 #include <string>
@@ -13,4 +13,4 @@ std::string Wrap(const std::string& text, size_t columns);
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_ARGUMENTS_WRAP_H_
+#endif  // KILL9_HARNESS_BASE_TEXT_WRAP_H_

@@ -1,4 +1,4 @@
-#include "stress/command/arguments/wrap.h"
+#include "harness/base/text/wrap.h"
 
 #include <algorithm>
 #include <utility>
