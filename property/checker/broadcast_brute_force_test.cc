@@ -1,5 +1,6 @@
 // The broadcast checker against a search through all orders of all operations of small histories.
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <random>
 #include <set>
@@ -357,6 +358,33 @@ TEST(BroadcastBruteForce, SettlingOnTheWaySaysTheSame) {
   }
   EXPECT_GT(violated, kRounds / 40u);
   EXPECT_GT(compared, kRounds / 4u);
+}
+
+// Of a history in which rows of `count` messages were sent, of whose numbers only the last is known.
+std::clock_t TicksToCheck(uint64_t count) {
+  BroadcastStream stream;
+  const std::clock_t begin = std::clock();
+  for (uint64_t message = 1; message <= count; ++message) {
+    Operation send = {};
+    send.function = Function::kSend;
+    send.process = 1;
+    send.argument = message;
+    send.invoke = 2 * message;
+    send.finish = 2 * message + 1;
+    send.outcome = Outcome::kOk;
+    send.result_version = message == count ? 2 * count : 0;
+    EXPECT_EQ(stream.Add(send), SearchResult::kLinearizable);
+  }
+  EXPECT_EQ(stream.Finish(), SearchResult::kLinearizable);
+  return std::clock() - begin;
+}
+
+// Else a run of seconds with rows of messages was checked for minutes.
+TEST(BroadcastChecker, TakesTimeInProportionToTheSendsWithoutNumbers) {
+  constexpr uint64_t kFew = 4000, kTimes = 16;
+  TicksToCheck(kFew);
+  const std::clock_t few = TicksToCheck(kFew);
+  EXPECT_LT(TicksToCheck(kTimes * kFew), 5 * static_cast<std::clock_t>(kTimes) * few);
 }
 
 }  // namespace

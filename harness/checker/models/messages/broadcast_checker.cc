@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "harness/checker/models/checkers.h"
@@ -77,9 +78,10 @@ bool BroadcastStream::OnSend(const Operation& operation) {
     if (!unplaced_finish_.try_emplace(operation.argument, operation.finish).second) {
       return Fail(operation.argument, operation, "a message is sent a second time");
     }
-    Unplaced& unplaced = unplaced_[{operation.finish, operation.argument}];
-    unplaced.invoke = operation.invoke;
-    unplaced.is_optional = IsOptional(operation);
+    unplaced_[{operation.finish, operation.argument}] = {operation.invoke, IsOptional(operation)};
+    const Sends::Send send = {operation.invoke, operation.finish, operation.argument};
+    to_fill_holes_.Add(send);
+    if (!IsOptional(operation)) to_be_placed_.Add(send);
     return true;
   }
   Place* const place = PlaceOf(number);
@@ -118,6 +120,9 @@ bool BroadcastStream::OnSeen(uint64_t number, const Operation& operation) {
     number_of_[operation.result] = number;
     place->send_invoke = unplaced->second.invoke;
     place->there_by = std::min(place->there_by, finish->second);
+    const Sends::Send send = {unplaced->second.invoke, finish->second, operation.result};
+    to_fill_holes_.Remove(send);
+    to_be_placed_.Remove(send);
     unplaced_.erase(unplaced);
     unplaced_finish_.erase(finish);
   }
@@ -140,7 +145,10 @@ bool BroadcastStream::OnReceivedUnplaced(const Operation& operation) {
     return Fail(operation.result, operation, "G1: what is received was not sent");
   }
   // It has a number, if anybody knew it; how far this subscriber has come, nobody knows.
-  unplaced_.at({finish->second, operation.result}).is_optional = false;
+  Unplaced& unplaced = unplaced_.at({finish->second, operation.result});
+  if (std::exchange(unplaced.is_optional, false)) {
+    to_be_placed_.Add({unplaced.invoke, finish->second, operation.result});
+  }
   Subscriber& subscriber = subscribers_[operation.process];
   subscriber.has_begun = false;
   if (operation.function == Function::kTake) subscriber.held[operation.result] = 0;
@@ -316,18 +324,38 @@ bool BroadcastStream::SettleIn(Channel& channel, size_t count) {
   return true;
 }
 
+void BroadcastStream::Sends::Add(const Send& send) {
+  by_finish_.insert(ByFinish(send));
+  by_invoke_.insert(ByInvoke(send));
+}
+
+void BroadcastStream::Sends::Remove(const Send& send) {
+  by_finish_.erase(ByFinish(send));
+  by_invoke_.erase(ByInvoke(send));
+}
+
+bool BroadcastStream::Sends::TakeFirst(uint64_t called_by) {
+  if (by_finish_.empty()) return false;
+  Key first = *by_finish_.begin();
+  if (std::get<2>(first) > called_by) {
+    // All end after that moment. So those that were called by then were under way at it, and few.
+    bool any = false;
+    for (const auto& [invoke, message, finish] : by_invoke_) {
+      if (invoke > called_by) break;
+      if (!any || Key{finish, message, invoke} < first) first = {finish, message, invoke};
+      any = true;
+    }
+    if (!any) return false;
+  }
+  const auto& [finish, message, invoke] = first;
+  Remove({invoke, finish, message});
+  return true;
+}
+
 bool BroadcastStream::FillHole(uint64_t number, uint64_t there_by) {
   if (!DropUnplacedBefore(called_before_)) return false;
-  bool is_filled = false, is_given = false;
-  for (auto& [finish_and_message, unplaced] : unplaced_) {
-    if (unplaced.invoke > there_by) continue;
-    if (!is_filled && !unplaced.fills_hole) is_filled = unplaced.fills_hole = true;
-    if (!is_given && !unplaced.is_optional && !unplaced.has_number) {
-      is_given = unplaced.has_number = true;
-    }
-    if (is_filled && is_given) break;
-  }
-  if (is_filled) return true;
+  to_be_placed_.TakeFirst(there_by);
+  if (to_fill_holes_.TakeFirst(there_by)) return true;
   return Fail(kNothing, recent_.last(),
               absl::StrCat("G5: nobody received number ", number, ", and no send can have had it"));
 }
@@ -335,11 +363,13 @@ bool BroadcastStream::FillHole(uint64_t number, uint64_t there_by) {
 bool BroadcastStream::DropUnplacedBefore(uint64_t time) {
   while (!unplaced_.empty() && unplaced_.begin()->first.first < time) {
     const auto& [finish_and_message, unplaced] = *unplaced_.begin();
-    const uint64_t message = finish_and_message.second;
-    if (!unplaced.is_optional && !unplaced.has_number) {
+    const auto& [finish, message] = finish_and_message;
+    const Sends::Send send = {unplaced.invoke, finish, message};
+    if (to_be_placed_.Has(send)) {
       return Fail(message, recent_.last(),
                   "G5: the send of a message returned, and it has no number");
     }
+    to_fill_holes_.Remove(send);
     unplaced_finish_.erase(message);
     unplaced_.erase(unplaced_.begin());
   }

@@ -38,6 +38,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -79,8 +80,25 @@ class BroadcastStream final : public StreamChecker {
   struct Unplaced {
     uint64_t invoke = 0;
     bool is_optional = false;
-    bool fills_hole = false;  // it has a number where each number has a send
-    bool has_number = false;  // it has one where each send that returned has
+  };
+  // Those that are left to be given, by their end and by their beginning.
+  class Sends {
+   public:
+    struct Send {
+      uint64_t invoke, finish, message;
+    };
+    void Add(const Send& send);
+    void Remove(const Send& send);
+    bool Has(const Send& send) const { return by_finish_.contains(ByFinish(send)); }
+    // Takes away the one that ended first, of those that were called by then. False: none is left.
+    bool TakeFirst(uint64_t called_by);
+
+   private:
+    using Key = std::tuple<uint64_t, uint64_t, uint64_t>;
+    static Key ByFinish(const Send& send) { return {send.finish, send.message, send.invoke}; }
+    static Key ByInvoke(const Send& send) { return {send.invoke, send.message, send.finish}; }
+
+    std::set<Key> by_finish_, by_invoke_;
   };
   // The numbers of one channel: what is above their low 40 bits, where a run goes through several.
   struct Channel {
@@ -136,8 +154,10 @@ class BroadcastStream final : public StreamChecker {
   std::map<uint64_t, Channel> channels_;
   absl::flat_hash_map<uint32_t, Subscriber> subscribers_;       // by process
   std::map<std::pair<uint64_t, uint64_t>, Unplaced> unplaced_;  // by finish and message
-  absl::flat_hash_map<uint64_t, uint64_t> number_of_;           // by message; not settled
-  absl::flat_hash_map<uint64_t, uint64_t> unplaced_finish_;     // by message
+  Sends to_fill_holes_;                                         // where each number has a send
+  Sends to_be_placed_;                                 // where each send that returned has a number
+  absl::flat_hash_map<uint64_t, uint64_t> number_of_;  // by message; not settled
+  absl::flat_hash_map<uint64_t, uint64_t> unplaced_finish_;  // by message
   uint64_t called_before_ = 0;  // the latest call that a settled number was sent, or not there, at
   // Who had found nothing, and what number it received next: the call, by that number.
   std::map<uint64_t, uint64_t> nothing_before_;
