@@ -368,6 +368,9 @@ class Store : public SharedObject {
     if (era_ != nullptr) [[unlikely]]
       DateNow(value, bytes);
   }
+  // Of a design that may forget entries: after this call has, or may have, forgotten some that it
+  // was not asked for. Where it has published something since, the store's own calls tell.
+  void TellForgotten();
 
  private:
   friend class PinnedValue;
@@ -430,6 +433,8 @@ class Store : public SharedObject {
   absl::StatusOr<Version> ChangePresent(
       std::string_view key, absl::FunctionRef<absl::Status(const EntryView&, std::string*)> change);
   bool IsHolderGone(const terms::LeaseFields& lease) const;
+  // When the lease of what was seen ends though nobody does anything.
+  Expiry LeaseEndsBy(const Seen& seen) const;
   void WakeWaiters();
   // Whether the key is not empty, and within the limits as far as they are known.
   bool Fits(std::string_view key) const { return key.size() - 1 < known_max_key_bytes_; }

@@ -1,35 +1,11 @@
 // Conformance of channels: members that really die by SIGKILL.
 #include "property/channels/channel_conformance.h"
+#include "property/scaffold/asleep.h"
 
 namespace kill9 {
 namespace {
 
 using absl::StatusCode;
-
-bool Sleeps(pid_t process) {
-  const std::string path = absl::StrCat("/proc/", process, "/stat");
-  char text[512] = {};
-  FILE* file = std::fopen(path.c_str(), "r");
-  if (file == nullptr) return false;
-  const size_t got = std::fread(text, 1, sizeof text - 1, file);
-  std::fclose(file);
-  const std::string_view stat(text, got);
-  return stat.substr(stat.rfind(')') + 2, 1) == "S";
-}
-
-uint64_t TimesOffTheCpu(pid_t process) {
-  const std::string path = absl::StrCat("/proc/", process, "/status");
-  FILE* file = std::fopen(path.c_str(), "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  uint64_t sum = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    unsigned long count = 0;
-    if (std::sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1) sum += count;
-  }
-  std::fclose(file);
-  return sum;
-}
 
 class ChannelDeath : public ChannelConformance {
  protected:
@@ -43,15 +19,6 @@ class ChannelDeath : public ChannelConformance {
     });
     EXPECT_TRUE(child.Await()) << "the waiter did not come so far";
     return child;
-  }
-  // That it sleeps and is not about to look once more: it has been off the CPU as often as before.
-  static bool IsAtRest(pid_t process) {
-    return Eventually([process] {
-      if (!Sleeps(process)) return false;
-      const uint64_t before = TimesOffTheCpu(process);
-      SleepMicroseconds(20'000);
-      return Sleeps(process) && TimesOffTheCpu(process) == before;
-    });
   }
 };
 INSTANTIATE_FOR_ALL_CHANNELS(ChannelDeath);

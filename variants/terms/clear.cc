@@ -52,6 +52,8 @@ absl::Status Store::ClearAt(Expiry when) {
   // The commit point; if somebody clears meanwhile, this came before and is void. Release: with the
   // load in CurrentEra.
   terms_->words.order.store(order, std::memory_order_release);
+  // Who waits for a lease wakes by itself at that moment, once it knows of it (L3).
+  terms_->sleeper.WakeAfterStores(terms_->sleepers);
   return absl::OkStatus();
 }
 

@@ -8,6 +8,11 @@
 //     entry looks for an announcement afterwards. A death wakes all who sleep.
 // L2  Who finds the holder dead, or the lease over, takes the lease by a compare-and-swap with the
 //     entry that said so: one of those who wait has it, and the others wait for that one.
+// L3  Whenever a lease stops being the key's, who waits for the key is woken, or looks again by
+//     itself. By itself: when the lease's time is over, at the deadline of the value that is being
+//     renewed, at the moment of a clear that is to come. Who sets, erases, clears or removes what
+//     is dead wakes after it. So does who forgets entries that it was not asked for, whatever
+//     becomes of its own call (TellForgotten): a lease may have been among them.
 #include <algorithm>
 #include <utility>
 
@@ -19,6 +24,15 @@ using terms::Handle;
 
 bool Store::IsHolderGone(const terms::LeaseFields& lease) const {
   return lease.until_unix_ns <= Expiry::Now().unix_ns() || HasEnded(lease.holder);
+}
+
+Expiry Store::LeaseEndsBy(const Seen& seen) const {
+  const Expiry ends =
+      std::min(Expiry::AtNs(seen.carried.lease.until_unix_ns), seen.carried.terms.expires);
+  // Acquire: as in CurrentEra. An order of another era is void.
+  const uint64_t order = terms_->words.order.load(std::memory_order_acquire);
+  if (order == 0 || terms::OrderedEra(order) != terms::OrderedEra(seen.era)) return ends;
+  return std::min(ends, Expiry::AtNs(terms::OrderedUnixMs(order) * 1'000'000));
 }
 
 terms::Holder Store::Name() const { return terms_->me; }
@@ -90,8 +104,8 @@ absl::StatusOr<LeaseAnswer> Store::GetOrLease(std::string_view key, std::string*
         }
         continue;
       }
-      answer.until = Expiry::AtNs(lease.until_unix_ns);
-      const int64_t left_ns = lease.until_unix_ns - Expiry::Now().unix_ns();
+      answer.until = LeaseEndsBy(*seen);
+      const int64_t left_ns = answer.until.unix_ns() - Expiry::Now().unix_ns();
       const Deadline over =
           Deadline::After(std::chrono::nanoseconds(std::max<int64_t>(left_ns, 1)));
       const bool lease_ends_first = over.monotonic_ns() < options.wait.monotonic_ns();

@@ -84,6 +84,10 @@ void Store::DateNow(char* value, size_t bytes) const {
 
 void Store::WakeWaiters() { terms_->sleeper.Wake(terms_->sleepers); }
 
+void Store::TellForgotten() {
+  if (keeps_terms()) terms_->sleeper.WakeAfterStores(terms_->sleepers);
+}
+
 absl::StatusOr<bool> Store::RemoveIfDead(std::string_view key, const Seen& seen) {
   const bool cleared = seen.carried.era < seen.era;
   if (!cleared && seen.carried.terms.expires.never()) return false;
@@ -91,7 +95,9 @@ absl::StatusOr<bool> Store::RemoveIfDead(std::string_view key, const Seen& seen)
   if (!cleared && !expired) return false;
   const absl::StatusOr<bool> removed = DoEraseVersion(key, seen.stored);
   if (!removed.ok()) return removed.status();
-  if (*removed) terms::Count(cleared ? terms_->mine().cleared : terms_->mine().expired);
+  if (!*removed) return true;
+  terms::Count(cleared ? terms_->mine().cleared : terms_->mine().expired);
+  if (seen.carried.lease.holder != 0) WakeWaiters();  // L3
   return true;
 }
 

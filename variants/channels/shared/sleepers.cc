@@ -156,8 +156,8 @@ bool Sleeper::Watch() {
 void Sleeper::Announce(SleepersWord& word) {
   // Relaxed: the numbers need only differ.
   const uint64_t mine = word.last.fetch_add(1, std::memory_order_relaxed) + 1;
-  // Seq_cst: with Wake's load (W1).
-  word.announced.store(mine, std::memory_order_seq_cst);
+  // Seq_cst: with Wake's load, and WakeAfterStores' addition (W1).
+  word.announced.exchange(mine, std::memory_order_seq_cst);
 }
 
 bool Sleeper::Sleep(Deadline deadline) {

@@ -70,8 +70,17 @@ class Sleeper {
   // Wakes all who sleep, if anybody has announced it. After the change. PROGRESS: wait-free.
   // ON CRASH: all who sleep are woken by the death.
   void Wake(SleepersWord& word) {
-    // Seq_cst: with Announce's store; of the change and the announcement one is seen (W1).
+    // Seq_cst: with Announce's exchange; of the change and the announcement one is seen (W1).
     const uint64_t announced = word.announced.load(std::memory_order_seq_cst);
+    if (announced != 0) [[unlikely]]
+      WakeAll(word, announced);
+  }
+
+  // The same after plain stores: the last step of the change need not be a read-modify-write.
+  void WakeAfterStores(SleepersWord& word) {
+    // Seq_cst: with Announce's exchange. Of the two, who comes second sees what the other did
+    // before it: the announcement, or the change (W1).
+    const uint64_t announced = word.announced.fetch_add(0, std::memory_order_seq_cst);
     if (announced != 0) [[unlikely]]
       WakeAll(word, announced);
   }

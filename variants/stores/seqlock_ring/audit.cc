@@ -3,7 +3,8 @@
 // if no opener can ever take its chunk, else free (there is nothing else that can keep a unit of a
 // ring from being used).
 //
-// I1 is about words over time and I2's second half is about a moment; the rest is checked here.
+// I1 is about words over time, I2's second half about a moment, I9 about who sleeps; the rest is
+// checked here.
 //
 // Acquire throughout, and relaxed after an acquire: the segment is quiet, and the audit sees all
 // that those who left or died had stored.

@@ -16,6 +16,11 @@
 // I7  content <= claim < cursor, for every chunk, and each names this chunk.
 // I8  A hold lies inside the ring. A validated one (claim = its sequence) overlaps no other
 //     validated hold, unless both are pins.
+// I9  Whenever an entry stops being the key's though nobody asked for that, whoever did it wakes
+//     those who wait for a lease, which may have been in it (variants/terms/leases.cc). So do who
+//     has written to room that it was given, also if it publishes nothing there (a draft, a
+//     refused swap, a move); who settles an entry in another's place; a pin and a swap that remove
+//     what they cannot hold; Clear.
 #ifndef KILL9_VARIANTS_STORES_SEQLOCK_RING_LAYOUT_H_
 #define KILL9_VARIANTS_STORES_SEQLOCK_RING_LAYOUT_H_
 

@@ -212,6 +212,17 @@ absl::StatusOr<PendingRecord> RingStore::Begin(std::string_view key, uint64_t ke
   record.value_sum = WriteValue(record.address, key.size(), value);
 }
 
+// What is settled here may be of a writer that was stopped, and take another entry's place.
+View RingStore::LookToWrite(Bucket& bucket, uint64_t tag) {
+  uint64_t evictions = 0;
+  const View view = ViewForWriting(bucket, tag, &evictions);
+  if (evictions != 0) [[unlikely]] {
+    counters_.evictions += evictions;
+    TellForgotten();
+  }
+  return view;
+}
+
 [[gnu::always_inline]] inline Version RingStore::PublishNow(const PendingRecord& record) {
   Bucket& bucket = geometry_.BucketOf(record.key_hash);
   const uint64_t entry = record.entry();
@@ -257,7 +268,7 @@ absl::StatusOr<CasResult> RingStore::DoCompareAndSwap(std::string_view key, Vers
   bool filled = false;
   CasResult result;
   while (true) {
-    const View view = ViewForWriting(bucket, tag, &counters_.evictions);
+    const View view = LookToWrite(bucket, tag);
     if (view.found && view.found.word == record->entry()) {
       Remove(view.found);  // as in PublishNow
       continue;
@@ -292,6 +303,7 @@ absl::StatusOr<CasResult> RingStore::DoCompareAndSwap(std::string_view key, Vers
   }
   if (!result.swapped) space_.Unreserve(record->position, UnitsFor(key.size(), value.size()));
   space_.EndHold(kPutHold);
+  if (!result.swapped) TellForgotten();
   return result;
 }
 
@@ -305,7 +317,7 @@ absl::StatusOr<bool> RingStore::EraseIf(std::string_view key, std::optional<Vers
   const uint64_t hash = HashOf(key);
   Bucket& bucket = geometry_.BucketOf(hash);
   while (true) {
-    const View view = ViewForWriting(bucket, TagOfHash(hash), &counters_.evictions);
+    const View view = LookToWrite(bucket, TagOfHash(hash));
     if (!view.found) return false;
     RecordHead head;
     if (ReadRecord(view.found.word, key, hash, &scratch_, &head)) {
@@ -335,7 +347,7 @@ bool RingStore::MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_h
   // Under a hold: were the source overwritten before the copy is published, others could see the
   // key absent, and then the same value again.
   if (HoldSource(source)) {
-    const View view = ViewForWriting(bucket, TagOfHash(key_hash), &counters_.evictions);
+    const View view = LookToWrite(bucket, TagOfHash(key_hash));
     if (view.found && SamePosition(view.found.word, source.position) &&
         view.found.word != record->entry() && !IsCleared(geometry_, source.position)) {
       Fill(*record, key, value);
@@ -346,6 +358,7 @@ bool RingStore::MoveToFront(Bucket& bucket, std::string_view key, uint64_t key_h
   }
   if (!moved) space_.Unreserve(record->position, UnitsFor(key.size(), value.size()));
   space_.EndHold(kPutHold);
+  TellForgotten();
   return moved;
 }
 
@@ -403,8 +416,9 @@ absl::StatusOr<PinnedValue> RingStore::DoPin(std::string_view key) {
       continue;
     }
     // Its chunk may be about to be overwritten. A miss would not be true, unless the entry goes.
-    const View view = ViewForWriting(bucket, tag, &counters_.evictions);
+    const View view = LookToWrite(bucket, tag);
     if (view.found && SamePosition(view.found.word, found.word) && Remove(view.found)) {
+      TellForgotten();
       return Absent();
     }
   }
@@ -430,6 +444,7 @@ absl::StatusOr<Draft> RingStore::DoReserve(std::string_view key, size_t size) {
   draft.value_bytes = size;
   // The user writes in any order: no old record may begin in the span (R1).
   Wipe(record->address, UnitsFor(key.size(), size));
+  TellForgotten();
   WriteHead(record->address, key, size);
   char* bytes = record->address + kRecordHeaderBytes + PaddedBytes(key.size());
   if (kPrivateDrafts) {

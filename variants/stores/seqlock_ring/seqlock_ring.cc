@@ -83,6 +83,7 @@ void RingStore::Clear() {
   while (seen < floor && !geometry_.header->floor.compare_exchange_weak(
                              seen, floor, std::memory_order_acq_rel, std::memory_order_relaxed)) {
   }
+  TellForgotten();
   space_.DropLease();
 }
 

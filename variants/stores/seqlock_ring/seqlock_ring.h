@@ -103,6 +103,8 @@ class RingStore final : public Store, public TellsRoom, public MovesHot {
   absl::StatusOr<PendingRecord> Begin(std::string_view key, uint64_t key_hash, size_t value_bytes,
                                       int hold);
   void Fill(PendingRecord& record, std::string_view key, std::string_view value);
+  // ViewForWriting, where no Put follows.
+  View LookToWrite(Bucket& bucket, uint64_t tag);
   Version PublishNow(const PendingRecord& record);
   // Keeps the record that is to be replaced from being overwritten (kSourceHold). False: it cannot
   // be.
