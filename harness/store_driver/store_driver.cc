@@ -83,15 +83,12 @@ Workload WorkloadOf(std::string_view scenario) {
 
 // Whether a run of the scenario can prove something in the shape. Every second key never meets its
 // deadline. Nobody waits for another's lease of one key that is nearly always there, nor among very
-// many. A lease that is forgotten wakes nobody, and where nobody dies each has to: all keys fit.
-bool CanProveSomething(const Scenario& scenario, const Variant& variant, const StoreShape& shape) {
+// many.
+bool CanProveSomething(const Scenario& scenario, const StoreShape& shape) {
   constexpr uint64_t kFewestKeys = 2, kFewestLeasedKeys = 8, kMostLeasedKeys = 64;
   const TermsOfRun terms = TermsOf(scenario.name);
   if (!terms.kept) return true;
   if (!terms.needs_waits) return shape.keys >= kFewestKeys;
-  const bool may_forget = !variant.traits().lossless &&
-                          uint64_t{shape.sizes.largest} * shape.keys * 2 > shape.segment_bytes;
-  if (scenario.nobody_dies && may_forget) return false;
   return shape.distribution != KeyDistribution::kHotspot && shape.keys >= kFewestLeasedKeys &&
          shape.keys <= kMostLeasedKeys && shape.without == 0;
 }
@@ -106,7 +103,7 @@ absl::StatusOr<ShapeTrial> ShapeTo(const Variant& variant, const Scenario& scena
   }
   Random random = RandomOfShape(request.seed, scenario.name, variant.name());
   absl::StatusOr<DrawnShape> drawn = DrawShape(variant, *shape, request.seed, bounds, random);
-  while (drawn.ok() && !CanProveSomething(scenario, variant, drawn->shape)) {
+  while (drawn.ok() && !CanProveSomething(scenario, drawn->shape)) {
     drawn = DrawShape(variant, *shape, request.seed, bounds, random);
   }
   if (!drawn.ok()) return drawn.status();
