@@ -5,6 +5,7 @@
 #include "gtest/gtest.h"
 #include "harness/explore/scenes/scenario.h"
 #include "harness/explore/scenes/store_scene.h"
+#include "harness/explore/search/shipped_program.h"
 #include "property/explore/exploration_for_tests.h"
 #include "variants/registry.h"
 
@@ -147,6 +148,13 @@ TEST(ExploreTokens, WhatIsNoTokenIsRefused) {
     ASSERT_TRUE(parsed.has_value()) << token;
     EXPECT_EQ(Render(*parsed), token);
   }
+}
+
+TEST(ExploreTokens, UndividedIsWhatAProgramOfFewerStepsCanDo) {
+  const Schedule drawn = *ParseSchedule("a27.b30.!a.~a.b35.~a.~a.b40");
+  EXPECT_EQ(Render(Undivided(drawn, 0)), "a27.b30.!a.~a.~a.~a.b35.b40");
+  EXPECT_EQ(Render(Undivided(drawn, 2)), "a27.b30.a29.!a.~a.~a.~a.b35.b40");
+  EXPECT_EQ(Undivided(*ParseSchedule("a3.!a.~a.b9"), 0), *ParseSchedule("a3.!a.~a.b9"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -88,64 +89,168 @@ std::vector<ShippedAnswer> AskShippedProgram(std::span<const Steps> all) {
   return answers;
 }
 
-ShippedScore CompareWithShipped(const std::string& variant, const std::string& scenario,
-                                Scene& scene, const ShippedOptions& options) {
-  const MachineLimits limits{.deaths = options.deaths};
-  Machine& machine = Machine::Get();
-  machine.Load(scene, limits);
-  Random random(options.seed, options.deaths);
-  ShippedScore score;
-  std::vector<Steps> batch;
-  std::vector<Schedule> schedules;
-  const auto ask = [&] {
-    const std::vector<ShippedAnswer> answers = AskShippedProgram(batch);
-    if (*options.interrupted != 0) return;  // Ctrl-C ends the shipped program, too
+Schedule Undivided(const Schedule& schedule, uint64_t later) {
+  Schedule undivided;
+  const auto is = [](MoveKind kind, int8_t fiber) {
+    return [=](const Part& part) { return part.move.kind == kind && part.move.fiber == fiber; };
+  };
+  for (const Part& part : schedule) {
+    const int8_t victim = part.move.fiber;
+    if (part.move.kind == MoveKind::kEvent) {
+      const auto is_event = is(MoveKind::kEvent, victim);
+      if (std::any_of(undivided.begin(), undivided.end(), is_event)) continue;
+      const auto events = std::count_if(schedule.begin(), schedule.end(), is_event);
+      undivided.insert(undivided.end(), static_cast<size_t>(events), part);
+      continue;
+    }
+    if (part.move.kind == MoveKind::kKill && later > 0) {
+      const auto so_far =
+          std::find_if(undivided.rbegin(), undivided.rend(), is(MoveKind::kRun, victim));
+      const uint64_t steps = so_far == undivided.rend() ? 0 : so_far->steps;
+      undivided.push_back({{MoveKind::kRun, victim}, steps + later});
+    }
+    undivided.push_back(part);
+  }
+  return undivided;
+}
+
+namespace {
+
+class Comparison {
+ public:
+  Comparison(const std::string& variant, const std::string& scenario, Scene& scene,
+             const ShippedOptions& options)
+      : variant_(variant),
+        scenario_(scenario),
+        scene_(scene),
+        options_(options),
+        limits_{.deaths = options.deaths},
+        random_(options.seed, options.deaths) {
+    machine_.Load(scene, limits_);
+  }
+
+  ShippedScore Run() {
+    // Before any counts: which words are contended, and where deaths are possible, is known then.
+    for (size_t n = 0; n < kAtOnce; ++n) Choose(random_);
+    for (uint64_t n = 0; n < options_.schedules && !*options_.interrupted;) {
+      std::vector<Asked> batch;
+      for (; n < options_.schedules && batch.size() < kAtOnce; ++n) batch.push_back(Draw());
+      while (!batch.empty() && !*options_.interrupted) batch = Ask(std::move(batch));
+    }
+    return std::move(score_);
+  }
+
+ private:
+  // So many steps later at most: what one instruction stores, or comes to store before the rest.
+  static constexpr uint64_t kMostLater = 24;
+
+  struct Asked {
+    Schedule drawn, schedule;
+    uint64_t changes = 0;
+    int deaths = 0;
+    Steps steps;
+  };
+
+  void Choose(Chooser& chooser) {
+    Finding ignored;
+    random_.Begin();
+    machine_.RunSchedule(chooser, &ignored);
+  }
+
+  // Runs asked.schedule.
+  void Trace(Asked& asked) {
+    MachineLimits traced = limits_;
+    traced.trace = true;
+    const Replayed replayed = Replay(asked.schedule, traced);
+    asked.deaths = machine_.deaths();
+    asked.steps = StepsOf(variant_, scenario_, scene_, replayed);
+    machine_.set_limits(limits_);
+  }
+
+  Asked Draw() {
+    Recorder recorder(random_, machine_);
+    Choose(recorder);
+    recorder.Finish();
+    Asked asked;
+    asked.drawn = asked.schedule = recorder.schedule();
+    Trace(asked);
+    score_.deaths += static_cast<uint64_t>(asked.deaths);
+    return asked;
+  }
+
+  // Returns those that are to be asked again.
+  std::vector<Asked> Ask(std::vector<Asked> batch) {
+    std::vector<Steps> all;
+    for (Asked& asked : batch) all.push_back(std::move(asked.steps));
+    const std::vector<ShippedAnswer> answers = AskShippedProgram(all);
+    std::vector<Asked> again;
+    if (*options_.interrupted != 0) return again;  // Ctrl-C ends the shipped program, too
     for (size_t i = 0; i < batch.size(); ++i) {
       const ShippedAnswer answer = i < answers.size() ? answers[i] : ShippedAnswer{};
-      score.instructions += answer.instructions;
-      const std::string token = Render(Token{.variant = variant,
-                                             .scenario = scenario,
-                                             .deaths = options.deaths,
-                                             .schedule = schedules[i],
-                                             .contended = {}});
-      if (answer.kind == ShippedAnswer::kSame) ++score.same;
-      if (answer.kind == ShippedAnswer::kDiverged) {
-        ++score.diverged;
-        ShippedScore::Diverged& why = score.why_diverged[WithoutPlace(answer.how)];
-        if (why.count++ == 0) why = {1, answer.how, token};
+      score_.instructions += answer.instructions;
+      if (answer.kind == ShippedAnswer::kDivided && Change(batch[i])) {
+        again.push_back(std::move(batch[i]));
+      } else {
+        Count(batch[i], answer);
       }
-      if (answer.kind != ShippedAnswer::kOther || score.other++ > 0) continue;
-      score.first_other = answer.how;
-      score.token_of_other = token;
     }
-    batch.clear();
-    schedules.clear();
-  };
-  const auto run = [&](Chooser& chooser) {
-    Finding ignored;
-    machine.RunSchedule(chooser, &ignored);
-  };
-  // Before any counts: which words are contended, and where deaths are possible, is known then.
-  for (size_t n = 0; n < kAtOnce; ++n) {
-    random.Begin();
-    run(random);
+    return again;
   }
-  MachineLimits traced = limits;
-  traced.trace = true;
-  for (uint64_t n = 0; n < options.schedules && !*options.interrupted; ++n) {
-    random.Begin();
-    Recorder recorder(random, machine);
-    run(recorder);
-    recorder.Finish();
-    const Replayed replayed = Replay(recorder.schedule(), traced);
-    score.deaths += static_cast<uint64_t>(machine.deaths());
-    batch.push_back(StepsOf(variant, scenario, scene, replayed));
-    schedules.push_back(recorder.schedule());
-    machine.set_limits(limits);
-    if (batch.size() == kAtOnce) ask();
+
+  // To the next schedule of those that are like it; false: there is none with as many deaths.
+  bool Change(Asked& asked) {
+    if (asked.changes > kMostLater) return false;
+    const int deaths = asked.deaths;
+    do {
+      asked.schedule = Undivided(asked.drawn, asked.changes++);
+    } while (asked.schedule == asked.drawn && deaths > 0);
+    Trace(asked);
+    return deaths > 0 && asked.deaths == deaths;
   }
-  ask();
-  return score;
+
+  void Count(const Asked& asked, const ShippedAnswer& answer) {
+    const auto token = [&](const Schedule& schedule) {
+      return Render(Token{.variant = variant_,
+                          .scenario = scenario_,
+                          .deaths = options_.deaths,
+                          .schedule = schedule,
+                          .contended = {}});
+    };
+    switch (answer.kind) {
+      case ShippedAnswer::kSame:
+        ++score_.same;
+        score_.moved += asked.schedule != asked.drawn;
+        return;
+      case ShippedAnswer::kOther:
+        if (score_.other++ > 0) return;
+        score_.first_other = answer.how;
+        score_.token_of_other = token(asked.schedule);
+        return;
+      case ShippedAnswer::kDiverged:
+      case ShippedAnswer::kDivided: {
+        ++score_.diverged;
+        ShippedScore::Diverged& why = score_.why_diverged[WithoutPlace(answer.how)];
+        if (why.count++ == 0) why = {1, answer.how, token(asked.drawn)};
+        return;
+      }
+    }
+  }
+
+  const std::string& variant_;
+  const std::string& scenario_;
+  Scene& scene_;
+  const ShippedOptions& options_;
+  const MachineLimits limits_;
+  Random random_;
+  Machine& machine_ = Machine::Get();
+  ShippedScore score_;
+};
+
+}  // namespace
+
+ShippedScore CompareWithShipped(const std::string& variant, const std::string& scenario,
+                                Scene& scene, const ShippedOptions& options) {
+  return Comparison(variant, scenario, scene, options).Run();
 }
 
 }  // namespace kill9::explore

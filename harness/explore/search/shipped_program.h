@@ -22,7 +22,13 @@ Steps StepsOf(const std::string& variant, const std::string& scenario, const Sce
 // An answer for each, or fewer: kill9 is not beside this program, or ended.
 std::vector<ShippedAnswer> AskShippedProgram(std::span<const Steps> all);
 
-// Random schedules of a scene, all of which pass, in the shipped program.
+// The schedule without what the shipped program does not divide: the kernel does all for a dead
+// participant at once, and each death comes `later` by so many of its participant's steps.
+Schedule Undivided(const Schedule& schedule, uint64_t later);
+
+// Random schedules of a scene, all of which pass, in the shipped program. One that divides what the
+// shipped program does in one step, which shows only at a death, is asked for again with the death
+// at the next place of its participant, and so on, until it is one that the program has.
 struct ShippedOptions {
   int deaths = 0;
   uint64_t schedules = 0;
@@ -31,6 +37,7 @@ struct ShippedOptions {
 };
 struct ShippedScore {
   uint64_t same = 0, other = 0, diverged = 0, instructions = 0, deaths = 0;
+  uint64_t moved = 0;  // of the same: those with a death at another place
   std::string first_other, token_of_other;
   struct Diverged {
     uint64_t count = 0;

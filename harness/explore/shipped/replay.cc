@@ -110,7 +110,9 @@ void ReplayInto(const Design& design, const Steps& steps, Told* told) {
   const std::string diverged = walk.Run();
   told->instructions = walk.instructions();
   told->timed_out = walk.timed_out();
-  if (!diverged.empty()) return tell(ShippedAnswer::kDiverged, diverged);
+  if (!diverged.empty()) {
+    return tell(walk.divided() ? ShippedAnswer::kDivided : ShippedAnswer::kDiverged, diverged);
+  }
   Finding finding = processes.seen();
   try {
     if (finding.verdict == Verdict::kPass && !steps.cut_off) finding = (*scene)->Judge();

@@ -48,6 +48,7 @@ struct ShippedAnswer {
     kSame,      // the same verdict; where nothing was wrong, the same answers and bytes, too
     kOther,     // `how` tells what is different
     kDiverged,  // the processes could not be led through the schedule: nothing is known
+    kDivided,   // it does in one step what the schedule divides: `how` tells what
   } kind = kDiverged;
   std::string how;
   Finding finding;  // of the shipped program

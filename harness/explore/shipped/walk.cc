@@ -21,8 +21,6 @@ namespace {
 
 using stepper::Tracee;
 
-// Of a mutex others are told by its first word.
-constexpr uint64_t kMutexWordBytes = 4;
 constexpr char kWritesTwice[] = "it writes twice";
 
 bool WaitsOnFutex(uint64_t call, uint64_t operation) {
@@ -119,6 +117,11 @@ bool Walk::Diverge(int participant, const std::string& how) {
         ", before its step ", process.next + 1, " of ", process.steps.size(), " that matter)");
   }
   return false;
+}
+
+bool Walk::Divide(int participant, const std::string& how) {
+  divided_ = diverged_.empty();
+  return Diverge(participant, how);
 }
 
 Walk::Next Walk::Look(int participant) {

@@ -4,9 +4,10 @@
 //
 // The two programs were compiled by different compilers. So a process is where the schedule wants
 // it when it has made the same accesses to these words, and the same calls, in the same order. Of
-// plain reads and writes with nobody else between them the order does not matter, and reads may be
-// lacking or come twice. What a process does with words of its own does not matter to others but at
-// its death: then all must be as in the schedule. Anything else ends the walk: it has diverged.
+// plain reads and writes the order does not matter as long as nobody else touches these words
+// between them, and reads may be lacking or come twice. What a process does with words of its own
+// does not matter to others but at its death: then all must be as in the schedule. Anything else
+// ends the walk: it has diverged.
 #ifndef KILL9_HARNESS_EXPLORE_SHIPPED_WALK_H_
 #define KILL9_HARNESS_EXPLORE_SHIPPED_WALK_H_
 
@@ -32,6 +33,8 @@ class Walk {
   std::string Run();
   // Whether a wait was over by its time, which no schedule has: the machine was slow.
   bool timed_out() const { return timed_out_; }
+  // Whether it could not go on since the program, or its kernel, has no such moment.
+  bool divided() const { return divided_; }
   bool somebody_waits() const {
     return std::any_of(of_.begin(), of_.end(), [](const Process& one) { return one.asleep; });
   }
@@ -70,6 +73,7 @@ class Walk {
   void ChooseSteps();
   bool IsWatched(uint64_t offset, uint64_t bytes) const;
   bool Diverge(int participant, const std::string& how);
+  bool Divide(int participant, const std::string& how);
   Next Look(int participant);
   bool Go(int participant, const Next& next);
   bool GoThroughCall(int participant, const Next& next);
@@ -84,15 +88,16 @@ class Walk {
   static bool Makes(const Next& next, const PlannedStep& step);
   static bool HasSame(const std::vector<const PlannedStep*>& made, const PlannedStep& step);
   std::vector<const PlannedStep*> Make(int participant, const Next& next, size_t begin, size_t end);
-  bool MakeAhead(int participant, const Next& next, size_t from,
+  bool MakeAhead(int participant, const Next& next, size_t begin, size_t from,
                  std::vector<const PlannedStep*>& made);
-  bool OthersBetween(int participant, size_t begin, size_t end) const;
+  bool OthersMind(int participant, size_t from, size_t step) const;
   bool HasWritten(const Process& process, size_t begin, size_t end) const;
   static bool Overlaps(const Piece& piece, const PlannedStep& step) {
     return step.bytes > 0 && piece.begin < step.offset + step.bytes &&
            step.offset < piece.begin + piece.bytes;
   }
   static bool Overlaps(const Next& next, const PlannedStep& step);
+  static bool Conflict(const PlannedStep& one, const PlannedStep& other);
   static std::string NameOf(const Next& next);
   bool RepeatAccess(int participant, const Next& next, const std::string& how);
   bool GoToEndOfTurn(int participant);
@@ -116,9 +121,10 @@ class Walk {
   std::vector<bool> matters_;  // steps
   std::array<Process, kMostParticipants> of_;
   std::string diverged_, lacks_;
-  bool timed_out_ = false;
+  bool timed_out_ = false, divided_ = false;
   uint64_t instructions_ = 0;
   static constexpr uint64_t kMostInstructions = 2'000'000;
+  static constexpr uint64_t kMutexWordBytes = 4;  // by which others are told of it
   static constexpr char kOtherStores[] =
       "it has stored more or less than in the schedule, when it dies";
 };

@@ -67,7 +67,7 @@ bool Walk::IsAsAtDeath(int participant) {
 bool Walk::GoToDeath(int participant) {
   Process& process = of_[static_cast<size_t>(participant)];
   while (!IsAsAtDeath(participant)) {
-    if (process.asleep || process.ended) return Diverge(participant, lacks_);
+    if (process.asleep || process.ended) return Divide(participant, lacks_);
     const Next next = Look(participant);
     const bool again =
         next.kind == Next::kTouches && next.pieces == 1 && process.last.Has(next.piece[0]);
@@ -77,7 +77,7 @@ bool Walk::GoToDeath(int participant) {
     }
     const bool goes_on = next.kind == Next::kOrdinary || (next.kind == Next::kCallsKernel &&
                                                           !next.about_others && next.pieces == 0);
-    if (!goes_on) return Diverge(participant, lacks_);
+    if (!goes_on) return Divide(participant, lacks_);
     if (!Go(participant, next)) return false;
   }
   process.dead = true;
@@ -93,7 +93,7 @@ bool Walk::EndDead(size_t number) {
     process.killed = true;
     processes_.tracee(participant).Kill();
     if (IsLookedAtMeanwhile(number)) {
-      return Diverge(participant, "the kernel does for the dead at once what the schedule divides");
+      return Divide(participant, "the kernel does for the dead at once what the schedule divides");
     }
   }
   processes_.NoteDeath(participant);

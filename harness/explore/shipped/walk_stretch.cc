@@ -1,22 +1,21 @@
 // A stretch of plain accesses of one participant in the shipped program, with nobody else between
-// them in the schedule.
+// them in the schedule who touches these words.
 #include <algorithm>
 
 #include "harness/explore/shipped/walk.h"
 
 namespace kill9::explore {
 
-// Plain reads and writes with nobody else between them: the shipped program may make them in
-// another order, make one of several, and do without reads. What was to be written is there in the
-// end.
+// Plain reads and writes that commute with all that others do between them: the shipped program may
+// make them in another order, make one of several, and do without reads. What was to be written is
+// there in the end.
 bool Walk::Stretch(int participant) {
   Process& process = of_[static_cast<size_t>(participant)];
   const size_t begin = process.next;
   size_t end = begin;
   for (; end < process.steps.size(); ++end) {
     if (!IsPlain(plan_.steps[process.steps[end]])) break;
-    if (end > begin && OthersBetween(participant, process.steps[end - 1], process.steps[end]))
-      break;
+    if (end > begin && OthersMind(participant, process.steps[begin], process.steps[end])) break;
   }
   const auto step_at = [&](size_t n) -> const PlannedStep& {
     return plan_.steps[process.steps[n]];
@@ -47,7 +46,7 @@ bool Walk::Stretch(int participant) {
     // It makes several at once, or in another order.
     const bool ahead = overlaps_following && Makes(next, step_at(following)) &&
                        (!made.empty() || !HasWritten(process, begin, end));
-    if (ahead && !MakeAhead(participant, next, end, made)) return false;
+    if (ahead && !MakeAhead(participant, next, begin, end, made)) return false;
     const bool known = std::any_of(process.steps.begin() + static_cast<ptrdiff_t>(begin),
                                    process.steps.begin() + static_cast<ptrdiff_t>(end),
                                    [&](size_t n) { return Overlaps(next, plan_.steps[n]); });
@@ -59,7 +58,7 @@ bool Walk::Stretch(int participant) {
     if (process.asleep) break;
   }
   if (HasWritten(process, begin, end)) return true;
-  if (dies_then) return Diverge(participant, kOtherStores);
+  if (dies_then) return Divide(participant, kOtherStores);
   return Diverge(participant, "it has not written what it should");
 }
 
@@ -129,8 +128,8 @@ std::vector<const PlannedStep*> Walk::Make(int participant, const Next& next, si
 }
 
 // Notes what the same instruction does of later steps, though others come before them: they must
-// not mind. `made`: of those before.
-bool Walk::MakeAhead(int participant, const Next& next, size_t from,
+// not mind. `made`: of those before, from `begin` on.
+bool Walk::MakeAhead(int participant, const Next& next, size_t begin, size_t from,
                      std::vector<const PlannedStep*>& made) {
   Process& process = of_[static_cast<size_t>(participant)];
   for (size_t n = from; n < process.steps.size(); ++n) {
@@ -138,15 +137,8 @@ bool Walk::MakeAhead(int participant, const Next& next, size_t from,
     if (!IsPlain(step)) return true;
     if (process.made[n]) continue;
     if (!Makes(next, step) || HasSame(made, step)) return true;
-    for (size_t i = process.steps[from - 1] + 1; i < process.steps[n]; ++i) {
-      const PlannedStep& other = plan_.steps[i];
-      if (other.participant == participant || !IsAccess(other.kind)) continue;
-      const bool apart =
-          other.offset + other.bytes <= step.offset || step.offset + step.bytes <= other.offset;
-      const bool both_read = other.kind == AccessKind::kRead && step.kind == AccessKind::kRead;
-      if (!apart && !both_read) {
-        return Diverge(participant, "one instruction does what the schedule divides");
-      }
+    if (OthersMind(participant, process.steps[begin], process.steps[n])) {
+      return Divide(participant, "one instruction does what the schedule divides");
     }
     made.push_back(&step);
     process.made[n] = true;
@@ -154,9 +146,25 @@ bool Walk::MakeAhead(int participant, const Next& next, size_t from,
   return true;
 }
 
-bool Walk::OthersBetween(int participant, size_t begin, size_t end) const {
-  for (size_t i = begin + 1; i < end; ++i) {
-    if (plan_.steps[i].participant != participant && matters_[i]) return true;
+// Whether both touch the same bytes, one of them by a write.
+bool Walk::Conflict(const PlannedStep& one, const PlannedStep& other) {
+  const auto touches = [](const PlannedStep& step) {
+    return IsAccess(step.kind) || step.kind == AccessKind::kEvent;
+  };
+  // The kernel's events have no bytes: it writes to a mutex.
+  const auto end = [](const PlannedStep& step) {
+    return step.offset + std::max(step.bytes, kMutexWordBytes);
+  };
+  const bool both_read = one.kind == AccessKind::kRead && other.kind == AccessKind::kRead;
+  return touches(one) && touches(other) && !both_read && one.offset < end(other) &&
+         other.offset < end(one);
+}
+
+// Whether somebody else minds if the participant makes that step right after the one at `from`.
+bool Walk::OthersMind(int participant, size_t from, size_t step) const {
+  for (size_t i = from + 1; i < step; ++i) {
+    const PlannedStep& other = plan_.steps[i];
+    if (other.participant != participant && Conflict(other, plan_.steps[step])) return true;
   }
   return false;
 }

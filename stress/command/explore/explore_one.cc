@@ -100,11 +100,11 @@ std::string InShipped(const Design& variant, const std::string& scenario,
   const auto answer = AskShipped(variant, scenario, scene, replayed);
   if (!answer.has_value()) return "kill9 is not beside this program";
   const bool same = answer->kind == explore::ShippedAnswer::kSame;
-  const bool diverged = answer->kind == explore::ShippedAnswer::kDiverged;
+  const bool other = answer->kind == explore::ShippedAnswer::kOther;
   return absl::StrCat("in the shipped program ",
-                      same       ? "the same"
-                      : diverged ? "diverged: "
-                                 : "other: ",
+                      same    ? "the same"
+                      : other ? "other: "
+                              : "diverged: ",
                       answer->how);
 }
 

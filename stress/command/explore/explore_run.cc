@@ -93,14 +93,22 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
                           : is_interrupted != 0 ? Verdict::kUndecided
                           : score.same == 0     ? Verdict::kVacuous
                                                 : Verdict::kPass;
-  out << absl::StrFormat("%-22s %-20s %-16s %6d the same %6d other %6d diverged\n",
-                         std::string(variant.name()), name, std::string(VerdictName(verdict)),
-                         score.same, score.other, score.diverged);
-  Json run = {{"variant", variant.name()},      {"scenario", name},
-              {"memory_model", "sc"},           {"verdict", VerdictName(verdict)},
-              {"schedules", arguments.shipped}, {"same", score.same},
-              {"other", score.other},           {"diverged", score.diverged},
-              {"deaths", score.deaths},         {"instructions", score.instructions}};
+  out << absl::StrFormat(
+      "%-22s %-20s %-16s %6d the same (%d moved) %6d other %6d "
+      "diverged\n",
+      std::string(variant.name()), name, std::string(VerdictName(verdict)), score.same, score.moved,
+      score.other, score.diverged);
+  Json run = {{"variant", variant.name()},
+              {"scenario", name},
+              {"memory_model", "sc"},
+              {"verdict", VerdictName(verdict)},
+              {"schedules", arguments.shipped},
+              {"same", score.same},
+              {"other", score.other},
+              {"diverged", score.diverged},
+              {"deaths", score.deaths},
+              {"instructions", score.instructions},
+              {"moved", score.moved}};
   for (const auto& [why, diverged] : score.why_diverged) {
     out << absl::StrFormat("    %6d diverged: %s\n           %s\n", diverged.count, diverged.first,
                            RepeatLine(diverged.token));
