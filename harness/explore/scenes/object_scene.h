@@ -135,6 +135,8 @@ class ObjectScene : public Scene {
   // has woken it.
   Deadline AnHour() const;
   void CheckWoken(Deadline deadline) const;
+  // Of a wait that ended without what it waited for.
+  void CheckPatience(Deadline deadline) const;
   // For calls that wait so, or for a second (`briefly`). Afterwards: how it ended.
   Deadline Until(bool briefly) const { return briefly ? Deadline::After(kBrief) : AnHour(); }
   void CheckWait(const absl::Status& ended, Deadline deadline, bool briefly) const;
@@ -168,8 +170,6 @@ class ObjectScene : public Scene {
   // Notes an operation that was called at that time and has not ended yet.
   Operation& Append(int participant, const Operation& operation, uint64_t invoke);
   void DoFrom(int participant, size_t number);
-  // Of a wait that ended without what it waited for.
-  void CheckPatience(Deadline deadline) const;
   // Of what is brief and began then: from when on it may be over.
   uint64_t MayEndAt(uint64_t invoke) const;
   static bool IsTick(const Operation& operation) {

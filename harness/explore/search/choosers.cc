@@ -73,16 +73,25 @@ void Random::Begin() {
   for (uint64_t& priority : priority_) priority = random_() | 1;
   lowered_at_.clear();
   dies_at_.clear();
-  switch (schedules_ % 6) {
+  for (Own& own : own_) {
+    own.most_questions = std::max(own.most_questions, own.questions);
+    own.questions = 0;
+    // Some of them are not.
+    own.lowered_at = Below(own.most_questions + own.most_questions / 2 + 1);
+  }
+  switch (schedules_ % 7) {
     case 4:
       manner_ = Manner::kFreshPriorities;
       break;
     case 5:
       manner_ = Manner::kSticky;
       break;
+    case 6:
+      manner_ = Manner::kOwnPlaces;
+      break;
     default:
       manner_ = Manner::kPriorities;
-      for (uint64_t depth = schedules_ % 6 + 2; depth > 1; --depth) {
+      for (uint64_t depth = schedules_ % 7 + 2; depth > 1; --depth) {
         lowered_at_.push_back(Below(most_questions_));
       }
   }
@@ -91,6 +100,17 @@ void Random::Begin() {
     for (uint64_t i = 0; i < deaths; ++i) dies_at_.push_back(Below(most_chances_));
   }
   ++schedules_;
+}
+
+// Below all that were not lowered; of those that were, any.
+void Random::LowerAt(uint64_t now, size_t own) {
+  constexpr uint64_t kLowered = 1u << 20;
+  const uint64_t own_now = own_[own].questions++;
+  if (manner_ == Manner::kOwnPlaces) {
+    if (own_now == own_[own].lowered_at) priority_[own] = Below(kLowered);
+  } else if (std::find(lowered_at_.begin(), lowered_at_.end(), now) != lowered_at_.end()) {
+    priority_[own] = now % 2;
+  }
 }
 
 bool Random::WantsNovelty() {
@@ -127,10 +147,7 @@ int Random::Choose(const Question& question) {
     }
   }
   const int own = static_cast<int>(question.running);
-  if (std::find(lowered_at_.begin(), lowered_at_.end(), now) != lowered_at_.end() && own >= 0 &&
-      own < kMostParticipants) {
-    priority_[static_cast<size_t>(own)] = now % 2;
-  }
+  if (own >= 0 && own < kMostParticipants) LowerAt(now, static_cast<size_t>(own));
   int best = kAbandon;
   uint64_t best_priority = 0;
   int choices = 0;

@@ -47,6 +47,8 @@ class Exhaustive : public Chooser {
 
 // At random, in one of several ways that find different things:
 //   PCT (Burckhardt et al. 2010): random priorities, lowered at a few random places
+//   the same, each lowered at a place of its own: who is overtaken by several whole calls of others
+//   (a late recoverer, and the next owner of the slot, who stops as well)
 //   POS (Yuan et al. 2018): a random priority for each access, drawn anew when it is overtaken
 //   a sticky walk: whoever runs goes on, mostly
 // Which store an access takes up under c11: the newest but for one in eight, or each as likely.
@@ -62,7 +64,7 @@ class Random : public Chooser {
   uint64_t states() const { return judged_.size(); }
 
  private:
-  enum class Manner : uint8_t { kPriorities, kFreshPriorities, kSticky };
+  enum class Manner : uint8_t { kPriorities, kOwnPlaces, kFreshPriorities, kSticky };
   static constexpr int kActors = 4 * kMostParticipants;
   int ChooseStore(const Question& question);
   bool WantsNovelty();
@@ -70,6 +72,7 @@ class Random : public Chooser {
     return static_cast<int>(move.kind) * kMostParticipants + move.fiber;
   }
   uint64_t Below(uint64_t bound) { return random_() % bound; }
+  void LowerAt(uint64_t now, size_t own);
 
   std::mt19937_64 random_;
   int deaths_;
@@ -80,6 +83,11 @@ class Random : public Chooser {
   uint64_t questions_ = 0, most_questions_ = 1;
   uint64_t chances_to_die_ = 0, most_chances_ = 1;
   std::vector<uint64_t> lowered_at_, dies_at_;
+  // The same of each participant's own questions.
+  struct Own {
+    uint64_t questions = 0, most_questions = 1, lowered_at = 0;
+  };
+  std::array<Own, kMostParticipants> own_;
   absl::flat_hash_set<uint64_t> judged_;
 };
 

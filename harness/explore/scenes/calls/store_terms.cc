@@ -40,7 +40,9 @@ void StoreScene::Lease(int participant, size_t number, StoreCall call) {
   if (call == StoreCall::kBriefLease) options.lease_for = kBrief;
   const absl::StatusOr<LeaseAnswer> answer = store.GetOrLease(KeyText(key), &read, options);
   const bool is_served = answer.ok() && answer->kind != LeaseAnswer::Kind::kBusy;
-  if (call == StoreCall::kWaitLease && is_served) CheckWoken(options.wait);
+  if (call == StoreCall::kWaitLease && answer.ok()) {
+    is_served ? CheckWoken(options.wait) : CheckPatience(options.wait);
+  }
   if (absl::IsResourceExhausted(answer.status()) ||
       (answer.ok() && answer->kind == LeaseAnswer::Kind::kBusy)) {
     return End(getting, Outcome::kRefused, kNothing, 0);
