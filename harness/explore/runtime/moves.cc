@@ -169,7 +169,7 @@ int Machine::Decide() {
       return kAuditor;
     }
     const Question question{.moves = {moves_.data(), static_cast<size_t>(move_count_)},
-                            .state = StateHash(),
+                            .state = chooser_->WantsState() ? StateHash() : 0,
                             .running = running_};
     const int choice = chooser_->Choose(question);
     if (choice == Chooser::kAbandon) {

@@ -42,7 +42,7 @@ struct Move {
 // A place where the machine asks.
 struct Question {
   std::span<const Move> moves;
-  uint64_t state = 0;  // a hash of all that what follows depends on
+  uint64_t state = 0;  // a hash of all that what follows depends on, if the chooser wants it
   int running = kNobody;
   bool inside_turn = false;  // only: go on, or die; or which store
   // Of kPick: a bit for each move that no schedule has where all orders are as they are written.
@@ -57,6 +57,8 @@ class Chooser {
   virtual ~Chooser() = default;
   // The index of a move, or kAbandon: nothing new can follow.
   virtual int Choose(const Question& question) = 0;
+  // Whether the state matters to the next question: it takes longer than all else of one.
+  virtual bool WantsState() const { return false; }
 };
 
 // What a schedule can end with, besides its normal end.

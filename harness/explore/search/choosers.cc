@@ -15,8 +15,10 @@ bool Exhaustive::IsPreemption(const Question& question, size_t choice) const {
 
 int Exhaustive::Choose(const Question& question) {
   if (depth_ < path_.size()) {
+    const bool has_state = WantsState();
     const Node& node = path_[depth_++];
-    if (node.state != question.state || node.count != question.moves.size()) unsteady_ = true;
+    unsteady_ |= has_state && node.state != question.state;
+    unsteady_ |= node.count != question.moves.size();
     if (unsteady_) return kAbandon;
     if (preemptions_ != kUnbounded && !question.inside_turn && !question.ended &&
         IsPreemption(question, node.chosen)) {

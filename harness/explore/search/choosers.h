@@ -19,6 +19,8 @@ class Exhaustive : public Chooser {
   explicit Exhaustive(int preemptions) : preemptions_(preemptions) {}
 
   int Choose(const Question& question) override;
+  // Of the last place that is known, and of what follows it.
+  bool WantsState() const override { return depth_ + 1 >= path_.size(); }
   // Goes on to the next schedule. False: there is none.
   bool Next();
   // Before each schedule.

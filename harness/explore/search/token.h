@@ -56,6 +56,7 @@ class Recorder : public Chooser {
  public:
   Recorder(Chooser& chooser, const Machine& machine) : chooser_(chooser), machine_(machine) {}
   int Choose(const Question& question) override;
+  bool WantsState() const override { return chooser_.WantsState(); }
   // The schedule has ended, maybe in the middle of a turn: whose it was.
   void Finish();
   const Schedule& schedule() const { return schedule_; }
