@@ -52,6 +52,30 @@ TEST(ExploreOrderings, ASignalFenceThatIsNeededIsFound) {
   EXPECT_EQ(all[0].scenario, "mark_by_luck");
 }
 
+// What one has written before its mark must be there when it dies: no compiler may put it off.
+TEST(ExploreOrderings, AReleaseThatADeathNeedsIsFound) {
+  const auto scene = [](const std::string&) {
+    Program program;
+    program.participants = 1;
+    program.run = [](char* memory, int, uint64_t* results) {
+      const Thread writes = {{Code::kStore, 0, 1}, {Code::kStore, 1, 1, std::memory_order_release}};
+      Interpret(memory, writes, results);
+    };
+    program.judge = [](char* memory, const ProgramOutcome&) -> std::string {
+      uint64_t words[2];
+      std::memcpy(words, memory, sizeof words);
+      return words[1] == 1 && words[0] == 0 ? "it is marked, and not there" : "";
+    };
+    return std::make_unique<ProgramScene>(program);
+  };
+  const std::vector<WeakenedOrdering> all = ScoreOrderings(
+      {"a"}, scene, {.model = MemoryModel::kCompiler, .deaths = 1, .budget_seconds = 600});
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].of, Ordering::Of::kStore);
+  EXPECT_EQ(all[0].from, Order::kRelease);
+  EXPECT_EQ(all[0].scenario, "a");
+}
+
 TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
   // The update's acquire, and that of its failure, which nobody needs.
   const std::vector<WeakenedOrdering> all = Score("update_only_acquires");
