@@ -239,7 +239,7 @@ TEST_F(GateCommand, EndsAfterTheFirstFailureIfThatIsAsked) {
   Script("tests/conformance_a_test", std::string(kTests) + "kill -ABRT $$\n");
   Plant("leak", false, Writes("leak", 1));
   EXPECT_EQ(Run("--tier=property,planted --budget=600 --fail-fast"), 1);
-  EXPECT_THAT(output_, HasSubstr("1 wrong, 0 undecided; not run after the first failure: 3\n"));
+  EXPECT_THAT(output_, HasSubstr("1 wrong, 0 undecided; not run after the first failure: 3 "));
   const Json result = Json::parse(Read("gate.json"));
   EXPECT_EQ(result["runs"].size(), 1);
   EXPECT_EQ(result["not_run"], 3);
