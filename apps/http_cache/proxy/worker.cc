@@ -50,13 +50,13 @@ class Worker {
     }
     event* const term = evsignal_new(loop_.base(), SIGTERM, OnTerm, this);
     event_add(term, nullptr);
-    event* const letter = event_new(loop_.base(), setup_.hand_over->Inbox(setup_.number),
-                                    EV_READ | EV_PERSIST, OnLetter, this);
-    event_add(letter, nullptr);
+    letters_ = event_new(loop_.base(), setup_.hand_over->Inbox(setup_.number), EV_READ | EV_PERSIST,
+                         OnLetter, this);
+    event_add(letters_, nullptr);
     NoteClients();
     AskForClient();
     loop_.Run();
-    event_free(letter);
+    event_free(letters_);
     event_free(term);
     for (const Acceptor& acceptor : acceptors_) event_free(acceptor.readable);
     return 0;
@@ -156,6 +156,7 @@ class Worker {
     Worker& worker = *static_cast<Worker*>(self);
     worker.ending_ = true;
     worker.WatchClients(false);
+    event_del(worker.letters_);  // what comes is for the next one in this place
     const std::set<Client*> clients = worker.clients_;
     for (Client* const client : clients) client->Retire();
     if (worker.connections_ == 0) worker.loop_.Stop();
@@ -168,6 +169,7 @@ class Worker {
   Flights flights_;
   Services services_;
   std::vector<Acceptor> acceptors_;
+  event* letters_ = nullptr;
   std::set<Client*> clients_;
   int connections_ = 0;
   bool ending_ = false;
