@@ -4,6 +4,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/base/random.h"
+#include "stress/benchmarks/endurance/filling.h"
 #include "stress/benchmarks/endurance/subject.h"
 #include "variants/channel.h"
 #include "variants/registry.h"
@@ -89,6 +90,20 @@ TEST(Endurance, AMessageThatIsGoneIsMissed) {
   std::string message;
   ASSERT_TRUE(static_cast<Channel&>(worn->object()).Receive(&message, Deadline::None()).ok());
   EXPECT_FALSE(worn->Check().ok());
+}
+
+TEST(Endurance, AFullSegmentIsARefusalAndWhatIsInItIsLookedFor) {
+  for (const char* name : {"cas_slots", "global_mutex"}) {
+    const absl::Status full =
+        FillTable(*FindDesign(name), {.entries = 400'000, .entry_bytes = 1, .steps = 2}).status();
+    EXPECT_THAT(full.ToString(), HasSubstr("of 400000 entries")) << name;
+    EXPECT_EQ(VerdictOf(full), Verdict::kUndecided) << name;
+    EXPECT_TRUE(FillTable(*FindDesign(name), {.entries = 4000, .steps = 2}).ok()) << name;
+  }
+  const absl::Status full = FillLarge(*FindDesign("striped_locks"), 6 << 20).status();
+  EXPECT_EQ(VerdictOf(full), Verdict::kUndecided) << full;
+  EXPECT_EQ(VerdictOf(absl::DataLossError("")), Verdict::kViolation);
+  EXPECT_EQ(VerdictOf(absl::OkStatus()), Verdict::kPass);
 }
 
 TEST(Endurance, BytesBelongToANumber) {

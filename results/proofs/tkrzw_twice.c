@@ -1,6 +1,6 @@
-// Tkrzw, changed in place (results/peers.md): a writer dies in its close, after the header says that
-// the file was closed, before the list of free blocks is written (SaveMetadata, SaveFBP). The old
-// list calls the block of a live record free, and the next record is written over it.
+// Tkrzw, changed in place (results/peers.md): a writer dies in its close, after the header says
+// that the file was closed, before the list of free blocks is written (SaveMetadata, SaveFBP). The
+// old list calls the block of a live record free, and the next record is written over it.
 //
 //     gcc -o tkrzw_twice tkrzw_twice.c -ltkrzw && ./tkrzw_twice
 #include <signal.h>

@@ -7,9 +7,9 @@
 //   large         a segment beyond 4 GiB, filled beyond that
 //   entries       a table of so many entries: what a Put and a Get cost beside the first ones
 //
-// What must be there is looked for, and the account must be exact: exit code 1 if it is not. Times
-// are ratios of processor times that were taken in turns, so that other work on the machine counts
-// in both.
+// What must be there is looked for, and the account must be exact: exit code 1 if it is not; 3 if a
+// segment was full before the part had shown anything. Times are ratios of processor times that
+// were taken in turns, so that other work on the machine counts in both.
 //
 //     endurance_benchmark [--variant=all] [--parts=wear,participants,large,entries]
 //                         [--operations=2000000] [--steps=8] [--entries=1000000]
@@ -19,9 +19,6 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstring>
-#include <ctime>
-#include <functional>
 #include <iostream>
 #include <new>
 #include <vector>
@@ -35,12 +32,11 @@
 #include "harness/base/statistics.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
+#include "stress/benchmarks/endurance/filling.h"
 #include "stress/benchmarks/endurance/subject.h"
 #include "stress/benchmarks/write_if_named.h"
 #include "stress/command/arguments/program_options.h"
-#include "variants/heap.h"
 #include "variants/registry.h"
-#include "variants/store.h"
 
 namespace kill9::endurance {
 namespace {
@@ -50,37 +46,11 @@ struct Settings {
   std::vector<std::string> parts = {"wear", "participants", "large", "entries"};
   uint64_t operations = 2'000'000;  // of wear, for each design
   uint64_t steps = 8;               // points of a curve
-  uint64_t entries = 1'000'000;
-  uint64_t entry_bytes = 144;
+  Table table;
   uint64_t large_bytes = 4608u * (uint64_t{1} << 20);
   uint64_t seed = 1;
   std::string json;
 };
-
-double CpuSeconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-absl::StatusOr<double> CpuSecondsOf(const std::function<absl::Status()>& work) {
-  const double begin = CpuSeconds();
-  if (absl::Status status = work(); !status.ok()) return status;
-  return CpuSeconds() - begin;
-}
-
-absl::Status CheckAccount(SharedObject& object) {
-  const absl::StatusOr<AuditReport> report = object.Audit();
-  if (!report.ok()) return Failed("audit", report.status());
-  if (report->clean()) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      "audit: ", report->leaked.blocks, " blocks leaked, ", report->doubly_owned, " doubly owned",
-      report->violations.empty() ? "" : ": " + report->violations.front()));
-}
-
-double Rounded(double number) {
-  return static_cast<double>(static_cast<int64_t>(number * 1000 + 0.5)) / 1000;
-}
 
 // How much more processor time the worn one takes than the fresh one: the median of turns.
 absl::StatusOr<double> CostRatio(Subject& worn, Subject& fresh, uint64_t seed) {
@@ -208,7 +178,7 @@ absl::StatusOr<Json> Participants(const Design& design, const Settings&) {
   if (absl::Status status = CheckAccount(**survivor); !status.ok()) return status;
   for (uint32_t n = 0; n < 3; ++n) {
     if (absl::Status status = design.AttachObject(*segment).status(); !status.ok()) {
-      return Failed("attach after recovery", status);
+      return absl::InternalError(absl::StrCat("attach after recovery: ", status.ToString()));
     }
   }
   return Json{{"participants", taken},
@@ -216,122 +186,15 @@ absl::StatusOr<Json> Participants(const Design& design, const Settings&) {
               {"recovery_beside_nobody_dead", Rounded(*recovery / *again)}};
 }
 
-// Values or blocks of a megabyte, until nothing fits any more.
 absl::StatusOr<Json> Large(const Design& design, const Settings& settings) {
-  constexpr size_t kEach = 1u << 20;
-  SegmentOptions options;
-  options.size_bytes = settings.large_bytes;
-  options.max_participants = 4;
-  options.expected_entries = 16384;
-  const absl::StatusOr<std::shared_ptr<Segment>> segment = design.Create(options);
-  if (!segment.ok()) return segment.status();
-  const absl::StatusOr<std::unique_ptr<SharedObject>> object = design.AttachObject(*segment);
-  if (!object.ok()) return object.status();
-  uint64_t there = 0;
-  if (auto* store = dynamic_cast<Store*>(object->get())) {
-    const uint64_t all = settings.large_bytes / kEach;
-    for (uint64_t n = 0; n < all; ++n) {
-      const absl::Status status = store->Put(absl::StrCat(n), BytesOf(n, kEach)).status();
-      if (absl::IsResourceExhausted(status)) break;
-      if (!status.ok()) return Failed("put", status);
-    }
-    const absl::Status seen = store->ForEach([&](const EntryView& entry) {
-      const uint64_t n = std::stoull(std::string(entry.key));
-      there += entry.value.size() == kEach && AreBytesOf(n, entry.value);
-      return true;
-    });
-    if (!seen.ok()) return Failed("for_each", seen);
-  } else if (auto* heap = dynamic_cast<Heap*>(object->get())) {
-    std::vector<BlockHandle> blocks;
-    for (;;) {
-      const absl::StatusOr<BlockHandle> block = heap->Allocate(kEach, Deadline::None());
-      if (!block.ok()) break;
-      BytesOf(blocks.size(), kEach).copy(heap->Data(*block)->data(), kEach);
-      blocks.push_back(*block);
-    }
-    for (size_t n = 0; n < blocks.size(); ++n) {
-      const absl::StatusOr<std::span<char>> data = heap->Data(blocks[n]);
-      there += data.ok() && AreBytesOf(n, {data->data(), kEach});
-    }
-  } else {
-    return absl::UnimplementedError("its segments are small");
-  }
-  if (absl::Status status = CheckAccount(**object); !status.ok()) return status;
-  if (there * kEach < settings.large_bytes / 8 * 7) {
-    return absl::DataLossError(absl::StrCat("only ", there, " of the values are there"));
-  }
-  return Json{{"segment_bytes", settings.large_bytes}, {"value_bytes_there", there * kEach}};
+  return FillLarge(design, settings.large_bytes);
 }
 
 absl::StatusOr<Json> Entries(const Design& design, const Settings& settings) {
-  const auto* variant = dynamic_cast<const Variant*>(&design);
-  if (variant == nullptr) return absl::UnimplementedError("it has no entries");
-  SegmentOptions options;
-  options.size_bytes = (16u << 20) + settings.entries * settings.entry_bytes;
-  options.expected_entries = settings.entries;
-  const absl::StatusOr<std::shared_ptr<Segment>> segment = variant->Create(options);
-  if (!segment.ok()) return segment.status();
-  const absl::StatusOr<std::unique_ptr<Store>> store = variant->Attach(*segment);
-  if (!store.ok()) return store.status();
-  const auto key_of = [](uint64_t n) {
-    return std::string(reinterpret_cast<const char*>(&n), sizeof n);
-  };
-  Json entries = Json::array(), put_cost = Json::array(), get_cost = Json::array();
-  double first_put = 0, first_get = 0;
-  uint64_t put = 0, lost = 0;
-  std::string value;
-  const uint64_t each = settings.entries / settings.steps;
-  const uint64_t looks = std::min<uint64_t>(each, 100'000);
-  for (uint64_t step = 0; step < settings.steps; ++step) {
-    const auto of_puts = CpuSecondsOf([&] {
-      for (uint64_t n = 0; n < each; ++n, ++put) {
-        const absl::Status status = (*store)->Put(key_of(put), BytesOf(put, 8)).status();
-        if (!status.ok()) return Failed("put", status);
-      }
-      return absl::OkStatus();
-    });
-    if (!of_puts.ok()) return of_puts.status();
-    Random random(settings.seed, step);
-    const auto of_gets = CpuSecondsOf([&] {
-      for (uint64_t n = 0; n < looks; ++n) {
-        const uint64_t key = random.Below(put);
-        const absl::Status status = (*store)->Get(key_of(key), &value).status();
-        if (absl::IsNotFound(status)) {
-          ++lost;
-        } else if (!status.ok()) {
-          return Failed("get", status);
-        } else if (!AreBytesOf(key, value)) {
-          return absl::DataLossError("a value of another key");
-        }
-      }
-      return absl::OkStatus();
-    });
-    if (!of_gets.ok()) return of_gets.status();
-    if (step == 0) first_put = *of_puts, first_get = *of_gets;
-    entries.push_back(put);
-    put_cost.push_back(Rounded(*of_puts / first_put));
-    get_cost.push_back(Rounded(*of_gets / first_get));
-  }
-  // Every one of them, once, with its value.
-  uint64_t there = 0, wrong = 0;
-  std::vector<bool> is_there(put);
-  const absl::Status seen = (*store)->ForEach([&](const EntryView& entry) {
-    uint64_t n = put;
-    if (entry.key.size() == sizeof n) std::memcpy(&n, entry.key.data(), sizeof n);
-    if (n >= put || is_there[n] || entry.value.size() != 8 || !AreBytesOf(n, entry.value)) ++wrong;
-    if (n < put) is_there[n] = true;
-    return ++there, true;
-  });
-  if (!seen.ok()) return Failed("for_each", seen);
-  if (wrong > 0) return absl::DataLossError(absl::StrCat("not as they were put: ", wrong));
-  if (variant->traits().lossless && (lost > 0 || there != put)) {
-    return absl::DataLossError(absl::StrCat(there, " of ", put, " entries are there"));
-  }
-  if (absl::Status status = CheckAccount(**store); !status.ok()) return status;
-  return Json{{"entries", entries},
-              {"entries_there", there},
-              {"put_cost_beside_first", put_cost},
-              {"get_cost_beside_first", get_cost}};
+  Table table = settings.table;
+  table.steps = settings.steps;
+  table.seed = settings.seed;
+  return FillTable(design, table);
 }
 
 using Part = absl::StatusOr<Json> (*)(const Design&, const Settings&);
@@ -348,7 +211,7 @@ bool Contains(const std::vector<std::string>& wanted, std::string_view one) {
 
 int Run(const Settings& settings) {
   Json result = NewResult("endurance_benchmark", settings.seed);
-  bool all_well = true;
+  int exit_code = kExitPass;
   for (const NamedPart& part : kParts) {
     if (!Contains(settings.parts, part.name)) continue;
     for (const Design* design : AllDesigns()) {
@@ -359,12 +222,12 @@ int Run(const Settings& settings) {
       }
       absl::StatusOr<Json> run = part.run(*design, settings);
       if (absl::IsUnimplemented(run.status())) continue;
-      const bool is_well = run.ok();
-      if (!is_well) run = Json{{"reason", std::string(run.status().message())}};
-      all_well = all_well && is_well;
+      const Verdict verdict = VerdictOf(run.status());
+      if (!run.ok()) run = Json{{"reason", std::string(run.status().message())}};
+      exit_code = WorseExitCode(exit_code, ExitCode(verdict));
       (*run)["part"] = part.name;
       (*run)["variant"] = name;
-      (*run)["verdict"] = is_well ? "pass" : "violation";
+      (*run)["verdict"] = VerdictName(verdict);
       std::cout << Dump(*run) << std::endl;
       result["runs"].push_back(*std::move(run));
     }
@@ -374,7 +237,7 @@ int Run(const Settings& settings) {
     return 2;
   }
   WriteIfNamed(result, settings.json);
-  return all_well ? 0 : 1;
+  return exit_code;
 }
 
 }  // namespace
@@ -394,13 +257,14 @@ int main(int argc, char** argv) {
       .OneOf({"wear", "participants", "large", "entries"});
   options.Add("--operations", settings.operations, "of wear").Positive();
   options.Add("--steps", settings.steps, "points of a curve").Between(1, 1000);
-  options.Add("--entries", settings.entries, "of entries").Positive();
-  options.Add("--entry-bytes", settings.entry_bytes, "of the segment, for each of them").Positive();
+  options.Add("--entries", settings.table.entries, "of entries").Positive();
+  options.Add("--entry-bytes", settings.table.entry_bytes, "of the segment, for each of them")
+      .Positive();
   options.Add("--large-bytes", settings.large_bytes, "of the segment of large").Positive();
   options.Add("--seed", settings.seed, "of all that is drawn");
   options.Add("--json", settings.json, "the result file");
   return options.Run(argc, argv, [&] {
-    if (settings.entries < settings.steps || settings.operations < 3 * settings.steps) {
+    if (settings.table.entries < settings.steps || settings.operations < 3 * settings.steps) {
       throw kill9::UsageError("--operations, --entries: less than one operation a step");
     }
     return kill9::endurance::Run(settings);

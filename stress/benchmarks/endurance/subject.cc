@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <utility>
 #include <vector>
@@ -29,6 +30,8 @@ SegmentOptions OptionsOf(uint64_t size_bytes) {
   options.max_participants = 8;
   return options;
 }
+
+absl::Status NoRoom(const char* what) { return absl::ResourceExhaustedError(what); }
 
 absl::Status Lost(const char* what, uint64_t number) {
   return absl::DataLossError(absl::StrCat(what, " ", number, " is not as it was left"));
@@ -190,7 +193,7 @@ class ChannelSubject final : public Subject {
     for (const uint32_t size : waiting_) {
       const absl::StatusOr<bool> sent = static_cast<ChannelSubject&>(**made).Send(size);
       if (!sent.ok()) return sent.status();
-      if (!*sent) return absl::InternalError("a fresh channel has no room for what a worn one has");
+      if (!*sent) return NoRoom("a fresh channel has no room for what a worn one has");
     }
     return made;
   }
@@ -302,7 +305,7 @@ class HeapSubject final : public Subject {
     for (const Block& block : blocks) {
       const absl::StatusOr<bool> fits = static_cast<HeapSubject&>(**made).Allocate(block.size);
       if (!fits.ok()) return fits.status();
-      if (!*fits) return absl::InternalError("a fresh heap has no room for what a worn one has");
+      if (!*fits) return NoRoom("a fresh heap has no room for what a worn one has");
     }
     return made;
   }
@@ -395,10 +398,40 @@ absl::StatusOr<std::unique_ptr<Subject>> Make(const OneDesign& design, uint64_t 
   return std::make_unique<OneSubject>(design, size_bytes, *std::move(attached));
 }
 
+double CpuSeconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
 }  // namespace
 
 absl::Status Failed(const char* what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", std::string(status.message())));
+}
+
+absl::Status CheckAccount(SharedObject& object) {
+  const absl::StatusOr<AuditReport> report = object.Audit();
+  if (!report.ok()) return Failed("audit", report.status());
+  if (report->clean()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      "audit: ", report->leaked.blocks, " blocks leaked, ", report->doubly_owned, " doubly owned",
+      report->violations.empty() ? "" : ": " + report->violations.front()));
+}
+
+absl::StatusOr<double> CpuSecondsOf(absl::FunctionRef<absl::Status()> work) {
+  const double begin = CpuSeconds();
+  if (absl::Status status = work(); !status.ok()) return status;
+  return CpuSeconds() - begin;
+}
+
+double Rounded(double number) {
+  return static_cast<double>(static_cast<int64_t>(number * 1000 + 0.5)) / 1000;
+}
+
+Verdict VerdictOf(const absl::Status& end) {
+  if (end.ok()) return Verdict::kPass;
+  return absl::IsResourceExhausted(end) ? Verdict::kUndecided : Verdict::kViolation;
 }
 
 std::string BytesOf(uint64_t number, size_t size) {

@@ -6,9 +6,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "harness/base/random.h"
+#include "harness/result/verdict.h"
 #include "variants/object.h"
 
 namespace kill9::endurance {
@@ -52,6 +54,15 @@ bool AreBytesOf(uint64_t number, std::string_view bytes);
 
 // An error of a call, with what was called.
 absl::Status Failed(const char* what, const absl::Status& status);
+
+absl::Status CheckAccount(SharedObject& object);
+
+// Processor time of this thread.
+absl::StatusOr<double> CpuSecondsOf(absl::FunctionRef<absl::Status()> work);
+double Rounded(double number);
+
+// What a part's end means. A full segment is a refusal: nothing is wrong, and nothing was shown.
+Verdict VerdictOf(const absl::Status& end);
 
 }  // namespace kill9::endurance
 
