@@ -124,6 +124,9 @@ TEST(ExploreScenarios, AreRefusedByWhatIsWrongWithThem) {
   EXPECT_TRUE(ParseStore("put,get+erase@empty").ok());
   EXPECT_FALSE(ParseStore("put,get+erase@fences@full").ok());
   EXPECT_FALSE(ParseStore("put,get+erase@full@fences")->kernel_has_barrier);
+  EXPECT_TRUE(ParseStore("put,get+erase@full@drawn3@fences")->have_waited);
+  EXPECT_FALSE(ParseStore("put,get+erase@full@new@drawn3@fences")->have_waited);
+  EXPECT_EQ(ParseStore("put@full@new@drawn3")->drawn, 3u);
 }
 
 // Of each scene something stays in the arena.

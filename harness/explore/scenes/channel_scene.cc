@@ -168,10 +168,12 @@ void ChannelScene::MakeObject() {
   if (const absl::Status closed = channel(kAuditor).Close(); !closed.ok()) CannotMake(closed);
 }
 
-// All have waited before, and nobody is announced any more: a message has come since.
+// All have waited before, and nobody is announced any more: a message has come since. Who looks has
+// done so in any case: what a process sets up at its first wait is there.
 void ChannelScene::WaitInVain() {
   Stage& stage = Stage::Get();
-  for (int i = 0; i < participants(); ++i) stage.As(i, kWaitForNothing);
+  if (!scenario().have_waited) stage.As(kAuditor, kWaitForNothing);
+  for (int i = 0; i < participants() && scenario().have_waited; ++i) stage.As(i, kWaitForNothing);
   if (!SendAtBeginning(kMessageBytes)) CannotMake(absl::InternalError("no room for a message"));
   for (int i = 0; i <= participants(); ++i) {
     const int receiver = i == participants() ? kAuditor : i;
@@ -387,7 +389,7 @@ std::optional<ChannelScene::Taken> ChannelScene::WaitAndTake(int participant) {
   const Deadline deadline = AnHour();
   absl::StatusOr<TakenMessage> taken = channel(participant).Take(deadline);
   if (!taken.ok()) {
-    EndNothing(operation, taken.status());
+    EndWait(operation, taken.status());
     return std::nullopt;
   }
   CheckWoken(deadline);
@@ -476,6 +478,7 @@ Finding ChannelScene::Look() {
       received.result_version = VersionOf(*info);
       received.invoke = kNever;
       if (IsAfterAnEnd(received)) return {Verdict::kViolation, kAfterTheEnd};
+      if (!is_broadcast_ && WasOverslept(received.result)) return {Verdict::kStuck, kOverslept};
     }
     After(received);
     if (nothing) return {};

@@ -80,7 +80,11 @@ class ChannelScene final : public ObjectScene {
   // messages; and that a call was told of one, as this in `expected` of what it was refused, or of
   // what it found nothing by.
   static constexpr uint64_t kOfAClose = 1;
+  // `expected` of one that waited for an hour in which nobody could go on, and got nothing.
+  static constexpr uint64_t kInVain = 2;
   static constexpr char kAfterTheEnd[] = "a message is received after the end was told";
+  static constexpr char kOverslept[] =
+      "a death was overslept: the dead had the message that somebody waited for in vain";
 
   // What a participant does in the making.
   enum : int { kAttach, kWaitForNothing, kReceiveOne };
@@ -138,6 +142,10 @@ class ChannelScene final : public ObjectScene {
   Finding CheckEnds() const;
   bool IsAfterAnEnd(const Operation& taken) const;
   bool HeldAt(uint64_t time, int participant, uint64_t message) const;
+  // Whether somebody waited in vain for this message, which is there after recovery.
+  bool WasOverslept(uint64_t message) const;
+  // Whether who lived then had it, or has sent it or given it back since.
+  bool CameAfter(uint64_t time, uint64_t message) const;
   void ReturnTwo(int participant);
   struct Taken {
     TakenMessage message;
@@ -152,6 +160,7 @@ class ChannelScene final : public ObjectScene {
   void EndSend(Operation& operation, const absl::StatusOr<Sequence>& sent);
   // Of a take or a receive that got nothing.
   void EndNothing(Operation& operation, const absl::Status& status);
+  void EndWait(Operation& operation, const absl::Status& status);
   void EndTaken(Operation& operation, const Message& message);
   void EndGivenUp(Operation& operation, const absl::Status& status);
 

@@ -188,12 +188,13 @@ size_t HeapScene::BytesOf(ValueId id) const {
                                  std::size(kDrawnBlockBytes))];
 }
 
-// All who are going to wait have done so before: what that sets up is there. What room a
-// participant had for itself it uses up. Nobody is announced any more: there was room since.
+// All who are going to wait have done so before, or who looks: what that sets up is there. What
+// room a participant had for itself it uses up. Nobody is announced any more: there was room since.
 void HeapScene::WaitInVain() {
   for (int i = 0; i < participants(); ++i) {
     const std::vector<size_t>& calls = scenario().calls[static_cast<size_t>(i)];
-    if (std::any_of(calls.begin(), calls.end(), Waits)) Stage::Get().As(i, kFillUp);
+    const bool waits = std::any_of(calls.begin(), calls.end(), Waits);
+    if (waits) Stage::Get().As(scenario().have_waited ? i : kAuditor, kFillUp);
   }
   heap(kAuditor).Free(last_filler_).IgnoreError();
   --fillers_;
@@ -237,7 +238,7 @@ void HeapScene::WaitAndAllocate(int participant, ValueId id, bool briefly) {
     return EndAllocated(participant, operation, {id, *allocated, kBlockBytes});
   }
   if (!IsNoRoom(allocated.status())) FailStatus(allocated.status());
-  End(operation, Outcome::kRefused, 0, 0);
+  End(operation, Outcome::kRefused, 0, briefly ? 0 : kInVain);
 }
 
 // Its owner writes to it first.
@@ -432,7 +433,29 @@ Finding HeapScene::LookAtAll() {
   return {};
 }
 
+// Who waited for room for an hour, while nobody else could go on, got none; and there is some after
+// recovery, which nobody has given up since.
+Finding HeapScene::CheckWaits() {
+  uint64_t last_wait = 0, last_change = 0;
+  for (int i = 0; i < participants(); ++i) {
+    if (Stage::Get().died(i)) {
+      last_change = std::max(last_change, Stage::Get().time_of_death(i));
+    }
+    for (const Operation& one : OperationsOf(i)) {
+      const bool in_vain = one.outcome == Outcome::kRefused && one.result_version == kInVain;
+      if (in_vain) last_wait = std::max(last_wait, one.finish);
+      if (!in_vain && one.finish != kNever) last_change = std::max(last_change, one.finish);
+    }
+  }
+  if (last_wait <= last_change) return {};
+  const absl::StatusOr<BlockHandle> there = heap(kAuditor).Allocate(kBlockBytes, Deadline::None());
+  if (!there.ok()) return {};
+  heap(kAuditor).Free(*there).IgnoreError();
+  return {Verdict::kStuck, "a death was overslept: the dead had the room that was waited for"};
+}
+
 Finding HeapScene::Look() {
+  if (Finding found = CheckWaits(); found.verdict != Verdict::kPass) return found;
   if (Finding found = CountBlocks(); found.verdict != Verdict::kPass) return found;
   if (Finding found = LookAtAll(); found.verdict != Verdict::kPass) return found;
   for (int i = 0; i < participants(); ++i) {

@@ -64,6 +64,8 @@ class HeapScene final : public ObjectScene {
 
  private:
   static constexpr size_t kMostBlocks = 24;  // of one participant
+  // `result_version` of one that waited for an hour in which nobody could go on, and got nothing.
+  static constexpr uint64_t kInVain = 1;
   struct Block {
     ValueId id = kNothing;
     BlockHandle handle;
@@ -124,6 +126,7 @@ class HeapScene final : public ObjectScene {
   // `keeps`: all that follows comes before the reserve is used.
   void UseReserve(int participant, size_t number, bool keeps);
   void AskOwners(int participant);
+  Finding CheckWaits();
   Finding CountBlocks();
   Finding LookAtBlock(const Block& block);
   Finding LookAtAll();

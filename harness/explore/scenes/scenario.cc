@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kFences = "@fences";
 constexpr std::string_view kDrawn = "@drawn";
+constexpr std::string_view kNew = "@new";
 constexpr size_t kMostCalls = 6;
 
 std::string List(std::span<const std::string_view> words) {
@@ -25,8 +26,8 @@ absl::Status Unknown(std::string_view call, std::string_view name, const Scenari
       "there is no operation '", std::string(call), "' in the scenario '", std::string(name),
       "'; participants are joined by '+', their operations by ',': ", List(words.calls),
       "; at the end a state: ", List(words.beginnings.subspan(1)),
-      "; after that @drawnN: a shape and a history drawn from the number; after that @fences: a "
-      "kernel without membarrier(2)"));
+      "; after that @new: who waits never did before; after that @drawnN: a shape and a history "
+      "drawn from the number; after that @fences: a kernel without membarrier(2)"));
 }
 
 }  // namespace
@@ -47,6 +48,10 @@ absl::StatusOr<Scenario> ParseScenario(std::string_view name, const ScenarioWord
           "@drawn is followed by a number from 1 on, not by '", std::string(number), "'"));
     }
     text = text.substr(0, at);
+  }
+  if (text.ends_with(kNew)) {
+    scenario.have_waited = false;
+    text.remove_suffix(kNew.size());
   }
   for (size_t i = 1; i < words.beginnings.size(); ++i) {
     if (scenario.beginning != 0 || !text.ends_with(words.beginnings[i])) continue;

@@ -5,6 +5,7 @@
 //     put,get+erase    the first does two things
 //     put+put@empty    begins with another state than the usual one; each kind has its own
 //     get+put@fences   the kernel has no membarrier(2): alone, or after the state
+//     put+get@new      who waits has never waited before; after the state, before @drawn
 //     put+get@drawn17  the shape of the object and what came before are drawn from this number;
 //                      after the state, before @fences
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_SCENARIO_H_
@@ -25,6 +26,7 @@ struct Scenario {
   std::string name;
   std::vector<std::vector<size_t>> calls;  // of each participant, as the kind numbers them
   size_t beginning = 0;                    // 0: the usual one
+  bool have_waited = true;                 // all who wait, once before
   bool kernel_has_barrier = true;
   uint64_t drawn = 0;  // 0: in the usual shape
 };

@@ -134,11 +134,14 @@ DrawnScene DrawScene(const Design& design, uint64_t seed, uint64_t number) {
       drawn.name += words.calls[some[random() % some.size()]];
     }
   }
-  const size_t beginnings = words.beginnings.size();
-  drawn.name += words.beginnings[random() % beginnings];
-  absl::StrAppend(&drawn.name, "@drawn", random() % 1'000'000 + 1);
-  if (random() % 8 == 0) drawn.name += "@fences";
+  const std::string_view beginning = words.beginnings[random() % words.beginnings.size()];
+  const uint64_t past = random() % 1'000'000 + 1;
+  const bool lacks_barrier = random() % 8 == 0;
   drawn.deaths = static_cast<int>(one_of(0, 0, 1, 1, 1, 2));
+  drawn.name += beginning;
+  if (random() % 4 == 0) drawn.name += "@new";
+  absl::StrAppend(&drawn.name, "@drawn", past);
+  if (lacks_barrier) drawn.name += "@fences";
   return drawn;
 }
 

@@ -150,6 +150,8 @@ bool Sleeper::Watch() {
   watched_ =
       inotify_add_watch(watch_->number(), PathOf(segment_).c_str(), IN_MODIFY | IN_CLOSE_WRITE);
   if (watched_ < 0) watch_.reset();
+  // Of who is just dying this may have missed the news, and still find it alive: it looks again.
+  next_look_ns_ = kFirstLookNs;
   return false;
 }
 

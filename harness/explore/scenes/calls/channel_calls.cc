@@ -36,7 +36,10 @@ constexpr std::string_view kWaitingChannelScenes[] = {
     "wait_receive+wait_send@full", "wait_receive+wait_send@empty", "soon_receive+tick,send@empty",
     "soon_receive+send+tick@empty", "soon_receive+wait_receive+tick,send@empty",
     "soon_send+tick,receive@full", "soon_send+take+tick@full", "ask+serve@empty", "ask+ask@empty",
-    "ask+serve+recover@empty", "ask+ask+serve@empty", "ask+serve"};
+    "ask+serve+recover@empty", "ask+ask+serve@empty", "ask+serve", "take+wait_receive",
+    "take+wait_receive@new", "wait_receive+wait_receive+send@empty@new", "ask+serve@empty@new",
+    // Beside who waits, one who does not and is in its way.
+    "wait_send+send+receive@full", "wait_receive+return+send@empty"};
 
 bool IsTakeOrReceive(const Operation& one) {
   return one.function == Function::kTake || one.function == Function::kReceive;
@@ -175,6 +178,28 @@ bool ChannelScene::IsAfterAnEnd(const Operation& taken) const {
           !HeldAt(end.invoke, told, taken.result)) {
         return true;
       }
+    }
+  }
+  return false;
+}
+
+bool ChannelScene::CameAfter(uint64_t time, uint64_t message) const {
+  for (int i = 0; i < participants(); ++i) {
+    if (Stage::Get().died(i) && Stage::Get().time_of_death(i) < time) continue;
+    if (HeldAt(time, i, message)) return true;
+    for (const Operation& one : OperationsOf(i)) {
+      if (one.finish > time && (one.argument == message || one.result == message)) return true;
+    }
+  }
+  return false;
+}
+
+bool ChannelScene::WasOverslept(uint64_t message) const {
+  for (int i = 0; i < participants(); ++i) {
+    for (const Operation& one : OperationsOf(i)) {
+      const bool in_vain = IsTakeOrReceive(one) && one.outcome == Outcome::kOk &&
+                           one.result == kNothing && one.expected == kInVain;
+      if (in_vain && !CameAfter(one.finish, message)) return true;
     }
   }
   return false;

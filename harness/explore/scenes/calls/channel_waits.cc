@@ -16,6 +16,11 @@ bool IsAnswer(ValueId id) { return (id >> kAnswerShift & kMostAnswers) != 0; }
 
 }  // namespace
 
+void ChannelScene::EndWait(Operation& operation, const absl::Status& status) {
+  if (absl::IsDeadlineExceeded(status)) operation.expected = kInVain;
+  EndNothing(operation, status);
+}
+
 // Both: a wait of an hour, which is over where nobody can go on; or of a second.
 void ChannelScene::WaitAndReceive(int participant, bool briefly) {
   std::string message;
@@ -24,7 +29,9 @@ void ChannelScene::WaitAndReceive(int participant, bool briefly) {
   const Deadline deadline = Until(briefly);
   const absl::StatusOr<MessageInfo> info = channel(participant).Receive(&message, deadline);
   CheckWait(info.status(), deadline, briefly);
-  if (!info.ok()) return EndNothing(operation, info.status());
+  if (!info.ok()) {
+    return briefly ? EndNothing(operation, info.status()) : EndWait(operation, info.status());
+  }
   EndTaken(operation, {message, *info});
 }
 

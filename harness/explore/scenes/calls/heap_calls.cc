@@ -19,7 +19,10 @@ constexpr std::string_view kWaitingHeapScenes[] = {"wait_alloc+free@full",
                                                    "wait_alloc+wait_alloc+free,drop@full",
                                                    "soon_alloc+tick,free@full",
                                                    "soon_alloc+free+tick@full",
-                                                   "soon_alloc+wait_alloc+tick,free@full"};
+                                                   "soon_alloc+wait_alloc+tick,free@full",
+                                                   "wait_alloc+free@full@new",
+                                                   "wait_alloc+owners@full@new",
+                                                   "wait_alloc+alloc+free@full"};
 constexpr std::string_view kHeapBeginnings[] = {"", "@empty", "@full"};
 constexpr std::string_view kLargerHeapScenes[] = {
     "alloc,free+alloc,free",     "free,alloc+free,alloc@full", "free,alloc+drop,recover@full",
