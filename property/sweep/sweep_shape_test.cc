@@ -131,11 +131,13 @@ CellResult Swept(const CellRequest& request) {
   return result;
 }
 
-CellRequest RequestOf(const char* design, const char* operation, const std::string& shape) {
+CellRequest RequestOf(const char* design, const char* operation, const std::string& shape,
+                      const char* state = nullptr) {
   SweepOptions options;
   options.variants = {FindDesign(design)};
   options.operations = {operation};
-  options.states = {FindDesign(design)->kind() == Variant::kKind ? "one_entry" : "empty"};
+  const bool is_store = FindDesign(design)->kind() == Variant::kKind;
+  options.states = {state != nullptr ? state : is_store ? "one_entry" : "empty"};
   options.shape = shape;
   options.sample = 0;
   return PlanCells(options).at(0);
@@ -174,6 +176,20 @@ TEST(SweepShape, TheDeadBesideTheVictimAreThere) {
               2 * usual.recovered_participants * with_dead.kill_points)
         << design;
   }
+}
+
+// What there is to recover depends on where the dead one has died.
+TEST(SweepShape, WhoLeftSomethingHalfDoneDiedWhereTheShapeSays) {
+  if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
+  std::set<uint32_t> instructions;
+  for (const char* shape : {"died=1", "died=999"}) {
+    const CellResult result = Swept(RequestOf("slot_ring", "recover", shape, "half_sent"));
+    EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
+    EXPECT_STREQ(result.shape, shape);
+    instructions.insert(result.instructions);
+  }
+  EXPECT_EQ(instructions.size(), 2u);
+  EXPECT_STREQ(Swept(RequestOf("slot_ring", "send", "died=5")).shape, "usual");
 }
 
 }  // namespace

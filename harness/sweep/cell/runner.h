@@ -294,6 +294,7 @@ class Runner {
   std::optional<stepper::Snapshot> base_;
   JudgeRequest to_judge_;
   bool has_effect_ = false;
+  uint32_t died_ = 0;  // SweepShape's
   pid_t holder_ = 0;
   pid_t interferer_ = 0;
   uint32_t failures_before_ = 0;  // the present mode

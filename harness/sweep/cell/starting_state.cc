@@ -91,16 +91,24 @@ bool Runner::Prepare() {
 
 absl::Status Runner::MakeScene(uint32_t operation, uint32_t state) {
   const uint32_t fields = driver_->shape_fields();
-  const auto make = [&](const SweepShape& shape) {
+  const auto make = [&](SweepShape shape) {
     absl::StatusOr<std::unique_ptr<Scene>> scene =
         driver_->MakeScene(*design_, operation, state, shape);
     if (!scene.ok()) return scene.status();
     scene_ = *std::move(scene);
+    if (!scene_->making().half_done.has_value()) shape.died = 0;
+    died_ = shape.died;
     if (fields != 0) CopyText(SweepShapeText(shape), area_.result.shape);
     return absl::OkStatus();
   };
   const std::string_view asked = request().shape;
-  if (asked.empty() || fields == 0) return make({});
+  const std::string cell = absl::StrCat(request().variant, request().operation, request().state);
+  if (asked.empty() || fields == 0) {
+    // Of the few cells that a mode is sampled in, some stand beside another death than the usual.
+    Random random(request().seed, StableHash("death " + cell));
+    const bool draws = fields != 0 && request().samples_mode != 0;
+    return make({.died = draws ? DrawDeath(random) : 0});
+  }
   if (asked != shape_text::kDrawn) {
     const absl::StatusOr<SweepShape> shape = ParseSweepShape(asked, fields);
     return shape.ok() ? make(*shape) : shape.status();
@@ -110,7 +118,6 @@ absl::Status Runner::MakeScene(uint32_t operation, uint32_t state) {
   constexpr int kDraws = 20;
   // A slot that is the victim's, or a dead one's, is to have the next owner.
   const bool has_dead = !request().reuse && !request().resume;
-  const std::string cell = absl::StrCat(request().variant, request().operation, request().state);
   Random random(request().seed, StableHash("shape " + cell));
   for (int draw = 0; draw < kDraws; ++draw) {
     if (make(DrawSweepShape(random, fields, has_dead)).ok()) return absl::OkStatus();
@@ -134,8 +141,8 @@ bool Runner::MakeStartingState() {
   return !failed();
 }
 
-// A victim that dies in the middle: of its distinct states, not of its instructions, so that it has
-// begun.
+// A victim that dies in the middle, or where the shape says: of its distinct states, not of its
+// instructions, so that it has begun.
 bool Runner::HalfDone(uint32_t operation) {
   constexpr uint32_t kNumber = kMostVictims - 1;
   VictimRun run = RunOfOne(driver_->operations()[operation]);
@@ -144,8 +151,8 @@ bool Runner::HalfDone(uint32_t operation) {
   Trace trace;
   if (!TraceRepeatably(run, trace)) return false;
   const stepper::Snapshot left = NewSnapshot();
-  const uint32_t middle = trace.state(trace.state_count() / 2).first;
-  if (!KillAndLeave(run, trace, middle, left.data())) return false;
+  const uint32_t state = trace.state_count() * (died_ == 0 ? 500 : died_) / 1000;
+  if (!KillAndLeave(run, trace, trace.state(state).first, left.data())) return false;
   for (const Operation& died : stage_->history.VictimLog(kNumber).operations()) {
     beginning_.push_back(died);
   }

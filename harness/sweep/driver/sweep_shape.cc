@@ -38,6 +38,7 @@ ShapeField FieldOf(std::string_view name, uint64_t least, uint64_t most,
 constexpr uint64_t kLeastBytes = 24;
 constexpr uint64_t kMostSmall = 1100, kMostMiddle = 2100, kMostLarge = 9000;
 constexpr uint64_t kMostRoom = 120;
+constexpr uint64_t kMostDied = 999;
 constexpr std::string_view kOfTheState = "the state's";
 
 const std::vector<ShapeField>& AllFields() {
@@ -61,6 +62,8 @@ const std::vector<ShapeField>& AllFields() {
                                     {{0, kOfTheState}, {2, "too few"}, {kNoLimit, "too many"}}),
       FieldOf<&SweepShape::before>("before", 1, 200, {{0, "none"}, {kNoLimit, "some"}}),
       FieldOf<&SweepShape::behind>("behind", 1, 200, {{0, "none"}, {kNoLimit, "some"}}),
+      FieldOf<&SweepShape::died>("died", 1, kMostDied,
+                                 {{0, "in the middle"}, {499, "early"}, {kNoLimit, "late"}}),
   };
   return *fields;
 }
@@ -146,8 +149,11 @@ SweepShape DrawSweepShape(Random& random, uint32_t fields, bool has_dead) {
     shape.before = Draw(random, std::array<uint32_t, 4>{0, 8, 53, 200});
     shape.behind = Draw(random, std::array<uint32_t, 4>{0, 8, 16, 33});
   }
+  if (random.Chance(700)) shape.died = DrawDeath(random);
   return shape;
 }
+
+uint32_t DrawDeath(Random& random) { return static_cast<uint32_t>(Between(random, 1, kMostDied)); }
 
 std::vector<ShapeDimension> ClassesOf(const SweepShape& shape, uint32_t fields) {
   std::vector<ShapeDimension> dimensions;

@@ -4,7 +4,7 @@
 //
 // As text, which --shape= takes and a run prints:
 //
-//     spare=4099,room=70,dead=62,small=65,middle=905,large=8191
+//     spare=4099,room=70,dead=62,small=65,middle=905,large=8191,died=730
 #ifndef KILL9_HARNESS_SWEEP_DRIVER_SWEEP_SHAPE_H_
 #define KILL9_HARNESS_SWEEP_DRIVER_SWEEP_SHAPE_H_
 
@@ -33,13 +33,16 @@ struct SweepShape {
   uint32_t entries = 0;  // that are expected
   uint32_t before = 0;   // bytes that every key has in front
   uint32_t behind = 0;   // and at its end: keys then differ in their middle
+  // Of all kinds: where in the thousand of its states who left something half done has died; 0: in
+  // the middle.
+  uint32_t died = 0;
 
   friend bool operator==(const SweepShape&, const SweepShape&) = default;
 };
 
 // Which fields a kind has: a bit each, by their order in SweepShape.
-inline constexpr uint32_t kObjectShapeFields = 0x3f;
-inline constexpr uint32_t kStoreShapeFields = 0x3ff;
+inline constexpr uint32_t kObjectShapeFields = 0x43f;
+inline constexpr uint32_t kStoreShapeFields = 0x7ff;
 
 // "usual" if nothing is otherwise than the state has it.
 std::string SweepShapeText(const SweepShape& shape);
@@ -56,6 +59,8 @@ inline constexpr uint32_t kLargeSizes[] = {6000, 4097, 6145, 8191, 2056};
 
 // `has_dead` false: nobody died before.
 SweepShape DrawSweepShape(Random& random, uint32_t fields, bool has_dead);
+// Of what was left half done.
+uint32_t DrawDeath(Random& random);
 
 // By dimension, the classes that the shape is of; and all that there are, of a kind with these
 // fields.
