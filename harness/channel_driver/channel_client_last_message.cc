@@ -8,7 +8,8 @@ namespace kill9 {
 // The next message is sent before the last one is acknowledged, so a death leaves one, or two. Who
 // sees more than one acknowledges only. If two do so at a time none is left: they see that next.
 void ChannelClient::PassOn(Random& random) {
-  if (CountAll() == 0) Send(workload_.NextSize(random), Deadline::None());
+  // Others may be in the way of the room: then all would wait, and there is none.
+  if (CountAll() == 0 && !Send(workload_.NextSize(random), Deadline::None())) return;
   Take(Deadline::Never());
   if (held_.empty()) return;
   const bool acknowledge = !random.Chance(workload_.returns);

@@ -1,6 +1,7 @@
 #include "harness/torture/worker/worker.h"
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ namespace {
 constexpr uint64_t kAttachWindowNs = 80'000;  // about what an attach takes, page faults included
 constexpr uint64_t kDetachWindowNs = 30'000;
 constexpr uint64_t kParkedWaitUs = 50'000;
+constexpr uint64_t kOfLimits = 0x6c696d697473;  // the number of their random numbers
+constexpr rlim_t kDescriptorsInUse = 3;         // at least; as many may be asked for by one poll(2)
 constexpr uint64_t kChildLifeNs =
     20'000'000;  // a child with an inherited handle cannot outlive this
 
@@ -39,7 +42,15 @@ class Worker {
         control_(context.control()),
         slot_(slot),
         random_(context.seed, process),
-        client_(context.prepared.NewClient(context, slot, process)) {}
+        client_(context.prepared.NewClient(context, slot, process)) {
+    getrlimit(RLIMIT_NOFILE, &usual_limit_);
+    const Scenario& scenario = context.scenario;
+    // Where one dies at a time, those who are asleep must find it by themselves.
+    const bool goes_on_alone = scenario.outside == OutsideKills::kOne;
+    opens_nothing_ = context.design.role() == Design::Role::kDesign && !scenario.inherit_handle &&
+                     !scenario.nobody_dies &&
+                     Random(context.seed ^ kOfLimits).Chance(goes_on_alone ? 300 : 100);
+  }
 
   [[noreturn]] void Run() {
     TryInheritedHandle();
@@ -76,6 +87,15 @@ class Worker {
 
   uint64_t LifeNs() const { return uint64_t{context_.scenario.timer.life_us} * 2000; }
 
+  // In some runs no worker can open anything while it works, as a process that has used up its
+  // descriptors: where they wait they have no watch, and look from time to time.
+  void MayOpen(bool may) {
+    if (!opens_nothing_) return;
+    rlimit limit = usual_limit_;
+    if (!may) limit.rlim_cur = kDescriptorsInUse;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+
   // Decides where this incarnation dies. Working lives begin when it is attached, so that attaching
   // is killed as often as the scenario says, and no more.
   void ChooseAim() {
@@ -103,7 +123,9 @@ class Worker {
     if (fresh) ChooseAim();
     const bool now = aimed_ && aim_ == Aim::kAttach && context_.scenario.timer.life_us != 0;
     if (now) SetTimer(kAttachWindowNs);
+    MayOpen(true);
     client_->Attach();
+    MayOpen(false);
     if (fresh && !now) SetLifeTimer();
     left_ = random_.Below(uint64_t{context_.scenario.stays_operations} + 1);
   }
@@ -146,7 +168,9 @@ class Worker {
       if (control_.pause.load(std::memory_order_acquire) != pause) break;
       if (control_.audit_slot.load(std::memory_order_acquire) == slot_ &&
           client_->board().audited_at.load(std::memory_order_relaxed) != pause) {
+        MayOpen(true);
         RunAudit(*client_, control_.audit_depth.load(std::memory_order_relaxed));
+        MayOpen(false);
         client_->Enter(Activity::kParked);
         client_->board().audited_at.store(pause, std::memory_order_release);
         continue;
@@ -218,6 +242,8 @@ class Worker {
   const uint32_t slot_;
   Random random_;
   std::unique_ptr<Client> client_;
+  rlimit usual_limit_ = {};
+  bool opens_nothing_ = false;
   bool aimed_ = false;
   Aim aim_ = Aim::kAnywhere;
   uint64_t left_ = 0;  // operations until it detaches
