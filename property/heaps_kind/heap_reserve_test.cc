@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "property/scaffold/asleep.h"
+#include "property/scaffold/trap_steps.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -99,6 +101,43 @@ TEST_P(HeapReserves, WhoAreInEachOthersWayDoNotAllSleep) {
   }
   for (std::thread& waiter : waiters) waiter.join();
   for (const absl::Status& end : ended) EXPECT_TRUE(end.ok()) << end;
+}
+
+// There is room for four such blocks, and two are kept. Who wants three has taken one or two when
+// it is stopped, finds no third later, and gives them back: two are there, which another waits for.
+TEST_P(HeapReserves, WhatAnAttemptInVainGivesBackIsNoticed) {
+  if (GetParam()->traits().allocate == Progress::kBlocking) {
+    GTEST_SKIP() << "nobody looks while another is stopped in the middle";
+  }
+  constexpr uint64_t kStride = 8000;
+  const uint64_t bytes = heap_->max_block_bytes() * 24 / 100;
+  // Of `minutes` the waiter's are fewer: who gives up wakes the others.
+  const auto wait_for = [this, bytes](uint64_t blocks, int minutes, uint64_t steps) {
+    return Child([&](Line&) {
+      const std::unique_ptr<Heap> mine = Attach();
+      // Who is not woken sleeps until then, and finds the room at its last look.
+      const Deadline hang = Deadline::After(std::chrono::minutes(minutes));
+      const auto reserve = [&] {
+        return mine->Reserve(blocks, bytes, hang).ok() &&
+               Deadline::After(std::chrono::milliseconds(1)).monotonic_ns() < hang.monotonic_ns();
+      };
+      return (steps == 0 ? reserve() : RunWithSteps(steps, SIGSTOP, reserve)) ? 0 : 1;
+    });
+  };
+  const absl::StatusOr<HeapReserve> kept = heap_->Reserve(2, bytes, Deadline::None());
+  ASSERT_TRUE(kept.ok()) << kept.status();
+  int slept = 0;
+  for (uint64_t steps = kStride; steps <= 5 * kStride; steps += kStride) {
+    Child in_vain = wait_for(3, 60, steps);
+    in_vain.AwaitStopped();
+    Child waiter = wait_for(2, 1, 0);
+    EXPECT_TRUE(IsAtRest(waiter.pid()));
+    slept += Sleeps(waiter.pid());
+    in_vain.Signal(SIGCONT);
+    ASSERT_EQ(waiter.ExitStatus(), 0)
+        << "after " << steps << " instructions of the other's attempt";
+  }
+  EXPECT_GT(slept, 0) << "the attempt had never taken anything";
 }
 
 INSTANTIATE_TEST_SUITE_P(Heaps, HeapReserves,

@@ -186,6 +186,10 @@ bool Sleeper::Sleep(Deadline deadline) {
   return true;
 }
 
+void Sleeper::LookAgain() {
+  if (next_look_ns_ == 0) next_look_ns_ = kFirstLookNs;
+}
+
 void Sleeper::ForgetTold() {
   if (is_watching() && ReadEvents(watch_->number())) next_look_ns_ = kFirstLookNs;
 }

@@ -94,6 +94,8 @@ class Sleeper {
   bool Sleep(Deadline deadline);
   // Forgets what has been told so far: the descriptor is not readable until there is more.
   void ForgetTold();
+  // What may change will tell nobody: as after a death, the next sleeps are short.
+  void LookAgain();
   // Whether a description was closed a moment ago: somebody may be dead who did not look so.
   bool death_is_near() const { return next_look_ns_ != 0; }
 

@@ -108,16 +108,23 @@ std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
     std::optional<Place> place = TakeInSpan(cursor.span.head, size_class, cursor.index);
     if (place.has_value()) return place;
   }
+  // Before the look at what was told: who looks no more has kept what it took, or told of it (U9).
+  in_vain_.in_the_way = in_vain_.in_the_way && space_.OthersLooks().any;
   // Of what was refused, as much or more is refused again.
   if (bytes >= in_vain_.bytes && space_.StillInVain(in_vain_.begun)) return std::nullopt;
   const uint64_t told = space_.told();
+  const uint64_t looks = announced_ ? space_.OthersLooks().sum : 0;
   const uint64_t begun = space_.BeginSearch();
   std::optional<Place> place = Search(bytes);
-  if (!place.has_value()) in_vain_ = {begun, bytes, told};
+  if (!place.has_value()) {
+    const Space::Looks now = space_.OthersLooks();
+    in_vain_ = {begun, bytes, told, !announced_ || now.any || now.sum != looks};
+  }
   return place;
 }
 
 std::optional<Place> SizeClassHeap::Search(uint64_t bytes) {
+  const Space::LookGuard looks(space_);
   const uint32_t size_class = space_.classes().ClassOf(bytes);
   std::optional<Place> place;
   if (size_class != Classes::kLarge) place = TakeInSpans(size_class);
@@ -191,6 +198,7 @@ absl::StatusOr<HeapReserve> SizeClassHeap::DoReserve(uint64_t blocks, size_t blo
   }
   std::vector<Place>& taken = reserve->blocks;
   absl::Status status = Until(deadline, [&] {
+    const Space::LookGuard looks(space_);
     while (taken.size() < blocks) {
       const std::optional<Place> place = Take(block_bytes);
       if (!place.has_value()) break;

@@ -42,7 +42,11 @@
 //     back without a wake-up: two that wait would wake each other for ever. Others may have found
 //     too little because of it. So who has found too little looks again before it sleeps, if others
 //     have told of room since its search began: of several that were in each other's way, who is
-//     through last does.
+//     through last does. Its own attempt may then be in vain because of what a third one keeps,
+//     while there is room for the others. So an attempt shows itself in the ledger (`looks`) before
+//     it takes anything, until it has told of what it gave back. Who has found too little while
+//     another looked does not sleep on until it is woken: it looks again, after ever longer times,
+//     as long as another looks.
 #ifndef KILL9_VARIANTS_HEAPS_SIZE_CLASS_HEAP_LAYOUT_H_
 #define KILL9_VARIANTS_HEAPS_SIZE_CLASS_HEAP_LAYOUT_H_
 
@@ -128,6 +132,7 @@ struct Ledger {
   SharedWord member;             // 1: blocks may be given to it
   SharedWord span;               // the head of the span whose blocks it may change (U5)
   SharedWord targets[kTargets];  // the slots whose bits it may change (U6)
+  SharedWord looks;  // how often it began to look for room, and ended (U9); odd: it looks
 
   static constexpr uint64_t MemberWord(uint32_t generation) {
     return uint64_t{generation} << 32 | 1;

@@ -35,12 +35,14 @@ SizeClassHeap::~SizeClassHeap() {
 
 absl::Status SizeClassHeap::Until(Deadline deadline, absl::FunctionRef<bool()> attempt) {
   const auto announce_first = [&](bool announce) -> absl::StatusOr<bool> {
+    announced_ = announce;
     if (announce) sleeper_.Announce(space_.header().for_room);
     bool done = attempt();
     // The last one of those who were in each other's way looks again: nobody would wake it (U9).
     while (!done && announce && space_.HaveOthersTold(in_vain_.begun, in_vain_.told)) {
       done = attempt();
     }
+    if (!done && announce && in_vain_.in_the_way) sleeper_.LookAgain();
     return done;
   };
   return WaitForRoom(deadline, sleeper_, announce_first, [this] {
@@ -236,6 +238,7 @@ absl::Status SizeClassHeap::DoForEach(absl::FunctionRef<bool(const HeapBlock&)> 
 absl::StatusOr<HeapOccupancy> SizeClassHeap::DoLook() {
   HeapOccupancy occupancy;
   occupancy.room_bytes = space_.room_bytes();
+  const Space::LookGuard looks(space_);  // what is being unmade is not found by others
   space_.UnmakeEmpty();
   uint64_t run = 0;
   const auto count = [&](const Place& place) {

@@ -20,7 +20,7 @@ using size_class_heap::Space;
 constexpr std::string_view kName = "size_class_heap";
 
 SegmentLayout Layout() {
-  return {.design = kName, .layout_version = 3, .ledger_bytes = sizeof(Ledger)};
+  return {.design = kName, .layout_version = 4, .ledger_bytes = sizeof(Ledger)};
 }
 
 // A slot that nobody names (U6 in layout.h). `try_again`: if there was none, one may be free soon.

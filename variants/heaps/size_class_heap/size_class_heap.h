@@ -120,8 +120,10 @@ class SizeClassHeap final : public Heap {
   struct {
     uint64_t begun = 0;  // even: there was none
     uint64_t bytes = 0;
-    uint64_t told = 0;  // Space::told, when it began
+    uint64_t told = 0;        // Space::told, when it began
+    bool in_the_way = false;  // others may have looked, and had what it did not find (U9)
   } in_vain_;
+  bool announced_ = false;  // of the attempt under way: it is to sleep if it is in vain
   // Generations that this one has taken and not given yet.
   uint64_t next_generation_ = 0;
   uint64_t end_of_generations_ = 0;

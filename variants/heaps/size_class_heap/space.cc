@@ -150,6 +150,19 @@ bool Space::IsNamed(uint32_t head) const {
   return false;
 }
 
+Space::Looks Space::OthersLooks() const {
+  Looks looks;
+  for (uint32_t other = 0; other < participants_.size(); ++other) {
+    // Who is dead is recovered, which wakes.
+    if (other == index_ || participants_.state(other) != ParticipantState::kInUse) continue;
+    // Seq_cst: with LookGuard. As an acquire it pairs with its end.
+    const uint64_t word = ledger(other).looks.load(std::memory_order_seq_cst);
+    looks.any |= word % 2 != 0 && GenerationIn(word) == participants_.generation(other);
+    looks.sum += word;
+  }
+  return looks;
+}
+
 // ---- Spans come and go --------------------------------------------------------------------------
 
 // Owns free units in a row, or none of them. Small spans from the beginning, large ones from the

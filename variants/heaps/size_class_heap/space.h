@@ -146,6 +146,33 @@ class Space {
     bool is_span_;
     UnitWord word_ = {};
   };
+  // For as long as it lives, this one may have taken what it gives back without a wake-up (U9).
+  class LookGuard {
+   public:
+    explicit LookGuard(const Space& space) : looks_(space.own_ledger().looks) {
+      // Relaxed: only this one writes it.
+      const uint64_t word = looks_.load(std::memory_order_relaxed);
+      if (word >> 32 == space.tag_ >> 32 && word % 2 != 0) return;  // within another
+      end_ = space.tag_ | static_cast<uint32_t>((word | 1) + 1);
+      // Seq_cst: before what is taken; with OthersLooks.
+      looks_.store(space.tag_ | (word | 1) % (uint64_t{1} << 32), std::memory_order_seq_cst);
+    }
+    ~LookGuard() {
+      // Release: pairs with OthersLooks; what was given back was told of before.
+      if (end_ != 0) looks_.store(end_, std::memory_order_release);
+    }
+    LookGuard(const LookGuard&) = delete;
+    LookGuard& operator=(const LookGuard&) = delete;
+
+   private:
+    SharedWord& looks_;
+    uint64_t end_ = 0;
+  };
+  struct Looks {
+    bool any = false;  // somebody looks
+    uint64_t sum = 0;  // another, if somebody has looked since
+  };
+  Looks OthersLooks() const;
   // Names a slot, so that nobody takes it (U6). `number`: below Ledger::kTargets.
   void Name(uint32_t number, uint32_t slot) const {
     // Seq_cst: with the loads of IsTarget and of CanOwn (U6).
