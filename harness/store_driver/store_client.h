@@ -89,6 +89,7 @@ class StoreClient final : public Client {
   bool TryExpired();
   uint64_t CountOfWorkers();  // their entries that are there
   void TryClears();
+  void TryForgottenLease();
   bool TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,
                 LeaseToken* lease);
   bool Expect(const char* what, const absl::Status& status, bool right);

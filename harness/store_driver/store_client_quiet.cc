@@ -1,6 +1,8 @@
 // The part of a store's client that is for audits, while nobody else works: what is made of Modify,
 // and, where the segment keeps terms, deadlines, marks, leases, clears and counters, each against
 // what it must say then. None of it is in the history but the clears, and nothing of it is left.
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -87,7 +89,10 @@ void StoreClient::TryAll() {
   if (!keeps_terms() || !TryLeasesOfTheDead() || !TryTerms() || !TryLeases() || !TryExpired()) {
     return;
   }
-  if ((process() + visits_) % kVisitsToClear == 0) TryClears();
+  // Both forget what the workers have put.
+  const uint64_t turn = (process() + visits_) % kVisitsToClear;
+  if (turn == 0) TryClears();
+  if (turn == 1) TryForgottenLease();
 }
 
 bool StoreClient::TryChanges() {
@@ -268,6 +273,36 @@ bool StoreClient::TryLeases() {
   if (!TryPast(lease)) return false;
   RequireIs("after its lease was dropped", "computed", kFar);
   return Expect("Erase", store().Erase(key).status(), true);
+}
+
+// Drafts that are never published take the room of a lease: who waits for it is told.
+void StoreClient::TryForgottenLease() {
+  constexpr int kDrafts = 4;
+  constexpr size_t kMostBytes = 8u << 20;  // each is written to
+  const std::string_view key = QuietKey(0);
+  if (lossless_ || !run_.traits().has_draft || store().max_value_bytes() > kMostBytes) return;
+  const absl::StatusOr<int> descriptor = store().LeaseDescriptor();
+  if (!descriptor.ok()) return;
+  const LeaseOptions long_lease = {.lease_for = hours(1)};
+  if (!Expect("Erase", store().Erase(key).status(), true)) return;
+  if (!TryLease(LeaseAnswer::Kind::kLease, false, long_lease, nullptr)) return;
+  std::array<kill9::Draft, kDrafts> drafts;
+  for (kill9::Draft& draft : drafts) {
+    store().ForgetTold();
+    // It waits from now on, and is told by the descriptor.
+    absl::StatusOr<LeaseAnswer> answer = store().GetOrLease(key, &buffer_, long_lease);
+    if (!answer.ok() || answer->kind != LeaseAnswer::Kind::kBusy) break;
+    absl::StatusOr<kill9::Draft> taken =
+        store().Reserve(QuietKey(1), store().max_value_bytes() / 5 * 2);
+    if (!taken.ok()) break;
+    draft = *std::move(taken);
+    pollfd told{*descriptor, POLLIN, 0};
+    const bool is_told = poll(&told, 1, 0) == 1;
+    answer = store().GetOrLease(key, &buffer_, long_lease);
+    if (!answer.ok() || answer->kind == LeaseAnswer::Kind::kBusy) continue;
+    if (!is_told) FailInQuiet("a lease is forgotten, and who waits for it is not told");
+    break;
+  }
 }
 
 // What is counted of it.
