@@ -44,7 +44,7 @@ void StoreClient::LeaseInTurn(Random& random) {
 // Whether the key has a value then.
 bool StoreClient::EndLeaseInTurn(uint64_t key, const LeaseToken& lease, Random& random) {
   const uint32_t size = SizeFor(key, random);
-  switch (random.Below(5)) {
+  switch (random.Below(7)) {
     case 0:
       return PutLeased(key, size, lease);
     case 1:
@@ -56,6 +56,15 @@ bool StoreClient::EndLeaseInTurn(uint64_t key, const LeaseToken& lease, Random& 
     case 3:
       ClearAll();
       return false;
+    case 4:
+      CompareAndSwap(key, kAbsent, size);
+      if (Get(key) != kAbsent) return true;
+      break;
+    case 5:
+      if (run_.traits().has_draft) Draft(key, size, random);
+      while (holds() > 0) ReleaseOne(/*commit=*/true);
+      if (Get(key) != kAbsent) return true;
+      break;  // it was dropped, or there was no room for it
     default:
       break;
   }

@@ -49,8 +49,8 @@ std::string SweepShapeText(const SweepShape& shape);
 // kInvalidArgument says what is wrong with the text, for a kind with these fields.
 absl::StatusOr<SweepShape> ParseSweepShape(std::string_view text, uint32_t fields);
 
-// How many bytes are stored in a starting state: `shape`'s, unless that is 0. Each state has another
-// of `usual`: of whole lines and words, and of none.
+// How many bytes are stored in a starting state: `shape`'s, unless that is 0. Each state has its
+// own of `usual`: of whole lines and words, and of none.
 inline uint32_t SizeIn(size_t state, uint32_t shape, std::span<const uint32_t> usual) {
   return shape != 0 ? shape : usual[state % usual.size()];
 }

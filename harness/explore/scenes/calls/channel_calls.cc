@@ -39,7 +39,8 @@ constexpr std::string_view kWaitingChannelScenes[] = {
     "ask+serve+recover@empty", "ask+ask+serve@empty", "ask+serve", "take+wait_receive",
     "take+wait_receive@new", "wait_receive+wait_receive+send@empty@new", "ask+serve@empty@new",
     // Beside who waits, one who does not and is in its way.
-    "wait_send+send+receive@full", "wait_receive+return+send@empty"};
+    "wait_send+send+receive@full", "wait_receive+return+send@empty",
+    "wait_send+wait_send+take@full"};
 
 bool IsTakeOrReceive(const Operation& one) {
   return one.function == Function::kTake || one.function == Function::kReceive;
