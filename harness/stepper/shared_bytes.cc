@@ -23,12 +23,18 @@ namespace {
 constexpr size_t kPieceBytes = 16 * SharedBytes::kPageBytes;
 constexpr char kZeros[SharedBytes::kPageBytes] = {};
 
+bool AreNone(const PidsByNumber& pids) { return pids == PidsByNumber{}; }
+
 // A futex keeps flags in the two highest bits beside the thread id.
-void Replace(char* bytes, size_t size, pid_t own, pid_t instead) {
+void Replace(char* bytes, size_t size, const PidsByNumber& pids) {
   uint32_t* words = reinterpret_cast<uint32_t*>(bytes);
   for (size_t n = 0; n < size / sizeof(uint32_t); ++n) {
-    if ((words[n] & FUTEX_TID_MASK) == static_cast<uint32_t>(own)) {
-      words[n] = (words[n] & ~FUTEX_TID_MASK) | static_cast<uint32_t>(instead);
+    const uint32_t id = words[n] & FUTEX_TID_MASK;
+    for (size_t number = 0; id != 0 && number < kNumbers; ++number) {
+      if (id != static_cast<uint32_t>(pids[number])) continue;
+      words[n] = (words[n] & ~FUTEX_TID_MASK) |
+                 (static_cast<uint32_t>(kFirstNumber) + static_cast<uint32_t>(number));
+      break;
     }
   }
 }
@@ -216,10 +222,10 @@ uint64_t SharedBytes::HashOf(const char* snapshot) const {
   return XXH3_64bits(snapshot, Used(snapshot));
 }
 
-uint64_t SharedBytes::HashSegment(pid_t own, pid_t instead) const {
-  if (own == 0) return XXH3_64bits(segment_, segment_bytes_);
+uint64_t SharedBytes::HashSegment(const PidsByNumber& pids) const {
+  if (AreNone(pids)) return XXH3_64bits(segment_, segment_bytes_);
   std::memcpy(scratch_->data(), segment_, segment_bytes_);
-  Replace(scratch_->data(), segment_bytes_, own, instead);
+  Replace(scratch_->data(), segment_bytes_, pids);
   return XXH3_64bits(scratch_->data(), segment_bytes_);
 }
 
@@ -234,7 +240,8 @@ uint64_t SharedBytes::HashWatched() {
   return got < 0 ? 1 : XXH3_64bits(scratch_->data(), static_cast<size_t>(got));
 }
 
-uint64_t SharedBytes::HashOutside(pid_t own, pid_t instead) {
+uint64_t SharedBytes::HashOutside(const PidsByNumber& pids) {
+  const bool replaces = !AreNone(pids);
   uint64_t sum = HashWatched();
   for (uint32_t n = 0; n < file_count_; ++n) {
     if (!Follow(files_[n])) continue;  // a removed one counts as nothing
@@ -243,7 +250,7 @@ uint64_t SharedBytes::HashOutside(pid_t own, pid_t instead) {
     const uint64_t seed = uint64_t{n + 1} << 32;
     sum += XXH3_64bits_withSeed(&status.st_size, sizeof status.st_size, seed);
     ForEachPage(files_[n], [&](uint32_t index, const char* bytes) {
-      if (own != 0) Replace(const_cast<char*>(bytes), kPageBytes, own, instead);  // of scratch_
+      if (replaces) Replace(const_cast<char*>(bytes), kPageBytes, pids);  // of scratch_
       sum += XXH3_64bits_withSeed(bytes, kPageBytes, seed + index + 1);
       return true;
     });

@@ -19,6 +19,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "harness/stepper/process/process_wait.h"
 #include "harness/stepper/process/uninherited_array.h"
 
 namespace kill9::stepper {
@@ -53,10 +54,10 @@ class SharedBytes {
   bool Restore(const char* snapshot);
   uint64_t HashOf(const char* snapshot) const;
 
-  // A word that holds the thread id `own` (0: none) counts as if it held `instead`. A page of zeros
-  // counts as a hole.
-  uint64_t HashSegment(pid_t own, pid_t instead) const;
-  uint64_t HashOutside(pid_t own, pid_t instead);
+  // A word that holds the thread id of one of `pids` counts as if it held that one's number. A page
+  // of zeros counts as a hole.
+  uint64_t HashSegment(const PidsByNumber& pids = {}) const;
+  uint64_t HashOutside(const PidsByNumber& pids = {});
 
   const char* error() const { return error_; }
 

@@ -33,7 +33,7 @@ class SharedBytesTest : public testing::Test {
     EXPECT_TRUE(shared_.Open(segment_, sizeof segment_, directory_).ok());
     snapshot_.emplace(shared_.snapshot_bytes());
     EXPECT_TRUE(shared_.Save(snapshot_->data()));
-    hash_ = shared_.HashOutside(0, 0);
+    hash_ = shared_.HashOutside();
   }
   ~SharedBytesTest() override { std::filesystem::remove_all(directory_); }
 
@@ -67,9 +67,9 @@ TEST_F(SharedBytesTest, PutsBackSegmentAndFilesInTheSameInodes) {
   std::filesystem::resize_file(Path("small"), 9000);
   Write("sparse", 20 << 20, "in a hole");
   Write("sparse", 0, "ended?");
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(), hash_);
   ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
-  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(), hash_);
   EXPECT_STREQ(segment_, "segment");
   EXPECT_EQ(Read("small"), "hello");
   const std::string read = Read("sparse");
@@ -86,7 +86,7 @@ TEST_F(SharedBytesTest, AMappingThatStayedShowsWhatWasPutBack) {
   close(fd);
   ASSERT_NE(mapped, MAP_FAILED);
   mapped[0] = 'j';
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(), hash_);
   ASSERT_TRUE(shared_.Restore(snapshot_->data()));
   EXPECT_EQ(mapped[0], 'h');
   munmap(mapped, 4096);
@@ -94,39 +94,41 @@ TEST_F(SharedBytesTest, AMappingThatStayedShowsWhatWasPutBack) {
 
 TEST_F(SharedBytesTest, OneByteOrOneSizeMakesAnotherHashAndPagesOfZerosDoNot) {
   Write("sparse", 30 << 20, std::string_view("\0", 1));  // allocates a page
-  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(), hash_);
   Write("sparse", 30 << 20, "\1");
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(), hash_);
   Write("sparse", 30 << 20, std::string_view("\0", 1));
-  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(), hash_);
   std::filesystem::resize_file(Path("sparse"), kSparseBytes + 1);
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
-  const uint64_t segment = shared_.HashSegment(0, 0);
+  EXPECT_NE(shared_.HashOutside(), hash_);
+  const uint64_t segment = shared_.HashSegment();
   segment_[kSegmentBytes - 1] = 1;
-  EXPECT_NE(shared_.HashSegment(0, 0), segment);
+  EXPECT_NE(shared_.HashSegment(), segment);
 }
 
 // The same text in another page or another file is another state.
 TEST_F(SharedBytesTest, ThePlaceOfAPageCounts) {
   Write("sparse", 4096, "page");
-  const uint64_t first = shared_.HashOutside(0, 0);
+  const uint64_t first = shared_.HashOutside();
   Write("sparse", 4096, std::string_view("\0\0\0\0", 4));
   Write("sparse", 8192, "page");
-  EXPECT_NE(shared_.HashOutside(0, 0), first);
+  EXPECT_NE(shared_.HashOutside(), first);
 }
 
-TEST_F(SharedBytesTest, AThreadIdThatIsTheVictimsOwnCountsAsTheSame) {
-  constexpr pid_t kVictim = 100;
-  auto with = [this](uint32_t word) {
+TEST_F(SharedBytesTest, AThreadIdOfWhoIsForkedAgainAndAgainCountsAsTheSame) {
+  auto with = [this](uint32_t word, size_t number = 0) {
     Write("sparse", 4096, {reinterpret_cast<const char*>(&word), sizeof word});
     std::memcpy(segment_ + 16, &word, sizeof word);
-    return shared_.HashOutside(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim) +
-           shared_.HashSegment(static_cast<pid_t>(word & 0x3FFF'FFFF), kVictim);
+    PidsByNumber pids{};
+    pids[number] = static_cast<pid_t>(word & 0x3FFF'FFFF);
+    return shared_.HashOutside(pids) + shared_.HashSegment(pids);
   };
   constexpr uint32_t kWaiters = 0x8000'0000;
   EXPECT_EQ(with(7001), with(7002));
   EXPECT_EQ(with(7001 | kWaiters), with(7002 | kWaiters));
   EXPECT_NE(with(7001), with(7002 | kWaiters));
+  EXPECT_EQ(with(7001, 5), with(7002, 5));
+  EXPECT_NE(with(7001, 0), with(7001, 1)) << "who it is counts";
 }
 
 TEST_F(SharedBytesTest, SnapshotsOfDifferentBytesDiffer) {
@@ -147,21 +149,21 @@ TEST_F(SharedBytesTest, AFileThatCameLaterIsRemoved) {
 TEST_F(SharedBytesTest, AFileThatWasReplacedIsAnotherStateAndIsPutBack) {
   std::ofstream(Path("new")) << "other";
   std::filesystem::rename(Path("new"), Path("small"));
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(), hash_);
   ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
   EXPECT_EQ(Read("small"), "hello");
   EXPECT_FALSE(std::filesystem::exists(Path("new")));
-  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(), hash_);
 }
 
 TEST_F(SharedBytesTest, AFileThatIsGoneIsAnotherStateAndIsPutBack) {
   std::filesystem::remove(Path("small"));
-  EXPECT_NE(shared_.HashOutside(0, 0), hash_);
+  EXPECT_NE(shared_.HashOutside(), hash_);
   const Snapshot without = shared_.NewSnapshot();
   EXPECT_FALSE(shared_.Save(without.data()));
   ASSERT_TRUE(shared_.Restore(snapshot_->data())) << shared_.error();
   EXPECT_EQ(Read("small"), "hello");
-  EXPECT_EQ(shared_.HashOutside(0, 0), hash_);
+  EXPECT_EQ(shared_.HashOutside(), hash_);
 }
 
 TEST_F(SharedBytesTest, WhatCannotBePutBackIsAnErrorAndNothingIsPretended) {

@@ -16,8 +16,6 @@
 namespace kill9::stepper {
 namespace {
 
-// What a word that holds a tracee's own thread id counts as, where thread ids do not repeat.
-constexpr pid_t kAnyTracee = 100;
 constexpr size_t kStackBytes = size_t{1} << 20;
 constexpr size_t kFreshBytes = 2048;  // of its top
 
@@ -79,16 +77,14 @@ uint64_t Stepper::Standing::KillAll() {
   return faults;
 }
 
-StateId Stepper::Capture(const Tracee& victim, uint64_t system_calls, bool segment_may_differ) {
+StateId Stepper::Capture(const Tracee& victim, uint64_t system_calls, Changed may_differ) {
   constexpr uint64_t kPendingOffset = 2 * sizeof(void*);
-  // Where thread ids do not repeat, a word that holds the victim's own counts as the same in every
-  // run.
-  const pid_t own = PidsRepeat() ? 0 : victim.pid();
-  if (segment_may_differ) {
-    segment_hash_ = shared_.HashSegment(own, kAnyTracee);
-  }
-  const uint64_t outside = shared_.outside_segment() ? shared_.HashOutside(own, kAnyTracee) : 0;
-  return {segment_hash_ + outside, victim.Word(robust_head_),
+  // Where thread ids do not repeat, a word that holds the victim's, or that of somebody who is
+  // attached beside it, counts as the same in every run.
+  const PidsByNumber pids = PidsOfNumbers();
+  if (may_differ.segment) segment_hash_ = shared_.HashSegment(pids);
+  if (may_differ.outside && shared_.outside_segment()) outside_hash_ = shared_.HashOutside(pids);
+  return {segment_hash_ + outside_hash_, victim.Word(robust_head_),
           victim.Word(robust_head_ + kPendingOffset), system_calls};
 }
 
@@ -176,6 +172,16 @@ bool Stepper::TouchesSegment(const user_regs_struct& registers) {
   return decoder_.MayTouch(registers, begin, begin + shared_.segment_bytes());
 }
 
+// Files change by system calls, and where the victim maps them.
+bool Stepper::TouchesOutside(const user_regs_struct& registers) {
+  if (!shared_.outside_segment()) return false;
+  if (!mappings_known_) return true;
+  for (const AddressRange& range : mappings_.ranges()) {
+    if (decoder_.MayTouch(registers, range.begin, range.end)) return true;
+  }
+  return decoder_.Classify(registers.rip) == Decoder::kSystemCallInstruction;
+}
+
 bool Stepper::TouchesRobustList(const user_regs_struct& registers) {
   return decoder_.MayTouch(registers, robust_head_, robust_head_ + sizeof(robust_list_head));
 }
@@ -184,12 +190,14 @@ bool Stepper::TouchesRobustList(const user_regs_struct& registers) {
 bool Stepper::StepThrough(Tracee& victim, bool may_wait, uint32_t lasting_flags, Trace& trace) {
   uint64_t system_calls = 0;
   bool inside_string = false;
-  bool may_differ = true;  // the state, from that of the step before
+  Changed may_differ = {true, true};  // from the state of the step before
   StateId id{};
   AddressRange sequence{};  // the restartable one that the victim is about to run
   uint64_t previous = 0;
+  bool maps_memory = true;  // as the step before did
   while (true) {
     user_regs_struct registers = victim.Registers();
+    if (maps_memory && shared_.outside_segment()) mappings_known_ = mappings_.Read(victim.pid());
     const uint64_t address = registers.rip;
     Decoder::Kind kind = decoder_.Classify(address);
     const bool in_vdso = vdso_.Has(address);
@@ -197,11 +205,12 @@ bool Stepper::StepThrough(Tracee& victim, bool may_wait, uint32_t lasting_flags,
                      (inside_string && address == previous ? kInsideString : 0) |
                      (in_vdso ? kVdso : 0) | (sequence.Has(address) ? kRestartable : 0) |
                      (TouchesSegment(registers) ? kTouches : 0);
-    if (may_differ || shared_.outside_segment()) id = Capture(victim, system_calls, may_differ);
-    // Hashing the segment costs more than the step. It is left out where the instruction cannot
-    // have changed anything; were that ever wrong, each kill would find drift (C2). Where a victim
-    // maps its files is not known: they are hashed at each step.
-    may_differ = (flags & kTouches) || TouchesRobustList(registers);
+    if (may_differ.segment || may_differ.outside) id = Capture(victim, system_calls, may_differ);
+    // Hashing what is shared costs more than the step. It is left out where the instruction cannot
+    // have changed anything; were that ever wrong, each kill would find drift (C2).
+    may_differ = {(flags & kTouches) || TouchesRobustList(registers), TouchesOutside(registers)};
+    maps_memory =
+        kind == Decoder::kSystemCallInstruction && MapsMemory(static_cast<long>(registers.rax));
     if (!trace.Add(address, HashRegisters(registers), id, flags)) {
       Error("the operation has more than %u instructions or %u distinct states", Trace::kMaxSteps,
             Trace::kMaxStates);
@@ -220,7 +229,7 @@ bool Stepper::StepThrough(Tracee& victim, bool may_wait, uint32_t lasting_flags,
     if (kind == Decoder::kSystemCallInstruction) ++system_calls;
     if (in_vdso || kind == Decoder::kClockOrChance) lasting_flags |= kUnrepeatable;
     if (flags & kManyInstructions) {
-      may_differ = true;
+      may_differ = {true, true};
       inside_string = false;
       // A call: its return is on the stack.
       if (Cross(victim, in_vdso ? victim.Word(registers.rsp) : sequence.end)) continue;
@@ -330,8 +339,10 @@ bool Stepper::Reach(Tracee& victim, const Trace& trace, uint32_t at) {
       !(step.flags & kUnrepeatable) && HashRegisters(registers) != step.registers;
   if (registers.rip != step.address || registers_differ || !(found == expected)) {
     // Or chance left something in a register that was the same in both traces (as above, of the
-    // flags): the next victim most likely has it again.
-    const bool by_chance = registers.rip == step.address && found == expected;
+    // flags), or what is shared has a word that is one of the PIDs by chance, where these do not
+    // repeat: the next victim most likely has it again.
+    const bool by_chance = registers.rip == step.address &&
+                           (found == expected || (!PidsRepeat() && !registers_differ));
     if (by_chance || IsElsewhere(trace, registers, found)) {
       missed_breakpoint_ = true;
       if (++*owner_.missed_breakpoints <= kMostMissed) return false;

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "harness/stepper/process/shared_mappings.h"
 #include "harness/stepper/process/tracee.h"
 #include "harness/stepper/process/uninterruptible.h"
 #include "harness/stepper/shared_bytes.h"
@@ -127,14 +128,20 @@ class Stepper {
   bool GoTo(Tracee& tracee, const Trace& trace, uint32_t at);
   bool Cross(Tracee& tracee, uint64_t behind);
   bool TouchesSegment(const user_regs_struct& registers);
+  bool TouchesOutside(const user_regs_struct& registers);
   bool TouchesRobustList(const user_regs_struct& registers);
-  // `segment_may_differ` (from what it was at the last call): false saves hashing it again.
-  StateId Capture(const Tracee& tracee, uint64_t system_calls, bool segment_may_differ = true);
+  // What may be another than at the last call of Capture: the rest is not hashed again.
+  struct Changed {
+    bool segment, outside;
+  };
+  StateId Capture(const Tracee& tracee, uint64_t system_calls, Changed may_differ = {true, true});
 
   Owner owner_;
   SharedBytes shared_;
   Decoder decoder_;
-  uint64_t segment_hash_ = 0;
+  uint64_t segment_hash_ = 0, outside_hash_ = 0;
+  SharedMappings mappings_;  // of the tracee that is stepped through
+  bool mappings_known_ = false;
   char* tracee_stack_ = nullptr;
   inline static Fresh* fresh_ = nullptr;
   uint64_t robust_head_ = 0;

@@ -1,5 +1,7 @@
 // The sweep of stores that keep their data in files of their own: LMDB and tdb, where installed.
 #include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
 
 #include <csignal>
 #include <filesystem>
@@ -16,6 +18,9 @@
 #include "harness/sweep/judge/remote_survivor.h"
 #include "harness/sweep/sweep.h"
 #include "property/scaffold/children.h"
+#include "property/scaffold/eventually.h"
+#include "property/scaffold/namespaces.h"
+#include "property/scaffold/refuse_namespaces.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
 
@@ -84,6 +89,78 @@ TEST(SweepOfFiles, AnUpdateInPlaceThatNobodyRepairsIsFoundAndReplays) {
   EXPECT_EQ(again.failure[0].address, result.failure[0].address);
 }
 
+std::vector<std::string> LeftInSharedMemory() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+    if (entry.path().filename().string().starts_with("kill9-sweep-")) names.push_back(entry.path());
+  }
+  return names;
+}
+
+// Most containers do. Processes have other numbers each time, and names are the machine's.
+TEST(SweepOfFiles, OnAMachineWithoutNamespacesTheVerdictIsTheSame) {
+  if (FindVariant("lmdb") == nullptr) GTEST_SKIP() << "LMDB is not installed";
+  std::vector<Cell> cells;
+  bool refused = false;
+  WithoutNamespaces([&] {
+    refused = true;
+    SweepOptions options;
+    options.recovery = true;
+    options.pairs = 2;
+    cells = Sweep("lmdb", {"put_same", "get"}, options);
+  });
+  if (!refused) GTEST_SKIP() << "this process may filter no system calls";
+  ASSERT_EQ(cells.size(), 2u);
+  for (const Cell& cell : cells) {
+    EXPECT_EQ(cell.result.verdict, Verdict::kPass)
+        << cell.result.error << cell.result.failure[0].message;
+    EXPECT_GT(cell.result.kill_points, 0u);
+  }
+  EXPECT_TRUE(Eventually([] { return LeftInSharedMemory().empty(); }));
+}
+
+// PIDs that are as small as what is stored in files: sizes, numbers of pages.
+TEST(SweepOfFiles, OnAMachineWithoutNamespacesAWordThatIsAPidByChanceIsNoDrift) {
+  if (FindVariant("lmdb") == nullptr) GTEST_SKIP() << "LMDB is not installed";
+  const int status = InNewPidNamespace([] {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mount("proc", "/proc", "proc", 0, nullptr) != 0) {
+      return kNoNamespace;
+    }
+    int failed = kNoNamespace;
+    WithoutNamespaces([&failed] {
+      failed = 0;
+      for (const Cell& cell : Sweep("lmdb", {"put_same", "erase"})) {
+        if (cell.result.verdict == Verdict::kPass) continue;
+        ++failed;
+        ADD_FAILURE() << cell.result.error;
+      }
+    });
+    return failed;
+  });
+  if (status == kNoNamespace) GTEST_SKIP() << "this process may make no such machine";
+  EXPECT_EQ(status, 0);
+}
+
+TEST(SweepOfFiles, OnAMachineWithoutNamespacesNothingStaysOfASweepThatIsKilled) {
+  if (FindVariant("lmdb") == nullptr) GTEST_SKIP() << "LMDB is not installed";
+  bool refused = false;
+  WithoutNamespaces([&] {
+    refused = true;
+    const pid_t sweep = fork();
+    if (sweep == 0) {
+      execl(KILL9_COMMAND, "kill9", "sweep", "--variant=lmdb", "--quiet", nullptr);
+      _exit(99);
+    }
+    EXPECT_TRUE(Eventually([] { return !LeftInSharedMemory().empty(); })) << "the premise";
+    kill(sweep, SIGKILL);
+    waitpid(sweep, nullptr, 0);
+  });
+  if (!refused) GTEST_SKIP() << "this process may filter no system calls";
+  EXPECT_TRUE(Eventually([] { return LeftInSharedMemory().empty(); }));
+}
+
 TEST(SweepOfFiles, ResumingIsRefusedWithTheReason) {
   if (FindVariant("lmdb") == nullptr) GTEST_SKIP() << "LMDB is not installed";
   SweepOptions options;
@@ -124,26 +201,26 @@ TEST(FilesOfAnObject, OneThatWasReplacedOrRemovedIsPutBackAndIsComparedWhereItIs
   ASSERT_TRUE(bytes.Open(segment, sizeof segment, folder).ok());
   const stepper::Snapshot snapshot = bytes.NewSnapshot();
   ASSERT_TRUE(bytes.Save(snapshot.data())) << bytes.error();
-  const uint64_t before = bytes.HashOutside(0, 0);
+  const uint64_t before = bytes.HashOutside();
 
   write("new", "another");
   std::filesystem::rename(folder + "/new", folder + "/one");
-  const uint64_t replaced = bytes.HashOutside(0, 0);
+  const uint64_t replaced = bytes.HashOutside();
   EXPECT_NE(replaced, before);
   write("one", "written later");
-  EXPECT_NE(bytes.HashOutside(0, 0), replaced);
+  EXPECT_NE(bytes.HashOutside(), replaced);
   write("came later", "");
   ASSERT_TRUE(bytes.Restore(snapshot.data())) << bytes.error();
   EXPECT_EQ(read("one"), "as it was");
   EXPECT_FALSE(std::filesystem::exists(folder + "/came later"));
-  EXPECT_EQ(bytes.HashOutside(0, 0), before);
+  EXPECT_EQ(bytes.HashOutside(), before);
 
   std::filesystem::remove(folder + "/one");
-  EXPECT_NE(bytes.HashOutside(0, 0), before);
+  EXPECT_NE(bytes.HashOutside(), before);
   ASSERT_TRUE(bytes.Restore(snapshot.data())) << bytes.error();
   EXPECT_EQ(read("one"), "as it was");
   EXPECT_EQ(read("other"), "stays");
-  EXPECT_EQ(bytes.HashOutside(0, 0), before);
+  EXPECT_EQ(bytes.HashOutside(), before);
   std::filesystem::remove_all(folder);
 }
 

@@ -1,12 +1,9 @@
 #include "harness/plugin/sweep/object_scene.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "harness/history/reads_clock.h"
 #include "harness/plugin/sweep/object_survivor.h"
 #include "harness/programs/protocol/workload.h"
@@ -168,7 +165,7 @@ absl::Status ObjectScene::Make() {
   options_.max_participants = kParticipants;
   options_.expected_entries = kEntries;
   options_.hash_seed = kHashSeed;
-  options_.location = {SegmentKind::kNamed, absl::StrFormat("kill9-sweep-scene-%08d", getpid())};
+  options_.location = {SegmentKind::kNamed, SegmentNameOf(kSceneName)};
   Segment::Unlink(options_.location).IgnoreError();  // of a cell that was cut off
   std::atomic<uint64_t> time = 0;
   std::atomic<uint32_t> count = 0;

@@ -9,12 +9,15 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "harness/base/process_end/address_space_lock.h"
+#include "harness/base/shared_mapping.h"
 
 namespace kill9::stepper {
 namespace {
@@ -53,6 +56,16 @@ uint64_t NowNs() {
 const AddressSpaceLocks& MemoriesByPid() {
   static const AddressSpaceLocks memories;
   return memories;
+}
+
+// In memory that all processes share which ForkAs made.
+struct Numbers {
+  std::atomic<pid_t> pid[kNumbers];  // relaxed: who is asked of is forked before, or waited for
+};
+Numbers& NumbersOfAll() {
+  static Numbers* const numbers = MapShared<Numbers>().release();
+  if (numbers == nullptr) std::abort();
+  return *numbers;
 }
 
 }  // namespace
@@ -104,14 +117,34 @@ double OwnClock::Seconds() {
 pid_t ForkAs(pid_t wanted) {
   if (wanted > 0 && pid_namespace) WritePid(wanted - 1);
   const AddressSpaceLocks& memories = MemoriesByPid();
+  Numbers* const numbers = pid_namespace ? nullptr : &NumbersOfAll();
   pid_t child = fork();
+  const auto number = static_cast<size_t>(wanted - kFirstNumber);
+  if (numbers != nullptr && child > 0 && number < kNumbers) {
+    numbers->pid[number].store(child, std::memory_order_relaxed);
+  }
   if (child == 0) memories.Take(static_cast<uint32_t>(getpid()));
   // In a namespace the death of its first process ends all others.
   if (child == 0 && !pid_namespace) prctl(PR_SET_PDEATHSIG, SIGKILL);
   return child;
 }
 
-void AwaitMemoryGone(pid_t reaped) { MemoriesByPid().AwaitGone(static_cast<uint32_t>(reaped)); }
+void AwaitMemoryGone(pid_t reaped) {
+  MemoriesByPid().AwaitGone(static_cast<uint32_t>(reaped));
+  if (pid_namespace) return;
+  for (std::atomic<pid_t>& pid : NumbersOfAll().pid) {
+    pid_t expected = reaped;
+    pid.compare_exchange_strong(expected, 0, std::memory_order_relaxed, std::memory_order_relaxed);
+  }
+}
+
+PidsByNumber PidsOfNumbers() {
+  PidsByNumber pids{};
+  for (size_t n = 0; n < kNumbers && !pid_namespace; ++n) {
+    pids[n] = NumbersOfAll().pid[n].load(std::memory_order_relaxed);
+  }
+  return pids;
+}
 
 bool PidsRepeat() { return pid_namespace; }
 void UsePidNamespace() { pid_namespace = true; }

@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "harness/base/cpu_chance.h"
@@ -47,7 +49,13 @@ pid_t ForkAs(pid_t wanted);
 // After a child of ForkAs was reaped: until then others may take it for alive (Reap and KillAndReap
 // wait for it, too).
 void AwaitMemoryGone(pid_t reaped);
-bool PidsRepeat();       // whether `wanted` is honoured
+bool PidsRepeat();  // whether `wanted` is honoured
+// Where it is not: who of the living has been forked for which of the numbers that are given again
+// and again, from kFirstNumber on; of several the latest. 0: nobody.
+inline constexpr pid_t kFirstNumber = 100;
+inline constexpr size_t kNumbers = 6;
+using PidsByNumber = std::array<pid_t, kNumbers>;
+PidsByNumber PidsOfNumbers();
 void UsePidNamespace();  // called once, in a PID namespace of the program's own
 
 // Every wait of a tracer has a bound: a timer interrupts waitpid four times a second. Called once a

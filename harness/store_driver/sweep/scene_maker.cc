@@ -1,11 +1,8 @@
 // How the starting state of a scene is made.
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/store_driver/value.h"
 #include "harness/sweep/driver/smallest_segment.h"
@@ -30,9 +27,6 @@ bool Apart(uint64_t a, uint64_t b) {
   return std::all_of(std::begin(kStripeGroups), std::end(kStripeGroups),
                      [a, b](uint64_t group) { return ((a ^ b) & group) != 0; });
 }
-
-// One a process that makes scenes, always of the same length.
-std::string SceneName() { return absl::StrFormat("kill9-sweep-scene-%08d", getpid()); }
 
 }  // namespace
 
@@ -204,7 +198,7 @@ absl::Status SceneMaker::CreateSegment(uint64_t size_bytes) {
   options.stripes = shape.stripes != 0 ? shape.stripes : 4;
   options.keeps_terms = IsOfTerms(scene_.operation_);
   if (scene_.traits().needs_name) {
-    options.location = {SegmentKind::kNamed, SceneName()};
+    options.location = {SegmentKind::kNamed, SegmentNameOf(kSceneName)};
     Segment::Unlink(options.location).IgnoreError();  // of a cell that was cut off
   }
   absl::StatusOr<std::shared_ptr<Segment>> segment = scene_.variant_.Create(options);

@@ -15,6 +15,7 @@
 #include "harness/stepper/stepper.h"
 #include "harness/sweep/cell/cell.h"
 #include "harness/sweep/driver/driver.h"
+#include "harness/torture/segment_unlinker.h"
 #include "variants/segment/participants.h"
 
 namespace kill9::sweep {
@@ -277,6 +278,7 @@ class Runner {
   bool AwaitJudgement(int* status, bool* stuck);
 
   CellArea& area_;
+  SegmentUnlinker scene_unlinker_, created_unlinker_;
   const Design* design_;
   const SweepDriver* driver_ = nullptr;
   std::unique_ptr<Scene> scene_;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "harness/base/namespaces/namespaces.h"
 #include "harness/base/random.h"
 #include "harness/base/stable_hash.h"
 #include "harness/base/text/copy_text.h"
@@ -33,6 +33,10 @@ bool HadEffect(const Operation& operation) {
   const bool was_there = row.result != Field::kWasThere || operation.result != 0;
   return operation.outcome == Outcome::kOk && IsKeyed(operation.function) &&
          row.effect != Effect::kNone && was_there;
+}
+
+SegmentLocation NamedBy(std::string_view what) {
+  return {SegmentKind::kNamed, SegmentNameOf(what)};
 }
 
 }  // namespace
@@ -61,6 +65,16 @@ bool Runner::Prepare() {
           std::string(second()).c_str());
     return false;
   }
+  // Where /dev/shm is the machine's nothing of the cell stays there, however it ends.
+  if (!HasOwnSharedMemory()) {
+    absl::Status watched = absl::OkStatus();
+    if (design_->object_traits().needs_name) watched = scene_unlinker_.Watch(NamedBy(kSceneName));
+    if (creating() && watched.ok()) watched = created_unlinker_.Watch(NamedBy(kCreatedName));
+    if (!watched.ok()) {
+      Error("%s", std::string(watched.message()).c_str());
+      return false;
+    }
+  }
   if (absl::Status made = MakeScene(*operation, *state); !made.ok()) {
     Error("%s", std::string(made.message()).c_str());
     return false;
@@ -78,8 +92,7 @@ bool Runner::Prepare() {
     return false;
   }
   if (creating()) {
-    // One a cell, always of the same length.
-    const std::string name = absl::StrFormat("kill9-sweep-create-%08d", getpid());
+    const std::string name = SegmentNameOf(kCreatedName);
     name.copy(to_judge_.created_name, sizeof to_judge_.created_name - 1);
     shared.WatchName(name);
   }

@@ -206,6 +206,10 @@ class SweepDriver {
 
 inline constexpr uint32_t kMostProbes = 16;
 
+// What a cell calls its segments in /dev/shm: one name a process, always of the same length.
+inline constexpr std::string_view kSceneName = "scene", kCreatedName = "create";
+std::string SegmentNameOf(std::string_view what);
+
 // The index of a name; nothing if there is none.
 std::optional<uint32_t> IndexOf(std::span<const std::string_view> names, std::string_view name);
 
