@@ -19,6 +19,7 @@
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/plugin/object_calls.h"
 #include "harness/plugin/object_design.h"
+#include "harness/plugin/object_names.h"
 
 namespace kill9 {
 namespace {
@@ -252,11 +253,18 @@ absl::StatusOr<const kill9_object*> LoadPlugin(const std::string& path) {
   return Load(path);
 }
 
-const char* WhyPluginIsNotSwept(const Design& design) {
+std::string WhyPluginIsNotSwept(const Design& design) {
   const auto* plugin = dynamic_cast<const OfObject*>(&design);
-  if (plugin == nullptr) return nullptr;
-  if ((plugin->object().flags & KILL9_HAS_THREADS) == 0) return nullptr;
-  return "it has threads of its own, and a sweep steps through one thread: kill9 torture takes it";
+  if (plugin == nullptr) return "";
+  if ((plugin->object().flags & KILL9_HAS_THREADS) != 0) {
+    return "it has threads of its own, and a sweep steps through one thread: kill9 torture takes "
+           "it";
+  }
+  const std::vector<std::string>& names = NamesThatStay(design);
+  if (names.empty()) return "";
+  return absl::StrCat("it has a name of its own, /dev/shm/", names.front(),
+                      ", and this machine refuses the namespaces in which a sweep puts that back "
+                      "before each kill: kill9 torture takes it");
 }
 
 }  // namespace kill9

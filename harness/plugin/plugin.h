@@ -24,8 +24,8 @@ absl::StatusOr<std::unique_ptr<Design>> DesignOf(const kill9_object& object);
 // it cannot be loaded. kInvalidArgument: it ends the process that loads it.
 absl::StatusOr<const kill9_object*> LoadPlugin(const std::string& path);
 
-// Null: a design may be swept. Else why not, for people.
-const char* WhyPluginIsNotSwept(const Design& design);
+// Empty: a design may be swept on this machine. Else why not, for people.
+std::string WhyPluginIsNotSwept(const Design& design);
 
 }  // namespace kill9
 

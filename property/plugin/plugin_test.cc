@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
 #include "property/command/command_for_tests.h"
+#include "property/scaffold/refuse_namespaces.h"
 
 namespace kill9 {
 namespace {
@@ -124,6 +125,31 @@ TEST_F(Plugin, NamesInSharedMemoryAreTheObjectsOwn) {
   EXPECT_EQ(faulty.exit_code, 1) << faulty.output;
   ASSERT_EQ(runs_.size(), 1u);
   EXPECT_GT(runs_[0]["kill_points"], 0u) << "not before any kill";
+}
+
+// They could not be put back there. What keeps to its directory is swept as anywhere.
+TEST_F(Plugin, WithoutNamespacesWhatHasNamesOfItsOwnIsNotSwept) {
+  const std::string name = "cells-of-" + std::to_string(getpid());
+  const std::string library = Build("cells_map.c", "open(path, O_RDWR | O_CLOEXEC | flags, 0600)",
+                                    "shm_open(\"/" + name + "\", O_RDWR | flags, 0600)");
+  bool refused = false;
+  WithoutNamespaces([&] {
+    refused = true;
+    const Ended ended = RunPlugin(library, "sweep --operation=put_same --state=one_entry");
+    EXPECT_EQ(ended.exit_code, 3) << ended.output;
+    ASSERT_EQ(runs_.size(), 1u);
+    EXPECT_EQ(runs_[0]["verdict"], "skipped");
+    EXPECT_THAT(TextField(runs_[0], "reason"), HasSubstr("/dev/shm/" + name));
+    EXPECT_FALSE(std::filesystem::exists("/dev/shm/" + name));
+    // It is made anew in each run, and is gone afterwards.
+    const Ended tortured =
+        RunPlugin(library, "torture --scenario=steady,kill_storm --seconds=600 --kills=20");
+    EXPECT_EQ(tortured.exit_code, 0) << tortured.output;
+    EXPECT_EQ(runs_.size(), 2u);
+    EXPECT_FALSE(std::filesystem::exists("/dev/shm/" + name));
+    ExpectSweepPasses(std::string(KILL9_COMMAND) + " --plugin=" + Build("cells_map.c"));
+  });
+  if (!refused) GTEST_SKIP() << "this process may filter no system calls";
 }
 
 TEST_F(Plugin, TheSweepTellsWhichOfItsOwnLinesWereNotReached) {

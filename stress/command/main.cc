@@ -21,6 +21,7 @@
 #include "harness/base/namespaces/namespaces.h"
 #include "harness/base/signals.h"
 #include "harness/kinds/sweep_kinds.h"
+#include "harness/plugin/object_names.h"
 #include "harness/plugin/plugin.h"
 #include "harness/plugin/sweep/object_sweep.h"
 #include "harness/result/build_info.h"
@@ -67,9 +68,10 @@ std::optional<std::string> TakePlugin(std::vector<char*>& arguments) {
 
 // Runs of one object share no name in /dev/shm with each other, nor with what else runs here. The
 // machine's is kept by who names something in it, or is told to by the machine.
-void KeepNamesToOurselves(const std::vector<char*>& arguments) {
+void KeepNamesToOurselves(const std::vector<char*>& arguments, const Design& design) {
   constexpr std::string_view kCommands[] = {"torture", "sweep", "try"};
   const std::string_view command = arguments.size() > 1 ? arguments[1] : "";
+  if (!absl::c_linear_search(kCommands, command)) return;
   std::error_code unknown;
   std::string named = std::filesystem::current_path(unknown).string();
   for (const char* argument : arguments) absl::StrAppend(&named, " ", argument);
@@ -77,8 +79,8 @@ void KeepNamesToOurselves(const std::vector<char*>& arguments) {
     const char* value = std::getenv(variable);
     if (value != nullptr) absl::StrAppend(&named, " ", value);
   }
-  if (!absl::c_linear_search(kCommands, command) || absl::StrContains(named, "/dev/shm")) return;
-  if (EnterUserNamespace()) EnterOwnSharedMemory();
+  if (!absl::StrContains(named, "/dev/shm") && EnterUserNamespace()) EnterOwnSharedMemory();
+  NamesThatStay(design);  // what torture makes in the machine's goes with its runs
 }
 
 // An object is what is tested where there is one, unless the command line names designs.
@@ -157,7 +159,7 @@ int RunWithObject(const std::vector<char*>& arguments, const kill9_object& objec
     drivers.push_back(&driver);
   }
   own.sweep_drivers = drivers;
-  KeepNamesToOurselves(arguments);
+  KeepNamesToOurselves(arguments, *design);
   return RunCommand(WithVariant(object, arguments), own);
 }
 

@@ -179,9 +179,8 @@ void RefuseUnused(const SweepArguments& arguments) {
 Json TakeWhatIsNotSwept(sweep::SweepOptions& options) {
   Json skipped = Json::array();
   std::erase_if(options.variants, [&](const Design* design) {
-    const char* const of_plugin = WhyPluginIsNotSwept(*design);
-    const std::string_view why =
-        of_plugin != nullptr ? std::string_view(of_plugin) : design->why_not_stepped();
+    std::string why(design->why_not_stepped());
+    if (why.empty()) why = WhyPluginIsNotSwept(*design);
     if (why.empty()) return false;
     std::cerr << design->name() << ": skipped: " << why << "\n";
     skipped.push_back({{"variant", design->name()},

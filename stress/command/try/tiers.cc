@@ -184,7 +184,7 @@ TierResult TryTorture(const Design& design, const TryOptions& options) {
 
 TierResult TrySweep(const Design& design, const TryOptions& options) {
   TierResult tier{.tier = "sweep"};
-  if (const char* const why = WhyPluginIsNotSwept(design); why != nullptr) {
+  if (const std::string why = WhyPluginIsNotSwept(design); !why.empty()) {
     return Skipped(tier.tier, design.name(), why);
   }
   sweep::SweepOptions sweep;
