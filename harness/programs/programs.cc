@@ -339,6 +339,7 @@ TortureResult Conclude(const ProgramOptions& options, const Setting& setting,
     run["condition"] = ConditionName(*checked->strongest);
   }
   run["processes"] = options.processes;
+  run["keys"] = Workload(options.workload).keys();
   run["operations_checked"] = checked.has_value() ? checked->operations_checked : 0;
   run["overlapping_operations"] = checked.has_value() ? checked->overlapping_operations : 0;
   run["decided_as_a_whole"] = outcome.decided_as_a_whole;

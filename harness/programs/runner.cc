@@ -135,6 +135,7 @@ void Runner::AskToBegin(Participant& one) {
   one.kill_ns = one.kill_sent_ns = 0;
   one.charged_ns = one.looked_ns = 0;
   one.chance.Begin(one.connection.pid, now);
+  NoteNumber(one);
   sandbox_->ClearMark(one.number);
   Doom(one);
   one.request = ++requests_;
@@ -274,7 +275,10 @@ void Runner::Wait() {
 void Runner::Read(Participant& one) {
   const bool knew = one.connection.pid != 0;
   const bool open = ReadAvailable(one.connection, &one.inbox);
-  if (!knew && one.connection.pid != 0) one.chance.Begin(one.connection.pid, NowNs());
+  if (!knew && one.connection.pid != 0) {
+    one.chance.Begin(one.connection.pid, NowNs());
+    NoteNumber(one);
+  }
   size_t begin = 0;
   for (size_t end; (end = one.inbox.find('\n', begin)) != std::string::npos; begin = end + 1) {
     TakeLine(one, one.inbox.substr(begin, end - begin));
@@ -287,7 +291,11 @@ void Runner::Read(Participant& one) {
   if (open) return;
   if (one.connection.pidfd < 0) {
     const std::string what = "its fork server's child ended before its first answer";
-    if (!one.program->is_known) return Blame(one, what);
+    if (!one.program->is_known) {
+      return Blame(one, what +
+                            "; a fork server takes connections on its descriptor 3 for ever, and "
+                            "forks a child for each, which answers each line");
+    }
     return Find(Verdict::kSurvivorCrashed, absl::StrCat("participant ", one.number, ": ", what,
                                                         "; ", last_death_, LastWords(one)));
   }
@@ -463,6 +471,7 @@ void Runner::Report() {
                  {"audits", audits_},
                  {"foreign_values", foreign}};
   if (verdict_.has_value()) report["verdict"] = VerdictName(*verdict_);
+  if (!waiting_.is_null()) report["waiting"] = waiting_;
   const std::string text = Dump(report);
   text.copy(exchange_.report, Exchange::kReportBytes - 1);
   // release: pairs with the command's acquire.

@@ -137,6 +137,8 @@ class Runner {
   void WatchServers();
   void Watch(uint64_t now_ns);
   uint64_t ChargeOfServer(Program& program, uint64_t now_ns, uint64_t looked_ns);
+  void NoteNumber(const Participant& one);
+  std::string WhoIs(pid_t thread) const;
   void ReportStuck(const Participant& one);
   void EndEverybody();
 
@@ -172,7 +174,14 @@ class Runner {
   uint64_t last_kill_ns_ = 0;  // of a death after which nobody else has answered yet; 0: none
   uint32_t last_dead_ = 0;     // its participant
   std::string last_death_;     // in words
-  uint64_t lateness_ns_ = 0;   // by which a sleep is longer than asked for, as of late
+  // By the number that a process has for itself and for the others, as it is in a lock's word.
+  struct Known {
+    pid_t pid;
+    uint32_t process;
+  };
+  std::map<pid_t, Known> numbers_;
+  Json waiting_;              // what who is stuck waits for
+  uint64_t lateness_ns_ = 0;  // by which a sleep is longer than asked for, as of late
   uint64_t calls_ = 0;
   uint64_t requests_ = 0;
   uint64_t operations_ = 0;

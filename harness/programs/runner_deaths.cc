@@ -17,6 +17,8 @@
 #include "harness/base/children_of.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/programs/runner.h"
+#include "harness/result/waiting.h"
+#include "harness/stepper/trace/waiting.h"
 
 namespace kill9::programs {
 namespace {
@@ -37,6 +39,17 @@ bool IsGone(int pidfd) {
   return syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) != 0 ||
          waitid(static_cast<idtype_t>(3 /* P_PIDFD */), static_cast<id_t>(pidfd), &info,
                 WEXITED | WNOWAIT | WNOHANG) == 0;
+}
+
+// The number that a process has in its own PID namespace.
+pid_t OwnNumberOf(pid_t pid) {
+  char status[4096];
+  if (!ReadProcFile(pid, "status", status, sizeof status)) return pid;
+  const char* line = std::strstr(status, "\nNSpid:");
+  if (line == nullptr) return pid;
+  const std::string_view numbers(line + 1, std::strcspn(line + 1, "\n"));
+  return static_cast<pid_t>(
+      std::strtol(numbers.data() + numbers.find_last_of("\t ") + 1, nullptr, 10));
 }
 
 std::string HowItEnded(int status) {
@@ -174,7 +187,9 @@ void Runner::NoteOwnEnd(const Participant& one, int status) {
                               ? HowItEnded(status)
                               : "ended, how is known to its fork server only";
   if (!one.program->is_known)
-    return Blame(one, absl::StrCat("it ", how, " before its first answer"));
+    return Blame(one, absl::StrCat("it ", how,
+                                   " before its first answer; a worker answers each line "
+                                   "of its input, and ends only with that"));
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
     return Blame(one, "it was killed by somebody else (the out-of-memory killer?)");
   }
@@ -302,6 +317,22 @@ uint64_t Runner::ChargeOfServer(Program& program, uint64_t now_ns, uint64_t look
   return charge;
 }
 
+void Runner::NoteNumber(const Participant& one) {
+  const pid_t pid = one.connection.pid;
+  if (pid != 0) numbers_[OwnNumberOf(pid)] = {pid, one.process};
+}
+
+std::string Runner::WhoIs(pid_t thread) const {
+  const auto known = numbers_.find(thread);
+  if (known == numbers_.end()) return absl::StrCat("thread ", thread, ", which is nobody's here");
+  for (const Participant& one : participants_) {
+    if (one.stage != Stage::kVacant && one.connection.pid == known->second.pid) {
+      return absl::StrCat("P", one.process, ", ", Describe(one));
+    }
+  }
+  return absl::StrCat("P", known->second.process, ", which is dead");
+}
+
 void Runner::ReportStuck(const Participant& one) {
   if (one.kill_sent_ns != 0) {
     return Blame(one, "it was sent SIGKILL and does not end: the kernel, or a debugger, holds it");
@@ -314,6 +345,12 @@ void Runner::ReportStuck(const Participant& one) {
     return Blame(one, absl::StrFormat("it has not answered \"init\" for %.1f s: a worker answers "
                                       "each line that it reads with a line, and flushes that",
                                       Seconds(one.charged_ns)));
+  }
+  // Nothing else is done in this run: what it takes to read the symbols delays nobody.
+  if (one.connection.pid != 0 && !verdict_.has_value()) {
+    const stepper::WaitingFor waiting =
+        stepper::LookAtWaiting(one.connection.pid, [this](pid_t thread) { return WhoIs(thread); });
+    waiting_ = WaitingField(waiting.what, waiting.stack);
   }
   Find(Verdict::kStuck,
        absl::StrFormat("participant %d (P%d) has not answered for %.1f s%s, %s%s; %s", one.number,

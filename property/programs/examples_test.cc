@@ -95,6 +95,7 @@ TEST_F(ExamplesTest, MultiprocessingLockStaysHeld) {
   EXPECT_THAT(Reason(), HasSubstr("in \"acquire\" of k0"));
   EXPECT_THAT(Reason(), HasSubstr("the last to be killed was P"));
   EXPECT_THAT(TextField(run_, "repeat"), HasSubstr("--fork-server='"));
+  EXPECT_THAT(ended.output, HasSubstr("a semaphore at 0, which somebody would have to post"));
   // Who waits for whom: a column for each process.
   const Ended shown =
       RunLine(absl::StrCat(KILL9_COMMAND, " replay ", folder_, "/kill9-out/latest 2>&1"));
@@ -229,9 +230,9 @@ TEST_F(ExamplesTest, ForkServersInCAndRust) {
     Ended ended = Torture(absl::StrCat("--fork-server=", program, " --model=", model), 100);
     EXPECT_EQ(ended.exit_code, 0) << ended.output;
     EXPECT_GT(run_["kills"]["in_call"].get<uint64_t>(), 0u) << source;
-    ended = Torture(absl::StrCat("--fork-server='", program, " ", wrong, "' --model=", model,
-                                 " --watchdog=1"),
-                    1'000'000);
+    ended = Torture(
+        absl::StrCat("--fork-server='", program, " ", wrong, "' --model=", model, " --watchdog=1"),
+        1'000'000);
     EXPECT_EQ(ended.exit_code, 1) << ended.output;
     EXPECT_EQ(Verdict(), "stuck") << source;
   }
@@ -266,7 +267,7 @@ TEST_F(ExamplesTest, C) {
   if (!Has("cc")) GTEST_SKIP() << "no cc";
   const std::string program = folder_ + "/robust_mutex";
   const Ended built =
-      RunLine(absl::StrCat("cc -o ", program, " ", kExamples, "robust_mutex.c -lpthread 2>&1"));
+      RunLine(absl::StrCat("cc -g -o ", program, " ", kExamples, "robust_mutex.c -lpthread 2>&1"));
   ASSERT_EQ(built.exit_code, 0) << built.output;
   Ended ended = Torture(absl::StrCat("--worker=", program, " --model=robust-mutex"), 300);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
@@ -275,6 +276,9 @@ TEST_F(ExamplesTest, C) {
                   100'000);
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_EQ(Verdict(), "stuck");
+  // Whom it waits for, and where in its own source.
+  EXPECT_THAT(ended.output, ContainsRegex("a mutex whose owner is P[0-9]+, which is dead"));
+  EXPECT_THAT(ended.output, ContainsRegex("#[0-9]+ +main .*robust_mutex.c:[0-9]+"));
 }
 
 // APCu (as of 5.1.22): who is killed while it reads, or writes, has the lock for ever.

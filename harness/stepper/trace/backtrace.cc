@@ -2,6 +2,7 @@
 
 #include <elfutils/libdwfl.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@ namespace kill9::stepper {
 namespace {
 
 constexpr size_t kMostFrames = 64;
+constexpr size_t kMostOfOthers = 8;  // are shown
 
 int TakeFrame(Dwfl_Frame* frame, void* taken) {
   auto& addresses = *static_cast<std::vector<uint64_t>*>(taken);
@@ -58,6 +60,7 @@ size_t FirstOfTheObject(const std::vector<StackFrame>& frames) {
 
 std::string RenderStack(const std::vector<StackFrame>& frames) {
   size_t end = FirstOfTheObject(frames);
+  if (end == frames.size()) end = std::min(end, kMostOfOthers);
   while (end < frames.size() && IsOfTheObject(frames[end].line.file)) ++end;
   std::string text;
   for (size_t n = 0; n < end; ++n) {

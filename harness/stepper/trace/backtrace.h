@@ -27,7 +27,8 @@ std::vector<StackFrame> Backtrace(pid_t pid);
 // folders. `frames.size()` if there is none.
 size_t FirstOfTheObject(const std::vector<StackFrame>& frames);
 
-// One line for each call down to the object's own: "#0  memcpy", "#1  Put  variants/…:120".
+// One line for each call down to the object's own: "#0  memcpy", "#1  Put  variants/…:120". Where
+// none is known to be the object's (an interpreter's), some of them.
 std::string RenderStack(const std::vector<StackFrame>& frames);
 
 }  // namespace kill9::stepper
