@@ -170,8 +170,13 @@ TEST_F(Try, AWorkerIsKilledAtRandomAndAtItsSystemCalls) {
   EXPECT_THAT(ended.output, HasSubstr("control      pass"));
   ended = Run("try " + Worker("file_map.py") + " --model=map --kills=20000");
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
-  EXPECT_THAT(ended.output, HasSubstr("the story of one failure"));
+  EXPECT_THAT(ended.output, HasSubstr("the story of one failure, made smaller: "));
   EXPECT_THAT(ended.output, HasSubstr("the last to be killed was P"));
+  ASSERT_TRUE(result_["runs"][0].contains("found_with")) << ended.output;
+  const Json& smaller = result_["runs"][0];
+  EXPECT_EQ(smaller["found_with"]["processes"], 4u);
+  EXPECT_EQ(smaller["processes"], 2u);
+  EXPECT_EQ(smaller["keys"], 1u);
   const Ended shown =
       RunLine(absl::StrCat("cd ", folder_, " && ", KILL9_COMMAND, " replay kill9-out/latest 2>&1"));
   EXPECT_EQ(shown.exit_code, 1) << shown.output;

@@ -26,6 +26,7 @@
 #include "stress/command/torture/display.h"
 #include "stress/command/torture/findings.h"
 #include "stress/command/torture/programs.h"
+#include "stress/command/try/smaller.h"
 #include "stress/command/try/tiers.h"
 #include "stress/command/try/weak_places.h"
 
@@ -76,7 +77,8 @@ void ShowTorture(Page& page, const Json& runs) {
   for (const Json& run : runs) {
     const Verdict verdict = VerdictOf(run).value_or(Verdict::kUndecided);
     if (ExitCode(verdict) != kExitFailed) continue;
-    page.Line(absl::StrCat("\nthe story of one failure\n", TextField(run, "scenario"), ": ",
+    page.Line(absl::StrCat("\nthe story of one failure", HowSmall(run), "\n",
+                           TextField(run, "scenario"), ": ",
                            TextField(run, "reason", "no reason was kept")));
     if (const std::string last = TextField(run, "last_death"); !last.empty()) page.Line(last);
     page.Text(FindingText(run));
@@ -149,6 +151,16 @@ Trial TryDesign(const Design& design, const TryOptions& options, Page& page) {
   return trial;
 }
 
+// The one that failed first, where there is time for it.
+void MakeSmaller(TierResult& tier, const programs::ProgramOptions& programs,
+                 const TryOptions& options) {
+  Json& found = tier.runs.front();
+  Json smaller = SmallerFailure(programs, found, options, options.seconds * kShareOfFinding);
+  if (smaller.is_null()) return;
+  smaller["tier"] = tier.tier;
+  found = std::move(smaller);
+}
+
 // `design`: of an object that is asked as programs are, and swept as designs are; else null.
 Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
                      const TryOptions& options, Page& page) {
@@ -174,14 +186,16 @@ Trial TryOwnPrograms(programs::ProgramOptions programs, const Design* design,
     Take(trial, page, std::move(tier));
   }
   const bool fails_without_deaths = trial.tiers.front().tier == "control";
+  bool is_shown = false;
   if (design == nullptr) {
     Take(trial, page, NoSweepOfPrograms(programs));
   } else if (is_interrupted == 0 && !fails_without_deaths) {
-    SweepAndShow(*design, options, page, trial);
+    is_shown = SweepAndShow(*design, options, page, trial);
   }
-  for (const TierResult& tier : trial.tiers) {
-    if (tier.tier == "sweep") continue;
-    if (tier.failed()) ShowTorture(page, tier.runs);
+  for (TierResult& tier : trial.tiers) {
+    if (tier.tier == "sweep" || !tier.failed()) continue;
+    if (!is_shown && !fails_without_deaths) MakeSmaller(tier, programs, options);
+    ShowTorture(page, tier.runs);
   }
   return trial;
 }
