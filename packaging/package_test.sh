@@ -174,7 +174,7 @@ EOF
   wait $origin 2>/dev/null || true
   expect 0 "of the origin" fetch_page
   kill $server
-  say "all as expected"
+  cp my_queue_c/libmy_queue_c.so /tmp
 }
 
 # What the server on memcached.sock answers; it has a moment to begin.
@@ -200,15 +200,19 @@ for attempt in range(200):
         time.sleep(0.05)'
 }
 
-# in_root ROOT COMMAND...
+# in_root HOW ROOT COMMAND...   HOW is pivot_root, as a machine's own root is, or chroot, where the
+# root is no mount, and nobody can have mounts of their own.
 in_root() {
-  local root=$1; shift
+  local how=$1 root=$2; shift 2
   unshare --mount --pid --fork bash -euc '
-    root=$1; shift
+    how=$1 root=$2; shift 2
     mount --make-rprivate /
+    [ "$how" = chroot ] || mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    exec chroot "$root" "$@"' bash "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+    cd "$root"
+    [ "$how" = chroot ] || { pivot_root . . && umount -l .; }
+    exec chroot . "$@"' bash "$how" "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
     LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
@@ -235,11 +239,14 @@ root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root" "$root.log"' EXIT
 make_root "$1" "$root"
 say "installing the packages, and what the examples need"
-in_root "$root" sh -euc 'apt-get update -qq
+in_root pivot_root "$root" sh -euc 'apt-get update -qq
   apt-get install -y -qq --no-install-recommends /tmp/*.deb' \
   >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; die "apt-get could not install the packages"; }
-in_root "$root" apt-get install -y -qq --no-install-recommends man-db g++ cmake ninja-build \
-  pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma php-cli nodejs perl \
+in_root pivot_root "$root" apt-get install -y -qq --no-install-recommends man-db g++ cmake \
+  ninja-build pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma php-cli nodejs \
+  perl \
   >>"$root.log" 2>&1 ||
   { tail -20 "$root.log" >&2; die "apt-get could not install what the examples need"; }
-in_root "$root" bash /tmp/package_test.sh --installed
+in_root pivot_root "$root" bash /tmp/package_test.sh --installed
+expect 0 pass in_root chroot "$root" kill9 --plugin=/tmp/libmy_queue_c.so torture --kills=50
+say "all as expected"

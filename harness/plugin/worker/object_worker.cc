@@ -162,8 +162,11 @@ class ObjectParticipant {
 std::optional<ObjectWorker> WorkerOf(const Design& design) {
   const auto* made = dynamic_cast<const PluginObjectDesign*>(&design);
   if (made == nullptr) return std::nullopt;
+  // In a chroot the link may name what is a file outside of it only; a child finds it by the link.
+  constexpr char kSelf[] = "/proc/self/exe";
   std::error_code ignored;
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+  std::string program = std::filesystem::read_symlink(kSelf, ignored).string();
+  if (access(program.c_str(), X_OK) != 0) program = kSelf;
   // With what stands before the command: --plugin=PATH, if there is one.
   const size_t blank = CommandName().find(' ');
   return ObjectWorker{
