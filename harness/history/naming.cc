@@ -24,7 +24,10 @@ uint64_t Naming::Nanoseconds(uint64_t ticks) const {
 }
 
 std::string Naming::Process(uint32_t number) const {
-  return process ? process(number) : absl::StrCat("P", number);
+  if (process) return process(number);
+  const uint32_t companion = number >> kCompanionShift;
+  return absl::StrCat("P", WhoseCompanion(number),
+                      companion == 0 ? "" : absl::StrCat(".", companion));
 }
 
 std::string Naming::State(const std::string& description) const {

@@ -175,6 +175,7 @@ TEST_F(Try, AWorkerIsKilledAtRandomAndAtItsSystemCalls) {
   ASSERT_TRUE(result_["runs"][0].contains("found_with")) << ended.output;
   const Json& smaller = result_["runs"][0];
   EXPECT_EQ(smaller["found_with"]["processes"], 4u);
+  EXPECT_THAT(TextField(smaller, "history"), Not(HasSubstr("/smaller-")));
   EXPECT_EQ(smaller["processes"], 2u);
   EXPECT_EQ(smaller["keys"], 1u);
   const Ended shown =

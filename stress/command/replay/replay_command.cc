@@ -26,6 +26,7 @@
 #include "harness/result/result.h"
 #include "harness/result/schema/schema.h"
 #include "harness/result/verdict.h"
+#include "harness/result/waiting.h"
 #include "harness/torture/control.h"
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
@@ -202,7 +203,8 @@ absl::StatusOr<std::vector<std::string>> ArgumentsOf(const std::string& kind, co
 bool IsOfPrograms(const Json& run) { return TextField(run, "scenario") == "programs"; }
 int ShowPrograms(const Json& run, const std::string& folder) {
   std::cerr << TextField(run, "variant") << ": " << TextField(run, "verdict") << ": "
-            << TextField(run, "reason", "no reason was kept") << "\n";
+            << TextField(run, "reason", "no reason was kept") << "\n"
+            << DescribeWaiting(run);
   const ModelChecker* model = FindModel(TextField(run, "model"));
   if (model == nullptr || CheckKeptHistory(*model, run, folder) != Verdict::kViolation) {
     std::cerr << TextField(run, "counterexample") << "\n";

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "harness/base/text/count_of.h"
 #include "harness/programs/programs.h"
 #include "harness/torture/torture.h"
@@ -18,7 +19,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr uint32_t kMostSmallerRuns = 8;  // where work bounds a trial
+constexpr uint32_t kMostSmallerRuns = 5;  // where work bounds a trial
 constexpr uint64_t kKillsForSmaller = 2;  // than it took, for a smaller run to fail in
 constexpr uint64_t kLeastKillsForSmaller = 40;
 constexpr double kLeastSecondsForSmaller = 0.5;  // in which a run may come to something
@@ -61,7 +62,7 @@ class Reduction {
       another.seed += runs_;
       FailsAsWell(another, kills_ - 1);
     }
-    return std::move(smallest_);
+    return Kept();
   }
 
  private:
@@ -71,6 +72,19 @@ class Reduction {
   bool Goes() const {
     return !*options_.interrupted && SecondsLeft() > kLeastSecondsForSmaller &&
            (!options_.by_work() || runs_ < kMostSmallerRuns);
+  }
+  // What is kept of the smallest takes the place of what was kept of the first.
+  Json Kept() const {
+    if (smallest_.is_null()) return smallest_;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(kept_, ignored)) {
+      std::filesystem::rename(
+          entry.path(), std::filesystem::path(options_.counterexamples) / entry.path().filename(),
+          ignored);
+    }
+    std::filesystem::remove(kept_, ignored);
+    return ParseJson(
+        absl::StrReplaceAll(Dump(smallest_), {{kept_ + "/", options_.counterexamples + "/"}}));
   }
   uint64_t MoreThanItTook() const {
     return std::max(kLeastKillsForSmaller, kKillsForSmaller * kills_);

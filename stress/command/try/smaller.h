@@ -12,8 +12,8 @@
 namespace kill9 {
 
 // The smallest run that fails as `found` does, of those that are tried within `seconds`, or, where
-// the trial is bounded by work, in some runs. `found_with` in it tells what it was found with. Null:
-// none that is smaller fails so.
+// the trial is bounded by work, in some runs. `found_with` in it tells what it was found with.
+// Null: none that is smaller fails so.
 Json SmallerFailure(const programs::ProgramOptions& programs, const Json& found,
                     const TryOptions& options, double seconds);
 
