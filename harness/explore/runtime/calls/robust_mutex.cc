@@ -73,16 +73,17 @@ int Mutex::Lock(Patience patience) {
   machine_.SignalFence();
   list().pending = word_;
   uint32_t seen = Load();
+  uint32_t waiters = 0;  // who has slept leaves the bit to those who may sleep still
   for (;;) {
     if ((seen & FUTEX_OWNER_DIED) != 0) {
-      const uint32_t now = CompareExchange(seen, tid_ | (seen & FUTEX_WAITERS));
+      const uint32_t now = CompareExchange(seen, tid_ | (seen & FUTEX_WAITERS) | waiters);
       if (now == seen) return Enter(kInconsistent, EOWNERDEAD);
       seen = now;
       continue;
     }
     // A trylock of glibc tries whatever it has seen.
     if (seen == 0 || patience == Patience::kNone) {
-      seen = CompareExchange(0, tid_);
+      seen = CompareExchange(0, tid_ | waiters);
       if (patience == Patience::kNone && seen != 0 && (seen & FUTEX_OWNER_DIED) == 0) {
         machine_.NoteBusy(word_);
         return GiveUp(EBUSY);
@@ -103,6 +104,7 @@ int Mutex::Lock(Patience patience) {
       }
       seen |= FUTEX_WAITERS;
     }
+    waiters = FUTEX_WAITERS;
     // The kernel compares and sleeps in one step, after a fence of its own.
     machine_.SeeNewest();
     const uint32_t now = Load();
