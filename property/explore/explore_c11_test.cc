@@ -237,5 +237,23 @@ TEST(ExploreC11, StateTellsWhichWordsTheDeadHaveWritten) {
   EXPECT_EQ(known.size(), 1u);
 }
 
+// Of more stores of a word than are kept account of, none is there in the next schedule.
+TEST(ExploreC11, WhatAWordBeginsWithGivesNothingAway) {
+  WeakMemory memory;
+  memory.Forget(2);
+  const int word = memory.AddLocation(0), other = memory.AddLocation(1);
+  const auto begin = [&] {
+    memory.Begin(2);
+    for (const int location : {word, other}) memory.Show(location, 0);
+  };
+  begin();
+  memory.Store(0, other, Order::kRelaxed, 0, 1);
+  for (int i = 0; i < 2 * WeakMemory::kStores; ++i) memory.Store(0, word, Order::kRelease, 0, 1);
+  ASSERT_TRUE(memory.narrowed());
+  begin();
+  memory.Load(1, word, Order::kAcquire, 0);
+  EXPECT_EQ(memory.OldestFor(1, other, Order::kRelaxed), 0);
+}
+
 }  // namespace
 }  // namespace kill9::explore

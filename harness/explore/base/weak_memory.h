@@ -52,7 +52,10 @@ class WeakMemory {
   // Before the first access to a location in each schedule: what the word has now.
   void Show(int location, uint64_t value) {
     Location& of = locations_[location];
-    if (of.count == 0) of.stores[of.count++].value = value;
+    if (of.count > 0) return;
+    StoreOf& beginning = of.stores[of.count++];
+    beginning.value = value;
+    beginning.is_update = beginning.has_view = false;
   }
   bool narrowed() const { return narrowed_; }
 
