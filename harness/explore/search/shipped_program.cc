@@ -114,6 +114,30 @@ Schedule Undivided(const Schedule& schedule, uint64_t later) {
   return undivided;
 }
 
+ShippedAnswer AskUndivided(const std::string& variant, const std::string& scenario,
+                           const Scene& scene, const ShippedAnswer& divided,
+                           const MachineLimits& limits, Schedule* schedule) {
+  // So many steps: what one instruction stores, or comes to store before the rest.
+  constexpr uint64_t kMostLater = 24;
+  const Machine& machine = Machine::Get();
+  const Verdict verdict = Replay(*schedule, limits).finding.verdict;
+  const int deaths = machine.deaths();
+  for (uint64_t later = 0; later <= kMostLater && deaths > 0; ++later) {
+    const Schedule undivided = Undivided(*schedule, later);
+    if (undivided == *schedule) continue;
+    const Replayed replayed = Replay(undivided, limits);
+    if (machine.deaths() != deaths) break;
+    if (replayed.finding.verdict != verdict) continue;
+    const std::vector<Steps> steps = {StepsOf(variant, scenario, scene, replayed)};
+    const std::vector<ShippedAnswer> answers = AskShippedProgram(steps);
+    if (answers.empty()) break;
+    if (answers[0].kind == ShippedAnswer::kDivided) continue;
+    *schedule = undivided;
+    return answers[0];
+  }
+  return divided;
+}
+
 namespace {
 
 class Comparison {
@@ -125,6 +149,7 @@ class Comparison {
         scene_(scene),
         options_(options),
         limits_{.deaths = options.deaths},
+        traced_{.deaths = options.deaths, .trace = true},
         random_(options.seed, options.deaths) {
     machine_.Load(scene, limits_);
   }
@@ -135,19 +160,14 @@ class Comparison {
     for (uint64_t n = 0; n < options_.schedules && !*options_.interrupted;) {
       std::vector<Asked> batch;
       for (; n < options_.schedules && batch.size() < kAtOnce; ++n) batch.push_back(Draw());
-      while (!batch.empty() && !*options_.interrupted) batch = Ask(std::move(batch));
+      Ask(batch);
     }
     return std::move(score_);
   }
 
  private:
-  // So many steps later at most: what one instruction stores, or comes to store before the rest.
-  static constexpr uint64_t kMostLater = 24;
-
   struct Asked {
-    Schedule drawn, schedule;
-    uint64_t changes = 0;
-    int deaths = 0;
+    Schedule schedule;
     Steps steps;
   };
 
@@ -157,59 +177,35 @@ class Comparison {
     machine_.RunSchedule(chooser, &ignored);
   }
 
-  // Runs asked.schedule.
-  void Trace(Asked& asked) {
-    MachineLimits traced = limits_;
-    traced.trace = true;
-    const Replayed replayed = Replay(asked.schedule, traced);
-    asked.deaths = machine_.deaths();
-    asked.steps = StepsOf(variant_, scenario_, scene_, replayed);
-    machine_.set_limits(limits_);
-  }
-
   Asked Draw() {
     Recorder recorder(random_, machine_);
     Choose(recorder);
     recorder.Finish();
-    Asked asked;
-    asked.drawn = asked.schedule = recorder.schedule();
-    Trace(asked);
-    score_.deaths += static_cast<uint64_t>(asked.deaths);
-    return asked;
+    const Replayed replayed = Replay(recorder.schedule(), traced_);
+    score_.deaths += static_cast<uint64_t>(machine_.deaths());
+    machine_.set_limits(limits_);
+    return {recorder.schedule(), StepsOf(variant_, scenario_, scene_, replayed)};
   }
 
-  // Returns those that are to be asked again.
-  std::vector<Asked> Ask(std::vector<Asked> batch) {
+  void Ask(const std::vector<Asked>& batch) {
     std::vector<Steps> all;
-    for (Asked& asked : batch) all.push_back(std::move(asked.steps));
+    for (const Asked& asked : batch) all.push_back(asked.steps);
     const std::vector<ShippedAnswer> answers = AskShippedProgram(all);
-    std::vector<Asked> again;
-    if (*options_.interrupted != 0) return again;  // Ctrl-C ends the shipped program, too
-    for (size_t i = 0; i < batch.size(); ++i) {
-      const ShippedAnswer answer = i < answers.size() ? answers[i] : ShippedAnswer{};
-      score_.instructions += answer.instructions;
-      if (answer.kind == ShippedAnswer::kDivided && Change(batch[i])) {
-        again.push_back(std::move(batch[i]));
-      } else {
-        Count(batch[i], answer);
+    for (size_t i = 0; i < batch.size() && *options_.interrupted == 0; ++i) {
+      ShippedAnswer answer = i < answers.size() ? answers[i] : ShippedAnswer{};
+      Schedule schedule = batch[i].schedule;
+      if (answer.kind == ShippedAnswer::kDivided) {
+        answer = AskUndivided(variant_, scenario_, scene_, answer, traced_, &schedule);
+        machine_.set_limits(limits_);
       }
+      score_.instructions += answer.instructions;
+      score_.moved += answer.kind == ShippedAnswer::kSame && schedule != batch[i].schedule;
+      Count(schedule, answer);
     }
-    return again;
   }
 
-  // To the next schedule of those that are like it; false: there is none with as many deaths.
-  bool Change(Asked& asked) {
-    if (asked.changes > kMostLater) return false;
-    const int deaths = asked.deaths;
-    do {
-      asked.schedule = Undivided(asked.drawn, asked.changes++);
-    } while (asked.schedule == asked.drawn && deaths > 0);
-    Trace(asked);
-    return deaths > 0 && asked.deaths == deaths;
-  }
-
-  void Count(const Asked& asked, const ShippedAnswer& answer) {
-    const auto token = [&](const Schedule& schedule) {
+  void Count(const Schedule& schedule, const ShippedAnswer& answer) {
+    const auto token = [&] {
       return Render(Token{.variant = variant_,
                           .scenario = scenario_,
                           .deaths = options_.deaths,
@@ -219,18 +215,17 @@ class Comparison {
     switch (answer.kind) {
       case ShippedAnswer::kSame:
         ++score_.same;
-        score_.moved += asked.schedule != asked.drawn;
         return;
       case ShippedAnswer::kOther:
         if (score_.other++ > 0) return;
         score_.first_other = answer.how;
-        score_.token_of_other = token(asked.schedule);
+        score_.token_of_other = token();
         return;
       case ShippedAnswer::kDiverged:
       case ShippedAnswer::kDivided: {
         ++score_.diverged;
         ShippedScore::Diverged& why = score_.why_diverged[WithoutPlace(answer.how)];
-        if (why.count++ == 0) why = {1, answer.how, token(asked.drawn)};
+        if (why.count++ == 0) why = {1, answer.how, token()};
         return;
       }
     }
@@ -240,7 +235,7 @@ class Comparison {
   const std::string& scenario_;
   Scene& scene_;
   const ShippedOptions& options_;
-  const MachineLimits limits_;
+  const MachineLimits limits_, traced_;
   Random random_;
   Machine& machine_ = Machine::Get();
   ShippedScore score_;

@@ -26,9 +26,14 @@ std::vector<ShippedAnswer> AskShippedProgram(std::span<const Steps> all);
 // participant at once, and each death comes `later` by so many of its participant's steps.
 Schedule Undivided(const Schedule& schedule, uint64_t later);
 
-// Random schedules of a scene, all of which pass, in the shipped program. One that divides what the
-// shipped program does in one step, which shows only at a death, is asked for again with the death
-// at the next place of its participant, and so on, until it is one that the program has.
+// For a schedule that divides what the shipped program does in one step: the answer to the first of
+// those like it that the program has, and that ends with the same verdict; it is `schedule` then.
+// `divided`, if there is none.
+ShippedAnswer AskUndivided(const std::string& variant, const std::string& scenario,
+                           const Scene& scene, const ShippedAnswer& divided,
+                           const MachineLimits& limits, Schedule* schedule);
+
+// Random schedules of a scene, all of which pass, in the shipped program.
 struct ShippedOptions {
   int deaths = 0;
   uint64_t schedules = 0;
@@ -37,7 +42,7 @@ struct ShippedOptions {
 };
 struct ShippedScore {
   uint64_t same = 0, other = 0, diverged = 0, instructions = 0, deaths = 0;
-  uint64_t moved = 0;  // of the same: those with a death at another place
+  uint64_t moved = 0;  // of the same: those that the program has in another form only
   std::string first_other, token_of_other;
   struct Diverged {
     uint64_t count = 0;

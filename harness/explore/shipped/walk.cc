@@ -238,7 +238,7 @@ bool Walk::Advance(int participant) {
       if (!only_looks && !again && !KnowsAlready(participant, next, process.next)) {
         return Diverge(participant, absl::StrCat("it does something else: ", NameOf(next)));
       }
-      if (!RepeatAccess(participant, next, kWritesTwice)) return false;
+      if (!RepeatAccess(participant, next)) return Diverge(participant, kWritesTwice);
       continue;
     }
     if (reached) {
@@ -265,13 +265,13 @@ std::string Walk::NameOf(const Next& next) {
   }
 }
 
-// Once more what it has touched before: it must not change it, else it has diverged so.
-bool Walk::RepeatAccess(int participant, const Next& next, const std::string& how) {
+// Once more what it has touched before: whether it does not change it.
+bool Walk::RepeatAccess(int participant, const Next& next) {
   const Piece piece = next.piece[0];
   const auto copy = [&] { return std::string(scene_.memory().data() + piece.begin, piece.bytes); };
   const std::string before = copy();
   if (!Go(participant, next)) return false;
-  return copy() == before || Diverge(participant, how);
+  return copy() == before;
 }
 
 // What comes after its last access is of its own, up to what others may see.
@@ -292,7 +292,7 @@ bool Walk::GoToEndOfTurn(int participant) {
         const bool again = next.pieces == 1 && process.last.Has(next.piece[0]);
         const bool planned = process.next < process.steps.size() && Overlaps(next, StepOf(process));
         if (!again || planned) return true;
-        if (!RepeatAccess(participant, next, kWritesTwice)) return false;
+        if (!RepeatAccess(participant, next)) return Diverge(participant, kWritesTwice);
         continue;
       }
       case Next::kOrdinary:

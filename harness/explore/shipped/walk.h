@@ -91,7 +91,7 @@ class Walk {
   bool MakeAhead(int participant, const Next& next, size_t begin, size_t from,
                  std::vector<const PlannedStep*>& made);
   bool OthersMind(int participant, size_t from, size_t step) const;
-  bool HasWritten(const Process& process, size_t begin, size_t end) const;
+  const PlannedStep* Unwritten(const Process& process, size_t begin, size_t end) const;
   static bool Overlaps(const Piece& piece, const PlannedStep& step) {
     return step.bytes > 0 && piece.begin < step.offset + step.bytes &&
            step.offset < piece.begin + piece.bytes;
@@ -99,7 +99,7 @@ class Walk {
   static bool Overlaps(const Next& next, const PlannedStep& step);
   static bool Conflict(const PlannedStep& one, const PlannedStep& other);
   static std::string NameOf(const Next& next);
-  bool RepeatAccess(int participant, const Next& next, const std::string& how);
+  bool RepeatAccess(int participant, const Next& next);
   bool GoToEndOfTurn(int participant);
   bool GoToDeath(int participant);
   void ChooseWordsAtDeath(int participant, const Steps::Words& words);

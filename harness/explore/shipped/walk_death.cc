@@ -72,7 +72,7 @@ bool Walk::GoToDeath(int participant) {
     const bool again =
         next.kind == Next::kTouches && next.pieces == 1 && process.last.Has(next.piece[0]);
     if (again || (next.kind == Next::kTouches && KnowsAlready(participant, next, process.next))) {
-      if (!RepeatAccess(participant, next, lacks_)) return false;
+      if (!RepeatAccess(participant, next)) return Divide(participant, lacks_);
       continue;
     }
     const bool goes_on = next.kind == Next::kOrdinary || (next.kind == Next::kCallsKernel &&

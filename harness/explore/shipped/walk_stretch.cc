@@ -2,6 +2,7 @@
 // them in the schedule who touches these words.
 #include <algorithm>
 
+#include "absl/strings/str_format.h"
 #include "harness/explore/shipped/walk.h"
 
 namespace kill9::explore {
@@ -45,7 +46,7 @@ bool Walk::Stretch(int participant) {
         following < process.steps.size() && Overlaps(next, step_at(following));
     // It makes several at once, or in another order.
     const bool ahead = overlaps_following && Makes(next, step_at(following)) &&
-                       (!made.empty() || !HasWritten(process, begin, end));
+                       (!made.empty() || Unwritten(process, begin, end) != nullptr);
     if (ahead && !MakeAhead(participant, next, begin, end, made)) return false;
     const bool known = std::any_of(process.steps.begin() + static_cast<ptrdiff_t>(begin),
                                    process.steps.begin() + static_cast<ptrdiff_t>(end),
@@ -57,9 +58,13 @@ bool Walk::Stretch(int participant) {
     if (!Go(participant, next)) return false;
     if (process.asleep) break;
   }
-  if (HasWritten(process, begin, end)) return true;
+  const PlannedStep* const unwritten = Unwritten(process, begin, end);
+  if (unwritten == nullptr) return true;
   if (dies_then) return Divide(participant, kOtherStores);
-  return Diverge(participant, "it has not written what it should");
+  const Next next = Look(participant);
+  return Diverge(participant,
+                 absl::StrFormat("it has not written what it should (+%d; %s at +%d is next)",
+                                 unwritten->offset, NameOf(next), next.piece[0].begin));
 }
 
 // Whether it reads what it has touched before, and nobody else writes to that between then and the
@@ -82,9 +87,13 @@ bool Walk::KnowsAlready(int participant, const Next& next, size_t from) const {
     if (piece.writes) return false;
     for (uint64_t byte = piece.begin; byte < piece.begin + piece.bytes; ++byte) {
       Touch before = kNone, after = kNone;
+      bool changes = false;
       for (size_t i = now; i-- > 0 && before == kNone;) before = touch(i, byte);
-      for (size_t i = now; i < plan_.steps.size() && after == kNone; ++i) after = touch(i, byte);
-      if (before != kOwn || after == kByOther) return false;
+      for (size_t i = now; i < plan_.steps.size() && after != kOwn; ++i) {
+        after = touch(i, byte);
+        changes |= after == kByOther;
+      }
+      if (before != kOwn || (changes && after == kOwn)) return false;
     }
   }
   return true;
@@ -169,9 +178,8 @@ bool Walk::OthersMind(int participant, size_t from, size_t step) const {
   return false;
 }
 
-// Whether the last values that it wrote in these of its steps are there, or what it has written
-// over them ahead.
-bool Walk::HasWritten(const Process& process, size_t begin, size_t end) const {
+// The first of these steps whose value is not there, nor what it has written over it ahead.
+const PlannedStep* Walk::Unwritten(const Process& process, size_t begin, size_t end) const {
   const auto step_at = [&](size_t n) -> const PlannedStep& {
     return plan_.steps[process.steps[n]];
   };
@@ -183,9 +191,9 @@ bool Walk::HasWritten(const Process& process, size_t begin, size_t end) const {
       later = step_at(m).kind == AccessKind::kWrite && step_at(m).offset == step.offset &&
               (m < end || process.made[m]);
     }
-    if (!later && ValueAt(step.offset, step.bytes) != AsHere(step.value)) return false;
+    if (!later && ValueAt(step.offset, step.bytes) != AsHere(step.value)) return &step;
   }
-  return true;
+  return nullptr;
 }
 
 }  // namespace kill9::explore

@@ -69,25 +69,31 @@ Verdict VerdictOf(const ExploreResult& result) {
   return result.finding.verdict;
 }
 
-// What the shipped program answers to one schedule. Nullopt: it is not beside this program.
+// What the shipped program answers to one schedule, or to one like it that it has. Nullopt: it is
+// not beside this program.
 std::optional<explore::ShippedAnswer> AskShipped(const Design& variant, const std::string& scenario,
                                                  const explore::Scene& scene,
-                                                 const explore::Replayed& replayed) {
+                                                 explore::Schedule schedule,
+                                                 const explore::MachineLimits& limits) {
+  const std::string name(variant.name());
   const std::vector<explore::Steps> steps = {
-      explore::StepsOf(std::string(variant.name()), scenario, scene, replayed)};
+      explore::StepsOf(name, scenario, scene, explore::Replay(schedule, limits))};
   const std::vector<explore::ShippedAnswer> answers = explore::AskShippedProgram(steps);
-  return answers.empty() ? std::nullopt : std::optional(answers[0]);
+  if (answers.empty()) return std::nullopt;
+  if (answers[0].kind != explore::ShippedAnswer::kDivided) return answers[0];
+  return explore::AskUndivided(name, scenario, scene, answers[0], limits, &schedule);
 }
 
 // A finding of the shipped program too? Its memory is x86's, and nothing else but the schedule's
 // order while it is led through it.
 std::string Confirm(const Design& variant, const std::string& scenario, const explore::Scene& scene,
-                    MemoryModel model, const explore::Replayed& replayed, Json* confirmed) {
+                    const explore::Schedule& schedule, const explore::MachineLimits& limits,
+                    Json* confirmed) {
   *confirmed = nullptr;
-  if (model != MemoryModel::kSc) {
+  if (limits.model != MemoryModel::kSc) {
     return "possible, not confirmed: only schedules of sc can be repeated in the shipped program";
   }
-  const auto answer = AskShipped(variant, scenario, scene, replayed);
+  const auto answer = AskShipped(variant, scenario, scene, schedule, limits);
   if (!answer.has_value()) return "possible, not confirmed: kill9 is not beside this program";
   *confirmed = answer->kind == explore::ShippedAnswer::kSame;
   if (*confirmed) return "confirmed in the shipped program";
@@ -96,8 +102,9 @@ std::string Confirm(const Design& variant, const std::string& scenario, const ex
 
 // What the shipped program makes of a schedule in which nothing is wrong.
 std::string InShipped(const Design& variant, const std::string& scenario,
-                      const explore::Scene& scene, const explore::Replayed& replayed) {
-  const auto answer = AskShipped(variant, scenario, scene, replayed);
+                      const explore::Scene& scene, const explore::Schedule& schedule,
+                      const explore::MachineLimits& limits) {
+  const auto answer = AskShipped(variant, scenario, scene, schedule, limits);
   if (!answer.has_value()) return "kill9 is not beside this program";
   const bool same = answer->kind == explore::ShippedAnswer::kSame;
   const bool other = answer->kind == explore::ShippedAnswer::kOther;
@@ -152,10 +159,10 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
   }
   runs->push_back(RunOf(variant, name, arguments, result, verdict, token));
   if (!token.empty()) {
-    const explore::Replayed replayed = explore::Replay(
-        result.schedule, {.model = options.model, .deaths = options.deaths, .trace = true});
     const std::string confirmation =
-        Confirm(variant, name, *scene, options.model, replayed, &runs->back()["confirmed"]);
+        Confirm(variant, name, *scene, result.schedule,
+                {.model = options.model, .deaths = options.deaths, .trace = true},
+                &runs->back()["confirmed"]);
     runs->back()["confirmation"] = confirmation;
     out << "    " << confirmation << "\n";
   }
@@ -262,11 +269,11 @@ int RepeatToken(const ExploreArguments& arguments) {
         << VerdictName(replayed.finding.verdict) << ": " << replayed.finding.message << "\n";
     const bool passes = replayed.finding.verdict == Verdict::kPass;
     if (passes && arguments.shipped > 0 && token->model == MemoryModel::kSc) {
-      out << "    " << InShipped(*design, token->scenario, *scene, replayed) << "\n";
+      out << "    " << InShipped(*design, token->scenario, *scene, token->schedule, limits) << "\n";
     }
     if (passes) continue;
     Json ignored;
-    out << "    " << Confirm(*design, token->scenario, *scene, token->model, replayed, &ignored)
+    out << "    " << Confirm(*design, token->scenario, *scene, token->schedule, limits, &ignored)
         << "\n";
   }
   out << "failed " << CountOf(failed, "time") << " of " << arguments.times << "\n";

@@ -79,11 +79,27 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
   return ExitCode(verdict);
 }
 
+// What is asked for and not run is told.
+int Skip(const Design& variant, const std::string& scenario, const std::string& reason,
+         const ExploreArguments& arguments, Json* runs) {
+  LinesBeside(arguments.json) << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()),
+                                                 reason);
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(Verdict::kSkipped)},
+                   {"reason", reason}});
+  return kExitPass;
+}
+
 // Not a test of the design: whether the explorer's is the shipped one.
 int CompareOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
                Json* runs) {
   std::ostream& out = LinesBeside(arguments.json);
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
+  if (const char* why = scene->why_not_shipped(); why != nullptr) {
+    return Skip(variant, name, why, arguments, runs);
+  }
   const explore::ShippedScore score =
       explore::CompareWithShipped(std::string(variant.name()), name, *scene,
                                   {.deaths = static_cast<int>(arguments.deaths),
@@ -126,23 +142,9 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
   return ExitCode(verdict);
 }
 
-// A design that has no scenes: what is asked for and not run is told.
-int Skip(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
-         Json* runs) {
-  const std::string reason = explore::WhyNotExplored(variant);
-  LinesBeside(arguments.json) << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()),
-                                                 reason);
-  runs->push_back({{"variant", variant.name()},
-                   {"scenario", scenario},
-                   {"memory_model", arguments.model},
-                   {"verdict", VerdictName(Verdict::kSkipped)},
-                   {"reason", reason}});
-  return kExitPass;
-}
-
 int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
-  if (!explore::WhyNotExplored(*unit.variant).empty()) {
-    return Skip(*unit.variant, unit.scenario, arguments, runs);
+  if (const std::string why = explore::WhyNotExplored(*unit.variant); !why.empty()) {
+    return Skip(*unit.variant, unit.scenario, why, arguments, runs);
   }
   if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, runs);
   if (unit.is_drawn()) return ExploreDrawn(*unit.variant, arguments, runs);
