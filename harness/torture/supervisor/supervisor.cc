@@ -29,8 +29,8 @@ namespace {
 constexpr uint64_t kPollNs = 1'000'000;  // at least this often the rings are drained
 constexpr uint64_t kExtension = 8;       // times the kills asked for, where these proved nothing
 constexpr uint64_t kOperationsOfAKill = 40;  // as much work, where nobody dies
-// On a busy machine so few deaths tell nothing: a run that has proved nothing by the end of its
-// extension goes on until there were more, for some more extensions.
+// On a busy machine so few deaths in operations tell nothing: a run that has proved nothing by the
+// end of its extension goes on until there were more, for some more extensions.
 constexpr uint64_t kFewKills = 1000;
 constexpr uint64_t kMostExtensions = 6;
 constexpr uint64_t kWatchNs = 20'000'000;
@@ -373,7 +373,7 @@ SupervisorReport Supervisor::Run() {
       static_cast<uint64_t>(std::max(options_.least_extension_seconds, options_.seconds) * 1e9);
   while (!over() && !enough_kills()) {
     const uint64_t now = MonotonicNs();
-    const uint64_t most = report_.kills_total() < kFewKills ? kMostExtensions : 1;
+    const uint64_t most = report_.kills_in_operation() < kFewKills ? kMostExtensions : 1;
     if (now >= end && (now >= end + most * extension_ns || !proves_nothing())) break;
     const uint64_t left_us =
         now < end ? (end - now) / 1000 + 1 : context_.scenario.audit_interval_us;
