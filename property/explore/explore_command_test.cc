@@ -203,9 +203,9 @@ TEST(ExploreCommand, ShippedProgramThatDoesSomethingElseIsTold) {
   std::filesystem::remove(file + ".answers");
 }
 
-// None of these could once be led through: another one's look at the mutex came between plain stores
-// that the shipped program makes in another order; it reads once more what it has read before; its
-// victim stores two words at once; its kernel does all for the dead at once.
+// None of these could once be led through: another one's look at the mutex came between plain
+// stores that the shipped program makes in another order; it reads once more what it has read
+// before; its victim stores two words at once; its kernel does all for the dead at once.
 TEST(ExploreCommand, ShippedProgramIsLedThroughWhatItDoesInAnotherOrderOrAtOnce) {
   if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
   for (const std::string token :
