@@ -68,7 +68,7 @@ TEST_P(ExploreWaiting, WhoWaitsFirstSleeps) {
 }
 
 TEST_P(ExploreWaiting, SchedulesWithOneDeathAreLegal) {
-  ExpectManyPass(*GetParam(), OtherScenes(*GetParam()), Strategy::kRandom, 200);
+  ExpectManyPass(*GetParam(), OtherScenes(*GetParam()), Strategy::kRandom, 400);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ExploreWaiting, testing::ValuesIn(DesignsThatWait()),
