@@ -360,7 +360,7 @@ TEST(BroadcastBruteForce, SettlingOnTheWaySaysTheSame) {
   EXPECT_GT(compared, kRounds / 4u);
 }
 
-// Of a history in which rows of `count` messages were sent, of whose numbers only the last is known.
+// Of a history in which `count` messages were sent, of whose numbers only the last is known.
 std::clock_t TicksToCheck(uint64_t count) {
   BroadcastStream stream;
   const std::clock_t begin = std::clock();

@@ -14,7 +14,7 @@
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
 #include "property/command/command_for_tests.h"
-#include "property/scaffold/refuse_namespaces.h"
+#include "property/scaffold/namespaces.h"
 
 namespace kill9 {
 namespace {

@@ -20,7 +20,7 @@
 #include "property/scaffold/children.h"
 #include "property/scaffold/eventually.h"
 #include "property/scaffold/namespaces.h"
-#include "property/scaffold/refuse_namespaces.h"
+#include "property/scaffold/namespaces.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
 

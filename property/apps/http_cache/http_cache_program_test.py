@@ -299,7 +299,8 @@ class DeathsTest(FilesTest):
         for attempt in range(20):
             path, before = "/crowd/%d" % attempt, self.waiting()
             fetched = {w["pid"]: w["origin_requests"] for w in self.cache.statistics()["workers"]}
-            clients = self.crowd(path, lambda: self.waiting() - before == CROWD - 1)
+            clients = self.crowd(path, lambda: self.waiting() - before == CROWD - 1 and
+                                 self.origin.count(path) > 0)
             self.assertEqual(self.origin.count(path), 1)
             workers = self.cache.statistics()["workers"]
             if len(workers) == 2 and all(w["connections"] > 1 for w in workers):
