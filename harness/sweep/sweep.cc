@@ -79,9 +79,8 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
   return request;
 }
 
-// Of one cell in four, whatever other cells there are; and who recovers is overtaken in half of the
-// rest, since only there a recovery meets another one, and the next owner. Where a mode has nothing
-// to do (a create, a full table), none is missed.
+// Of one cell in four, whatever other cells there are. Where a mode has nothing to do (a create, a
+// full table), none is missed.
 void SampleMode(CellRequest* request) {
   constexpr uint64_t kPerMille = 250;
   constexpr uint32_t kPlaces = 2;
@@ -90,12 +89,9 @@ void SampleMode(CellRequest* request) {
       &CellRequest::recovery, &CellRequest::two_victims,       &CellRequest::three_members};
   const std::string name = CellName(*request);
   Random random(request->seed, XXH3_64bits(name.data(), name.size()));
-  const bool any = random.Chance(kPerMille);
-  const bool overtakes =
-      !any && request->operation == std::string_view("recover") && random.Chance(500);
-  if (!any && !overtakes) return;
+  if (!random.Chance(kPerMille)) return;
   request->samples_mode = 1;
-  request->*kModes[overtakes ? 0 : random.Below(std::size(kModes))] = 1;
+  request->*kModes[random.Below(std::size(kModes))] = 1;
   if (request->pairs == 0) request->pairs = kPlaces;
 }
 

@@ -266,6 +266,10 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
   absl::StatusOr<std::unique_ptr<Store>> store = scene_.variant_.Attach(scene_.segment_);
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
+  // The victim's value is to fit, too, not only as much of it as the state has.
+  if (IsOfLargeValues(scene_.operation_) && store_->max_value_bytes() < kLargeBytes) {
+    return absl::ResourceExhaustedError("large values do not fit");
+  }
   scene_.target_ = NewKey("target", any);
   if (IsOfTheLongestKey(scene_.operation_)) {
     scene_.keys_[scene_.target_].resize(store_->max_key_bytes(), 'k');
