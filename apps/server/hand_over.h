@@ -31,9 +31,21 @@ class HandOver {
     int from = 0;  // asks for a connection, unless it brings one
     int connection = -1;
   };
+
   // Asks for a connection, of the worker that has the most if it would still have as many as this
   // one. `connections(i)`: how many worker i has, or about so many; 0 where it does not run.
   void Ask(int worker, absl::FunctionRef<uint64_t(int)> connections) const;
+  // Answers who asks: gives it one of the own connections that may be given away, if it has so few
+  // that this worker then still has as many. REQUIRES: Close() of one leaves the socket as it is.
+  template <typename All>
+  void Give(int worker, int to, const All& all, uint64_t theirs) const {
+    if (all.size() <= theirs + 1) return;
+    for (const auto& one : all) {
+      if (!one->may_be_given_away()) continue;
+      if (Send(to, {.from = worker, .connection = one->fd()})) one->Close();
+      return;
+    }
+  }
   // False: it could not be sent now. Whose connection was sent may close it.
   bool Send(int to, const Letter& letter) const;
   // False: there is none.

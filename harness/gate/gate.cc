@@ -147,7 +147,7 @@ void Gate::RunTiers(std::vector<TierPlan> plan) {
   for (TierPlan& one : plan) {
     const double share = kShares[static_cast<size_t>(one.tier)];
     std::erase_if(one.steps, [this](const GateStep& step) {
-      if (!step.skipped.empty()) Take(step, Read(step, {}));
+      if (!step.skipped.empty()) Take(step, {}, Read(step, {}));
       return !step.skipped.empty();
     });
     if (one.tier == Tier::kChecker || one.tier == Tier::kProperty) {
@@ -259,20 +259,22 @@ void Gate::RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep
     undecided = std::any_of(answers.begin(), answers.end(), [](const StepResult& answer) {
       return ExitCode(answer.verdict) == kExitUndecided && !answer.lacked_time;
     });
-    if (*interrupted_ != 0 || last.ending == ExitReason::kNotWanted) break;
+    if (*interrupted_ != 0) break;
   }
-  if (last.ending == ExitReason::kNotWanted) return NotRun();
-  Take(step, std::move(answers));
+  Take(step, last, std::move(answers));
 }
 
 void Gate::RunSteps(const std::vector<GateStep>& steps, size_t parallel) {
   pool_.Run(steps, parallel, deadline_, [this](const GateStep& step, const Outcome& outcome) {
-    if (outcome.ending == ExitReason::kNotWanted) return NotRun();
-    Take(step, Read(step, outcome));
+    Take(step, outcome, Read(step, outcome));
   });
 }
 
-void Gate::Take(const GateStep& step, std::vector<StepResult> answers) {
+void Gate::Take(const GateStep& step, const Outcome& outcome, std::vector<StepResult> answers) {
+  if (outcome.ending == ExitReason::kNotWanted) {
+    ++steps_not_run_;
+    return;
+  }
   ++steps_ended_;
   bool all_passed = true;
   for (StepResult& answer : answers) {

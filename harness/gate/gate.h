@@ -77,8 +77,8 @@ class Gate {
   // `size` fills in how much of it is run, at each try.
   void RunUntilDecided(const GateStep& step, absl::FunctionRef<void(GateStep&)> size);
   void RunSteps(const std::vector<GateStep>& steps, size_t parallel);
-  void Take(const GateStep& step, std::vector<StepResult> answers);
-  void NotRun() { ++steps_not_run_; }
+  // Of a step that is not wanted any more nothing but that.
+  void Take(const GateStep& step, const Outcome& outcome, std::vector<StepResult> answers);
   void Add(StepResult answer);
 
   const GateOptions& options_;

@@ -16,10 +16,24 @@ constexpr std::string_view kStyle =
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}"
     "th,td{border-color:#444}}";
 
+// What the workers have together. `of(row)`: one of them.
+template <typename Of>
+uint64_t Sum(std::span<const CounterRow> workers, Of of) {
+  uint64_t sum = 0;
+  for (const CounterRow& row : workers) sum += of(row);
+  return sum;
+}
+
 uint64_t Total(std::span<const CounterRow> workers, Counter counter) {
-  uint64_t total = 0;
-  for (const CounterRow& row : workers) total += row.Of(counter);
-  return total;
+  return Sum(workers, [counter](const CounterRow& row) { return row.Of(counter); });
+}
+
+template <typename Of>
+void AddRow(std::string& page, std::string_view name, std::span<const CounterRow> workers, Of of) {
+  absl::StrAppend(&page, "<tr><th scope=\"row\">", std::string(name), "</th><td>", Sum(workers, of),
+                  "</td>");
+  for (const CounterRow& row : workers) absl::StrAppend(&page, "<td>", of(row), "</td>");
+  page.append("</tr>");
 }
 
 std::string Escaped(std::string_view text) {
@@ -38,12 +52,6 @@ std::string Escaped(std::string_view text) {
 
 uint64_t Clients(const CounterRow& row) { return row.clients.load(std::memory_order_relaxed); }
 
-uint64_t AllClients(std::span<const CounterRow> workers) {
-  uint64_t all = 0;
-  for (const CounterRow& row : workers) all += Clients(row);
-  return all;
-}
-
 template <typename Value>
 std::string JsonObject(int64_t pid, uint64_t clients, Value value) {
   std::string text = absl::StrCat("{\"pid\": ", pid, ", \"clients\": ", clients);
@@ -58,7 +66,7 @@ std::string JsonObject(int64_t pid, uint64_t clients, Value value) {
 
 std::string StatisticsJson(std::span<const CounterRow> workers) {
   std::string text = "{\"total\": ";
-  text.append(JsonObject(getppid(), AllClients(workers),
+  text.append(JsonObject(getppid(), Sum(workers, Clients),
                          [&](Counter counter) { return Total(workers, counter); }));
   text.append(", \"workers\": [");
   for (size_t worker = 0; worker < workers.size(); ++worker) {
@@ -85,18 +93,13 @@ std::string StatisticsPage(std::span<const CounterRow> workers, const std::strin
   page.append("<table><thead><tr><th scope=\"col\">since the start</th><th scope=\"col\">all</th>");
   for (size_t worker = 0; worker < workers.size(); ++worker)
     absl::StrAppend(&page, "<th scope=\"col\">worker ", worker + 1, "</th>");
-  absl::StrAppend(&page, "</tr></thead><tbody><tr><th scope=\"row\">clients now</th><td>",
-                  AllClients(workers), "</td>");
-  for (const CounterRow& row : workers) absl::StrAppend(&page, "<td>", Clients(row), "</td>");
-  page.append("</tr>");
+  page.append("</tr></thead><tbody>");
+  AddRow(page, "clients now", workers, Clients);
   for (size_t at = 0; at < kCounters; ++at) {
     std::string name(kCounterNames[at]);
     for (char& c : name) c = c == '_' ? ' ' : c;
     const Counter counter = static_cast<Counter>(at);
-    absl::StrAppend(&page, "<tr><th scope=\"row\">", name, "</th><td>", Total(workers, counter),
-                    "</td>");
-    for (const CounterRow& row : workers) absl::StrAppend(&page, "<td>", row.Of(counter), "</td>");
-    page.append("</tr>");
+    AddRow(page, name, workers, [counter](const CounterRow& row) { return row.Of(counter); });
   }
   return page.append("</tbody></table></main></body></html>\n");
 }

@@ -123,14 +123,7 @@ class Worker {
 
   void GiveClient(int to) {
     const uint64_t theirs = setup_.rows[to].clients.load(std::memory_order_relaxed);
-    if (ending_ || clients_.size() <= theirs + 1) return;
-    for (Client* const client : clients_) {
-      if (!client->may_be_given_away()) continue;
-      if (setup_.hand_over->Send(to, {.from = setup_.number, .connection = client->fd()})) {
-        client->Close();
-      }
-      return;
-    }
+    if (!ending_) setup_.hand_over->Give(setup_.number, to, clients_, theirs);
   }
 
   static void OnLetter(int, short, void* self) {

@@ -120,13 +120,7 @@ class Worker {
     const WorkerSlot& other = parts_.shared->slots[static_cast<size_t>(to)];
     // Relaxed: a hint.
     const uint64_t theirs = other.connections.load(std::memory_order_relaxed);
-    auto& all = context_.connections;
-    if (ending_ || all.size() <= theirs + 1) return;
-    for (const auto& one : all) {
-      if (!one->may_be_given_away()) continue;
-      if (parts_.hand_over->Send(to, {.from = index_, .connection = one->fd()})) one->Close();
-      return;
-    }
+    if (!ending_) parts_.hand_over->Give(index_, to, context_.connections, theirs);
   }
 
   static void OnLetter(int, short, void* object) {

@@ -267,8 +267,8 @@ absl::Status SceneMaker::Make(uint64_t size_bytes) {
   if (!store.ok()) return store.status();
   store_ = *std::move(store);
   // The victim's value is to fit, too, not only as much of it as the state has.
-  if (IsOfLargeValues(scene_.operation_) && store_->max_value_bytes() < kLargeBytes) {
-    return absl::ResourceExhaustedError("large values do not fit");
+  if (store_->max_value_bytes() < BytesWritten(scene_.sizes(), scene_.operation_)) {
+    return absl::ResourceExhaustedError("the victim's value does not fit");
   }
   scene_.target_ = NewKey("target", any);
   if (IsOfTheLongestKey(scene_.operation_)) {

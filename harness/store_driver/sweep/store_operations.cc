@@ -86,6 +86,12 @@ ValueSizes SizesOf(const Traits& traits) {
   return {value, longest, std::min(kSmallerBytes, value - value / 3)};
 }
 
+uint32_t BytesWritten(const ValueSizes& sizes, StoreOperation operation) {
+  if (operation == StoreOperation::kPutLarger) return sizes.larger;
+  if (IsOfLargeValues(operation)) return kLargeBytes;
+  return operation == StoreOperation::kPutSmaller ? sizes.smaller : sizes.value;
+}
+
 bool Applies(const Traits& traits, StoreOperation operation, StoreState state) {
   if (IsOfLargeValues(operation) && !TakesValuesOf(traits, kLargeBytes)) return false;
   // Each tells who wrote it, and no two of them are of one length.

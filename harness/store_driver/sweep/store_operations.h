@@ -91,6 +91,8 @@ struct ValueSizes {
   uint32_t value, larger, smaller;
 };
 ValueSizes SizesOf(const Traits& traits);
+// How long a value is that the operation puts, if it puts one.
+uint32_t BytesWritten(const ValueSizes& sizes, StoreOperation operation);
 
 // Whether the operation says something in this state that it does not say in another, and the
 // design has it.

@@ -9,12 +9,6 @@
 namespace kill9::sweep {
 namespace {
 
-uint32_t BytesWritten(const ValueSizes& sizes, StoreOperation operation) {
-  if (operation == StoreOperation::kPutLarger) return sizes.larger;
-  if (IsOfLargeValues(operation)) return kLargeBytes;
-  return operation == StoreOperation::kPutSmaller ? sizes.smaller : sizes.value;
-}
-
 constexpr Expiry kFarOff = Expiry::AtNs(int64_t{1} << 62);
 
 // For ever: no time of the clock, which is another one in every run, gets into the segment.

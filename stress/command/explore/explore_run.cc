@@ -110,11 +110,9 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
                           : is_interrupted != 0 ? Verdict::kUndecided
                           : score.same == 0     ? Verdict::kVacuous
                                                 : Verdict::kPass;
-  out << absl::StrFormat(
-      "%-22s %-20s %-16s %6d the same (%d moved) %6d other %6d "
-      "diverged\n",
-      std::string(variant.name()), name, std::string(VerdictName(verdict)), score.same, score.moved,
-      score.other, score.diverged);
+  out << absl::StrFormat("%-22s %-20s %-16s %6d the same (%d moved) %6d other %6d diverged\n",
+                         std::string(variant.name()), name, std::string(VerdictName(verdict)),
+                         score.same, score.moved, score.other, score.diverged);
   Json run = {{"variant", variant.name()},
               {"scenario", name},
               {"memory_model", "sc"},

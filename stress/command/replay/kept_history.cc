@@ -64,7 +64,7 @@ Naming NamingOf(const EdnHistory& history) {
 }
 
 // The last operations, a column for each process, as many as fit. Empty: hardly any do.
-std::string TheEndOf(const EdnHistory& history) {
+std::string TheEndOf(const EdnHistory& history, const Terminal& terminal) {
   std::vector<Operation> latest = history.operations;
   std::ranges::sort(latest, std::greater(), &Operation::finish);
   std::string story;
@@ -73,7 +73,7 @@ std::string TheEndOf(const EdnHistory& history) {
     Counterexample end;
     end.operations = latest;
     std::ranges::sort(end.operations, {}, &Operation::invoke);
-    story = RenderStory(end, NamingOf(history), Terminal(2).page_columns());
+    story = RenderStory(end, NamingOf(history), terminal.page_columns());
   }
   return story;
 }
@@ -121,7 +121,7 @@ std::optional<Verdict> CheckKeptHistory(const ModelChecker& model, const Json& r
     std::cerr << RenderText(*outcome->counterexample, NamingOf(*history), terminal.page_columns());
   } else if (outcome->verdict == Verdict::kPass) {
     std::cerr << "  what was found is nothing that the operations that ended show\n";
-    const std::string end = TheEndOf(*history);
+    const std::string end = TheEndOf(*history, terminal);
     if (!end.empty()) {
       std::cerr
           << "\nhow it ended (who was in a call when the run ended is shown as dying in it)\n\n"
