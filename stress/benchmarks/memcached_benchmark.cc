@@ -6,11 +6,12 @@
 //
 //     memcached_benchmark [--ours=build/release/kill9-memcached] [--theirs=memcached]
 //                         [--workers=2] [--clients=2] [--rounds=5] [--seconds=0.5] [--only=get_100]
-//                         [--kill-every-ms=0] [--seed=1] [--json=F]
+//                         [--kill-every-ms=0] [--bare] [--seed=1] [--json=F]
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include <mutex>
 #include <random>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -41,6 +43,8 @@ namespace {
 
 constexpr int kKeyDigits = 10;
 constexpr int kFirstPort = 22201;
+constexpr std::string_view kNoOp = "mn\r\n";
+constexpr std::string_view kNoOpDone = "MN\r\n";
 
 struct Load {
   std::string name;
@@ -59,6 +63,7 @@ struct Settings {
   int rounds = 5;
   double seconds = 0.5;
   int kill_every_ms = 0;
+  bool bare = false;
   uint64_t seed = 1;  // of the first client; of the others those that follow
   std::string only;
   std::string json;
@@ -89,8 +94,63 @@ double TicksOf(pid_t pid) {
   return static_cast<double>(user + system + ended_user + ended_system);
 }
 
+sockaddr_in LoopbackAt(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+void SendWithoutDelay(int fd) {
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+// Sends the same bytes for each batch that ends with a no-op, and looks at nothing else.
+void AnswerWith(int fd, const std::string& answer) {
+  SendWithoutDelay(fd);
+  std::vector<char> buffer(1 << 20);
+  for (size_t had = 0;;) {
+    const ssize_t got = recv(fd, buffer.data() + had, buffer.size() - had, 0);
+    if (got <= 0) break;
+    had += static_cast<size_t>(got);
+    if (!std::string_view(buffer.data(), had).ends_with(kNoOp)) continue;
+    had = 0;
+    for (size_t sent = 0; sent < answer.size();) {
+      const ssize_t now = send(fd, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
+      if (now <= 0) break;
+      sent += static_cast<size_t>(now);
+    }
+  }
+  close(fd);
+}
+
+[[noreturn]] void ServeBare(int port, const std::string& answer) {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const sockaddr_in address = LoopbackAt(port);
+  if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener, 100) != 0) {
+    Die(absl::StrCat("port ", port, " is in use"));
+  }
+  for (;;) {
+    const int fd = accept(listener, nullptr, nullptr);
+    if (fd >= 0) std::thread(AnswerWith, fd, std::cref(answer)).detach();
+  }
+}
+
 class Server {
  public:
+  // The least that anybody does who gives this answer to each batch: a thread a client, no store.
+  Server(const std::string& answer, int port) : pid_(fork()), port_(port) {
+    if (pid_ < 0) Die("no process can be made");
+    if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ServeBare(port, answer);
+    }
+  }
   Server(std::vector<std::string> command, int port) : port_(port) {
     std::vector<char*> argv;
     for (std::string& one : command) argv.push_back(one.data());
@@ -126,12 +186,26 @@ double MsSince(std::chrono::steady_clock::time_point begin) {
       .count();
 }
 
+// To one get, if all its keys are there.
+std::string AnswerTo(const Load& load) {
+  const std::string value(load.value_bytes, 'v');
+  std::string answer;
+  for (int key = 0; key < load.keys_of_a_get; ++key) {
+    absl::StrAppend(&answer, "VALUE ", KeyOf(0), " 0 ", value.size(), "\r\n", value, "\r\n");
+  }
+  return answer + "END\r\n";
+}
+
 // Requests of one connection, one batch after another, each with a no-op at its end, whose answer
 // tells that all have come. (kill9-memcached may have forgotten a key: its store is a cache.)
 class Client {
  public:
   Client(int port, const Load& load, uint64_t seed)
-      : port_(port), load_(load), value_(load.value_bytes, 'v'), random_(seed) {
+      : port_(port),
+        load_(load),
+        answer_bytes_(AnswerTo(load).size()),
+        value_(load.value_bytes, 'v'),
+        random_(seed) {
     Connect();
   }
   ~Client() { close(fd_); }
@@ -170,8 +244,7 @@ class Client {
         requests_ += KeyOf(Draw());
       }
       requests_ += "\r\n";
-      const size_t head = absl::StrCat("VALUE ", KeyOf(0), " 0 ", load_.value_bytes, "\r\n").size();
-      answer += static_cast<size_t>(load_.keys_of_a_get) * (head + load_.value_bytes + 2) + 5;
+      answer += answer_bytes_;
       done += static_cast<uint64_t>(load_.keys_of_a_get);
     }
     if (Exchange(answer)) {
@@ -191,15 +264,11 @@ class Client {
     absl::StrAppend(&requests_, "set ", KeyOf(key), " 0 0 ", value_.size(), "\r\n", value_, "\r\n");
   }
   void Connect() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port_));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const sockaddr_in address = LoopbackAt(port_);
     for (int attempt = 0; attempt < 2000; ++attempt) {
       fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
       if (connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-        const int on = 1;
-        setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        SendWithoutDelay(fd_);
         return;
       }
       close(fd_);
@@ -209,15 +278,15 @@ class Client {
   }
   // `answer`: how long it is if all is there.
   bool Exchange(size_t answer) {
-    requests_ += "mn\r\n";
-    answer += 4;
+    requests_ += kNoOp;
+    answer += kNoOpDone.size();
     if (send(fd_, requests_.data(), requests_.size(), MSG_NOSIGNAL) !=
         static_cast<ssize_t>(requests_.size())) {
       return false;
     }
     buffer_.resize(std::max(buffer_.size(), answer));
     size_t got = 0;
-    while (!std::string_view(buffer_.data(), got).ends_with("MN\r\n")) {
+    while (!std::string_view(buffer_.data(), got).ends_with(kNoOpDone)) {
       const ssize_t now = recv(fd_, buffer_.data() + got, answer - got, 0);
       if (now <= 0) return false;
       got += static_cast<size_t>(now);
@@ -228,6 +297,7 @@ class Client {
 
   int port_;
   const Load& load_;
+  size_t answer_bytes_;  // of a get
   std::string value_, requests_;
   std::vector<char> buffer_;
   std::mt19937_64 random_;
@@ -287,16 +357,36 @@ Measured Measure(const Server& server, const Load& load, const Settings& setting
           waits_ms};
 }
 
+Json SpreadOf(const std::vector<double>& values) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  return {{"low", *low}, {"median", Median(values)}, {"high", *high}};
+}
+
+// Beside `theirs`; `run` gets the ratios. The most that any server can reach with these clients.
+void MeasureBare(const Server& theirs, const Load& load, const Settings& settings, Json& run) {
+  std::string answer;
+  for (int i = 0; i < load.pipelined; ++i) answer += AnswerTo(load);
+  absl::StrAppend(&answer, kNoOpDone);
+  const Server bare(answer, kFirstPort + 2);
+  std::vector<double> time_ratios, work_ratios;
+  for (int round = 0; round < settings.rounds; ++round) {
+    const Measured others = Measure(theirs, load, settings, 0);
+    const Measured least = Measure(bare, load, settings, 0);
+    time_ratios.push_back(least.per_second / others.per_second);
+    work_ratios.push_back(least.per_tick / others.per_tick);
+  }
+  std::printf("%-24s %10s %10s %9.2f %14.2f\n", "  a bare server", "", "", Median(time_ratios),
+              Median(work_ratios));
+  std::fflush(stdout);
+  run["bare_in_time"] = SpreadOf(time_ratios);
+  run["bare_for_its_work"] = SpreadOf(work_ratios);
+}
+
 // Of the server's processor time, beyond what its requests take when nobody is killed.
 double CostOfAKill(const Measured& calm, const Measured& killed) {
   const double requests = killed.per_tick * std::max(killed.ticks, 1.0);
   const double ticks = killed.ticks - requests / calm.per_tick;
   return ticks * 1000 / static_cast<double>(sysconf(_SC_CLK_TCK)) / std::max(killed.kills, 1);
-}
-
-Json SpreadOf(const std::vector<double>& values) {
-  const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  return {{"low", *low}, {"median", Median(values)}, {"high", *high}};
 }
 
 std::vector<Load> Loads() {
@@ -360,6 +450,7 @@ Json Compare(const Load& load, const Settings& settings) {
     if (!waits_ms.empty()) run["wait_ms"] = SpreadOf(waits_ms);
     run["waits"] = waits_ms.size();
   }
+  if (settings.bare && load.sets_percent == 0) MeasureBare(theirs, load, settings, run);
   return run;
 }
 
@@ -380,6 +471,7 @@ int main(int argc, char** argv) {
   options.Add("--seconds", settings.seconds, "of each measurement").Positive();
   options.Add("--only", settings.only, "loads whose names begin so");
   options.Add("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
+  options.Add("--bare", settings.bare, "beside what only sends as much, for loads of gets");
   options.Add("--seed", settings.seed, "of the keys that clients draw");
   options.Add("--json", settings.json, "the result file");
   return options.Run(argc, argv, [&] {

@@ -24,6 +24,7 @@ namespace {
 constexpr uint64_t kPatienceNs = 10'000'000'000;
 constexpr size_t kDraws = 1 << 16;
 constexpr uint64_t kCostOperations = 100'000;
+constexpr uint64_t kCostNs = 200'000'000;
 constexpr unsigned kBatch = 32;  // operations between two looks at the stop flag
 constexpr unsigned kTimedEvery = 8;
 
@@ -188,8 +189,13 @@ Costs MeasureCosts(Subject& subject, const Load& load, uint64_t seed) {
   Random random(seed);
   const auto each = [&](auto operation) {
     const uint64_t begin = MonotonicNs();
-    for (uint64_t i = 0; i < kCostOperations; ++i) operation(keys[random.Below(load.entries)]);
-    return static_cast<double>(MonotonicNs() - begin) / kCostOperations;
+    uint64_t done = 0, took = 0;
+    while (done < kCostOperations && took < kCostNs) {
+      for (unsigned i = 0; i < kBatch; ++i) operation(keys[random.Below(load.entries)]);
+      done += kBatch;
+      took = MonotonicNs() - begin;
+    }
+    return static_cast<double>(took) / static_cast<double>(done);
   };
   Costs costs;
   costs.get_ns = each([&](const std::string& key) { access->Get(key, &out); });

@@ -41,7 +41,8 @@ Rate Measure(Subject& subject, const Load& load, const Mix& mix, Latencies* late
 // Puts every key once. False: it took longer than `seconds`.
 bool Fill(Subject& subject, const Load& load, double seconds = 1e9);
 
-// One worker's mean times, in nanoseconds, over some 100,000 uniform operations each.
+// One worker's mean times, in nanoseconds, over some 100,000 uniform operations each, or as many as
+// it does in 0.2 s.
 struct Costs {
   double get_ns = 0;
   double put_ns = 0;
