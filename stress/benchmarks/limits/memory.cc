@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "harness/base/clock.h"
 #include "harness/torture/segment_unlinker.h"
 #include "stress/benchmarks/limits/measure.h"
 
@@ -15,6 +16,7 @@ namespace kill9::limits {
 namespace {
 
 constexpr uint64_t kSegmentBytes = 16u << 20;
+constexpr uint64_t kFillingNs = 10'000'000'000;  // where no end must be reached
 
 // Blocks that are really there: files may be sparse.
 uint64_t BytesOf(const std::string& directory) {
@@ -45,13 +47,17 @@ double OverheadBytes(const Variant& variant, size_t value_bytes) {
   absl::StatusOr<std::unique_ptr<Store>> store = variant.Attach(*segment);
   if (!store.ok()) return 0;
   const uint64_t empty = directory.empty() ? 0 : BytesOf(directory);
-  // As many as half the segment would hold without overhead; or, where it is bounded, until it says
-  // no or forgets.
+  // As many as half the segment would hold without overhead, or as many as it takes in ten seconds;
+  // or, where it is bounded, until it says no or forgets.
   const std::string value(value_bytes, 'r');
   const uint64_t bare = 16 + value_bytes;
   const uint64_t most = kSegmentBytes / bare / (directory.empty() ? 1 : 2);
+  const uint64_t begin = MonotonicNs();
+  const auto goes_on = [&](uint64_t entries) {
+    return entries < most && (directory.empty() || MonotonicNs() - begin < kFillingNs);
+  };
   uint64_t entries = 0;
-  while (entries < most && (*store)->Put(KeyOf(entries), value).ok()) ++entries;
+  while (goes_on(entries) && (*store)->Put(KeyOf(entries), value).ok()) ++entries;
   if (!variant.traits().lossless) {
     entries = 0;
     const absl::Status counted = (*store)->ForEach([&entries](const EntryView&) {
