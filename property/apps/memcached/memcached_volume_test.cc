@@ -189,9 +189,12 @@ struct Volume {
   uint64_t kills = 0, master_kills = 0;
 };
 
-// For each so many answers a worker is killed, and every 20th time the master with all.
+constexpr uint64_t kKillsPerMaster = 20;
+
+// For each so many answers a worker is killed, and every 20th time the master with all. It goes on
+// until `kills` were: who kills may have no CPU for as long as many answers take.
 Volume LoadAndKill(MemcachedServer& server, VolumeBoard& board, uint64_t requests,
-                   uint64_t requests_per_kill) {
+                   uint64_t requests_per_kill, uint64_t kills) {
   const auto begin = std::chrono::steady_clock::now();
   const std::chrono::seconds most(VolumeNumber("KILL9_SECONDS", 3600));
   std::vector<std::thread> threads;
@@ -200,12 +203,15 @@ Volume LoadAndKill(MemcachedServer& server, VolumeBoard& board, uint64_t request
   }
   Volume volume;
   std::mt19937_64 random(TestSeed());
-  for (uint64_t next = requests_per_kill; board.answers < requests && board.IsRight();) {
+  const auto goes_on = [&] {
+    return (board.answers < requests || volume.kills < kills) && board.IsRight();
+  };
+  for (uint64_t next = requests_per_kill; goes_on();) {
     if (std::chrono::steady_clock::now() - begin > most) break;
     SleepMicroseconds(1000);
     if (board.answers < next) continue;
     next = board.answers + requests_per_kill;
-    if (++volume.kills % 20 == 0) {
+    if (++volume.kills % kKillsPerMaster == 0) {
       server.Kill();
       server.Start();
       ++volume.master_kills;
@@ -227,7 +233,8 @@ TEST(MemcachedVolume, EveryAnswerIsRightWhoeverIsKilled) {
   {
     MemcachedServer server({"-m", "16", "-t", "2", "--file", file, "--file", other},
                            KILL9_MEMCACHED);
-    volume = LoadAndKill(server, board, requests, requests > 1'000'000 ? 25'000 : 2'000);
+    volume = LoadAndKill(server, board, requests, requests > 1'000'000 ? 25'000 : 2'000,
+                         kKillsPerMaster);
   }
   std::cout << board.answers << " answers, " << board.misses << " of them misses, " << volume.kills
             << " kills (" << volume.master_kills << " of the master with all), " << board.cut_off
@@ -245,7 +252,7 @@ TEST(MemcachedVolume, EveryAnswerIsRightWhoeverIsKilled) {
 TEST(MemcachedVolumeSeesBugs, AStaleCopyOfHotItemsIsFound) {
   MemcachedServer server({"--design=hot_copies", "-m", "8", "-t", "3"}, KILL9_STALE_MEMCACHED);
   VolumeBoard board(kVolumeClients);
-  LoadAndKill(server, board, 1'000'000, 1'000'000);
+  LoadAndKill(server, board, 1'000'000, 1'000'000, /*kills=*/0);
   EXPECT_FALSE(board.IsRight());
 }
 
