@@ -20,6 +20,7 @@
 namespace kill9 {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 constexpr uint64_t kKills = 60;
@@ -92,7 +93,8 @@ TEST_F(CounterKindTest, IsFoundToForgetTheDead) {
   ASSERT_TRUE(result.run.contains("counterexample")) << result.reason;
   const std::string shown = result.run["counterexample"];
   EXPECT_THAT(shown, HasSubstr("tally"));
-  EXPECT_THAT(shown, HasSubstr("read -> "));
+  // Whose place is missing depends on how the calls overlapped: a read's, or an addition's.
+  EXPECT_THAT(shown, ContainsRegex("no place is left for: [0-9]+ [(](read|add 1) -> "));
 }
 
 TEST_F(CounterKindTest, IsNotPutThroughAStoresScenario) {
