@@ -28,13 +28,14 @@ class Dev : public ::testing::Test {
     std::filesystem::create_directories(folder_ + "/bin");
     std::filesystem::copy_file(KILL9_SOURCE_DIR "/dev", folder_ + "/dev");
     std::filesystem::create_directories(folder_ + "/.ci");
-    std::filesystem::copy_file(KILL9_SOURCE_DIR "/.ci/failed_tests.awk",
-                               folder_ + "/.ci/failed_tests.awk");
+    for (const char* file : {"/.ci/failed_tests.awk", "/.ci/rounds"}) {
+      std::filesystem::copy_file(std::string(KILL9_SOURCE_DIR) + file, folder_ + file);
+    }
     // Nothing else of this machine is to be found.
     for (const char* tool :
-         {"awk",   "bash",    "cat",  "cut",   "dirname", "env", "flock",   "grep",
-          "mkdir", "nproc",   "rm",   "sed",   "setarch", "sh",  "sleep",   "sort",
-          "tail",  "timeout", "true", "uname", "chmod",   "cp",  "readlink"}) {
+         {"awk",   "bash",  "cat",   "cut",     "dirname",  "env",   "flock", "grep", "mkdir",
+          "nproc", "rm",    "sed",   "setarch", "sh",       "sleep", "sort",  "tail", "timeout",
+          "true",  "uname", "chmod", "cp",      "readlink", "tee",   "uniq"}) {
       const Ended ended = RunLine(std::string("command -v ") + tool);
       ASSERT_EQ(ended.exit_code, 0) << tool;
       std::filesystem::create_symlink(ended.output.substr(0, ended.output.size() - 1),
@@ -242,6 +243,28 @@ TEST_F(Dev, TellsAnUndecidedTestFromAFailedOne) {
   EXPECT_EQ(RunDev("test").exit_code, 3);
   Script("ctest", "printf '3:edn_test\\n52:gate_was_decided\\n' > " + list + "; exit 8");
   EXPECT_EQ(RunDev("test").exit_code, 8);
+}
+
+// Each round has a seed of its own; what fails in some of them is told with how often.
+TEST_F(Dev, RoundsTellWhichTestsChanceDecides) {
+  Script("cmake", "mkdir -p build/release");
+  Script("ninja", "exit 0");
+  Script(
+      "ctest",
+      "echo 100% tests passed; case $KILL9_SEED in 7) exit 0;; 9) printf 'The following tests "
+      "FAILED:\\n\\t  3 - edn_test (Failed)\\n'; exit 8;; *) printf 'The following tests "
+      "FAILED:\\n\\t  3 - edn_test (Failed)\\n\\t 12 - cas_slots_test (Timeout)\\n'; exit 8; esac");
+  const auto rounds = [this](const std::string& count) {
+    return RunLine("cd / && env -i KILL9_SEED=7 BESIDE=1 PATH=" + folder_ + "/bin HOME=/ " +
+                   folder_ + "/dev rounds " + count + " 2>&1");
+  };
+  const Ended ended = rounds("3");
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(ended.output,
+              AllOf(HasSubstr("KILL9_SEED=7: 100% tests passed"), HasSubstr("KILL9_SEED=8: failed"),
+                    HasSubstr("2 edn_test"), HasSubstr("1 cas_slots_test (Timeout)")));
+  EXPECT_EQ(rounds("1").exit_code, 0);
+  EXPECT_EQ(rounds("").exit_code, 2);
 }
 
 // The log that ctest leaves of tests with these outputs.
