@@ -117,7 +117,7 @@ TEST(TortureCommand, RepeatsTheShapeThatItHasDrawn) {
 
 TEST(TortureCommand, EndsAfterTheFirstRunThatFailsIfThatIsAsked) {
   const Ended ended =
-      Torture("--variant=robust_unrepaired --scenario=steady,kill_storm --seconds=60 --fail-fast");
+      Torture("--variant=robust_unrepaired --scenario=steady,kill_storm --seconds=600 --fail-fast");
   EXPECT_EQ(ended.exit_code, 1) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr("robust_unrepaired steady"));
   EXPECT_THAT(ended.output, Not(HasSubstr("robust_unrepaired kill_storm")));

@@ -257,10 +257,16 @@ TEST_F(ExamplesTest, Node) {
   const std::string worker = absl::StrCat("--worker='node ", kExamples, "directory_map.js");
   Ended ended = Torture(worker + "' --model=map", 15);
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
-  ended = Torture(worker + " in_place' --model=map --kill-at=syscalls", 100'000);
-  EXPECT_EQ(ended.exit_code, 1) << ended.output;
-  EXPECT_EQ(Verdict(), "violation");
-  EXPECT_THAT(Reason(), HasSubstr("nobody wrote the value"));
+  // What is written into a file that another one has just removed is lost, too: then nothing is
+  // found that nobody wrote.
+  bool is_foreign = false;
+  for (int tries = 0; tries < 20 && !is_foreign; ++tries) {
+    ended = Torture(worker + " in_place' --model=map --kill-at=syscalls", 100'000);
+    ASSERT_EQ(ended.exit_code, 1) << ended.output;
+    ASSERT_EQ(Verdict(), "violation");
+    is_foreign = absl::StrContains(Reason(), "nobody wrote the value");
+  }
+  EXPECT_TRUE(is_foreign);
 }
 
 TEST_F(ExamplesTest, C) {
