@@ -85,7 +85,7 @@ std::string SourceAt(const stepper::SourceLine& line) {
   return std::string(absl::StripAsciiWhitespace(text));
 }
 
-WeakPlace PlaceOf(Json run) {
+WeakPlace PlaceOf(Json run, double watchdog_seconds) {
   WeakPlace place;
   place.operation = TextField(run, "operation");
   place.state = TextField(run, "state");
@@ -95,8 +95,10 @@ WeakPlace PlaceOf(Json run) {
     place.judged = run["not_survived"]["of"].get<uint64_t>();
     place.instructions = run["instructions"].get<uint64_t>();
   }
-  const absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
+  absl::StatusOr<sweep::CellRequest> request = sweep::RequestOf(run);
   if (request.ok() && request->place.at[0] != sweep::kNowhere) {
+    // Once: it costs little, and kStuckSeconds may be too few on a busy machine.
+    request->watchdog_seconds = watchdog_seconds;
     const std::vector<stepper::StackFrame> frames = FramesOfTheVictim(*request);
     const size_t first = stepper::FirstOfTheObject(frames);
     if (first < frames.size()) {
@@ -166,7 +168,7 @@ std::vector<WeakPlace> FindWeakPlaces(const Design& design, const Json& sweep_ru
   std::vector<WeakPlace> places;
   for (auto& [operation, run] : failed) {
     if (*options.interrupted) break;
-    places.push_back(PlaceOf(std::move(run)));
+    places.push_back(PlaceOf(std::move(run), options.watchdog_seconds));
   }
   std::stable_partition(places.begin(), places.end(),
                         [](const WeakPlace& place) { return place.instructions > 0; });
