@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "harness/torture/shape/large_rarely.h"
+
 namespace kill9 {
 
 namespace {
@@ -21,12 +23,13 @@ uint32_t SizeAtAnEdge(Random& random, uint32_t smallest, uint32_t largest) {
 }  // namespace
 
 uint32_t ChannelWorkload::NextSize(Random& random) const {
-  if (sizes == MessageSizes::kEdges) return SizeAtAnEdge(random, smallest_bytes, largest_bytes);
-  uint32_t most = largest_bytes;
-  while (sizes == MessageSizes::kSpread && most > 2 * smallest_bytes && random.Chance(500)) {
-    most /= 2;
-  }
-  return smallest_bytes + static_cast<uint32_t>(random.Below(most - smallest_bytes + 1));
+  return DrawLargeRarely(random, smallest_bytes, largest_bytes, [&](uint32_t most) {
+    if (sizes == MessageSizes::kEdges) return SizeAtAnEdge(random, smallest_bytes, most);
+    while (sizes == MessageSizes::kSpread && most > 2 * smallest_bytes && random.Chance(500)) {
+      most /= 2;
+    }
+    return smallest_bytes + static_cast<uint32_t>(random.Below(most - smallest_bytes + 1));
+  });
 }
 
 std::span<const ChannelWorkload> AllChannelWorkloads() {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "harness/torture/shape/large_rarely.h"
+
 namespace kill9 {
 
 namespace {
@@ -20,23 +22,26 @@ uint32_t SizeAtAnEdge(Random& random, uint32_t smallest, uint32_t largest,
   return static_cast<uint32_t>(std::clamp<uint64_t>(size, smallest, largest));
 }
 
-}  // namespace
-
 // Spread: each power of two is about as likely as the next; sizes near one are as likely as all
 // others of its like.
+uint32_t SpreadSize(Random& random, uint32_t smallest, uint32_t largest) {
+  uint32_t most = largest;
+  while (most > 16 && random.Chance(500)) most /= 2;
+  most = std::max(most, smallest);
+  if (most > smallest && random.Chance(200)) {
+    return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest));
+  }
+  return static_cast<uint32_t>(smallest + random.Below(most - smallest + 1));
+}
+
+}  // namespace
+
 uint32_t HeapWorkload::NextSize(Random& random, std::span<const uint32_t> edges) const {
-  if (sizes == BlockSizes::kEdges) {
-    return SizeAtAnEdge(random, smallest_bytes, largest_bytes, edges);
-  }
-  uint32_t most = largest_bytes;
-  if (sizes == BlockSizes::kSpread) {
-    while (most > 16 && random.Chance(500)) most /= 2;
-    most = std::max(most, smallest_bytes);
-    if (most > smallest_bytes && random.Chance(200)) {
-      return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest_bytes));
-    }
-  }
-  return static_cast<uint32_t>(smallest_bytes + random.Below(most - smallest_bytes + 1));
+  return DrawLargeRarely(random, smallest_bytes, largest_bytes, [&](uint32_t largest) {
+    if (sizes == BlockSizes::kEdges) return SizeAtAnEdge(random, smallest_bytes, largest, edges);
+    if (sizes == BlockSizes::kSpread) return SpreadSize(random, smallest_bytes, largest);
+    return static_cast<uint32_t>(smallest_bytes + random.Below(largest - smallest_bytes + 1));
+  });
 }
 
 std::span<const HeapWorkload> AllHeapWorkloads() {

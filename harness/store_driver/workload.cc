@@ -4,6 +4,8 @@
 #include <bit>
 #include <iterator>
 
+#include "harness/torture/shape/large_rarely.h"
+
 namespace kill9 {
 namespace {
 
@@ -121,11 +123,11 @@ uint64_t WorkloadGenerator::ErasableKey(uint64_t key) const {
 }
 
 // One of the edges, or its neighbour.
-uint32_t WorkloadGenerator::EdgeSize(Random& random, size_t key_bytes) const {
+uint32_t WorkloadGenerator::EdgeSize(Random& random, size_t key_bytes, uint32_t largest) const {
   const uint64_t common = std::size(kCommonEdges), own = edges_.value_bytes.size();
   const uint64_t drawn = random.Below(common + own + edges_.entry_bytes.size() + 1);
   const uint64_t beside = random.Below(3);  // 0: one less; 1: the edge; 2: one more
-  uint64_t size = sizes_.largest;
+  uint64_t size = largest;
   if (drawn < common) {
     size = kCommonEdges[drawn];
   } else if (drawn < common + own) {
@@ -137,18 +139,21 @@ uint32_t WorkloadGenerator::EdgeSize(Random& random, size_t key_bytes) const {
     size = entry > before ? entry - before : 0;
   }
   return static_cast<uint32_t>(
-      std::clamp<uint64_t>(size + beside, sizes_.smallest + uint64_t{1}, sizes_.largest + 1) - 1);
+      std::clamp<uint64_t>(size + beside, sizes_.smallest + uint64_t{1}, uint64_t{largest} + 1) -
+      1);
 }
 
 uint32_t WorkloadGenerator::NextSize(Random& random, size_t key_bytes) const {
   if (sizes_.smallest == sizes_.largest) return sizes_.smallest;
-  if (sizes_.at_edges) return EdgeSize(random, key_bytes);
-  const uint32_t span = sizes_.largest - sizes_.smallest;
-  if (!sizes_.spread) return sizes_.smallest + static_cast<uint32_t>(random.Below(span + 1u));
-  const uint64_t doublings = static_cast<uint64_t>(std::bit_width(span));
-  const uint64_t limit = uint64_t{1} << random.Below(doublings + 1);
-  return sizes_.smallest +
-         static_cast<uint32_t>(random.Below(std::min<uint64_t>(limit, span + 1u)));
+  return DrawLargeRarely(random, sizes_.smallest, sizes_.largest, [&](uint32_t largest) {
+    if (sizes_.at_edges) return EdgeSize(random, key_bytes, largest);
+    const uint32_t span = largest - sizes_.smallest;
+    if (!sizes_.spread) return sizes_.smallest + static_cast<uint32_t>(random.Below(span + 1u));
+    const uint64_t doublings = static_cast<uint64_t>(std::bit_width(span));
+    const uint64_t limit = uint64_t{1} << random.Below(doublings + 1);
+    return sizes_.smallest +
+           static_cast<uint32_t>(random.Below(std::min<uint64_t>(limit, span + 1u)));
+  });
 }
 
 }  // namespace kill9

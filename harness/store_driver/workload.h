@@ -92,7 +92,7 @@ class WorkloadGenerator {
   uint64_t keys() const { return keys_; }
 
  private:
-  uint32_t EdgeSize(Random& random, size_t key_bytes) const;
+  uint32_t EdgeSize(Random& random, size_t key_bytes, uint32_t largest) const;
 
   KeyChooser chooser_;
   uint64_t keys_;

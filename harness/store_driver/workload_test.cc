@@ -11,6 +11,7 @@
 #include "harness/base/histogram.h"
 #include "harness/store_driver/shape/key_family.h"
 #include "harness/torture/scenario.h"
+#include "harness/torture/shape/large_rarely.h"
 
 namespace kill9 {
 namespace {
@@ -118,6 +119,26 @@ TEST(Workload, SizesReachBothEnds) {
     for (int i = 0; i < 20'000; ++i) sizes.insert(generator.NextSize(random, 8));
     EXPECT_EQ(*sizes.begin(), 0u);
     EXPECT_EQ(*sizes.rbegin(), 20u);
+  }
+}
+
+TEST(Workload, LargeValuesComeAndAreSoRareThatAStepCopiesLittle) {
+  Workload workload = *FindWorkload("mixed");
+  for (const bool at_edges : {false, true}) {
+    workload.sizes = {0, 32u << 20, /*spread=*/false, at_edges};
+    constexpr uint32_t kEdges[] = {20u << 20};
+    const WorkloadGenerator generator(workload, workload.mix,
+                                      {.entry_bytes = {}, .value_bytes = kEdges});
+    constexpr uint64_t kSteps = 20'000;
+    Random random(1);
+    uint64_t sum = 0, large = 0;
+    for (uint64_t i = 0; i < kSteps; ++i) {
+      const uint64_t bytes = generator.NextSize(random, 8);
+      sum += bytes;
+      large += bytes > (10u << 20) ? 1 : 0;
+    }
+    EXPECT_LT(sum / kSteps, 2 * kOftenBytes) << at_edges;
+    EXPECT_GT(large, 50u) << at_edges;
   }
 }
 

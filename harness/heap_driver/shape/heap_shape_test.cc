@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "harness/heap_driver/heap_driver.h"
 #include "harness/heap_driver/shape/draw_heap_shape.h"
+#include "harness/torture/shape/large_rarely.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -185,6 +186,24 @@ TEST(HeapShape, SizesMeetBothSidesOfEveryEdgeAndTheEndsOfTheRange) {
   for (int i = 0; i < 2000; ++i) sizes.insert(workload.NextSize(random, edges));
   EXPECT_THAT(
       sizes, ::testing::ElementsAre(10, 11, 23, 24, 25, 99, 100, 101, 999, 1000, 1001, 1999, 2000));
+}
+
+// A worker lives for milliseconds, and a block of 60 MiB takes some tens of them.
+TEST(HeapShape, LargeBlocksComeAndAreSoRareThatAStepFillsLittle) {
+  const std::vector<uint32_t> edges = {100, 5000, 1u << 20, 8u << 20, 30u << 20, 50u << 20};
+  for (const BlockSizes sizes : {BlockSizes::kUniform, BlockSizes::kSpread, BlockSizes::kEdges}) {
+    const HeapWorkload workload{.name = "a test", .largest_bytes = 63u << 20, .sizes = sizes};
+    constexpr uint64_t kSteps = 100'000;
+    Random random(7);
+    uint64_t sum = 0, large = 0;
+    for (uint64_t i = 0; i < kSteps; ++i) {
+      const uint64_t bytes = workload.NextSize(random, edges);
+      sum += bytes;
+      large += bytes > (20u << 20) ? 1 : 0;
+    }
+    EXPECT_LT(sum / kSteps, 2 * kOftenBytes) << static_cast<int>(sizes);
+    EXPECT_GT(large, 50u) << static_cast<int>(sizes);
+  }
 }
 
 // What a thousand runs would see, but for what needs more memory than this test takes.
