@@ -80,19 +80,21 @@ CellRequest RequestFor(const SweepOptions& options, const Design& design, std::s
 }
 
 // Of one cell in four, whatever other cells there are. Where a mode has nothing to do (a create, a
-// full table), none is missed.
+// full table), none is missed. What a recoverer that was overtaken takes of a slot's next owner
+// shows in no other mode: of its cells most have that one.
 void SampleMode(CellRequest* request) {
-  constexpr uint64_t kPerMille = 250;
-  constexpr uint32_t kPlaces = 2;
+  const bool recovers = std::string_view(request->operation) == kRecoverName;
+  const uint64_t per_mille = recovers ? 750 : 250;
+  const uint32_t places = recovers ? 6 : 2;
   constexpr uint8_t CellRequest::*kModes[] = {
       &CellRequest::resume,   &CellRequest::kill_after_resume, &CellRequest::reuse,
       &CellRequest::recovery, &CellRequest::two_victims,       &CellRequest::three_members};
   const std::string name = CellName(*request);
   Random random(request->seed, XXH3_64bits(name.data(), name.size()));
-  if (!random.Chance(kPerMille)) return;
+  if (!random.Chance(per_mille)) return;
   request->samples_mode = 1;
-  request->*kModes[random.Below(std::size(kModes))] = 1;
-  if (request->pairs == 0) request->pairs = kPlaces;
+  request->*kModes[recovers ? 0 : random.Below(std::size(kModes))] = 1;
+  if (request->pairs == 0) request->pairs = places;
 }
 
 // Of what the shapes differ in only the project's own designs are known to take.

@@ -9,13 +9,15 @@
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
+#include "variants/registry.h"
 
 namespace kill9::sweep {
 namespace {
 
 CellResult ResultOf(SweepOptions options, const char* variant, const char* operation,
                     const char* state) {
-  options.variants = {FindArrayVariant(variant)};
+  const Design* const design = FindDesign(variant);
+  options.variants = {design != nullptr ? design : FindArrayVariant(variant)};
   options.operations = {operation};
   options.states = {state};
   options.most_failures = 2;
@@ -43,6 +45,13 @@ TEST(SweepResume, TheFurtherParticipantBesideARecovererHasTheSlotOfTheDead) {
   const CellResult elsewhere = ResumeOfRecover("array_takes_most_used_slot", "half_done_put");
   EXPECT_EQ(elsewhere.verdict, Verdict::kUndecided) << elsewhere.failure[0].message;
   EXPECT_STREQ(elsewhere.error, "the further participant was not given the slot of the dead one");
+}
+
+// This heap names whom it recovers, and their places are given to nobody meanwhile.
+TEST(SweepResume, APlaceMayBeKeptUntilAllWhoRecoverItsOwnerAreThrough) {
+  const CellResult kept = ResumeOfRecover("size_class_heap", "held_by_dead");
+  EXPECT_EQ(kept.verdict, Verdict::kPass) << kept.error << kept.failure[0].message;
+  EXPECT_GT(kept.resume_stops, kept.resume_places_given);
 }
 
 TEST(SweepResume, WhereNobodyIsDeadTheFurtherParticipantMayHaveAnySlot) {

@@ -123,7 +123,8 @@ struct CellResult {
   uint64_t blocked_probe[kMostProbes][kNearnessCount];
   uint64_t resumed;  // stopped victims that went on and finished
   uint64_t resume_points,
-      resume_stops;  // accesses to the segment; stops that went on after a interference
+      resume_stops;              // accesses to the segment; stops that went on after a interference
+  uint64_t resume_places_given;  // of the dead, to a further participant beside who recovers them
   // Where there is something to stop before, stops after which the victim was killed on its way on,
   // and those kills.
   uint64_t kill_after_resume_accesses, kill_after_resume_stops, kill_after_resume_kill_points;

@@ -200,11 +200,12 @@ bool ResumeAfterInterference(Runner& runner, const VictimRun& run, Trace& trace,
     return true;
   }
   // What the further participant is for. Relaxed: the interferer has ended.
-  if (interferer.has_heir &&
-      runner.stage().heir_has_its_slot.load(std::memory_order_relaxed) == 0) {
+  const PlaceOfTheDead place = runner.stage().place_of_the_dead.load(std::memory_order_relaxed);
+  if (interferer.has_heir && place == PlaceOfTheDead::kGivenToAnother) {
     runner.Error("the further participant was not given the slot of the dead one");
     return false;
   }
+  if (place == PlaceOfTheDead::kGiven) ++runner.result().resume_places_given;
   return true;
 }
 
@@ -221,6 +222,12 @@ void ResumeSweep(Runner& runner) {
       if (runner.failed() || runner.TooManyFailures()) return;
       if (!ResumeAfterInterference(runner, run, trace, points[n], way)) return;
     }
+  }
+  // Before it has named any of the dead, and after that, nothing keeps their places.
+  const bool recovers = std::string_view(runner.request().operation) == kRecoverName;
+  if (recovers && points.size() == runner.result().resume_points && runner.result().failures == 0 &&
+      runner.result().resume_places_given == 0) {
+    runner.Error("no further participant was given the slot of a dead one");
   }
 }
 

@@ -40,6 +40,13 @@ struct Judgement {
   const char* window = "";  // of the history, where that is not legal
 };
 
+// What the further participant beside an interferer finds of the slots that were dead ones'.
+enum class PlaceOfTheDead : uint32_t {
+  kGivenToAnother,  // it was given none, though some are free
+  kGiven,           // it was given one, or there was none
+  kKept,            // one is given to nobody before all who recover the dead one are through
+};
+
 // What a cell shares with its children.
 struct CellSharedMemory {
   std::atomic<uint32_t> called;  // how often the judge was called to attach
@@ -49,9 +56,7 @@ struct CellSharedMemory {
   JudgeRequest request;          // of the judge
   pid_t remote_survivor;         // the judge's other process; 0: none
   std::atomic<uint32_t> probe;   // how many probes of the stall are done
-  // The further participant beside an interferer was given a slot that was a dead one's; or there
-  // was no such slot.
-  std::atomic<uint32_t> heir_has_its_slot;
+  std::atomic<PlaceOfTheDead> place_of_the_dead;
   uint32_t victim_done;
   char victim_message[200];
   CellHistory history;  // of the victims in the page that they touch anyway
@@ -81,6 +86,16 @@ class SlotOwners {
     for (uint32_t slot = 0; slot < size_; ++slot) {
       if (taken_[slot] && table.state(slot) == ParticipantState::kInUse &&
           table.generation(slot) != generation_[slot]) {
+        return true;
+      }
+    }
+    return false;
+  }
+  // Whether one that was taken is given to nobody: its recovery has not ended.
+  bool AnyIsStillDead(const ParticipantTable& table) const {
+    for (uint32_t slot = 0; slot < size_; ++slot) {
+      if (taken_[slot] && table.state(slot) == ParticipantState::kDead &&
+          table.generation(slot) == generation_[slot]) {
         return true;
       }
     }
@@ -167,7 +182,7 @@ class Runner {
     bool recovers = false;
     bool looks = false;
     // After it has interfered it recovers, and another participant, which may be given the slot of
-    // a dead one (CellSharedMemory::heir_has_its_slot), attaches and holds what it can
+    // a dead one (CellSharedMemory::place_of_the_dead), attaches and holds what it can
     // (HoldBeside). It churns once more.
     bool has_heir = false;
   };

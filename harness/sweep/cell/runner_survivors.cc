@@ -212,7 +212,7 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
   stage_->ready.store(0, std::memory_order_relaxed);  // the fork orders them
   stage_->go.store(0, std::memory_order_relaxed);
   stage_->probe.store(0, std::memory_order_relaxed);
-  stage_->heir_has_its_slot.store(0, std::memory_order_relaxed);
+  stage_->place_of_the_dead.store(PlaceOfTheDead::kGivenToAnother, std::memory_order_relaxed);
   std::memset(static_cast<void*>(&stage_->report), 0, sizeof stage_->report);
   interferer_ = ForkAs(kJudgePid);
   if (interferer_ != 0) {
@@ -263,9 +263,13 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
         scene_->design().AttachObject(scene_->segment());
     findings.Check(attached.ok(), Verdict::kAuditFailed, "attach: ", attached.status());
     heir = *std::move(attached);
-    const bool has_its_slot = !has_dead || before_the_heir.AnyHasANewOwner(table);
+    const bool is_given = !has_dead || before_the_heir.AnyHasANewOwner(table);
+    const bool is_kept = before_the_heir.AnyIsStillDead(table);
     // Relaxed: read once this process has ended.
-    stage_->heir_has_its_slot.store(has_its_slot ? 1 : 0, std::memory_order_relaxed);
+    stage_->place_of_the_dead.store(is_given  ? PlaceOfTheDead::kGiven
+                                    : is_kept ? PlaceOfTheDead::kKept
+                                              : PlaceOfTheDead::kGivenToAnother,
+                                    std::memory_order_relaxed);
     held = scene_->HoldBeside(*heir, findings);
   }
   Signal(stage_->probe, step);
