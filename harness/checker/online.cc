@@ -26,6 +26,11 @@ std::optional<Condition> HoldsUnder(const StreamChecker& stream, const Recoverie
   return std::nullopt;
 }
 
+EngineLimits WithWork(EngineLimits limits, std::atomic<uint64_t>* work_left) {
+  limits.work_left = work_left;
+  return limits;
+}
+
 bool ByInvoke(const Operation& a, const Operation& b) { return a.invoke < b.invoke; }
 
 }  // namespace
@@ -41,7 +46,11 @@ class OnlineChecker::Shard {
   };
 
   Shard(const OnlineOptions& options, std::atomic<uint64_t>& keys_violating)
-      : options_(options), keys_violating_(keys_violating), thread_([this] { Work(); }) {}
+      : options_(options),
+        keys_violating_(keys_violating),
+        work_left_(options.work_at_once),
+        limits_(WithWork(options.limits, &work_left_)),
+        thread_([this] { Work(); }) {}
 
   ~Shard() { Stop(); }
 
@@ -77,6 +86,7 @@ class OnlineChecker::Shard {
   // After Stop.
   const absl::flat_hash_map<uint64_t, Key>& keys() const { return keys_; }
   uint64_t backlog_most() const { return backlog_most_; }
+  bool out_of_work() const { return out_of_work_; }
   uint64_t overlapping() const {
     uint64_t sum = 0;
     for (const auto& [id, key] : keys_) sum += key.stream->overlapping();
@@ -108,7 +118,9 @@ class OnlineChecker::Shard {
     }
     Take({}, kNever);
     for (auto& [id, key] : keys_) {
-      if (key.answer == SearchResult::kLinearizable) Note(&key, key.stream->Finish(), kNever);
+      if (key.answer != SearchResult::kLinearizable) continue;
+      AllowMoreWork();
+      Note(&key, key.stream->Finish(), kNever);
     }
   }
 
@@ -131,8 +143,9 @@ class OnlineChecker::Shard {
   bool Check(Operation* operation) {
     Key& key = keys_[operation->key];
     if (key.stream == nullptr) {
-      key.stream = options_.model->NewStream(options_.has_versions, options_.limits);
+      key.stream = options_.model->NewStream(options_.has_versions, limits_);
     }
+    AllowMoreWork();
     if (operation->outcome == Outcome::kUnknown) operation->finish = kNever;
     if (key.answer != SearchResult::kLinearizable) {
       if (key.answer == SearchResult::kViolated) Keep(&key, *operation);
@@ -140,6 +153,13 @@ class OnlineChecker::Shard {
     }
     Note(&key, key.stream->Add(*operation), operation->invoke);
     return true;
+  }
+
+  void AllowMoreWork() {
+    // relaxed: this thread's own.
+    const uint64_t left = work_left_.load(std::memory_order_relaxed);
+    work_left_.store(std::min(left + options_.work_of_an_operation, options_.work_at_once),
+                     std::memory_order_relaxed);
   }
 
   void Keep(Key* key, const Operation& operation) {
@@ -154,6 +174,9 @@ class OnlineChecker::Shard {
     if (answer == SearchResult::kLinearizable) return;
     key->answer = answer;
     key->failed_at = time;
+    // relaxed: this thread's own.
+    out_of_work_ |=
+        answer == SearchResult::kUndecided && work_left_.load(std::memory_order_relaxed) == 0;
     // relaxed: a hint to stop early.
     if (answer == SearchResult::kViolated) keys_violating_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -173,6 +196,9 @@ class OnlineChecker::Shard {
   std::vector<Operation> unsettled_;
   absl::flat_hash_map<uint64_t, Key> keys_;
   size_t kept_ = 0;
+  std::atomic<uint64_t> work_left_;
+  const EngineLimits limits_;
+  bool out_of_work_ = false;
   std::atomic<uint64_t> checked_{0};
   std::atomic<bool> saw_overlap_{false};
   std::thread thread_;
@@ -236,6 +262,7 @@ OnlineOutcome OnlineChecker::Finish() {
     outcome.keys += shard->keys().size();
     outcome.overlapping_operations += shard->overlapping();
     outcome.backlog_most = std::max(outcome.backlog_most, shard->backlog_most());
+    outcome.out_of_work |= shard->out_of_work();
     for (const auto& [id, key] : shard->keys()) {
       outcome.keys_violating += key.answer == SearchResult::kViolated;
       outcome.keys_undecided += key.answer == SearchResult::kUndecided;

@@ -50,6 +50,10 @@ struct OnlineOptions {
   // hold.
   size_t kept_limit = 1u << 18;
   EngineLimits limits = {};
+  // What a thread may look at (EngineLimits::work_left): so much at once, and so much more for each
+  // operation that comes. Where it is used up a key is undecided, and the others are checked on.
+  uint64_t work_at_once = 1u << 27;
+  uint64_t work_of_an_operation = 64;
   const Clock* clock = nullptr;  // of the operations' times; null: nanoseconds
   std::string counterexample_stem =
       {};  // files are written there (….html, ….trace.json, ….window.edn); empty: none
@@ -64,6 +68,7 @@ struct OnlineOutcome {
   uint64_t keys = 0;
   uint64_t keys_violating = 0;
   uint64_t keys_undecided = 0;
+  bool out_of_work = false;   // some of them because of OnlineOptions::work_at_once
   uint64_t backlog_most = 0;  // the most operations that waited to be checked
   std::optional<Counterexample> counterexample;
   std::string counterexample_text;

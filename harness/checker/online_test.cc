@@ -170,6 +170,50 @@ TEST(OnlineChecker, ALateEffectIsNotOneThatALongReadHasSeen) {
   }
 }
 
+// Writes that all overlap, each value twice: what the search must keep doubles with each of them.
+TEST(OnlineChecker, WithoutWorkLeftAKeyIsUndecidedAndTheOthersAreCheckedOn) {
+  constexpr uint64_t kGroups = 12, kWrites = 8;
+  for (const bool other_is_legal : {true, false}) {
+    std::vector<Operation> history;
+    const auto add = [&history](uint32_t process, uint64_t key, Function function, uint64_t value,
+                                uint64_t invoke, uint64_t finish) {
+      Operation operation{};
+      operation.process = process;
+      operation.key = key;
+      operation.function = function;
+      (function == Function::kPut ? operation.argument : operation.result) = value;
+      operation.outcome = Outcome::kOk;
+      operation.invoke = invoke;
+      operation.finish = finish;
+      history.push_back(operation);
+    };
+    for (uint64_t group = 0; group < kGroups; ++group) {
+      const uint64_t begin = 1 + group * 1000;
+      for (uint64_t write = 0; write < kWrites; ++write) {
+        add(static_cast<uint32_t>(write), 1, Function::kPut, 100 + write, begin + write,
+            begin + 500 + write);
+      }
+      add(9, 1, Function::kGet, 103, begin + 800, begin + 801);
+      add(9, 2, Function::kPut, 100 + group, begin + 820, begin + 821);
+      const bool last = group + 1 == kGroups;
+      add(9, 2, Function::kGet, last && !other_is_legal ? 100 : 100 + group, begin + 830,
+          begin + 831);
+    }
+    OnlineOptions options{.model = FindModel("map"), .has_versions = false};
+    const OnlineOutcome enough = FeedInOrderOfReturn(options, history, 20);
+    EXPECT_EQ(enough.verdict, other_is_legal ? Verdict::kPass : Verdict::kViolation);
+    EXPECT_EQ(enough.keys_undecided, 0u);
+    EXPECT_FALSE(enough.out_of_work);
+    options.work_at_once = 3000;  // less than one group takes
+    options.work_of_an_operation = 2;
+    const OnlineOutcome bounded = FeedInOrderOfReturn(options, history, 20);
+    EXPECT_EQ(bounded.verdict, other_is_legal ? Verdict::kUndecided : Verdict::kViolation);
+    EXPECT_EQ(bounded.keys_undecided, 1u);
+    EXPECT_TRUE(bounded.out_of_work);
+    EXPECT_GE(bounded.operations_checked, 2 * kGroups);
+  }
+}
+
 TEST(OnlineChecker, NothingToCheckIsVacuous) {
   OnlineChecker checker({.model = FindModel("map")});
   EXPECT_EQ(checker.Finish().verdict, Verdict::kVacuous);

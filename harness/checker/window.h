@@ -24,8 +24,19 @@ namespace kill9 {
 // A window is cut no shorter than this, so that a counterexample has something before it.
 inline constexpr size_t kWindowOperations = 64;
 inline constexpr int kShrinkTries = 4000;
+// Of the search for a counterexample, and of each condition that may hold beside a violation.
+inline constexpr uint64_t kWorkOfExplaining = 1u << 26;
 // Steps that the first attempt has for one return, before other ways are tried.
 inline constexpr EngineLimits kFirstAttempt = {.steps = 1u << 12, .configurations = 1u << 10};
+
+// Limits with work of their own.
+struct BoundedLimits {
+  std::atomic<uint64_t> work_left{kWorkOfExplaining};
+  EngineLimits limits;
+  explicit BoundedLimits(const EngineLimits& others) : limits(others) {
+    limits.work_left = &work_left;
+  }
+};
 
 // What the engine is given of `recorded` under a condition.
 template <typename Model>
@@ -87,7 +98,7 @@ SearchResult DecideOtherwise(const std::vector<typename Model::State>& initial,
     }
     SearchResult answer = SearchResult::kViolated;
     for (const auto& state : initial) {
-      const SearchResult one = DepthFirst<Model>(operations).Run(state, limits.steps);
+      const SearchResult one = DepthFirst<Model>(operations).Run(state, limits);
       if (one == SearchResult::kLinearizable) return one;
       if (one == SearchResult::kUndecided) answer = one;
     }
@@ -101,10 +112,10 @@ SearchResult DecideOtherwise(const std::vector<typename Model::State>& initial,
 // often.
 template <typename Model>
 bool Violates(const Model& model, const std::vector<typename Model::State>& initial,
-              std::span<const Operation> operations) {
-  SearchResult answer = Pass<Model, uint64_t>(model, initial, kFirstAttempt).Run(operations);
+              std::span<const Operation> operations, const EngineLimits& limits) {
+  SearchResult answer = Pass<Model, uint64_t>(model, initial, limits).Run(operations);
   if (answer == SearchResult::kUndecided) {
-    answer = DecideOtherwise<Model>(initial, operations, kFirstAttempt, nullptr);
+    answer = DecideOtherwise<Model>(initial, operations, limits, nullptr);
   }
   return answer == SearchResult::kViolated;
 }
@@ -116,10 +127,12 @@ Counterexample ExplainWindow(const Model& model, Condition condition,
                              std::span<const Operation> window, std::span<const Operation> recorded,
                              const EngineLimits& limits) {
   std::vector<Operation> operations({window.begin(), window.end()});
+  BoundedLimits attempt(kFirstAttempt);
   operations = Shrink(std::move(operations), kShrinkTries, [&](std::span<const Operation> some) {
-    return Violates(model, initial, some);
+    return Violates(model, initial, some, attempt.limits);
   });
-  Pass<Model, WideMask, true> pass(model, initial, limits);
+  BoundedLimits bounded(limits);
+  Pass<Model, WideMask, true> pass(model, initial, bounded.limits);
   const bool placed_all_but_one = pass.Run(operations) == SearchResult::kViolated;
 
   Counterexample result;
@@ -229,6 +242,7 @@ class EngineStream : public StreamChecker {
     if (!cut_engine_.quiescent()) return false;
     std::vector<Operation> ends = limbo_;
     ExtendFinishes(condition, recoveries, &ends);
+    BoundedLimits attempt(kFirstAttempt), bounded(limits_);
     for (const State& state : cut_engine_.states()) {
       std::vector<Operation> operations;
       for (size_t i = 0; i < limbo_.size(); ++i) {
@@ -238,9 +252,9 @@ class EngineStream : public StreamChecker {
       operations.insert(operations.end(), window_.begin(), window_.end());
       operations.insert(operations.end(), rest_.begin(), rest_.end());
       operations = Prepare<Model>(condition, recoveries, operations);
-      SearchResult answer = Pass<Model, WideMask>(model_, {state}, kFirstAttempt).Run(operations);
+      SearchResult answer = Pass<Model, WideMask>(model_, {state}, attempt.limits).Run(operations);
       if (answer == SearchResult::kUndecided) {
-        answer = DecideOtherwise<Model>({state}, operations, limits_, nullptr);
+        answer = DecideOtherwise<Model>({state}, operations, bounded.limits, nullptr);
       }
       if (answer == SearchResult::kLinearizable) return true;
     }
@@ -358,7 +372,8 @@ class EngineChecker : public ModelChecker {
     auto initial = model_.Init(recorded.versions);
     const EngineLimits attempt = {
         .steps = std::min(limits.steps, kFirstAttempt.steps),
-        .configurations = std::min(limits.configurations, kFirstAttempt.configurations)};
+        .configurations = std::min(limits.configurations, kFirstAttempt.configurations),
+        .work_left = limits.work_left};
     SearchResult answer = CheckWith<uint64_t>(condition, initial, operations, recorded.operations,
                                               attempt, limits, counterexample);
     if (answer == SearchResult::kUndecided) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -25,9 +26,9 @@
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
-#include "harness/base/text/count_of.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/checker/checker.h"
+#include "harness/checker/online.h"
 #include "harness/edn/edn.h"
 #include "harness/programs/exchange.h"
 #include "harness/programs/runner.h"
@@ -205,14 +206,16 @@ void DecideAsAWhole(const ProgramOptions& options, const std::string& stem, RunO
   std::optional<CheckedHistory>& checked = outcome->checked;
   if (!checked.has_value() || checked->verdict != Verdict::kUndecided) return;
   if (outcome->history.size() == Exchange::kHistoryMost) return;
-  const absl::StatusOr<CheckOutcome> whole =
-      CheckHistory(*FindModel(options.workload.model), outcome->history, {});
+  std::atomic<uint64_t> work_left = OnlineOptions{}.work_at_once;
+  const absl::StatusOr<CheckOutcome> whole = CheckHistory(
+      *FindModel(options.workload.model), outcome->history, {.limits = {.work_left = &work_left}});
   if (!whole.ok()) return;
   outcome->decided_as_a_whole = true;
   checked->verdict = whole->verdict;
   checked->strongest = whole->strongest;
   checked->operations_checked = whole->operations;
   checked->keys_undecided = whole->keys_undecided;
+  checked->out_of_work = work_left.load(std::memory_order_relaxed) == 0;
   if (!whole->counterexample.has_value()) return;
   checked->counterexample = RenderText(*whole->counterexample, {});
   if (stem.empty()) return;
@@ -291,9 +294,7 @@ Verdict Judge(const RunOutcome& outcome, bool control, std::string* reason) {
     return Verdict::kUndecided;
   }
   if (!checked.has_value() || checked->verdict == Verdict::kUndecided) {
-    *reason = checked.has_value()
-                  ? "the checker could not decide " + CountOf(checked->keys_undecided, "key")
-                  : "the checker died";
+    *reason = checked.has_value() ? WhyUndecided(*checked) : "the checker died";
     return Verdict::kUndecided;
   }
   if (control) return Verdict::kPass;

@@ -280,7 +280,7 @@ Verdict Judge(const RunContext& context, const Handover& handover,
   } else if (!checked.has_value()) {
     *reason = "the checker died";
   } else if (check == Verdict::kUndecided) {
-    *reason = "the checker could not decide " + CountOf(checked->keys_undecided, "key");
+    *reason = WhyUndecided(*checked);
   } else if (checked->operations_checked != report.operations) {
     *reason = absl::StrCat("the checker saw ", checked->operations_checked, " of ",
                            CountOf(report.operations, "operation"));

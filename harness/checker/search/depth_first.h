@@ -64,15 +64,16 @@ class DepthFirst {
     }
   }
 
-  // `steps`: operations placed, at the most. Called once.
-  SearchResult Run(const State& initial, uint64_t steps) {
+  // Of the limits: how many operations are placed at the most, and looked at. Called once.
+  SearchResult Run(const State& initial, const EngineLimits& limits) {
+    if (!Spend(limits, operations_.size())) return SearchResult::kUndecided;
     for (const auto& [value, use] : values_) {
       if (use.readers > 0 && use.writers == 0 && value != initial.value)
         return SearchResult::kViolated;
     }
     state_ = initial;
     Open();
-    while (required_ > 0) {
+    for (uint64_t steps = limits.steps; required_ > 0;) {
       Frame& frame = frames_.back();
       if (frame.next == choices_.size()) {
         if (frames_.size() == 1) return SearchResult::kViolated;
@@ -81,7 +82,9 @@ class DepthFirst {
         TakeBack();
         continue;
       }
-      if (steps-- == 0) return SearchResult::kUndecided;
+      if (steps-- == 0 || !Spend(limits, std::exchange(looked_at_, 0))) {
+        return SearchResult::kUndecided;
+      }
       const uint32_t choice = choices_[frame.next++].operation;
       Place(choice);
       if (!tried_.insert(Key()).second) {
@@ -129,6 +132,7 @@ class DepthFirst {
     uint64_t first_too_late = kNever;  // of the optional ones that can be
     for (uint32_t i = next_[End()]; i != End(); i = next_[i]) {
       const Operation& operation = operations_[i];
+      ++looked_at_;
       if (operation.invoke > first_return) break;
       if (!IsOptional(operation)) {
         first_return = std::min(first_return, operation.finish);
@@ -178,6 +182,7 @@ class DepthFirst {
       bool second = false;
       for (size_t j = kept; j-- > first && !second;) {
         if (choices_[j].seen_by != choices_[i].seen_by) break;
+        ++looked_at_;
         const Operation& before = operations_[choices_[j].operation];
         const Operation& after = operations_[choices_[i].operation];
         second = AreAlike(before, after) &&
@@ -242,8 +247,9 @@ class DepthFirst {
 
   std::span<const Operation> operations_;
   State state_{};
-  uint64_t latest_ = 0;    // the last call among those placed
-  uint64_t required_ = 0;  // to be placed yet
+  uint64_t latest_ = 0;     // the last call among those placed
+  uint64_t required_ = 0;   // to be placed yet
+  uint64_t looked_at_ = 0;  // since the last step
   uint32_t most_placed_ = 0;
   std::vector<uint32_t> next_, previous_;  // the rest, a ring by invoke; the last is its anchor
   std::vector<uint64_t> placed_;           // a bit each

@@ -18,12 +18,13 @@
 // E5  Operations that are alike (same call, same results) take effect in the order of their ends:
 //     any linearization can be renamed so.
 //
-// So the set is empty exactly if there is no linearization; where the set outgrows its limit, or
-// more operations are open than the mask has bits, the answer is undecided.
+// So the set is empty exactly if there is no linearization; where the set outgrows its limit, more
+// operations are open than the mask has bits, or no work is left, the answer is undecided.
 #ifndef KILL9_HARNESS_CHECKER_SEARCH_ENGINE_H_
 #define KILL9_HARNESS_CHECKER_SEARCH_ENGINE_H_
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -51,7 +52,18 @@ struct EngineLimits {
   uint64_t steps = 1u << 20;  // tried for one return
   size_t configurations = 1u << 16;
   size_t stream_window = 16;  // a stream is cut no shorter than this: there are many streams
+  // How many configurations all who share it may still look at, and steps try; null: no bound.
+  // Relaxed, everywhere: a count.
+  std::atomic<uint64_t>* work_left = nullptr;
 };
+
+// False: so much is not left; then nothing is.
+inline bool Spend(const EngineLimits& limits, uint64_t work) {
+  if (limits.work_left == nullptr) return true;
+  const uint64_t left = limits.work_left->load(std::memory_order_relaxed);
+  limits.work_left->store(left - std::min(left, work), std::memory_order_relaxed);
+  return left >= work;
+}
 
 // `traced`: each configuration remembers the order of effects that led to it, for counterexamples.
 template <typename Model, typename Mask = uint64_t, bool traced = false>
@@ -105,6 +117,7 @@ class Engine {
       for (Configuration& configuration : configurations_) TakeEffectIfFree(&configuration, slot);
     }
     if (configurations_.size() == 1) return SearchResult::kLinearizable;
+    if (!Spend(limits_, configurations_.size())) return SearchResult::kUndecided;
     auto doomed = [&](const Configuration& configuration) {
       return !Traits::Test(configuration.done, slot) &&
              model_.Doomed(operation, configuration.state);
@@ -255,6 +268,7 @@ class Engine {
       return Fail(slot);
     }
     if (next_.size() > limits_.configurations) return SearchResult::kUndecided;
+    if (!Spend(limits_, steps_ + WorkOfKeeping(next_.size()))) return SearchResult::kUndecided;
     known_.clear();
     std::swap(configurations_, next_);
     Prune(&configurations_);
@@ -272,6 +286,13 @@ class Engine {
       }
     });
     return SearchResult::kLinearizable;
+  }
+
+  // Comparing two of them (Prune) is a small part of a step.
+  static uint64_t WorkOfKeeping(size_t configurations) {
+    constexpr uint64_t kComparisonsOfAStep = 16;
+    const bool prunes = configurations <= kMany;
+    return configurations + (prunes ? configurations * configurations / kComparisonsOfAStep : 0);
   }
 
   // Every way from `from` over open operations that ends with `last` taking effect. False: too

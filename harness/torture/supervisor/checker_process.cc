@@ -8,10 +8,12 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/kill_and_reap.h"
 #include "harness/base/signals.h"
 #include "harness/base/text/copy_text.h"
+#include "harness/base/text/count_of.h"
 #include "harness/checker/online.h"
 #include "harness/torture/run_context.h"
 
@@ -34,6 +36,7 @@ struct Message {
   uint64_t operations_checked;
   uint64_t overlapping_operations;
   uint64_t keys_undecided;
+  bool out_of_work;
   uint64_t files;
   uint64_t kept, kept_of;
   bool kept_whole, kept_checkable;
@@ -60,6 +63,7 @@ void Write(const OnlineOutcome& outcome, Message* message) {
   message->operations_checked = outcome.operations_checked;
   message->overlapping_operations = outcome.overlapping_operations;
   message->keys_undecided = outcome.keys_undecided;
+  message->out_of_work = outcome.out_of_work;
   CopyText(outcome.counterexample_text, message->counterexample);
   message->files = std::min(outcome.counterexample_files.size(), kFilesMost);
   for (size_t i = 0; i < message->files; ++i) {
@@ -73,6 +77,7 @@ CheckedHistory Read(const Message& message) {
                          .operations_checked = message.operations_checked,
                          .overlapping_operations = message.overlapping_operations,
                          .keys_undecided = message.keys_undecided,
+                         .out_of_work = message.out_of_work,
                          .counterexample = message.counterexample,
                          .counterexample_files = {},
                          .history = {.path = message.kept_path,
@@ -89,6 +94,12 @@ CheckedHistory Read(const Message& message) {
 }
 
 }  // namespace
+
+std::string WhyUndecided(const CheckedHistory& checked) {
+  return absl::StrCat("the checker could not decide ", CountOf(checked.keys_undecided, "key"),
+                      checked.out_of_work ? " with the work that it may do" : "",
+                      "; fewer processes, more keys or a shorter run leave it less to look at");
+}
 
 struct CheckerProcess::Shared {
   std::atomic<uint32_t> violated;

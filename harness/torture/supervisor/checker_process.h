@@ -42,11 +42,15 @@ struct CheckedHistory {
   uint64_t operations_checked = 0;
   uint64_t overlapping_operations = 0;
   uint64_t keys_undecided = 0;
+  bool out_of_work = false;    // as OnlineOutcome's
   bool is_cut_off = false;     // and not consistent at that end, which proves nothing
   std::string counterexample;  // empty: none
   std::vector<std::string> counterexample_files;
   HistoryFile history;  // of a failed run
 };
+
+// Why it is undecided, and what leaves the checker less to look at.
+std::string WhyUndecided(const CheckedHistory& checked);
 
 class CheckerProcess final : public HistorySink {
  public:
