@@ -9,15 +9,13 @@
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
 #include "property/sweep/sweep_main.h"
-#include "variants/registry.h"
 
 namespace kill9::sweep {
 namespace {
 
 CellResult ResultOf(SweepOptions options, const char* variant, const char* operation,
                     const char* state) {
-  const Design* const design = FindDesign(variant);
-  options.variants = {design != nullptr ? design : FindArrayVariant(variant)};
+  options.variants = {FindDesignOfTests(variant)};
   options.operations = {operation};
   options.states = {state};
   options.most_failures = 2;
