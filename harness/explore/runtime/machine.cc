@@ -1,6 +1,7 @@
 #include "harness/explore/runtime/machine.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -15,8 +16,6 @@
 namespace kill9::explore {
 namespace {
 
-constexpr uint64_t kResources = 128;
-constexpr uint32_t kNewsResource = kResources - 2, kClockResource = kResources - 3;
 constexpr int64_t kBeginningNs = 1'000'000'000;
 
 }  // namespace
@@ -467,7 +466,7 @@ void Machine::BarrierOfAll(uintptr_t code) {
   CompilerBarrier();
   if (!buffers() && !models_orders()) return;
   // The others' stores become visible at this moment: as an access to all of them.
-  TouchResource(kResources - 1, true, code);
+  TouchResource(kResources - 1, true, code, SystemCall(SYS_membarrier));
   if (models_orders()) weak_.Fence(running_, Order::kSeqCst);
   for (int i = 0; i < participants_; ++i) {
     Fiber& fiber = fibers_[i];
@@ -482,18 +481,17 @@ void Machine::BarrierOfAll(uintptr_t code) {
   if (models_orders()) weak_.Fence(running_, Order::kSeqCst);
 }
 
-void Machine::TouchNews(bool write, uintptr_t code) { TouchResource(kNewsResource, write, code); }
 void Machine::TouchClock(bool write, uintptr_t code) {
-  if (clock_moves_) TouchResource(kClockResource, write, code);
+  if (clock_moves_) TouchResource(kClockResource, write, code, 0);
 }
 
-void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code) {
+void Machine::TouchResource(uint32_t resource, bool write, uintptr_t code, uint64_t call) {
   if (phase_ == Phase::kOutside) return;
   Settle();
   CompilerBarrier();
   if (phase_ == Phase::kTurns) MarkContended(words_ + resource % kResources);
   Before(words_ + resource % kResources, write, code);
-  if (limits_.trace) Trace(AccessKind::kKernel, code, {explored_segment.base, 0}, resource);
+  if (limits_.trace) Trace(AccessKind::kKernel, code, {explored_segment.base, 0}, resource, call);
 }
 
 }  // namespace kill9::explore

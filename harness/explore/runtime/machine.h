@@ -157,7 +157,10 @@ class Machine final : public Stage {
   bool WaitForNews(int watch, int64_t until_ns);
   static constexpr int64_t kNeverNs = INT64_MAX;
   // News of the segment's file, for all who watch it; a read or write of what they were told.
-  void TouchNews(bool write, uintptr_t code);
+  // `call`: of these and of TouchResource, the system call of which it is the first thing.
+  void TouchNews(bool write, uintptr_t code, uint64_t call) {
+    TouchResource(kNewsResource, write, code, call);
+  }
   // A look at the clock, or a move of it. Nothing, unless the scene moves it.
   void TouchClock(bool write, uintptr_t code);
   void Wake(const void* address, int count);
@@ -187,7 +190,7 @@ class Machine final : public Stage {
     if (models_orders()) weak_.ThroughKernel(running_);
   }
   // Before a read or write of what is no memory; and what the running fiber was told then.
-  void TouchResource(uint32_t resource, bool write, uintptr_t code);
+  void TouchResource(uint32_t resource, bool write, uintptr_t code, uint64_t call);
   void Answer(uint64_t value) {
     if (exploring()) Saw(fibers_[running_], value);
   }
@@ -231,6 +234,9 @@ class Machine final : public Stage {
 
  private:
   enum class Phase : uint8_t { kOutside, kTurns, kAudit };
+  // What is no memory, as words behind those of the segment.
+  static constexpr uint64_t kResources = 128;
+  static constexpr uint32_t kNewsResource = kResources - 2, kClockResource = kResources - 3;
 
   struct Fiber : FiberState {
     Stack stack;

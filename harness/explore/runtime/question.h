@@ -83,6 +83,11 @@ constexpr bool IsAccess(AccessKind kind) {
   return kind == AccessKind::kRead || kind == AccessKind::kWrite || kind == AccessKind::kUpdate;
 }
 
+// A system call, by its number and what it is asked to do (of fcntl(2) alone); 0: none.
+constexpr uint64_t SystemCall(uint64_t number, uint64_t command = 0) {
+  return number | command << 32;
+}
+
 // The first participant's process, as the explorer numbers it: as nothing else in a segment is.
 inline constexpr int kFirstThreadId = 1'000'000;
 // Of a death: no mutex was about to be taken or left.
@@ -97,7 +102,7 @@ struct Step {
   uint64_t bytes;    // of an access
   uint64_t value;    // read, or (kWrite) written; of an update: read; of a death: how many robust
                      // mutexes it had
-  uint64_t written;  // of an update
+  uint64_t written;  // of an update; of kKernel: which system call it begins (SystemCall), if any
   const char* what;  // of a call, an event
 };
 

@@ -22,7 +22,7 @@ struct PlannedStep {
       0;  // in the segment; of a death: of the mutex that it was about to take or leave
   uint64_t bytes = 0;    // of an access; 0: it is none
   uint64_t value = 0;    // read, or written; of a death: how many robust mutexes it had
-  uint64_t written = 0;  // of an update
+  uint64_t written = 0;  // of an update; of kKernel: which system call it begins, if any
 };
 
 struct Steps {

@@ -128,10 +128,12 @@ Walk::Next Walk::Look(int participant) {
   Next next;
   next.registers = processes_.tracee(participant).Registers();
   if (decoder_.Classify(next.registers.rip) == stepper::Decoder::kSystemCallInstruction) {
-    next.call = next.registers.rax;
+    const uint64_t number = next.registers.rax;
+    next.call =
+        SystemCall(number, number == SYS_fcntl ? static_cast<uint32_t>(next.registers.rsi) : 0);
     next.about_others = IsAboutOthers(next.registers);
-    next.kind = next.call == SYS_exit_group ? Next::kEnds : Next::kCallsKernel;
-    if (WaitsOnFutex(next.call, next.registers.rsi)) {
+    next.kind = number == SYS_exit_group ? Next::kEnds : Next::kCallsKernel;
+    if (WaitsOnFutex(number, next.registers.rsi)) {
       const uint64_t offset = next.registers.rdi - base_;
       if (offset < scene_.memory().size()) next.piece[next.pieces++] = {offset, 4};
     }
@@ -217,20 +219,26 @@ bool Walk::Advance(int participant) {
   if (process.asleep && !AwaitWake(participant)) return false;
   const AccessKind wanted = StepOf(process).kind;
   if (wanted == AccessKind::kRead || wanted == AccessKind::kWrite) return Stretch(participant);
+  // What a call does after its first step it has done with that.
+  if (wanted == AccessKind::kKernel && StepOf(process).written == 0) {
+    ++process.next;
+    return true;
+  }
   for (;;) {
     const Next next = Look(participant);
-    // The shipped program does without this call.
     const bool passed =
         next.kind == Next::kEnds || next.kind == Next::kMarks || next.kind == Next::kTouches;
-    if (wanted == AccessKind::kKernel && passed) {
+    // The shipped program does without this call.
+    const bool lacks = wanted == AccessKind::kKernel && !IsCall(next, StepOf(process)) &&
+                       (passed || IsPlannedCall(process, next, process.next + 1));
+    if (lacks) {
       ++process.next;
       return true;
     }
-    const bool reached =
-        (wanted == AccessKind::kCall && next.kind == Next::kMarks) ||
-        (wanted == AccessKind::kUpdate && next.kind == Next::kTouches && next.piece[0].writes &&
-         Overlaps(next, StepOf(process))) ||
-        (wanted == AccessKind::kKernel && next.kind == Next::kCallsKernel && next.about_others);
+    const bool reached = (wanted == AccessKind::kCall && next.kind == Next::kMarks) ||
+                         (wanted == AccessKind::kUpdate && next.kind == Next::kTouches &&
+                          next.piece[0].writes && Overlaps(next, StepOf(process))) ||
+                         IsCall(next, StepOf(process));
     if (passed && !reached) {
       const bool only_looks = wanted == AccessKind::kUpdate && next.pieces == 1 &&
                               !next.piece[0].writes && Overlaps(next, StepOf(process));
@@ -250,6 +258,16 @@ bool Walk::Advance(int participant) {
     if (reached) return true;
     if (process.asleep) return Diverge(participant, "it waits");
   }
+}
+
+// Whether it is one of the calls that the schedule has next for the process, from there on.
+bool Walk::IsPlannedCall(const Process& process, const Next& next, size_t from) const {
+  for (size_t n = from; n < process.steps.size(); ++n) {
+    const PlannedStep& step = plan_.steps[process.steps[n]];
+    if (step.kind != AccessKind::kKernel) return false;
+    if (IsCall(next, step)) return true;
+  }
+  return false;
 }
 
 std::string Walk::NameOf(const Next& next) {

@@ -55,7 +55,7 @@ class Walk {
     enum Kind : uint8_t { kOrdinary, kTouches, kMarks, kCallsKernel, kEnds } kind = kOrdinary;
     Piece piece[2];  // of watched words
     int pieces = 0;
-    uint64_t call = 0;          // of the kernel
+    uint64_t call = 0;          // of the kernel, as SystemCall tells it
     bool about_others = false;  // the call: they may notice it, or it depends on them
     user_regs_struct registers = {};
   };
@@ -97,6 +97,12 @@ class Walk {
            step.offset < piece.begin + piece.bytes;
   }
   static bool Overlaps(const Next& next, const PlannedStep& step);
+  // It is that call.
+  static bool IsCall(const Next& next, const PlannedStep& step) {
+    return step.kind == AccessKind::kKernel && next.kind == Next::kCallsKernel &&
+           next.call == step.written;
+  }
+  bool IsPlannedCall(const Process& process, const Next& next, size_t from) const;
   static bool Conflict(const PlannedStep& one, const PlannedStep& other);
   static std::string NameOf(const Next& next);
   bool RepeatAccess(int participant, const Next& next);

@@ -22,8 +22,6 @@ bool Walk::Stretch(int participant) {
     return plan_.steps[process.steps[n]];
   };
   const bool dies_then = end < process.steps.size() && step_at(end).kind == AccessKind::kDeath;
-  const bool comes_to_kernel =
-      end < process.steps.size() && step_at(end).kind == AccessKind::kKernel;
   process.next = end;
   for (;;) {
     // What the dead have read is of no consequence.
@@ -31,8 +29,8 @@ bool Walk::Stretch(int participant) {
     const Next next = Look(participant);
     // A call that the schedule does not have is about nobody else.
     const bool is_own =
-        next.kind == Next::kOrdinary || (next.kind == Next::kCallsKernel && next.pieces == 0 &&
-                                         !(comes_to_kernel && next.about_others));
+        next.kind == Next::kOrdinary ||
+        (next.kind == Next::kCallsKernel && next.pieces == 0 && !IsPlannedCall(process, next, end));
     if (is_own) {
       if (!Go(participant, next)) return false;
       if (process.asleep) return Diverge(participant, "it waits");

@@ -32,6 +32,7 @@ using kill9::explore::Machine;
 using kill9::explore::MakeMutexConsistent;
 using kill9::explore::Order;
 using kill9::explore::Patience;
+using kill9::explore::SystemCall;
 using kill9::explore::TellWatchers;
 using kill9::explore::UnlockMutex;
 
@@ -55,14 +56,14 @@ int DescriptionOfProof(const void* page) {
                                              : Kernel::kNone;
 }
 
-void Drop(int description) {
+void Drop(int description, uint64_t call) {
   Machine& machine = Machine::Get();
-  machine.TouchResource(static_cast<uint32_t>(description), true, 0);
+  machine.TouchResource(static_cast<uint32_t>(description), true, 0, call);
   machine.SyncThroughKernel();
   if (!machine.kernel().DropReference(description)) return;
   if (machine.kernel().IsWatched()) {
-    TellWatchers(Kernel::kClosed, 0);
-    machine.TouchResource(static_cast<uint32_t>(description), true, 0);
+    TellWatchers(Kernel::kClosed, 0, 0);
+    machine.TouchResource(static_cast<uint32_t>(description), true, 0, 0);
   }
   machine.kernel().UnlockAll(description);
   machine.KernelChanged(machine.running());
@@ -74,7 +75,8 @@ int SetByteLock(int fd, struct flock* lock, uintptr_t code) {
   const bool writes = lock->l_type != F_UNLCK;
   if (description == Kernel::kNone) return 0;  // the segment's own descriptor never has any
   machine.NoteQuestionOfLife();
-  machine.TouchResource(static_cast<uint32_t>(lock->l_start), true, code);
+  machine.TouchResource(static_cast<uint32_t>(lock->l_start), true, code,
+                        SystemCall(SYS_fcntl, F_OFD_SETLK));
   machine.SyncThroughKernel();
   if (!writes) {
     machine.kernel().Unlock(lock->l_start, description);
@@ -94,7 +96,8 @@ int SetByteLock(int fd, struct flock* lock, uintptr_t code) {
 int GetByteLock(int fd, struct flock* lock, uintptr_t code) {
   Machine& machine = Machine::Get();
   machine.NoteQuestionOfLife();
-  machine.TouchResource(static_cast<uint32_t>(lock->l_start), false, code);
+  machine.TouchResource(static_cast<uint32_t>(lock->l_start), false, code,
+                        SystemCall(SYS_fcntl, F_OFD_GETLK));
   machine.SyncThroughKernel();
   const int holder = machine.kernel().HolderOf(lock->l_start);
   const bool taken = holder != Kernel::kNone && holder != Kernel::DescriptionOf(fd);
@@ -231,7 +234,7 @@ int __wrap_close(int fd) {
     return 0;
   }
   if (!Kernel::IsDescriptor(fd)) return __real_close(fd);
-  Drop(Kernel::DescriptionOf(fd));
+  Drop(Kernel::DescriptionOf(fd), SystemCall(SYS_close));
   return 0;
 }
 
@@ -260,14 +263,16 @@ void* __wrap_mmap(void* address, size_t bytes, int protection, int flags, int fd
 int __wrap_munmap(void* address, size_t bytes) {
   const int description = DescriptionOfProof(address);
   if (description == Kernel::kNone) return __real_munmap(address, bytes);
-  Drop(description);
+  Drop(description, SystemCall(SYS_munmap));
   return 0;
 }
 
 int __wrap_madvise(void* address, size_t bytes, int advice) {
   if (DescriptionOfProof(address) != Kernel::kNone) {
     // A hole in the file changes it.
-    if (advice == MADV_REMOVE) TellWatchers(Kernel::kModified, KILL9_CODE);
+    if (advice == MADV_REMOVE) {
+      TellWatchers(Kernel::kModified, KILL9_CODE, SystemCall(SYS_madvise));
+    }
     return 0;
   }
   return __real_madvise(address, bytes, advice);
@@ -359,7 +364,7 @@ int __wrap_kill(pid_t pid, int signal) {
   if (!IsExploredCode()) return __real_kill(pid, signal);
   const int number = machine.NumberOf(pid);
   machine.NoteQuestionOfLife();
-  machine.TouchResource(static_cast<uint32_t>(pid), false, KILL9_CODE);
+  machine.TouchResource(static_cast<uint32_t>(pid), false, KILL9_CODE, SystemCall(SYS_kill));
   machine.Answer(machine.Exists(number) ? 1 : 0);
   if (machine.Exists(number)) return 0;
   machine.SyncThroughKernel();

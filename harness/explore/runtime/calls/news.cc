@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,15 +18,16 @@
 using kill9::explore::Arena;
 using kill9::explore::Kernel;
 using kill9::explore::Machine;
+using kill9::explore::SystemCall;
 using kill9::explore::TellWatchers;
 
 #define KILL9_CODE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 
 namespace kill9::explore {
 
-void TellWatchers(Kernel::News news, uintptr_t code) {
+void TellWatchers(Kernel::News news, uintptr_t code, uint64_t call) {
   Machine& machine = Machine::Get();
-  machine.TouchNews(true, code);
+  machine.TouchNews(true, code, call);
   machine.SyncThroughKernel();
   machine.kernel().Tell(news);
   machine.KernelChanged(machine.running());
@@ -39,9 +41,9 @@ constexpr std::pair<Kernel::News, uint32_t> kBits[] = {{Kernel::kModified, IN_MO
 
 int64_t NsOf(const timespec& time) { return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec; }
 
-void SetWanted(int watch, uint32_t mask, uintptr_t code) {
+void SetWanted(int watch, uint32_t mask, uintptr_t code, uint64_t call) {
   Machine& machine = Machine::Get();
-  machine.TouchNews(true, code);
+  machine.TouchNews(true, code, call);
   uint8_t wanted = Kernel::kNoNews;
   for (const auto& [news, bit] : kBits) {
     if ((mask & bit) != 0) wanted = static_cast<uint8_t>(wanted | news);
@@ -53,7 +55,7 @@ void SetWanted(int watch, uint32_t mask, uintptr_t code) {
 // As many events as there are bits of news.
 ssize_t ReadNews(int watch, void* to, uintptr_t code) {
   Machine& machine = Machine::Get();
-  machine.TouchNews(true, code);
+  machine.TouchNews(true, code, SystemCall(SYS_read));
   machine.SyncThroughKernel();
   const uint8_t news = machine.kernel().TakeNews(watch);
   machine.Answer(news);
@@ -96,14 +98,14 @@ int __wrap_inotify_init1(int flags) {
 int __wrap_inotify_add_watch(int fd, const char* path, uint32_t mask) {
   const int watch = Kernel::WatchOf(fd);
   if (watch == Kernel::kNone) return __real_inotify_add_watch(fd, path, mask);
-  kill9::explore::SetWanted(watch, mask, KILL9_CODE);
+  kill9::explore::SetWanted(watch, mask, KILL9_CODE, SystemCall(SYS_inotify_add_watch));
   return kill9::explore::kOnlyWatch;
 }
 
 int __wrap_inotify_rm_watch(int fd, int watched) {
   const int watch = Kernel::WatchOf(fd);
   if (watch == Kernel::kNone) return __real_inotify_rm_watch(fd, watched);
-  kill9::explore::SetWanted(watch, 0, KILL9_CODE);
+  kill9::explore::SetWanted(watch, 0, KILL9_CODE, SystemCall(SYS_inotify_rm_watch));
   return 0;
 }
 
@@ -115,7 +117,7 @@ ssize_t __wrap_read(int fd, void* to, size_t bytes) {
 
 ssize_t __wrap_pwrite(int fd, const void* from, size_t bytes, off_t at) {
   if (!Kernel::IsDescriptor(fd)) return __real_pwrite(fd, from, bytes, at);
-  TellWatchers(Kernel::kModified, KILL9_CODE);
+  TellWatchers(Kernel::kModified, KILL9_CODE, SystemCall(SYS_pwrite64));
   return static_cast<ssize_t>(bytes);
 }
 
@@ -123,7 +125,7 @@ int __wrap_ppoll(pollfd* watched, nfds_t count, const timespec* timeout, const s
   const int watch = count == 1 ? Kernel::WatchOf(watched->fd) : Kernel::kNone;
   if (watch == Kernel::kNone) return __real_ppoll(watched, count, timeout, mask);
   Machine& machine = Machine::Get();
-  machine.TouchNews(false, KILL9_CODE);
+  machine.TouchNews(false, KILL9_CODE, SystemCall(SYS_ppoll));
   machine.SyncThroughKernel();
   const bool told = machine.WaitForNews(
       watch,

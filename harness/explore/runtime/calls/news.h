@@ -9,8 +9,8 @@
 
 namespace kill9::explore {
 
-// By the running participant.
-void TellWatchers(Kernel::News news, uintptr_t code);
+// By the running participant, as the first thing of this system call; 0: as a later one.
+void TellWatchers(Kernel::News news, uintptr_t code, uint64_t call);
 
 }  // namespace kill9::explore
 
