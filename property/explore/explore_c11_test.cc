@@ -87,7 +87,7 @@ std::vector<Thread> Draw(std::mt19937_64& random, bool plain, size_t events) {
 }
 
 void CompareRandomPrograms(int deaths, bool plain, uint64_t seed) {
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random = RandomForPrograms(seed);
   uint64_t racy = 0;
   for (uint64_t i = 0; i < Programs() && !testing::Test::HasFailure(); ++i) {
     // Most are small: what two threads of three steps cannot show is rare.

@@ -61,7 +61,7 @@ std::vector<Thread> Draw(std::mt19937_64& random) {
 }
 
 void CompareRandomPrograms(MemoryModel model, int deaths, uint64_t seed) {
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random = RandomForPrograms(seed);
   for (uint64_t i = 0; i < Programs() && !testing::Test::HasFailure(); ++i) {
     const std::vector<Thread> threads = Draw(random);
     ExpectTheSame(threads, model, deaths, absl::StrCat("program ", i, Text(threads)));

@@ -77,9 +77,18 @@ void ExpectTheSame(const std::set<Outcome>& expected, const std::set<Outcome>& f
   }
 }
 
-uint64_t Programs() {
-  const char* given = std::getenv("KILL9_PROGRAMS");
-  return given == nullptr ? 300 : std::strtoull(given, nullptr, 10);
+namespace {
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* given = std::getenv(name);
+  return given == nullptr ? otherwise : std::strtoull(given, nullptr, 10);
+}
+
+}  // namespace
+
+uint64_t Programs() { return FromEnvironment("KILL9_PROGRAMS", 300); }
+std::mt19937_64 RandomForPrograms(uint64_t of_test) {
+  return std::mt19937_64(of_test + 1000 * FromEnvironment("KILL9_PROGRAMS_SEED", 0));
 }
 
 }  // namespace kill9::explore

@@ -3,6 +3,7 @@
 #define KILL9_PROPERTY_EXPLORE_OUTCOMES_FOR_TESTS_H_
 
 #include <cstdint>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ void ExpectTheSame(const std::set<Outcome>& expected, const std::set<Outcome>& f
                    const std::string& what);
 // How many random programs each test runs: KILL9_PROGRAMS, or 300.
 uint64_t Programs();
+// From which they are drawn: each test has a number, KILL9_PROGRAMS_SEED (else 0) gives others.
+std::mt19937_64 RandomForPrograms(uint64_t of_test);
 
 }  // namespace kill9::explore
 
