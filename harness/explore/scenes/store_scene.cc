@@ -47,6 +47,7 @@ Function FunctionOf(StoreCall call) {
     case StoreCall::kJoin:
     case StoreCall::kCome:
     case StoreCall::kTick:
+    case StoreCall::kGlance:
       return Function::kRecover;
   }
   return Function::kRecover;
@@ -76,7 +77,7 @@ absl::StatusOr<std::shared_ptr<Segment>> StoreScene::NewSegment() const {
   SegmentOptions options;
   options.max_participants =
       Places(static_cast<size_t>(StoreCall::kJoin), static_cast<size_t>(StoreCall::kCome)) +
-      static_cast<uint32_t>(Pick(Aspect::kPlaces, 3));
+      static_cast<uint32_t>(Pick(Aspect::kPlaces, 3) + CountOf(StoreCall::kGlance));
   // Full of bytes, before its index is.
   options.expected_entries = beginning() == StoreBeginning::kFull
                                  ? 1024
@@ -135,7 +136,24 @@ absl::StatusOr<std::unique_ptr<SharedObject>> StoreScene::AttachOneMore(int) {
   return variant_.Attach(*segment_);
 }
 
+uint64_t StoreScene::CountOf(StoreCall call) const {
+  uint64_t count = 0;
+  for (const std::vector<size_t>& calls : scenario().calls) {
+    count +=
+        static_cast<uint64_t>(std::count(calls.begin(), calls.end(), static_cast<size_t>(call)));
+  }
+  return count;
+}
+
+bool StoreScene::IsGlance(int participant, size_t number) const {
+  const std::vector<size_t>& calls = scenario().calls[static_cast<size_t>(participant)];
+  return !is_past() && calls[number] == static_cast<size_t>(StoreCall::kGlance);
+}
+
 void StoreScene::DoAsGuest(int participant, size_t number) {
+  if (IsGlance(participant, number)) {
+    return Do(participant, number, static_cast<size_t>(StoreCall::kPin));
+  }
   Do(participant, number, static_cast<size_t>(StoreCall::kPut));
   Do(participant, number, static_cast<size_t>(StoreCall::kGet));
 }
@@ -243,6 +261,7 @@ Progress StoreScene::ProgressOf(StoreCall call) const {
     case StoreCall::kTick:
     case StoreCall::kWaitLease:
     case StoreCall::kBriefLease:
+    case StoreCall::kGlance:
       return Progress::kBlocking;
     default:
       return traits.write;
@@ -277,7 +296,7 @@ void StoreScene::Finish(Operation& operation, const absl::Status& status, uint64
 void StoreScene::Do(int participant, size_t number, size_t which) {
   const auto call = static_cast<StoreCall>(which);
   if (call == StoreCall::kJoin) return Join(participant);
-  if (call == StoreCall::kCome) return Come(participant, number);
+  if (call == StoreCall::kCome || call == StoreCall::kGlance) return Come(participant, number);
   if (IsLease(which)) return Lease(participant, number, call);
   if (call == StoreCall::kTick) return Tick(participant);
   if (call == StoreCall::kVisit) return Visit(participant);

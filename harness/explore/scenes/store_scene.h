@@ -8,7 +8,7 @@
 //
 // `keep` pins, does all that follows, and then releases; `come`: one more participant attaches,
 // puts and gets, and leaves again; `modify` puts by Modify, `add` puts what is absent, `visit` is a
-// visit of all keys.
+// visit of all keys; `glance`: one more participant attaches, pins the key, and leaves again.
 #ifndef KILL9_HARNESS_EXPLORE_SCENES_STORE_SCENE_H_
 #define KILL9_HARNESS_EXPLORE_SCENES_STORE_SCENE_H_
 
@@ -48,6 +48,7 @@ enum class StoreCall : uint8_t {
   kBrief,       // puts an entry that lives for a second
   kWaitLease,   // as lease, and waits while another has it
   kBriefLease,  // as lease, but in a second another may have it
+  kGlance,      // one more participant attaches, pins the key, and leaves again
 };
 enum class StoreBeginning : uint8_t { kOneEntry, kEmpty, kFull };
 
@@ -92,6 +93,8 @@ class StoreScene final : public ObjectScene {
     stores_[static_cast<size_t>(participant)] = static_cast<Store*>(object);
   }
   void DoAsGuest(int participant, size_t number) override;
+  uint64_t CountOf(StoreCall call) const;
+  bool IsGlance(int participant, size_t number) const;
   void Do(int participant, size_t number, size_t call) override;
   bool DoesTheRest(size_t call) const override {
     return static_cast<StoreCall>(call) == StoreCall::kKeep;

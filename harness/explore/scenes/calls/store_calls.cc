@@ -8,25 +8,20 @@ namespace kill9::explore {
 namespace {
 
 constexpr std::string_view kStoreNames[] = {
-    "put",  "get",   "erase", "swap",  "pin",        "draft",      "recover",
-    "join", "clear", "lapse", "lease", "modify",     "add",        "visit",
-    "keep", "come",  "tick",  "brief", "wait_lease", "brief_lease"};
+    "put",  "get",   "erase", "swap",  "pin",        "draft",       "recover",
+    "join", "clear", "lapse", "lease", "modify",     "add",         "visit",
+    "keep", "come",  "tick",  "brief", "wait_lease", "brief_lease", "glance"};
 constexpr std::string_view kStoreBeginnings[] = {"", "@empty", "@full"};
-constexpr std::string_view kLargerStoreScenes[] = {"put,put,put+get@full",
-                                                   "put,put,put+pin@full",
-                                                   "put,put+put,put@full",
-                                                   "put,put,put+get,get@full",
-                                                   "put,swap,put+swap,pin@full",
-                                                   "erase,put+swap,get@full",
-                                                   "put,erase+put,erase@full",
-                                                   "put,erase,put+pin@full",
-                                                   "swap,swap+pin,pin",
-                                                   "swap+swap+get",
-                                                   "put+put+get@full",
-                                                   "put,erase,put+put+get@full",
-                                                   "put,put+get@fences",
-                                                   "put,put,put+pin@full@fences",
-                                                   "swap,erase,put+pin,get@full@fences"};
+constexpr std::string_view kLargerStoreScenes[] = {
+    "put,put,put+get@full", "put,put,put+pin@full", "put,put+put,put@full",
+    "put,put,put+get,get@full", "put,swap,put+swap,pin@full", "erase,put+swap,get@full",
+    "put,erase+put,erase@full", "put,erase,put+pin@full", "swap,swap+pin,pin", "swap+swap+get",
+    "put+put+get@full", "put,erase,put+put+get@full", "put,put+get@fences",
+    "put,put,put+pin@full@fences", "swap,erase,put+pin,get@full@fences",
+    // Nothing is there, and an entry is staged.
+    "put+erase@empty", "put,erase+put,get@empty",
+    // Who has just come, and holds what makes room.
+    "put+glance@full", "put,put,put+glance@full@fences"};
 
 constexpr std::string_view kWiderStoreScenes[] = {"put+get+erase",  "put+put+get",
                                                   "swap+draft+get", "put+erase+recover",
@@ -85,6 +80,8 @@ bool HasStoreCall(const Traits& traits, size_t call) {
     case StoreCall::kJoin:
     case StoreCall::kCome:
       return traits.has_recovery;
+    case StoreCall::kGlance:
+      return traits.has_recovery && traits.has_pin;
     case StoreCall::kModify:
     case StoreCall::kAdd:
       return traits.has_modify;
@@ -137,6 +134,7 @@ bool StoreScene::MayComeBefore(size_t call) const {
       return tells_versions_;
     case StoreCall::kKeep:
     case StoreCall::kWaitLease:
+    case StoreCall::kGlance:
       return false;
     default:
       return !IsTimedStoreCall(call);
