@@ -1,8 +1,13 @@
 // Weakening the memory orders of a program one at a time: what matters is found.
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <regex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -10,6 +15,7 @@
 #include "harness/explore/scenes/program_scene.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/search/ordering_score.h"
+#include "harness/explore/search/spare_order.h"
 #include "property/explore/programs/programs.h"
 #include "variants/registry.h"
 
@@ -88,7 +94,48 @@ TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
     EXPECT_EQ(one.exhaustive, one.scenario.empty()) << one.place;
     // What is not needed is given by another order, too.
     EXPECT_EQ(one.novelties == 0, one.scenario.empty()) << one.place;
+    // Its place says so; of what the comment is not about it does not.
+    EXPECT_EQ(one.spare, one.to == Order::kRelease ? "nobody has stored before" : "") << one.place;
   }
+}
+
+// A comment that says that an order is spare stands before one: in each design.
+TEST(ExploreOrderings, EachSpareOrderOfADesignIsThere) {
+  size_t spare = 0;
+  const std::regex mark(R"(\[spare ((?:failed )?(\w+))(?: under (\w+))?: )");
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(KILL9_SOURCE_DIR "/variants")) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream source(entry.path());
+    std::string comment, line;
+    for (int number = 1; std::getline(source, line); ++number) {
+      const size_t first = line.find_first_not_of(' ');
+      if (first != std::string::npos && line.find("//") == first) {
+        comment += line.substr(first + 2);
+        continue;
+      }
+      const std::string before = std::exchange(comment, "");
+      auto found = std::sregex_iterator(before.begin(), before.end(), mark);
+      if (found == std::sregex_iterator()) continue;
+      const int statement = number;
+      std::string more;
+      for (; line.find(';') == std::string::npos && std::getline(source, more); ++number) {
+        line += more;
+      }
+      for (; found != std::sregex_iterator(); ++found, ++spare) {
+        const std::string model = (*found)[3].matched ? (*found)[3] : std::string("c11");
+        const std::string lost = (*found)[1];
+        EXPECT_NE(WhySpare(entry.path(), statement, lost, model), "") << entry << statement;
+        // A call of what has the order names none.
+        const std::string order = (*found)[2] == "fence" ? "signal_fence" : (*found)[2].str();
+        const bool has = line.find(order) != std::string::npos ||
+                         line.find("acq_rel") != std::string::npos ||
+                         line.find("memory_order") == std::string::npos;
+        EXPECT_TRUE(has) << entry << ":" << statement << ": " << line;
+      }
+    }
+  }
+  EXPECT_GT(spare, 0u);
 }
 
 // Where the order is too weak the program overwrites its explorer.

@@ -16,6 +16,7 @@
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/wait_for_end.h"
 #include "harness/base/shared_mapping.h"
+#include "harness/explore/search/spare_order.h"
 #include "harness/stepper/trace/symbols.h"
 
 namespace kill9::explore {
@@ -35,11 +36,13 @@ constexpr std::string_view kOrderNames[] = {"relaxed", "consume", "acquire",
 
 // The same line of the source may be in the program many times.
 struct Written {
-  std::string place;
+  std::string file;
+  int line;
   Ordering::Of of;
   Order order;
   bool operator<(const Written& other) const {
-    return std::tie(place, of, order) < std::tie(other.place, other.of, other.order);
+    return std::tie(file, line, of, order) <
+           std::tie(other.file, other.line, other.of, other.order);
   }
 };
 struct Known {
@@ -99,7 +102,8 @@ class Score {
       return;
     }
     for (const Ordering& ordering : orderings) {
-      Known& known = known_[{PlaceOf(ordering), ordering.of, ordering.order}];
+      const stepper::SourceLine at = LineOf(ordering);
+      Known& known = known_[{at.file, at.line, ordering.of, ordering.order}];
       if (std::find(known.copies.begin(), known.copies.end(), ordering) == known.copies.end()) {
         known.copies.push_back(ordering);
       }
@@ -114,7 +118,11 @@ class Score {
     for (const auto& [written, known] : known_) {
       for (const Order to : OneStepWeaker(written.of, written.order)) {
         if (Interrupted()) return all;
-        all.push_back({written.place, written.of, written.order, to, "", ""});
+        const std::string place = absl::StrCat(stepper::ShortPath(written.file), ":", written.line);
+        all.push_back(
+            {place, written.of, written.order, to, "", "",
+             WhySpare(written.file, written.line, WhatIsLost(written.of, written.order, to),
+                      ModelName(options_.model))});
         LookApart(known, to, all.back());
       }
     }
@@ -123,10 +131,10 @@ class Score {
 
  private:
   // A call's return address: the line is that of the instruction before it.
-  std::string PlaceOf(const Ordering& ordering) const {
+  stepper::SourceLine LineOf(const Ordering& ordering) const {
     stepper::SourceLine line = symbols_.LineOfOurs(ordering.code - 1);
     if (stepper::IsOfLibrary(line.file)) line = symbols_.LineOfOurs(ordering.caller - 1);
-    return absl::StrCat(stepper::ShortPath(line.file), ":", line.line);
+    return line;
   }
   bool Interrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
 
@@ -216,6 +224,15 @@ class Score {
 };
 
 }  // namespace
+
+OrderingAnswer AnswerOf(const WeakenedOrdering& one, MemoryModel model) {
+  const bool is_found = !one.scenario.empty();
+  if (is_found) return one.spare.empty() ? OrderingAnswer::kFound : OrderingAnswer::kWronglySpare;
+  if (one.exhaustive) return OrderingAnswer::kNeverWrong;
+  // Signal fences have no novelties.
+  if (one.novelties == 0 && model == MemoryModel::kC11) return OrderingAnswer::kAllowsNothing;
+  return one.spare.empty() ? OrderingAnswer::kMissed : OrderingAnswer::kSpare;
+}
 
 std::string_view NameOf(Ordering::Of of) { return kOfNames[static_cast<size_t>(of)]; }
 std::string_view NameOf(Order order) { return kOrderNames[static_cast<size_t>(order)]; }

@@ -19,11 +19,23 @@ struct WeakenedOrdering {
   Order from = Order::kRelaxed, to = Order::kRelaxed;
   std::string scenario;  // that found it; empty: none did
   std::string message;
+  std::string spare;  // why it can be weaker, as the comment at its place says; empty: it does not
   uint64_t schedules = 0;
   uint64_t novelties = 0;  // choices in them that only the weaker order allows
   double seconds = 0;
   bool exhaustive = false;  // of what did not find it: no scenario left anything out
 };
+
+// What became of it. Those that matter are found, or they are missed.
+enum class OrderingAnswer : uint8_t {
+  kFound,
+  kWronglySpare,   // found, though the comment at its place says that it can be weaker
+  kNeverWrong,     // nothing was left out, and nothing found
+  kAllowsNothing,  // the weaker order never allowed what the written one forbids
+  kSpare,
+  kMissed,
+};
+OrderingAnswer AnswerOf(const WeakenedOrdering& one, MemoryModel model);
 
 std::string_view NameOf(Ordering::Of of);
 std::string_view NameOf(Order order);

@@ -333,6 +333,7 @@ Program UpdateOnlyAcquires(bool repaired) {
     if (participant == 0) {
       queue.value.store(7, kRelaxed);
       uint64_t expected = 0;
+      // [spare acquire: nobody has stored before]
       queue.head.compare_exchange_strong(expected, 1,
                                          repaired ? std::memory_order_acq_rel : kAcquire, kAcquire);
     } else {

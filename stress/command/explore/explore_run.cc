@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -24,9 +25,29 @@ namespace kill9 {
 namespace {
 
 using explore::MemoryModel;
+using explore::OrderingAnswer;
 
 // Of the seconds of all, what the scenes with a name have where there are drawn ones, too.
 constexpr double kShareOfNamed = 0.5;
+
+std::string WordsOf(OrderingAnswer answer, const explore::WeakenedOrdering& one) {
+  switch (answer) {
+    case OrderingAnswer::kFound:
+      return "found by " + one.scenario;
+    case OrderingAnswer::kWronglySpare:
+      return absl::StrCat("found by ", one.scenario,
+                          ", though it is said to be spare: ", one.spare);
+    case OrderingAnswer::kNeverWrong:
+      return "never wrong";
+    case OrderingAnswer::kAllowsNothing:
+      return "not found: it never allowed more";
+    case OrderingAnswer::kSpare:
+      return "spare: " + one.spare;
+    case OrderingAnswer::kMissed:
+      return "not found";
+  }
+  return "";
+}
 
 // Not a test of the design: how much of its memory orders the explorer would miss.
 int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, Json* runs) {
@@ -40,37 +61,39 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                                .schedules = arguments.schedules,
                                .seed = arguments.seed,
                                .interrupted = &is_interrupted});
-  const bool counts_novelties = ChooseModel(arguments.model) == MemoryModel::kC11;
-  size_t found = 0;
+  std::map<OrderingAnswer, size_t> count;
   Json list = Json::array();
   for (const explore::WeakenedOrdering& one : all) {
-    const bool is_found = !one.scenario.empty();
-    found += is_found;
+    const OrderingAnswer answer = explore::AnswerOf(one, ChooseModel(arguments.model));
+    ++count[answer];
     out << absl::StrFormat(
         "%-52s %-13s %-8s -> %-8s %6.1f s %8d  %s\n", one.place,
         std::string(explore::NameOf(one.of)), std::string(explore::NameOf(one.from)),
-        std::string(explore::NameOf(one.to)), one.seconds, one.schedules,
-        is_found                                 ? "found by " + one.scenario
-        : one.exhaustive                         ? "never wrong"
-        : one.novelties == 0 && counts_novelties ? "not found: it never allowed more"
-                                                 : "not found");
+        std::string(explore::NameOf(one.to)), one.seconds, one.schedules, WordsOf(answer, one));
     list.push_back({{"place", one.place},
                     {"operation", explore::NameOf(one.of)},
                     {"written", explore::NameOf(one.from)},
                     {"weakened", explore::NameOf(one.to)},
-                    {"found", is_found},
+                    {"found", !one.scenario.empty()},
                     {"scenario", one.scenario},
                     {"exhaustive", one.exhaustive},
+                    {"spare", one.spare},
                     {"schedules", one.schedules},
                     {"novelties", one.novelties},
                     {"seconds", one.seconds}});
   }
-  out << absl::StrFormat("%s: %d of %d weaker memory orders found\n", std::string(variant.name()),
-                         found, all.size());
+  const size_t found = count[OrderingAnswer::kFound] + count[OrderingAnswer::kWronglySpare];
+  const size_t matter = found + count[OrderingAnswer::kMissed];
+  out << absl::StrFormat(
+      "%s: of %d weaker memory orders %d never allow more, %d are never wrong, %d are spare; found "
+      "%d of the %d that matter\n",
+      std::string(variant.name()), all.size(), count[OrderingAnswer::kAllowsNothing],
+      count[OrderingAnswer::kNeverWrong], count[OrderingAnswer::kSpare], found, matter);
   // Nothing was weakened: nothing was asked.
-  const Verdict verdict = is_interrupted != 0 ? Verdict::kUndecided
-                          : all.empty()       ? Verdict::kVacuous
-                                              : Verdict::kPass;
+  const Verdict verdict = count[OrderingAnswer::kWronglySpare] > 0 ? Verdict::kViolation
+                          : is_interrupted != 0                    ? Verdict::kUndecided
+                          : all.empty()                            ? Verdict::kVacuous
+                                                                   : Verdict::kPass;
   runs->push_back({{"variant", variant.name()},
                    {"scenario", arguments.scenario},
                    {"memory_model", arguments.model},

@@ -152,6 +152,7 @@ void Context::Hint(Ref ref) const {
   const int number = NumberOf(ref, Checked(PageOf(ref), word));
   if (number < 0) return;
   // Release: pairs with the acquire of whoever clears the bit: it sees the block's state Free (I4).
+  // [spare release: who takes the block scans for holds before, and acquires what ended them]
   page.hints.fetch_or(uint64_t{1} << number, std::memory_order_release);
 }
 

@@ -49,7 +49,8 @@ class Context {
   // The words of a participant's cache that may name something.
   std::span<SharedWord> CacheOf(uint32_t participant) const {
     Ledger& ledger = ledger_of(participant);
-    // Acquire: pairs with the Note of cache_end, for what was noted before it.
+    // Acquire: pairs with the Note of cache_end, for what was noted before it. [spare acquire: who
+    // recovers the dead knows all that they did; of who lives a name may be missed, as a later one]
     return {ledger.cache,
             std::min<size_t>(Named(ledger.cache_end.load(std::memory_order_acquire)), kCached)};
   }
@@ -120,7 +121,10 @@ class Context {
   void Publish(SharedWord& word, uint64_t what) const {
     if (asymmetric_) {
       // Release: pairs with the acquire of CollectHolds, for whatever this word protected before.
+      // [spare release under compiler: the fence below keeps at a death what comes before it]
       word.store(Name(what), std::memory_order_release);
+      // [spare fence under compiler: what is stored after it is updated or released; it holds back
+      // loads, which no model weakens]
       std::atomic_signal_fence(std::memory_order_seq_cst);
     } else {
       word.store(Name(what), std::memory_order_seq_cst);
@@ -129,6 +133,8 @@ class Context {
   // Notes what must be in the ledger if this participant dies at the next instruction. Release:
   // recoverers find what was stored before it, too.
   void Note(SharedWord& word, uint64_t what) const {
+    // [spare release: what depends on it at a death comes after a later update or release, and who
+    // lives is told by those]
     word.store(Name(what), std::memory_order_release);
   }
   // Release: pairs with the acquire of CollectHolds: who finds the hold gone may write where it was

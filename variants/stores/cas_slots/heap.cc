@@ -74,7 +74,8 @@ void Heap::GiveBack(SharedWord& word, Ref ref) {
   // Relaxed: only this participant changes a state that is Owned by it (I1).
   BlockState state{block->state.load(std::memory_order_relaxed)};
   BlockState freed = state.Next(BlockKind::kFree);
-  // Release: pairs with the acquire of Take: the next owner writes after this one.
+  // Release: pairs with the acquire of Take: the next owner writes after this one. [spare release:
+  // another owner has scanned for holds since, and acquired the Clear of the word below]
   block->state.store(freed.bits, std::memory_order_release);
   // Acquire: pairs with the releases of Format and BuildSpan, which made the page what it is.
   PageWord page{context_.page(Context::PageOf(ref)).word.load(std::memory_order_acquire)};
@@ -274,14 +275,16 @@ bool Heap::TakeHinted(uint32_t number, uint32_t size_class) {
       named |= uint64_t{1} << i;
     }
     // Acquire: pairs with the release of Hint. Who clears the bit sees the state Free that it
-    // announced; or the block becomes Free later, and will be hinted then.
+    // announced; or the block becomes Free later, and will be hinted then. [spare acquire: the scan
+    // below acquires] [spare release: a death finds an update done; who lives may miss the name]
     const uint64_t cleared = page.hints.fetch_and(~named, std::memory_order_acq_rel) & named;
     for (uint64_t left = named; left != 0;) {
       const int i = 63 - std::countl_zero(left);  // so that the lowest is taken first
       left &= ~(uint64_t{1} << i);
       const uint32_t cache_word = numbers[static_cast<size_t>(i)];
       Cached& cached = cached_[cache_word];
-      // Acquire: pairs with the release of GiveBack, or of whoever else freed it.
+      // Acquire: pairs with the release of GiveBack, or of whoever else freed it. [spare acquire:
+      // the scan below acquires, before anything of the block is written]
       cached.state = {context_.block(cached.ref)->state.load(std::memory_order_acquire)};
       if ((cleared >> i & 1) != 0 && cached.state.kind() == BlockKind::kFree) {
         lists_[size_class].dirty.push(cache_word);

@@ -239,7 +239,8 @@ KILL9_ALWAYS_INLINE void Heap::Removed(Ref ref) {
     return;
   const BlockState freed = state.Next(BlockKind::kFree);
   uint64_t expected = state.bits;
-  // Release: pairs with the acquire of Take: the next owner scans after the slot's change.
+  // Release: pairs with the acquire of Take: the next owner scans after the slot's change. [spare
+  // release: that scan acquires the Clear of the hold, which comes later]
   if (!block->state.compare_exchange_strong(expected, freed.bits, std::memory_order_release,
                                             std::memory_order_relaxed)) {
     return;

@@ -27,7 +27,8 @@ struct Found {
   uint64_t word = 0;
 
   explicit operator bool() const { return place != nullptr; }
-  // Acquire: what the reader does next must see at least what this load saw.
+  // Acquire: what the reader does next must see at least what this load saw. [spare acquire: what
+  // is unchanged was acquired when it was found, and what has changed is looked for once more]
   bool Unchanged() const { return place->load(std::memory_order_acquire) == word; }
 };
 
@@ -38,7 +39,8 @@ struct Found {
   uint32_t slots = 0;
 #pragma GCC unroll 6
   for (int i = 0; i < kSlotsPerBucket; ++i) {
-    // Acquire: pairs with the CAS that put the word there; its record is visible.
+    // Acquire: pairs with the CAS that put the word there; its record is visible. [spare acquire:
+    // who finds the tag loads its slot once more; where it is not, a Put has not returned yet]
     const uint64_t word = bucket.slots[i].load(std::memory_order_acquire);
     slots |= uint32_t{IsEntryOf(word, tag)} << i;
   }

@@ -82,7 +82,8 @@ template <bool kTerms>
     // So that the compiler cannot take the address from the entry, which may still be on its way:
     // entry and record are fetched at the same time.
     asm("" : "+r"(address));
-    // Acquire: as in Find. It is the tag's only entry (D1), whatever control says (D2).
+    // Acquire: as in Find. It is the tag's only entry (D1), whatever control says (D2). [spare
+    // acquire: who does not see the record misses, as before a Put that has not returned yet]
     word = slot->load(std::memory_order_acquire);
   }
   const bool remembered = IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit;

@@ -57,7 +57,8 @@ class Space {
   void EndHold(int hold) {
     bits_ &= ~(uint32_t{1} << hold);
     // Release: what was written or read under the hold is over for the opener that sees this
-    // (SlotHolds).
+    // (SlotHolds). [spare release under compiler: what a victim wrote under it an update has
+    // published before, or nobody will]
     ledger_.claims.store(bits_ == 0 ? 0 : uint64_t{generation_} << 32 | bits_,
                          std::memory_order_release);
   }
@@ -105,7 +106,8 @@ class Space {
     const uint64_t last = geometry_.SequenceOf(position + units - 1);
     for (; lease_.marked <= last; ++lease_.marked) {
       // Release: as StoreWord (R1): who sees a word written after this sees this. Under a validated
-      // hold, so that no later opener has been here.
+      // hold, so that no later opener has been here. [spare release under compiler: the hold before
+      // it is seq_cst, and all words after it release]
       geometry_.chunks[geometry_.ChunkOf(lease_.marked)].content.store(lease_.marked,
                                                                        std::memory_order_release);
     }

@@ -21,9 +21,11 @@ inline std::atomic_ref<uint64_t> WordAt(const char* address) {
 }
 // Acquire, Release: R1 (record.h), with one another.
 inline uint64_t LoadWord(const char* address) {
+  // [spare acquire: what it would let through the checksum tells, but for one in 2^64]
   return WordAt(address).load(std::memory_order_acquire);
 }
 inline void StoreWord(char* address, uint64_t word) {
+  // [spare release under c11: as in LoadWord; at a death it matters]
   WordAt(address).store(word, std::memory_order_release);
 }
 
@@ -115,7 +117,9 @@ constexpr uint64_t FirstBytes(uint64_t word, size_t bytes) {
 template <typename Load, typename Store>
 [[gnu::always_inline]] inline void MovePairs(size_t bytes, PairSum& sum, Load load, Store store) {
   const auto move = [&](size_t at, size_t of_pair) __attribute__((always_inline)) {
+    // [spare acquire: as in LoadWord] [spare release under c11: as in StoreWord]
     const WordPair pair = load(at, of_pair);
+    // [spare acquire: as in LoadWord] [spare release under c11: as in StoreWord]
     store(at, pair, of_pair);
     sum.Add(pair);
   };

@@ -1,0 +1,60 @@
+#include "harness/explore/search/spare_order.h"
+
+#include <fstream>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace kill9::explore {
+namespace {
+
+constexpr std::string_view kComment = "//";
+
+// Without what stands before and behind it.
+std::string_view Trimmed(std::string_view line) {
+  constexpr std::string_view kBlank = " \t";
+  const size_t first = line.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return line.substr(first, line.find_last_not_of(kBlank) - first + 1);
+}
+
+bool IsComment(std::string_view line) { return Trimmed(line).starts_with(kComment); }
+
+bool EndsStatement(std::string_view line) {
+  const std::string_view code = Trimmed(line.substr(0, line.find(kComment)));
+  return code.empty() || std::string_view(";{}:").find(code.back()) != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string_view WhatIsLost(Ordering::Of of, Order from, Order to) {
+  if (of == Ordering::Of::kSignalFence) return "fence";
+  if (of == Ordering::Of::kFailedUpdate) return "failed acquire";
+  if (from == Order::kSeqCst) return "seq_cst";
+  return Acquires(from) && !Acquires(to) ? "acquire" : "release";
+}
+
+std::string WhySpare(const std::string& file, int line, std::string_view lost,
+                     std::string_view model) {
+  std::ifstream source(file);
+  std::vector<std::string> lines;
+  for (std::string one; std::getline(source, one);) lines.push_back(one);
+  if (line < 1 || static_cast<size_t>(line) > lines.size()) return "";
+  size_t first = static_cast<size_t>(line) - 1;
+  while (first > 0 && !IsComment(lines[first - 1]) && !EndsStatement(lines[first - 1])) --first;
+  std::string comment;
+  for (; first > 0 && IsComment(lines[first - 1]); --first) {
+    comment = absl::StrCat(std::string(Trimmed(lines[first - 1]).substr(kComment.size())), comment);
+  }
+  const std::string mark = absl::StrCat("[spare ", std::string(lost));
+  for (const std::string& begins :
+       {absl::StrCat(mark, ": "), absl::StrCat(mark, " under ", std::string(model), ": ")}) {
+    const size_t begin = comment.find(begins);
+    const size_t end = comment.find(']', begin);
+    if (begin == std::string::npos || end == std::string::npos) continue;
+    return comment.substr(begin + begins.size(), end - begin - begins.size());
+  }
+  return "";
+}
+
+}  // namespace kill9::explore
