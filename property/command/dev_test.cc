@@ -28,8 +28,8 @@ class Dev : public ::testing::Test {
     std::filesystem::create_directories(folder_ + "/bin");
     std::filesystem::copy_file(KILL9_SOURCE_DIR "/dev", folder_ + "/dev");
     std::filesystem::create_directories(folder_ + "/.ci");
-    for (const char* file : {"/.ci/failed_tests.awk", "/.ci/rounds"}) {
-      std::filesystem::copy_file(std::string(KILL9_SOURCE_DIR) + file, folder_ + file);
+    for (const char* script : {"/.ci/failed_tests.awk", "/.ci/arguments.awk", "/.ci/rounds"}) {
+      std::filesystem::copy_file(std::string(KILL9_SOURCE_DIR) + script, folder_ + script);
     }
     // Nothing else of this machine is to be found.
     for (const char* tool :
@@ -316,6 +316,33 @@ TEST_F(Dev, EndsWithWhyTestsFailed) {
   EXPECT_THAT(ended.output,
               ::testing::EndsWith("5 failed: a_test crashed_test script missing gate\n"));
   EXPECT_LT(std::count(ended.output.begin(), ended.output.end(), '\n'), 70);
+}
+
+TEST_F(Dev, TellsWhatIsMistypedBeforeItInstallsAndBuilds) {
+  for (const char* sources : {"/stress", "/property"}) {
+    std::filesystem::create_symlink(std::string(KILL9_SOURCE_DIR) + sources, folder_ + sources);
+  }
+  Script("dpkg-query", "echo unknown");
+  for (const auto& [arguments, message] :
+       {std::pair("torture --sceonds=3", "no option '--sceonds'; did you mean '--seconds'?"),
+        std::pair("kill9 --plugin=./mine.so tortur",
+                  "no command 'tortur'; did you mean 'torture'?"),
+        std::pair("kill9 run --chek=./a -- ./b --chek", "did you mean '--check'?"),
+        std::pair("gate -x", "no option '-x'"), std::pair("mutants --sampel=9", "'--sample'?"),
+        std::pair("endurance --partz=wear", "'--parts'?"), std::pair("package now", "no arguments"),
+        std::pair("report --quick", "report takes a folder")}) {
+    const Ended ended = RunDev(arguments);
+    EXPECT_EQ(ended.exit_code, 2) << arguments;
+    EXPECT_THAT(ended.output, AllOf(HasSubstr(message), Not(HasSubstr("installing"))));
+  }
+  EXPECT_EQ(Built(), "");
+  // None that kill9 has is taken for another's.
+  const std::string all = RunLine(KILL9_COMMAND
+                                  " help --as=bash | grep -oE -e '--[a-z][a-z0-9-]*' | sort -u | "
+                                  "tr '\n' ' '")
+                              .output;
+  ASSERT_THAT(all, AllOf(HasSubstr("--junit "), HasSubstr("--no-namespaces "), HasSubstr("--as ")));
+  EXPECT_THAT(RunDev("kill9 run " + all).output, HasSubstr("installing"));
 }
 
 TEST_F(Dev, ExplainsWrongCommands) {
