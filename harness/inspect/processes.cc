@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/mappings/mappings.h"
 #include "variants/segment/byte_lock.h"
 #include "variants/segment/participants.h"
 
@@ -97,29 +97,18 @@ struct File {
 
 // Whether the process has mapped the file, and the slots whose proofs it has among these mappings.
 bool ReadMappings(int pid, const File& file, SegmentUsers& users, std::vector<uint32_t>& slots) {
-  errno = 0;
-  std::ifstream maps(absl::StrCat("/proc/", pid, "/maps"));
-  if (!maps.is_open()) {
-    users.some_unreadable = users.some_unreadable || errno == EACCES;
-    return false;
-  }
   bool mapped = false;
-  for (std::string line; std::getline(maps, line);) {
-    char rights[8] = {};
-    uint64_t offset = 0, inode = 0;
-    unsigned major = 0, minor = 0;
-    if (std::sscanf(line.c_str(), "%*x-%*x %7s %" SCNx64 " %x:%x %" SCNu64, rights, &offset, &major,
-                    &minor, &inode) != 5 ||
-        inode != file.inode || makedev(major, minor) != file.device) {
-      continue;
-    }
+  const int error = VisitMappings(pid, [&](const Mapping& one) {
+    if (one.inode != file.inode || one.device != file.device) return true;
     mapped = true;
     // What can be neither read nor written nor run is a proof (byte_lock.h).
-    const uint64_t slot = offset / PageBytes();
-    if (std::string_view(rights).starts_with("---") && slot < kMostSlots) {
+    const uint64_t slot = one.offset / PageBytes();
+    if (one.rights.starts_with("---") && slot < kMostSlots) {
       slots.push_back(static_cast<uint32_t>(slot));
     }
-  }
+    return true;
+  });
+  users.some_unreadable = users.some_unreadable || error == EACCES;
   return mapped;
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/mappings/mappings.h"
 #include "harness/result/schema/schema.h"
 #include "harness/sweep/sweep.h"
 
@@ -38,12 +39,11 @@ std::string HashOfFile(const std::string& path) {
 // Addresses mean the same in the same program only, and so do distinct states.
 // Of all code that is loaded: the program, plugins, other libraries.
 std::string HashOfThisProgram() {
-  std::ifstream mappings("/proc/self/maps");
   std::set<std::string> files;
-  for (std::string line; std::getline(mappings, line);) {
-    const size_t path = line.find('/');
-    if (path != std::string::npos && line.find(" r-xp ") < path) files.insert(line.substr(path));
-  }
+  VisitMappings(0, [&files](const Mapping& one) {
+    if (one.rights == "r-xp" && one.path.starts_with('/')) files.emplace(one.path);
+    return true;
+  });
   std::string hashes;
   for (const std::string& path : files) hashes += HashOfFile(path);
   return HashOf(hashes);

@@ -30,7 +30,7 @@ class MappedFiles {
   uint64_t Left(pid_t thread, const StateHasher& all, const std::vector<std::string>& roots);
 
  private:
-  struct Mapping {
+  struct Piece {
     void* address;
     size_t bytes;
   };
@@ -38,7 +38,7 @@ class MappedFiles {
 
   bool known_ = false;
   uint64_t all_ = 0;
-  std::vector<Mapping> mappings_;
+  std::vector<Piece> pieces_;
 };
 
 }  // namespace kill9::run

@@ -19,7 +19,6 @@ class SharedMappings {
 
  private:
   static constexpr size_t kMost = 64;
-  bool Take(const char* line);
 
   AddressRange ranges_[kMost] = {};
   size_t count_ = 0;

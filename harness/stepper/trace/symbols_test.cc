@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <set>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "harness/base/mappings/mappings.h"
 #include "harness/base/random.h"
 #include "harness/stepper/trace/inlined_calls.h"
 
@@ -39,13 +39,12 @@ class OwnSymbols : public ::testing::Test {
     dwfl_report_begin(dwfl_);
     ASSERT_EQ(dwfl_linux_proc_report(dwfl_, getpid()), 0);
     dwfl_report_end(dwfl_, nullptr, nullptr);
-    std::ifstream maps("/proc/self/maps");
-    std::string range, access, rest;
-    while (end_ == 0 && maps >> range >> access && std::getline(maps, rest)) {
-      if (access != "r-xp") continue;
-      begin_ = std::stoull(range, nullptr, 16);
-      end_ = std::stoull(range.substr(range.find('-') + 1), nullptr, 16);
-    }
+    VisitMappings(0, [this](const Mapping& one) {
+      if (one.rights != "r-xp") return true;
+      begin_ = one.begin;
+      end_ = one.end;
+      return false;
+    });
     ASSERT_LT(begin_, end_);
   }
   void TearDown() override {

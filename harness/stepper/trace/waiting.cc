@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "harness/base/mappings/mappings.h"
 #include "harness/stepper/trace/backtrace.h"
 
 namespace kill9::stepper {
@@ -61,22 +62,16 @@ bool ReadWords(pid_t pid, uint64_t address, uint32_t* words, size_t count) {
 
 // "byte 80 of /dev/shm/x", "address 0x7f…".
 std::string PlaceOf(pid_t pid, uint64_t address) {
-  std::ifstream maps(absl::StrCat("/proc/", pid, "/maps"));
-  for (std::string line; std::getline(maps, line);) {
-    uint64_t begin = 0, end = 0, offset = 0;
-    char rights[5] = {};
-    int name = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s %lx %*s %*s %n", &begin, &end, rights, &offset,
-                    &name) < 4 ||
-        address < begin || address >= end) {
-      continue;
+  std::string place = absl::StrFormat("address %#x", address);
+  VisitMappings(pid, [&](const Mapping& one) {
+    if (address >= one.end) return true;
+    if (address >= one.begin && one.IsShared()) {
+      place = absl::StrCat("byte ", address - one.begin + one.offset, " of ",
+                           one.path.empty() ? "shared memory" : std::string(one.path));
     }
-    if (rights[3] != 's') break;
-    const std::string file = name > 0 ? line.substr(static_cast<size_t>(name)) : "";
-    return absl::StrCat("byte ", address - begin + offset, " of ",
-                        file.empty() ? "shared memory" : file);
-  }
-  return absl::StrFormat("address %#x", address);
+    return false;
+  });
+  return place;
 }
 
 bool Calls(const std::vector<StackFrame>& stack, std::string_view part) {
