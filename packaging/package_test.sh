@@ -95,11 +95,12 @@ EOF
 
   # The same in other languages: a worker, run by the line of its page.
   local worker
-  for language in python ruby php node perl; do
+  for language in python ruby php node perl rust java; do
     name=my_map_$language
     expect 0 "kill9 try --" kill9 new --lang=$language "$name"
     worker=$(sed -n "s/^    kill9 try \(--.*\)' --model=map *# passes$/\1/p" \
       "$name/README.md")
+    expect 0 "" sh -c "cd $name && sed -n 's/^    \(rustc\|javac\) /\1 /p' README.md | sh -eux"
     for kill_at in random syscalls; do
       expect 0 pass sh -c "cd $name && kill9 torture $worker' --model=map \
         --seconds=600 --kills=20 --kill-at=$kill_at"
@@ -244,7 +245,7 @@ in_root pivot_root "$root" sh -euc 'apt-get update -qq
   >"$root.log" 2>&1 || { tail -20 "$root.log" >&2; die "apt-get could not install the packages"; }
 in_root pivot_root "$root" apt-get install -y -qq --no-install-recommends man-db g++ cmake \
   ninja-build pkg-config python3-dev python3-setuptools ruby-dev make unicorn puma php-cli nodejs \
-  perl \
+  perl rustc default-jdk-headless \
   >>"$root.log" 2>&1 ||
   { tail -20 "$root.log" >&2; die "apt-get could not install what the examples need"; }
 in_root pivot_root "$root" bash /tmp/package_test.sh --installed
