@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/mappings/mappings.h"
 #include "harness/base/namespaces/namespaces.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/wait_for_end.h"
@@ -35,13 +36,13 @@ std::set<std::string> NamesInSharedMemory() {
 // Those of them that this process maps.
 std::set<std::string> MappedNames() {
   std::set<std::string> names;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    const size_t at = line.find(segment_file::kSharedMemory);
-    if (at == line.npos) continue;
-    const std::string name = line.substr(at + sizeof segment_file::kSharedMemory - 1);
-    if (name.find('/') == name.npos && name.find(' ') == name.npos) names.insert(name);
-  }
+  VisitMappings(0, [&names](const Mapping& one) {
+    const std::string_view name = one.path.starts_with(segment_file::kSharedMemory)
+                                      ? one.path.substr(sizeof segment_file::kSharedMemory - 1)
+                                      : "";
+    if (!name.empty() && name.find_first_of("/ ") == name.npos) names.emplace(name);
+    return true;
+  });
   return names;
 }
 
@@ -100,24 +101,19 @@ const std::vector<std::string>& NamesThatStay(const Design& design) {
   return names_that_stay;
 }
 
+ObjectNames::ObjectNames() : before_(NamesInSharedMemory()) {}
+
 void ObjectNames::BelongTo(const std::string& directory) const {
-  for (const std::string& name : Names()) {
-    if (before_.contains(name)) continue;
+  const std::set<std::string> mapped = MappedNames();
+  const bool is_own = HasOwnSharedMemory();
+  for (const std::string& name : NamesInSharedMemory()) {
+    const bool is_ours =
+        is_own || mapped.contains(name) || absl::c_linear_search(names_that_stay, name);
+    if (before_.contains(name) || !is_ours) continue;
     std::error_code there_already;  // then two files have one name, and the directory's is known
     std::filesystem::create_symlink(segment_file::kSharedMemory + name, directory + "/" + name,
                                     there_already);
   }
-}
-
-std::set<std::string> ObjectNames::Names() {
-  std::set<std::string> names = NamesInSharedMemory();
-  // In the machine's another program's may come at any time.
-  if (!HasOwnSharedMemory()) {
-    std::erase_if(names, [](const std::string& name) {
-      return !absl::c_linear_search(names_that_stay, name);
-    });
-  }
-  return names;
 }
 
 }  // namespace kill9

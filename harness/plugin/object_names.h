@@ -15,13 +15,12 @@ namespace kill9 {
 class ObjectNames {
  public:
   // Before the object makes any.
-  ObjectNames() : before_(Names()) {}
-  // Those that have come since become the directory's.
+  ObjectNames();
+  // Those that have come since become the directory's. In the machine's /dev/shm, where another
+  // program's may come at any time: those that are known, or that this process maps.
   void BelongTo(const std::string& directory) const;
 
  private:
-  static std::set<std::string> Names();
-
   std::set<std::string> before_;
 };
 

@@ -24,6 +24,7 @@
 #include "absl/strings/str_join.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/kill_and_reap.h"
+#include "harness/base/process_end/temporary_folder.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
 #include "harness/base/text/shell_word.h"
@@ -82,26 +83,6 @@ class ErrorFiles {
 
  private:
   std::vector<int> fds_;
-};
-
-// Of a run that is not isolated; everything in it goes with this.
-class Folder {
- public:
-  Folder() {
-    const char* base = std::getenv("TMPDIR");
-    path_ = absl::StrCat(base != nullptr && *base != '\0' ? base : "/tmp", "/kill9-XXXXXX");
-    if (mkdtemp(path_.data()) == nullptr) path_.clear();
-  }
-  ~Folder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 bool IsBelowTmp(std::string_view path) { return path == "/tmp" || path.starts_with("/tmp/"); }
@@ -225,10 +206,11 @@ void DecideAsAWhole(const ProgramOptions& options, const std::string& stem, RunO
 
 absl::StatusOr<RunOutcome> RunOnce(const ProgramOptions& options, const Setting& setting,
                                    absl::FunctionRef<bool(const TortureProgress&)> progress) {
-  const std::unique_ptr<Folder> folder =
-      setting.surroundings.isolated ? nullptr : std::make_unique<Folder>();
-  if (folder != nullptr && folder->path().empty()) {
-    return absl::UnavailableError("no folder for the state can be made");
+  std::unique_ptr<TemporaryFolder> folder;
+  if (!setting.surroundings.isolated) {
+    absl::StatusOr<std::unique_ptr<TemporaryFolder>> made = TemporaryFolder::Make();
+    if (!made.ok()) return made.status();
+    folder = *std::move(made);
   }
   char* memory = MapShared(sizeof(Exchange), 0);
   if (memory == nullptr) return absl::UnavailableError("no memory for the run's history");

@@ -1,7 +1,6 @@
 #include "harness/plugin/worker/object_worker.h"
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,20 +8,25 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "harness/base/namespaces/namespaces.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/text/count_of.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/base/text/write_all.h"
 #include "harness/plugin/object_design.h"
+#include "harness/plugin/object_names.h"
 #include "harness/plugin/plugin.h"
 #include "harness/programs/protocol/workload.h"
 #include "harness/result/command_name.h"
 #include "harness/result/result.h"
+#include "variants/segment/file/segment_file.h"
 
 namespace kill9 {
 namespace {
@@ -37,8 +41,9 @@ bool TakesNumbersOnly(const kill9_object& object) {
 // One participant: a line is a request, and its answer is another.
 class ObjectParticipant {
  public:
-  ObjectParticipant(const kill9_object& object, int connection)
+  ObjectParticipant(const kill9_object& object, bool keeps_names, int connection)
       : object_(object),
+        keeps_names_(keeps_names),
         functions_(programs::Workload::FunctionsOfModel(object.model)),
         stream_(fdopen(connection, "r")),
         connection_(connection) {}
@@ -74,13 +79,17 @@ class ObjectParticipant {
                     .entries = fills ? kEntriesOfObject : request["keys"].get<uint64_t>(),
                     .participants = kMostParticipants};
     room.bytes = room.entries * programs::kLongestValueBytes;
+    std::optional<ObjectNames> names;
+    if (keeps_names_) names.emplace();
     if (request["first"] == true) {
-      if (mkdir(directory.c_str(), 0777) != 0) Give(absl::StrCat("cannot make ", directory));
+      const absl::Status made = segment_file::MakeDirectory(directory);
+      if (!made.ok()) Give(std::string(made.message()));
       if (const int outcome = object_.create(&room); outcome != KILL9_OK) {
         Give(absl::StrCat("create answered with the outcome ", outcome));
       }
     }
     handle_ = object_.attach(&room);
+    if (names.has_value()) names->BelongTo(directory);
     if (handle_ == nullptr) Give("it cannot attach");
     return {{"type", "ok"}, {"audit", object_.audit != nullptr}};
   }
@@ -151,6 +160,7 @@ class ObjectParticipant {
 
   static constexpr uint32_t kMostParticipants = 256;
   const kill9_object& object_;
+  const bool keeps_names_;  // those in /dev/shm go with the run's folder
   const std::vector<Function> functions_;
   FILE* stream_;
   int connection_;
@@ -180,6 +190,8 @@ absl::Status ServeObject(const Design& design) {
   const kill9_object& object = static_cast<const PluginObjectDesign&>(design).object();
   std::signal(SIGCHLD, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
+  const bool keeps_names = !HasOwnSharedMemory();
+  const pid_t server = getpid();
   while (true) {
     const int connection = accept4(kSocket, nullptr, nullptr, SOCK_CLOEXEC);
     if (connection < 0 && errno == EINTR) continue;
@@ -190,8 +202,9 @@ absl::Status ServeObject(const Design& design) {
     }
     const pid_t child = fork();
     if (child == 0) {
+      DieWithParent(server);
       close(kSocket);
-      ObjectParticipant(object, connection).Run();
+      ObjectParticipant(object, keeps_names, connection).Run();
     }
     close(connection);
   }

@@ -36,7 +36,7 @@ void KillOrphans(const std::vector<pid_t>& ours) {
 }  // namespace
 
 AttemptPool::AttemptPool(const RunOptions& options, const AttemptSurroundings& surroundings)
-    : options_(options), surroundings_(surroundings) {
+    : options_(options), surroundings_(surroundings), others_(ChildrenOf(getpid())) {
   if (!surroundings.namespaces) prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
@@ -50,7 +50,7 @@ AttemptPool::~AttemptPool() {
   running_.clear();
   ReapEnding(/*wait=*/true);
   RemoveFinished();
-  if (!surroundings_.namespaces) KillOrphans({});
+  if (!surroundings_.namespaces) KillOrphans(others_);
 }
 
 void AttemptPool::ReapEnding(bool wait) {
@@ -84,7 +84,7 @@ absl::Status AttemptPool::Start(const AttemptRequest& request, size_t tag) {
   if (!surroundings_.namespaces) {
     std::error_code ignored;
     ReapEnding(/*wait=*/true);
-    KillOrphans({});
+    KillOrphans(others_);
     std::filesystem::remove_all(surroundings.copy, ignored);
   }
   std::fflush(nullptr);

@@ -58,6 +58,7 @@ class AttemptPool {
   const RunOptions& options_;
   const AttemptSurroundings surroundings_;
   ParentPipe parent_pipe_;
+  const std::vector<pid_t> others_;  // children that are none of an attempt's
   std::vector<Running> running_;
   std::vector<pid_t> ending_;
   std::vector<std::string> finished_folders_;

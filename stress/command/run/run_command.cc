@@ -1,7 +1,4 @@
 // kill9 run: an arbitrary program, killed at each of its system calls, and what is left judged.
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -12,11 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/process_end/temporary_folder.h"
 #include "harness/base/text/count_of.h"
 #include "harness/base/text/percent.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "harness/run/program.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/terminal/terminal.h"
@@ -34,30 +33,6 @@ struct Flags {
   std::string json;
   bool no_namespaces = false;
   bool quiet = false;
-};
-
-// Removed with what is in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    const char* given = std::getenv("TMPDIR");
-    path_ = absl::StrCat(given != nullptr && *given != '\0' ? given : "/tmp", "/kill9-run-XXXXXX");
-    if (mkdtemp(path_.data()) == nullptr) {
-      throw UsageError(absl::StrCat("cannot make a temporary folder ", path_,
-                                    "; TMPDIR names "
-                                    "where"));
-    }
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 std::string InWords(const run::ProgramProgress& progress) {
@@ -153,8 +128,9 @@ int Run(Flags& flags) {
   options.first_only = flags.victim == "root";
   options.instructions = flags.points == "instructions";
   options.namespaces = !flags.no_namespaces;
-  const TemporaryFolder scratch;
-  options.scratch = scratch.path();
+  const auto scratch = TemporaryFolder::Make();
+  if (!scratch.ok()) return Complain("kill9 run", scratch.status());
+  options.scratch = (*scratch)->path();
   NoteInterrupts();
   Json result = NewResult("run", options.seed);
   const Terminal terminal(2);
@@ -167,10 +143,7 @@ int Run(Flags& flags) {
         return is_interrupted == 0;
       });
   line.Clear();
-  if (!ended.ok()) {
-    std::cerr << "kill9 run: " << ended.status().message() << "\n";
-    return kExitUsage;
-  }
+  if (!ended.ok()) return Complain("kill9 run", ended.status());
   Json& run = ended->run;
   std::ostream& out = LinesBeside(flags.json);
   const bool found = ExitCode(ended->verdict) == kExitFailed;

@@ -1,4 +1,4 @@
-#include "harness/torture/segment_unlinker.h"
+#include "harness/base/process_end/cleaner.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -12,7 +12,7 @@
 
 namespace kill9 {
 
-absl::Status SegmentUnlinker::Watch(const SegmentLocation& location) {
+absl::Status Cleaner::Watch(absl::FunctionRef<void()> clean) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return absl::ResourceExhaustedError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
@@ -35,7 +35,7 @@ absl::Status SegmentUnlinker::Watch(const SegmentLocation& location) {
     char ignored;
     while (read(wait_end, &ignored, 1) < 0 && errno == EINTR) {
     }
-    Segment::Unlink(location).IgnoreError();  // not there: never created
+    clean();
     _exit(0);
   }
   close(ends[0]);
@@ -43,11 +43,10 @@ absl::Status SegmentUnlinker::Watch(const SegmentLocation& location) {
   return absl::OkStatus();
 }
 
-SegmentUnlinker::~SegmentUnlinker() {
+Cleaner::~Cleaner() {
   if (keep_ < 0) return;
   close(keep_);
-  // A process that cannot be reaped may hold the pipe for long: the unlinker outlives this one
-  // then.
+  // A process that cannot be reaped may hold the pipe for long: the cleaner outlives this one then.
   constexpr int kLooks = 2000;
   for (int look = 0; look < kLooks && waitpid(pid_, nullptr, WNOHANG) == 0; ++look) usleep(2'000);
 }

@@ -1,0 +1,85 @@
+#include "harness/base/process_end/temporary_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "variants/segment/file/segment_file.h"
+
+namespace kill9 {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kPrefix[] = "kill9-";
+
+int Lock(const std::string& path, int how) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || flock(fd, how) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+// Where nobody has its lock any more. A folder that was not made here stays.
+void Remove(const std::string& path, int how) {
+  const int lock = Lock(path, how);
+  if (lock < 0) return;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(path + "/state", ignored)) {
+    segment_file::RemoveDirectory(entry.path());
+  }
+  segment_file::RemoveDirectory(path);
+  close(lock);
+}
+
+// Who is dying may still make a file while the others are removed.
+void RemoveWithTheLastProcess(const std::string& path) {
+  constexpr int kLooks = 200;
+  for (int look = 0; look < kLooks && access(path.c_str(), F_OK) == 0; ++look) {
+    if (look > 0) usleep(10'000);
+    Remove(path, LOCK_EX);
+  }
+}
+
+void RemoveWhatIsLeftOver(const std::string& base) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(base, ignored)) {
+    if (entry.path().filename().string().starts_with(kPrefix)) {
+      Remove(entry.path(), LOCK_EX | LOCK_NB);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
+  const char* base = std::getenv("TMPDIR");
+  if (base == nullptr || *base == '\0') base = "/tmp";
+  RemoveWhatIsLeftOver(base);
+  std::unique_ptr<TemporaryFolder> folder(new TemporaryFolder);
+  std::string path = absl::StrCat(base, "/", kPrefix, "XXXXXX");
+  if (mkdtemp(path.data()) == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot make a temporary folder in '", base,
+                                               "': ", std::strerror(errno),
+                                               "; the variable TMPDIR names another place"));
+  }
+  folder->path_ = path;
+  folder->lock_ = Lock(path, LOCK_EX | LOCK_NB);
+  // The proof is made behind the lock: a folder that has one and no lock has no owner.
+  absl::Status made = segment_file::MakeDirectory(path);
+  if (made.ok()) made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
+  if (!made.ok()) return made;
+  return folder;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  if (lock_ >= 0) close(lock_);
+}
+
+}  // namespace kill9
