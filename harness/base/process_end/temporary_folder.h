@@ -1,5 +1,5 @@
-// A folder that is gone with the processes that need it, however they end: a cleaner sees to it. What
-// is left of one that was killed together with its cleaner goes before the next is made.
+// A folder that is gone with the processes that need it, however they end: a cleaner sees to it.
+// What is left of one that was killed together with its cleaner goes before the next is made.
 //
 // Directories of segments, and of what has names in /dev/shm (segment_file.h), lie in its folder
 // "state": they are removed with what belongs to them.
