@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "harness/run/attempt/copy_into.h"
 
 namespace kill9::run {
 namespace {

@@ -19,6 +19,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/run/attempt/check.h"
+#include "harness/run/attempt/copy_into.h"
 #include "harness/run/follow/follower.h"
 #include "harness/run/follow/mapped_files.h"
 #include "harness/run/follow/recorder.h"

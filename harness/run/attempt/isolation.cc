@@ -1,13 +1,10 @@
 #include "harness/run/attempt/isolation.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "harness/base/process_end/wait_for_end.h"
+#include "harness/run/attempt/copy_into.h"
 
 namespace kill9::run {
 namespace {
@@ -192,52 +189,6 @@ absl::StatusOr<std::vector<std::string>> Isolate(const AttemptSurroundings& surr
     return Forbidden("cannot enter the directory");
   }
   return roots;
-}
-
-absl::Status CopyInto(const std::string& from, const std::string& to) {
-  std::vector<std::string> words = {"cp", "-a", "--reflink=auto", "--"};
-  DIR* entries = opendir(from.c_str());
-  if (entries == nullptr) return Forbidden(absl::StrCat("cannot read ", from));
-  while (const dirent* entry = readdir(entries)) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != ".." && name != kKeptName) {
-      words.push_back(absl::StrCat(from, "/", name));
-    }
-  }
-  closedir(entries);
-  if (words.size() == 4) return absl::OkStatus();
-  words.push_back(to);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  const pid_t child = fork();
-  if (child == 0) {
-    execvp("cp", arguments.data());
-    _exit(127);
-  }
-  const int status = WaitForEnd(child);
-  if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("cannot copy the state: cp ended with status ", WEXITSTATUS(status)));
-}
-
-uint64_t BytesBelow(const std::string& directory) {
-  uint64_t bytes = 0;
-  std::error_code error;
-  namespace fs = std::filesystem;
-  fs::recursive_directory_iterator entries(directory, fs::directory_options::skip_permission_denied,
-                                           error);
-  for (; !error && entries != fs::recursive_directory_iterator(); entries.increment(error)) {
-    if (entries.depth() == 0 && entries->path().filename() == kKeptName) {
-      entries.disable_recursion_pending();
-      continue;
-    }
-    struct stat status {};
-    if (lstat(entries->path().c_str(), &status) == 0) {
-      bytes += static_cast<uint64_t>(status.st_blocks) * 512;
-    }
-  }
-  return bytes;
 }
 
 }  // namespace kill9::run

@@ -17,9 +17,6 @@
 
 namespace kill9::run {
 
-// What one attempt keeps for itself lies in a directory of this name, which is copied nowhere.
-inline constexpr char kKeptName[] = "kill9-out";
-
 struct AttemptSurroundings {
   std::string state;              // the directory that is copied; absolute, without links
   uint64_t state_bytes = 0;       // that each copy of it has
@@ -36,12 +33,6 @@ pid_t ForkIsolated(bool namespaces);
 // In that child, once. The current directory is the program's then. Returns the directories that
 // the program works on: the copy first. kFailedPrecondition: the machine forbids it.
 absl::StatusOr<std::vector<std::string>> Isolate(const AttemptSurroundings& surroundings);
-
-// Copies what is in the directory, but kKeptName, into one that exists. Everything is kept that a
-// copy can keep: permissions, owners, times, links.
-absl::Status CopyInto(const std::string& from, const std::string& to);
-// Bytes that such a copy takes.
-uint64_t BytesBelow(const std::string& directory);
 
 }  // namespace kill9::run
 
