@@ -70,6 +70,9 @@ TEST_F(CopyIntoTest, SaysWhatCannotBeCopied) {
   Make("mkdir a && echo one >a/one && echo other >../to/a");
   const absl::Status status = CopyInto(folder_ + "/from", folder_ + "/to");
   EXPECT_THAT(std::string(status.message()), HasSubstr("cannot copy the state (a): File exists"));
+  Make("rm -r a && mkdir ../to/file && echo one >file");
+  EXPECT_THAT(std::string(CopyInto(folder_ + "/from", folder_ + "/to").message()),
+              HasSubstr("cannot copy the state (file): File exists"));
   EXPECT_FALSE(CopyInto(folder_ + "/nowhere", folder_ + "/to").ok());
   EXPECT_FALSE(CopyInto(folder_ + "/from", folder_ + "/nowhere").ok());
 }

@@ -21,6 +21,11 @@
 namespace kill9::run {
 namespace {
 
+// Leaves errno as it is: -1 is nothing to close.
+void Close(int fd) {
+  if (fd >= 0) close(fd);
+}
+
 // Of one directory into another. Each function returns false where errno says why not.
 class Copier {
  public:
@@ -74,7 +79,7 @@ class Copier {
     if (mkdirat(to, name, 0700) != 0) return false;
     constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     const int copy = openat(to, name, kFlags), original = openat(from, name, kFlags);
-    const absl::Cleanup close_copy = [copy] { close(copy); };
+    const absl::Cleanup close_copy = [copy] { Close(copy); };
     return copy >= 0 && original >= 0 && CopyBelow(original, copy);
   }
 
@@ -83,8 +88,8 @@ class Copier {
     const int original = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     const int copy = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const absl::Cleanup close_both = [&] {
-      close(original);
-      close(copy);
+      Close(original);
+      Close(copy);
     };
     if (original < 0 || copy < 0 || ftruncate(copy, size) != 0) return false;
     for (off_t at = 0; at < size;) {
@@ -142,7 +147,7 @@ class Copier {
 
 absl::Status CopyInto(const std::string& from, const std::string& to) {
   const int directory = open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const absl::Cleanup close_it = [directory] { close(directory); };
+  const absl::Cleanup close_it = [directory] { Close(directory); };
   const auto copier = std::make_unique<Copier>(directory);
   const int original = open(from.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory >= 0 && original >= 0 && copier->CopyBelow(original, directory)) {
