@@ -70,7 +70,7 @@ absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
                                                "; the variable TMPDIR names another place"));
   }
   folder->path_ = path;
-  folder->lock_ = Lock(path, LOCK_EX | LOCK_NB);
+  folder->lock_ = Lock(path, LOCK_EX);  // somebody who looks for what is left over may have it now
   // The proof is made behind the lock: a folder that has one and no lock has no owner.
   absl::Status made = segment_file::MakeDirectory(path);
   if (made.ok()) made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
