@@ -198,6 +198,7 @@ class Comparison {
         answer = AskUndivided(variant_, scenario_, scene_, answer, traced_, &schedule);
         machine_.set_limits(limits_);
       }
+      if (*options_.interrupted != 0) return;  // whoever was asked may have been, too
       score_.instructions += answer.instructions;
       score_.moved += answer.kind == ShippedAnswer::kSame && schedule != batch[i].schedule;
       Count(schedule, answer);
