@@ -54,14 +54,14 @@ Otherwise DecideOtherwise(Condition condition, const History& history, bool lega
   keyed = Prepare<Model>(condition, Recoveries(history), keyed);
   const SearchResult expected = legal ? SearchResult::kLinearizable : SearchResult::kViolated;
   Otherwise result;
-  result.agree = DepthFirst<Model>(keyed).Run(Model::Init(versions), 1u << 20) == expected;
+  result.agree = DepthFirst<Model>(keyed).Run(Model::Init(versions), {}) == expected;
   if (versions) return result;
   if (const auto distinct = CheckDistinctValues(Model::kLossy, keyed)) {
     result.by_clusters = true;
     result.agree &= distinct->answer == expected;
     // What it shows as a violation is one by itself.
     if (!legal) {
-      result.agree &= DepthFirst<Model>(distinct->violating).Run(Model::Init(false), 1u << 20) ==
+      result.agree &= DepthFirst<Model>(distinct->violating).Run(Model::Init(false), {}) ==
                       SearchResult::kViolated;
     }
   }
