@@ -53,7 +53,7 @@ struct OnlineOptions {
   // What a thread may look at (EngineLimits::work_left): so much at once, and so much more for each
   // operation that comes. Where it is used up a key is undecided, and the others are checked on.
   uint64_t work_at_once = 1u << 27;
-  uint64_t work_of_an_operation = 64;
+  uint64_t work_of_an_operation = 512;
   const Clock* clock = nullptr;  // of the operations' times; null: nanoseconds
   std::string counterexample_stem =
       {};  // files are written there (….html, ….trace.json, ….window.edn); empty: none

@@ -264,6 +264,8 @@ TEST_F(Dev, RoundsTellWhichTestsChanceDecides) {
               AllOf(HasSubstr("KILL9_SEED=7: 100% tests passed"), HasSubstr("KILL9_SEED=8: failed"),
                     HasSubstr("2 edn_test"), HasSubstr("1 cas_slots_test (Timeout)")));
   EXPECT_EQ(rounds("1").exit_code, 0);
+  Script("ctest", "exit 8");  // and says nothing of a test
+  EXPECT_EQ(rounds("1").exit_code, 1);
   EXPECT_EQ(rounds("").exit_code, 2);
 }
 

@@ -6,14 +6,18 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "property/segment/segment_fixture.h"
+#include "variants/segment/file/segment_file.h"
 
 namespace kill9 {
 namespace {
@@ -92,6 +96,31 @@ TEST_F(SegmentUnlink, RemovesTheDirectoryThatTheSegmentMade) {
     EXPECT_FALSE(fs::exists(folder_));
     EXPECT_TRUE(fs::exists(place_.directory()));
   }
+}
+
+TEST_F(SegmentUnlink, OfADirectoryInWhichFilesWereStillMadeAllGoesLater) {
+  const std::string made = folder_ + "/made";
+  const auto make = [&] {
+    ASSERT_TRUE(Segment::MakeDirectory(location_).ok());
+    fs::create_directory(made);
+  };
+  fs::remove_all(folder_);
+  make();
+  std::atomic<bool> goes_on{true};
+  std::thread maker([&] {
+    for (uint64_t n = 0; goes_on; ++n) Write(made + "/" + std::to_string(n % 100), "data");
+  });
+  bool too_early = false;
+  for (int tries = 0; tries < 100'000 && !too_early; ++tries) {
+    segment_file::RemoveDirectory(folder_);
+    too_early = fs::exists(folder_);
+    if (!too_early) make();
+  }
+  goes_on = false;
+  maker.join();
+  EXPECT_TRUE(too_early);
+  segment_file::RemoveDirectory(folder_);
+  EXPECT_FALSE(fs::exists(folder_));
 }
 
 TEST_F(SegmentUnlink, FollowsNoLinkToADirectory) {

@@ -17,11 +17,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPrefix[] = "kill9-";
+constexpr std::string_view kPrefix = "kill9-";
+constexpr std::string_view kDrawn = "XXXXXX";
+
+// As mkdtemp(3) names one. A segment's directory in /dev/shm has the same proof, and no lock.
+bool IsName(std::string_view name) {
+  return name.size() == kPrefix.size() + kDrawn.size() && name.starts_with(kPrefix) &&
+         name.find('.') == name.npos;
+}
 
 int Lock(const std::string& path, int how) {
   const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 || flock(fd, how) == 0) return fd;
+  if (fd < 0) return fd;
+  int locked = flock(fd, how);
+  while (locked != 0 && errno == EINTR) locked = flock(fd, how);
+  if (locked == 0) return fd;
   close(fd);
   return -1;
 }
@@ -50,9 +60,7 @@ void RemoveWithTheLastProcess(const std::string& path) {
 void RemoveWhatIsLeftOver(const std::string& base) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(base, ignored)) {
-    if (entry.path().filename().string().starts_with(kPrefix)) {
-      Remove(entry.path(), LOCK_EX | LOCK_NB);
-    }
+    if (IsName(entry.path().filename().string())) Remove(entry.path(), LOCK_EX | LOCK_NB);
   }
 }
 
@@ -63,7 +71,7 @@ absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
   if (base == nullptr || *base == '\0') base = "/tmp";
   RemoveWhatIsLeftOver(base);
   std::unique_ptr<TemporaryFolder> folder(new TemporaryFolder);
-  std::string path = absl::StrCat(base, "/", kPrefix, "XXXXXX");
+  std::string path = absl::StrCat(base, "/", std::string(kPrefix), std::string(kDrawn));
   if (mkdtemp(path.data()) == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot make a temporary folder in '", base,
                                                "': ", std::strerror(errno),
@@ -72,7 +80,12 @@ absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
   folder->path_ = path;
   folder->lock_ = Lock(path, LOCK_EX);  // somebody who looks for what is left over may have it now
   // The proof is made behind the lock: a folder that has one and no lock has no owner.
-  absl::Status made = segment_file::MakeDirectory(path);
+  absl::Status made =
+      folder->lock_ < 0
+          ? absl::UnavailableError(absl::StrCat("cannot lock '", path, "': ", std::strerror(errno),
+                                                "; the variable TMPDIR names another place"))
+          : segment_file::MakeDirectory(path);
+  if (!made.ok()) rmdir(path.c_str());
   if (made.ok()) made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
   if (!made.ok()) return made;
   return folder;

@@ -83,9 +83,10 @@ constexpr bool IsAccess(AccessKind kind) {
   return kind == AccessKind::kRead || kind == AccessKind::kWrite || kind == AccessKind::kUpdate;
 }
 
-// A system call, by its number and what it is asked to do (of fcntl(2) alone); 0: none.
+// A system call, by its number and what it is asked to do (of fcntl(2) alone); 0: none, and read(2)
+// has the number 0.
 constexpr uint64_t SystemCall(uint64_t number, uint64_t command = 0) {
-  return number | command << 32;
+  return (number + 1) | command << 32;
 }
 
 // The first participant's process, as the explorer numbers it: as nothing else in a segment is.

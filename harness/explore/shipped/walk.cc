@@ -162,7 +162,8 @@ bool Walk::Go(int participant, const Next& next) {
 
 // A call that does not return is one that waits for others.
 bool Walk::GoThroughCall(int participant, const Next& next) {
-  const bool pauses = next.call == SYS_nanosleep || next.call == SYS_clock_nanosleep;
+  const bool pauses =
+      next.call == SystemCall(SYS_nanosleep) || next.call == SystemCall(SYS_clock_nanosleep);
   const pid_t pid = processes_.pid(participant);
   if (ptrace(PTRACE_SINGLESTEP, pid, nullptr, nullptr) != 0) {
     return Diverge(participant, "it cannot be stepped");
@@ -304,7 +305,7 @@ bool Walk::GoToEndOfTurn(int participant) {
       case Next::kMarks:
         return true;
       case Next::kCallsKernel:
-        if (next.call != SYS_futex || next.pieces > 0) return true;
+        if (next.call != SystemCall(SYS_futex) || next.pieces > 0) return true;
         break;
       case Next::kTouches: {
         const bool again = next.pieces == 1 && process.last.Has(next.piece[0]);

@@ -84,7 +84,9 @@ class ObjectParticipant {
     if (request["first"] == true) {
       const absl::Status made = segment_file::MakeDirectory(directory);
       if (!made.ok()) Give(std::string(made.message()));
-      if (const int outcome = object_.create(&room); outcome != KILL9_OK) {
+      const int outcome = object_.create(&room);
+      if (names.has_value()) names->BelongTo(directory);
+      if (outcome != KILL9_OK) {
         Give(absl::StrCat("create answered with the outcome ", outcome));
       }
     }

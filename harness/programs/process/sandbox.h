@@ -22,7 +22,7 @@ namespace kill9::programs {
 struct SandboxOptions {
   bool isolated = true;
   bool private_tmp = true;  // isolated: /tmp, too
-  // Not isolated: an empty folder, which its maker removes; the state directory is in it.
+  // Not isolated: a folder without a state, which its maker removes; the state directory is in it.
   std::string folder = {};
   uint32_t pages = 1;  // marks of so many participants
 };

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -96,13 +97,26 @@ class Copier {
       const off_t data = lseek(original, at, SEEK_DATA);
       if (data < 0) return errno == ENXIO;  // a hole to the end
       at = data;
-      for (const off_t hole = lseek(original, at, SEEK_HOLE); at < hole;) {
+      const off_t hole = lseek(original, at, SEEK_HOLE);
+      if (hole < 0) return false;
+      while (at < hole) {
         const size_t most = std::min(static_cast<size_t>(hole - at), sizeof piece_);
         const ssize_t got = pread(original, piece_, most, at);
         if (got == 0) return true;  // it has become shorter meanwhile
-        if (got < 0 || pwrite(copy, piece_, static_cast<size_t>(got), at) != got) return false;
+        if (got < 0 || !WriteAll(copy, {piece_, static_cast<size_t>(got)}, at)) return false;
         at += got;
       }
+    }
+    return true;
+  }
+
+  // Less than all is no error yet: the next call says what it is.
+  static bool WriteAll(int to, std::string_view bytes, off_t at) {
+    while (!bytes.empty()) {
+      const ssize_t written = pwrite(to, bytes.data(), bytes.size(), at);
+      if (written < 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(written));
+      at += written;
     }
     return true;
   }

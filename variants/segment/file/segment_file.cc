@@ -295,15 +295,18 @@ void RemoveDirectory(const std::string& directory) {
       std::string_view(found, kProof.size()) != kProof) {
     return;
   }
-  // The proof goes last: what a killed process leaves can still be removed.
-  std::error_code ignored;
+  // The proof goes last: what a killed process leaves, or makes meanwhile, can still be removed.
+  std::error_code ignored, failed;
+  bool all_gone = true;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
     const std::string name = entry.path().filename();
     if (name == kProofName) continue;
     const std::string shared = kSharedMemory + name;
     if (std::filesystem::read_symlink(entry.path(), ignored) == shared) unlink(shared.c_str());
-    std::filesystem::remove_all(entry.path(), ignored);
+    std::filesystem::remove_all(entry.path(), failed);
+    all_gone = all_gone && !failed;
   }
+  if (!all_gone) return;
   unlinkat(directory_fd, kProofName, 0);
   rmdir(directory.c_str());
 }
