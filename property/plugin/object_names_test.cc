@@ -71,7 +71,7 @@ class NamesOfObjects : public testing::Test {
     }
     return "";
   }
-  // Of so few kills chance may have met nobody in a call: the run is vacuous then, and as good here.
+  // Of so few kills chance may have met nobody in a call: such a vacuous run is as good here.
   static bool IsOver(const Ended& run) { return run.exit_code == 0 || run.exit_code == 3; }
   bool NothingIsLeft() const { return !fs::exists(Name()) && fs::is_empty(Temporary()); }
   // Skips where the machine cannot be made one without namespaces.

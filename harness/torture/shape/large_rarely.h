@@ -1,4 +1,4 @@
-// Sizes of what workers store, where some would take longer than they live.
+// Sizes of what workers make, where some would take longer than they live.
 #ifndef KILL9_HARNESS_TORTURE_SHAPE_LARGE_RARELY_H_
 #define KILL9_HARNESS_TORTURE_SHAPE_LARGE_RARELY_H_
 
