@@ -366,7 +366,7 @@ Json SpreadOf(const std::vector<double>& values) {
 void MeasureBare(const Server& theirs, const Load& load, const Settings& settings, Json& run) {
   std::string answer;
   for (int i = 0; i < load.pipelined; ++i) answer += AnswerTo(load);
-  absl::StrAppend(&answer, kNoOpDone);
+  answer += kNoOpDone;
   const Server bare(answer, kFirstPort + 2);
   std::vector<double> time_ratios, work_ratios;
   for (int round = 0; round < settings.rounds; ++round) {
@@ -471,7 +471,7 @@ int main(int argc, char** argv) {
   options.Add("--seconds", settings.seconds, "of each measurement").Positive();
   options.Add("--only", settings.only, "loads whose names begin so");
   options.Add("--kill-every-ms", settings.kill_every_ms, "a worker of ours, in runs of its own");
-  options.Add("--bare", settings.bare, "beside what only sends as much, for loads of gets");
+  options.AddFlag("--bare", settings.bare, "beside what only sends as much, for loads of gets");
   options.Add("--seed", settings.seed, "of the keys that clients draw");
   options.Add("--json", settings.json, "the result file");
   return options.Run(argc, argv, [&] {

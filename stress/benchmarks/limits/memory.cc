@@ -8,7 +8,7 @@
 #include <string>
 #include <system_error>
 
-#include "harness/base/clock.h"
+#include "harness/torture/control.h"
 #include "harness/torture/segment_unlinker.h"
 #include "stress/benchmarks/limits/measure.h"
 

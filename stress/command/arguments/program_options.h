@@ -21,6 +21,9 @@ class ProgramOptions {
   Option Add(const std::string& name, Value& value, const std::string& help) {
     return command_.Add(name, value, help);
   }
+  Option AddFlag(const std::string& name, bool& value, const std::string& help) {
+    return command_.AddFlag(name, value, help);
+  }
   // Reads the command line, and then does the job. Returns its exit code, or kExitUsage; a
   // UsageError of the job's is said as what is wrong with an option is.
   int Run(int argc, char** argv, std::function<int()> job);
