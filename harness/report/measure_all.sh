@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# measure_all.sh PROGRAMS RAW SUMMARY    What the reference report is made from, in some twenty-five
+# measure_all.sh PROGRAMS RAW SUMMARY    What the reference report is made from, in some forty-five
 # minutes: the raw results and report.html into RAW, their summaries and report.md into SUMMARY.
 # Baselines and peers are expected to fail: their exit codes 1 and 3 are findings.
 set -euo pipefail
