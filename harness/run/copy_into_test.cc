@@ -2,9 +2,7 @@
 
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -21,12 +19,9 @@ using ::testing::HasSubstr;
 class CopyIntoTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-copy-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = path;
     for (const char* one : {"/from", "/to"}) std::filesystem::create_directory(folder_ + one);
   }
-  void TearDown() override { RunLine("chmod -R u+w " + folder_ + " && rm -r " + folder_); }
+  void TearDown() override { RunLine("chmod -R u+w " + folder_); }  // so that it can be removed
   void Make(const std::string& lines) const {
     const Ended made = RunLine("cd " + folder_ + "/from && set -e && " + lines + " 2>&1");
     ASSERT_EQ(made.exit_code, 0) << made.output;
@@ -40,7 +35,8 @@ class CopyIntoTest : public testing::Test {
         .output;
   }
 
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(CopyIntoTest, KeepsWhatACopyCanKeep) {

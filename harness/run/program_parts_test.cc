@@ -4,7 +4,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -18,6 +17,7 @@
 #include "harness/run/follow/state_hash.h"
 #include "harness/run/follow/system_calls.h"
 #include "harness/run/plan.h"
+#include "property/command/command_for_tests.h"
 
 namespace kill9::run {
 namespace {
@@ -74,19 +74,16 @@ TEST(CommandLine, ThePathThatALineBeginsWithIsFoundFromTheStart) {
 class StateHash : public testing::Test {
  protected:
   void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-state-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = path;
     Write("a", "1");
     fs::create_directory(folder_ + "/below");
     Write("below/b", "2");
   }
-  void TearDown() override { fs::remove_all(folder_); }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ + "/" + name) << text;
   }
   uint64_t Hash() const { return StateHasher({folder_}).Hash(); }
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(StateHash, SeesEachKindOfChangeAndNoTimes) {

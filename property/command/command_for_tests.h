@@ -6,9 +6,12 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <system_error>
 
 #include "gmock/gmock.h"
 #include "variants/registry.h"
@@ -34,6 +37,25 @@ inline Ended RunLine(const std::string& line) {
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return ended;
 }
+
+// A folder of a test's own, without links in its path; it goes with what is in it.
+class OwnFolder {
+ public:
+  OwnFolder() {
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
+    path_ = std::filesystem::canonical(path_).string();
+  }
+  ~OwnFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  OwnFolder(const OwnFolder&) = delete;
+  OwnFolder& operator=(const OwnFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = testing::TempDir() + "/kill9-folder-XXXXXX";
+};
 
 // What a wrong --variant is answered, by what is built in.
 inline const char* KnownVariants() {

@@ -1,5 +1,4 @@
 // kill9 new: what it writes is built and tried by the lines of its own README.
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -23,13 +22,6 @@ namespace fs = std::filesystem;
 
 class New : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-new-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = fs::canonical(path).string();
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   Ended Run(const std::string& arguments) const {
     return RunLine(
         absl::StrCat("cd ", folder_, " && ", KILL9_COMMAND, " new ", arguments, " 2>&1"));
@@ -79,7 +71,8 @@ class New : public testing::Test {
     ExpectRightAndWrongAreTold(language, "--kills=8", "--kills=300");
   }
 
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(New, Cpp) {

@@ -1,5 +1,4 @@
 // kill9 try: a first verdict, and where an object breaks. All is bounded by work.
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -21,13 +20,6 @@ const std::string kSource = KILL9_SOURCE_DIR;
 
 class Try : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-try-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = std::filesystem::canonical(path).string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   Ended Run(const std::string& arguments) {
     const std::string json = folder_ + "/result.json";
     std::filesystem::remove(json);
@@ -81,7 +73,8 @@ class Try : public testing::Test {
   }
 
   Json result_;
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(Try, ADesignThatSurvivesPassesAllTiers) {

@@ -40,13 +40,6 @@ constexpr ObjectKind kObjectKinds[] = {
 
 class ObjectOfKind : public testing::TestWithParam<ObjectKind> {
  protected:
-  void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-kind-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = std::filesystem::canonical(path).string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string Build(const std::string& compiler, const std::string& example,
                     const std::string& flag) const {
     const std::string library = absl::StrCat(folder_, "/lib", flag.size(), ".so");
@@ -92,7 +85,8 @@ class ObjectOfKind : public testing::TestWithParam<ObjectKind> {
 
   Json result_;
   std::string verdict_;
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_P(ObjectOfKind, PassesAndItsFaultIsFoundInCpp) {

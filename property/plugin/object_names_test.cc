@@ -4,7 +4,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -27,9 +26,6 @@ namespace fs = std::filesystem;
 class NamesOfObjects : public testing::Test {
  protected:
   void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-names-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = fs::canonical(path).string();
     fs::create_directory(Temporary());
     const Ended built = RunLine(absl::StrCat(
         "cd ", folder_, " && cp ", KILL9_SOURCE_DIR, "/apps/examples/plugin/c/safe_counter.c ",
@@ -43,10 +39,7 @@ class NamesOfObjects : public testing::Test {
         KILL9_SOURCE_DIR, "/include -o lib.so safe_counter.c 2>&1"));
     ASSERT_EQ(built.exit_code, 0) << built.output;
   }
-  void TearDown() override {
-    fs::remove_all(folder_);
-    fs::remove(Name());
-  }
+  void TearDown() override { fs::remove(Name()); }
 
   std::string Name() const { return "/dev/shm/" + name_; }
   std::string Temporary() const { return folder_ + "/tmp"; }
@@ -85,7 +78,8 @@ class NamesOfObjects : public testing::Test {
   }
 
   const std::string name_ = absl::StrCat("kill9-counter-", getpid());
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(NamesOfObjects, AreGoneAfterTorture) {

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -28,13 +27,6 @@ const std::string kCompile =
 
 class Plugin : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-plugin-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = std::filesystem::canonical(path).string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   // The example with each `from` replaced by `to`, as a library.
   std::string Build(const std::string& example, const std::string& from = "",
                     const std::string& to = "", const std::string& flags = "") const {
@@ -87,7 +79,8 @@ class Plugin : public testing::Test {
   }
 
   Json runs_, coverage_;
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 TEST_F(Plugin, AnObjectInCppIsTorturedAndSwept) {

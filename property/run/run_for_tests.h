@@ -2,7 +2,6 @@
 #ifndef KILL9_PROPERTY_RUN_RUN_FOR_TESTS_H_
 #define KILL9_PROPERTY_RUN_RUN_FOR_TESTS_H_
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -21,13 +20,6 @@ inline constexpr char kWhole[] = "'test ! -e metrics || test \"$(tail -n 1 metri
 
 class ProgramTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string path = testing::TempDir() + "/kill9-program-XXXXXX";
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    folder_ = path;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   const std::string& folder() const { return folder_; }
   void Write(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ + "/" + name) << text;
@@ -57,7 +49,8 @@ class ProgramTest : public testing::Test {
   Json run_;
 
  private:
-  std::string folder_;
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
 };
 
 }  // namespace kill9
