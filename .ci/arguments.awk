@@ -10,12 +10,10 @@
   }
   while (match($0, /"--[a-z0-9-]+[="]/)) {
     options[taker, substr($0, RSTART + 1, RLENGTH - 2)]
-    Meet(taker)
+    takers[taker]
     $0 = substr($0, RSTART + RLENGTH)
   }
 }
-
-function Meet(taker) { takers[taker] }
 
 function Least(a, b) { return a < b ? a : b }
 
@@ -45,13 +43,13 @@ function DidYouMean(given, known,    name, nearest, least, distance) {
   return nearest == "" ? "" : "; did you mean '" nearest "'?"
 }
 
-function CheckOptions(taker, first,    n, option, key, parts, known) {
+function CheckOptions(taker,    n, option, key, parts, known) {
   if (!(taker in takers)) return
   for (key in options) {
     split(key, parts, SUBSEP)
     if (parts[1] == taker) known[parts[2]]
   }
-  for (n = first; n < count && words[n] != "--"; ++n) {
+  for (n = 2; n < count && words[n] != "--"; ++n) {
     if (words[n] !~ /^--?[A-Za-z]/) continue
     option = words[n]
     sub(/=.*/, "", option)
@@ -64,18 +62,18 @@ END {
   count = split(ENVIRON["WORDS"], words, "\034")  # behind the last there is nothing
   command = words[1]
   if (command ~ /^(torture|sweep|replay|check|list|planted|gate|explore|compare)$/) {
-    CheckOptions("kill9", 2)
+    CheckOptions("kill9")
   } else if (command == "kill9" && count > 2) {
     for (n = 2; n < count && words[n] ~ /^-/; ++n) {
     }
     if (n < count && "torture" in commands && words[n] != "help" && !(words[n] in commands)) {
       Refuse("kill9 has no command '" words[n] "'" DidYouMean(words[n], commands))
     }
-    CheckOptions("kill9", 2)
+    CheckOptions("kill9")
   } else if (command == "mutants") {
-    CheckOptions("property/mutants/mutants.py", 2)
+    CheckOptions("property/mutants/mutants.py")
   } else if (command == "endurance") {
-    CheckOptions("stress/benchmarks/endurance_benchmark.cc", 2)
+    CheckOptions("stress/benchmarks/endurance_benchmark.cc")
   } else if (command == "report") {
     if (count > 3 || words[2] ~ /^-/) Refuse("report takes a folder, and nothing else")
   } else if (command ~ /^(report|parallel|http-cache|memcached|package)-test$/ ||

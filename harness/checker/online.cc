@@ -26,11 +26,6 @@ std::optional<Condition> HoldsUnder(const StreamChecker& stream, const Recoverie
   return std::nullopt;
 }
 
-EngineLimits WithWork(EngineLimits limits, std::atomic<uint64_t>* work_left) {
-  limits.work_left = work_left;
-  return limits;
-}
-
 bool ByInvoke(const Operation& a, const Operation& b) { return a.invoke < b.invoke; }
 
 }  // namespace
@@ -48,8 +43,7 @@ class OnlineChecker::Shard {
   Shard(const OnlineOptions& options, std::atomic<uint64_t>& keys_violating)
       : options_(options),
         keys_violating_(keys_violating),
-        work_left_(options.work_at_once),
-        limits_(WithWork(options.limits, &work_left_)),
+        limits_(options.limits, options.work_at_once),
         thread_([this] { Work(); }) {}
 
   ~Shard() { Stop(); }
@@ -143,7 +137,7 @@ class OnlineChecker::Shard {
   bool Check(Operation* operation) {
     Key& key = keys_[operation->key];
     if (key.stream == nullptr) {
-      key.stream = options_.model->NewStream(options_.has_versions, limits_);
+      key.stream = options_.model->NewStream(options_.has_versions, limits_.limits);
     }
     AllowMoreWork();
     if (operation->outcome == Outcome::kUnknown) operation->finish = kNever;
@@ -157,9 +151,9 @@ class OnlineChecker::Shard {
 
   void AllowMoreWork() {
     // relaxed: this thread's own.
-    const uint64_t left = work_left_.load(std::memory_order_relaxed);
-    work_left_.store(std::min(left + options_.work_of_an_operation, options_.work_at_once),
-                     std::memory_order_relaxed);
+    const uint64_t left = limits_.work_left.load(std::memory_order_relaxed);
+    limits_.work_left.store(std::min(left + options_.work_of_an_operation, options_.work_at_once),
+                            std::memory_order_relaxed);
   }
 
   void Keep(Key* key, const Operation& operation) {
@@ -175,8 +169,8 @@ class OnlineChecker::Shard {
     key->answer = answer;
     key->failed_at = time;
     // relaxed: this thread's own.
-    out_of_work_ |=
-        answer == SearchResult::kUndecided && work_left_.load(std::memory_order_relaxed) == 0;
+    out_of_work_ |= answer == SearchResult::kUndecided &&
+                    limits_.work_left.load(std::memory_order_relaxed) == 0;
     // relaxed: a hint to stop early.
     if (answer == SearchResult::kViolated) keys_violating_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -196,8 +190,7 @@ class OnlineChecker::Shard {
   std::vector<Operation> unsettled_;
   absl::flat_hash_map<uint64_t, Key> keys_;
   size_t kept_ = 0;
-  std::atomic<uint64_t> work_left_;
-  const EngineLimits limits_;
+  BoundedLimits limits_;
   bool out_of_work_ = false;
   std::atomic<uint64_t> checked_{0};
   std::atomic<bool> saw_overlap_{false};

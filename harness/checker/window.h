@@ -29,15 +29,6 @@ inline constexpr uint64_t kWorkOfExplaining = 1u << 26;
 // Steps that the first attempt has for one return, before other ways are tried.
 inline constexpr EngineLimits kFirstAttempt = {.steps = 1u << 12, .configurations = 1u << 10};
 
-// Limits with work of their own.
-struct BoundedLimits {
-  std::atomic<uint64_t> work_left{kWorkOfExplaining};
-  EngineLimits limits;
-  explicit BoundedLimits(const EngineLimits& others) : limits(others) {
-    limits.work_left = &work_left;
-  }
-};
-
 // What the engine is given of `recorded` under a condition.
 template <typename Model>
 std::vector<Operation> Prepare(Condition condition, const Recoveries& recoveries,
@@ -127,11 +118,11 @@ Counterexample ExplainWindow(const Model& model, Condition condition,
                              std::span<const Operation> window, std::span<const Operation> recorded,
                              const EngineLimits& limits) {
   std::vector<Operation> operations({window.begin(), window.end()});
-  BoundedLimits attempt(kFirstAttempt);
+  BoundedLimits attempt(kFirstAttempt, kWorkOfExplaining);
   operations = Shrink(std::move(operations), kShrinkTries, [&](std::span<const Operation> some) {
     return Violates(model, initial, some, attempt.limits);
   });
-  BoundedLimits bounded(limits);
+  BoundedLimits bounded(limits, kWorkOfExplaining);
   Pass<Model, WideMask, true> pass(model, initial, bounded.limits);
   const bool placed_all_but_one = pass.Run(operations) == SearchResult::kViolated;
 
@@ -242,7 +233,7 @@ class EngineStream : public StreamChecker {
     if (!cut_engine_.quiescent()) return false;
     std::vector<Operation> ends = limbo_;
     ExtendFinishes(condition, recoveries, &ends);
-    BoundedLimits attempt(kFirstAttempt), bounded(limits_);
+    BoundedLimits attempt(kFirstAttempt, kWorkOfExplaining), bounded(limits_, kWorkOfExplaining);
     for (const State& state : cut_engine_.states()) {
       std::vector<Operation> operations;
       for (size_t i = 0; i < limbo_.size(); ++i) {

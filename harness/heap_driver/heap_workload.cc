@@ -22,18 +22,6 @@ uint32_t SizeAtAnEdge(Random& random, uint32_t smallest, uint32_t largest,
   return static_cast<uint32_t>(std::clamp<uint64_t>(size, smallest, largest));
 }
 
-// Spread: each power of two is about as likely as the next; sizes near one are as likely as all
-// others of its like.
-uint32_t SpreadSize(Random& random, uint32_t smallest, uint32_t largest) {
-  uint32_t most = largest;
-  while (most > 16 && random.Chance(500)) most /= 2;
-  most = std::max(most, smallest);
-  if (most > smallest && random.Chance(200)) {
-    return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest));
-  }
-  return static_cast<uint32_t>(smallest + random.Below(most - smallest + 1));
-}
-
 }  // namespace
 
 uint32_t HeapWorkload::NextSize(Random& random, std::span<const uint32_t> edges) const {

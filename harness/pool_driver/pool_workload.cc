@@ -1,22 +1,12 @@
 #include "harness/pool_driver/pool_workload.h"
 
-#include <algorithm>
-
 #include "harness/torture/shape/large_rarely.h"
 
 namespace kill9 {
 
-// Each power of two is about as likely as the next; sizes near one are as likely as all others of
-// its like.
 uint32_t PoolWorkload::NextSize(Random& random) const {
   return DrawLargeRarely(random, smallest_bytes, largest_bytes, [&](uint32_t largest) {
-    uint32_t most = largest;
-    while (most > 16 && random.Chance(500)) most /= 2;
-    most = std::max(most, smallest_bytes);
-    if (most > smallest_bytes && random.Chance(200)) {
-      return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest));
-    }
-    return static_cast<uint32_t>(smallest_bytes + random.Below(most - smallest_bytes + 1));
+    return SpreadSize(random, smallest_bytes, largest);
   });
 }
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -187,16 +186,16 @@ void DecideAsAWhole(const ProgramOptions& options, const std::string& stem, RunO
   std::optional<CheckedHistory>& checked = outcome->checked;
   if (!checked.has_value() || checked->verdict != Verdict::kUndecided) return;
   if (outcome->history.size() == Exchange::kHistoryMost) return;
-  std::atomic<uint64_t> work_left = OnlineOptions{}.work_at_once;
+  const BoundedLimits bounded({}, OnlineOptions{}.work_at_once);
   const absl::StatusOr<CheckOutcome> whole = CheckHistory(
-      *FindModel(options.workload.model), outcome->history, {.limits = {.work_left = &work_left}});
+      *FindModel(options.workload.model), outcome->history, {.limits = bounded.limits});
   if (!whole.ok()) return;
   outcome->decided_as_a_whole = true;
   checked->verdict = whole->verdict;
   checked->strongest = whole->strongest;
   checked->operations_checked = whole->operations;
   checked->keys_undecided = whole->keys_undecided;
-  checked->out_of_work = work_left.load(std::memory_order_relaxed) == 0;
+  checked->out_of_work = bounded.work_left.load(std::memory_order_relaxed) == 0;
   if (!whole->counterexample.has_value()) return;
   checked->counterexample = RenderText(*whole->counterexample, {});
   if (stem.empty()) return;

@@ -11,7 +11,6 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +31,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
+#include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/statistics.h"
+#include "harness/base/text/write_all.h"
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/benchmarks/write_if_named.h"
@@ -117,11 +118,7 @@ void AnswerWith(int fd, const std::string& answer) {
     had += static_cast<size_t>(got);
     if (!std::string_view(buffer.data(), had).ends_with(kNoOp)) continue;
     had = 0;
-    for (size_t sent = 0; sent < answer.size();) {
-      const ssize_t now = send(fd, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
-      if (now <= 0) break;
-      sent += static_cast<size_t>(now);
-    }
+    if (!WriteAll(fd, answer)) break;
   }
   close(fd);
 }
@@ -144,10 +141,13 @@ void AnswerWith(int fd, const std::string& answer) {
 class Server {
  public:
   // The least that anybody does who gives this answer to each batch: a thread a client, no store.
-  Server(const std::string& answer, int port) : pid_(fork()), port_(port) {
+  Server(const std::string& answer, int port) : port_(port) {
+    const pid_t parent = getpid();
+    pid_ = fork();
     if (pid_ < 0) Die("no process can be made");
     if (pid_ == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      DieWithParent(parent);
+      signal(SIGPIPE, SIG_IGN);  // a client that goes in the middle of its answer
       ServeBare(port, answer);
     }
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "variants/segment/file/segment_file.h"
@@ -64,6 +65,13 @@ void RemoveWhatIsLeftOver(const std::string& base) {
   }
 }
 
+// With errno.
+absl::Status Unusable(const char* for_what, const std::string& path) {
+  return absl::UnavailableError(absl::StrCat("cannot ", for_what, " '", path,
+                                             "': ", std::strerror(errno),
+                                             "; the variable TMPDIR names another place"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
@@ -72,21 +80,17 @@ absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
   RemoveWhatIsLeftOver(base);
   std::unique_ptr<TemporaryFolder> folder(new TemporaryFolder);
   std::string path = absl::StrCat(base, "/", std::string(kPrefix), std::string(kDrawn));
-  if (mkdtemp(path.data()) == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot make a temporary folder in '", base,
-                                               "': ", std::strerror(errno),
-                                               "; the variable TMPDIR names another place"));
-  }
+  if (mkdtemp(path.data()) == nullptr) return Unusable("make a temporary folder in", base);
   folder->path_ = path;
   folder->lock_ = Lock(path, LOCK_EX);  // somebody who looks for what is left over may have it now
   // The proof is made behind the lock: a folder that has one and no lock has no owner.
   absl::Status made =
-      folder->lock_ < 0
-          ? absl::UnavailableError(absl::StrCat("cannot lock '", path, "': ", std::strerror(errno),
-                                                "; the variable TMPDIR names another place"))
-          : segment_file::MakeDirectory(path);
-  if (!made.ok()) rmdir(path.c_str());
-  if (made.ok()) made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
+      folder->lock_ < 0 ? Unusable("lock", path) : segment_file::MakeDirectory(path);
+  if (!made.ok()) {
+    rmdir(path.c_str());
+    return made;
+  }
+  made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
   if (!made.ok()) return made;
   return folder;
 }

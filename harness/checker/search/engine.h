@@ -57,6 +57,15 @@ struct EngineLimits {
   std::atomic<uint64_t>* work_left = nullptr;
 };
 
+// Limits with work of their own.
+struct BoundedLimits {
+  std::atomic<uint64_t> work_left;
+  EngineLimits limits;
+  BoundedLimits(const EngineLimits& others, uint64_t work) : work_left(work), limits(others) {
+    limits.work_left = &work_left;
+  }
+};
+
 // False: so much is not left; then nothing is.
 inline bool Spend(const EngineLimits& limits, uint64_t work) {
   if (limits.work_left == nullptr) return true;

@@ -3,26 +3,24 @@
 #include <fstream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace kill9::explore {
 namespace {
 
-constexpr std::string_view kComment = "//";
+constexpr char kComment[] = "//";
 
-// Without what stands before and behind it.
-std::string_view Trimmed(std::string_view line) {
-  constexpr std::string_view kBlank = " \t";
-  const size_t first = line.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return line.substr(first, line.find_last_not_of(kBlank) - first + 1);
+bool IsComment(const std::string& line) {
+  return absl::StartsWith(absl::StripAsciiWhitespace(line), kComment);
 }
 
-bool IsComment(std::string_view line) { return Trimmed(line).starts_with(kComment); }
-
-bool EndsStatement(std::string_view line) {
-  const std::string_view code = Trimmed(line.substr(0, line.find(kComment)));
-  return code.empty() || std::string_view(";{}:").find(code.back()) != std::string_view::npos;
+bool EndsStatement(const std::string& line) {
+  const std::string before = line.substr(0, line.find(kComment));
+  const absl::string_view code = absl::StripAsciiWhitespace(before);
+  return code.empty() || absl::StrContains(";{}:", code.back());
 }
 
 }  // namespace
@@ -44,7 +42,8 @@ std::string WhySpare(const std::string& file, int line, std::string_view lost,
   while (first > 0 && !IsComment(lines[first - 1]) && !EndsStatement(lines[first - 1])) --first;
   std::string comment;
   for (; first > 0 && IsComment(lines[first - 1]); --first) {
-    comment = absl::StrCat(std::string(Trimmed(lines[first - 1]).substr(kComment.size())), comment);
+    comment = absl::StrCat(
+        absl::StripPrefix(absl::StripAsciiWhitespace(lines[first - 1]), kComment), comment);
   }
   const std::string mark = absl::StrCat("[spare ", std::string(lost));
   for (const std::string& begins :

@@ -79,9 +79,11 @@ class Copier {
   bool CopyDirectory(int from, int to, const char* name) {
     if (mkdirat(to, name, 0700) != 0) return false;
     constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    const int copy = openat(to, name, kFlags), original = openat(from, name, kFlags);
-    const absl::Cleanup close_copy = [copy] { Close(copy); };
-    return copy >= 0 && original >= 0 && CopyBelow(original, copy);
+    const int copy = openat(to, name, kFlags);
+    if (copy < 0) return false;
+    const absl::Cleanup close_copy = [copy] { close(copy); };
+    const int original = openat(from, name, kFlags);
+    return original >= 0 && CopyBelow(original, copy);
   }
 
   // A hole stays one: a segment may be a gigabyte of them.

@@ -83,26 +83,24 @@ class SlotOwners {
   bool AnyTaken() const { return std::find(taken_, taken_ + size_, true) != taken_ + size_; }
   // Whether one that was taken has another owner now.
   bool AnyHasANewOwner(const ParticipantTable& table) const {
-    for (uint32_t slot = 0; slot < size_; ++slot) {
-      if (taken_[slot] && table.state(slot) == ParticipantState::kInUse &&
-          table.generation(slot) != generation_[slot]) {
-        return true;
-      }
-    }
-    return false;
+    return AnyTakenIs(table, ParticipantState::kInUse, /*same_owner=*/false);
   }
   // Whether one that was taken is given to nobody: its recovery has not ended.
   bool AnyIsStillDead(const ParticipantTable& table) const {
+    return AnyTakenIs(table, ParticipantState::kDead, /*same_owner=*/true);
+  }
+
+ private:
+  bool AnyTakenIs(const ParticipantTable& table, ParticipantState state, bool same_owner) const {
     for (uint32_t slot = 0; slot < size_; ++slot) {
-      if (taken_[slot] && table.state(slot) == ParticipantState::kDead &&
-          table.generation(slot) == generation_[slot]) {
+      if (taken_[slot] && table.state(slot) == state &&
+          (table.generation(slot) == generation_[slot]) == same_owner) {
         return true;
       }
     }
     return false;
   }
 
- private:
   static constexpr size_t kMost =
       ParticipantTable::kMaxParticipants + ParticipantTable::kRecovererSlots;
   uint32_t size_ = 0;

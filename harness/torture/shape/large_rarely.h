@@ -21,6 +21,18 @@ uint32_t DrawLargeRarely(Random& random, uint32_t smallest, uint32_t largest, Dr
   return draw(std::clamp(kOftenBytes / 4, smallest, largest));
 }
 
+// Each power of two is about as likely as the next; sizes near one are as likely as all others of
+// its like.
+inline uint32_t SpreadSize(Random& random, uint32_t smallest, uint32_t largest) {
+  uint32_t most = largest;
+  while (most > 16 && random.Chance(500)) most /= 2;
+  most = std::max(most, smallest);
+  if (most > smallest && random.Chance(200)) {
+    return static_cast<uint32_t>(std::min<uint64_t>(most - 1 + random.Below(3), largest));
+  }
+  return static_cast<uint32_t>(smallest + random.Below(most - smallest + 1));
+}
+
 }  // namespace kill9
 
 #endif  // KILL9_HARNESS_TORTURE_SHAPE_LARGE_RARELY_H_

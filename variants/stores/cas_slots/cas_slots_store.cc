@@ -291,7 +291,7 @@ std::optional<CasSlotsStore::NextWord> CasSlotsStore::MakeNode(const Found& foun
 KILL9_ALWAYS_INLINE void CasSlotsStore::SetState(Ref ref, BlockKind kind) {
   if (ref == 0) return;
   SharedWord& state = context_.block(ref)->state;
-  const BlockState now{state.load(std::memory_order_relaxed)};  // relaxed: nobody else changes it
+  const BlockState now{state.load(std::memory_order_relaxed)};  // relaxed: its owner's alone (I1)
   // Release: after the target, at a death. [spare release under c11: the CAS of Commit publishes]
   state.store(now.Next(kind, kind == BlockKind::kOwned ? context_.index() : 0).bits,
               std::memory_order_release);
