@@ -14,8 +14,10 @@ namespace kill9::report {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -95,6 +97,15 @@ TEST(ReportAnswer, SaysWhatToTakeWhen) {
   EXPECT_EQ(Sentence({}),
             "Stores: free; locked if half of the operations are writes; lossy if entries may be "
             "forgotten.");
+}
+
+TEST(ReportAnswer, SaysWhatAnAlternativeCosts) {
+  Folder folder;
+  Write(folder, {});
+  EXPECT_THAT(TextOf(Answer(folder).items[2]),
+              AllOf(StartsWith("locked: passed"),
+                    HasSubstr("Better: half writes at 0.80 of a bare table's speed (free: 0.60)."),
+                    HasSubstr("Worse: 95 % reads at 0.80 of a bare table's speed (free: 0.90).")));
 }
 
 TEST(ReportAnswer, ChangesWithTheFigures) {
@@ -212,6 +223,12 @@ TEST(ReportPlot, DrawsAPanelForEachCurve) {
       EXPECT_TRUE(ids.insert((*at)[1]).second) << (*at)[1];
     }
   }
+  EXPECT_THAT((*panels)[0].svg, Not(HasSubstr("<title>")));
+  // Names of 13 points have room beside each other.
+  const std::regex line("class=\"gridline\"");
+  const std::string& svg = (*panels)[0].svg;
+  const auto lines = std::distance(std::sregex_iterator(svg.begin(), svg.end(), line), {});
+  EXPECT_THAT(lines, AllOf(Ge(3), Le(6)));
   EXPECT_THAT(AsFile(*panels), AllOf(StartsWith("<?xml"), HasSubstr("viewBox=\"0 0 1000 720\"")));
 }
 

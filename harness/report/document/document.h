@@ -95,7 +95,7 @@ struct Document {
 
 std::string ToHtml(const Document& document);
 // Figures are linked as `<figures>/<name>.svg`; with an empty `figures`, their captions stand
-// alone.
+// alone, and so do those of long folded tables.
 std::string ToMarkdown(const Document& document, const std::string& figures);
 
 }  // namespace kill9::report

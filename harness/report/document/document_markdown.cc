@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "harness/base/text/count_of.h"
 #include "harness/report/document/document.h"
 
 namespace kill9::report {
@@ -8,6 +9,9 @@ namespace {
 std::string Escape(const std::string& text) {
   return absl::StrReplaceAll(text, {{"|", "\\|"}, {"\n", " "}, {"<", "&lt;"}, {"_", "\\_"}});
 }
+
+// Of a folded table, where the figures are elsewhere.
+constexpr size_t kMostRowsBesideFigures = 60;
 
 struct MarkdownWriter {
   std::string& out;
@@ -32,6 +36,11 @@ struct MarkdownWriter {
     out += "\n";
   }
   void operator()(const Table& table) const {
+    if (figures.empty() && table.is_folded && table.rows.size() > kMostRowsBesideFigures) {
+      absl::StrAppend(&out, "*In report.html: ", Escape(table.caption), " (",
+                      CountOf(table.rows.size(), "row"), ")*\n\n");
+      return;
+    }
     absl::StrAppend(&out, table.is_folded ? "<details><summary>" : "*", Escape(table.caption),
                     table.is_folded ? "</summary>\n\n" : "*\n\n");
     std::string rule;

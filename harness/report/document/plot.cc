@@ -3,10 +3,12 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <regex>
@@ -52,6 +54,16 @@ std::optional<Range> RangeOf(const Plot& plot, bool of_y) {
   return range;
 }
 
+// A step of 1, 2 or 5 times a power of ten: more names than this run into each other in a panel.
+double Step(double high) {
+  constexpr double kMostSteps = 5;
+  const double power = std::pow(10, std::floor(std::log10(high / kMostSteps)));
+  for (double step : {1., 2., 5.}) {
+    if (high / (step * power) <= kMostSteps) return step * power;
+  }
+  return 10 * power;
+}
+
 // "set yrange [0:12.5]": the same in all panels.
 std::string Axes(const Plot& plot) {
   std::string script;
@@ -73,7 +85,8 @@ std::string Axes(const Plot& plot) {
                           "set logscale y\nset format y '%%.0s%%c'\nset yrange [%.9g:%.9g]\n",
                           y->low * 0.7, y->high * 1.4);
   } else {
-    absl::StrAppendFormat(&script, "set yrange [0:%.9g]\n", y->high > 0 ? y->high * 1.06 : 1);
+    const double high = y->high > 0 ? y->high * 1.06 : 1;
+    absl::StrAppendFormat(&script, "set yrange [0:%.9g]\nset ytics %.9g\n", high, Step(high));
   }
   return script;
 }
@@ -88,24 +101,29 @@ std::string Script(const Plot& plot, const std::string& directory) {
       "set tics nomirror\nset grid ytics linecolor rgb '#888888' linewidth 0.3\nunset key\n"
       "set lmargin 5.5\nset rmargin 1.5\nset bmargin 1.7\nset tmargin 1.7\n%s",
       kWidth, kHeight, Axes(plot));
-  for (size_t i = 0; i < plot.curves.size(); ++i) {
-    absl::StrAppend(&script, "$c", i, " << END\n");
-    for (const auto& [x, y] : plot.curves[i].points) {
-      absl::StrAppendFormat(&script, "%.9g %.9g\n", x, y);
+  const auto block = [&](const std::string& name, const std::function<bool(size_t)>& has) {
+    absl::StrAppend(&script, name, " << END\n");
+    for (size_t i = 0; i < plot.curves.size(); ++i) {
+      if (!has(i)) continue;
+      for (const auto& [x, y] : plot.curves[i].points) {
+        absl::StrAppendFormat(&script, "%.9g %.9g\n", x, y);
+      }
+      script += "\n";  // the next one is a line of its own
     }
     script += "END\n";
-  }
+  };
   for (size_t i = 0; i < plot.curves.size(); ++i) {
     const Curve& curve = plot.curves[i];
+    block("$others", [i](size_t other) { return other != i; });
+    block("$own", [i](size_t other) { return other == i; });
     absl::StrAppendFormat(&script, "set output '%s'\nset title %s offset 0,-0.6\nplot ",
                           PanelPath(directory, i), Quote(curve.name));
-    for (size_t other = 0; other < plot.curves.size(); ++other) {
-      if (other == i) continue;
-      absl::StrAppendFormat(&script, "$c%d with %s linecolor rgb '%s' linewidth 0.8, ", other,
-                            "lines", kBehind);
+    if (plot.curves.size() > 1) {
+      absl::StrAppendFormat(&script, "$others with lines linecolor rgb '%s' linewidth 0.8, ",
+                            kBehind);
     }
-    absl::StrAppendFormat(&script, "$c%d with %s linecolor rgb '%s' linewidth 2.2 %s", i,
-                          "linespoints", curve.is_dashed ? kDashedColour : kColour,
+    absl::StrAppendFormat(&script, "$own with linespoints linecolor rgb '%s' linewidth 2.2 %s",
+                          curve.is_dashed ? kDashedColour : kColour,
                           curve.is_dashed ? "dashtype 2" : "dashtype 1");
     absl::StrAppend(&script, " pointtype 7 pointsize 0.35", "\n");
   }
@@ -156,15 +174,26 @@ std::string Domesticate(std::string svg, const std::string& name, const std::str
   svg = std::regex_replace(svg, std::regex("\\bid=(['\"])"), absl::StrCat("id=$1", name, "-"));
   svg = absl::StrReplaceAll(svg, {{"xlink:href='#", absl::StrCat("xlink:href='#", name, "-")},
                                   {"url(#", absl::StrCat("url(#", name, "-")},
-                                  {"<title>Gnuplot</title>", ""},
                                   {"'black'", "'currentColor'"},
                                   {"\"black\"", "\"currentColor\""},
                                   {"rgb(  0,   0,   0)", "currentColor"},
                                   {"rgb(0,0,0)", "currentColor"}});
   svg = std::regex_replace(svg, std::regex("</?tspan[^>]*>"), "");
+  // A browser would show these names of data over the panel.
+  svg = std::regex_replace(svg, std::regex("<title>[^<]*</title>\\s*"), "");
   svg = std::regex_replace(svg, std::regex(" (stroke-linecap=\"butt\"|stroke-linejoin=\"miter\")"),
                            "");
   svg = std::regex_replace(svg, std::regex("<desc>[^<]*</desc>\\s*"), "");
+  svg = std::regex_replace(svg, std::regex("<rect [^>]*fill=\"none\"/>\\s*"), "");
+  // What all parts have is said once.
+  const std::string common = "fill=\"none\" color=\"currentColor\" stroke=\"currentColor\"";
+  const std::string font = "font-family=\"sans-serif\" font-size=\"13.00\"";
+  svg = absl::StrReplaceAll(svg, {{absl::StrCat(" ", common, " stroke-width=\"1.00\""), ""},
+                                  {absl::StrCat(" ", font), ""}});
+  svg = std::regex_replace(svg, std::regex("<path stroke='currentColor' "), "<path ");
+  svg = std::regex_replace(svg, std::regex("<g id=\"[^\"]*gnuplot_[^\"]*\" ?>"), "<g>");
+  svg = std::regex_replace(svg, std::regex(" +'/>"), "'/>");
+  svg.insert(4, absl::StrCat(" ", common, " ", font));
   svg.insert(4, absl::StrCat(" role=\"img\" aria-label=\"", EscapeHtml(words), "\""));
   return std::regex_replace(svg, std::regex("[ \\t]*\\n\\s*"), "\n");
 }

@@ -42,6 +42,27 @@ void Count(const Json& run, std::vector<ShapeCoverage>* coverage) {
   }
 }
 
+// What a summary has in place of its runs' classes.
+void CountSeen(const Json& result, std::vector<ShapeCoverage>* coverage) {
+  const Json* kinds = Find(result, {"shapes_seen"});
+  if (kinds == nullptr || !kinds->is_object()) return;
+  for (const auto& [kind, dimensions] : kinds->items()) {
+    if (!dimensions.is_object()) continue;
+    for (const auto& [dimension, seen] : dimensions.items()) {
+      if (!seen.is_object()) continue;
+      Json names = Json::array();
+      for (const auto& [name, runs] : seen.items()) names.push_back(name);
+      AddClasses(kind, {{dimension, names}}, coverage);
+      for (ShapeCoverage& one : *coverage) {
+        if (one.kind != kind || one.dimension != dimension) continue;
+        for (auto& [name, runs] : one.classes) {
+          runs += static_cast<uint64_t>(Number(seen, name));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<ShapeCoverage> CoverageOfShapes(const std::vector<const Json*>& results) {
@@ -52,6 +73,7 @@ std::vector<ShapeCoverage> CoverageOfShapes(const std::vector<const Json*>& resu
     for (const auto& [kind, dimensions] : kinds->items()) AddClasses(kind, dimensions, &coverage);
   }
   for (const Json* result : results) {
+    CountSeen(*result, &coverage);
     const Json* runs = Find(*result, {"runs"});
     if (runs == nullptr) continue;
     for (const Json& run : *runs) Count(run, &coverage);

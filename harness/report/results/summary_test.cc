@@ -4,15 +4,19 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/report/results/shape_coverage.h"
 
 namespace kill9::report {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Pair;
 
 Json Cell(const std::string& operation, const std::string& state, int kills, double seconds) {
   return {{"variant", "cas_slots"},
@@ -21,7 +25,7 @@ Json Cell(const std::string& operation, const std::string& state, int kills, dou
           {"state", state},
           {"verdict", "pass"},
           {"seconds", seconds},
-          {"kills", {{"total", kills}, {"in_operation", kills}}},
+          {"kills", {{"total", kills}}},
           {"stall", nullptr},
           {"not_survived", {{"instructions", 0}, {"of", 100 + kills}, {"share", 0.0}}},
           {"leaked_blocks", 0}};
@@ -79,6 +83,7 @@ TEST(Summary, DoesNotDependOnWhichCellEndedFirstNorOnItsTime) {
   const Json one = SweepOf({Cell("get", "a", 1, 0.25), Cell("put_same", "a", 2, 9.0)});
   const Json other = SweepOf({Cell("put_same", "a", 2, 0.125), Cell("get", "a", 1, 7.0)});
   EXPECT_EQ(Summarise(one)["runs"], Summarise(other)["runs"]);
+  EXPECT_EQ(Summarise(one)["forms"], Summarise(other)["forms"]);
   EXPECT_NE(Summarise(one)["runs"], Summarise(SweepOf({Cell("get", "a", 1, 1)}))["runs"]);
 }
 
@@ -104,10 +109,75 @@ TEST(Summary, WritesARunALineAndWhatAllShareOnce) {
 TEST(Summary, KeepsFiveDigitsAndWholeNumbers) {
   Json result = NewResult("store_benchmark", 1);
   result["runs"] = {{{"ratio", {{"median", 1.0 / 3}}}, {"operations", 123456789}, {"odd", NAN}},
-                    {{"ratio", {{"median", 2.0 / 3}}}, {"operations", 987654321}}};
+                    {{"ratio", {{"median", 2.0 / 3}}}, {"operations", 987654321}, {"odd", 1}}};
   const Json summary = Summarise(result);
-  EXPECT_EQ(summary["columns"], Json({"odd", "operations", "ratio.median"}));
-  EXPECT_EQ(summary["runs"][0], Json({nullptr, 123456789, 0.33333}));
+  EXPECT_EQ(summary["fields"], Json({"odd", "operations", "ratio.median"}));
+  EXPECT_EQ(summary["forms"][0]["columns"], Json({0, 1, 2}));
+  EXPECT_EQ(summary["runs"][0], Json({0, nullptr, 123456789, 0.33333}));
+}
+
+// What few runs have costs the others nothing.
+TEST(Summary, TellsWhatAFormOfRunsSharesOnce) {
+  Json result = NewResult("torture", 1);
+  for (int i = 0; i < 40; ++i) {
+    const std::string scenario = absl::StrCat("of_another_kind_", i);
+    result["runs"].push_back({{"variant", "a"},
+                              {"scenario", scenario},
+                              {"verdict", "skipped"},
+                              {"reason", "a store has no such scenario"}});
+    result["runs"].push_back({{"variant", "a"},
+                              {"scenario", absl::StrCat("own_", i)},
+                              {"verdict", "pass"},
+                              {"kills", {{"total", i}}},
+                              {"condition", "strict"}});
+  }
+  const Json summary = Summarise(result);
+  ASSERT_EQ(summary["forms"].size(), 2u);
+  EXPECT_EQ(summary["runs"][0], Json({0, "of_another_kind_0"}));
+  EXPECT_EQ(summary["runs"][1], Json({1, "own_0", 0}));
+  const absl::StatusOr<Json> back = ExpandSummary(summary);
+  ASSERT_TRUE(back.ok()) << back.status();
+  for (size_t i = 0; i < 80; ++i) {
+    EXPECT_EQ(nlohmann::json((*back)["runs"][i]), nlohmann::json(result["runs"][i])) << i;
+  }
+}
+
+// The line that repeats a run has its shape; classes are counted, and counted once.
+TEST(Summary, TellsAShapeOnceAndHowManyRunsWereOfEachClass) {
+  Json result = NewResult("torture", 1);
+  result["shape_classes"] = {{"store", {{"keys", {"1", "more"}}}}};
+  for (const std::string verdict : {"pass", "pass", "violation"}) {
+    const std::string keys = absl::StrCat("keys=", result["runs"].size());
+    result["runs"].push_back({{"variant", "a"},
+                              {"verdict", verdict},
+                              {"shape",
+                               {{"text", keys},
+                                {"kind", "store"},
+                                {"classes", {{"keys", {keys == "keys=0" ? "1" : "more"}}}}}},
+                              {"repeat", absl::StrCat("kill9 torture --shape=", keys)},
+                              {"repeat_with", {{"shape", keys}}},
+                              {"last_kills", {1, 2, 3}}});
+  }
+  const absl::StatusOr<Json> back = ExpandSummary(Summarise(result));
+  ASSERT_TRUE(back.ok()) << back.status();
+  const absl::StatusOr<Json> again = ExpandSummary(Summarise(*back));
+  ASSERT_TRUE(again.ok()) << again.status();
+  for (const Json* one : {&*back, &*again}) {
+    const Json& runs = (*one)["runs"];
+    EXPECT_EQ(runs[0]["shape"]["text"], "keys=0");
+    EXPECT_FALSE(runs[0].contains("repeat"));
+    EXPECT_EQ(runs[2]["repeat"], "kill9 torture --shape=keys=2");
+    EXPECT_FALSE(runs[2]["shape"].contains("text"));
+    for (const Json& run : runs) {
+      EXPECT_FALSE(run.contains("repeat_with") || run.contains("last_kills"));
+    }
+    EXPECT_EQ(ShapesSeenIn(*one), ShapesSeenIn(result));
+    const std::vector<ShapeCoverage> before = CoverageOfShapes({&result});
+    const std::vector<ShapeCoverage> after = CoverageOfShapes({one});
+    ASSERT_EQ(after.size(), 1u);
+    EXPECT_EQ(after[0].classes, before[0].classes);
+    EXPECT_THAT(after[0].classes, ElementsAre(Pair("1", 1), Pair("more", 2)));
+  }
 }
 
 TEST(Summary, CutsLongTextBetweenCharacters) {
@@ -123,18 +193,33 @@ TEST(Summary, CutsLongTextBetweenCharacters) {
 TEST(Summary, SaysWhatIsNoSummary) {
   const Json good = Summarise(SweepOf({Cell("get", "a", 1, 1), Cell("get", "b", 2, 1)}));
   ASSERT_TRUE(ExpandSummary(good).ok());
-  for (const char* field : {"same", "columns", "runs"}) {
+  for (const char* field : {"same", "fields", "forms", "runs"}) {
     Json bad = good;
     bad[field] = 7;
     EXPECT_FALSE(ExpandSummary(bad).ok()) << field;
     bad.erase(field);
     EXPECT_FALSE(ExpandSummary(bad).ok()) << field;
   }
-  Json short_row = good;
-  short_row["runs"][0] = Json::array();
-  EXPECT_FALSE(ExpandSummary(short_row).ok());
+  for (const char* field : {"same", "columns"}) {
+    Json bad = good;
+    bad["forms"][0].erase(field);
+    EXPECT_FALSE(ExpandSummary(bad).ok()) << field;
+  }
+  for (const Json& columns : {Json({99}), Json({"operation"}), Json({-1})}) {
+    Json bad = good;
+    bad["forms"][0]["columns"] = columns;
+    EXPECT_FALSE(ExpandSummary(bad).ok()) << columns;
+    bad["forms"][0]["columns"] = good["forms"][0]["columns"];
+    bad["forms"][0]["same"].push_back({columns[0], 7});
+    EXPECT_FALSE(ExpandSummary(bad).ok()) << columns;
+  }
+  for (const Json& row : {Json::array(), Json({0}), Json({1, "a"}), Json({-1, "a"}), Json("a")}) {
+    Json bad = good;
+    bad["runs"][0] = row;
+    EXPECT_FALSE(ExpandSummary(bad).ok()) << row;
+  }
   Json through_text = good;
-  through_text["columns"][0] = "variant.name";
+  through_text["fields"][0] = "variant.name";
   EXPECT_FALSE(ExpandSummary(through_text).ok());
 }
 

@@ -320,15 +320,23 @@ class Answer {
                                     const std::vector<const Measure*>& measures) const {
     std::string text = absl::StrCat(": passed with ", Short(TotalKills(results_, name)), " kills. ",
                                     BlockedText(name));
-    std::vector<std::string> figures;
-    for (const Measure* measure : measures) {
-      figures.push_back(absl::StrCat(
-          ToldInWords(*measure, measure->of(results_, name)->median), " (", leaders_[0], ": ",
-          Told(*measure, measure->of(results_, leaders_[0])->median), ")"));
+    std::vector<std::string> better, worse;
+    for (const Measure* measure : measures) better.push_back(BesideLeader(*measure, name));
+    for (const Measure* measure : measures_) {
+      if (IsBetter(*measure, results_, leaders_[0], name)) {
+        worse.push_back(BesideLeader(*measure, name));
+      }
     }
-    absl::StrAppend(&text, "Better: ", absl::StrJoin(figures, ", "), ".");
+    absl::StrAppend(&text, "Better: ", absl::StrJoin(better, ", "), ".");
+    if (!worse.empty()) absl::StrAppend(&text, " Worse: ", absl::StrJoin(worse, ", "), ".");
     absl::StripTrailingAsciiWhitespace(&text);
     return {Strong(name), text};
+  }
+
+  // "53 bytes an entry (cas_slots: 69)".
+  std::string BesideLeader(const Measure& measure, const std::string& name) const {
+    return absl::StrCat(ToldInWords(measure, measure.of(results_, name)->median), " (", leaders_[0],
+                        ": ", Told(measure, measure.of(results_, leaders_[0])->median), ")");
   }
 
   std::vector<Span> Failures(std::string_view title) const {
