@@ -1,5 +1,7 @@
 // How the starting state of a scene is made.
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
@@ -38,13 +40,15 @@ class SceneMaker {
   absl::Status Make(uint64_t size_bytes);
 
  private:
+  // The next one of those with the prefix, all of which are asked for with the same `fits`.
   template <typename Fits>
-  uint32_t NewKey(std::string_view prefix, Fits fits) {
-    for (uint32_t n = 0;; ++n) {
-      std::string key = absl::StrCat(std::string(scene_.shape_.before, 'b'), std::string(prefix),
-                                     "-", n, std::string(scene_.shape_.behind, 'e'));
-      if (fits(scene_.segment_->Hash(key)) &&
-          std::find(scene_.keys_.begin(), scene_.keys_.end(), key) == scene_.keys_.end()) {
+  uint32_t NewKey(const std::string& prefix, Fits fits) {
+    uint32_t& next = next_[prefix];
+    for (;;) {
+      const uint32_t n = next++;
+      std::string key = absl::StrCat(std::string(scene_.shape_.before, 'b'), prefix, "-", n,
+                                     std::string(scene_.shape_.behind, 'e'));
+      if (fits(scene_.segment_->Hash(key))) {
         scene_.keys_.push_back(std::move(key));
         return static_cast<uint32_t>(scene_.keys_.size() - 1);
       }
@@ -74,7 +78,8 @@ class SceneMaker {
   StoreScene& scene_;
   std::unique_ptr<Store> store_;
   uint64_t time_ = 0;
-  uint32_t sequence_ = 0;  // of values
+  uint32_t sequence_ = 0;                 // of values
+  std::map<std::string, uint32_t> next_;  // of each prefix, the next key's number
 };
 
 void SceneMaker::Record(Function function, uint32_t key, uint64_t argument, uint64_t result,
@@ -121,11 +126,13 @@ absl::Status SceneMaker::LetExpire(uint32_t key) {
 }
 
 absl::Status SceneMaker::FillWith(uint32_t bytes, uint32_t* last) {
+  const std::string prefix = absl::StrCat("filler", bytes);
   for (uint32_t count = 0; count < MostFillers(); ++count) {
-    uint32_t key = NewKey(absl::StrCat("filler", bytes), [](uint64_t) { return true; });
+    uint32_t key = NewKey(prefix, [](uint64_t) { return true; });
     absl::Status status = Put(key, bytes);
     if (absl::IsResourceExhausted(status)) {
       scene_.keys_.pop_back();
+      --next_[prefix];
       return absl::OkStatus();
     }
     if (!status.ok()) return status;
