@@ -1,17 +1,19 @@
 // The main of the tests' programs. Each is made of the tests of a folder (CMakeLists.txt), and is
 // called by the names of its sources: by one of these it runs the tests of that source, by its own
-// name all.
+// name all. Tests that stand in a header are those of the source that includes it.
 //
 // What they write into testing::TempDir() is in a folder of this run alone, which goes with it: no
 // other run, earlier or beside it, has files of the same names there.
 #include <fnmatch.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -19,8 +21,13 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "property/first_in_main.h"
 
 namespace kill9 {
+
+// Of each program its own (property/files_of_tests.cc).
+extern const char* const kFilesOfTests;
+
 namespace {
 
 using Pattern = absl::string_view;
@@ -39,10 +46,21 @@ bool Passes(const std::string& filter, const std::string& name) {
   return parts.size() == 1 || !AnyMatches(parts[1], name);
 }
 
+// Who has the tests that stand in a file, both without what follows the dot in their names.
+std::map<std::string, std::string> SourceOfFile() {
+  std::map<std::string, std::string> sources;
+  for (const Pattern named : absl::StrSplit(kFilesOfTests, ',')) {
+    const std::pair<Pattern, Pattern> of = absl::StrSplit(named, absl::MaxSplits('=', 1));
+    sources.emplace(of.first, of.second.empty() ? of.first : of.second);
+  }
+  return sources;
+}
+
 // Of one source: those that the caller's own filter lets through. False: a test is in none of the
 // sources, and would be run by nobody.
-bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sources) {
-  if (std::find(sources.begin(), sources.end(), source) == sources.end()) return true;
+bool KeepTestsOf(const std::string& source) {
+  const std::map<std::string, std::string> source_of_file = SourceOfFile();
+  if (!source_of_file.contains(source)) return true;
   const std::string filter = GTEST_FLAG_GET(filter);
   std::string kept;
   const testing::UnitTest& all = *testing::UnitTest::GetInstance();
@@ -52,14 +70,14 @@ bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sour
     int left_out = 0;
     for (int j = 0; j < suite.total_test_count(); ++j) {
       const testing::TestInfo& test = *suite.GetTestInfo(j);
-      const std::string of = std::filesystem::path(test.file()).stem();
+      const auto of = source_of_file.find(std::filesystem::path(test.file()).stem());
       const std::string name = absl::StrCat(suite.name(), ".", test.name());
-      if (std::find(sources.begin(), sources.end(), of) == sources.end()) {
+      if (of == source_of_file.end()) {
         std::fprintf(stderr, "%s:%d: %s is in no source of this program\n", test.file(),
                      test.line(), name.c_str());
         return false;
       }
-      const bool keeps = of == source && Passes(filter, name);
+      const bool keeps = of->second == source && Passes(filter, name);
       if (keeps) absl::StrAppend(&of_suite, name, ":");
       left_out += keeps ? 0 : 1;
     }
@@ -74,9 +92,12 @@ bool KeepTestsOf(const std::string& source, const std::vector<std::string>& sour
 }  // namespace kill9
 
 int main(int argc, char** argv) {
+  for (const kill9::FirstInMain::Function first : kill9::FirstInMain::All()) {
+    if (const std::optional<int> done = first(argc, argv)) return *done;
+  }
   const std::string name = std::filesystem::path(argv[0]).filename();
   testing::InitGoogleMock(&argc, argv);
-  if (!kill9::KeepTestsOf(name, absl::StrSplit(KILL9_TESTS, ','))) return 1;
+  if (!kill9::KeepTestsOf(name)) return 1;
   std::string folder = testing::TempDir() + "kill9-test-XXXXXX";
   // For everybody, as the folder around it: tests become other users.
   if (mkdtemp(folder.data()) == nullptr || chmod(folder.c_str(), 01777) != 0) {

@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t kSeeds = 60;
 
-Verdict Check(const char* model, const std::vector<Operation>& history) {
+Verdict CheckKept(const char* model, const std::vector<Operation>& history) {
   return CheckHistory(*FindModel(model), history, {.threads = 1})->verdict;
 }
 
@@ -55,14 +55,14 @@ TEST(KeptHistory, APartOfALegalHistoryIsLegal) {
     size_t illegal_as_it_is = 0, operations = 0;
     for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
       const std::vector<Operation> history = Simulate(seed, lossy);
-      ASSERT_EQ(Check(model, history), Verdict::kPass) << seed;
+      ASSERT_EQ(CheckKept(model, history), Verdict::kPass) << seed;
       for (const size_t most : {50, 200, 500}) {
         const KeptHistory::Kept kept = Keep(history, most).Take();
         EXPECT_FALSE(kept.whole);
         ASSERT_TRUE(kept.checkable);
         operations += kept.operations.size();
-        illegal_as_it_is += Check(model, LastOf(history, most)) == Verdict::kViolation;
-        EXPECT_EQ(Check(model, kept.operations), Verdict::kPass) << model << " " << seed;
+        illegal_as_it_is += CheckKept(model, LastOf(history, most)) == Verdict::kViolation;
+        EXPECT_EQ(CheckKept(model, kept.operations), Verdict::kPass) << model << " " << seed;
       }
     }
     EXPECT_GT(illegal_as_it_is, kSeeds) << "else nothing would have to be left out";
@@ -80,7 +80,7 @@ TEST(KeptHistory, AViolationInWhatIsKeptIsFoundThere) {
     ASSERT_NE(read, history.rend());
     read->result = 1'000'000'000;  // nobody wrote it
     const KeptHistory::Kept kept = Keep(history, 200).Take();
-    found += Check("map", kept.operations) == Verdict::kViolation;
+    found += CheckKept("map", kept.operations) == Verdict::kViolation;
   }
   EXPECT_GT(found, kSeeds * 9 / 10);
 }

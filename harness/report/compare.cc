@@ -15,17 +15,17 @@ namespace {
 constexpr double kLeastShare = 0.01;  // of instructions: smaller changes are the compiler's
 
 // One comparable figure.
-struct Figure {
+struct Measured {
   double low = 0;
   double median = 0;
   double high = 0;
   bool more_is_better = true;
 };
-using Figures = std::map<std::string, Figure>;
+using MeasuredByName = std::map<std::string, Measured>;
 using VerdictsByRun = std::map<std::string, std::string>;
 
 void AddSpread(const Json& run, std::string_view field, const std::string& name,
-               bool more_is_better, Figures* figures) {
+               bool more_is_better, MeasuredByName* figures) {
   const Json* spread = Find(run, {field});
   if (spread == nullptr) return;
   (*figures)[name] = {Number(*spread, "low"), Number(*spread, "median"), Number(*spread, "high"),
@@ -49,8 +49,8 @@ std::string ChannelCaseOf(const Json& run) {
 
 // The ratio to the reference is compared, not the rate: machines are disturbed as a whole. The
 // reference itself is a bare table, and no design.
-Figures SpeedOf(const Results& results) {
-  Figures figures;
+MeasuredByName SpeedOf(const Results& results) {
+  MeasuredByName figures;
   for (const Run& run : results.Of("store_benchmark", "measure", "speed")) {
     if (Text(*run.json, "role") == "limit" || Text(*run.json, "role") == "threads") continue;
     AddSpread(*run.json, "ratio", CaseOf(*run.json), true, &figures);
@@ -91,8 +91,8 @@ VerdictsByRun VerdictsOf(const Results& results) {
 }
 
 // Shares of instructions.
-Figures SharesOf(const Results& results) {
-  Figures figures;
+MeasuredByName SharesOf(const Results& results) {
+  MeasuredByName figures;
   for (const Run& run : results.Of("sweep")) {
     const std::string cell =
         absl::StrCat(Text(*run.json, "variant"), ", ", Text(*run.json, "scenario"));
@@ -110,16 +110,17 @@ Figures SharesOf(const Results& results) {
   return figures;
 }
 
-bool Apart(const Figure& a, const Figure& b) {
+bool Apart(const Measured& a, const Measured& b) {
   const double gap = std::max(a.low - b.high, b.low - a.high);
   return gap > kLeastGap * std::max(a.high - a.low, b.high - b.low);
 }
 
-std::string Show(const Figure& one) {
+std::string Show(const Measured& one) {
   return absl::StrFormat("%.3g (%.3g to %.3g)", one.median, one.low, one.high);
 }
 
-void CompareSpeed(const Figures& before, const Figures& after, Comparison* comparison) {
+void CompareSpeed(const MeasuredByName& before, const MeasuredByName& after,
+                  Comparison* comparison) {
   struct Sum {
     double logarithms = 0;  // of how many times better
     size_t figures = 0;
@@ -128,7 +129,7 @@ void CompareSpeed(const Figures& before, const Figures& after, Comparison* compa
   for (const auto& [name, was] : before) {
     const auto found = after.find(name);
     if (found == after.end() || was.median <= 0) continue;
-    const Figure& is = found->second;
+    const Measured& is = found->second;
     ++comparison->compared;
     if (is.median <= 0) {
       comparison->changes.push_back({Change::Kind::kWeaker, name, Show(was), "failed"});
@@ -152,7 +153,8 @@ void CompareSpeed(const Figures& before, const Figures& after, Comparison* compa
   }
 }
 
-void CompareShares(const Figures& before, const Figures& after, Comparison* comparison) {
+void CompareShares(const MeasuredByName& before, const MeasuredByName& after,
+                   Comparison* comparison) {
   for (const auto& [name, was] : before) {
     const auto found = after.find(name);
     if (found == after.end()) continue;

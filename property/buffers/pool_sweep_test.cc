@@ -5,7 +5,6 @@
 #include "gmock/gmock.h"
 #include "harness/stepper/stepper.h"
 #include "harness/sweep/sweep.h"
-#include "property/sweep/sweep_main.h"
 #include "variants/buffers/buffer_pool_design.h"
 
 namespace kill9::sweep {
@@ -39,5 +38,3 @@ TEST_F(SweepPools, WhoHasABufferMayDieAtEachInstructionOfPassingItOn) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -12,11 +12,11 @@ namespace {
 
 constexpr uint64_t kObjectKeys = 256;
 
-std::string KeyOf(uint64_t n) { return absl::StrCat("key-", n % kObjectKeys); }
+std::string ObjectKey(uint64_t n) { return absl::StrCat("key-", n % kObjectKeys); }
 std::string ChangeOf(uint64_t n) { return absl::StrCat("change ", n); }
 
 absl::Status Change(SharedObject& object, uint64_t n) {
-  return static_cast<Store&>(object).Put(KeyOf(n), ChangeOf(n)).status();
+  return static_cast<Store&>(object).Put(ObjectKey(n), ChangeOf(n)).status();
 }
 
 absl::Status Find(SharedObject& object, bool lossless, uint64_t first, uint64_t end) {
@@ -30,11 +30,13 @@ absl::Status Find(SharedObject& object, bool lossless, uint64_t first, uint64_t 
       if (n % kObjectKeys == key) allowed.push_back(ChangeOf(n));
     }
     std::string value;
-    const absl::Status status = store.Get(KeyOf(key), &value).status();
+    const absl::Status status = store.Get(ObjectKey(key), &value).status();
     if (absl::IsNotFound(status) && (!lossless || first <= key)) continue;
-    if (!status.ok()) return absl::DataLossError(absl::StrCat(KeyOf(key), ": ", status.ToString()));
+    if (!status.ok()) {
+      return absl::DataLossError(absl::StrCat(ObjectKey(key), ": ", status.ToString()));
+    }
     if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
-      return absl::DataLossError(absl::StrCat(KeyOf(key), " is '", value, "'"));
+      return absl::DataLossError(absl::StrCat(ObjectKey(key), " is '", value, "'"));
     }
   }
   return absl::OkStatus();
@@ -70,7 +72,7 @@ TEST(ObjectConformancePremise, FindTellsALostAndAnUnaskedChange) {
   EXPECT_TRUE(Find(**object, true, kObjectKeys + 2, kObjectKeys + 3).ok());   // it may be there
   EXPECT_FALSE(Find(**object, true, kObjectKeys + 4, kObjectKeys + 4).ok());  // one is lost
   EXPECT_FALSE(Find(**object, true, kObjectKeys + 2, kObjectKeys + 2).ok());  // one is too many
-  ASSERT_TRUE(static_cast<Store&>(**object).Erase(KeyOf(5)).ok());
+  ASSERT_TRUE(static_cast<Store&>(**object).Erase(ObjectKey(5)).ok());
   EXPECT_FALSE(Find(**object, true, kObjectKeys + 3, kObjectKeys + 3).ok());
   EXPECT_TRUE(Find(**object, false, kObjectKeys + 3, kObjectKeys + 3).ok());
 }

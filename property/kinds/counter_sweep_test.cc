@@ -8,7 +8,6 @@
 #include "gtest/gtest.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/sweep/sweep.h"
-#include "harness/sweep/worker.h"
 #include "property/kinds/counter/counter_kind.h"
 #include "property/kinds/report_of.h"
 
@@ -151,11 +150,3 @@ TEST(CounterSweep, IsInTheReport) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-// The sweep runs this program again as its workers: they, too, know the counter.
-int main(int argc, char** argv) {
-  if (!kill9::RegisterOwn(kill9::CounterKind()).ok()) return 1;
-  if (const auto done = kill9::sweep::RunIfWorker(argc, argv)) return *done;
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -123,11 +123,11 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   file(STRINGS ${patch} touched REGEX "^\\+\\+\\+ b/")
   list(TRANSFORM touched REPLACE "^\\+\\+\\+ b/([^\t ]+).*" "${CMAKE_SOURCE_DIR}/\\1")
   set(stamp ${directory}/applies)
+  file(MAKE_DIRECTORY ${directory})
   add_custom_command(OUTPUT ${stamp}
     COMMAND ${PATCH_PROGRAM} --dry-run --force --silent --fuzz=0 -p1
       -d ${CMAKE_SOURCE_DIR} -i ${patch}
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
-    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    COMMAND touch ${stamp}
     DEPENDS ${patch} ${touched} COMMENT "Does ${relative} apply?" VERBATIM)
   list(APPEND PLANTED_STAMPS ${stamp})
 
@@ -155,7 +155,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
     separate_arguments(words UNIX_COMMAND "${conformance}")
     list(GET words 0 test)
     planted_executable(planted_${name}_conformance ${directory} ${test}
-      ${TEST_PROGRAM_OF_${test}} "kill9_connections;GTest::gmock;GTest::gtest_main;rapidcheck"
+      ${TEST_PROGRAM_OF_${test}} "kill9_connections;kill9_test_main"
       ${copies})
     add_dependencies(planted planted_${name}_conformance)
     string(REGEX REPLACE "^[^ ]+" "${directory}/${test}" conformance_command "${conformance}")
@@ -163,7 +163,7 @@ foreach(patch IN LISTS PLANTED_PATCHES)
   set(tsan_command)
   if(tsan)
     planted_executable(planted_${name}_threads ${directory} threads_test
-      ${TEST_PROGRAM_OF_threads_test} "GTest::gmock;GTest::gtest_main;rapidcheck" ${copies})
+      ${TEST_PROGRAM_OF_threads_test} kill9_test_main ${copies})
     add_dependencies(planted_threads planted_${name}_threads)
     string(REGEX REPLACE "^[^ ]+" "${CMAKE_SOURCE_DIR}/build/tsan/planted/${name}/threads_test"
       tsan_command "${tsan}")

@@ -6,7 +6,6 @@
 #include "gmock/gmock.h"
 #include "harness/stepper/stepper.h"
 #include "harness/sweep/sweep.h"
-#include "property/sweep/sweep_main.h"
 #include "variants/registry.h"
 
 namespace kill9::sweep {
@@ -84,5 +83,3 @@ TEST_F(SweepChannels, DeathInsideASemaphoreOrAMutexThatIsNotRobustIsFound) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -20,9 +20,7 @@
 #include "property/scaffold/children.h"
 #include "property/scaffold/eventually.h"
 #include "property/scaffold/namespaces.h"
-#include "property/scaffold/namespaces.h"
 #include "property/sweep/sweep_array_store.h"
-#include "property/sweep/sweep_main.h"
 
 namespace kill9::sweep {
 namespace {
@@ -334,5 +332,3 @@ TEST_F(RemoteSurvivorTest, ItsDeathIsTold) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

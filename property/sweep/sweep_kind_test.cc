@@ -8,21 +8,10 @@
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/sweep/judge/history_check.h"
 #include "harness/sweep/sweep.h"
-#include "harness/sweep/worker.h"
 #include "property/sweep/sweep_register.h"
 
 namespace kill9::sweep {
 namespace {
-
-const RegisterDesign kRight("register", /*in_halves=*/false);
-const RegisterDesign kTorn("register_in_halves", /*in_halves=*/true);
-
-const Design* FindRegister(std::string_view name) {
-  for (const RegisterDesign* design : {&kRight, &kTorn}) {
-    if (design->name() == name) return design;
-  }
-  return nullptr;
-}
 
 std::vector<Cell> Sweep(const Design& design, std::vector<std::string> operations = {}) {
   SweepOptions options;
@@ -42,7 +31,7 @@ std::vector<Cell> Sweep(const Design& design, std::vector<std::string> operation
 }
 
 TEST(SweepOfAnotherKind, EveryModePassesOnWhatIsRight) {
-  const std::vector<Cell> cells = Sweep(kRight);
+  const std::vector<Cell> cells = Sweep(kRegister);
   ASSERT_EQ(cells.size(), 6u);
   for (const Cell& cell : cells) {
     EXPECT_EQ(cell.result.verdict, Verdict::kPass)
@@ -60,7 +49,7 @@ TEST(SweepOfAnotherKind, EveryModePassesOnWhatIsRight) {
 }
 
 TEST(SweepOfAnotherKind, AWriteOfTwoHalvesIsAViolationThatShowsTheHistory) {
-  const std::vector<Cell> cells = Sweep(kTorn, {"write"});
+  const std::vector<Cell> cells = Sweep(kTornRegister, {"write"});
   ASSERT_EQ(cells.size(), 1u);
   ASSERT_EQ(cells[0].result.verdict, Verdict::kViolation) << cells[0].result.error;
   const Json run = RunOf(cells[0].request, cells[0].result);
@@ -91,7 +80,7 @@ class HistoryOfADeath : public testing::Test {
 
   static constexpr uint64_t kWritten = 7;
   const std::unique_ptr<CellHistory> history_ = std::make_unique<CellHistory>();
-  const RegisterScene scene_{kRight, nullptr};
+  const RegisterScene scene_{kRegister, nullptr};
   HistoryCheck check_{scene_, {}};
   Operation completed_;
 };
@@ -134,16 +123,3 @@ TEST_F(HistoryOfADeath, WhatIsRefusedWithoutAKillHasNoEffectWithOne) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) {
-  static const kill9::sweep::RegisterSweep driver;
-  const kill9::sweep::SweepDriver* const drivers[] = {&driver};
-  if (!kill9::AddSweepDrivers(drivers).ok()) return 1;
-  using kill9::sweep::DesignFinder;
-  if (const auto done =
-          kill9::sweep::RunIfWorker(argc, argv, DesignFinder(kill9::sweep::FindRegister))) {
-    return *done;
-  }
-  testing::InitGoogleTest(&argc, argv);
-  return RUN_ALL_TESTS();
-}

@@ -204,6 +204,16 @@ class RegisterSweep final : public SweepDriver {
   }
 };
 
+inline const RegisterDesign kRegister("register", /*in_halves=*/false);
+inline const RegisterDesign kTornRegister("register_in_halves", /*in_halves=*/true);
+
+inline const Design* FindRegister(std::string_view name) {
+  for (const RegisterDesign* design : {&kRegister, &kTornRegister}) {
+    if (design->name() == name) return design;
+  }
+  return nullptr;
+}
+
 }  // namespace sweep
 }  // namespace kill9
 

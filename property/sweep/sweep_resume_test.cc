@@ -8,7 +8,7 @@
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
-#include "property/sweep/sweep_main.h"
+#include "property/sweep/sweep_designs.h"
 
 namespace kill9::sweep {
 namespace {
@@ -119,5 +119,3 @@ TEST(SweepOfNoMode, SomeCellsHaveOneModeEach) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -10,7 +10,6 @@
 #include "harness/stepper/stepper.h"
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
-#include "property/sweep/sweep_main.h"
 
 namespace kill9::sweep {
 namespace {
@@ -131,8 +130,8 @@ CellResult Swept(const CellRequest& request) {
   return result;
 }
 
-CellRequest RequestOf(const char* design, const char* operation, const std::string& shape,
-                      const char* state = nullptr) {
+CellRequest RequestFor(const char* design, const char* operation, const std::string& shape,
+                       const char* state = nullptr) {
   SweepOptions options;
   options.variants = {FindDesign(design)};
   options.operations = {operation};
@@ -145,19 +144,19 @@ CellRequest RequestOf(const char* design, const char* operation, const std::stri
 
 TEST(SweepShape, ACellOfADrawnShapeIsRepeatedByItsText) {
   if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
-  const CellRequest drawn = RequestOf("cas_slots", "erase", "drawn");
+  const CellRequest drawn = RequestFor("cas_slots", "erase", "drawn");
   const CellResult first = Swept(drawn);
   EXPECT_EQ(first.verdict, Verdict::kPass) << first.error << first.failure[0].message;
   EXPECT_STRNE(first.shape, "usual");
   const Json run = RunOf(drawn, first);
   EXPECT_EQ(run["shape"]["text"], first.shape);
   EXPECT_EQ(run["shape"]["kind"], "swept store");
-  const CellResult again = Swept(RequestOf("cas_slots", "erase", first.shape));
+  const CellResult again = Swept(RequestFor("cas_slots", "erase", first.shape));
   EXPECT_STREQ(again.shape, first.shape);
   EXPECT_EQ(again.instructions, first.instructions);
   EXPECT_EQ(again.kill_points, first.kill_points);
   // As the state has it, a run tells none.
-  const CellRequest usual = RequestOf("cas_slots", "erase", "usual");
+  const CellRequest usual = RequestFor("cas_slots", "erase", "usual");
   EXPECT_FALSE(RunOf(usual, Swept(usual)).contains("shape"));
 }
 
@@ -166,8 +165,8 @@ TEST(SweepShape, TheDeadBesideTheVictimAreThere) {
   if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
   for (const auto& [design, operation] :
        {std::pair{"cas_slots", "get"}, std::pair{"coalescing_heap", "free"}}) {
-    const CellResult usual = Swept(RequestOf(design, operation, "usual"));
-    const CellResult with_dead = Swept(RequestOf(design, operation, "room=3,dead=3"));
+    const CellResult usual = Swept(RequestFor(design, operation, "usual"));
+    const CellResult with_dead = Swept(RequestFor(design, operation, "room=3,dead=3"));
     EXPECT_EQ(with_dead.verdict, Verdict::kPass)
         << design << with_dead.error << with_dead.failure[0].message;
     ASSERT_GT(usual.recovered_participants, 0u);
@@ -183,16 +182,14 @@ TEST(SweepShape, WhoLeftSomethingHalfDoneDiedWhereTheShapeSays) {
   if (const char* why = stepper::WhySteppingCannotRun(); why != nullptr) GTEST_SKIP() << why;
   std::set<uint32_t> instructions;
   for (const char* shape : {"died=1", "died=999"}) {
-    const CellResult result = Swept(RequestOf("slot_ring", "recover", shape, "half_sent"));
+    const CellResult result = Swept(RequestFor("slot_ring", "recover", shape, "half_sent"));
     EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
     EXPECT_STREQ(result.shape, shape);
     instructions.insert(result.instructions);
   }
   EXPECT_EQ(instructions.size(), 2u);
-  EXPECT_STREQ(Swept(RequestOf("slot_ring", "send", "died=5")).shape, "usual");
+  EXPECT_STREQ(Swept(RequestFor("slot_ring", "send", "died=5")).shape, "usual");
 }
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -24,7 +24,6 @@
 #include "harness/store_driver/sweep/store_scene.h"
 #include "harness/sweep/sweep.h"
 #include "property/sweep/sweep_array_store.h"
-#include "property/sweep/sweep_main.h"
 
 namespace kill9::sweep {
 namespace {
@@ -403,7 +402,7 @@ TEST(SweepSharpness, GlobalMutexPassesASeededSampleOfStatesAndOperations) {
   }
 }
 
-TEST(SweepCoverage, ADesignsOwnFilesCountThatNoOperationReached) {
+TEST(SweepCoverageOfADesign, ItsOwnFilesCountThatNoOperationReached) {
   SweepOptions options;
   options.variants = {FindVariant("global_mutex")};
   options.operations = {"detach"};
@@ -496,5 +495,3 @@ TEST(SweepOnOtherMachines, WithoutAnyBreakpointItStepsAndSaysTheSame) {
 
 }  // namespace
 }  // namespace kill9::sweep
-
-int main(int argc, char** argv) { return kill9::sweep::RunTestsOrWorker(argc, argv); }

@@ -118,13 +118,13 @@ class ObjectParticipant {
     if (!end.ok()) Give(std::string(end.status().message()));
     if (end->outcome == Outcome::kRefused) return {{"type", "fail"}};
     if (row.result == Field::kAcquired) return Acquired(end->result);
-    Json told = {{"type", "ok"}};
-    if (row.result == Field::kValue) told["value"] = ValueOf(answer);
-    if (row.result == Field::kNumber) told["value"] = end->result;
+    Json answered = {{"type", "ok"}};
+    if (row.result == Field::kValue) answered["value"] = ValueOf(answer);
+    if (row.result == Field::kNumber) answered["value"] = end->result;
     if (row.result == Field::kWasThere || row.result == Field::kWasNew) {
-      told["value"] = end->result == 1;
+      answered["value"] = end->result == 1;
     }
-    return told;
+    return answered;
   }
 
   static Json Acquired(uint64_t result) {

@@ -91,7 +91,7 @@ bool Writes(const FollowedStop& stop) {
   }
 }
 
-bool IsBelow(std::string_view path, std::string_view directory) {
+bool IsAtOrBelow(std::string_view path, std::string_view directory) {
   return path.starts_with(directory) &&
          (path.size() == directory.size() || path[directory.size()] == '/');
 }
@@ -127,7 +127,7 @@ std::string Recorder::Told(const std::string& path) const {
   if (path == error_) return "stderr";
   const std::string& state = roots_.front();
   if (path == state) return ".";
-  return IsBelow(path, state) ? path.substr(state.size() + 1) : path;
+  return IsAtOrBelow(path, state) ? path.substr(state.size() + 1) : path;
 }
 
 NamedCall Recorder::Name(const FollowedStop& stop) {
@@ -145,7 +145,7 @@ NamedCall Recorder::Name(const FollowedStop& stop) {
 }
 
 bool Recorder::IsInside(const std::string& path) const {
-  const auto below = [&](const std::string& directory) { return IsBelow(path, directory); };
+  const auto below = [&](const std::string& directory) { return IsAtOrBelow(path, directory); };
   if (below(roots_.front()) || below("/proc") || (below("/dev") && !below("/dev/shm"))) return true;
   return std::any_of(roots_.begin(), roots_.end(), below) &&
          std::none_of(shown_.begin(), shown_.end(), below);
