@@ -8,9 +8,11 @@ if(LIBEVENT_FOUND)
   add_library(kill9_memcached_parts STATIC ${MEMCACHED_SOURCES})
   target_link_libraries(kill9_memcached_parts PUBLIC kill9_server kill9_cluster kill9_variants
     PkgConfig::LIBEVENT)
-  kill9_unity(kill9_memcached_parts 3)
+  target_precompile_headers(kill9_memcached_parts REUSE_FROM kill9_variants)
+  kill9_unity(kill9_memcached_parts 2)
   add_executable(kill9-memcached apps/memcached/kill9_memcached.cc)
   target_link_libraries(kill9-memcached PRIVATE kill9_memcached_parts)
+  target_precompile_headers(kill9-memcached REUSE_FROM kill9_variants)
   # Not the libraries of the peers: to load them takes longer than to begin on a warm file.
   target_link_options(kill9-memcached PRIVATE LINKER:--as-needed)
 else()

@@ -104,7 +104,7 @@ add_library(kill9_explorer STATIC ${EXPLORE_SOURCES})
 target_link_libraries(kill9_explorer PUBLIC kill9_harness)
 target_compile_options(kill9_explorer PRIVATE ${KILL9_LINES_ONLY})
 target_precompile_headers(kill9_explorer REUSE_FROM kill9_torture)
-kill9_unity(kill9_explorer 3)
+kill9_unity(kill9_explorer 2)
 # What explored code calls by these names comes to the runtime; the standard library, too, whose
 # copies of bytes nobody has instrumented: so it is linked from its archive.
 set(wrapped memcpy memmove memset memcmp bcmp malloc calloc realloc free open close fcntl mmap
@@ -122,12 +122,16 @@ list(FILTER EXPLORE_COMMAND_SOURCES EXCLUDE REGEX "/explore_(command|main)[.]cc$
 add_library(kill9_explore_command STATIC ${EXPLORE_COMMAND_SOURCES})
 target_link_libraries(kill9_explore_command PUBLIC kill9_explorer kill9_command)
 target_compile_options(kill9_explore_command PRIVATE ${KILL9_QUICK_COMPILE})
+target_precompile_headers(kill9_explore_command REUSE_FROM kill9_reports)
+kill9_unity(kill9_explore_command 3)
 
 # kill9_explore_program(TARGET SOURCE_OR_OBJECT...). The explored objects come first: of functions
 # that are defined in several objects the first is linked.
 function(kill9_explore_program target)
   add_executable(${target} ${ARGN})
   target_link_libraries(${target} PRIVATE kill9_explore_command)
+  target_compile_options(${target} PRIVATE ${KILL9_QUICK_COMPILE})
+  target_precompile_headers(${target} REUSE_FROM kill9_reports)
   kill9_knows_its_commit(${target})
 endfunction()
 kill9_explore_program(kill9-explore ${EXPLORED_DESIGNS} stress/command/explore/explore_main.cc)

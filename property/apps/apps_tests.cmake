@@ -9,6 +9,7 @@ if(LIBEVENT_FOUND)
   # With a planted bug, which the torture must see.
   add_executable(stale_memcached property/apps/memcached/stale_memcached.cc)
   target_link_libraries(stale_memcached PRIVATE kill9_memcached_parts kill9_registry)
+  target_precompile_headers(stale_memcached REUSE_FROM kill9_variants)
   foreach(test memcached_commands_test memcached_deaths_test memcached_torture_test
     memcached_volume_test)
     kill9_defines_for_test(${test} KILL9_MEMCACHED="$<TARGET_FILE:kill9-memcached>"

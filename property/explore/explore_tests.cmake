@@ -10,6 +10,7 @@ kill9_explored(EXPLORED_PROGRAMS ${CMAKE_SOURCE_DIR} ${PROGRAM_SOURCES})
 add_library(kill9_explore_outcomes STATIC ${CMAKE_SOURCE_DIR}/property/explore/c11_enumerator.cc
   ${CMAKE_SOURCE_DIR}/property/explore/outcomes_for_tests.cc)
 target_link_libraries(kill9_explore_outcomes PUBLIC kill9_explorer GTest::gtest)
+target_precompile_headers(kill9_explore_outcomes REUSE_FROM kill9_variants)
 file(GLOB EXPLORE_TESTS CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/property/explore/*_test.cc
   ${CMAKE_SOURCE_DIR}/property/explore/drawn/*_test.cc
   ${CMAKE_SOURCE_DIR}/property/explore/moves/*_test.cc)

@@ -14,6 +14,7 @@ set_target_properties(kill9_torture_command PROPERTIES OPTIMIZE_DEPENDENCIES ON)
 # The list of the designs without baselines and peers.
 add_library(kill9_first_registry OBJECT variants/registry.cc)
 target_link_libraries(kill9_first_registry PRIVATE kill9_variants)
+target_precompile_headers(kill9_first_registry REUSE_FROM kill9_variants)
 target_compile_definitions(kill9_first_registry PRIVATE KILL9_OURS_ONLY)
 
 add_executable(kill9_first stress/command/first/first_torture.cc)
