@@ -7,13 +7,12 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <string>
-#include <system_error>
 
 #include "gmock/gmock.h"
+#include "property/scaffold/places.h"
 #include "variants/registry.h"
 
 namespace kill9 {
@@ -38,24 +37,15 @@ inline Ended RunLine(const std::string& line) {
   return ended;
 }
 
-// A folder of a test's own, without links in its path; it goes with what is in it.
-class OwnFolder {
- public:
-  OwnFolder() {
-    if (mkdtemp(path_.data()) == nullptr) std::abort();
-    path_ = std::filesystem::canonical(path_).string();
-  }
-  ~OwnFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  OwnFolder(const OwnFolder&) = delete;
-  OwnFolder& operator=(const OwnFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_ = testing::TempDir() + "/kill9-folder-XXXXXX";
-};
+// Runs a line of the shell, without single quotes, in `folder`, which is a full disk for it alone.
+// Exit code 77: this machine allows no mounts.
+inline Ended RunOnFullDisk(const std::string& folder, const std::string& line) {
+  return RunLine("cd " + folder +
+                 " && { unshare --map-root-user --mount true 2>/dev/null || exit 77; } && "
+                 "unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=64k none . && cd " +
+                 folder + " && { cat /dev/zero >full 2>/dev/null; test -s full; } && " + line +
+                 "' 2>&1");
+}
 
 // What a wrong --variant is answered, by what is built in.
 inline const char* KnownVariants() {

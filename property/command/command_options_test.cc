@@ -233,7 +233,8 @@ TEST(StandardOutput, HasAResultAlone) {
 }
 
 TEST(StandardOutput, ThatIsFullIsNoticed) {
-  for (const char* command : {"list", "list --json", "--help", "check --help", "--version"}) {
+  for (const char* command : {"list", "list --json", "--help", "check --help", "--version",
+                              "explore --variant=cas_slots --scenario=get"}) {
     ASSERT_EQ(RunCommand(command).exit_code, 0) << command;
     const Ended full =
         RunLine(std::string(KILL9_COMMAND) + " " + command + " 2>&1 >/dev/full </dev/null");

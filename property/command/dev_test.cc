@@ -157,7 +157,7 @@ TEST_F(Dev, BuildsNoMoreThanTortureNeedsForTheFirstVerdict) {
   const auto run = [&](const std::string& arguments, const std::string& variables = "") {
     for (const char* program : {"/first/kill9", "/of_all"}) {
       std::filesystem::create_directories(tree + "/first");
-      std::ofstream(tree + program) << "#!/bin/sh\necho " << program << " \"$@\"\n";
+      std::ofstream(tree + program) << "#!/bin/sh\necho $KILL9_DEV " << program << " \"$@\"\n";
       std::filesystem::permissions(tree + program, std::filesystem::perms::owner_all);
     }
     std::filesystem::remove(folder_ + "/built");
@@ -165,12 +165,14 @@ TEST_F(Dev, BuildsNoMoreThanTortureNeedsForTheFirstVerdict) {
                    "/dev " + arguments + " 2>&1")
         .output;
   };
-  EXPECT_THAT(run("torture"), HasSubstr("/first/kill9 torture\n"));
-  EXPECT_THAT(Built(), AllOf(HasSubstr("ninja -C build/release kill9_first\n"),
-                             Not(HasSubstr("ninja -C build/release kill9\n"))));
+  for (const std::string arguments : {"torture", "torture --variant=cas_slots --seconds=3"}) {
+    EXPECT_THAT(run(arguments), HasSubstr(folder_ + "/dev /first/kill9 " + arguments + "\n"));
+    EXPECT_THAT(Built(), AllOf(HasSubstr("ninja -C build/release kill9_first\n"),
+                               Not(HasSubstr("ninja -C build/release kill9\n"))));
+  }
   for (const auto& [arguments, variables] :
-       {std::pair("torture --seconds=1", ""), std::pair("torture", "KILL9_PLUGIN=/mine.so"),
-        std::pair("list", "")}) {
+       {std::pair("kill9 torture --variant=lmdb", ""),
+        std::pair("torture", "KILL9_PLUGIN=/mine.so"), std::pair("list", "")}) {
     EXPECT_THAT(run(arguments, variables), Not(HasSubstr("/first/kill9"))) << arguments;
     EXPECT_THAT(Built(), HasSubstr("ninja -C build/release kill9\n")) << arguments;
   }

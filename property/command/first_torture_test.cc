@@ -7,13 +7,19 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "harness/result/result.h"
 #include "property/command/command_for_tests.h"
+#include "variants/registry.h"
 
 namespace kill9 {
 namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
 
 // How many runs of what length a run of everything announces. It is interrupted then.
 std::string AnnouncedRuns(const std::string& program) {
@@ -39,13 +45,51 @@ TEST(FirstTorture, RunsWhatTortureWithoutOptionsRuns) {
   EXPECT_EQ(AnnouncedRuns(KILL9_FIRST_COMMAND), whole);
 }
 
-TEST(FirstTorture, RefusesWhatItDoesNotKnow) {
-  const auto run = [](const char* arguments) {
-    return RunLine(KILL9_FIRST_COMMAND " " + std::string(arguments) + " 2>&1");
-  };
-  ExpectUsageErrors(run, {{"", "./dev kill9 is the whole command"},
-                          {"sweep", "./dev kill9 is the whole command"},
-                          {"torture --seconds=1", "./dev kill9 is the whole command"}});
+Ended RunFirst(const std::string& arguments, const std::string& variables = "") {
+  return RunLine("env " + variables + " " KILL9_FIRST_COMMAND " " + arguments + " 2>&1");
+}
+
+TEST(FirstTorture, TakesWhatTortureOfTheDesignsTakes) {
+  const OwnFolder folder;
+  const std::string json = folder.path() + "/result.json";
+  const Ended ended = RunFirst(
+      "torture --variant=cas_slots,slot_ring --scenario=steady --kills=20 "
+      "--seconds=600 --quiet --json=" +
+      json);
+  EXPECT_THAT(ended.exit_code, AnyOf(0, 3)) << ended.output;  // twenty kills may prove nothing
+  const Json result = ReadJsonFile(json).value();
+  ASSERT_EQ(result["runs"].size(), 2u);
+  for (const Json& run : result["runs"]) EXPECT_GE(run["kills"]["total"], 20) << run["variant"];
+  EXPECT_THAT(RunFirst("torture --help").output, HasSubstr("--counterexamples"));
+  ExpectUsageErrors([](const char* arguments) { return RunFirst(arguments); },
+                    {{"torture --seconds=x", "'x' is no number"},
+                     {"torture --variant=cas_slotz", "did you mean 'cas_slots'?"},
+                     {"torture --scenario=stedy", "did you mean 'steady'?"},
+                     {"torture now", "takes no argument 'now'"}});
+}
+
+// To ./dev, which builds the rest and says so.
+TEST(FirstTorture, HandsOverWhatItDoesNotKnow) {
+  std::vector<std::string> others = {"sweep --seed=3",
+                                     "torture --worker='python3 worker.py'",
+                                     "torture --fork-server=x --model=map",
+                                     "",
+                                     "torture --plugin=./mine.so",
+                                     "torture --variant=peers",
+                                     "torture --variant=cas_slots,baselines --seconds=1"};
+  for (const Design* design : AllDesigns()) {
+    if (design->role() == Design::Role::kDesign) continue;
+    others.push_back("torture --variant=" + std::string(design->name()));
+  }
+  ASSERT_GT(others.size(), 12u);
+  for (const std::string& arguments : others) {
+    const Ended ended = RunFirst(arguments, "KILL9_DEV=/bin/echo");
+    EXPECT_EQ(ended.exit_code, 0) << arguments;
+    EXPECT_EQ(ended.output, RunLine("/bin/echo kill9 " + arguments).output);
+  }
+  ExpectUsageErrors([](const char* arguments) { return RunFirst(arguments); },
+                    {{"sweep", "./dev kill9 is the whole command"},
+                     {"torture --variant=lmdb", "./dev kill9 is the whole command"}});
 }
 
 }  // namespace

@@ -233,6 +233,17 @@ TEST(ReplayCommand, APlaceOfASweepThatPassesIsSaidToPass) {
   EXPECT_THAT(ended.output, HasSubstr("failed 0 times of 5"));
 }
 
+// 2>&-: what is opened next is no place for what is said there.
+TEST(ReplayCommand, GoesOnWhereNobodyListensToErrors) {
+  const std::string found = InFolder("found_by_sweep.json");
+  ASSERT_EQ(RunCommand("sweep --variant=robust_unrepaired --operation=put_same --state=one_entry "
+                       "--json=" +
+                       found)
+                .exit_code,
+            1);
+  EXPECT_EQ(RunLine(KILL9_COMMAND " replay " + found + " >/dev/null 2>&-").exit_code, 1);
+}
+
 TEST(ReplayCommand, APlaceThatDoesNotExistIsUndecidedAndNoPass) {
   const Ended ended = RunCommand(
       "replay " + WriteRuns("replay_nowhere.json", "sweep", Json::array({SweepRun(1'000'000)})));

@@ -1,4 +1,4 @@
-// Places for segments that a test may fill, and that are empty again when it ends.
+// Folders, and places for segments, that a test may fill, and that are gone when it ends.
 #ifndef KILL9_PROPERTY_SCAFFOLD_PLACES_H_
 #define KILL9_PROPERTY_SCAFFOLD_PLACES_H_
 
@@ -8,16 +8,37 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <vector>
 
+#include "gtest/gtest.h"
 #include "variants/segment.h"
 
 namespace kill9 {
 
+// A folder of a test's own, without links in its path; it goes with what is in it.
+class OwnFolder {
+ public:
+  explicit OwnFolder(const std::string& where = testing::TempDir())
+      : path_(where + "/kill9-folder-XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
+    path_ = std::filesystem::canonical(path_).string();
+  }
+  ~OwnFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  OwnFolder(const OwnFolder&) = delete;
+  OwnFolder& operator=(const OwnFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 class Place {
  public:
   Place() {
-    if (mkdtemp(directory_.data()) == nullptr) std::abort();
     static std::atomic<unsigned> count{0};
     prefix_ = "kill9-test-" + std::to_string(getpid()) + "-" +
               std::to_string(count.fetch_add(1, std::memory_order_relaxed));
@@ -29,10 +50,9 @@ class Place {
     for (const std::string& file : Files(SegmentKind::kNamed)) {
       std::filesystem::remove("/dev/shm/" + file, ignored);
     }
-    std::filesystem::remove_all(directory_, ignored);
   }
 
-  const std::string& directory() const { return directory_; }
+  const std::string& directory() const { return folder_.path(); }
   SegmentLocation Location(SegmentKind kind) const {
     switch (kind) {
       case SegmentKind::kAnonymous:
@@ -40,7 +60,7 @@ class Place {
       case SegmentKind::kNamed:
         return {kind, prefix_};
       case SegmentKind::kFile:
-        return {kind, directory_ + "/segment"};
+        return {kind, directory() + "/segment"};
     }
     std::abort();
   }
@@ -51,7 +71,7 @@ class Place {
   // prefix, and what a creator of segments might leave half made.
   std::vector<std::string> Files(SegmentKind kind) const {
     std::vector<std::string> files;
-    const std::string& where = kind == SegmentKind::kNamed ? std::string("/dev/shm") : directory_;
+    const std::string& where = kind == SegmentKind::kNamed ? std::string("/dev/shm") : directory();
     for (const auto& entry : std::filesystem::directory_iterator(where)) {
       std::string name = entry.path().filename();
       if (kind == SegmentKind::kFile || name.starts_with(prefix_) ||
@@ -63,7 +83,7 @@ class Place {
   }
 
  private:
-  std::string directory_ = (std::filesystem::temp_directory_path() / "kill9-test-XXXXXX").string();
+  OwnFolder folder_;
   std::string prefix_;
 };
 

@@ -137,10 +137,7 @@ int RunCommand(std::vector<char*> arguments, const Own& own) {
   std::vector<std::string> variants = {"all", "baselines", "peers"};
   for (const Design* design : AllDesigns()) variants.emplace_back(design->name());
   line.Offer("variant", std::move(variants));
-  const int exit_code = line.Run(argc, argv);
-  // An answer that did not arrive is none.
-  if (absl::Status status = FinishStandardOutput(); !status.ok()) return Complain("kill9", status);
-  return exit_code;
+  return line.Run(argc, argv);
 }
 
 int RunWithObject(const std::vector<char*>& arguments, const kill9_object& object,

@@ -1,6 +1,8 @@
 #include "stress/command/arguments/options.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -17,10 +19,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "harness/base/text/wrap.h"
+#include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/nearest.h"
 #include "stress/command/arguments/refusals/refusals.h"
-#include "harness/base/text/wrap.h"
 
 namespace kill9 {
 namespace {
@@ -68,6 +71,15 @@ class HelpFormatter : public CLI::Formatter {
     return text.substr(0, text.find(" Excludes: "));
   }
 };
+
+// What a shell has closed (2>&-) would else be the next file that is opened. A write of results
+// fails as before; of errors nobody wants to hear.
+void OccupyStandardStreams() {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
+    if (fcntl(fd, F_GETFD) >= 0) continue;
+    open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);  // the lowest that is free: fd
+  }
+}
 
 // TEXT:one of map, cache is what is told of the values of an option that takes one of two words.
 constexpr char kOneOf[] = "one of ";
@@ -221,6 +233,13 @@ Command CommandLine::Itself() { return Command(application_.get(), &exit_code_, 
 
 void CommandLine::Offer(const std::string& option, std::vector<std::string> words) {
   offered_[option] = std::move(words);
+}
+
+bool CommandLine::Has(const std::string& command, const std::string& option) const {
+  for (const CLI::App* known : application_->get_subcommands({})) {
+    if (known->get_name() == command) return known->get_option_no_throw(option) != nullptr;
+  }
+  return false;
 }
 
 int CommandLine::Complain(const std::string& message) const {
@@ -383,6 +402,13 @@ int CommandLine::Help(std::vector<std::string> words) {
 }
 
 int CommandLine::Run(int argc, char** argv) {
+  OccupyStandardStreams();
+  const int exit_code = Call(argc, argv);
+  const absl::Status written = FinishStandardOutput();
+  return written.ok() ? exit_code : Complain(std::string(written.message()));
+}
+
+int CommandLine::Call(int argc, char** argv) {
   std::vector<std::string> names;
   for (CLI::App* command : application_->get_subcommands({})) {
     names.push_back(command->get_name());

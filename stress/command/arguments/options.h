@@ -97,10 +97,14 @@ class CommandLine {
   Command Itself();
   // What shells offer for an option of this name: "variant", of whatever command; "sweep state".
   void Offer(const std::string& option, std::vector<std::string> words);
-  // Calls the command that is named. Returns its exit code, or kExitUsage.
+  // Whether a command has this option, "--seconds".
+  bool Has(const std::string& command, const std::string& option) const;
+  // Calls the command that is named. Returns its exit code, or kExitUsage. An answer that did not
+  // arrive on standard output is none.
   int Run(int argc, char** argv);
 
  private:
+  int Call(int argc, char** argv);
   int Complain(const std::string& message) const;
   int Refuse(const std::string& name, const std::string& message) const;
   std::string WrongInConfig(const std::string& message) const;

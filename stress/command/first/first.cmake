@@ -1,14 +1,19 @@
 # What `./dev torture` runs after a fresh clone, before there is a kill9: the same torture, of the
 # same objects, without the other commands, which take longer to compile than all that it needs.
-set(FIRST_COMMAND_SOURCES terminal/terminal.cc terminal/closing_summary.cc arguments/nearest.cc
-  torture/display.cc torture/findings.cc torture/torture_continuation.cc
-  torture/torture_run.cc)
-list(TRANSFORM FIRST_COMMAND_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/stress/command/)
+file(GLOB FIRST_COMMAND_SOURCES CONFIGURE_DEPENDS stress/command/arguments/*.cc
+  stress/command/arguments/refusals/*.cc)
+set(COMMAND_LINE_SOURCES ${FIRST_COMMAND_SOURCES})
+foreach(source terminal/terminal terminal/closing_summary torture/display torture/findings
+    torture/torture_continuation torture/torture_options torture/torture_run)
+  list(APPEND FIRST_COMMAND_SOURCES ${CMAKE_SOURCE_DIR}/stress/command/${source}.cc)
+endforeach()
 add_library(kill9_torture_command STATIC ${FIRST_COMMAND_SOURCES})
 target_compile_options(kill9_torture_command PRIVATE ${KILL9_LINES_ONLY})
 target_precompile_headers(kill9_torture_command REUSE_FROM kill9_torture_json)
 kill9_unity(kill9_torture_command 2)
-target_link_libraries(kill9_torture_command PUBLIC kill9_torture)
+# Beside the rest, not behind it.
+set_source_files_properties(${COMMAND_LINE_SOURCES} PROPERTIES UNITY_GROUP command_line)
+target_link_libraries(kill9_torture_command PUBLIC kill9_torture PRIVATE CLI11::CLI11)
 set_target_properties(kill9_torture_command PROPERTIES OPTIMIZE_DEPENDENCIES ON)
 
 # The list of the designs without baselines and peers.
