@@ -3,8 +3,6 @@
 #ifndef KILL9_HARNESS_REPORT_REPORT_FOR_TESTS_H_
 #define KILL9_HARNESS_REPORT_REPORT_FOR_TESTS_H_
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <regex>
 #include <string>
@@ -16,30 +14,20 @@
 #include "gtest/gtest.h"
 #include "harness/kinds/result_of_designs.h"
 #include "harness/report/sections/sections.h"
+#include "property/scaffold/places.h"
 
 namespace kill9::report {
 
-class Folder {
+class Folder : public OwnFolder {
  public:
-  Folder() {
-    if (mkdtemp(path_.data()) == nullptr) std::abort();
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
   void Write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ + "/" + name) << text;
+    std::ofstream(path() + "/" + name) << text;
   }
   void Write(const std::string& name, std::string_view kind, Json runs) const {
     Json json = NewResultOfDesigns(kind, 1);
     json["runs"] = std::move(runs);
     Write(name, json.dump());
   }
-
- private:
-  std::string path_ = (std::filesystem::temp_directory_path() / "kill9-report-XXXXXX").string();
 };
 
 inline Json Torture(const std::string& variant, const std::string& scenario,

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "gmock/gmock.h"
+#include "property/scaffold/places.h"
 
 namespace kill9 {
 namespace {
@@ -20,12 +21,6 @@ using ::testing::HasSubstr;
 
 class ResultFiles : public testing::Test {
  protected:
-  ResultFiles() {
-    std::string form = testing::TempDir() + "kill9-result-XXXXXX";
-    folder_ = mkdtemp(form.data());
-  }
-  ~ResultFiles() override { std::filesystem::remove_all(folder_); }
-
   std::string At(const char* name) const { return (folder_ / name).string(); }
   static std::string Content(const std::string& path) {
     std::ifstream file(path);
@@ -35,7 +30,8 @@ class ResultFiles : public testing::Test {
     return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {}));
   }
 
-  std::filesystem::path folder_;
+  const OwnFolder own_;
+  const std::filesystem::path folder_ = own_.path();
 };
 
 TEST_F(ResultFiles, NewFileReplacesAnOlderOneAndLeavesNothingBeside) {

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -15,6 +14,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "property/scaffold/places.h"
 
 namespace kill9::stepper {
 namespace {
@@ -25,19 +25,16 @@ constexpr off_t kSparseBytes = off_t{64} << 20;
 class SharedBytesTest : public testing::Test {
  protected:
   SharedBytesTest() {
-    char pattern[] = "/dev/shm/kill9-shared-bytes-XXXXXX";
-    directory_ = mkdtemp(pattern);
     std::ofstream(Path("small")) << "hello";
     std::ofstream(Path("sparse")) << "begins";
     std::filesystem::resize_file(Path("sparse"), kSparseBytes);
-    EXPECT_TRUE(shared_.Open(segment_, sizeof segment_, directory_).ok());
+    EXPECT_TRUE(shared_.Open(segment_, sizeof segment_, folder_.path()).ok());
     snapshot_.emplace(shared_.snapshot_bytes());
     EXPECT_TRUE(shared_.Save(snapshot_->data()));
     hash_ = shared_.HashOutside();
   }
-  ~SharedBytesTest() override { std::filesystem::remove_all(directory_); }
 
-  std::string Path(const char* name) const { return absl::StrCat(directory_, "/", name); }
+  std::string Path(const char* name) const { return absl::StrCat(folder_.path(), "/", name); }
   std::string Read(const char* name) const {
     std::ifstream file(Path(name));
     return {std::istreambuf_iterator<char>(file), {}};
@@ -53,8 +50,8 @@ class SharedBytesTest : public testing::Test {
     close(fd);
   }
 
+  const OwnFolder folder_{"/dev/shm"};
   alignas(8) char segment_[kSegmentBytes] = "segment";
-  std::string directory_;
   SharedBytes shared_;
   std::optional<Snapshot> snapshot_;
   uint64_t hash_ = 0;

@@ -1,5 +1,4 @@
 // What is installed is enough for a project of somebody's own: find_package, a plugin, a test.
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -63,9 +62,8 @@ std::string LineOfTheTutorial(const std::string& beginning, const std::string& r
 }
 
 TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
-  std::string made = testing::TempDir() + "/kill9-installed-XXXXXX";
-  ASSERT_NE(mkdtemp(made.data()), nullptr);
-  const std::string folder = std::filesystem::canonical(made).string();
+  const OwnFolder own;
+  const std::string& folder = own.path();
   const auto expect_runs = [](const std::string& line) {
     const Ended ended = RunLine(line + " 2>&1 </dev/null");
     EXPECT_EQ(ended.exit_code, 0) << line << "\n" << ended.output;
@@ -106,7 +104,6 @@ TEST(Installed, AProjectOutsideOfTheTreeTestsItsObject) {
   EXPECT_THAT(
       expect_runs("cd " + folder + " && ./mine torture --scenario=steady --kills=20 --seconds=300"),
       HasSubstr("pass"));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,6 +17,7 @@
 #include "harness/stepper/trace/kill_coverage.h"
 #include "harness/sweep/coverage_pages.h"
 #include "harness/sweep/sweep.h"
+#include "property/scaffold/places.h"
 #include "variants/registry.h"
 
 namespace kill9::sweep {
@@ -57,11 +57,6 @@ class SweepCoverage : public ::testing::Test {
  protected:
   void SetUp() override {
     if (const char* why = stepper::WhyPtraceIsForbidden(); why != nullptr) GTEST_SKIP() << why;
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
   }
 
   // Runs one cell of a baseline or design, and returns its run.
@@ -83,7 +78,8 @@ class SweepCoverage : public ::testing::Test {
     return Read(folder_ + "/robust_unrepaired-variants-baselines-table.cc.html");
   }
 
-  std::string folder_ = (std::filesystem::temp_directory_path() / "kill9-pages-XXXXXX").string();
+  const OwnFolder own_;
+  const std::string& folder_ = own_.path();
   Json figures_;
 };
 

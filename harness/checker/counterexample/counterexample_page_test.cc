@@ -1,8 +1,6 @@
 // The page of a counterexample tells what it is of, how to repeat it and what holds; its labels do
 // not collide. What only a browser sees ./dev report-test checks.
 #include <array>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <regex>
@@ -14,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "harness/checker/checker.h"
 #include "harness/edn/edn.h"
+#include "property/scaffold/places.h"
 
 namespace kill9 {
 namespace {
@@ -103,18 +102,16 @@ TEST(CounterexamplePage, TellsMomentsApartThatAreANanosecondApart) {
 }
 
 TEST(CounterexamplePage, RepeatsByTheWindowWhereNobodyKnowsBetter) {
-  std::string folder = (std::filesystem::temp_directory_path() / "kill9-page-XXXXXX").string();
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const OwnFolder folder;
   const Checked checked = Check(Stale(kLate));
   const auto files = WriteCounterexample(*checked.outcome.counterexample, checked.naming(),
-                                         folder + "/found it", {});
+                                         folder.path() + "/found it", {});
   ASSERT_TRUE(files.ok()) << files.status();
   std::ifstream file((*files)[0]);
   const std::string page{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_THAT(page, HasSubstr(absl::StrCat("kill9 check '", folder,
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("kill9 check '", folder.path(),
                                            "/found it.window.edn' --model=register "
                                            "--condition=strict")));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -10,10 +10,10 @@
 #include <limits>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/process_end/temporary_folder.h"
 #include "harness/gate/run/process_pool.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
@@ -218,15 +218,13 @@ TierOutcome RunPlantedTier(const PlantedBug& bug, std::string_view tier, uint64_
                            std::function<void(double)> look) {
   TierOutcome outcome;
   outcome.tier = tier;
-  std::string directory = std::filesystem::temp_directory_path() / "kill9-planted-XXXXXX";
-  if (mkdtemp(directory.data()) == nullptr) {
+  const auto folder = TemporaryFolder::Make();
+  if (!folder.ok()) {
     outcome.verdict = "error";
+    outcome.message = std::string(folder.status().message());
     return outcome;
   }
-  absl::Cleanup remove = [&directory] {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory, ignored);
-  };
+  const std::string& directory = (*folder)->path();
   const bool of_kill9 = tier == "sweep" || tier == "torture" || tier == "explore";
   const std::string json = absl::StrCat(directory, "/result.json");
   gate::GateStep step;

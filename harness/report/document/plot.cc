@@ -5,19 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <optional>
 #include <regex>
-#include <system_error>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "harness/base/process_end/temporary_folder.h"
+#include "harness/base/text/shell_word.h"
 #include "harness/page/html.h"
 
 namespace kill9::report {
@@ -201,15 +199,14 @@ std::string Domesticate(std::string svg, const std::string& name, const std::str
 }  // namespace
 
 absl::StatusOr<std::vector<Panel>> Draw(const Plot& plot) {
-  std::string directory = "/tmp/kill9-plot-XXXXXX";
-  if (mkdtemp(directory.data()) == nullptr) return absl::UnavailableError("no room in /tmp");
+  const auto folder = TemporaryFolder::Make();
+  if (!folder.ok()) return folder.status();
+  const std::string& directory = (*folder)->path();
   const std::string script_path = directory + "/script";
-  absl::Cleanup remove = [&] {
-    std::error_code ignored;
-    std::filesystem::remove_all(directory, ignored);
-  };
-  std::ofstream(script_path) << Script(plot, directory);
-  FILE* gnuplot = popen(absl::StrCat("gnuplot ", script_path, " 2>&1").c_str(), "r");
+  if (!(std::ofstream(script_path) << Script(plot, directory) << std::flush)) {
+    return absl::UnavailableError(absl::StrCat("cannot write to ", script_path));
+  }
+  FILE* gnuplot = popen(absl::StrCat("gnuplot ", ShellWord(script_path), " 2>&1").c_str(), "r");
   if (gnuplot == nullptr) return absl::UnavailableError("cannot start a shell for gnuplot");
   std::string words;
   for (int c = 0; (c = std::fgetc(gnuplot)) != EOF;) words.push_back(static_cast<char>(c));
