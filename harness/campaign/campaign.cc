@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <cstring>
 #include <filesystem>
 #include <utility>
 
@@ -179,8 +180,11 @@ class Campaign::Statement {
 };
 
 absl::Status Campaign::Error(std::string_view what) const {
-  const std::string text = absl::StrCat(std::string(what), ": ", sqlite3_errmsg(database_));
+  std::string text = absl::StrCat(std::string(what), ": ", sqlite3_errmsg(database_));
   const int code = sqlite3_errcode(database_) & 0xff;
+  if (code == SQLITE_CANTOPEN) {
+    absl::StrAppend(&text, ": ", std::strerror(sqlite3_system_errno(database_)));
+  }
   if (code == SQLITE_NOTADB) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", sqlite3_db_filename(database_, nullptr),

@@ -91,15 +91,13 @@ absl::StatusOr<GateResult> Gate::Run() {
     left.reason = absl::StrCat("processes that outlived the commands that began them: ", killed);
     Add(std::move(left));
   }
-  if (!options_.memory.empty()) {
-    if (absl::Status status = memory_.Save(options_.memory); !status.ok()) return status;
-  }
   GateResult result{.answers = std::move(answers_),
                     .units = std::move(units_),
                     .not_run = steps_not_run_,
                     .seconds = NowSeconds() - begin_};
   result.needed_seconds = NeededSeconds(result.answers, result.seconds, Cores());
   result.exit_code = CountOf(result.answers).exit_code(*interrupted_ != 0);
+  if (!options_.memory.empty()) result.remembered = memory_.Save(options_.memory);
   return result;
 }
 

@@ -305,6 +305,17 @@ exit $code
   std::filesystem::remove_all(folder);
 }
 
+// What was answered is not lost with what was to be remembered.
+TEST(GateMemory, ThatCannotBeWrittenIsToldBesideTheAnswers) {
+  GateOptions options;
+  options.tiers = {Tier::kTorture};  // of no design
+  options.memory = absl::StrCat(testing::TempDir(), "/no such folder/memory.json");
+  const volatile std::sig_atomic_t never = 0;
+  const absl::StatusOr<GateResult> result = Gate(options, &never, [](const StepResult&) {}).Run();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(std::string(result->remembered.message()), HasSubstr("No such file"));
+}
+
 // Without shards nothing is dealt out: where there is no work, nothing passed. That is an answer.
 TEST(GateWithoutShards, ThatHasNothingToDoIsClosed) {
   GateOptions options;

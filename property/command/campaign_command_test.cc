@@ -107,6 +107,8 @@ TEST_F(CampaignCommand, WhatCannotBeDoneIsRefused) {
     EXPECT_EQ(ended.exit_code, 2) << wrong << ": " << ended.output;
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/absent.db"));
+  EXPECT_THAT(Kill9("campaign show none/c.db").output,
+              HasSubstr("unable to open database file: No such file or directory"));
 }
 
 }  // namespace

@@ -345,6 +345,8 @@ TEST_F(GateCommand, ExplainsWrongFlags) {
   std::ofstream(folder_ + "/memory") << "[]";
   EXPECT_EQ(Run("--tier=torture --memory=" + folder_ + "/memory"), 2);
   EXPECT_THAT(output_, HasSubstr("is no memory of a gate"));
+  EXPECT_EQ(Run("--tier=torture --memory=" + folder_ + "/none/memory"), 2);
+  EXPECT_THAT(output_, AllOf(HasSubstr("none/memory': No such file"), Not(HasSubstr("budget"))));
 }
 
 }  // namespace

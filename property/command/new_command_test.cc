@@ -172,5 +172,15 @@ TEST_F(New, RefusesWhatItCannotName) {
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
+// Half a skeleton would be refused the next time.
+TEST(NewCommandUsage, LeavesNothingOnAFullDisk) {
+  const OwnFolder folder;
+  const Ended ended =
+      RunOnFullDisk(folder.path(), KILL9_COMMAND " new --lang=c my_map; echo $?; ls");
+  if (ended.exit_code == 77) GTEST_SKIP() << "no mount namespace can be made here";
+  EXPECT_THAT(ended.output, HasSubstr("my_map/README.md': No space left on device"));
+  EXPECT_THAT(ended.output, testing::EndsWith("\n2\nfull\n"));
+}
+
 }  // namespace
 }  // namespace kill9

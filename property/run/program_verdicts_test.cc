@@ -228,5 +228,29 @@ TEST_P(ProgramEnds, WhenItIsKilledItselfNobodyStaysBehind) {
   EXPECT_TRUE(Eventually([&] { return ProcessesWith(mark) == 0; }));
 }
 
+// It says which place is full and what names another one, and leaves nothing there.
+TEST(ProgramPlaces, AFullTemporaryFolderIsToldAndLeftAsItWas) {
+  const OwnFolder folder;
+  const Ended ended =
+      RunOnFullDisk(folder.path(), "TMPDIR=$PWD " KILL9_COMMAND " run --check=true -- true; ls -A");
+  if (ended.exit_code == 77) GTEST_SKIP() << "no mount namespace can be made here";
+  EXPECT_THAT(ended.output, HasSubstr("kill9 run: no room for"));
+  EXPECT_THAT(ended.output, testing::EndsWith("TMPDIR names another place\nfull\n"));
+}
+
+// The finding stands, and so does the result file, which lies elsewhere.
+TEST(ProgramPlaces, AFindingForWhichThereIsNoRoomIsAFindingAllTheSame) {
+  const OwnFolder folder, elsewhere;
+  const std::string json = elsewhere.path() + "/run.json";
+  const Ended ended = RunOnFullDisk(
+      folder.path(), "rm full; mkdir work; head -c 100000 /dev/zero >full; " KILL9_COMMAND
+                     " run --state=work --check=\"test ! -e a -o -e b\" --json=" +
+                         json + " -- touch work/a work/b");
+  if (ended.exit_code == 77) GTEST_SKIP() << "no mount namespace can be made here";
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("No space left on device"));
+  EXPECT_EQ(ReadJsonFile(json).value()["runs"][0]["verdict"], "violation");
+}
+
 }  // namespace
 }  // namespace kill9

@@ -97,7 +97,8 @@ absl::Status SetDefaults(Flags& flags) {
   set(options.tests_directory, build);
   set(options.tsan_program, build / ".." / "tsan" / "threads_test");
   set(options.planted, build / "planted" / "manifest.json");
-  set(options.output, build / "gate");
+  const bool is_built_here = std::filesystem::exists(build / "CMakeCache.txt", error);
+  set(options.output, is_built_here ? build / "gate" : "kill9-out/gate");
   if (flags.campaign.empty()) {
     set(options.memory, std::filesystem::path(options.output) / "memory.json");
   }
@@ -267,6 +268,9 @@ int RunGate(Flags& flags) {
   absl::StatusOr<int> lock = TakeOutputFolder(options.output);
   if (!lock.ok()) return Fail(lock.status());
   const auto unlock = absl::MakeCleanup([&lock] { close(*lock); });
+  if (!options.memory.empty()) {
+    if (absl::Status status = CanWriteResult(options.memory); !status.ok()) return Fail(status);
+  }
   NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
 
@@ -284,13 +288,12 @@ int RunGate(Flags& flags) {
   absl::StatusOr<gate::GateResult> result = runner.Run();
   if (!result.ok()) return Fail(result.status());
   display.Summary(*result);
-  if (absl::Status status = WriteFiles(flags, *result); !status.ok()) {
-    return Fail(status);
-  }
   display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
                                is_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
                                result->seconds, budget));
-  return result->exit_code;
+  absl::Status written = WriteFiles(flags, *result);
+  if (written.ok()) written = result->remembered;
+  return written.ok() ? result->exit_code : Fail(written);
 }
 
 }  // namespace
@@ -333,8 +336,8 @@ void AddGateCommand(CommandLine& line) {
   command.AddFlag("--fail-fast", options.fail_fast, "end after the first answer that is wrong");
   command.AddFlag("--quiet", flags->quiet, "show what did not pass, and the summary");
   command.Add("--output", options.output,
-              "folder for the logs and counterexamples of what did not pass; default: gate, "
-              "beside this program");
+              "folder for the logs and counterexamples of what did not pass; default: gate in "
+              "the build, kill9-out/gate where this program is installed");
   command.Group("Where things are");
   const Option memory =
       command.Add("--memory", options.memory,

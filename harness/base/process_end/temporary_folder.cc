@@ -65,11 +65,12 @@ void RemoveWhatIsLeftOver(const std::string& base) {
   }
 }
 
+absl::Status Unusable(absl::string_view why) {
+  return absl::UnavailableError(absl::StrCat(why, "; the variable TMPDIR names another place"));
+}
 // With errno.
 absl::Status Unusable(const char* for_what, const std::string& path) {
-  return absl::UnavailableError(absl::StrCat("cannot ", for_what, " '", path,
-                                             "': ", std::strerror(errno),
-                                             "; the variable TMPDIR names another place"));
+  return Unusable(absl::StrCat("cannot ", for_what, " '", path, "': ", std::strerror(errno)));
 }
 
 }  // namespace
@@ -88,7 +89,7 @@ absl::StatusOr<std::unique_ptr<TemporaryFolder>> TemporaryFolder::Make() {
       folder->lock_ < 0 ? Unusable("lock", path) : segment_file::MakeDirectory(path);
   if (!made.ok()) {
     rmdir(path.c_str());
-    return made;
+    return folder->lock_ < 0 ? made : Unusable(made.message());
   }
   made = folder->cleaner_.Watch([&path] { RemoveWithTheLastProcess(path); });
   if (!made.ok()) return made;

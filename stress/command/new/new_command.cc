@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_text.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/commands.h"
@@ -178,11 +178,17 @@ class Skeleton {
         name_(std::move(name)),
         include_(IncludeOption()) {}
 
-  // Writes the file; throws UsageError where it cannot.
-  void Write(const fs::path& path, std::string_view text) const {
-    std::ofstream file(path);
-    file << Filled(text) << std::flush;
-    if (!file) throw UsageError(absl::StrCat("cannot write ", path.string()));
+  absl::Status WriteInto(const fs::path& folder) const {
+    for (const auto& [of_template, text] : kTemplates) {
+      const std::string file = FileOf(of_template);
+      if (file.empty()) continue;
+      const std::string path = folder / file;
+      if (absl::Status status = WriteText(Filled(text), path, "the file"); !status.ok()) {
+        return status;
+      }
+      std::cout << path << "\n";
+    }
+    return absl::OkStatus();
   }
   std::string Filled(std::string_view text) const {
     std::string build;
@@ -248,11 +254,10 @@ int New(const Flags& flags) {
     throw UsageError(absl::StrCat("cannot make the folder ", folder.string(), ": ",
                                   error ? error.message() : "it is there already"));
   }
-  for (const auto& [of_template, text] : kTemplates) {
-    const std::string file = skeleton.FileOf(of_template);
-    if (file.empty()) continue;
-    skeleton.Write(folder / file, text);
-    std::cout << (folder / file).string() << "\n";
+  const absl::Status written = skeleton.WriteInto(folder);
+  if (!written.ok()) {
+    fs::remove_all(folder, error);  // half of it would be refused the next time
+    throw UsageError(std::string(written.message()));
   }
   std::cout << "\nnext, as its README.md says:\n    cd " << ShellWord(folder.string()) << "\n"
             << skeleton.Filled("@BUILD@")

@@ -62,6 +62,7 @@ void MoveFindings(Json& run, const std::string& folder) {
     fs::copy(TextField(finding, "left"), to,
              fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
     finding["left"] = to;
+    if (error) finding.erase("left");  // there is no room: what cannot be kept is told below
   }
 }
 
@@ -80,8 +81,9 @@ void PrintFindings(std::ostream& out, const Json& run) {
     const std::vector<std::string> lines =
         absl::StrSplit(TextField(finding, "output"), '\n', absl::SkipEmpty());
     for (const std::string& line : lines) out << "    " << line << "\n";
-    out << "  what was left: " << TextField(finding, "left") << "\n  repeat ("
-        << TextField(finding, "repeat_kind") << "): " << TextField(finding, "repeat") << "\n";
+    const std::string left = TextField(finding, "left", "not kept");
+    out << "  what was left: " << left << "\n  repeat (" << TextField(finding, "repeat_kind")
+        << "): " << TextField(finding, "repeat") << "\n";
   }
 }
 
@@ -155,11 +157,10 @@ int Run(Flags& flags) {
   PrintSummary(out, run, ended->verdict);
   result["interrupted"] = is_interrupted != 0;
   result["runs"].push_back(run);
-  absl::Status written = found ? findings.Keep(result) : absl::OkStatus();
-  if (written.ok() && !flags.json.empty()) written = WriteResult(result, flags.json);
-  if (!written.ok()) {
-    std::cerr << "kill9 run: " << written.message() << "\n";
-    return kExitUsage;
+  if (found) findings.KeptIn(result);
+  if (!flags.json.empty()) {
+    const absl::Status written = WriteResult(result, flags.json);
+    if (!written.ok()) return Complain("kill9 run", written);
   }
   // Who was not let run has proved nothing.
   return ended->verdict == Verdict::kSkipped ? kExitUndecided : ExitCode(ended->verdict);

@@ -279,6 +279,9 @@ absl::Status MakeDirectory(const std::string& directory) {
       write(fd, kProof.data(), kProof.size()) == static_cast<ssize_t>(kProof.size());
   close(fd);
   if (written) return absl::OkStatus();
+  // Without its proof nobody would remove it.
+  unlink(proof.c_str());
+  rmdir(directory.c_str());
   return absl::ResourceExhaustedError(absl::StrCat("no room for '", proof, "'"));
 }
 
