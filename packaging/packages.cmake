@@ -88,7 +88,8 @@ set(CPACK_PACKAGE_VENDOR kill9)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+# A tenth of the time of xz; dpkg of Debian 12 and Ubuntu 22.04 knows it.
+set(CPACK_DEBIAN_COMPRESSION_TYPE zstd)
 # Not stripped: which line is to blame is told by the designs' own lines.
 set(CPACK_STRIP_FILES OFF)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "kill9 <kill9@localhost>")

@@ -16,6 +16,8 @@
 namespace kill9 {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 bool IsInstalled(const std::string& program) {
@@ -156,33 +158,76 @@ TEST_F(Pages, ZshCompletesAWord) {
   EXPECT_EQ(Run("timeout 120 zsh -f complete.zsh"), "completed\n");
 }
 
-// packaging/gate_action: its step, run as a workflow's machine runs it, with a ./dev that tells its
-// arguments.
-TEST(GateAction, HandsItsInputsToTheGate) {
-  if (!IsInstalled("ruby")) GTEST_SKIP() << "ruby, which reads YAML, is not installed";
-  const std::string folder = testing::TempDir() + "/gate_action_" + std::to_string(getpid());
-  std::filesystem::create_directories(folder + "/packaging/gate_action");
-  std::ofstream(folder + "/dev") << "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n";
-  std::filesystem::permissions(folder + "/dev", std::filesystem::perms::owner_all);
-  const std::string of_step =
-      "ruby -ryaml -e 'step = YAML.load_file(ARGV[0])[\"runs\"][\"steps\"].find { |s| "
-      "s[\"id\"] == \"gate\" }; puts step[ARGV[1]]' " KILL9_SOURCE_DIR
-      "/packaging/gate_action/action.yml ";
-  const Ended ended = RunLine(of_step + "run >" + folder + "/run && ACTION=" + folder +
-                              "/packaging/gate_action RESULTS=" + folder +
-                              "/results BUDGET=60 SEED=7 ARGUMENTS='--variant=mine --cells=2' "
-                              "GITHUB_OUTPUT=" +
-                              folder + "/output bash -e " + folder + "/run");
-  EXPECT_EQ(ended.exit_code, 3) << "what the gate says is what the step says";
-  EXPECT_THAT(ended.output, HasSubstr("gate\n--budget=60\n--seed=7\n"));
-  EXPECT_THAT(ended.output, HasSubstr("\n--variant=mine\n--cells=2\n"));
-  EXPECT_THAT(RunLine("cat " + folder + "/output").output,
-              HasSubstr("json=" + folder + "/results/gate.json\n"));
-  const std::string inputs = RunLine(of_step + "env").output;
+// Steps of a workflow, run as its machine runs them, with a ./dev that tells its arguments.
+class GateOfAWorkflow : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!IsInstalled("ruby")) GTEST_SKIP() << "ruby, which reads YAML, is not installed";
+    std::filesystem::create_directories(folder_.path() + "/packaging/gate_action");
+    std::ofstream(folder_.path() + "/dev") << "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n";
+    std::filesystem::permissions(folder_.path() + "/dev", std::filesystem::perms::owner_all);
+  }
+  // What Ruby says of the only step of this file, below these names, that calls ./dev.
+  static std::string OfStep(const std::string& file, const std::string& names,
+                            const std::string& what) {
+    const Ended ended = RunLine("ruby -ryaml -e 'puts YAML.load_file(ARGV[0])" + names +
+                                "[\"steps\"].select { |s| s[\"run\"].to_s =~ /dev/ }.map { |s| s" +
+                                what + " }' " KILL9_SOURCE_DIR "/" + file);
+    EXPECT_EQ(ended.exit_code, 0) << file;
+    return ended.output;
+  }
+  // What ./dev is told: options that kill9 gate has. The step ends as it does.
+  std::string Told(const std::string& step, const std::string& variables) const {
+    std::ofstream(folder_.path() + "/step") << step;
+    const Ended ended = RunLine("cd " + folder_.path() + " && env " + variables +
+                                " bash --noprofile --norc -eo pipefail step");
+    EXPECT_EQ(ended.exit_code, 3) << "what the gate says is what the step says";
+    const std::string help = RunCommand("gate --help").output;
+    std::istringstream lines(ended.output);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("--")) {
+        EXPECT_THAT(help, HasSubstr(" " + line.substr(0, line.find('=')) + " "));
+      }
+    }
+    return ended.output;
+  }
+
+  const OwnFolder folder_;
+};
+
+TEST_F(GateOfAWorkflow, IsHandedTheInputsOfTheAction) {
+  const char* file = "packaging/gate_action/action.yml";
+  const std::string step = OfStep(file, "[\"runs\"]", "[\"run\"]");
+  const std::string variables =
+      "ACTION=" + folder_.path() + "/packaging/gate_action RESULTS=" + folder_.path() +
+      "/results BUDGET=60 SEED=7 GITHUB_OUTPUT=" + folder_.path() + "/output ARGUMENTS=";
+  EXPECT_THAT(Told(step, variables + "'--variant=mine --cells=2'"),
+              AllOf(HasSubstr("gate\n--budget=60\n--seed=7\n"),
+                    HasSubstr("\n--variant=mine\n--cells=2\n")));
+  EXPECT_THAT(Told(step, variables), EndsWith("--output=" + folder_.path() + "/results/gate\n"));
+  EXPECT_THAT(RunLine("cat " + folder_.path() + "/output").output,
+              HasSubstr("json=" + folder_.path() + "/results/gate.json\n"));
+  const std::string inputs = OfStep(file, "[\"runs\"]", "[\"env\"].keys");
   for (const char* name : {"BUDGET", "SEED", "ARGUMENTS", "RESULTS", "ACTION"}) {
     EXPECT_THAT(inputs, HasSubstr(name));
   }
-  std::filesystem::remove_all(folder);
+}
+
+TEST_F(GateOfAWorkflow, IsRunByTheExample) {
+  const std::string step = OfStep("docs/ci_example/kill9.yml", "[\"jobs\"][\"gate\"]", "[\"run\"]");
+  EXPECT_THAT(Told(std::regex_replace(step, std::regex("\\$\\{\\{ github.run_id \\}\\}"), "7"), ""),
+              HasSubstr("gate\n--budget=300\n--seed=7\n--junit=gate.xml\n"));
+}
+
+// What of a tree that was built does not belong into a container.
+TEST(Container, GetsTheSourcesAlone) {
+  const std::string kept_out = RunLine("cat " KILL9_SOURCE_DIR "/.dockerignore").output;
+  std::istringstream built(RunLine("cat " KILL9_SOURCE_DIR "/.gitignore").output);
+  size_t lines = 0;
+  for (std::string line; std::getline(built, line); ++lines) {
+    EXPECT_THAT(kept_out, HasSubstr(line.substr(0, line.find('/')) + "\n"));
+  }
+  EXPECT_GT(lines, 1u);
 }
 
 TEST(PagesUsage, RefusesWhatIsNone) {
