@@ -58,13 +58,14 @@ TEST(ExploreOrderings, ASignalFenceThatIsNeededIsFound) {
   EXPECT_EQ(all[0].scenario, "mark_by_luck");
 }
 
-// What one has written before its mark must be there when it dies: no compiler may put it off.
+// What one has written before its mark must be there when it dies: no compiler may put it off, as
+// long as nothing holds it back, which may come right after the mark.
 TEST(ExploreOrderings, AReleaseThatADeathNeedsIsFound) {
-  const auto scene = [](const std::string&) {
+  Thread writes = {{Code::kStore, 0, 1}, {Code::kStore, 1, 1, std::memory_order_release}};
+  const auto scene = [&writes](const std::string&) {
     Program program;
     program.participants = 1;
-    program.run = [](char* memory, int, uint64_t* results) {
-      const Thread writes = {{Code::kStore, 0, 1}, {Code::kStore, 1, 1, std::memory_order_release}};
+    program.run = [writes](char* memory, int, uint64_t* results) {
       Interpret(memory, writes, results);
     };
     program.judge = [](char* memory, const ProgramOutcome&) -> std::string {
@@ -74,12 +75,20 @@ TEST(ExploreOrderings, AReleaseThatADeathNeedsIsFound) {
     };
     return std::make_unique<ProgramScene>(program);
   };
-  const std::vector<WeakenedOrdering> all = ScoreOrderings(
-      {"a"}, scene, {.model = MemoryModel::kCompiler, .deaths = 1, .budget_seconds = 600});
-  ASSERT_EQ(all.size(), 1u);
-  EXPECT_EQ(all[0].of, Ordering::Of::kStore);
-  EXPECT_EQ(all[0].from, Order::kRelease);
-  EXPECT_EQ(all[0].scenario, "a");
+  const auto score = [&scene] {
+    return ScoreOrderings({"a"}, scene,
+                          {.model = MemoryModel::kCompiler, .deaths = 1, .budget_seconds = 600});
+  };
+  for (const Instruction& then :
+       {Instruction{Code::kLoad, 0, 0}, {Code::kFence, 0, 0}, {Code::kFetchAdd, 2, 1}}) {
+    writes.resize(2);
+    writes.push_back(then);
+    const std::vector<WeakenedOrdering> all = score();
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].of, Ordering::Of::kStore);
+    EXPECT_EQ(all[0].from, Order::kRelease);
+    EXPECT_EQ(all[0].scenario, "a") << static_cast<int>(then.code);
+  }
 }
 
 TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
@@ -102,7 +111,7 @@ TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
 // A comment that says that an order is spare stands before one: in each design.
 TEST(ExploreOrderings, EachSpareOrderOfADesignIsThere) {
   size_t spare = 0;
-  const std::regex mark(R"(\[spare ((?:failed )?(\w+))(?: under (\w+))?: )");
+  const std::regex mark(R"(\[spare ((?:failed )?(\w+))(?: under (\w+)(?: of (\w+))?)?: )");
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(KILL9_SOURCE_DIR "/variants")) {
     if (!entry.is_regular_file()) continue;
@@ -125,7 +134,9 @@ TEST(ExploreOrderings, EachSpareOrderOfADesignIsThere) {
       for (; found != std::sregex_iterator(); ++found, ++spare) {
         const std::string model = (*found)[3].matched ? (*found)[3] : std::string("c11");
         const std::string lost = (*found)[1];
-        EXPECT_NE(WhySpare(entry.path(), statement, lost, model), "") << entry << statement;
+        const std::string design = (*found)[4];
+        EXPECT_NE(WhySpare(entry.path(), statement, lost, model, design), "") << statement;
+        EXPECT_TRUE(design.empty() || WhySpare(entry.path(), statement, lost, model).empty());
         // A call of what has the order names none.
         const std::string order = (*found)[2] == "fence" ? "signal_fence" : (*found)[2].str();
         const bool has = line.find(order) != std::string::npos ||
@@ -164,13 +175,13 @@ TEST(ExploreOrderings, WhatEndsTheExplorerIsFoundAndTheOthersToo) {
   }
 }
 
-// Which orders of the hazards of cas_slots are found to matter.
-size_t FoundInContext(const std::string& scenario) {
-  const Variant& variant = *FindVariant("cas_slots");
+// How many seq_cst orders of a design, at such a place, are found to matter in a scene.
+size_t FoundSeqCst(const char* design, const std::string& scenario, const std::string& place) {
+  const Variant& variant = *FindVariant(design);
   const auto scene = [&](const std::string& name) { return *NewScene(variant, name); };
   size_t found = 0;
-  for (const WeakenedOrdering& one :
-       ScoreOrderings({scenario}, scene, {.budget_seconds = 600, .schedules = 4000})) {
+  for (const WeakenedOrdering& one : ScoreOrderings(
+           {scenario}, scene, {.budget_seconds = 600, .schedules = 4000, .place = place})) {
     found += one.from == Order::kSeqCst && !one.scenario.empty();
   }
   return found;
@@ -178,8 +189,17 @@ size_t FoundInContext(const std::string& scenario) {
 
 TEST(ExploreOrderings, WhatTheKernelsBarrierPaysForIsNeededWhereThereIsNone) {
   // Who publishes a hold and who looks for holds, each by a store and a load.
-  EXPECT_EQ(FoundInContext("put,put,put+pin@full@fences"), 4u);
-  EXPECT_EQ(FoundInContext("put,put,put+pin@full"), 0u);
+  EXPECT_EQ(FoundSeqCst("cas_slots", "put,put,put+pin@full@fences", "cas_slots/c"), 4u);
+  EXPECT_EQ(FoundSeqCst("cas_slots", "put,put,put+pin@full", "cas_slots/c"), 0u);
+}
+
+// Who scans for holds must not pass by one that attached meanwhile, and that one must see the scan:
+// only in a scene in which somebody comes.
+TEST(ExploreOrderings, WhoHasJustComeIsNotPassedBy) {
+  constexpr char kAttach[] = "seqlock_ring/seqlock_ring.cc", kScan[] = "seqlock_ring/space.cc";
+  EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+glance@full", kAttach), 1u);
+  EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+glance@full", kScan), 3u);
+  EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+pin@full", kAttach), 0u);
 }
 
 }  // namespace

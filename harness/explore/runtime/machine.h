@@ -215,9 +215,12 @@ class Machine final : public Stage {
   bool proves_hooks() const { return proving_; }
   // Whether something was left out that the memory model allows, since the last Load.
   bool narrowed() const { return weak_.narrowed() || forgot_stores_; }
-  // Here the compiler moves no store of the running fiber over another (compiler_order.cc).
+  // Here the compiler moves no store of the running fiber over another (compiler_order.cc). It may
+  // die just before.
   void CompilerBarrier() {
-    if (phase_ == Phase::kTurns) fibers_[running_].unordered = 0;
+    if (!models_compiler() || fibers_[running_].unordered == 0) return;
+    AskInsideTurn(false);
+    fibers_[running_].unordered = 0;
   }
   void SignalFence() {
     Settle();
@@ -452,7 +455,7 @@ uint64_t Machine::ReadModifyWrite(void* address, size_t bytes, UpdateOrder order
       weak_.Load(running_, location, order.failure, age);
     }
   }
-  CompilerBarrier();
+  fiber.unordered = 0;  // it was asked before the access
   if (stores && age == 0) {
     MakeDirty(word);
     *At(word) = next;

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/process_end/wait_for_end.h"
@@ -116,13 +117,14 @@ class Score {
   std::vector<WeakenedOrdering> WeakenEach() {
     std::vector<WeakenedOrdering> all;
     for (const auto& [written, known] : known_) {
+      const std::string place = absl::StrCat(stepper::ShortPath(written.file), ":", written.line);
+      if (!absl::StrContains(place, options_.place)) continue;
       for (const Order to : OneStepWeaker(written.of, written.order)) {
         if (Interrupted()) return all;
-        const std::string place = absl::StrCat(stepper::ShortPath(written.file), ":", written.line);
         all.push_back(
             {place, written.of, written.order, to, "", "",
              WhySpare(written.file, written.line, WhatIsLost(written.of, written.order, to),
-                      ModelName(options_.model))});
+                      ModelName(options_.model), options_.design)});
         LookApart(known, to, all.back());
       }
     }

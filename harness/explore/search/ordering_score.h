@@ -47,6 +47,8 @@ struct OrderingScoreOptions {
   double budget_seconds = 10;  // for each weakened ordering
   uint64_t schedules = 0;      // at most about so many for each; 0: as the budget says
   uint64_t seed = 1;
+  std::string place = {};   // only orders at a place whose name contains it
+  std::string design = {};  // of which some comments say that an order is spare there alone
   const volatile std::sig_atomic_t* interrupted = nullptr;
 };
 

@@ -33,7 +33,7 @@ std::string_view WhatIsLost(Ordering::Of of, Order from, Order to) {
 }
 
 std::string WhySpare(const std::string& file, int line, std::string_view lost,
-                     std::string_view model) {
+                     std::string_view model, std::string_view design) {
   std::ifstream source(file);
   std::vector<std::string> lines;
   for (std::string one; std::getline(source, one);) lines.push_back(one);
@@ -46,8 +46,9 @@ std::string WhySpare(const std::string& file, int line, std::string_view lost,
         absl::StripPrefix(absl::StripAsciiWhitespace(lines[first - 1]), kComment), comment);
   }
   const std::string mark = absl::StrCat("[spare ", std::string(lost));
-  for (const std::string& begins :
-       {absl::StrCat(mark, ": "), absl::StrCat(mark, " under ", std::string(model), ": ")}) {
+  const std::string under = absl::StrCat(mark, " under ", std::string(model));
+  for (const std::string& begins : {absl::StrCat(mark, ": "), absl::StrCat(under, ": "),
+                                    absl::StrCat(under, " of ", std::string(design), ": ")}) {
     const size_t begin = comment.find(begins);
     const size_t end = comment.find(']', begin);
     if (begin == std::string::npos || end == std::string::npos) continue;

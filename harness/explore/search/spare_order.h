@@ -19,9 +19,9 @@ namespace kill9::explore {
 std::string_view WhatIsLost(Ordering::Of of, Order from, Order to);
 
 // Why the statement at this line can do without it; empty: the comment before it does not say so,
-// or the file is not there.
+// or the file is not there. It may say so of one model, and of one design alone.
 std::string WhySpare(const std::string& file, int line, std::string_view lost,
-                     std::string_view model);
+                     std::string_view model, std::string_view design = "");
 
 }  // namespace kill9::explore
 

@@ -11,7 +11,8 @@
 namespace kill9 {
 
 struct ExploreArguments {
-  std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard, steps;
+  std::string variant = "all", scenario, model = "sc", strategy = "auto", json, token, shard, steps,
+              place;
   bool orderings = false, fail_fast = false, quiet = false;
   uint32_t deaths = 1, times = 1;
   int preemptions = -1;

@@ -83,6 +83,8 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
       "--orderings", arguments.orderings,
       "with --model=c11 or compiler: weaken each memory order by one step, one at a time, and "
       "say which are found to matter in --budget seconds each");
+  command.Add("--place", arguments.place,
+              "with --orderings: only orders at a place whose name contains it");
   command.Add("--shipped", arguments.shipped,
               "lead the shipped program through so many random schedules of each scene: the same "
               "answers, the same bytes");

@@ -60,6 +60,8 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                                .budget_seconds = arguments.budget_seconds,
                                .schedules = arguments.schedules,
                                .seed = arguments.seed,
+                               .place = arguments.place,
+                               .design = std::string(variant.name()),
                                .interrupted = &is_interrupted});
   std::map<OrderingAnswer, size_t> count;
   Json list = Json::array();
@@ -76,6 +78,7 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                     {"weakened", explore::NameOf(one.to)},
                     {"found", !one.scenario.empty()},
                     {"scenario", one.scenario},
+                    {"message", one.message},
                     {"exhaustive", one.exhaustive},
                     {"spare", one.spare},
                     {"schedules", one.schedules},

@@ -21,7 +21,10 @@ constexpr std::string_view kLargerStoreScenes[] = {
     // Nothing is there, and an entry is staged.
     "put+erase@empty", "put,erase+put,get@empty",
     // Who has just come, and holds what makes room.
-    "put+glance@full", "put,put,put+glance@full@fences"};
+    "put+glance@full", "put,put,put+glance@full@fences",
+    // Two who recover the same victim, of whom one then has its place; a draft where all room is
+    // among what was given up.
+    "put+recover+join@empty", "erase,draft+put@full"};
 
 constexpr std::string_view kWiderStoreScenes[] = {"put+get+erase",  "put+put+get",
                                                   "swap+draft+get", "put+erase+recover",
