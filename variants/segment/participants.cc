@@ -179,7 +179,8 @@ void Participant::Release() {
   if (word == nullptr || !guard_.mine()) return;
   uint64_t in_use = Pack(ParticipantState::kInUse, generation_);
   // Release: pairs with the acquire of Claim; the next owner sees the ledger as this one left it
-  // (P3). It fails only if the proof was lost and somebody has found this participant dead.
+  // (P3). It fails only if the proof was lost and somebody has found this participant dead. [spare
+  // release: who acts on Leaving has found the lock free, and knows by the kernel what came before]
   word->compare_exchange_strong(in_use, Pack(ParticipantState::kLeaving, generation_),
                                 std::memory_order_release, std::memory_order_relaxed);
   // Dies before -> the lock goes with the process: Leaving, and unlocked.
@@ -362,12 +363,14 @@ ParticipantState ParticipantTable::state(uint32_t slot) const {
 }
 
 uint32_t ParticipantTable::generation(uint32_t slot) const {
-  // Acquire: as in state().
+  // Acquire: as in state(). [spare acquire under c11 of cas_slots: it is compared after state(),
+  // which acquires]
   return GenerationOf(word(slot).load(std::memory_order_acquire));
 }
 
 bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
-  // Acquire: pairs with the CAS below; who finds the slot Dead sees what its finder saw.
+  // Acquire: pairs with the CAS below; who finds the slot Dead sees what its finder saw. [spare
+  // acquire under c11 of seqlock_ring: a hold that is missed here is of a generation that is over]
   uint64_t seen = word(slot).load(std::memory_order_acquire);
   *generation = GenerationOf(seen);
   if (StateOf(seen) == ParticipantState::kDead) return true;
@@ -383,7 +386,7 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
   }
   // P1: the lock is free and the word has not changed, so its owner is dead. Acquire and release:
   // what the victim wrote is visible here (the kernel ordered its death before the lock's release),
-  // and to whoever finds Dead.
+  // and to whoever finds Dead. [spare release under c11 of seqlock_ring: as the acquire above]
   if (word(slot).compare_exchange_strong(seen, Pack(ParticipantState::kDead, GenerationOf(seen)),
                                          std::memory_order_acq_rel, std::memory_order_acquire)) {
     return true;
@@ -395,7 +398,8 @@ bool ParticipantTable::MarkIfDead(uint32_t slot, uint32_t* generation) const {
 bool ParticipantTable::MarkRecovered(uint32_t slot, uint32_t generation) const {
   uint64_t expected = Pack(ParticipantState::kDead, generation);
   // Release: pairs with the acquire of Claim (the ledger is empty, P3). It fails if another
-  // recoverer was first.
+  // recoverer was first. [spare release under c11 of cas_slots: recoverers empty it by updates of
+  // the victim's words, which the next owner's stores follow]
   return word(slot).compare_exchange_strong(expected, Pack(ParticipantState::kFree, generation),
                                             std::memory_order_release, std::memory_order_relaxed);
 }

@@ -124,10 +124,12 @@ class Journal {
     if (!open_) return;
     if (damaged_) [[unlikely]]
       UndoOwn();
-    // Release: after the last commit.
+    // Release: after the last commit. [spare release under compiler: the fence of Commit keeps it
+    // there; who has undone its own has found damage]
     std::atomic_ref<uint64_t>(writer_).store(0, std::memory_order_release);
     // dies here -> recovery looks at a shard where there is nothing to undo
-    // Release: after `writer` (J6).
+    // Release: after `writer` (J6). [spare release under compiler of global_mutex: the next owner
+    // of the journal waits for the same shard]
     std::atomic_ref<uint64_t>(area_.shard).store(0, std::memory_order_release);
   }
 
@@ -160,10 +162,11 @@ class Journal {
     if (count == kImage) std::memcpy(base + area.image.offset, area.image.old, area.image.bytes);
     for (uint64_t i = count == kImage ? 0 : count; i-- > 0;) {
       uint64_t* word = reinterpret_cast<uint64_t*>(base + area.entries[i].offset);
-      // Release: keeps the order of the undo (J4); readers come after the mutex.
-      std::atomic_ref<uint64_t>(*word).store(area.entries[i].old_value, std::memory_order_release);
+      // Relaxed: stores to one word keep their order.
+      std::atomic_ref<uint64_t>(*word).store(area.entries[i].old_value, std::memory_order_relaxed);
     }
-    std::atomic_ref<uint64_t>(area.count).store(0, std::memory_order_release);  // last (J4)
+    // Release: after all of them (J4).
+    std::atomic_ref<uint64_t>(area.count).store(0, std::memory_order_release);
   }
   // Of the transaction that this process itself has begun.
   void UndoOwn() {
@@ -193,7 +196,8 @@ class Journal {
     open_ = true;
     // Relaxed: the store to `writer` orders it. Atomic: a recoverer may look at any moment.
     std::atomic_ref<uint64_t>(area_.shard).store(index_ + uint64_t{1}, std::memory_order_relaxed);
-    // Release: `shard` comes first (J6); the store to count orders this one (J2).
+    // Release: `shard` comes first (J6); the store to count orders this one (J2). [spare release
+    // under compiler of global_mutex: as in Close]
     std::atomic_ref<uint64_t>(writer_).store(id_, std::memory_order_release);
   }
 

@@ -35,7 +35,7 @@ uint64_t Settle(Bucket& bucket, uint64_t staged) {
     if (seen == entry) break;
     // Release: pairs with Find. Acquire on failure: as the load above.
     // Dies before -> staged, visible in control; dies after -> visible in both; a successor sees ->
-    // one.
+    // one. [spare release: as that of an insertion]
     if (slot.compare_exchange_strong(seen, entry, std::memory_order_acq_rel,
                                      std::memory_order_acquire)) {
       if (KindOf(seen) == kEntry) ++evictions;
@@ -92,7 +92,8 @@ bool Publish(Bucket& bucket, const View& view, uint64_t entry, uint64_t* evictio
   const uint64_t staged = WithKind(entry, kStaged + ChooseSlot(bucket, entry));
   // The commit point of an insertion (D1). Release: pairs with Find. Relaxed on failure: as above.
   // Dies before -> absent; dies after -> present in control; a successor sees -> a staged entry,
-  // and settles it.
+  // and settles it. [spare release: who finds the entry and not its record takes the key for absent
+  // as it was before the insertion, which has not returned; no swap expects what it puts there]
   if (!bucket.control.compare_exchange_strong(expected, staged, std::memory_order_acq_rel,
                                               std::memory_order_relaxed)) {
     return false;

@@ -83,7 +83,7 @@ template <bool kTerms>
     // entry and record are fetched at the same time.
     asm("" : "+r"(address));
     // Acquire: as in Find. It is the tag's only entry (D1), whatever control says (D2). [spare
-    // acquire: who does not see the record misses, as before a Put that has not returned yet]
+    // acquire: who does not see the record looks once more, by Find]
     word = slot->load(std::memory_order_acquire);
   }
   const bool remembered = IsEntryOf(word, tag) && geometry_.UnitOf(word) == unit;
@@ -110,7 +110,7 @@ template <bool kTerms>
     return version;
   }
   if constexpr (kTerms) return GetByLook(key, value, terms);
-  return Found{slot, word}.Unchanged() ? Miss() : GetAgain(key, hash, value);
+  return !remembered && Found{slot, word}.Unchanged() ? Miss() : GetAgain(key, hash, value);
 }
 
 absl::StatusOr<Version> RingStore::DoGet(std::string_view key, std::string* value) {

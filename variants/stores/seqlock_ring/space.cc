@@ -70,7 +70,9 @@ bool Space::FindHold(uint64_t first_chunk, uint64_t count, uint64_t* held_until_
 void RecoverSlot(const Geometry& geometry, const ParticipantTable& table, uint32_t slot,
                  uint32_t generation, RecoveryReport* report) {
   Ledger& ledger = table.ledger_as<Ledger>(slot);
-  // Acquire: pairs with the victim's stores to claims; its holds are as it left them.
+  // Acquire: pairs with the victim's stores to claims; its holds are as it left them. [spare
+  // acquire: MarkIfDead has acquired what the victim did, and others' claims are not of its
+  // generation]
   uint64_t claims = ledger.claims.load(std::memory_order_acquire);
   RecoveryReport mine;
   if (claims >> 32 == generation) {
