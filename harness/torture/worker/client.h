@@ -34,6 +34,8 @@ class Client {
   virtual void Attached() {}
   void Detach();
   RecoveryReport Recover();
+  // In a forked child: destroys the handle that it has inherited, which must change nothing.
+  void LetGoOfInherited() { object_.reset(); }
 
   // One random step: calls, records, checks. False: the step is to rest for a moment, which is the
   // caller's to do. REQUIRES, here and below: attached.

@@ -234,6 +234,8 @@ class Worker {
     if (!end.ok()) _exit(kExitDone);
     end.Set(MonotonicNs() + kChildLifeNs);
     CheckRefused(context_, client_->object(), "the parent");
+    // To destroy the handle is the parent's business, too.
+    if (random_.Chance(500)) client_->LetGoOfInherited();
     for (;;) pause();
   }
 

@@ -61,7 +61,7 @@ class Spares {
     std::unique_ptr<Descriptor> taken;
     WithList([&taken](List& list) {
       while (!list.empty() && taken == nullptr) {
-        if (list.back().owner == getpid() && list.back().watch->Intact()) {
+        if (list.back().owner.mine() && list.back().watch->Intact()) {
           taken = std::move(list.back().watch);
         }
         list.pop_back();
@@ -72,13 +72,13 @@ class Spares {
   void Give(std::unique_ptr<Descriptor> watch) {
     constexpr size_t kMost = 16;
     WithList([&watch](List& list) {
-      if (list.size() < kMost) list.push_back({getpid(), std::move(watch)});
+      if (list.size() < kMost) list.push_back({ForkGuard(), std::move(watch)});
     });
   }
 
  private:
   struct Spare {
-    pid_t owner;
+    ForkGuard owner;
     std::unique_ptr<Descriptor> watch;
   };
   using List = std::vector<Spare>;
@@ -117,6 +117,8 @@ Sleeper::Sleeper(const Segment& segment, const SleepersPage& page)
 }
 
 Sleeper::~Sleeper() {
+  // In a child the queue is the parent's, who waits on, and the page is not there.
+  if (!guard_.mine()) return;
   if (is_watching()) {
     inotify_rm_watch(watch_->number(), watched_);
     ReadEvents(watch_->number());

@@ -41,6 +41,7 @@
 #include "variants/channel.h"
 #include "variants/segment.h"
 #include "variants/segment/descriptor.h"
+#include "variants/segment/participants.h"
 
 namespace kill9 {
 
@@ -108,6 +109,7 @@ class Sleeper {
 
   const Segment& segment_;
   const off_t page_at_;
+  const ForkGuard guard_;
   // A description of the file that tells of what is done to it (that of a memfd does not), by a
   // descriptor, and by a mapping of the page, which is left if the program closes the descriptor.
   std::optional<Descriptor> teller_;

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <thread>
 
 #include "harness/base/pin_to_core.h"
@@ -98,6 +99,24 @@ TEST_F(SleepersTest, TheDescriptorOfOneThatHasNeverSleptIsTold) {
   sleeper.ForgetTold();
   EXPECT_FALSE(Readable(heard));
   EXPECT_EQ(sleeper.descriptor(), heard);
+}
+
+// A queue of news is one for both after a fork.
+TEST_F(SleepersTest, AChildThatLetsGoOfItsParentsHandleLeavesTheWatch) {
+  std::optional<Sleeper> sleeper(std::in_place, *segment_, *page_);
+  Sleeper waker(*segment_, *page_);
+  const int heard = sleeper->descriptor();
+  ASSERT_GE(heard, 0) << "it does not watch";
+  Child child([&](Line&) {
+    CHILD_REQUIRE(IsOpen(heard));  // the premise: it has inherited the queue
+    sleeper.reset();
+    return 0;
+  });
+  ASSERT_EQ(child.ExitStatus(), 0);
+  sleeper->Announce(*word_);
+  EXPECT_FALSE(Readable(heard));
+  waker.Wake(*word_);
+  EXPECT_TRUE(Readable(heard));
 }
 
 // W1, as a litmus test (store buffering): of one that announces and looks, and one that changes and
