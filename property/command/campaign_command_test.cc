@@ -107,7 +107,7 @@ TEST_F(CampaignCommand, WhatCannotBeDoneIsRefused) {
     EXPECT_EQ(ended.exit_code, 2) << wrong << ": " << ended.output;
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/absent.db"));
-  EXPECT_THAT(Kill9("campaign show none/c.db").output,
+  EXPECT_THAT(Kill9("campaign add none/c.db 1.json").output,
               HasSubstr("unable to open database file: No such file or directory"));
 }
 
