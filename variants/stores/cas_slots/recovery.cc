@@ -34,7 +34,8 @@ class Victim {
            context_.participants().generation(index_) == generation_;
   }
   // The generation in the word makes the CAS fail if the slot has a new owner. Release: what was
-  // done for the word comes before.
+  // done for the word comes before. [spare release: another recoverer that finds other words as
+  // they were before changes nothing by them, since its updates expect what is there now]
   static void ClearIf(SharedWord& word, uint64_t value) {
     if (value == 0) return;
     word.compare_exchange_strong(value, 0, std::memory_order_release, std::memory_order_relaxed);
