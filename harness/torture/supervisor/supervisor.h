@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,7 @@ class Supervisor {
   void StopOne(uint64_t now_ns);
   void ResumeDue(uint64_t now_ns, bool all);
   void ResumePaused(uint64_t now_ns);
+  void AwaitWork(const std::vector<uint32_t>& slots);
   bool HaveAllGoneOn(const std::vector<uint32_t>& survivors,
                      const std::vector<uint64_t>& before) const;
   bool Kill(uint32_t slot);

@@ -63,8 +63,10 @@ void Supervisor::InjectKills(uint64_t) {
       const uint64_t victims = std::max<uint64_t>(1, random_.Below(living.size() - 1) + 1);
       for (uint64_t i = 0; i < victims; ++i) {
         std::swap(living[i], living[i + random_.Below(living.size() - i)]);
-        Kill(living[i]);
       }
+      living.resize(victims);
+      AwaitWork(living);
+      for (const uint32_t slot : living) Kill(slot);
       return;
     }
   }
@@ -110,6 +112,24 @@ uint64_t Supervisor::HastenDue(uint64_t now_ns) {
   return next;
 }
 
+// On a busy machine workers may have had no CPU since they were spawned, or since the last audit:
+// their deaths would tell nothing. Half of the time they may be about to attach.
+void Supervisor::AwaitWork(const std::vector<uint32_t>& slots) {
+  constexpr uint64_t kMostWaitNs = 1'000'000'000;
+  const uint64_t bound = MonotonicNs() + kMostWaitNs;
+  const bool may_attach = random_.Chance(500);
+  const auto is_to_begin = [this, may_attach](uint32_t slot) {
+    if (slots_[slot].pid == 0) return false;
+    // Relaxed: a hint.
+    const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
+    return activity == Activity::kParked || activity == Activity::kStarting ||
+           (activity == Activity::kAttaching && !may_attach);
+  };
+  while (std::any_of(slots.begin(), slots.end(), is_to_begin) && MonotonicNs() < bound && !over()) {
+    Wait(MonotonicNs() + kPollWhileDyingNs);
+  }
+}
+
 // Whether each of them is dead, or has made progress since `before`, or rests.
 bool Supervisor::HaveAllGoneOn(const std::vector<uint32_t>& survivors,
                                const std::vector<uint64_t>& before) const {
@@ -132,6 +152,7 @@ void Supervisor::KillOneAndWait() {
   if (living.empty()) return;
   respawn_ = false;
   const uint32_t victim = living[random_.Below(living.size())];
+  AwaitWork({victim});
   Kill(victim);
   while (slots_[victim].pid != 0 && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
   const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_relaxed);
@@ -158,6 +179,7 @@ void Supervisor::KillOneAndWait() {
 }
 
 void Supervisor::KillAllAndRestart() {
+  AwaitWork(Living());
   respawn_ = false;
   for (uint32_t slot = 0; slot < options_.processes; ++slot) Kill(slot);
   while (Anybody() != kSlots && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
