@@ -25,6 +25,7 @@ struct ChannelBoards {
   BroadcastBoard* broadcast = nullptr;     // null: it is a queue
   RequestBoard* requests = nullptr;        // null: nobody asks
   BurstBoard* bursts = nullptr;            // null: nobody sends in bursts
+  PassedOnBoard* passed_on = nullptr;      // null: not one message goes round
   std::atomic<uint64_t>* woken = nullptr;  // null: not all wait
 };
 
@@ -124,6 +125,7 @@ class ChannelClient final : public Client {
   uint64_t ReceiveAll();
   // One round of the message, or of the room, of which there is only one (ChannelWorkload).
   void PassOn(Random& random);
+  bool SendTheNext(ValueId last, Random& random);
   void PassRoomOn();
   uint64_t CountAll();
   // Where nobody dies (channel_client_nobody_dies.cc).

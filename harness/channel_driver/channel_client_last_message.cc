@@ -5,16 +5,40 @@
 
 namespace kill9 {
 
-// The next message is sent before the last one is acknowledged, so a death leaves one, or two. Who
-// sees more than one acknowledges only. If two do so at a time none is left: they see that next.
+// The next message is sent before the last one is acknowledged: a death leaves one, or two. Which
+// is the last one the board says, from before it is sent until the next one is. Whatever else is
+// there is only acknowledged, and the last one never without another: so there is always one,
+// however long anybody is stopped. (How many there are tells less: they may be of two moments.)
 void ChannelClient::PassOn(Random& random) {
-  // Others may be in the way of the room: then all would wait, and there is none.
-  if (CountAll() == 0 && !Send(workload_.NextSize(random), Deadline::None())) return;
+  PassedOnBoard& board = *boards_.passed_on;
+  if (CountAll() == 0) {
+    // Others may be in the way of the room: then all would wait, and there is none.
+    if (!SendTheNext(board.sent.load(std::memory_order_seq_cst), random)) return;
+  }
   Take(Deadline::Never());
   if (held_.empty()) return;
-  const bool acknowledge = !random.Chance(workload_.returns);
-  if (acknowledge && CountAll() == 1) Send(workload_.NextSize(random), Deadline::None());
+  // Seq_cst, here and below: each is one word that all agree on.
+  ValueId mine = held_.back().id;
+  // Its sender may have died, or be stopped, right behind its Send.
+  if (board.sending.load(std::memory_order_seq_cst) == mine) {
+    board.sent.store(mine, std::memory_order_seq_cst);
+  }
+  const bool is_the_last = board.sent.load(std::memory_order_seq_cst) == mine;
+  const bool acknowledge =
+      !random.Chance(workload_.returns) && (!is_the_last || SendTheNext(mine, random));
   GiveUp(held_.size() - 1, acknowledge);
+}
+
+// After `last`.
+bool ChannelClient::SendTheNext(ValueId last, Random& random) {
+  const ValueId next = NextId();
+  buffer_.resize(workload_.NextSize(random));
+  FillValue(next, kValueKey, buffer_);
+  boards_.passed_on->sending.store(next, std::memory_order_seq_cst);
+  if (!SendBuffer(next, Deadline::None())) return false;
+  // It fails if who took it was faster.
+  boards_.passed_on->sent.compare_exchange_strong(last, next, std::memory_order_seq_cst);
+  return true;
 }
 
 // As large as a message can be: there is room for one, or two. None is sent, for its sender might

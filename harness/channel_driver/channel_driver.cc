@@ -149,6 +149,7 @@ class ChannelRun final : public PreparedRun {
     if (is_broadcast()) boards_.broadcast = &all.broadcast;
     if (workload_.asks) boards_.requests = &all.requests;
     if (workload_.burst != 0) boards_.bursts = &all.bursts;
+    if (workload_.last_message) boards_.passed_on = &all.passed_on;
     if (workload_.all_wait) boards_.woken = &all.woken;
   }
 
@@ -207,6 +208,7 @@ class ChannelRun final : public PreparedRun {
     BroadcastBoard broadcast;
     RequestBoard requests;
     BurstBoard bursts;
+    PassedOnBoard passed_on;
     std::atomic<uint64_t> woken;
   };
 

@@ -1,5 +1,5 @@
 // What the processes of a run share whose work has a pattern: each asks and waits for its answer,
-// or all send in bursts (channel_client_patterns.cc).
+// or all send in bursts (channel_client_patterns.cc), or one message goes round.
 #ifndef KILL9_HARNESS_CHANNEL_DRIVER_PATTERNS_PATTERN_BOARDS_H_
 #define KILL9_HARNESS_CHANNEL_DRIVER_PATTERNS_PATTERN_BOARDS_H_
 
@@ -36,6 +36,12 @@ struct alignas(128) BurstBoard {
   std::atomic<uint64_t> bursts;
   std::atomic<uint64_t> met_full;   // bursts that ended as there was no room
   std::atomic<uint64_t> met_empty;  // looks that found no message: a burst comes next
+};
+
+// Of one message that goes round (channel_client_last_message.cc).
+struct alignas(128) PassedOnBoard {
+  std::atomic<uint64_t> sending;  // which is the last one, if it was sent
+  std::atomic<uint64_t> sent;     // which is the last one that was sent
 };
 
 // What must have happened, and has not; empty: nothing. `fills`: a channel that can be full.
