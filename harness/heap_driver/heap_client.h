@@ -96,6 +96,7 @@ class HeapClient final : public Client {
   void LookAround();
   bool Owns(const KnownBlock& block) const;
   void CheckAccountOfHeap();
+  void TryEarlierOwners();
   void CheckLargest();
   void TryEmptyHeap();
   void CheckNothingLarger(uint64_t largest);

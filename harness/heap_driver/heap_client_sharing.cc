@@ -211,7 +211,27 @@ void HeapClient::Visit() {
   ReadLetters();
   LookAround();
   CheckAccountOfHeap();
+  TryEarlierOwners();
   CheckLargest();
+}
+
+// Who had a slot before its owner is gone, and is given nothing.
+void HeapClient::TryEarlierOwners() {
+  if (!tells_owners_ || context().design.role() != Design::Role::kDesign) return;
+  if (!Allocate(kSmallestNamedValue, Deadline::None(), Lifetime::kShort)) return;
+  BeginUnrecorded(Function::kShare, kHeapOfBlocks);
+  for (const HeapSeat& seat : boards_.seats) {
+    const std::optional<Seated> seated = seat.Look();
+    if (!seated.has_value()) continue;
+    ParticipantId earlier = seated->participant;
+    --earlier.generation;
+    const absl::Status shared = heap().Share(held_.back().handle, earlier);
+    const absl::Status passed_on = heap().Transfer(held_.back().handle, earlier);
+    if (!absl::IsUnavailable(shared)) FailStatus("Share with who has left", shared);
+    if (!absl::IsUnavailable(passed_on)) FailStatus("Transfer to who has left", passed_on);
+  }
+  EndUnrecorded();
+  Free(held_.size() - 1);
 }
 
 // Where nothing lives there is room for each size, whatever the sizes were of what has filled it.

@@ -201,6 +201,15 @@ bool StoreClient::TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOp
   absl::StatusOr<LeaseAnswer> answer = store().GetOrLease(QuietKey(0), &buffer_, options);
   const bool right = answer.ok() && answer->kind == kind && answer->has_value == has_value;
   if (!Expect("GetOrLease", answer.status(), right)) return false;
+  if (has_value) {
+    const std::string told = buffer_;
+    Terms terms;
+    const absl::StatusOr<Version> version = store().Get(QuietKey(0), &buffer_, &terms);
+    if (!version.ok() || *version != answer->version || buffer_ != told ||
+        !(terms == answer->terms)) {
+      FailInQuiet("GetOrLease told another value, version, deadline or mark than there is");
+    }
+  }
   if (lease != nullptr) *lease = std::move(answer->lease);
   return true;
 }
