@@ -33,11 +33,11 @@ class Victim {
     return context_.participants().state(index_) == ParticipantState::kDead &&
            context_.participants().generation(index_) == generation_;
   }
-  // The generation in the word makes the CAS fail if the slot has a new owner. Release: what was
-  // done for the word comes before. [spare release: another recoverer that finds other words as
-  // they were before changes nothing by them, since its updates expect what is there now]
+  // The generation in the word makes the CAS fail if the slot has a new owner.
   static void ClearIf(SharedWord& word, uint64_t value) {
     if (value == 0) return;
+    // Release: what was done for the word comes before. [spare release: another recoverer that
+    // finds other words as they were changes nothing by it: its updates expect what is there now]
     word.compare_exchange_strong(value, 0, std::memory_order_release, std::memory_order_relaxed);
   }
   void Forget(SharedWord& word) { ClearIf(word, Read(word)); }
