@@ -8,7 +8,9 @@ namespace kill9 {
 // The next message is sent before the last one is acknowledged: a death leaves one, or two. Which
 // is the last one the board says, from before it is sent until the next one is. Whatever else is
 // there is only acknowledged, and the last one never without another: so there is always one,
-// however long anybody is stopped. (How many there are tells less: they may be of two moments.)
+// however long anybody is stopped. (How many there are tells less: they may be of two moments.
+// Where two deaths within a moment leave a board that knows of none of those that are there, who
+// sees no other than its own sends one, too.)
 void ChannelClient::PassOn(Random& random) {
   PassedOnBoard& board = *boards_.passed_on;
   if (CountAll() == 0) {
@@ -23,7 +25,7 @@ void ChannelClient::PassOn(Random& random) {
   if (board.sending.load(std::memory_order_seq_cst) == mine) {
     board.sent.store(mine, std::memory_order_seq_cst);
   }
-  const bool is_the_last = board.sent.load(std::memory_order_seq_cst) == mine;
+  const bool is_the_last = board.sent.load(std::memory_order_seq_cst) == mine || CountAll() <= 1;
   const bool acknowledge =
       !random.Chance(workload_.returns) && (!is_the_last || SendTheNext(mine, random));
   GiveUp(held_.size() - 1, acknowledge);

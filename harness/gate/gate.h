@@ -31,7 +31,7 @@ struct GateResult {
   int exit_code = 0;
   double seconds = 0;
   double needed_seconds = 0;  // a budget that would do on this machine; 0: it had its time
-  absl::Status remembered{};    // whether its memory could be written
+  absl::Status remembered{};  // whether its memory could be written
 };
 
 // The gate's last words: that it is open, or how many answers were wrong, how many undecided, what

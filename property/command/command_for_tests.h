@@ -41,8 +41,9 @@ inline Ended RunLine(const std::string& line) {
 // Exit code 77: this machine allows no mounts.
 inline Ended RunOnFullDisk(const std::string& folder, const std::string& line) {
   return RunLine("cd " + folder +
-                 " && { unshare --map-root-user --mount true 2>/dev/null || exit 77; } && "
-                 "unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=64k none . && cd " +
+                 " && { unshare --map-root-user --mount mount -t tmpfs none . 2>/dev/null || "
+                 "exit 77; } && unshare --map-root-user --mount sh -c 'mount -t tmpfs -o size=64k "
+                 "none . && cd " +
                  folder + " && { cat /dev/zero >full 2>/dev/null; test -s full; } && " + line +
                  "' 2>&1");
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/result/result.h"
@@ -304,6 +305,16 @@ TEST_F(PlantedCommand, ATierThatRanAndSawNothingHasNotCaughtIt) {
   EXPECT_THAT(ended.output, HasSubstr("not caught: a_bug"));
   EXPECT_EQ(Planted("--name=a_caught_bug").exit_code, 0);
   EXPECT_EQ(Planted("--name=a_control --tier=conformance").exit_code, 0);
+}
+
+// What cleans up behind a folder is a child of the command, and none of what its steps left.
+TEST_F(PlantedCommand, LeavesNoFolder) {
+  const OwnFolder own;
+  const Ended ended = RunLine(absl::StrCat("TMPDIR=", own.path(), " ", KILL9_COMMAND,
+                                           " planted --manifest=", Path("manifest.json"),
+                                           " --name=a_bug --tier=conformance 2>&1"));
+  EXPECT_EQ(ended.exit_code, 1) << ended.output;
+  EXPECT_TRUE(std::filesystem::is_empty(own.path()));
 }
 
 TEST_F(PlantedCommand, EndsAfterTheFirstThatIsNotCaughtIfThatIsAsked) {

@@ -62,7 +62,7 @@ double NowSeconds() {
 }
 
 ProcessPool::ProcessPool(const volatile std::sig_atomic_t* interrupted)
-    : interrupted_(interrupted) {
+    : interrupted_(interrupted), others_(ChildrenOf(getpid())) {
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   // Who started us may ignore it: children would then be gone without a status to wait for.
   std::signal(SIGCHLD, SIG_DFL);
@@ -159,7 +159,10 @@ int ProcessPool::EndOrphans() {
   while (true) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
-    const std::vector<pid_t> orphans = ChildrenOf(getpid());
+    std::vector<pid_t> orphans = ChildrenOf(getpid());
+    std::erase_if(orphans, [this](pid_t child) {
+      return std::find(others_.begin(), others_.end(), child) != others_.end();
+    });
     if (orphans.empty()) return killed;
     if (NowSeconds() >= until) {
       for (const pid_t orphan : orphans) {

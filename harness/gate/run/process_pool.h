@@ -74,6 +74,7 @@ class ProcessPool {
   ExitReason WhyNot() const;
 
   const volatile std::sig_atomic_t* interrupted_;
+  const std::vector<pid_t> others_;  // children that this process had before
   std::function<void(const GateStep&, double)> look_;
   bool stopped_ = false;
   std::vector<Running> running_;

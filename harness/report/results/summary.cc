@@ -71,7 +71,7 @@ constexpr std::string_view kLeftOutOfSweep[] = {"scenario",
                                                 "sampled",
                                                 "counterexamples",
                                                 "counterexample.repeat",
-                                                "shape.classes",
+
                                                 "outcomes",
                                                 "page_faults_per_kill",
                                                 "system_calls",
@@ -88,6 +88,7 @@ bool IsOf(std::string_view name, std::string_view path) {
 }
 
 bool IsKept(std::string_view kind, std::string_view path) {
+  if (IsOf("shape.classes", path)) return false;  // "shapes_seen" counts them
   const auto is_of = [path](std::string_view name) { return IsOf(name, path); };
   if (kind == "torture") return std::ranges::any_of(kKeptOfTorture, is_of);
   return kind != "sweep" || std::ranges::none_of(kLeftOutOfSweep, is_of);

@@ -143,8 +143,11 @@ TEST(Summary, TellsWhatAFormOfRunsSharesOnce) {
 }
 
 // The line that repeats a run has its shape; classes are counted, and counted once.
-TEST(Summary, TellsAShapeOnceAndHowManyRunsWereOfEachClass) {
-  Json result = NewResult("torture", 1);
+class SummaryOfShapes : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, SummaryOfShapes, ::testing::Values("torture", "sweep", "try"));
+
+TEST_P(SummaryOfShapes, TellsAShapeOnceAndHowManyRunsWereOfEachClass) {
+  Json result = NewResult(GetParam(), 1);
   result["shape_classes"] = {{"store", {{"keys", {"1", "more"}}}}};
   for (const std::string verdict : {"pass", "pass", "violation"}) {
     const std::string keys = absl::StrCat("keys=", result["runs"].size());
@@ -169,7 +172,8 @@ TEST(Summary, TellsAShapeOnceAndHowManyRunsWereOfEachClass) {
     EXPECT_EQ(runs[2]["repeat"], "kill9 torture --shape=keys=2");
     EXPECT_FALSE(runs[2]["shape"].contains("text"));
     for (const Json& run : runs) {
-      EXPECT_FALSE(run.contains("repeat_with") || run.contains("last_kills"));
+      EXPECT_EQ(run.contains("repeat_with"), result["kind"] != "torture");
+      EXPECT_EQ(run.contains("last_kills"), result["kind"] != "torture");
     }
     EXPECT_EQ(ShapesSeenIn(*one), ShapesSeenIn(result));
     const std::vector<ShapeCoverage> before = CoverageOfShapes({&result});

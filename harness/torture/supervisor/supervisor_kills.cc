@@ -150,16 +150,16 @@ bool Supervisor::HaveAllGoneOn(const std::vector<uint32_t>& survivors,
 void Supervisor::KillOneAndWait() {
   const std::vector<uint32_t> living = Living();
   if (living.empty()) return;
-  respawn_ = false;
   const uint32_t victim = living[random_.Below(living.size())];
   AwaitWork({victim});
+  respawn_ = false;
   Kill(victim);
   while (slots_[victim].pid != 0 && !over()) Wait(MonotonicNs() + kPollWhileDyingNs);
   const uint64_t deaths = control_.deaths_reaped.load(std::memory_order_relaxed);
   const uint64_t bound = MonotonicNs() + kRecoveryWaitNs;
   // Acquire: pairs with the release of Raise; the recovery is complete.
   while (control_.recovery_completed.load(std::memory_order_acquire) < deaths && !over() &&
-         MonotonicNs() < bound && living.size() > 1) {
+         MonotonicNs() < bound && !Living().empty()) {
     Wait(MonotonicNs() + kPollWhileDyingNs);
   }
   const std::vector<uint32_t> survivors = Living();

@@ -181,7 +181,8 @@ Json OptionsOf(const ExploreArguments& arguments) {
   return {{"model", arguments.model},         {"strategy", arguments.strategy},
           {"deaths", arguments.deaths},       {"preemptions", arguments.preemptions},
           {"schedules", arguments.schedules}, {"budget_seconds", arguments.budget_seconds},
-          {"orderings", arguments.orderings}, {"shipped", arguments.shipped}};
+          {"orderings", arguments.orderings}, {"place", arguments.place},
+          {"shipped", arguments.shipped}};
 }
 
 }  // namespace
@@ -191,6 +192,9 @@ int RunExplore(const ExploreArguments& arguments) {
   const MemoryModel model = ChooseModel(arguments.model);
   if (arguments.orderings && model != MemoryModel::kC11 && model != MemoryModel::kCompiler) {
     throw UsageError("--orderings: give --model=c11, or --model=compiler");
+  }
+  if (!arguments.place.empty() && !arguments.orderings) {
+    throw UsageError("--place: give --orderings");
   }
   ChooseStrategy(arguments.strategy);
   Json result = NewResultOfDesigns("explore", arguments.seed);

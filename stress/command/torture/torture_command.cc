@@ -48,6 +48,8 @@ bool AskAsWorker(Flags& flags) {
 void AddTortureCommand(CommandLine& line) {
   auto flags = std::make_shared<Flags>();
   TortureOfDesigns torture = AddTortureOfDesigns(line, *flags);
+  torture.command.Example("--worker='python3 worker.py' --model=map",
+                          "a program of your own, in any language (docs/bring_your_own.md)");
   std::vector<Option> of_designs = torture.others;
   of_designs.insert(of_designs.end(), {torture.design, torture.shape});
   std::vector<Option> of_programs = AddProgramOptions(torture.command, flags->programs, of_designs);

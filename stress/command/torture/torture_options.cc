@@ -101,8 +101,6 @@ TortureOfDesigns AddTortureOfDesigns(CommandLine& line, TortureFlags& flags) {
                   "one design in one scenario, for a minute");
   command.Example("--variant=robust_unrepaired --fail-fast",
                   "how a failure looks: this baseline repairs nothing");
-  command.Example("--worker='python3 worker.py' --model=map",
-                  "a program of your own, in any language (docs/bring_your_own.md)");
   return {command, design, shape, {scenario, workload, rounds, shard, earlier, without_pauses}};
 }
 
