@@ -134,8 +134,10 @@ std::string ObjectScene::Told() const {
   std::string told;
   for (int i = 0; i < participants(); ++i) {
     for (const Operation& one : OperationsOf(i)) {
+      // Who dies between its last access and its return may have written that down, or not.
+      const uint64_t expected = one.finish == kNever ? 0 : one.expected;
       absl::StrAppend(&told, i, ": ", static_cast<int>(one.function), " ",
-                      static_cast<int>(one.outcome), " ", one.argument, " ", one.expected, " ",
+                      static_cast<int>(one.outcome), " ", one.argument, " ", expected, " ",
                       one.result, " ", one.result_version, "\n");
     }
   }
