@@ -5,6 +5,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -20,6 +21,15 @@ inline std::vector<pid_t> ChildrenOf(pid_t pid) {
   std::ifstream file("/proc/" + process + "/task/" + number + "/children");
   std::vector<pid_t> children;
   for (pid_t child = 0; file >> child;) children.push_back(child);
+  return children;
+}
+
+// Those of this process that are not among `before`.
+inline std::vector<pid_t> NewChildren(const std::vector<pid_t>& before) {
+  std::vector<pid_t> children = ChildrenOf(getpid());
+  std::erase_if(children, [&](pid_t child) {
+    return std::find(before.begin(), before.end(), child) != before.end();
+  });
   return children;
 }
 

@@ -154,12 +154,12 @@ bool ChannelClient::SendStep(Random& random) {
 
 bool ChannelClient::Send(uint32_t size, Deadline deadline) {
   const ValueId id = NextId();
-  buffer_.resize(size);
-  FillValue(id, kValueKey, buffer_);
-  return SendBuffer(id, deadline);
+  return SendValue(id, kValueKey, size, deadline);
 }
 
-bool ChannelClient::SendBuffer(ValueId id, Deadline deadline) {
+bool ChannelClient::SendValue(ValueId id, uint64_t key, uint32_t size, Deadline deadline) {
+  buffer_.resize(size);
+  FillValue(id, key, buffer_);
   const Known known = KnowBefore(deadline);
   Begin(Function::kSend, kTheChannel, id);
   const absl::StatusOr<Sequence> sent = channel().Send(buffer_, deadline);

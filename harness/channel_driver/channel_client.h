@@ -112,7 +112,7 @@ class ChannelClient final : public Client {
   bool SendStep(Random& random);
   bool ReceiveStep(Random& random);
   bool Send(uint32_t size, Deadline deadline);
-  bool SendBuffer(ValueId id, Deadline deadline);
+  bool SendValue(ValueId id, uint64_t key, uint32_t size, Deadline deadline);
   bool SendBatch(Random& random, Deadline deadline);
   bool EndSend(ValueId id, const Known& known, const absl::Status& status, Sequence sequence);
   bool Reserve(uint32_t size, Deadline deadline);

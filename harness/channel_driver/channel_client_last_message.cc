@@ -34,10 +34,8 @@ void ChannelClient::PassOn(Random& random) {
 // After `last`.
 bool ChannelClient::SendTheNext(ValueId last, Random& random) {
   const ValueId next = NextId();
-  buffer_.resize(workload_.NextSize(random));
-  FillValue(next, kValueKey, buffer_);
   boards_.passed_on->sending.store(next, std::memory_order_seq_cst);
-  if (!SendBuffer(next, Deadline::None())) return false;
+  if (!SendValue(next, kValueKey, workload_.NextSize(random), Deadline::None())) return false;
   // It fails if who took it was faster.
   boards_.passed_on->sent.compare_exchange_strong(last, next, std::memory_order_seq_cst);
   return true;

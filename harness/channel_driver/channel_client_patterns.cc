@@ -30,9 +30,8 @@ uint64_t ChannelClient::KeyOf(std::string_view bytes) const {
 }
 
 bool ChannelClient::SendOfKey(uint64_t key, ValueId id, Random& random) {
-  buffer_.resize(std::max(workload_.NextSize(random), kLeastWithKey));
-  FillValue(id, key, buffer_);
-  return SendBuffer(id, Deadline::None());
+  const uint32_t size = std::max(workload_.NextSize(random), kLeastWithKey);
+  return SendValue(id, key, size, Deadline::None());
 }
 
 bool ChannelClient::Ask(Random& random) {

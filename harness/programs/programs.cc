@@ -26,6 +26,7 @@
 #include "harness/base/process_end/temporary_folder.h"
 #include "harness/base/shared_mapping.h"
 #include "harness/base/signals.h"
+#include "harness/base/text/below.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/checker/checker.h"
 #include "harness/checker/online.h"
@@ -84,12 +85,10 @@ class ErrorFiles {
   std::vector<int> fds_;
 };
 
-bool IsBelowTmp(std::string_view path) { return path == "/tmp" || path.starts_with("/tmp/"); }
-
 // Whether nothing that the programs are made of lies in /tmp, where another /tmp would hide it.
 bool MayHideTmp(const ProgramOptions& options) {
   std::error_code ignored;
-  if (IsBelowTmp(fs::current_path(ignored).string())) return false;
+  if (IsAtOrBelow(fs::current_path(ignored).string(), "/tmp")) return false;
   for (const ProgramCommand& program : options.programs) {
     if (program.line.find("/tmp") != std::string::npos) return false;
   }

@@ -31,6 +31,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "build_commit.h"
+#include "harness/base/children_of.h"
 #include "harness/base/process_end/die_with_parent.h"
 #include "harness/base/statistics.h"
 #include "harness/base/text/write_all.h"
@@ -73,13 +74,6 @@ struct Settings {
 [[noreturn]] void Die(const std::string& what) {
   std::fprintf(stderr, "memcached_benchmark: %s\n", what.c_str());
   std::exit(2);
-}
-
-std::vector<pid_t> ChildrenOf(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/task/", pid, "/children"));
-  std::vector<pid_t> children;
-  for (pid_t child = 0; file >> child;) children.push_back(child);
-  return children;
 }
 
 // Clock ticks that a process has used, and its children that have ended.

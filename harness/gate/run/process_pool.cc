@@ -159,10 +159,7 @@ int ProcessPool::EndOrphans() {
   while (true) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
-    std::vector<pid_t> orphans = ChildrenOf(getpid());
-    std::erase_if(orphans, [this](pid_t child) {
-      return std::find(others_.begin(), others_.end(), child) != others_.end();
-    });
+    const std::vector<pid_t> orphans = NewChildren(others_);
     if (orphans.empty()) return killed;
     if (NowSeconds() >= until) {
       for (const pid_t orphan : orphans) {

@@ -27,17 +27,22 @@ void AddClasses(const std::string& kind, const Json& dimensions,
   }
 }
 
+void AddRuns(const std::string& kind, const std::string& dimension, const std::string& name,
+             uint64_t more, std::vector<ShapeCoverage>* coverage) {
+  AddClasses(kind, {{dimension, {name}}}, coverage);
+  for (ShapeCoverage& one : *coverage) {
+    if (one.kind != kind || one.dimension != dimension) continue;
+    for (auto& [known, runs] : one.classes) runs += known == name ? more : 0;
+  }
+}
+
 void Count(const Json& run, std::vector<ShapeCoverage>* coverage) {
   const Json* classes = Find(run, {"shape", "classes"});
-  const Json* shape = Find(run, {"shape"});
   if (classes == nullptr || !classes->is_object()) return;
-  const std::string kind = Text(*shape, "kind");
-  AddClasses(kind, *classes, coverage);
-  for (ShapeCoverage& one : *coverage) {
-    const auto seen = classes->find(one.dimension);
-    if (one.kind != kind || seen == classes->end()) continue;
-    for (auto& [name, runs] : one.classes) {
-      runs += static_cast<uint64_t>(std::count(seen->begin(), seen->end(), Json(name)));
+  const std::string kind = Text(run["shape"], "kind");
+  for (const auto& [dimension, seen] : classes->items()) {
+    for (const Json& name : seen) {
+      if (name.is_string()) AddRuns(kind, dimension, name.get<std::string>(), 1, coverage);
     }
   }
 }
@@ -50,14 +55,8 @@ void CountSeen(const Json& result, std::vector<ShapeCoverage>* coverage) {
     if (!dimensions.is_object()) continue;
     for (const auto& [dimension, seen] : dimensions.items()) {
       if (!seen.is_object()) continue;
-      Json names = Json::array();
-      for (const auto& [name, runs] : seen.items()) names.push_back(name);
-      AddClasses(kind, {{dimension, names}}, coverage);
-      for (ShapeCoverage& one : *coverage) {
-        if (one.kind != kind || one.dimension != dimension) continue;
-        for (auto& [name, runs] : one.classes) {
-          runs += static_cast<uint64_t>(Number(seen, name));
-        }
+      for (const auto& [name, runs] : seen.items()) {
+        AddRuns(kind, dimension, name, static_cast<uint64_t>(Number(seen, name)), coverage);
       }
     }
   }

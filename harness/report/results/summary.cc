@@ -94,20 +94,6 @@ bool IsKept(std::string_view kind, std::string_view path) {
   return kind != "sweep" || std::ranges::none_of(kLeftOutOfSweep, is_of);
 }
 
-// The shape stands in the line that repeats a run; of a run that passed the shape is enough.
-void KeepOneShape(Fields* run) {
-  const auto of = [run](std::string_view path) {
-    return std::find_if(run->begin(), run->end(),
-                        [&](const auto& field) { return field.first == path; });
-  };
-  const auto shape = of("shape.text");
-  if (shape == run->end()) return;
-  const auto verdict = of("verdict");
-  const bool passed = verdict != run->end() && verdict->second == "pass";
-  const auto left = passed ? of("repeat") : shape;
-  if (left != run->end()) run->erase(left);
-}
-
 Json Shortened(const Json& value) {
   if (value.is_number_float()) {
     const double number = value.get<double>();
@@ -148,6 +134,13 @@ const Json* FieldOf(const Fields& fields, const std::string& path) {
 std::string TextOf(const Fields& fields, const std::string& path) {
   const Json* value = FieldOf(fields, path);
   return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+}
+
+// The shape stands in the line that repeats a run; of a run that passed the shape is enough.
+void KeepOneShape(Fields* run) {
+  if (FieldOf(*run, "shape.text") == nullptr || FieldOf(*run, "repeat") == nullptr) return;
+  const std::string left_out = TextOf(*run, "verdict") == "pass" ? "repeat" : "shape.text";
+  std::erase_if(*run, [&](const auto& field) { return field.first == left_out; });
 }
 
 // Cells of a sweep end in any order; other runs have the order in which they were asked for.

@@ -25,11 +25,9 @@ constexpr int kLookMs = 200;
 
 // Without a PID namespace, what an attempt leaves behind becomes a child of this process.
 void KillOrphans(const std::vector<pid_t>& ours) {
-  for (const pid_t child : ChildrenOf(getpid())) {
-    bool is_ours = false;
-    for (const pid_t pid : ours) is_ours = is_ours || pid == child;
+  for (const pid_t child : NewChildren(ours)) {
     int status = 0;
-    if (!is_ours) KillAndReap(child, &status);
+    KillAndReap(child, &status);
   }
 }
 

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/below.h"
 #include "harness/run/attempt/copy_into.h"
 
 namespace kill9::run {
@@ -29,11 +30,6 @@ absl::Status Forbidden(const std::string& what) {
 }
 
 std::string OfDescriptor(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
-
-bool IsBelow(std::string_view path, std::string_view directory) {
-  return path.starts_with(directory) && path.size() > directory.size() &&
-         path[directory.size()] == '/';
-}
 
 bool WriteText(const char* path, std::string_view text) {
   const int fd = open(path, O_WRONLY | O_CLOEXEC);

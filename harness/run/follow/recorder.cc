@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/text/below.h"
 #include "harness/run/follow/system_calls.h"
 
 namespace kill9::run {
@@ -91,11 +92,6 @@ bool Writes(const FollowedStop& stop) {
   }
 }
 
-bool IsAtOrBelow(std::string_view path, std::string_view directory) {
-  return path.starts_with(directory) &&
-         (path.size() == directory.size() || path[directory.size()] == '/');
-}
-
 }  // namespace
 
 Recorder::Recorder(std::vector<std::string> roots, std::vector<std::string> shown,
@@ -127,7 +123,7 @@ std::string Recorder::Told(const std::string& path) const {
   if (path == error_) return "stderr";
   const std::string& state = roots_.front();
   if (path == state) return ".";
-  return IsAtOrBelow(path, state) ? path.substr(state.size() + 1) : path;
+  return IsBelow(path, state) ? path.substr(state.size() + 1) : path;
 }
 
 NamedCall Recorder::Name(const FollowedStop& stop) {
