@@ -20,7 +20,7 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/property/explore/explore_c11_tes
   SKIP_UNITY_BUILD_INCLUSION ON)
 kill9_test_program(explore_tests ${EXPLORE_TESTS})
 target_sources(explore_tests PRIVATE ${EXPLORED_PROGRAMS} ${EXPLORED_DESIGNS})
-target_link_libraries(explore_tests PRIVATE kill9_explore_outcomes kill9_command)
+target_link_libraries(explore_tests PRIVATE kill9_explore_outcomes kill9_explore_command)
 kill9_defines_for_test(explore_command_test KILL9_COMMAND="$<TARGET_FILE:kill9>")
 kill9_defines_for_test(explore_orderings_test KILL9_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 add_dependencies(explore_tests kill9 kill9-explore)

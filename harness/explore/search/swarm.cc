@@ -68,12 +68,19 @@ class Swarm {
     for (uint32_t left = processes; left > 0;) {
       int status = 0;
       const pid_t ended = waitpid(-1, &status, 0);
-      if (ended < 0 && errno == EINTR) continue;
+      if (ended < 0 && errno == EINTR) {
+        // Who was interrupted by the terminal itself takes no notice of this one.
+        for (uint32_t i = 0; i < processes && IsInterrupted(); ++i) {
+          if (pids[i] > 0) kill(pids[i], SIGTERM);
+        }
+        continue;
+      }
       const auto member = std::find(pids.begin(), pids.begin() + processes, ended);
       if (ended < 0 || member == pids.begin() + processes) break;
       const auto i = static_cast<uint32_t>(member - pids.begin());
       if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) NoteEnd(i, status);
       if (IsOver()) {
+        pids[i] = 0;
         --left;
       } else {
         pids[i] = Start(i);
@@ -88,9 +95,9 @@ class Swarm {
   }
   bool IsOver() const {
     return shared_->found != kNoScene || shared_->next >= scenes_most_ ||
-           Seconds() > options_.budget_seconds ||
-           (options_.interrupted != nullptr && *options_.interrupted);
+           Seconds() > options_.budget_seconds || IsInterrupted();
   }
+  bool IsInterrupted() const { return options_.interrupted != nullptr && *options_.interrupted; }
 
   pid_t Start(uint32_t member) {
     std::cout << std::flush;

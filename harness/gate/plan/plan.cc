@@ -222,9 +222,8 @@ absl::StatusOr<std::vector<GateStep>> Planner::Explore() {
     const bool is_explored = IsExplored(explorer, design->name());
     for (const std::string name : {kExploreSample, kExploreWider, kExploreDrawn}) {
       steps.push_back(Kill9(Tier::kExplore, std::string(design->name()), name,
-                            {"explore", "--scenario=" + name}));
-      // The gate runs several steps at once.
-      if (name == kExploreDrawn) steps.back().command.emplace_back("--jobs=1");
+                            // The gate runs several steps at once.
+                            {"explore", "--scenario=" + name, "--jobs=1"}));
       if (is_explored) continue;
       steps.back().skipped = absl::StrCat(explorer, " does not explore it");
       break;  // told once

@@ -19,7 +19,7 @@ struct ExploreArguments {
   uint64_t schedules = 0, seed = 1;
   double budget_seconds = 0;  // of each scene; 0: as SetDefaults says
   uint64_t shipped = 0;
-  uint32_t jobs = 0;   // processes of drawn scenes; 0: as many as there are processors
+  uint32_t jobs = 0;   // scenes at a time; 0: as many as there are processors
   double seconds = 0;  // of all scenes together; 0: no bound
 };
 

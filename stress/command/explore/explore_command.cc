@@ -108,7 +108,7 @@ void AddExploreOptions(Command& command, ExploreArguments& arguments) {
       .ShowDefault();
   command.AddFlag("--fail-fast", arguments.fail_fast, "end after the first scene that fails");
   command.Add("--jobs", arguments.jobs,
-              "processes that share the drawn scenes of a design; default: one a processor");
+              "scenes explored at a time; default: as many as there are processors");
   command.Add("--shard", arguments.shard, kShardHelp);
   command.Group("One schedule again");
   command.Add("--token", arguments.token, "repeat this schedule, and nothing else");

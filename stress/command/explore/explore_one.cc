@@ -3,7 +3,6 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -211,14 +210,13 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
 
 // Many drawn scenes, as one.
 int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json* runs) {
-  const explore::SwarmResult swarm = explore::ExploreSwarm(
-      variant,
-      {.model = ChooseModel(arguments.model),
-       .seed = arguments.seed,
-       .schedules = arguments.schedules,
-       .budget_seconds = arguments.budget_seconds,
-       .processes = arguments.jobs != 0 ? arguments.jobs : std::thread::hardware_concurrency(),
-       .interrupted = &is_interrupted});
+  const explore::SwarmResult swarm =
+      explore::ExploreSwarm(variant, {.model = ChooseModel(arguments.model),
+                                      .seed = arguments.seed,
+                                      .schedules = arguments.schedules,
+                                      .budget_seconds = arguments.budget_seconds,
+                                      .processes = ProcessesOf(arguments),
+                                      .interrupted = &is_interrupted});
   ExploreResult all;
   all.strategy = Strategy::kRandom;
   all.schedules = swarm.schedules;

@@ -17,6 +17,7 @@
 #include "stress/command/explore/explore_arguments.h"
 #include "stress/command/explore/explore_one.h"
 #include "stress/command/explore/explore_units.h"
+#include "stress/command/explore/scene_pool.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/terminal/closing_summary.h"
 #include "stress/command/terminal/terminal.h"
@@ -166,6 +167,25 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
   return ExitCode(verdict);
 }
 
+// The process in which it was explored has ended without an answer.
+int TellEnd(const Unit& unit, const ExploreArguments& arguments, Verdict verdict,
+            const std::string& how, Json* runs) {
+  const std::string repeat =
+      absl::StrCat("kill9 explore --variant=", std::string(unit.variant->name()), " --scenario='",
+                   unit.scenario, "' --model=", arguments.model, " --strategy=", arguments.strategy,
+                   " --deaths=", arguments.deaths, " --seed=", arguments.seed);
+  LinesBeside(arguments.json) << absl::StrFormat(
+      "%-22s %-20s %-4s %s: %s\n    repeat: %s\n", std::string(unit.variant->name()), unit.scenario,
+      arguments.model, std::string(VerdictName(verdict)), how, repeat);
+  runs->push_back({{"variant", unit.variant->name()},
+                   {"scenario", unit.scenario},
+                   {"memory_model", arguments.model},
+                   {"verdict", VerdictName(verdict)},
+                   {verdict == Verdict::kUndecided ? "reason" : "message", how},
+                   {"repeat", repeat}});
+  return ExitCode(verdict);
+}
+
 int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
   if (const std::string why = explore::WhyNotExplored(*unit.variant); !why.empty()) {
     return Skip(*unit.variant, unit.scenario, why, arguments, runs);
@@ -203,27 +223,50 @@ int RunExplore(const ExploreArguments& arguments) {
   NoteInterrupts();
   const auto began = std::chrono::steady_clock::now();
   int exit_code = kExitPass;
-  bool all_skipped = true;  // or there was nothing
+  bool any_explored = false;
   Json& runs = result["runs"];
   auto drawn = std::count_if(units.begin(), units.end(), [](const Unit& one) {
     return one.is_drawn() && explore::WhyNotExplored(*one.variant).empty();
   });
   const double seconds_of_named = arguments.seconds * (drawn > 0 ? kShareOfNamed : 1);
+  ScenePool pool({.processes = ProcessesOf(arguments),
+                  .fail_fast = arguments.fail_fast,
+                  .lines = &LinesBeside(arguments.json)},
+                 &runs, &exit_code);
   for (const Unit& unit : units) {
+    // These have processes of their own.
+    if (unit.is_drawn()) pool.Finish();
     const std::chrono::duration<double> gone = std::chrono::steady_clock::now() - began;
     const bool is_late = arguments.seconds > 0 &&
                          gone.count() > (unit.is_drawn() ? arguments.seconds : seconds_of_named);
     if (is_interrupted != 0 || (arguments.fail_fast && exit_code == kExitFailed)) break;
-    if (is_late && !all_skipped) continue;
+    if (is_late && any_explored) continue;
+    any_explored |= explore::WhyNotExplored(*unit.variant).empty();
     ExploreArguments of_it = arguments;
     // What time is left is divided among the designs.
     if (unit.is_drawn() && arguments.seconds > 0 && drawn > 0) {
       of_it.budget_seconds = std::max((arguments.seconds - gone.count()) / drawn--, 0.01);
     }
-    exit_code = WorseExitCode(exit_code, RunUnit(unit, of_it, &runs));
-    all_skipped &= runs.back()["verdict"] == VerdictName(Verdict::kSkipped);
-    if (result.contains("shard")) runs.back()["unit"] = unit.name();
+    const auto run = [&unit, of_it, &result](Json* of_unit) {
+      const int code = RunUnit(unit, of_it, of_unit);
+      if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
+      return code;
+    };
+    if (unit.is_drawn()) {
+      exit_code = WorseExitCode(exit_code, run(&runs));
+      continue;
+    }
+    const auto ended = [&](Verdict verdict, const std::string& how, Json* of_unit) {
+      const int code = TellEnd(unit, arguments, verdict, how, of_unit);
+      if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
+      return code;
+    };
+    pool.Begin(run, ended);
   }
+  pool.Finish();
+  const bool all_skipped = std::all_of(runs.begin(), runs.end(), [](const Json& run) {
+    return run["verdict"] == VerdictName(Verdict::kSkipped);
+  });
   ClosingSummary summary;
   for (const Json& run : runs) {
     summary.Add(absl::StrCat(TextField(run, "variant"), " ", TextField(run, "scenario")),

@@ -1,6 +1,7 @@
 #include "stress/command/explore/explore_units.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -33,6 +34,11 @@ GroupOfScenes* GroupOf(const std::string& name) {
 }
 
 }  // namespace
+
+uint32_t ProcessesOf(const ExploreArguments& arguments) {
+  if (arguments.jobs != 0) return arguments.jobs;
+  return std::max(std::thread::hardware_concurrency(), 1u);
+}
 
 MemoryModel ChooseModel(const std::string& given) {
   return ChooseOne<MemoryModel>("--model", given,

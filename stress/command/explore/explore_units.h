@@ -2,6 +2,7 @@
 #ifndef KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_UNITS_H_
 #define KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_UNITS_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ struct Unit {
   bool is_drawn() const { return scenario == kDrawnScenes; }
 };
 
+// How many explore at a time.
+uint32_t ProcessesOf(const ExploreArguments& arguments);
 explore::MemoryModel ChooseModel(const std::string& given);
 explore::Strategy ChooseStrategy(const std::string& given);
 std::unique_ptr<explore::Scene> SceneOf(const Design& design, const std::string& scenario);
