@@ -112,6 +112,10 @@ class Space {
   // How many of those in use a participant looks at when it needs one: enough that none of them
   // waits for long to be found gone.
   static constexpr size_t kLooksAtRetired = 2;
+  // How many searches for free chunks are left out after one in vain, but for one for each chunk
+  // that this participant has freed itself: what others have freed meanwhile is found after that,
+  // or by who looks thoroughly.
+  static constexpr uint32_t kSearchesLeftOut = 15;
 
   static uint32_t FirstSearched(const Context& context) {
     return context.index() % std::max<uint32_t>(context.common_from(), 1);
@@ -134,6 +138,10 @@ class Space {
   bool ReopenRetired(RetiredOnes& retired, uint32_t chunks, uint32_t* head);
   void LookForGone(RetiredOnes& retired);
   bool ClaimFree(uint32_t* chunk);
+  bool LeavesOutSearch() {
+    if (own_freed_ > 0) return --own_freed_, false;
+    return left_out_ > 0 && left_out_-- > 0;
+  }
   bool IsCommon(uint32_t chunk) const { return chunk >= context_.common_from(); }
   bool ClaimRow(uint32_t first, uint32_t count);
   std::optional<uint32_t> ClaimSomeRow(uint32_t count);
@@ -159,9 +167,12 @@ class Space {
   RetiredOnes retired_spans_;
   uint32_t left_ = kNone;  // the common chunk that it let go of last
   bool gave_up_room_ = false;
-  // Where the next search for a free chunk begins, of the lower half and of the common ones.
+  uint32_t left_out_ = 0;   // searches for free chunks that are left out yet
+  uint32_t own_freed_ = 0;  // chunks that this participant has freed, and not looked for
+  // Where the next search for a free chunk begins, of the lower half and of the common ones; and
+  // that for a row of them: below this one.
   uint32_t search_[2];
-  uint32_t row_search_ = 0;  // and that for a row of them: below this one
+  uint32_t row_search_ = 0;
 
   static constexpr uint32_t kNone = ~uint32_t{0};
 };
@@ -225,7 +236,8 @@ template <typename Context>
 bool Space<Context>::OpenAnother(uint64_t granules, bool thoroughly) {
   uint32_t chunk = std::exchange(left_, kNone);
   if (chunk != kNone && GoOnIn(chunk, granules)) return true;
-  if (ReopenRetired(retired_small_, 0, &chunk) || ClaimFree(&chunk)) return OpenAt(chunk, 0);
+  if (ReopenRetired(retired_small_, 0, &chunk)) return OpenAt(chunk, 0);
+  if (!LeavesOutSearch() && ClaimFree(&chunk)) return OpenAt(chunk, 0);
   if (!thoroughly) return false;
   Gather();
   if (ClaimFree(&chunk)) return OpenAt(chunk, 0);
@@ -320,6 +332,7 @@ bool Space<Context>::ClaimFree(uint32_t* chunk) {
       }
     }
   }
+  left_out_ = kSearchesLeftOut;
   return false;
 }
 
@@ -367,6 +380,11 @@ void Space<Context>::Free(uint32_t number) {
   const ChunkWord owned{chunk.word.load(std::memory_order_relaxed)};  // relaxed: its own
   chunk.word.store(owned.Next(ChunkKind::kFree).bits, std::memory_order_release);
   gave_up_room_ = true;
+  const uint32_t freed =
+      static_cast<uint32_t>(std::clamp<uint64_t>(span, 1, context_.chunk_count() - number));
+  own_freed_ = std::min(own_freed_ + freed, context_.chunk_count());
+  search_[IsCommon(number) ? 1 : 0] = number;
+  row_search_ = number + freed;
 }
 
 template <typename Context>

@@ -15,7 +15,8 @@ std::optional<Ref> Space<Context>::AllocateSpan(uint64_t bytes, bool thoroughly)
   const uint32_t count = static_cast<uint32_t>((bytes + chunk_bytes - 1) / chunk_bytes);
   uint32_t head = kNone;
   if (!ReopenRetired(retired_spans_, count, &head)) {
-    std::optional<uint32_t> built = BuildSpan(count);
+    std::optional<uint32_t> built;
+    if (!LeavesOutSearch()) built = BuildSpan(count);
     if (!built.has_value() && thoroughly) {
       CloseOpen();
       Gather();
@@ -50,8 +51,8 @@ bool Space<Context>::ClaimRow(uint32_t first, uint32_t count) {
 }
 
 // Owns free chunks in a row. It looks for them from the far end, away from where small messages
-// begin. While the far end is not free it goes on where it found the last ones: who builds many
-// would else look at all of those each time.
+// begin. While the far end is not free it goes on where it found, or freed, the last ones: who
+// builds many would else look at all of those each time.
 template <typename Context>
 std::optional<uint32_t> Space<Context>::ClaimSomeRow(uint32_t count) {
   const auto is_free = [&](uint32_t number) {
@@ -70,6 +71,7 @@ std::optional<uint32_t> Space<Context>::ClaimSomeRow(uint32_t count) {
     }
   }
   row_search_ = 0;
+  if (count == 1) left_out_ = kSearchesLeftOut;
   return std::nullopt;
 }
 
