@@ -86,6 +86,7 @@ class Runner {
     uint64_t charged_ns = 0;
     uint64_t looked_ns = 0;
     CpuChance chance;
+    uint64_t chance_ns = 0;  // what it could have used before the last look
   };
 
   // runner.cc

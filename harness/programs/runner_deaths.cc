@@ -27,8 +27,9 @@ constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
 constexpr uint64_t kLookNs = 20'000'000;
 // Without an answer for so many times the bound, and never a chance: the machine is too busy.
 constexpr uint64_t kStarved = 20;
-constexpr size_t kLastWordsMost = 600;    // bytes
-constexpr int64_t kStderrMost = 1 << 22;  // bytes of all that a participant has said
+constexpr uint64_t kDyingNs = 20'000'000'000;  // what the kernel may take to end a process
+constexpr size_t kLastWordsMost = 600;         // bytes
+constexpr int64_t kStderrMost = 1 << 22;       // bytes of all that a participant has said
 constexpr int kGoneLooks = 1000;
 
 double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
@@ -279,14 +280,18 @@ void Runner::Watch(uint64_t now_ns) {
   uint64_t charge = looked;
   for (Participant& one : participants_) {
     if (one.looked_ns == 0) continue;
-    charge =
-        std::min(charge, one.connection.pid != 0 ? one.chance.Look(now_ns, looked)
-                                                 : ChargeOfServer(*one.program, now_ns, looked));
+    one.chance_ns = one.connection.pid != 0 ? one.chance.Look(now_ns, looked)
+                                            : ChargeOfServer(*one.program, now_ns, looked);
+    // The others may wait for the kernel, which takes seconds where memory is short.
+    charge = one.kill_sent_ns != 0 ? 0 : std::min(charge, one.chance_ns);
   }
   for (Participant& one : participants_) {
     if (one.looked_ns == 0) continue;
-    one.charged_ns += charge;
-    if (one.charged_ns > bound_ns) return ReportStuck(one);
+    const bool is_dying = one.kill_sent_ns != 0;
+    one.charged_ns += is_dying ? one.chance_ns : charge;
+    if (one.charged_ns > (is_dying ? std::max(bound_ns, kDyingNs) : bound_ns)) {
+      return ReportStuck(one);
+    }
     if (one.looked_ns > bound_ns * kStarved) {
       return Blame(one, absl::StrFormat("it has not answered for %.1f s, and could work for %.1f "
                                         "of these only: the machine is too busy",

@@ -266,10 +266,7 @@ TEST(SupervisorOnAMachine, LockHolderThatIsStoppedForEverIsStuck) {
 
 // A loaded machine takes its time to end a killed process, here a debugger does: the design has no
 // part in it.
-TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
-  Scenario scenario = Lasting();
-  scenario.outside = OutsideKills::kOne;
-  scenario.outside_interval_us = 20'000;
+void ExpectNoFindingWhereADebuggerKeepsTheDead(const Scenario& scenario) {
   TortureOptions options = QuickOptions(240);  // enough that a test without a CPU still meets it
   options.supervisor.watchdog_us = kWatchdogUs / 3;  // the call that is cut off overlaps little
   RunningTorture run(scenario, options);
@@ -304,6 +301,19 @@ TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
   } else {
     EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
   }
+}
+
+TEST(SupervisorOnAMachine, KilledWorkerThatIsReapedLateIsNoFinding) {
+  Scenario scenario = Lasting();
+  scenario.outside = OutsideKills::kOne;
+  scenario.outside_interval_us = 20'000;
+  ExpectNoFindingWhereADebuggerKeepsTheDead(scenario);
+}
+
+TEST(SupervisorOnAMachine, WorkerWhoseTimerWasDueAndThatIsReapedLateIsNoFinding) {
+  Scenario scenario = *FindScenario("steady");
+  scenario.timer = {.life_us = 20'000};  // in the middle of its work
+  ExpectNoFindingWhereADebuggerKeepsTheDead(scenario);
 }
 
 // The dead are reaped, and what is mapped in their memory is still there, and with it what tells

@@ -114,6 +114,7 @@ class Supervisor {
     uint64_t charged_ns = 0;
     uint64_t looked_ns = 0;
     CpuChance chance;
+    uint64_t chance_ns = 0;  // what it could have used before the last look
   };
 
   void Spawn(uint32_t slot);
@@ -135,7 +136,10 @@ class Supervisor {
   void Watch(uint64_t now_ns);
   bool MayRest(const Slot& slot, const WorkerBoard& board) const;
   uint64_t ChargeOf(uint64_t now_ns, uint64_t looked_ns);
-  void WatchOne(uint32_t slot);
+  // Whether its kill was sent, or is due: it is the kernel's.
+  bool IsDying(uint32_t slot, uint64_t now_ns) const;
+  void WatchOne(uint32_t slot, uint64_t now_ns);
+  void ReportDying(uint32_t slot);
   void ReportStuck(uint32_t slot);
   std::string WhoIs(pid_t thread) const;
   bool GivesUpOn(uint32_t slot) const;

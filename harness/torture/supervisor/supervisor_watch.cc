@@ -3,7 +3,9 @@
 // A process is charged only with time in which it could have done something, and in which whoever
 // else makes no progress could have, too: it may wait for one of them. Time without a CPU is
 // nobody's, nor is what passes between two looks beyond a look's own length: then the supervisor
-// did not run either, because the machine or the container was paused.
+// did not run either, because the machine or the container was paused. And while one is dying (it
+// was sent SIGKILL, or its timer was due) the others may wait for the kernel, which takes seconds
+// where memory is short.
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
@@ -67,30 +69,36 @@ void Supervisor::Watch(uint64_t now_ns) {
   const uint64_t charge = ChargeOf(now_ns, looked);
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
     if (slots_[slot].pid == 0 || slots_[slot].looked_ns == 0) continue;
-    slots_[slot].charged_ns += charge;
-    if (!over()) WatchOne(slot);
+    slots_[slot].charged_ns += IsDying(slot, now_ns) ? slots_[slot].chance_ns : charge;
+    if (!over()) WatchOne(slot, now_ns);
   }
+}
+
+bool Supervisor::IsDying(uint32_t slot, uint64_t now_ns) const {
+  return slots_[slot].kill_sent || OrderedBefore(slot, now_ns) != 0;
 }
 
 uint64_t Supervisor::ChargeOf(uint64_t now_ns, uint64_t looked_ns) {
   uint64_t charge = looked_ns;
-  for (Slot& slot : slots_) {
-    if (slot.pid == 0 || slot.looked_ns == 0) continue;
-    charge = std::min(charge, slot.chance.Look(now_ns, looked_ns));
+  for (uint32_t slot = 0; slot < kSlots; ++slot) {
+    Slot& mine = slots_[slot];
+    if (mine.pid == 0 || mine.looked_ns == 0) continue;
+    mine.chance_ns = mine.chance.Look(now_ns, looked_ns);
+    charge = IsDying(slot, now_ns) ? 0 : std::min(charge, mine.chance_ns);
   }
   return charge;
 }
 
-void Supervisor::WatchOne(uint32_t slot) {
+void Supervisor::WatchOne(uint32_t slot, uint64_t now_ns) {
   const Slot& mine = slots_[slot];
   // It may have gone on while /proc was read.
   if (control_.boards[slot].progress.load(std::memory_order_relaxed) != mine.progress) return;
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
-  if (mine.kill_sent) {
+  if (IsDying(slot, now_ns)) {
     // Of what keeps it from being reaped nothing is the object's.
     const uint64_t dying_ns = std::max(bound_ns * kOutside, kDyingNs);
-    if (mine.charged_ns > dying_ns || mine.looked_ns > kStarved * dying_ns) ReportStuck(slot);
+    if (mine.charged_ns > dying_ns || mine.looked_ns > kStarved * dying_ns) ReportDying(slot);
     return;
   }
   if (IsInObject(activity) && mine.charged_ns > bound_ns) return ReportStuck(slot);
@@ -111,23 +119,24 @@ void Supervisor::WatchOne(uint32_t slot) {
   }
 }
 
+// No design can keep a process from dying.
+void Supervisor::ReportDying(uint32_t slot) {
+  const Slot& mine = slots_[slot];
+  const double seconds = Seconds(mine.charged_ns);
+  control_.finding.Report(
+      Verdict::kUndecided, mine.process,
+      mine.lingers
+          ? absl::StrFormat("process %d is dead, and its memory still there after %.1f s: somebody "
+                            "looks into it (/proc, a debugger)",
+                            mine.process, seconds)
+          : absl::StrFormat("process %d was sent SIGKILL and has not been reaped for %.1f s: the "
+                            "kernel, or a debugger, holds it",
+                            mine.process, seconds));
+}
+
 void Supervisor::ReportStuck(uint32_t slot) {
   const Slot& mine = slots_[slot];
   const WorkerBoard& board = control_.boards[slot];
-  if (mine.kill_sent) {
-    const double seconds = Seconds(mine.charged_ns);
-    // No design can keep a process from dying.
-    control_.finding.Report(
-        Verdict::kUndecided, mine.process,
-        mine.lingers
-            ? absl::StrFormat("process %d is dead, and its memory still there after %.1f s: "
-                              "somebody looks into it (/proc, a debugger)",
-                              mine.process, seconds)
-            : absl::StrFormat("process %d was sent SIGKILL and has not been reaped for %.1f s: the "
-                              "kernel, or a debugger, holds it",
-                              mine.process, seconds));
-    return;
-  }
   // Nothing else is done in this run: what it takes to read the symbols delays nobody.
   if (proc_is_ours_) {
     report_.stuck.Look(mine.process, mine.pid, [this](pid_t thread) { return WhoIs(thread); });
