@@ -17,8 +17,9 @@ namespace kill9 {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::EndsWith;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 bool IsInstalled(const std::string& program) {
   return RunLine("command -v " + program + " >/dev/null").exit_code == 0;
@@ -158,37 +159,49 @@ TEST_F(Pages, ZshCompletesAWord) {
   EXPECT_EQ(Run("timeout 120 zsh -f complete.zsh"), "completed\n");
 }
 
-// Steps of a workflow, run as its machine runs them, with a ./dev that tells its arguments.
+// The steps of a workflow, run as its machine runs them, with a ./dev that writes what it is told
+// to write, and ends as a gate that is undecided.
 class GateOfAWorkflow : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!IsInstalled("ruby")) GTEST_SKIP() << "ruby, which reads YAML, is not installed";
     std::filesystem::create_directories(folder_.path() + "/packaging/gate_action");
-    std::ofstream(folder_.path() + "/dev") << "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 3\n";
-    std::filesystem::permissions(folder_.path() + "/dev", std::filesystem::perms::owner_all);
+    WriteProgram("sudo", "echo sudo \"$@\"\n");
+    WriteProgram("dev",
+                 "printf '%s\\n' \"$@\"\nmkdir -p build/release/gate/logs\n"
+                 "for word; do case $word in\n"
+                 "  --output=*) mkdir -p \"${word#*=}/logs\" ;;\n"
+                 "  --json=* | --junit=* | --memory=*) : >\"${word#*=}\" ;;\n"
+                 "esac; done\nexit 3\n");
   }
-  // What Ruby says of the only step of this file, below these names, that calls ./dev.
-  static std::string OfStep(const std::string& file, const std::string& names,
-                            const std::string& what) {
-    const Ended ended = RunLine("ruby -ryaml -e 'puts YAML.load_file(ARGV[0])" + names +
-                                "[\"steps\"].select { |s| s[\"run\"].to_s =~ /dev/ }.map { |s| s" +
-                                what + " }' " KILL9_SOURCE_DIR "/" + file);
-    EXPECT_EQ(ended.exit_code, 0) << file;
-    return ended.output;
+  void WriteProgram(const std::string& name, const std::string& text) const {
+    const std::string path = folder_.path() + "/" + name;
+    std::ofstream(path) << "#!/bin/sh\n" << text;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   }
-  // What ./dev is told: options that kill9 gate has. The step ends as it does.
-  std::string Told(const std::string& step, const std::string& variables) const {
-    std::ofstream(folder_.path() + "/step") << step;
-    const Ended ended = RunLine("cd " + folder_.path() + " && env " + variables +
-                                " bash --noprofile --norc -eo pipefail step");
-    EXPECT_EQ(ended.exit_code, 3) << "what the gate says is what the step says";
+  // What the steps say. ./dev is given options that kill9 gate has; what is kept then is there.
+  std::string Run(const std::string& file, const std::string& values) const {
+    const Ended ended = RunLine("cd " + folder_.path() + " && PATH=$PWD:$PATH ruby " +
+                                KILL9_SOURCE_DIR "/.ci/run_steps.rb " KILL9_SOURCE_DIR "/" + file +
+                                " github.run_id=7 github.action_path=$PWD/packaging/gate_action " +
+                                "runner.temp=$PWD/temp " + values + " 2>&1");
+    EXPECT_EQ(ended.exit_code, 3) << "what the gate says is what the job says\n" << ended.output;
     const std::string help = RunCommand("gate --help").output;
     std::istringstream lines(ended.output);
     for (std::string line; std::getline(lines, line);) {
       if (line.starts_with("--")) {
         EXPECT_THAT(help, HasSubstr(" " + line.substr(0, line.find('=')) + " "));
       }
+      const size_t paths = line.find(" path: ");
+      if (paths == line.npos && !line.starts_with("output ")) continue;
+      std::istringstream words(line.substr(line.find(": ") + 2));
+      for (std::string path; words >> path;) {
+        if (path.starts_with("~")) continue;
+        EXPECT_EQ(RunLine("cd " + folder_.path() + " && test -e " + path).exit_code, 0) << line;
+      }
     }
+    EXPECT_THAT(ended.output, HasSubstr("sudo apt-get install -y ccache\n"));
+    EXPECT_THAT(ended.output, ContainsRegex("actions/cache@v[0-9]+ path: .*gate_memory.json\n"));
     return ended.output;
   }
 
@@ -196,27 +209,21 @@ class GateOfAWorkflow : public ::testing::Test {
 };
 
 TEST_F(GateOfAWorkflow, IsHandedTheInputsOfTheAction) {
-  const char* file = "packaging/gate_action/action.yml";
-  const std::string step = OfStep(file, "[\"runs\"]", "[\"run\"]");
-  const std::string variables =
-      "ACTION=" + folder_.path() + "/packaging/gate_action RESULTS=" + folder_.path() +
-      "/results BUDGET=60 SEED=7 GITHUB_OUTPUT=" + folder_.path() + "/output ARGUMENTS=";
-  EXPECT_THAT(Told(step, variables + "'--variant=mine --cells=2'"),
-              AllOf(HasSubstr("gate\n--budget=60\n--seed=7\n"),
-                    HasSubstr("\n--variant=mine\n--cells=2\n")));
-  EXPECT_THAT(Told(step, variables), EndsWith("--output=" + folder_.path() + "/results/gate\n"));
-  EXPECT_THAT(RunLine("cat " + folder_.path() + "/output").output,
-              HasSubstr("json=" + folder_.path() + "/results/gate.json\n"));
-  const std::string inputs = OfStep(file, "[\"runs\"]", "[\"env\"].keys");
-  for (const char* name : {"BUDGET", "SEED", "ARGUMENTS", "RESULTS", "ACTION"}) {
-    EXPECT_THAT(inputs, HasSubstr(name));
-  }
+  const std::string file = "packaging/gate_action/action.yml";
+  EXPECT_THAT(
+      Run(file, "inputs.budget=60 inputs.arguments='--variant=mine --cells=2'"),
+      AllOf(HasSubstr("gate\n--budget=60\n--seed=7\n"), HasSubstr("\n--variant=mine\n--cells=2\n"),
+            HasSubstr("output json: " + folder_.path() + "/temp/kill9/gate.json\n"),
+            ContainsRegex("upload-artifact@v[0-9]+ name: kill9-gate\n")));
+  EXPECT_THAT(Run(file, "inputs.keep="),
+              AllOf(HasSubstr("\n--output=" + folder_.path() + "/temp/kill9/gate\noutput json"),
+                    Not(HasSubstr("upload-artifact"))));
 }
 
 TEST_F(GateOfAWorkflow, IsRunByTheExample) {
-  const std::string step = OfStep("docs/ci_example/kill9.yml", "[\"jobs\"][\"gate\"]", "[\"run\"]");
-  EXPECT_THAT(Told(std::regex_replace(step, std::regex("\\$\\{\\{ github.run_id \\}\\}"), "7"), ""),
-              HasSubstr("gate\n--budget=300\n--seed=7\n--junit=gate.xml\n"));
+  EXPECT_THAT(Run("docs/ci_example/kill9.yml", ""),
+              AllOf(HasSubstr("gate\n--budget=300\n--seed=7\n--junit=gate.xml\n"),
+                    ContainsRegex("upload-artifact@v[0-9]+ name: kill9-gate\n")));
 }
 
 // What of a tree that was built does not belong into a container.
