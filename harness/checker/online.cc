@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "harness/checker/search/prepare.h"
 
 namespace kill9 {
@@ -304,7 +305,7 @@ void OnlineChecker::Explain(OnlineOutcome* outcome) {
   if (files.ok()) {
     outcome->counterexample_files = *std::move(files);
   } else {
-    outcome->counterexample_text += files.status().ToString() + "\n";
+    absl::StrAppend(&outcome->counterexample_text, files.status().message(), "\n");
   }
 }
 

@@ -1,14 +1,10 @@
 #include "harness/edn/kept_history.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/str_cat.h"
+#include "harness/base/text/write_text.h"
 #include "harness/edn/edn.h"
 
 namespace kill9 {
@@ -103,12 +99,10 @@ HistoryFile WriteHistory(const KeptHistory& history, const Naming& naming,
                    .of = history.added(),
                    .whole = kept.whole,
                    .checkable = kept.checkable};
-  std::error_code ignored;  // a file that cannot be written tells it
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  std::ofstream stream(path, std::ios::binary);
-  stream << WriteEdn(kept.operations, naming) << std::flush;
-  if (!stream) {
-    file.why = absl::StrCat("cannot write '", path, "': ", std::strerror(errno));
+  const absl::Status written =
+      WriteTextInFolder(WriteEdn(kept.operations, naming), path, "the history");
+  if (!written.ok()) {
+    file.why = std::string(written.message());
     file.path.clear();
   }
   return file;

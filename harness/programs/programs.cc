@@ -12,7 +12,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -28,6 +27,7 @@
 #include "harness/base/signals.h"
 #include "harness/base/text/below.h"
 #include "harness/base/text/shell_word.h"
+#include "harness/base/text/write_text.h"
 #include "harness/checker/checker.h"
 #include "harness/checker/online.h"
 #include "harness/edn/edn.h"
@@ -75,8 +75,8 @@ class ErrorFiles {
         text.append(buffer, static_cast<size_t>(size));
       }
       if (text.empty()) continue;
-      names.push_back(absl::StrCat(folder, "/stderr-", n, ".txt"));
-      std::ofstream(names.back(), std::ios::binary) << text;
+      const std::string name = absl::StrCat(folder, "/stderr-", n, ".txt");
+      if (WriteTextInFolder(text, name, "what was said").ok()) names.push_back(name);
     }
     return names;
   }
@@ -294,13 +294,16 @@ Verdict Judge(const RunOutcome& outcome, bool control, std::string* reason) {
 // What is kept of a failure: the whole history, and what the programs said.
 void Keep(const ProgramOptions& options, const RunOutcome& outcome, const ErrorFiles& errors,
           Json* run) {
-  std::error_code ignored;
   if (options.counterexamples.empty()) return;
-  fs::create_directories(options.counterexamples, ignored);
   const std::string history = options.counterexamples + "/history.edn";
-  std::ofstream(history, std::ios::binary) << WriteEdn(outcome.history, {});
-  (*run)["history"] = history;
-  (*run)["history_is_whole"] = outcome.history.size() < Exchange::kHistoryMost;
+  const absl::Status written =
+      WriteTextInFolder(WriteEdn(outcome.history, {}), history, "the history");
+  if (written.ok()) {
+    (*run)["history"] = history;
+    (*run)["history_is_whole"] = outcome.history.size() < Exchange::kHistoryMost;
+  } else {
+    (*run)["history_not_kept"] = std::string(written.message());
+  }
   (*run)["stderr_files"] = errors.Keep(options.counterexamples);
 }
 

@@ -158,6 +158,18 @@ TEST_F(OddProgramsTest, AuditThatFails) {
   EXPECT_THAT(Reason(), HasSubstr("the books do not balance"));
 }
 
+// It says what to do, and names no file that is not there.
+TEST_F(OddProgramsTest, AFindingForWhichThereIsNoRoomIsAFindingAllTheSame) {
+  const Ended ended = RunOnFullDisk(
+      folder_, absl::StrCat(KILL9_COMMAND, " torture --worker=\"", Python(), " ", kOdd,
+                            " audit\" --model=counter --kills=30; echo exit code $?; ls"));
+  if (ended.exit_code == 77) GTEST_SKIP() << "no mount namespace can be made here";
+  EXPECT_THAT(ended.output, HasSubstr("audit_failed"));
+  EXPECT_THAT(ended.output, HasSubstr("No space left on device: nothing is kept; start kill9 in"));
+  EXPECT_THAT(ended.output, Not(HasSubstr("the history: ")));
+  EXPECT_THAT(ended.output, HasSubstr("exit code 1\nfull\n"));
+}
+
 TEST_F(OddProgramsTest, AnswersOfInfoMayHaveHappened) {
   const Ended ended = TortureOdd("info");
   EXPECT_EQ(ended.exit_code, 0) << ended.output;

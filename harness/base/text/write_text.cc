@@ -74,4 +74,12 @@ absl::Status WriteText(std::string_view text, const std::string& path, std::stri
   return absl::OkStatus();
 }
 
+absl::Status WriteTextInFolder(std::string_view text, const std::string& path,
+                               std::string_view what) {
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  if (error) return CannotWrite(path, what, error.value());
+  return WriteText(text, path, what);
+}
+
 }  // namespace kill9

@@ -1,6 +1,5 @@
 // The counterexample as files: a page (counterexample_page.cc), a trace, and the window's history.
 #include <algorithm>
-#include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
@@ -78,10 +77,9 @@ absl::StatusOr<std::vector<std::string>> WriteCounterexample(const Counterexampl
         "    # the window alone");
   }
   std::vector<std::string> files = {stem + ".html", stem + ".trace.json", stem + ".window.edn"};
-  std::error_code ignored;  // a file that cannot be written tells it
-  std::filesystem::create_directories(std::filesystem::path(stem).parent_path(), ignored);
   constexpr std::string_view kWhat = "the counterexample";
-  absl::Status status = WriteText(RenderHtml(counterexample, naming, facts), files[0], kWhat);
+  absl::Status status =
+      WriteTextInFolder(RenderHtml(counterexample, naming, facts), files[0], kWhat);
   status.Update(WriteText(RenderTrace(counterexample, naming), files[1], kWhat));
   status.Update(WriteText(WriteEdn(counterexample.operations, naming), files[2], kWhat));
   if (!status.ok()) return status;

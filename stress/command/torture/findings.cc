@@ -77,7 +77,8 @@ absl::Status Findings::Keep(const Json& result) const {
 std::string Findings::KeptIn(const Json& result) const {
   const absl::Status status = Keep(result);
   if (status.ok()) return folder_;
-  std::cerr << "kill9: " << status.message() << "\n";
+  std::cerr << "kill9: " << status.message()
+            << ": nothing is kept; start kill9 in a folder that has room and may be written to\n";
   return "";
 }
 
