@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/stable_hash.h"
+#include "harness/base/text/count_of.h"
 
 namespace kill9 {
 namespace {
@@ -40,8 +41,8 @@ absl::StatusOr<std::vector<size_t>> ShareOf(const Shard& shard,
                                             std::span<const std::string> units) {
   if (shard.of > units.size()) {
     return absl::InvalidArgumentError(absl::StrCat("shard ", shard.index, "/", shard.of,
-                                                   ": there are only ", units.size(),
-                                                   " units of work to divide"));
+                                                   ": the work has only ",
+                                                   CountOf(units.size(), "unit"), " to divide"));
   }
   std::vector<size_t> dealt(units.size());
   std::iota(dealt.begin(), dealt.end(), size_t{0});

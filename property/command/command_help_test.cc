@@ -11,7 +11,7 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "property/command/run_command.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 #include "harness/base/text/wrap.h"
 
 namespace kill9 {

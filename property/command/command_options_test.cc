@@ -95,7 +95,7 @@ TEST(Options, AreRefusedInOneWay) {
             "kill9 merge --help lists what there is\n");
   EXPECT_EQ(RunCommand("").output, "kill9: it takes a command" + more);
   EXPECT_EQ(RunCommand("--config=/nonexistent torture").output,
-            "kill9: --config: the file cannot be read" + more);
+            "kill9: --config: cannot read '/nonexistent'" + more);
   EXPECT_EQ(with("[torture]\nsecnds=3\n").output,
             "kill9: --config: torture has no option 'secnds'; did you mean 'seconds'?" + more);
   EXPECT_EQ(with("[tortur]\nseconds=3\n").output,

@@ -35,14 +35,16 @@ TEST(ExploreCommand, RefusesWhatItDoesNotHave) {
       [](const char* arguments) { return Kill9(std::string("explore ") + arguments); },
       {
           {"--variant=bogus", "known are: all"},
-          {"--scenario=bogus", "there is no operation 'bogus'"},
+          {"--scenario=bogus",
+           "there is no operation 'bogus' in the scenario 'bogus'; participants"},
+          {"--scenario=put+gett", "in the scenario 'put+gett'; did you mean 'get'?"},
           {"--orderings --model=sc", "--model=c11"},
           {"--model=bogus", "known are: sc, tso, c11, compiler"},
           {"--strategy=bogus", "known are: auto, exhaustive, random"},
           {"--deaths=4", "4"},
           {"--token=bogus", "it is none of this program's"},
           {"--shard=3/2", "is no shard"},
-          {"--scenario=put+get --variant=cas_slots --shard=2/2", "only 1 units"},
+          {"--scenario=put+get --variant=cas_slots --shard=2/2", "only 1 unit to divide"},
           {"--scenario='put+get get+get' --shard=1/2 --seconds=5", "what ends by time"},
       });
 }

@@ -26,7 +26,7 @@
 #include "harness/result/result.h"
 #include "stress/benchmarks/limits/measure.h"
 #include "stress/command/arguments/choices.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 #include "stress/command/arguments/program_options.h"
 
 namespace kill9 {

@@ -1,11 +1,14 @@
 #include "harness/explore/scenes/scenario.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "harness/base/text/nearest.h"
 #include "harness/explore/runtime/question.h"
 
 namespace kill9::explore {
@@ -22,9 +25,12 @@ std::string List(std::span<const std::string_view> words) {
 }
 
 absl::Status Unknown(std::string_view call, std::string_view name, const ScenarioWords& words) {
+  const std::vector<std::string> known(words.calls.begin(), words.calls.end());
+  const std::string nearest = DidYouMean(call, known);
   return absl::InvalidArgumentError(absl::StrCat(
-      "there is no operation '", std::string(call), "' in the scenario '", std::string(name),
-      "'; participants are joined by '+', their operations by ',': ", List(words.calls),
+      "there is no operation '", std::string(call), "' in the scenario '", std::string(name), "'",
+      nearest, nearest.empty() ? ";" : "",
+      " participants are joined by '+', their operations by ',': ", List(words.calls),
       "; at the end a state: ", List(words.beginnings.subspan(1)),
       "; after that @new: who waits never did before; after that @drawnN: a shape and a history "
       "drawn from the number; after that @fences: a kernel without membarrier(2)"));

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 #include "stress/command/arguments/options.h"
 #include "variants/registry.h"
 

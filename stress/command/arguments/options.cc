@@ -22,7 +22,7 @@
 #include "harness/base/text/wrap.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 #include "stress/command/arguments/refusals/refusals.h"
 
 namespace kill9 {
@@ -456,8 +456,10 @@ int CommandLine::Call(int argc, char** argv) {
     return kExitPass;
   } catch (const CLI::ConfigError& error) {
     return Refuse("kill9", WrongInConfig(error.what()));
-  } catch (const CLI::FileError&) {
-    return Refuse("kill9", "--config: the file cannot be read");
+  } catch (const CLI::FileError& error) {
+    const std::string what = error.what();  // "PATH was not readable (missing?)"
+    return Refuse("kill9", absl::StrCat("--config: cannot read '",
+                                        what.substr(0, what.rfind(" was not")), "'"));
   } catch (const CLI::ArgumentMismatch& error) {
     const std::string what = error.what();
     const bool is_again = absl::StrContains(what, "At Most 1 required");

@@ -14,7 +14,7 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/command/arguments/complain.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 #include "stress/command/arguments/options.h"
 #include "stress/command/terminal/terminal.h"
 #include "stress/command/torture/torture_options.h"

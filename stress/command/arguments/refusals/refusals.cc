@@ -5,7 +5,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "harness/result/result.h"
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 
 namespace kill9 {
 namespace {

@@ -1,6 +1,6 @@
 // What somebody who wrote a name wrongly may have meant.
-#ifndef KILL9_STRESS_COMMAND_ARGUMENTS_NEAREST_H_
-#define KILL9_STRESS_COMMAND_ARGUMENTS_NEAREST_H_
+#ifndef KILL9_HARNESS_BASE_TEXT_NEAREST_H_
+#define KILL9_HARNESS_BASE_TEXT_NEAREST_H_
 
 #include <span>
 #include <string>
@@ -22,4 +22,4 @@ std::string ThereIsNo(std::string_view given, const std::vector<std::string>& kn
 
 }  // namespace kill9
 
-#endif  // KILL9_STRESS_COMMAND_ARGUMENTS_NEAREST_H_
+#endif  // KILL9_HARNESS_BASE_TEXT_NEAREST_H_

@@ -1,4 +1,4 @@
-#include "stress/command/arguments/nearest.h"
+#include "harness/base/text/nearest.h"
 
 #include <algorithm>
 #include <cstddef>
