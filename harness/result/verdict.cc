@@ -57,9 +57,9 @@ int WorseExitCode(int a, int b) {
       case kExitUndecided:
         return 1;
       case kExitFailed:
-        return 2;
-      default:
         return 3;
+      default:
+        return 2;
     }
   };
   return rank(a) >= rank(b) ? a : b;

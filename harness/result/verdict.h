@@ -29,7 +29,8 @@ inline constexpr int kExitFailed = 1;
 inline constexpr int kExitUsage = 2;  // usage or environment
 inline constexpr int kExitUndecided = 3;
 
-// The exit code of several runs together: failed beats undecided and vacuous, which beat pass;
+// The exit code of several runs together: failed beats usage and environment (a run that could not
+// begin, a result that could not be written), which beat undecided and vacuous, which beat pass;
 // skipped runs do not count.
 int ExitCode(Verdict verdict);
 int WorseExitCode(int a, int b);

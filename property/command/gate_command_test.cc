@@ -153,6 +153,15 @@ TEST_F(GateCommand, BugThatIsNotCaughtClosesIt) {
                               "title=kill9 planted%3A global_mutex bug_0%3A violation::")));
 }
 
+TEST_F(GateCommand, IsClosedThoughNoneOfItsFilesCanBeWritten) {
+  Plant("leak", false, Writes("pass", 0));
+  for (const char* file : {"/junit.xml", "/gate.json"}) {
+    std::filesystem::create_symlink("/dev/full", folder_ + file);
+  }
+  EXPECT_EQ(Run("--tier=planted --budget=600"), 1) << output_;
+  EXPECT_THAT(output_, AllOf(HasSubstr("junit.xml'"), HasSubstr("gate.json': No space left")));
+}
+
 TEST_F(GateCommand, BugThatGetsAnotherVerdictThanItsOwnClosesIt) {
   Plant("leak", false, Writes("stuck", 1));
   EXPECT_EQ(Run("--tier=planted --budget=600"), 1);

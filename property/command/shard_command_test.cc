@@ -92,6 +92,10 @@ TEST_F(Shards, OneThatIsMissingLeavesTheWholeUndecided) {
   EXPECT_EQ(merge.exit_code, 3);
   EXPECT_THAT(merge.output, HasSubstr("undecided: shard 2/2 is missing"));
   EXPECT_EQ(Read("all.json")["runs"].size(), 2u);
+  // What is not written is told anyway.
+  const Ended full = Kill9(absl::StrCat("merge ", folder_, "/parts --json=/dev/full"));
+  EXPECT_EQ(full.exit_code, 2);
+  EXPECT_THAT(full.output, HasSubstr("undecided: shard 2/2 is missing"));
 }
 
 TEST_F(Shards, OfTortureMergedHaveEachRunOnce) {
@@ -139,9 +143,9 @@ TEST_F(Shards, TortureGoesOnWithWhatItHasNotFinished) {
   ASSERT_EQ(Kill9(torture + "--kills=30 " + to + "whole.json").exit_code, 0);
   const Json whole = Read("whole.json");
   EXPECT_FALSE(whole.contains("to_continue"));
-  const Ended cut = RunLine(absl::StrCat(
-      KILL9_COMMAND " ", torture, to, "cut.json >", folder_, "/log 2>&1 & until grep -q '^seed 7' ",
-      folder_, "/log; do sleep 0.05; done; kill -TERM $!; wait $!"));
+  const Ended cut = RunLine(absl::StrCat(KILL9_COMMAND " ", torture, to, "cut.json >", folder_,
+                                         "/log 2>&1 & until grep -q '^seed 7' ", folder_,
+                                         "/log; do sleep 0.05; done; kill -TERM $!; wait $!"));
   EXPECT_EQ(cut.exit_code, 3) << cut.output;
   Json left = Read("cut.json");
   ASSERT_EQ(left["to_continue"]["finished"], 0);

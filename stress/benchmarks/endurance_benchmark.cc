@@ -34,7 +34,7 @@
 #include "harness/result/result.h"
 #include "stress/benchmarks/endurance/filling.h"
 #include "stress/benchmarks/endurance/subject.h"
-#include "stress/benchmarks/write_if_named.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/program_options.h"
 #include "variants/registry.h"
 
@@ -236,8 +236,7 @@ int Run(const Settings& settings) {
     std::cerr << "endurance_benchmark: no such part of such a design\n";
     return 2;
   }
-  WriteIfNamed(result, settings.json);
-  return exit_code;
+  return WithResult("endurance_benchmark", result, settings.json, exit_code);
 }
 
 }  // namespace

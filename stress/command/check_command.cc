@@ -105,9 +105,7 @@ int Show(const CheckArguments& arguments, size_t i, const EdnHistory& history,
   if (arguments.counterexample.empty()) return kExitFailed;
   absl::StatusOr<std::vector<std::string>> files = WriteCounterexample(
       *outcome.counterexample, naming, StemOf(arguments, i), {outcome.strongest, repeat});
-  if (!files.ok()) {
-    return Complain("kill9 check", files.status());
-  }
+  if (!files.ok()) return AfterWriting("kill9 check", files.status(), kExitFailed);
   for (const std::string& written : *files) out << "  written: " << written << "\n";
   (*run)["counterexample_files"] = *files;
   return kExitFailed;
@@ -162,13 +160,7 @@ int Check(CheckArguments arguments) {
   for (size_t i = 0; i < arguments.files.size(); ++i) {
     exit_code = WorseExitCode(exit_code, CheckFile(arguments, i, &result));
   }
-  if (!arguments.json.empty()) {
-    absl::Status status = WriteResult(result, arguments.json);
-    if (!status.ok()) {
-      exit_code = Complain("kill9 check", status);
-    }
-  }
-  return exit_code;
+  return WithResult("kill9 check", result, arguments.json, exit_code);
 }
 
 }  // namespace

@@ -105,7 +105,8 @@ absl::Status SetDefaults(Flags& flags) {
   return absl::OkStatus();
 }
 
-int Fail(const absl::Status& status) { return Complain("kill9 gate", status); }
+constexpr std::string_view kGateCommand = "kill9 gate";
+int Fail(const absl::Status& status) { return Complain(kGateCommand, status); }
 
 // The folder for logs, emptied of what an earlier gate left in it. Two gates cannot share one.
 absl::StatusOr<int> TakeOutputFolder(const std::string& output) {
@@ -195,12 +196,14 @@ class Display {
   double begin_ = gate::NowSeconds();
 };
 
-absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
+// Each is tried, whatever becomes of the others. Returns the exit code.
+int WriteFiles(const Flags& flags, const gate::GateResult& result) {
+  int exit_code = AfterWriting(kGateCommand, result.remembered, result.exit_code);
   if (!flags.junit.empty()) {
-    absl::Status status = gate::WriteJunit(result.answers, flags.junit);
-    if (!status.ok()) return status;
+    exit_code =
+        AfterWriting(kGateCommand, gate::WriteJunit(result.answers, flags.junit), exit_code);
   }
-  if (flags.json.empty() && flags.campaign.empty()) return absl::OkStatus();
+  if (flags.json.empty() && flags.campaign.empty()) return exit_code;
   Json json = NewResult("gate", flags.options.seed);
   if (std::isfinite(flags.options.budget_seconds)) {
     json["budget_seconds"] = flags.options.budget_seconds;
@@ -221,9 +224,9 @@ absl::Status WriteFiles(const Flags& flags, const gate::GateResult& result) {
     if (!shard.whole()) json["runs"].back()["unit"] = answer.unit;
   }
   if (!flags.campaign.empty()) {
-    if (absl::Status status = AddToCampaign(flags.campaign, json); !status.ok()) return status;
+    exit_code = AfterWriting(kGateCommand, AddToCampaign(flags.campaign, json), exit_code);
   }
-  return flags.json.empty() ? absl::OkStatus() : WriteResult(json, flags.json);
+  return WithResult(kGateCommand, json, flags.json, exit_code);
 }
 
 absl::StatusOr<gate::PassHistory> MemoryOf(const Flags& flags) {
@@ -291,9 +294,7 @@ int RunGate(Flags& flags) {
   display.Line(absl::StrFormat("%s after %.1f s (budget: %s)",
                                is_interrupted != 0 ? "interrupted" : gate::Conclusion(*result),
                                result->seconds, budget));
-  absl::Status written = WriteFiles(flags, *result);
-  if (written.ok()) written = result->remembered;
-  return written.ok() ? result->exit_code : Fail(written);
+  return WriteFiles(flags, *result);
 }
 
 }  // namespace

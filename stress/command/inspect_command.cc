@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/text/write_text.h"
@@ -21,29 +22,23 @@ struct InspectFlags {
   double timeout_s = 30;
 };
 
-int ComplainOfInspect(const absl::Status& status) { return Complain("kill9 inspect", status); }
+constexpr std::string_view kInspectCommand = "kill9 inspect";
 
 int RunInspect(const InspectFlags& flags) {
   if (flags.json == "-" && flags.html == "-") {
     throw UsageError("--json=- and --html=-: standard output takes one of them");
   }
   const absl::StatusOr<Json> run = inspect::Inspect(flags.segment, flags.timeout_s);
-  if (!run.ok()) return ComplainOfInspect(run.status());
+  if (!run.ok()) return Complain(kInspectCommand, run.status());
+  int exit_code = inspect::IsDamaged(*run) ? kExitFailed : kExitPass;
   if (!flags.html.empty()) {
-    if (absl::Status status = WriteText(inspect::AsPage(*run), flags.html, "the page");
-        !status.ok()) {
-      return ComplainOfInspect(status);
-    }
-  }
-  if (!flags.json.empty()) {
-    Json result = NewResult("inspect", 0);
-    result["runs"].push_back(inspect::ForResultFile(*run));
-    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      return ComplainOfInspect(status);
-    }
+    const absl::Status written = WriteText(inspect::AsPage(*run), flags.html, "the page");
+    exit_code = AfterWriting(kInspectCommand, written, exit_code);
   }
   if (flags.json != "-" && flags.html != "-") std::cout << inspect::AsText(*run);
-  return inspect::IsDamaged(*run) ? kExitFailed : kExitPass;
+  Json result = NewResult("inspect", 0);
+  result["runs"].push_back(inspect::ForResultFile(*run));
+  return WithResult(kInspectCommand, result, flags.json, exit_code);
 }
 
 }  // namespace

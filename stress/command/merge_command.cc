@@ -95,10 +95,7 @@ int RunMerge(const MergeFlags& flags) {
   if (!shards.ok()) return Complain(kWho, shards.status());
   absl::StatusOr<Json> merged = MergeShards(*shards);
   if (!merged.ok()) return Complain(kWho, merged.status());
-  if (absl::Status status = WriteResult(*merged, flags.json); !status.ok()) {
-    return Complain(kWho, status);
-  }
-  return Tell(*merged);
+  return WithResult(kWho, *merged, flags.json, Tell(*merged));
 }
 
 }  // namespace

@@ -370,21 +370,15 @@ int RunPlanted(const PlantedFlags& flags) {
     if (!shard.whole()) result["runs"].back()["unit"] = bug->name;
   }
   result["interrupted"] = is_interrupted != 0;
-  const int exit_code = Conclude(outcomes, LinesBeside(flags.json));
+  int exit_code = Conclude(outcomes, LinesBeside(flags.json));
   if (is_interrupted == 0 && outcomes.size() < bugs.size()) {
     LinesBeside(flags.json) << "not asked after the first failure: "
                             << bugs.size() - outcomes.size() << "\n";
   }
-  if (!flags.json.empty()) {
-    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      return Complain("kill9 planted", status);
-    }
-  }
+  exit_code = WithResult("kill9 planted", result, flags.json, exit_code);
   // Else its tables would lack the rest.
-  if (!flags.markdown.empty() && outcomes.size() == bugs.size()) {
-    if (const int code = WriteMarkdown(flags.markdown, outcomes); code != kExitPass) return code;
-  }
-  return exit_code;
+  if (flags.markdown.empty() || outcomes.size() != bugs.size()) return exit_code;
+  return WorseExitCode(exit_code, WriteMarkdown(flags.markdown, outcomes));
 }
 
 }  // namespace

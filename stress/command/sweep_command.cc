@@ -304,12 +304,7 @@ int RunSweepWith(SweepArguments& arguments) {
   if (tells_shapes) display.Lines({shapes});
   if (!any_ran) std::cerr << "no cell was swept: that is no pass\n";
   display.End((*result)["runs"]);
-  if (!arguments.json.empty()) {
-    if (absl::Status status = WriteResult(*result, arguments.json); !status.ok()) {
-      return Complain("kill9 sweep", status);
-    }
-  }
-  return exit_code;
+  return WithResult("kill9 sweep", *result, arguments.json, exit_code);
 }
 
 // What is swept; --at is returned.

@@ -405,7 +405,8 @@ int CommandLine::Run(int argc, char** argv) {
   OccupyStandardStreams();
   const int exit_code = Call(argc, argv);
   const absl::Status written = FinishStandardOutput();
-  return written.ok() ? exit_code : Complain(std::string(written.message()));
+  if (written.ok()) return exit_code;
+  return WorseExitCode(exit_code, Complain(std::string(written.message())));
 }
 
 int CommandLine::Call(int argc, char** argv) {

@@ -16,6 +16,7 @@
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
 #include "stress/command/explore/explore_arguments.h"
 #include "variants/registry.h"
@@ -38,11 +39,8 @@ int Skip(const ExploreArguments& arguments) {
                               {"verdict", VerdictName(Verdict::kSkipped)},
                               {"reason", kMissing}});
   }
-  if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {
-    std::cerr << "kill9 explore: " << status.message() << "\n";
-    return kExitUsage;
-  }
-  return kExitUndecided;
+  // Nothing was run: that is no pass.
+  return WithResult("kill9 explore", result, arguments.json, kExitUndecided);
 }
 
 // One line for each schedule of the file.

@@ -13,6 +13,7 @@
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/explore/explore_arguments.h"
 #include "stress/command/explore/explore_one.h"
@@ -286,12 +287,7 @@ int RunExplore(const ExploreArguments& arguments) {
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   if (all_skipped) exit_code = WorseExitCode(exit_code, kExitUndecided);
-  if (arguments.json.empty()) return exit_code;
-  if (absl::Status status = WriteResult(result, arguments.json); !status.ok()) {
-    std::cerr << "kill9 explore: " << status.message() << "\n";
-    return kExitUsage;
-  }
-  return exit_code;
+  return WithResult("kill9 explore", result, arguments.json, exit_code);
 }
 
 }  // namespace kill9

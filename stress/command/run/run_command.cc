@@ -158,12 +158,10 @@ int Run(Flags& flags) {
   result["interrupted"] = is_interrupted != 0;
   result["runs"].push_back(run);
   if (found) findings.KeptIn(result);
-  if (!flags.json.empty()) {
-    const absl::Status written = WriteResult(result, flags.json);
-    if (!written.ok()) return Complain("kill9 run", written);
-  }
   // Who was not let run has proved nothing.
-  return ended->verdict == Verdict::kSkipped ? kExitUndecided : ExitCode(ended->verdict);
+  const bool was_run = ended->verdict != Verdict::kSkipped;
+  return WithResult("kill9 run", result, flags.json,
+                    was_run ? ExitCode(ended->verdict) : kExitUndecided);
 }
 
 }  // namespace

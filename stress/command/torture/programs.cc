@@ -142,11 +142,7 @@ int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile
   result["runs"].push_back(std::move(done.run));
   const std::string kept = keep && exit_code == kExitFailed ? findings.KeptIn(result) : "";
   if (!kept.empty()) display.Line("kept in " + kept);
-  if (run.json.empty()) return exit_code;
-  if (absl::Status status = WriteResult(result, run.json); !status.ok()) {
-    return Complain("kill9 torture", status);
-  }
-  return exit_code;
+  return WithResult("kill9 torture", result, run.json, exit_code);
 }
 
 }  // namespace kill9

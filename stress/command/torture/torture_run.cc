@@ -268,12 +268,7 @@ int TortureDesigns(TortureFlags flags) {
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   display.Summary(keep && any_failed ? findings.KeptIn(result) : "");
-  if (!flags.json.empty()) {
-    if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-      return Complain("kill9 torture", status);
-    }
-  }
-  return exit_code;
+  return WithResult("kill9 torture", result, flags.json, exit_code);
 }
 
 }  // namespace kill9

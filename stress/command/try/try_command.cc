@@ -237,11 +237,7 @@ int Report(const Flags& flags, const std::string& name, const Trial& trial,
   }
   page.Verdicts(name, verdict, why);
   if (!kept.empty()) page.Line(HowToReplay(kept));
-  if (flags.json.empty()) return exit_code;
-  if (absl::Status status = WriteResult(result, flags.json); !status.ok()) {
-    return Complain("kill9 try", status);
-  }
-  return exit_code;
+  return WithResult("kill9 try", result, flags.json, exit_code);
 }
 
 int Run(Flags flags) {
