@@ -32,6 +32,14 @@ void HandleInterrupts(void (*handler)(int)) {
   }
 }
 
+sigset_t HoldInterrupts() {
+  sigset_t held, before;
+  sigemptyset(&held);
+  for (const int signal : kInterrupts) sigaddset(&held, signal);
+  sigprocmask(SIG_BLOCK, &held, &before);
+  return before;
+}
+
 void IgnoreInterrupts() {
   for (const int signal : kInterrupts) std::signal(signal, SIG_IGN);
 }

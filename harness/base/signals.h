@@ -17,6 +17,10 @@ void ResetSignals();
 // Calls `handler` on Ctrl-C, SIGTERM and SIGHUP; on SIGHUP only if it is not ignored.
 void HandleInterrupts(void (*handler)(int));
 
+// For a program that this one becomes (exec): they wait until its ResetSignals, so that none comes
+// before it has its handlers. The mask that was before.
+sigset_t HoldInterrupts();
+
 // For a process that its driver ends, and whose end by anybody else would look like a finding: a
 // terminal, a service manager or a scheduler tells all processes of a command, not only the first.
 void IgnoreInterrupts();

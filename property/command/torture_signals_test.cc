@@ -134,6 +134,51 @@ TEST_P(LongCommand, IsEndedAtOnceByTheSecondCtrlC) {
   EXPECT_THAT(ended.output, ::testing::StartsWith("waits")) << "the premise";
 }
 
+// Each has nothing to show yet, and waits for what never comes.
+struct Early {
+  const char* name;
+  const char* line;
+  const char* begun;  // a line of the shell: it is there
+};
+void PrintTo(const Early& early, std::ostream* out) { *out << early.name; }
+class EarlyCtrlC : public testing::TestWithParam<Early> {};
+INSTANTIATE_TEST_SUITE_P(
+    Interrupts, EarlyCtrlC,
+    testing::Values(
+        Early{"check", "check - <&3", "grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status"},
+        Early{"report",
+              "report --output=page --input=" KILL9_SOURCE_DIR
+              "/results/reference/store_benchmark.json",
+              "[ -e drawing ]"},
+        Early{"replay", "replay result.json", "grep -q . /proc/$command/task/$command/children"},
+        // It has become another program, which handles nothing yet.
+        Early{"explore",
+              "explore --variant=cas_slots --scenario=put+put+put+erase+recover --deaths=3 "
+              "--budget=1000000",
+              "grep -q '^Name:.kill9-explore' /proc/$command/status"}),
+    [](const auto& one) { return one.param.name; });
+
+TEST_P(EarlyCtrlC, EndsACommandAsUndecided) {
+  const OwnFolder folder;
+  std::ofstream(folder.path() + "/gnuplot")
+      << "#!/bin/sh\n: >drawing\nwhile [ -e drawing ]; do sleep 0.05; done\n";
+  std::ofstream(folder.path() + "/result.json")
+      << R"({"schema": "kill9/1", "kind": "torture", "runs": [{"variant": "global_mutex",
+             "scenario": "steady", "verdict": "undecided", "repeat_with":
+             {"seed": 7, "seconds": 600.0, "processes": 2}}]})";
+  const Ended ended = RunLine(
+      "cd " + folder.path() + "; chmod +x gnuplot; PATH=$PWD:$PATH; mkfifo never; exec 3<>never; " +
+      KILL9_COMMAND + " " + GetParam().line + " >said 2>&1 & command=$!; n=0; until " +
+      GetParam().begun +
+      "; do sleep 0.05; [ $((n += 1)) -lt 2000 ] || break; done 2>/dev/null; "
+      "children=$(cat /proc/$command/task/$command/children); kill -INT $command; "
+      "wait $command; code=$?; cat said; rm -f drawing; for child in $children; do "
+      "grep -q '^Name:.kill9' /proc/$child/status && echo $child is left; done; exit $code");
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output, ::testing::HasSubstr("interrupted"));
+  EXPECT_THAT(ended.output, ::testing::Not(::testing::HasSubstr("is left")));
+}
+
 // Processes have other numbers there than /proc shows.
 TEST(TortureSignals, ForkInheritEndsInAPidNamespaceWithTheOuterProc) {
   constexpr int kProcIsOurs = 78;

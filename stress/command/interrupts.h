@@ -1,5 +1,6 @@
-// Ctrl-C, SIGTERM and SIGHUP, as every command that runs for long takes them: the first ends the
-// run cleanly, with the result so far. A Ctrl-C after it ends the command at once, and the kernel
+// Ctrl-C, SIGTERM and SIGHUP, as every command takes them: as undecided (exit code 3). Before it has
+// anything to show the first ends it at once; one that runs for long ends cleanly, with the result
+// so far. A Ctrl-C after it ends the command at once, and the kernel
 // then ends every process of the run. Only that: a scheduler sends SIGTERM to all processes of a
 // task, whose first one may pass its own on to the others.
 #ifndef KILL9_STRESS_COMMAND_INTERRUPTS_H_
@@ -8,11 +9,21 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <string_view>
 
 #include "harness/base/signals.h"
 #include "harness/result/verdict.h"
 
 namespace kill9 {
+
+// First of all in main(), before ResetSignals: what was held until then (HoldInterrupts) comes there.
+inline void EndOnInterrupts() {
+  HandleInterrupts([](int) {
+    constexpr std::string_view kWords = "kill9: interrupted\n";
+    [[maybe_unused]] const ssize_t ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
+    _exit(kExitUndecided);
+  });
+}
 
 // Not 0 after the first one, once NoteInterrupts was called.
 inline volatile std::sig_atomic_t is_interrupted = 0;

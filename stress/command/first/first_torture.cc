@@ -16,6 +16,7 @@
 #include "stress/command/arguments/complain.h"
 #include "harness/base/text/nearest.h"
 #include "stress/command/arguments/options.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/terminal/terminal.h"
 #include "stress/command/torture/torture_options.h"
 #include "stress/command/torture/torture_run.h"
@@ -53,6 +54,7 @@ bool AreDesigns(const std::string& variants) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  EndOnInterrupts();
   ResetSignals();
   SetCommandLine(argc, argv);
   SetBuildCommit(kBuildCommit);

@@ -5,9 +5,6 @@
 // which is the machine's, a cell of the sweep is looked for; else torture is run again. A file may
 // come from anybody: what is repeated is made anew from its fields, each of which must be one that
 // there is. Its `repeat` lines are for people.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -15,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <type_traits>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
@@ -31,34 +29,26 @@
 #include "harness/torture/driver.h"
 #include "harness/torture/scenario.h"
 #include "stress/command/commands.h"
+#include "stress/command/interrupts.h"
 #include "stress/command/replay/kept_history.h"
+#include "stress/command/replay/run_self.h"
 #include "stress/command/replay/sweep_replay.h"
 #include "stress/command/replay/torture_replay.h"
+#include "stress/command/terminal/terminal.h"
 #include "variants/registry.h"
 
 namespace kill9 {
 namespace {
 
-// Runs this very program with these arguments. They are made here, and each is one of a command's
-// options: nothing that a file says is read as a command line.
-int RunSelf(std::vector<std::string> words) {
+// These arguments are made here, and each is one of a command's options: nothing that a file says
+// is read as a command line.
+int Repeat(std::vector<std::string> words) {
   // The plugin, if there is one, stands behind the command's own name.
   const size_t blank = CommandName().find(' ');
   if (blank != std::string::npos) words.insert(words.begin(), CommandName().substr(blank + 1));
-  words.insert(words.begin(), "kill9");
-  std::cerr << "repeating (best effort, unless it is a check): " << absl::StrJoin(words, " ")
+  std::cerr << "repeating (best effort, unless it is a check): kill9 " << absl::StrJoin(words, " ")
             << std::endl;
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t child = fork();
-  if (child == 0) {
-    execv("/proc/self/exe", arguments.data());
-    _exit(kExitUsage);
-  }
-  int status = 0;
-  if (child < 0 || waitpid(child, &status, 0) != child) return kExitUsage;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;
+  return RunSelf(std::move(words));
 }
 
 absl::Status Unusable(std::string_view what) {
@@ -204,7 +194,7 @@ bool IsOfPrograms(const Json& run) { return TextField(run, "scenario") == "progr
 int ShowPrograms(const Json& run, const std::string& folder) {
   std::cerr << TextField(run, "variant") << ": " << TextField(run, "verdict") << ": "
             << TextField(run, "reason", "no reason was kept") << "\n"
-            << DescribeWaiting(run);
+            << Terminal(2).Broken(DescribeWaiting(run));
   const ModelChecker* model = FindModel(TextField(run, "model"));
   if (model == nullptr || CheckKeptHistory(*model, run, folder) != Verdict::kViolation) {
     std::cerr << TextField(run, "counterexample") << "\n";
@@ -234,9 +224,12 @@ int ReplayRun(const std::string& kind, const std::string& folder, const Json& re
     return kExitFailed;
   }
   int exit_code = kExitPass;
-  for (uint32_t n = 0; n < options.times; ++n) {
-    exit_code = WorseExitCode(exit_code, RunSelf(*words));
+  NoteInterrupts();
+  for (uint32_t n = 0; n < options.times && is_interrupted == 0; ++n) {
+    exit_code = WorseExitCode(exit_code, Repeat(*words));
   }
+  if (is_interrupted != 0) return WorseExitCode(exit_code, kExitUndecided);
+  EndOnInterrupts();
   return exit_code;
 }
 
@@ -288,7 +281,7 @@ int Replay(const std::string& given, const SweepReplayOptions& options) {
       continue;
     }
     exit_code = WorseExitCode(exit_code, ReplayRun(kind, folder, result, run, options));
-    if (options.debugger) break;
+    if (options.debugger || is_interrupted != 0) break;
   }
   if (repeated == 0) std::cerr << "kill9 replay: no run of '" << path << "' failed\n";
   return exit_code;
