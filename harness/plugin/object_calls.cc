@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "harness/programs/models/drawn_models.h"
 #include "harness/programs/protocol/workload.h"
 
 namespace kill9 {
@@ -95,7 +96,7 @@ absl::StatusOr<AuditReport> AuditObject(const kill9_object& object, void* handle
 
 std::vector<std::string> ModelsOfObjects() {
   std::vector<std::string> models;
-  for (std::string& model : programs::Workload::Models()) {
+  for (std::string& model : programs::ModelsOfPrograms()) {
     const std::vector<Function> functions = programs::Workload::FunctionsOfModel(model);
     const bool all = std::all_of(functions.begin(), functions.end(),
                                  [](Function function) { return NumberOf(function) != 0; });

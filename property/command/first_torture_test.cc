@@ -60,11 +60,15 @@ TEST(FirstTorture, TakesWhatTortureOfTheDesignsTakes) {
   const Json result = ReadJsonFile(json).value();
   ASSERT_EQ(result["runs"].size(), 1u);
   EXPECT_GE(result["runs"][0]["kills"]["total"], 20);
-  EXPECT_THAT(RunFirst("torture --help").output, HasSubstr("--counterexamples"));
+  const std::string help = RunFirst("torture --help").output;
+  EXPECT_THAT(help, HasSubstr("--fork-server"));
+  EXPECT_EQ(help, RunLine(KILL9_COMMAND " torture --help 2>&1").output);
   ExpectUsageErrors([](const char* arguments) { return RunFirst(arguments); },
                     {{"torture --seconds=x", "'x' is no number"},
                      {"torture --variant=cas_slotz", "did you mean 'cas_slots'?"},
                      {"torture --scenario=stedy", "did you mean 'steady'?"},
+                     {"torture --model=mapp --worker=x", "did you mean 'map'?"},
+                     {"torture --model=map", "is of programs of your own: --worker"},
                      {"torture now", "takes no argument 'now'"}});
 }
 

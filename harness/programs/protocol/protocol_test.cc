@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "harness/checker/model_checker.h"
+#include "harness/programs/models/drawn_models.h"
 #include "harness/programs/protocol/workload.h"
 
 namespace kill9::programs {
@@ -183,7 +184,7 @@ TEST(Workload, AnswersOfALock) {
 }
 
 TEST(Workload, EachModelDrawsOnlyWhatItsCheckerAccepts) {
-  for (const std::string& name : Workload::Models()) {
+  for (const std::string& name : ModelsOfPrograms()) {
     const ModelChecker* model = FindModel(name);
     ASSERT_NE(model, nullptr) << name;
     Workload workload({.model = name});

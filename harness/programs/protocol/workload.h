@@ -1,5 +1,5 @@
 // What programs are asked to do: calls drawn for a model, as lines of JSON, and what their answers
-// mean. A model joins by a row of kDrawnModels (workload.cc).
+// mean.
 //
 // Each value is written once and tells its number, so that a torn one, or one that nobody wrote, is
 // known by itself.
@@ -16,6 +16,7 @@
 #include "harness/base/random.h"
 #include "harness/history/history.h"
 #include "harness/history/reads_clock.h"
+#include "harness/programs/models/drawn_models.h"
 #include "harness/programs/protocol/protocol.h"
 
 namespace kill9::programs {
@@ -49,11 +50,9 @@ struct WorkloadOptions {
 
 class Workload {
  public:
-  // The models that there is a workload of.
-  static std::vector<std::string> Models();
-  // Those that every program of the model is expected to have. REQUIRES: it is one of these.
+  // Those that every program of the model is expected to have. REQUIRES: there is such a model.
   static std::vector<Function> FunctionsOfModel(std::string_view model);
-  // REQUIRES: the model is one of these.
+  // REQUIRES: there is such a model.
   explicit Workload(const WorkloadOptions& options);
 
   uint32_t keys() const { return keys_; }
@@ -90,10 +89,6 @@ class Workload {
   const std::vector<std::string>& foreign() const { return foreign_; }
 
  private:
-  struct DrawnModel;
-  static const DrawnModel kDrawnModels[];
-  static const DrawnModel& DrawnModelOf(std::string_view name);
-
   Json ValueOf(uint64_t number) const;
   uint64_t NumberOf(const Json& value);
   absl::Status DecodeResult(const Answer& answer, Operation* operation);

@@ -4,7 +4,7 @@ file(GLOB FIRST_COMMAND_SOURCES CONFIGURE_DEPENDS stress/command/arguments/*.cc
   stress/command/arguments/refusals/*.cc)
 set(COMMAND_LINE_SOURCES ${FIRST_COMMAND_SOURCES})
 foreach(source terminal/terminal terminal/closing_summary torture/display torture/findings
-    torture/torture_continuation torture/torture_options torture/torture_run)
+    torture/program_flags torture/torture_continuation torture/torture_options torture/torture_run)
   list(APPEND FIRST_COMMAND_SOURCES ${CMAKE_SOURCE_DIR}/stress/command/${source}.cc)
 endforeach()
 add_library(kill9_torture_command STATIC ${FIRST_COMMAND_SOURCES})

@@ -60,9 +60,13 @@ int main(int argc, char** argv) {
   SetBuildCommit(kBuildCommit);
   CommandLine line("kill9: torture of the designs", VersionLine("kill9"), Terminal(1).columns());
   TortureFlags flags;
-  TortureOfDesigns torture = AddTortureOfDesigns(line, flags);
-  torture.command.OnCall(
-      [&] { return AreDesigns(flags.variant) ? TortureDesigns(flags) : HandOver(argc, argv); });
+  ProgramFlags programs;
+  TortureCommandLine torture = AddTorture(line, flags, programs);
+  torture.command.OnCall([&] {
+    if (programs.given() || !AreDesigns(flags.variant)) return HandOver(argc, argv);
+    RefuseWithoutPrograms(torture.of_programs);
+    return TortureDesigns(flags);
+  });
   const std::vector<std::string_view> words(argv + 1, argv + argc);
   const bool is_known =
       !words.empty() && words[0] == "torture" && absl::c_all_of(words, [&](std::string_view word) {

@@ -23,6 +23,13 @@ constexpr double kProgramSeconds = 10;
 
 }  // namespace
 
+void Ask(const ObjectWorker& worker, ProgramFlags* flags) {
+  flags->name = worker.name;
+  flags->fork_servers = {worker.fork_server};
+  flags->model = worker.workload.model;
+  if (worker.workload.numbers) flags->values = "numbers";
+}
+
 programs::ProgramOptions OptionsOf(const ProgramFlags& flags, const ProgramRun& run) {
   programs::ProgramOptions options;
   for (const std::string& line : flags.workers) options.programs.push_back({line, false});
@@ -59,54 +66,6 @@ void ShowWhatIsKept(const Json& run) {
   for (const Json& file : run["stderr_files"]) {
     std::cerr << "    what they said: " << file.get<std::string>() << "\n";
   }
-}
-
-std::vector<Option> AddProgramOptions(Command& command, ProgramFlags& flags,
-                                      const std::vector<Option>& of_designs) {
-  command.Group("Your own programs (docs/bring_your_own.md)");
-  Option worker =
-      command
-          .Add("--worker", flags.workers,
-               "instead of a design: a command line that speaks the worker protocol, lines of JSON "
-               "on standard input and output; given several times, participants have them by turns")
-          .Each();
-  Option fork_server =
-      command
-          .Add("--fork-server", flags.fork_servers,
-               "the same, where what is shared is inherited by fork: the program serves the socket "
-               "that is its descriptor 3, and forks a child for each connection")
-          .Each();
-  for (const Option& one : of_designs) {
-    worker.Excludes(one);
-    fork_server.Excludes(one);
-  }
-  return {
-      command.Add("--model", flags.model, "what the programs share")
-          .OneOf(programs::Workload::Models())
-          .ShowDefault(),
-      command.Add("--values", flags.values, "texts of all sizes, or numbers")
-          .OneOf({"texts", "numbers"})
-          .ShowDefault(),
-      command.Add("--keys", flags.keys, "so many; default: the model's").Between(1u, 100'000u),
-      command.AddFlag("--shared", flags.shared,
-                      "programs see this machine's /dev/shm, /tmp and PIDs, and no private ones")};
-}
-
-void RefuseWithoutPrograms(const std::vector<Option>& of_programs) {
-  for (const Option& option : of_programs) {
-    if (!option.IsGiven()) continue;
-    throw UsageError(option.name() + " is of programs of your own: --worker or --fork-server " +
-                     "says which");
-  }
-}
-
-Option AddKillAt(Command& command, ProgramFlags& flags) {
-  return command
-      .Add("--kill-at", flags.kill_at,
-           "where in a call victims die: at a random moment of it, or at one of its system calls "
-           "(by ptrace)")
-      .OneOf({"random", "syscalls"})
-      .ShowDefault();
 }
 
 int RunPrograms(const ProgramFlags& flags, const ProgramRun& run, const volatile int& interrupted) {

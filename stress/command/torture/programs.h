@@ -4,41 +4,16 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "harness/plugin/worker/object_worker.h"
 #include "harness/programs/options.h"
 #include "harness/result/result.h"
-#include "stress/command/arguments/options.h"
+#include "stress/command/torture/program_flags.h"
 
 namespace kill9 {
 
-// The options that only programs have.
-struct ProgramFlags {
-  std::string name;  // of an object that is asked so; empty: the command lines
-  std::vector<std::string> workers;
-  std::vector<std::string> fork_servers;
-  std::string model = "map";
-  std::string kill_at = "random";
-  std::string values = "texts";
-  uint32_t keys = 0;
-  bool shared = false;
-
-  bool given() const { return !workers.empty() || !fork_servers.empty(); }
-  void Ask(const ObjectWorker& worker) {
-    name = worker.name;
-    fork_servers = {worker.fork_server};
-    model = worker.workload.model;
-    if (worker.workload.numbers) values = "numbers";
-  }
-};
-// `of_designs`: the options that programs exclude. Returns those that need a program. Where they
-// die is asked for by AddKillAt.
-std::vector<Option> AddProgramOptions(Command& command, ProgramFlags& flags,
-                                      const std::vector<Option>& of_designs);
-Option AddKillAt(Command& command, ProgramFlags& flags);
-// Throws UsageError where one of them is given. REQUIRES: no program is.
-void RefuseWithoutPrograms(const std::vector<Option>& of_programs);
+// An object that is no store is asked as programs are.
+void Ask(const ObjectWorker& worker, ProgramFlags* flags);
 
 // Those that they share with runs of designs.
 struct ProgramRun {

@@ -39,7 +39,7 @@ int RunOwnPrograms(const Flags& flags) {
 bool AskAsWorker(Flags& flags) {
   const Design* design = FindDesign(flags.variant);
   const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
-  if (worker.has_value()) flags.programs.Ask(*worker);
+  if (worker.has_value()) Ask(*worker, &flags.programs);
   return worker.has_value();
 }
 
@@ -47,16 +47,11 @@ bool AskAsWorker(Flags& flags) {
 
 void AddTortureCommand(CommandLine& line) {
   auto flags = std::make_shared<Flags>();
-  TortureOfDesigns torture = AddTortureOfDesigns(line, *flags);
-  torture.command.Example("--worker='python3 worker.py' --model=map",
-                          "a program of your own, in any language (docs/bring_your_own.md)");
-  std::vector<Option> of_designs = torture.others;
-  of_designs.insert(of_designs.end(), {torture.design, torture.shape});
-  std::vector<Option> of_programs = AddProgramOptions(torture.command, flags->programs, of_designs);
-  of_programs.push_back(AddKillAt(torture.command, flags->programs));
-  torture.command.OnCall([flags, of_programs, others = torture.others] {
+  TortureCommandLine torture = AddTorture(line, *flags, flags->programs);
+  torture.command.OnCall([flags, of_designs = torture.of_designs,
+                          of_programs = torture.of_programs] {
     if (!flags->programs.given() && AskAsWorker(*flags)) {
-      for (const Option& one : others) {
+      for (const Option& one : of_designs) {
         if (!one.IsGiven()) continue;
         throw UsageError(one.name() + " is of stores, channels and heaps; what is tested is none");
       }

@@ -43,7 +43,7 @@ void OfferNames(CommandLine& line) {
 
 }  // namespace
 
-TortureOfDesigns AddTortureOfDesigns(CommandLine& line, TortureFlags& flags) {
+TortureCommandLine AddTorture(CommandLine& line, TortureFlags& flags, ProgramFlags& programs) {
   OfferNames(line);
   Command command = line.Add(
       "torture",
@@ -101,7 +101,15 @@ TortureOfDesigns AddTortureOfDesigns(CommandLine& line, TortureFlags& flags) {
                   "one design in one scenario, for a minute");
   command.Example("--variant=robust_unrepaired --fail-fast",
                   "how a failure looks: this baseline repairs nothing");
-  return {command, design, shape, {scenario, workload, rounds, shard, earlier, without_pauses}};
+  command.Example("--worker='python3 worker.py' --model=map",
+                  "a program of your own, in any language (docs/bring_your_own.md)");
+  TortureCommandLine torture{
+      command, {scenario, workload, rounds, shard, earlier, without_pauses}, {}};
+  std::vector<Option> excluded = torture.of_designs;
+  excluded.insert(excluded.end(), {design, shape});
+  torture.of_programs = AddProgramOptions(command, programs, excluded);
+  torture.of_programs.push_back(AddKillAt(command, programs));
+  return torture;
 }
 
 }  // namespace kill9

@@ -244,7 +244,7 @@ int Run(Flags flags) {
   TryOptions& options = flags.options;
   const Design* design = flags.programs.given() ? nullptr : &DesignOf(flags.object);
   const std::optional<ObjectWorker> worker = design == nullptr ? std::nullopt : WorkerOf(*design);
-  if (worker.has_value()) flags.programs.Ask(*worker);
+  if (worker.has_value()) Ask(*worker, &flags.programs);
   if (options.seed == 0) options.seed = std::random_device{}() | 1;
   NoteInterrupts();
   std::signal(SIGPIPE, SIG_IGN);
