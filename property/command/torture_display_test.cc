@@ -117,6 +117,18 @@ TEST(TortureDisplay, OfTheGateTellsWhatRuns) {
   EXPECT_THAT(text, ContainsRegex("\r.\\[K\\[1/[0-9]+, torture global_mutex [a-z_]+\\] [0-9]+ s"));
 }
 
+TEST(TortureDisplay, OfTheExplorerTellsWhichSceneItIsAt) {
+  const std::string text =
+      OnTerminal(80, {"explore", "--variant=cas_slots,slot_ring", "--scenario=get,receive,recover",
+                      "--schedules=20", "--seconds=600"});
+  EXPECT_THAT(text, HasSubstr("\r\033[K[1/"));
+  EXPECT_THAT(text, ContainsRegex(", ~(599|600) s left\\] [a-z_]+ [a-z]+\r.\\[K"));
+  EXPECT_THAT(text, ContainsRegex("\ncas_slots get +.\\[32mpass.\\[0m  [0-9]+ schedules?, "));
+  for (const absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+    EXPECT_LE(line.size(), 80u + std::string_view("\033[32m\033[0m").size()) << line;
+  }
+}
+
 TEST(TortureDisplay, HasColourOnlyWhereThatIsWanted) {
   EXPECT_THAT(OnTerminal(80, kShortRun), HasSubstr("\033[32mpass\033[0m"));
   EXPECT_THAT(OnTerminal(80, kShortRun, "1"), Not(HasSubstr("\033[32m")));

@@ -24,7 +24,10 @@ class ScenePoolTest : public testing::Test {
   ~ScenePoolTest() override { is_interrupted = 0; }
 
   ScenePool Pool(bool fail_fast = false) {
-    return ScenePool({.processes = 3, .fail_fast = fail_fast, .lines = &lines_}, &runs_, &exit_);
+    return ScenePool({.processes = 3,
+                      .fail_fast = fail_fast,
+                      .lines = [this]() -> std::ostream& { return lines_; }},
+                     &runs_, &exit_);
   }
   // Work that says its name, after `first`.
   ScenePool::Work Says(

@@ -121,8 +121,7 @@ std::string RepeatLine(const std::string& token) {
 }
 
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
-               Json* runs) {
-  std::ostream& out = LinesBeside(arguments.json);
+               ExploreLines& lines, Json* runs) {
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
   explore::ExploreOptions options;
   options.model = ChooseModel(arguments.model);
@@ -145,11 +144,13 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                                            .contended = result.contended});
   }
   if (!arguments.quiet || verdict != Verdict::kPass) {
-    out << absl::StrFormat("%-22s %-20s %-4s %-16s %9d schedules %9d states  %s\n",
-                           std::string(variant.name()), name, arguments.model,
-                           std::string(VerdictName(verdict)), result.schedules,
-                           result.distinct_states, result.exhaustive ? "exhaustive" : "not all");
+    lines.Scene(
+        absl::StrCat(std::string(variant.name()), " ", name), arguments.model, verdict,
+        VerdictName(verdict),
+        absl::StrFormat("%d schedules, %d states, %s", result.schedules, result.distinct_states,
+                        result.exhaustive ? "exhaustive" : "not all"));
   }
+  std::ostream& out = lines.Out();
   if (result.unsteady) out << "    " << kUnsteady << "\n";
   if (!token.empty()) {
     out << explore::RenderTable(result.steps, scene->participants()) << "    "
@@ -173,8 +174,8 @@ namespace {
 
 // Of the drawn scene in which something was wrong, again: its schedule, shortened, and its token.
 int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
-              const ExploreArguments& arguments, Json* runs) {
-  std::ostream& out = LinesBeside(arguments.json);
+              const ExploreArguments& arguments, ExploreLines& lines, Json* runs) {
+  std::ostream& out = lines.Out();
   ExploreArguments of_it = arguments;
   of_it.deaths = static_cast<uint32_t>(swarm.found->scene.deaths);
   of_it.strategy = "random";
@@ -182,7 +183,7 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
   of_it.budget_seconds = kNoBound;
   const std::string& scenario = swarm.found->scene.name;
   if (!swarm.found->finding.has_value()) {
-    const int code = ExploreOne(variant, scenario, of_it, runs);
+    const int code = ExploreOne(variant, scenario, of_it, lines, runs);
     if (code != kExitPass) return code;
     (*runs).back()["verdict"] = VerdictName(Verdict::kUndecided);
     (*runs).back()["reason"] = kUnsteady;
@@ -209,7 +210,8 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
 }  // namespace
 
 // Many drawn scenes, as one.
-int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json* runs) {
+int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, ExploreLines& lines,
+                 Json* runs) {
   const explore::SwarmResult swarm =
       explore::ExploreSwarm(variant, {.model = ChooseModel(arguments.model),
                                       .seed = arguments.seed,
@@ -224,16 +226,14 @@ int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json*
   all.seconds = swarm.seconds;
   const Verdict verdict = swarm.found.has_value() ? Verdict::kViolation : VerdictOf(all);
   if (!arguments.quiet || verdict != Verdict::kPass) {
-    LinesBeside(arguments.json) << absl::StrFormat(
-                                       "%-22s %-20s %-4s %-16s %9d schedules %9d scenes\n",
-                                       std::string(variant.name()), kDrawnScenes, arguments.model,
-                                       swarm.found.has_value() ? "a finding" : VerdictName(verdict),
-                                       swarm.schedules, swarm.scenes)
-                                << std::flush;
+    lines.Scene(absl::StrCat(std::string(variant.name()), " ", std::string(kDrawnScenes)),
+                arguments.model, verdict,
+                swarm.found.has_value() ? "a finding" : VerdictName(verdict),
+                absl::StrFormat("%d schedules, %d scenes", swarm.schedules, swarm.scenes));
   }
   int code = ExitCode(verdict);
   if (swarm.found.has_value()) {
-    code = TellDrawn(variant, swarm, arguments, runs);
+    code = TellDrawn(variant, swarm, arguments, lines, runs);
   } else {
     runs->push_back(RunOf(variant, std::string(kDrawnScenes), arguments, all, verdict, ""));
   }

@@ -7,6 +7,7 @@
 
 #include "harness/result/result.h"
 #include "stress/command/explore/explore_arguments.h"
+#include "stress/command/explore/explore_lines.h"
 #include "variants/object.h"
 
 namespace kill9 {
@@ -14,8 +15,9 @@ namespace kill9 {
 std::string RepeatLine(const std::string& token);
 // Each returns an exit code.
 int ExploreOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
-               Json* runs);
-int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Json* runs);
+               ExploreLines& lines, Json* runs);
+int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, ExploreLines& lines,
+                 Json* runs);
 int RepeatToken(const ExploreArguments& arguments);
 
 }  // namespace kill9

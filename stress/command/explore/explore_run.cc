@@ -1,7 +1,6 @@
 // What kill9-explore does.
 #include <algorithm>
 #include <chrono>
-#include <iostream>
 #include <map>
 #include <memory>
 
@@ -13,15 +12,15 @@
 #include "harness/kinds/result_of_designs.h"
 #include "harness/result/result.h"
 #include "harness/result/verdict.h"
-#include "stress/command/arguments/complain.h"
 #include "stress/command/arguments/choices.h"
+#include "stress/command/arguments/complain.h"
 #include "stress/command/explore/explore_arguments.h"
+#include "stress/command/explore/explore_lines.h"
 #include "stress/command/explore/explore_one.h"
 #include "stress/command/explore/explore_units.h"
 #include "stress/command/explore/scene_pool.h"
 #include "stress/command/interrupts.h"
 #include "stress/command/terminal/closing_summary.h"
-#include "stress/command/terminal/terminal.h"
 
 namespace kill9 {
 namespace {
@@ -52,8 +51,8 @@ std::string WordsOf(OrderingAnswer answer, const explore::WeakenedOrdering& one)
 }
 
 // Not a test of the design: how much of its memory orders the explorer would miss.
-int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, Json* runs) {
-  std::ostream& out = LinesBeside(arguments.json);
+int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, ExploreLines& lines,
+                     Json* runs) {
   const auto scene = [&variant](const std::string& name) { return SceneOf(variant, name); };
   const std::vector<explore::WeakenedOrdering> all =
       explore::ScoreOrderings(ScenariosOf(variant, arguments.scenario, arguments), scene,
@@ -65,6 +64,7 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
                                .place = arguments.place,
                                .design = std::string(variant.name()),
                                .interrupted = &is_interrupted});
+  std::ostream& out = lines.Out();
   std::map<OrderingAnswer, size_t> count;
   Json list = Json::array();
   for (const explore::WeakenedOrdering& one : all) {
@@ -109,9 +109,10 @@ int ScoreOrderingsOf(const Design& variant, const ExploreArguments& arguments, J
 
 // What is asked for and not run is told.
 int Skip(const Design& variant, const std::string& scenario, const std::string& reason,
-         const ExploreArguments& arguments, Json* runs) {
-  LinesBeside(arguments.json) << absl::StrFormat("%-22s skipped: %s\n", std::string(variant.name()),
-                                                 reason);
+         const ExploreArguments& arguments, ExploreLines& lines, Json* runs) {
+  lines.Out() << lines.terminal().Broken(
+                     absl::StrFormat("%-22s skipped: %s", std::string(variant.name()), reason))
+              << "\n";
   runs->push_back({{"variant", variant.name()},
                    {"scenario", scenario},
                    {"memory_model", arguments.model},
@@ -122,11 +123,10 @@ int Skip(const Design& variant, const std::string& scenario, const std::string& 
 
 // Not a test of the design: whether the explorer's is the shipped one.
 int CompareOne(const Design& variant, const std::string& name, const ExploreArguments& arguments,
-               Json* runs) {
-  std::ostream& out = LinesBeside(arguments.json);
+               ExploreLines& lines, Json* runs) {
   const std::unique_ptr<explore::Scene> scene = SceneOf(variant, name);
   if (const char* why = scene->why_not_shipped(); why != nullptr) {
-    return Skip(variant, name, why, arguments, runs);
+    return Skip(variant, name, why, arguments, lines, runs);
   }
   const explore::ShippedScore score =
       explore::CompareWithShipped(std::string(variant.name()), name, *scene,
@@ -138,9 +138,11 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
                           : is_interrupted != 0 ? Verdict::kUndecided
                           : score.same == 0     ? Verdict::kVacuous
                                                 : Verdict::kPass;
-  out << absl::StrFormat("%-22s %-20s %-16s %6d the same (%d moved) %6d other %6d diverged\n",
-                         std::string(variant.name()), name, std::string(VerdictName(verdict)),
-                         score.same, score.moved, score.other, score.diverged);
+  lines.Scene(absl::StrCat(std::string(variant.name()), " ", name), "sc", verdict,
+              VerdictName(verdict),
+              absl::StrFormat("%d the same (%d moved), %d other, %d diverged", score.same,
+                              score.moved, score.other, score.diverged));
+  std::ostream& out = lines.Out();
   Json run = {{"variant", variant.name()},
               {"scenario", name},
               {"memory_model", "sc"},
@@ -170,14 +172,13 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
 
 // The process in which it was explored has ended without an answer.
 int TellEnd(const Unit& unit, const ExploreArguments& arguments, Verdict verdict,
-            const std::string& how, Json* runs) {
+            const std::string& how, ExploreLines& lines, Json* runs) {
   const std::string repeat =
       absl::StrCat("kill9 explore --variant=", std::string(unit.variant->name()), " --scenario='",
                    unit.scenario, "' --model=", arguments.model, " --strategy=", arguments.strategy,
                    " --deaths=", arguments.deaths, " --seed=", arguments.seed);
-  LinesBeside(arguments.json) << absl::StrFormat(
-      "%-22s %-20s %-4s %s: %s\n    repeat: %s\n", std::string(unit.variant->name()), unit.scenario,
-      arguments.model, std::string(VerdictName(verdict)), how, repeat);
+  lines.Scene(unit.name(), arguments.model, verdict, VerdictName(verdict), how);
+  lines.Out() << "    repeat: " << repeat << "\n";
   runs->push_back({{"variant", unit.variant->name()},
                    {"scenario", unit.scenario},
                    {"memory_model", arguments.model},
@@ -187,14 +188,19 @@ int TellEnd(const Unit& unit, const ExploreArguments& arguments, Verdict verdict
   return ExitCode(verdict);
 }
 
-int RunUnit(const Unit& unit, const ExploreArguments& arguments, Json* runs) {
+int RunUnit(const Unit& unit, const ExploreArguments& arguments, ExploreLines& lines, Json* runs) {
   if (const std::string why = explore::WhyNotExplored(*unit.variant); !why.empty()) {
-    return Skip(*unit.variant, unit.scenario, why, arguments, runs);
+    return Skip(*unit.variant, unit.scenario, why, arguments, lines, runs);
   }
-  if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, runs);
-  if (unit.is_drawn()) return ExploreDrawn(*unit.variant, arguments, runs);
-  if (arguments.shipped > 0) return CompareOne(*unit.variant, unit.scenario, arguments, runs);
-  return ExploreOne(*unit.variant, unit.scenario, arguments, runs);
+  if (arguments.orderings) return ScoreOrderingsOf(*unit.variant, arguments, lines, runs);
+  if (unit.is_drawn()) return ExploreDrawn(*unit.variant, arguments, lines, runs);
+  if (arguments.shipped > 0)
+    return CompareOne(*unit.variant, unit.scenario, arguments, lines, runs);
+  return ExploreOne(*unit.variant, unit.scenario, arguments, lines, runs);
+}
+
+std::string TimeLeft(double seconds) {
+  return seconds > 0 ? absl::StrFormat(", ~%.0f s left", seconds) : "";
 }
 
 // What all shards of a run have in common.
@@ -230,9 +236,15 @@ int RunExplore(const ExploreArguments& arguments) {
     return one.is_drawn() && explore::WhyNotExplored(*one.variant).empty();
   });
   const double seconds_of_named = arguments.seconds * (drawn > 0 ? kShareOfNamed : 1);
+  ExploreLines lines(arguments.json);
+  size_t begun = 0;
+  const auto note_unit = [&result](const Unit& unit, int code, Json* of_unit) {
+    if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
+    return code;
+  };
   ScenePool pool({.processes = ProcessesOf(arguments),
                   .fail_fast = arguments.fail_fast,
-                  .lines = &LinesBeside(arguments.json)},
+                  .lines = [&lines]() -> std::ostream& { return lines.Out(); }},
                  &runs, &exit_code);
   for (const Unit& unit : units) {
     // These have processes of their own.
@@ -248,21 +260,28 @@ int RunExplore(const ExploreArguments& arguments) {
     if (unit.is_drawn() && arguments.seconds > 0 && drawn > 0) {
       of_it.budget_seconds = std::max((arguments.seconds - gone.count()) / drawn--, 0.01);
     }
-    const auto run = [&unit, of_it, &result](Json* of_unit) {
-      const int code = RunUnit(unit, of_it, of_unit);
-      if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
-      return code;
+    const auto progress = [&] {
+      lines.Progress(absl::StrFormat("[%d/%d%s] %s", ++begun, units.size(),
+                                     TimeLeft(arguments.seconds - gone.count()), unit.name()));
     };
     if (unit.is_drawn()) {
-      exit_code = WorseExitCode(exit_code, run(&runs));
+      progress();
+      const int code = RunUnit(unit, of_it, lines, &runs);
+      exit_code = WorseExitCode(exit_code, note_unit(unit, code, &runs));
       continue;
     }
-    const auto ended = [&](Verdict verdict, const std::string& how, Json* of_unit) {
-      const int code = TellEnd(unit, arguments, verdict, how, of_unit);
-      if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
-      return code;
+    const auto run = [&](Json* of_unit) {
+      ExploreLines own(arguments.json);
+      return note_unit(unit, RunUnit(unit, of_it, own, of_unit), of_unit);
+    };
+    // What it refers to outlives the pool.
+    const auto ended = [&unit, &arguments, &lines, &note_unit](
+                           Verdict verdict, const std::string& how, Json* of_unit) {
+      const int code = TellEnd(unit, arguments, verdict, how, lines, of_unit);
+      return note_unit(unit, code, of_unit);
     };
     pool.Begin(run, ended);
+    progress();
   }
   pool.Finish();
   const bool all_skipped = std::all_of(runs.begin(), runs.end(), [](const Json& run) {
@@ -274,16 +293,15 @@ int RunExplore(const ExploreArguments& arguments) {
                 VerdictOf(run).value_or(Verdict::kUndecided),
                 TextField(run, "message", TextField(run, "reason")));
   }
-  const Terminal terminal(arguments.json == "-" ? 2 : 1);
   if (!runs.empty()) {
-    LinesBeside(arguments.json) << "\n"
-                                << summary.Failures(terminal) << summary.Counts(terminal, "scene")
-                                << "\n"
-                                << std::flush;
+    lines.Out() << "\n"
+                << summary.Failures(lines.terminal()) << summary.Counts(lines.terminal(), "scene")
+                << "\n"
+                << std::flush;
   }
   result["interrupted"] = is_interrupted != 0;
   if (is_interrupted != 0) {
-    LinesBeside(arguments.json) << "interrupted: what is above was explored\n" << std::flush;
+    lines.Out() << "interrupted: what is above was explored\n" << std::flush;
     exit_code = WorseExitCode(exit_code, kExitUndecided);
   }
   if (all_skipped) exit_code = WorseExitCode(exit_code, kExitUndecided);

@@ -69,13 +69,14 @@ void ScenePool::Begin(const Work& work, Ended ended) {
   if (pipe2(ends, O_CLOEXEC) != 0) {
     throw UsageError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
   }
-  *options_.lines << std::flush;
+  std::ostream& lines = options_.lines();
+  lines << std::flush;
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
     DieWithParent(parent);
     close(ends[0]);
-    Answer(work, *options_.lines, ends[1]);
+    Answer(work, lines, ends[1]);
   }
   close(ends[1]);
   if (pid < 0) {
@@ -142,7 +143,7 @@ void ScenePool::Tell(const Member& member, int status) {
     return;
   }
   if (answer.contains("usage")) throw UsageError(answer["usage"].get<std::string>());
-  *options_.lines << answer["lines"].get<std::string>() << std::flush;
+  options_.lines() << answer["lines"].get<std::string>() << std::flush;
   for (Json& run : answer["runs"]) runs_->push_back(std::move(run));
   *exit_code_ = WorseExitCode(*exit_code_, answer["exit_code"].get<int>());
 }

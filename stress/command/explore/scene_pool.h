@@ -27,7 +27,7 @@ class ScenePool {
   struct Options {
     uint32_t processes = 1;
     bool fail_fast = false;  // what comes behind the first answer that fails is dropped
-    std::ostream* lines = nullptr;
+    std::function<std::ostream&()> lines;  // where they are told, each time
   };
   // Answers go to `runs` and, the worst of them, to `exit_code`; both outlive the pool.
   ScenePool(const Options& options, Json* runs, int* exit_code);

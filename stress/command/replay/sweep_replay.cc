@@ -89,8 +89,11 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
                                          stepper::Symbols(worker).Describe(failure.address))
                       << "\n";
           }
-          std::cerr << "  " << VerdictName(failure.verdict) << ": " << failure.message << "\n";
-          std::cerr << failure.window << DescribeWaiting(sweep::RunOf(*request, found));
+          std::cerr << terminal.Broken(absl::StrCat("  ", std::string(VerdictName(failure.verdict)),
+                                                    ": ", failure.message))
+                    << "\n"
+                    << failure.window
+                    << terminal.Broken(DescribeWaiting(sweep::RunOf(*request, found)));
         }
         if (found.error[0] != '\0') std::cerr << "  " << found.error << "\n";
         std::cerr << "  failed " << CountOf(found.replayed_alike, "time") << " of "
@@ -106,7 +109,7 @@ int ReplaySweepRun(const Json& run, const SweepReplayOptions& options) {
   if (status.ok() && failed && request->replay) {
     const std::vector<stepper::StackFrame> frames = FramesOfTheVictim(*request);
     if (!frames.empty()) {
-      std::cerr << "  where the victim stands:\n" << stepper::RenderStack(frames);
+      std::cerr << "  where the victim stands:\n" << terminal.Broken(stepper::RenderStack(frames));
     }
   }
   if (status.ok()) return exit_code;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "harness/base/text/shell_word.h"
 #include "harness/kinds/sweep_kinds.h"
 #include "harness/result/command_name.h"
@@ -53,10 +54,12 @@ std::optional<Found> FindCell(const Design& design, std::string_view verdict) {
   std::optional<Found> found;
   size_t done = 0;
   const std::vector<sweep::CellRequest> cells = CellsOf(design);
+  const Terminal terminal(2);
+  LiveLine live(std::cerr, terminal);
   const absl::Status status = sweep::RunCells(
       cells, 0, [&enough] { return enough; },
       [&](const sweep::CellRequest& request, sweep::CellArea& area, pid_t) {
-        ++done;
+        live.Show(absl::StrFormat("[%d/%d] cells of the sweep", ++done, cells.size()));
         if (area.result.failures == 0) return;
         const bool alike = VerdictName(area.result.failure[0].verdict) == verdict;
         if (found.has_value() && (found->alike || !alike)) return;
@@ -65,6 +68,7 @@ std::optional<Found> FindCell(const Design& design, std::string_view verdict) {
         enough = alike;
       },
       kMostSeconds);
+  live.Clear();
   if (!status.ok() && !absl::IsCancelled(status)) {
     std::cerr << "kill9 replay: no cell of the sweep was looked for: " << status.message() << "\n";
     return std::nullopt;
@@ -82,7 +86,7 @@ bool ExplainTorture(const Design& design, const Json& run, const std::string& fo
                                                TextField(run, "scenario"), ": ", verdict, ": ",
                                                TextField(run, "reason", "no reason was kept")))
             << "\n";
-  std::cerr << DescribeWaiting(run);
+  std::cerr << Terminal(2).Broken(DescribeWaiting(run));
   const std::string shown = TextField(run, "counterexample");
   const bool shows_it =
       CheckKeptHistory(*FindModel(design.model()), run, folder) == Verdict::kViolation;

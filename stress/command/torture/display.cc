@@ -59,8 +59,8 @@ std::string Padded(const std::string& text, int width) {
 
 }  // namespace
 
-std::string FindingText(const Json& run) {
-  std::string text = DescribeWaiting(run);
+std::string FindingText(const Terminal& terminal, const Json& run) {
+  std::string text = terminal.Broken(DescribeWaiting(run));
   if (run.contains("counterexample")) {
     absl::StrAppend(&text, TextField(run, "counterexample"), "\n");
     const Json files = run.value("counterexample_files", Json::array());
@@ -138,7 +138,7 @@ void Display::Done(const std::string& name, const TortureResult& result) {
     out_ << "    shape " << run["shape"]["text"].get<std::string>() << "\n";
   }
   if (!result.reason.empty()) out_ << terminal_.Broken("    " + result.reason) << "\n";
-  if (!passed) out_ << FindingText(run);
+  if (!passed) out_ << FindingText(terminal_, run);
   out_ << std::flush;
 }
 

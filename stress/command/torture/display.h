@@ -15,7 +15,7 @@ namespace kill9 {
 
 // What is told of a run that did not pass: what a survivor waits for, the counterexample, where it
 // was written, the line that repeats it. Each part ends its line.
-std::string FindingText(const Json& run);
+std::string FindingText(const Terminal& terminal, const Json& run);
 // How to go on from the folder of what was found.
 std::string HowToReplay(const std::string& kept);
 

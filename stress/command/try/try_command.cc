@@ -48,6 +48,7 @@ class Page {
   explicit Page(bool to_errors)
       : out_(to_errors ? std::cerr : std::cout), terminal_(to_errors ? 2 : 1) {}
 
+  const Terminal& terminal() const { return terminal_; }
   void Progress(const std::string& text) { live_.Show(text); }
   // Whole lines.
   void Text(const std::string& lines) {
@@ -81,7 +82,7 @@ void ShowTorture(Page& page, const Json& runs) {
                            TextField(run, "scenario"), ": ",
                            TextField(run, "reason", "no reason was kept")));
     if (const std::string last = TextField(run, "last_death"); !last.empty()) page.Line(last);
-    page.Text(FindingText(run));
+    page.Text(FindingText(page.terminal(), run));
     ShowWhatIsKept(run);
     return;
   }
