@@ -135,6 +135,16 @@ TEST(ReportAnswer, RecommendsNothingThatFailed) {
   EXPECT_THAT(TextOf(Answer(folder).items[0]), HasSubstr("nothing can be recommended"));
 }
 
+TEST(ReportAnswer, CallsFailedOnlyWhatFailed) {
+  Folder folder;
+  Write(folder, {.locked_verdict = "vacuous"});
+  const List list = Answer(folder);
+  ASSERT_GE(list.items.size(), 2u);
+  EXPECT_EQ(TextOf(list.items[list.items.size() - 2]),
+            "Failed, and no choice however fast: naive (violation).");
+  EXPECT_EQ(TextOf(list.items.back()), "Not decided, so no choice: locked (vacuous).");
+}
+
 // Five figures, none apart from its counterpart by the rounds, but all higher.
 TEST(ReportAnswer, SeesWhatOnlyManyFiguresTogetherShow) {
   const auto answer = [](double factor) {

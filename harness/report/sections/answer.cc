@@ -178,7 +178,9 @@ class Answer {
       list.items.push_back(ReasonsToChange(name, measures));
     }
     if (!forgetful_.empty()) list.items.push_back(ReasonsOf(forgetful_[0]));
-    if (!failed_.empty()) list.items.push_back(Failures("Failed, and no choice however fast: "));
+    if (!failed_.empty())
+      list.items.push_back(All("Failed, and no choice however fast: ", failed_));
+    if (!undecided_.empty()) list.items.push_back(All("Not decided, so no choice: ", undecided_));
     return list;
   }
 
@@ -190,7 +192,7 @@ class Answer {
       if (Worse(worst.verdict, run.verdict) != worst.verdict) worst = {name, run.verdict, run.link};
     }
     if (Badness(worst.verdict) > 0) {
-      failed_.push_back(worst);
+      (MarkOf(worst.verdict) == Mark::kBad ? failed_ : undecided_).push_back(worst);
       return;
     }
     if (worst.verdict != "pass" || RoleOf(results_, name) == Role::kBaseline) return;
@@ -339,13 +341,13 @@ class Answer {
                         ": ", Told(measure, measure.of(results_, leaders_[0])->median), ")");
   }
 
-  std::vector<Span> Failures(std::string_view title) const {
+  static std::vector<Span> All(std::string_view title, const std::vector<Found>& all) {
     std::vector<Span> words = {std::string(title)};
-    for (size_t i = 0; i < failed_.size(); ++i) {
+    for (size_t i = 0; i < all.size(); ++i) {
       if (i > 0) words.push_back(", ");
-      words.push_back(Strong(failed_[i].name));
+      words.push_back(Strong(all[i].name));
       words.push_back(" (");
-      words.push_back(Span(failed_[i].verdict, failed_[i].link));
+      words.push_back(Span(all[i].verdict, all[i].link));
       words.push_back(")");
     }
     words.push_back(".");
@@ -356,7 +358,7 @@ class Answer {
   const std::string object_;
   const std::vector<const Measure*> measures_;
   std::vector<std::string> passed_, keepers_, forgetful_;
-  std::vector<Found> failed_;
+  std::vector<Found> failed_, undecided_;
   std::vector<std::string> leaders_;  // the best by the first measure, and who equals it
   std::vector<std::pair<std::string, std::vector<const Measure*>>> alternatives_;
 };
