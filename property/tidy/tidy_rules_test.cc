@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "property/tidy/atomics.h"
 #include "property/tidy/folders.h"
+#include "property/tidy/links.h"
 #include "property/tidy/names.h"
 #include "property/tidy/scopes.h"
 #include "property/tidy/sizes.h"
@@ -225,6 +226,17 @@ TEST(TidyNames, DocumentThatTheIndexDoesNotListIsFound) {
                             {"stress/README.md", ""}});
   EXPECT_THAT(Found(UnlistedDocuments(tree)),
               ElementsAre("docs/forgotten.md:0", "docs/other/c.md:0"));
+}
+
+TEST(TidyLinks, LinkThatLeadsNowhereIsFound) {
+  const Tree tree = TreeOf({{"docs/a.md",
+                             "# One, `two` and 3\n[a](#one-two-and-3), [b](b.md#id), [c](../docs)\n"
+                             "[d](https://x.y/z), [e](../variants/), ![f](f.svg), [g](b.md)\n"
+                             "[h](../b.md)\n[i](#two)\n[j](b.md#no)\n[k](../docs#a)\n"},
+                            {"docs/b.md", "<a id=\"id\"></a>\n no # heading\n"},
+                            {"variants/store.h", ""}});
+  EXPECT_THAT(Found(BrokenLinks(tree)),
+              ElementsAre("docs/a.md:4", "docs/a.md:5", "docs/a.md:6", "docs/a.md:7"));
 }
 
 TEST(TidyNames, WordThatMustNotAppearIsFound) {

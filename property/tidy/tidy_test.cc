@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "property/tidy/atomics.h"
 #include "property/tidy/folders.h"
+#include "property/tidy/links.h"
 #include "property/tidy/names.h"
 #include "property/tidy/scopes.h"
 #include "property/tidy/sizes.h"
@@ -39,6 +40,7 @@ const Rule kRules[] = {{"LongLines", LongLines},
                        {"UnknownInvariants", UnknownInvariants},
                        {"UnknownPaths", UnknownPaths},
                        {"UnlistedDocuments", UnlistedDocuments},
+                       {"BrokenLinks", BrokenLinks},
                        {"OrdersLeftOut", OrdersLeftOut},
                        {"OrdersWithoutReason", OrdersWithoutReason}};
 
