@@ -18,7 +18,8 @@
 //     rests on.
 // V3  Everything else (the kinds of extents, their counts, `tail`, the cursor, the sums) follows
 //     from the truth. It may be half-changed when its changer dies, so whoever gets the mutex of a
-//     dead owner makes all of it anew (Rebuild) before the mutex is consistent.
+//     dead owner makes all of it anew (Rebuild) before the mutex is consistent; and so does who
+//     attaches while nobody else is attached: a file at rest may have been damaged.
 // V4  Sequences grow along the log.
 // V5  A payload belongs to one row or to one record that is not acknowledged, never to both.
 // V6  A record names as its taker a participant by slot and generation. It is taken from nobody who

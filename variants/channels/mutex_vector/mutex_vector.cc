@@ -63,8 +63,12 @@ class MutexVectorDesign final : public ChannelDesign {
                                                   const Membership& membership) const override {
     if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
     Space space(segment);
-    // Whatever was under way in a copy, the next one makes everything anew.
-    const auto reset = [&space] { space.header().mutex.Reset(!space.header().mutex.LooksFree()); };
+    // Whoever is alone makes everything anew: whatever was under way in a copy, and whatever has
+    // become of the file meanwhile. Where the truth contradicts itself the next one says so.
+    const auto reset = [&space] {
+      RobustMutex& mutex = space.header().mutex;
+      mutex.Reset(!mutex.LooksFree() || !space.Rebuild());
+    };
     // If there is damage, the participant's operations report it.
     absl::StatusOr<Participant> participant =
         ClaimAdmitted(space.participants(), segment->fd(), reset,

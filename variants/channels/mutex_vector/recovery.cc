@@ -106,6 +106,7 @@ bool Space::ClaimPayload(const Payload& payload) {
     ++extent.live;
     return extent.kind == ExtentKind::kPayload;
   }
+  if (payload.at * kUnit != extents_begin_ + first * extent_bytes_) return false;
   for (uint32_t i = first; i < first + ExtentsFor(payload.size); ++i) {
     if (extent_table_[i].kind != ExtentKind::kFree) return false;
     extent_table_[i].kind = ExtentKind::kRun;
