@@ -117,14 +117,17 @@ void TakePriority() {
   context.errors_fd = memfd_create("kill9-errors", MFD_CLOEXEC);
   absl::StatusOr<std::shared_ptr<Segment>> segment = context.design.Create(context.segment_options);
   if (!segment.ok()) {
-    Say(handover, absl::StrCat("cannot create the segment: ", segment.status().ToString()));
+    const bool is_full =
+        absl::IsResourceExhausted(segment.status()) && !context.location.name.empty();
+    Say(handover, absl::StrCat("cannot create the segment: ", segment.status().message(),
+                               is_full ? "; it lies in /dev/shm, which needs more room" : ""));
     _exit(kExitSetup);
   }
   if (!context.scenario.named_segment) context.segment = *segment;
   if (context.scenario.inherit_handle) {
     absl::StatusOr<std::unique_ptr<SharedObject>> inherited = context.design.AttachObject(*segment);
     if (!inherited.ok()) {
-      Say(handover, absl::StrCat("cannot attach: ", inherited.status().ToString()));
+      Say(handover, absl::StrCat("cannot attach: ", inherited.status().message()));
       _exit(kExitSetup);
     }
     context.inherited = *std::move(inherited);
@@ -132,7 +135,7 @@ void TakePriority() {
   for (uint32_t i = 0; i < context.prepared.idle(); ++i) {
     absl::StatusOr<std::unique_ptr<SharedObject>> idle = context.design.AttachObject(*segment);
     if (!idle.ok()) {
-      Say(handover, absl::StrCat("cannot attach: ", idle.status().ToString()));
+      Say(handover, absl::StrCat("cannot attach: ", idle.status().message()));
       _exit(kExitSetup);
     }
     context.idle.push_back(*std::move(idle));
@@ -438,7 +441,7 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   if (absl::IsUnimplemented(prepared.status())) {
     return CannotRun(design, scenario, std::string(prepared.status().message()), Verdict::kSkipped);
   }
-  if (!prepared.ok()) return CannotRun(design, scenario, prepared.status().ToString());
+  if (!prepared.ok()) return CannotRun(design, scenario, std::string(prepared.status().message()));
   const ControlMemory memory((*prepared)->boards_size());
   const SharedMapping<Handover> handover = MapShared<Handover>();
   if (!memory.ok() || handover == nullptr) {
@@ -447,7 +450,8 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
   (*prepared)->UseBoards(memory.boards());
   absl::StatusOr<std::unique_ptr<Recording>> recording =
       Recording::Create({.slots = kSlots, .capacity = kRingCapacity}, Clock::Checked());
-  if (!recording.ok()) return CannotRun(design, scenario, recording.status().ToString());
+  if (!recording.ok())
+    return CannotRun(design, scenario, std::string(recording.status().message()));
   RunContext context{.design = design,
                      .scenario = scenario,
                      .seed = options.seed,
@@ -467,13 +471,13 @@ TortureResult RunTorture(const Design& design, const Scenario& original,
     context.location = {SegmentKind::kNamed,
                         absl::StrCat("kill9-", getpid(), "-", MonotonicNs() % 1'000'000'000)};
     if (absl::Status status = unlinker.Watch(context.location); !status.ok()) {
-      return CannotRun(design, scenario, status.ToString());
+      return CannotRun(design, scenario, std::string(status.message()));
     }
   }
   context.segment_options.location = context.location;
   absl::StatusOr<std::unique_ptr<CheckerProcess>> checker =
       CheckerProcess::Start(CheckingOf(context, *driver, options));
-  if (!checker.ok()) return CannotRun(design, scenario, checker.status().ToString());
+  if (!checker.ok()) return CannotRun(design, scenario, std::string(checker.status().message()));
   const pid_t supervisor = ForkSupervisor(context, options, **checker, *handover);
   if (supervisor < 0) {
     return CannotRun(design, scenario, absl::StrCat("cannot fork: ", std::strerror(errno)));

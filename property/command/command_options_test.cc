@@ -71,6 +71,17 @@ TEST(Options, InAFolderThatWasRemovedNoCommandWorks) {
   }
 }
 
+// A user namespace without a mapping: whoever is root here is nobody there.
+TEST(Options, InAFolderThatMayNotBeUsedNoCommandWorks) {
+  const OwnFolder own;
+  const Ended ended =
+      RunLine("cd " + own.path() + " && mkdir closed && cd closed && chmod 0 . && unshare --user " +
+              KILL9_COMMAND + " list 2>&1; code=$?; chmod 700 .; exit $code");
+  if (ended.output.starts_with("unshare:")) GTEST_SKIP() << ended.output;
+  EXPECT_EQ(ended.exit_code, 2) << ended.output;
+  EXPECT_THAT(ended.output, HasSubstr("the current folder cannot be used: Permission denied"));
+}
+
 TEST(Options, OfProgramsOfOnesOwnNeedOne) {
   for (const char* option : {"--model=map", "--model=mutex", "--kill-at=syscalls",
                              "--values=numbers", "--keys=3", "--shared"}) {
@@ -326,6 +337,16 @@ TEST_F(PlantedCommand, WhatIsNotBuiltIsNoAnswer) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ((*result)["runs"][0]["verdict"], "undecided");
   EXPECT_EQ(Planted("--name=controls").exit_code, 3) << "a control that did not run did not pass";
+}
+
+TEST_F(PlantedCommand, WhyThereIsNoAnswerIsSaid) {
+  const Ended ended = RunLine(absl::StrCat("TMPDIR=/nonexistent ", KILL9_COMMAND,
+                                           " planted --manifest=", Path("manifest.json"),
+                                           " --name=a_bug --tier=conformance 2>&1"));
+  EXPECT_EQ(ended.exit_code, 3) << ended.output;
+  EXPECT_THAT(ended.output,
+              HasSubstr("a_bug: error (conformance): cannot make a temporary folder"));
+  EXPECT_THAT(ended.output, HasSubstr("TMPDIR names another place"));
 }
 
 TEST_F(PlantedCommand, ATierThatRanAndSawNothingHasNotCaughtIt) {

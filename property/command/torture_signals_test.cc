@@ -220,6 +220,8 @@ TEST(TortureSignals, WithoutAPlaceForItsSegmentTheMachineIsNamedAndNoDesign) {
   }
   EXPECT_EQ(ended.exit_code, 2) << ended.output;
   EXPECT_THAT(ended.output, ::testing::HasSubstr("/dev/shm/': Read-only file system"));
+  EXPECT_THAT(ended.output, ::testing::HasSubstr("the segment: cannot create a segment in"))
+      << "no code of an error stands between them";
 }
 
 }  // namespace

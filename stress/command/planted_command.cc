@@ -76,18 +76,23 @@ struct Outcomes {
     }
     return Conclusion::kAsExpected;
   }
-  // Why a tier gave no answer: "not_built (sweep, torture)".
+  // Why a tier gave no answer: "not_built (sweep, torture)", and what it said first.
   std::string WhyUnanswered() const {
     std::map<std::string, std::vector<std::string>> tiers;
+    std::map<std::string, std::string> said;
     for (const auto& [tier, outcomes] : of_tier) {
       for (const TierOutcome& outcome : outcomes) {
-        if (!outcome.answered()) tiers[outcome.verdict].push_back(tier);
+        if (outcome.answered()) continue;
+        tiers[outcome.verdict].push_back(tier);
+        if (said[outcome.verdict].empty()) said[outcome.verdict] = outcome.message;
       }
     }
     std::vector<std::string> parts;
     for (auto& [verdict, names] : tiers) {
       names.erase(std::unique(names.begin(), names.end()), names.end());
-      parts.push_back(absl::StrCat(verdict, " (", absl::StrJoin(names, ", "), ")"));
+      const std::string& first = said[verdict];
+      parts.push_back(absl::StrCat(verdict, " (", absl::StrJoin(names, ", "), ")",
+                                   first.empty() ? "" : ": ", first));
     }
     return parts.empty() ? "none of its tiers was asked" : absl::StrJoin(parts, "; ");
   }

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -200,8 +202,12 @@ void Command::OnCall(std::function<int()> action) {
   application_->callback([action = std::move(action), exit_code = exit_code_] {
     try {
       struct stat folder {};
-      if (stat(".", &folder) != 0 || folder.st_nlink == 0) {
+      const int error = stat(".", &folder) == 0 ? 0 : errno;
+      if (error == ENOENT || (error == 0 && folder.st_nlink == 0)) {
         throw UsageError("the current folder was removed: go to one that there is");
+      }
+      if (error != 0) {
+        throw UsageError(absl::StrCat("the current folder cannot be used: ", std::strerror(error)));
       }
       *exit_code = action();
     } catch (const UsageError& error) {
