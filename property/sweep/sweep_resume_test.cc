@@ -58,6 +58,16 @@ TEST(SweepResume, WhereNobodyIsDeadTheFurtherParticipantMayHaveAnySlot) {
   EXPECT_GT(result.resume_stops, 0u);
 }
 
+// Its value is refused, and the key may be absent by then: no swap that should have been one.
+TEST(SweepResume, ALeaseMayBeOverBeforeItsValueComes) {
+  SweepOptions options;
+  options.resume = true;
+  options.pairs = 6;
+  const CellResult result = ResultOf(options, "global_mutex", "put_leased", "one_entry");
+  EXPECT_EQ(result.verdict, Verdict::kPass) << result.error << result.failure[0].message;
+  EXPECT_GT(result.resume_stops, 0u);
+}
+
 // Of a long copy: each byte is a state, and is killed in once; at its ends under every plan.
 TEST(SweepOfAString, AmongManyIterationsEachIsKilledInUnderOnePlan) {
   SweepOptions options;

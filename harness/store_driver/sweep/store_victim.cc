@@ -306,7 +306,9 @@ void StoreVictim::Record() {
   } else if (function == Function::kErase) {
     result = operation_ == StoreOperation::kClear ? kErasedUntold : yes_;
   } else if (function == Function::kCompareAndSwap && status_.ok() && !yes_) {
-    outcome = Outcome::kFail;
+    // A lease that was over by then: another has had the key since, or the store forgot it.
+    const bool is_over = operation_ == StoreOperation::kPutLeased && answered_ == kAbsent;
+    outcome = is_over ? Outcome::kRefused : Outcome::kFail;
   }
   log_.End(*announced_, outcome, result, answered_);
   if (function == Function::kForEach && tells_all_) RecordVisits();
