@@ -291,14 +291,42 @@ bool HeapClient::Fill() {
     const uint64_t bytes = std::min<uint64_t>(usual, heap().max_block_bytes());
     const uint64_t most = segment_bytes / bytes + 1;
     full = false;
-    for (uint64_t i = 0; i < most && !full; ++i) {
-      const ValueId id = NextId();
-      Begin(Function::kAllocate, kTheHeap, id, CallOf(bytes));
-      full = !EndAllocation("Allocate", id, bytes, heap().Allocate(bytes, Deadline::None()),
-                            &filling_);
-    }
+    for (uint64_t i = 0; i < most && !full; ++i) full = !AllocateToFill(bytes);
   }
+  if (full && traits_.has_reserve) TryRefusedReserve();
   return full;
+}
+
+bool HeapClient::AllocateToFill(uint64_t bytes) {
+  const ValueId id = NextId();
+  Begin(Function::kAllocate, kTheHeap, id, CallOf(bytes));
+  return EndAllocation("Allocate", id, bytes, heap().Allocate(bytes, Deadline::None()), &filling_);
+}
+
+// What is refused leaves the room that there was, in a heap that is full but for some blocks.
+void HeapClient::TryRefusedReserve() {
+  constexpr size_t kFreed = 3, kTooMany = 3;
+  if (context().design.role() != Design::Role::kDesign) return;
+  if (filling_.size() < kFreed || reserves_.size() >= kFewReserves) return;
+  const uint64_t bytes = filling_.back().bytes;
+  for (size_t i = 0; i < kFreed; ++i) {
+    held_.push_back(filling_.back());
+    filling_.pop_back();
+    Free(held_.size() - 1);
+  }
+  BeginUnrecorded(Function::kAllocate, kTheHeap);
+  absl::StatusOr<HeapReserve> reserve = heap().Reserve(kFreed + kTooMany, bytes, Deadline::None());
+  const absl::Status status = reserve.ok() ? heap().Release(*std::move(reserve)) : reserve.status();
+  EndUnrecorded();
+  if (!status.ok() && !IsNoRoom(status) && !absl::IsInvalidArgument(status)) {
+    FailStatus("Reserve of a full heap", status);
+  }
+  for (size_t i = 0; i < kFreed; ++i) {
+    if (AllocateToFill(bytes)) continue;
+    Fail(Verdict::kViolation,
+         absl::StrCat("a reserve was refused, and of ", kFreed, " blocks of ", bytes,
+                      " bytes that there had been room for ", i, " are served"));
+  }
 }
 
 void HeapClient::RemoveFilling() {

@@ -100,6 +100,8 @@ class HeapClient final : public Client {
   void CheckLargest();
   void TryEmptyHeap();
   void CheckNothingLarger(uint64_t largest);
+  bool AllocateToFill(uint64_t bytes);
+  void TryRefusedReserve();
 
   const HeapTraits& traits_;
   const HeapWorkload& workload_;
