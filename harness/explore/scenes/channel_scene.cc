@@ -155,7 +155,8 @@ void ChannelScene::MakeObject() {
     const auto of_channel = static_cast<ChannelCall>(call);
     return of_channel == ChannelCall::kWaitReceive || of_channel == ChannelCall::kWaitSend ||
            of_channel == ChannelCall::kSoonReceive || of_channel == ChannelCall::kSoonSend ||
-           of_channel == ChannelCall::kAsk || of_channel == ChannelCall::kServe;
+           of_channel == ChannelCall::kAsk || of_channel == ChannelCall::kServe ||
+           of_channel == ChannelCall::kToldReceive;
   });
   const bool attaches_first = is_broadcast_ || waits;
   for (int i = 0; i < participants() && attaches_first; ++i) Attach(i);
@@ -453,6 +454,8 @@ void ChannelScene::Do(int participant, size_t number, size_t call) {
       return Ask(participant, number);
     case ChannelCall::kServe:
       return Serve(participant, number);
+    case ChannelCall::kToldReceive:
+      return ReceiveAsTold(participant);
   }
 }
 

@@ -57,7 +57,8 @@ enum class ChannelCall : uint8_t {
   kSoonSend,
   kTick,
   kAsk,
-  kServe
+  kServe,
+  kToldReceive  // waits by its descriptor, as a loop around poll(2) does
 };
 enum class ChannelBeginning : uint8_t { kOneMessage, kEmpty, kFull, kClosed };
 
@@ -128,6 +129,7 @@ class ChannelScene final : public ObjectScene {
   void Keep(int participant, size_t number);
   void Receive(int participant);
   void WaitAndReceive(int participant, bool briefly);
+  void ReceiveAsTold(int participant);
   void WaitAndSend(int participant, ValueId id, bool briefly);
   void Ask(int participant, size_t number);
   void Serve(int participant, size_t number);

@@ -1,6 +1,7 @@
 #include "harness/explore/scenes/scenes.h"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <span>
 
@@ -22,6 +23,7 @@ struct KindOfScenes {
   std::span<const std::string_view> (*wider)();
   std::span<const std::string_view> (*others)();
   size_t ordinary;  // so many calls, the first ones, are in pairs
+  size_t drawn;     // and so many in drawn scenes
   bool (*has)(const Design&, size_t call);
   bool (*fit)(std::span<const size_t> calls);  // in one scene
   bool (*is_timed)(size_t call);               // then somebody is to move the clock
@@ -34,9 +36,11 @@ std::unique_ptr<Scene> Make(const Design& design, const Scenario& scenario) {
   return std::make_unique<SceneOfKind>(static_cast<const OfKind&>(design), scenario);
 }
 
+constexpr size_t kAllCalls = std::numeric_limits<size_t>::max();
+
 constexpr KindOfScenes kKinds[] = {
     {Variant::kKind, StoreWords, LargerStoreScenes, WiderStoreScenes, StoreScenesOfTerms,
-     static_cast<size_t>(StoreCall::kClear),
+     static_cast<size_t>(StoreCall::kClear), kAllCalls,
      [](const Design& design, size_t call) {
        return HasStoreCall(static_cast<const Variant&>(design).traits(), call);
      },
@@ -44,13 +48,14 @@ constexpr KindOfScenes kKinds[] = {
      Make<Variant, StoreScene>},
     {ChannelDesign::kKind, ChannelWords, LargerChannelScenes, WiderChannelScenes,
      WaitingChannelScenes, static_cast<size_t>(ChannelCall::kWaitReceive),
+     static_cast<size_t>(ChannelCall::kToldReceive),
      [](const Design& design, size_t call) {
        return HasChannelCall(static_cast<const ChannelDesign&>(design).traits(), call);
      },
      [](std::span<const size_t>) { return true; }, IsTimedChannelCall,
      static_cast<size_t>(ChannelCall::kTick), Make<ChannelDesign, ChannelScene>},
     {HeapDesign::kKind, HeapWords, LargerHeapScenes, WiderHeapScenes, WaitingHeapScenes,
-     static_cast<size_t>(HeapMove::kWaitAlloc),
+     static_cast<size_t>(HeapMove::kWaitAlloc), kAllCalls,
      [](const Design& design, size_t call) {
        return HasHeapCall(static_cast<const HeapDesign&>(design), call);
      },
@@ -58,8 +63,9 @@ constexpr KindOfScenes kKinds[] = {
      static_cast<size_t>(HeapMove::kTick), Make<HeapDesign, HeapScene>},
     {kPoolKind, PoolWords, LargerPoolScenes, WiderPoolScenes,
      []() -> std::span<const std::string_view> { return {}; }, static_cast<size_t>(PoolCall::kCome),
-     [](const Design&, size_t) { return true; }, [](std::span<const size_t>) { return true; },
-     [](size_t) { return false; }, /*tick=*/0, Make<Design, PoolScene>},
+     kAllCalls, [](const Design&, size_t) { return true; },
+     [](std::span<const size_t>) { return true; }, [](size_t) { return false; }, /*tick=*/0,
+     Make<Design, PoolScene>},
 };
 
 const KindOfScenes* Find(const Design& design) {
@@ -105,7 +111,7 @@ DrawnScene DrawScene(const Design& design, uint64_t seed, uint64_t number) {
   const KindOfScenes& of = *Find(design);
   const ScenarioWords& words = of.words();
   std::vector<size_t> there;
-  for (size_t call = 0; call < words.calls.size(); ++call) {
+  for (size_t call = 0; call < std::min(words.calls.size(), of.drawn); ++call) {
     if (of.has(design, call)) there.push_back(call);
   }
   std::mt19937_64 random(Mix(seed, number));

@@ -12,7 +12,7 @@ constexpr std::string_view kChannelNames[] = {
     "send",      "receive", "take",       "return",     "drain",        "draft",
     "close",     "recover", "return_two", "join",       "wait_receive", "wait_send",
     "keep",      "batch",   "drain_all",  "return_all", "come",         "soon_receive",
-    "soon_send", "tick",    "ask",        "serve"};
+    "soon_send", "tick",    "ask",        "serve",      "told_receive"};
 constexpr std::string_view kChannelBeginnings[] = {"", "@empty", "@full", "@closed"};
 constexpr std::string_view kLargerChannelScenes[] = {
     "send,send,receive+receive,send", "send,receive+send,receive@empty", "send,take+send,return",
@@ -40,7 +40,7 @@ constexpr std::string_view kWaitingChannelScenes[] = {
     "take+wait_receive@new", "wait_receive+wait_receive+send@empty@new", "ask+serve@empty@new",
     // Beside who waits, one who does not and is in its way.
     "wait_send+send+receive@full", "wait_receive+return+send@empty",
-    "wait_send+wait_send+take@full"};
+    "wait_send+wait_send+take@full", "told_receive+send@empty"};
 
 bool IsTakeOrReceive(const Operation& one) {
   return one.function == Function::kTake || one.function == Function::kReceive;
@@ -71,6 +71,7 @@ bool HasChannelCall(const ChannelTraits& traits, size_t call) {
     case ChannelCall::kWaitReceive:
     case ChannelCall::kSoonReceive:
     case ChannelCall::kTick:
+    case ChannelCall::kToldReceive:
       return traits.has_readiness;
     case ChannelCall::kWaitSend:
     case ChannelCall::kSoonSend:
@@ -126,6 +127,7 @@ bool ChannelScene::MayComeBefore(size_t call) const {
     case ChannelCall::kTick:
     case ChannelCall::kAsk:
     case ChannelCall::kServe:
+    case ChannelCall::kToldReceive:
       return false;
     default:
       return true;

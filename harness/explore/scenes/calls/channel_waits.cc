@@ -1,4 +1,7 @@
 // Calls of channels that wait; requests and answers.
+#include <poll.h>
+
+#include <ctime>
 #include <optional>
 #include <string>
 #include <utility>
@@ -33,6 +36,31 @@ void ChannelScene::WaitAndReceive(int participant, bool briefly) {
     return briefly ? EndNothing(operation, info.status()) : EndWait(operation, info.status());
   }
   EndTaken(operation, {message, *info});
+}
+
+// It is told at the latest of what has come since it looked in vain: an hour of sleep beside a
+// message is a wake-up that was lost.
+void ChannelScene::ReceiveAsTold(int participant) {
+  std::string message;
+  Operation& operation =
+      BeginOne(participant, "told_receive", Function::kReceive, Progress::kBlocking, kNothing);
+  const absl::StatusOr<int> descriptor = channel(participant).ReadinessDescriptor();
+  if (!descriptor.ok()) FailStatus(descriptor.status());
+  const Deadline deadline = AnHour();
+  for (;;) {
+    const bool is_over = Stage::Get().now_ns() >= deadline.monotonic_ns();
+    const absl::StatusOr<MessageInfo> info =
+        channel(participant).Receive(&message, Deadline::None());
+    if (info.ok()) {
+      CheckWoken(deadline);
+      return EndTaken(operation, {message, *info});
+    }
+    if (is_over || !absl::IsDeadlineExceeded(info.status()))
+      return EndWait(operation, info.status());
+    pollfd told{*descriptor, POLLIN, 0};
+    const timespec hour{3600, 0};
+    ppoll(&told, 1, &hour, nullptr);
+  }
 }
 
 void ChannelScene::WaitAndSend(int participant, ValueId id, bool briefly) {
