@@ -28,6 +28,8 @@ struct alignas(128) StoreCounts {
   // What the store has counted, of those who wait and what has expired: raised by audits.
   std::atomic<uint64_t> expired;
   std::atomic<uint64_t> waits;
+  std::atomic<uint64_t> asked;          // for a lease: calls, counted before they begin
+  std::atomic<uint64_t> asked_to_wait;  // of these, those that may wait
   std::atomic<uint64_t> expired_in_quiet;  // of `expired`, what audits have put for that
   std::atomic<uint64_t> moved;  // entries, by a store that moves what is read (MovesHot)
 };

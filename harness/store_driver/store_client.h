@@ -64,6 +64,7 @@ class StoreClient final : public Client {
   // gives it up, or the value.
   void LeaseInTurn(Random& random);
   bool EndLeaseInTurn(uint64_t key, const LeaseToken& lease, Random& random);
+  absl::StatusOr<LeaseAnswer> AskForLease(std::string_view key, const LeaseOptions& options);
   // What a GetOrLease without end, and without old values, came to; kOld: refused.
   LeaseAnswer::Kind EndLease(uint64_t key, const Seen& seen, Expiry before,
                              const absl::StatusOr<LeaseAnswer>& answer);
@@ -83,9 +84,14 @@ class StoreClient final : public Client {
   void TryAll();
   bool TryChanges();
   bool TryTerms();
+  static constexpr uint32_t kCallsThatLook = 11;
+  bool TryOver();
+  // That a call (one of kCallsThatLook) finds nothing where there was an entry of this version.
+  bool RequireEnded(const char* when, uint32_t call, Version version);
   bool TryPast(const LeaseToken& lease);
   bool TryLeases();
   bool TryLeasesOfTheDead();
+  bool TryLeaseOfWhoLeaves();
   bool TryExpired();
   uint64_t CountOfWorkers();  // their entries that are there
   void TryClears();

@@ -24,8 +24,7 @@ void StoreClient::LeaseInTurn(Random& random) {
   const Expiry before = Expiry::Now();
   last_to_wait_.BeginAnyway();
   Begin(Function::kGet, key);
-  const absl::StatusOr<LeaseAnswer> answer =
-      store().GetOrLease(run_.keys().text(key), &buffer_, options);
+  const absl::StatusOr<LeaseAnswer> answer = AskForLease(run_.keys().text(key), options);
   last_to_wait_.End();
   switch (EndLease(key, seen, before, answer)) {
     case LeaseAnswer::Kind::kHit:

@@ -86,7 +86,8 @@ void StoreClient::TryAll() {
     EndUnrecorded();
   };
   if (!TryChanges()) return;
-  if (!keeps_terms() || !TryLeasesOfTheDead() || !TryTerms() || !TryLeases() || !TryExpired()) {
+  if (!keeps_terms() || !TryLeasesOfTheDead() || !TryLeaseOfWhoLeaves() || !TryTerms() ||
+      !TryOver() || !TryLeases() || !TryExpired()) {
     return;
   }
   // Both forget what the workers have put.
@@ -198,7 +199,7 @@ bool StoreClient::TryTerms() {
 
 bool StoreClient::TryLease(LeaseAnswer::Kind kind, bool has_value, const LeaseOptions& options,
                            LeaseToken* lease) {
-  absl::StatusOr<LeaseAnswer> answer = store().GetOrLease(QuietKey(0), &buffer_, options);
+  absl::StatusOr<LeaseAnswer> answer = AskForLease(QuietKey(0), options);
   const bool right = answer.ok() && answer->kind == kind && answer->has_value == has_value;
   if (!Expect("GetOrLease", answer.status(), right)) return false;
   if (has_value) {
@@ -220,7 +221,7 @@ bool StoreClient::TryLeasesOfTheDead() {
   const uint64_t keys = std::min<uint64_t>(run_.keys().workload_keys(), kMostAsked);
   for (uint64_t key = 0; key < keys; ++key) {
     const absl::StatusOr<LeaseAnswer> answer =
-        store().GetOrLease(run_.keys().text(key), &buffer_, {.lease_for = hours(1)});
+        AskForLease(run_.keys().text(key), {.lease_for = hours(1)});
     const bool right = answer.ok() && answer->kind != LeaseAnswer::Kind::kBusy;
     if (!Expect("GetOrLease of what nobody computes", answer.status(), right)) return false;
     if (answer->kind != LeaseAnswer::Kind::kLease) continue;
@@ -284,6 +285,21 @@ bool StoreClient::TryLeases() {
   return Expect("Erase", store().Erase(key).status(), true);
 }
 
+// A lease is over once its holder has left, whoever has had its place since: nobody.
+bool StoreClient::TryLeaseOfWhoLeaves() {
+  const LeaseOptions options = {.lease_for = hours(1)};
+  if (!Expect("Erase", store().Erase(QuietKey(0)).status(), true)) return false;
+  {
+    const auto other = static_cast<const Variant&>(context().design).Attach(segment());
+    if (!other.ok()) return true;  // no place is left
+    const absl::StatusOr<LeaseAnswer> its = (*other)->GetOrLease(QuietKey(0), &buffer_, options);
+    const bool right = its.ok() && its->kind == LeaseAnswer::Kind::kLease;
+    if (!Expect("GetOrLease of an absent key", its.status(), right)) return false;
+    boards_.counts().asked.fetch_add(1, std::memory_order_relaxed);
+  }
+  return TryLease(LeaseAnswer::Kind::kLease, false, options, nullptr);
+}
+
 // Drafts that are never published take the room of a lease: who waits for it is told.
 void StoreClient::TryForgottenLease() {
   constexpr int kDrafts = 4;
@@ -299,7 +315,7 @@ void StoreClient::TryForgottenLease() {
   for (kill9::Draft& draft : drafts) {
     store().ForgetTold();
     // It waits from now on, and is told by the descriptor.
-    absl::StatusOr<LeaseAnswer> answer = store().GetOrLease(key, &buffer_, long_lease);
+    absl::StatusOr<LeaseAnswer> answer = AskForLease(key, long_lease);
     if (!answer.ok() || answer->kind != LeaseAnswer::Kind::kBusy) break;
     absl::StatusOr<kill9::Draft> taken =
         store().Reserve(QuietKey(1), store().max_value_bytes() / 5 * 2);
@@ -307,7 +323,7 @@ void StoreClient::TryForgottenLease() {
     draft = *std::move(taken);
     pollfd told{*descriptor, POLLIN, 0};
     const bool is_told = poll(&told, 1, 0) == 1;
-    answer = store().GetOrLease(key, &buffer_, long_lease);
+    answer = AskForLease(key, long_lease);
     if (!answer.ok() || answer->kind == LeaseAnswer::Kind::kBusy) continue;
     if (!is_told) FailInQuiet("a lease is forgotten, and who waits for it is not told");
     break;
@@ -368,13 +384,17 @@ bool StoreClient::TryExpired() {
 
 // The last trial: it ends what all keys have.
 void StoreClient::TryClears() {
-  const auto put = [this] {
-    return Expect("Put", store().Put(QuietKey(0), "there", kFar).status(), true);
+  Version version = kAbsent;
+  const auto put = [this, &version] {
+    const absl::StatusOr<Version> set = store().Put(QuietKey(0), "there", kFar);
+    version = set.value_or(kAbsent);
+    return Expect("Put", set.status(), true);
   };
+  const uint32_t call = static_cast<uint32_t>(visits_ / kVisitsToClear) % kCallsThatLook;
   if (!put()) return;
   ClearAll();
   const uint64_t expired = Tally().expired;
-  RequireAbsent("after a Clear");
+  if (!RequireEnded("after a Clear", call, version)) return;
   if (Tally().expired != expired) FailInQuiet("what a Clear has ended is counted as expired");
   if (!put()) return;
   // Of one that is to come, and is overtaken by another.
@@ -382,7 +402,7 @@ void StoreClient::TryClears() {
   RequireIs("before a Clear that is to come", "there", kFar);
   const std::chrono::milliseconds soon(2);
   const Expiry when = Expiry::After(soon);
-  ClearAll([this, when, soon] {
+  ClearAll([&] {
     const absl::Status status = store().ClearAt(when);
     while (Expiry::Now() < when) {
       const bool is_there = store().Get(QuietKey(0), nullptr).ok();
@@ -390,6 +410,7 @@ void StoreClient::TryClears() {
     }
     // A clear is at a millisecond, and carried out by whoever comes next.
     std::this_thread::sleep_for(soon);
+    RequireEnded("after the moment of a Clear", call, version);
     RequireAbsent("after the moment of a Clear");
     return status;
   });

@@ -19,6 +19,8 @@ constexpr int64_t kLongestBriefLifeUs = 3000;
 // By how much the store's clock and the history's may disagree over so short a time.
 constexpr uint64_t kClockDoubtNs = 1'000'000;
 
+bool HasNoRoom(const absl::Status& status) { return absl::IsResourceExhausted(status); }
+
 }  // namespace
 
 // Half of the workers read without moving anything.
@@ -166,6 +168,15 @@ bool StoreClient::PutLeased(uint64_t key, uint32_t size, const LeaseToken& lease
   return false;
 }
 
+absl::StatusOr<LeaseAnswer> StoreClient::AskForLease(std::string_view key,
+                                                     const LeaseOptions& options) {
+  StoreCounts& counts = boards_.counts();
+  // Relaxed: read by audits, while nobody works.
+  counts.asked.fetch_add(1, std::memory_order_relaxed);
+  if (options.wait.waits()) counts.asked_to_wait.fetch_add(1, std::memory_order_relaxed);
+  return store().GetOrLease(key, &buffer_, options);
+}
+
 // Nobody waits for two leases, or holds one while it waits.
 void StoreClient::Lease(uint64_t key, uint32_t size, Random& random) {
   LeaseOptions options;
@@ -174,8 +185,7 @@ void StoreClient::Lease(uint64_t key, uint32_t size, Random& random) {
   const Seen seen = Look(key);
   const Expiry before = Expiry::Now();
   Begin(Function::kGet, key);
-  const absl::StatusOr<LeaseAnswer> answer =
-      store().GetOrLease(run_.keys().text(key), &buffer_, options);
+  const absl::StatusOr<LeaseAnswer> answer = AskForLease(run_.keys().text(key), options);
   if (EndLease(key, seen, before, answer) != LeaseAnswer::Kind::kLease) return;
   // Often the value takes a while, in which others are woken by what else happens, and sleep on.
   if (random.Chance(300)) {
@@ -205,6 +215,94 @@ void StoreClient::NoteCounted() {
   // Relaxed: audits follow each other.
   Raise(counts.expired, counted->expired - counts.expired_in_quiet.load(std::memory_order_relaxed));
   Raise(counts.waits, counted->waits);
+  const uint64_t asked = counts.asked.load(std::memory_order_relaxed);
+  const uint64_t asked_to_wait = counts.asked_to_wait.load(std::memory_order_relaxed);
+  if (counted->leases <= asked && counted->waits <= asked_to_wait) return;
+  Fail(Verdict::kViolation,
+       absl::StrCat("counted are ", counted->leases, " leases and ", counted->waits,
+                    " waits for one, of ", asked, " calls that asked, ", asked_to_wait,
+                    " of which may have waited"));
+}
+
+// ---- In audits, while nobody else works ---------------------------------------------------------
+
+bool StoreClient::RequireEnded(const char* when, uint32_t call, Version version) {
+  const std::string_view key = QuietKey(0);
+  const auto is_absent = [](const absl::Status& told) {
+    return absl::IsNotFound(told) || HasNoRoom(told);
+  };
+  // Each is the first one that comes to the entry.
+  absl::Status status;
+  bool right = true;
+  switch (call) {
+    case 0:
+      right = is_absent(store().Get(key, &buffer_).status());
+      break;
+    case 1:
+      right = is_absent(store().Pin(key).status());
+      break;
+    case 2:
+      status = store().GetMany(
+          {&key, 1}, [&right](size_t, const EntryView* entry) { right = entry == nullptr; });
+      break;
+    case 3:
+      status = store().ForEach([&](const EntryView& entry) {
+        right &= entry.key != key;
+        return true;
+      });
+      break;
+    case 4:
+      right = is_absent(store().Append(key, "x").status());
+      break;
+    case 5:
+      right = is_absent(store().Touch(key, Expiry()).status());
+      break;
+    case 6: {
+      const absl::StatusOr<bool> erased = store().Erase(key);
+      status = erased.status();
+      right = erased.ok() && !*erased;
+      break;
+    }
+    case 7: {
+      const absl::StatusOr<CasResult> set = store().CompareAndSwap(key, version, "set", Terms());
+      status = set.status();
+      right = set.ok() && !set->swapped;
+      break;
+    }
+    case 8: {
+      const absl::StatusOr<CasResult> set = store().Replace(key, "set");
+      status = set.status();
+      right = set.ok() && !set->swapped;
+      break;
+    }
+    case 9: {
+      const absl::StatusOr<CasResult> set = store().Add(key, "set");
+      if (!Expect(when, set.status(), set.ok() && set->swapped)) return false;
+      return Expect("Erase", store().Erase(key).status(), true);
+    }
+    default: {
+      LeaseToken lease;
+      if (!TryLease(LeaseAnswer::Kind::kLease, false, {.lease_for = std::chrono::hours(1)}, &lease))
+        return false;
+      const absl::StatusOr<bool> dropped = store().DropLease(lease);
+      return Expect("DropLease", dropped.status(), dropped.ok() && *dropped);
+    }
+  }
+  if (HasNoRoom(status)) return false;
+  if (!status.ok() || !right) {
+    FailInQuiet(absl::StrCat(when, " call ", call, " finds the key: ", status.ToString()));
+  }
+  return true;
+}
+
+// Each call that looks comes first to an entry whose deadline is over.
+bool StoreClient::TryOver() {
+  for (uint32_t call = 0; call < kCallsThatLook; ++call) {
+    const absl::StatusOr<Version> put = store().Put(QuietKey(0), "over", {Expiry::AtNs(1), 0});
+    if (!Expect("Put", put.status(), true)) return false;
+    if (!RequireEnded("after its deadline", call, *put)) return false;
+  }
+  return true;
 }
 
 }  // namespace kill9
