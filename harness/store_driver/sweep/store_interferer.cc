@@ -15,12 +15,23 @@ constexpr uint32_t kLossyFills = 48;  // once through the smallest segment, and 
 
 }  // namespace
 
-// Its keys are no scene's, and are gone afterwards: what it does is in no history.
-void StoreSurvivor::Churn() {
+void StoreSurvivor::Churn() { ChurnBeside(std::nullopt); }
+
+// Its keys are no scene's: what it does is in no history. Every second one is left, in turn: what
+// the victim has seen may be another's by now, and must stay that one's.
+void StoreSurvivor::ChurnBeside(std::optional<uint64_t> kept) {
+  const bool keeps = kept.has_value() && !scene_.traits().lossless;
+  auto* const moves = dynamic_cast<MovesHot*>(store_.get());
+  if (keeps && moves != nullptr) moves->SetPromotionChance(1);
+  const auto keep = [&] {
+    if (keeps) store_->Get(scene_.key(*kept), &read_).IgnoreError();
+  };
+  EndInterference();
   value_.resize(scene_.sizes().value);
   for (uint32_t n = 0; n < kChurns; ++n) {
     FillValue(NextId(), kStrangeKey, value_);
     store_->Put(InterferenceKey(n % kChurnKeys), value_).IgnoreError();
+    keep();
   }
   value_.resize(std::min<size_t>(kFillBytes, store_->max_value_bytes()));
   const uint32_t most = scene_.traits().lossless ? kMostFills : kLossyFills;
@@ -28,8 +39,29 @@ void StoreSurvivor::Churn() {
   for (; count < most; ++count) {
     FillValue(NextId(), kStrangeKey, value_);
     if (!store_->Put(InterferenceKey(count), value_).ok()) break;
+    keep();
   }
-  for (uint32_t n = 0; n < count; ++n) store_->Erase(InterferenceKey(n)).IgnoreError();
+  ++churns_;
+  for (uint32_t n = 0; n < count; ++n) {
+    if ((n + churns_) % 2 != 0) {
+      store_->Erase(InterferenceKey(n)).IgnoreError();
+    } else if (store_->Get(InterferenceKey(n), nullptr).ok()) {
+      left_.push_back(n);
+    }
+  }
+}
+
+void StoreSurvivor::EndInterference() {
+  for (const uint32_t n : std::exchange(left_, {})) {
+    const absl::StatusOr<Version> version = store_->Get(InterferenceKey(n), &read_);
+    const bool may_go = !scene_.traits().lossless || scene_.options().keeps_terms;
+    findings_.Check(version.ok() || (may_go && absl::IsNotFound(version.status())),
+                    Verdict::kViolation,
+                    "another key, which nobody has touched: ", version.status());
+    findings_.Check(!version.ok() || CheckValue(kStrangeKey, read_).defect == ValueDefect::kNone,
+                    Verdict::kViolation, "another key, which nobody has touched, is torn");
+    store_->Erase(InterferenceKey(n)).IgnoreError();
+  }
 }
 
 void StoreSurvivor::Interfere(uint32_t way) {
@@ -55,7 +87,7 @@ void StoreSurvivor::Interfere(uint32_t way) {
       return;
     case 2:  // it is only looked at; all else changes
       Get(key);
-      Churn();
+      ChurnBeside(key);
       Get(key);
       return;
     default:  // it alone changes: what it was is there still, in a place that nobody uses again

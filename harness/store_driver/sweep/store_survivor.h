@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class StoreSurvivor final : public Survivor {
   void Empty(uint32_t filled) override;
   void CheckContents(const AuditReport& audit) override;
   void Interfere(uint32_t way) override;
+  void EndInterference() override;
   void Churn() override;
   void Probe(uint32_t probe, Nearness where) override;
 
@@ -51,6 +53,8 @@ class StoreSurvivor final : public Survivor {
 
   Shown PutAndLook(uint64_t key);
   void PinAndOverwrite(uint64_t key);
+  // As Churn; of a store that moves what is read, `kept` is read all the while, and so kept.
+  void ChurnBeside(std::optional<uint64_t> kept);
   ValueId NextId() { return MakeValueId(process_, ++sequence_); }
   void Allow(const char* what, const absl::Status& status, bool also_absent = false);
 
@@ -63,6 +67,8 @@ class StoreSurvivor final : public Survivor {
   uint64_t present_ = 0;  // keys of the scene that were there when last looked at
   std::vector<bool> visited_;
   std::vector<bool> shown_;  // by get, of the last look
+  uint32_t churns_ = 0;
+  std::vector<uint32_t> left_;  // keys that an interferer has left there
   std::unique_ptr<Store> store_;
 };
 

@@ -276,6 +276,7 @@ pid_t Runner::ForkInterferer(const Interferer& order) {
   begin_step();
   if (order.twice || order.has_heir) interferer->Churn();
   if (order.looks) interferer->Look();
+  interferer->EndInterference();
   held.reset();
   heir.reset();
   interferer.reset();

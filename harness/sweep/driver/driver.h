@@ -88,6 +88,8 @@ class Survivor {
   // Beside a victim that stands still: works on what the victim works on, in one of several ways,
   // and uses freed room again.
   virtual void Interfere(uint32_t way) = 0;
+  // Takes away again what Interfere has left, which must be as it was left.
+  virtual void EndInterference() {}
   // Uses all free room once more, in other hands than before.
   virtual void Churn() = 0;
   // Tries one operation, which may be blocked.
