@@ -223,6 +223,7 @@ bool ChannelClient::Reserve(uint32_t size, Deadline deadline) {
   if (!draft.ok()) {
     if (absl::IsOutOfRange(draft.status())) return false;
     if (!IsNoRoom(draft.status())) FailStatus("Reserve", draft.status());
+    RequireManyDrafts(draft.status());
     NoteNoRoom(draft.status());
     return false;
   }
@@ -231,6 +232,18 @@ bool ChannelClient::Reserve(uint32_t size, Deadline deadline) {
   drafts_.push_back({*std::move(draft), id});
   NoteHolds();
   return true;
+}
+
+// Where senders wait for room it is something else that is exhausted: the drafts of a member.
+void ChannelClient::RequireManyDrafts(const absl::Status& refused) {
+  constexpr size_t kFewDrafts = 8;
+  if (!absl::IsResourceExhausted(refused) || drafts_.size() >= kFewDrafts ||
+      traits_.when_full != ChannelTraits::WhenFull::kWait ||
+      context().design.role() != Design::Role::kDesign) {
+    return;
+  }
+  Fail(Verdict::kLeak, absl::StrCat("Reserve was refused, though this member holds ",
+                                    drafts_.size(), " drafts: ", refused.ToString()));
 }
 
 void ChannelClient::CommitOrDrop(size_t index, bool commit) {

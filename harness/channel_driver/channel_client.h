@@ -116,6 +116,7 @@ class ChannelClient final : public Client {
   bool SendBatch(Random& random, Deadline deadline);
   bool EndSend(ValueId id, const Known& known, const absl::Status& status, Sequence sequence);
   bool Reserve(uint32_t size, Deadline deadline);
+  void RequireManyDrafts(const absl::Status& refused);
   void CommitOrDrop(size_t index, bool commit);
   bool Receive(Deadline deadline);
   bool Take(Deadline deadline);

@@ -152,11 +152,10 @@ void ChannelScene::MakeObject() {
   message_bytes_ = kMessageBytes;
   // A subscriber gets what is sent from then on; in a queue, who comes later gets what waits.
   const bool waits = HasAny([](size_t call) {
-    const auto of_channel = static_cast<ChannelCall>(call);
-    return of_channel == ChannelCall::kWaitReceive || of_channel == ChannelCall::kWaitSend ||
-           of_channel == ChannelCall::kSoonReceive || of_channel == ChannelCall::kSoonSend ||
-           of_channel == ChannelCall::kAsk || of_channel == ChannelCall::kServe ||
-           of_channel == ChannelCall::kToldReceive;
+    using enum ChannelCall;
+    const auto one = static_cast<ChannelCall>(call);
+    return one == kWaitReceive || one == kWaitSend || one == kSoonReceive || one == kSoonSend ||
+           one == kAsk || one == kServe || one == kToldReceive;
   });
   const bool attaches_first = is_broadcast_ || waits;
   for (int i = 0; i < participants() && attaches_first; ++i) Attach(i);
