@@ -14,7 +14,7 @@ bool IsIgnored(int signal) {
 
 void ResetSignals() {
   for (int signal = 1; signal <= SIGRTMAX; ++signal) {
-    // Handlers are a sanitizer's: exec leaves none of the parent's.
+    // Handlers are this program's own: exec leaves none of the parent's.
     if (signal != SIGHUP && IsIgnored(signal)) std::signal(signal, SIG_DFL);
   }
   std::signal(SIGXFSZ, SIG_IGN);

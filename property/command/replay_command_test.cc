@@ -110,12 +110,12 @@ TEST(ReplayCommand, AFailureOfTortureIsRepeatedFromItsFields) {
       {"scenario", "steady"},
       {"verdict", "undecided"},
       {"repeat_with",
-       {{"seed", 7}, {"seconds", 60.0}, {"processes", 2}, {"kills", 20}, {"workload", "mixed"}}}};
+       {{"seed", 7}, {"seconds", 600.0}, {"processes", 2}, {"kills", 200}, {"workload", "mixed"}}}};
   const Ended ended = RunCommand(
       "replay " + WriteRuns("replay_torture_fields.json", "torture", Json::array({run})));
   EXPECT_EQ(ended.exit_code, 0) << ended.output;
   EXPECT_THAT(ended.output,
-              HasSubstr("--processes=2 --seed=7 --kills=20 --shape=usual --workload=mixed"));
+              HasSubstr("--processes=2 --seed=7 --kills=200 --shape=usual --workload=mixed"));
   EXPECT_THAT(ended.output, HasSubstr("pass"));
 }
 

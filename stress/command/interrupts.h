@@ -1,8 +1,8 @@
-// Ctrl-C, SIGTERM and SIGHUP, as every command takes them: as undecided (exit code 3). Before it has
-// anything to show the first ends it at once; one that runs for long ends cleanly, with the result
-// so far. A Ctrl-C after it ends the command at once, and the kernel
-// then ends every process of the run. Only that: a scheduler sends SIGTERM to all processes of a
-// task, whose first one may pass its own on to the others.
+// Ctrl-C, SIGTERM and SIGHUP, as every command takes them: as undecided (exit code 3). Before it
+// has anything to show the first ends it at once; one that runs for long ends cleanly, with the
+// result so far. A Ctrl-C after it ends the command at once, and the kernel then ends every process
+// of the run. Only that: a scheduler sends SIGTERM to all processes of a task, whose first one may
+// pass its own on to the others.
 #ifndef KILL9_STRESS_COMMAND_INTERRUPTS_H_
 #define KILL9_STRESS_COMMAND_INTERRUPTS_H_
 
@@ -16,7 +16,7 @@
 
 namespace kill9 {
 
-// First of all in main(), before ResetSignals: what was held until then (HoldInterrupts) comes there.
+// First of all in main(), before ResetSignals: what HoldInterrupts has held comes there.
 inline void EndOnInterrupts() {
   HandleInterrupts([](int) {
     constexpr std::string_view kWords = "kill9: interrupted\n";

@@ -1,5 +1,5 @@
-// What explore says on a terminal: a line for each scene, within its width, and below them which one
-// is explored now.
+// What explore says on a terminal: a line for each scene, within its width, and below them which
+// one is explored now.
 #ifndef KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_LINES_H_
 #define KILL9_STRESS_COMMAND_EXPLORE_EXPLORE_LINES_H_
 

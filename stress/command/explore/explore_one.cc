@@ -144,11 +144,11 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                                            .contended = result.contended});
   }
   if (!arguments.quiet || verdict != Verdict::kPass) {
-    lines.Scene(
-        absl::StrCat(std::string(variant.name()), " ", name), arguments.model, verdict,
-        VerdictName(verdict),
-        absl::StrFormat("%d schedules, %d states, %s", result.schedules, result.distinct_states,
-                        result.exhaustive ? "exhaustive" : "not all"));
+    lines.Scene(absl::StrCat(std::string(variant.name()), " ", name), arguments.model, verdict,
+                VerdictName(verdict),
+                absl::StrCat(CountOf(result.schedules, "schedule"), ", ",
+                             CountOf(result.distinct_states, "state"), ", ",
+                             result.exhaustive ? "exhaustive" : "not all"));
   }
   std::ostream& out = lines.Out();
   if (result.unsteady) out << "    " << kUnsteady << "\n";
@@ -226,10 +226,10 @@ int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, Explo
   all.seconds = swarm.seconds;
   const Verdict verdict = swarm.found.has_value() ? Verdict::kViolation : VerdictOf(all);
   if (!arguments.quiet || verdict != Verdict::kPass) {
-    lines.Scene(absl::StrCat(std::string(variant.name()), " ", std::string(kDrawnScenes)),
-                arguments.model, verdict,
-                swarm.found.has_value() ? "a finding" : VerdictName(verdict),
-                absl::StrFormat("%d schedules, %d scenes", swarm.schedules, swarm.scenes));
+    lines.Scene(
+        absl::StrCat(std::string(variant.name()), " ", std::string(kDrawnScenes)), arguments.model,
+        verdict, swarm.found.has_value() ? "a finding" : VerdictName(verdict),
+        absl::StrCat(CountOf(swarm.schedules, "schedule"), ", ", CountOf(swarm.scenes, "scene")));
   }
   int code = ExitCode(verdict);
   if (swarm.found.has_value()) {
