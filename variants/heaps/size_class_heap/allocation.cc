@@ -109,7 +109,8 @@ std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
     if (place.has_value()) return place;
   }
   // Before the look at what was told: who looks no more has kept what it took, or told of it (U9).
-  in_vain_.in_the_way = in_vain_.in_the_way && space_.OthersLooks().any;
+  // Only who is about to sleep asks: it is a look at everybody.
+  if (announced_) in_vain_.in_the_way = in_vain_.in_the_way && space_.OthersLooks().any;
   // Of what was refused, as much or more is refused again.
   if (bytes >= in_vain_.bytes && space_.StillInVain(in_vain_.begun)) return std::nullopt;
   const uint64_t told = space_.told();
@@ -117,8 +118,11 @@ std::optional<Place> SizeClassHeap::Take(uint64_t bytes) {
   const uint64_t begun = space_.BeginSearch();
   std::optional<Place> place = Search(bytes);
   if (!place.has_value()) {
-    const Space::Looks now = space_.OthersLooks();
-    in_vain_ = {begun, bytes, told, !announced_ || now.any || now.sum != looks};
+    in_vain_ = {begun, bytes, told, true};
+    if (announced_) {
+      const Space::Looks now = space_.OthersLooks();
+      in_vain_.in_the_way = now.any || now.sum != looks;
+    }
   }
   return place;
 }
