@@ -46,6 +46,7 @@ void Machine::Load(Scene& scene, const MachineLimits& limits) {
   acting_ = kAuditor;
   Arena::Get().on = true;
   scene.Make();
+  made_ns_ = now_ns_;
   Arena::Get().on = false;
   kernel_.ForgetNews();
   Arena::Get().Save();
@@ -98,7 +99,7 @@ Machine::Ending Machine::RunSchedule(Chooser& chooser, Finding* finding) {
   for (int i = 0; i < participants_; ++i) StartFiber(i);
   StartFiber(kAuditor);
   memory_hash_ = history_hash_ = writes_ = time_ = returned_ = 0;
-  now_ns_ = kBeginningNs;
+  now_ns_ = made_ns_;
   deaths_ = 0;
   living_ = static_cast<uint8_t>((1u << participants_) - 1);
   just_killed_ = false;

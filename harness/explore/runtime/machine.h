@@ -83,6 +83,7 @@ class Machine final : public Stage {
   void set_has_barrier(bool has_barrier) override { has_barrier_ = has_barrier; }
   bool has_barrier() const { return has_barrier_; }
   void As(int participant, int what) override;
+  int64_t wait_in_vain_ns() const override { return 5'000'000'000; }  // it costs nothing
   void BeginOperation(const char* what, bool must_not_wait) override;
   void EndOperation(uint64_t hash_of_results) override;
   void AfterOperation() override;
@@ -268,6 +269,7 @@ class Machine final : public Stage {
   bool HasEnded(const Fiber& fiber) const { return fiber.ended || (fiber.dead && fiber.buried); }
   void GatherTimeouts();
   bool OffersBurial(int number) const;
+  uint32_t InCall() const;
   uint64_t StateHash() const;
   uint64_t HashOf(int number) const;
   void Kill(int fiber);
@@ -384,7 +386,8 @@ class Machine final : public Stage {
   uint64_t history_hash_ = 0;  // of calls and returns, and what was told
   uint64_t writes_ = 0;
   uint64_t time_ = 0;
-  int64_t now_ns_ = 0;  // goes on where somebody's time is up, and where the scene moves it
+  int64_t now_ns_ = 0,
+          made_ns_ = 0;  // goes on where somebody's time is up, and where the scene moves it
   bool clock_moves_ = false;
   uint64_t returned_ = 0;  // a bit for each operation that has returned
   int deaths_ = 0;

@@ -155,6 +155,12 @@ uint64_t Machine::StateHash() const {
   return hash;
 }
 
+uint32_t Machine::InCall() const {
+  uint32_t in_call = 0;
+  for (int i = 0; i < participants_; ++i) in_call |= uint32_t{fibers_[i].in_operation} << i;
+  return in_call;
+}
+
 int Machine::Decide() {
   for (;;) {
     GatherMoves();
@@ -170,7 +176,8 @@ int Machine::Decide() {
     }
     const Question question{.moves = {moves_.data(), static_cast<size_t>(move_count_)},
                             .state = chooser_->WantsState() ? StateHash() : 0,
-                            .running = running_};
+                            .running = running_,
+                            .in_call = InCall()};
     const int choice = chooser_->Choose(question);
     if (choice == Chooser::kAbandon) {
       if (running_ == kNobody) return kNobody;
@@ -313,6 +320,12 @@ void Machine::PassTime(int64_t ns) {
 }
 
 bool Machine::WaitForNews(int watch, int64_t until_ns) {
+  if (phase_ == Phase::kOutside) {
+    // Who makes the scene is alone: its time is up at once.
+    if (kernel_.NewsFor(watch) != Kernel::kNoNews) return true;
+    now_ns_ = std::max(now_ns_, until_ns);
+    return false;
+  }
   Fiber& fiber = fibers_[running_];
   fiber.wait_value = static_cast<uint64_t>(watch);
   fiber.wait_until_ns = until_ns;

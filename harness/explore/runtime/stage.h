@@ -53,6 +53,8 @@ class Stage {
   virtual void set_has_barrier(bool has_barrier) = 0;  // whether the kernel has membarrier(2)
   // The participant, or kAuditor, does this (Scene::Act), now.
   virtual void As(int participant, int what) = 0;
+  // So long may somebody wait in vain.
+  virtual int64_t wait_in_vain_ns() const { return 0; }
 
   // ---- In Run.
   // An operation of the running participant begins: others may come first. Then the call is noted.

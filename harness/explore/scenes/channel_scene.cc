@@ -115,7 +115,7 @@ void ChannelScene::Prepare(int participant, int what) {
       return;
     }
     case kWaitForNothing: {
-      const absl::Status none = channel(participant).Receive(&message, Deadline::AtNs(1)).status();
+      const absl::Status none = channel(participant).Receive(&message, LongEnough()).status();
       if (!IsRefusal(none)) CannotMake(none);
       return;
     }

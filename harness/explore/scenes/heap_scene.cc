@@ -101,7 +101,7 @@ void HeapScene::Prepare(int participant, int what) {
       }
       return;
     default:
-      while (heap(participant).Allocate(kBlockBytes, Deadline::AtNs(1)).ok()) ++fillers_;
+      while (heap(participant).Allocate(kBlockBytes, LongEnough()).ok()) ++fillers_;
   }
 }
 

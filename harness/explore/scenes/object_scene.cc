@@ -256,6 +256,11 @@ bool ObjectScene::HasAny(absl::FunctionRef<bool(size_t call)> is) const {
 
 Deadline ObjectScene::AnHour() const { return Deadline::AtNs(Stage::Get().now_ns() + kHourNs); }
 
+Deadline ObjectScene::LongEnough() const {
+  const Stage& stage = Stage::Get();
+  return Deadline::AtNs(stage.now_ns() + stage.wait_in_vain_ns());
+}
+
 void ObjectScene::CheckWoken(Deadline deadline) const {
   Stage& stage = Stage::Get();
   if (!stage.Overslept(deadline.monotonic_ns())) return;

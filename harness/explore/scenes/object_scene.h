@@ -134,6 +134,9 @@ class ObjectScene : public Scene {
   // For calls that wait: until when. Afterwards, if it has got what it waited for: whether somebody
   // has woken it.
   Deadline AnHour() const;
+  // Of a first wait, in vain, before the scene begins: who begins to watch looks again for two
+  // seconds (sleepers.h), and would find in the scene what no wake-up tells it of.
+  Deadline LongEnough() const;
   void CheckWoken(Deadline deadline) const;
   // Of a wait that ended without what it waited for.
   void CheckPatience(Deadline deadline) const;

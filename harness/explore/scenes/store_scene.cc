@@ -192,7 +192,7 @@ void StoreScene::Prepare(int participant, int what) {
     case kGetKey:
       return store->Get(kKeyText, &value).IgnoreError();
     default:
-      return store->GetOrLease(kOtherKey, &value).IgnoreError();
+      return store->GetOrLease(kOtherKey, &value, {.wait = LongEnough()}).IgnoreError();
   }
 }
 
