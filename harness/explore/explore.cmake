@@ -15,12 +15,13 @@ else()
   endif()
 endif()
 
-# As the compiler shall instrument: every access, and nothing else.
+# As the compiler shall instrument: every access, and nothing else. What stands at the end of several
+# branches is not merged: it would have no line.
 set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE
   -DKILL9_VERSION="${PROJECT_VERSION}"
   -fPIE -fno-omit-frame-pointer -fsanitize=thread -I${CMAKE_SOURCE_DIR}
   -mllvm -tsan-instrument-read-before-write=1 -mllvm -tsan-instrument-func-entry-exit=0
-  -mllvm -tsan-handle-cxx-exceptions=0
+  -mllvm -tsan-handle-cxx-exceptions=0 -mllvm -enable-tail-merge=0
   -include ${CMAKE_SOURCE_DIR}/harness/explore/base/explored_code.h)
 
 # A clang is believed by its effect: an access calls the hook, a function call none.

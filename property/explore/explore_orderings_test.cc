@@ -108,6 +108,22 @@ TEST(ExploreOrderings, WhatAProgramDoesNotNeedIsNot) {
   }
 }
 
+// Writes the lines to a file, and asks for its last one.
+std::string SaidOfTheLast(const std::vector<std::string>& lines) {
+  const std::string path = absl::StrCat(testing::TempDir(), "kill9_spare_", getpid(), ".cc");
+  std::ofstream file(path);
+  for (const std::string& line : lines) file << line << "\n";
+  file.close();
+  return WhySpare(path, static_cast<int>(lines.size()), "release", "c11");
+}
+
+TEST(ExploreOrderings, ACommentIsThatOfTheStatementBehindItAndNotOfAFunction) {
+  const std::string comment = "// [spare release: so]", store = "word.store(0, release);";
+  EXPECT_EQ(SaidOfTheLast({comment, store}), "so");
+  EXPECT_EQ(SaidOfTheLast({comment, "Clear(word,", "      generation);"}), "so");
+  EXPECT_EQ(SaidOfTheLast({comment, "void Clear() {", store}), "");
+}
+
 // A comment that says that an order is spare stands before one: in each design.
 TEST(ExploreOrderings, EachSpareOrderOfADesignIsThere) {
   size_t spare = 0;
@@ -126,9 +142,11 @@ TEST(ExploreOrderings, EachSpareOrderOfADesignIsThere) {
       const std::string before = std::exchange(comment, "");
       auto found = std::sregex_iterator(before.begin(), before.end(), mark);
       if (found == std::sregex_iterator()) continue;
-      const int statement = number;
-      std::string more;
-      for (; line.find(';') == std::string::npos && std::getline(source, more); ++number) {
+      // Where the statement has its order, or ends: a comment before a function is not found there.
+      int statement = number;
+      for (std::string more; line.find(';') == std::string::npos && std::getline(source, more);) {
+        ++number;
+        if (line.find("memory_order") == std::string::npos) statement = number;
         line += more;
       }
       for (; found != std::sregex_iterator(); ++found, ++spare) {
@@ -200,6 +218,19 @@ TEST(ExploreOrderings, WhoHasJustComeIsNotPassedBy) {
   EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+glance@full", kAttach), 1u);
   EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+glance@full", kScan), 3u);
   EXPECT_EQ(FoundSeqCst("seqlock_ring", "put+pin@full", kAttach), 0u);
+}
+
+// What stands at the end of several branches, too: it has a line of its own.
+TEST(ExploreOrderings, EachOrderHasALine) {
+  const Design* const design = FindDesign("global_mutex");
+  const std::vector<WeakenedOrdering> all =
+      ScoreOrderings({"pin+put", "draft+get"},
+                     [design](const std::string& name) { return *NewScene(*design, name); },
+                     {.model = MemoryModel::kCompiler, .schedules = 1, .place = "stores/locked/"});
+  EXPECT_GT(all.size(), 10u);
+  for (const WeakenedOrdering& one : all) {
+    EXPECT_THAT(one.place, testing::Not(testing::EndsWith(":0")));
+  }
 }
 
 }  // namespace
