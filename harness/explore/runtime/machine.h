@@ -269,7 +269,6 @@ class Machine final : public Stage {
   bool HasEnded(const Fiber& fiber) const { return fiber.ended || (fiber.dead && fiber.buried); }
   void GatherTimeouts();
   bool OffersBurial(int number) const;
-  uint32_t InCall() const;
   uint64_t StateHash() const;
   uint64_t HashOf(int number) const;
   void Kill(int fiber);

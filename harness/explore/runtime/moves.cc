@@ -155,12 +155,6 @@ uint64_t Machine::StateHash() const {
   return hash;
 }
 
-uint32_t Machine::InCall() const {
-  uint32_t in_call = 0;
-  for (int i = 0; i < participants_; ++i) in_call |= uint32_t{fibers_[i].in_operation} << i;
-  return in_call;
-}
-
 int Machine::Decide() {
   for (;;) {
     GatherMoves();
@@ -176,8 +170,7 @@ int Machine::Decide() {
     }
     const Question question{.moves = {moves_.data(), static_cast<size_t>(move_count_)},
                             .state = chooser_->WantsState() ? StateHash() : 0,
-                            .running = running_,
-                            .in_call = InCall()};
+                            .running = running_};
     const int choice = chooser_->Choose(question);
     if (choice == Chooser::kAbandon) {
       if (running_ == kNobody) return kNobody;

@@ -44,7 +44,6 @@ struct Question {
   std::span<const Move> moves;
   uint64_t state = 0;  // a hash of all that what follows depends on, if the chooser wants it
   int running = kNobody;
-  uint32_t in_call = 0;  // a bit for each participant that has begun an operation, and not ended it
   bool inside_turn = false;  // only: go on, or die; or which store
   // Of kPick: a bit for each move that no schedule has where all orders are as they are written.
   uint32_t novel = 0;

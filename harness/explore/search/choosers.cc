@@ -77,12 +77,11 @@ void Random::Begin() {
   dies_at_.clear();
   for (Own& own : own_) {
     own.most_questions = std::max(own.most_questions, own.questions);
-    own.most_places = std::max(own.most_places, own.places);
-    own.questions = own.places = 0;
+    own.questions = 0;
     // Some of them are not.
     own.lowered_at = Below(own.most_questions + own.most_questions / 2 + 1);
   }
-  switch (schedules_ % 9) {
+  switch (schedules_ % 7) {
     case 4:
       manner_ = Manner::kFreshPriorities;
       break;
@@ -92,108 +91,17 @@ void Random::Begin() {
     case 6:
       manner_ = Manner::kOwnPlaces;
       break;
-    case 7:
-    case 8:
-      manner_ = Manner::kWholeCalls;
-      PlanStops();
-      break;
     default:
       manner_ = Manner::kPriorities;
-      for (uint64_t depth = schedules_ % 9 + 2; depth > 1; --depth) {
+      for (uint64_t depth = schedules_ % 7 + 2; depth > 1; --depth) {
         lowered_at_.push_back(Below(most_questions_));
       }
   }
-  if (deaths_ > 0 && !(manner_ == Manner::kWholeCalls && planned_dies_)) {
+  if (deaths_ > 0) {
     const uint64_t deaths = Below(static_cast<uint64_t>(deaths_) + 1);
     for (uint64_t i = 0; i < deaths; ++i) dies_at_.push_back(Below(most_chances_));
   }
   ++schedules_;
-}
-
-constexpr uint64_t kMostOvertaking = 3;  // whole calls
-constexpr uint64_t kPlacesBetween = 8;   // of one who is overtaken twice, at most
-
-// Whose place comes next, and which of the others are overtaken too.
-void Random::PlanStops() {
-  overtaken_.clear();
-  is_prompt_ = Below(2) == 0;
-  do {
-    planned_ = (planned_ + 1) % kMostParticipants;
-  } while ((participants_ >> planned_ & 1) == 0);
-  planned_dies_ = deaths_ > 0 && Below(2) == 0;
-  for (size_t i = 0; i < own_.size(); ++i) {
-    Own& own = own_[i];
-    const bool is_overtaken = i == planned_ || planned_dies_ || Below(3) == 0;
-    own.stops_at = !is_overtaken   ? UINT64_MAX
-                   : i == planned_ ? own.next_place++ % own.most_places
-                                   : Below(own.most_places);
-    own.calls = 1 + Below(kMostOvertaking);
-  }
-}
-
-bool Random::IsOvertaken(int participant) const {
-  return std::find(overtaken_.begin(), overtaken_.end(), participant) != overtaken_.end();
-}
-
-int Random::ChooseByCalls(const Question& question) {
-  if (question.inside_turn) return 0;
-  const int running = question.running;
-  if (running >= 0 && running < kMostParticipants) {
-    const auto own = static_cast<size_t>(running);
-    if (own_[own].places++ == own_[own].stops_at) {
-      const Move death{MoveKind::kKill, static_cast<int8_t>(running)};
-      const auto move = std::find(question.moves.begin(), question.moves.end(), death);
-      if (own == planned_ && planned_dies_ && move != question.moves.end()) {
-        return static_cast<int>(move - question.moves.begin());
-      }
-      overtaken_.push_back(running);
-    }
-  }
-  const auto other = std::find_if(question.moves.begin(), question.moves.end(), [](Move move) {
-    return move.kind == MoveKind::kEvent || move.kind == MoveKind::kDrain;
-  });
-  if (other != question.moves.end() && (is_prompt_ || Below(8) == 0)) {
-    return static_cast<int>(other - question.moves.begin());
-  }
-  const bool is_inside = running >= 0 && (question.in_call >> running & 1) != 0;
-  const Move on{MoveKind::kRun, static_cast<int8_t>(running)};
-  if (is_inside && question.moves[0] == on && !IsOvertaken(running)) return 0;
-  if (running >= 0 && !is_inside && !overtaken_.empty() && !IsOvertaken(running)) {
-    uint64_t& calls = own_[static_cast<size_t>(overtaken_.back())].calls;
-    calls -= calls > 0 ? 1 : 0;
-  }
-  return ChooseNext(question);
-}
-
-// Who begins a call, or goes on in the middle of one.
-int Random::ChooseNext(const Question& question) {
-  std::array<int, kMostParticipants> others;
-  uint64_t other_count = 0;
-  int last = kAbandon, earlier = kAbandon, any = kAbandon;
-  for (size_t i = 0; i < question.moves.size(); ++i) {
-    const Move move = question.moves[i];
-    if (any == kAbandon || move.kind != MoveKind::kKill) any = static_cast<int>(i);
-    if (move.kind != MoveKind::kRun) continue;
-    if (!IsOvertaken(move.fiber)) {
-      others[other_count++] = static_cast<int>(i);
-    } else {
-      (move.fiber == overtaken_.back() ? last : earlier) = static_cast<int>(i);
-    }
-  }
-  int next = last;
-  const bool is_time = last >= 0 && own_[static_cast<size_t>(overtaken_.back())].calls == 0;
-  if (!is_time && other_count > 0) return others[Below(other_count)];
-  if (!is_time && earlier >= 0) next = earlier;
-  if (next < 0) return any;
-  const int8_t who = question.moves[static_cast<size_t>(next)].fiber;
-  std::erase(overtaken_, who);
-  // Often once more, a few places later.
-  if (Below(2) == 0) {
-    Own& own = own_[static_cast<size_t>(who)];
-    own.stops_at = own.places + Below(kPlacesBetween);
-    own.calls = 1 + Below(kMostOvertaking);
-  }
-  return next;
 }
 
 // Below all that were not lowered; of those that were, any.
@@ -241,9 +149,7 @@ int Random::Choose(const Question& question) {
     }
   }
   const int own = static_cast<int>(question.running);
-  for (const Move move : question.moves) participants_ |= 1u << move.fiber;
   if (own >= 0 && own < kMostParticipants) LowerAt(now, static_cast<size_t>(own));
-  if (manner_ == Manner::kWholeCalls) return ChooseByCalls(question);
   int best = kAbandon;
   uint64_t best_priority = 0;
   int choices = 0;

@@ -53,9 +53,6 @@ class Exhaustive : public Chooser {
 //   (a late recoverer, and the next owner of the slot, who stops as well)
 //   POS (Yuan et al. 2018): a random priority for each access, drawn anew when it is overtaken
 //   a sticky walk: whoever runs goes on, mostly
-//   whole calls: one participant after another is overtaken at one of its places after another, by
-//   a few whole calls of others, and then goes on; or it dies there. Others are overtaken as well,
-//   now and then
 // Which store an access takes up under c11: the newest but for one in eight, or each as likely.
 // Where one memory order is weaker than it is written, in two schedules of three mostly one that it
 // has brought: all other schedules would be there without it.
@@ -69,7 +66,7 @@ class Random : public Chooser {
   uint64_t states() const { return judged_.size(); }
 
  private:
-  enum class Manner : uint8_t { kPriorities, kOwnPlaces, kFreshPriorities, kSticky, kWholeCalls };
+  enum class Manner : uint8_t { kPriorities, kOwnPlaces, kFreshPriorities, kSticky };
   static constexpr int kActors = 4 * kMostParticipants;
   int ChooseStore(const Question& question);
   bool WantsNovelty();
@@ -78,10 +75,6 @@ class Random : public Chooser {
   }
   uint64_t Below(uint64_t bound) { return random_() % bound; }
   void LowerAt(uint64_t now, size_t own);
-  void PlanStops();
-  int ChooseByCalls(const Question& question);
-  bool IsOvertaken(int participant) const;
-  int ChooseNext(const Question& question);
 
   std::mt19937_64 random_;
   int deaths_;
@@ -95,15 +88,8 @@ class Random : public Chooser {
   // The same of each participant's own questions.
   struct Own {
     uint64_t questions = 0, most_questions = 1, lowered_at = 0;
-    // Of whole calls: where others have their turn, how many calls they make then; the next place.
-    uint64_t places = 0, most_places = 1, stops_at = 0, calls = 0, next_place = 0;
   };
   std::array<Own, kMostParticipants> own_;
-  uint32_t participants_ = 1;   // a bit for each that was seen
-  size_t planned_ = 0;          // whose place it is
-  bool planned_dies_ = false;   // there
-  bool is_prompt_ = false;      // the kernel, and the store buffers
-  std::vector<int> overtaken_;  // the last one last
   absl::flat_hash_set<uint64_t> judged_;
 };
 
