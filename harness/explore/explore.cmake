@@ -15,8 +15,8 @@ else()
   endif()
 endif()
 
-# As the compiler shall instrument: every access, and nothing else. What stands at the end of several
-# branches is not merged: it would have no line.
+# As the compiler shall instrument: every access, and nothing else. What stands at the end of
+# several branches is not merged: it would have no line.
 set(KILL9_EXPLORE_FLAGS -std=c++20 -O1 -g -gdwarf-aranges -DNDEBUG -D_GNU_SOURCE
   -DKILL9_VERSION="${PROJECT_VERSION}"
   -fPIE -fno-omit-frame-pointer -fsanitize=thread -I${CMAKE_SOURCE_DIR}
