@@ -298,6 +298,11 @@ absl::StatusOr<std::unique_ptr<PreparedRun>> ChannelDriver::PrepareShaped(
     bounds.keeps_work |= !workload.empty();
     absl::Status status = ShapeTo(channel_design, scenario, request, bounds, &shape);
     if (!status.ok()) return status;
+    const bool keeps_roles = bounds.keeps_work || bounds.keeps_sizes;
+    if (keeps_roles && (shape.senders != named->senders || shape.receivers != named->receivers)) {
+      return absl::UnimplementedError(
+          "who sends and who receives is its own: leave them out of the shape");
+    }
   }
   return std::make_unique<ChannelRun>(traits, *named, scenario.name, shape,
                                       request.least_participants);

@@ -100,6 +100,22 @@ TEST(ChannelShape, SaysWhatIsWrongWithAText) {
   }
 }
 
+TEST(ChannelShape, WithRolesIsNotOfAScenarioInWhichEverybodyDoesBoth) {
+  const ChannelDriver driver;
+  ShapeRequest request{.text = "senders=1,receivers=3"};
+  for (const ChannelDesign* design : Designs()) {
+    if (design->name() != "slot_ring") continue;
+    for (const auto& [scenario, fits] :
+         {std::pair{"steady", true}, std::pair{"nobody_dies", false},
+          std::pair{"last_message", false}, std::pair{"requests", false},
+          std::pair{"closing", false}}) {
+      const auto run = driver.PrepareShaped(*design, ScenarioOf(scenario), "", request);
+      EXPECT_EQ(run.ok(), fits) << scenario << ": " << run.status();
+      EXPECT_EQ(absl::IsUnimplemented(run.status()), !fits) << scenario << ": " << run.status();
+    }
+  }
+}
+
 TEST(ChannelShape, ThatDoesNotFitItsDesignIsRefusedWithTheReason) {
   const ChannelShapeBounds bounds{.least_participants = 4};
   for (const ChannelDesign* design : Designs()) {

@@ -35,7 +35,7 @@ class Audit {
     for (uint32_t slot = 0; slot < kMostParticipants; ++slot) {
       Holding& holding = holdings_[slot];
       if (holding.blocks + holding.reserved_blocks == 0) continue;
-      holding.owner = {slot, table.generation(slot)};
+      holding.owner = {slot, slot < table.size() ? table.generation(slot) : 0};
       account_.holdings.push_back(holding);
     }
     return std::move(account_);
@@ -45,6 +45,7 @@ class Audit {
   // Relaxed: the heap is quiet.
   static uint64_t Load(const SharedWord& word) { return word.load(std::memory_order_relaxed); }
   bool IsThere(uint32_t slot) const {
+    if (slot >= space_.participants().size()) return false;
     const ParticipantState state = space_.participants().state(slot);
     return state == ParticipantState::kInUse || state == ParticipantState::kDead;
   }
