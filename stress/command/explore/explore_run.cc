@@ -212,34 +212,20 @@ Json OptionsOf(const ExploreArguments& arguments) {
           {"shipped", arguments.shipped}};
 }
 
-}  // namespace
-
-int RunExplore(const ExploreArguments& arguments) {
-  if (!arguments.token.empty()) return RepeatToken(arguments);
-  const MemoryModel model = ChooseModel(arguments.model);
-  if (arguments.orderings && model != MemoryModel::kC11 && model != MemoryModel::kCompiler) {
-    throw UsageError("--orderings: give --model=c11, or --model=compiler");
-  }
-  if (!arguments.place.empty() && !arguments.orderings) {
-    throw UsageError("--place: give --orderings");
-  }
-  ChooseStrategy(arguments.strategy);
-  Json result = NewResultOfDesigns("explore", arguments.seed);
-  const std::vector<Unit> units = OwnUnits(arguments, &result);
-  result["options"] = OptionsOf(arguments);
-  NoteInterrupts();
+// Those that have a name side by side, and then the drawn ones.
+int ExploreUnits(const std::vector<Unit>& units, const ExploreArguments& arguments,
+                 ExploreLines& lines, Json* result) {
   const auto began = std::chrono::steady_clock::now();
   int exit_code = kExitPass;
   bool any_explored = false;
-  Json& runs = result["runs"];
+  Json& runs = (*result)["runs"];
   auto drawn = std::count_if(units.begin(), units.end(), [](const Unit& one) {
     return one.is_drawn() && explore::WhyNotExplored(*one.variant).empty();
   });
   const double seconds_of_named = arguments.seconds * (drawn > 0 ? kShareOfNamed : 1);
-  ExploreLines lines(arguments.json);
   size_t begun = 0;
-  const auto note_unit = [&result](const Unit& unit, int code, Json* of_unit) {
-    if (result.contains("shard")) of_unit->back()["unit"] = unit.name();
+  const auto note_unit = [result](const Unit& unit, int code, Json* of_unit) {
+    if (result->contains("shard")) of_unit->back()["unit"] = unit.name();
     return code;
   };
   ScenePool pool({.processes = ProcessesOf(arguments),
@@ -284,6 +270,28 @@ int RunExplore(const ExploreArguments& arguments) {
     progress();
   }
   pool.Finish();
+  return exit_code;
+}
+
+}  // namespace
+
+int RunExplore(const ExploreArguments& arguments) {
+  if (!arguments.token.empty()) return RepeatToken(arguments);
+  const MemoryModel model = ChooseModel(arguments.model);
+  if (arguments.orderings && model != MemoryModel::kC11 && model != MemoryModel::kCompiler) {
+    throw UsageError("--orderings: give --model=c11, or --model=compiler");
+  }
+  if (!arguments.place.empty() && !arguments.orderings) {
+    throw UsageError("--place: give --orderings");
+  }
+  ChooseStrategy(arguments.strategy);
+  Json result = NewResultOfDesigns("explore", arguments.seed);
+  const std::vector<Unit> units = OwnUnits(arguments, &result);
+  result["options"] = OptionsOf(arguments);
+  NoteInterrupts();
+  ExploreLines lines(arguments.json);
+  int exit_code = ExploreUnits(units, arguments, lines, &result);
+  const Json& runs = result["runs"];
   const bool all_skipped = std::all_of(runs.begin(), runs.end(), [](const Json& run) {
     return run["verdict"] == VerdictName(Verdict::kSkipped);
   });
