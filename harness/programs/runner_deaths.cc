@@ -265,8 +265,8 @@ void Runner::Watch(uint64_t now_ns) {
   watched_ns_ = now_ns;
   uint64_t longest = 0;
   for (Participant& one : participants_) {
-    const bool may_sleep = Sleeps(one) && !is_due_;
-    if (one.stage == Stage::kVacant || one.stage == Stage::kIdle || may_sleep) {
+    const bool rests = one.stage == Stage::kIdle || (Sleeps(one) && !is_due_);
+    if (one.stage == Stage::kVacant || (rests && one.kill_sent_ns == 0)) {
       one.charged_ns = one.looked_ns = 0;  // it waits for the others
       continue;
     }
@@ -292,7 +292,7 @@ void Runner::Watch(uint64_t now_ns) {
     if (one.charged_ns > (is_dying ? std::max(bound_ns, kDyingNs) : bound_ns)) {
       return ReportStuck(one);
     }
-    if (one.looked_ns > bound_ns * kStarved) {
+    if (!is_dying && one.looked_ns > bound_ns * kStarved) {
       return Blame(one, absl::StrFormat("it has not answered for %.1f s, and could work for %.1f "
                                         "of these only: the machine is too busy",
                                         Seconds(one.looked_ns), Seconds(one.charged_ns)));

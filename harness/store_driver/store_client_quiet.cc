@@ -292,10 +292,10 @@ bool StoreClient::TryLeaseOfWhoLeaves() {
   {
     const auto other = static_cast<const Variant&>(context().design).Attach(segment());
     if (!other.ok()) return true;  // no place is left
+    boards_.counts().asked.fetch_add(1, std::memory_order_relaxed);
     const absl::StatusOr<LeaseAnswer> its = (*other)->GetOrLease(QuietKey(0), &buffer_, options);
     const bool right = its.ok() && its->kind == LeaseAnswer::Kind::kLease;
     if (!Expect("GetOrLease of an absent key", its.status(), right)) return false;
-    boards_.counts().asked.fetch_add(1, std::memory_order_relaxed);
   }
   return TryLease(LeaseAnswer::Kind::kLease, false, options, nullptr);
 }

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "harness/store_driver/store_client.h"
 
@@ -297,6 +298,11 @@ bool StoreClient::RequireEnded(const char* when, uint32_t call, Version version)
 
 // Each call that looks comes first to an entry whose deadline is over.
 bool StoreClient::TryOver() {
+  const uint64_t before = Tally().expired;
+  const absl::Cleanup note = [this, before] {
+    boards_.counts().expired_in_quiet.fetch_add(Tally().expired - before,
+                                                std::memory_order_relaxed);
+  };
   for (uint32_t call = 0; call < kCallsThatLook; ++call) {
     const absl::StatusOr<Version> put = store().Put(QuietKey(0), "over", {Expiry::AtNs(1), 0});
     if (!Expect("Put", put.status(), true)) return false;

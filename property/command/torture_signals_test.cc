@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "property/command/command_for_tests.h"
@@ -115,21 +116,26 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(LongCommand, IsEndedAtOnceByTheSecondCtrlC) {
   const std::string said = testing::TempDir() + "/interrupted_twice.txt";
   const std::string pipe = testing::TempDir() + "/interrupted_twice.json";
-  const Ended ended =
-      RunLine("rm -f " + said + " " + pipe + "; mkfifo " + pipe + "; " KILL9_COMMAND " " +
-              GetParam() + " --json=" + pipe + " >" + said + " 2>&1 & command=$!; " +
-              // Its handler is in place: it, no longer the shell, which catches Ctrl-C as well.
-              "until grep -q '^Name:.kill9' /proc/$command/status && "
-              "grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status; do sleep 0.05; done; "
-              "kill -INT $command; "
-              "until grep -qs interrupted " +
-              said +
-              "; do sleep 0.05; done; "
-              "kill -TERM $command; kill -HUP $command; "
-              "while grep -q '^ShdPnd:.*[1-9a-f]' /proc/$command/status; do sleep 0.05; done; "
-              "grep -q '^State:.[RSD]' /proc/$command/status && echo waits; kill -INT $command; "
-              "wait $command; code=$?; cat " +
-              said + "; exit $code");
+  Ended ended;
+  // Again, later, where the first one came before the command had begun its work.
+  for (int tenths = 0; tenths < 100; ++tenths) {
+    ended =
+        RunLine("rm -f " + said + " " + pipe + "; mkfifo " + pipe + "; " KILL9_COMMAND " " +
+                GetParam() + " --json=" + pipe + " >" + said + " 2>&1 & command=$!; " +
+                // Its handler is in place: it, no longer the shell, which catches Ctrl-C as well.
+                "until grep -q '^Name:.kill9' /proc/$command/status && "
+                "grep -q '^SigCgt:.*[2367abef]$' /proc/$command/status; do sleep 0.05; done; "
+                "sleep " +
+                absl::StrCat(tenths / 10, ".", tenths % 10) + "; kill -INT $command; " +
+                "until grep -qs interrupted " + said +
+                "; do sleep 0.05; done; "
+                "kill -TERM $command; kill -HUP $command; "
+                "while grep -q '^ShdPnd:.*[1-9a-f]' /proc/$command/status; do sleep 0.05; done; "
+                "grep -q '^State:.[RSD]' /proc/$command/status && echo waits; kill -INT $command; "
+                "wait $command; code=$?; cat " +
+                said + "; exit $code");
+    if (ended.exit_code != 3 || ended.output != "kill9: interrupted\n") break;
+  }
   EXPECT_EQ(ended.exit_code, 3) << ended.output;
   EXPECT_THAT(ended.output, ::testing::StartsWith("waits")) << "the premise";
 }

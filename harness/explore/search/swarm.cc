@@ -15,6 +15,7 @@
 #include <iostream>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "harness/base/shared_mapping.h"
@@ -25,6 +26,7 @@ namespace {
 constexpr uint32_t kMostProcesses = 16;
 constexpr uint64_t kScenesOfAProcess = 64;
 constexpr uint64_t kNoScene = ~uint64_t{0};
+constexpr useconds_t kLookUs = 5'000;  // for the end of a process, and for an interrupt
 
 // Of one process: the scene at which it is.
 struct Member {
@@ -65,14 +67,19 @@ class Swarm {
     std::array<pid_t, kMostProcesses> pids = {};
     const uint32_t processes = std::clamp(options_.processes, 1u, kMostProcesses);
     for (uint32_t i = 0; i < processes; ++i) pids[i] = Start(i);
+    bool told = false;
     for (uint32_t left = processes; left > 0;) {
-      int status = 0;
-      const pid_t ended = waitpid(-1, &status, 0);
-      if (ended < 0 && errno == EINTR) {
-        // Who was interrupted by the terminal itself takes no notice of this one.
-        for (uint32_t i = 0; i < processes && IsInterrupted(); ++i) {
+      // Who was interrupted by the terminal itself takes no notice of this one.
+      if (IsInterrupted() && !std::exchange(told, true)) {
+        for (uint32_t i = 0; i < processes; ++i) {
           if (pids[i] > 0) kill(pids[i], SIGTERM);
         }
+      }
+      int status = 0;
+      const pid_t ended = waitpid(-1, &status, told ? 0 : WNOHANG);
+      if (ended < 0 && errno == EINTR) continue;
+      if (ended == 0) {
+        usleep(kLookUs);
         continue;
       }
       const auto member = std::find(pids.begin(), pids.begin() + processes, ended);

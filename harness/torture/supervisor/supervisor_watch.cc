@@ -84,9 +84,16 @@ uint64_t Supervisor::ChargeOf(uint64_t now_ns, uint64_t looked_ns) {
     Slot& mine = slots_[slot];
     if (mine.pid == 0 || mine.looked_ns == 0) continue;
     mine.chance_ns = mine.chance.Look(now_ns, looked_ns);
-    charge = IsDying(slot, now_ns) ? 0 : std::min(charge, mine.chance_ns);
+    charge = std::min(
+        charge, IsDying(slot, now_ns) ? BeforeItsDeath(slot, now_ns, looked_ns) : mine.chance_ns);
   }
   return charge;
+}
+
+// How much of the `looked_ns` before `now_ns`.
+uint64_t Supervisor::BeforeItsDeath(uint32_t slot, uint64_t now_ns, uint64_t looked_ns) const {
+  const uint64_t dying_ns = now_ns - std::min(now_ns, OrderedBefore(slot, now_ns));
+  return looked_ns - std::min(looked_ns, dying_ns);
 }
 
 void Supervisor::WatchOne(uint32_t slot, uint64_t now_ns) {

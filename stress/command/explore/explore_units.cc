@@ -1,5 +1,7 @@
 #include "stress/command/explore/explore_units.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -37,7 +39,12 @@ GroupOfScenes* GroupOf(const std::string& name) {
 
 uint32_t ProcessesOf(const ExploreArguments& arguments) {
   if (arguments.jobs != 0) return arguments.jobs;
-  return std::max(std::thread::hardware_concurrency(), 1u);
+  // What the states of one scene may take at most.
+  constexpr uint64_t kBytesOfAScene = uint64_t{3} << 29;
+  const uint64_t memory =
+      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t most = std::max<uint64_t>(memory / kBytesOfAScene, 1);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(std::thread::hardware_concurrency(), 1, most));
 }
 
 MemoryModel ChooseModel(const std::string& given) {

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <new>
+#include <exception>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -37,8 +37,8 @@ constexpr int kLookMs = 50;  // how soon a signal that came before the wait is s
     answer["exit_code"] = work(&answer["runs"]);
   } catch (const UsageError& error) {
     answer["usage"] = error.what();
-  } catch (const std::bad_alloc&) {
-    _exit(kExitUndecided);
+  } catch (const std::exception&) {
+    _exit(kExitUndecided);  // no memory
   }
   answer["lines"] = told.str();
   const bool written = WriteAll(to, answer.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -64,7 +64,8 @@ size_t ScenePool::running() const {
 }
 
 void ScenePool::Begin(const Work& work, Ended ended) {
-  while (running() >= options_.processes) Look();
+  while (running() >= options_.processes && !IsOver()) Look();
+  if (IsOver()) return;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
     throw UsageError(absl::StrCat("cannot make a pipe: ", std::strerror(errno)));
@@ -87,7 +88,7 @@ void ScenePool::Begin(const Work& work, Ended ended) {
 }
 
 void ScenePool::Finish() {
-  while (!members_.empty()) Look();
+  while (!members_.empty() && !IsOver()) Look();
 }
 
 void ScenePool::Look() {
@@ -123,6 +124,10 @@ void ScenePool::Look() {
 }
 
 int ScenePool::TellEnd(const Member& member, int status) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == kExitUsage) {
+    member.ended(Verdict::kUndecided, "the scene cannot be made", runs_);
+    return kExitUsage;
+  }
   // Nothing that is explored kills its own process.
   if (!WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL) {
     return member.ended(Verdict::kUndecided,
@@ -135,8 +140,7 @@ int ScenePool::TellEnd(const Member& member, int status) {
 }
 
 void ScenePool::Tell(const Member& member, int status) {
-  // Behind the first one that failed.
-  if (options_.fail_fast && *exit_code_ == kExitFailed) return;
+  if (IsOver()) return;
   Json answer = Json::parse(member.text, nullptr, false);
   if (answer.is_discarded()) {
     *exit_code_ = WorseExitCode(*exit_code_, TellEnd(member, status));

@@ -35,7 +35,8 @@ class ScenePool {
   ScenePool(const ScenePool&) = delete;
   ScenePool& operator=(const ScenePool&) = delete;
 
-  // Begins it, as soon as a process may. Throws what the work of an earlier one has thrown.
+  // Begins it, as soon as a process may; nothing behind a failure, where that ends all. Throws what
+  // the work of an earlier one has thrown.
   void Begin(const Work& work, Ended ended);
   // Waits for the answers of all.
   void Finish();
@@ -53,6 +54,7 @@ class ScenePool {
   void Tell(const Member& member, int status);
   int TellEnd(const Member& member, int status);
   size_t running() const;
+  bool IsOver() const { return options_.fail_fast && *exit_code_ == kExitFailed; }
 
   const Options options_;
   Json* const runs_;

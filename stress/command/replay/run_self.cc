@@ -34,11 +34,15 @@ int RunSelf(std::vector<std::string> words) {
     struct pollfd end {
       .fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0)), .events = POLLIN, .revents = 0
     };
-    while (ppoll(&end, 1, nullptr, &before) < 0 && errno == EINTR) {
+    while (end.fd >= 0 && ppoll(&end, 1, nullptr, &before) < 0 && errno == EINTR) {
       if (is_interrupted != 0) kill(child, SIGTERM);
     }
-    waitpid(child, &status, 0);
-    close(end.fd);
+    if (end.fd >= 0) close(end.fd);
+    // Where there is no such descriptor, this is all that waits.
+    sigprocmask(SIG_SETMASK, &before, nullptr);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+      if (is_interrupted != 0) kill(child, SIGTERM);
+    }
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   return WIFEXITED(status) ? WEXITSTATUS(status) : kExitFailed;

@@ -88,6 +88,10 @@ void Space::UsePayload(AuditState& state, const Payload& payload, bool by_draft)
   if (payload.size != 0) state.payloads.push_back({begin, begin + payload.size});
   const uint32_t first = ExtentOf(payload);
   const bool run = HasOwnRun(payload.size);
+  if (run && begin != extents_begin_ + first * extent_bytes_) {
+    state.Violate("V7: a payload with a run of its own begins in the middle of extent ", first);
+    return;
+  }
   const uint32_t end = run ? first + ExtentsFor(payload.size) : first + 1;
   for (uint32_t i = first; i < end; ++i) {
     Use& use = state.uses[i];
@@ -155,7 +159,8 @@ void Space::AuditExtents(AuditState& state) const {
     const bool is_free = extent.kind == ExtentKind::kFree;
     free += is_free ? 1 : 0;
     if (is_free && in_use) state.Violate("V3: extent ", i, " is free and in use");
-    if (use.log != 0 && use.payloads + use.drafts != 0) ++report.doubly_owned;
+    const uint32_t payloads = use.payloads + use.drafts;
+    if (payloads > (use.log != 0 ? 0u : use.in_run ? 1u : payloads)) ++report.doubly_owned;
     // The log's last extent, if it is empty, is given up by who needs it (GiveUpEmptyLog).
     const bool is_empty_log = use.log != 0 && use.live_records == 0;
     AuditReport::Account& account = !in_use        ? (is_free ? report.free : report.leaked)
@@ -183,6 +188,37 @@ void Space::AuditExtents(AuditState& state) const {
   report.free.blocks += extents_ - grown();
   report.free.bytes += (extents_ - grown()) * extent_bytes_;
   report.capacity = {extents_, extents_ * extent_bytes_};
+}
+
+std::string Space::WhatDoesNotFollow() const {
+  if (grown() < kFewestExtents || grown() > extents_) return "V2: it has grown to no such size";
+  AuditReport report;
+  Audit(report);
+  if (!report.violations.empty()) return report.violations.front();
+  if (!report.clean()) return "V3, V5: an extent is used twice, or by nobody";
+  const ExtentLink shared = header_->shared;
+  if (shared == 0) return "";
+  if (shared > grown() || extent_table_[shared - 1].kind != ExtentKind::kPayload) {
+    return "V3: the extent for small payloads is another";
+  }
+  uint64_t end = extents_begin_ + (shared - 1) * extent_bytes_;
+  const uint64_t told = end + EndOf(shared - 1);
+  const auto see = [&](const Payload& payload) {
+    if (payload.size == 0 || ExtentOf(payload) != shared - 1) return;
+    end = std::max(end, payload.at * kUnit + payload.size);
+  };
+  ForEachRecord([&](uint32_t, Record& record) {
+    if (record.is() != Record::kAcknowledged) see({record.payload, record.size});
+    return true;
+  });
+  for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
+    for (const std::atomic<uint64_t>& row : ledger(slot).rows) {
+      // Relaxed: as in AuditChain.
+      see(Payload::Unpack(row.load(std::memory_order_relaxed)));
+    }
+  }
+  const bool is_end = told >= end && EndOf(shared - 1) <= extent_bytes_ && told % kUnit == 0;
+  return is_end ? "" : "V3: the small payloads end elsewhere";
 }
 
 }  // namespace kill9::mutex_vector

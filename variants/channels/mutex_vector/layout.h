@@ -35,8 +35,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "variants/segment/admission/mutex_admission.h"
 #include "variants/channels/shared/sleepers.h"
+#include "variants/segment/admission/mutex_admission.h"
 #include "variants/segment/robust_mutex.h"
 
 namespace kill9::mutex_vector {

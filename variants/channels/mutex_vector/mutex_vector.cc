@@ -5,6 +5,7 @@
 // and invariants: layout.h; operations and their commit points: space.cc; recovery: recovery.cc;
 // audit: audit.cc. The argument: docs/decisions/2026-11-28-mutex-vector.md.
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -63,11 +64,19 @@ class MutexVectorDesign final : public ChannelDesign {
                                                   const Membership& membership) const override {
     if (absl::Status status = Space::Check(*segment); !status.ok()) return status;
     Space space(segment);
-    // Whoever is alone makes everything anew: whatever was under way in a copy, and whatever has
-    // become of the file meanwhile. Where the truth contradicts itself the next one says so.
-    const auto reset = [&space] {
-      RobustMutex& mutex = space.header().mutex;
-      mutex.Reset(!mutex.LooksFree() || !space.Rebuild());
+    // Whoever is alone makes everything anew: whatever was under way in a copy, and whatever damage
+    // has come to a file at rest. Where the truth contradicts itself the next one says so.
+    std::string damage;
+    const auto reset = [&space, &damage] {
+      mutex_vector::ChannelHeader& header = space.header();
+      const bool was_free = header.mutex.LooksFree();
+      if (was_free) damage = space.WhatDoesNotFollow();
+      const mutex_vector::ExtentLink shared = was_free && damage.empty() ? header.shared : 0;
+      header.mutex.Reset(/*owner_died=*/true);
+      // dies here, or in it -> the next one to lock it makes everything anew
+      if (!was_free || !space.Rebuild()) return;
+      header.shared = shared;
+      header.mutex.Reset(/*owner_died=*/false);
     };
     // If there is damage, the participant's operations report it.
     absl::StatusOr<Participant> participant =
@@ -75,7 +84,7 @@ class MutexVectorDesign final : public ChannelDesign {
                       [&space] { mutex_vector::RecoverDead(space).IgnoreError(); });
     if (!participant.ok()) return participant.status();
     return std::make_unique<mutex_vector::MutexVectorChannel>(
-        std::move(segment), *std::move(participant), membership.role);
+        std::move(segment), *std::move(participant), membership.role, std::move(damage));
   }
 };
 

@@ -24,12 +24,13 @@ absl::Status NotHeld() {
 }  // namespace
 
 MutexVectorChannel::MutexVectorChannel(std::shared_ptr<Segment> segment, Participant participant,
-                                       MemberRole role)
+                                       MemberRole role, std::string damage)
     : Channel(participant.guard(), role),
       space_(std::move(segment)),
       participant_(std::move(participant)),
       ledger_(space_.ledger(participant_.slot())),
-      sleeper_(space_.segment(), space_.sleepers_page()) {
+      sleeper_(space_.segment(), space_.sleepers_page()),
+      damage_(std::move(damage)) {
   // Release: pairs with the acquire of OtherSideHasGone.
   ledger_.role.store(uint64_t{participant_.generation()} << 32 | static_cast<uint8_t>(role),
                      std::memory_order_release);
@@ -477,6 +478,10 @@ absl::StatusOr<AuditReport> MutexVectorChannel::DoAudit() {
   const Session session(space_);
   if (!session.entered) return Damaged();
   space_.Audit(report);
+  // Told once: it is mended.
+  if (!damage_.empty()) {
+    report.violations.push_back("found when this member attached: " + std::exchange(damage_, ""));
+  }
   return report;
 }
 

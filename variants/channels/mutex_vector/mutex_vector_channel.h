@@ -21,7 +21,9 @@ namespace kill9::mutex_vector {
 
 class MutexVectorChannel final : public Channel {
  public:
-  MutexVectorChannel(std::shared_ptr<Segment> segment, Participant participant, MemberRole role);
+  // `damage`: what the segment was found to have, and was made anew; "": nothing.
+  MutexVectorChannel(std::shared_ptr<Segment> segment, Participant participant, MemberRole role,
+                     std::string damage);
   ~MutexVectorChannel() override;
 
   size_t max_message_bytes() const override { return space_.max_message_bytes(); }
@@ -96,6 +98,7 @@ class MutexVectorChannel final : public Channel {
   Participant participant_;
   Ledger& ledger_;
   Sleeper sleeper_;
+  std::string damage_;        // not told yet
   uint64_t holds_ = 0;        // messages taken and held
   bool others_hold_ = false;  // at the last attempt that failed
   // The batch: where its messages are, and what is shown of them.

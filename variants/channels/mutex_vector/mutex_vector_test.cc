@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <functional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -83,6 +84,54 @@ TEST_F(MutexVectorTest, WhatFollowsFromTheTruthIsMadeAnewWhateverItWas) {
   for (uint64_t number = 4; number < 40; ++number) {
     ExpectNumbers(number, number + 1, number % 2 == 0 ? 40 : 6000);
   }
+}
+
+// An audit by somebody who comes alone is no less sharp: what it made anew it tells, once.
+TEST_F(MutexVectorTest, WhoAttachesAloneTellsOfDamageAndMakesItAnew) {
+  Make(1 << 20);
+  for (uint64_t number = 0; number < 40; ++number) Send(number, number % 2 == 0 ? 40 : 6000);
+  Space space(segment_);
+  ChannelHeader& header = space.header();
+  const auto attach_again = [&] {
+    channel_.reset();
+    channel_ = design().Attach(segment_, {}).value();
+    return channel_->Audit().value();
+  };
+  EXPECT_TRUE(attach_again().clean());
+  channel_.reset();
+  const auto damages = {std::function<void()>([&] { header.waiting = 12345; }),
+                        std::function<void()>([&] { header.shared = 7; }),
+                        std::function<void()>([&] { header.free_extents = 99; })};
+  for (const std::function<void()>& damage : damages) {
+    damage();
+    const AuditReport found = attach_again();
+    ASSERT_EQ(found.violations.size(), 1u) << Show(found);
+    const AuditReport after = channel_->Audit().value();
+    EXPECT_TRUE(after.clean()) << Show(after);
+    EXPECT_EQ(after.entries, 40u);
+  }
+  header.cursor = 3;  // which nobody sees
+  header.cursor_sequence = ~0ull;
+  attach_again();
+  for (uint64_t number = 0; number < 40; ++number) {
+    ExpectNumbers(number, number + 1, number % 2 == 0 ? 40 : 6000);
+  }
+}
+
+TEST_F(MutexVectorTest, WhoAttachesAloneGoesOnInTheExtentOfThoseBefore) {
+  Make(64 << 20);
+  constexpr size_t kBytes = 5000;  // too large for the log; many in an extent
+  const uint64_t free_before = channel_->Audit().value().free.blocks;
+  constexpr uint64_t kMessages = 6;
+  for (uint64_t number = 0; number < kMessages; ++number) {
+    channel_.reset();
+    channel_ = design().Attach(segment_, {}).value();
+    Send(number, kBytes);
+  }
+  const AuditReport report = channel_->Audit().value();
+  EXPECT_TRUE(report.clean()) << Show(report);
+  EXPECT_LE(free_before - report.free.blocks, kMessages / 2);
+  ExpectNumbers(0, kMessages, kBytes);
 }
 
 TEST_F(MutexVectorTest, ATruthThatContradictsItselfIsDamageAndNoHang) {

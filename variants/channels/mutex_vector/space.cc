@@ -127,6 +127,7 @@ absl::StatusOr<bool> Space::GrowBy(uint32_t extents) {
 }
 
 absl::StatusOr<bool> Space::MakeRoom(uint32_t log_bytes, uint32_t extents, uint32_t new_drafts) {
+  if (header_->tail > grown() || header_->shared > grown()) return Damaged();
   uint64_t needed = extents;
   uint64_t tail_room = header_->tail == 0 ? 0 : extent_bytes_ - EndOf(header_->tail - 1);
   if (log_bytes > tail_room) {
@@ -141,6 +142,7 @@ absl::StatusOr<bool> Space::MakeRoom(uint32_t log_bytes, uint32_t extents, uint3
     const uint64_t in_extent = extent_bytes_ / sizeof(Record);
     needed += (records - in_tail + in_extent - 1) / in_extent;
   }
+  if (needed != 0 && needed <= header_->free_extents && FirstFree() == kNoExtent) return Damaged();
   if (needed <= header_->free_extents) return true;
   return GrowBy(static_cast<uint32_t>(needed - header_->free_extents));
 }
@@ -170,7 +172,9 @@ bool Space::IsPayload(const Payload& payload) const {
 bool Space::SharedHasRoom(uint32_t size) const {
   // Also what has no bytes has a place.
   const uint64_t bytes = std::max(RoundUp(size, kUnit), kUnit);
-  return header_->shared != 0 && extent_bytes_ - EndOf(header_->shared - 1) >= bytes;
+  return header_->shared != 0 && header_->shared <= grown() &&
+         EndOf(header_->shared - 1) <= extent_bytes_ &&
+         extent_bytes_ - EndOf(header_->shared - 1) >= bytes;
 }
 
 Payload Space::TakeFromShared(uint32_t size) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "absl/functional/function_ref.h"
@@ -83,6 +84,9 @@ class Space {
   // Makes everything anew that follows from the truth (V3). False: the truth contradicts itself.
   bool Rebuild();
   void Audit(AuditReport& report) const;
+  // What does not follow from the truth; "": all does. Of a segment in which nobody else is,
+  // whatever bytes it has.
+  std::string WhatDoesNotFollow() const;
 
  private:
   // Visits the log, the oldest message first, until `visit` returns false. False: it is damaged.
