@@ -295,9 +295,13 @@ void ExpectNoFindingWhereADebuggerKeepsTheDead(const Scenario& scenario) {
   Sleep(6 * static_cast<int>(options.supervisor.watchdog_us) / 1000);
   EXPECT_FALSE(run.IsDone()) << run.reason();
   EXPECT_EQ(waitpid(victim, nullptr, __WALL), victim);
-  // The debugger, too, may wait for a CPU: that worker is stopped by somebody else for so long.
+  // The debugger, too, may wait for a CPU: that worker is stopped by somebody else for so long. And
+  // between the two signals of a kill it may have stopped the victim at the first, which then is
+  // neither waiting any more nor what the victim died of.
   if (run.VerdictOf() == "undecided") {
-    EXPECT_THAT(run.reason(), HasSubstr("stopped by somebody else, or the machine is too busy"));
+    EXPECT_THAT(run.reason(),
+                AnyOf(HasSubstr("stopped by somebody else, or the machine is too busy"),
+                      HasSubstr("a SIGKILL that kill9 did not send")));
   } else {
     EXPECT_EQ(run.VerdictOf(), "pass") << run.reason();
   }
