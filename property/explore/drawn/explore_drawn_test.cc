@@ -59,7 +59,10 @@ TEST_P(DrawnScenes, FollowFromSeedAndNumberAndHaveEveryCall) {
   std::set<std::string> named = {"come"};
   for (const std::string& scene : AllPairs(*GetParam())) named.merge(CallsIn(scene));
   for (const std::string& scene : OtherScenes(*GetParam())) named.merge(CallsIn(scene));
-  for (const std::string& call : named) EXPECT_TRUE(calls.contains(call)) << call;
+  for (const std::string& call : named) {
+    // Beside one that dies it may sleep on (docs/explore.md).
+    EXPECT_EQ(calls.contains(call), call != "told_receive") << call;
+  }
 }
 
 // What is made before the schedules is the same each time, and what is right passes.
