@@ -9,11 +9,23 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace kill9 {
+
+inline constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
+// Without progress for so many times its bound, and never a chance: the machine is too busy.
+inline constexpr uint64_t kStarved = 20;
+// What the kernel may take to end a process: seconds where memory is short, in which the others may
+// wait for it.
+inline constexpr uint64_t kDyingNs = 20'000'000'000;
+// How much of the `looked_ns` before `now_ns` came before `event_ns`.
+inline uint64_t LookedBefore(uint64_t event_ns, uint64_t now_ns, uint64_t looked_ns) {
+  return looked_ns - std::min(looked_ns, now_ns - std::min(now_ns, event_ns));
+}
 
 // Reads /proc/PID/NAME as a string. False: there is no such process, or no /proc that shows it.
 bool ReadProcFile(pid_t pid, const char* name, char* text, size_t size);

@@ -23,13 +23,9 @@
 namespace kill9::programs {
 namespace {
 
-constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
 constexpr uint64_t kLookNs = 20'000'000;
-// Without an answer for so many times the bound, and never a chance: the machine is too busy.
-constexpr uint64_t kStarved = 20;
-constexpr uint64_t kDyingNs = 20'000'000'000;  // what the kernel may take to end a process
-constexpr size_t kLastWordsMost = 600;         // bytes
-constexpr int64_t kStderrMost = 1 << 22;       // bytes of all that a participant has said
+constexpr size_t kLastWordsMost = 600;    // bytes
+constexpr int64_t kStderrMost = 1 << 22;  // bytes of all that a participant has said
 constexpr int kGoneLooks = 1000;
 
 double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
@@ -282,8 +278,8 @@ void Runner::Watch(uint64_t now_ns) {
     if (one.looked_ns == 0) continue;
     one.chance_ns = one.connection.pid != 0 ? one.chance.Look(now_ns, looked)
                                             : ChargeOfServer(*one.program, now_ns, looked);
-    // The others may wait for the kernel, which takes seconds where memory is short.
-    charge = one.kill_sent_ns != 0 ? 0 : std::min(charge, one.chance_ns);
+    charge = std::min(charge, one.kill_sent_ns != 0 ? LookedBefore(one.kill_sent_ns, now_ns, looked)
+                                                    : one.chance_ns);
   }
   for (Participant& one : participants_) {
     if (one.looked_ns == 0) continue;

@@ -110,17 +110,20 @@ Json ForkUs() {
 
 }  // namespace
 
+uint64_t MemoryBytes() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 const Json& DescribeHost() {
   static const Json* host = [] {
     utsname name{};
     uname(&name);
-    const auto memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-                              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-    return new Json{{"system", name.sysname},       {"kernel", name.release},
-                    {"machine", name.machine},      {"processor", ProcessorName()},
-                    {"hypervisor", Hypervisor()},   {"cores", std::thread::hardware_concurrency()},
-                    {"memory_bytes", memory_bytes}, {"page_fault_us", PageFaultUs()},
-                    {"fork_us", ForkUs()},          {"string_instructions", StringInstructions()}};
+    return new Json{{"system", name.sysname},        {"kernel", name.release},
+                    {"machine", name.machine},       {"processor", ProcessorName()},
+                    {"hypervisor", Hypervisor()},    {"cores", std::thread::hardware_concurrency()},
+                    {"memory_bytes", MemoryBytes()}, {"page_fault_us", PageFaultUs()},
+                    {"fork_us", ForkUs()},           {"string_instructions", StringInstructions()}};
   }();
   return *host;
 }

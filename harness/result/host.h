@@ -3,6 +3,8 @@
 #ifndef KILL9_HARNESS_RESULT_HOST_H_
 #define KILL9_HARNESS_RESULT_HOST_H_
 
+#include <cstdint>
+
 #include "nlohmann/json.hpp"
 
 namespace kill9 {
@@ -11,6 +13,8 @@ namespace kill9 {
 // "page_fault_us", the median first touch of a private page, and "fork_us", the median fork, exit
 // and wait of a child (null where it cannot be measured). Some milliseconds on the first call.
 const nlohmann::ordered_json& DescribeHost();
+
+uint64_t MemoryBytes();  // that the machine has
 
 }  // namespace kill9
 

@@ -138,7 +138,6 @@ class Supervisor {
   uint64_t ChargeOf(uint64_t now_ns, uint64_t looked_ns);
   // Whether its kill was sent, or is due: it is the kernel's.
   bool IsDying(uint32_t slot, uint64_t now_ns) const;
-  uint64_t BeforeItsDeath(uint32_t slot, uint64_t now_ns, uint64_t looked_ns) const;
   void WatchOne(uint32_t slot, uint64_t now_ns);
   void ReportDying(uint32_t slot);
   void ReportStuck(uint32_t slot);

@@ -18,12 +18,7 @@
 namespace kill9 {
 namespace {
 
-constexpr uint64_t kMostChargedNs = 100'000'000;  // for one look
-// Without a progress for so many times the bound, and never a chance: the machine is too busy.
-constexpr uint64_t kStarved = 20;
 constexpr uint64_t kUnreapedNs = 5'000'000'000;
-// What the kernel may take to end a process: the watchdog is the object's, and may be short.
-constexpr uint64_t kDyingNs = 20'000'000'000;
 // Outside the object nothing is the design's fault, and slow is not stuck.
 constexpr uint64_t kOutside = 4;
 
@@ -84,16 +79,11 @@ uint64_t Supervisor::ChargeOf(uint64_t now_ns, uint64_t looked_ns) {
     Slot& mine = slots_[slot];
     if (mine.pid == 0 || mine.looked_ns == 0) continue;
     mine.chance_ns = mine.chance.Look(now_ns, looked_ns);
-    charge = std::min(
-        charge, IsDying(slot, now_ns) ? BeforeItsDeath(slot, now_ns, looked_ns) : mine.chance_ns);
+    charge = std::min(charge, IsDying(slot, now_ns)
+                                  ? LookedBefore(OrderedBefore(slot, now_ns), now_ns, looked_ns)
+                                  : mine.chance_ns);
   }
   return charge;
-}
-
-// How much of the `looked_ns` before `now_ns`.
-uint64_t Supervisor::BeforeItsDeath(uint32_t slot, uint64_t now_ns, uint64_t looked_ns) const {
-  const uint64_t dying_ns = now_ns - std::min(now_ns, OrderedBefore(slot, now_ns));
-  return looked_ns - std::min(looked_ns, dying_ns);
 }
 
 void Supervisor::WatchOne(uint32_t slot, uint64_t now_ns) {
@@ -103,7 +93,7 @@ void Supervisor::WatchOne(uint32_t slot, uint64_t now_ns) {
   const uint64_t bound_ns = options_.watchdog_us * 1000;
   const Activity activity = control_.boards[slot].activity.load(std::memory_order_relaxed);
   if (IsDying(slot, now_ns)) {
-    // Of what keeps it from being reaped nothing is the object's.
+    // Of what keeps it from being reaped nothing is the object's, whose watchdog may be short.
     const uint64_t dying_ns = std::max(bound_ns * kOutside, kDyingNs);
     if (mine.charged_ns > dying_ns || mine.looked_ns > kStarved * dying_ns) ReportDying(slot);
     return;

@@ -170,6 +170,26 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
   return ExitCode(verdict);
 }
 
+int TellEnded(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
+              const explore::Finding& finding, ExploreLines& lines, Json* runs) {
+  const std::string repeat =
+      absl::StrCat("kill9 explore --variant=", std::string(variant.name()), " --scenario='",
+                   scenario, "' --model=", arguments.model, " --strategy=", arguments.strategy,
+                   " --deaths=", arguments.deaths, " --schedules=", arguments.schedules,
+                   " --seed=", arguments.seed);
+  const bool is_found = finding.verdict != Verdict::kUndecided;
+  lines.Out() << "    " << VerdictName(finding.verdict) << ": " << finding.message
+              << (is_found ? "\n    repeat (deterministic): " : "\n    repeat: ") << repeat << "\n";
+  runs->push_back({{"variant", variant.name()},
+                   {"scenario", scenario},
+                   {"memory_model", arguments.model},
+                   {"strategy", arguments.strategy},
+                   {"verdict", VerdictName(finding.verdict)},
+                   {is_found ? "message" : "reason", finding.message},
+                   {"repeat", repeat}});
+  return ExitCode(finding.verdict);
+}
+
 namespace {
 
 // Of the drawn scene in which something was wrong, again: its schedule, shortened, and its token.
@@ -190,21 +210,7 @@ int TellDrawn(const Design& variant, const explore::SwarmResult& swarm,
     out << "    " << kUnsteady << "\n";
     return kExitUndecided;
   }
-  const std::string repeat = absl::StrCat(
-      "kill9 explore --variant=", std::string(variant.name()), " --scenario='", scenario,
-      "' --model=", arguments.model, " --strategy=random --deaths=", of_it.deaths,
-      " --schedules=", of_it.schedules, " --seed=", arguments.seed);
-  const explore::Finding& finding = *swarm.found->finding;
-  out << "    " << VerdictName(finding.verdict) << ": " << finding.message
-      << "\n    repeat (deterministic): " << repeat << "\n";
-  runs->push_back({{"variant", variant.name()},
-                   {"scenario", scenario},
-                   {"memory_model", arguments.model},
-                   {"strategy", "random"},
-                   {"verdict", VerdictName(finding.verdict)},
-                   {"message", finding.message},
-                   {"repeat", repeat}});
-  return ExitCode(finding.verdict);
+  return TellEnded(variant, scenario, of_it, *swarm.found->finding, lines, runs);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "harness/explore/runtime/question.h"
 #include "harness/result/result.h"
 #include "stress/command/explore/explore_arguments.h"
 #include "stress/command/explore/explore_lines.h"
@@ -18,6 +19,9 @@ int ExploreOne(const Design& variant, const std::string& name, const ExploreArgu
                ExploreLines& lines, Json* runs);
 int ExploreDrawn(const Design& variant, const ExploreArguments& arguments, ExploreLines& lines,
                  Json* runs);
+// Of a scene that has ended its process: there is no schedule to tell.
+int TellEnded(const Design& variant, const std::string& scenario, const ExploreArguments& arguments,
+              const explore::Finding& finding, ExploreLines& lines, Json* runs);
 int RepeatToken(const ExploreArguments& arguments);
 
 }  // namespace kill9

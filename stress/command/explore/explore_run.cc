@@ -170,24 +170,6 @@ int CompareOne(const Design& variant, const std::string& name, const ExploreArgu
   return ExitCode(verdict);
 }
 
-// The process in which it was explored has ended without an answer.
-int TellEnd(const Unit& unit, const ExploreArguments& arguments, Verdict verdict,
-            const std::string& how, ExploreLines& lines, Json* runs) {
-  const std::string repeat =
-      absl::StrCat("kill9 explore --variant=", std::string(unit.variant->name()), " --scenario='",
-                   unit.scenario, "' --model=", arguments.model, " --strategy=", arguments.strategy,
-                   " --deaths=", arguments.deaths, " --seed=", arguments.seed);
-  lines.Scene(unit.name(), arguments.model, verdict, VerdictName(verdict), how);
-  lines.Out() << "    repeat: " << repeat << "\n";
-  runs->push_back({{"variant", unit.variant->name()},
-                   {"scenario", unit.scenario},
-                   {"memory_model", arguments.model},
-                   {"verdict", VerdictName(verdict)},
-                   {verdict == Verdict::kUndecided ? "reason" : "message", how},
-                   {"repeat", repeat}});
-  return ExitCode(verdict);
-}
-
 int RunUnit(const Unit& unit, const ExploreArguments& arguments, ExploreLines& lines, Json* runs) {
   if (const std::string why = explore::WhyNotExplored(*unit.variant); !why.empty()) {
     return Skip(*unit.variant, unit.scenario, why, arguments, lines, runs);
@@ -263,7 +245,9 @@ int ExploreUnits(const std::vector<Unit>& units, const ExploreArguments& argumen
     // What it refers to outlives the pool.
     const auto ended = [&unit, &arguments, &lines, &note_unit](
                            Verdict verdict, const std::string& how, Json* of_unit) {
-      const int code = TellEnd(unit, arguments, verdict, how, lines, of_unit);
+      lines.Scene(unit.name(), arguments.model, verdict, VerdictName(verdict), "");
+      const int code =
+          TellEnded(*unit.variant, unit.scenario, arguments, {verdict, how}, lines, of_unit);
       return note_unit(unit, code, of_unit);
     };
     pool.Begin(run, ended);

@@ -1,7 +1,5 @@
 #include "stress/command/explore/explore_units.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "harness/base/stable_hash.h"
 #include "harness/explore/scenes/scenes.h"
+#include "harness/result/host.h"
 #include "stress/command/arguments/choices.h"
 #include "stress/command/arguments/shards.h"
 
@@ -41,9 +40,7 @@ uint32_t ProcessesOf(const ExploreArguments& arguments) {
   if (arguments.jobs != 0) return arguments.jobs;
   // What the states of one scene may take at most.
   constexpr uint64_t kBytesOfAScene = uint64_t{3} << 29;
-  const uint64_t memory =
-      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  const uint64_t most = std::max<uint64_t>(memory / kBytesOfAScene, 1);
+  const uint64_t most = std::max<uint64_t>(MemoryBytes() / kBytesOfAScene, 1);
   return static_cast<uint32_t>(std::clamp<uint64_t>(std::thread::hardware_concurrency(), 1, most));
 }
 

@@ -53,6 +53,7 @@ void Space::Audit(AuditReport& report) const {
   AuditRecords(state);
   AuditRows(state);
   AuditExtents(state);
+  AuditShared(state);
   state.Same("tail", header_->tail, state.tail);
   state.Same("waiting", header_->waiting, state.waiting);
   state.Same("taken", header_->taken, state.taken);
@@ -190,35 +191,28 @@ void Space::AuditExtents(AuditState& state) const {
   report.capacity = {extents_, extents_ * extent_bytes_};
 }
 
+// V3: the next small payload comes behind all that are in its extent.
+void Space::AuditShared(AuditState& state) const {
+  const ExtentLink shared = header_->shared;
+  if (shared == 0) return;
+  if (shared > grown() || extent_table_[shared - 1].kind != ExtentKind::kPayload) {
+    return state.Violate("V3: the extent for small payloads is none: ", shared);
+  }
+  const uint64_t begin = extents_begin_ + (shared - 1) * extent_bytes_;
+  const uint64_t end = begin + EndOf(shared - 1);
+  bool is_behind = end <= begin + extent_bytes_ && end % kUnit == 0;
+  for (const Interval& payload : state.payloads) {
+    is_behind &= ExtentOf(payload.begin) != shared - 1 || payload.end <= end;
+  }
+  if (!is_behind) state.Violate("V3: small payloads end elsewhere in extent ", shared - 1);
+}
+
 std::string Space::WhatDoesNotFollow() const {
   if (grown() < kFewestExtents || grown() > extents_) return "V2: it has grown to no such size";
   AuditReport report;
   Audit(report);
   if (!report.violations.empty()) return report.violations.front();
-  if (!report.clean()) return "V3, V5: an extent is used twice, or by nobody";
-  const ExtentLink shared = header_->shared;
-  if (shared == 0) return "";
-  if (shared > grown() || extent_table_[shared - 1].kind != ExtentKind::kPayload) {
-    return "V3: the extent for small payloads is another";
-  }
-  uint64_t end = extents_begin_ + (shared - 1) * extent_bytes_;
-  const uint64_t told = end + EndOf(shared - 1);
-  const auto see = [&](const Payload& payload) {
-    if (payload.size == 0 || ExtentOf(payload) != shared - 1) return;
-    end = std::max(end, payload.at * kUnit + payload.size);
-  };
-  ForEachRecord([&](uint32_t, Record& record) {
-    if (record.is() != Record::kAcknowledged) see({record.payload, record.size});
-    return true;
-  });
-  for (uint32_t slot = 0; slot < participants_.size(); ++slot) {
-    for (const std::atomic<uint64_t>& row : ledger(slot).rows) {
-      // Relaxed: as in AuditChain.
-      see(Payload::Unpack(row.load(std::memory_order_relaxed)));
-    }
-  }
-  const bool is_end = told >= end && EndOf(shared - 1) <= extent_bytes_ && told % kUnit == 0;
-  return is_end ? "" : "V3: the small payloads end elsewhere";
+  return report.clean() ? "" : "V3, V5: an extent is used twice, or by nobody";
 }
 
 }  // namespace kill9::mutex_vector

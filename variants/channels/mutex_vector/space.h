@@ -140,6 +140,7 @@ class Space {
   void AuditRecords(AuditState& state) const;
   void AuditRows(AuditState& state) const;
   void AuditExtents(AuditState& state) const;
+  void AuditShared(AuditState& state) const;
   void UsePayload(AuditState& state, const Payload& payload, bool by_draft) const;
 
   bool RebuildLog();
